@@ -1,0 +1,82 @@
+//! Where packets come from.
+//!
+//! This crate owns every packet source of NetScope and is the only one with `unsafe` code. It knows nothing of protocols: it
+//! lends bytes, their time, their length on the wire and their link type. Its one invariant: the bytes of a [`Packet`] are
+//! valid only while the visitor given to [`Backend::poll`] runs.
+
+use std::time::Duration;
+
+mod error;
+mod packet;
+
+pub use error::BackendError;
+pub use packet::{LinkType, Packet, Timestamp};
+
+/// Most packets that one call of a visitor is lent.
+pub const BATCH_MAX: usize = 64;
+
+/// What a call of [`Backend::poll`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// This many packets were lent to the visitor (possibly in several slices).
+    Lent(u32),
+    /// Nothing arrived within the timeout; the time by which ticks and expiry may go on.
+    Idle(Timestamp),
+    /// The source has ended; it will never lend again.
+    End,
+}
+
+/// Received and lost packets since the source was opened. All values only grow.
+///
+/// `received` counts every packet the source saw for us, so once nothing is in flight
+/// `received = lent to the visitor + filtered + kernel_drops + skipped`.
+/// `interface_drops` lie before `received` and are not part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets the source saw for us, lost ones included.
+    pub received: u64,
+    /// Packets read by us in user space that did not match the filter (a filter in the kernel does not count here).
+    pub filtered: u64,
+    /// Packets the kernel dropped because we did not read fast enough.
+    pub kernel_drops: u64,
+    /// Packets the interface or its driver dropped before the kernel saw them.
+    pub interface_drops: u64,
+    /// Packets we left out ourselves because no memory was free to hand them on.
+    pub skipped: u64,
+}
+
+/// How far a source with a known end has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes of the source consumed so far.
+    pub bytes_read: u64,
+    /// Length of the source in bytes; 0 when unknown (a pipe, a wire).
+    pub bytes_total: u64,
+}
+
+/// One queue of packets.
+pub trait Backend: Send {
+    /// Link type of the first packet (a capture file may change it from packet to packet, so each [`Packet`] carries its own).
+    fn link_type(&self) -> LinkType;
+
+    /// True where an unread packet waits for us (a file) instead of being lost (a wire).
+    fn waits(&self) -> bool;
+
+    /// Waits at most `timeout`, then lends what is there to `visit`, at most [`BATCH_MAX`] packets per call of `visit`.
+    /// The bytes are valid while `visit` runs; afterwards the memory is the source's again.
+    ///
+    /// # Errors
+    /// Damage in a file is reported once, after everything before it has been lent; afterwards the source says `End`.
+    fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError>;
+
+    /// Received and lost packets since the start, per place of loss, as the source counts them.
+    ///
+    /// # Errors
+    /// When the kernel refuses its statistics.
+    fn counters(&mut self) -> Result<Counters, BackendError>;
+
+    /// How far we are, for a progress display.
+    fn position(&self) -> Position {
+        Position::default()
+    }
+}

@@ -1,0 +1,117 @@
+//! What remains of a flow when it leaves the table, and what exports are made of. Plain values, no table inside.
+
+use super::{Direction, FlowKey};
+use crate::wire::{Tunnel, VlanTags};
+use netscope_backends::Timestamp;
+
+use super::tcp::{TcpState, TcpStateDetail};
+
+/// Why a flow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EndReason {
+    /// No packet for the idle timeout.
+    Timeout,
+    /// The table was full and another flow needed the place.
+    Eviction,
+    /// TCP closed or reset, and its linger time over or its tuple used again.
+    Closed,
+    /// Older than the active timeout; what follows is a new record.
+    ActiveTimeout,
+    /// The program ended.
+    Exit,
+}
+
+impl EndReason {
+    /// The name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Eviction => "eviction",
+            Self::Closed => "closed",
+            Self::ActiveTimeout => "active_timeout",
+            Self::Exit => "exit",
+        }
+    }
+}
+
+/// A flow as it is exported. Arrays are indexed by [`Direction::index`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlowRecord {
+    /// Canonical 5-tuple.
+    pub key: FlowKey,
+    /// Time of the earliest packet.
+    pub first_seen: Timestamp,
+    /// Time of the latest packet.
+    pub last_seen: Timestamp,
+    /// Packets per direction, attributed fragments included.
+    pub packets: [u64; 2],
+    /// Bytes on the wire per direction, link header included.
+    pub bytes: [u64; 2],
+    /// Later IP fragments among the packets.
+    pub fragments: u32,
+    /// Number (from 1, in capture order, on its queue) of the packet that opened the flow; unique per record.
+    pub first_packet: u64,
+    /// VLAN tags of the first packet.
+    pub vlan: VlanTags,
+    /// Innermost tunnel of the first packet.
+    pub tunnel: Option<Tunnel>,
+    /// Set for TCP flows.
+    pub tcp: Option<TcpRecord>,
+    /// When the flow ended: last activity plus the timeout, or the time of the packet that ended it, or of the exit.
+    pub ended: Timestamp,
+    /// Why the flow ended.
+    pub reason: EndReason,
+}
+
+/// TCP part of a record; counts are sums over both directions unless they are arrays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TcpRecord {
+    /// One of the seven exported states.
+    pub state: TcpState,
+    /// The finer state, seen from outside (RFC 9293 section 3.3.2).
+    pub detail: TcpStateDetail,
+    /// Who sent the first SYN.
+    pub client: Option<Direction>,
+    /// Union of the control bits per direction (low 8 bits).
+    pub flags: [u8; 2],
+    /// All retransmissions, fast and spurious ones included.
+    pub retransmissions: u32,
+    /// Retransmissions after duplicate ACKs.
+    pub fast_retransmissions: u32,
+    /// Retransmissions of data that was already acknowledged.
+    pub spurious_retransmissions: u32,
+    /// Segments that arrived late but were not sent again.
+    pub out_of_order: u32,
+    /// Gaps: segments before this one were never seen.
+    pub lost_segments: u32,
+    /// Acknowledgments of data that was never seen.
+    pub ack_lost_segments: u32,
+    /// Duplicate acknowledgments.
+    pub duplicate_acks: u32,
+    /// Keep-alive probes.
+    pub keep_alives: u32,
+    /// Segments that announced a zero window.
+    pub zero_windows: u32,
+    /// Maximum segment size announced per direction; 0 when not seen.
+    pub mss: [u16; 2],
+    /// Window shift count announced per direction.
+    pub window_scale: [Option<u8>; 2],
+    /// From the SYN to the client's ACK of the SYN-ACK, in ns.
+    pub handshake_rtt_ns: Option<u64>,
+    /// Data to ACK round trips as seen from here.
+    pub rtt: Option<RttRecord>,
+}
+
+/// Round-trip times in ns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RttRecord {
+    /// Latest sample.
+    pub last_ns: u64,
+    /// Smallest sample.
+    pub min_ns: u64,
+    /// Exponentially weighted moving average, alpha 0.125.
+    pub ewma_ns: u64,
+    /// Number of samples.
+    pub samples: u32,
+}

@@ -1,0 +1,4 @@
+//! The netscope program.
+#![forbid(unsafe_code)]
+
+fn main() {}
