@@ -1,5 +1,12 @@
 //! TCP seen from outside: the state machine and the sequence analysis of one flow.
+//!
+//! Owns what is known about one TCP connection. Knows no table and no clock: segments, directions and times come in. Its
+//! invariant: a tracker's size is fixed and its side memory bounded, whatever arrives.
 
+mod arena;
 mod state;
+mod tracker;
 
+pub use arena::TcpArena;
 pub use state::{TcpState, TcpStateDetail};
+pub use tracker::{TcpAnalysis, TcpTracker};
