@@ -48,12 +48,13 @@ pub(super) fn cancel(timings: &mut [Timing; TIMINGS], start: Sequence, end: Sequ
 }
 
 /// Ends all timings that `acknowledgment` covers; gives the round trip of the segment that ends exactly there. An ACK of more
-/// than one segment says nothing about the earlier ones: it may have been delayed for the last (RFC 9293 section 3.8.6.3).
+/// than one segment says nothing about the earlier ones: it may have been delayed for the last (RFC 9293 section 3.8.6.3). A
+/// round trip below a microsecond is none: such times come of coarse or made-up clocks.
 pub(super) fn finish(timings: &mut [Timing; TIMINGS], acknowledgment: Sequence, now: u32) -> Option<u32> {
     let mut sample = None;
     for timing in timings.iter_mut().filter(|t| t.end.known() && t.end.up_to(acknowledgment)) {
         if timing.end == acknowledgment {
-            sample = Some(now.wrapping_sub(timing.sent)).filter(|age| *age < TOO_OLD);
+            sample = Some(now.wrapping_sub(timing.sent)).filter(|age| (1..TOO_OLD).contains(age));
         }
         timing.end = Sequence::default();
     }
