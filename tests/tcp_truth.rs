@@ -48,8 +48,20 @@ fn track(capture: &Path) -> (Flows, TcpArena) {
         tracker.observe(&segment, direction, frame.time, &mut arena, &analysis);
         if debug {
             let after = tracker.record(&arena);
-            println!("{} {:?} {} seq {} len {} ack {} win {} fl {:x} sack {} :{}", n + 1, segment.ports, direction.name(), segment.sequence, segment.payload_len, segment.acknowledgment, segment.window, segment.flags.0, segment.options.sack_count,
-                COUNTS.iter().filter(|(_, f)| f(&after) != f(&before)).map(|(n, _)| format!(" {n}")).collect::<String>());
+            println!(
+                "{} {:.6} {:?} {} seq {} len {} ack {} win {} fl {:x} sack {} :{}",
+                n + 1,
+                frame.time.0 as f64 / 1e9,
+                segment.ports,
+                direction.name(),
+                segment.sequence,
+                segment.payload_len,
+                segment.acknowledgment,
+                segment.window,
+                segment.flags.0,
+                segment.options.sack_count,
+                COUNTS.iter().filter(|(_, f)| f(&after) != f(&before)).map(|(n, _)| format!(" {n}")).collect::<String>()
+            );
         }
     }
     for (key, tracker) in open {
@@ -138,7 +150,8 @@ struct Totals {
 
 #[test]
 fn agrees_with_tshark() {
-    let corpus = std::env::var_os("NETSCOPE_CORPUS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
+    let corpus = std::env::var_os("NETSCOPE_CORPUS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
     let debug = std::env::var("TCP_TRUTH_DEBUG").is_ok();
     let only = std::env::var("TCP_TRUTH_ONLY").unwrap_or_default();
     let mut t = Totals::default();
@@ -146,7 +159,9 @@ fn agrees_with_tshark() {
     for folder in ["", "derived/", "malformed/"] {
         for entry in std::fs::read_dir(corpus.join("truth").join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".json") { names.push(format!("{folder}{name}")); }
+            if name.ends_with(".json") {
+                names.push(format!("{folder}{name}"));
+            }
         }
     }
     names.sort();
@@ -156,50 +171,73 @@ fn agrees_with_tshark() {
         let truth: Value = serde_json::from_slice(&std::fs::read(corpus.join("truth").join(name)).unwrap()).unwrap();
         let flows = truth["flows_inner"].as_array().or(truth["flows"].as_array()).unwrap();
         let (found, arena) = track(&capture);
-        if arena.gaps_forgotten() > 0 { println!("{stem}: {} gaps forgotten", arena.gaps_forgotten()); }
+        if arena.gaps_forgotten() > 0 {
+            println!("{stem}: {} gaps forgotten", arena.gaps_forgotten());
+        }
         for flow in flows.iter().filter(|f| f["proto"] == "tcp") {
             let Some(key) = key_of(flow) else { continue };
             t.flows += 1;
-            let Some(ours) = found.get(&key) else { t.missing += 1; if debug { println!("{stem}: missing {} {}", flow["a"], flow["b"]); } continue };
+            let Some(ours) = found.get(&key) else {
+                t.missing += 1;
+                if debug {
+                    println!("{stem}: missing {} {}", flow["a"], flow["b"]);
+                }
+                continue;
+            };
             let mut diff = vec![];
             for (name, count) in COUNTS {
                 let (want, have) = (flow["analysis"][name].as_u64().unwrap_or(0), ours.sum(count));
                 *t.truth.entry(name).or_default() += want;
                 *t.ours.entry(name).or_default() += have;
                 *t.exact.entry(name).or_default() += u64::from(want == have);
-                if want != have { diff.push(format!("{name} {want} ours {have}")); }
+                if want != have {
+                    diff.push(format!("{name} {want} ours {have}"));
+                }
             }
-            let both = flow["analysis"]["retransmission"].as_u64().unwrap_or(0) + flow["analysis"]["out_of_order"].as_u64().unwrap_or(0);
+            let both =
+                flow["analysis"]["retransmission"].as_u64().unwrap_or(0) + flow["analysis"]["out_of_order"].as_u64().unwrap_or(0);
             t.sum_exact += u64::from(both == ours.sum(|r| r.retransmissions + r.out_of_order));
             let near = |x: f64, y: f64| (x - y).abs() <= (0.1 * x).max(1.0);
             let want: Vec<f64> = flow["initial_rtt_ms"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
             let have: Vec<f64> = ours.records.iter().filter_map(|r| r.handshake_rtt_ns).map(|x| x as f64 / 1e6).collect();
             if !want.is_empty() {
-                t.irtt[0] += 1; t.irtt[1] += u64::from(!have.is_empty());
+                t.irtt[0] += 1;
+                t.irtt[1] += u64::from(!have.is_empty());
                 let ok = have.iter().any(|h| want.iter().any(|w| near(*w, *h)));
                 t.irtt[2] += u64::from(ok);
-                if !ok { diff.push(format!("irtt {want:?} ours {have:?}")); }
+                if !ok {
+                    diff.push(format!("irtt {want:?} ours {have:?}"));
+                }
             }
             let have = ours.records.iter().filter_map(|r| r.rtt).map(|r| r.min_ns as f64 / 1e6).reduce(f64::min);
             let samples: u32 = ours.records.iter().filter_map(|r| r.rtt).map(|r| r.samples).sum();
             if let Some(want) = flow["ack_rtt_ms"]["min"].as_f64() {
-                t.rtt_min[0] += 1; t.rtt_min[1] += u64::from(have.is_some());
+                t.rtt_min[0] += 1;
+                t.rtt_min[1] += u64::from(have.is_some());
                 let ok = have.is_some_and(|h| near(want, h));
                 t.rtt_min[2] += u64::from(ok);
-                if !ok { diff.push(format!("rtt {} ours {have:?} {samples}", flow["ack_rtt_ms"])); }
+                if !ok {
+                    diff.push(format!("rtt {} ours {have:?} {samples}", flow["ack_rtt_ms"]));
+                }
             }
             if let Some(want) = flow["client"].as_str() {
                 t.client[0] += 1;
                 let have = ours.records.iter().find_map(|r| r.client).map(|d| if d == Direction::AToB { "ab" } else { "ba" });
                 t.client[1] += u64::from(have == Some(want));
-                if have != Some(want) { diff.push(format!("client {want} ours {have:?}")); }
+                if have != Some(want) {
+                    diff.push(format!("client {want} ours {have:?}"));
+                }
             }
             t.state[0] += 1;
             let states: Vec<_> = ours.records.iter().map(|r| r.state.name()).collect();
             let ok = acceptable_states(flow).contains(states.last().unwrap());
             t.state[1] += u64::from(ok);
-            if !ok { diff.push(format!("state {:?} ours {states:?}", acceptable_states(flow))); }
-            if debug && !diff.is_empty() { println!("{stem}: {} {}: {}", flow["a"], flow["b"], diff.join(", ")); }
+            if !ok {
+                diff.push(format!("state {:?} ours {states:?}", acceptable_states(flow)));
+            }
+            if debug && !diff.is_empty() {
+                println!("{stem}: {} {}: {}", flow["a"], flow["b"], diff.join(", "));
+            }
         }
     }
     println!("{t:#?}");

@@ -5,7 +5,7 @@
 
 use super::arena::{Counts, Place, Retimed, TcpArena};
 use super::half::{Arrival, Half, Marks, analyse};
-use super::rtt::{self, Samples};
+use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
 use super::state::Progress;
 use crate::flow::{Direction, TcpRecord};
@@ -51,6 +51,7 @@ pub struct TcpTracker {
     bits: u8,
     mss: [u16; 2],
     window_scale: [u8; 2],
+    epoch: Epoch,
 }
 
 const _: () = assert!(size_of::<TcpTracker>() <= 136);
@@ -62,9 +63,10 @@ const SCALE_MAX: u8 = 14;
 
 impl TcpTracker {
     /// A tracker for a flow whose first segment this is; [`TcpTracker::observe`] has to see the same segment next.
-    pub fn open(segment: &TcpSegment, direction: Direction, _time: Timestamp) -> Self {
+    pub fn open(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
+        let half = Half::new(Stamp::of(time));
         let mut tracker = Self {
-            halves: [Half::default(); 2],
+            halves: [half; 2],
             clock: 0,
             samples: Samples::default(),
             place: Place::default(),
@@ -73,6 +75,7 @@ impl TcpTracker {
             bits: 0,
             mss: [0; 2],
             window_scale: [NO_SCALE; 2],
+            epoch: Epoch::of(time),
         };
         tracker.note_client(segment, direction);
         tracker
@@ -82,9 +85,7 @@ impl TcpTracker {
     /// sequence number than the one on record, or any SYN or SYN-ACK after a FIN or a reset (RFC 9293 section 3.6.1).
     pub fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
         segment.flags.has(TcpFlags::SYN)
-            && self.halves[direction.index()]
-                .first()
-                .is_some_and(|first| first.0 != segment.sequence || self.progress.closing())
+            && self.halves[direction.index()].first().is_some_and(|first| first.0 != segment.sequence || self.progress.closing())
     }
 
     /// Takes in one segment, in the order of capture.
@@ -97,6 +98,7 @@ impl TcpTracker {
         analysis: &TcpAnalysis,
     ) {
         let arrival = Arrival::new(segment, direction, time);
+        self.age(time, arrival.now);
         self.note_client(segment, direction);
         self.note_base(&arrival, arena);
         if analysis.retransmissions || analysis.out_of_order || analysis.rtt {
@@ -152,6 +154,17 @@ impl TcpTracker {
         arena.give_back(&mut self.place);
     }
 
+    fn age(&mut self, time: Timestamp, now: Stamp) {
+        let epoch = Epoch::of(time);
+        let passed = epoch.since(self.epoch);
+        if passed != Passed::Nothing {
+            self.epoch = epoch;
+            for half in &mut self.halves {
+                half.age(now, passed == Passed::More);
+            }
+        }
+    }
+
     fn client(&self) -> Option<Direction> {
         let b = self.bits & CLIENT_IS_B != 0;
         (self.bits & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
@@ -193,12 +206,7 @@ impl TcpTracker {
     fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
         const RESENT: Marks = Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0);
         const COUNTED: Marks = Marks(
-            RESENT.0
-                | Marks::LOST.0
-                | Marks::ACK_LOST.0
-                | Marks::DUPLICATE_ACK.0
-                | Marks::KEEP_ALIVE.0
-                | Marks::ZERO_WINDOW.0,
+            RESENT.0 | Marks::LOST.0 | Marks::ACK_LOST.0 | Marks::DUPLICATE_ACK.0 | Marks::KEEP_ALIVE.0 | Marks::ZERO_WINDOW.0,
         );
         let late = analysis.out_of_order && marks.has(Marks::OUT_OF_ORDER);
         let rest = analysis.retransmissions && marks.has(COUNTED);
@@ -222,7 +230,7 @@ impl TcpTracker {
 
     /// Round trips: ends the timings this segment acknowledges, then starts its own.
     fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
-        let now = rtt::stamp(a.time);
+        let now = a.now;
         let (own, peer) = (a.direction.index(), a.direction.reverse().index());
         if a.segment.flags.has(TcpFlags::ACK) {
             let ack = Sequence(a.segment.acknowledgment);
