@@ -15,6 +15,7 @@ mod packet;
 pub mod pcap;
 pub mod prefetch;
 pub mod savefile;
+pub mod thread;
 mod wait;
 
 pub use error::BackendError;
