@@ -132,7 +132,7 @@ pub fn launch(
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let worker = Worker::new(&worker_settings, outbox);
-            drive::drive(backend.as_mut(), worker, timeout, &stop, &progress, &mut |text| notice(text))
+            drive(backend.as_mut(), worker, timeout, &stop, &progress, &mut |text| notice(text))
         })?);
     }
     Ok(running)

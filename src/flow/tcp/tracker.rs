@@ -11,6 +11,7 @@ use super::state::Progress;
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
+use std::num::NonZeroU8;
 
 /// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ impl Default for TcpAnalysis {
     }
 }
 
+/// Always set, so that the bits are never 0 and an `Option` of a tracker needs no more room than the tracker.
+const ALWAYS: NonZeroU8 = NonZeroU8::new(1 << 7).expect("not 0");
 /// `clock` holds the handshake's round trip in ns.
 const RTT_KNOWN: u8 = 1;
 /// `clock` holds the time of the latest SYN in ns.
@@ -48,13 +51,13 @@ pub struct TcpTracker {
     place: Place,
     flags: [u8; 2],
     progress: Progress,
-    bits: u8,
+    bits: NonZeroU8,
     mss: [u16; 2],
     window_scale: [u8; 2],
     epoch: Epoch,
 }
 
-const _: () = assert!(size_of::<TcpTracker>() <= 136);
+const _: () = assert!(size_of::<Option<TcpTracker>>() <= 136);
 
 /// No window scale option was seen.
 const NO_SCALE: u8 = u8::MAX;
@@ -72,7 +75,7 @@ impl TcpTracker {
             place: Place::default(),
             flags: [0; 2],
             progress: Progress::default(),
-            bits: 0,
+            bits: ALWAYS,
             mss: [0; 2],
             window_scale: [NO_SCALE; 2],
             epoch: Epoch::of(time),
@@ -166,14 +169,14 @@ impl TcpTracker {
     }
 
     fn client(&self) -> Option<Direction> {
-        let b = self.bits & CLIENT_IS_B != 0;
-        (self.bits & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
+        let b = self.bits.get() & CLIENT_IS_B != 0;
+        (self.bits.get() & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
     }
 
     /// The client sent the first SYN; when only a SYN-ACK is seen, it is who that goes to.
     fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
         let flags = segment.flags;
-        if self.bits & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
+        if self.bits.get() & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
             return;
         }
         let client = if flags.has(TcpFlags::ACK) { direction.reverse() } else { direction };
@@ -256,19 +259,19 @@ impl TcpTracker {
     }
 
     fn handshake_rtt_ns(&self) -> Option<u64> {
-        (self.bits & RTT_KNOWN != 0).then_some(self.clock)
+        (self.bits.get() & RTT_KNOWN != 0).then_some(self.clock)
     }
 
     /// From the latest SYN to the first segment with an ACK that is no SYN.
     fn note_handshake(&mut self, a: &Arrival<'_>) {
         let flags = a.segment.flags;
-        if self.bits & RTT_KNOWN != 0 {
+        if self.bits.get() & RTT_KNOWN != 0 {
             return;
         }
         if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) {
             self.clock = a.time.0;
             self.bits |= SYN_TIMED;
-        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits & SYN_TIMED != 0 {
+        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits.get() & SYN_TIMED != 0 {
             let rtt = a.time.since(Timestamp(self.clock));
             if rtt > 0 {
                 self.clock = rtt;
