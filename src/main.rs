@@ -1,4 +1,221 @@
-//! The netscope program.
+//! The netscope program: from a command line to an exit code.
+//!
+//! Owns what is said on standard error and the exit code. Everything else lies in the library's rooms.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod open;
+mod synthetic;
+mod tell;
+
+use netscope::aggregate::{AggregateSettings, Output};
+use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
+use netscope::engine::{EngineSettings, Rest, Stop};
+use netscope::output::{
+    CsvLines, CsvTable, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text, TextSettings, is_broken_pipe,
+    stdout, terminal_columns,
+};
+use netscope::session::{Outcome, Session, Watcher, run};
+use netscope_backends::savefile::SavefileOptions;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tell::Teller;
+
+/// Longest wait for a source that may be silent, so that signals are seen in time.
+const POLL_TIMEOUT_MAX: Duration = Duration::from_millis(100);
+/// What a second Ctrl-C ends with: 128 + SIGINT, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let command = match config::command(std::env::args_os()) {
+        Ok(command) => command,
+        Err(config::ConfigError::Usage(usage)) => {
+            // Nowhere to report a closed standard output or error.
+            let _ = usage.print();
+            return ExitCode::from(config::ConfigError::Usage(usage).exit_code());
+        }
+        Err(error) => return tell::failed(&error),
+    };
+    let done = match command {
+        Command::Run(settings) => capture(&settings),
+        Command::ListInterfaces => open::list_interfaces().map(|()| ExitCode::SUCCESS),
+        Command::SyntheticFlows(count, _) => synthetic::measure(count),
+        Command::Completions(shell) => printed(config::write_completions(shell, &mut stdout())),
+        Command::Man => printed(config::write_man(&mut stdout())),
+    };
+    done.unwrap_or_else(|error| tell::failed(error.as_ref()))
+}
+
+/// A reader that went away is no failure.
+fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
+    match result {
+        Err(error) if !is_broken_pipe(&error) => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Captures or reads until the end.
+fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
+    let stop = stop_on_signals()?;
+    let is_file = matches!(settings.source, SourceSettings::File(_));
+    let opened = open::source(settings, &stop.0)?;
+    let teller = Arc::new(Teller::new(is_file, settings.verbosity, stop.1.clone()));
+    teller.info(&opened.description);
+    let session = Session {
+        source: opened.source,
+        engine: engine_settings(settings),
+        aggregate: AggregateSettings {
+            tick_ns: settings.stats.interval_ns,
+            top_count: settings.stats.top_count,
+            export_ended_max: settings.output.export_ended_max,
+        },
+        outputs: outputs(settings)?,
+        record: recording(settings),
+        view: view(settings.view),
+    };
+    let watcher: Arc<dyn Watcher> = teller.clone();
+    let outcome = run(session, &stop.1, &watcher)?;
+    teller.clear_progress();
+    Ok(conclude(&outcome, &teller))
+}
+
+/// The first signal asks for an orderly end, the second ends at once.
+fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the shutdown happens only if the flag was set before, by an earlier signal.
+        flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&asked))?;
+        flag::register(signal, Arc::clone(&asked))?;
+    }
+    Ok((Arc::clone(&asked), Stop::from_flag(asked)))
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    let poll_timeout = match &settings.source {
+        SourceSettings::Live(live) => live.timeout.min(POLL_TIMEOUT_MAX),
+        SourceSettings::File(_) => POLL_TIMEOUT_MAX,
+    };
+    EngineSettings {
+        flow: settings.flow,
+        tick_ns: settings.stats.interval_ns,
+        count_max: settings.count_max,
+        workers: settings.pipeline.workers,
+        cpus: settings.pipeline.cpus.clone(),
+        poll_timeout,
+        wants_ended: false,
+        taps: 0,
+        broadcast_chunks: settings.pipeline.broadcast_chunks,
+    }
+}
+
+/// Opens every output, so that a wrong path ends the program before the capture starts.
+fn outputs(settings: &Settings) -> Result<Vec<Box<dyn Output>>, OutputError> {
+    let OutputSettings {
+        export_json,
+        export_csv,
+        expired_flows_jsonl,
+        expired_flows_csv,
+        summary_json,
+        flow_table_rows,
+        record,
+        write_pcap: _,
+        export_ended_max: _,
+    } = &settings.output;
+    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
+    if let Some(path) = export_json {
+        outputs.push(Box::new(JsonTable::create(path, *record)?));
+    }
+    if let Some(path) = export_csv {
+        outputs.push(Box::new(CsvTable::create(path, *record)?));
+    }
+    if let Some(path) = expired_flows_jsonl {
+        outputs.push(Box::new(JsonLines::create(path, *record)?));
+    }
+    if let Some(path) = expired_flows_csv {
+        outputs.push(Box::new(CsvLines::create(path, *record)?));
+    }
+    if let Some(path) = summary_json {
+        outputs.push(Box::new(SummaryJson::create(path)?));
+    }
+    let text = TextSettings {
+        stats: settings.stats.enabled,
+        table_rows: *flow_table_rows,
+        columns: terminal_columns(),
+        summary: true,
+    };
+    outputs.push(Box::new(Text::new(stdout(), text)));
+    Ok(outputs)
+}
+
+fn recording(settings: &Settings) -> Option<SavefileOptions> {
+    let recording = settings.output.write_pcap.as_ref()?;
+    let snaplen = match &settings.source {
+        SourceSettings::Live(live) => live.snaplen,
+        SourceSettings::File(_) => SavefileOptions::default().snaplen,
+    };
+    Some(SavefileOptions {
+        path: recording.path.clone(),
+        rotate_bytes: (recording.rotate_bytes > 0).then_some(recording.rotate_bytes),
+        rotate_ns: (recording.rotate_ns > 0).then_some(recording.rotate_ns),
+        files_max: (recording.file_count_max > 0).then_some(recording.file_count_max),
+        snaplen,
+    })
+}
+
+fn view(view: PacketView) -> Option<netscope::session::PacketView> {
+    let style = match view {
+        PacketView::None => return None,
+        PacketView::Line => PrintStyle::Line,
+        PacketView::Detail => PrintStyle::Detail,
+        PacketView::Hex => PrintStyle::Hex,
+    };
+    Some(Box::new(PacketPrinter::new(stdout(), style)))
+}
+
+/// Tells what went wrong after the run; 1 when anything did.
+fn conclude(outcome: &Outcome, teller: &Teller) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for error in &outcome.errors {
+        code = tell::failed(error.as_ref());
+    }
+    if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) {
+        code = ExitCode::FAILURE;
+    }
+    let ledger = &outcome.summary.ledger;
+    let unread = ledger.rests[Rest::UnsupportedLink as usize];
+    if unread > 0 {
+        teller.warn(&format!("{unread} packets are of link types that are not supported; they were counted, not read"));
+    }
+    if outcome.summary.export_left_out > 0 {
+        let left_out = outcome.summary.export_left_out;
+        teller.warn(&format!(
+            "{left_out} ended flows are not in the table exports; raise --export-ended-max, or use --expired-flows-jsonl"
+        ));
+    }
+    if let Some(recorded) = &outcome.recorded {
+        teller.info(&format!("{} packets written in {} files", recorded.packets, recorded.files_created));
+        let skipped = recorded.skipped_link_type + recorded.skipped_time;
+        if skipped > 0 {
+            teller.warn(&format!(
+                "{skipped} packets were not written: a pcap file holds one link type and times of 32 bits; use .pcapng"
+            ));
+        }
+        if let Some(why) = &recorded.delete_error {
+            teller.warn(&format!("an old segment could not be deleted: {why}"));
+        }
+    }
+    if teller.is_at_least(Verbosity::Info) {
+        let batches = &outcome.summary.batches;
+        teller.info(&format!(
+            "{} batches, {} ns each in the median, {} ns at the 99th percentile, {} ns at most",
+            batches.count, batches.p50_ns, batches.p99_ns, batches.max_ns
+        ));
+    }
+    code
+}

@@ -11,6 +11,7 @@ use netscope_backends::BackendError;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 
 /// A packet consumer of the output room (the packet view).
@@ -59,12 +60,13 @@ pub trait Watcher: Send + Sync {
 ///
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
-pub fn run(session: Session, stop: &Stop, watcher: &'static dyn Watcher) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
+pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
     let Session { source, mut engine, aggregate, outputs, record, view } = session;
     let recorder = record.as_ref().map(Recorder::create).transpose()?;
     engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
     engine.wants_ended = outputs.iter().any(|output| output.wants_ended() || output.wants_table());
-    let mut running = launch(source, &engine, stop, move |text: &str| watcher.notice(text))?;
+    let noticing = Arc::clone(watcher);
+    let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;
     let mut outcome = Outcome::default();
     // In the order in which `launch` was asked for them: the recorder's first.
     let mut taps = std::mem::take(&mut running.taps).into_iter();

@@ -80,7 +80,8 @@ pub fn run_source(source: Source, settings: &EngineSettings) -> (Outcome, Vec<Fl
         record: None,
         view: None,
     };
-    let outcome = run_session(session, &Stop::default(), &Silent).expect("the session starts");
+    let watcher: Arc<dyn Watcher> = Arc::new(Silent);
+    let outcome = run_session(session, &Stop::default(), &watcher).expect("the session starts");
     let records = std::mem::take(&mut *records.lock().expect("no panic while collecting"));
     (outcome, records)
 }

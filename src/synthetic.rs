@@ -1,0 +1,41 @@
+//! `--synthetic-flows N`: fills a flow table with real entries and judges the memory of the whole process.
+
+use netscope::flow::synthetic;
+use nix::sys::resource::{UsageWho, getrusage};
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What a million flows may cost with everything around them.
+const BUDGET_BYTES_PER_MILLION: u64 = 256 << 20;
+/// What a process may cost without any flow.
+const BUDGET_BYTES_MIN: u64 = 16 << 20;
+/// Exit code when over the budget.
+const OVER_BUDGET: u8 = 2;
+
+/// Fills the table and prints what it costs; exit code 2 over the budget.
+pub fn measure(count: u64) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let flows = synthetic(usize::try_from(count)?);
+    let resident = resident_bytes_max()?;
+    let budget = (u128::from(BUDGET_BYTES_PER_MILLION) * u128::from(count) / 1_000_000) as u64;
+    let budget = budget.max(BUDGET_BYTES_MIN);
+    let held = flows.table.len() as u64;
+    println!("flows:              {held}");
+    println!("table:              {:.1} bytes per flow", flows.bytes_per_flow);
+    println!("resident set, peak: {:.1} MiB", mebibytes(resident));
+    println!("budget:             {:.1} MiB", mebibytes(budget));
+    if held != count || resident > budget {
+        eprintln!("netscope: over the memory budget of --synthetic-flows {count}");
+        return Ok(ExitCode::from(OVER_BUDGET));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// Peak resident set of this process in bytes: getrusage(2) counts KiB, bytes on macOS.
+fn resident_bytes_max() -> Result<u64, Box<dyn Error + Send + Sync>> {
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    Ok(u64::try_from(getrusage(UsageWho::RUSAGE_SELF)?.max_rss())? * unit)
+}

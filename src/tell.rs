@@ -1,0 +1,111 @@
+//! What is said on standard error: one line per message, the cause chain in it, the progress bar out of the way.
+
+use netscope::aggregate::OutputFailure;
+use netscope::config::Verbosity;
+use netscope::engine::{Progress, Stop};
+use netscope::output::{self, is_broken_pipe};
+use netscope::session::Watcher;
+use netscope_backends::Position;
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+/// Speaks while a run goes on.
+pub struct Teller {
+    verbosity: Verbosity,
+    stop: Stop,
+    bar: Mutex<Option<output::Progress>>,
+}
+
+impl Teller {
+    /// A teller; with a progress bar if `is_file` and standard error is a terminal.
+    pub fn new(is_file: bool, verbosity: Verbosity, stop: Stop) -> Self {
+        let bar = if is_file { output::show_progress() } else { None };
+        Self { verbosity, stop, bar: Mutex::new(bar) }
+    }
+
+    /// True when messages of this kind are wanted.
+    pub fn is_at_least(&self, verbosity: Verbosity) -> bool {
+        self.verbosity >= verbosity
+    }
+
+    /// Something the user should know.
+    pub fn warn(&self, text: &str) {
+        self.say(&format!("netscope: {text}"));
+    }
+
+    /// Something for `-v`.
+    pub fn info(&self, text: &str) {
+        if self.is_at_least(Verbosity::Info) {
+            self.say(&format!("netscope: {text}"));
+        }
+    }
+
+    /// Takes the progress bar away.
+    pub fn clear_progress(&self) {
+        if let Some(bar) = self.bar().take() {
+            bar.clear();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match self.bar().as_ref() {
+            Some(bar) => bar.print(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<output::Progress>> {
+        // A thread that panicked while drawing leaves a bar that is at worst half drawn.
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watcher for Teller {
+    fn notice(&self, text: &str) {
+        self.warn(text);
+    }
+
+    fn failed(&self, failure: &OutputFailure) {
+        if is_broken_pipe(&failure.source) {
+            // Nobody reads on: a quiet end.
+            self.stop.request();
+        } else {
+            self.warn(&chain(failure));
+        }
+    }
+
+    fn progress(&self, progress: &Progress) {
+        if let Some(bar) = self.bar().as_mut() {
+            // Relaxed: numbers for a display.
+            let position = Position {
+                bytes_read: progress.bytes_read.load(Ordering::Relaxed),
+                bytes_total: progress.bytes_total.load(Ordering::Relaxed),
+            };
+            bar.update(position, progress.packets.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Some errors repeat their cause in their own words.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// Tells an error and gives the exit code for it.
+pub fn failed(error: &dyn Error) -> ExitCode {
+    eprintln!("netscope: {}", chain(error));
+    ExitCode::FAILURE
+}
