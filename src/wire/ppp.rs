@@ -26,6 +26,8 @@ impl<'a> View<'a> for Ppp<'a> {
         let framing = if bytes.starts_with(&[0xff, 0x03]) { 2 } else { 0 };
         let (len, protocol) = match *bytes.get(framing..).unwrap_or(&[]) {
             [] => return Err(Unreadable::Short(framing + 1)),
+            // The first half of address and control; there is no protocol 0xff.
+            [0xff] => return Err(Unreadable::Short(framing + 2)),
             // Protocol numbers are odd in their last byte and even in their first, so an odd first byte is the last.
             [low, ..] if low & 1 != 0 => (framing + 1, u16::from(low)),
             [_] => return Err(Unreadable::Short(framing + 2)),

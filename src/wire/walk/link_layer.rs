@@ -10,6 +10,9 @@ use crate::wire::{
     ppp, sll,
 };
 
+/// Shortest LLC header.
+const LLC_LEN_MIN: usize = 3;
+
 impl<V: Visitor> Walker<'_, '_, V> {
     #[inline(always)]
     pub(super) fn ethernet(&mut self) -> Next {
@@ -115,7 +118,7 @@ impl<V: Visitor> Walker<'_, '_, V> {
             Some(4) if Ipv4::read(rest).is_ok() || !is_ethernet(rest) => Next::Ipv4,
             Some(6) if self.is_ipv6(rest) || !is_ethernet(rest) => Next::Ipv6,
             // Pseudowire control word (RFC 4385 section 3), unless the frame makes sense only without it.
-            Some(0) if is_ethernet(rest.get(4..).unwrap_or(&[])) || !is_ethernet(rest) => {
+            Some(0) if is_ethernet(rest.get(4..).unwrap_or(&[])) || rest.len() < 4 + Ethernet::LEN || !is_ethernet(rest) => {
                 self.at += 4;
                 Next::Ethernet
             }
@@ -172,7 +175,7 @@ impl<V: Visitor> Walker<'_, '_, V> {
 /// True when the bytes look like an Ethernet frame whose type is read here.
 fn is_ethernet(bytes: &[u8]) -> bool {
     Ethernet::read(bytes).is_ok_and(|h| match h.ether_type() {
-        value @ 0..=LENGTH_MAX => usize::from(value) <= bytes.len() - Ethernet::LEN,
+        value @ ..=LENGTH_MAX => (LLC_LEN_MIN..=bytes.len() - Ethernet::LEN).contains(&usize::from(value)),
         value => ethertype::name(value).is_some(),
     })
 }
