@@ -91,9 +91,10 @@ impl Filter {
         };
         // JUSTIFICATION: the interpreter of libpcap is C; crate pcap offers it only with the captured length in place of the
         // length on the wire, which makes `greater` wrong for packets cut by a snap length.
-        // SAFETY: `program` and `header` have the layouts of pcap/bpf.h and pcap/pcap.h and outlive the call. The instructions
-        // are those pcap_compile made (copied whole, never changed), so they are what the interpreter trusts. `bytes` is valid
-        // for `captured_len` bytes, which is never more than the slice has, and the interpreter checks every load against it.
+        // SAFETY: `program` and `header` have the layouts of pcap/bpf.h and pcap/pcap.h (Apple's header has a comment behind these
+        // fields, which a filter does not read) and outlive the call. The instructions are those pcap_compile made (copied whole,
+        // never changed), so they are what the interpreter trusts. `bytes` is valid for `captured_len` bytes, which is never more
+        // than the slice has, and the interpreter checks every load against it.
         let kept = unsafe { pcap_offline_filter(&raw const program, &raw const header, packet.data.as_ptr()) };
         kept != 0
     }

@@ -21,6 +21,8 @@ mod mapping;
 mod pcap;
 mod pcapng;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod walker;
 
 use lend::Tally;
@@ -90,6 +92,7 @@ impl Reading {
 impl CaptureFile {
     /// Opens the capture at `path`; `-` is standard input. A plain regular file is mapped; everything else is streamed through
     /// a buffer of [`STREAM_BUFFER_LEN`] bytes. A zstd window of more than 128 MiB is refused.
+    /// Of a gzip file with damaged data, up to 16 KiB of what was unpacked before the damage may be lost.
     ///
     /// # Errors
     /// [`BackendError::Io`] when it cannot be opened or read, [`BackendError::Format`] when it does not begin with the whole header of

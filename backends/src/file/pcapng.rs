@@ -45,7 +45,8 @@ impl Resolution {
         }
         match exponent {
             0..=9 => Self::Multiply(10_u64.pow(9 - exponent)),
-            _ => Self::Divide(10_u64.checked_pow(exponent - 9).unwrap_or(u64::MAX)),
+            // More ticks per nanosecond than 64 bits can count never make one.
+            _ => 10_u64.checked_pow(exponent - 9).map_or(Self::Multiply(0), Self::Divide),
         }
     }
 

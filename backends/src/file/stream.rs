@@ -76,6 +76,20 @@ impl Read for RawStream {
     }
 }
 
+/// Bytes asked of a gzip decoder at a time. When it finds damage, what it had unpacked for the same call is lost; so this is the most
+/// that is lost of what comes before the damage.
+pub(super) const GZIP_STEP_LEN: usize = 16 << 10;
+
+/// Hands out at most [`GZIP_STEP_LEN`] bytes at a time.
+struct Stepwise<R>(R);
+
+impl<R: Read> Read for Stepwise<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = buffer.len().min(GZIP_STEP_LEN);
+        self.0.read(buffer.get_mut(..len).unwrap_or_default())
+    }
+}
+
 type Source = Chain<Cursor<Vec<u8>>, RawStream>;
 
 /// How a stream is compressed, by its first bytes.
@@ -106,7 +120,7 @@ impl Compression {
             Self::None => Box::new(source),
             Self::Gzip => {
                 let buffered = BufReader::with_capacity(DECODER_BUFFER_LEN, source);
-                Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
+                Box::new(Stepwise(flate2::bufread::MultiGzDecoder::new(buffered)))
             }
             Self::Zstd => {
                 let buffered = BufReader::with_capacity(DECODER_BUFFER_LEN, source);

@@ -104,10 +104,10 @@ impl Encoder {
         let data = packet.data.get(..self.snaplen as usize).unwrap_or(packet.data);
         match &mut self.kind {
             Kind::Pcap(link_type) => {
+                let seconds = u32::try_from(packet.time.0 / Timestamp::NS_PER_SEC).map_err(|_| Refusal::Time)?;
                 if *link_type.get_or_insert(packet.link_type) != packet.link_type {
                     return Err(Refusal::LinkType);
                 }
-                let seconds = u32::try_from(packet.time.0 / Timestamp::NS_PER_SEC).map_err(|_| Refusal::Time)?;
                 self.encode_header(out);
                 put_u32(out, seconds);
                 put_u32(out, (packet.time.0 % Timestamp::NS_PER_SEC) as u32);
@@ -156,17 +156,13 @@ impl Encoder {
         interfaces.len() as u32 - 1
     }
 
-    /// How many of these bytes, which begin where a record or the file begins, are whole records.
-    pub(super) fn whole_records_len(&self, bytes: &[u8]) -> usize {
+    /// How many of these bytes are whole records. They begin where a record begins, or where the file does.
+    pub(super) fn whole_records_len(&self, bytes: &[u8], begins_file: bool) -> usize {
         let mut len = 0;
         loop {
             let rest = bytes.get(len..).unwrap_or_default();
             let record_len = match &self.kind {
-                Kind::Pcap(_)
-                    if rest.starts_with(&PCAP_MAGIC_NS.to_le_bytes()) && len == 0 && rest.len() >= PCAP_FILE_HEADER_LEN =>
-                {
-                    Some(PCAP_FILE_HEADER_LEN)
-                }
+                Kind::Pcap(_) if begins_file && len == 0 => Some(PCAP_FILE_HEADER_LEN),
                 Kind::Pcap(_) => u32_at(rest, 8).map(|captured_len| PCAP_RECORD_HEADER_LEN + captured_len as usize),
                 Kind::Pcapng(_) => u32_at(rest, 4).map(|block_len| block_len as usize),
             };

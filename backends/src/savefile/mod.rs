@@ -161,7 +161,7 @@ impl Savefile {
         let (len, result) = write_all(&mut self.file, &self.buffer);
         if let Err(error) = result {
             self.has_failed = true;
-            let whole = self.encoder.whole_records_len(self.buffer.get(..len).unwrap_or_default());
+            let whole = self.encoder.whole_records_len(self.buffer.get(..len).unwrap_or_default(), self.written == 0);
             self.written += whole as u64;
             self.summary.bytes += whole as u64;
             self.buffer.clear();
