@@ -210,7 +210,8 @@ impl Half {
     /// Notes that the range was seen, up to where `next` will be moved.
     fn note_seen(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
         let index = a.direction.index();
-        let new_gap = if self.nothing_in_flight() || !self.next.known() {
+        let fresh = self.nothing_in_flight() || !self.next.known();
+        let new_gap = if fresh {
             self.low = a.start;
             let rest = a.end.before(self.next) && self.next.known();
             rest.then_some((a.end, self.next))
@@ -225,7 +226,12 @@ impl Half {
         };
         let mut forgotten = 0;
         if let Some(anomalies) = arena.get_mut(*place) {
-            forgotten += anomalies.gaps[index].fill(a.start, a.end);
+            let gaps = &mut anomalies.gaps[index];
+            if fresh {
+                gaps.clear();
+            } else {
+                forgotten += gaps.fill(a.start, a.end);
+            }
         }
         if let Some((start, end)) = new_gap
             && let Some(anomalies) = arena.obtain(place)

@@ -11,6 +11,9 @@ mod sequence;
 mod state;
 mod tracker;
 
+#[cfg(test)]
+mod tests;
+
 pub use arena::TcpArena;
 pub use state::{TcpState, TcpStateDetail};
 pub use tracker::{TcpAnalysis, TcpTracker};

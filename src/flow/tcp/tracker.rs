@@ -218,16 +218,17 @@ impl TcpTracker {
         }
         let Some(anomalies) = arena.obtain(&mut self.place) else { return };
         let counts = &mut anomalies.counts;
-        counts.out_of_order += u32::from(late);
+        let add = |count: &mut u32, found: bool| *count = count.saturating_add(u32::from(found));
+        add(&mut counts.out_of_order, late);
         if rest {
-            counts.retransmissions += u32::from(marks.has(RESENT));
-            counts.fast_retransmissions += u32::from(marks.has(Marks::FAST));
-            counts.spurious_retransmissions += u32::from(marks.has(Marks::SPURIOUS));
-            counts.lost_segments += u32::from(marks.has(Marks::LOST));
-            counts.ack_lost_segments += u32::from(marks.has(Marks::ACK_LOST));
-            counts.duplicate_acks += u32::from(marks.has(Marks::DUPLICATE_ACK));
-            counts.keep_alives += u32::from(marks.has(Marks::KEEP_ALIVE));
-            counts.zero_windows += u32::from(marks.has(Marks::ZERO_WINDOW));
+            add(&mut counts.retransmissions, marks.has(RESENT));
+            add(&mut counts.fast_retransmissions, marks.has(Marks::FAST));
+            add(&mut counts.spurious_retransmissions, marks.has(Marks::SPURIOUS));
+            add(&mut counts.lost_segments, marks.has(Marks::LOST));
+            add(&mut counts.ack_lost_segments, marks.has(Marks::ACK_LOST));
+            add(&mut counts.duplicate_acks, marks.has(Marks::DUPLICATE_ACK));
+            add(&mut counts.keep_alives, marks.has(Marks::KEEP_ALIVE));
+            add(&mut counts.zero_windows, marks.has(Marks::ZERO_WINDOW));
         }
     }
 
