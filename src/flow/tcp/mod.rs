@@ -1,5 +1,16 @@
 //! TCP seen from outside: the state machine and the sequence analysis of one flow.
+//!
+//! Owns what is known about one TCP connection. Knows no table and no clock: segments, directions and times come in. Its
+//! invariant: a tracker's size is fixed and its side memory bounded, whatever arrives.
 
+mod arena;
+mod gaps;
+mod half;
+mod rtt;
+mod sequence;
 mod state;
+mod tracker;
 
+pub use arena::TcpArena;
 pub use state::{TcpState, TcpStateDetail};
+pub use tracker::{TcpAnalysis, TcpTracker};

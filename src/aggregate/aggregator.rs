@@ -1,0 +1,203 @@
+//! The cold side's one thread: merges the queues, keeps what the exports at the end need, feeds the outputs.
+//!
+//! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
+//! once, left out from then on, and never reaches a worker.
+
+use super::merge::{Inbox, next_tick, pass_ended};
+use super::{Output, OutputFailure, Report, Summary};
+use crate::engine::{Ledger, QueueMail};
+use crate::flow::{EndReason, FlowCounters, FlowRecord, TopFlow};
+use netscope_backends::{Counters, Timestamp};
+use std::time::Duration;
+
+/// How long the aggregator naps when no queue had anything.
+const NAP: Duration = Duration::from_millis(1);
+
+/// How to aggregate.
+#[derive(Clone, Debug)]
+pub struct AggregateSettings {
+    /// Length of a tick in ns.
+    pub tick_ns: u64,
+    /// Top flows per report.
+    pub top_count: usize,
+    /// Ended flows that the table exports hold besides the live ones.
+    pub export_ended_max: usize,
+}
+
+/// Merges queues into reports.
+pub struct Aggregator {
+    settings: AggregateSettings,
+    inboxes: Vec<Inbox>,
+    outputs: Vec<Slot>,
+    failures: Vec<OutputFailure>,
+    /// Records for the table exports; kept only when an output wants them.
+    table: Vec<FlowRecord>,
+    wants_table: bool,
+    /// Records in `table` of flows that ended before the exit.
+    retained: usize,
+    summary: Summary,
+    last_report: Option<Timestamp>,
+}
+
+/// An output and whether it still works.
+struct Slot {
+    output: Box<dyn Output>,
+    failed: bool,
+}
+
+impl Aggregator {
+    /// An aggregator over these queues and outputs.
+    pub fn new(settings: AggregateSettings, queues: Vec<QueueMail>, outputs: Vec<Box<dyn Output>>) -> Self {
+        let wants_table = outputs.iter().any(|output| output.wants_table());
+        Self {
+            settings,
+            inboxes: queues.into_iter().map(Inbox::new).collect(),
+            outputs: outputs.into_iter().map(|output| Slot { output, failed: false }).collect(),
+            failures: Vec::new(),
+            table: Vec::new(),
+            wants_table,
+            retained: 0,
+            summary: Summary::default(),
+            last_report: None,
+        }
+    }
+
+    /// Runs until every queue has ended and everything was passed on. `idle` is called about every millisecond or sooner
+    /// (progress display); `failed` as soon as an output fails.
+    pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
+        loop {
+            let mut some = false;
+            for inbox in &mut self.inboxes {
+                some |= inbox.collect();
+            }
+            self.pass_ended(&mut failed);
+            while next_tick(&mut self.inboxes).is_some() {
+                self.report(&mut failed);
+                some = true;
+            }
+            if self.inboxes.iter().all(Inbox::is_done) {
+                break;
+            }
+            idle();
+            if !some {
+                std::thread::sleep(NAP);
+            }
+        }
+        self.finish(&mut failed);
+        (self.summary, self.failures)
+    }
+
+    fn pass_ended(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
+        let Self { inboxes, outputs, failures, table, retained, wants_table, settings, summary, .. } = self;
+        pass_ended(inboxes, |record| {
+            for slot in outputs.iter_mut() {
+                slot.call(failures, failed, |output| output.ended(record));
+            }
+            if *wants_table {
+                let alive = record.reason == EndReason::Exit;
+                if alive || *retained < settings.export_ended_max {
+                    *retained += usize::from(!alive);
+                    table.push(*record);
+                } else {
+                    summary.export_left_out += 1;
+                }
+            }
+        });
+    }
+
+    /// A tick is complete on all queues.
+    fn report(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
+        let before = (self.summary.ledger, self.summary.source);
+        self.sum_up();
+        let Some(time) = self.inboxes.iter().map(|inbox| inbox.merged.time).max() else { return };
+        let interval_ns = self.last_report.map_or(self.settings.tick_ns, |last| time.since(last)).max(1);
+        self.last_report = Some(time);
+        let (ledger, source) = (&self.summary.ledger, &self.summary.source);
+        let skipped = |ledger: &Ledger, source: &Counters| source.skipped + ledger.taps_skipped + ledger.records_skipped;
+        let report = Report {
+            tick: self.inboxes.iter().map(|inbox| inbox.merged.tick).max().unwrap_or(0),
+            time,
+            interval_ns,
+            packets: ledger.packets.saturating_sub(before.0.packets),
+            bytes: ledger.bytes.saturating_sub(before.0.bytes),
+            packets_total: ledger.packets,
+            bytes_total: ledger.bytes,
+            active_flows: self.summary.flow_count,
+            dispatch_drops: skipped(ledger, source) - skipped(&before.0, &before.1),
+            dispatch_drops_total: skipped(ledger, source),
+            kernel_drops: source.kernel_drops.saturating_sub(before.1.kernel_drops),
+            kernel_drops_total: source.kernel_drops,
+            interface_drops: source.interface_drops.saturating_sub(before.1.interface_drops),
+            interface_drops_total: source.interface_drops,
+            top: top(&self.inboxes, self.settings.top_count),
+        };
+        for slot in &mut self.outputs {
+            slot.call(&mut self.failures, failed, |output| output.report(&report));
+        }
+    }
+
+    /// Totals over all queues.
+    fn sum_up(&mut self) {
+        let (mut ledger, mut source, mut flows, mut flow_count) =
+            (Ledger::default(), Counters::default(), FlowCounters::default(), 0);
+        for inbox in &self.inboxes {
+            let merged = &inbox.merged;
+            ledger += &merged.ledger;
+            source.received += merged.source.received;
+            source.filtered += merged.source.filtered;
+            source.kernel_drops += merged.source.kernel_drops;
+            source.interface_drops += merged.source.interface_drops;
+            source.skipped += merged.source.skipped;
+            flows += &merged.flows;
+            flow_count += merged.flow_count;
+            if merged.batches.max_ns >= self.summary.batches.max_ns {
+                self.summary.batches = merged.batches;
+            }
+            if ledger.packets > 0 {
+                self.summary.last_time = self.summary.last_time.max(Some(merged.time));
+            }
+        }
+        self.summary = Summary { ledger, source, flows, flow_count, ..self.summary.clone() };
+    }
+
+    fn finish(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
+        self.sum_up();
+        // Largest first; the rest of the key makes the order the same in every run.
+        self.table.sort_unstable_by(|x, y| {
+            (y.bytes[0] + y.bytes[1]).cmp(&(x.bytes[0] + x.bytes[1])).then_with(|| {
+                (x.key, x.first_packet).cmp(&(y.key, y.first_packet))
+            })
+        });
+        let Self { outputs, failures, table, summary, .. } = self;
+        for slot in outputs {
+            slot.call(failures, failed, |output| output.finish(table, summary));
+        }
+    }
+}
+
+/// The flows with the largest byte difference over all queues.
+fn top(inboxes: &[Inbox], count: usize) -> Vec<TopFlow> {
+    let mut top: Vec<TopFlow> = inboxes.iter().flat_map(|inbox| inbox.merged.top.iter().copied()).collect();
+    top.sort_unstable_by(|x, y| y.delta_bytes.cmp(&x.delta_bytes).then_with(|| x.key.cmp(&y.key)));
+    top.truncate(count);
+    top
+}
+
+impl Slot {
+    fn call(
+        &mut self,
+        failures: &mut Vec<OutputFailure>,
+        failed: &mut impl FnMut(&OutputFailure),
+        action: impl FnOnce(&mut dyn Output) -> std::io::Result<()>,
+    ) {
+        if self.failed {
+            return;
+        }
+        if let Err(source) = action(self.output.as_mut()) {
+            self.failed = true;
+            let failure = OutputFailure { output: self.output.name().to_owned(), source };
+            failed(&failure);
+            failures.push(failure);
+        }
+    }
+}

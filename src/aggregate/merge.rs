@@ -1,0 +1,104 @@
+//! Brings the queues together: ticks with the same number become one, ended flows get one order.
+//!
+//! Owns what has arrived from each queue and was not passed on yet. Invariant: what comes out does not depend on how many
+//! queues there were or which was faster.
+
+use crate::engine::{EndedFlow, QueueMail, Snapshot};
+use crate::flow::FlowRecord;
+use std::collections::VecDeque;
+
+/// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it.
+const PENDING_MAX: usize = 64 * 1024;
+
+/// One queue as the aggregator sees it.
+pub struct Inbox {
+    mail: QueueMail,
+    snapshots: VecDeque<Snapshot>,
+    /// Totals of the latest snapshot that went into a report.
+    pub merged: Snapshot,
+    pending: VecDeque<EndedFlow>,
+    /// Everything that ended before this packet number has arrived.
+    through: u64,
+    finished: bool,
+}
+
+impl Inbox {
+    /// An inbox over one queue's mailboxes.
+    pub fn new(mail: QueueMail) -> Self {
+        Self {
+            mail,
+            snapshots: VecDeque::new(),
+            merged: Snapshot::default(),
+            pending: VecDeque::new(),
+            through: 0,
+            finished: false,
+        }
+    }
+
+    /// Takes what is there; false when there was nothing.
+    pub fn collect(&mut self) -> bool {
+        // Asked before the boxes are emptied: what was sent before the end is then seen.
+        let finished = self.mail.snapshots.is_finished()
+            && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
+        let mut some = finished != self.finished;
+        self.finished = finished;
+        while let Some(mut taken) = self.mail.snapshots.receive() {
+            self.snapshots.push_back(std::mem::take(&mut *taken));
+            self.mail.snapshots.give_back(taken);
+            some = true;
+        }
+        if let Some(ended) = &self.mail.ended {
+            while self.pending.len() < PENDING_MAX {
+                let Some(mut taken) = ended.receive() else { break };
+                self.pending.extend(taken.flows.drain(..));
+                self.through = self.through.max(taken.through);
+                ended.give_back(taken);
+                some = true;
+            }
+        }
+        if self.finished {
+            self.through = u64::MAX;
+        }
+        some
+    }
+
+    /// True when nothing more will come and everything was passed on.
+    pub fn is_done(&self) -> bool {
+        self.finished && self.snapshots.is_empty() && self.pending.is_empty()
+    }
+}
+
+/// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`.
+pub fn next_tick(inboxes: &mut [Inbox]) -> Option<u64> {
+    let waiting = |inbox: &Inbox| inbox.snapshots.is_empty() && !inbox.finished;
+    if inboxes.iter().any(waiting) {
+        return None;
+    }
+    let tick = inboxes.iter().filter_map(|inbox| inbox.snapshots.front()).map(|snapshot| snapshot.tick).min()?;
+    for inbox in inboxes {
+        inbox.merged.top.clear();
+        while inbox.snapshots.front().is_some_and(|snapshot| snapshot.tick == tick) {
+            if let Some(snapshot) = inbox.snapshots.pop_front() {
+                inbox.merged = snapshot;
+            }
+        }
+    }
+    Some(tick)
+}
+
+/// Passes on the ended flows whose place in the order is settled: by the packet that ended them, then by when they ended, then
+/// by the packet that opened them.
+pub fn pass_ended(inboxes: &mut [Inbox], mut visit: impl FnMut(&FlowRecord)) {
+    let through = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
+    let is_settled = |flow: &EndedFlow| flow.event < through || through == u64::MAX;
+    let mut settled: Vec<EndedFlow> = Vec::new();
+    for inbox in inboxes {
+        while inbox.pending.front().is_some_and(is_settled) {
+            settled.extend(inbox.pending.pop_front());
+        }
+    }
+    settled.sort_unstable_by_key(|flow| (flow.event, flow.record.ended, flow.record.first_packet, flow.record.key));
+    for flow in &settled {
+        visit(&flow.record);
+    }
+}

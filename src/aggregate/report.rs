@@ -1,0 +1,73 @@
+//! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
+
+use crate::engine::{BatchTimes, Ledger};
+use crate::flow::{FlowCounters, TopFlow};
+use netscope_backends::{Counters, Timestamp};
+
+/// One tick of the whole link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Number of the tick: packet time divided by the interval.
+    pub tick: u64,
+    /// End of the tick.
+    pub time: Timestamp,
+    /// Time since the report before, in ns (the configured interval, or more after a gap).
+    pub interval_ns: u64,
+    /// Packets of this tick.
+    pub packets: u64,
+    /// Bytes on the wire of this tick.
+    pub bytes: u64,
+    /// Packets since the start.
+    pub packets_total: u64,
+    /// Bytes on the wire since the start.
+    pub bytes_total: u64,
+    /// Flows alive.
+    pub active_flows: u64,
+    /// Packets we left out ourselves in this tick.
+    pub dispatch_drops: u64,
+    /// Packets we left out ourselves since the start.
+    pub dispatch_drops_total: u64,
+    /// Packets the kernel dropped in this tick.
+    pub kernel_drops: u64,
+    /// Packets the kernel dropped since the start.
+    pub kernel_drops_total: u64,
+    /// Packets the interface dropped in this tick.
+    pub interface_drops: u64,
+    /// Packets the interface dropped since the start.
+    pub interface_drops_total: u64,
+    /// The flows with the most bytes in this tick, largest first.
+    pub top: Vec<TopFlow>,
+}
+
+/// A whole run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Where every packet went.
+    pub ledger: Ledger,
+    /// What the source counted.
+    pub source: Counters,
+    /// Flows opened and ended.
+    pub flows: FlowCounters,
+    /// Flows alive at the end.
+    pub flow_count: u64,
+    /// Time of the earliest and the latest tick's packets; `None` without packets.
+    pub last_time: Option<Timestamp>,
+    /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
+    pub export_left_out: u64,
+    /// How long batches took, of the slowest worker.
+    pub batches: BatchTimes,
+}
+
+impl Summary {
+    /// Packets that the source received and that are neither processed nor under a named loss. 0, or the ledger has a hole.
+    pub fn unaccounted(&self) -> i128 {
+        let source = &self.source;
+        i128::from(source.received)
+            - i128::from(source.filtered)
+            - i128::from(source.kernel_drops)
+            - i128::from(source.skipped)
+            - i128::from(self.ledger.beyond_count)
+            - i128::from(self.ledger.packets)
+            + self.ledger.unaccounted()
+    }
+}

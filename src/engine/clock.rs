@@ -1,0 +1,76 @@
+//! The worker's clock: packet time, monotone, cut into ticks.
+//!
+//! Knows nothing of the wall clock. Invariant: `now` never goes back, so expiry and ticks are the same for every reader of the
+//! same packets, whatever the batch borders.
+
+use netscope_backends::Timestamp;
+
+/// Packet time as the worker lives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    now: Timestamp,
+    tick_ns: u64,
+    tick: Option<u64>,
+    regressions: u64,
+}
+
+impl Clock {
+    /// A clock that has not started, with ticks of `tick_ns` (at least 1) nanoseconds.
+    pub fn new(tick_ns: u64) -> Self {
+        Self { now: Timestamp(0), tick_ns: tick_ns.max(1), tick: None, regressions: 0 }
+    }
+
+    /// Moves on to `time` (a packet's, or that of an idle poll). When this leaves a tick behind, the number of that tick is
+    /// returned; the clock already stands in the new one.
+    pub fn advance(&mut self, time: Timestamp) -> Option<u64> {
+        if time < self.now {
+            self.regressions += 1;
+            return None;
+        }
+        self.now = time;
+        let tick = time.0 / self.tick_ns;
+        match self.tick.replace(tick) {
+            Some(old) if old != tick => Some(old),
+            _ => None,
+        }
+    }
+
+    /// The latest time seen.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The tick that is going on; `None` before the first packet.
+    pub fn tick(&self) -> Option<u64> {
+        self.tick
+    }
+
+    /// When tick number `tick` ends.
+    pub fn end_of(&self, tick: u64) -> Timestamp {
+        Timestamp(tick.saturating_add(1).saturating_mul(self.tick_ns))
+    }
+
+    /// How often time went back.
+    pub fn regressions(&self) -> u64 {
+        self.regressions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_end_once_and_time_never_goes_back() {
+        let mut clock = Clock::new(100);
+        assert_eq!(clock.advance(Timestamp(150)), None, "the first packet opens a tick");
+        assert_eq!(clock.advance(Timestamp(199)), None);
+        assert_eq!(clock.advance(Timestamp(20)), None);
+        assert_eq!(clock.now(), Timestamp(199));
+        assert_eq!(clock.regressions(), 1);
+        assert_eq!(clock.advance(Timestamp(200)), Some(1));
+        assert_eq!(clock.advance(Timestamp(100_000)), Some(2), "a gap ends the tick before it, once");
+        assert_eq!(clock.tick(), Some(1000));
+        assert_eq!(clock.end_of(2), Timestamp(300));
+    }
+}

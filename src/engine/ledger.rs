@@ -1,0 +1,193 @@
+//! The loss ledger: where every packet that was lent to a worker went.
+//!
+//! Invariant, at every moment: `packets = in_flows + each rest` ([`Ledger::unaccounted`] is 0). Knows no flow and no protocol
+//! beyond the names of layers.
+
+use crate::wire::{Fault, FaultKind, Layer};
+use std::ops::AddAssign;
+
+/// Why a packet belongs to no flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Rest {
+    /// ARP: carried no IP.
+    Arp,
+    /// LLC, an unknown EtherType and other protocols above the link that are not IP.
+    NonIp,
+    /// A link type of a capture file's interface that is not read.
+    UnsupportedLink,
+    /// The headers up to the ports were cut off by the snap length.
+    Truncated,
+    /// The headers up to the ports contradict themselves.
+    Malformed,
+    /// More layers in each other than are followed.
+    TooDeep,
+    /// A later fragment that waits for its first one.
+    FragmentsHeld,
+    /// Later fragments whose first one never came.
+    FragmentsOrphaned,
+}
+
+impl Rest {
+    /// All rests, in the order of their discriminants.
+    pub const ALL: [Self; 8] = [
+        Self::Arp,
+        Self::NonIp,
+        Self::UnsupportedLink,
+        Self::Truncated,
+        Self::Malformed,
+        Self::TooDeep,
+        Self::FragmentsHeld,
+        Self::FragmentsOrphaned,
+    ];
+
+    /// The name in summaries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Arp => "arp",
+            Self::NonIp => "non_ip",
+            Self::UnsupportedLink => "unsupported_link_type",
+            Self::Truncated => "truncated",
+            Self::Malformed => "malformed",
+            Self::TooDeep => "too_deep",
+            Self::FragmentsHeld => "fragments_held",
+            Self::FragmentsOrphaned => "fragments_orphaned",
+        }
+    }
+}
+
+/// Packets and bytes of one worker, and where they went. Sums of several workers are the whole link's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// Packets this worker answers for.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// Packets counted in a flow.
+    pub in_flows: u64,
+    /// Packets counted in no flow, by reason.
+    pub rests: [u64; Rest::ALL.len()],
+    /// Faults by layer and kind; a packet with a fault may still be in a flow.
+    pub faults: [[u64; FaultKind::ALL.len()]; Layer::ALL.len()],
+    /// IPv4 packets with a wrong header checksum (also found in sane captures of senders that offload it).
+    pub ipv4_checksums_bad: u64,
+    /// Packets older than the one before them.
+    pub time_regressions: u64,
+    /// Packets left unread because `--count` was reached.
+    pub beyond_count: u64,
+    /// Packets that the recorder or the packet view did not get because no box was free (wires only).
+    pub taps_skipped: u64,
+    /// Ended-flow records that were not handed on because no box was free (wires only).
+    pub records_skipped: u64,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            packets: 0,
+            bytes: 0,
+            in_flows: 0,
+            rests: [0; Rest::ALL.len()],
+            faults: [[0; FaultKind::ALL.len()]; Layer::ALL.len()],
+            ipv4_checksums_bad: 0,
+            time_regressions: 0,
+            beyond_count: 0,
+            taps_skipped: 0,
+            records_skipped: 0,
+        }
+    }
+}
+
+impl Ledger {
+    /// Counts a packet that belongs to no flow.
+    pub fn rest(&mut self, rest: Rest) {
+        self.rests[rest as usize] += 1;
+    }
+
+    /// Counts a fault.
+    pub fn fault(&mut self, fault: Fault) {
+        self.faults[fault.layer as usize][fault.kind as usize] += 1;
+    }
+
+    /// Packets that are in no flow and under no rest: 0, or the ledger has a hole.
+    pub fn unaccounted(&self) -> i128 {
+        let named: u64 = self.rests.iter().sum();
+        i128::from(self.packets) - i128::from(self.in_flows) - i128::from(named)
+    }
+
+    /// Packets with a header that was cut off, malformed or nested too deep.
+    pub fn parse_errors(&self) -> u64 {
+        let count = |kind: FaultKind| self.faults.iter().map(|row| row[kind as usize]).sum::<u64>();
+        count(FaultKind::Truncated) + count(FaultKind::Malformed) + count(FaultKind::TooDeep)
+    }
+
+    /// Faults that occurred, with their names and counts.
+    pub fn fault_rows(&self) -> impl Iterator<Item = (Layer, FaultKind, u64)> + '_ {
+        Layer::ALL.iter().flat_map(move |&layer| {
+            FaultKind::ALL.iter().map(move |&kind| (layer, kind, self.faults[layer as usize][kind as usize]))
+        })
+        .filter(|&(_, _, count)| count > 0)
+    }
+}
+
+impl AddAssign<&Self> for Ledger {
+    fn add_assign(&mut self, other: &Self) {
+        // Destructured so that a new field cannot be forgotten. Packets may move between workers when a fragment finds its
+        // flow (see `Worker`), so a single worker's value may wrap for a moment while the sum is right.
+        let Self {
+            packets,
+            bytes,
+            in_flows,
+            rests,
+            faults,
+            ipv4_checksums_bad,
+            time_regressions,
+            beyond_count,
+            taps_skipped,
+            records_skipped,
+        } = other;
+        self.packets = self.packets.wrapping_add(*packets);
+        self.bytes = self.bytes.wrapping_add(*bytes);
+        self.in_flows += in_flows;
+        for (sum, one) in self.rests.iter_mut().zip(rests) {
+            *sum = sum.wrapping_add(*one);
+        }
+        for (sums, ones) in self.faults.iter_mut().zip(faults) {
+            for (sum, one) in sums.iter_mut().zip(ones) {
+                *sum += one;
+            }
+        }
+        self.ipv4_checksums_bad += ipv4_checksums_bad;
+        self.time_regressions += time_regressions;
+        self.beyond_count += beyond_count;
+        self.taps_skipped += taps_skipped;
+        self.records_skipped += records_skipped;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discriminants_are_the_places_in_all() {
+        for (i, rest) in Rest::ALL.iter().enumerate() {
+            assert_eq!(*rest as usize, i);
+        }
+        for (i, layer) in Layer::ALL.iter().enumerate() {
+            assert_eq!(*layer as usize, i);
+        }
+    }
+
+    #[test]
+    fn a_hole_shows() {
+        let mut ledger = Ledger { packets: 2, in_flows: 1, ..Ledger::default() };
+        assert_eq!(ledger.unaccounted(), 1);
+        ledger.rest(Rest::Arp);
+        assert_eq!(ledger.unaccounted(), 0);
+        let mut sum = Ledger::default();
+        sum += &ledger;
+        sum += &ledger;
+        assert_eq!((sum.packets, sum.rests[Rest::Arp as usize], sum.unaccounted()), (4, 2, 0));
+    }
+}

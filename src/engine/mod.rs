@@ -1,0 +1,29 @@
+//! The hot side at work: workers on their sources, and the boxes by which they talk to the cold side.
+//!
+//! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is processed by the thread that
+//! read it, and only snapshots, ended flows and copies leave that thread.
+
+mod broadcast;
+mod clock;
+mod drive;
+mod launch;
+mod ledger;
+mod mailbox;
+mod outbox;
+mod recorder;
+mod share;
+mod snapshot;
+mod tap;
+mod worker;
+
+pub use clock::Clock;
+pub use drive::{Progress, Stop, drive};
+pub use launch::{EngineError, EngineSettings, QueueMail, Running, Source, launch};
+pub use ledger::{Ledger, Rest};
+pub use mailbox::{Receiver, Sender, mailbox};
+pub use outbox::Outbox;
+pub use recorder::Recorder;
+pub use share::Share;
+pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk};
+pub use tap::{PacketConsumer, consume};
+pub use worker::{Worker, WorkerSettings};

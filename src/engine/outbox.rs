@@ -1,0 +1,130 @@
+//! The worker's side of its mailboxes: half-filled boxes and the rule of the house, *a file waits, a wire skips and counts*.
+//!
+//! Owns the senders. Invariant: what finds no free box on a wire is counted in the ledger, never lost silently.
+
+use super::mailbox::Sender;
+use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapChunk};
+use crate::flow::FlowRecord;
+use netscope_backends::Packet;
+
+/// What a worker sends away.
+pub struct Outbox {
+    /// True where the source waits for us, so that we may wait for the cold side.
+    waits: bool,
+    snapshots: Sender<Snapshot>,
+    /// `None` when nobody wants ended flows.
+    ended: Option<Sender<EndedChunk>>,
+    ended_open: Option<Box<EndedChunk>>,
+    taps: Vec<Tap>,
+}
+
+/// One receiver of copied packets.
+struct Tap {
+    sender: Sender<TapChunk>,
+    open: Option<Box<TapChunk>>,
+}
+
+impl Outbox {
+    /// An outbox over these mailboxes. `taps` get a copy of every packet.
+    pub fn new(
+        waits: bool,
+        snapshots: Sender<Snapshot>,
+        ended: Option<Sender<EndedChunk>>,
+        taps: Vec<Sender<TapChunk>>,
+    ) -> Self {
+        let taps = taps.into_iter().map(|sender| Tap { sender, open: None }).collect();
+        Self { waits, snapshots, ended, ended_open: None, taps }
+    }
+
+    /// True when packets are copied for somebody.
+    pub fn has_taps(&self) -> bool {
+        !self.taps.is_empty()
+    }
+
+    /// A flow ended at packet number `event`.
+    pub fn ended(&mut self, event: u64, record: &FlowRecord, ledger: &mut Ledger) {
+        let Some(sender) = &self.ended else { return };
+        let mut open = match self.ended_open.take().or_else(|| take(sender, self.waits)) {
+            Some(open) => open,
+            None => {
+                ledger.records_skipped += 1;
+                return;
+            }
+        };
+        open.flows.push(EndedFlow { event, record: *record });
+        if open.flows.len() < EndedChunk::CAPACITY {
+            self.ended_open = Some(open);
+        } else {
+            open.through = event;
+            sender.send(open);
+        }
+    }
+
+    /// Sends the half-filled box of ended flows; everything that ended before packet number `through` has been sent then.
+    pub fn flush_ended(&mut self, through: u64) {
+        let Some(sender) = &self.ended else { return };
+        // Without a box the news that nothing ended can wait for the next time; on a file it is needed by the other queues.
+        if let Some(mut open) = self.ended_open.take().or_else(|| take(sender, self.waits)) {
+            open.through = through;
+            sender.send(open);
+        }
+    }
+
+    /// Copies packets, the first of which has number `first_number`, to every tap.
+    pub fn tap(&mut self, first_number: u64, packets: &[Packet<'_>], ledger: &mut Ledger) {
+        for tap in &mut self.taps {
+            for (number, packet) in (first_number..).zip(packets) {
+                if !tap.push(number, packet, self.waits) {
+                    ledger.taps_skipped += 1;
+                }
+            }
+        }
+    }
+
+    /// Sends half-filled boxes of packets, so that a person sees them now.
+    pub fn flush_taps(&mut self) {
+        for tap in &mut self.taps {
+            if let Some(open) = tap.open.take() {
+                tap.sender.send(open);
+            }
+        }
+    }
+
+    /// Sends a snapshot filled in by `fill`; on a wire without a free box it is skipped.
+    pub fn snapshot(&mut self, fill: impl FnOnce(&mut Snapshot)) {
+        if let Some(mut free) = take(&self.snapshots, self.waits) {
+            fill(&mut free);
+            self.snapshots.send(free);
+        }
+    }
+
+    /// From now on even a wire waits for free boxes: the end must not be skipped.
+    pub fn wait_from_now_on(&mut self) {
+        self.waits = true;
+    }
+}
+
+impl Tap {
+    /// False when there was no room for the packet.
+    fn push(&mut self, number: u64, packet: &Packet<'_>, waits: bool) -> bool {
+        if let Some(open) = &mut self.open {
+            if open.packets.push(packet) {
+                return true;
+            }
+            if let Some(full) = self.open.take() {
+                self.sender.send(full);
+            }
+        }
+        let Some(mut open) = take(&self.sender, waits) else { return false };
+        open.packets.clear();
+        open.first_number = number;
+        let pushed = open.packets.push(packet);
+        self.open = Some(open);
+        pushed
+    }
+}
+
+/// An empty box: a file waits for one, a wire does not.
+fn take<T>(sender: &Sender<T>, waits: bool) -> Option<Box<T>> {
+    if waits { sender.take() } else { sender.try_take() }
+}

@@ -1,0 +1,78 @@
+//! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round.
+
+use super::Ledger;
+use crate::flow::{FlowCounters, FlowRecord, TopFlow};
+use netscope_backends::{Counters, PacketChunk, Timestamp};
+
+/// Totals of one worker at the end of a tick. They are totals, not differences, so a skipped snapshot loses nothing.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Number of the tick that ended: packet time divided by the tick's length.
+    pub tick: u64,
+    /// End of that tick in packet time; for the last snapshot the time of the latest packet.
+    pub time: Timestamp,
+    /// Packets and where they went, since the start.
+    pub ledger: Ledger,
+    /// What the source counted, since the start; all 0 from a worker that does not answer for the source.
+    pub source: Counters,
+    /// Flows opened and ended, since the start.
+    pub flows: FlowCounters,
+    /// Flows alive.
+    pub flow_count: u64,
+    /// Flows with the most bytes in this tick, unordered.
+    pub top: Vec<TopFlow>,
+    /// How long batches took.
+    pub batches: BatchTimes,
+    /// The worker's last snapshot.
+    pub last: bool,
+}
+
+/// How long batches took, in ns of our own time, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchTimes {
+    /// Batches processed.
+    pub count: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// Longest.
+    pub max_ns: u64,
+}
+
+/// A flow that ended, with its place in the order of all workers.
+#[derive(Clone, Copy, Debug)]
+pub struct EndedFlow {
+    /// Number of the packet at which the end was noticed (its own share or not, every worker counts every packet).
+    pub event: u64,
+    /// The flow.
+    pub record: FlowRecord,
+}
+
+/// A box of ended flows.
+#[derive(Debug, Default)]
+pub struct EndedChunk {
+    /// Flows in the order they ended.
+    pub flows: Vec<EndedFlow>,
+    /// Everything that ended at a packet with a smaller number is in this box or an earlier one.
+    pub through: u64,
+}
+
+impl EndedChunk {
+    /// Ended flows that fit into one box.
+    pub const CAPACITY: usize = 256;
+
+    /// An empty box with its memory reserved.
+    pub fn new() -> Self {
+        Self { flows: Vec::with_capacity(Self::CAPACITY), through: 0 }
+    }
+}
+
+/// A box of copied packets for the recorder or the packet view.
+#[derive(Debug)]
+pub struct TapChunk {
+    /// Number of the first packet in it, from 1.
+    pub first_number: u64,
+    /// The packets.
+    pub packets: PacketChunk,
+}

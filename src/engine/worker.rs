@@ -1,0 +1,393 @@
+//! The worker: everything that happens to a packet, on the core that received it.
+//!
+//! Owns its flow table, fragments, clock and ledger by value; shares nothing but mailboxes. Works in waves over a batch:
+//! dissect all, hash all, prefetch all, then update one by one in order. Invariant: results depend on the packets and their
+//! order alone, not on batch borders, on other workers, or on the wall clock.
+
+use super::outbox::Outbox;
+use super::{BatchTimes, Clock, Ledger, Rest, Share};
+use crate::flow::{Direction, FlowKey, FlowSettings, FlowTable, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow, ports_of};
+use crate::wire::{self, Dissected, FaultKind, Layer, Network};
+use hdrhistogram::Histogram;
+use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
+use std::time::Instant;
+
+/// Ended flows handled per packet or idle poll on a wire; what is left waits for the next one. A file has no such bound.
+const EXPIRY_BUDGET: usize = 256;
+/// Longest batch time the histogram tells apart, in ns (10 s); longer ones count as this.
+const BATCH_NS_MAX: u64 = 10_000_000_000;
+
+/// How a worker is set up.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Flow table, `flow_count_max` being the whole engine's bound.
+    pub flow: FlowSettings,
+    /// Length of a tick in ns.
+    pub tick_ns: u64,
+    /// Packets to process, 0 = all.
+    pub count_max: u64,
+    /// The worker's part of the source.
+    pub share: Share,
+    /// True where the source waits ([`netscope_backends::Backend::waits`]).
+    pub waits: bool,
+}
+
+/// What the first wave found out about a packet.
+#[derive(Clone, Copy)]
+struct Lane {
+    dissected: Dissected,
+    route: Route,
+}
+
+/// Where a packet goes.
+#[derive(Clone, Copy)]
+enum Route {
+    /// Another worker's.
+    Foreign,
+    /// To no flow.
+    Rest(Rest),
+    /// To a flow.
+    Flow { key: FlowKey, hash: u64, direction: Direction },
+    /// A fragment of an IP packet: looked up in order, in the last wave.
+    Fragment(Network),
+}
+
+/// One queue's packets, run to completion.
+pub struct Worker {
+    share: Share,
+    clock: Clock,
+    flows: FlowTable,
+    fragments: FragmentTable,
+    ledger: Ledger,
+    outbox: Outbox,
+    lanes: Vec<Lane>,
+    /// Packets seen, other workers' included; numbers packets from 1.
+    number: u64,
+    count_max: u64,
+    expiry_budget: usize,
+    /// What the source counted when last asked.
+    source: Counters,
+    tick_ended: bool,
+    batch_times: Histogram<u64>,
+    top: Vec<TopFlow>,
+    /// Flows alive when the end came, for the last snapshot.
+    alive_at_exit: Option<u64>,
+}
+
+impl Worker {
+    /// A worker that has seen nothing.
+    pub fn new(settings: &WorkerSettings, outbox: Outbox) -> Self {
+        let flow =
+            FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow.clone() };
+        Self {
+            share: settings.share,
+            clock: Clock::new(settings.tick_ns),
+            flows: FlowTable::new(&flow, HashSecret::random()),
+            fragments: FragmentTable::new(),
+            ledger: Ledger::default(),
+            outbox,
+            lanes: Vec::with_capacity(BATCH_MAX),
+            number: 0,
+            count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
+            expiry_budget: if settings.waits { usize::MAX } else { EXPIRY_BUDGET },
+            source: Counters::default(),
+            tick_ended: false,
+            batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
+            top: Vec::with_capacity(settings.flow.top_count),
+            alive_at_exit: None,
+        }
+    }
+
+    /// Processes what a backend lent.
+    pub fn batch(&mut self, packets: &[Packet<'_>]) {
+        let started = Instant::now();
+        let room = usize::try_from(self.count_max - self.number).unwrap_or(usize::MAX);
+        let (packets, beyond) = packets.split_at(packets.len().min(room));
+        if self.share.leads() {
+            self.ledger.beyond_count += beyond.len() as u64;
+            if self.outbox.has_taps() {
+                self.outbox.tap(self.number + 1, packets, &mut self.ledger);
+            }
+        }
+        for wave in packets.chunks(BATCH_MAX) {
+            self.dissect(wave);
+            self.prefetch();
+            self.update(wave);
+        }
+        let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
+    }
+
+    /// First wave: bytes to facts, facts to keys and hashes.
+    fn dissect(&mut self, packets: &[Packet<'_>]) {
+        self.lanes.clear();
+        for packet in packets {
+            let dissected = wire::dissect(packet.link_type, packet.data, packet.wire_len);
+            let route = self.route(packet, &dissected);
+            self.lanes.push(Lane { dissected, route });
+        }
+    }
+
+    fn route(&self, packet: &Packet<'_>, dissected: &Dissected) -> Route {
+        if let Some(network) = dissected.network {
+            if network.fragment.is_some() {
+                return Route::Fragment(network);
+            }
+            if let Some(ports) = ports_of(dissected) {
+                let (key, direction) = FlowKey::new(&network, ports);
+                if !self.share.owns(&key) {
+                    return Route::Foreign;
+                }
+                return Route::Flow { key, hash: self.flows.hash(&key), direction };
+            }
+        }
+        if !self.share.leads() {
+            return Route::Foreign;
+        }
+        if !wire::supports(packet.link_type) {
+            return Route::Rest(Rest::UnsupportedLink);
+        }
+        Route::Rest(rest_of(dissected))
+    }
+
+    /// Second and third wave: the index lines of all flows, then their entries, so that the misses overlap.
+    fn prefetch(&self) {
+        for lane in &self.lanes {
+            if let Route::Flow { hash, .. } = lane.route {
+                self.flows.prefetch_bucket(hash);
+            }
+        }
+        for lane in &self.lanes {
+            if let Route::Flow { hash, .. } = lane.route {
+                self.flows.prefetch_entry(hash);
+            }
+        }
+    }
+
+    /// Last wave: time, ticks, expiry and counting, packet by packet in order.
+    fn update(&mut self, packets: &[Packet<'_>]) {
+        for (i, packet) in packets.iter().enumerate() {
+            self.number += 1;
+            self.advance(packet.time);
+            let Lane { dissected, route } = self.lanes[i];
+            match route {
+                Route::Foreign => {}
+                Route::Rest(rest) => {
+                    self.account(packet, &dissected);
+                    self.ledger.rest(rest);
+                }
+                Route::Flow { key, hash, direction } => {
+                    self.account(packet, &dissected);
+                    self.sight(packet, &dissected, key, hash, direction, false);
+                }
+                Route::Fragment(network) => self.fragment(packet, &dissected, &network),
+            }
+        }
+    }
+
+    fn sight(
+        &mut self,
+        packet: &Packet<'_>,
+        dissected: &Dissected,
+        key: FlowKey,
+        hash: u64,
+        direction: Direction,
+        fragment: bool,
+    ) {
+        self.ledger.in_flows += 1;
+        let Self { flows, outbox, ledger, number, .. } = self;
+        let sighting = Sighting {
+            key,
+            hash,
+            direction,
+            time: packet.time,
+            wire_len: packet.wire_len,
+            number: *number,
+            dissected,
+            fragment,
+        };
+        flows.observe(&sighting, &mut |record| outbox.ended(*number, record, ledger));
+    }
+
+    /// Counts a packet that is ours, whatever becomes of it.
+    fn account(&mut self, packet: &Packet<'_>, dissected: &Dissected) {
+        self.ledger.packets += 1;
+        self.ledger.bytes += u64::from(packet.wire_len);
+        self.ledger.ipv4_checksums_bad += u64::from(dissected.ipv4_checksum_bad);
+        if let Some(fault) = dissected.fault {
+            self.ledger.fault(fault);
+        }
+    }
+
+    /// Every worker follows all fragments, so all know the ports; only the owner of the flow counts them. What waits for its
+    /// first fragment is on the leading worker's ledger until then.
+    fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, network: &Network) {
+        let now = self.clock.now();
+        let first = network.fragment.is_some_and(|fragment| fragment.offset == 0);
+        if first {
+            let Some(ports) = ports_of(dissected) else {
+                if self.share.leads() {
+                    self.account(packet, dissected);
+                    self.ledger.rest(rest_of(dissected));
+                }
+                return;
+            };
+            let held = self.fragments.first(network, ports, now);
+            let (key, direction) = FlowKey::new(network, ports);
+            let hash = self.flows.hash(&key);
+            let owned = self.share.owns(&key);
+            if owned {
+                self.account(packet, dissected);
+                self.sight(packet, dissected, key, hash, direction, false);
+            }
+            if let Some(held) = held {
+                self.settle(&held, owned, &key, hash, direction);
+            }
+        } else {
+            match self.fragments.later(network, packet.wire_len, packet.time, self.number, now) {
+                Later::Ports(ports) => {
+                    let (key, direction) = FlowKey::new(network, ports);
+                    if self.share.owns(&key) {
+                        self.account(packet, dissected);
+                        self.sight(packet, dissected, key, self.flows.hash(&key), direction, true);
+                    }
+                }
+                Later::Held => {
+                    if self.share.leads() {
+                        self.account(packet, dissected);
+                        self.ledger.rest(Rest::FragmentsHeld);
+                    }
+                }
+            }
+        }
+        self.note_orphans();
+    }
+
+    /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.
+    fn settle(&mut self, held: &Held, owned: bool, key: &FlowKey, hash: u64, direction: Direction) {
+        if self.share.leads() {
+            self.ledger.packets = self.ledger.packets.wrapping_sub(held.packets);
+            self.ledger.bytes = self.ledger.bytes.wrapping_sub(held.bytes);
+            let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
+            *waiting = waiting.wrapping_sub(held.packets);
+        }
+        if owned {
+            self.ledger.packets = self.ledger.packets.wrapping_add(held.packets);
+            self.ledger.bytes = self.ledger.bytes.wrapping_add(held.bytes);
+            self.ledger.in_flows += held.packets;
+            self.flows.add_fragments(key, hash, direction, held);
+        }
+    }
+
+    /// Held fragments that were given up since the last look become orphans.
+    fn note_orphans(&mut self) {
+        let orphaned = self.fragments.take_orphaned_packets();
+        if self.share.leads() && orphaned > 0 {
+            let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
+            *waiting = waiting.wrapping_sub(orphaned);
+            self.ledger.rests[Rest::FragmentsOrphaned as usize] += orphaned;
+        }
+    }
+
+    fn advance(&mut self, time: Timestamp) {
+        if let Some(tick) = self.clock.advance(time) {
+            self.end_tick(tick);
+        }
+        let Self { flows, clock, outbox, ledger, number, expiry_budget, .. } = self;
+        flows.advance(clock.now(), *expiry_budget, &mut |record| outbox.ended(*number, record, ledger));
+    }
+
+    fn end_tick(&mut self, tick: u64) {
+        self.tick_ended = true;
+        self.outbox.flush_ended(self.number);
+        self.flows.end_tick(&mut self.top);
+        self.send_snapshot(tick, self.clock.end_of(tick), false);
+    }
+
+    fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
+        self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
+        let Self { outbox, ledger, source, flows, top, batch_times, alive_at_exit, .. } = self;
+        outbox.snapshot(|snapshot| {
+            snapshot.tick = tick;
+            snapshot.time = time;
+            snapshot.ledger = *ledger;
+            snapshot.source = *source;
+            snapshot.flows = flows.counters();
+            snapshot.flow_count = alive_at_exit.unwrap_or(flows.len() as u64);
+            snapshot.top.clear();
+            snapshot.top.extend_from_slice(top);
+            snapshot.batches = BatchTimes {
+                count: batch_times.len(),
+                p50_ns: batch_times.value_at_quantile(0.5),
+                p99_ns: batch_times.value_at_quantile(0.99),
+                max_ns: batch_times.max(),
+            };
+            snapshot.last = last;
+        });
+    }
+
+    /// Nothing arrived by `now`: ticks and expiry go on.
+    pub fn idle(&mut self, now: Timestamp) {
+        if self.clock.tick().is_some() && now > self.clock.now() {
+            self.advance(now);
+        }
+        self.outbox.flush_taps();
+        self.outbox.flush_ended(self.number);
+    }
+
+    /// Called after every poll of a live source, so that copied packets are shown without delay.
+    pub fn flush(&mut self) {
+        self.outbox.flush_taps();
+    }
+
+    /// True once per ended tick: the moment to ask the source for its counters.
+    pub fn take_tick_ended(&mut self) -> bool {
+        std::mem::take(&mut self.tick_ended)
+    }
+
+    /// What the source counted; shown in the next snapshot.
+    pub fn set_source(&mut self, source: Counters) {
+        self.source = source;
+    }
+
+    /// True when `--count` packets were processed.
+    pub fn is_count_reached(&self) -> bool {
+        self.number >= self.count_max
+    }
+
+    /// True for the worker that answers for the source's counters.
+    pub fn leads(&self) -> bool {
+        self.share.leads()
+    }
+
+    /// Packets seen so far, other workers' included.
+    pub fn packets_seen(&self) -> u64 {
+        self.number
+    }
+
+    /// The end: every flow leaves with reason `exit`, everything open is sent.
+    pub fn finish(mut self) {
+        self.outbox.wait_from_now_on();
+        self.fragments.drain();
+        self.note_orphans();
+        self.flows.end_tick(&mut self.top);
+        // How many were alive is told before the table is emptied.
+        self.alive_at_exit = Some(self.flows.len() as u64);
+        let Self { flows, outbox, ledger, number, .. } = &mut self;
+        flows.drain(&mut |record| outbox.ended(*number + 1, record, ledger));
+        self.outbox.flush_ended(u64::MAX);
+        self.outbox.flush_taps();
+        self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);
+    }
+}
+
+/// Why a packet without a flow has none.
+fn rest_of(dissected: &Dissected) -> Rest {
+    match dissected.fault.map(|fault| fault.kind) {
+        Some(FaultKind::Truncated) => Rest::Truncated,
+        Some(FaultKind::Malformed) => Rest::Malformed,
+        Some(FaultKind::TooDeep) => Rest::TooDeep,
+        Some(FaultKind::Unknown) | None if dissected.layer == Layer::Arp => Rest::Arp,
+        Some(FaultKind::Unknown) | None => Rest::NonIp,
+    }
+}

@@ -1,0 +1,83 @@
+//! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
+
+use super::AtomicFile;
+use crate::aggregate::{Output, Summary};
+use crate::engine::Rest;
+use crate::flow::{EndReason, FlowRecord};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes the summary at the end.
+pub struct SummaryJson {
+    path: PathBuf,
+    name: String,
+}
+
+impl SummaryJson {
+    /// Will write to `path`.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), name: path.display().to_string() }
+    }
+}
+
+impl Output for SummaryJson {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn finish(&mut self, _table: &[FlowRecord], summary: &Summary) -> io::Result<()> {
+        let mut file = AtomicFile::create(&self.path)?;
+        serde_json::to_writer_pretty(&mut file, &document(summary))?;
+        file.write_all(b"\n")?;
+        file.commit()
+    }
+}
+
+/// The object. Its fields are described in `docs/formats.md`.
+fn document(summary: &Summary) -> Value {
+    let (ledger, source) = (&summary.ledger, &summary.source);
+    let rests: Map<String, Value> =
+        Rest::ALL.iter().map(|&rest| (rest.name().to_owned(), ledger.rests[rest as usize].into())).collect();
+    let faults: Vec<Value> = ledger
+        .fault_rows()
+        .map(|(layer, kind, packets)| json!({"layer": layer.name(), "kind": kind.name(), "packets": packets}))
+        .collect();
+    let ended: Map<String, Value> = EndReason::ALL
+        .iter()
+        .map(|&reason| (reason.name().to_owned(), summary.flows.ended[reason as usize].into()))
+        .collect();
+    json!({
+        "packets": ledger.packets,
+        "bytes": ledger.bytes,
+        "packets_in_flows": ledger.in_flows,
+        "packets_in_no_flow": rests,
+        "unaccounted": i64::try_from(summary.unaccounted()).unwrap_or(i64::MAX),
+        "source": {
+            "received": source.received,
+            "filtered": source.filtered,
+            "kernel_drops": source.kernel_drops,
+            "interface_drops": source.interface_drops,
+            "skipped": source.skipped,
+            "beyond_count": ledger.beyond_count,
+        },
+        "parse_errors": ledger.parse_errors(),
+        "faults": faults,
+        "ipv4_checksums_bad": ledger.ipv4_checksums_bad,
+        "time_regressions": ledger.time_regressions,
+        "packets_not_copied": ledger.taps_skipped,
+        "ended_flows_not_written": ledger.records_skipped,
+        "flows": {
+            "opened": summary.flows.opened,
+            "alive_at_exit": summary.flow_count,
+            "ended": ended,
+            "left_out_of_exports": summary.export_left_out,
+        },
+        "batch_ns": {
+            "count": summary.batches.count,
+            "p50": summary.batches.p50_ns,
+            "p99": summary.batches.p99_ns,
+            "max": summary.batches.max_ns,
+        },
+    })
+}

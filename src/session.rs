@@ -1,0 +1,136 @@
+//! One run from the first packet to the last line: workers, aggregator, packet consumers, put together.
+//!
+//! Owns the order of starting and ending. Knows no flag and no format. Invariant: whatever fails, every thread is joined, every
+//! output is finished, and all that went wrong is in the [`Outcome`].
+
+use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Summary};
+use crate::engine::{
+    EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
+};
+use netscope_backends::{BackendError, SavefileOptions, SavefileSummary};
+use std::error::Error;
+use std::io;
+use std::thread::{self, ScopedJoinHandle};
+
+/// A packet consumer of the output room (the packet view).
+pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
+
+/// Everything a run needs. Outputs are opened before, so that a wrong path is an error before the capture starts.
+pub struct Session {
+    /// Where the packets come from.
+    pub source: Source,
+    /// The hot side. Its `taps` and `wants_ended` are set by [`run`].
+    pub engine: EngineSettings,
+    /// The cold side.
+    pub aggregate: AggregateSettings,
+    /// Who is told of ticks and flows.
+    pub outputs: Vec<Box<dyn Output>>,
+    /// Write every packet to a file.
+    pub record: Option<SavefileOptions>,
+    /// Show every packet.
+    pub view: Option<PacketView>,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Where everything went.
+    pub summary: Summary,
+    /// What the packet recorder wrote.
+    pub recorded: Option<SavefileSummary>,
+    /// Outputs that failed.
+    pub failures: Vec<OutputFailure>,
+    /// Any other thing that went wrong, worst first.
+    pub errors: Vec<Box<dyn Error + Send + Sync>>,
+}
+
+/// What a run tells while it goes on. Called from several threads.
+pub trait Watcher: Send + Sync {
+    /// The source has something to say (an interface went down, say).
+    fn notice(&self, text: &str);
+    /// An output failed.
+    fn failed(&self, failure: &OutputFailure);
+    /// Called about every millisecond, for a progress display.
+    fn progress(&self, progress: &Progress);
+}
+
+/// Runs a session to its end.
+///
+/// # Errors
+/// When it cannot be started; what goes wrong later is in the [`Outcome`].
+pub fn run(session: Session, stop: &Stop, watcher: &'static dyn Watcher) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
+    let Session { source, mut engine, aggregate, outputs, record, view } = session;
+    let recorder = record.as_ref().map(Recorder::create).transpose()?;
+    engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
+    engine.wants_ended = outputs.iter().any(|output| output.wants_ended() || output.wants_table());
+    let mut running = launch(source, &engine, stop, move |text: &str| watcher.notice(text))?;
+    let mut outcome = Outcome::default();
+    // In the order in which `launch` was asked for them: the recorder's first.
+    let mut taps = std::mem::take(&mut running.taps).into_iter();
+    let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
+    let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
+    let aggregator = Aggregator::new(aggregate, std::mem::take(&mut running.queues), outputs);
+    thread::scope(|scope| {
+        let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder)));
+        let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
+        let (summary, failures) =
+            aggregator.run(|| watcher.progress(&running.progress), |failure| watcher.failed(failure));
+        outcome.summary = summary;
+        outcome.failures = failures;
+        match recording.map(ScopedJoinHandle::join) {
+            None => {}
+            Some(Ok(Ok(recorded))) => outcome.recorded = Some(recorded),
+            Some(Ok(Err(error))) => outcome.errors.push(error),
+            Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet recorder".to_owned()).into()),
+        }
+        match showing.map(ScopedJoinHandle::join) {
+            None | Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => outcome.errors.push(error.into()),
+            Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
+        }
+    });
+    if let Err(error) = running.join() {
+        outcome.errors.insert(0, error.into());
+    }
+    Ok(outcome)
+}
+
+/// The recorder's thread.
+fn record_packets(
+    tap: &Receiver<TapChunk>,
+    mut recorder: Recorder,
+) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
+    let consumed = consume(tap, &mut recorder);
+    // What was written before an error stays readable, so the file is closed properly in any case.
+    let finished = recorder.finish();
+    match consumed {
+        Ok(()) => Ok(finished?),
+        Err((unwritten, source)) => Err(RecordError { unwritten, source }.into()),
+    }
+}
+
+/// The packet view's thread. A closed pipe (`| head`) ends the run quietly.
+fn show_packets(tap: &Receiver<TapChunk>, mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
+    struct Quiet<'a>(&'a mut PacketView, &'a Stop);
+    impl PacketConsumer for Quiet<'_> {
+        type Error = io::Error;
+        fn packet(&mut self, number: u64, packet: &netscope_backends::Packet<'_>) -> io::Result<()> {
+            self.0.packet(number, packet).inspect_err(|_| self.1.request())
+        }
+        fn pause(&mut self) -> io::Result<()> {
+            self.0.pause().inspect_err(|_| self.1.request())
+        }
+    }
+    match consume(tap, &mut Quiet(&mut view, stop)) {
+        Err((_, error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The packet recorder could not go on.
+#[derive(Debug, thiserror::Error)]
+#[error("writing packets failed; {unwritten} packets were not written, those before them are safe")]
+struct RecordError {
+    unwritten: u64,
+    source: BackendError,
+}

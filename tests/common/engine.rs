@@ -1,0 +1,86 @@
+//! The engine without the program: a session over any backend, with what came out of it.
+
+use netscope::aggregate::{AggregateSettings, Output, OutputFailure};
+use netscope::engine::{EngineSettings, Progress, Source, Stop};
+use netscope::flow::{FlowRecord, FlowSettings};
+use netscope::session::{Outcome, Session, Watcher, run as run_session};
+use netscope_backends::Backend;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Settings with every analysis on, small bounds, and timeouts that real captures reach.
+pub fn settings() -> EngineSettings {
+    EngineSettings {
+        flow: FlowSettings {
+            flow_count_max: 1000,
+            idle_timeout_ns: 60_000_000_000,
+            closed_timeout_ns: 10_000_000_000,
+            active_timeout_ns: 0,
+            rtt: true,
+            retransmissions: true,
+            out_of_order: true,
+            top_count: 3,
+        },
+        tick_ns: 1_000_000_000,
+        count_max: 0,
+        workers: 1,
+        cpus: Vec::new(),
+        poll_timeout: Duration::from_millis(10),
+        wants_ended: true,
+        taps: 0,
+        broadcast_chunks: 2,
+    }
+}
+
+struct Collect(Arc<Mutex<Vec<FlowRecord>>>);
+
+impl Output for Collect {
+    fn name(&self) -> &str {
+        "collected records"
+    }
+
+    fn wants_ended(&self) -> bool {
+        true
+    }
+
+    fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
+        self.0.lock().expect("no panic while collecting").push(*record);
+        Ok(())
+    }
+}
+
+struct Silent;
+
+impl Watcher for Silent {
+    fn notice(&self, _text: &str) {}
+    fn failed(&self, failure: &OutputFailure) {
+        panic!("{failure}");
+    }
+    fn progress(&self, _progress: &Progress) {}
+}
+
+/// Runs one worker over `backend` to its end; the outcome and every flow in the order in which they ended.
+pub fn run(backend: Box<dyn Backend>, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
+    run_source(Source::Same(vec![backend]), settings)
+}
+
+/// Runs any source.
+pub fn run_source(source: Source, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let session = Session {
+        source,
+        engine: settings.clone(),
+        aggregate: AggregateSettings {
+            tick_ns: settings.tick_ns,
+            top_count: settings.flow.top_count,
+            export_ended_max: usize::MAX,
+        },
+        outputs: vec![Box::new(Collect(Arc::clone(&records)))],
+        record: None,
+        view: None,
+    };
+    let outcome = run_session(session, &Stop::default(), &Silent).expect("the session starts");
+    let records = std::mem::take(&mut *records.lock().expect("no panic while collecting"));
+    (outcome, records)
+}
