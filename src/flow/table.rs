@@ -419,7 +419,8 @@ impl FlowTable {
         if let Some(tcp) = tcp.as_mut().filter(|_| !goes_on) {
             tcp.release(&mut self.arena);
         }
-        *entry = Entry { next, previous, tcp: tcp.filter(|_| goes_on), ..Entry::open(opening, &mut self.cold) };
+        *entry = Entry::open(opening, &mut self.cold);
+        (entry.next, entry.previous, entry.tcp) = (next, previous, tcp.filter(|_| goes_on));
         entry.set(Flag::FINISHED, finished && goes_on);
         self.counters.opened += 1;
     }
