@@ -39,7 +39,7 @@ impl Direction {
     }
 }
 
-/// Canonical flow key, 40 bytes. IPv4 addresses stand in the first 4 bytes, the rest is 0. Protocols without ports have port 0;
+/// Canonical flow key, 38 bytes without padding. IPv4 addresses stand in the first 4 bytes, the rest is 0. Protocols without ports have port 0;
 /// ICMP echo has its identifier as both ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
@@ -50,11 +50,9 @@ pub struct FlowKey {
     b_port: u16,
     version: u8,
     protocol: u8,
-    /// Keeps the struct free of padding.
-    zero: u16,
 }
 
-const _: () = assert!(size_of::<FlowKey>() == 40);
+const _: () = assert!(size_of::<FlowKey>() == 38);
 
 impl FlowKey {
     /// The key of a packet with these network facts and ports, and the packet's direction in it.
@@ -66,7 +64,7 @@ impl FlowKey {
         } else {
             (dst, src, ports.destination, ports.source, Direction::BToA)
         };
-        (Self { a, b, a_port, b_port, version: network.version as u8, protocol: network.protocol, zero: 0 }, direction)
+        (Self { a, b, a_port, b_port, version: network.version as u8, protocol: network.protocol }, direction)
     }
 
     /// Address of endpoint a.
@@ -99,7 +97,9 @@ impl FlowKey {
         if self.version == IpVersion::V4 as u8 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
-    /// Keyed hash of all 40 bytes: five 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication.
+    /// Keyed hash of all 38 bytes: five 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication.
+    ///
+    /// Every lane meets a secret before it is multiplied, so which tuples collide depends on the secret alone.
     pub fn hash(&self, secret: &HashSecret) -> u64 {
         let s = &secret.0;
         let lane = |bytes: &[u8; 16], at: usize| -> u64 {
@@ -152,4 +152,10 @@ impl HashSecret {
         0xa076_1d64_78bd_642f,
         0xe703_7ed1_a0b4_28db,
     ]);
+}
+
+/// Which of `share_count` queues a flow belongs to, by bits of its hash that the flow table does not use: sharing by others would
+/// leave most buckets of each queue's table empty.
+pub const fn share_of(hash: u64, share_count: usize) -> usize {
+    ((hash >> 16 & 0xffff) as usize * share_count) >> 16
 }

@@ -3,9 +3,29 @@
 //! Owns what is known about each conversation on one queue. Time comes in from the caller and never goes back here. Its invariant:
 //! memory is reserved by the settings and never exceeds them, whatever arrives.
 
+mod cold;
+mod community_id;
+mod entry;
+mod fragment;
+mod index;
 mod key;
+mod ports;
 mod record;
+mod slab;
+mod synthetic;
+mod table;
 pub mod tcp;
+mod top;
+mod wheel;
 
-pub use key::{Direction, FlowKey, HashSecret};
+#[cfg(test)]
+mod tests;
+
+pub use community_id::community_id;
+pub use fragment::{FragmentCounters, FragmentTable, Held, Later};
+pub use key::{Direction, FlowKey, HashSecret, share_of};
+pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
+pub use synthetic::{Synthetic, synthetic};
+pub use table::{FlowCounters, FlowSettings, FlowTable, Observed, Sighting};
+pub use top::TopFlow;

@@ -50,6 +50,8 @@ pub struct FlowRecord {
     pub bytes: [u64; 2],
     /// Later IP fragments among the packets.
     pub fragments: u32,
+    /// Who began: the sender of the flow's first packet; for ICMP echo the side that requests.
+    pub initiator: Direction,
     /// Number (from 1, in capture order, on its queue) of the packet that opened the flow; unique per record.
     pub first_packet: u64,
     /// VLAN tags of the first packet.

@@ -1,0 +1,254 @@
+//! From hash to entry number: open addressing in buckets of one cache line.
+//!
+//! Owns tags and entry numbers only; whether a candidate is the flow is the caller's question. Knows no keys, no time. Its
+//! invariant: each bucket counts the entries that had to go past it, so a search ends at the first bucket nobody went past,
+//! and removing leaves nothing behind.
+//!
+//! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of entries past it.
+//! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16; bits 16 to 31 are left to those who share
+//! flows among queues ([`super::share_of`]).
+
+type Bucket = [u16; WORDS];
+
+const WORDS: usize = 32;
+const SLOTS: usize = 10;
+const PAST: usize = 30;
+/// Entries per bucket that the index is sized for.
+const LOAD: usize = 7;
+const BUCKETS_MIN: usize = 4;
+
+/// An index that is sized once (bounded) or grows by moving one bucket per insert (unlimited).
+pub(super) struct Index {
+    now: Buckets,
+    /// While growing: the smaller table, and how many of its buckets have been emptied.
+    old: Option<(Buckets, usize)>,
+    grows: bool,
+    len: usize,
+}
+
+impl Index {
+    /// Room for `count` entries for good; 0 means growing without a limit.
+    pub fn new(count: usize) -> Self {
+        let grows = count == 0;
+        let buckets = if grows { 1024 } else { count.div_ceil(LOAD).max(BUCKETS_MIN) };
+        Self { now: Buckets::new(buckets), old: None, grows, len: 0 }
+    }
+
+    /// The first entry number under this hash for which `is` holds.
+    #[inline]
+    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        if let Some(number) = self.now.find(hash, &mut is) {
+            return Some(number);
+        }
+        self.old.as_ref().and_then(|(old, _)| old.find(hash, is))
+    }
+
+    /// Adds an entry. `hash_of` gives the hash of any entry number already in the index, for moving it.
+    pub fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
+        if self.grows {
+            self.grow_step(hash_of);
+        }
+        self.now.insert(hash, number);
+        self.len += 1;
+    }
+
+    /// Removes an entry that is in the index under this hash.
+    pub fn remove(&mut self, hash: u64, number: u32) {
+        let removed = self.now.remove(hash, number) || self.old.as_mut().is_some_and(|(old, _)| old.remove(hash, number));
+        debug_assert!(removed, "entry {number} is not in the index");
+        self.len -= usize::from(removed);
+    }
+
+    /// Reads the bucket of this hash, so that it is in the cache when it is needed.
+    #[inline]
+    pub fn touch(&self, hash: u64) {
+        std::hint::black_box(self.now.bucket(self.now.home(hash))[0]);
+        if let Some((old, _)) = &self.old {
+            std::hint::black_box(old.bucket(old.home(hash))[0]);
+        }
+    }
+
+    /// The first candidate of this hash in its own bucket, unverified.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Option<u32> {
+        let bucket = self.now.bucket(self.now.home(hash));
+        let hits = matches(bucket, tag_of(hash));
+        (hits != 0).then(|| number_at(bucket, hits.trailing_zeros() as usize))
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.now.memory_bytes() + self.old.as_ref().map_or(0, |(old, _)| old.memory_bytes())
+    }
+
+    /// Doubles when full, then empties one old bucket per insert. The new table has twice the buckets, so the old one is empty
+    /// after a seventh of the inserts that fill the new one.
+    fn grow_step(&mut self, hash_of: impl Fn(u32) -> u64) {
+        if self.old.is_none() && self.len >= self.now.count * LOAD {
+            let larger = Buckets::new(self.now.count * 2);
+            self.old = Some((std::mem::replace(&mut self.now, larger), 0));
+        }
+        let Some((old, emptied)) = &mut self.old else { return };
+        for (slot, number) in old.entries(*emptied) {
+            let hash = hash_of(number);
+            // Entries past a bucket are counted from their home on, so they leave by the same way.
+            debug_assert!(slot < SLOTS);
+            old.remove(hash, number);
+            self.now.insert(hash, number);
+        }
+        *emptied += 1;
+        if *emptied == old.count {
+            self.old = None;
+        }
+    }
+}
+
+/// One table of buckets, each aligned to a cache line.
+struct Buckets {
+    words: Vec<u16>,
+    offset: usize,
+    count: usize,
+}
+
+impl Buckets {
+    fn new(count: usize) -> Self {
+        // Zeroed memory comes from the system untouched; a vector of aligned structs would be written once in full.
+        let words = vec![0u16; (count + 1) * WORDS];
+        let offset = match words.as_ptr().align_offset(64) {
+            offset if offset <= WORDS => offset,
+            _ => 0,
+        };
+        Self { words, offset, count }
+    }
+
+    #[inline]
+    fn all(&self) -> &[Bucket] {
+        &self.words[self.offset..].as_chunks().0[..self.count]
+    }
+
+    #[inline]
+    fn bucket(&self, at: usize) -> &Bucket {
+        &self.all()[at]
+    }
+
+    fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
+        &mut self.words[self.offset..].as_chunks_mut().0[at]
+    }
+
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        (((hash >> 32) * self.count as u64) >> 32) as usize
+    }
+
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.count { 0 } else { at + 1 }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let tag = tag_of(hash);
+        let mut at = self.home(hash);
+        for _ in 0..self.count {
+            let bucket = self.bucket(at);
+            let mut hits = matches(bucket, tag);
+            while hits != 0 {
+                let number = number_at(bucket, hits.trailing_zeros() as usize);
+                if is(number) {
+                    return Some(number);
+                }
+                hits &= hits - 1;
+            }
+            if past(bucket) == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    fn insert(&mut self, hash: u64, number: u32) {
+        let mut at = self.home(hash);
+        // There are at least 10 slots for 7 entries, so this ends.
+        loop {
+            let next = self.after(at);
+            let bucket = self.bucket_mut(at);
+            let empty = matches(bucket, 0);
+            if empty != 0 {
+                let slot = empty.trailing_zeros() as usize;
+                bucket[slot] = tag_of(hash);
+                bucket[SLOTS + 2 * slot] = number as u16;
+                bucket[SLOTS + 2 * slot + 1] = (number >> 16) as u16;
+                return;
+            }
+            set_past(bucket, past(bucket) + 1);
+            at = next;
+        }
+    }
+
+    fn remove(&mut self, hash: u64, number: u32) -> bool {
+        let home = self.home(hash);
+        let mut at = home;
+        for _ in 0..self.count {
+            let bucket = self.bucket_mut(at);
+            let found = (0..SLOTS).find(|&slot| bucket[slot] != 0 && number_at(bucket, slot) == number);
+            if let Some(slot) = found {
+                bucket[slot] = 0;
+                self.forget_way(home, at);
+                return true;
+            }
+            if past(bucket) == 0 {
+                return false;
+            }
+            at = self.after(at);
+        }
+        false
+    }
+
+    fn forget_way(&mut self, home: usize, end: usize) {
+        let mut at = home;
+        while at != end {
+            let next = self.after(at);
+            let bucket = self.bucket_mut(at);
+            set_past(bucket, past(bucket) - 1);
+            at = next;
+        }
+    }
+
+    /// The slots in use of one bucket, copied out.
+    fn entries(&self, at: usize) -> impl Iterator<Item = (usize, u32)> + use<> {
+        let bucket = *self.bucket(at);
+        (0..SLOTS).filter(move |&slot| bucket[slot] != 0).map(move |slot| (slot, number_at(&bucket, slot)))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.words.len() * 2
+    }
+}
+
+#[inline]
+fn tag_of(hash: u64) -> u16 {
+    (hash as u16).max(1)
+}
+
+#[inline]
+fn matches(bucket: &Bucket, tag: u16) -> u32 {
+    let mut hits = 0;
+    for (slot, &word) in bucket[..SLOTS].iter().enumerate() {
+        hits |= u32::from(word == tag) << slot;
+    }
+    hits
+}
+
+#[inline]
+fn number_at(bucket: &Bucket, slot: usize) -> u32 {
+    u32::from(bucket[SLOTS + 2 * slot]) | u32::from(bucket[SLOTS + 2 * slot + 1]) << 16
+}
+
+#[inline]
+fn past(bucket: &Bucket) -> u32 {
+    u32::from(bucket[PAST]) | u32::from(bucket[PAST + 1]) << 16
+}
+
+fn set_past(bucket: &mut Bucket, count: u32) {
+    bucket[PAST] = count as u16;
+    bucket[PAST + 1] = (count >> 16) as u16;
+}

@@ -1,0 +1,565 @@
+//! The flow table of one queue.
+//!
+//! Owns every live flow: finds or opens it, counts, tracks TCP, ends it, and keeps to the bound. Knows no packet bytes, no queue
+//! and no wall clock: sightings with their times come in, records go out. Its invariant: after any call
+//! `opened = live + ended`, live never exceeds the bound, and the clock never goes back.
+//!
+//! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
+//! and a packet that finds its flow overdue ends it first. So records are the same for any batch size. (With a full table the
+//! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet, without a budget, where
+//! two runs have to agree.)
+
+use super::cold::ColdArena;
+use super::entry::{Entry, Flag, Opening};
+use super::fragment::Held;
+use super::index::Index;
+use super::slab::{ENTRY_COUNT_MAX, Slab};
+use super::tcp::{TcpAnalysis, TcpArena, TcpTracker};
+use super::top::{Top, TopFlow};
+use super::wheel::Wheel;
+use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
+use crate::wire::{Dissected, TcpSegment, Transport, VlanTags};
+use netscope_backends::Timestamp;
+
+/// What the flow table is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowSettings {
+    /// Most live flows; 0 = no limit but 2^31 - 1.
+    pub flow_count_max: usize,
+    /// A flow without packets for longer than this is over; 0 = never.
+    pub idle_timeout_ns: u64,
+    /// The same for a TCP flow that is closed or reset, where it is shorter than the idle timeout; unused when that is never.
+    pub closed_timeout_ns: u64,
+    /// A flow older than this ends at its next packet and goes on as a new record; 0 = off.
+    pub active_timeout_ns: u64,
+    /// Measure TCP round-trip times.
+    pub rtt: bool,
+    /// Find TCP retransmissions.
+    pub retransmissions: bool,
+    /// Find TCP segments out of order.
+    pub out_of_order: bool,
+    /// Top talkers per tick; 0 = none.
+    pub top_count: usize,
+}
+
+impl Default for FlowSettings {
+    fn default() -> Self {
+        Self {
+            flow_count_max: 100_000,
+            idle_timeout_ns: 60 * Timestamp::NS_PER_SEC,
+            closed_timeout_ns: 5 * Timestamp::NS_PER_SEC,
+            active_timeout_ns: 0,
+            rtt: true,
+            retransmissions: true,
+            out_of_order: true,
+            top_count: 0,
+        }
+    }
+}
+
+/// One packet as the flow table sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    /// The flow's key.
+    pub key: FlowKey,
+    /// [`FlowTable::hash`] of the key.
+    pub hash: u64,
+    /// The packet's direction in the key.
+    pub direction: Direction,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Bytes on the wire, link header included.
+    pub wire_len: u32,
+    /// Number of the packet on its queue, from 1, below 2^60.
+    pub number: u64,
+    /// What the packet says of itself.
+    pub dissected: &'a Dissected,
+    /// A later fragment: it counts, but carries no transport facts.
+    pub fragment: bool,
+}
+
+/// What became of a sighting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Number of the flow's place; the same for all packets of one record, used again after it ended.
+    pub place: u32,
+    /// This packet opened the record.
+    pub opened: bool,
+}
+
+/// Counts since the table was made. All values only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowCounters {
+    /// Records opened.
+    pub opened: u64,
+    /// Records ended, by the discriminant of [`EndReason`].
+    pub ended: [u64; 5],
+    /// Packets older than the clock when they came.
+    pub time_regressions: u64,
+}
+
+impl FlowCounters {
+    /// Records ended for this reason.
+    pub const fn ended_for(&self, reason: EndReason) -> u64 {
+        self.ended[reason as usize]
+    }
+
+    /// Records ended for any reason.
+    pub fn ended_total(&self) -> u64 {
+        self.ended.iter().sum()
+    }
+}
+
+/// For a table that ends nothing by time, the timeout that orders evictions.
+const ORDER_TIMEOUT_NS: u64 = 60 * Timestamp::NS_PER_SEC;
+/// Flows that one eviction looks at before it takes the best seen.
+const EVICTION_LOOK_MAX: usize = 8;
+/// Entries reserved at the start at most; a larger bound is reached by growing in segments.
+const RESERVED_COUNT_MAX: usize = 1 << 24;
+
+/// All live flows of one queue.
+pub struct FlowTable {
+    settings: FlowSettings,
+    analysis: TcpAnalysis,
+    secret: HashSecret,
+    flow_count_max: usize,
+    /// Largest time seen; drives all timeouts.
+    clock: Timestamp,
+    index: Index,
+    slab: Slab,
+    cold: ColdArena,
+    arena: TcpArena,
+    wheel: Wheel,
+    top: Top,
+    counters: FlowCounters,
+}
+
+/// How a packet counts for its flow.
+struct Share {
+    direction: Direction,
+    packets: u64,
+    bytes: u64,
+    fragments: u64,
+    earliest: Timestamp,
+    latest: Timestamp,
+}
+
+impl FlowTable {
+    /// An empty table. Memory for a bounded table is reserved here; pages that no flow has touched are not resident.
+    pub fn new(settings: &FlowSettings, secret: HashSecret) -> Self {
+        let bounded = settings.flow_count_max != 0;
+        let flow_count_max = if bounded { settings.flow_count_max.min(ENTRY_COUNT_MAX) } else { ENTRY_COUNT_MAX };
+        let reserved = if bounded { flow_count_max.min(RESERVED_COUNT_MAX) } else { 0 };
+        let fixed_index = bounded && flow_count_max <= RESERVED_COUNT_MAX;
+        let horizon_ns = match settings.idle_timeout_ns {
+            0 => ORDER_TIMEOUT_NS,
+            idle => idle,
+        };
+        Self {
+            settings: *settings,
+            analysis: TcpAnalysis {
+                rtt: settings.rtt,
+                retransmissions: settings.retransmissions,
+                out_of_order: settings.out_of_order,
+            },
+            secret,
+            flow_count_max,
+            clock: Timestamp(0),
+            index: Index::new(if fixed_index { flow_count_max } else { 0 }),
+            slab: Slab::with_capacity(reserved),
+            cold: ColdArena::with_capacity(reserved),
+            arena: TcpArena::with_capacity(settings.flow_count_max),
+            wheel: Wheel::new(horizon_ns),
+            top: Top::new(settings.top_count),
+            counters: FlowCounters::default(),
+        }
+    }
+
+    /// The hash by which this table finds a key; the same for both directions.
+    #[inline]
+    pub fn hash(&self, key: &FlowKey) -> u64 {
+        key.hash(&self.secret)
+    }
+
+    /// First wave: brings the bucket of this hash into the cache. No effect but speed.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.index.touch(hash);
+    }
+
+    /// Second wave: brings the entry that this hash probably means into the cache. No effect but speed.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        if let Some(number) = self.index.candidate(hash) {
+            self.slab.touch(number);
+        }
+    }
+
+    /// The largest time seen so far.
+    pub fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// Moves the clock to `now`, unless it is already later, and ends the flows whose slot of the timer wheel came up, in the
+    /// order of slots and within a slot in the order of filing. Looks at no more than `budget` flows; false when more are due.
+    /// Costs one comparison while no slot comes up, so it may be called for every packet.
+    #[inline]
+    pub fn advance(&mut self, now: Timestamp, budget: usize, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+        self.clock = self.clock.max(now);
+        !self.wheel.may_be_due(self.clock) || self.expire(budget, ended)
+    }
+
+    /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
+    /// the flow itself when it is overdue, older than the active timeout, or its tuple begins a new connection; and another flow
+    /// when the table is full.
+    ///
+    /// A record that goes on after the active timeout keeps the TCP analysis: sequence numbers, state and TCP counts are those of
+    /// the connection, packets and bytes begin again.
+    #[inline]
+    pub fn observe(&mut self, sighting: &Sighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> Observed {
+        if sighting.time < self.clock {
+            self.counters.time_regressions += 1;
+        }
+        self.clock = self.clock.max(sighting.time);
+        let direction = sighting.direction;
+        let segment = match &sighting.dissected.transport {
+            Transport::Tcp(segment) if !sighting.fragment => Some(segment),
+            _ => None,
+        };
+        let found = self.find(&sighting.key, sighting.hash);
+        let over = found.and_then(|place| {
+            self.over(place, direction, 1).or_else(|| {
+                let tcp = self.slab.get(place).tcp.as_ref();
+                let reopened = tcp.zip(segment).is_some_and(|(tcp, segment)| tcp.reopens(segment, direction));
+                reopened.then_some((EndReason::Closed, self.clock))
+            })
+        });
+        let (place, opened) = match (found, over) {
+            (Some(place), None) => (place, false),
+            (found, over) => {
+                let opening = opening_of(sighting, self.clock);
+                (self.open(&opening, sighting.hash, found.zip(over), ended), true)
+            }
+        };
+        if let Some(segment) = segment {
+            self.track(place, segment, direction, sighting.time);
+        }
+        let share = Share {
+            direction,
+            packets: 1,
+            bytes: u64::from(sighting.wire_len),
+            fragments: u64::from(sighting.fragment),
+            earliest: sighting.time,
+            latest: sighting.time,
+        };
+        self.count(place, &share);
+        Observed { place, opened }
+    }
+
+    /// Counts later fragments that arrived before their first one; call it after [`Self::observe`] of that one.
+    pub fn add_fragments(
+        &mut self,
+        key: &FlowKey,
+        hash: u64,
+        direction: Direction,
+        held: &Held,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) {
+        let found = self.find(key, hash);
+        let over = found.and_then(|place| self.over(place, direction, held.packets));
+        let place = match (found, over) {
+            (Some(place), None) => place,
+            (found, over) => {
+                let opening = Opening {
+                    key: *key,
+                    time: held.earliest,
+                    clock: self.clock,
+                    number: held.first_packet,
+                    vlan: VlanTags::default(),
+                    tunnel: None,
+                    initiator: direction,
+                };
+                self.open(&opening, hash, found.zip(over), ended)
+            }
+        };
+        let entry = self.slab.get_mut(place);
+        entry.lower_first_packet(held.first_packet);
+        let (first_packet, listed) = (entry.first_packet(), entry.is(Flag::LISTED));
+        if listed {
+            self.top.renumber(place, first_packet);
+        }
+        let share = Share {
+            direction,
+            packets: held.packets,
+            bytes: held.bytes,
+            fragments: held.packets,
+            earliest: held.earliest,
+            latest: held.latest,
+        };
+        self.count(place, &share);
+    }
+
+    /// Ends a tick: the flows with the most bytes since the last call, most first, ties by key. A flow that ended within the tick
+    /// is among them as it ended; one that began again after that stands for itself.
+    pub fn end_tick(&mut self, top: &mut Vec<TopFlow>) {
+        self.top.end_tick(self.clock, &mut self.slab, &self.cold, &self.arena, top);
+    }
+
+    /// Ends every live flow, in the order of their places, with reason exit, or as what it is when its timeout is over already.
+    pub fn drain(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
+        for place in 0..self.slab.extent() {
+            if self.slab.get(place).is(Flag::LIVE) {
+                let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
+                self.end(place, reason, at, ended);
+            }
+        }
+    }
+
+    /// Live flows.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// True when no flow is live.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Counts since the start.
+    pub fn counters(&self) -> FlowCounters {
+        self.counters
+    }
+
+    /// The TCP trackers' side memory.
+    pub fn tcp_arena(&self) -> &TcpArena {
+        &self.arena
+    }
+
+    /// Bytes of the index and of all places ever used, the TCP trackers' side memory left out.
+    pub fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes() + self.slab.memory_bytes() + self.cold.memory_bytes() + self.top.memory_bytes()
+    }
+
+    #[inline]
+    fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
+        self.index.find(hash, |number| self.slab.get(number).key == *key)
+    }
+
+    /// Why and when a flow is over at the clock or cannot take `packets` more, if so.
+    #[inline]
+    fn over(&self, place: u32, direction: Direction, packets: u64) -> Option<(EndReason, Timestamp)> {
+        if let Some(overdue) = self.overdue(place) {
+            return Some(overdue);
+        }
+        let entry = self.slab.get(place);
+        let active = self.settings.active_timeout_ns;
+        let old = active != 0 && self.clock.since(entry.first_seen) > active;
+        (old || entry.would_overflow(direction, packets)).then_some((EndReason::ActiveTimeout, self.clock))
+    }
+
+    /// Why and when a flow ended by the time without packets, if it did.
+    #[inline]
+    fn overdue(&self, place: u32) -> Option<(EndReason, Timestamp)> {
+        if self.settings.idle_timeout_ns == 0 {
+            return None;
+        }
+        let entry = self.slab.get(place);
+        let (touched, timeout_ns) = (entry.touched(&self.cold), self.timeout_ns(entry));
+        let reason = if entry.is(Flag::FINISHED) { EndReason::Closed } else { EndReason::Timeout };
+        (self.clock.since(touched) > timeout_ns).then(|| (reason, touched.plus(timeout_ns)))
+    }
+
+    /// The timeout that orders a flow's end.
+    #[inline]
+    fn timeout_ns(&self, entry: &Entry) -> u64 {
+        let idle = match self.settings.idle_timeout_ns {
+            0 => ORDER_TIMEOUT_NS,
+            idle => idle,
+        };
+        if entry.is(Flag::FINISHED) { idle.min(self.settings.closed_timeout_ns) } else { idle }
+    }
+
+    fn deadline(&self, place: u32) -> Timestamp {
+        let entry = self.slab.get(place);
+        entry.touched(&self.cold).plus(self.timeout_ns(entry))
+    }
+
+    /// A new record: in the place of the one of the same key that is over, or in a new place.
+    fn open(
+        &mut self,
+        opening: &Opening,
+        hash: u64,
+        before: Option<(u32, (EndReason, Timestamp))>,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) -> u32 {
+        if let Some((place, (reason, at))) = before {
+            self.report(place, reason, at, ended);
+            self.restart(place, opening, reason);
+            return place;
+        }
+        if self.slab.len() >= self.flow_count_max {
+            self.evict(ended);
+        }
+        let entry = Entry::open(opening, &mut self.cold);
+        let place = self.slab.insert(entry);
+        let (slab, secret) = (&self.slab, &self.secret);
+        self.index.insert(hash, place, |number| slab.get(number).key.hash(secret));
+        let deadline = self.deadline(place);
+        self.wheel.file(&mut self.slab, place, deadline);
+        self.counters.opened += 1;
+        place
+    }
+
+    /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
+    fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
+        let entry = self.slab.get_mut(place);
+        let (next, previous, mut tcp, finished) = (entry.next, entry.previous, entry.tcp.take(), entry.is(Flag::FINISHED));
+        entry.release_cold(&mut self.cold);
+        let goes_on = reason == EndReason::ActiveTimeout;
+        if let Some(tcp) = tcp.as_mut().filter(|_| !goes_on) {
+            tcp.release(&mut self.arena);
+        }
+        *entry = Entry::open(opening, &mut self.cold);
+        (entry.next, entry.previous, entry.tcp) = (next, previous, tcp.filter(|_| goes_on));
+        entry.set(Flag::FINISHED, finished && goes_on);
+        self.counters.opened += 1;
+    }
+
+    /// Takes a segment into the flow's TCP tracker, which its first segment makes.
+    #[inline]
+    fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
+        let entry = self.slab.get_mut(place);
+        let tcp = entry.tcp.get_or_insert_with(|| TcpTracker::open(segment, direction, time));
+        tcp.observe(segment, direction, time, &mut self.arena, &self.analysis);
+        let is = tcp.finished();
+        let was = entry.is(Flag::FINISHED);
+        if was == is {
+            return;
+        }
+        entry.set(Flag::FINISHED, is);
+        if is && self.settings.closed_timeout_ns < self.timeout_ns_idle() {
+            // The one case in which a deadline comes nearer, and once per connection.
+            let deadline = self.clock.plus(self.settings.closed_timeout_ns);
+            self.wheel.unlink(&mut self.slab, place);
+            self.wheel.file(&mut self.slab, place, deadline);
+        }
+    }
+
+    fn timeout_ns_idle(&self) -> u64 {
+        if self.settings.idle_timeout_ns == 0 { ORDER_TIMEOUT_NS } else { self.settings.idle_timeout_ns }
+    }
+
+    #[inline]
+    fn count(&mut self, place: u32, share: &Share) {
+        let entry = self.slab.get_mut(place);
+        let touched = if self.top.is_on() { entry.touched(&self.cold) } else { Timestamp(0) };
+        entry.count(share.direction, share.packets, share.bytes);
+        entry.see(share.earliest, share.latest);
+        entry.touch(self.clock, &mut self.cold);
+        if share.fragments != 0 {
+            entry.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.cold);
+        }
+        if self.top.is_on() && self.top.add(entry, touched, share.bytes) {
+            self.top.list(place, &mut self.slab, &self.cold);
+        }
+    }
+
+    #[cold]
+    fn expire(&mut self, budget: usize, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+        let mut left = budget;
+        while let Some((slot, place)) = self.wheel.due(self.clock) {
+            if left == 0 {
+                return false;
+            }
+            left -= 1;
+            let deadline = self.deadline(place);
+            if self.wheel.slot_of(deadline) > slot {
+                self.wheel.unlink(&mut self.slab, place);
+                self.wheel.file(&mut self.slab, place, deadline);
+            } else if let Some((reason, at)) = self.overdue(place) {
+                self.end(place, reason, at, ended);
+            } else {
+                self.wheel.unlink(&mut self.slab, place);
+                self.wheel.file_stale(&mut self.slab, place);
+            }
+        }
+        true
+    }
+
+    /// Makes room for one flow: ends the one that would expire first, as far as at most 8 looks at the wheel's front tell.
+    fn evict(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
+        let mut best: Option<(Timestamp, u32)> = None;
+        for _ in 0..EVICTION_LOOK_MAX {
+            let Some((slot, place)) = self.wheel.front() else { break };
+            let deadline = self.deadline(place);
+            if slot.map_or(deadline < self.clock, |slot| self.wheel.slot_of(deadline) <= slot) {
+                best = Some((deadline, place));
+                break;
+            }
+            if best.is_none_or(|(earliest, _)| deadline < earliest) {
+                best = Some((deadline, place));
+            }
+            self.wheel.unlink(&mut self.slab, place);
+            self.wheel.file(&mut self.slab, place, deadline);
+        }
+        if let Some((_, place)) = best {
+            let (reason, at) = self.overdue(place).unwrap_or((EndReason::Eviction, self.clock));
+            self.end(place, reason, at, ended);
+        }
+    }
+
+    /// Reports a flow and frees its place.
+    fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
+        self.report(place, reason, at, ended);
+        self.wheel.unlink(&mut self.slab, place);
+        let entry = self.slab.get_mut(place);
+        if let Some(mut tcp) = entry.tcp.take() {
+            tcp.release(&mut self.arena);
+        }
+        entry.release_cold(&mut self.cold);
+        let hash = entry.key.hash(&self.secret);
+        self.index.remove(hash, place);
+        self.slab.remove(place);
+    }
+
+    /// Hands out the record of a flow that ends.
+    fn report(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
+        if self.slab.get(place).is(Flag::LISTED) {
+            self.top.keep(place, &mut self.slab, &self.cold, &self.arena);
+        }
+        let entry = self.slab.get(place);
+        let cold = entry.cold(&self.cold);
+        self.counters.ended[reason as usize] += 1;
+        ended(&FlowRecord {
+            key: entry.key,
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            packets: entry.packets(),
+            bytes: entry.bytes,
+            fragments: cold.fragments,
+            initiator: entry.initiator(),
+            first_packet: entry.first_packet(),
+            vlan: cold.vlan,
+            tunnel: cold.tunnel,
+            tcp: entry.tcp.as_ref().map(|tcp| tcp.record(&self.arena)),
+            ended: at,
+            reason,
+        });
+    }
+}
+
+fn opening_of(sighting: &Sighting<'_>, clock: Timestamp) -> Opening {
+    let initiator = match sighting.dissected.transport {
+        Transport::Echo { request: false, .. } => sighting.direction.reverse(),
+        _ => sighting.direction,
+    };
+    Opening {
+        key: sighting.key,
+        time: sighting.time,
+        clock,
+        number: sighting.number,
+        vlan: sighting.dissected.vlan,
+        tunnel: sighting.dissected.tunnel,
+        initiator,
+    }
+}

@@ -1,0 +1,214 @@
+//! Top talkers of a tick, exact: the flows with the most bytes since the tick began.
+//!
+//! Owns the candidate list and its threshold. Knows no time beyond the tick's number. Its invariant: a flow outside the list has
+//! fewer bytes in this tick than each of the `count` best inside, so nothing outside can belong to the top.
+//!
+//! A flow enters when its bytes of the tick reach the threshold. A full list is cut to the best `count` and the threshold rises to
+//! the last of them, so an entry costs amortised constant time. A record that ends within the tick leaves a copy behind. Ties go
+//! to the smaller key, then to the earlier record.
+
+use super::cold::ColdArena;
+use super::entry::{Entry, Flag};
+use super::slab::Slab;
+use super::tcp::TcpArena;
+use super::{FlowKey, TcpRecord};
+use netscope_backends::Timestamp;
+use std::cmp::Reverse;
+
+/// A flow among those with the most bytes in a tick. Arrays are indexed by [`super::Direction::index`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TopFlow {
+    /// Canonical 5-tuple.
+    pub key: FlowKey,
+    /// Packets per direction since the record began.
+    pub packets: [u64; 2],
+    /// Bytes per direction since the record began.
+    pub bytes: [u64; 2],
+    /// Bytes of both directions in the tick that ended.
+    pub delta_bytes: u64,
+    /// Time of the earliest packet.
+    pub first_seen: Timestamp,
+    /// Time of the latest packet.
+    pub last_seen: Timestamp,
+    /// Set for TCP flows.
+    pub tcp: Option<TcpRecord>,
+}
+
+/// Bytes, key, first packet: best first.
+type Rank = (Reverse<u64>, FlowKey, u64);
+
+/// A live flow in the list; it is still the one meant while the entry is listed and began with this packet.
+#[derive(Clone, Copy)]
+struct Candidate {
+    number: u32,
+    first_packet: u64,
+}
+
+/// The current tick.
+#[derive(Clone, Copy)]
+struct Tick {
+    number: u16,
+    /// The clock when it began.
+    began: Timestamp,
+}
+
+impl Tick {
+    fn bytes_of(self, entry: &Entry, cold: &ColdArena) -> u64 {
+        entry.tick_bytes(self.number, entry.touched(cold) >= self.began)
+    }
+
+    fn rank(self, candidate: Candidate, slab: &Slab, cold: &ColdArena) -> Rank {
+        let entry = slab.get(candidate.number);
+        (Reverse(self.bytes_of(entry, cold)), entry.key, candidate.first_packet)
+    }
+}
+
+/// The candidates of the current tick.
+pub(super) struct Top {
+    /// 0: nothing here runs.
+    count: usize,
+    tick: Tick,
+    threshold: u64,
+    live: Vec<Candidate>,
+    gone: Vec<(u64, TopFlow)>,
+    ranks: Vec<Rank>,
+}
+
+impl Top {
+    pub fn new(count: usize) -> Self {
+        let capacity = if count == 0 { 0 } else { Self::limit(count) };
+        Self {
+            count,
+            tick: Tick { number: 0, began: Timestamp(0) },
+            threshold: 1,
+            live: Vec::with_capacity(capacity),
+            gone: Vec::with_capacity(capacity),
+            ranks: Vec::with_capacity(capacity),
+        }
+    }
+
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.count != 0
+    }
+
+    /// Counts bytes of the tick for an entry last touched at `touched`; true when the flow now has to be listed.
+    #[inline]
+    pub fn add(&self, entry: &mut Entry, touched: Timestamp, bytes: u64) -> bool {
+        let sum = entry.add_tick_bytes(self.tick.number, touched >= self.tick.began, bytes);
+        sum >= self.threshold && !entry.is(Flag::LISTED)
+    }
+
+    /// Lists a flow and, when the list is full, cuts it to the best.
+    pub fn list(&mut self, number: u32, slab: &mut Slab, cold: &ColdArena) {
+        let entry = slab.get_mut(number);
+        entry.set(Flag::LISTED, true);
+        self.live.push(Candidate { number, first_packet: entry.first_packet() });
+        self.cut_if_full(slab, cold);
+    }
+
+    /// Keeps a copy of a listed flow whose record ends now.
+    pub fn keep(&mut self, number: u32, slab: &mut Slab, cold: &ColdArena, arena: &TcpArena) {
+        let entry = slab.get_mut(number);
+        let copy = self.describe(entry, cold, arena);
+        entry.set(Flag::LISTED, false);
+        self.gone.push((entry.first_packet(), copy));
+        self.cut_if_full(slab, cold);
+    }
+
+    /// A listed flow's first packet turned out to be an earlier one.
+    pub fn renumber(&mut self, number: u32, first_packet: u64) {
+        for candidate in self.live.iter_mut().filter(|c| c.number == number) {
+            candidate.first_packet = first_packet;
+        }
+    }
+
+    /// Ends the tick: the best flows, most bytes first, and an empty list.
+    pub fn end_tick(&mut self, clock: Timestamp, slab: &mut Slab, cold: &ColdArena, arena: &TcpArena, out: &mut Vec<TopFlow>) {
+        out.clear();
+        if self.count == 0 {
+            return;
+        }
+        if self.live.len() + self.gone.len() > self.count {
+            self.cut(slab, cold);
+        }
+        let mut ranked: Vec<(Rank, TopFlow)> = Vec::with_capacity(self.count);
+        for &(first_packet, flow) in &self.gone {
+            ranked.push(((Reverse(flow.delta_bytes), flow.key, first_packet), flow));
+        }
+        for i in 0..self.live.len() {
+            let candidate = self.live[i];
+            if self.is_valid(candidate, slab) {
+                let entry = slab.get_mut(candidate.number);
+                entry.set(Flag::LISTED, false);
+                let flow = self.describe(entry, cold, arena);
+                ranked.push(((Reverse(flow.delta_bytes), flow.key, candidate.first_packet), flow));
+            }
+        }
+        ranked.sort_unstable_by_key(|(rank, _)| *rank);
+        out.extend(ranked.into_iter().take(self.count).map(|(_, flow)| flow));
+        self.live.clear();
+        self.gone.clear();
+        self.threshold = 1;
+        self.tick = Tick { number: self.tick.number.wrapping_add(1), began: clock };
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.live.capacity() * size_of::<Candidate>()
+            + self.gone.capacity() * size_of::<(u64, TopFlow)>()
+            + self.ranks.capacity() * size_of::<Rank>()
+    }
+
+    const fn limit(count: usize) -> usize {
+        let limit = count.saturating_mul(4);
+        if limit < 64 { 64 } else { limit }
+    }
+
+    fn is_valid(&self, candidate: Candidate, slab: &Slab) -> bool {
+        let entry = slab.get(candidate.number);
+        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && entry.first_packet() == candidate.first_packet
+    }
+
+    fn describe(&self, entry: &Entry, cold: &ColdArena, arena: &TcpArena) -> TopFlow {
+        TopFlow {
+            key: entry.key,
+            packets: entry.packets(),
+            bytes: entry.bytes,
+            delta_bytes: self.tick.bytes_of(entry, cold),
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            tcp: entry.tcp.as_ref().map(|tcp| tcp.record(arena)),
+        }
+    }
+
+    fn cut_if_full(&mut self, slab: &mut Slab, cold: &ColdArena) {
+        if self.live.len() + self.gone.len() >= Self::limit(self.count) {
+            self.cut(slab, cold);
+        }
+    }
+
+    /// Drops candidates that are gone or not among the best `count`.
+    fn cut(&mut self, slab: &mut Slab, cold: &ColdArena) {
+        let mut live = std::mem::take(&mut self.live);
+        live.retain(|&candidate| self.is_valid(candidate, slab));
+        let tick = self.tick;
+        let mut ranks = std::mem::take(&mut self.ranks);
+        ranks.clear();
+        ranks.extend(live.iter().map(|&candidate| tick.rank(candidate, slab, cold)));
+        ranks.extend(self.gone.iter().map(|(first, flow)| (Reverse(flow.delta_bytes), flow.key, *first)));
+        if ranks.len() > self.count {
+            let (_, &mut last, _) = ranks.select_nth_unstable(self.count - 1);
+            live.retain(|&candidate| {
+                let keep = tick.rank(candidate, slab, cold) <= last;
+                if !keep {
+                    slab.get_mut(candidate.number).set(Flag::LISTED, false);
+                }
+                keep
+            });
+            self.gone.retain(|(first, flow)| (Reverse(flow.delta_bytes), flow.key, *first) <= last);
+            self.threshold = self.threshold.max(last.0.0);
+        }
+        self.live = live;
+        self.ranks = ranks;
+    }
+}
