@@ -14,6 +14,8 @@ const SLOTS: u64 = 1024;
 const WORDS: usize = SLOTS as usize / 64;
 /// The list of flows past their slot that no timer ends.
 const STALE: usize = SLOTS as usize;
+/// The list of flows beyond the farthest slot: the cursor has not caught up with a jump of the clock yet.
+const FAR: usize = STALE + 1;
 /// Marks a link that leads to a list's end instead of an entry.
 const END: u32 = 1 << 31;
 /// Slots are at least 2^16 ns = 66 µs wide.
@@ -36,11 +38,11 @@ pub(super) struct Wheel {
 }
 
 impl Wheel {
-    /// A wheel for deadlines up to about `horizon_ns` ahead; later ones are filed again when the farthest slot comes up.
+    /// A wheel for deadlines up to about `horizon_ns` ahead of the clock.
     pub fn new(horizon_ns: u64) -> Self {
         let width = (horizon_ns / (SLOTS / 2)).saturating_add(1).checked_next_power_of_two().unwrap_or(1 << 63);
         Self {
-            lists: vec![List { head: END, tail: END }; SLOTS as usize + 1].into(),
+            lists: vec![List { head: END, tail: END }; FAR + 1].into(),
             occupied: [0; WORDS],
             cursor: 0,
             width_bits: width.trailing_zeros().max(WIDTH_BITS_MIN),
@@ -56,13 +58,14 @@ impl Wheel {
     /// False when no slot can have become due: the check of every packet.
     #[inline]
     pub fn may_be_due(&self, clock: Timestamp) -> bool {
-        self.cursor < self.slot_of(clock)
+        self.cursor < self.slot_of(clock) || self.head_of(FAR).is_some()
     }
 
     /// Files an entry, which is in no list, at the end of the slot of its deadline.
     pub fn file(&mut self, slab: &mut Slab, number: u32, deadline: Timestamp) {
-        let slot = self.slot_of(deadline).clamp(self.cursor, self.cursor.saturating_add(SLOTS - 1));
-        self.append(slab, number, (slot % SLOTS) as usize);
+        let slot = self.slot_of(deadline).max(self.cursor);
+        let list = if slot - self.cursor < SLOTS { (slot % SLOTS) as usize } else { FAR };
+        self.append(slab, number, list);
     }
 
     /// Files an entry, which is in no list, behind those whose slot came up and whom no timer ends.
@@ -70,7 +73,8 @@ impl Wheel {
         self.append(slab, number, STALE);
     }
 
-    /// The first entry of the earliest slot that ended before the clock, and that slot. It stays filed.
+    /// The first entry of the earliest slot that ended before the clock, and that slot; when there is none, an entry that was too
+    /// far away and now has to be filed, as if from slot 0. It stays filed until the caller moves it.
     pub fn due(&mut self, clock: Timestamp) -> Option<(u64, u32)> {
         let now = self.slot_of(clock);
         match self.earliest() {
@@ -80,18 +84,20 @@ impl Wheel {
             }
             _ => {
                 self.cursor = self.cursor.max(now);
-                None
+                self.head_of(FAR).map(|number| (0, number))
             }
         }
     }
 
     /// The first entry in the order of ending, and its slot; `None` for a stale one.
     pub fn front(&self) -> Option<(Option<u64>, u32)> {
-        let stale = self.lists[STALE].head;
-        if stale & END == 0 {
+        if let Some(stale) = self.head_of(STALE) {
             return Some((None, stale));
         }
-        self.earliest().map(|slot| (Some(slot), self.lists[(slot % SLOTS) as usize].head))
+        match self.earliest() {
+            Some(slot) => Some((Some(slot), self.lists[(slot % SLOTS) as usize].head)),
+            None => self.head_of(FAR).map(|number| (Some(u64::MAX), number)),
+        }
     }
 
     /// Takes an entry out of its list.
@@ -115,6 +121,11 @@ impl Wheel {
         }
     }
 
+    fn head_of(&self, list: usize) -> Option<u32> {
+        let head = self.lists[list].head;
+        (head & END == 0).then_some(head)
+    }
+
     fn append(&mut self, slab: &mut Slab, number: u32, list: usize) {
         let end = END | list as u32;
         let empty = self.lists[list].tail & END != 0;
@@ -128,13 +139,13 @@ impl Wheel {
             slab.get_mut(previous).next = number;
         }
         self.lists[list].tail = number;
-        if list != STALE {
+        if list < STALE {
             self.occupied[list / 64] |= 1 << (list % 64);
         }
     }
 
     fn mark_empty(&mut self, list: usize) {
-        if list != STALE {
+        if list < STALE {
             self.occupied[list / 64] &= !(1 << (list % 64));
         }
     }

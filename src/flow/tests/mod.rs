@@ -39,3 +39,7 @@ pub(super) fn dissected(network: Network, transport: Transport) -> Dissected {
         ipv4_checksum_bad: false,
     }
 }
+
+mod fragment;
+mod hash;
+mod table;

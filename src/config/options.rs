@@ -1,0 +1,366 @@
+//! What can be said on the command line and in the configuration file: one struct per section, read by clap and by serde.
+//!
+//! Owns names and help texts. Knows no default: `None` is "not said". Invariant: a field that is added is in the overlay, or the
+//! code does not compile.
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::path::PathBuf;
+
+/// Makes the overlay of a section. A switch is a pair of flags that becomes one value.
+macro_rules! section {
+    ($section:ident { $($field:ident),* $(,)? } switches { $($switch:ident: $yes:ident, $no:ident);* $(;)? }) => {
+        impl $section {
+            /// Turns the pairs of flags into values.
+            fn settle(&mut self) {
+                $(self.$switch = match (self.$yes, self.$no) {
+                    (true, _) => Some(true),
+                    (_, true) => Some(false),
+                    _ => self.$switch,
+                };)*
+            }
+
+            /// `self` where it says something, else `under`.
+            fn over(self, under: Self) -> Self {
+                Self {
+                    $($field: self.$field.or(under.$field),)*
+                    $($switch: self.$switch.or(under.$switch), $yes: self.$yes, $no: self.$no,)*
+                }
+            }
+        }
+    };
+}
+
+/// All sections.
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Where packets come from.
+    #[command(flatten)]
+    pub capture: CaptureOptions,
+    /// How long to run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// What is written.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// The flow table.
+    #[command(flatten)]
+    pub flow: FlowOptions,
+    /// The periodic line.
+    #[command(flatten)]
+    pub stats: StatsOptions,
+    /// What is analysed.
+    #[command(flatten)]
+    pub analysis: AnalysisOptions,
+    /// Cores.
+    #[command(flatten)]
+    pub pipeline: PipelineOptions,
+}
+
+impl Options {
+    /// Turns the pairs of flags into values; called once after the command line was read.
+    pub fn settle(&mut self) {
+        self.capture.settle();
+        self.output.settle();
+        self.stats.settle();
+        self.pipeline.settle();
+    }
+
+    /// `self` where it says something, else `under`.
+    pub fn over(self, under: Self) -> Self {
+        Self {
+            capture: self.capture.over(under.capture),
+            run: self.run.over(under.run),
+            output: self.output.over(under.output),
+            flow: self.flow.over(under.flow),
+            stats: self.stats.over(under.stats),
+            analysis: self.analysis.over(under.analysis),
+            pipeline: self.pipeline.over(under.pipeline),
+        }
+    }
+}
+
+/// How packets are captured.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendChoice {
+    /// The best there is for the interface; libpcap in this version
+    #[default]
+    Auto,
+    /// libpcap, everywhere
+    Libpcap,
+}
+
+/// `[capture]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Capture")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct CaptureOptions {
+    /// Capture on this interface [default: the system's]
+    #[arg(short, long, value_name = "NAME", conflicts_with = "read_pcap")]
+    #[serde(deserialize_with = "unset_when_empty")]
+    pub interface: Option<String>,
+
+    /// Read this capture file (pcap or pcapng, also gzip or zstd) instead of an interface; - is standard input
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["promiscuous_yes", "promiscuous_no"])]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub read_pcap: Option<PathBuf>,
+
+    /// How to capture on the interface [default: auto]
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with = "read_pcap")]
+    pub backend: Option<BackendChoice>,
+
+    /// Only packets that match this BPF expression, on an interface and from a file
+    #[arg(short, long, value_name = "EXPR")]
+    #[serde(deserialize_with = "unset_when_empty")]
+    pub filter: Option<String>,
+
+    #[arg(skip)]
+    pub promiscuous: Option<bool>,
+    /// Also packets for other stations [default]
+    #[arg(short, long = "promiscuous", conflicts_with = "promiscuous_no")]
+    #[serde(skip)]
+    pub promiscuous_yes: bool,
+    /// Only packets for this station
+    #[arg(long = "no-promiscuous")]
+    #[serde(skip)]
+    pub promiscuous_no: bool,
+
+    /// Bytes kept of each packet on an interface, 1 to 262144 [default: 65535]
+    #[arg(short, long, value_name = "BYTES")]
+    pub snaplen: Option<u32>,
+
+    /// Longest wait for packets on an interface, in ms [default: 100]
+    #[arg(short, long, value_name = "MS")]
+    pub timeout_ms: Option<u32>,
+
+    /// Memory for packets between the kernel and us, in MiB [default: 64]
+    #[arg(long, value_name = "MB", conflicts_with = "read_pcap")]
+    pub buffer_size_mb: Option<u32>,
+
+    #[arg(skip)]
+    pub immediate_mode: Option<bool>,
+    /// Get each packet as it arrives: less delay, more CPU time
+    #[arg(long = "immediate-mode", conflicts_with_all = ["immediate_mode_no", "read_pcap"])]
+    #[serde(skip)]
+    pub immediate_mode_yes: bool,
+    /// Get packets in batches [default]
+    #[arg(long = "no-immediate-mode", conflicts_with = "read_pcap")]
+    #[serde(skip)]
+    pub immediate_mode_no: bool,
+}
+
+section!(CaptureOptions { interface, read_pcap, backend, filter, snaplen, timeout_ms, buffer_size_mb }
+    switches { promiscuous: promiscuous_yes, promiscuous_no; immediate_mode: immediate_mode_yes, immediate_mode_no });
+
+/// `[run]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Capture")]
+#[serde(default, deny_unknown_fields)]
+pub struct RunOptions {
+    /// Stop after N packets, 0 = never [default: 0]
+    #[arg(short, long, value_name = "N")]
+    pub count: Option<u64>,
+}
+
+section!(RunOptions { count } switches {});
+
+/// `[output]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Output")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct OutputOptions {
+    #[arg(skip)]
+    pub quiet: Option<bool>,
+    /// No line per packet
+    #[arg(long = "quiet", conflicts_with = "quiet_no")]
+    #[serde(skip)]
+    pub quiet_yes: bool,
+    /// A line per packet [default]
+    #[arg(long = "no-quiet")]
+    #[serde(skip)]
+    pub quiet_no: bool,
+
+    #[arg(skip)]
+    pub hex_dump: Option<bool>,
+    /// Show each packet in detail, with its first 256 bytes in hex
+    #[arg(long = "hex-dump", conflicts_with = "hex_dump_no")]
+    #[serde(skip)]
+    pub hex_dump_yes: bool,
+    /// Show each packet as a line [default]
+    #[arg(long = "no-hex-dump")]
+    #[serde(skip)]
+    pub hex_dump_no: bool,
+
+    /// Print the N largest flows as a table at the end, 0 = none [default: 0]
+    #[arg(long, value_name = "N")]
+    pub flow_table: Option<u32>,
+
+    /// Write all flows to this file at the end, as a JSON array
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub export_json: Option<PathBuf>,
+
+    /// Write all flows to this file at the end, as CSV
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub export_csv: Option<PathBuf>,
+
+    /// Flows that ended earlier and are still in what is written at the end [default: 1000000 from a file, 0 live]
+    #[arg(long, value_name = "N")]
+    pub export_ended_max: Option<u64>,
+
+    /// Write flows to this file as they end, one JSON object per line
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub expired_flows_jsonl: Option<PathBuf>,
+
+    /// Write flows to this file as they end, as CSV
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub expired_flows_csv: Option<PathBuf>,
+
+    /// Write where every packet went to this file at the end, as JSON
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub summary_json: Option<PathBuf>,
+
+    /// Seed of the Community IDs [default: 0]
+    #[arg(long, value_name = "N")]
+    pub community_id_seed: Option<u16>,
+
+    /// Write every packet to this capture file
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub write_pcap: Option<PathBuf>,
+
+    /// Begin a new capture file after this many MiB, 0 = never [default: 0]
+    #[arg(long, value_name = "MB")]
+    pub write_pcap_rotate_mb: Option<u64>,
+
+    /// Begin a new capture file after this many seconds of packet time, 0 = never [default: 0]
+    #[arg(long = "write-pcap-rotate-s", value_name = "SECS")]
+    pub write_pcap_rotate_secs: Option<f64>,
+
+    /// Keep the newest N capture files; needed for rotation [default: 0]
+    #[arg(long, value_name = "N")]
+    pub write_pcap_max_files: Option<u32>,
+}
+
+section!(OutputOptions {
+    flow_table, export_json, export_csv, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
+    community_id_seed, write_pcap, write_pcap_rotate_mb, write_pcap_rotate_secs, write_pcap_max_files,
+} switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no });
+
+/// `[flow]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Flows")]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowOptions {
+    /// End a flow after this time without a packet, 0 = never [default: 60]
+    #[arg(long = "flow-timeout-s", value_name = "SECS")]
+    pub timeout_secs: Option<f64>,
+
+    /// End a TCP flow this long after it was closed or reset [default: 10]
+    #[arg(long = "closed-timeout-s", value_name = "SECS")]
+    pub closed_timeout_secs: Option<f64>,
+
+    /// End a flow when it is this old and begin a new record, 0 = never [default: 0]
+    #[arg(long = "active-timeout-s", value_name = "SECS")]
+    pub active_timeout_secs: Option<f64>,
+
+    /// Flows in memory at most, over all cores, 0 = unlimited [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub max_flows: Option<u64>,
+}
+
+section!(FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows } switches {});
+
+/// `[stats]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Statistics")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct StatsOptions {
+    #[arg(skip)]
+    pub enabled: Option<bool>,
+    /// Print rates and losses periodically
+    #[arg(id = "stats_yes", long = "stats", conflicts_with = "stats_no")]
+    #[serde(skip)]
+    pub enabled_yes: bool,
+    /// Do not [default]
+    #[arg(id = "stats_no", long = "no-stats")]
+    #[serde(skip)]
+    pub enabled_no: bool,
+
+    /// How often, in ms of packet time [default: 1000]
+    #[arg(long = "stats-interval-ms", value_name = "MS")]
+    pub interval_ms: Option<u64>,
+
+    /// With them, the N flows with the most bytes since the last time [default: 0]
+    #[arg(long, value_name = "N")]
+    pub top_flows: Option<u32>,
+}
+
+section!(StatsOptions { interval_ms, top_flows } switches { enabled: enabled_yes, enabled_no });
+
+/// `[analysis]`, in the configuration file only.
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalysisOptions {
+    /// Measure round-trip times.
+    #[arg(skip)]
+    pub rtt: Option<bool>,
+    /// Count retransmissions.
+    #[arg(skip)]
+    pub retrans: Option<bool>,
+    /// Count segments out of order.
+    #[arg(skip)]
+    pub out_of_order: Option<bool>,
+}
+
+section!(AnalysisOptions { rtt, retrans, out_of_order } switches {});
+
+/// `[pipeline]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Performance")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct PipelineOptions {
+    #[arg(skip)]
+    pub enabled: Option<bool>,
+    /// Use several workers
+    #[arg(id = "pipeline_yes", long = "pipeline", conflicts_with = "pipeline_no")]
+    #[serde(skip)]
+    pub enabled_yes: bool,
+    /// Use one worker [default]
+    #[arg(id = "pipeline_no", long = "no-pipeline", conflicts_with = "workers")]
+    #[serde(skip)]
+    pub enabled_no: bool,
+
+    /// Number of workers, 0 = one per core for a file, one per queue live; turns --pipeline on
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
+
+    /// Pin workers to these CPUs, in order, such as 0,2-3 [default: not pinned]
+    #[arg(long, value_name = "LIST")]
+    #[serde(deserialize_with = "unset_when_empty")]
+    pub cpus: Option<String>,
+
+    /// Packets of 2 KiB that may wait between one reader and several workers.
+    #[arg(skip)]
+    pub channel_capacity: Option<u32>,
+}
+
+section!(PipelineOptions { workers, cpus, channel_capacity } switches { enabled: enabled_yes, enabled_no });
+
+fn unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
+}
+
+fn path_unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    Ok(unset_when_empty(deserializer)?.map(PathBuf::from))
+}

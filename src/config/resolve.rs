@@ -1,0 +1,293 @@
+//! From what was said to what we will do: defaults, units, ranges, combinations.
+//!
+//! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
+
+use super::error::ConfigError;
+use super::options::{CaptureOptions, FlowOptions, Options, OutputOptions, PipelineOptions};
+use super::settings::{
+    LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings, Verbosity,
+};
+use crate::flow::FlowSettings;
+use crate::output::RecordSettings;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const MIB: u64 = 1 << 20;
+const NS_PER_MS: u64 = 1_000_000;
+const SNAPLEN_MAX: u32 = 262_144;
+/// 100 years: no sum of a time and a timeout comes near the end of 64 bits.
+const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+const INTERVAL_MS_MAX: u64 = 86_400_000;
+const BUFFER_MB_MAX: u32 = 2047;
+const WORKERS_MAX: u32 = 1024;
+const CPU_MAX: usize = 4095;
+/// What one packet of `channel_capacity` is taken for.
+const CHANNEL_PACKET_BYTES: u64 = 2048;
+const EXPORT_ENDED_MAX_FROM_FILE: u64 = 1_000_000;
+
+/// Settings from what the command line (`said`) and the file say. `cores` is how many this machine has.
+///
+/// # Errors
+/// Values out of range and combinations that cannot work, by name.
+pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> Result<Settings, ConfigError> {
+    check_flags(&said, &file)?;
+    // A source on the command line replaces the file's source, of whichever kind.
+    if said.capture.interface.is_some() {
+        file.capture.read_pcap = None;
+    }
+    if said.capture.read_pcap.is_some() {
+        file.capture.interface = None;
+    }
+    let workers_said = said.pipeline.workers;
+    let options = said.over(file);
+    let source = source(&options.capture)?;
+    let is_file = matches!(source, SourceSettings::File(_));
+    let stats = StatsSettings {
+        enabled: options.stats.enabled.unwrap_or(false),
+        interval_ns: NS_PER_MS
+            * within("--stats-interval-ms (stats.interval_ms)", options.stats.interval_ms.unwrap_or(1000), 1, INTERVAL_MS_MAX)?,
+        top_count: size(options.stats.top_flows.unwrap_or(0).into()),
+    };
+    let mut flow = flow(&options)?;
+    flow.top_count = if stats.enabled { stats.top_count } else { 0 };
+    Ok(Settings {
+        view: view(&options.output, verbose)?,
+        output: output(&options, is_file)?,
+        pipeline: pipeline(&options.pipeline, workers_said, is_file, cores)?,
+        source,
+        filter: options.capture.filter,
+        count_max: options.run.count.unwrap_or(0),
+        flow,
+        stats,
+        verbosity: match verbose {
+            0 => Verbosity::Warn,
+            1 => Verbosity::Info,
+            2 => Verbosity::Debug,
+            _ => Verbosity::Trace,
+        },
+    })
+}
+
+/// Flags that would do nothing together with the rest.
+fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
+    let capture = &said.capture;
+    let reads_file = capture.read_pcap.is_some() || (capture.interface.is_none() && file.capture.read_pcap.is_some());
+    let live_only = [
+        (capture.promiscuous.is_some(), "--promiscuous or --no-promiscuous"),
+        (capture.immediate_mode.is_some(), "--immediate-mode or --no-immediate-mode"),
+        (capture.buffer_size_mb.is_some(), "--buffer-size-mb"),
+        (capture.backend.is_some(), "--backend"),
+    ];
+    if let (true, Some((_, flag))) = (reads_file, live_only.iter().find(|(given, _)| *given)) {
+        return Err(combination(format!(
+            "{flag} is for an interface, but a capture file is read (capture.read_pcap): name an --interface, or leave it out"
+        )));
+    }
+    let stats = said.stats.enabled.or(file.stats.enabled).unwrap_or(false);
+    if said.stats.top_flows.is_some_and(|count| count > 0) && !stats {
+        return Err(combination("--top-flows shows flows with the statistics: add --stats".to_owned()));
+    }
+    let tables = |options: &OutputOptions| {
+        options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)
+    };
+    if said.output.export_ended_max.is_some() && !tables(&said.output) && !tables(&file.output) {
+        return Err(combination(
+            "--export-ended-max is about what is written at the end: add --export-json, --export-csv or --flow-table".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn source(options: &CaptureOptions) -> Result<SourceSettings, ConfigError> {
+    let snaplen = within("--snaplen (capture.snaplen)", options.snaplen.unwrap_or(65_535), 1, SNAPLEN_MAX)?;
+    // libpcap takes a signed 32-bit number; 0 would wait forever and hold up the ticks.
+    let timeout_ms =
+        within("--timeout-ms (capture.timeout_ms)", options.timeout_ms.unwrap_or(100), 1, i32::MAX.unsigned_abs())?;
+    let buffer_mb =
+        within("--buffer-size-mb (capture.buffer_size_mb)", options.buffer_size_mb.unwrap_or(64), 1, BUFFER_MB_MAX)?;
+    match (&options.read_pcap, &options.interface) {
+        (Some(_), Some(_)) => Err(combination(
+            "capture.read_pcap and capture.interface contradict each other: leave one of them empty".to_owned(),
+        )),
+        (Some(path), None) => Ok(SourceSettings::File(path.clone())),
+        (None, interface) => Ok(SourceSettings::Live(LiveSettings {
+            interface: interface.clone(),
+            backend: options.backend.unwrap_or_default(),
+            promiscuous: options.promiscuous.unwrap_or(true),
+            snaplen,
+            timeout: Duration::from_millis(timeout_ms.into()),
+            buffer_bytes: u64::from(buffer_mb) * MIB,
+            immediate_mode: options.immediate_mode.unwrap_or(false),
+        })),
+    }
+}
+
+fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
+    let FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows } = &options.flow;
+    let analysis = &options.analysis;
+    Ok(FlowSettings {
+        flow_count_max: size(max_flows.unwrap_or(100_000)),
+        idle_timeout_ns: nanoseconds("--flow-timeout-s (flow.timeout_secs)", timeout_secs.unwrap_or(60.0))?,
+        closed_timeout_ns: nanoseconds("--closed-timeout-s (flow.closed_timeout_secs)", closed_timeout_secs.unwrap_or(10.0))?,
+        active_timeout_ns: nanoseconds("--active-timeout-s (flow.active_timeout_secs)", active_timeout_secs.unwrap_or(0.0))?,
+        rtt: analysis.rtt.unwrap_or(true),
+        retransmissions: analysis.retrans.unwrap_or(true),
+        out_of_order: analysis.out_of_order.unwrap_or(true),
+        top_count: 0,
+    })
+}
+
+fn output(options: &Options, is_file: bool) -> Result<OutputSettings, ConfigError> {
+    let output = &options.output;
+    check_paths(options)?;
+    let ended_max_default = if is_file { EXPORT_ENDED_MAX_FROM_FILE } else { 0 };
+    Ok(OutputSettings {
+        write_pcap: recording(output)?,
+        export_json: output.export_json.clone(),
+        export_csv: output.export_csv.clone(),
+        export_ended_max: size(output.export_ended_max.unwrap_or(ended_max_default)),
+        expired_flows_jsonl: output.expired_flows_jsonl.clone(),
+        expired_flows_csv: output.expired_flows_csv.clone(),
+        summary_json: output.summary_json.clone(),
+        flow_table_rows: size(output.flow_table.unwrap_or(0).into()),
+        record: RecordSettings { community_id_seed: output.community_id_seed.unwrap_or(0) },
+    })
+}
+
+fn recording(options: &OutputOptions) -> Result<Option<RecordingSettings>, ConfigError> {
+    let rotate_mb = options.write_pcap_rotate_mb.unwrap_or(0);
+    let rotate_ns = nanoseconds(
+        "--write-pcap-rotate-s (output.write_pcap_rotate_secs)",
+        options.write_pcap_rotate_secs.unwrap_or(0.0),
+    )?;
+    let file_count_max = options.write_pcap_max_files.unwrap_or(0);
+    let rotates = rotate_mb > 0 || rotate_ns > 0;
+    if rotates != (file_count_max > 0) {
+        return Err(combination(
+            "rotation needs a size or a time and a number of files: give --write-pcap-rotate-mb or --write-pcap-rotate-s \
+             together with --write-pcap-max-files (output.write_pcap_rotate_mb, output.write_pcap_rotate_secs, \
+             output.write_pcap_max_files), or none of them"
+                .to_owned(),
+        ));
+    }
+    match &options.write_pcap {
+        Some(path) => {
+            let rotate_bytes = rotate_mb.checked_mul(MIB).ok_or_else(|| ConfigError::Value {
+                name: "--write-pcap-rotate-mb (output.write_pcap_rotate_mb)",
+                what: format!("is too large: {rotate_mb}"),
+            })?;
+            Ok(Some(RecordingSettings { path: path.clone(), rotate_bytes, rotate_ns, file_count_max }))
+        }
+        None if rotates => Err(combination(
+            "rotation needs a file to write: add --write-pcap (output.write_pcap), or leave --write-pcap-rotate-mb, \
+             --write-pcap-rotate-s and --write-pcap-max-files out"
+                .to_owned(),
+        )),
+        None => Ok(None),
+    }
+}
+
+/// No file is written twice, and none that is being read.
+fn check_paths(options: &Options) -> Result<(), ConfigError> {
+    let output = &options.output;
+    let named: [(&str, &Option<PathBuf>); 7] = [
+        ("--read-pcap (capture.read_pcap)", &options.capture.read_pcap),
+        ("--write-pcap (output.write_pcap)", &output.write_pcap),
+        ("--export-json (output.export_json)", &output.export_json),
+        ("--export-csv (output.export_csv)", &output.export_csv),
+        ("--expired-flows-jsonl (output.expired_flows_jsonl)", &output.expired_flows_jsonl),
+        ("--expired-flows-csv (output.expired_flows_csv)", &output.expired_flows_csv),
+        ("--summary-json (output.summary_json)", &output.summary_json),
+    ];
+    // Writing to one device twice is fine.
+    let paths: Vec<(&str, &Path)> = named
+        .iter()
+        .filter_map(|(name, path)| Some((*name, path.as_deref()?)))
+        .filter(|(_, path)| !path.starts_with("/dev"))
+        .collect();
+    for (i, (first, path)) in paths.iter().enumerate() {
+        if let Some((second, _)) = paths.iter().skip(i + 1).find(|(_, other)| other == path) {
+            return Err(combination(format!("{first} and {second} are the same file, {}: give them different ones", path.display())));
+        }
+    }
+    Ok(())
+}
+
+fn view(options: &OutputOptions, verbose: u8) -> Result<PacketView, ConfigError> {
+    match (options.quiet.unwrap_or(false), options.hex_dump.unwrap_or(false)) {
+        (true, true) => Err(combination(
+            "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump".to_owned(),
+        )),
+        (true, false) => Ok(PacketView::None),
+        (false, true) => Ok(PacketView::Hex),
+        (false, false) if verbose >= 2 => Ok(PacketView::Detail),
+        (false, false) => Ok(PacketView::Line),
+    }
+}
+
+fn pipeline(options: &PipelineOptions, said: Option<u32>, is_file: bool, cores: usize) -> Result<PipelineSettings, ConfigError> {
+    let wanted = within("--workers (pipeline.workers)", options.workers.unwrap_or(0), 0, WORKERS_MAX)?;
+    let capacity = within("pipeline.channel_capacity", options.channel_capacity.unwrap_or(4096), 1, u32::MAX)?;
+    // A number on the command line turns the pipeline on; one in the file does unless the file turns it off.
+    let enabled = said.is_some() || options.enabled.unwrap_or(wanted > 0);
+    let workers = match (enabled, wanted) {
+        (false, _) => 1,
+        // libpcap has one queue.
+        (true, 0) => if is_file { cores.max(1) } else { 1 },
+        (true, wanted) => size(wanted.into()),
+    };
+    let chunks = (u64::from(capacity) * CHANNEL_PACKET_BYTES / MIB).clamp(2, 64);
+    Ok(PipelineSettings {
+        workers,
+        cpus: options.cpus.as_deref().map(cpus).transpose()?.unwrap_or_default(),
+        broadcast_chunks: size(chunks),
+    })
+}
+
+/// CPU numbers from a list such as `0,2-3`.
+fn cpus(list: &str) -> Result<Vec<usize>, ConfigError> {
+    let wrong = || ConfigError::Value {
+        name: "--cpus (pipeline.cpus)",
+        what: format!("is \"{list}\": give CPU numbers up to {CPU_MAX} and ranges, such as 0,2-3, each CPU once"),
+    };
+    let number = |text: &str| text.trim().parse().ok().filter(|&cpu: &usize| cpu <= CPU_MAX);
+    let mut cpus = Vec::new();
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
+        if first > last || (first..=last).any(|cpu| cpus.contains(&cpu)) {
+            return Err(wrong());
+        }
+        cpus.extend(first..=last);
+    }
+    Ok(cpus)
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(name: &'static str, value: T, min: T, max: T) -> Result<T, ConfigError> {
+    if value >= min && value <= max {
+        Ok(value)
+    } else {
+        Err(ConfigError::Value { name, what: format!("is {value}: give a number from {min} to {max}") })
+    }
+}
+
+/// Exact: seconds to the nearest nanosecond.
+fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| *duration <= TIMEOUT_MAX)
+        .and_then(|duration| u64::try_from(duration.as_nanos()).ok())
+        .ok_or_else(|| ConfigError::Value {
+            name,
+            what: format!("is {seconds}: give seconds from 0 to {}", TIMEOUT_MAX.as_secs()),
+        })
+}
+
+/// On a 32-bit machine a limit beyond its memory is no limit.
+fn size(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+fn combination(what: String) -> ConfigError {
+    ConfigError::Combination(what)
+}

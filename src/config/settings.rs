@@ -1,0 +1,142 @@
+//! What we will do: checked values in the units of their consumers, one struct per consumer.
+
+use super::options::BackendChoice;
+use crate::flow::FlowSettings;
+use crate::output::RecordSettings;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where packets come from.
+    pub source: SourceSettings,
+    /// BPF expression.
+    pub filter: Option<String>,
+    /// Packets to process, 0 = all.
+    pub count_max: u64,
+    /// Flow table; `flow_count_max` is global, 0 = unlimited; `top_count` is 0 unless statistics are shown.
+    pub flow: FlowSettings,
+    /// Ticks.
+    pub stats: StatsSettings,
+    /// Files and tables.
+    pub output: OutputSettings,
+    /// How packets are shown.
+    pub view: PacketView,
+    /// Cores.
+    pub pipeline: PipelineSettings,
+    /// How much is said on standard error.
+    pub verbosity: Verbosity,
+}
+
+/// Where packets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceSettings {
+    /// A capture file; `-` is standard input.
+    File(PathBuf),
+    /// An interface.
+    Live(LiveSettings),
+}
+
+/// How to capture on an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSettings {
+    /// Its name; `None` is the system's default.
+    pub interface: Option<String>,
+    /// What captures.
+    pub backend: BackendChoice,
+    /// Also packets for other stations.
+    pub promiscuous: bool,
+    /// Bytes kept of each packet.
+    pub snaplen: u32,
+    /// Longest wait for packets.
+    pub timeout: Duration,
+    /// Kernel buffer in bytes.
+    pub buffer_bytes: u64,
+    /// Each packet as it arrives.
+    pub immediate_mode: bool,
+}
+
+/// Ticks and their line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsSettings {
+    /// A line per tick.
+    pub enabled: bool,
+    /// Length of a tick in ns.
+    pub interval_ns: u64,
+    /// Top flows per tick.
+    pub top_count: usize,
+}
+
+/// Files and tables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputSettings {
+    /// Every packet to a capture file.
+    pub write_pcap: Option<RecordingSettings>,
+    /// The flow table at the end as JSON.
+    pub export_json: Option<PathBuf>,
+    /// The flow table at the end as CSV.
+    pub export_csv: Option<PathBuf>,
+    /// Ended flows that the flow table at the end holds besides the live ones.
+    pub export_ended_max: usize,
+    /// Flows as they end as JSON lines.
+    pub expired_flows_jsonl: Option<PathBuf>,
+    /// Flows as they end as CSV.
+    pub expired_flows_csv: Option<PathBuf>,
+    /// The summary as JSON.
+    pub summary_json: Option<PathBuf>,
+    /// Rows of the table printed at the end, 0 = no table.
+    pub flow_table_rows: usize,
+    /// How records are exported.
+    pub record: RecordSettings,
+}
+
+/// A capture file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingSettings {
+    /// The file, or the pattern of the segments' names.
+    pub path: PathBuf,
+    /// Bytes after which a new segment begins, 0 = never.
+    pub rotate_bytes: u64,
+    /// Packet time in ns after which a new segment begins, 0 = never.
+    pub rotate_ns: u64,
+    /// Newest segments kept; 0 without rotation.
+    pub file_count_max: u32,
+}
+
+/// How packets are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketView {
+    /// Not at all.
+    None,
+    /// One line each.
+    Line,
+    /// Every layer.
+    Detail,
+    /// Every layer and the first bytes in hex.
+    Hex,
+}
+
+/// Cores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineSettings {
+    /// Workers, at least 1.
+    pub workers: usize,
+    /// CPUs to pin them to, in order; empty = not pinned.
+    pub cpus: Vec<usize>,
+    /// Chunks of 1 MiB between one reader and several workers.
+    pub broadcast_chunks: usize,
+}
+
+/// How much is said on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// What is wrong.
+    Warn,
+    /// What is done.
+    Info,
+    /// How it is done.
+    Debug,
+    /// Everything.
+    Trace,
+}

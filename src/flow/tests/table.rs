@@ -1,0 +1,389 @@
+//! The table against a model that scans, and its promises one by one.
+
+use super::*;
+use crate::wire::{TcpFlags, TcpOptions, TcpSegment};
+use netscope_backends::Timestamp;
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+const SECOND: u64 = Timestamp::NS_PER_SEC;
+
+fn settings(flow_count_max: usize) -> FlowSettings {
+    FlowSettings { flow_count_max, idle_timeout_ns: 10 * SECOND, closed_timeout_ns: 2 * SECOND, ..FlowSettings::default() }
+}
+
+/// A table with a packet counter, and the records it handed out.
+struct Rig {
+    table: FlowTable,
+    number: u64,
+    records: Vec<FlowRecord>,
+}
+
+impl Rig {
+    fn new(settings: &FlowSettings) -> Self {
+        Self { table: FlowTable::new(settings, HashSecret::FIXED), number: 0, records: Vec::new() }
+    }
+
+    /// A UDP packet of flow `flow`.
+    fn udp(&mut self, flow: u32, back: bool, time: u64, wire_len: u32) -> Observed {
+        self.packet(flow, back, time, wire_len, None)
+    }
+
+    fn packet(&mut self, flow: u32, back: bool, time: u64, wire_len: u32, tcp: Option<(u16, u32)>) -> Observed {
+        let [a, b, c, d] = flow.to_be_bytes();
+        let mut network = network_of("10.0.0.0", "192.0.2.1", if tcp.is_some() { 6 } else { 17 });
+        network.source[..4].copy_from_slice(&[10 ^ a, b, c, d]);
+        let mut ports = Ports { source: 1000, destination: 53 };
+        if back {
+            (network.source, network.destination) = (network.destination, network.source);
+            ports = Ports { source: 53, destination: 1000 };
+        }
+        let transport = match tcp {
+            None => Transport::Udp(ports),
+            Some((flags, sequence)) => Transport::Tcp(TcpSegment {
+                ports,
+                sequence,
+                acknowledgment: 0,
+                flags: TcpFlags(flags),
+                window: 1000,
+                payload_len: 0,
+                options: TcpOptions::default(),
+            }),
+        };
+        let dissected = dissected(network, transport);
+        let (key, direction) = FlowKey::new(&network, ports);
+        self.number += 1;
+        let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
+        let time = Timestamp(time);
+        let sighting = Sighting { key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
+        self.table.observe(&sighting, &mut |record| records.push(*record))
+    }
+
+    fn advance(&mut self, now: u64, budget: usize) -> bool {
+        let records = &mut self.records;
+        self.table.advance(Timestamp(now), budget, &mut |record| records.push(*record))
+    }
+
+    fn drain(&mut self) {
+        let records = &mut self.records;
+        self.table.drain(&mut |record| records.push(*record));
+    }
+
+    fn firsts(&self) -> Vec<u64> {
+        self.records.iter().map(|record| record.first_packet).collect()
+    }
+}
+
+#[test]
+fn an_idle_flow_ends_at_its_last_touch_plus_the_timeout() {
+    let mut rig = Rig::new(&settings(100));
+    rig.udp(1, false, SECOND, 100);
+    rig.udp(1, true, 2 * SECOND, 60);
+    assert!(rig.advance(12 * SECOND, 10));
+    assert!(rig.records.is_empty(), "exactly the timeout is not over it");
+    assert!(rig.advance(13 * SECOND, 10));
+    let record = rig.records[0];
+    assert_eq!((record.reason, record.ended), (EndReason::Timeout, Timestamp(12 * SECOND)));
+    assert_eq!((record.packets.iter().sum::<u64>(), record.bytes.iter().sum::<u64>()), (2, 160));
+    assert_eq!((record.first_seen, record.last_seen), (Timestamp(SECOND), Timestamp(2 * SECOND)));
+    assert!(rig.table.is_empty());
+}
+
+#[test]
+fn a_packet_that_finds_its_flow_overdue_ends_it_without_the_wheel() {
+    let mut rig = Rig::new(&settings(100));
+    rig.udp(1, false, SECOND, 100);
+    let observed = rig.udp(1, false, 11 * SECOND + 1, 100);
+    assert!(observed.opened);
+    assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::Timeout, Timestamp(11 * SECOND)));
+    assert_eq!(rig.table.len(), 1);
+}
+
+#[test]
+fn flows_end_in_slot_order_and_a_jump_of_years_ends_all() {
+    let mut rig = Rig::new(&settings(1000));
+    for flow in 0..100 {
+        rig.udp(flow, false, u64::from(flow) * SECOND / 20, 100);
+    }
+    assert!(!rig.advance(100 * 365 * 86_400 * SECOND, 30), "the budget holds");
+    assert_eq!(rig.records.len(), 30);
+    assert!(rig.advance(0, usize::MAX), "the clock does not go back");
+    assert_eq!(rig.firsts(), (1..=100).collect::<Vec<_>>());
+    rig.udp(7, false, 5, 100);
+    assert!(rig.advance(0, usize::MAX));
+    assert_eq!(rig.table.len(), 1, "touched at the clock, whatever the packet says");
+    assert_eq!(rig.table.counters().time_regressions, 1);
+}
+
+#[test]
+fn a_touched_flow_is_evicted_last_and_the_bound_is_hard() {
+    let mut rig = Rig::new(&settings(4));
+    for flow in 0..4 {
+        rig.udp(flow, false, u64::from(flow) * SECOND, 100);
+    }
+    rig.udp(0, false, 5 * SECOND, 100);
+    rig.udp(10, false, 5 * SECOND, 100);
+    rig.udp(11, false, 5 * SECOND, 100);
+    assert_eq!(rig.firsts(), [2, 3]);
+    assert!(rig.records.iter().all(|r| r.reason == EndReason::Eviction && r.ended == Timestamp(5 * SECOND)));
+    assert_eq!(rig.table.len(), 4);
+}
+
+#[test]
+fn without_timeouts_the_oldest_still_gives_way() {
+    let mut rig = Rig::new(&FlowSettings { idle_timeout_ns: 0, ..settings(3) });
+    for flow in 0..3 {
+        rig.udp(flow, false, u64::from(flow) * SECOND, 100);
+    }
+    assert!(rig.advance(1_000_000 * SECOND, usize::MAX));
+    assert_eq!((rig.table.len(), rig.records.len()), (3, 0), "never is never");
+    rig.udp(0, false, 1_000_000 * SECOND, 100);
+    rig.udp(9, false, 1_000_001 * SECOND, 100);
+    assert_eq!(rig.firsts(), [2]);
+    assert_eq!(rig.records[0].reason, EndReason::Eviction);
+}
+
+#[test]
+fn a_flood_of_new_flows_never_passes_the_bound() {
+    let mut rig = Rig::new(&settings(1000));
+    for flow in 0..20_000 {
+        rig.udp(flow, false, u64::from(flow), 60);
+        assert!(rig.table.len() <= 1000);
+    }
+    let counters = rig.table.counters();
+    assert_eq!(counters.opened, 20_000);
+    assert_eq!(counters.ended_for(EndReason::Eviction), 19_000);
+    assert_eq!(rig.firsts(), (1..=19_000).collect::<Vec<_>>());
+    let memory = rig.table.memory_bytes();
+    for flow in 20_000..40_000 {
+        rig.udp(flow, false, u64::from(flow), 60);
+    }
+    assert_eq!(rig.table.memory_bytes(), memory, "nothing piles up");
+}
+
+#[test]
+fn an_unlimited_table_grows_and_finds_everything() {
+    let mut rig = Rig::new(&FlowSettings { idle_timeout_ns: 0, ..settings(0) });
+    for flow in 0..200_000 {
+        assert!(rig.udp(flow, false, 1, 60).opened);
+        assert!(!rig.udp(flow / 2, true, 1, 60).opened);
+    }
+    for flow in 0..200_000 {
+        assert!(!rig.udp(flow, false, 2, 60).opened);
+    }
+    assert_eq!(rig.table.len(), 200_000);
+    rig.drain();
+    assert!(rig.table.is_empty());
+    assert_eq!(rig.records.iter().map(|r| r.packets.iter().sum::<u64>()).sum::<u64>(), 600_000);
+    assert!(!rig.records.iter().any(|r| r.reason != EndReason::Exit));
+}
+
+#[test]
+fn a_closed_connection_ends_early_and_a_new_syn_opens_a_new_record() {
+    let mut rig = Rig::new(&settings(100));
+    let (syn, fin, ack) = (2, 1 + 16, 16);
+    rig.packet(1, false, 0, 60, Some((syn, 100)));
+    rig.packet(1, true, 1, 60, Some((syn + ack, 500)));
+    rig.packet(1, false, 2, 60, Some((fin, 101)));
+    rig.packet(1, true, 3, 60, Some((fin, 501)));
+    rig.packet(1, false, 4, 60, Some((ack, 102)));
+    assert!(rig.packet(1, false, SECOND, 60, Some((syn, 9000))).opened);
+    assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::Closed, Timestamp(SECOND)));
+    assert_eq!(rig.records[0].packets.iter().sum::<u64>(), 5);
+    rig.packet(1, true, SECOND + 1, 60, Some((4 + 16, 501)));
+    assert!(rig.advance(4 * SECOND, 10));
+    assert_eq!((rig.records[1].reason, rig.records[1].ended), (EndReason::Closed, Timestamp(3 * SECOND + 1)));
+    assert_eq!(rig.records[1].first_packet, 6);
+}
+
+#[test]
+fn the_active_timeout_splits_records_and_keeps_the_connection() {
+    let mut rig = Rig::new(&FlowSettings { active_timeout_ns: 3 * SECOND, ..settings(100) });
+    rig.packet(1, false, 0, 60, Some((2, 100)));
+    for step in 1..=7 {
+        rig.packet(1, false, step * SECOND, 60, Some((16, 101)));
+    }
+    assert_eq!(rig.firsts(), [1]);
+    assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::ActiveTimeout, Timestamp(4 * SECOND)));
+    rig.drain();
+    assert_eq!(rig.records[1].packets.iter().sum::<u64>(), 4);
+    assert!(rig.records[1].tcp.is_some_and(|tcp| tcp.client.is_some()), "the SYN is remembered");
+}
+
+#[test]
+fn a_first_packet_of_our_days_and_a_jump_cost_little() {
+    let mut rig = Rig::new(&settings(100));
+    let now = 1_700_000_000 * SECOND;
+    rig.udp(1, false, now, 60);
+    assert!(rig.advance(now, 2));
+    // The jump leaves the cursor behind while the budget is used up; what is opened meanwhile is not lost.
+    rig.udp(2, false, now * 2, 60);
+    assert!(!rig.advance(now * 2, 0));
+    rig.udp(3, false, now * 2, 60);
+    assert!(rig.advance(now * 2, 5));
+    assert_eq!(rig.firsts(), [1]);
+    assert!(rig.advance(now * 2 + 11 * SECOND, 2));
+    assert_eq!(rig.firsts(), [1, 2, 3]);
+}
+
+#[test]
+fn rare_facts_survive() {
+    let mut rig = Rig::new(&settings(10));
+    rig.udp(1, false, 20_000 * SECOND, 60);
+    rig.udp(2, false, 0, 60);
+    // The second flow's clock lies hours after its packet: more than the hot entry holds.
+    assert!(rig.advance(20_009 * SECOND, 100));
+    assert_eq!(rig.table.len(), 2);
+    assert!(rig.advance(20_011 * SECOND, 100));
+    assert_eq!(rig.records.len(), 2);
+    assert_eq!(rig.records[1].ended, Timestamp(20_010 * SECOND));
+    assert_eq!(rig.records[1].last_seen, Timestamp(0));
+}
+
+#[test]
+fn held_fragments_are_added() {
+    let mut rig = Rig::new(&settings(10));
+    rig.udp(1, false, 5 * SECOND, 60);
+    let (key, direction) = key_of("10.0.0.1", "192.0.2.1", 1000, 53, 17);
+    let held = Held { packets: 2, bytes: 300, earliest: Timestamp(3), latest: Timestamp(4), first_packet: 0 };
+    let hash = rig.table.hash(&key);
+    rig.table.add_fragments(&key, hash, direction, &held, &mut |_| {});
+    rig.drain();
+    let record = rig.records[0];
+    assert_eq!((record.fragments, record.first_seen, record.first_packet), (2, Timestamp(3), 0));
+    assert_eq!((record.packets[direction.index()], record.bytes[direction.index()]), (3, 360));
+}
+
+/// What the table promises, by scanning.
+#[derive(Clone, Debug)]
+struct ModelFlow {
+    first: u64,
+    last: u64,
+    touched: u64,
+    packets: u64,
+    bytes: u64,
+    first_packet: u64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// An unlimited table gives the records of the model whatever the jumps of time and wherever batches end.
+    #[test]
+    fn records_equal_the_model(
+        steps in prop::collection::vec((0u32..12, any::<bool>(), -3i64..14, 1u32..2000, any::<bool>()), 1..300),
+    ) {
+        let mut rig = Rig::new(&settings(0));
+        let mut model: HashMap<u32, ModelFlow> = HashMap::new();
+        let mut expected: Vec<(u64, u64, u64, u64, u64, u64)> = Vec::new();
+        let row = |f: &ModelFlow, ended| (f.first_packet, f.packets, f.bytes, f.first, f.last, ended);
+        let (mut time, mut clock) = (100 * SECOND, 0);
+        for (flow, back, jump, len, border) in steps {
+            time = (time as i64 + jump * SECOND as i64 / 2).max(0) as u64;
+            clock = clock.max(time);
+            rig.udp(flow, back, time, len);
+            if border {
+                rig.advance(time, 3);
+            }
+            if let Some(old) = model.get(&flow).filter(|f| clock - f.touched > 10 * SECOND).cloned() {
+                expected.push(row(&old, old.touched + 10 * SECOND));
+                model.remove(&flow);
+            }
+            let number = rig.number;
+            let entry = model.entry(flow).or_insert(
+                ModelFlow { first: time, last: time, touched: clock, packets: 0, bytes: 0, first_packet: number });
+            entry.first = entry.first.min(time);
+            entry.last = entry.last.max(time);
+            entry.touched = clock;
+            entry.packets += 1;
+            entry.bytes += u64::from(len);
+        }
+        rig.drain();
+        for flow in model.values() {
+            expected.push(row(flow, if clock - flow.touched > 10 * SECOND { flow.touched + 10 * SECOND } else { clock }));
+        }
+        expected.sort_unstable();
+        let mut got: Vec<_> = rig.records.iter().map(|r| (
+            r.first_packet, r.packets.iter().sum::<u64>(), r.bytes.iter().sum::<u64>(), r.first_seen.0, r.last_seen.0, r.ended.0,
+        )).collect();
+        got.sort_unstable();
+        prop_assert_eq!(got, expected);
+    }
+
+    /// With a tiny table: the bound holds, nothing is lost or counted twice, and the books balance.
+    #[test]
+    fn a_tiny_table_loses_nothing(
+        max in 1usize..6,
+        steps in prop::collection::vec((0u32..40, 0u64..4_000_000_000, prop::option::of((0u16..32, 0u32..3))), 1..400),
+    ) {
+        let mut rig = Rig::new(&FlowSettings { top_count: 2, active_timeout_ns: 20 * SECOND, ..settings(max) });
+        let (mut time, mut packets, mut top) = (0, 0, Vec::new());
+        for (flow, wait, tcp) in steps {
+            time += wait;
+            rig.advance(time, 2);
+            rig.packet(flow, flow % 3 == 0, time, 100, tcp);
+            packets += 1;
+            prop_assert!(rig.table.len() <= max);
+            if wait % 7 == 0 {
+                rig.table.end_tick(&mut top);
+                prop_assert!(top.len() <= 2);
+            }
+            let counters = rig.table.counters();
+            prop_assert_eq!(counters.opened, rig.table.len() as u64 + counters.ended_total());
+        }
+        rig.drain();
+        prop_assert_eq!(rig.records.iter().map(|r| r.packets.iter().sum::<u64>()).sum::<u64>(), packets);
+        let mut firsts = rig.firsts();
+        firsts.sort_unstable();
+        firsts.dedup();
+        prop_assert_eq!(firsts.len(), rig.records.len());
+    }
+
+    /// Top talkers equal a full sort, flows that ended within the tick included.
+    #[test]
+    fn top_talkers_are_exact(
+        ticks in prop::collection::vec(prop::collection::vec((0u32..300, 1u32..50), 0..900), 1..4),
+        count in 1usize..5,
+        max in 100usize..400,
+    ) {
+        let mut rig = Rig::new(&FlowSettings { top_count: count, ..settings(max) });
+        let mut time = 0;
+        for tick in ticks {
+            // Bytes of the tick by place and opening packet, which name a record.
+            let mut sums: HashMap<(FlowKey, u64), u64> = HashMap::new();
+            // Flows of earlier ticks keep the opening 0: within a tick they are one record until they are opened again.
+            let mut current: HashMap<u32, u64> = HashMap::new();
+            for (flow, len) in tick {
+                time += 1_000_000;
+                let observed = rig.udp(flow, false, time, len);
+                if observed.opened {
+                    current.insert(flow, rig.number);
+                }
+                let opening = current.get(&flow).copied().unwrap_or(0);
+                let [_, b, c, d] = flow.to_be_bytes();
+                let (key, _) = key_of(&format!("10.{b}.{c}.{d}"), "192.0.2.1", 1000, 53, 17);
+                *sums.entry((key, opening)).or_default() += u64::from(len);
+            }
+            let mut expected: Vec<(std::cmp::Reverse<u64>, FlowKey, u64)> =
+                sums.into_iter().map(|((key, opening), sum)| (std::cmp::Reverse(sum), key, opening)).collect();
+            expected.sort_unstable();
+            expected.truncate(count);
+            let mut top = Vec::new();
+            rig.table.end_tick(&mut top);
+            let got: Vec<_> = top.iter().map(|flow| (flow.delta_bytes, flow.key)).collect();
+            let expected: Vec<_> = expected.into_iter().map(|(sum, key, _)| (sum.0, key)).collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+
+    /// Both directions have one key and one hash.
+    #[test]
+    fn keys_are_symmetric(a in any::<u32>(), b in any::<u32>(), from in any::<u16>(), to in any::<u16>(), protocol in any::<u8>()) {
+        let (a, b) = (std::net::Ipv4Addr::from(a).to_string(), std::net::Ipv4Addr::from(b).to_string());
+        let (there, direction) = key_of(&a, &b, from, to, protocol);
+        let (back, reverse) = key_of(&b, &a, to, from, protocol);
+        prop_assert_eq!(there, back);
+        prop_assert!((&a, from) == (&b, to) || direction == reverse.reverse());
+        prop_assert_eq!(there.hash(&HashSecret::FIXED), back.hash(&HashSecret::FIXED));
+    }
+}

@@ -1,0 +1,272 @@
+//! Files that outputs write to: replaced as a whole at the end, or growing as things happen.
+//!
+//! Owns names, buffers and renaming. Knows no format. Invariant of [`AtomicFile`]: the target holds what it held before or
+//! everything that was written, never a part of it.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+const TABLE_BUFFER_BYTES: usize = 1 << 20;
+const STREAM_BUFFER_BYTES: usize = 1 << 16;
+
+/// An output file that could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} output file {}", path.display())]
+pub struct OutputError {
+    /// What we tried.
+    pub action: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl OutputError {
+    /// `source` happened when we tried to `action` the file at `path`.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self { action, path: path.to_owned(), source }
+    }
+}
+
+impl From<OutputError> for io::Error {
+    fn from(error: OutputError) -> Self {
+        Self::new(error.source.kind(), error)
+    }
+}
+
+/// A file that appears under its name only when it is complete.
+///
+/// It is written as `.NAME.tmp-PID` in the target's directory, then flushed to the disk and renamed. Dropped without
+/// [`AtomicFile::commit`], the temporary is removed and the target stays what it was. A target that is no regular file (a device,
+/// a FIFO) is written to directly; a symbolic link is followed.
+#[derive(Debug)]
+pub struct AtomicFile {
+    writer: BufWriter<File>,
+    /// Temporary and target; `None` for direct writing and after the rename.
+    rename: Option<(PathBuf, PathBuf)>,
+}
+
+impl AtomicFile {
+    /// Opens the temporary file.
+    ///
+    /// # Errors
+    /// When the target is a directory, or its directory is missing or cannot be written to.
+    pub fn create(path: &Path) -> Result<Self, OutputError> {
+        let opened = Self::open(path).map_err(|source| OutputError::new("create", path, source))?;
+        Ok(opened)
+    }
+
+    fn open(path: &Path) -> io::Result<Self> {
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            Err(error) => return Err(error),
+        };
+        let existing = fs::metadata(&target).ok();
+        if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
+            // A directory is refused by the open itself.
+            let file = OpenOptions::new().write(true).open(&target)?;
+            return Ok(Self { writer: BufWriter::with_capacity(TABLE_BUFFER_BYTES, file), rename: None });
+        }
+        let temporary = temporary_of(&target)?;
+        let file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            // Left behind by a killed process that had our number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary)?;
+                OpenOptions::new().write(true).create_new(true).open(&temporary)?
+            }
+            opened => opened?,
+        };
+        let this =
+            Self { writer: BufWriter::with_capacity(TABLE_BUFFER_BYTES, file), rename: Some((temporary, target)) };
+        if let Some(existing) = existing {
+            this.writer.get_ref().set_permissions(existing.permissions())?;
+        }
+        Ok(this)
+    }
+
+    /// Writes what is buffered to the disk and gives the file its name.
+    ///
+    /// # Errors
+    /// When the disk is full or the rename is refused; the temporary is removed then.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.writer.flush()?;
+        let Some((temporary, target)) = &self.rename else { return Ok(()) };
+        self.writer.get_ref().sync_all()?;
+        fs::rename(temporary, target)?;
+        let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).map(Path::to_owned);
+        self.rename = None;
+        // The rename itself survives a power cut only if the directory is written; some file systems cannot do that.
+        if let Ok(directory) = File::open(directory.as_deref().unwrap_or(Path::new("."))) {
+            let _ = directory.sync_all();
+        }
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some((temporary, _)) = &self.rename {
+            // Nobody can be told here; the error that led here is on its way.
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+/// `.NAME.tmp-PID` beside the target.
+fn temporary_of(target: &Path) -> io::Result<PathBuf> {
+    let name = target.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".tmp-{}", std::process::id()));
+    Ok(target.with_file_name(temporary))
+}
+
+/// A file that grows under its final name, emptied at the start.
+#[derive(Debug)]
+pub struct StreamFile {
+    writer: BufWriter<File>,
+    name: String,
+}
+
+impl StreamFile {
+    /// Creates or empties the file.
+    ///
+    /// # Errors
+    /// When it cannot be opened for writing.
+    pub fn create(path: &Path) -> Result<Self, OutputError> {
+        let file = File::create(path).map_err(|source| OutputError::new("create", path, source))?;
+        Ok(Self { writer: BufWriter::with_capacity(STREAM_BUFFER_BYTES, file), name: path.display().to_string() })
+    }
+
+    /// Its path, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Write for StreamFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::tempdir;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_target_changes_only_at_the_commit() {
+        let directory = tempdir().unwrap();
+        let target = directory.path().join("flows.json");
+        fs::write(&target, "old").unwrap();
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.write_all(b"new").unwrap();
+        file.flush().unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "old");
+        assert_eq!(names(directory.path()), [format!(".flows.json.tmp-{}", std::process::id()), "flows.json".to_owned()]);
+        file.commit().unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert_eq!(names(directory.path()), ["flows.json"]);
+    }
+
+    #[test]
+    fn without_a_commit_nothing_remains() {
+        let directory = tempdir().unwrap();
+        let target = directory.path().join("flows.json");
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert!(names(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn a_refused_rename_removes_the_temporary() {
+        let directory = tempdir().unwrap();
+        let target = directory.path().join("flows.json");
+        let mut file = AtomicFile::create(&target).unwrap();
+        file.write_all(b"new").unwrap();
+        // Something that a file cannot replace takes the name meanwhile.
+        fs::create_dir(&target).unwrap();
+        file.commit().unwrap_err();
+        assert_eq!(names(directory.path()), ["flows.json"]);
+        assert!(target.is_dir());
+    }
+
+    #[test]
+    fn wrong_paths_are_named() {
+        let directory = tempdir().unwrap();
+        let missing = directory.path().join("missing").join("flows.json");
+        let error = AtomicFile::create(&missing).unwrap_err();
+        assert!(error.to_string().contains("missing"), "{error}");
+        AtomicFile::create(directory.path()).unwrap_err();
+        StreamFile::create(&missing).unwrap_err();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        let mut file = AtomicFile::create(Path::new("/dev/null")).unwrap();
+        file.write_all(b"x").unwrap();
+        file.commit().unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let mut file = AtomicFile::create(Path::new("/dev/full")).unwrap();
+        file.write_all(b"x").unwrap();
+        assert_eq!(file.commit().unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_permissions_kept() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempdir().unwrap();
+        let target = directory.path().join("real.json");
+        let link = directory.path().join("link.json");
+        fs::write(&target, "old").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&target, &link).unwrap();
+        let mut file = AtomicFile::create(&link).unwrap();
+        file.write_all(b"new").unwrap();
+        file.commit().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,27 @@
+//! Who shows or writes what the aggregator knows: one file per format, each an [`Output`](crate::aggregate::Output).
+//!
+//! Knows no flow table, no queue and no flag. Its invariant: all formats of a record come from the one list in
+//! `record_fields`, so they cannot drift.
+
+mod csv;
+mod decimal;
+mod fields;
+mod file;
+mod json;
+mod progress;
+mod stdout;
+mod summary_json;
+mod table;
+#[cfg(test)]
+mod test_records;
+mod text;
+
+pub use csv::{CsvLines, CsvTable, write_table};
+pub use fields::{FieldSink, RecordSettings, ended_fields, record_fields};
+pub use file::{AtomicFile, OutputError, StreamFile};
+pub use json::{JsonLines, JsonTable, write_array};
+pub use progress::{Progress, show_progress};
+pub use stdout::{is_broken_pipe, stdout};
+pub use summary_json::SummaryJson;
+pub use table::{flow_table, terminal_columns};
+pub use text::{Text, TextSettings, stats_line, summary_text, top_lines};

@@ -1,0 +1,18 @@
+//! Standard output as the outputs use it: buffered by us, and a reader that went away is no failure.
+//!
+//! Owns the buffer's size and what a broken pipe is. Knows no format.
+
+use std::io::{self, BufWriter, Stdout};
+
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// Standard output with a buffer; nothing is seen before a flush. Each holder has its own buffer, so one that writes whole lines
+/// and flushes after them never mixes them with another's.
+pub fn stdout() -> BufWriter<Stdout> {
+    BufWriter::with_capacity(BUFFER_BYTES, io::stdout())
+}
+
+/// True when the reader went away (`| head`): a reason to end quietly.
+pub fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}

@@ -1,0 +1,245 @@
+//! The largest flows as a table for a person, fitted to the width of the terminal.
+//!
+//! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
+//! [`COLUMNS_MIN`] columns), and nothing but printable ASCII is written.
+
+use super::fields::{ProtocolName, bytes_total, duration_ns, icmp_id, ports};
+use crate::flow::{Direction, FlowKey, FlowRecord};
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+/// Below this many columns lines may be wider than asked.
+const COLUMNS_MIN: usize = 60;
+/// Width where there is no terminal.
+const COLUMNS_DEFAULT: usize = 120;
+/// Endpoints are not cut below this.
+const ENDPOINT_MIN: usize = 12;
+
+/// Width of the terminal on standard output, or a default where there is none.
+pub fn terminal_columns() -> usize {
+    terminal_size::terminal_size_of(std::io::stdout()).map_or(COLUMNS_DEFAULT, |(width, _)| usize::from(width.0))
+}
+
+/// A column: its heading, whether it stands right, and how early it goes when there is no room (0 = never).
+struct Column {
+    heading: &'static str,
+    right: bool,
+    dispensable: u8,
+}
+
+const COLUMNS: [Column; 9] = [
+    Column { heading: "PROTO", right: false, dispensable: 0 },
+    Column { heading: "CLIENT", right: false, dispensable: 0 },
+    Column { heading: "SERVER", right: false, dispensable: 0 },
+    Column { heading: "PACKETS", right: true, dispensable: 0 },
+    Column { heading: "BYTES", right: true, dispensable: 0 },
+    Column { heading: "DURATION", right: true, dispensable: 2 },
+    Column { heading: "STATE", right: false, dispensable: 1 },
+    Column { heading: "RETRANS", right: true, dispensable: 3 },
+    Column { heading: "RTT", right: true, dispensable: 4 },
+];
+const ENDPOINTS: [usize; 2] = [1, 2];
+
+/// The first `rows` records as lines of at most `columns` characters, with a heading. Client is who sent the first SYN or, failing
+/// that, the first packet.
+pub fn flow_table(records: &[FlowRecord], rows: usize, columns: usize) -> String {
+    let cells: Vec<[String; COLUMNS.len()]> = records.iter().take(rows).map(row).collect();
+    let mut widths = COLUMNS.map(|column| column.heading.len());
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let shown = fit(&mut widths, columns);
+    let mut text = String::new();
+    line(&mut text, &COLUMNS.map(|column| column.heading.to_owned()), &widths, &shown);
+    for row in &cells {
+        line(&mut text, row, &widths, &shown);
+    }
+    let more = records.len().saturating_sub(rows);
+    if more > 0 {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "... and {more} more");
+    }
+    text
+}
+
+/// Leaves columns out, then shortens endpoints, until the line fits.
+fn fit(widths: &mut [usize; COLUMNS.len()], columns: usize) -> [bool; COLUMNS.len()] {
+    let mut shown = [true; COLUMNS.len()];
+    let width_of = |widths: &[usize; COLUMNS.len()], shown: &[bool; COLUMNS.len()]| -> usize {
+        let used: usize = widths.iter().zip(shown).filter(|&(_, &shown)| shown).map(|(width, _)| width + 2).sum();
+        used.saturating_sub(2)
+    };
+    for rank in (1..=4).rev() {
+        if width_of(widths, &shown) > columns {
+            for (shown, column) in shown.iter_mut().zip(&COLUMNS) {
+                *shown &= column.dispensable != rank;
+            }
+        }
+    }
+    let excess = width_of(widths, &shown).saturating_sub(columns);
+    if excess > 0 {
+        let room: usize = ENDPOINTS.iter().map(|&at| widths[at]).sum::<usize>().saturating_sub(excess);
+        // The shorter endpoint keeps what it needs, the longer one gets the rest.
+        let [first, second] = ENDPOINTS;
+        let (short, long) = if widths[first] <= widths[second] { (first, second) } else { (second, first) };
+        widths[short] = widths[short].min(room / 2).max(ENDPOINT_MIN);
+        widths[long] = widths[long].min(room.saturating_sub(widths[short])).max(ENDPOINT_MIN);
+    }
+    shown
+}
+
+fn line(text: &mut String, cells: &[String; COLUMNS.len()], widths: &[usize; COLUMNS.len()], shown: &[bool; COLUMNS.len()]) {
+    let start = text.len();
+    for (((cell, &width), &shown), column) in cells.iter().zip(widths).zip(shown).zip(&COLUMNS) {
+        if !shown {
+            continue;
+        }
+        if text.len() > start {
+            text.push_str("  ");
+        }
+        let cell = shorten(cell, width);
+        // Writing to a String cannot fail.
+        let _ = if column.right { write!(text, "{cell:>width$}") } else { write!(text, "{cell:<width$}") };
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+}
+
+/// Cuts the middle out: the end of an endpoint holds its port.
+fn shorten(cell: &str, width: usize) -> String {
+    if cell.len() <= width {
+        return cell.to_owned();
+    }
+    let kept = width.saturating_sub(2);
+    let head = kept / 2;
+    let tail = cell.len() - (kept - head);
+    // Cells are ASCII, so every index is a boundary.
+    format!("{}..{}", cell.get(..head).unwrap_or_default(), cell.get(tail..).unwrap_or_default())
+}
+
+fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
+    let tcp = record.tcp.as_ref();
+    let opener = tcp.and_then(|tcp| tcp.client).unwrap_or(record.initiator);
+    let [a, b] = endpoints(&record.key);
+    let (client, server) = if opener == Direction::AToB { (a, b) } else { (b, a) };
+    let rtt = tcp.and_then(|tcp| tcp.rtt.map(|rtt| rtt.ewma_ns).or(tcp.handshake_rtt_ns));
+    [
+        ProtocolName::default().of(record.key.protocol()).to_owned(),
+        client,
+        server,
+        record.packets[0].saturating_add(record.packets[1]).to_string(),
+        human_bytes(bytes_total(record)),
+        human_duration(duration_ns(record)),
+        tcp.map_or("-", |tcp| tcp.state.name()).to_owned(),
+        tcp.map_or("-".to_owned(), |tcp| tcp.retransmissions.to_string()),
+        rtt.map_or("-".to_owned(), human_duration),
+    ]
+}
+
+/// Both endpoints as text: `ADDRESS:PORT`, `[ADDRESS]:PORT`, or the address alone where there are no ports.
+pub fn endpoints(key: &FlowKey) -> [String; 2] {
+    let (a_port, b_port) = ports(key);
+    let has_ports = (a_port, b_port) != (0, 0);
+    let one = |ip: IpAddr, port: u16| match icmp_id(key) {
+        _ if has_ports => SocketAddr::new(ip, port).to_string(),
+        Some(id) => format!("{ip} id={id}"),
+        None => ip.to_string(),
+    };
+    [one(key.a_ip(), a_port), one(key.b_ip(), b_port)]
+}
+
+/// Bytes with a decimal unit: `999 B`, `1.2 kB`, `34.5 MB`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = UNITS[0];
+    for &next in &UNITS[1..] {
+        // 999.95 would be printed as 1000.0.
+        if value < 999.95 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+/// A duration with three or four digits: `0 s`, `12.3 us`, `4.56 ms`, `7.89 s`, `2 m 03 s`, `1 h 02 m`.
+pub fn human_duration(ns: u64) -> String {
+    let value = ns as f64;
+    let seconds = ns / 1_000_000_000;
+    match ns {
+        0 => "0 s".to_owned(),
+        1..=999 => format!("{ns} ns"),
+        1_000..=999_949 => format!("{:.1} us", value / 1e3),
+        999_950..=999_994_999 => format!("{:.2} ms", value / 1e6),
+        999_995_000..=59_994_999_999 => format!("{:.2} s", value / 1e9),
+        _ if seconds < 3600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_wide_terminal_shows_everything() {
+        let text = flow_table(&[tcp_record(), udp6_record(), icmp_record()], 10, 200);
+        assert_eq!(
+            text,
+            "\
+PROTO  CLIENT               SERVER               PACKETS   BYTES  DURATION  STATE        RETRANS      RTT
+tcp    10.0.0.2:40000       10.0.0.1:443              17  5.0 kB    2.50 s  established        3  2.00 ms
+udp    [2001:db8::1]:53000  [2001:db8::53]:53          2   300 B       0 s  -                  -        -
+icmp   192.0.2.1 id=77      192.0.2.2 id=77            4   392 B    3.00 s  -                  -        -
+"
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let text = flow_table(&[tcp_record(), udp6_record()], 1, 200);
+        assert!(text.ends_with("... and 1 more\n"), "{text}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_asked() {
+        let records = [tcp_record(), udp6_record(), icmp_record()];
+        for columns in COLUMNS_MIN..140 {
+            for line in flow_table(&records, 10, columns).lines() {
+                assert!(line.len() <= columns, "{columns}: {line}");
+            }
+        }
+        let narrow = flow_table(&records, 10, COLUMNS_MIN);
+        assert!(narrow.contains(":443") && narrow.contains("5.0 kB"), "{narrow}");
+    }
+
+    #[test]
+    fn units() {
+        assert_eq!(human_bytes(0), "0 B");
+        assert_eq!(human_bytes(999), "999 B");
+        assert_eq!(human_bytes(1000), "1.0 kB");
+        assert_eq!(human_bytes(999_999), "1.0 MB");
+        assert_eq!(human_bytes(u64::MAX), "18.4 EB");
+        assert_eq!(human_duration(59_999_999_999), "0 m 59 s");
+        assert_eq!(human_duration(125_000_000_000), "2 m 05 s");
+        assert_eq!(human_duration(3_725_000_000_000), "1 h 02 m");
+        assert_eq!(human_duration(999_999), "1.00 ms");
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_has_a_short_text(value: u64) {
+            prop_assert!(human_bytes(value).len() <= 8);
+            prop_assert!(human_duration(value).len() <= 14);
+        }
+    }
+}

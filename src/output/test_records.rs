@@ -1,0 +1,90 @@
+//! Records made by hand, for tests of formats.
+
+use crate::flow::tcp::{TcpState, TcpStateDetail};
+use crate::flow::{Direction, EndReason, FlowKey, FlowRecord, RttRecord, TcpRecord};
+use crate::wire::{IpVersion, Network, Ports, Tunnel, TunnelKind, VlanTags};
+use netscope_backends::Timestamp;
+use std::net::IpAddr;
+
+/// The key of a packet between these endpoints.
+pub fn key(protocol: u8, source: &str, source_port: u16, destination: &str, destination_port: u16) -> FlowKey {
+    let bytes = |text: &str| match text.parse::<IpAddr>().unwrap() {
+        IpAddr::V4(ip) => {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&ip.octets());
+            (IpVersion::V4, bytes)
+        }
+        IpAddr::V6(ip) => (IpVersion::V6, ip.octets()),
+    };
+    let ((version, source), (_, destination)) = (bytes(source), bytes(destination));
+    let network = Network { version, protocol, ttl: 64, source, destination, fragment: None };
+    FlowKey::new(&network, Ports { source: source_port, destination: destination_port }).0
+}
+
+/// A TCP connection with every field set.
+pub fn tcp_record() -> FlowRecord {
+    FlowRecord {
+        key: key(6, "10.0.0.1", 443, "10.0.0.2", 40000),
+        first_seen: Timestamp(1_700_000_000_000_000_001),
+        last_seen: Timestamp(1_700_000_002_500_000_001),
+        packets: [10, 7],
+        bytes: [4000, 1000],
+        fragments: 2,
+        initiator: Direction::BToA,
+        first_packet: 5,
+        vlan: VlanTags { ids: [100, 200], count: 2 },
+        tunnel: Some(Tunnel { kind: TunnelKind::Vxlan, id: 42 }),
+        tcp: Some(TcpRecord {
+            state: TcpState::Established,
+            detail: TcpStateDetail::CloseWait,
+            client: Some(Direction::BToA),
+            flags: [0x12, 0x1b],
+            retransmissions: 3,
+            fast_retransmissions: 1,
+            spurious_retransmissions: 2,
+            out_of_order: 4,
+            lost_segments: 5,
+            ack_lost_segments: 6,
+            duplicate_acks: 7,
+            keep_alives: 8,
+            zero_windows: 9,
+            mss: [1460, 0],
+            window_scale: [Some(7), None],
+            handshake_rtt_ns: Some(1_234_567),
+            rtt: Some(RttRecord { last_ns: 3_000_000, min_ns: 1_000_500, ewma_ns: 2_000_000, samples: 12 }),
+        }),
+        ended: Timestamp(1_700_000_062_500_000_001),
+        reason: EndReason::Timeout,
+    }
+}
+
+/// A DNS question and its answer at the same instant, over IPv6.
+pub fn udp6_record() -> FlowRecord {
+    FlowRecord {
+        key: key(17, "2001:db8::1", 53000, "2001:db8::53", 53),
+        first_seen: Timestamp(1_700_000_000_000_000_000),
+        last_seen: Timestamp(1_700_000_000_000_000_000),
+        packets: [1, 1],
+        bytes: [100, 200],
+        fragments: 0,
+        initiator: Direction::AToB,
+        first_packet: 1,
+        vlan: VlanTags::default(),
+        tunnel: None,
+        tcp: None,
+        ended: Timestamp(1_700_000_010_000_000_000),
+        reason: EndReason::Exit,
+    }
+}
+
+/// Pings with their answers.
+pub fn icmp_record() -> FlowRecord {
+    FlowRecord {
+        key: key(1, "192.0.2.1", 77, "192.0.2.2", 77),
+        last_seen: Timestamp(1_700_000_003_000_000_000),
+        packets: [2, 2],
+        bytes: [196, 196],
+        first_packet: 3,
+        ..udp6_record()
+    }
+}

@@ -1,0 +1,188 @@
+//! What a person reads on standard output: a line per tick, the summary, the largest flows.
+//!
+//! Owns their wording. Knows no terminal. Invariant: whatever is written here is made from numbers, addresses and names of ours,
+//! so nothing that a packet carried reaches the terminal.
+
+use super::fields::ProtocolName;
+use super::table::{endpoints, flow_table, human_bytes, human_duration};
+use crate::aggregate::{Output, Report, Summary};
+use crate::engine::Rest;
+use crate::flow::{EndReason, FlowRecord, TopFlow};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextSettings {
+    /// A line per tick and its top flows.
+    pub stats: bool,
+    /// Rows of the table of the largest flows at the end, 0 = no table.
+    pub table_rows: usize,
+    /// Width of that table in characters.
+    pub columns: usize,
+    /// The summary at the end.
+    pub summary: bool,
+}
+
+/// Writes text for a person. Whole lines, flushed.
+pub struct Text<W: Write> {
+    out: W,
+    settings: TextSettings,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, settings: TextSettings) -> Self {
+        Self { out, settings }
+    }
+}
+
+impl<W: Write> Output for Text<W> {
+    fn name(&self) -> &str {
+        "standard output"
+    }
+
+    fn wants_table(&self) -> bool {
+        self.settings.table_rows > 0
+    }
+
+    fn report(&mut self, report: &Report) -> io::Result<()> {
+        if !self.settings.stats {
+            return Ok(());
+        }
+        let mut text = stats_line(report);
+        text.push('\n');
+        text.push_str(&top_lines(report));
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    fn finish(&mut self, table: &[FlowRecord], summary: &Summary) -> io::Result<()> {
+        if self.settings.table_rows > 0 {
+            self.out.write_all(flow_table(table, self.settings.table_rows, self.settings.columns).as_bytes())?;
+        }
+        if self.settings.summary {
+            self.out.write_all(summary_text(summary).as_bytes())?;
+        }
+        self.out.flush()
+    }
+}
+
+/// The line of a tick, without a line feed.
+pub fn stats_line(report: &Report) -> String {
+    format!(
+        "[stats] {:.2} Mbps | {} pps | {} flows | drops={} (total={}) | kdrop={} (total={}) ifdrop={} (total={})",
+        megabits_per_second(report.bytes, report.interval_ns),
+        per_second(report.packets, report.interval_ns),
+        report.active_flows,
+        report.dispatch_drops,
+        report.dispatch_drops_total,
+        report.kernel_drops,
+        report.kernel_drops_total,
+        report.interface_drops,
+        report.interface_drops_total,
+    )
+}
+
+/// One indented line per top flow, each with a line feed; empty without top flows.
+pub fn top_lines(report: &Report) -> String {
+    let mut text = String::new();
+    for (rank, flow) in (1..).zip(&report.top) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {rank:>2}. {}", top_line(flow, report.interval_ns));
+    }
+    text
+}
+
+fn top_line(flow: &TopFlow, interval_ns: u64) -> String {
+    let [a, b] = endpoints(&flow.key);
+    let mut text = format!(
+        "{} {a} <-> {b}  {:.2} Mbps (+{}) | {} in {} packets | {}",
+        ProtocolName::default().of(flow.key.protocol()),
+        megabits_per_second(flow.delta_bytes, interval_ns),
+        human_bytes(flow.delta_bytes),
+        human_bytes(flow.bytes[0].saturating_add(flow.bytes[1])),
+        flow.packets[0].saturating_add(flow.packets[1]),
+        human_duration(flow.last_seen.since(flow.first_seen)),
+    );
+    if let Some(tcp) = &flow.tcp {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " | {} retrans={} ooo={}", tcp.state.name(), tcp.retransmissions, tcp.out_of_order);
+        if let Some(rtt) = &tcp.rtt {
+            let _ = write!(text, " rtt={}", human_duration(rtt.ewma_ns));
+        }
+    }
+    text
+}
+
+/// Rate in 10^6 bits per second; 0 for an empty interval.
+fn megabits_per_second(bytes: u64, interval_ns: u64) -> f64 {
+    if interval_ns == 0 { 0.0 } else { bytes as f64 * 8_000.0 / interval_ns as f64 }
+}
+
+/// Rate per second, rounded to the nearest; 0 for an empty interval.
+fn per_second(count: u64, interval_ns: u64) -> u128 {
+    let interval = u128::from(interval_ns);
+    (u128::from(count) * 1_000_000_000 + interval / 2).checked_div(interval).unwrap_or(0)
+}
+
+/// The summary at the end, several lines. Rests, faults and losses are named only where there are any; the fixed rows always.
+pub fn summary_text(summary: &Summary) -> String {
+    let (ledger, source) = (&summary.ledger, &summary.source);
+    let mut text = Rows(String::from("Summary\n"));
+    text.row("packets", format!("{} ({})", ledger.packets, human_bytes(ledger.bytes)));
+    text.row("packets in flows", ledger.in_flows);
+    for rest in Rest::ALL {
+        text.row_if(&format!("packets in no flow: {}", words(rest.name())), ledger.rests[rest as usize]);
+    }
+    text.row("parse errors", ledger.parse_errors());
+    for (layer, kind, packets) in ledger.fault_rows() {
+        text.row(&format!("  {} {}", layer.name(), words(kind.name())), packets);
+    }
+    text.row("kernel drops", source.kernel_drops);
+    text.row("interface drops", source.interface_drops);
+    text.row_if("packets skipped", source.skipped);
+    text.row("drop rate", format!("{:.3} %", drop_percent(summary)));
+    text.row_if("packets not matching the filter", source.filtered);
+    text.row_if("packets beyond the count", ledger.beyond_count);
+    text.row_if("packets not copied to the recorder or view", ledger.taps_skipped);
+    text.row_if("ended flows not written", ledger.records_skipped);
+    text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);
+    text.row_if("packets with an earlier time than the one before", ledger.time_regressions);
+    text.row("flows", summary.flows.opened);
+    for reason in EndReason::ALL {
+        text.row_if(&format!("  ended by {}", words(reason.name())), summary.flows.ended[reason as usize]);
+    }
+    text.row_if("ended flows left out of the table exports", summary.export_left_out);
+    if summary.unaccounted() != 0 {
+        text.row("packets unaccounted for (please report this)", summary.unaccounted());
+    }
+    text.0
+}
+
+/// Lost packets in percent of all that came: those we got, those the kernel and those the interface dropped.
+fn drop_percent(summary: &Summary) -> f64 {
+    let source = &summary.source;
+    let lost = source.kernel_drops.saturating_add(source.interface_drops).saturating_add(source.skipped);
+    let came = source.received.saturating_add(source.interface_drops);
+    if came == 0 { 0.0 } else { lost as f64 * 100.0 / came as f64 }
+}
+
+fn words(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+struct Rows(String);
+
+impl Rows {
+    fn row(&mut self, name: &str, value: impl std::fmt::Display) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "  {name}: {value}");
+    }
+
+    fn row_if(&mut self, name: &str, value: u64) {
+        if value > 0 {
+            self.row(name, value);
+        }
+    }
+}

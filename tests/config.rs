@@ -1,0 +1,360 @@
+//! Configuration: what beats what, and every refusal by name.
+
+use netscope::config::{
+    Args, Command, ConfigError, Options, PacketView, Settings, SourceSettings, Verbosity, command, read_file, resolve, write_completions,
+    write_man,
+};
+use clap::CommandFactory;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::tempdir;
+
+fn run(flags: &[&str]) -> Result<Command, ConfigError> {
+    command(std::iter::once("netscope").chain(flags.iter().copied()).map(Into::into))
+}
+
+fn settings(flags: &[&str]) -> Settings {
+    match run(flags) {
+        Ok(Command::Run(settings)) => *settings,
+        other => panic!("{flags:?}: {other:?}"),
+    }
+}
+
+fn refusal(flags: &[&str]) -> String {
+    let error = run(flags).expect_err(&format!("{flags:?} is refused"));
+    assert_eq!(error.exit_code(), 1, "{flags:?}");
+    error.to_string()
+}
+
+/// Settings, or the refusal, with this configuration file and these flags.
+fn with_file(text: &str, flags: &[&str]) -> Result<Settings, String> {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("netscope.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_string_lossy().into_owned();
+    let all: Vec<&str> = ["--config", path.as_str()].into_iter().chain(flags.iter().copied()).collect();
+    match run(&all) {
+        Ok(Command::Run(settings)) => Ok(*settings),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => {
+            assert_eq!(error.exit_code(), 1);
+            Err(error.to_string())
+        }
+    }
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("netscope.example.toml")
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn the_example_file_is_the_defaults() {
+    let file = read_file(&example()).unwrap();
+    for verbose in 0..4 {
+        let from_file = resolve(Options::default(), file.clone(), verbose, 4).unwrap();
+        let defaults = resolve(Options::default(), Options::default(), verbose, 4).unwrap();
+        assert_eq!(from_file, defaults);
+    }
+    // A source from a file has a default of its own.
+    assert_eq!(settings(&["--read-pcap", "x.pcap"]).output.export_ended_max, 1_000_000);
+    assert_eq!(settings(&[]).output.export_ended_max, 0);
+}
+
+#[test]
+fn the_example_file_has_every_key_and_no_other() {
+    let known: BTreeSet<String> = serde_json::to_value(Options::default())
+        .unwrap()
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(section, keys)| keys.as_object().unwrap().keys().map(move |key| format!("{section}.{key}")))
+        .collect();
+    let mut section = String::new();
+    let mut shown = BTreeSet::new();
+    for line in fs::read_to_string(example()).unwrap().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ").or(line.trim_start_matches("# ").split_once("  ")) {
+            if key.trim().chars().all(|c| c.is_ascii_lowercase() || c == '_') && !key.trim().is_empty() {
+                assert!(shown.insert(format!("{section}.{}", key.trim())), "{line}");
+            }
+        }
+    }
+    assert_eq!(shown, known);
+}
+
+#[test]
+fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+    let text = "[flow]\nmax_flows = 5\n[stats]\nenabled = true\ninterval_ms = 20\n";
+    let from_file = with_file(text, &[]).unwrap();
+    assert_eq!((from_file.flow.flow_count_max, from_file.stats.enabled, from_file.stats.interval_ns), (5, true, 20_000_000));
+    let both = with_file(text, &["--max-flows", "7", "--no-stats"]).unwrap();
+    assert_eq!((both.flow.flow_count_max, both.stats.enabled, both.stats.interval_ns), (7, false, 20_000_000));
+    let default = settings(&[]);
+    assert_eq!((default.flow.flow_count_max, default.stats.enabled, default.stats.interval_ns), (100_000, false, 1_000_000_000));
+}
+
+#[test]
+fn a_source_that_is_a_flag_replaces_the_files_source() {
+    let live = with_file("[capture]\nread_pcap = \"x.pcap\"\n", &["-i", "lo", "--promiscuous"]).unwrap();
+    assert!(matches!(&live.source, SourceSettings::Live(live) if live.interface.as_deref() == Some("lo") && live.promiscuous));
+    let file = with_file("[capture]\ninterface = \"lo\"\npromiscuous = false\n", &["--read-pcap", "-"]).unwrap();
+    assert_eq!(file.source, SourceSettings::File("-".into()));
+}
+
+#[test]
+fn every_switch_works_both_ways() {
+    assert_eq!(settings(&["--quiet"]).view, PacketView::None);
+    assert_eq!(settings(&["--hex-dump"]).view, PacketView::Hex);
+    assert_eq!(settings(&["-vv"]).view, PacketView::Detail);
+    assert_eq!(settings(&["-v"]).view, PacketView::Line);
+    assert_eq!(settings(&["-vvvv"]).verbosity, Verbosity::Trace);
+    let loud = with_file("[output]\nquiet = true\n", &["--no-quiet"]).unwrap();
+    assert_eq!(loud.view, PacketView::Line);
+    let plain = with_file("[output]\nhex_dump = true\n", &["--no-hex-dump"]).unwrap();
+    assert_eq!(plain.view, PacketView::Line);
+    let modes = |flags: &[&str]| match settings(flags).source {
+        SourceSettings::Live(live) => (live.promiscuous, live.immediate_mode),
+        SourceSettings::File(_) => panic!("not live"),
+    };
+    assert_eq!(modes(&[]), (true, false));
+    assert_eq!(modes(&["-p"]), (true, false));
+    assert_eq!(modes(&["--no-promiscuous", "--immediate-mode"]), (false, true));
+    assert_eq!(modes(&["--no-immediate-mode"]), (true, false));
+}
+
+#[test]
+fn a_switch_given_both_ways_is_refused() {
+    for (yes, no) in [
+        ("--quiet", "--no-quiet"),
+        ("--hex-dump", "--no-hex-dump"),
+        ("--promiscuous", "--no-promiscuous"),
+        ("--immediate-mode", "--no-immediate-mode"),
+        ("--stats", "--no-stats"),
+        ("--pipeline", "--no-pipeline"),
+    ] {
+        for flags in [[yes, no], [no, yes]] {
+            let text = refusal(&flags);
+            assert!(text.contains(yes) && text.contains(no), "{text}");
+        }
+    }
+}
+
+#[test]
+fn times_are_exact() {
+    let flow = settings(&["--flow-timeout-s", "0.1", "--closed-timeout-s", "0", "--active-timeout-s", "1800"]).flow;
+    assert_eq!((flow.idle_timeout_ns, flow.closed_timeout_ns, flow.active_timeout_ns), (100_000_000, 0, 1_800_000_000_000));
+    let flow = settings(&[]).flow;
+    assert_eq!((flow.idle_timeout_ns, flow.closed_timeout_ns, flow.active_timeout_ns), (60_000_000_000, 10_000_000_000, 0));
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    for (flag, value, key) in [
+        ("--snaplen", "0", "capture.snaplen"),
+        ("--snaplen", "262145", "capture.snaplen"),
+        ("--timeout-ms", "0", "capture.timeout_ms"),
+        ("--timeout-ms", "2147483648", "capture.timeout_ms"),
+        ("--buffer-size-mb", "0", "capture.buffer_size_mb"),
+        ("--buffer-size-mb", "2048", "capture.buffer_size_mb"),
+        ("--stats-interval-ms", "0", "stats.interval_ms"),
+        ("--flow-timeout-s", "NaN", "flow.timeout_secs"),
+        ("--flow-timeout-s", "inf", "flow.timeout_secs"),
+        ("--closed-timeout-s", "1e300", "flow.closed_timeout_secs"),
+        ("--workers", "1025", "pipeline.workers"),
+        ("--cpus", "3-1", "pipeline.cpus"),
+        ("--cpus", "1,1", "pipeline.cpus"),
+        ("--cpus", "x", "pipeline.cpus"),
+        ("--cpus", "0,", "pipeline.cpus"),
+        ("--cpus", "0-99999999999", "pipeline.cpus"),
+    ] {
+        let text = refusal(&[flag, value]);
+        assert!(text.contains(flag) && text.contains(key) && text.contains("give"), "{text}");
+    }
+    for flag in ["--flow-timeout-s=-1", "--closed-timeout-s=-0.5", "--active-timeout-s=-1"] {
+        assert!(refusal(&[flag]).contains("give seconds from 0"), "{flag}");
+    }
+    let text = refusal(&["--write-pcap", "x", "--write-pcap-max-files", "2", "--write-pcap-rotate-mb", "99999999999999"]);
+    assert!(text.contains("output.write_pcap_rotate_mb"), "{text}");
+    let text = with_file("[pipeline]\nchannel_capacity = 0\n", &[]).unwrap_err();
+    assert!(text.contains("pipeline.channel_capacity"), "{text}");
+}
+
+#[test]
+fn combinations_that_cannot_work_are_refused_by_name() {
+    let cases: [(&[&str], &str); 16] = [
+        (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
+        (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
+        (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
+        (&["--read-pcap", "x", "--immediate-mode"], "--immediate-mode"),
+        (&["--read-pcap", "x", "--buffer-size-mb", "1"], "--buffer-size-mb"),
+        (&["--read-pcap", "x", "--backend", "libpcap"], "--backend"),
+        (&["--write-pcap", "x", "--write-pcap-rotate-mb", "1"], "--write-pcap-max-files"),
+        (&["--write-pcap", "x", "--write-pcap-rotate-s", "1"], "--write-pcap-max-files"),
+        (&["--write-pcap", "x", "--write-pcap-max-files", "1"], "--write-pcap-rotate-mb"),
+        (&["--write-pcap-rotate-mb", "1", "--write-pcap-max-files", "1"], "--write-pcap"),
+        (&["--export-json", "x", "--export-csv", "x"], "--export-csv"),
+        (&["--read-pcap", "x", "--write-pcap", "x"], "--write-pcap"),
+        (&["--quiet", "--hex-dump"], "--no-hex-dump"),
+        (&["--top-flows", "3"], "--stats"),
+        (&["--export-ended-max", "3"], "--export-json"),
+        (&["--workers", "2", "--no-pipeline"], "--no-pipeline"),
+    ];
+    for (flags, name) in cases {
+        let text = refusal(flags);
+        assert!(text.contains(name), "{flags:?}: {text}");
+    }
+    let both = with_file("[capture]\ninterface = \"lo\"\nread_pcap = \"x\"\n", &[]).unwrap_err();
+    assert!(both.contains("capture.read_pcap") && both.contains("capture.interface"), "{both}");
+    let live_only = with_file("[capture]\nread_pcap = \"x\"\n", &["--promiscuous"]).unwrap_err();
+    assert!(live_only.contains("--promiscuous") && live_only.contains("capture.read_pcap"), "{live_only}");
+    // Devices may be written to twice.
+    settings(&["--export-json", "/dev/null", "--export-csv", "/dev/null"]);
+}
+
+#[test]
+fn rotation_is_by_size_by_time_or_both() {
+    let flags = ["--write-pcap", "x.pcap", "--write-pcap-rotate-mb", "2", "--write-pcap-rotate-s", "1.5", "--write-pcap-max-files", "3"];
+    let recording = settings(&flags).output.write_pcap.unwrap();
+    assert_eq!((recording.rotate_bytes, recording.rotate_ns, recording.file_count_max), (2 << 20, 1_500_000_000, 3));
+    let plain = settings(&["--write-pcap", "x.pcap"]).output.write_pcap.unwrap();
+    assert_eq!((plain.rotate_bytes, plain.rotate_ns, plain.file_count_max), (0, 0, 0));
+}
+
+#[test]
+fn workers() {
+    let workers = |said: &[&str], text: &str, cores: usize| {
+        let mut args = <Args as clap::Parser>::try_parse_from(std::iter::once("netscope").chain(said.iter().copied())).unwrap();
+        args.options.settle();
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("c.toml");
+        fs::write(&path, text).unwrap();
+        resolve(args.options, read_file(&path).unwrap(), 0, cores).unwrap().pipeline.workers
+    };
+    let file = ["--read-pcap", "x"];
+    assert_eq!(workers(&file, "", 8), 1);
+    assert_eq!(workers(&["--read-pcap", "x", "--pipeline"], "", 8), 8);
+    assert_eq!(workers(&["--read-pcap", "x", "--workers", "0"], "", 8), 8);
+    assert_eq!(workers(&["--read-pcap", "x", "--workers", "3"], "[pipeline]\nenabled = false\n", 8), 3);
+    assert_eq!(workers(&file, "[pipeline]\nworkers = 4\n", 8), 4);
+    assert_eq!(workers(&file, "[pipeline]\nworkers = 4\nenabled = false\n", 8), 1);
+    assert_eq!(workers(&["--read-pcap", "x", "--no-pipeline"], "[pipeline]\nworkers = 4\n", 8), 1);
+    assert_eq!(workers(&["--pipeline"], "", 8), 1);
+    assert_eq!(workers(&["--workers", "2"], "", 8), 2);
+    assert_eq!(settings(&["--workers", "2", "--cpus", "0,2-4"]).pipeline.cpus, [0, 2, 3, 4]);
+    assert_eq!(settings(&[]).pipeline.broadcast_chunks, 8);
+}
+
+#[test]
+fn unknown_keys_are_told_with_line_and_neighbour() {
+    let text = with_file("[capture]\n\nsnaplenn = 5\n", &[]).unwrap_err();
+    assert!(text.contains("line 3") && text.contains("capture.snaplenn") && text.contains("did you mean capture.snaplen?"), "{text}");
+    let text = with_file("[captures]\nsnaplen = 5\n", &[]).unwrap_err();
+    assert!(text.contains("line 1") && text.contains("did you mean capture?"), "{text}");
+    let text = with_file("[flow]\ncompletely_else = 5\n", &[]).unwrap_err();
+    assert!(text.contains("flow.completely_else") && text.contains("flow.max_flows"), "{text}");
+    assert_eq!(text.lines().count(), 1);
+    // Fields that serve the command line alone are no keys.
+    assert!(with_file("[output]\nquiet_yes = true\n", &[]).is_err());
+}
+
+#[test]
+fn keys_of_other_versions_are_told_apart() {
+    for (text, key) in [
+        ("[web]\nenabled = true\n", "web"),
+        ("[web.tls]\nenabled = true\n", "web"),
+        ("[analysis]\nalerts_jsonl = \"x\"\n", "analysis.alerts_jsonl"),
+        ("[analysis.anomalies.syn_flood]\nenabled = true\n", "analysis.anomalies"),
+    ] {
+        let refused = with_file(text, &[]).unwrap_err();
+        assert!(refused.contains(&format!("{key} is not part of this version")), "{refused}");
+    }
+    for flag in ["--anomalies", "--web", "--alerts-jsonl"] {
+        assert!(refusal(&[flag]).contains(flag));
+    }
+}
+
+#[test]
+fn wrong_types_are_told_with_line_and_key() {
+    let text = with_file("[capture]\npromiscuous = true\nsnaplen = \"many\"\n", &[]).unwrap_err();
+    assert!(text.contains("line 3") && text.contains("capture.snaplen: invalid type"), "{text}");
+    assert_eq!(text.lines().count(), 1);
+    let text = with_file("[flow]\nmax_flows = -1\n", &[]).unwrap_err();
+    assert!(text.contains("flow.max_flows"), "{text}");
+    let text = with_file("capture = 5\n", &[]).unwrap_err();
+    assert!(text.contains("line 1") && text.contains("capture"), "{text}");
+    let text = with_file("[capture\n", &[]).unwrap_err();
+    assert!(text.contains("line 1"), "{text}");
+    let text = with_file("[capture]\nbackend = \"xdp\"\n", &[]).unwrap_err();
+    assert!(text.contains("capture.backend") && text.contains("xdp"), "{text}");
+}
+
+#[test]
+fn empty_text_is_unset() {
+    let keys = ["export_json", "export_csv", "expired_flows_jsonl", "expired_flows_csv", "summary_json", "write_pcap"];
+    let text: String = keys.iter().map(|key| format!("{key} = \"\"\n")).collect();
+    assert_eq!(with_file(&format!("[output]\n{text}"), &[]).unwrap().output, settings(&[]).output);
+}
+
+#[test]
+fn a_missing_file_is_an_error_but_not_for_the_list_of_interfaces() {
+    let missing = ["--config", "/does/not/exist.toml"];
+    let text = refusal(&missing);
+    assert!(text.contains("/does/not/exist.toml"), "{text}");
+    for (flag, wanted) in [("--list-interfaces", Command::ListInterfaces), ("-l", Command::ListInterfaces), ("--man", Command::Man)] {
+        assert_eq!(run(&[missing[0], missing[1], flag]).unwrap(), wanted);
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failure() {
+    for flag in ["--help", "-h", "--version", "-V"] {
+        assert_eq!(run(&[flag]).unwrap_err().exit_code(), 0, "{flag}");
+    }
+    assert_eq!(run(&["--no-such-flag"]).unwrap_err().exit_code(), 1);
+    assert_eq!(run(&["stray"]).unwrap_err().exit_code(), 1);
+}
+
+#[test]
+fn help_has_its_headings_and_every_flag_of_the_contract() {
+    let help = run(&["--help"]).unwrap_err().to_string();
+    for heading in ["General:", "Capture:", "Output:", "Flows:", "Statistics:", "Performance:"] {
+        assert!(help.contains(heading), "{heading} in {help}");
+    }
+    for flag in [
+        "--config", "--interface", "--read-pcap", "--filter", "--count", "--promiscuous", "--no-promiscuous", "--snaplen", "--timeout-ms",
+        "--hex-dump", "--no-hex-dump", "--quiet", "--no-quiet", "--verbose", "--list-interfaces", "--write-pcap",
+        "--write-pcap-rotate-mb", "--write-pcap-max-files", "--export-json", "--export-csv", "--expired-flows-jsonl",
+        "--expired-flows-csv", "--stats", "--no-stats", "--stats-interval-ms", "--top-flows", "--flow-timeout-s", "--max-flows",
+        "--pipeline", "--workers", "--synthetic-flows", "--backend", "--completions", "--man",
+    ] {
+        assert!(help.contains(flag), "{flag}");
+    }
+}
+
+#[test]
+fn completions_and_man_page_are_written() {
+    let mut script = Vec::new();
+    write_completions(clap_complete::Shell::Bash, &mut script).unwrap();
+    assert!(String::from_utf8(script).unwrap().contains("--expired-flows-jsonl"));
+    let mut page = Vec::new();
+    write_man(&mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains(".TH") && page.contains("flow\\-timeout\\-s"), "{page}");
+    assert_eq!(run(&["--completions", "zsh"]).unwrap(), Command::Completions(clap_complete::Shell::Zsh));
+}
+
+#[test]
+fn synthetic_flows_keep_the_other_settings() {
+    match run(&["--synthetic-flows", "1000", "--max-flows", "5"]).unwrap() {
+        Command::SyntheticFlows(1000, settings) => assert_eq!(settings.flow.flow_count_max, 5),
+        other => panic!("{other:?}"),
+    }
+    refusal(&["--synthetic-flows", "0"]);
+}

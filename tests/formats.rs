@@ -1,0 +1,325 @@
+//! The formats, byte by byte, and against the published schema.
+
+// The records made by hand name their types by `crate::`.
+use netscope::{flow, wire};
+
+#[path = "../src/output/test_records.rs"]
+mod test_records;
+
+use flow::{FlowRecord, community_id};
+use netscope::aggregate::{Output, Report, Summary};
+use netscope::output::{
+    CsvLines, CsvTable, JsonLines, JsonTable, RecordSettings, SummaryJson, Text, TextSettings, stats_line, write_array, write_table,
+};
+use netscope_backends::Timestamp;
+use serde_json::Value;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use tempfile::tempdir;
+use test_records::{icmp_record, tcp_record, udp6_record};
+
+const SETTINGS: RecordSettings = RecordSettings { community_id_seed: 0 };
+
+/// The columns that other programs know.
+const SHARED_COLUMNS: &str = "protocol,endpoint_a_ip,endpoint_a_port,endpoint_b_ip,endpoint_b_port,first_seen,last_seen,duration_secs,\
+packets_a_to_b,packets_b_to_a,bytes_a_to_b,bytes_b_to_a,packets_total,bytes_total,avg_bps,tcp_state,client,retransmissions,\
+out_of_order,rtt_last_ms,rtt_min_ms,rtt_ewma_ms,rtt_samples";
+const OUR_COLUMNS: &str = "handshake_rtt_ms,tcp_state_detail,fast_retransmissions,spurious_retransmissions,lost_segments,\
+ack_lost_segments,duplicate_acks,keep_alives,zero_windows,tcp_flags_a_to_b,tcp_flags_b_to_a,mss_a_to_b,mss_b_to_a,\
+window_scale_a_to_b,window_scale_b_to_a,vlan,tunnel,tunnel_id,fragments,icmp_id,community_id,ip_version,initiator,first_packet,\
+end_reason";
+
+fn id(record: &FlowRecord) -> String {
+    community_id(&record.key, 0)
+}
+
+fn tcp_json() -> String {
+    format!(
+        "{{\"protocol\":\"tcp\",\"endpoint_a\":{{\"ip\":\"10.0.0.1\",\"port\":443}},\
+         \"endpoint_b\":{{\"ip\":\"10.0.0.2\",\"port\":40000}},\
+         \"first_seen\":1700000000.000000001,\"last_seen\":1700000002.500000001,\"duration_secs\":2.5,\
+         \"packets_a_to_b\":10,\"packets_b_to_a\":7,\"bytes_a_to_b\":4000,\"bytes_b_to_a\":1000,\
+         \"packets_total\":17,\"bytes_total\":5000,\"avg_bps\":16000.0,\"tcp_state\":\"established\",\"client\":\"b_to_a\",\
+         \"retransmissions\":3,\"out_of_order\":4,\"rtt_last_ms\":3.0,\"rtt_min_ms\":1.0005,\"rtt_ewma_ms\":2.0,\
+         \"rtt_samples\":12,\"handshake_rtt_ms\":1.234567,\"tcp_state_detail\":\"close_wait\",\"fast_retransmissions\":1,\
+         \"spurious_retransmissions\":2,\"lost_segments\":5,\"ack_lost_segments\":6,\"duplicate_acks\":7,\"keep_alives\":8,\
+         \"zero_windows\":9,\"tcp_flags_a_to_b\":\"AS\",\"tcp_flags_b_to_a\":\"APSF\",\"mss_a_to_b\":1460,\"mss_b_to_a\":null,\
+         \"window_scale_a_to_b\":7,\"window_scale_b_to_a\":null,\"vlan\":[100,200],\"tunnel\":\"vxlan\",\"tunnel_id\":42,\
+         \"fragments\":2,\"icmp_id\":null,\"community_id\":\"{}\",\"ip_version\":4,\"initiator\":\"b_to_a\",\
+         \"first_packet\":5,\"end_reason\":\"timeout\"}}",
+        id(&tcp_record())
+    )
+}
+
+fn udp_json() -> String {
+    format!(
+        "{{\"protocol\":\"udp\",\"endpoint_a\":{{\"ip\":\"2001:db8::1\",\"port\":53000}},\
+         \"endpoint_b\":{{\"ip\":\"2001:db8::53\",\"port\":53}},\
+         \"first_seen\":1700000000.0,\"last_seen\":1700000000.0,\"duration_secs\":0.0,\
+         \"packets_a_to_b\":1,\"packets_b_to_a\":1,\"bytes_a_to_b\":100,\"bytes_b_to_a\":200,\
+         \"packets_total\":2,\"bytes_total\":300,\"avg_bps\":0.0,\"tcp_state\":null,\"client\":null,\
+         \"retransmissions\":0,\"out_of_order\":0,\"rtt_last_ms\":null,\"rtt_min_ms\":null,\"rtt_ewma_ms\":null,\
+         \"rtt_samples\":0,\"handshake_rtt_ms\":null,\"tcp_state_detail\":null,\"fast_retransmissions\":0,\
+         \"spurious_retransmissions\":0,\"lost_segments\":0,\"ack_lost_segments\":0,\"duplicate_acks\":0,\"keep_alives\":0,\
+         \"zero_windows\":0,\"tcp_flags_a_to_b\":null,\"tcp_flags_b_to_a\":null,\"mss_a_to_b\":null,\"mss_b_to_a\":null,\
+         \"window_scale_a_to_b\":null,\"window_scale_b_to_a\":null,\"vlan\":[],\"tunnel\":null,\"tunnel_id\":null,\
+         \"fragments\":0,\"icmp_id\":null,\"community_id\":\"{}\",\"ip_version\":6,\"initiator\":\"a_to_b\",\
+         \"first_packet\":1,\"end_reason\":\"exit\"}}",
+        id(&udp6_record())
+    )
+}
+
+fn tcp_csv() -> String {
+    format!(
+        "tcp,10.0.0.1,443,10.0.0.2,40000,1700000000.000000,1700000002.500000,2.500000,10,7,4000,1000,17,5000,16000.000,\
+         established,b_to_a,3,4,3.000,1.001,2.000,12,1.235,close_wait,1,2,5,6,7,8,9,AS,APSF,1460,,7,,100;200,vxlan,42,2,,{},4,\
+         b_to_a,5,timeout",
+        id(&tcp_record())
+    )
+}
+
+fn json_of(records: &[FlowRecord]) -> String {
+    let mut out = Vec::new();
+    write_array(&mut out, records, SETTINGS).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn csv_of(records: &[FlowRecord]) -> String {
+    let mut out = Vec::new();
+    write_table(&mut out, records, SETTINGS).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_json_table_is_an_array_with_a_record_per_line() {
+    assert_eq!(json_of(&[]), "[]\n");
+    assert_eq!(json_of(&[tcp_record(), udp6_record()]), format!("[\n{},\n{}\n]\n", tcp_json(), udp_json()));
+}
+
+#[test]
+fn the_csv_table_begins_with_the_shared_columns() {
+    assert_eq!(csv_of(&[]), format!("{SHARED_COLUMNS},{OUR_COLUMNS}\n"));
+    assert_eq!(csv_of(&[tcp_record()]).lines().nth(1), Some(tcp_csv().as_str()));
+}
+
+#[test]
+fn csv_and_json_say_the_same() {
+    let records = [tcp_record(), udp6_record(), icmp_record()];
+    let array: Vec<Value> = serde_json::from_str(&json_of(&records)).unwrap();
+    let text = csv_of(&records);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    for (row, object) in reader.records().map(Result::unwrap).zip(&array) {
+        assert_eq!(row.len(), header.len());
+        let mut flat = Vec::new();
+        for (name, value) in object.as_object().unwrap() {
+            match value {
+                Value::Object(endpoint) => {
+                    flat.push((format!("{name}_ip"), endpoint["ip"].clone()));
+                    flat.push((format!("{name}_port"), endpoint["port"].clone()));
+                }
+                _ => flat.push((name.clone(), value.clone())),
+            }
+        }
+        assert_eq!(flat.len(), header.len());
+        for (name, value) in flat {
+            let column = header.iter().position(|column| column == name).expect("a column for each field");
+            let cell = &row[column];
+            match value {
+                Value::Null => assert_eq!(cell, "", "{name}"),
+                Value::String(text) => assert_eq!(cell, text, "{name}"),
+                Value::Number(number) => {
+                    let difference = cell.parse::<f64>().unwrap() - number.as_f64().unwrap();
+                    assert!(difference.abs() <= 0.000_51, "{name}: {cell} and {number}");
+                }
+                Value::Array(list) => {
+                    let joined: Vec<String> = list.iter().map(Value::to_string).collect();
+                    assert_eq!(cell, joined.join(";"), "{name}");
+                }
+                other => panic!("{name}: {other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn records_fit_the_published_schema() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema: Value = serde_json::from_str(&fs::read_to_string(root.join("docs/flow-record.schema.json")).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let records = [tcp_record(), udp6_record(), icmp_record()];
+    for object in serde_json::from_str::<Vec<Value>>(&json_of(&records)).unwrap() {
+        let errors: Vec<String> = validator.iter_errors(&object).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        // The schema names every field and no other, so that it cannot fall behind.
+        let mut missing = object.clone();
+        missing.as_object_mut().unwrap().remove("end_reason");
+        assert!(!validator.is_valid(&missing));
+        let mut additional = object;
+        additional.as_object_mut().unwrap().insert("surprise".to_owned(), Value::Null);
+        assert!(!validator.is_valid(&additional));
+    }
+}
+
+#[test]
+fn the_documentation_has_the_header_and_every_field() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/formats.md")).unwrap();
+    assert!(text.contains(&format!("{SHARED_COLUMNS},{OUR_COLUMNS}\n")));
+    let array: Vec<Value> = serde_json::from_str(&json_of(&[tcp_record()])).unwrap();
+    for name in array[0].as_object().unwrap().keys() {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not documented");
+    }
+}
+
+#[test]
+fn an_icmp_flow_has_an_identifier_and_no_ports() {
+    let array: Vec<Value> = serde_json::from_str(&json_of(&[icmp_record()])).unwrap();
+    assert_eq!(array[0]["icmp_id"], 77);
+    assert_eq!(array[0]["endpoint_a"]["port"], 0);
+    assert_eq!(array[0]["endpoint_b"]["port"], 0);
+}
+
+#[test]
+fn extreme_values_are_still_numbers() {
+    let mut record = tcp_record();
+    record.first_seen = Timestamp(0);
+    record.last_seen = Timestamp(u64::MAX);
+    record.bytes = [u64::MAX, u64::MAX];
+    record.packets = [u64::MAX, u64::MAX];
+    let mut backwards = udp6_record();
+    backwards.last_seen = Timestamp(0);
+    for record in [record, backwards] {
+        let json = json_of(&[record]);
+        assert!(serde_json::from_str::<Value>(&json).is_ok(), "{json}");
+        let csv = csv_of(&[record]);
+        for text in [json, csv] {
+            assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn ended_flows_begin_with_time_and_reason() {
+    let directory = tempdir().unwrap();
+    let (json_path, csv_path) = (directory.path().join("ended.jsonl"), directory.path().join("ended.csv"));
+    fs::write(&json_path, "old\n").unwrap();
+    fs::write(&csv_path, "old\n").unwrap();
+    let mut json = JsonLines::create(&json_path, SETTINGS).unwrap();
+    let mut csv = CsvLines::create(&csv_path, SETTINGS).unwrap();
+    let header = format!("ts,reason,{SHARED_COLUMNS},{OUR_COLUMNS}\n");
+    assert_eq!(fs::read_to_string(&json_path).unwrap(), "");
+    assert_eq!(fs::read_to_string(&csv_path).unwrap(), header);
+    json.ended(&tcp_record()).unwrap();
+    csv.ended(&tcp_record()).unwrap();
+    // A tick brings them to the file.
+    json.report(&Report::default()).unwrap();
+    csv.report(&Report::default()).unwrap();
+    let rest = tcp_json();
+    let expected = format!("{{\"ts\":1700000062.500000001,\"reason\":\"timeout\",{}\n", rest.strip_prefix('{').unwrap());
+    assert_eq!(fs::read_to_string(&json_path).unwrap(), expected);
+    assert_eq!(fs::read_to_string(&csv_path).unwrap(), format!("{header}1700000062.500000,timeout,{}\n", tcp_csv()));
+    json.ended(&udp6_record()).unwrap();
+    json.finish(&[], &Summary::default()).unwrap();
+    assert_eq!(fs::read_to_string(&json_path).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn tables_appear_when_they_are_complete() {
+    let directory = tempdir().unwrap();
+    let (json_path, csv_path) = (directory.path().join("flows.json"), directory.path().join("flows.csv"));
+    let summary_path = directory.path().join("summary.json");
+    let mut outputs: Vec<Box<dyn Output>> = vec![
+        Box::new(JsonTable::create(&json_path, SETTINGS).unwrap()),
+        Box::new(CsvTable::create(&csv_path, SETTINGS).unwrap()),
+        Box::new(SummaryJson::new(&summary_path)),
+    ];
+    assert!(!json_path.exists() && !csv_path.exists());
+    for output in &mut outputs {
+        output.finish(&[tcp_record()], &Summary::default()).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&json_path).unwrap(), json_of(&[tcp_record()]));
+    assert_eq!(fs::read_to_string(&csv_path).unwrap(), csv_of(&[tcp_record()]));
+    let summary: Value = serde_json::from_str(&fs::read_to_string(&summary_path).unwrap()).unwrap();
+    assert_eq!(summary["packets"], 0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn an_unfinished_table_leaves_the_target_alone() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("flows.json");
+    fs::write(&path, "old").unwrap();
+    drop(JsonTable::create(&path, SETTINGS).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+fn report() -> Report {
+    Report {
+        interval_ns: 500_000_000,
+        packets: 10,
+        bytes: 125_000,
+        active_flows: 3,
+        dispatch_drops: 1,
+        dispatch_drops_total: 2,
+        kernel_drops: 3,
+        kernel_drops_total: 4,
+        interface_drops: 5,
+        interface_drops_total: 6,
+        ..Report::default()
+    }
+}
+
+#[test]
+fn a_tick_is_one_line_of_fixed_shape() {
+    assert_eq!(
+        stats_line(&report()),
+        "[stats] 2.00 Mbps | 20 pps | 3 flows | drops=1 (total=2) | kdrop=3 (total=4) ifdrop=5 (total=6)"
+    );
+    assert!(stats_line(&Report { interval_ns: 0, ..report() }).starts_with("[stats] 0.00 Mbps | 0 pps | "));
+}
+
+fn settings() -> TextSettings {
+    TextSettings { stats: true, table_rows: 1, columns: 100, summary: true }
+}
+
+#[test]
+fn text_has_ticks_then_the_table_and_the_summary() {
+    let mut out = Vec::new();
+    let mut text = Text::new(&mut out, settings());
+    assert!(text.wants_table());
+    text.report(&report()).unwrap();
+    let mut summary = Summary::default();
+    summary.ledger.packets = 7;
+    summary.ledger.in_flows = 7;
+    summary.source.received = 9;
+    summary.source.kernel_drops = 2;
+    text.finish(&[tcp_record(), udp6_record()], &summary).unwrap();
+    let shown = String::from_utf8(out).unwrap();
+    let order = ["[stats] 2.00", "PROTO", "10.0.0.2:40000", "... and 1 more", "Summary", "packets: 7", "kernel drops: 2", "drop rate: 22.222 %"];
+    let places: Vec<usize> = order.iter().map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} in {shown}"))).collect();
+    assert!(places.is_sorted(), "{shown}");
+    assert!(!shown.contains("unaccounted"), "{shown}");
+}
+
+/// A terminal whose reader has left.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_broken_pipe_can_be_told_from_other_errors() {
+    let error = Text::new(Closed, settings()).report(&report()).unwrap_err();
+    assert!(netscope::output::is_broken_pipe(&error));
+    assert!(!netscope::output::is_broken_pipe(&io::ErrorKind::StorageFull.into()));
+}
