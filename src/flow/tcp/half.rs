@@ -46,7 +46,7 @@ const OUT_OF_ORDER_NS: u64 = 3_000_000;
 /// The most duplicate ACKs that are told apart; two are what matters.
 const DUPLICATES_MAX: u8 = 3;
 
-/// The segment holds the peer's receive window to be closed.
+/// The latest segment was a probe of the peer's closed window.
 const PROBED: u8 = 1;
 /// The latest segment was a keep-alive.
 const KEPT_ALIVE: u8 = 1 << 1;
@@ -54,7 +54,7 @@ const KEPT_ALIVE: u8 = 1 << 1;
 const WINDOW_KNOWN: u8 = 1 << 2;
 /// `first` is set.
 const FIRST_KNOWN: u8 = 1 << 3;
-/// The latest SACK option had blocks.
+/// The latest segment had SACK blocks.
 const SACKED: u8 = 1 << 4;
 /// The segment that moved `next` last carried no data.
 const MOVED_BY_NOTHING: u8 = 1 << 5;
@@ -416,11 +416,9 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.
 fn note_sack(fwd: &mut Half, a: &Arrival<'_>, marks: &mut Marks) {
-    if a.segment.options.sack_count == 0 {
-        return;
-    }
-    fwd.put(SACKED, true);
-    if marks.has(Marks::WINDOW_UPDATE) {
+    let sacked = a.segment.options.sack_count > 0;
+    fwd.put(SACKED, sacked);
+    if sacked && marks.has(Marks::WINDOW_UPDATE) {
         marks.0 &= !Marks::WINDOW_UPDATE.0;
         marks.set(Marks::DUPLICATE_ACK);
         fwd.note_duplicate();
