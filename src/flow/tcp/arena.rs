@@ -145,6 +145,7 @@ mod tests {
 
     #[test]
     fn the_bound_holds_and_is_counted() {
+        assert!(TcpArena::BYTES_PER_FLOW <= 328, "{}", TcpArena::BYTES_PER_FLOW);
         let mut arena = TcpArena::with_capacity(2);
         let mut places = [Place::default(); 3];
         assert!(arena.obtain(&mut places[0]).is_some());
