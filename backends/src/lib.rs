@@ -7,6 +7,9 @@
 use std::time::Duration;
 
 mod error;
+pub mod file;
+pub mod filter;
+pub mod memory;
 mod packet;
 
 pub use error::BackendError;
@@ -74,6 +77,11 @@ pub trait Backend: Send {
     /// # Errors
     /// When the kernel refuses its statistics.
     fn counters(&mut self) -> Result<Counters, BackendError>;
+
+    /// Something a person should know that is no error (an interface went down, packets a filter cannot judge), once each.
+    fn notice(&mut self) -> Option<String> {
+        None
+    }
 
     /// How far we are, for a progress display.
     fn position(&self) -> Position {

@@ -17,7 +17,8 @@ pub struct Dissected {
     pub network: Option<Network>,
     /// What the innermost IP header carries.
     pub transport: Transport,
-    /// Offset in bytes, from the start of the packet, of the first byte behind the last header read.
+    /// Offset in bytes, from the start of the packet, of the first byte behind the innermost transport header, or behind the
+    /// innermost IP header where no transport was read; without an IP header, behind the last header read.
     pub payload_offset: u32,
     /// Captured payload bytes from `payload_offset` on, link-layer padding left out.
     pub payload_len: u32,
@@ -121,7 +122,8 @@ pub struct TcpSegment {
     pub flags: TcpFlags,
     /// Window as sent, unscaled.
     pub window: u16,
-    /// Payload bytes by the IP header's length (also when fewer were captured).
+    /// Payload bytes by the IP header's length, also when fewer were captured, but not more than the wire or the lengths around
+    /// an inner packet have room for.
     pub payload_len: u32,
     /// Options that were understood.
     pub options: TcpOptions,
@@ -187,7 +189,7 @@ impl VlanTags {
 pub struct Tunnel {
     /// Its protocol.
     pub kind: TunnelKind,
-    /// VNI, GRE key, TEID, ERSPAN session; 0 where the protocol has none.
+    /// VNI, GRE key (PPTP: call id), TEID, ERSPAN session; 0 where the protocol has none.
     pub id: u32,
 }
 
@@ -209,6 +211,8 @@ pub enum TunnelKind {
     GtpU,
     /// RFC 4380
     Teredo,
+    /// RFC 2661, data messages of version 2 over UDP; the id is the tunnel's in the upper, the session's in the lower 16 bits.
+    L2tp,
 }
 
 impl TunnelKind {
@@ -222,6 +226,7 @@ impl TunnelKind {
             Self::Geneve => "geneve",
             Self::GtpU => "gtp-u",
             Self::Teredo => "teredo",
+            Self::L2tp => "l2tp",
         }
     }
 }
@@ -256,11 +261,12 @@ pub enum Layer {
     Geneve,
     GtpU,
     Teredo,
+    L2tp,
 }
 
 impl Layer {
     /// All layers, in the order of their discriminants.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Link,
         Self::Ethernet,
         Self::Llc,
@@ -286,6 +292,7 @@ impl Layer {
         Self::Geneve,
         Self::GtpU,
         Self::Teredo,
+        Self::L2tp,
     ];
 
     /// The name in counters and messages.
@@ -316,6 +323,7 @@ impl Layer {
             Self::Geneve => "geneve",
             Self::GtpU => "gtp-u",
             Self::Teredo => "teredo",
+            Self::L2tp => "l2tp",
         }
     }
 }

@@ -3,9 +3,118 @@
 //! Owns the reading of headers. Knows no time and keeps no state between packets. Its invariant: any bytes at all give facts or
 //! a counted [`Fault`], never a panic.
 
+mod arp;
+mod erspan;
+mod ethernet;
 mod facts;
+mod geneve;
+mod gre;
+mod gtpu;
+mod icmp;
+mod igmp;
+mod ipv4;
+mod ipv6;
+mod l2tp;
+mod link;
+mod llc;
+mod mpls;
+mod null;
+mod ppp;
+mod pppoe;
+mod sctp;
+mod sll;
+mod tcp;
+mod teredo;
+mod udp;
+mod view;
+mod vlan;
+mod vxlan;
+mod walk;
 
+#[cfg(test)]
+mod tests;
+
+pub use arp::Arp;
+pub use erspan::Erspan;
+pub use ethernet::{Ethernet, ethertype};
 pub use facts::{
     Dissected, Fault, FaultKind, Fragment, IpVersion, Layer, Network, Ports, TcpFlags, TcpOptions, TcpSegment, Transport, Tunnel,
     TunnelKind, VlanTags,
 };
+pub use geneve::Geneve;
+pub use gre::Gre;
+pub use gtpu::Gtpu;
+pub use icmp::{Icmp, Icmpv6};
+pub use igmp::Igmp;
+pub use ipv4::Ipv4;
+pub use ipv6::{Ipv6, Ipv6Extension, extension};
+pub use l2tp::L2tp;
+pub use link::{link_name, supports};
+pub use llc::Llc;
+pub use mpls::Mpls;
+pub use null::Null;
+pub use ppp::Ppp;
+pub use pppoe::Pppoe;
+pub use sctp::Sctp;
+pub use sll::{Sll, Sll2, packet_type_name};
+pub use tcp::{Tcp, parse_options};
+pub use teredo::Teredo;
+pub use udp::{Udp, UdpLite};
+pub use view::{Unreadable, View};
+pub use vlan::Vlan;
+pub use vxlan::Vxlan;
+pub use walk::{EXTENSION_COUNT_MAX, LINK_HEADER_COUNT_MAX, TUNNEL_DEPTH_MAX, walk};
+
+use netscope_backends::LinkType;
+
+/// A header met on the way through a packet.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Header<'a> {
+    Ethernet(Ethernet<'a>),
+    Vlan(Vlan<'a>),
+    Llc(Llc<'a>),
+    Mpls(Mpls<'a>),
+    Pppoe(Pppoe<'a>),
+    Ppp(Ppp<'a>),
+    Sll(Sll<'a>),
+    Sll2(Sll2<'a>),
+    Null(Null<'a>),
+    Arp(Arp<'a>),
+    Ipv4(Ipv4<'a>),
+    Ipv6(Ipv6<'a>),
+    Ipv6Extension(Ipv6Extension<'a>),
+    Icmp(Icmp<'a>),
+    Icmpv6(Icmpv6<'a>),
+    Igmp(Igmp<'a>),
+    Tcp(Tcp<'a>),
+    Udp(Udp<'a>),
+    UdpLite(UdpLite<'a>),
+    Sctp(Sctp<'a>),
+    Gre(Gre<'a>),
+    Erspan(Erspan<'a>),
+    Vxlan(Vxlan<'a>),
+    Geneve(Geneve<'a>),
+    Gtpu(Gtpu<'a>),
+    Teredo(Teredo<'a>),
+    L2tp(L2tp<'a>),
+}
+
+/// Is shown every header [`walk`] reads, outermost first.
+pub trait Visitor {
+    /// `offset` is where the header begins, in bytes from the start of the packet.
+    #[inline(always)]
+    fn header(&mut self, header: &Header<'_>, offset: usize) {
+        let _ = (header, offset);
+    }
+}
+
+/// A visitor that looks at nothing.
+struct Nobody;
+
+impl Visitor for Nobody {}
+
+/// The facts of one packet: `data` are its captured bytes, `wire_len` its length on the wire.
+pub fn dissect(link_type: LinkType, data: &[u8], wire_len: u32) -> Dissected {
+    walk(link_type, data, wire_len, &mut Nobody)
+}

@@ -1,25 +1,168 @@
 //! Side memory for flows whose segments did not simply arrive in order.
+//!
+//! Owns the counts and the gaps of such flows, one [`Anomalies`] each. Knows nothing of segments. Its invariant: no more than the
+//! bound is ever handed out, and a place is handed out to one flow at a time.
 
-/// Cold, bounded side memory of the trackers of one flow table.
-#[derive(Debug)]
+use super::gaps::Gaps;
+use super::rtt::{Stamp, TOO_OLD};
+use super::sequence::Sequence;
+use crate::wire::TcpSegment;
+
+/// Names a flow's place in the arena; 0 is none, so that a tracker starts as zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place(u32);
+
+/// Counts per kind of anomaly, as they appear in a [`crate::flow::TcpRecord`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) retransmissions: u32,
+    pub(super) fast_retransmissions: u32,
+    pub(super) spurious_retransmissions: u32,
+    pub(super) out_of_order: u32,
+    pub(super) lost_segments: u32,
+    pub(super) ack_lost_segments: u32,
+    pub(super) duplicate_acks: u32,
+    pub(super) keep_alives: u32,
+    pub(super) zero_windows: u32,
+}
+
+/// A retransmitted segment that carried a timestamp: its ACK can be told from an ACK of the original (RFC 7323 section 4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Retimed {
+    /// Sequence number behind the segment; unknown when nothing is being timed.
+    pub(super) end: Sequence,
+    /// Its timestamp value; the ACK has to echo it.
+    pub(super) timestamp: u32,
+    /// When it was sent.
+    pub(super) sent: Stamp,
+}
+
+impl Retimed {
+    /// The round trip in microseconds when `ack` covers the segment and the ACK echoes its timestamp.
+    pub(super) fn finish(&mut self, segment: &TcpSegment, ack: Sequence, now: Stamp) -> Option<u32> {
+        if !self.end.known() || ack.before(self.end) {
+            return None;
+        }
+        self.end = Sequence::default();
+        let echo = segment.options.timestamps.map(|(_, echo)| echo);
+        let age = now.since(self.sent);
+        (echo == Some(self.timestamp) && (1..TOO_OLD).contains(&age)).then_some(age)
+    }
+}
+
+/// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Anomalies {
+    pub(super) counts: Counts,
+    pub(super) gaps: [Gaps; 2],
+    pub(super) retimed: [Retimed; 2],
+}
+
+/// Cold, bounded side memory of the trackers of one flow table. Grows as flows need it, never shrinks, reuses what was released.
+#[derive(Debug, Default)]
 pub struct TcpArena {
+    places: Vec<Anomalies>,
+    free: Vec<u32>,
     flow_count_max: usize,
     refused: u64,
+    gaps_forgotten: u64,
 }
 
 impl TcpArena {
-    /// An arena for at most `flow_count_max` flows with anomalies at a time; 0 means no limit. Memory is taken as it is needed.
+    /// Bytes one flow with anomalies takes.
+    pub const BYTES_PER_FLOW: usize = size_of::<Anomalies>();
+
+    /// An arena for at most `flow_count_max` flows with anomalies at a time; 0 means no limit but that of the numbering (2^32 - 2).
+    /// No memory is taken yet.
     pub fn with_capacity(flow_count_max: usize) -> Self {
-        Self { flow_count_max, refused: 0 }
+        Self { flow_count_max, ..Self::default() }
     }
 
-    /// Greatest number of flows that can hold side memory at a time; 0 means no limit.
-    pub fn flow_count_max(&self) -> usize {
-        self.flow_count_max
+    /// Flows that hold side memory now.
+    pub fn flow_count(&self) -> usize {
+        self.places.len() - self.free.len()
     }
 
-    /// How often a flow wanted side memory and the bound was reached; such a flow is analysed with less memory of its past.
+    /// Segments and ACKs whose anomaly could not be noted because the bound was reached. They are missing in their flow's record.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Gaps that were forgotten because a direction had more than 16 of them at once. A segment that fills such a gap
+    /// late is taken for a retransmission instead of one out of order.
+    pub fn gaps_forgotten(&self) -> u64 {
+        self.gaps_forgotten
+    }
+
+    pub(super) fn note_forgotten(&mut self, count: u32) {
+        self.gaps_forgotten += u64::from(count);
+    }
+
+    /// What was noted at `place`; `None` when nothing ever was.
+    pub(super) fn get(&self, place: Place) -> Option<&Anomalies> {
+        self.places.get(place.0.checked_sub(1)? as usize)
+    }
+
+    /// As [`TcpArena::get`], to write.
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Anomalies> {
+        self.places.get_mut(place.0.checked_sub(1)? as usize)
+    }
+
+    /// The memory at `place`, which is filled in first when it is none. `None` (and counted) when the bound is reached.
+    pub(super) fn obtain(&mut self, place: &mut Place) -> Option<&mut Anomalies> {
+        if place.0 == 0 {
+            *place = self.take()?;
+        }
+        self.get_mut(*place)
+    }
+
+    fn take(&mut self) -> Option<Place> {
+        if let Some(index) = self.free.pop() {
+            self.places[index as usize] = Anomalies::default();
+            return Some(Place(index + 1));
+        }
+        let limit = if self.flow_count_max == 0 { usize::MAX } else { self.flow_count_max };
+        if self.places.len() >= limit.min(u32::MAX as usize - 1) {
+            self.refused += 1;
+            return None;
+        }
+        self.places.push(Anomalies::default());
+        Some(Place(self.places.len() as u32))
+    }
+
+    /// Gives a place back and forgets it.
+    pub(super) fn give_back(&mut self, place: &mut Place) {
+        if let Some(index) = place.0.checked_sub(1) {
+            self.free.push(index);
+            *place = Place::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, TcpArena};
+
+    #[test]
+    fn the_bound_holds_and_is_counted() {
+        let mut arena = TcpArena::with_capacity(2);
+        let mut places = [Place::default(); 3];
+        assert!(arena.obtain(&mut places[0]).is_some());
+        assert!(arena.obtain(&mut places[1]).is_some());
+        assert!(arena.obtain(&mut places[2]).is_none());
+        assert_eq!((arena.flow_count(), arena.refused()), (2, 1));
+    }
+
+    #[test]
+    fn released_places_are_used_again_and_clean() {
+        let mut arena = TcpArena::with_capacity(1);
+        let mut first = Place::default();
+        arena.obtain(&mut first).unwrap().counts.retransmissions = 7;
+        arena.give_back(&mut first);
+        arena.give_back(&mut first);
+        assert_eq!(arena.flow_count(), 0);
+        let mut second = Place::default();
+        assert_eq!(arena.obtain(&mut second).unwrap().counts.retransmissions, 0);
+        assert_eq!(arena.flow_count(), 1);
     }
 }

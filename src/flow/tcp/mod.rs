@@ -4,6 +4,10 @@
 //! invariant: a tracker's size is fixed and its side memory bounded, whatever arrives.
 
 mod arena;
+mod gaps;
+mod half;
+mod rtt;
+mod sequence;
 mod state;
 mod tracker;
 

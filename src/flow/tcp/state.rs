@@ -1,4 +1,10 @@
-//! Names of the states a TCP connection can be in, seen from outside.
+//! The states a TCP connection can be in, seen from outside, and the machine that goes through them.
+//!
+//! Owns the states' names and order. Knows no sequence numbers. Its invariant: states only advance; what began again is a new
+//! connection.
+
+use crate::flow::Direction;
+use crate::wire::{TcpFlags, TcpSegment};
 
 /// The seven exported states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,6 +37,10 @@ impl TcpState {
 }
 
 /// The finer state: that of the side that is furthest, by the names of RFC 9293 section 3.3.2. LISTEN cannot be seen from outside.
+///
+/// After the first FIN, `FinWait1` until it is acknowledged, then `FinWait2`, or `CloseWait` once the other side is seen to go on
+/// sending data (half-closed). After the second FIN, `Closing` while the first is not acknowledged, `LastAck` while only the
+/// second is not, then `TimeWait`. `Closed` is a connection that was reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[allow(missing_docs)]
@@ -64,6 +74,112 @@ impl TcpStateDetail {
             Self::LastAck => "last_ack",
             Self::TimeWait => "time_wait",
             Self::Closed => "closed",
+        }
+    }
+}
+
+/// How far a connection came, in one byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress(u8);
+
+/// Bits above the detail's four.
+const CLOSED_BY_B: u8 = 1 << 4;
+const FIN_FROM_A: u8 = 1 << 5;
+const FIN_FROM_B: u8 = 1 << 6;
+const RESET: u8 = 1 << 7;
+
+impl Progress {
+    /// The finer state.
+    pub(super) const fn detail(self) -> TcpStateDetail {
+        match self.0 & 15 {
+            1 => TcpStateDetail::SynSent,
+            2 => TcpStateDetail::SynReceived,
+            3 => TcpStateDetail::Established,
+            4 => TcpStateDetail::FinWait1,
+            5 => TcpStateDetail::FinWait2,
+            6 => TcpStateDetail::CloseWait,
+            7 => TcpStateDetail::Closing,
+            8 => TcpStateDetail::LastAck,
+            9 => TcpStateDetail::TimeWait,
+            10 => TcpStateDetail::Closed,
+            _ => TcpStateDetail::Unknown,
+        }
+    }
+
+    /// The exported state. A connection counts as closed from the second FIN on: what follows it is only the last ACK.
+    pub(super) const fn state(self) -> TcpState {
+        if self.0 & RESET != 0 {
+            return TcpState::Reset;
+        }
+        match self.detail() {
+            TcpStateDetail::Unknown => TcpState::Unknown,
+            TcpStateDetail::SynSent => TcpState::SynSent,
+            TcpStateDetail::SynReceived => TcpState::SynAck,
+            TcpStateDetail::Established => TcpState::Established,
+            TcpStateDetail::FinWait1 | TcpStateDetail::FinWait2 | TcpStateDetail::CloseWait => TcpState::FinWait,
+            TcpStateDetail::Closing | TcpStateDetail::LastAck | TcpStateDetail::TimeWait | TcpStateDetail::Closed => {
+                TcpState::Closed
+            }
+        }
+    }
+
+    /// A FIN or a reset was seen.
+    pub(super) const fn closing(self) -> bool {
+        self.0 & (FIN_FROM_A | FIN_FROM_B | RESET) != 0
+    }
+
+    /// Both sides sent a FIN, or one a reset.
+    pub(super) const fn finished(self) -> bool {
+        self.0 & RESET != 0 || self.0 & (FIN_FROM_A | FIN_FROM_B) == FIN_FROM_A | FIN_FROM_B
+    }
+
+    /// Takes in a segment's control bits (RFC 9293 section 3.10.7). `acknowledged` says of each direction whether all that was
+    /// sent in it, this segment included, is acknowledged.
+    pub(super) fn step(&mut self, segment: &TcpSegment, direction: Direction, acknowledged: [bool; 2]) {
+        let has = |flag| segment.flags.has(flag);
+        if self.0 & RESET != 0 {
+            return;
+        }
+        if has(TcpFlags::RST) {
+            self.0 |= RESET;
+            return self.advance(TcpStateDetail::Closed);
+        }
+        if has(TcpFlags::SYN) && !self.closing() {
+            // Two SYNs that cross make both sides go to SYN-RECEIVED (RFC 9293 figure 7), which the SYN-ACKs that follow show.
+            let to = if has(TcpFlags::ACK) { TcpStateDetail::SynReceived } else { TcpStateDetail::SynSent };
+            self.advance(to);
+        } else if has(TcpFlags::ACK) && !has(TcpFlags::SYN) {
+            self.advance(TcpStateDetail::Established);
+        }
+        let fin = if direction == Direction::AToB { FIN_FROM_A } else { FIN_FROM_B };
+        if has(TcpFlags::FIN) {
+            if !self.closing() && direction == Direction::BToA {
+                self.0 |= CLOSED_BY_B;
+            }
+            self.0 |= fin;
+        }
+        if self.closing() {
+            let data_after = segment.payload_len > 0 && self.0 & fin == 0;
+            self.close(acknowledged, data_after);
+        }
+    }
+
+    fn close(&mut self, acknowledged: [bool; 2], data_after: bool) {
+        let first = usize::from(self.0 & CLOSED_BY_B != 0);
+        let to = match (self.finished(), acknowledged[first], acknowledged[1 - first]) {
+            (false, false, _) => TcpStateDetail::FinWait1,
+            (false, true, _) if data_after => TcpStateDetail::CloseWait,
+            (false, true, _) => TcpStateDetail::FinWait2,
+            (true, false, _) => TcpStateDetail::Closing,
+            (true, true, false) => TcpStateDetail::LastAck,
+            (true, true, true) => TcpStateDetail::TimeWait,
+        };
+        self.advance(to);
+    }
+
+    fn advance(&mut self, to: TcpStateDetail) {
+        if to as u8 > self.0 & 15 {
+            self.0 = self.0 & !15 | to as u8;
         }
     }
 }

@@ -1,18 +1,25 @@
 //! One TCP connection: who opened it, how far it came, what its segments say.
+//!
+//! Owns all that is remembered of one connection, its place in the arena included. Knows no table; time comes in with each
+//! segment. Its invariant: it is as large as [`TcpTracker`] and its one place in the arena, however long it lives.
 
-use super::{TcpArena, TcpState, TcpStateDetail};
+use super::arena::{Counts, Place, Retimed, TcpArena};
+use super::half::{Arrival, Half, Marks, analyse};
+use super::rtt::{self, Epoch, Passed, Samples, Stamp};
+use super::sequence::Sequence;
+use super::state::Progress;
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
-/// Which parts of the sequence analysis run.
+/// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpAnalysis {
-    /// Round-trip times, the handshake's included.
+    /// Round-trip times.
     pub rtt: bool,
-    /// Retransmissions and the other anomalies that are found with them.
+    /// Retransmissions, duplicate ACKs, losses, keep-alives, zero windows.
     pub retransmissions: bool,
-    /// Segments that arrive late.
+    /// Segments that arrive late. Their limit is the handshake's round trip, which is therefore measured too.
     pub out_of_order: bool,
 }
 
@@ -22,96 +29,260 @@ impl Default for TcpAnalysis {
     }
 }
 
-/// What is known about one TCP connection.
+/// `clock` holds the handshake's round trip in ns.
+const RTT_KNOWN: u8 = 1;
+/// `clock` holds the time of the latest SYN in ns.
+const SYN_TIMED: u8 = 1 << 1;
+/// The client is known.
+const CLIENT_KNOWN: u8 = 1 << 2;
+/// The client is endpoint b.
+const CLIENT_IS_B: u8 = 1 << 3;
+
+/// What is known about one TCP connection (RFC 9293), 136 bytes. Both directions of it come through [`TcpTracker::observe`].
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct TcpTracker {
+    halves: [Half; 2],
+    clock: u64,
+    samples: Samples,
+    place: Place,
     flags: [u8; 2],
-    syn_sequence: [u32; 2],
-    client: Option<Direction>,
-    state: TcpState,
+    progress: Progress,
+    bits: u8,
+    mss: [u16; 2],
+    window_scale: [u8; 2],
+    epoch: Epoch,
 }
 
 const _: () = assert!(size_of::<TcpTracker>() <= 136);
 
+/// No window scale option was seen.
+const NO_SCALE: u8 = u8::MAX;
+/// Greatest window shift count (RFC 7323 section 2.3).
+const SCALE_MAX: u8 = 14;
+
 impl TcpTracker {
     /// A tracker for a flow whose first segment this is; [`TcpTracker::observe`] has to see the same segment next.
-    pub fn open(_segment: &TcpSegment, _direction: Direction, _time: Timestamp) -> Self {
-        Self { flags: [0; 2], syn_sequence: [0; 2], client: None, state: TcpState::Unknown }
+    pub fn open(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
+        let half = Half::new(Stamp::of(time));
+        let mut tracker = Self {
+            halves: [half; 2],
+            clock: 0,
+            samples: Samples::default(),
+            place: Place::default(),
+            flags: [0; 2],
+            progress: Progress::default(),
+            bits: 0,
+            mss: [0; 2],
+            window_scale: [NO_SCALE; 2],
+            epoch: Epoch::of(time),
+        };
+        tracker.note_client(segment, direction);
+        tracker
     }
 
-    /// True when this segment opens a new connection on a tuple that was used before: a SYN with another initial sequence
-    /// number, or any SYN after the connection ended (RFC 9293 section 3.6.1).
+    /// True when this segment opens a new connection on a tuple that was used before: a SYN or SYN-ACK with another initial
+    /// sequence number than the one on record, or any SYN or SYN-ACK after a FIN or a reset (RFC 9293 section 3.6.1).
     pub fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
-        let flags = segment.flags;
-        if !flags.has(TcpFlags::SYN) || flags.has(TcpFlags::ACK) {
-            return false;
-        }
-        let seen = TcpFlags(u16::from(self.flags[direction.index()])).has(TcpFlags::SYN);
-        (seen && segment.sequence != self.syn_sequence[direction.index()]) || self.finished()
+        segment.flags.has(TcpFlags::SYN)
+            && self.halves[direction.index()].first().is_some_and(|first| first.0 != segment.sequence || self.progress.closing())
     }
 
-    /// Takes in one segment.
+    /// Takes in one segment, in the order of capture.
     pub fn observe(
         &mut self,
         segment: &TcpSegment,
         direction: Direction,
-        _time: Timestamp,
-        _arena: &mut TcpArena,
-        _analysis: &TcpAnalysis,
+        time: Timestamp,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
     ) {
-        let flags = segment.flags;
-        if flags.has(TcpFlags::SYN) {
-            self.syn_sequence[direction.index()] = segment.sequence;
-            if self.client.is_none() {
-                self.client = Some(if flags.has(TcpFlags::ACK) { direction.reverse() } else { direction });
+        let arrival = Arrival::new(segment, direction, time);
+        self.age(time, arrival.now);
+        self.note_client(segment, direction);
+        self.note_base(&arrival, arena);
+        if analysis.retransmissions || analysis.out_of_order || analysis.rtt {
+            let marks = self.analyse(&arrival, arena);
+            self.count(marks, arena, analysis);
+            if analysis.rtt {
+                self.time(&arrival, marks, arena);
             }
+            self.note_handshake(&arrival);
         }
-        self.flags[direction.index()] |= flags.0 as u8;
-        let fins = self.flags.map(|f| TcpFlags(u16::from(f)).has(TcpFlags::FIN));
-        let syns = self.flags.map(|f| TcpFlags(u16::from(f)).has(TcpFlags::SYN));
-        self.state = if flags.has(TcpFlags::RST) || self.state == TcpState::Reset {
-            TcpState::Reset
-        } else if fins == [true; 2] {
-            TcpState::Closed
-        } else if fins != [false; 2] {
-            TcpState::FinWait
-        } else if flags.has(TcpFlags::SYN) && self.state != TcpState::Established {
-            if flags.has(TcpFlags::ACK) || syns == [true; 2] { TcpState::SynAck } else { TcpState::SynSent }
-        } else if flags.has(TcpFlags::ACK) {
-            TcpState::Established
-        } else {
-            self.state
-        };
+        let acknowledged = [0, 1].map(|i| {
+            let (own, peer) = (&self.halves[i], &self.halves[1 - i]);
+            own.next.known() && peer.ack.known() && own.next.up_to(peer.ack)
+        });
+        self.progress.step(segment, direction, acknowledged);
+        self.flags[direction.index()] |= segment.flags.0 as u8;
+        if segment.flags.has(TcpFlags::SYN) {
+            self.note_options(segment, direction);
+        }
     }
 
-    /// True once both sides closed, or one reset the connection: a short linger applies.
+    /// True once both sides sent a FIN, or one reset the connection: a short linger applies.
     pub fn finished(&self) -> bool {
-        matches!(self.state, TcpState::Closed | TcpState::Reset)
+        self.progress.finished()
     }
 
     /// The TCP part of the flow's record, as of now.
-    pub fn record(&self, _arena: &TcpArena) -> TcpRecord {
+    pub fn record(&self, arena: &TcpArena) -> TcpRecord {
+        let counts = arena.get(self.place).map_or(Counts::default(), |x| x.counts);
         TcpRecord {
-            state: self.state,
-            detail: TcpStateDetail::Unknown,
-            client: self.client,
+            state: self.progress.state(),
+            detail: self.progress.detail(),
+            client: self.client(),
             flags: self.flags,
-            retransmissions: 0,
-            fast_retransmissions: 0,
-            spurious_retransmissions: 0,
-            out_of_order: 0,
-            lost_segments: 0,
-            ack_lost_segments: 0,
-            duplicate_acks: 0,
-            keep_alives: 0,
-            zero_windows: 0,
-            mss: [0; 2],
-            window_scale: [None; 2],
-            handshake_rtt_ns: None,
-            rtt: None,
+            retransmissions: counts.retransmissions,
+            fast_retransmissions: counts.fast_retransmissions,
+            spurious_retransmissions: counts.spurious_retransmissions,
+            out_of_order: counts.out_of_order,
+            lost_segments: counts.lost_segments,
+            ack_lost_segments: counts.ack_lost_segments,
+            duplicate_acks: counts.duplicate_acks,
+            keep_alives: counts.keep_alives,
+            zero_windows: counts.zero_windows,
+            mss: self.mss,
+            window_scale: self.window_scale.map(|scale| (scale != NO_SCALE).then_some(scale)),
+            handshake_rtt_ns: self.handshake_rtt_ns(),
+            rtt: self.samples.record(),
         }
     }
 
-    /// Gives the side memory back; the tracker must not be used afterwards.
-    pub fn release(&mut self, _arena: &mut TcpArena) {}
+    /// Gives the side memory back; counts and gaps are forgotten, so take the record first.
+    pub fn release(&mut self, arena: &mut TcpArena) {
+        arena.give_back(&mut self.place);
+    }
+
+    fn age(&mut self, time: Timestamp, now: Stamp) {
+        let epoch = Epoch::of(time);
+        let passed = epoch.since(self.epoch);
+        if passed != Passed::Nothing {
+            self.epoch = epoch;
+            for half in &mut self.halves {
+                half.age(now, passed == Passed::More);
+            }
+        }
+    }
+
+    fn client(&self) -> Option<Direction> {
+        let b = self.bits & CLIENT_IS_B != 0;
+        (self.bits & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
+    }
+
+    /// The client sent the first SYN; when only a SYN-ACK is seen, it is who that goes to.
+    fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
+        let flags = segment.flags;
+        if self.bits & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
+            return;
+        }
+        let client = if flags.has(TcpFlags::ACK) { direction.reverse() } else { direction };
+        self.bits |= CLIENT_KNOWN | if client == Direction::BToA { CLIENT_IS_B } else { 0 };
+    }
+
+    fn note_base(&mut self, a: &Arrival<'_>, arena: &mut TcpArena) {
+        let flags = a.segment.flags;
+        let (own, peer) = (a.direction.index(), a.direction.reverse().index());
+        let syn = flags.has(TcpFlags::SYN);
+        if syn && !flags.has(TcpFlags::ACK) && self.halves[own].first().is_some() {
+            self.halves[own].restore_next(a.direction, self.place, arena);
+        }
+        self.halves[own].set_first(if syn { a.start } else { a.start - 1 });
+        if flags.has(TcpFlags::ACK) {
+            self.halves[peer].set_first(Sequence(a.segment.acknowledgment) - 1);
+        }
+    }
+
+    fn analyse(&mut self, a: &Arrival<'_>, arena: &mut TcpArena) -> Marks {
+        let initial_rtt_ns = self.handshake_rtt_ns();
+        let [x, y] = &mut self.halves;
+        let (fwd, rev) = match a.direction {
+            Direction::AToB => (x, y),
+            Direction::BToA => (y, x),
+        };
+        analyse(fwd, rev, a, initial_rtt_ns, &mut self.place, arena)
+    }
+
+    fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
+        const RESENT: Marks = Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0);
+        const COUNTED: Marks = Marks(
+            RESENT.0 | Marks::LOST.0 | Marks::ACK_LOST.0 | Marks::DUPLICATE_ACK.0 | Marks::KEEP_ALIVE.0 | Marks::ZERO_WINDOW.0,
+        );
+        let late = analysis.out_of_order && marks.has(Marks::OUT_OF_ORDER);
+        let rest = analysis.retransmissions && marks.has(COUNTED);
+        if !(late || rest) {
+            return;
+        }
+        let Some(anomalies) = arena.obtain(&mut self.place) else { return };
+        let counts = &mut anomalies.counts;
+        counts.out_of_order += u32::from(late);
+        if rest {
+            counts.retransmissions += u32::from(marks.has(RESENT));
+            counts.fast_retransmissions += u32::from(marks.has(Marks::FAST));
+            counts.spurious_retransmissions += u32::from(marks.has(Marks::SPURIOUS));
+            counts.lost_segments += u32::from(marks.has(Marks::LOST));
+            counts.ack_lost_segments += u32::from(marks.has(Marks::ACK_LOST));
+            counts.duplicate_acks += u32::from(marks.has(Marks::DUPLICATE_ACK));
+            counts.keep_alives += u32::from(marks.has(Marks::KEEP_ALIVE));
+            counts.zero_windows += u32::from(marks.has(Marks::ZERO_WINDOW));
+        }
+    }
+
+    /// Round trips: ends the timings this segment acknowledges, then starts its own.
+    fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
+        let now = a.now;
+        let (own, peer) = (a.direction.index(), a.direction.reverse().index());
+        if a.segment.flags.has(TcpFlags::ACK) {
+            let ack = Sequence(a.segment.acknowledgment);
+            let mut sample = rtt::finish(&mut self.halves[peer].timings, ack, now);
+            if let Some(anomalies) = arena.get_mut(self.place) {
+                sample = sample.or(anomalies.retimed[peer].finish(a.segment, ack, now));
+            }
+            if let Some(sample) = sample {
+                self.samples.add(sample);
+            }
+        }
+        if !a.occupies() || marks.has(Marks::KEEP_ALIVE) {
+            return;
+        }
+        if marks.has(Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0)) {
+            rtt::cancel(&mut self.halves[own].timings, a.start, a.end);
+            if let (Some(anomalies), Some((timestamp, _))) = (arena.get_mut(self.place), a.segment.options.timestamps) {
+                anomalies.retimed[own] = Retimed { end: a.end, timestamp, sent: now };
+            }
+        } else {
+            rtt::start(&mut self.halves[own].timings, a.end, now);
+        }
+    }
+
+    fn handshake_rtt_ns(&self) -> Option<u64> {
+        (self.bits & RTT_KNOWN != 0).then_some(self.clock)
+    }
+
+    /// From the latest SYN to the first segment with an ACK that is no SYN.
+    fn note_handshake(&mut self, a: &Arrival<'_>) {
+        let flags = a.segment.flags;
+        if self.bits & RTT_KNOWN != 0 {
+            return;
+        }
+        if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) {
+            self.clock = a.time.0;
+            self.bits |= SYN_TIMED;
+        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits & SYN_TIMED != 0 {
+            let rtt = a.time.since(Timestamp(self.clock));
+            if rtt > 0 {
+                self.clock = rtt;
+                self.bits |= RTT_KNOWN;
+            }
+        }
+    }
+
+    fn note_options(&mut self, segment: &TcpSegment, direction: Direction) {
+        if let Some(mss) = segment.options.mss {
+            self.mss[direction.index()] = mss;
+        }
+        if let Some(scale) = segment.options.window_scale {
+            self.window_scale[direction.index()] = scale.min(SCALE_MAX);
+        }
+    }
 }

@@ -1,0 +1,124 @@
+//! Lends the packets of a stretch of bytes.
+//!
+//! Owns the inner loop that the mapped and the streaming reader share. Does no I/O. Its one invariant: what it reports as
+//! consumed is exactly the records whose packets were lent, filtered or skipped, in order.
+
+use super::walker::{Fault, Step, Walker};
+use crate::filter::FilterSet;
+use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
+
+/// Most slices lent by one call, so that the cost per call vanishes and a stop is still noticed soon.
+pub(super) const BATCHES_PER_POLL: usize = 16;
+
+/// What was read so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Bytes of the (decompressed) capture consumed.
+    pub(super) offset: u64,
+    pub(super) received: u64,
+    pub(super) filtered: u64,
+    pub(super) last_time: Timestamp,
+}
+
+/// Why [`lend`] stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Enough for one call.
+    Full,
+    /// The rest is no whole record; this many bytes are needed.
+    NeedMore(usize),
+    /// The next record starts this many bytes behind the end.
+    SkipAhead(usize),
+    /// The rest cannot be read.
+    Damage(Fault),
+}
+
+/// What a call of [`lend`] came to.
+pub(super) struct Lent {
+    /// Bytes of the input that are done with.
+    pub(super) consumed: usize,
+    /// Packets given to the visitor.
+    pub(super) packets: u32,
+    pub(super) stop: Stop,
+}
+
+/// Lends the packets of `bytes`. Before each slice is lent, `intact` says how many of its packets may be; fewer than all
+/// means that the file became shorter.
+pub(super) fn lend<'a>(
+    bytes: &'a [u8],
+    walker: &mut Walker,
+    filter: &mut Option<FilterSet>,
+    tally: &mut Tally,
+    intact: impl Fn(&[Packet<'a>]) -> usize,
+    visit: &mut dyn FnMut(&[Packet<'_>]),
+) -> Lent {
+    const NONE: Packet<'_> = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL };
+    let mut batch = [NONE; BATCH_MAX];
+    let mut lent = Lent { consumed: 0, packets: 0, stop: Stop::Full };
+    for _ in 0..BATCHES_PER_POLL {
+        let start = lent.consumed;
+        let (len, filtered) = fill(&mut batch, bytes, walker, filter, &mut lent);
+        tally.offset += (lent.consumed - start) as u64;
+        let filled = batch.get(..len).unwrap_or_default();
+        let whole = filled.get(..intact(filled)).unwrap_or(filled);
+        if whole.len() < len {
+            lent.stop = Stop::Damage(Fault::Shrunk);
+        }
+        tally.received += whole.len() as u64 + filtered;
+        tally.filtered += filtered;
+        if let Some(last) = whole.last() {
+            tally.last_time = last.time;
+            visit(whole);
+            lent.packets += whole.len() as u32;
+        }
+        if lent.stop != Stop::Full {
+            break;
+        }
+    }
+    lent
+}
+
+/// Fills `batch`; returns how far, and how many packets did not match. Looks at no more than [`BATCH_MAX`] records.
+#[inline(always)]
+fn fill<'a>(
+    batch: &mut [Packet<'a>; BATCH_MAX],
+    bytes: &'a [u8],
+    walker: &mut Walker,
+    filter: &mut Option<FilterSet>,
+    lent: &mut Lent,
+) -> (usize, u64) {
+    let (mut len, mut filtered, mut at) = (0, 0, lent.consumed);
+    for _ in 0..BATCH_MAX {
+        match walker.step(bytes.get(at..).unwrap_or_default()) {
+            Step::Packet { packet, consumed } => {
+                at += consumed;
+                if filter.as_mut().is_none_or(|filter| filter.matches(&packet)) {
+                    if let Some(slot) = batch.get_mut(len) {
+                        *slot = packet;
+                        len += 1;
+                    }
+                } else {
+                    filtered += 1;
+                }
+            }
+            Step::Skip { consumed } => {
+                let ahead = consumed.saturating_sub(bytes.len() - at);
+                at += consumed - ahead;
+                if ahead > 0 {
+                    lent.stop = Stop::SkipAhead(ahead);
+                    break;
+                }
+            }
+            Step::NeedMore(needed) => {
+                lent.stop = Stop::NeedMore(needed);
+                break;
+            }
+            Step::Damage(fault) => {
+                lent.stop = Stop::Damage(fault);
+                break;
+            }
+        }
+    }
+    lent.consumed = at;
+    (len, filtered)
+}

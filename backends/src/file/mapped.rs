@@ -1,0 +1,61 @@
+//! Reads a mapped capture file.
+//!
+//! Owns one reader's place in a mapping that several readers share. Knows no format. Its one invariant: it never looks behind
+//! the end that the file had at the beginning of the call.
+
+use std::io;
+use std::sync::Arc;
+
+use super::lend::{Lent, Stop, Tally, lend};
+use super::mapping::Mapping;
+use super::walker::{Fault, Walker};
+use super::{Ending, Reading};
+use crate::Packet;
+use crate::filter::FilterSet;
+
+pub(super) struct MappedReader {
+    mapping: Arc<Mapping>,
+    at: usize,
+    walker: Walker,
+    pub(super) filter: Option<FilterSet>,
+    pub(super) tally: Tally,
+}
+
+impl MappedReader {
+    pub(super) fn new(mapping: Arc<Mapping>, filter: Option<FilterSet>) -> Self {
+        Self { mapping, at: 0, walker: Walker::new(), filter, tally: Tally::default() }
+    }
+
+    pub(super) fn bytes_total(&self) -> u64 {
+        self.mapping.bytes().len() as u64
+    }
+
+    pub(super) fn read(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
+        let Self { mapping, at, walker, filter, tally } = self;
+        let end = mapping.len_now()?;
+        let Some(bytes) = mapping.bytes().get(*at..end) else {
+            return Ok(Reading::Ended(Ending::Fault(Fault::Shrunk)));
+        };
+        let intact = |batch: &[Packet<'_>]| {
+            if !mapping.is_hit() {
+                return batch.len();
+            }
+            // Pages of zeros stand where the file no longer has any: keep what lies before the new end.
+            let base = mapping.bytes().as_ptr() as usize;
+            let end = mapping.len_now().unwrap_or(0);
+            let is_whole = |packet: &Packet<'_>| (packet.data.as_ptr() as usize).wrapping_sub(base) + packet.data.len() <= end;
+            batch.iter().take_while(|packet| is_whole(packet)).count()
+        };
+        let Lent { consumed, packets, stop } = lend(bytes, walker, filter, tally, intact, visit);
+        *at += consumed;
+        let is_cut = end < mapping.bytes().len() || mapping.is_hit();
+        let ending = match stop {
+            Stop::Full => return Ok(Reading::Lent(packets)),
+            Stop::NeedMore(_) if *at == mapping.bytes().len() => Ending::Well,
+            Stop::Damage(_) | Stop::NeedMore(_) | Stop::SkipAhead(_) if is_cut => Ending::Fault(Fault::Shrunk),
+            Stop::NeedMore(_) | Stop::SkipAhead(_) => Ending::Fault(Fault::CutShort),
+            Stop::Damage(fault) => Ending::Fault(fault),
+        };
+        Ok(Reading::last(packets, ending))
+    }
+}

@@ -1,0 +1,89 @@
+//! The classic pcap format, record by record.
+//!
+//! Owns the file header and the packet headers of the microsecond, nanosecond and "modified" variants, in both byte orders.
+//! Does no I/O. Its one invariant: a packet it hands out lies wholly in the bytes it was given.
+//!
+//! Follows pcap-savefile(5) and draft-ietf-opsawg-pcap.
+
+use super::walker::{Fault, Order, PACKET_LEN_MAX, Step, half, word};
+use crate::{LinkType, Packet, Timestamp};
+
+/// Microseconds, as written by libpcap.
+const MAGIC_US: u32 = 0xa1b2_c3d4;
+/// Nanoseconds.
+const MAGIC_NS: u32 = 0xa1b2_3c4d;
+/// Microseconds with eight more bytes in each packet header (interface index, protocol, packet type), by Alexey Kuznetsov's libpcap.
+const MAGIC_MODIFIED: u32 = 0xa1b2_cd34;
+
+const FILE_HEADER_LEN: usize = 24;
+const RECORD_HEADER_LEN: usize = 16;
+const MODIFIED_RECORD_HEADER_LEN: usize = 24;
+
+/// Versions before 2.3 keep the two lengths of a packet in the opposite order, and 2.3 sometimes.
+const LENGTHS_IN_ORDER_MINOR: u16 = 4;
+
+#[derive(Clone, Debug)]
+pub(super) struct PcapWalker {
+    order: Order,
+    /// Nanoseconds of one unit of the second time field.
+    fraction_ns: u64,
+    header_len: usize,
+    minor: u16,
+    link_type: LinkType,
+}
+
+impl PcapWalker {
+    /// Reads the file header that begins with `magic`; the error is the step to answer instead.
+    pub(super) fn start(magic: [u8; 4], bytes: &[u8]) -> Result<(Self, usize), Step<'static>> {
+        let (order, value) = match (u32::from_le_bytes(magic), u32::from_be_bytes(magic)) {
+            (value @ (MAGIC_US | MAGIC_NS | MAGIC_MODIFIED), _) => (Order::Little, value),
+            (_, value @ (MAGIC_US | MAGIC_NS | MAGIC_MODIFIED)) => (Order::Big, value),
+            _ => return Err(Step::Damage(Fault::UnknownMagic(magic))),
+        };
+        let Some((header, _)) = bytes.split_first_chunk::<FILE_HEADER_LEN>() else {
+            return Err(Step::NeedMore(FILE_HEADER_LEN));
+        };
+        let (major, minor) = (order.u16(half::<4, _>(header)), order.u16(half::<6, _>(header)));
+        if major != 2 {
+            return Err(Step::Damage(Fault::Version(major, minor)));
+        }
+        // The upper half holds the length of the frame check sequence and reserved bits.
+        let link_type = LinkType((order.u32(word::<20, _>(header)) & 0xffff) as u16);
+        let walker = Self {
+            order,
+            fraction_ns: if value == MAGIC_NS { 1 } else { 1_000 },
+            header_len: if value == MAGIC_MODIFIED { MODIFIED_RECORD_HEADER_LEN } else { RECORD_HEADER_LEN },
+            minor,
+            link_type,
+        };
+        Ok((walker, FILE_HEADER_LEN))
+    }
+
+    pub(super) const fn link_type(&self) -> LinkType {
+        self.link_type
+    }
+
+    #[inline(always)]
+    pub(super) fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
+        let Some((header, _)) = bytes.split_first_chunk::<RECORD_HEADER_LEN>() else {
+            return Step::NeedMore(RECORD_HEADER_LEN);
+        };
+        let seconds = self.order.u32(word::<0, _>(header));
+        let fraction = self.order.u32(word::<4, _>(header));
+        let mut captured_len = self.order.u32(word::<8, _>(header));
+        let mut wire_len = self.order.u32(word::<12, _>(header));
+        if self.minor < LENGTHS_IN_ORDER_MINOR && (self.minor < 3 || captured_len > wire_len) {
+            std::mem::swap(&mut captured_len, &mut wire_len);
+        }
+        if captured_len as usize > PACKET_LEN_MAX {
+            return Step::Damage(Fault::PacketTooLong(captured_len));
+        }
+        let end = self.header_len + captured_len as usize;
+        let Some(data) = bytes.get(self.header_len..end) else {
+            return Step::NeedMore(end);
+        };
+        // At most 2^32 s and 2^32 µs: far from the end of 64 bits.
+        let time = Timestamp(u64::from(seconds) * Timestamp::NS_PER_SEC + u64::from(fraction) * self.fraction_ns);
+        Step::Packet { packet: Packet { data, time, wire_len, link_type: self.link_type }, consumed: end }
+    }
+}

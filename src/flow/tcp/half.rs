@@ -1,0 +1,422 @@
+//! What is remembered of one direction, and the rules that classify its segments.
+//!
+//! Owns the sequence analysis. Knows no flow, no record and no states. Its rules are those of the reference analysis (Wireshark's
+//! user guide, "TCP Analysis"); `docs/tcp-analysis.md` states each of them and where it comes from. Invariant: `low` never lies
+//! behind `next`.
+
+use super::arena::{Place, TcpArena};
+use super::rtt::{self, Stamp, TIMINGS, Timing};
+use super::sequence::Sequence;
+use crate::flow::Direction;
+use crate::wire::{TcpFlags, TcpSegment};
+use netscope_backends::Timestamp;
+
+/// What a segment was found to be; several may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(pub(super) u16);
+
+impl Marks {
+    pub(super) const ZERO_WINDOW_PROBE: Self = Self(1);
+    pub(super) const ZERO_WINDOW: Self = Self(1 << 1);
+    pub(super) const LOST: Self = Self(1 << 2);
+    pub(super) const KEEP_ALIVE: Self = Self(1 << 3);
+    pub(super) const WINDOW_UPDATE: Self = Self(1 << 4);
+    pub(super) const KEEP_ALIVE_ACK: Self = Self(1 << 5);
+    pub(super) const ZERO_WINDOW_PROBE_ACK: Self = Self(1 << 6);
+    pub(super) const DUPLICATE_ACK: Self = Self(1 << 7);
+    pub(super) const ACK_LOST: Self = Self(1 << 8);
+    pub(super) const SPURIOUS: Self = Self(1 << 9);
+    pub(super) const FAST: Self = Self(1 << 10);
+    pub(super) const OUT_OF_ORDER: Self = Self(1 << 11);
+    pub(super) const RETRANSMISSION: Self = Self(1 << 12);
+
+    pub(super) const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    const fn set(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// A fast retransmission follows the last duplicate ACK within this time.
+const FAST_US: u32 = 20_000;
+/// How late a segment may be to count as out of order while the handshake's round trip is not known.
+const OUT_OF_ORDER_NS: u64 = 3_000_000;
+/// The most duplicate ACKs that are told apart; two are what matters.
+const DUPLICATES_MAX: u8 = 3;
+
+/// The segment holds the peer's receive window to be closed.
+const PROBED: u8 = 1;
+/// The latest segment was a keep-alive.
+const KEPT_ALIVE: u8 = 1 << 1;
+/// A window was seen.
+const WINDOW_KNOWN: u8 = 1 << 2;
+/// `first` is set.
+const FIRST_KNOWN: u8 = 1 << 3;
+/// The latest SACK option had blocks.
+const SACKED: u8 = 1 << 4;
+/// The segment that moved `next` last carried no data.
+const MOVED_BY_NOTHING: u8 = 1 << 5;
+
+/// One direction of a connection, 48 bytes. A sequence number of 0 is "not seen yet".
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(super) struct Half {
+    /// When the latest segment was seen; meaningless before the first.
+    time: Stamp,
+    /// When `next` moved last.
+    next_time: Stamp,
+    /// Behind the highest byte seen.
+    pub(super) next: Sequence,
+    /// Behind the highest byte seen without a gap; an ACK beyond it acknowledges what was not captured.
+    pub(super) expected_ack: Sequence,
+    /// Latest acknowledgment number this side sent.
+    pub(super) ack: Sequence,
+    /// From here to `next`, but for the gaps, data was seen that is not acknowledged yet.
+    low: Sequence,
+    /// Latest window, as sent.
+    window: u16,
+    /// Duplicate ACKs in a row, at most [`DUPLICATES_MAX`].
+    duplicates: u8,
+    bits: u8,
+    /// Segments whose ACK is awaited.
+    pub(super) timings: [Timing; TIMINGS],
+    /// Initial sequence number, or the one before the first byte when no SYN was seen.
+    first: Sequence,
+}
+
+const _: () = assert!(size_of::<Half>() == 48);
+
+/// A segment, with what the rules ask of it worked out.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    pub(super) segment: &'a TcpSegment,
+    pub(super) direction: Direction,
+    pub(super) time: Timestamp,
+    /// The same, to be kept.
+    pub(super) now: Stamp,
+    /// Sequence number of the first byte.
+    pub(super) start: Sequence,
+    /// Behind the last payload byte.
+    pub(super) data_end: Sequence,
+    /// Behind everything that takes a sequence number: payload, SYN, FIN.
+    pub(super) end: Sequence,
+    ack: Sequence,
+    syn_or_fin: bool,
+    syn_fin_or_rst: bool,
+}
+
+impl<'a> Arrival<'a> {
+    pub(super) fn new(segment: &'a TcpSegment, direction: Direction, time: Timestamp) -> Self {
+        let (start, flags) = (Sequence(segment.sequence), segment.flags);
+        let syn_or_fin = flags.has(TcpFlags::SYN) || flags.has(TcpFlags::FIN);
+        let data_end = start + segment.payload_len;
+        Self {
+            segment,
+            direction,
+            time,
+            now: Stamp::of(time),
+            start,
+            data_end,
+            end: data_end + u32::from(syn_or_fin),
+            ack: Sequence(segment.acknowledgment),
+            syn_or_fin,
+            syn_fin_or_rst: syn_or_fin || flags.has(TcpFlags::RST),
+        }
+    }
+
+    /// It takes up sequence numbers, so it will be acknowledged and can be sent again.
+    pub(super) fn occupies(&self) -> bool {
+        self.segment.payload_len > 0 || self.syn_or_fin
+    }
+
+    fn has(&self, flag: TcpFlags) -> bool {
+        self.segment.flags.has(flag)
+    }
+}
+
+impl Half {
+    /// Before any segment; `now` is the time of the first one in either direction.
+    pub(super) fn new(now: Stamp) -> Self {
+        Self { time: now.long_ago(), next_time: now.long_ago(), ..Self::default() }
+    }
+
+    const fn is(&self, bit: u8) -> bool {
+        self.bits & bit != 0
+    }
+
+    const fn put(&mut self, bit: u8, value: bool) {
+        if value {
+            self.bits |= bit;
+        } else {
+            self.bits &= !bit;
+        }
+    }
+
+    fn note_duplicate(&mut self) {
+        self.duplicates = (self.duplicates + 1).min(DUPLICATES_MAX);
+    }
+
+    /// Ages what is remembered of time; `all` when everything is old.
+    pub(super) fn age(&mut self, now: Stamp, all: bool) {
+        if all {
+            (self.time, self.next_time) = (now.long_ago(), now.long_ago());
+            self.timings = [Timing::default(); TIMINGS];
+        } else {
+            (self.time, self.next_time) = (self.time.aged(now), self.next_time.aged(now));
+            rtt::age(&mut self.timings, now);
+        }
+    }
+
+    /// The number before the first byte, once any segment has told it.
+    pub(super) fn first(&self) -> Option<Sequence> {
+        self.is(FIRST_KNOWN).then_some(self.first)
+    }
+
+    pub(super) fn set_first(&mut self, first: Sequence) {
+        if !self.is(FIRST_KNOWN) {
+            self.first = first;
+            self.put(FIRST_KNOWN, true);
+        }
+    }
+
+    /// A SYN came once more on a connection that has not ended: what a stray reset said of the next number is void.
+    pub(super) fn restore_next(&mut self, direction: Direction, place: Place, arena: &mut TcpArena) {
+        if self.expected_ack.known() && self.expected_ack.before(self.next) {
+            self.next = self.expected_ack;
+            if self.low.after(self.next) {
+                self.low = self.next;
+            }
+            if let Some(anomalies) = arena.get_mut(place) {
+                anomalies.gaps[direction.index()].clear();
+            }
+        }
+    }
+
+    /// Nothing is known to be in flight.
+    fn nothing_in_flight(&self) -> bool {
+        self.low == self.next
+    }
+
+    /// The whole range was seen and is not acknowledged.
+    fn in_flight(&self, a: &Arrival<'_>, place: Place, arena: &TcpArena) -> bool {
+        !self.nothing_in_flight()
+            && self.low.up_to(a.start)
+            && a.data_end.up_to(self.next)
+            && arena.get(place).is_none_or(|x| !x.gaps[a.direction.index()].touch(a.start, a.data_end))
+    }
+
+    /// Notes that the range was seen, up to where `next` will be moved.
+    fn note_seen(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
+        let index = a.direction.index();
+        let new_gap = if self.nothing_in_flight() || !self.next.known() {
+            self.low = a.start;
+            let rest = a.end.before(self.next) && self.next.known();
+            rest.then_some((a.end, self.next))
+        } else if a.start.after(self.next) {
+            Some((self.next, a.start))
+        } else if a.start.before(self.low) {
+            let gap = a.end.before(self.low).then_some((a.end, self.low));
+            self.low = a.start;
+            gap
+        } else {
+            None
+        };
+        let mut forgotten = 0;
+        if let Some(anomalies) = arena.get_mut(*place) {
+            forgotten += anomalies.gaps[index].fill(a.start, a.end);
+        }
+        if let Some((start, end)) = new_gap
+            && let Some(anomalies) = arena.obtain(place)
+        {
+            forgotten += anomalies.gaps[index].add(start, end);
+        }
+        arena.note_forgotten(forgotten);
+    }
+
+    /// Moves `next` without data: what lies between was not seen.
+    fn skip_to(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
+        if self.nothing_in_flight() || !self.next.known() {
+            self.low = a.end;
+        } else if let Some(anomalies) = arena.obtain(place) {
+            let forgotten = anomalies.gaps[a.direction.index()].add(self.next, a.end);
+            arena.note_forgotten(forgotten);
+        }
+    }
+
+    /// The peer acknowledged everything before `ack`.
+    fn acknowledged(&mut self, direction: Direction, ack: Sequence, place: Place, arena: &mut TcpArena) {
+        if self.nothing_in_flight() || !ack.after(self.low) {
+            return;
+        }
+        let mut low = ack;
+        if let Some(anomalies) = arena.get_mut(place) {
+            let gaps = &mut anomalies.gaps[direction.index()];
+            if ack.before(self.next) {
+                low = gaps.acknowledge(ack);
+            } else {
+                gaps.clear();
+            }
+        }
+        self.low = if low.before(self.next) { low } else { self.next };
+    }
+
+    /// An ACK came that lies beyond what was seen without a gap: where the next such ACK would begin. When it lies in data that
+    /// was seen, that is where this data ends.
+    fn seen_from(&self, direction: Direction, ack: Sequence, place: Place, arena: &TcpArena) -> Sequence {
+        if self.nothing_in_flight() || !ack.before(self.next) || ack.before(self.low) {
+            return ack;
+        }
+        let gaps = arena.get(place).map_or(&[][..], |x| x.gaps[direction.index()].ranges());
+        match gaps.iter().find(|gap| gap.end.after(ack)) {
+            Some(gap) if gap.start.up_to(ack) => ack,
+            Some(gap) => gap.start,
+            None => self.next,
+        }
+    }
+}
+
+/// Classifies a segment and takes it in. `fwd` is its direction, `rev` the other; `initial_rtt_ns` is that of the handshake.
+pub(super) fn analyse(
+    fwd: &mut Half,
+    rev: &mut Half,
+    a: &Arrival<'_>,
+    initial_rtt_ns: Option<u64>,
+    place: &mut Place,
+    arena: &mut TcpArena,
+) -> Marks {
+    let mut marks = forward_marks(fwd, rev, a);
+    if marks.has(Marks::ZERO_WINDOW_PROBE_ACK) && a.ack != fwd.ack {
+        rev.next = a.ack;
+        rev.expected_ack = a.ack;
+        rev.low = a.ack;
+    }
+    if a.ack != fwd.ack {
+        fwd.duplicates = 0;
+    }
+    marks.set(ack_marks(fwd, rev, a, *place, arena));
+    if a.occupies() && !marks.has(Marks::KEEP_ALIVE) {
+        marks.set(resent_marks(fwd, rev, a, initial_rtt_ns, *place, arena));
+    }
+    take_in(fwd, rev, a, marks, place, arena);
+    rev.acknowledged(a.direction.reverse(), a.ack, *place, arena);
+    note_sack(fwd, a, &mut marks);
+    marks
+}
+
+/// Rules about windows, gaps, keep-alives and repeated ACKs.
+fn forward_marks(fwd: &mut Half, rev: &Half, a: &Arrival<'_>) -> Marks {
+    let mut marks = Marks::default();
+    let (len, window) = (a.segment.payload_len, a.segment.window);
+    if len == 1 && a.start == fwd.next && rev.is(WINDOW_KNOWN) && rev.window == 0 {
+        return Marks::ZERO_WINDOW_PROBE;
+    }
+    if window == 0 && !a.syn_fin_or_rst {
+        marks.set(Marks::ZERO_WINDOW);
+    }
+    if fwd.next.known() && a.start.after(fwd.next) && !a.has(TcpFlags::RST) {
+        marks.set(Marks::LOST);
+    }
+    if len <= 1 && a.start == fwd.next - 1 && !a.syn_fin_or_rst {
+        marks.set(Marks::KEEP_ALIVE);
+    }
+    let repeats = len == 0 && a.start == fwd.next && !a.syn_fin_or_rst;
+    let same_window = fwd.is(WINDOW_KNOWN) && window == fwd.window;
+    if repeats && a.ack == fwd.ack && window != 0 {
+        if !same_window {
+            marks.set(Marks::WINDOW_UPDATE);
+        } else if rev.is(KEPT_ALIVE) {
+            marks.set(Marks::KEEP_ALIVE_ACK);
+        } else {
+            fwd.note_duplicate();
+            marks.set(Marks::DUPLICATE_ACK);
+        }
+    } else if repeats && window == 0 && same_window && rev.is(PROBED) && (a.ack == fwd.ack || a.ack == fwd.ack + 1) {
+        marks.set(Marks::ZERO_WINDOW_PROBE_ACK);
+    }
+    marks
+}
+
+/// Rule about ACKs of data that was never seen.
+fn ack_marks(fwd: &Half, rev: &mut Half, a: &Arrival<'_>, place: Place, arena: &TcpArena) -> Marks {
+    if !rev.expected_ack.known() || !a.ack.after(rev.expected_ack) || !a.has(TcpFlags::ACK) {
+        return Marks::default();
+    }
+    if a.ack == fwd.ack + 1 && a.start == fwd.next && rev.is(PROBED) {
+        rev.next = a.ack;
+        rev.expected_ack = a.ack;
+        rev.low = a.ack;
+        return Marks::WINDOW_UPDATE;
+    }
+    rev.expected_ack = rev.seen_from(a.direction.reverse(), a.ack, place, arena);
+    Marks::ACK_LOST
+}
+
+/// Rules about segments that bring nothing above the highest number seen.
+fn resent_marks(fwd: &Half, rev: &Half, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, place: Place, arena: &TcpArena) -> Marks {
+    let len = a.segment.payload_len;
+    if len > 0 && rev.ack.known() && a.data_end.up_to(rev.ack) {
+        return Marks::SPURIOUS;
+    }
+    // A longer segment that starts one below the next number repeats a probe's byte and brings new ones.
+    let brings_more = len > 1 && a.start == fwd.next - 1;
+    if !fwd.next.known() || !a.start.before(fwd.next) || brings_more {
+        return Marks::default();
+    }
+    if rev.duplicates >= 2 && a.now.since(rev.time) < FAST_US && (rev.ack == a.start || rev.is(SACKED)) {
+        return Marks::FAST;
+    }
+    let ends_at_next = fwd.next == a.end;
+    if u64::from(a.now.since(fwd.next_time)) * 1000 < initial_rtt_ns.unwrap_or(OUT_OF_ORDER_NS)
+        && (!ends_at_next || fwd.is(MOVED_BY_NOTHING))
+        && !fwd.in_flight(a, place, arena)
+    {
+        return Marks::OUT_OF_ORDER;
+    }
+    Marks::RETRANSMISSION
+}
+
+/// Moves what is remembered of this direction past the segment.
+fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mut Place, arena: &mut TcpArena) {
+    let probe = marks.has(Marks::ZERO_WINDOW_PROBE);
+    let advances = !fwd.next.known() || a.end.after(fwd.next);
+    if !fwd.next.known() || a.end.after(fwd.next + u32::from(a.syn_or_fin)) {
+        fwd.put(MOVED_BY_NOTHING, a.segment.payload_len == 0);
+    }
+    if !probe {
+        // What the peer has acknowledged already is called spurious when it comes again, seen or not.
+        let awaits_ack = a.occupies() && !(rev.ack.known() && a.end.up_to(rev.ack));
+        if awaits_ack {
+            fwd.note_seen(a, place, arena);
+        } else if advances {
+            fwd.skip_to(a, place, arena);
+        }
+        if advances {
+            fwd.next = a.end;
+            fwd.next_time = a.now;
+        }
+        if a.start == fwd.expected_ack || !fwd.expected_ack.known() {
+            fwd.expected_ack = fwd.next;
+        }
+    }
+    fwd.window = a.segment.window;
+    fwd.put(WINDOW_KNOWN, true);
+    fwd.ack = a.ack;
+    fwd.time = a.now;
+    fwd.put(KEPT_ALIVE, marks.has(Marks::KEEP_ALIVE));
+    fwd.put(PROBED, probe);
+}
+
+/// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.
+fn note_sack(fwd: &mut Half, a: &Arrival<'_>, marks: &mut Marks) {
+    if a.segment.options.sack_count == 0 {
+        return;
+    }
+    fwd.put(SACKED, true);
+    if marks.has(Marks::WINDOW_UPDATE) {
+        marks.0 &= !Marks::WINDOW_UPDATE.0;
+        marks.set(Marks::DUPLICATE_ACK);
+        fwd.note_duplicate();
+    }
+}

@@ -1,0 +1,69 @@
+//! Ethernet II and IEEE 802.3 frames without preamble and checksum. Knows what a type number stands for, not what follows it.
+
+use super::view::{array_at, be16, fixed_view};
+
+/// Largest value of the type field that is a length (IEEE 802.3 clause 3.2.6).
+pub const LENGTH_MAX: u16 = 1500;
+
+/// EtherTypes (IEEE registration authority) that are read here.
+pub mod ethertype {
+    #![allow(missing_docs)]
+    pub const IPV4: u16 = 0x0800;
+    pub const ARP: u16 = 0x0806;
+    pub const IPV6: u16 = 0x86dd;
+    pub const VLAN: u16 = 0x8100;
+    pub const PROVIDER_VLAN: u16 = 0x88a8;
+    pub const VLAN_9100: u16 = 0x9100;
+    pub const VLAN_9200: u16 = 0x9200;
+    pub const MPLS_UNICAST: u16 = 0x8847;
+    pub const MPLS_MULTICAST: u16 = 0x8848;
+    pub const PPPOE_DISCOVERY: u16 = 0x8863;
+    pub const PPPOE_SESSION: u16 = 0x8864;
+    pub const PPP: u16 = 0x880b;
+    pub const TRANSPARENT_BRIDGING: u16 = 0x6558;
+    pub const ERSPAN_I_II: u16 = 0x88be;
+    pub const ERSPAN_III: u16 = 0x22eb;
+
+    /// The name a reader of packet lines expects, for those that are read here.
+    pub const fn name(value: u16) -> Option<&'static str> {
+        Some(match value {
+            IPV4 => "IPv4",
+            ARP => "ARP",
+            IPV6 => "IPv6",
+            VLAN => "802.1Q",
+            PROVIDER_VLAN => "802.1ad",
+            VLAN_9100 | VLAN_9200 => "QinQ",
+            MPLS_UNICAST => "MPLS",
+            MPLS_MULTICAST => "MPLS multicast",
+            PPPOE_DISCOVERY => "PPPoE discovery",
+            PPPOE_SESSION => "PPPoE session",
+            PPP => "PPP",
+            TRANSPARENT_BRIDGING => "Ethernet",
+            ERSPAN_I_II => "ERSPAN",
+            ERSPAN_III => "ERSPAN III",
+            _ => return None,
+        })
+    }
+}
+
+fixed_view! {
+    /// Ethernet header (IEEE 802.3 clause 3): destination, source, type or length.
+    Ethernet, 14, Ethernet
+}
+
+impl Ethernet<'_> {
+    /// Receiver.
+    pub const fn destination(&self) -> [u8; 6] {
+        array_at(self.bytes, 0)
+    }
+
+    /// Sender.
+    pub const fn source(&self) -> [u8; 6] {
+        array_at(self.bytes, 6)
+    }
+
+    /// EtherType, or a length when at most [`LENGTH_MAX`].
+    pub const fn ether_type(&self) -> u16 {
+        be16(self.bytes, 12)
+    }
+}
