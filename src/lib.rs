@@ -5,4 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod flow;
+pub mod output;
 pub mod wire;
