@@ -4,5 +4,10 @@
 //! `netscope_backends` ← [`wire`] ← [`flow`] ← [`engine`] ← [`aggregate`] ← [`output`] ← `main`; [`config`] is used by `main` alone.
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
+pub mod config;
+pub mod engine;
 pub mod flow;
+pub mod output;
+pub mod session;
 pub mod wire;

@@ -7,7 +7,8 @@ use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Sum
 use crate::engine::{
     EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
 };
-use netscope_backends::{BackendError, SavefileOptions, SavefileSummary};
+use netscope_backends::BackendError;
+use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
 use std::error::Error;
 use std::io;
 use std::thread::{self, ScopedJoinHandle};

@@ -181,7 +181,6 @@ pub(crate) fn dlt_from_link_type(link_type: LinkType) -> i32 {
 }
 
 /// The reverse of [`dlt_from_link_type`].
-#[allow(dead_code)]
 pub(crate) fn link_type_from_dlt(dlt: i32) -> LinkType {
     match dlt {
         DLT_RAW => LinkType::RAW,

@@ -6,11 +6,17 @@
 
 use std::time::Duration;
 
+pub mod chunk;
 mod error;
 pub mod file;
 pub mod filter;
 pub mod memory;
 mod packet;
+pub mod pcap;
+pub mod prefetch;
+pub mod savefile;
+pub mod thread;
+mod wait;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};
@@ -21,7 +27,7 @@ pub const BATCH_MAX: usize = 64;
 /// What a call of [`Backend::poll`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {
-    /// This many packets were lent to the visitor (possibly in several slices).
+    /// This many packets were lent to the visitor (possibly in several slices); 0 when all that was read did not match a filter.
     Lent(u32),
     /// Nothing arrived within the timeout; the time by which ticks and expiry may go on.
     Idle(Timestamp),

@@ -6,9 +6,8 @@
 
 use super::Stop;
 use crossbeam_queue::ArrayQueue;
-use netscope_backends::{
-    Backend, BackendError, Counters, LinkType, Packet, PacketChunk, Polled, Position, Timestamp,
-};
+use netscope_backends::chunk::PacketChunk;
+use netscope_backends::{Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

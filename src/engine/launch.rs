@@ -7,7 +7,8 @@ use super::outbox::Outbox;
 use super::{EndedChunk, Progress, Share, Snapshot, Stop, TapChunk, Worker, WorkerSettings, broadcast, drive};
 use crate::flow::FlowSettings;
 use core_affinity::CoreId;
-use netscope_backends::{Backend, BackendError, PacketChunk};
+use netscope_backends::chunk::PacketChunk;
+use netscope_backends::{Backend, BackendError};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -131,7 +132,7 @@ pub fn launch(
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let worker = Worker::new(&worker_settings, outbox);
-            drive::drive(backend.as_mut(), worker, timeout, &stop, &progress, &mut |text| notice(text))
+            drive(backend.as_mut(), worker, timeout, &stop, &progress, &mut |text| notice(text))
         })?);
     }
     Ok(running)

@@ -1,7 +1,8 @@
 //! Writes every packet to a capture file (`--write-pcap`), off the worker.
 
 use super::tap::PacketConsumer;
-use netscope_backends::{BackendError, Packet, Savefile, SavefileOptions, SavefileSummary};
+use netscope_backends::savefile::{Savefile, SavefileOptions, SavefileSummary};
+use netscope_backends::{BackendError, Packet};
 
 /// A savefile fed by a tap.
 pub struct Recorder(Savefile);

@@ -2,7 +2,8 @@
 
 use super::Ledger;
 use crate::flow::{FlowCounters, FlowRecord, TopFlow};
-use netscope_backends::{Counters, PacketChunk, Timestamp};
+use netscope_backends::chunk::PacketChunk;
+use netscope_backends::{Counters, Timestamp};
 
 /// Totals of one worker at the end of a tick. They are totals, not differences, so a skipped snapshot loses nothing.
 #[derive(Debug, Default)]

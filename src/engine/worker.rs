@@ -58,6 +58,8 @@ pub struct Worker {
     clock: Clock,
     flows: FlowTable,
     fragments: FragmentTable,
+    /// Orphaned fragments that stand in the ledger.
+    orphans_noted: u64,
     ledger: Ledger,
     outbox: Outbox,
     lanes: Vec<Lane>,
@@ -78,12 +80,13 @@ impl Worker {
     /// A worker that has seen nothing.
     pub fn new(settings: &WorkerSettings, outbox: Outbox) -> Self {
         let flow =
-            FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow.clone() };
+            FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow };
         Self {
             share: settings.share,
             clock: Clock::new(settings.tick_ns),
             flows: FlowTable::new(&flow, HashSecret::random()),
             fragments: FragmentTable::new(),
+            orphans_noted: 0,
             ledger: Ledger::default(),
             outbox,
             lanes: Vec::with_capacity(BATCH_MAX),
@@ -222,45 +225,45 @@ impl Worker {
     /// Every worker follows all fragments, so all know the ports; only the owner of the flow counts them. What waits for its
     /// first fragment is on the leading worker's ledger until then.
     fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, network: &Network) {
-        let now = self.clock.now();
-        let first = network.fragment.is_some_and(|fragment| fragment.offset == 0);
-        if first {
-            let Some(ports) = ports_of(dissected) else {
+        match self.fragments.later(network, packet.time, packet.wire_len, self.number) {
+            None => self.first_fragment(packet, dissected, network),
+            Some(Later::Known { ports, protocol }) => {
+                let (key, direction) = FlowKey::new(&Network { protocol, ..*network }, ports);
+                if self.share.owns(&key) {
+                    self.account(packet, dissected);
+                    self.sight(packet, dissected, key, self.flows.hash(&key), direction, true);
+                }
+            }
+            Some(Later::Held) => {
                 if self.share.leads() {
                     self.account(packet, dissected);
-                    self.ledger.rest(rest_of(dissected));
-                }
-                return;
-            };
-            let held = self.fragments.first(network, ports, now);
-            let (key, direction) = FlowKey::new(network, ports);
-            let hash = self.flows.hash(&key);
-            let owned = self.share.owns(&key);
-            if owned {
-                self.account(packet, dissected);
-                self.sight(packet, dissected, key, hash, direction, false);
-            }
-            if let Some(held) = held {
-                self.settle(&held, owned, &key, hash, direction);
-            }
-        } else {
-            match self.fragments.later(network, packet.wire_len, packet.time, self.number, now) {
-                Later::Ports(ports) => {
-                    let (key, direction) = FlowKey::new(network, ports);
-                    if self.share.owns(&key) {
-                        self.account(packet, dissected);
-                        self.sight(packet, dissected, key, self.flows.hash(&key), direction, true);
-                    }
-                }
-                Later::Held => {
-                    if self.share.leads() {
-                        self.account(packet, dissected);
-                        self.ledger.rest(Rest::FragmentsHeld);
-                    }
+                    self.ledger.rest(Rest::FragmentsHeld);
                 }
             }
         }
         self.note_orphans();
+    }
+
+    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, network: &Network) {
+        let ports = ports_of(dissected);
+        let held = self.fragments.first(network, ports, packet.time);
+        let Some(ports) = ports else {
+            if self.share.leads() {
+                self.account(packet, dissected);
+                self.ledger.rest(rest_of(dissected));
+            }
+            return;
+        };
+        let (key, direction) = FlowKey::new(network, ports);
+        let hash = self.flows.hash(&key);
+        let owned = self.share.owns(&key);
+        if owned {
+            self.account(packet, dissected);
+            self.sight(packet, dissected, key, hash, direction, false);
+        }
+        if let Some(held) = held {
+            self.settle(&held, owned, &key, hash, direction);
+        }
     }
 
     /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.
@@ -275,17 +278,21 @@ impl Worker {
             self.ledger.packets = self.ledger.packets.wrapping_add(held.packets);
             self.ledger.bytes = self.ledger.bytes.wrapping_add(held.bytes);
             self.ledger.in_flows += held.packets;
-            self.flows.add_fragments(key, hash, direction, held);
+            let Self { flows, outbox, ledger, number, .. } = self;
+            flows.add_fragments(key, hash, direction, held, &mut |record| outbox.ended(*number, record, ledger));
         }
     }
 
     /// Held fragments that were given up since the last look become orphans.
     fn note_orphans(&mut self) {
-        let orphaned = self.fragments.take_orphaned_packets();
-        if self.share.leads() && orphaned > 0 {
-            let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
-            *waiting = waiting.wrapping_sub(orphaned);
-            self.ledger.rests[Rest::FragmentsOrphaned as usize] += orphaned;
+        let orphaned = self.fragments.counters().orphaned_packets - self.orphans_noted;
+        if orphaned > 0 {
+            self.orphans_noted += orphaned;
+            if self.share.leads() {
+                let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
+                *waiting = waiting.wrapping_sub(orphaned);
+                self.ledger.rests[Rest::FragmentsOrphaned as usize] += orphaned;
+            }
         }
     }
 

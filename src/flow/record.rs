@@ -23,6 +23,9 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All reasons, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [Self::Timeout, Self::Eviction, Self::Closed, Self::ActiveTimeout, Self::Exit];
+
     /// The name in records.
     pub const fn name(self) -> &'static str {
         match self {

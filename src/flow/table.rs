@@ -20,6 +20,7 @@ use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
 use crate::wire::{Dissected, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
+use std::ops::AddAssign;
 
 /// What the flow table is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,17 @@ pub struct FlowCounters {
     pub ended: [u64; 5],
     /// Packets older than the clock when they came.
     pub time_regressions: u64,
+}
+
+impl AddAssign<&Self> for FlowCounters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self { opened, ended, time_regressions } = other;
+        self.opened += opened;
+        for (sum, one) in self.ended.iter_mut().zip(ended) {
+            *sum += one;
+        }
+        self.time_regressions += time_regressions;
+    }
 }
 
 impl FlowCounters {

@@ -1,7 +1,7 @@
 //! The largest flows as a table for a person, fitted to the width of the terminal.
 //!
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
-//! [`COLUMNS_MIN`] columns), and nothing but printable ASCII is written.
+//! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
 use super::fields::{ProtocolName, bytes_total, duration_ns, icmp_id, ports};
 use crate::flow::{Direction, FlowKey, FlowRecord};
@@ -50,7 +50,7 @@ pub fn flow_table(records: &[FlowRecord], rows: usize, columns: usize) -> String
             *width = (*width).max(cell.len());
         }
     }
-    let shown = fit(&mut widths, columns);
+    let shown = fit(&mut widths, columns.max(COLUMNS_MIN));
     let mut text = String::new();
     line(&mut text, &COLUMNS.map(|column| column.heading.to_owned()), &widths, &shown);
     for row in &cells {

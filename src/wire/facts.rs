@@ -122,7 +122,8 @@ pub struct TcpSegment {
     pub flags: TcpFlags,
     /// Window as sent, unscaled.
     pub window: u16,
-    /// Payload bytes by the IP header's length (also when fewer were captured).
+    /// Payload bytes by the IP header's length, also when fewer were captured, but not more than the wire or the lengths around
+    /// an inner packet have room for.
     pub payload_len: u32,
     /// Options that were understood.
     pub options: TcpOptions,

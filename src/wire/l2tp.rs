@@ -34,9 +34,11 @@ impl<'a> View<'a> for L2tp<'a> {
         if flags & LENGTH != 0 {
             half()?;
         }
-        let (tunnel_id, session_id) = (half()?, half()?);
+        let tunnel_id = half()?;
+        let session_id = half()?;
         if flags & SEQUENCE != 0 {
-            (half()?, half()?);
+            half()?;
+            half()?;
         }
         let padding = if flags & OFFSET != 0 { usize::from(half()?) } else { 0 };
         let len = at + padding;

@@ -9,7 +9,6 @@ fixed_view! {
 
 impl Vxlan<'_> {
     const VNI_VALID: u8 = 0x08;
-    const NEXT_PROTOCOL: u8 = 0x04;
     const GROUP_POLICY: u8 = 0x80;
 
     /// Flag bits of the first byte.
@@ -27,12 +26,13 @@ impl Vxlan<'_> {
         self.bytes[0] & !Self::GROUP_POLICY == Self::VNI_VALID && self.bytes[7] == 0
     }
 
-    /// Generic protocol extension: version 0, the VNI is valid and the next protocol is named.
+    /// Generic protocol extension: version 0 and the VNI is valid. Senders that name the next protocol do not all set the flag
+    /// for it.
     pub const fn is_generic(&self) -> bool {
-        self.bytes[0] & 0xfc == Self::VNI_VALID | Self::NEXT_PROTOCOL
+        self.bytes[0] & 0xf8 == Self::VNI_VALID
     }
 
-    /// Next protocol of the generic extension: 1 IPv4, 2 IPv6, 3 Ethernet, 5 MPLS.
+    /// Next protocol of the generic extension: 0 as in plain VXLAN, 1 IPv4, 2 IPv6, 3 Ethernet, 5 MPLS.
     pub const fn next_protocol(&self) -> u8 {
         self.bytes[3]
     }

@@ -1,2 +1,53 @@
-//! The commands of newcomers and of CI.
-fn main() {}
+//! `cargo xtask demo | test`: the commands of newcomers and of CI.
+//!
+//! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its one invariant: a
+//! step that fails ends the run with one line that says what failed and what to type.
+#![forbid(unsafe_code)]
+
+mod demo;
+mod install;
+mod needs;
+mod run;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  demo   build NetScope and show the flows of the recording tests/fixtures/demo.pcapng
+  test   every test of the repository; live ones too where namespaces can be made (root)
+  help   this text
+
+Both first install what is missing (a C linker, libpcap) and say with which command.
+With CI=true in the environment, a test that cannot run here is an error instead of a note.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["demo"] => demo::run(&workspace_root()),
+        ["test"] => test::run(&workspace_root()),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("unknown arguments: {}\n\n{HELP}", other.join(" "))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The directory of the workspace's Cargo.toml.
+fn workspace_root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}

@@ -20,7 +20,7 @@ mod mapped;
 mod mapping;
 mod pcap;
 mod pcapng;
-pub(crate) mod stream;
+mod stream;
 mod walker;
 
 use lend::Tally;

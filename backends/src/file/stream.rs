@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use super::walker::{BLOCK_LEN_MAX, Fault, Walker};
 use super::{Ending, Reading};
 use crate::Packet;
 use crate::filter::FilterSet;
+use crate::wait::{Readiness, wait_readable};
 
 /// Bytes of a stream held at a time. More than the longest record, so that every record fits whole.
 pub const STREAM_BUFFER_LEN: usize = 2 * BLOCK_LEN_MAX;
@@ -67,27 +67,12 @@ impl RawStream {
 
 impl Read for RawStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.waits && !is_readable(&self.file, self.gauge.time_left())? {
+        if self.waits && wait_readable(&self.file, self.gauge.time_left())? == Readiness::Nothing {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let len = self.file.read(buffer)?;
         self.gauge.bytes_read.fetch_add(len as u64, Ordering::Relaxed);
         Ok(len)
-    }
-}
-
-/// Waits until `file` has bytes or has ended; false when `timeout` passed before.
-pub(crate) fn is_readable(file: &impl AsRawFd, timeout: Duration) -> io::Result<bool> {
-    let mut entry = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // Rounded up, so that waiting again and again for the rest of a millisecond does not spin.
-    let timeout_ms = libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX);
-    // JUSTIFICATION: the standard library has no way to wait for a descriptor with a timeout.
-    // SAFETY: one live entry is passed, and its descriptor is open as long as `file` is borrowed.
-    let ready = unsafe { libc::poll(&raw mut entry, 1, timeout_ms) };
-    match ready {
-        0 => Ok(false),
-        1.. => Ok(true),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

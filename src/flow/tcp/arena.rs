@@ -4,7 +4,7 @@
 //! bound is ever handed out, and a place is handed out to one flow at a time.
 
 use super::gaps::Gaps;
-use super::rtt::TOO_OLD;
+use super::rtt::{Stamp, TOO_OLD};
 use super::sequence::Sequence;
 use crate::wire::TcpSegment;
 
@@ -33,20 +33,20 @@ pub(super) struct Retimed {
     pub(super) end: Sequence,
     /// Its timestamp value; the ACK has to echo it.
     pub(super) timestamp: u32,
-    /// When it was sent, in the unit of [`super::rtt`].
-    pub(super) sent: u32,
+    /// When it was sent.
+    pub(super) sent: Stamp,
 }
 
 impl Retimed {
     /// The round trip in microseconds when `ack` covers the segment and the ACK echoes its timestamp.
-    pub(super) fn finish(&mut self, segment: &TcpSegment, ack: Sequence, now: u32) -> Option<u32> {
+    pub(super) fn finish(&mut self, segment: &TcpSegment, ack: Sequence, now: Stamp) -> Option<u32> {
         if !self.end.known() || ack.before(self.end) {
             return None;
         }
         self.end = Sequence::default();
         let echo = segment.options.timestamps.map(|(_, echo)| echo);
-        let age = now.wrapping_sub(self.sent);
-        (echo == Some(self.timestamp) && age < TOO_OLD).then_some(age)
+        let age = now.since(self.sent);
+        (echo == Some(self.timestamp) && (1..TOO_OLD).contains(&age)).then_some(age)
     }
 }
 

@@ -5,7 +5,7 @@
 //! behind `next`.
 
 use super::arena::{Place, TcpArena};
-use super::rtt::{TIMINGS, Timing};
+use super::rtt::{self, Stamp, TIMINGS, Timing};
 use super::sequence::Sequence;
 use crate::flow::Direction;
 use crate::wire::{TcpFlags, TcpSegment};
@@ -40,9 +40,11 @@ impl Marks {
 }
 
 /// A fast retransmission follows the last duplicate ACK within this time.
-const FAST_NS: u64 = 20_000_000;
+const FAST_US: u32 = 20_000;
 /// How late a segment may be to count as out of order while the handshake's round trip is not known.
 const OUT_OF_ORDER_NS: u64 = 3_000_000;
+/// The most duplicate ACKs that are told apart; two are what matters.
+const DUPLICATES_MAX: u8 = 3;
 
 /// The segment holds the peer's receive window to be closed.
 const PROBED: u8 = 1;
@@ -61,8 +63,10 @@ const MOVED_BY_NOTHING: u8 = 1 << 5;
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub(super) struct Half {
-    /// When the latest segment was seen, in ns; 0 before the first.
-    pub(super) time: u64,
+    /// When the latest segment was seen; meaningless before the first.
+    time: Stamp,
+    /// When `next` moved last.
+    next_time: Stamp,
     /// Behind the highest byte seen.
     pub(super) next: Sequence,
     /// Behind the highest byte seen without a gap; an ACK beyond it acknowledges what was not captured.
@@ -73,7 +77,7 @@ pub(super) struct Half {
     low: Sequence,
     /// Latest window, as sent.
     window: u16,
-    /// Duplicate ACKs in a row.
+    /// Duplicate ACKs in a row, at most [`DUPLICATES_MAX`].
     duplicates: u8,
     bits: u8,
     /// Segments whose ACK is awaited.
@@ -90,6 +94,8 @@ pub(super) struct Arrival<'a> {
     pub(super) segment: &'a TcpSegment,
     pub(super) direction: Direction,
     pub(super) time: Timestamp,
+    /// The same, to be kept.
+    pub(super) now: Stamp,
     /// Sequence number of the first byte.
     pub(super) start: Sequence,
     /// Behind the last payload byte.
@@ -110,6 +116,7 @@ impl<'a> Arrival<'a> {
             segment,
             direction,
             time,
+            now: Stamp::of(time),
             start,
             data_end,
             end: data_end + u32::from(syn_or_fin),
@@ -130,6 +137,11 @@ impl<'a> Arrival<'a> {
 }
 
 impl Half {
+    /// Before any segment; `now` is the time of the first one in either direction.
+    pub(super) fn new(now: Stamp) -> Self {
+        Self { time: now.long_ago(), next_time: now.long_ago(), ..Self::default() }
+    }
+
     const fn is(&self, bit: u8) -> bool {
         self.bits & bit != 0
     }
@@ -139,6 +151,21 @@ impl Half {
             self.bits |= bit;
         } else {
             self.bits &= !bit;
+        }
+    }
+
+    fn note_duplicate(&mut self) {
+        self.duplicates = (self.duplicates + 1).min(DUPLICATES_MAX);
+    }
+
+    /// Ages what is remembered of time; `all` when everything is old.
+    pub(super) fn age(&mut self, now: Stamp, all: bool) {
+        if all {
+            (self.time, self.next_time) = (now.long_ago(), now.long_ago());
+            self.timings = [Timing::default(); TIMINGS];
+        } else {
+            (self.time, self.next_time) = (self.time.aged(now), self.next_time.aged(now));
+            rtt::age(&mut self.timings, now);
         }
     }
 
@@ -235,18 +262,17 @@ impl Half {
         self.low = if low.before(self.next) { low } else { self.next };
     }
 
-    /// An ACK came that lies beyond what was seen without a gap: where the next such ACK would begin. When seen data begins at
-    /// `ack`, that is where this data ends.
+    /// An ACK came that lies beyond what was seen without a gap: where the next such ACK would begin. When it lies in data that
+    /// was seen, that is where this data ends.
     fn seen_from(&self, direction: Direction, ack: Sequence, place: Place, arena: &TcpArena) -> Sequence {
         if self.nothing_in_flight() || !ack.before(self.next) || ack.before(self.low) {
             return ack;
         }
         let gaps = arena.get(place).map_or(&[][..], |x| x.gaps[direction.index()].ranges());
-        let begins = ack == self.low || gaps.iter().any(|gap| gap.end == ack);
-        if begins {
-            gaps.iter().find(|gap| gap.start.after(ack)).map_or(self.next, |gap| gap.start)
-        } else {
-            ack
+        match gaps.iter().find(|gap| gap.end.after(ack)) {
+            Some(gap) if gap.start.up_to(ack) => ack,
+            Some(gap) => gap.start,
+            None => self.next,
         }
     }
 }
@@ -303,15 +329,10 @@ fn forward_marks(fwd: &mut Half, rev: &Half, a: &Arrival<'_>) -> Marks {
         } else if rev.is(KEPT_ALIVE) {
             marks.set(Marks::KEEP_ALIVE_ACK);
         } else {
-            fwd.duplicates = fwd.duplicates.saturating_add(1);
+            fwd.note_duplicate();
             marks.set(Marks::DUPLICATE_ACK);
         }
-    } else if repeats
-        && window == 0
-        && same_window
-        && rev.is(PROBED)
-        && (a.ack == fwd.ack || a.ack == fwd.ack + 1)
-    {
+    } else if repeats && window == 0 && same_window && rev.is(PROBED) && (a.ack == fwd.ack || a.ack == fwd.ack + 1) {
         marks.set(Marks::ZERO_WINDOW_PROBE_ACK);
     }
     marks
@@ -333,14 +354,7 @@ fn ack_marks(fwd: &Half, rev: &mut Half, a: &Arrival<'_>, place: Place, arena: &
 }
 
 /// Rules about segments that bring nothing above the highest number seen.
-fn resent_marks(
-    fwd: &Half,
-    rev: &Half,
-    a: &Arrival<'_>,
-    initial_rtt_ns: Option<u64>,
-    place: Place,
-    arena: &TcpArena,
-) -> Marks {
+fn resent_marks(fwd: &Half, rev: &Half, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, place: Place, arena: &TcpArena) -> Marks {
     let len = a.segment.payload_len;
     if len > 0 && rev.ack.known() && a.data_end.up_to(rev.ack) {
         return Marks::SPURIOUS;
@@ -350,12 +364,11 @@ fn resent_marks(
     if !fwd.next.known() || !a.start.before(fwd.next) || brings_more {
         return Marks::default();
     }
-    let since_peer = if rev.time == 0 { u64::MAX } else { a.time.0.saturating_sub(rev.time) };
-    if since_peer < FAST_NS && rev.duplicates >= 2 && (rev.ack == a.start || rev.is(SACKED)) {
+    if rev.duplicates >= 2 && a.now.since(rev.time) < FAST_US && (rev.ack == a.start || rev.is(SACKED)) {
         return Marks::FAST;
     }
     let ends_at_next = fwd.next == a.end;
-    if since_peer < initial_rtt_ns.unwrap_or(OUT_OF_ORDER_NS)
+    if u64::from(a.now.since(fwd.next_time)) * 1000 < initial_rtt_ns.unwrap_or(OUT_OF_ORDER_NS)
         && (!ends_at_next || fwd.is(MOVED_BY_NOTHING))
         && !fwd.in_flight(a, place, arena)
     {
@@ -381,6 +394,7 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
         }
         if advances {
             fwd.next = a.end;
+            fwd.next_time = a.now;
         }
         if a.start == fwd.expected_ack || !fwd.expected_ack.known() {
             fwd.expected_ack = fwd.next;
@@ -389,7 +403,7 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
     fwd.window = a.segment.window;
     fwd.put(WINDOW_KNOWN, true);
     fwd.ack = a.ack;
-    fwd.time = a.time.0;
+    fwd.time = a.now;
     fwd.put(KEPT_ALIVE, marks.has(Marks::KEEP_ALIVE));
     fwd.put(PROBED, probe);
 }
@@ -403,6 +417,6 @@ fn note_sack(fwd: &mut Half, a: &Arrival<'_>, marks: &mut Marks) {
     if marks.has(Marks::WINDOW_UPDATE) {
         marks.0 &= !Marks::WINDOW_UPDATE.0;
         marks.set(Marks::DUPLICATE_ACK);
-        fwd.duplicates = fwd.duplicates.saturating_add(1);
+        fwd.note_duplicate();
     }
 }

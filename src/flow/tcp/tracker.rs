@@ -5,12 +5,13 @@
 
 use super::arena::{Counts, Place, Retimed, TcpArena};
 use super::half::{Arrival, Half, Marks, analyse};
-use super::rtt::{self, Samples};
+use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
 use super::state::Progress;
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
+use std::num::NonZeroU8;
 
 /// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ impl Default for TcpAnalysis {
     }
 }
 
+/// Always set, so that the bits are never 0 and an `Option` of a tracker needs no more room than the tracker.
+const ALWAYS: NonZeroU8 = NonZeroU8::new(1 << 7).expect("not 0");
 /// `clock` holds the handshake's round trip in ns.
 const RTT_KNOWN: u8 = 1;
 /// `clock` holds the time of the latest SYN in ns.
@@ -48,12 +51,13 @@ pub struct TcpTracker {
     place: Place,
     flags: [u8; 2],
     progress: Progress,
-    bits: u8,
+    bits: NonZeroU8,
     mss: [u16; 2],
     window_scale: [u8; 2],
+    epoch: Epoch,
 }
 
-const _: () = assert!(size_of::<TcpTracker>() <= 136);
+const _: () = assert!(size_of::<Option<TcpTracker>>() <= 136);
 
 /// No window scale option was seen.
 const NO_SCALE: u8 = u8::MAX;
@@ -62,17 +66,19 @@ const SCALE_MAX: u8 = 14;
 
 impl TcpTracker {
     /// A tracker for a flow whose first segment this is; [`TcpTracker::observe`] has to see the same segment next.
-    pub fn open(segment: &TcpSegment, direction: Direction, _time: Timestamp) -> Self {
+    pub fn open(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
+        let half = Half::new(Stamp::of(time));
         let mut tracker = Self {
-            halves: [Half::default(); 2],
+            halves: [half; 2],
             clock: 0,
             samples: Samples::default(),
             place: Place::default(),
             flags: [0; 2],
             progress: Progress::default(),
-            bits: 0,
+            bits: ALWAYS,
             mss: [0; 2],
             window_scale: [NO_SCALE; 2],
+            epoch: Epoch::of(time),
         };
         tracker.note_client(segment, direction);
         tracker
@@ -82,9 +88,7 @@ impl TcpTracker {
     /// sequence number than the one on record, or any SYN or SYN-ACK after a FIN or a reset (RFC 9293 section 3.6.1).
     pub fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
         segment.flags.has(TcpFlags::SYN)
-            && self.halves[direction.index()]
-                .first()
-                .is_some_and(|first| first.0 != segment.sequence || self.progress.closing())
+            && self.halves[direction.index()].first().is_some_and(|first| first.0 != segment.sequence || self.progress.closing())
     }
 
     /// Takes in one segment, in the order of capture.
@@ -97,6 +101,7 @@ impl TcpTracker {
         analysis: &TcpAnalysis,
     ) {
         let arrival = Arrival::new(segment, direction, time);
+        self.age(time, arrival.now);
         self.note_client(segment, direction);
         self.note_base(&arrival, arena);
         if analysis.retransmissions || analysis.out_of_order || analysis.rtt {
@@ -152,15 +157,26 @@ impl TcpTracker {
         arena.give_back(&mut self.place);
     }
 
+    fn age(&mut self, time: Timestamp, now: Stamp) {
+        let epoch = Epoch::of(time);
+        let passed = epoch.since(self.epoch);
+        if passed != Passed::Nothing {
+            self.epoch = epoch;
+            for half in &mut self.halves {
+                half.age(now, passed == Passed::More);
+            }
+        }
+    }
+
     fn client(&self) -> Option<Direction> {
-        let b = self.bits & CLIENT_IS_B != 0;
-        (self.bits & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
+        let b = self.bits.get() & CLIENT_IS_B != 0;
+        (self.bits.get() & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
     }
 
     /// The client sent the first SYN; when only a SYN-ACK is seen, it is who that goes to.
     fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
         let flags = segment.flags;
-        if self.bits & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
+        if self.bits.get() & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
             return;
         }
         let client = if flags.has(TcpFlags::ACK) { direction.reverse() } else { direction };
@@ -193,12 +209,7 @@ impl TcpTracker {
     fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
         const RESENT: Marks = Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0);
         const COUNTED: Marks = Marks(
-            RESENT.0
-                | Marks::LOST.0
-                | Marks::ACK_LOST.0
-                | Marks::DUPLICATE_ACK.0
-                | Marks::KEEP_ALIVE.0
-                | Marks::ZERO_WINDOW.0,
+            RESENT.0 | Marks::LOST.0 | Marks::ACK_LOST.0 | Marks::DUPLICATE_ACK.0 | Marks::KEEP_ALIVE.0 | Marks::ZERO_WINDOW.0,
         );
         let late = analysis.out_of_order && marks.has(Marks::OUT_OF_ORDER);
         let rest = analysis.retransmissions && marks.has(COUNTED);
@@ -222,7 +233,7 @@ impl TcpTracker {
 
     /// Round trips: ends the timings this segment acknowledges, then starts its own.
     fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
-        let now = rtt::stamp(a.time);
+        let now = a.now;
         let (own, peer) = (a.direction.index(), a.direction.reverse().index());
         if a.segment.flags.has(TcpFlags::ACK) {
             let ack = Sequence(a.segment.acknowledgment);
@@ -248,19 +259,19 @@ impl TcpTracker {
     }
 
     fn handshake_rtt_ns(&self) -> Option<u64> {
-        (self.bits & RTT_KNOWN != 0).then_some(self.clock)
+        (self.bits.get() & RTT_KNOWN != 0).then_some(self.clock)
     }
 
     /// From the latest SYN to the first segment with an ACK that is no SYN.
     fn note_handshake(&mut self, a: &Arrival<'_>) {
         let flags = a.segment.flags;
-        if self.bits & RTT_KNOWN != 0 {
+        if self.bits.get() & RTT_KNOWN != 0 {
             return;
         }
         if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) {
             self.clock = a.time.0;
             self.bits |= SYN_TIMED;
-        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits & SYN_TIMED != 0 {
+        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits.get() & SYN_TIMED != 0 {
             let rtt = a.time.since(Timestamp(self.clock));
             if rtt > 0 {
                 self.clock = rtt;

@@ -21,8 +21,9 @@ use netscope_backends::LinkType;
 pub const TUNNEL_DEPTH_MAX: u8 = 8;
 /// Most link-layer headers (tags, labels, LLC, PPP) under one network layer; one more is counted as [`FaultKind::TooDeep`].
 pub const LINK_HEADER_COUNT_MAX: u8 = 32;
-/// Most extension headers of one IPv6 header; one more is counted as [`FaultKind::TooDeep`].
-pub const EXTENSION_COUNT_MAX: usize = 16;
+/// Most extension headers of one IPv6 header; one more is counted as [`FaultKind::TooDeep`]. So many cost less than the
+/// smallest packets that would fill as many bytes.
+pub const EXTENSION_COUNT_MAX: usize = 128;
 
 /// What is to be read next.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,7 @@ pub fn walk<V: Visitor>(link_type: LinkType, data: &[u8], wire_len: u32, visitor
         data,
         at: 0,
         claim_end: (wire_len as usize).max(data.len()),
+        outer_end: (wire_len as usize).max(data.len()),
         link_header_count: 0,
         pending: None,
         depth: 0,
@@ -107,6 +109,8 @@ struct Walker<'a, 'v, V> {
     at: usize,
     /// Offset of the end of the layer at hand by the packet's own lengths; not before the end of `data`.
     claim_end: usize,
+    /// The smallest of all such ends so far, that of the wire included: an inner header may claim more than there is room for.
+    outer_end: usize,
     /// Link-layer headers since the last network layer.
     link_header_count: u8,
     /// Innermost tunnel entered; becomes a fact when an IP header is read in it.
@@ -128,6 +132,12 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
     #[inline(always)]
     fn claimed(&self) -> usize {
         self.claim_end.saturating_sub(self.at)
+    }
+
+    /// Bytes of the layer at hand from the next header on that were on the wire.
+    #[inline(always)]
+    fn on_wire(&self) -> usize {
+        self.outer_end.saturating_sub(self.at)
     }
 
     /// Reads the next header and steps behind it.
@@ -181,6 +191,7 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
     #[inline(always)]
     fn end_within(&mut self, end: usize) {
         self.claim_end = self.claim_end.min(end);
+        self.outer_end = self.outer_end.min(end);
         self.data = self.data.get(..end).unwrap_or(self.data);
     }
 
@@ -188,6 +199,7 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
     #[inline(always)]
     fn end_at(&mut self, end: usize) {
         self.claim_end = end;
+        self.outer_end = self.outer_end.min(end);
         self.data = self.data.get(..end).unwrap_or(self.data);
     }
 

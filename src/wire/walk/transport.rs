@@ -25,7 +25,7 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
             acknowledgment: tcp.acknowledgment(),
             flags: tcp.flags(),
             window: tcp.window(),
-            payload_len: self.claimed() as u32,
+            payload_len: self.on_wire() as u32,
             options: tcp.options(),
         }));
         Next::Stop

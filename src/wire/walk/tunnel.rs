@@ -73,7 +73,7 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
         let next = match header.next_protocol() {
             1 => Next::Ipv4,
             2 => Next::Ipv6,
-            3 => Next::Ethernet,
+            0 | 3 => Next::Ethernet,
             5 => Next::Mpls,
             _ => return Next::Stop,
         };

@@ -1,0 +1,191 @@
+//! The bytes of a written capture.
+//!
+//! Owns the encoding of pcap and pcapng records. Does no I/O. Its one invariant: it appends whole records or nothing.
+//!
+//! Follows pcap-savefile(5) and draft-ietf-opsawg-pcapng.
+
+use std::path::Path;
+
+use crate::{LinkType, Packet, Timestamp};
+
+/// More than the largest file header, or block around a packet's bytes with the interface block before it.
+pub(super) const OVERHEAD_MAX: usize = 128;
+
+const PCAP_MAGIC_NS: u32 = 0xa1b2_3c4d;
+const PCAP_RECORD_HEADER_LEN: usize = 16;
+const PCAP_FILE_HEADER_LEN: usize = 24;
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const SECTION_HEADER_LEN: u32 = 28;
+const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+const INTERFACE: u32 = 1;
+const INTERFACE_LEN: u32 = 32;
+const PACKET_ENHANCED: u32 = 6;
+const PACKET_ENHANCED_LEN: usize = 32;
+
+/// Why a packet cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    LinkType,
+    Time,
+}
+
+#[derive(Debug)]
+pub(super) struct Encoder {
+    snaplen: u32,
+    has_header: bool,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Pcap(Option<LinkType>),
+    /// The link types of the interfaces, in order.
+    Pcapng(Vec<LinkType>),
+}
+
+impl Encoder {
+    pub(super) fn for_path(path: &Path, snaplen: u32) -> Self {
+        let is_pcapng = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pcapng"));
+        let kind = if is_pcapng { Kind::Pcapng(Vec::new()) } else { Kind::Pcap(None) };
+        Self { snaplen, has_header: false, kind }
+    }
+
+    /// Begins a new file.
+    pub(super) fn restart(&mut self) {
+        self.has_header = false;
+        match &mut self.kind {
+            Kind::Pcap(link_type) => *link_type = None,
+            Kind::Pcapng(interfaces) => interfaces.clear(),
+        }
+    }
+
+    /// Bytes that [`Encoder::encode`] appends for this packet once its file and interface have headers.
+    pub(super) fn record_len(&self, packet: &Packet<'_>) -> u64 {
+        let captured_len = packet.data.len().min(self.snaplen as usize);
+        let len = match self.kind {
+            Kind::Pcap(_) => PCAP_RECORD_HEADER_LEN + captured_len,
+            Kind::Pcapng(_) => PACKET_ENHANCED_LEN + captured_len.next_multiple_of(4),
+        };
+        len as u64
+    }
+
+    /// Appends the file header unless the file has one; with Ethernet where no packet has told the link type.
+    pub(super) fn encode_header(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.has_header, true) {
+            return;
+        }
+        match &self.kind {
+            Kind::Pcap(link_type) => {
+                let link_type = link_type.unwrap_or(LinkType::ETHERNET);
+                put_u32(out, PCAP_MAGIC_NS);
+                put_u16(out, 2);
+                put_u16(out, 4);
+                put_u32(out, 0);
+                put_u32(out, 0);
+                put_u32(out, self.snaplen);
+                put_u32(out, u32::from(link_type.0));
+            }
+            Kind::Pcapng(_) => {
+                put_u32(out, SECTION_HEADER);
+                put_u32(out, SECTION_HEADER_LEN);
+                put_u32(out, BYTE_ORDER_MAGIC);
+                put_u16(out, 1);
+                put_u16(out, 0);
+                // The section's length is not known.
+                out.extend_from_slice(&u64::MAX.to_le_bytes());
+                put_u32(out, SECTION_HEADER_LEN);
+            }
+        }
+    }
+
+    /// Appends the packet, cut to the snap length, and before it whatever headers are missing.
+    pub(super) fn encode(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let data = packet.data.get(..self.snaplen as usize).unwrap_or(packet.data);
+        match &mut self.kind {
+            Kind::Pcap(link_type) => {
+                if *link_type.get_or_insert(packet.link_type) != packet.link_type {
+                    return Err(Refusal::LinkType);
+                }
+                let seconds = u32::try_from(packet.time.0 / Timestamp::NS_PER_SEC).map_err(|_| Refusal::Time)?;
+                self.encode_header(out);
+                put_u32(out, seconds);
+                put_u32(out, (packet.time.0 % Timestamp::NS_PER_SEC) as u32);
+                put_u32(out, data.len() as u32);
+                put_u32(out, packet.wire_len);
+                out.extend_from_slice(data);
+            }
+            Kind::Pcapng(_) => {
+                self.encode_header(out);
+                let interface = self.interface(packet.link_type, out);
+                let padded_len = data.len().next_multiple_of(4);
+                let block_len = (PACKET_ENHANCED_LEN + padded_len) as u32;
+                put_u32(out, PACKET_ENHANCED);
+                put_u32(out, block_len);
+                put_u32(out, interface);
+                put_u32(out, (packet.time.0 >> 32) as u32);
+                put_u32(out, packet.time.0 as u32);
+                put_u32(out, data.len() as u32);
+                put_u32(out, packet.wire_len);
+                out.extend_from_slice(data);
+                out.resize(out.len() + padded_len - data.len(), 0);
+                put_u32(out, block_len);
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of the interface of this link type, whose block is appended first when it is new.
+    fn interface(&mut self, link_type: LinkType, out: &mut Vec<u8>) -> u32 {
+        let Kind::Pcapng(interfaces) = &mut self.kind else { return 0 };
+        if let Some(index) = interfaces.iter().position(|known| *known == link_type) {
+            return index as u32;
+        }
+        interfaces.push(link_type);
+        put_u32(out, INTERFACE);
+        put_u32(out, INTERFACE_LEN);
+        put_u16(out, link_type.0);
+        put_u16(out, 0);
+        put_u32(out, self.snaplen);
+        // if_tsresol, one byte: 10^-9 s; then the end of options.
+        put_u16(out, 9);
+        put_u16(out, 1);
+        out.extend_from_slice(&[9, 0, 0, 0]);
+        put_u32(out, 0);
+        put_u32(out, INTERFACE_LEN);
+        interfaces.len() as u32 - 1
+    }
+
+    /// How many of these bytes, which begin where a record or the file begins, are whole records.
+    pub(super) fn whole_records_len(&self, bytes: &[u8]) -> usize {
+        let mut len = 0;
+        loop {
+            let rest = bytes.get(len..).unwrap_or_default();
+            let record_len = match &self.kind {
+                Kind::Pcap(_)
+                    if rest.starts_with(&PCAP_MAGIC_NS.to_le_bytes()) && len == 0 && rest.len() >= PCAP_FILE_HEADER_LEN =>
+                {
+                    Some(PCAP_FILE_HEADER_LEN)
+                }
+                Kind::Pcap(_) => u32_at(rest, 8).map(|captured_len| PCAP_RECORD_HEADER_LEN + captured_len as usize),
+                Kind::Pcapng(_) => u32_at(rest, 4).map(|block_len| block_len as usize),
+            };
+            match record_len {
+                Some(record_len) if record_len <= rest.len() => len += record_len,
+                _ => return len,
+            }
+        }
+    }
+}
+
+fn put_u16(out: &mut Vec<u8>, value: u16) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}

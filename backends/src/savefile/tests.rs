@@ -1,0 +1,197 @@
+use super::*;
+use crate::LinkType;
+use crate::memory::{OwnedPacket, read_all};
+use proptest::prelude::*;
+
+fn options(path: PathBuf) -> SavefileOptions {
+    SavefileOptions { path, rotate_bytes: None, rotate_ns: None, files_max: None, snaplen: 0 }
+}
+
+fn packet(seconds: u64, link_type: LinkType, len: usize) -> OwnedPacket {
+    OwnedPacket {
+        time: Timestamp::from_parts(seconds, 123_456_789),
+        wire_len: len as u32 + 5,
+        link_type,
+        data: vec![seconds as u8; len],
+    }
+}
+
+fn save(options: &SavefileOptions, packets: &[OwnedPacket]) -> SavefileSummary {
+    let mut savefile = Savefile::create(options).unwrap();
+    for packet in packets {
+        savefile.write(&packet.borrow()).unwrap();
+    }
+    savefile.finish().unwrap()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn pcapng_holds_several_link_types_and_pcap_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let packets = [packet(1, LinkType::ETHERNET, 61), packet(2, LinkType::RAW, 40), packet(3, LinkType::ETHERNET, 0)];
+    let pcapng = options(folder.path().join("all.pcapng"));
+    let summary = save(&pcapng, &packets);
+    assert_eq!((summary.packets, summary.skipped_link_type), (3, 0));
+    assert_eq!(summary.bytes, std::fs::metadata(&pcapng.path).unwrap().len());
+    assert_eq!(read_all(&pcapng.path).unwrap(), packets);
+    let pcap = options(folder.path().join("one.pcap"));
+    let summary = save(&pcap, &packets);
+    assert_eq!((summary.packets, summary.skipped_link_type), (2, 1));
+    assert_eq!(read_all(&pcap.path).unwrap(), [packets[0].clone(), packets[2].clone()]);
+}
+
+#[test]
+fn no_packet_still_makes_a_valid_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["none.pcap", "none.pcapng", "none"] {
+        let options = options(folder.path().join(name));
+        assert_eq!(save(&options, &[]).packets, 0);
+        assert_eq!(read_all(&options.path).unwrap(), []);
+    }
+}
+
+#[test]
+fn cuts_to_the_snap_length_and_refuses_a_time_without_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SavefileOptions { snaplen: 10, ..options(folder.path().join("cut.pcap")) };
+    let summary = save(&options, &[packet(1, LinkType::ETHERNET, 60), packet(1 << 33, LinkType::ETHERNET, 60)]);
+    assert_eq!((summary.packets, summary.skipped_time), (1, 1));
+    let packets = read_all(&options.path).unwrap();
+    assert_eq!((packets[0].data.len(), packets[0].wire_len), (10, 65));
+}
+
+#[test]
+fn rotates_by_size_keeps_the_newest_and_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign =
+        ["cap.0000001.pcap", "cap.00001.pcap", "cap.000001.pcapng", "cap.00000x.pcap", "cap.000000.pcap", "other.000001.pcap"];
+    for name in foreign {
+        std::fs::write(folder.path().join(name), "kept").unwrap();
+    }
+    // Two records of 116 bytes fit behind the file header, a third does not.
+    let options =
+        SavefileOptions { rotate_bytes: Some(24 + 3 * 116 - 1), files_max: Some(3), ..options(folder.path().join("cap.pcap")) };
+    let packets: Vec<_> = (1..=9).map(|number| packet(number, LinkType::ETHERNET, 100)).collect();
+    let summary = save(&options, &packets);
+    assert_eq!((summary.files_created, summary.files_deleted, summary.delete_error), (5, 2, None));
+    let segment = |number| folder.path().join(format!("cap.{number:06}.pcap"));
+    assert_eq!(read_all(&segment(3)).unwrap(), packets[4..6]);
+    assert_eq!(read_all(&segment(5)).unwrap(), packets[8..]);
+    assert!(!options.path.exists() && !segment(2).exists());
+    let summary = save(&options, &packets[..1]);
+    assert_eq!((summary.files_created, summary.files_deleted), (1, 1));
+    assert_eq!(read_all(&segment(6)).unwrap(), packets[..1]);
+    let left = names(folder.path());
+    assert_eq!(left.len(), foreign.len() + 3, "{left:?}");
+    assert!(foreign.iter().all(|name| std::fs::read(folder.path().join(name)).unwrap() == b"kept"));
+}
+
+#[test]
+fn rotates_by_the_time_of_packets() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SavefileOptions { rotate_ns: Some(10 * Timestamp::NS_PER_SEC), ..options(folder.path().join("cap")) };
+    let packets: Vec<_> = [5, 14, 15, 3, 100].map(|seconds| packet(seconds, LinkType::RAW, 20)).to_vec();
+    assert_eq!(save(&options, &packets).files_created, 3);
+    assert_eq!(names(folder.path()), ["cap.000001", "cap.000002", "cap.000003"]);
+    assert_eq!(read_all(&folder.path().join("cap.000002")).unwrap(), packets[2..4]);
+}
+
+#[test]
+fn retention_without_rotation_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SavefileOptions { files_max: Some(3), ..options(folder.path().join("cap.pcap")) };
+    assert!(Savefile::create(&options).unwrap_err().to_string().contains("cannot write"));
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn an_unwritable_place_is_an_error_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("missing").join("cap.pcap");
+    assert!(Savefile::create(&options(path.clone())).is_err());
+    assert!(Savefile::create(&SavefileOptions { rotate_bytes: Some(1), ..options(path) }).is_err());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_stays_one() {
+    let mut savefile = Savefile::create(&options(PathBuf::from("/dev/full"))).unwrap();
+    savefile.write(&packet(1, LinkType::ETHERNET, 60).borrow()).unwrap();
+    let Err(BackendError::Io { action: "write", source, .. }) = savefile.flush() else { panic!("written") };
+    assert_eq!(source.raw_os_error(), Some(libc::ENOSPC));
+    assert!(savefile.flush().is_err());
+}
+
+#[test]
+fn after_a_failed_write_the_file_has_whole_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let packets: Vec<_> =
+        (1..6).map(|number| packet(number, if number == 3 { LinkType::RAW } else { LinkType::ETHERNET }, 33)).collect();
+    for name in ["cut.pcap", "cut.pcapng"] {
+        let path = folder.path().join(name);
+        let mut encoder = Encoder::for_path(&path, 100);
+        let mut bytes = Vec::new();
+        for packet in &packets {
+            let _ = encoder.encode(&packet.borrow(), &mut bytes);
+        }
+        let mut counts = std::collections::BTreeSet::new();
+        for len in 0..=bytes.len() {
+            let whole = encoder.whole_records_len(&bytes[..len]);
+            assert!(whole <= len);
+            if whole > 0 {
+                std::fs::write(&path, &bytes[..whole]).unwrap();
+                counts.insert(read_all(&path).unwrap().len());
+            }
+        }
+        let all = if name == "cut.pcap" { 4 } else { 5 };
+        assert_eq!(counts, (0..=all).collect(), "{name}");
+    }
+}
+
+#[test]
+fn a_short_write_is_carried_on_and_a_failed_one_measured() {
+    struct Narrow(Vec<u8>);
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let len = bytes.len().min(3).min(10 - self.0.len());
+            self.0.extend_from_slice(&bytes[..len]);
+            if len == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(len) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut narrow = Narrow(Vec::new());
+    assert!(matches!(write_all(&mut narrow, b"12345678"), (8, Ok(()))));
+    assert!(matches!(write_all(&mut narrow, b"12345678"), (2, Err(_))));
+    assert_eq!(narrow.0, b"1234567812");
+}
+
+fn any_packet() -> impl Strategy<Value = OwnedPacket> {
+    let link_type = prop_oneof![Just(LinkType::ETHERNET), Just(LinkType::RAW), Just(LinkType::LINUX_SLL2)];
+    (0..u64::from(u32::MAX) * Timestamp::NS_PER_SEC, any::<u32>(), link_type, proptest::collection::vec(any::<u8>(), 0..100))
+        .prop_map(|(time, wire_len, link_type, data)| OwnedPacket { time: Timestamp(time), wire_len, link_type, data })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_written_is_read(packets in proptest::collection::vec(any_packet(), 0..150)) {
+        let folder = tempfile::tempdir().unwrap();
+        let pcapng = options(folder.path().join("x.pcapng"));
+        save(&pcapng, &packets);
+        prop_assert_eq!(&read_all(&pcapng.path).unwrap(), &packets);
+        let pcap = options(folder.path().join("x.pcap"));
+        let summary = save(&pcap, &packets);
+        let first = packets.first().map(|packet| packet.link_type);
+        let kept: Vec<_> = packets.iter().filter(|packet| Some(packet.link_type) == first).cloned().collect();
+        prop_assert_eq!(summary.packets + summary.skipped_link_type, packets.len() as u64);
+        prop_assert_eq!(&read_all(&pcap.path).unwrap(), &kept);
+    }
+}

@@ -1,0 +1,172 @@
+//! Building one Ethernet frame in a buffer that is used again. RFC 791, 8200, 9293, 768; checksums by RFC 1071.
+
+/// Longest frame in bytes that is ever built.
+pub const FRAME_MAX: usize = 1518;
+
+const ETHERNET: usize = 14;
+const VLAN: usize = 4;
+
+/// TCP control bits.
+pub const FIN: u8 = 0x01;
+pub const SYN: u8 = 0x02;
+pub const RST: u8 = 0x04;
+pub const PSH: u8 = 0x08;
+pub const ACK: u8 = 0x10;
+
+/// Addresses and ports in the direction of one packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Path {
+    /// 16 bytes each; IPv4 stands in the first 4.
+    pub source: [u8; 16],
+    pub destination: [u8; 16],
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub ipv6: bool,
+    pub vlan: Option<u16>,
+}
+
+/// What a TCP header says.
+#[derive(Clone, Copy, Debug)]
+pub struct Tcp {
+    pub sequence: u32,
+    pub acknowledgment: u32,
+    pub flags: u8,
+    pub window: u16,
+}
+
+/// The buffer; payload bytes are a fixed pattern, written once.
+pub struct Frame {
+    bytes: [u8; FRAME_MAX],
+    pattern: [u8; FRAME_MAX],
+    len: usize,
+    identification: u16,
+}
+
+impl Frame {
+    pub fn new() -> Self {
+        let pattern = std::array::from_fn(|i| b' ' + (i % 95) as u8);
+        Self { bytes: [0; FRAME_MAX], pattern, len: 0, identification: 0 }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Largest payload that fits, for a header of `transport` bytes.
+    pub const fn payload_max(path: &Path, transport: usize) -> usize {
+        let network = if path.ipv6 { 40 } else { 20 };
+        1500 - network - transport
+    }
+
+    /// Builds a TCP segment with `payload` bytes of data; a SYN carries MSS, SACK-permitted and window scale.
+    pub fn tcp(&mut self, path: &Path, tcp: &Tcp, payload: usize) {
+        const SYN_OPTIONS: [u8; 12] = [2, 4, 0x05, 0xb4, 4, 2, 1, 3, 3, 7, 1, 1];
+        let options: &[u8] = if tcp.flags & SYN != 0 { &SYN_OPTIONS } else { &[] };
+        let header = 20 + options.len();
+        let at = self.lower_layers(path, 6, header + payload);
+        let segment = &mut self.bytes[at..at + header + payload];
+        segment[0..2].copy_from_slice(&path.source_port.to_be_bytes());
+        segment[2..4].copy_from_slice(&path.destination_port.to_be_bytes());
+        segment[4..8].copy_from_slice(&tcp.sequence.to_be_bytes());
+        segment[8..12].copy_from_slice(&tcp.acknowledgment.to_be_bytes());
+        segment[12] = (header as u8 / 4) << 4;
+        segment[13] = tcp.flags;
+        segment[14..16].copy_from_slice(&tcp.window.to_be_bytes());
+        segment[16..20].fill(0);
+        segment[20..header].copy_from_slice(options);
+        segment[header..].copy_from_slice(&self.pattern[..payload]);
+        let sum = finish(pseudo_header(path, 6, segment.len()) + sum(segment));
+        segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    /// Builds a UDP datagram with `payload` bytes of data.
+    pub fn udp(&mut self, path: &Path, payload: usize) {
+        let len = 8 + payload;
+        let at = self.lower_layers(path, 17, len);
+        let datagram = &mut self.bytes[at..at + len];
+        datagram[0..2].copy_from_slice(&path.source_port.to_be_bytes());
+        datagram[2..4].copy_from_slice(&path.destination_port.to_be_bytes());
+        datagram[4..6].copy_from_slice(&(len as u16).to_be_bytes());
+        datagram[6..8].fill(0);
+        datagram[8..].copy_from_slice(&self.pattern[..payload]);
+        let sum = match finish(pseudo_header(path, 17, len) + sum(datagram)) {
+            0 => 0xffff,
+            other => other,
+        };
+        datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    /// Writes Ethernet, tag and IP headers for `len` bytes of `protocol`; the offset behind them. Frames shorter than 60 bytes
+    /// are padded, as a network card does.
+    fn lower_layers(&mut self, path: &Path, protocol: u8, len: usize) -> usize {
+        let from_low = path.source_port > path.destination_port;
+        let (source, destination) = if from_low { (1, 2) } else { (2, 1) };
+        self.bytes[0..6].copy_from_slice(&[2, 0, 0x5e, 0x10, 0, destination]);
+        self.bytes[6..12].copy_from_slice(&[2, 0, 0x5e, 0x10, 0, source]);
+        let mut at = ETHERNET;
+        if let Some(id) = path.vlan {
+            self.bytes[12..14].copy_from_slice(&[0x81, 0x00]);
+            self.bytes[14..16].copy_from_slice(&id.to_be_bytes());
+            at += VLAN;
+        }
+        let ethertype: u16 = if path.ipv6 { 0x86dd } else { 0x0800 };
+        self.bytes[at - 2..at].copy_from_slice(&ethertype.to_be_bytes());
+        let behind = if path.ipv6 { self.ipv6(at, path, protocol, len) } else { self.ipv4(at, path, protocol, len) };
+        let end = behind + len;
+        self.len = end.max(60);
+        self.bytes[end..self.len].fill(0);
+        behind
+    }
+
+    fn ipv4(&mut self, at: usize, path: &Path, protocol: u8, len: usize) -> usize {
+        self.identification = self.identification.wrapping_add(1);
+        let header = &mut self.bytes[at..at + 20];
+        header[0] = 0x45;
+        header[1] = 0;
+        header[2..4].copy_from_slice(&(20 + len as u16).to_be_bytes());
+        header[4..6].copy_from_slice(&self.identification.to_be_bytes());
+        header[6..8].copy_from_slice(&[0x40, 0]);
+        header[8] = 64;
+        header[9] = protocol;
+        header[10..12].fill(0);
+        header[12..16].copy_from_slice(&path.source[..4]);
+        header[16..20].copy_from_slice(&path.destination[..4]);
+        let sum = finish(sum(header));
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        at + 20
+    }
+
+    fn ipv6(&mut self, at: usize, path: &Path, protocol: u8, len: usize) -> usize {
+        let header = &mut self.bytes[at..at + 40];
+        header[0..4].copy_from_slice(&[0x60, 0, 0, 0]);
+        header[4..6].copy_from_slice(&(len as u16).to_be_bytes());
+        header[6] = protocol;
+        header[7] = 64;
+        header[8..24].copy_from_slice(&path.source);
+        header[24..40].copy_from_slice(&path.destination);
+        at + 40
+    }
+}
+
+/// The addresses stand with zeros behind them, which add nothing to a sum.
+fn pseudo_header(path: &Path, protocol: u8, len: usize) -> u64 {
+    sum(&path.source) + sum(&path.destination) + u64::from(protocol) + len as u64
+}
+
+/// Sum of big-endian 16-bit words, not yet folded. Eight bytes at a time: a sum of 32-bit words folds to the same.
+pub fn sum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut total: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
+    let mut last = [0; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    total += u64::from(u32::from_be_bytes(last));
+    total
+}
+
+/// Folds to 16 bits and complements.
+pub const fn finish(mut sum: u64) -> u16 {
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
