@@ -196,10 +196,10 @@ mod tests {
         assert_eq!(
             text,
             "\
-PROTO  CLIENT               SERVER               PACKETS   BYTES  DURATION  STATE        RETRANS      RTT
-tcp    10.0.0.2:40000       10.0.0.1:443              17  5.0 kB    2.50 s  established        3  2.00 ms
-udp    [2001:db8::1]:53000  [2001:db8::53]:53          2   300 B       0 s  -                  -        -
-icmp   192.0.2.1 id=77      192.0.2.2 id=77            4   392 B    3.00 s  -                  -        -
+PROTO  CLIENT               SERVER             PACKETS   BYTES  DURATION  STATE        RETRANS      RTT
+tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  2.00 ms
+udp    [2001:db8::1]:53000  [2001:db8::53]:53        2   300 B       0 s  -                  -        -
+icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -                  -        -
 "
         );
     }
