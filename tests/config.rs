@@ -80,11 +80,11 @@ fn the_example_file_has_every_key_and_no_other() {
     for line in fs::read_to_string(example()).unwrap().lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut section);
-        } else if let Some((key, _)) =
-            line.trim_start_matches("# ").split_once(" = ").or(line.trim_start_matches("# ").split_once("  "))
-        {
-            if key.trim().chars().all(|c| c.is_ascii_lowercase() || c == '_') && !key.trim().is_empty() {
-                assert!(shown.insert(format!("{section}.{}", key.trim())), "{line}");
+        } else {
+            let line = line.trim_start_matches("# ");
+            let key = line.split_once(" = ").map_or("", |(key, _)| key.trim());
+            if !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                assert!(shown.insert(format!("{section}.{key}")), "{line}");
             }
         }
     }

@@ -32,7 +32,7 @@ window_scale_a_to_b,window_scale_b_to_a,vlan,tunnel,tunnel_id,fragments,icmp_id,
 end_reason";
 
 fn id(record: &FlowRecord) -> String {
-    community_id(&record.key, 0)
+    community_id(&record.key, record.initiator, 0).expect("has one")
 }
 
 fn tcp_json() -> String {

@@ -62,8 +62,11 @@ impl Options {
     /// Turns the pairs of flags into values; called once after the command line was read.
     pub fn settle(&mut self) {
         self.capture.settle();
+        self.run.settle();
         self.output.settle();
+        self.flow.settle();
         self.stats.settle();
+        self.analysis.settle();
         self.pipeline.settle();
     }
 

@@ -1,7 +1,7 @@
 //! The largest flows as a table for a person, fitted to the width of the terminal.
 //!
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
-//! [`COLUMNS_MIN`] columns), and nothing but printable ASCII is written.
+//! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
 use super::fields::{ProtocolName, bytes_total, duration_ns, icmp_id, ports};
 use crate::flow::{Direction, FlowKey, FlowRecord};
@@ -50,7 +50,7 @@ pub fn flow_table(records: &[FlowRecord], rows: usize, columns: usize) -> String
             *width = (*width).max(cell.len());
         }
     }
-    let shown = fit(&mut widths, columns);
+    let shown = fit(&mut widths, columns.max(COLUMNS_MIN));
     let mut text = String::new();
     line(&mut text, &COLUMNS.map(|column| column.heading.to_owned()), &widths, &shown);
     for row in &cells {
@@ -196,10 +196,10 @@ mod tests {
         assert_eq!(
             text,
             "\
-PROTO  CLIENT               SERVER               PACKETS   BYTES  DURATION  STATE        RETRANS      RTT
-tcp    10.0.0.2:40000       10.0.0.1:443              17  5.0 kB    2.50 s  established        3  2.00 ms
-udp    [2001:db8::1]:53000  [2001:db8::53]:53          2   300 B       0 s  -                  -        -
-icmp   192.0.2.1 id=77      192.0.2.2 id=77            4   392 B    3.00 s  -                  -        -
+PROTO  CLIENT               SERVER             PACKETS   BYTES  DURATION  STATE        RETRANS      RTT
+tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  2.00 ms
+udp    [2001:db8::1]:53000  [2001:db8::53]:53        2   300 B       0 s  -                  -        -
+icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -                  -        -
 "
         );
     }
