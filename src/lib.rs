@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod config;
 pub mod engine;
 pub mod flow;
+pub mod output;
 pub mod session;
 pub mod wire;

@@ -157,7 +157,8 @@ fn recording(settings: &Settings) -> Option<SavefileOptions> {
     let recording = settings.output.write_pcap.as_ref()?;
     let snaplen = match &settings.source {
         SourceSettings::Live(live) => live.snaplen,
-        SourceSettings::File(_) => SavefileOptions::default().snaplen,
+        // What was read is written whole.
+        SourceSettings::File(_) => 0,
     };
     Some(SavefileOptions {
         path: recording.path.clone(),

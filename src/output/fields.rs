@@ -49,7 +49,7 @@ pub fn record_fields(record: &FlowRecord, settings: RecordSettings, sink: &mut i
     sink.number("tunnel_id", record.tunnel.map(|tunnel| u64::from(tunnel.id)));
     sink.number("fragments", Some(u64::from(record.fragments)));
     sink.number("icmp_id", icmp_id(key).map(u64::from));
-    sink.text("community_id", Some(&community_id(key, settings.community_id_seed)));
+    sink.text("community_id", community_id(key, record.initiator, settings.community_id_seed).as_deref());
     sink.number("ip_version", Some(key.version() as u64));
     sink.text("initiator", Some(record.initiator.name()));
     sink.number("first_packet", Some(record.first_packet));

@@ -1,23 +1,26 @@
 //! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
 
-use super::AtomicFile;
+use super::{AtomicFile, OutputError};
 use crate::aggregate::{Output, Summary};
 use crate::engine::Rest;
 use crate::flow::{EndReason, FlowRecord};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Writes the summary at the end.
 pub struct SummaryJson {
-    path: PathBuf,
+    file: Option<AtomicFile>,
     name: String,
 }
 
 impl SummaryJson {
-    /// Will write to `path`.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), name: path.display().to_string() }
+    /// Opens the temporary file next to `path`.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to.
+    pub fn create(path: &Path) -> Result<Self, OutputError> {
+        Ok(Self { file: Some(AtomicFile::create(path)?), name: path.display().to_string() })
     }
 }
 
@@ -27,7 +30,7 @@ impl Output for SummaryJson {
     }
 
     fn finish(&mut self, _table: &[FlowRecord], summary: &Summary) -> io::Result<()> {
-        let mut file = AtomicFile::create(&self.path)?;
+        let Some(mut file) = self.file.take() else { return Ok(()) };
         serde_json::to_writer_pretty(&mut file, &document(summary))?;
         file.write_all(b"\n")?;
         file.commit()

@@ -209,8 +209,10 @@ impl LiveBackend {
             self.watch_down(Readiness::Error);
             return Ok(Polled::Idle(now()));
         }
-        // The last counts, as far as the handle still gives them.
+        // The last counts, as far as the handle still gives them. What it received and did not hand over went with it.
         let _ = self.count();
+        let Counters { received, kernel_drops, skipped, .. } = self.counters;
+        self.counters.kernel_drops += received.saturating_sub(self.delivered + kernel_drops + skipped);
         let is_gone = reason.contains("disappeared") || interface::is_up(&self.interface).is_none();
         if is_gone && self.options.reopen {
             note(&mut self.notices, format!("interface {} is gone; waiting for it to come back", self.interface));
@@ -282,12 +284,12 @@ impl Backend for LiveBackend {
         if readiness == Readiness::Nothing && handle.down.is_none() {
             return Ok(Polled::Idle(now()));
         }
+        let lent = match self.dispatch(visit) {
+            Ok(lent) => lent,
+            Err(error) => return self.fail(error),
+        };
         self.watch_down(readiness);
-        match self.dispatch(visit) {
-            Ok(0) => Ok(Polled::Idle(now())),
-            Ok(lent) => Ok(Polled::Lent(lent)),
-            Err(error) => self.fail(error),
-        }
+        Ok(if lent > 0 { Polled::Lent(lent) } else { Polled::Idle(now()) })
     }
 
     /// Has to be called before libpcap's 32-bit counters wrap: once in 4 294 967 295 packets.

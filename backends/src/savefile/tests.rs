@@ -1,3 +1,5 @@
+//! What is written is read back, whole, and rotation touches its own files alone.
+
 use super::*;
 use crate::LinkType;
 use crate::memory::{OwnedPacket, read_all};

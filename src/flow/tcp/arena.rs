@@ -50,6 +50,8 @@ impl Retimed {
     }
 }
 
+const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 328);
+
 /// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Anomalies {

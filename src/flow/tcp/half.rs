@@ -46,7 +46,7 @@ const OUT_OF_ORDER_NS: u64 = 3_000_000;
 /// The most duplicate ACKs that are told apart; two are what matters.
 const DUPLICATES_MAX: u8 = 3;
 
-/// The segment holds the peer's receive window to be closed.
+/// The latest segment was a probe of the peer's closed window.
 const PROBED: u8 = 1;
 /// The latest segment was a keep-alive.
 const KEPT_ALIVE: u8 = 1 << 1;
@@ -54,7 +54,7 @@ const KEPT_ALIVE: u8 = 1 << 1;
 const WINDOW_KNOWN: u8 = 1 << 2;
 /// `first` is set.
 const FIRST_KNOWN: u8 = 1 << 3;
-/// The latest SACK option had blocks.
+/// The latest segment had SACK blocks.
 const SACKED: u8 = 1 << 4;
 /// The segment that moved `next` last carried no data.
 const MOVED_BY_NOTHING: u8 = 1 << 5;
@@ -416,13 +416,75 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.
 fn note_sack(fwd: &mut Half, a: &Arrival<'_>, marks: &mut Marks) {
-    if a.segment.options.sack_count == 0 {
-        return;
-    }
-    fwd.put(SACKED, true);
-    if marks.has(Marks::WINDOW_UPDATE) {
+    let sacked = a.segment.options.sack_count > 0;
+    fwd.put(SACKED, sacked);
+    if sacked && marks.has(Marks::WINDOW_UPDATE) {
         marks.0 &= !Marks::WINDOW_UPDATE.0;
         marks.set(Marks::DUPLICATE_ACK);
         fwd.note_duplicate();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrival, Half, analyse};
+    use crate::flow::Direction::{AToB, BToA};
+    use crate::flow::tcp::TcpArena;
+    use crate::flow::tcp::arena::Place;
+    use crate::flow::tcp::rtt::Stamp;
+    use crate::flow::tcp::sequence::Sequence;
+    use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment};
+    use netscope_backends::Timestamp;
+    use proptest::prelude::*;
+
+    fn segment(sequence: u32, acknowledgment: u32, payload_len: u32) -> TcpSegment {
+        TcpSegment {
+            ports: Ports { source: 1, destination: 2 },
+            sequence,
+            acknowledgment,
+            flags: TcpFlags::ACK,
+            window: 100,
+            payload_len,
+            options: TcpOptions::default(),
+        }
+    }
+
+    proptest! {
+        /// `low`, `next` and the gaps know what a bit for each unacknowledged byte would know, from any origin.
+        #[test]
+        fn seen_data_is_known_byte_by_byte(
+            origin in 1u32..,
+            steps in prop::collection::vec((0u32..1000, 2u32..60, prop::option::weighted(0.3, 0u32..1000)), 1..40),
+        ) {
+            // A stored 0 means unknown, so no border may fall on it.
+            prop_assume!(!(origin..=origin.saturating_add(1100)).contains(&u32::MAX));
+            let (mut arena, mut place) = (TcpArena::with_capacity(0), Place::default());
+            let (mut fwd, mut rev) = (Half::new(Stamp::default()), Half::new(Stamp::default()));
+            let (mut seen, mut top, mut acked) = ([false; 1100], 0, 0);
+            for (at, len, ack) in steps {
+                let s = segment(origin.wrapping_add(at), 1, len);
+                let a = Arrival::new(&s, AToB, Timestamp(0));
+                let bytes = at as usize..(at + len) as usize;
+                if at + len > acked {
+                    let all = seen[bytes.clone()].iter().all(|b| *b);
+                    prop_assert_eq!(fwd.next.known() && fwd.in_flight(&a, place, &arena), all);
+                }
+                analyse(&mut fwd, &mut rev, &a, None, &mut place, &mut arena);
+                // Bytes below an ACK come back only with a segment that goes beyond it.
+                if at + len > acked {
+                    seen[bytes].fill(true);
+                    top = top.max(at + len);
+                }
+                if let Some(ack) = ack.filter(|n| *n > acked && *n <= top) {
+                    let s = segment(1, origin.wrapping_add(ack), 0);
+                    analyse(&mut rev, &mut fwd, &Arrival::new(&s, BToA, Timestamp(0)), None, &mut place, &mut arena);
+                    seen[..ack as usize].fill(false);
+                    acked = ack;
+                }
+                prop_assume!(arena.gaps_forgotten() == 0);
+                prop_assert!(fwd.low.up_to(fwd.next));
+                prop_assert_eq!(fwd.next, Sequence(origin) + top);
+            }
+        }
     }
 }
