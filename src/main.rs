@@ -11,8 +11,8 @@ use netscope::aggregate::{AggregateSettings, Output};
 use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
 use netscope::engine::{EngineSettings, Rest, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text, TextSettings, is_broken_pipe,
-    stdout, terminal_columns,
+    CsvLines, CsvTable, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text, TextSettings,
+    is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
@@ -143,12 +143,8 @@ fn outputs(settings: &Settings) -> Result<Vec<Box<dyn Output>>, OutputError> {
     if let Some(path) = summary_json {
         outputs.push(Box::new(SummaryJson::create(path)?));
     }
-    let text = TextSettings {
-        stats: settings.stats.enabled,
-        table_rows: *flow_table_rows,
-        columns: terminal_columns(),
-        summary: true,
-    };
+    let text =
+        TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };
     outputs.push(Box::new(Text::new(stdout(), text)));
     Ok(outputs)
 }

@@ -76,8 +76,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     thread::scope(|scope| {
         let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder)));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
-        let (summary, failures) =
-            aggregator.run(|| watcher.progress(&running.progress), |failure| watcher.failed(failure));
+        let (summary, failures) = aggregator.run(|| watcher.progress(&running.progress), |failure| watcher.failed(failure));
         outcome.summary = summary;
         outcome.failures = failures;
         match recording.map(ScopedJoinHandle::join) {
@@ -99,10 +98,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
 }
 
 /// The recorder's thread.
-fn record_packets(
-    tap: &Receiver<TapChunk>,
-    mut recorder: Recorder,
-) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
+fn record_packets(tap: &Receiver<TapChunk>, mut recorder: Recorder) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
     let consumed = consume(tap, &mut recorder);
     // What was written before an error stays readable, so the file is closed properly in any case.
     let finished = recorder.finish();

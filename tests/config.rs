@@ -1,10 +1,10 @@
 //! Configuration: what beats what, and every refusal by name.
 
-use netscope::config::{
-    Args, Command, ConfigError, Options, PacketView, Settings, SourceSettings, Verbosity, command, read_file, resolve, write_completions,
-    write_man,
-};
 use clap::CommandFactory;
+use netscope::config::{
+    Args, Command, ConfigError, Options, PacketView, Settings, SourceSettings, Verbosity, command, read_file, resolve,
+    write_completions, write_man,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,9 @@ fn the_example_file_has_every_key_and_no_other() {
     for line in fs::read_to_string(example()).unwrap().lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut section);
-        } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ").or(line.trim_start_matches("# ").split_once("  ")) {
+        } else if let Some((key, _)) =
+            line.trim_start_matches("# ").split_once(" = ").or(line.trim_start_matches("# ").split_once("  "))
+        {
             if key.trim().chars().all(|c| c.is_ascii_lowercase() || c == '_') && !key.trim().is_empty() {
                 assert!(shown.insert(format!("{section}.{}", key.trim())), "{line}");
             }
@@ -220,7 +222,8 @@ fn combinations_that_cannot_work_are_refused_by_name() {
 
 #[test]
 fn rotation_is_by_size_by_time_or_both() {
-    let flags = ["--write-pcap", "x.pcap", "--write-pcap-rotate-mb", "2", "--write-pcap-rotate-s", "1.5", "--write-pcap-max-files", "3"];
+    let flags =
+        ["--write-pcap", "x.pcap", "--write-pcap-rotate-mb", "2", "--write-pcap-rotate-s", "1.5", "--write-pcap-max-files", "3"];
     let recording = settings(&flags).output.write_pcap.unwrap();
     assert_eq!((recording.rotate_bytes, recording.rotate_ns, recording.file_count_max), (2 << 20, 1_500_000_000, 3));
     let plain = settings(&["--write-pcap", "x.pcap"]).output.write_pcap.unwrap();
@@ -254,7 +257,10 @@ fn workers() {
 #[test]
 fn unknown_keys_are_told_with_line_and_neighbour() {
     let text = with_file("[capture]\n\nsnaplenn = 5\n", &[]).unwrap_err();
-    assert!(text.contains("line 3") && text.contains("capture.snaplenn") && text.contains("did you mean capture.snaplen?"), "{text}");
+    assert!(
+        text.contains("line 3") && text.contains("capture.snaplenn") && text.contains("did you mean capture.snaplen?"),
+        "{text}"
+    );
     let text = with_file("[captures]\nsnaplen = 5\n", &[]).unwrap_err();
     assert!(text.contains("line 1") && text.contains("did you mean capture?"), "{text}");
     let text = with_file("[flow]\ncompletely_else = 5\n", &[]).unwrap_err();
@@ -307,7 +313,9 @@ fn a_missing_file_is_an_error_but_not_for_the_list_of_interfaces() {
     let missing = ["--config", "/does/not/exist.toml"];
     let text = refusal(&missing);
     assert!(text.contains("/does/not/exist.toml"), "{text}");
-    for (flag, wanted) in [("--list-interfaces", Command::ListInterfaces), ("-l", Command::ListInterfaces), ("--man", Command::Man)] {
+    for (flag, wanted) in
+        [("--list-interfaces", Command::ListInterfaces), ("-l", Command::ListInterfaces), ("--man", Command::Man)]
+    {
         assert_eq!(run(&[missing[0], missing[1], flag]).unwrap(), wanted);
     }
 }
@@ -328,11 +336,40 @@ fn help_has_its_headings_and_every_flag_of_the_contract() {
         assert!(help.contains(heading), "{heading} in {help}");
     }
     for flag in [
-        "--config", "--interface", "--read-pcap", "--filter", "--count", "--promiscuous", "--no-promiscuous", "--snaplen", "--timeout-ms",
-        "--hex-dump", "--no-hex-dump", "--quiet", "--no-quiet", "--verbose", "--list-interfaces", "--write-pcap",
-        "--write-pcap-rotate-mb", "--write-pcap-max-files", "--export-json", "--export-csv", "--expired-flows-jsonl",
-        "--expired-flows-csv", "--stats", "--no-stats", "--stats-interval-ms", "--top-flows", "--flow-timeout-s", "--max-flows",
-        "--pipeline", "--workers", "--synthetic-flows", "--backend", "--completions", "--man",
+        "--config",
+        "--interface",
+        "--read-pcap",
+        "--filter",
+        "--count",
+        "--promiscuous",
+        "--no-promiscuous",
+        "--snaplen",
+        "--timeout-ms",
+        "--hex-dump",
+        "--no-hex-dump",
+        "--quiet",
+        "--no-quiet",
+        "--verbose",
+        "--list-interfaces",
+        "--write-pcap",
+        "--write-pcap-rotate-mb",
+        "--write-pcap-max-files",
+        "--export-json",
+        "--export-csv",
+        "--expired-flows-jsonl",
+        "--expired-flows-csv",
+        "--stats",
+        "--no-stats",
+        "--stats-interval-ms",
+        "--top-flows",
+        "--flow-timeout-s",
+        "--max-flows",
+        "--pipeline",
+        "--workers",
+        "--synthetic-flows",
+        "--backend",
+        "--completions",
+        "--man",
     ] {
         assert!(help.contains(flag), "{flag}");
     }

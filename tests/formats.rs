@@ -9,7 +9,8 @@ mod test_records;
 use flow::{FlowRecord, community_id};
 use netscope::aggregate::{Output, Report, Summary};
 use netscope::output::{
-    CsvLines, CsvTable, JsonLines, JsonTable, RecordSettings, SummaryJson, Text, TextSettings, stats_line, write_array, write_table,
+    CsvLines, CsvTable, JsonLines, JsonTable, RecordSettings, SummaryJson, Text, TextSettings, stats_line, write_array,
+    write_table,
 };
 use netscope_backends::Timestamp;
 use serde_json::Value;
@@ -298,7 +299,16 @@ fn text_has_ticks_then_the_table_and_the_summary() {
     summary.source.kernel_drops = 2;
     text.finish(&[tcp_record(), udp6_record()], &summary).unwrap();
     let shown = String::from_utf8(out).unwrap();
-    let order = ["[stats] 2.00", "PROTO", "10.0.0.2:40000", "... and 1 more", "Summary", "packets: 7", "kernel drops: 2", "drop rate: 22.222 %"];
+    let order = [
+        "[stats] 2.00",
+        "PROTO",
+        "10.0.0.2:40000",
+        "... and 1 more",
+        "Summary",
+        "packets: 7",
+        "kernel drops: 2",
+        "drop rate: 22.222 %",
+    ];
     let places: Vec<usize> = order.iter().map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} in {shown}"))).collect();
     assert!(places.is_sorted(), "{shown}");
     assert!(!shown.contains("unaccounted"), "{shown}");

@@ -25,12 +25,7 @@ fn exports(dir: &Path, input: &Path, extra: &[&str], stdin: Option<&Path>) -> BT
         command.stdin(fs::File::open(path).expect("input"));
     }
     let output = command.output().expect("netscope runs");
-    assert!(
-        output.status.success(),
-        "{} {extra:?}: {}",
-        input.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{} {extra:?}: {}", input.display(), String::from_utf8_lossy(&output.stderr));
     EXPORTS.iter().map(|&name| (name, fs::read(dir.join(name)).expect(name))).collect()
 }
 
@@ -152,13 +147,8 @@ fn a_closed_pipe_ends_quietly() {
     let Some(capture) = captures().into_iter().max_by_key(|path| fs::metadata(path).map_or(0, |meta| meta.len())) else {
         panic!("no captures");
     };
-    let mut child = netscope()
-        .arg("--read-pcap")
-        .arg(capture)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("netscope runs");
+    let mut child =
+        netscope().arg("--read-pcap").arg(capture).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("netscope runs");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("netscope ends");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

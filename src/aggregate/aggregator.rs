@@ -164,9 +164,9 @@ impl Aggregator {
         self.sum_up();
         // Largest first; the rest of the key makes the order the same in every run.
         self.table.sort_unstable_by(|x, y| {
-            (y.bytes[0] + y.bytes[1]).cmp(&(x.bytes[0] + x.bytes[1])).then_with(|| {
-                (x.key, x.first_packet).cmp(&(y.key, y.first_packet))
-            })
+            (y.bytes[0] + y.bytes[1])
+                .cmp(&(x.bytes[0] + x.bytes[1]))
+                .then_with(|| (x.key, x.first_packet).cmp(&(y.key, y.first_packet)))
         });
         let Self { outputs, failures, table, summary, .. } = self;
         for slot in outputs {

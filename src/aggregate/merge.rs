@@ -38,8 +38,7 @@ impl Inbox {
     /// Takes what is there; false when there was nothing.
     pub fn collect(&mut self) -> bool {
         // Asked before the boxes are emptied: what was sent before the end is then seen.
-        let finished = self.mail.snapshots.is_finished()
-            && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
+        let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
         let mut some = finished != self.finished;
         self.finished = finished;
         while let Some(mut taken) = self.mail.snapshots.receive() {

@@ -29,9 +29,7 @@ pub fn read_file(path: &Path) -> Result<Options, ConfigError> {
 
 /// Options from TOML, or the offset of a mistake and what it is.
 fn parse(text: &str) -> Result<Options, (usize, String)> {
-    let mistake = |error: &toml::de::Error| {
-        (error.span().map_or(0, |span| span.start), one_line(error.message()))
-    };
+    let mistake = |error: &toml::de::Error| (error.span().map_or(0, |span| span.start), one_line(error.message()));
     let table = DeTable::parse(text).map_err(|error| mistake(&error))?;
     let known = serde_json::to_value(Options::default()).unwrap_or_default();
     check_keys(table.get_ref(), known.as_object().unwrap_or(&Map::new()), "")?;

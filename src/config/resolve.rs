@@ -5,7 +5,8 @@
 use super::error::ConfigError;
 use super::options::{CaptureOptions, FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::settings::{
-    LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings, Verbosity,
+    LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings,
+    Verbosity,
 };
 use crate::flow::FlowSettings;
 use crate::output::RecordSettings;
@@ -101,14 +102,12 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
 fn source(options: &CaptureOptions) -> Result<SourceSettings, ConfigError> {
     let snaplen = within("--snaplen (capture.snaplen)", options.snaplen.unwrap_or(65_535), 1, SNAPLEN_MAX)?;
     // libpcap takes a signed 32-bit number; 0 would wait forever and hold up the ticks.
-    let timeout_ms =
-        within("--timeout-ms (capture.timeout_ms)", options.timeout_ms.unwrap_or(100), 1, i32::MAX.unsigned_abs())?;
-    let buffer_mb =
-        within("--buffer-size-mb (capture.buffer_size_mb)", options.buffer_size_mb.unwrap_or(64), 1, BUFFER_MB_MAX)?;
+    let timeout_ms = within("--timeout-ms (capture.timeout_ms)", options.timeout_ms.unwrap_or(100), 1, i32::MAX.unsigned_abs())?;
+    let buffer_mb = within("--buffer-size-mb (capture.buffer_size_mb)", options.buffer_size_mb.unwrap_or(64), 1, BUFFER_MB_MAX)?;
     match (&options.read_pcap, &options.interface) {
-        (Some(_), Some(_)) => Err(combination(
-            "capture.read_pcap and capture.interface contradict each other: leave one of them empty".to_owned(),
-        )),
+        (Some(_), Some(_)) => {
+            Err(combination("capture.read_pcap and capture.interface contradict each other: leave one of them empty".to_owned()))
+        }
         (Some(path), None) => Ok(SourceSettings::File(path.clone())),
         (None, interface) => Ok(SourceSettings::Live(LiveSettings {
             interface: interface.clone(),
@@ -156,10 +155,8 @@ fn output(options: &Options, is_file: bool) -> Result<OutputSettings, ConfigErro
 
 fn recording(options: &OutputOptions) -> Result<Option<RecordingSettings>, ConfigError> {
     let rotate_mb = options.write_pcap_rotate_mb.unwrap_or(0);
-    let rotate_ns = nanoseconds(
-        "--write-pcap-rotate-s (output.write_pcap_rotate_secs)",
-        options.write_pcap_rotate_secs.unwrap_or(0.0),
-    )?;
+    let rotate_ns =
+        nanoseconds("--write-pcap-rotate-s (output.write_pcap_rotate_secs)", options.write_pcap_rotate_secs.unwrap_or(0.0))?;
     let file_count_max = options.write_pcap_max_files.unwrap_or(0);
     let rotates = rotate_mb > 0 || rotate_ns > 0;
     if rotates != (file_count_max > 0) {
@@ -207,7 +204,10 @@ fn check_paths(options: &Options) -> Result<(), ConfigError> {
         .collect();
     for (i, (first, path)) in paths.iter().enumerate() {
         if let Some((second, _)) = paths.iter().skip(i + 1).find(|(_, other)| other == path) {
-            return Err(combination(format!("{first} and {second} are the same file, {}: give them different ones", path.display())));
+            return Err(combination(format!(
+                "{first} and {second} are the same file, {}: give them different ones",
+                path.display()
+            )));
         }
     }
     Ok(())
@@ -216,7 +216,8 @@ fn check_paths(options: &Options) -> Result<(), ConfigError> {
 fn view(options: &OutputOptions, verbose: u8) -> Result<PacketView, ConfigError> {
     match (options.quiet.unwrap_or(false), options.hex_dump.unwrap_or(false)) {
         (true, true) => Err(combination(
-            "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump".to_owned(),
+            "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump"
+                .to_owned(),
         )),
         (true, false) => Ok(PacketView::None),
         (false, true) => Ok(PacketView::Hex),
@@ -233,7 +234,13 @@ fn pipeline(options: &PipelineOptions, said: Option<u32>, is_file: bool, cores: 
     let workers = match (enabled, wanted) {
         (false, _) => 1,
         // libpcap has one queue.
-        (true, 0) => if is_file { cores.max(1) } else { 1 },
+        (true, 0) => {
+            if is_file {
+                cores.max(1)
+            } else {
+                1
+            }
+        }
         (true, wanted) => size(wanted.into()),
     };
     let chunks = (u64::from(capacity) * CHANNEL_PACKET_BYTES / MIB).clamp(2, 64);

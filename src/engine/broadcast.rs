@@ -64,9 +64,7 @@ pub fn broadcast(source: Box<dyn Backend>, workers: usize, chunks: usize) -> (Re
     let chunks = chunks.max(2);
     let shared = Arc::new(Shared {
         free: ArrayQueue::new(chunks),
-        lanes: (0..workers)
-            .map(|_| Lane { chunks: ArrayQueue::new(chunks), closed: AtomicBool::new(false) })
-            .collect(),
+        lanes: (0..workers).map(|_| Lane { chunks: ArrayQueue::new(chunks), closed: AtomicBool::new(false) }).collect(),
         ended: AtomicBool::new(false),
     });
     for _ in 0..chunks {
@@ -248,11 +246,7 @@ impl Backend for Shown {
         self.waits
     }
 
-    fn poll(
-        &mut self,
-        timeout: Duration,
-        visit: &mut dyn FnMut(&[Packet<'_>]),
-    ) -> Result<Polled, BackendError> {
+    fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
         let started = Instant::now();
         loop {
             // Read before the lane, so that a chunk queued just before the end is not missed.

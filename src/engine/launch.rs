@@ -122,8 +122,7 @@ pub fn launch(
         };
         let outbox = running.open_mailboxes(&worker_settings, settings);
         let cpu = settings.cpus.get(index as usize % settings.cpus.len().max(1)).copied();
-        let (timeout, stop, progress, notice) =
-            (settings.poll_timeout, stop.clone(), Arc::clone(&progress), notice.clone());
+        let (timeout, stop, progress, notice) = (settings.poll_timeout, stop.clone(), Arc::clone(&progress), notice.clone());
         running.threads.push(spawn(&format!("netscope-w{index}"), move || {
             if let Some(id) = cpu {
                 if !core_affinity::set_for_current(CoreId { id }) {
@@ -151,8 +150,7 @@ impl Running {
         let mut tap_senders = Vec::new();
         if worker.share.leads() {
             for _ in 0..settings.taps {
-                let (sender, receiver) =
-                    mailbox(TAP_BOXES, || TapChunk { first_number: 0, packets: PacketChunk::new() });
+                let (sender, receiver) = mailbox(TAP_BOXES, || TapChunk { first_number: 0, packets: PacketChunk::new() });
                 tap_senders.push(sender);
                 self.taps.push(receiver);
             }

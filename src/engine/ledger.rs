@@ -123,10 +123,12 @@ impl Ledger {
 
     /// Faults that occurred, with their names and counts.
     pub fn fault_rows(&self) -> impl Iterator<Item = (Layer, FaultKind, u64)> + '_ {
-        Layer::ALL.iter().flat_map(move |&layer| {
-            FaultKind::ALL.iter().map(move |&kind| (layer, kind, self.faults[layer as usize][kind as usize]))
-        })
-        .filter(|&(_, _, count)| count > 0)
+        Layer::ALL
+            .iter()
+            .flat_map(move |&layer| {
+                FaultKind::ALL.iter().map(move |&kind| (layer, kind, self.faults[layer as usize][kind as usize]))
+            })
+            .filter(|&(_, _, count)| count > 0)
     }
 }
 

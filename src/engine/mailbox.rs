@@ -27,8 +27,7 @@ pub struct Receiver<T>(Arc<Shared<T>>);
 /// A mailbox of `boxes` boxes (at least 1), each made by `make`.
 pub fn mailbox<T>(boxes: usize, mut make: impl FnMut() -> T) -> (Sender<T>, Receiver<T>) {
     let boxes = boxes.max(1);
-    let shared =
-        Arc::new(Shared { full: ArrayQueue::new(boxes), empty: ArrayQueue::new(boxes), closed: AtomicBool::new(false) });
+    let shared = Arc::new(Shared { full: ArrayQueue::new(boxes), empty: ArrayQueue::new(boxes), closed: AtomicBool::new(false) });
     for _ in 0..boxes {
         let stored = shared.empty.push(Box::new(make())).is_ok();
         debug_assert!(stored, "an empty queue of that capacity takes every box");

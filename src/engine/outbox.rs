@@ -26,12 +26,7 @@ struct Tap {
 
 impl Outbox {
     /// An outbox over these mailboxes. `taps` get a copy of every packet.
-    pub fn new(
-        waits: bool,
-        snapshots: Sender<Snapshot>,
-        ended: Option<Sender<EndedChunk>>,
-        taps: Vec<Sender<TapChunk>>,
-    ) -> Self {
+    pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<Sender<TapChunk>>) -> Self {
         let taps = taps.into_iter().map(|sender| Tap { sender, open: None }).collect();
         Self { waits, snapshots, ended, ended_open: None, taps }
     }

@@ -6,7 +6,9 @@
 
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Rest, Share};
-use crate::flow::{Direction, FlowKey, FlowSettings, FlowTable, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow, ports_of};
+use crate::flow::{
+    Direction, FlowKey, FlowSettings, FlowTable, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow, ports_of,
+};
 use crate::wire::{self, Dissected, FaultKind, Layer, Network};
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
@@ -79,8 +81,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that has seen nothing.
     pub fn new(settings: &WorkerSettings, outbox: Outbox) -> Self {
-        let flow =
-            FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow };
+        let flow = FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow };
         Self {
             share: settings.share,
             clock: Clock::new(settings.tick_ns),
@@ -199,16 +200,8 @@ impl Worker {
     ) {
         self.ledger.in_flows += 1;
         let Self { flows, outbox, ledger, number, .. } = self;
-        let sighting = Sighting {
-            key,
-            hash,
-            direction,
-            time: packet.time,
-            wire_len: packet.wire_len,
-            number: *number,
-            dissected,
-            fragment,
-        };
+        let sighting =
+            Sighting { key, hash, direction, time: packet.time, wire_len: packet.wire_len, number: *number, dissected, fragment };
         flows.observe(&sighting, &mut |record| outbox.ended(*number, record, ledger));
     }
 

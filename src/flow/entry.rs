@@ -6,7 +6,7 @@
 use super::cold::{Cold, ColdArena};
 use super::tcp::TcpTracker;
 use super::{Direction, FlowKey};
-use crate::wire::{Tunnel, VlanTags};
+use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
 /// A flow in the table. Field order is the order in which a packet needs them.
@@ -25,24 +25,44 @@ pub(super) struct Entry {
     link: u32,
     /// Bytes of the tick (48 bits, saturating) and the low 16 bits of the tick's number.
     tick: u64,
-    /// Number of the first packet (60 bits) over the flags.
+    /// Number of the first packet (59 bits) over the flags.
     opening: u64,
     /// Links of the wheel's lists and of the list of free entries.
     pub next: u32,
     pub previous: u32,
-    pub tcp: Option<TcpTracker>,
+    /// Means something while `TRACKED` is set. An `Option` would cost 8 bytes more, because a tracker has no unused values.
+    tracker: TcpTracker,
 }
 
 const _: () = assert!(size_of::<Entry>() <= 248, "one million flows have to fit into 256 MiB with everything around them");
-const _: () = assert!(std::mem::offset_of!(Entry, tcp) <= 112);
+const _: () = assert!(std::mem::offset_of!(Entry, tracker) <= 112);
 
 const COLD: u32 = 1 << 31;
 const SKEW_COLD: u32 = u32::MAX;
 const TICK_BYTES_MAX: u64 = (1 << 48) - 1;
-const FLAG_BITS: u32 = 4;
+const FLAG_BITS: u32 = 5;
 
 /// Most packets of one direction that an entry counts; the table ends the record and opens the next one there.
 pub(super) const PACKETS_MAX: u64 = (1 << 40) - 1;
+
+/// What an unused tracker is made of.
+const NO_SEGMENT: TcpSegment = TcpSegment {
+    ports: Ports { source: 0, destination: 0 },
+    sequence: 0,
+    acknowledgment: 0,
+    flags: TcpFlags(0),
+    window: 0,
+    payload_len: 0,
+    options: TcpOptions {
+        mss: None,
+        window_scale: None,
+        sack_permitted: false,
+        timestamps: None,
+        sack: [(0, 0); 4],
+        sack_count: 0,
+        malformed: false,
+    },
+};
 
 /// A flow's flags.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +77,8 @@ impl Flag {
     pub const FINISHED: Self = Self(4);
     /// Endpoint b began.
     pub const BEGUN_BY_B: Self = Self(8);
+    /// The tracker holds a TCP connection.
+    const TRACKED: Self = Self(16);
 }
 
 /// What the first packet of a flow says.
@@ -87,7 +109,7 @@ impl Entry {
             opening: opening.number << FLAG_BITS | flags,
             next: 0,
             previous: 0,
-            tcp: None,
+            tracker: TcpTracker::open(&NO_SEGMENT, Direction::AToB, Timestamp(0)),
         };
         entry.link = match (opening.tunnel, pack_vlan(opening.vlan)) {
             (None, Some(packed)) => packed,
@@ -103,6 +125,36 @@ impl Entry {
 
     pub fn set(&mut self, flag: Flag, on: bool) {
         self.opening = if on { self.opening | flag.0 } else { self.opening & !flag.0 };
+    }
+
+    /// The TCP tracker, once the flow had a segment.
+    #[inline]
+    pub fn tcp(&self) -> Option<&TcpTracker> {
+        self.is(Flag::TRACKED).then_some(&self.tracker)
+    }
+
+    /// The TCP tracker, made by `open` at the first segment.
+    #[inline]
+    pub fn tcp_or_open(&mut self, open: impl FnOnce() -> TcpTracker) -> &mut TcpTracker {
+        if !self.is(Flag::TRACKED) {
+            self.set_tcp(Some(open()));
+        }
+        &mut self.tracker
+    }
+
+    /// Takes the TCP tracker out.
+    pub fn take_tcp(&mut self) -> Option<TcpTracker> {
+        let tcp = self.tcp().copied();
+        self.set(Flag::TRACKED, false);
+        tcp
+    }
+
+    /// Puts a TCP tracker in.
+    pub fn set_tcp(&mut self, tcp: Option<TcpTracker>) {
+        self.set(Flag::TRACKED, tcp.is_some());
+        if let Some(tcp) = tcp {
+            self.tracker = tcp;
+        }
     }
 
     pub fn first_packet(&self) -> u64 {

@@ -51,7 +51,7 @@ impl Slab {
         let entry = self.get(number);
         std::hint::black_box(entry.bytes[0]);
         std::hint::black_box(entry.next);
-        std::hint::black_box(&entry.tcp.is_some());
+        std::hint::black_box(entry.tcp().is_some());
     }
 
     /// Stores an entry, the place freed last first.

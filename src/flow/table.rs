@@ -71,7 +71,7 @@ pub struct Sighting<'a> {
     pub time: Timestamp,
     /// Bytes on the wire, link header included.
     pub wire_len: u32,
-    /// Number of the packet on its queue, from 1, below 2^60.
+    /// Number of the packet on its queue, from 1, below 2^59.
     pub number: u64,
     /// What the packet says of itself.
     pub dissected: &'a Dissected,
@@ -241,7 +241,7 @@ impl FlowTable {
         let found = self.find(&sighting.key, sighting.hash);
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
-                let tcp = self.slab.get(place).tcp.as_ref();
+                let tcp = self.slab.get(place).tcp();
                 let reopened = tcp.zip(segment).is_some_and(|(tcp, segment)| tcp.reopens(segment, direction));
                 reopened.then_some((EndReason::Closed, self.clock))
             })
@@ -425,14 +425,16 @@ impl FlowTable {
     /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
     fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
         let entry = self.slab.get_mut(place);
-        let (next, previous, mut tcp, finished) = (entry.next, entry.previous, entry.tcp.take(), entry.is(Flag::FINISHED));
+        let (next, previous, finished) = (entry.next, entry.previous, entry.is(Flag::FINISHED));
+        let mut tcp = entry.take_tcp();
         entry.release_cold(&mut self.cold);
         let goes_on = reason == EndReason::ActiveTimeout;
         if let Some(tcp) = tcp.as_mut().filter(|_| !goes_on) {
             tcp.release(&mut self.arena);
         }
         *entry = Entry::open(opening, &mut self.cold);
-        (entry.next, entry.previous, entry.tcp) = (next, previous, tcp.filter(|_| goes_on));
+        (entry.next, entry.previous) = (next, previous);
+        entry.set_tcp(tcp.filter(|_| goes_on));
         entry.set(Flag::FINISHED, finished && goes_on);
         self.counters.opened += 1;
     }
@@ -441,7 +443,7 @@ impl FlowTable {
     #[inline]
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
         let entry = self.slab.get_mut(place);
-        let tcp = entry.tcp.get_or_insert_with(|| TcpTracker::open(segment, direction, time));
+        let tcp = entry.tcp_or_open(|| TcpTracker::open(segment, direction, time));
         tcp.observe(segment, direction, time, &mut self.arena, &self.analysis);
         let is = tcp.finished();
         let was = entry.is(Flag::FINISHED);
@@ -525,7 +527,7 @@ impl FlowTable {
         self.report(place, reason, at, ended);
         self.wheel.unlink(&mut self.slab, place);
         let entry = self.slab.get_mut(place);
-        if let Some(mut tcp) = entry.tcp.take() {
+        if let Some(mut tcp) = entry.take_tcp() {
             tcp.release(&mut self.arena);
         }
         entry.release_cold(&mut self.cold);
@@ -553,7 +555,7 @@ impl FlowTable {
             first_packet: entry.first_packet(),
             vlan: cold.vlan,
             tunnel: cold.tunnel,
-            tcp: entry.tcp.as_ref().map(|tcp| tcp.record(&self.arena)),
+            tcp: entry.tcp().map(|tcp| tcp.record(&self.arena)),
             ended: at,
             reason,
         });

@@ -177,7 +177,7 @@ impl Top {
             delta_bytes: self.tick.bytes_of(entry, cold),
             first_seen: entry.first_seen,
             last_seen: entry.last_seen,
-            tcp: entry.tcp.as_ref().map(|tcp| tcp.record(arena)),
+            tcp: entry.tcp().map(|tcp| tcp.record(arena)),
         }
     }
 

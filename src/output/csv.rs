@@ -220,14 +220,7 @@ fn header(fields: impl FnOnce(&mut Header)) -> ByteRecord {
 
 /// A record of which only the names are used.
 fn sample() -> FlowRecord {
-    let network = Network {
-        version: IpVersion::V4,
-        protocol: 17,
-        ttl: 0,
-        source: [0; 16],
-        destination: [0; 16],
-        fragment: None,
-    };
+    let network = Network { version: IpVersion::V4, protocol: 17, ttl: 0, source: [0; 16], destination: [0; 16], fragment: None };
     let (key, initiator) = FlowKey::new(&network, Ports { source: 0, destination: 0 });
     FlowRecord {
         key,

@@ -79,8 +79,7 @@ impl AtomicFile {
             }
             opened => opened?,
         };
-        let this =
-            Self { writer: BufWriter::with_capacity(TABLE_BUFFER_BYTES, file), rename: Some((temporary, target)) };
+        let this = Self { writer: BufWriter::with_capacity(TABLE_BUFFER_BYTES, file), rename: Some((temporary, target)) };
         if let Some(existing) = existing {
             this.writer.get_ref().set_permissions(existing.permissions())?;
         }

@@ -2,8 +2,7 @@
 //!
 //! Owns the buffer and the style. Invariant: one write per box of packets, so lines are whole.
 
-use super::packet_detail::write_detail;
-use super::packet_line::write_line;
+use super::{packet_detail, write_hex_dump, write_layers, write_packet_line};
 use crate::engine::PacketConsumer;
 use netscope_backends::Packet;
 use std::io::{self, Write};
@@ -38,10 +37,14 @@ impl<W: Write> PacketConsumer for PacketPrinter<W> {
 
     fn packet(&mut self, number: u64, packet: &Packet<'_>) -> io::Result<()> {
         self.text.clear();
-        write_line(&mut self.text, number, packet);
+        let Packet { data, time, wire_len, link_type } = *packet;
+        write_packet_line(&mut self.text, number, time, link_type, data, wire_len);
         self.text.push('\n');
         if self.style != PrintStyle::Line {
-            write_detail(&mut self.text, packet, self.style == PrintStyle::Hex);
+            write_layers(&mut self.text, &packet_detail(link_type, data, wire_len));
+        }
+        if self.style == PrintStyle::Hex {
+            write_hex_dump(&mut self.text, data);
         }
         self.out.write_all(self.text.as_bytes())
     }

@@ -46,10 +46,8 @@ fn document(summary: &Summary) -> Value {
         .fault_rows()
         .map(|(layer, kind, packets)| json!({"layer": layer.name(), "kind": kind.name(), "packets": packets}))
         .collect();
-    let ended: Map<String, Value> = EndReason::ALL
-        .iter()
-        .map(|&reason| (reason.name().to_owned(), summary.flows.ended[reason as usize].into()))
-        .collect();
+    let ended: Map<String, Value> =
+        EndReason::ALL.iter().map(|&reason| (reason.name().to_owned(), summary.flows.ended[reason as usize].into())).collect();
     json!({
         "packets": ledger.packets,
         "bytes": ledger.bytes,

@@ -62,7 +62,7 @@ impl Ethernet<'_> {
         array_at(self.bytes, 6)
     }
 
-    /// EtherType, or a length when at most [`LENGTH_MAX`].
+    /// EtherType, or a length when at most 1500.
     pub const fn ether_type(&self) -> u16 {
         be16(self.bytes, 12)
     }

@@ -32,7 +32,7 @@ mod vxlan;
 mod walk;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use arp::Arp;
 pub use erspan::Erspan;

@@ -1,6 +1,6 @@
 //! Tests of the whole way through packets: exact facts by hand, damage of every kind, and encapsulations that must not matter.
 
-mod build;
+pub(crate) mod build;
 mod damage;
 mod exact;
 mod link_layers;

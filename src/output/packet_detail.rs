@@ -1,0 +1,312 @@
+//! One packet as layers with named fields.
+//!
+//! Owns the names. Knows no flow. Its invariant: values are numbers, addresses and our own words; no byte of the packet is text.
+
+use super::packet_line::{Colons, FlagNames, ProtocolAddress};
+use crate::wire::{self, Header, View, Visitor, ethertype, link_name, walk};
+use netscope_backends::LinkType;
+use std::fmt::{Display, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A layer of a packet: its name, and its fields in the order of the header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerView {
+    /// Name of the protocol.
+    pub name: &'static str,
+    /// Names and values.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl LayerView {
+    fn new(name: &'static str) -> Self {
+        Self { name, fields: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Display) -> Self {
+        self.fields.push((name, value.to_string()));
+        self
+    }
+
+    fn with_some(self, name: &'static str, value: Option<impl Display>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+}
+
+/// The layers of a packet, outermost first: the frame, every header that was read, what is left, and what could not be read.
+pub fn packet_detail(link_type: LinkType, data: &[u8], wire_len: u32) -> Vec<LayerView> {
+    let frame = LayerView::new("Frame")
+        .with("link type", format_args!("{link_type} ({})", link_name(link_type)))
+        .with("length on the wire", wire_len)
+        .with("captured", data.len());
+    let mut layers = Layers(vec![frame]);
+    let facts = walk(link_type, data, wire_len, &mut layers);
+    let mut layers = layers.0;
+    if facts.payload_len > 0 {
+        layers.push(LayerView::new("Payload").with("offset", facts.payload_offset).with("captured", facts.payload_len));
+    }
+    if let Some(fault) = facts.fault {
+        layers.push(LayerView::new("Fault").with("layer", fault.layer.name()).with("kind", fault.kind.name()));
+    }
+    layers
+}
+
+/// Appends layers as text: a line for each name, and an indented line for each field.
+pub fn write_layers(out: &mut String, layers: &[LayerView]) {
+    for layer in layers {
+        out.push_str(layer.name);
+        out.push('\n');
+        for (name, value) in &layer.fields {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "    {name}: {value}");
+        }
+    }
+}
+
+struct Layers(Vec<LayerView>);
+
+impl Visitor for Layers {
+    fn header(&mut self, header: &Header<'_>, offset: usize) {
+        let view = link_view(header).or_else(|| network_view(header)).or_else(|| tunnel_view(header));
+        self.0.extend(view.map(|v| v.with("offset", offset)));
+    }
+}
+
+fn ether_type(value: u16) -> String {
+    match ethertype::name(value) {
+        Some(name) => format!("{value:#06x} ({name})"),
+        None => format!("{value:#06x}"),
+    }
+}
+
+fn hex(value: impl Into<u32>) -> String {
+    format!("{:#x}", value.into())
+}
+
+fn link_view(header: &Header<'_>) -> Option<LayerView> {
+    let cooked = |name, kind: u16, hardware: u16, address: &[u8; 8], len: u16, protocol: u16| {
+        LayerView::new(name)
+            .with("packet type", wire::packet_type_name(kind))
+            .with("hardware type", hardware)
+            .with("sender", Colons(&address[..usize::from(len).min(8)]))
+            .with("protocol", ether_type(protocol))
+    };
+    Some(match header {
+        Header::Ethernet(h) => LayerView::new("Ethernet")
+            .with("destination", Colons(&h.destination()))
+            .with("source", Colons(&h.source()))
+            .with("type", ether_type(h.ether_type())),
+        Header::Vlan(h) => LayerView::new("VLAN")
+            .with("priority", h.priority())
+            .with("drop eligible", h.drop_eligible())
+            .with("id", h.id())
+            .with("type", ether_type(h.ether_type())),
+        Header::Llc(h) => LayerView::new("LLC")
+            .with("dsap", hex(h.dsap()))
+            .with("ssap", hex(h.ssap()))
+            .with("control", hex(h.control()))
+            .with_some("snap organisation", h.snap().map(|(oui, _)| Colons(&oui).to_string()))
+            .with_some("snap protocol", h.snap().map(|(_, protocol)| ether_type(protocol))),
+        Header::Mpls(h) => LayerView::new("MPLS")
+            .with("label", h.label())
+            .with("traffic class", h.traffic_class())
+            .with("bottom of stack", h.bottom())
+            .with("ttl", h.ttl()),
+        Header::Pppoe(h) => LayerView::new("PPPoE")
+            .with("code", hex(h.code()))
+            .with("session", h.session_id())
+            .with("payload length", h.payload_len()),
+        Header::Ppp(h) => LayerView::new("PPP").with("protocol", format_args!("{:#06x}", h.protocol())),
+        Header::Sll(h) => {
+            cooked("Linux cooked v1", h.packet_type(), h.hardware_type(), &h.address(), h.address_len(), h.protocol())
+        }
+        Header::Sll2(h) => {
+            cooked("Linux cooked v2", h.packet_type(), h.hardware_type(), &h.address(), h.address_len(), h.protocol())
+                .with("interface", h.interface_index())
+        }
+        Header::Null(h) => LayerView::new("Loopback").with("family", h.family()),
+        Header::Arp(h) => LayerView::new("ARP")
+            .with("operation", h.operation())
+            .with("sender hardware", Colons(h.sender_hardware()))
+            .with("sender address", ProtocolAddress(h.sender_protocol()))
+            .with("target hardware", Colons(h.target_hardware()))
+            .with("target address", ProtocolAddress(h.target_protocol())),
+        _ => return None,
+    })
+}
+
+fn network_view(header: &Header<'_>) -> Option<LayerView> {
+    let ports = |name, p: wire::Ports| LayerView::new(name).with("source port", p.source).with("destination port", p.destination);
+    Some(match header {
+        Header::Ipv4(h) => LayerView::new("IPv4")
+            .with("header length", h.header_len())
+            .with("traffic class", hex(h.traffic_class()))
+            .with("total length", h.total_len())
+            .with("identification", hex(h.id()))
+            .with("don't fragment", h.dont_fragment())
+            .with("more fragments", h.more_fragments())
+            .with("fragment offset", h.fragment_offset())
+            .with("ttl", h.ttl())
+            .with("protocol", h.protocol())
+            .with("checksum", format_args!("{:#06x} ({})", h.checksum(), if h.checksum_ok() { "right" } else { "wrong" }))
+            .with("source", Ipv4Addr::from(h.source()))
+            .with("destination", Ipv4Addr::from(h.destination())),
+        Header::Ipv6(h) => LayerView::new("IPv6")
+            .with("traffic class", hex(h.traffic_class()))
+            .with("flow label", hex(h.flow_label()))
+            .with("payload length", h.payload_len())
+            .with("next header", h.next_header())
+            .with("hop limit", h.hop_limit())
+            .with("source", Ipv6Addr::from(h.source()))
+            .with("destination", Ipv6Addr::from(h.destination())),
+        Header::Ipv6Extension(h) => {
+            let view = LayerView::new("IPv6 extension")
+                .with("kind", format_args!("{} ({})", h.kind(), wire::extension::name(h.kind())))
+                .with("next header", h.next_header())
+                .with("length", h.bytes().len());
+            if h.kind() != wire::extension::FRAGMENT {
+                return Some(view);
+            }
+            view.with("fragment offset", h.fragment_offset())
+                .with("more fragments", h.more_fragments())
+                .with("identification", hex(h.fragment_id()))
+        }
+        Header::Icmp(h) => {
+            LayerView::new("ICMP").with("type", h.kind()).with("code", h.code()).with("checksum", hex(h.checksum()))
+        }
+        Header::Icmpv6(h) => {
+            LayerView::new("ICMPv6").with("type", h.kind()).with("code", h.code()).with("checksum", hex(h.checksum()))
+        }
+        Header::Igmp(h) => LayerView::new("IGMP").with("type", hex(h.kind())).with("group", Ipv4Addr::from(h.group())),
+        Header::Tcp(h) => tcp_view(h, ports("TCP", h.ports())),
+        Header::Udp(h) => ports("UDP", h.ports()).with("length", h.datagram_len()).with("checksum", hex(h.checksum())),
+        Header::UdpLite(h) => ports("UDP-Lite", h.ports()).with("checksum coverage", h.coverage()),
+        Header::Sctp(h) => ports("SCTP", h.ports()).with("verification tag", hex(h.verification_tag())),
+        _ => return None,
+    })
+}
+
+fn tcp_view(header: &wire::Tcp<'_>, view: LayerView) -> LayerView {
+    let options = header.options();
+    let blocks = options.sack.iter().take(usize::from(options.sack_count));
+    let view = view
+        .with("sequence", header.sequence())
+        .with("acknowledgment", header.acknowledgment())
+        .with("header length", header.header_len())
+        .with("flags", FlagNames(header.flags()))
+        .with("window", header.window())
+        .with("checksum", hex(header.checksum()))
+        .with("urgent pointer", header.urgent())
+        .with_some("mss", options.mss)
+        .with_some("window scale", options.window_scale)
+        .with_some("sack permitted", options.sack_permitted.then_some(true))
+        .with_some("timestamp", options.timestamps.map(|t| t.0))
+        .with_some("timestamp echo", options.timestamps.map(|t| t.1));
+    let view = blocks.fold(view, |view, (left, right)| view.with("sack", format_args!("{left}-{right}")));
+    view.with_some("options", options.malformed.then_some("cut or malformed"))
+}
+
+fn tunnel_view(header: &Header<'_>) -> Option<LayerView> {
+    Some(match header {
+        Header::Gre(h) => LayerView::new("GRE")
+            .with("version", h.version())
+            .with("flags", format_args!("{:#06x}", h.flags()))
+            .with("protocol", ether_type(h.protocol()))
+            .with_some("key", h.key().map(hex))
+            .with_some("sequence", h.sequence()),
+        Header::Erspan(h) => {
+            LayerView::new("ERSPAN").with("version", h.version()).with("vlan", h.vlan()).with("session", h.session_id())
+        }
+        Header::Vxlan(h) => LayerView::new("VXLAN").with("flags", hex(h.flags())).with("vni", h.vni()),
+        Header::Geneve(h) => LayerView::new("Geneve")
+            .with("protocol", ether_type(h.protocol()))
+            .with("vni", h.vni())
+            .with("options length", h.options().len()),
+        Header::Gtpu(h) => LayerView::new("GTP-U")
+            .with("message type", h.message_type())
+            .with("message length", h.message_len())
+            .with("teid", hex(h.teid())),
+        Header::Teredo(h) => {
+            LayerView::new("Teredo").with("authentication", h.has_authentication()).with("origin", h.has_origin())
+        }
+        Header::L2tp(h) => LayerView::new("L2TP").with("tunnel", h.tunnel_id()).with("session", h.session_id()),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet_line::write_packet_line;
+    use super::*;
+    use crate::wire::tests::build::zoo;
+    use netscope_backends::Timestamp;
+
+    /// IPv4 in GRE in IPv6, with TCP that has a timestamp option.
+    fn packet() -> Vec<u8> {
+        let mut bytes = vec![0x60, 0, 0, 0, 0, 56, 47, 64];
+        bytes.extend([0xfe; 32]);
+        bytes.extend([0, 0, 8, 0]);
+        bytes.extend([0x45, 0, 0, 52, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        bytes.extend([0, 80, 0, 81, 0, 0, 0, 1, 0, 0, 0, 2, 0x80, 0x18, 0, 9, 0, 0, 0, 0]);
+        bytes.extend([1, 1, 8, 10, 0, 0, 0, 5, 0, 0, 0, 6]);
+        bytes
+    }
+
+    fn value<'a>(layers: &'a [LayerView], layer: &str, field: &str) -> &'a str {
+        let layer = layers.iter().find(|l| l.name == layer).expect("layer");
+        &layer.fields.iter().find(|(name, _)| *name == field).expect("field").1
+    }
+
+    #[test]
+    fn layers_of_a_tunnelled_packet() {
+        let layers = packet_detail(LinkType::RAW, &packet(), 96);
+        let names: Vec<_> = layers.iter().map(|l| l.name).collect();
+        assert_eq!(names, ["Frame", "IPv6", "GRE", "IPv4", "TCP"]);
+        assert_eq!(value(&layers, "Frame", "link type"), "101 (raw IP)");
+        assert_eq!(value(&layers, "GRE", "protocol"), "0x0800 (IPv4)");
+        assert_eq!(value(&layers, "IPv4", "destination"), "10.0.0.2");
+        assert_eq!(value(&layers, "IPv4", "checksum"), "0x0000 (wrong)");
+        assert_eq!(value(&layers, "TCP", "flags"), "PSH,ACK");
+        assert_eq!(value(&layers, "TCP", "timestamp echo"), "6");
+        assert_eq!(value(&layers, "TCP", "offset"), "64");
+    }
+
+    #[test]
+    fn a_cut_packet_shows_its_fault() {
+        let layers = packet_detail(LinkType::RAW, &packet()[..50], 96);
+        assert_eq!((value(&layers, "Fault", "layer"), value(&layers, "Fault", "kind")), ("ipv4", "truncated"));
+        let mut text = String::new();
+        write_layers(&mut text, &layers[layers.len() - 1..]);
+        assert_eq!(text, "Fault\n    layer: ipv4\n    kind: truncated\n");
+    }
+
+    /// Counts headers, to compare with the views.
+    struct Count(usize);
+
+    impl Visitor for Count {
+        fn header(&mut self, _header: &Header<'_>, _offset: usize) {
+            self.0 += 1;
+        }
+    }
+
+    #[test]
+    fn every_header_has_a_view_and_nothing_controls_the_terminal() {
+        for (name, link, bytes) in zoo() {
+            let mut count = Count(0);
+            walk(LinkType(link), &bytes, bytes.len() as u32, &mut count);
+            let layers = packet_detail(LinkType(link), &bytes, bytes.len() as u32);
+            let views = layers.iter().filter(|l| !["Frame", "Payload"].contains(&l.name)).count();
+            assert_eq!(views, count.0, "{name}: {layers:?}");
+            for at in 0..bytes.len() {
+                let mut damaged = bytes.clone();
+                damaged[at] = 0x1b;
+                let mut text = String::new();
+                write_layers(&mut text, &packet_detail(LinkType(link), &damaged, damaged.len() as u32));
+                write_packet_line(&mut text, 1, Timestamp(0), LinkType(link), &damaged, damaged.len() as u32);
+                assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{name}: {text:?}");
+            }
+        }
+    }
+}
