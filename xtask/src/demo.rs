@@ -37,7 +37,7 @@ const EXPORTS: &[(&str, &str)] = &[
 
 fn arguments() -> Vec<String> {
     let files = [("--export-json", "flows.json"), ("--export-csv", "flows.csv"), ("--expired-flows-jsonl", "ended.jsonl")];
-    let mut arguments: Vec<String> = ["--read-pcap", CAPTURE, "--quiet", "--summary-flows", "12"].map(String::from).into();
+    let mut arguments: Vec<String> = ["--read-pcap", CAPTURE, "--quiet", "--flow-table", "12"].map(String::from).into();
     for (flag, name) in files {
         arguments.extend([flag.to_owned(), format!("{OUTPUT}/{name}")]);
     }
