@@ -5,14 +5,16 @@ mod common;
 use common::captures;
 use netscope::engine::{EndedChunk, Outbox, Share, Snapshot, TapChunk, Worker, WorkerSettings, mailbox};
 use netscope::flow::FlowSettings;
-use netscope_backends::{BATCH_MAX, Packet, PacketChunk, read_all};
+use netscope_backends::chunk::PacketChunk;
+use netscope_backends::memory::{OwnedPacket, read_all};
+use netscope_backends::{BATCH_MAX, Packet};
 
 #[test]
 fn a_worker_in_steady_state_allocates_nothing() {
     let mut measured = 0;
     for capture in captures() {
         let Ok(packets) = read_all(&capture) else { continue };
-        let packets: Vec<Packet<'_>> = packets.iter().map(|packet| packet.borrow()).collect();
+        let packets: Vec<Packet<'_>> = packets.iter().map(OwnedPacket::borrow).collect();
         let (snapshots, snapshot_mail) = mailbox(4, Snapshot::default);
         let (ended, ended_mail) = mailbox(8, EndedChunk::new);
         let (tap, tap_mail) = mailbox(2, || TapChunk { first_number: 0, packets: PacketChunk::new() });

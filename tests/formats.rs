@@ -234,7 +234,7 @@ fn tables_appear_when_they_are_complete() {
     let mut outputs: Vec<Box<dyn Output>> = vec![
         Box::new(JsonTable::create(&json_path, SETTINGS).unwrap()),
         Box::new(CsvTable::create(&csv_path, SETTINGS).unwrap()),
-        Box::new(SummaryJson::new(&summary_path)),
+        Box::new(SummaryJson::create(&summary_path).expect("create")),
     ];
     assert!(!json_path.exists() && !csv_path.exists());
     for output in &mut outputs {

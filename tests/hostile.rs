@@ -4,8 +4,9 @@
 mod common;
 
 use common::engine::{run, settings};
-use common::{TempDir, captures};
-use netscope_backends::{CaptureFile, FileOptions, MemoryBackend, OwnedPacket, read_all};
+use common::{captures, temp_dir};
+use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_backends::memory::{MemoryBackend, OwnedPacket, read_all};
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -81,7 +82,7 @@ fn read_to_the_end(path: &Path) {
 
 #[test]
 fn files_cut_at_every_length_and_with_every_byte_changed() {
-    let dir = TempDir::new("hostile-files");
+    let dir = temp_dir("hostile-files");
     let path = dir.path().join("hostile.pcap");
     let small = |path: &&std::path::PathBuf| fs::metadata(path).is_ok_and(|meta| meta.len() <= 1300);
     let all = captures();

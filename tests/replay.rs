@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TempDir, captures, netscope};
+use common::{captures, netscope, temp_dir};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +41,7 @@ fn assert_same(what: &str, reference: &BTreeMap<&str, Vec<u8>>, other: &BTreeMap
 
 #[test]
 fn workers_and_runs_give_identical_bytes() {
-    let dir = TempDir::new("workers");
+    let dir = temp_dir("workers");
     for capture in captures() {
         // The second setting makes flows time out, close and be evicted while the file is read.
         for extra in [&[][..], &["--flow-timeout-s", "0.5", "--closed-timeout-s", "0.1"][..]] {
@@ -58,7 +58,7 @@ fn workers_and_runs_give_identical_bytes() {
 
 #[test]
 fn two_runs_that_evict_give_identical_bytes() {
-    let dir = TempDir::new("evict");
+    let dir = temp_dir("evict");
     for capture in captures() {
         for workers in ["1", "2"] {
             let arguments = ["--workers", workers, "--max-flows", "5"];
@@ -80,7 +80,7 @@ fn compressed(dir: &Path, capture: &Path, program: &str, extension: &str) -> Pat
 
 #[test]
 fn streams_give_the_same_as_files() {
-    let dir = TempDir::new("streams");
+    let dir = temp_dir("streams");
     for capture in captures().into_iter().take(12) {
         let reference = exports(dir.path(), &capture, &[], None);
         let gz = compressed(dir.path(), &capture, "gzip", "gz");
@@ -98,7 +98,7 @@ fn streams_give_the_same_as_files() {
 
 #[test]
 fn every_packet_is_in_a_flow_or_under_a_name() {
-    let dir = TempDir::new("ledger");
+    let dir = temp_dir("ledger");
     for capture in captures() {
         for workers in ["1", "3"] {
             for extra in [&[][..], &["--count", "7"][..], &["--filter", "tcp"][..], &["--max-flows", "3"][..]] {
@@ -132,7 +132,7 @@ fn every_packet_is_in_a_flow_or_under_a_name() {
 
 #[test]
 fn recording_a_capture_and_reading_it_again_changes_nothing() {
-    let dir = TempDir::new("record");
+    let dir = temp_dir("record");
     for capture in captures() {
         let reference = exports(dir.path(), &capture, &[], None);
         let copy = dir.path().join("copy.pcapng");
@@ -157,7 +157,7 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 fn a_file_cut_short_is_read_to_the_cut_and_reported() {
-    let dir = TempDir::new("cut");
+    let dir = temp_dir("cut");
     for capture in captures().into_iter().take(8) {
         let bytes = fs::read(&capture).expect("capture");
         if bytes.len() < 200 {

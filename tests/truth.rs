@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Corpus, netscope};
+use common::{netscope, temp_dir};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -34,10 +34,10 @@ fn export_all(captures: &Path, into: &Path, extra: &[&str]) -> usize {
 }
 
 /// The scorer's verdict on the exports in `exports`.
-fn score(corpus: &Corpus, truth: &Path, exports: &Path) -> Value {
+fn score(corpus: &Path, truth: &Path, exports: &Path) -> Value {
     let json = exports.join("score.result");
     let output = Command::new("python3")
-        .arg(corpus.root().join("tools/score.py"))
+        .arg(corpus.join("tools/score.py"))
         .arg("--truth-dir")
         .arg(truth)
         .arg("--export-dir")
@@ -93,22 +93,22 @@ fn assert_promises(result: &Value, what: &str) {
 
 #[test]
 fn flows_agree_with_tshark() {
-    let Some(corpus) = Corpus::find() else { return };
+    let Some(corpus) = common::corpus() else { return };
     for (what, extra) in [("whole connections", &["--flow-timeout-s", "0"][..]), ("default timeouts", &[][..])] {
-        let dir = common::TempDir::new("truth");
-        let count = export_all(&corpus.root().join("captures"), dir.path(), extra);
+        let dir = temp_dir("truth");
+        let count = export_all(&corpus.join("captures"), dir.path(), extra);
         assert!(count >= 90, "only {count} captures in the corpus");
-        assert_promises(&score(&corpus, &corpus.root().join("truth"), dir.path()), what);
+        assert_promises(&score(&corpus, &corpus.join("truth"), dir.path()), what);
     }
 }
 
 #[test]
 fn recut_captures_agree_with_tshark() {
-    let Some(corpus) = Corpus::find() else { return };
-    let dir = common::TempDir::new("truth-derived");
-    let count = export_all(&corpus.root().join("captures/derived"), dir.path(), &["--flow-timeout-s", "0"]);
+    let Some(corpus) = common::corpus() else { return };
+    let dir = temp_dir("truth-derived");
+    let count = export_all(&corpus.join("captures/derived"), dir.path(), &["--flow-timeout-s", "0"]);
     assert!(count >= 10, "only {count} derived captures in the corpus");
-    let result = score(&corpus, &corpus.root().join("truth/derived"), dir.path());
+    let result = score(&corpus, &corpus.join("truth/derived"), dir.path());
     for (metric, least) in PROMISED {
         println!("{metric}: {:.4} (promised for real captures: {least})", mean(&result, metric));
     }
@@ -118,8 +118,8 @@ fn recut_captures_agree_with_tshark() {
 }
 
 /// What the corpus' README expects of a damaged or hostile file.
-fn expectations(corpus: &Corpus) -> Vec<(String, String)> {
-    let readme = fs::read_to_string(corpus.root().join("README.md")).expect("corpus README");
+fn expectations(corpus: &Path) -> Vec<(String, String)> {
+    let readme = fs::read_to_string(corpus.join("README.md")).expect("corpus README");
     let (_, rest) = readme.split_once("\n## malformed/").expect("a section on malformed files");
     let (section, _) = rest.split_once("\n## ").expect("a section after it");
     section
@@ -134,19 +134,19 @@ fn expectations(corpus: &Corpus) -> Vec<(String, String)> {
 
 #[test]
 fn malformed_files_end_as_expected() {
-    let Some(corpus) = Corpus::find() else { return };
+    let Some(corpus) = common::corpus() else { return };
     let expectations = expectations(&corpus);
     assert!(expectations.len() >= 30, "only {} expectations found", expectations.len());
-    let dir = common::TempDir::new("malformed");
+    let dir = temp_dir("malformed");
     let mut wrong = Vec::new();
     for (name, expect) in expectations {
-        let truth = fs::read(corpus.root().join(format!("truth/malformed/{name}.json"))).expect("truth");
+        let truth = fs::read(corpus.join(format!("truth/malformed/{name}.json"))).expect("truth");
         let truth: Value = serde_json::from_slice(&truth).expect("truth is JSON");
         let summary = dir.path().join(format!("{name}.summary"));
         let flows = dir.path().join(format!("{name}.json"));
         let output = netscope()
             .args(["--quiet", "--read-pcap"])
-            .arg(corpus.root().join("captures/malformed").join(&name))
+            .arg(corpus.join("captures/malformed").join(&name))
             .arg("--summary-json")
             .arg(&summary)
             .arg("--export-json")

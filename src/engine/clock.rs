@@ -11,20 +11,33 @@ pub struct Clock {
     now: Timestamp,
     tick_ns: u64,
     tick: Option<u64>,
+    /// Time of the latest packet; idle polls may be ahead of packets that are still under way.
+    latest_packet: Timestamp,
     regressions: u64,
 }
 
 impl Clock {
     /// A clock that has not started, with ticks of `tick_ns` (at least 1) nanoseconds.
     pub fn new(tick_ns: u64) -> Self {
-        Self { now: Timestamp(0), tick_ns: tick_ns.max(1), tick: None, regressions: 0 }
+        Self { now: Timestamp(0), tick_ns: tick_ns.max(1), tick: None, latest_packet: Timestamp(0), regressions: 0 }
     }
 
-    /// Moves on to `time` (a packet's, or that of an idle poll). When this leaves a tick behind, the number of that tick is
-    /// returned; the clock already stands in the new one.
+    /// Moves on to a packet's time. When this leaves a tick behind, the number of that tick is returned; the clock already
+    /// stands in the new one.
+    #[inline]
     pub fn advance(&mut self, time: Timestamp) -> Option<u64> {
-        if time < self.now {
+        if time < self.latest_packet {
             self.regressions += 1;
+        } else {
+            self.latest_packet = time;
+        }
+        self.pass(time)
+    }
+
+    /// Moves on to `time` without a packet; otherwise as [`Clock::advance`].
+    #[inline]
+    pub fn pass(&mut self, time: Timestamp) -> Option<u64> {
+        if time < self.now {
             return None;
         }
         self.now = time;
@@ -50,7 +63,7 @@ impl Clock {
         Timestamp(tick.saturating_add(1).saturating_mul(self.tick_ns))
     }
 
-    /// How often time went back.
+    /// Packets older than one before them.
     pub fn regressions(&self) -> u64 {
         self.regressions
     }

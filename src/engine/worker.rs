@@ -172,7 +172,8 @@ impl Worker {
     fn update(&mut self, packets: &[Packet<'_>]) {
         for (i, packet) in packets.iter().enumerate() {
             self.number += 1;
-            self.advance(packet.time);
+            let left = self.clock.advance(packet.time);
+            self.pass_time(left);
             let Lane { dissected, route } = self.lanes[i];
             match route {
                 Route::Foreign => {}
@@ -289,8 +290,10 @@ impl Worker {
         }
     }
 
-    fn advance(&mut self, time: Timestamp) {
-        if let Some(tick) = self.clock.advance(time) {
+    /// Time has moved on; `left` is the tick that was left behind.
+    #[inline]
+    fn pass_time(&mut self, left: Option<u64>) {
+        if let Some(tick) = left {
             self.end_tick(tick);
         }
         let Self { flows, clock, outbox, ledger, number, expiry_budget, .. } = self;
@@ -328,8 +331,10 @@ impl Worker {
 
     /// Nothing arrived by `now`: ticks and expiry go on.
     pub fn idle(&mut self, now: Timestamp) {
-        if self.clock.tick().is_some() && now > self.clock.now() {
-            self.advance(now);
+        // A source that does not know the time says 0.
+        if now > self.clock.now() {
+            let left = self.clock.pass(now);
+            self.pass_time(left);
         }
         self.outbox.flush_taps();
         self.outbox.flush_ended(self.number);

@@ -4,6 +4,7 @@
 //! is dropped, also after a panic.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod engine;
 #[cfg(target_os = "linux")]
 pub mod netns;
 
@@ -47,6 +48,22 @@ pub fn corpus() -> Option<PathBuf> {
     }
     skip(&format!("no capture corpus at {} (NETSCOPE_CORPUS names another place)", directory.display()));
     None
+}
+
+/// Captures to try things on: our own recordings, and those of the corpus where it is there.
+pub fn captures() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = ["demo.pcapng", "fragments.pcap", "loss.pcap"].into_iter().map(fixture).collect();
+    if let Some(corpus) = corpus() {
+        let entries = std::fs::read_dir(corpus.join("captures")).expect("the corpus has captures");
+        found.extend(entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()));
+    }
+    found.sort();
+    found
+}
+
+/// A directory for one test.
+pub fn temp_dir(name: &str) -> tempfile::TempDir {
+    tempfile::TempDir::with_prefix(format!("netscope-{name}-")).expect("a temporary directory")
 }
 
 /// What a finished program left.
