@@ -9,13 +9,28 @@ use netscope_backends::chunk::PacketChunk;
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, Packet};
 
+/// Times each capture is seen; the last one is measured.
+const ROUNDS: u64 = 5;
+
 #[test]
 fn a_worker_in_steady_state_allocates_nothing() {
     let mut measured = 0;
     for capture in captures() {
         let Ok(packets) = read_all(&capture) else { continue };
-        let packets: Vec<Packet<'_>> = packets.iter().map(OwnedPacket::borrow).collect();
-        let (snapshots, snapshot_mail) = mailbox(4, Snapshot::default);
+        let Some(latest) = packets.iter().map(|packet| packet.time).max() else { continue };
+        let length_ns = latest.since(packets[0].time) + 1;
+        // The same capture again and again, each time later: after some rounds the table, the side arenas and the boxes are as
+        // large as this traffic makes them.
+        let rounds: Vec<Vec<Packet<'_>>> = (0..ROUNDS)
+            .map(|round| {
+                packets
+                    .iter()
+                    .map(OwnedPacket::borrow)
+                    .map(|packet| Packet { time: packet.time.plus(round * length_ns), ..packet })
+                    .collect()
+            })
+            .collect();
+        let (snapshots, snapshot_mail) = mailbox(4, || Snapshot::new(5));
         let (ended, ended_mail) = mailbox(8, EndedChunk::new);
         let (tap, tap_mail) = mailbox(2, || TapChunk { first_number: 0, packets: PacketChunk::new() });
         let settings = WorkerSettings {
@@ -35,12 +50,10 @@ fn a_worker_in_steady_state_allocates_nothing() {
             waits: false,
         };
         let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, Some(ended), vec![tap]));
-        // The first half fills the table, the side arenas and the boxes; the second half is the steady state.
-        let (warm_up, steady) = packets.split_at(packets.len() / 2);
-        for (phase, part) in [warm_up, steady].into_iter().enumerate() {
+        for (round, part) in (1..).zip(&rounds) {
             for batch in part.chunks(BATCH_MAX) {
                 let allocated = allocation_counter::measure(|| worker.batch(batch));
-                if phase == 1 {
+                if round == ROUNDS {
                     assert_eq!(allocated.count_total, 0, "{}: {allocated:?}", capture.display());
                     measured += batch.len();
                 }

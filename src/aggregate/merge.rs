@@ -41,8 +41,9 @@ impl Inbox {
         let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
         let mut some = finished != self.finished;
         self.finished = finished;
-        while let Some(mut taken) = self.mail.snapshots.receive() {
-            self.snapshots.push_back(std::mem::take(&mut *taken));
+        while let Some(taken) = self.mail.snapshots.receive() {
+            // Copied, so that the box keeps its memory and the worker need not allocate.
+            self.snapshots.push_back((*taken).clone());
             self.mail.snapshots.give_back(taken);
             some = true;
         }

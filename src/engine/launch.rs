@@ -139,7 +139,7 @@ pub fn launch(
 
 impl Running {
     fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings) -> Outbox {
-        let (snapshot_sender, snapshots) = mailbox(SNAPSHOT_BOXES, Snapshot::default);
+        let (snapshot_sender, snapshots) = mailbox(SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
             let (sender, receiver) = mailbox(ENDED_BOXES, EndedChunk::new);
             (Some(sender), Some(receiver))

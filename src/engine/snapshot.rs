@@ -6,7 +6,7 @@ use netscope_backends::chunk::PacketChunk;
 use netscope_backends::{Counters, Timestamp};
 
 /// Totals of one worker at the end of a tick. They are totals, not differences, so a skipped snapshot loses nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Number of the tick that ended: packet time divided by the tick's length.
     pub tick: u64,
@@ -26,6 +26,13 @@ pub struct Snapshot {
     pub batches: BatchTimes,
     /// The worker's last snapshot.
     pub last: bool,
+}
+
+impl Snapshot {
+    /// An empty snapshot with room for `top_count` top flows.
+    pub fn new(top_count: usize) -> Self {
+        Self { top: Vec::with_capacity(top_count), ..Self::default() }
+    }
 }
 
 /// How long batches took, in ns of our own time, since the start.

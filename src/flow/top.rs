@@ -72,6 +72,8 @@ pub(super) struct Top {
     live: Vec<Candidate>,
     gone: Vec<(u64, TopFlow)>,
     ranks: Vec<Rank>,
+    /// The best of a tick on their way out; empty between ticks.
+    ranked: Vec<(Rank, TopFlow)>,
 }
 
 impl Top {
@@ -84,6 +86,7 @@ impl Top {
             live: Vec::with_capacity(capacity),
             gone: Vec::with_capacity(capacity),
             ranks: Vec::with_capacity(capacity),
+            ranked: Vec::with_capacity(capacity),
         }
     }
 
@@ -132,7 +135,7 @@ impl Top {
         if self.live.len() + self.gone.len() > self.count {
             self.cut(slab, cold);
         }
-        let mut ranked: Vec<(Rank, TopFlow)> = Vec::with_capacity(self.count);
+        let mut ranked = std::mem::take(&mut self.ranked);
         for &(first_packet, flow) in &self.gone {
             ranked.push(((Reverse(flow.delta_bytes), flow.key, first_packet), flow));
         }
@@ -146,7 +149,8 @@ impl Top {
             }
         }
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
-        out.extend(ranked.into_iter().take(self.count).map(|(_, flow)| flow));
+        out.extend(ranked.drain(..).take(self.count).map(|(_, flow)| flow));
+        self.ranked = ranked;
         self.live.clear();
         self.gone.clear();
         self.threshold = 1;
@@ -157,6 +161,7 @@ impl Top {
         self.live.capacity() * size_of::<Candidate>()
             + self.gone.capacity() * size_of::<(u64, TopFlow)>()
             + self.ranks.capacity() * size_of::<Rank>()
+            + self.ranked.capacity() * size_of::<(Rank, TopFlow)>()
     }
 
     const fn limit(count: usize) -> usize {

@@ -2,12 +2,9 @@
 
 use netscope_backends::LinkType;
 
-/// PPP in HDLC-like framing (LINKTYPE_PPP_HDLC).
-pub(super) const PPP_HDLC: LinkType = LinkType(50);
-
 /// True for the link types that [`super::dissect`] reads.
 pub const fn supports(link_type: LinkType) -> bool {
-    matches!(link_type.0, 0 | 1 | 9 | 12 | 14 | 50 | 101 | 108 | 113 | 228 | 229 | 276)
+    matches!(link_type.0, 0 | 1 | 9 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276)
 }
 
 /// The name of a link type, for messages; "unknown" for those nobody is likely to meet. Numbers and meanings follow

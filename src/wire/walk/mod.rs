@@ -12,7 +12,6 @@ mod link_layer;
 mod transport;
 mod tunnel;
 
-use super::link::PPP_HDLC;
 use super::view::{Unreadable, View};
 use super::{Dissected, Fault, FaultKind, Header, Layer, Network, Transport, Tunnel, Visitor, VlanTags};
 use netscope_backends::LinkType;
@@ -78,7 +77,7 @@ pub fn walk<V: Visitor>(link_type: LinkType, data: &[u8], wire_len: u32, visitor
         LinkType::RAW | LinkType::RAW_DLT12 | LinkType::RAW_DLT14 => Next::Ip,
         LinkType::IPV4 => Next::Ipv4,
         LinkType::IPV6 => Next::Ipv6,
-        LinkType::PPP | PPP_HDLC => Next::Ppp,
+        LinkType::PPP => Next::Ppp,
         _ => walker.fail(Layer::Link, FaultKind::Unknown),
     };
     loop {
