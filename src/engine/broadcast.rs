@@ -201,10 +201,10 @@ fn copy(
     waits: bool,
     stop: &Stop,
 ) {
-    if let Some(open) = chunk.as_mut() {
-        if open.packets.push(packet) {
-            return;
-        }
+    if let Some(open) = chunk.as_mut()
+        && open.packets.push(packet)
+    {
+        return;
     }
     if let Some(mut full) = chunk.take() {
         full.idle = None;

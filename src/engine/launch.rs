@@ -114,7 +114,7 @@ pub fn launch(
     let count = u32::try_from(backends.len()).unwrap_or(u32::MAX);
     for (index, mut backend) in (0..count).zip(backends) {
         let worker_settings = WorkerSettings {
-            flow: settings.flow.clone(),
+            flow: settings.flow,
             tick_ns: settings.tick_ns,
             count_max: settings.count_max,
             share: Share { index, count },
@@ -124,10 +124,10 @@ pub fn launch(
         let cpu = settings.cpus.get(index as usize % settings.cpus.len().max(1)).copied();
         let (timeout, stop, progress, notice) = (settings.poll_timeout, stop.clone(), Arc::clone(&progress), notice.clone());
         running.threads.push(spawn(&format!("netscope-w{index}"), move || {
-            if let Some(id) = cpu {
-                if !core_affinity::set_for_current(CoreId { id }) {
-                    notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
-                }
+            if let Some(id) = cpu
+                && !core_affinity::set_for_current(CoreId { id })
+            {
+                notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let worker = Worker::new(&worker_settings, outbox);
