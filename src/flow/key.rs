@@ -100,6 +100,7 @@ impl FlowKey {
     /// Keyed hash of all 38 bytes: five 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication.
     ///
     /// Every lane meets a secret before it is multiplied, so which tuples collide depends on the secret alone.
+    #[inline]
     pub fn hash(&self, secret: &HashSecret) -> u64 {
         let s = &secret.0;
         let lane = |bytes: &[u8; 16], at: usize| -> u64 {
