@@ -41,10 +41,15 @@ impl NetNs {
                 &["-c", &format!("echo 1 >/proc/sys/net/ipv6/conf/{family}/disable_ipv6 || test ! -e /proc/sys/net/ipv6")],
             );
         }
-        namespace.ip(&["link", "add", RECEIVER, "mtu", "65535", "type", "veth", "peer", "name", SENDER, "mtu", "65535"]);
-        namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
-        namespace.ip(&["link", "set", "dev", SENDER, "up"]);
+        namespace.add_veth();
         Some(namespace)
+    }
+
+    /// Adds the pair, as at the start.
+    pub fn add_veth(&self) {
+        self.ip(&["link", "add", RECEIVER, "mtu", "65535", "type", "veth", "peer", "name", SENDER, "mtu", "65535"]);
+        self.ip(&["link", "set", "dev", RECEIVER, "up"]);
+        self.ip(&["link", "set", "dev", SENDER, "up"]);
     }
 
     /// Runs `ip` in the namespace; panics when it fails.
