@@ -4,11 +4,14 @@
 mod common;
 
 use common::{captures, netscope, temp_dir};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const EXPORTS: [&str; 4] = ["flows.json", "flows.csv", "ended.jsonl", "ended.csv"];
 
@@ -68,12 +71,17 @@ fn two_runs_that_evict_give_identical_bytes() {
     }
 }
 
-/// Writes `capture` compressed by `program` (gzip, zstd) to a file in `dir`.
-fn compressed(dir: &Path, capture: &Path, program: &str, extension: &str) -> PathBuf {
-    let path = dir.join(format!("packed.{extension}"));
-    let output = Command::new(program).arg("-c").arg(capture).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(output.status.success());
-    fs::write(&path, output.stdout).expect("compressed file");
+fn gzipped(dir: &Path, capture: &[u8]) -> PathBuf {
+    let path = dir.join("packed.gz");
+    let mut file = GzEncoder::new(fs::File::create(&path).expect("compressed file"), Compression::fast());
+    file.write_all(capture).and_then(|()| file.finish()).expect("compressed file");
+    path
+}
+
+fn zstandard(dir: &Path, capture: &[u8]) -> PathBuf {
+    let path = dir.join("packed.zst");
+    let file = fs::File::create(&path).expect("compressed file");
+    zstd::stream::copy_encode(capture, file, 1).expect("compressed file");
     path
 }
 
@@ -82,8 +90,8 @@ fn streams_give_the_same_as_files() {
     let dir = temp_dir("streams");
     for capture in captures().into_iter().take(12) {
         let reference = exports(dir.path(), &capture, &[], None);
-        let gz = compressed(dir.path(), &capture, "gzip", "gz");
-        let zst = compressed(dir.path(), &capture, "zstd", "zst");
+        let bytes = fs::read(&capture).expect("capture");
+        let (gz, zst) = (gzipped(dir.path(), &bytes), zstandard(dir.path(), &bytes));
         for workers in ["1", "3"] {
             let arguments = ["--workers", workers];
             let name = capture.display();
