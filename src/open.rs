@@ -5,14 +5,15 @@ use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
 use netscope::wire;
 use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_backends::memory::MemoryBackend;
 use netscope_backends::pcap::{LiveBackend, LiveOptions, list_interfaces as interfaces};
-use netscope_backends::{Backend, LinkType};
+use netscope_backends::{Backend, BackendError, LinkType};
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -45,7 +46,15 @@ pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Fai
 
 fn file(path: &Path, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     let options = FileOptions { filter: settings.filter.clone(), stop: Some(Arc::clone(stop)) };
-    let file = CaptureFile::open(path, &options)?;
+    let file = match CaptureFile::open(path, &options) {
+        // Asked to end before a pipe said anything: a run without packets, whose exports are written all the same.
+        Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {
+            let nothing = MemoryBackend::new(LinkType::ETHERNET, Vec::new());
+            let description = format!("nothing was read from {}", path.display());
+            return Ok(Opened { source: Source::Broadcast(Box::new(nothing)), description });
+        }
+        opened => opened?,
+    };
     let workers = settings.pipeline.workers;
     let description = format!("reading {} with {workers} workers", path.display());
     let source = if file.is_mapped() {

@@ -74,7 +74,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
     let aggregator = Aggregator::new(aggregate, std::mem::take(&mut running.queues), outputs);
     thread::scope(|scope| {
-        let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder)));
+        let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
         let (summary, failures) = aggregator.run(|| watcher.progress(&running.progress), |failure| watcher.failed(failure));
         outcome.summary = summary;
@@ -98,8 +98,28 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
 }
 
 /// The recorder's thread.
-fn record_packets(tap: &Receiver<TapChunk>, mut recorder: Recorder) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
-    let consumed = consume(tap, &mut recorder);
+fn record_packets(
+    tap: &Receiver<TapChunk>,
+    mut recorder: Recorder,
+    watcher: &dyn Watcher,
+) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
+    /// Tells of a failure when it happens: the run goes on, perhaps for days.
+    struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher);
+    impl Telling<'_> {
+        fn tell(&self, error: &BackendError) {
+            self.1.notice(&format!("{error}; the capture goes on, its packets are no longer written"));
+        }
+    }
+    impl PacketConsumer for Telling<'_> {
+        type Error = BackendError;
+        fn packet(&mut self, number: u64, packet: &netscope_backends::Packet<'_>) -> Result<(), BackendError> {
+            self.0.packet(number, packet).inspect_err(|error| self.tell(error))
+        }
+        fn pause(&mut self) -> Result<(), BackendError> {
+            self.0.pause().inspect_err(|error| self.tell(error))
+        }
+    }
+    let consumed = consume(tap, &mut Telling(&mut recorder, watcher));
     // What was written before an error stays readable, so the file is closed properly in any case.
     let finished = recorder.finish();
     match consumed {

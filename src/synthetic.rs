@@ -1,8 +1,11 @@
 //! `--synthetic-flows N`: fills a flow table with real entries and judges the memory of the whole process.
 
+use crate::tell::write_line;
 use netscope::flow::synthetic;
+use netscope::output::{is_broken_pipe, stdout};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// What a million flows may cost with everything around them.
@@ -19,12 +22,19 @@ pub fn measure(count: u64) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let budget = (u128::from(BUDGET_BYTES_PER_MILLION) * u128::from(count) / 1_000_000) as u64;
     let budget = budget.max(BUDGET_BYTES_MIN);
     let held = flows.table.len() as u64;
-    println!("flows:              {held}");
-    println!("table:              {:.1} bytes per flow", flows.bytes_per_flow);
-    println!("resident set, peak: {:.1} MiB", mebibytes(resident));
-    println!("budget:             {:.1} MiB", mebibytes(budget));
+    let mut out = stdout();
+    let written = writeln!(out, "flows:              {held}")
+        .and_then(|()| writeln!(out, "table:              {:.1} bytes per flow", flows.bytes_per_flow))
+        .and_then(|()| writeln!(out, "resident set, peak: {:.1} MiB", mebibytes(resident)))
+        .and_then(|()| writeln!(out, "budget:             {:.1} MiB", mebibytes(budget)))
+        .and_then(|()| out.flush());
+    if let Err(error) = written {
+        if !is_broken_pipe(&error) {
+            return Err(error.into());
+        }
+    }
     if held != count || resident > budget {
-        eprintln!("netscope: over the memory budget of --synthetic-flows {count}");
+        write_line(&format!("netscope: over the memory budget of --synthetic-flows {count}"));
         return Ok(ExitCode::from(OVER_BUDGET));
     }
     Ok(ExitCode::SUCCESS)

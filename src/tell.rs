@@ -7,6 +7,7 @@ use netscope::output::{self, is_broken_pipe};
 use netscope::session::Watcher;
 use netscope_backends::Position;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -52,7 +53,7 @@ impl Teller {
     fn say(&self, line: &str) {
         match self.bar().as_ref() {
             Some(bar) => bar.print(line),
-            None => eprintln!("{line}"),
+            None => write_line(line),
         }
     }
 
@@ -104,8 +105,13 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// A line on standard error. Where that is closed or full nobody can be told, and the run is not to suffer from it.
+pub fn write_line(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Tells an error and gives the exit code for it.
 pub fn failed(error: &dyn Error) -> ExitCode {
-    eprintln!("netscope: {}", chain(error));
+    write_line(&format!("netscope: {}", chain(error)));
     ExitCode::FAILURE
 }

@@ -3,7 +3,7 @@
 //! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
 //! once, left out from then on, and never reaches a worker.
 
-use super::merge::{Inbox, next_tick, pass_ended};
+use super::merge::{Inbox, collect, next_tick, pass_ended};
 use super::{Output, OutputFailure, Report, Summary};
 use crate::engine::{Ledger, QueueMail};
 use crate::flow::{EndReason, FlowCounters, FlowRecord, TopFlow};
@@ -66,10 +66,7 @@ impl Aggregator {
     /// (progress display); `failed` as soon as an output fails.
     pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
         loop {
-            let mut some = false;
-            for inbox in &mut self.inboxes {
-                some |= inbox.collect();
-            }
+            let mut some = collect(&mut self.inboxes);
             self.pass_ended(&mut failed);
             while next_tick(&mut self.inboxes).is_some() {
                 self.report(&mut failed);

@@ -7,8 +7,11 @@ use crate::engine::{EndedFlow, QueueMail, Snapshot};
 use crate::flow::FlowRecord;
 use std::collections::VecDeque;
 
-/// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it.
+/// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it. The slowest queue is never
+/// held back, or nothing would move: what may wait there is what one packet ended, at most its whole table.
 const PENDING_MAX: usize = 64 * 1024;
+/// Snapshots of one queue that may wait for slower queues; beyond that its boxes are left with it.
+const SNAPSHOTS_MAX: usize = 64;
 
 /// One queue as the aggregator sees it.
 pub struct Inbox {
@@ -35,20 +38,21 @@ impl Inbox {
         }
     }
 
-    /// Takes what is there; false when there was nothing.
-    pub fn collect(&mut self) -> bool {
+    /// Takes what is there, as far as it may wait; false when there was nothing. `least`: how far the slowest queue is.
+    fn collect(&mut self, least: u64) -> bool {
         // Asked before the boxes are emptied: what was sent before the end is then seen.
         let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
         let mut some = finished != self.finished;
         self.finished = finished;
-        while let Some(taken) = self.mail.snapshots.receive() {
+        while self.snapshots.len() < SNAPSHOTS_MAX {
+            let Some(taken) = self.mail.snapshots.receive() else { break };
             // Copied, so that the box keeps its memory and the worker need not allocate.
             self.snapshots.push_back((*taken).clone());
             self.mail.snapshots.give_back(taken);
             some = true;
         }
         if let Some(ended) = &self.mail.ended {
-            while self.pending.len() < PENDING_MAX {
+            while self.pending.len() < PENDING_MAX || self.through <= least {
                 let Some(mut taken) = ended.receive() else { break };
                 self.pending.extend(taken.flows.drain(..));
                 self.through = self.through.max(taken.through);
@@ -66,6 +70,12 @@ impl Inbox {
     pub fn is_done(&self) -> bool {
         self.finished && self.snapshots.is_empty() && self.pending.is_empty()
     }
+}
+
+/// Takes what has arrived from all queues; false when there was nothing.
+pub fn collect(inboxes: &mut [Inbox]) -> bool {
+    let least = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
+    inboxes.iter_mut().fold(false, |some, inbox| inbox.collect(least) || some)
 }
 
 /// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`.

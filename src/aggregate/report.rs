@@ -67,6 +67,7 @@ impl Summary {
             - i128::from(source.kernel_drops)
             - i128::from(source.skipped)
             - i128::from(self.ledger.beyond_count)
+            - i128::from(self.ledger.unread)
             - i128::from(self.ledger.packets)
             + self.ledger.unaccounted()
     }

@@ -54,7 +54,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: view(&options.output, verbose)?,
         output: output(&options, is_file)?,
-        pipeline: pipeline(&options.pipeline, workers_said, is_file, cores)?,
+        pipeline: pipeline(&options.pipeline, workers_said, is_file, cores, flow.flow_count_max)?,
         source,
         filter: options.capture.filter,
         count_max: options.run.count.unwrap_or(0),
@@ -226,7 +226,13 @@ fn view(options: &OutputOptions, verbose: u8) -> Result<PacketView, ConfigError>
     }
 }
 
-fn pipeline(options: &PipelineOptions, said: Option<u32>, is_file: bool, cores: usize) -> Result<PipelineSettings, ConfigError> {
+fn pipeline(
+    options: &PipelineOptions,
+    said: Option<u32>,
+    is_file: bool,
+    cores: usize,
+    flow_count_max: usize,
+) -> Result<PipelineSettings, ConfigError> {
     let wanted = within("--workers (pipeline.workers)", options.workers.unwrap_or(0), 0, WORKERS_MAX)?;
     let capacity = within("pipeline.channel_capacity", options.channel_capacity.unwrap_or(4096), 1, u32::MAX)?;
     // A number on the command line turns the pipeline on; one in the file does unless the file turns it off.
@@ -236,13 +242,20 @@ fn pipeline(options: &PipelineOptions, said: Option<u32>, is_file: bool, cores: 
         // libpcap has one queue.
         (true, 0) => {
             if is_file {
-                cores.max(1)
+                // Each keeps one flow at least.
+                cores.min(if flow_count_max == 0 { cores } else { flow_count_max }).max(1)
             } else {
                 1
             }
         }
         (true, wanted) => size(wanted.into()),
     };
+    if flow_count_max != 0 && workers > flow_count_max {
+        return Err(combination(format!(
+            "--workers {workers} (pipeline.workers) cannot share --max-flows {flow_count_max} (flow.max_flows): each needs one flow \
+             at least, so give fewer workers or more flows"
+        )));
+    }
     let chunks = (u64::from(capacity) * CHANNEL_PACKET_BYTES / MIB).clamp(2, 64);
     Ok(PipelineSettings {
         workers,

@@ -2,7 +2,8 @@
 //!
 //! A reader thread copies packets into chunks; every worker gets every chunk and keeps its own share, exactly as with a mapped
 //! file. Owns the chunks. Invariant: a chunk is refilled only when the last worker has let go of it; without a free chunk a
-//! file waits and a wire skips and counts.
+//! file waits and a wire skips and counts. Only the reader ends early, by a stop or by `--count`; the workers go on until they
+//! have seen its last chunk, so all of them end at the same packet and know the final counters.
 
 use super::Stop;
 use crossbeam_queue::ArrayQueue;
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long a side naps when there is nothing to do.
 const NAP: Duration = Duration::from_micros(100);
+/// How often a busy source is asked for its counters.
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A chunk on its way to the workers, with what the reader knew when it sent it.
 struct Broadcast {
@@ -45,7 +48,18 @@ struct Lane {
 pub struct Reader {
     source: Box<dyn Backend>,
     shared: Arc<Shared>,
+    /// What the source counted when last asked.
     counters: Counters,
+    copied: Copied,
+}
+
+/// What the reader did with the packets.
+#[derive(Default)]
+struct Copied {
+    /// Put into a chunk.
+    packets: u64,
+    /// Left out for want of a chunk.
+    skipped: u64,
 }
 
 /// A worker's view of the shared source.
@@ -88,52 +102,49 @@ pub fn broadcast(source: Box<dyn Backend>, workers: usize, chunks: usize) -> (Re
             notice: None,
         })
         .collect();
-    (Reader { source, shared, counters: Counters::default() }, shown)
+    (Reader { source, shared, counters: Counters::default(), copied: Copied::default() }, shown)
 }
 
 impl Reader {
-    /// Reads until the source ends or `stop` is requested.
+    /// Reads until the source ends, `stop` is requested, or `count_max` packets were read.
     ///
     /// # Errors
     /// What the source reports; everything before it was shown to the workers.
-    pub fn run(mut self, poll_timeout: Duration, stop: &Stop) -> Result<(), BackendError> {
-        let outcome = self.read(poll_timeout, stop);
+    pub fn run(mut self, poll_timeout: Duration, count_max: u64, stop: &Stop) -> Result<(), BackendError> {
+        let outcome = self.read(poll_timeout, count_max, stop);
         // The workers want the final counters, so the last word is an empty chunk.
-        let counted = self.source.counters().map(|counters| self.counters = merged(counters, self.counters.skipped));
-        if let Some(last) = self.free_chunk(stop, true) {
+        let counted = self.count();
+        if let Some(last) = free_chunk(&self.shared, true) {
             self.show(last, None);
         }
-        // Pairs with the Acquire load in `Shown::poll`.
-        self.shared.ended.store(true, Ordering::Release);
         outcome.and(counted)
     }
 
-    fn read(&mut self, poll_timeout: Duration, stop: &Stop) -> Result<(), BackendError> {
-        let mut counted = Instant::now();
-        while !stop.is_requested() && !self.shared.is_deserted() {
-            let waits = self.source.waits();
-            let mut chunk = self.free_chunk(stop, waits);
-            let polled = {
-                let Self { source, shared, counters, .. } = &mut *self;
-                source.poll(poll_timeout, &mut |packets| {
-                    for packet in packets {
-                        copy(packet, &mut chunk, shared, counters, waits, stop);
-                    }
-                })
-            };
-            // Ended or not, what was read is shown first.
+    fn read(&mut self, poll_timeout: Duration, count_max: u64, stop: &Stop) -> Result<(), BackendError> {
+        let waits = self.source.waits();
+        let mut counted_at = Instant::now();
+        while !stop.is_requested() && self.copied.packets < count_max && !self.shared.is_deserted() {
+            let mut chunk = free_chunk(&self.shared, waits);
+            let Self { source, shared, counters, copied } = &mut *self;
+            let polled = source.poll(poll_timeout, &mut |packets| {
+                for packet in packets {
+                    copy(packet, &mut chunk, shared, *counters, copied, waits);
+                }
+            });
             let idle = match polled {
                 Ok(Polled::Idle(now)) => Some(now),
                 _ => None,
             };
-            if idle.is_some() || counted.elapsed() > Duration::from_millis(100) {
-                let skipped = self.counters.skipped;
-                self.counters = merged(self.source.counters()?, skipped);
-                counted = Instant::now();
+            let mut counted = Ok(());
+            if idle.is_some() || counted_at.elapsed() > COUNT_INTERVAL {
+                counted = self.count();
+                counted_at = Instant::now();
             }
+            // Whatever went wrong, what was read is shown first.
             if let Some(chunk) = chunk {
                 self.show(chunk, idle);
             }
+            counted?;
             if polled? == Polled::End {
                 break;
             }
@@ -141,17 +152,25 @@ impl Reader {
         Ok(())
     }
 
-    /// A free chunk; a waiting source (or `insist`) waits for one, unless it is asked to stop.
-    fn free_chunk(&self, stop: &Stop, insist: bool) -> Option<Broadcast> {
-        free_chunk(&self.shared, stop, insist)
+    fn count(&mut self) -> Result<(), BackendError> {
+        self.counters = self.source.counters()?;
+        Ok(())
     }
 
     fn show(&mut self, mut chunk: Broadcast, idle: Option<Timestamp>) {
         chunk.idle = idle;
-        chunk.counters = self.counters;
+        chunk.counters = merged(self.counters, &self.copied);
         chunk.position = self.source.position();
         chunk.notice = self.source.notice();
         queue(&self.shared, chunk);
+    }
+}
+
+impl Drop for Reader {
+    /// The workers learn of the end however it comes about, by a panic too.
+    fn drop(&mut self) {
+        // Pairs with the Acquire load in `Shown::poll`.
+        self.shared.ended.store(true, Ordering::Release);
     }
 }
 
@@ -161,12 +180,22 @@ impl Shared {
         // Pairs with the Release store in `Shown::drop`.
         self.lanes.iter().all(|lane| lane.closed.load(Ordering::Acquire))
     }
+
+    /// Takes back what was queued for a worker at the moment it went away.
+    fn sweep(&self) {
+        // Pairs with the Release store in `Shown::drop`.
+        for lane in self.lanes.iter().filter(|lane| lane.closed.load(Ordering::Acquire)) {
+            while let Some(chunk) = lane.chunks.pop() {
+                release(self, chunk);
+            }
+        }
+    }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
         let lane = &self.shared.lanes[self.lane];
-        // Pairs with the Acquire loads in `queue` and `is_deserted`.
+        // Pairs with the Acquire loads in `queue`, `is_deserted` and `sweep`.
         lane.closed.store(true, Ordering::Release);
         while let Some(chunk) = lane.chunks.pop() {
             release(&self.shared, chunk);
@@ -174,20 +203,22 @@ impl Drop for Shown {
     }
 }
 
-fn merged(source: Counters, skipped: u64) -> Counters {
-    Counters { skipped: source.skipped + skipped, ..source }
+fn merged(source: Counters, copied: &Copied) -> Counters {
+    Counters { skipped: source.skipped + copied.skipped, ..source }
 }
 
-fn free_chunk(shared: &Shared, stop: &Stop, insist: bool) -> Option<Broadcast> {
+/// A free chunk; with `insist` waits for one as long as there is a worker that may give one back.
+fn free_chunk(shared: &Shared, insist: bool) -> Option<Broadcast> {
     loop {
         if let Some(mut free) = shared.free.pop() {
             free.packets.clear();
             free.notice = None;
             return Some(free);
         }
-        if !insist || stop.is_requested() || shared.is_deserted() {
+        if !insist || shared.is_deserted() {
             return None;
         }
+        shared.sweep();
         std::thread::sleep(NAP);
     }
 }
@@ -196,24 +227,23 @@ fn free_chunk(shared: &Shared, stop: &Stop, insist: bool) -> Option<Broadcast> {
 fn copy(
     packet: &Packet<'_>,
     chunk: &mut Option<Broadcast>,
-    shared: &Arc<Shared>,
-    counters: &mut Counters,
+    shared: &Shared,
+    counters: Counters,
+    copied: &mut Copied,
     waits: bool,
-    stop: &Stop,
 ) {
-    if let Some(open) = chunk.as_mut()
-        && open.packets.push(packet)
-    {
-        return;
+    let mut pushed = chunk.as_mut().is_some_and(|open| open.packets.push(packet));
+    if !pushed {
+        if let Some(mut full) = chunk.take() {
+            full.idle = None;
+            full.counters = merged(counters, copied);
+            queue(shared, full);
+        }
+        *chunk = free_chunk(shared, waits);
+        pushed = chunk.as_mut().is_some_and(|open| open.packets.push(packet));
     }
-    if let Some(mut full) = chunk.take() {
-        full.idle = None;
-        full.counters = *counters;
-        queue(shared, full);
-    }
-    *chunk = free_chunk(shared, stop, waits);
-    let pushed = chunk.as_mut().is_some_and(|open| open.packets.push(packet));
-    counters.skipped += u64::from(!pushed);
+    copied.packets += u64::from(pushed);
+    copied.skipped += u64::from(!pushed);
 }
 
 /// Gives a chunk to every worker.
@@ -250,7 +280,7 @@ impl Backend for Shown {
         let started = Instant::now();
         loop {
             // Read before the lane, so that a chunk queued just before the end is not missed.
-            // Pairs with the Release store in `Reader::run`.
+            // Pairs with the Release store in `Reader::drop`.
             let ended = self.shared.ended.load(Ordering::Acquire);
             let Some(chunk) = self.shared.lanes[self.lane].chunks.pop() else {
                 if ended {

@@ -42,7 +42,8 @@ pub struct Progress {
     pub packets: AtomicU64,
 }
 
-/// Runs `worker` on `backend` until the source ends, `--count` is reached, or `stop` is requested.
+/// Runs `worker` on `backend` until the source ends, `--count` is reached, or `stop` is requested. Without a `stop` somebody else
+/// ends the source early, and nothing but its end counts.
 ///
 /// # Errors
 /// What the source reports; everything before it was processed and handed on.
@@ -50,13 +51,13 @@ pub fn drive(
     backend: &mut dyn Backend,
     mut worker: Worker,
     poll_timeout: Duration,
-    stop: &Stop,
+    stop: Option<&Stop>,
     progress: &Progress,
     notice: &mut dyn FnMut(&str),
 ) -> Result<(), BackendError> {
     let mut outcome = Ok(());
     let live = !backend.waits();
-    while !stop.is_requested() && !worker.is_count_reached() {
+    while stop.is_none_or(|stop| !worker.ends_early(stop.is_requested())) {
         match backend.poll(poll_timeout, &mut |packets| worker.batch(packets)) {
             Ok(Polled::Lent(_)) if live => worker.flush(),
             Ok(Polled::Lent(_)) => {}

@@ -4,7 +4,7 @@
 
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
-use super::{EndedChunk, Progress, Share, Snapshot, Stop, TapChunk, Worker, WorkerSettings, broadcast, drive};
+use super::{EndedChunk, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast, drive};
 use crate::flow::FlowSettings;
 use core_affinity::CoreId;
 use netscope_backends::chunk::PacketChunk;
@@ -26,6 +26,15 @@ pub enum Source {
     Same(Vec<Box<dyn Backend>>),
     /// One reader for all workers: a reader thread shows its packets to them.
     Broadcast(Box<dyn Backend>),
+}
+
+impl Source {
+    fn workers(&self, settings: &EngineSettings) -> usize {
+        match self {
+            Self::Same(backends) => backends.len(),
+            Self::Broadcast(_) => settings.workers.max(1),
+        }
+    }
 }
 
 /// How to run.
@@ -84,6 +93,14 @@ pub enum EngineError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A bound of 0 would be none.
+    #[error("{workers} workers cannot share {flows} flows: each needs one at least; use fewer workers")]
+    TooManyWorkers {
+        /// How many were asked for.
+        workers: usize,
+        /// The global bound.
+        flows: usize,
+    },
     /// A bug of ours.
     #[error("thread {0} panicked; please report this")]
     Panicked(String),
@@ -92,22 +109,32 @@ pub enum EngineError {
 /// Starts the workers on `source`. `notice` is given what the source has to say (an interface that went down, say).
 ///
 /// # Errors
-/// When a thread cannot be started.
+/// When a thread cannot be started, or there are more workers than flows.
 pub fn launch(
     source: Source,
     settings: &EngineSettings,
     stop: &Stop,
     notice: impl Fn(&str) + Clone + Send + 'static,
 ) -> Result<Running, EngineError> {
+    let (flows, workers) = (settings.flow.flow_count_max, source.workers(settings));
+    if flows != 0 && workers > flows {
+        return Err(EngineError::TooManyWorkers { workers, flows });
+    }
     let progress = Arc::new(Progress::default());
     let mut running = Running { queues: Vec::new(), taps: Vec::new(), progress: Arc::clone(&progress), threads: Vec::new() };
+    // The reader of a broadcast is stopped, and its workers end when it does.
+    let (mut worker_stop, mut line) = (Some(stop.clone()), None);
     let backends: Vec<Box<dyn Backend>> = match source {
-        Source::Same(backends) => backends,
+        Source::Same(backends) => {
+            line = (backends.len() > 1).then(|| Arc::new(StopLine::new(backends.len())));
+            backends
+        }
         Source::Broadcast(backend) if settings.workers <= 1 => vec![backend],
         Source::Broadcast(backend) => {
             let (reader, shown) = broadcast::broadcast(backend, settings.workers, settings.broadcast_chunks);
-            let (timeout, stop) = (settings.poll_timeout, stop.clone());
-            running.threads.push(spawn("netscope-read", move || reader.run(timeout, &stop))?);
+            let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
+            let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
+            running.threads.push(spawn("netscope-read", move || reader.run(timeout, count_max, &stop))?);
             shown.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect()
         }
     };
@@ -122,7 +149,8 @@ pub fn launch(
         };
         let outbox = running.open_mailboxes(&worker_settings, settings);
         let cpu = settings.cpus.get(index as usize % settings.cpus.len().max(1)).copied();
-        let (timeout, stop, progress, notice) = (settings.poll_timeout, stop.clone(), Arc::clone(&progress), notice.clone());
+        let (timeout, stop, line) = (settings.poll_timeout, worker_stop.clone(), line.clone());
+        let (progress, notice) = (Arc::clone(&progress), notice.clone());
         running.threads.push(spawn(&format!("netscope-w{index}"), move || {
             if let Some(id) = cpu
                 && !core_affinity::set_for_current(CoreId { id })
@@ -130,8 +158,11 @@ pub fn launch(
                 notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
-            let worker = Worker::new(&worker_settings, outbox);
-            drive(backend.as_mut(), worker, timeout, &stop, &progress, &mut |text| notice(text))
+            let mut worker = Worker::new(&worker_settings, outbox);
+            if let Some(line) = line {
+                worker.stop_at(line);
+            }
+            drive(backend.as_mut(), worker, timeout, stop.as_ref(), &progress, &mut |text| notice(text))
         })?);
     }
     Ok(running)

@@ -73,8 +73,10 @@ pub struct Ledger {
     pub ipv4_checksums_bad: u64,
     /// Packets older than the one before them.
     pub time_regressions: u64,
-    /// Packets left unread because `--count` was reached.
+    /// Packets read but left alone because `--count` was reached, or the run was ended early and all workers stop at one packet.
     pub beyond_count: u64,
+    /// Packets that lay in the kernel's buffer when the capture ended (wires only).
+    pub unread: u64,
     /// Packets that the recorder or the packet view did not get because no box was free (wires only).
     pub taps_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
@@ -92,6 +94,7 @@ impl Default for Ledger {
             ipv4_checksums_bad: 0,
             time_regressions: 0,
             beyond_count: 0,
+            unread: 0,
             taps_skipped: 0,
             records_skipped: 0,
         }
@@ -145,6 +148,7 @@ impl AddAssign<&Self> for Ledger {
             ipv4_checksums_bad,
             time_regressions,
             beyond_count,
+            unread,
             taps_skipped,
             records_skipped,
         } = other;
@@ -162,6 +166,7 @@ impl AddAssign<&Self> for Ledger {
         self.ipv4_checksums_bad += ipv4_checksums_bad;
         self.time_regressions += time_regressions;
         self.beyond_count += beyond_count;
+        self.unread += unread;
         self.taps_skipped += taps_skipped;
         self.records_skipped += records_skipped;
     }

@@ -41,6 +41,16 @@ impl<T> Sender<T> {
         self.0.empty.pop()
     }
 
+    /// Empty boxes.
+    pub fn free(&self) -> usize {
+        self.0.empty.len()
+    }
+
+    /// True when no box is empty.
+    pub fn is_out(&self) -> bool {
+        self.0.empty.is_empty()
+    }
+
     /// An empty box; waits for one. `None` once the receiver is gone.
     pub fn take(&self) -> Option<Box<T>> {
         loop {

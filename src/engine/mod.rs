@@ -13,6 +13,7 @@ mod outbox;
 mod recorder;
 mod share;
 mod snapshot;
+mod stop_line;
 mod tap;
 mod worker;
 
@@ -25,5 +26,6 @@ pub use outbox::Outbox;
 pub use recorder::Recorder;
 pub use share::Share;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk};
+pub use stop_line::StopLine;
 pub use tap::{PacketConsumer, consume};
 pub use worker::{Worker, WorkerSettings};

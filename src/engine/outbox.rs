@@ -65,6 +65,16 @@ impl Outbox {
         }
     }
 
+    /// Ended flows that can be taken in without waiting; at least, not exactly.
+    pub fn records_free(&self) -> usize {
+        let Some(sender) = &self.ended else { return usize::MAX };
+        match &self.ended_open {
+            Some(open) if sender.is_out() => EndedChunk::CAPACITY - open.flows.len(),
+            None if sender.is_out() => 0,
+            _ => sender.free() * EndedChunk::CAPACITY,
+        }
+    }
+
     /// Copies packets, the first of which has number `first_number`, to every tap.
     pub fn tap(&mut self, first_number: u64, packets: &[Packet<'_>], ledger: &mut Ledger) {
         for tap in &mut self.taps {
@@ -76,9 +86,13 @@ impl Outbox {
         }
     }
 
-    /// Sends half-filled boxes of packets, so that a person sees them now.
+    /// Sends half-filled boxes of packets, so that a person sees them now. On a wire the last box is filled first: a slow
+    /// receiver is to have whole boxes of room, not one packet in each.
     pub fn flush_taps(&mut self) {
         for tap in &mut self.taps {
+            if !self.waits && tap.sender.is_out() {
+                continue;
+            }
             if let Some(open) = tap.open.take() {
                 tap.sender.send(open);
             }

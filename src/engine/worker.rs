@@ -5,17 +5,20 @@
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
 use super::outbox::Outbox;
-use super::{BatchTimes, Clock, Ledger, Rest, Share};
+use super::{BatchTimes, Clock, Ledger, Rest, Share, StopLine};
 use crate::flow::{
     Direction, FlowKey, FlowSettings, FlowTable, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow, ports_of,
 };
 use crate::wire::{self, Dissected, FaultKind, Layer, Network};
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Ended flows handled per packet or idle poll on a wire; what is left waits for the next one. A file has no such bound.
+/// Flows looked at for expiry per packet on a wire; what is left waits for the next one. A file has no such bound.
 const EXPIRY_BUDGET: usize = 256;
+/// The same per idle poll, when there is time.
+const IDLE_EXPIRY_BUDGET: usize = 8192;
 /// Longest batch time the histogram tells apart, in ns (10 s); longer ones count as this.
 const BATCH_NS_MAX: u64 = 10_000_000_000;
 
@@ -68,7 +71,9 @@ pub struct Worker {
     /// Packets seen, other workers' included; numbers packets from 1.
     number: u64,
     count_max: u64,
-    expiry_budget: usize,
+    /// Where all workers on the same packets stop; `None` for one that may stop anywhere.
+    stop_line: Option<Arc<StopLine>>,
+    waits: bool,
     /// What the source counted when last asked.
     source: Counters,
     tick_ended: bool,
@@ -93,7 +98,8 @@ impl Worker {
             lanes: Vec::with_capacity(BATCH_MAX),
             number: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
-            expiry_budget: if settings.waits { usize::MAX } else { EXPIRY_BUDGET },
+            stop_line: None,
+            waits: settings.waits,
             source: Counters::default(),
             tick_ended: false,
             batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
@@ -105,7 +111,9 @@ impl Worker {
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
         let started = Instant::now();
-        let room = usize::try_from(self.count_max - self.number).unwrap_or(usize::MAX);
+        let through = self.number + packets.len() as u64;
+        let line = self.stop_line.as_ref().map_or(u64::MAX, |line| line.claim(self.share.index, through));
+        let room = usize::try_from(self.count_max.min(line).saturating_sub(self.number)).unwrap_or(usize::MAX);
         let (packets, beyond) = packets.split_at(packets.len().min(room));
         if self.share.leads() {
             self.ledger.beyond_count += beyond.len() as u64;
@@ -173,7 +181,7 @@ impl Worker {
         for (i, packet) in packets.iter().enumerate() {
             self.number += 1;
             let left = self.clock.advance(packet.time);
-            self.pass_time(left);
+            self.pass_time(left, EXPIRY_BUDGET);
             let Lane { dissected, route } = self.lanes[i];
             match route {
                 Route::Foreign => {}
@@ -292,12 +300,14 @@ impl Worker {
 
     /// Time has moved on; `left` is the tick that was left behind.
     #[inline]
-    fn pass_time(&mut self, left: Option<u64>) {
+    fn pass_time(&mut self, left: Option<u64>, budget: usize) {
         if let Some(tick) = left {
             self.end_tick(tick);
         }
-        let Self { flows, clock, outbox, ledger, number, expiry_budget, .. } = self;
-        flows.advance(clock.now(), *expiry_budget, &mut |record| outbox.ended(*number, record, ledger));
+        // A wire does not lose records for want of a box: flows that are over can wait in the table.
+        let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
+        let Self { flows, clock, outbox, ledger, number, .. } = self;
+        flows.advance(clock.now(), budget, &mut |record| outbox.ended(*number, record, ledger));
     }
 
     fn end_tick(&mut self, tick: u64) {
@@ -334,10 +344,11 @@ impl Worker {
         // A source that does not know the time says 0.
         if now > self.clock.now() {
             let left = self.clock.pass(now);
-            self.pass_time(left);
+            self.pass_time(left, IDLE_EXPIRY_BUDGET);
         }
         self.outbox.flush_taps();
-        self.outbox.flush_ended(self.number);
+        // What this packet ended is told, too: the next one may be long in coming.
+        self.outbox.flush_ended(self.number + 1);
     }
 
     /// Called after every poll of a live source, so that copied packets are shown without delay.
@@ -355,9 +366,25 @@ impl Worker {
         self.source = source;
     }
 
-    /// True when `--count` packets were processed.
-    pub fn is_count_reached(&self) -> bool {
-        self.number >= self.count_max
+    /// From now on this worker stops where `line` says, and not just anywhere.
+    pub fn stop_at(&mut self, line: Arc<StopLine>) {
+        self.stop_line = Some(line);
+    }
+
+    /// True when `--count` packets were processed, or when a stop is `requested` and this is where to stop.
+    pub fn ends_early(&self, requested: bool) -> bool {
+        if self.number >= self.count_max {
+            return true;
+        }
+        match &self.stop_line {
+            None => requested,
+            Some(line) => {
+                if requested {
+                    line.draw();
+                }
+                line.is_reached(self.number)
+            }
+        }
     }
 
     /// True for the worker that answers for the source's counters.
@@ -373,6 +400,11 @@ impl Worker {
     /// The end: every flow leaves with reason `exit`, everything open is sent.
     pub fn finish(mut self) {
         self.outbox.wait_from_now_on();
+        if self.share.leads() && !self.waits {
+            let Counters { received, filtered, kernel_drops, skipped, .. } = self.source;
+            let handled = filtered + kernel_drops + skipped + self.number + self.ledger.beyond_count;
+            self.ledger.unread = received.saturating_sub(handled);
+        }
         self.fragments.drain();
         self.note_orphans();
         self.flows.end_tick(&mut self.top);

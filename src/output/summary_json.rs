@@ -61,6 +61,7 @@ fn document(summary: &Summary) -> Value {
             "interface_drops": source.interface_drops,
             "skipped": source.skipped,
             "beyond_count": ledger.beyond_count,
+            "unread": ledger.unread,
         },
         "parse_errors": ledger.parse_errors(),
         "faults": faults,

@@ -144,7 +144,8 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("packets skipped", source.skipped);
     text.row("drop rate", format!("{:.3} %", drop_percent(summary)));
     text.row_if("packets not matching the filter", source.filtered);
-    text.row_if("packets beyond the count", ledger.beyond_count);
+    text.row_if("packets beyond the count or the stop", ledger.beyond_count);
+    text.row_if("packets still in the kernel at the end", ledger.unread);
     text.row_if("packets not copied to the recorder or view", ledger.taps_skipped);
     text.row_if("ended flows not written", ledger.records_skipped);
     text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);

@@ -1,0 +1,237 @@
+//! The program as its user meets it: signals, full disks, closed pipes, contradictory flags, many flows; exit codes and what is said.
+//!
+//! Limits on waiting are there to end a hung run, not to measure.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{RUN_LIMIT, Running, netscope, run, temp_dir};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A program that does not hear a signal would not end at all.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Writes a capture of `flows` UDP flows in turn, `rounds` times, one microsecond apart.
+fn write_capture(path: &Path, flows: u32, rounds: u32) {
+    let mut bytes = Vec::new();
+    let mut words = |words: &[u32]| words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    words(&[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 1]);
+    for number in 0..flows * rounds {
+        let [a, b, c, d] = (0x0a00_0000 + number % flows).to_be_bytes();
+        let frame = [
+            2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, // Ethernet
+            0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, a, b, c, d, 192, 0, 2, 1, // IPv4
+            4, 0, 0, 53, 0, 8, 0, 0, // UDP
+        ];
+        for word in [1_700_000_000 + number / 1_000_000, number % 1_000_000, frame.len() as u32, frame.len() as u32] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+        bytes.extend_from_slice(&frame);
+    }
+    fs::write(path, bytes).expect("the capture is written");
+}
+
+fn capture(directory: &Path, flows: u32, rounds: u32) -> PathBuf {
+    let path = directory.join("made.pcap");
+    write_capture(&path, flows, rounds);
+    path
+}
+
+fn read_summary(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).expect("the summary is there")).expect("it is JSON")
+}
+
+/// A FIFO and its open writing end, so that its reader sees neither bytes nor the end.
+fn fifo(directory: &Path) -> (PathBuf, File) {
+    let path = directory.join("fifo");
+    let made = Command::new("mkfifo").arg(&path).status().expect("there is mkfifo");
+    assert!(made.success(), "a FIFO can be made");
+    let writer = OpenOptions::new().read(true).write(true).open(&path).expect("it can be opened");
+    (path, writer)
+}
+
+#[test]
+fn more_flows_than_may_wait_at_once_end_at_one_packet() {
+    let directory = temp_dir("program");
+    let path = capture(directory.path(), 90_000, 1);
+    let mut outputs = Vec::new();
+    for workers in ["1", "2"] {
+        let ended = directory.path().join(format!("ended-{workers}.jsonl"));
+        let mut command = netscope();
+        command.arg("--read-pcap").arg(&path).args(["--quiet", "--max-flows", "0", "--workers", workers]);
+        run(command.arg("--expired-flows-jsonl").arg(&ended)).expect_code(0);
+        outputs.push(fs::read(&ended).expect("ended flows"));
+    }
+    assert_eq!(outputs[0].iter().filter(|&&byte| byte == b'\n').count(), 90_000);
+    assert!(outputs[0] == outputs[1], "two workers give the same bytes as one");
+}
+
+#[test]
+fn ended_early_by_a_count_nothing_is_unaccounted_for() {
+    let directory = temp_dir("program");
+    let path = capture(directory.path(), 1000, 30);
+    for workers in ["1", "2", "3"] {
+        for from_pipe in [false, true] {
+            let summary = directory.path().join("summary.json");
+            let mut command = netscope();
+            command.args(["--quiet", "--count", "5003", "--workers", workers]).arg("--summary-json").arg(&summary);
+            let finished = if from_pipe {
+                let (fifo, mut writer) = fifo(directory.path());
+                let bytes = fs::read(&path).expect("the capture");
+                let feeding = std::thread::spawn(move || writer.write_all(&bytes));
+                let finished = run(command.arg("--read-pcap").arg(&fifo));
+                fs::remove_file(fifo).expect("our FIFO");
+                // Its reader may be gone before everything was written, which ends the thread.
+                drop(feeding);
+                finished
+            } else {
+                run(command.arg("--read-pcap").arg(&path))
+            };
+            finished.expect_code(0);
+            let summary = read_summary(&summary);
+            assert_eq!(
+                (&summary["packets"], &summary["unaccounted"]),
+                (&5003.into(), &0.into()),
+                "{workers} {from_pipe} {summary:#}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_signal_amid_a_file_or_pipe_leaves_nothing_unaccounted_for() {
+    let directory = temp_dir("program");
+    let path = capture(directory.path(), 1000, 2000);
+    for workers in ["1", "2", "4"] {
+        let summary = directory.path().join("summary.json");
+        let mut command = netscope();
+        command.args(["--quiet", "--stats", "--stats-interval-ms", "1", "--workers", workers]).arg("--read-pcap").arg(&path);
+        let mut running = Running::start(command.arg("--summary-json").arg(&summary));
+        running.wait_for_line("[stats]");
+        running.signal(Signal::SIGINT);
+        running.finish(RUN_LIMIT).expect_code(0);
+        let read = read_summary(&summary);
+        assert_eq!(read["unaccounted"], 0, "{workers} workers: {read:#}");
+        // From a pipe that stays open, so only the signal can end it.
+        let (fifo, mut writer) = fifo(directory.path());
+        let mut command = netscope();
+        command.args(["--quiet", "--stats", "--stats-interval-ms", "1", "--workers", workers]).arg("--read-pcap").arg(&fifo);
+        let mut running = Running::start(command.arg("--summary-json").arg(&summary));
+        let bytes = fs::read(&path).expect("the capture");
+        writer.write_all(&bytes[..4_000_000]).expect("it is read");
+        running.wait_for_line("[stats]");
+        running.signal(Signal::SIGTERM);
+        running.finish(RUN_LIMIT).expect_code(0);
+        let read = read_summary(&summary);
+        assert_eq!(read["unaccounted"], 0, "{workers} workers: {read:#}");
+        fs::remove_file(fifo).expect("our FIFO");
+    }
+}
+
+#[test]
+fn a_signal_before_a_pipe_said_anything_writes_the_exports() {
+    let directory = temp_dir("program");
+    let (fifo, _writer) = fifo(directory.path());
+    let summary = directory.path().join("summary.json");
+    let flows = directory.path().join("flows.json");
+    let mut command = netscope();
+    command.arg("--read-pcap").arg(&fifo).args(["--quiet", "--workers", "2"]);
+    let running = Running::start(command.arg("--summary-json").arg(&summary).arg("--export-json").arg(&flows));
+    wait_for_handlers(running.id());
+    running.signal(Signal::SIGINT);
+    running.finish(SIGNAL_LIMIT).expect_code(0);
+    assert_eq!(read_summary(&summary)["packets"], 0);
+    assert_eq!(read_summary(&flows), Value::Array(Vec::new()));
+}
+
+/// Waits until a process catches SIGINT: a signal before that would kill it.
+fn wait_for_handlers(pid: u32) {
+    let caught = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("our child lives");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the kernel tells").trim().to_owned();
+        u64::from_str_radix(&mask, 16).expect("hexadecimal") & (1 << (Signal::SIGINT as u64 - 1)) != 0
+    };
+    while !caught() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let directory = temp_dir("program");
+    let path = capture(directory.path(), 1000, 100);
+    // A pipe that nobody reads holds up the packet view, so the first signal cannot end the run.
+    let mut child =
+        netscope().arg("--read-pcap").arg(&path).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_for_handlers(child.id());
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("process ids fit"));
+    std::thread::sleep(Duration::from_millis(300));
+    for _ in 0..2 {
+        nix::sys::signal::kill(pid, Signal::SIGINT).expect("our own child");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn a_full_disk_is_told_for_every_output() {
+    let directory = temp_dir("program");
+    let path = capture(directory.path(), 100, 10);
+    for flag in
+        ["--export-json", "--export-csv", "--expired-flows-jsonl", "--expired-flows-csv", "--summary-json", "--write-pcap"]
+    {
+        let finished = run(netscope().arg("--read-pcap").arg(&path).args(["--quiet", flag, "/dev/full"])).expect_code(1);
+        assert!(finished.stderr.contains("No space left on device"), "{flag}: {}", finished.stderr);
+        // The CSV of ended flows begins with its header, so this one is refused before the run.
+        let runs = flag != "--expired-flows-csv";
+        assert_eq!(finished.stdout.contains("packets: 1000"), runs, "{flag}: {}", finished.stdout);
+    }
+    let read = format!("--read-pcap={}", path.display());
+    for arguments in
+        [vec![&*read], vec![&*read, "--quiet"], vec!["--synthetic-flows", "10"], vec!["--man"], vec!["--list-interfaces"]]
+    {
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let output = netscope().args(&arguments).stdout(full).stderr(Stdio::piped()).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("No space left on device") && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let nobody_hears = netscope().args(["--read-pcap", "/nowhere/at-all.pcap"]).stderr(full).output().expect("it starts");
+    assert_eq!(nobody_hears.status.code(), Some(1));
+}
+
+#[test]
+fn what_cannot_work_is_refused_by_name() {
+    for (arguments, expected) in [
+        (vec!["--read-pcap", "x", "--interface", "y"], "--interface"),
+        (vec!["--read-pcap", "x", "--quiet", "--hex-dump"], "--hex-dump"),
+        (vec!["--read-pcap", "x", "--top-flows", "3"], "--stats"),
+        (vec!["--read-pcap", "x", "--max-flows", "1", "--workers", "2"], "--max-flows"),
+        (vec!["--read-pcap", "x", "--write-pcap-rotate-mb", "1"], "--write-pcap-max-files"),
+        (vec!["--interface", "no-such-if0"], "lo"),
+    ] {
+        let finished = run(netscope().args(&arguments)).expect_code(1);
+        assert!(finished.stderr.contains(expected), "{arguments:?}: {}", finished.stderr);
+    }
+}
+
+#[test]
+fn synthetic_flows_keep_to_their_budget() {
+    // The budget is for the program as it is delivered; a debug build needs more around its table.
+    let finished = run(netscope().args(["--synthetic-flows", "1000000"]));
+    let code = finished.status.code();
+    let mebibytes = |name: &str| -> f64 {
+        let line = finished.stdout.lines().find_map(|line| line.strip_prefix(name)).expect("the line is there");
+        line.trim().trim_end_matches(" MiB").parse().expect("a number")
+    };
+    let is_within = mebibytes("resident set, peak:") <= mebibytes("budget:");
+    assert_eq!(code, Some(if is_within { 0 } else { 2 }), "{finished:#?}");
+    assert!(is_within || cfg!(debug_assertions), "{finished:#?}");
+}
