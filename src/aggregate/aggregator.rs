@@ -3,7 +3,7 @@
 //! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
 //! once, left out from then on, and never reaches a worker.
 
-use super::merge::{Inbox, next_tick, pass_ended};
+use super::merge::{Inbox, next_tick, pass_ended, slowest};
 use super::{Output, OutputFailure, Report, Summary};
 use crate::engine::{Ledger, QueueMail};
 use crate::flow::{EndReason, FlowCounters, FlowRecord, TopFlow};
@@ -67,8 +67,9 @@ impl Aggregator {
     pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
         loop {
             let mut some = false;
+            let slowest = slowest(&self.inboxes);
             for inbox in &mut self.inboxes {
-                some |= inbox.collect();
+                some |= inbox.collect(slowest);
             }
             self.pass_ended(&mut failed);
             while next_tick(&mut self.inboxes).is_some() {

@@ -35,8 +35,10 @@ impl Inbox {
         }
     }
 
-    /// Takes what is there; false when there was nothing.
-    pub fn collect(&mut self) -> bool {
+    /// Takes what is there; false when there was nothing. `slowest` is how far the slowest queue is ([`slowest`]): that one is
+    /// never made to wait, or more flows than may be pending that end at one packet (the last one, say) would wait for their own
+    /// end.
+    pub fn collect(&mut self, slowest: u64) -> bool {
         // Asked before the boxes are emptied: what was sent before the end is then seen.
         let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
         let mut some = finished != self.finished;
@@ -47,7 +49,7 @@ impl Inbox {
             some = true;
         }
         if let Some(ended) = &self.mail.ended {
-            while self.pending.len() < PENDING_MAX {
+            while self.pending.len() < PENDING_MAX || self.through <= slowest {
                 let Some(mut taken) = ended.receive() else { break };
                 self.pending.extend(taken.flows.drain(..));
                 self.through = self.through.max(taken.through);
@@ -65,6 +67,11 @@ impl Inbox {
     pub fn is_done(&self) -> bool {
         self.finished && self.snapshots.is_empty() && self.pending.is_empty()
     }
+}
+
+/// The packet number up to which every queue has told of its ended flows.
+pub fn slowest(inboxes: &[Inbox]) -> u64 {
+    inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX)
 }
 
 /// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`.
@@ -88,7 +95,7 @@ pub fn next_tick(inboxes: &mut [Inbox]) -> Option<u64> {
 /// Passes on the ended flows whose place in the order is settled: by the packet that ended them, then by when they ended, then
 /// by the packet that opened them.
 pub fn pass_ended(inboxes: &mut [Inbox], mut visit: impl FnMut(&FlowRecord)) {
-    let through = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
+    let through = slowest(inboxes);
     let is_settled = |flow: &EndedFlow| flow.event < through || through == u64::MAX;
     let mut settled: Vec<EndedFlow> = Vec::new();
     for inbox in inboxes {
