@@ -56,9 +56,12 @@ const _: () = assert!(size_of::<FlowKey>() == 38);
 
 impl FlowKey {
     /// The key of a packet with these network facts and ports, and the packet's direction in it.
+    #[inline]
     pub fn new(network: &Network, ports: Ports) -> (Self, Direction) {
         let (src, dst) = (network.source, network.destination);
-        let forward = (src, ports.source) <= (dst, ports.destination);
+        // As numbers, which are compared in two steps where arrays are compared by a call.
+        let (low, high) = (u128::from_be_bytes(src), u128::from_be_bytes(dst));
+        let forward = low < high || (low == high && ports.source <= ports.destination);
         let (a, b, a_port, b_port, direction) = if forward {
             (src, dst, ports.source, ports.destination, Direction::AToB)
         } else {
@@ -100,6 +103,7 @@ impl FlowKey {
     /// Keyed hash of all 38 bytes: five 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication.
     ///
     /// Every lane meets a secret before it is multiplied, so which tuples collide depends on the secret alone.
+    #[inline]
     pub fn hash(&self, secret: &HashSecret) -> u64 {
         let s = &secret.0;
         let lane = |bytes: &[u8; 16], at: usize| -> u64 {

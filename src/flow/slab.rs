@@ -4,6 +4,7 @@
 //! a number given out names the same place until it is given back, and growing moves no entry.
 
 use super::entry::{Entry, Flag};
+use netscope_backends::prefetch::prefetch_whole;
 
 /// Entries per segment: 16 MiB, so that growing is one mapping of untouched memory.
 const SEGMENT_LEN: usize = 1 << SEGMENT_BITS;
@@ -45,13 +46,10 @@ impl Slab {
         &mut self.segments[number as usize >> SEGMENT_BITS][number as usize & (SEGMENT_LEN - 1)]
     }
 
-    /// Reads a word of each cache line a packet needs, so that they are in the cache when they are needed.
+    /// Asks for all cache lines of an entry, so that they are in the cache when they are needed.
     #[inline]
-    pub fn touch(&self, number: u32) {
-        let entry = self.get(number);
-        std::hint::black_box(entry.bytes[0]);
-        std::hint::black_box(entry.next);
-        std::hint::black_box(entry.tcp().is_some());
+    pub fn prefetch(&self, number: u32) {
+        prefetch_whole(self.get(number));
     }
 
     /// Stores an entry, the place freed last first.
