@@ -21,7 +21,14 @@ pub struct Clock {
 impl Clock {
     /// A clock that has not started, with ticks of `tick_ns` (at least 1) nanoseconds.
     pub fn new(tick_ns: u64) -> Self {
-        Self { now: Timestamp(0), tick_ns: tick_ns.max(1), tick: None, tick_end: Timestamp(0), latest_packet: Timestamp(0), regressions: 0 }
+        Self {
+            now: Timestamp(0),
+            tick_ns: tick_ns.max(1),
+            tick: None,
+            tick_end: Timestamp(0),
+            latest_packet: Timestamp(0),
+            regressions: 0,
+        }
     }
 
     /// Moves on to a packet's time. When this leaves a tick behind, the number of that tick is returned; the clock already

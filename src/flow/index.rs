@@ -8,6 +8,7 @@
 //! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16; bits 16 to 31 are left to those who share
 //! flows among queues ([`super::share_of`]).
 
+use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_read;
 
 type Bucket = [u16; WORDS];
@@ -115,6 +116,7 @@ impl Buckets {
     fn new(count: usize) -> Self {
         // Zeroed memory comes from the system untouched; a vector of aligned structs would be written once in full.
         let words = vec![0u16; (count + 1) * WORDS];
+        prefer_huge_pages(&words);
         let offset = match words.as_ptr().align_offset(64) {
             offset if offset <= WORDS => offset,
             _ => 0,
