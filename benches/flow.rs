@@ -66,7 +66,8 @@ fn run(table: &mut FlowTable, load: &Load, order: &[u32], number: &mut u64, wave
             let time = Timestamp(*number * 100);
             let dissected = &load.packets[flow as usize % load.packets.len()];
             table.advance(time, usize::MAX, &mut |_| {});
-            let sighting = Sighting { key, hash, direction, time, wire_len: 64, number: *number, dissected, fragment: false };
+            let sighting =
+                Sighting { key: &key, hash, direction, time, wire_len: 64, number: *number, dissected, fragment: false };
             table.observe(&sighting, &mut |_| {});
         }
     }

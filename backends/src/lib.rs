@@ -12,6 +12,7 @@ pub mod file;
 pub mod filter;
 pub mod memory;
 mod packet;
+pub mod pages;
 pub mod pcap;
 pub mod prefetch;
 pub mod savefile;

@@ -1,7 +1,7 @@
 //! The worker: everything that happens to a packet, on the core that received it.
 //!
 //! Owns its flow table, fragments, clock and ledger by value; shares nothing but mailboxes. Works in waves over a batch:
-//! dissect all, hash all, prefetch all, then update one by one in order. Invariant: results depend on the packets and their
+//! dissect and hash all, then update one by one in order, with memory asked for ahead. Invariant: results depend on the packets and their
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
 use super::outbox::Outbox;
@@ -19,6 +19,9 @@ use std::time::Instant;
 const EXPIRY_BUDGET: usize = 256;
 /// The same per idle poll, when there is time.
 const IDLE_EXPIRY_BUDGET: usize = 8192;
+/// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
+/// enough to stay in the first cache with what else a packet needs.
+const PREFETCH_AHEAD: usize = 12;
 /// Longest batch time the histogram tells apart, in ns (10 s); longer ones count as this.
 const BATCH_NS_MAX: u64 = 10_000_000_000;
 
@@ -37,11 +40,14 @@ pub struct WorkerSettings {
     pub waits: bool,
 }
 
-/// What the first wave found out about a packet.
-#[derive(Clone, Copy)]
+/// What the first wave found out about a packet. Large, so it is filled in place and never copied.
 struct Lane {
     dissected: Dissected,
     route: Route,
+}
+
+impl Lane {
+    const EMPTY: Self = Self { dissected: Dissected::NOTHING, route: Route::Foreign };
 }
 
 /// Where a packet goes.
@@ -67,6 +73,7 @@ pub struct Worker {
     orphans_noted: u64,
     ledger: Ledger,
     outbox: Outbox,
+    /// One per packet of a wave.
     lanes: Vec<Lane>,
     /// Packets seen, other workers' included; numbers packets from 1.
     number: u64,
@@ -95,7 +102,7 @@ impl Worker {
             orphans_noted: 0,
             ledger: Ledger::default(),
             outbox,
-            lanes: Vec::with_capacity(BATCH_MAX),
+            lanes: std::iter::repeat_with(|| Lane::EMPTY).take(BATCH_MAX).collect(),
             number: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
             stop_line: None,
@@ -122,31 +129,35 @@ impl Worker {
             }
         }
         for wave in packets.chunks(BATCH_MAX) {
-            self.dissect(wave);
-            self.prefetch();
-            self.update(wave);
+            // Taken out for as long as the worker changes and the lanes do not; a vector without memory stands in.
+            let mut lanes = std::mem::take(&mut self.lanes);
+            self.dissect(wave, &mut lanes);
+            self.update(wave, &lanes);
+            self.lanes = lanes;
         }
         let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
     }
 
-    /// First wave: bytes to facts, facts to keys and hashes.
-    fn dissect(&mut self, packets: &[Packet<'_>]) {
-        self.lanes.clear();
-        for packet in packets {
-            let dissected = wire::dissect(packet.link_type, packet.data, packet.wire_len);
-            let route = self.route(packet, &dissected);
-            self.lanes.push(Lane { dissected, route });
+    /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
+    fn dissect(&self, packets: &[Packet<'_>], lanes: &mut [Lane]) {
+        for (packet, lane) in packets.iter().zip(lanes) {
+            wire::dissect_into(&mut lane.dissected, packet.link_type, packet.data, packet.wire_len);
+            lane.route = self.route(packet, &lane.dissected);
+            if let Route::Flow { hash, .. } = &lane.route {
+                self.flows.prefetch_bucket(*hash);
+            }
         }
     }
 
+    #[inline(always)]
     fn route(&self, packet: &Packet<'_>, dissected: &Dissected) -> Route {
-        if let Some(network) = dissected.network {
+        if let Some(network) = &dissected.network {
             if network.fragment.is_some() {
-                return Route::Fragment(network);
+                return Route::Fragment(*network);
             }
             if let Some(ports) = ports_of(dissected) {
-                let (key, direction) = FlowKey::new(&network, ports);
+                let (key, direction) = FlowKey::new(network, ports);
                 if !self.share.owns(&key) {
                     return Route::Foreign;
                 }
@@ -162,47 +173,47 @@ impl Worker {
         Route::Rest(rest_of(dissected))
     }
 
-    /// Second and third wave: the index lines of all flows, then their entries, so that the misses overlap.
-    fn prefetch(&self) {
-        for lane in &self.lanes {
-            if let Route::Flow { hash, .. } = lane.route {
-                self.flows.prefetch_bucket(hash);
-            }
-        }
-        for lane in &self.lanes {
-            if let Route::Flow { hash, .. } = lane.route {
-                self.flows.prefetch_entry(hash);
-            }
+    /// Asks for the flow's entry, whose number the index line tells.
+    #[inline(always)]
+    fn prefetch(&self, lane: &Lane) {
+        if let Route::Flow { hash, .. } = &lane.route {
+            self.flows.prefetch_entry(*hash);
         }
     }
 
-    /// Last wave: time, ticks, expiry and counting, packet by packet in order.
-    fn update(&mut self, packets: &[Packet<'_>]) {
-        for (i, packet) in packets.iter().enumerate() {
+    /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
+    fn update(&mut self, packets: &[Packet<'_>], lanes: &[Lane]) {
+        let lanes = lanes.get(..packets.len()).unwrap_or(lanes);
+        lanes.iter().take(PREFETCH_AHEAD).for_each(|lane| self.prefetch(lane));
+        for (i, (packet, lane)) in packets.iter().zip(lanes).enumerate() {
+            if let Some(ahead) = lanes.get(i + PREFETCH_AHEAD) {
+                self.prefetch(ahead);
+            }
             self.number += 1;
             let left = self.clock.advance(packet.time);
             self.pass_time(left, EXPIRY_BUDGET);
-            let Lane { dissected, route } = self.lanes[i];
-            match route {
+            let dissected = &lane.dissected;
+            match &lane.route {
                 Route::Foreign => {}
                 Route::Rest(rest) => {
-                    self.account(packet, &dissected);
-                    self.ledger.rest(rest);
+                    self.account(packet, dissected);
+                    self.ledger.rest(*rest);
                 }
                 Route::Flow { key, hash, direction } => {
-                    self.account(packet, &dissected);
-                    self.sight(packet, &dissected, key, hash, direction, false);
+                    self.account(packet, dissected);
+                    self.sight(packet, dissected, key, *hash, *direction, false);
                 }
-                Route::Fragment(network) => self.fragment(packet, &dissected, &network),
+                Route::Fragment(network) => self.fragment(packet, dissected, network),
             }
         }
     }
 
+    #[inline]
     fn sight(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
-        key: FlowKey,
+        key: &FlowKey,
         hash: u64,
         direction: Direction,
         fragment: bool,
@@ -233,7 +244,7 @@ impl Worker {
                 let (key, direction) = FlowKey::new(&Network { protocol, ..*network }, ports);
                 if self.share.owns(&key) {
                     self.account(packet, dissected);
-                    self.sight(packet, dissected, key, self.flows.hash(&key), direction, true);
+                    self.sight(packet, dissected, &key, self.flows.hash(&key), direction, true);
                 }
             }
             Some(Later::Held) => {
@@ -261,7 +272,7 @@ impl Worker {
         let owned = self.share.owns(&key);
         if owned {
             self.account(packet, dissected);
-            self.sight(packet, dissected, key, hash, direction, false);
+            self.sight(packet, dissected, &key, hash, direction, false);
         }
         if let Some(held) = held {
             self.settle(&held, owned, &key, hash, direction);

@@ -119,12 +119,6 @@ impl Entry {
         entry
     }
 
-    /// Reads a word of every cache line that the counting of a packet needs; their sum is of no meaning.
-    #[inline]
-    pub fn touch_lines(&self) -> u64 {
-        u64::from(self.key.protocol()) ^ self.bytes[1] ^ self.opening
-    }
-
     #[inline]
     pub fn is(&self, flag: Flag) -> bool {
         self.opening & flag.0 != 0

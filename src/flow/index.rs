@@ -8,6 +8,9 @@
 //! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16; bits 16 to 31 are left to those who share
 //! flows among queues ([`super::share_of`]).
 
+use netscope_backends::pages::prefer_huge_pages;
+use netscope_backends::prefetch::prefetch_read;
+
 type Bucket = [u16; WORDS];
 
 const WORDS: usize = 32;
@@ -59,12 +62,12 @@ impl Index {
         self.len -= usize::from(removed);
     }
 
-    /// Reads the bucket of this hash, so that it is in the cache when it is needed.
+    /// Asks for the bucket of this hash, so that it is in the cache when it is needed.
     #[inline]
-    pub fn touch(&self, hash: u64) {
-        std::hint::black_box(self.now.bucket(self.now.home(hash))[0]);
+    pub fn prefetch(&self, hash: u64) {
+        prefetch_read(self.now.bucket(self.now.home(hash)));
         if let Some((old, _)) = &self.old {
-            std::hint::black_box(old.bucket(old.home(hash))[0]);
+            prefetch_read(old.bucket(old.home(hash)));
         }
     }
 
@@ -113,6 +116,7 @@ impl Buckets {
     fn new(count: usize) -> Self {
         // Zeroed memory comes from the system untouched; a vector of aligned structs would be written once in full.
         let words = vec![0u16; (count + 1) * WORDS];
+        prefer_huge_pages(&words);
         let offset = match words.as_ptr().align_offset(64) {
             offset if offset <= WORDS => offset,
             _ => 0,

@@ -56,9 +56,12 @@ const _: () = assert!(size_of::<FlowKey>() == 38);
 
 impl FlowKey {
     /// The key of a packet with these network facts and ports, and the packet's direction in it.
+    #[inline]
     pub fn new(network: &Network, ports: Ports) -> (Self, Direction) {
         let (src, dst) = (network.source, network.destination);
-        let forward = (src, ports.source) <= (dst, ports.destination);
+        // As numbers, which are compared in two steps where arrays are compared by a call.
+        let (low, high) = (u128::from_be_bytes(src), u128::from_be_bytes(dst));
+        let forward = low < high || (low == high && ports.source <= ports.destination);
         let (a, b, a_port, b_port, direction) = if forward {
             (src, dst, ports.source, ports.destination, Direction::AToB)
         } else {

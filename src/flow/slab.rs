@@ -4,6 +4,8 @@
 //! a number given out names the same place until it is given back, and growing moves no entry.
 
 use super::entry::{Entry, Flag};
+use netscope_backends::pages::prefer_huge_pages;
+use netscope_backends::prefetch::prefetch_whole;
 
 /// Entries per segment: 16 MiB, so that growing is one mapping of untouched memory.
 const SEGMENT_LEN: usize = 1 << SEGMENT_BITS;
@@ -23,13 +25,21 @@ pub(super) struct Slab {
     len: usize,
 }
 
+/// Reserves a segment.
+fn segment(len: usize) -> Vec<Entry> {
+    let segment = Vec::with_capacity(len);
+    // Flows are met in any order: with small pages nearly each packet would miss the address translation, too.
+    prefer_huge_pages(&segment);
+    segment
+}
+
 impl Slab {
     /// Reserves `count` entries; untouched memory is not resident.
     pub fn with_capacity(count: usize) -> Self {
         let mut segments = Vec::with_capacity(count.div_ceil(SEGMENT_LEN).max(1));
         let mut left = count;
         while left > 0 {
-            segments.push(Vec::with_capacity(left.min(SEGMENT_LEN)));
+            segments.push(segment(left.min(SEGMENT_LEN)));
             left -= left.min(SEGMENT_LEN);
         }
         Self { segments, free: NONE, extent: 0, len: 0 }
@@ -45,10 +55,10 @@ impl Slab {
         &mut self.segments[number as usize >> SEGMENT_BITS][number as usize & (SEGMENT_LEN - 1)]
     }
 
-    /// Reads a word of each cache line a packet needs, so that they are in the cache when they are needed.
+    /// Asks for all cache lines of an entry, so that they are in the cache when they are needed.
     #[inline]
-    pub fn touch(&self, number: u32) {
-        std::hint::black_box(self.get(number).touch_lines());
+    pub fn prefetch(&self, number: u32) {
+        prefetch_whole(self.get(number));
     }
 
     /// Stores an entry, the place freed last first.
@@ -65,7 +75,7 @@ impl Slab {
         let number = self.extent;
         self.extent += 1;
         if number >> SEGMENT_BITS == self.segments.len() {
-            self.segments.push(Vec::with_capacity(SEGMENT_LEN));
+            self.segments.push(segment(SEGMENT_LEN));
         }
         self.segments[number >> SEGMENT_BITS].push(entry);
         number as u32

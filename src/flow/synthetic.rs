@@ -30,7 +30,7 @@ pub fn synthetic(flow_count: usize) -> Synthetic {
                 let (key, direction) = FlowKey::new(network, ports);
                 let (hash, time) = (table.hash(&key), Timestamp(number * 1000));
                 let sighting =
-                    Sighting { key, hash, direction, time, wire_len: 74, number, dissected: &dissected, fragment: false };
+                    Sighting { key: &key, hash, direction, time, wire_len: 74, number, dissected: &dissected, fragment: false };
                 table.observe(&sighting, &mut |_| {});
             }
         }

@@ -62,7 +62,7 @@ impl Default for FlowSettings {
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting<'a> {
     /// The flow's key.
-    pub key: FlowKey,
+    pub key: &'a FlowKey,
     /// [`FlowTable::hash`] of the key.
     pub hash: u64,
     /// The packet's direction in the key.
@@ -196,14 +196,14 @@ impl FlowTable {
     /// First wave: brings the bucket of this hash into the cache. No effect but speed.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
-        self.index.touch(hash);
+        self.index.prefetch(hash);
     }
 
     /// Second wave: brings the entry that this hash probably means into the cache. No effect but speed.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
         if let Some(number) = self.index.candidate(hash) {
-            self.slab.touch(number);
+            self.slab.prefetch(number);
         }
     }
 
@@ -238,7 +238,7 @@ impl FlowTable {
             Transport::Tcp(segment) if !sighting.fragment => Some(segment),
             _ => None,
         };
-        let found = self.find(&sighting.key, sighting.hash);
+        let found = self.find(sighting.key, sighting.hash);
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
                 let tcp = self.slab.get(place).tcp();
@@ -397,6 +397,7 @@ impl FlowTable {
     }
 
     /// A new record: in the place of the one of the same key that is over, or in a new place.
+    #[inline(never)]
     fn open(
         &mut self,
         opening: &Opening,
@@ -568,7 +569,7 @@ fn opening_of(sighting: &Sighting<'_>, clock: Timestamp) -> Opening {
         _ => sighting.direction,
     };
     Opening {
-        key: sighting.key,
+        key: *sighting.key,
         time: sighting.time,
         clock,
         number: sighting.number,

@@ -37,6 +37,22 @@ pub struct Dissected {
     pub ipv4_checksum_bad: bool,
 }
 
+impl Dissected {
+    /// What is known before the first header.
+    pub const NOTHING: Self = Self {
+        network: None,
+        transport: Transport::None,
+        payload_offset: 0,
+        payload_len: 0,
+        vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
+        tunnel: None,
+        tunnel_depth: 0,
+        layer: Layer::Link,
+        fault: None,
+        ipv4_checksum_bad: false,
+    };
+}
+
 /// An IP header's facts. IPv4 addresses stand in the first 4 bytes, the rest is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {

@@ -7,6 +7,7 @@ mod arp;
 mod erspan;
 mod ethernet;
 mod facts;
+mod fast;
 mod geneve;
 mod gre;
 mod gtpu;
@@ -116,5 +117,20 @@ impl Visitor for Nobody {}
 
 /// The facts of one packet: `data` are its captured bytes, `wire_len` its length on the wire.
 pub fn dissect(link_type: LinkType, data: &[u8], wire_len: u32) -> Dissected {
-    walk(link_type, data, wire_len, &mut Nobody)
+    let mut out = Dissected::NOTHING;
+    dissect_into(&mut out, link_type, data, wire_len);
+    out
+}
+
+/// As [`dissect`], written over what was in `out`: facts that are kept are never copied.
+#[inline]
+pub fn dissect_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
+    if !fast::dissect_common(link_type, data, wire_len, out) {
+        walk_into(out, link_type, data, wire_len);
+    }
+}
+
+#[inline(never)]
+fn walk_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
+    *out = walk(link_type, data, wire_len, &mut Nobody);
 }

@@ -95,13 +95,19 @@ impl<'a> Tcp<'a> {
 }
 
 /// Reads TCP options up to the end-of-list option, the end of `bytes`, or the first one with an impossible length.
-pub fn parse_options(mut bytes: &[u8]) -> TcpOptions {
-    let mut out = TcpOptions::default();
+#[inline]
+pub fn parse_options(bytes: &[u8]) -> TcpOptions {
     // What nearly every data segment carries: two NOPs and the timestamps.
     if let &[1, 1, 8, 10, a, b, c, d, e, f, g, h] = bytes {
-        out.timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-        return out;
+        let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+        return TcpOptions { timestamps, ..TcpOptions::default() };
     }
+    parse_one_by_one(bytes)
+}
+
+#[inline(never)]
+fn parse_one_by_one(mut bytes: &[u8]) -> TcpOptions {
+    let mut out = TcpOptions::default();
     loop {
         bytes = match *bytes {
             [] | [0, ..] => return out,

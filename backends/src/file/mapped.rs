@@ -13,9 +13,14 @@ use super::{Ending, Reading};
 use crate::Packet;
 use crate::filter::FilterSet;
 
+/// Bytes brought in at a time.
+const WINDOW_LEN: usize = 1 << 20;
+
 pub(super) struct MappedReader {
     mapping: Arc<Mapping>,
     at: usize,
+    /// Bytes before this were brought in.
+    populated: usize,
     walker: Walker,
     pub(super) filter: Option<FilterSet>,
     pub(super) tally: Tally,
@@ -23,7 +28,7 @@ pub(super) struct MappedReader {
 
 impl MappedReader {
     pub(super) fn new(mapping: Arc<Mapping>, filter: Option<FilterSet>) -> Self {
-        Self { mapping, at: 0, walker: Walker::new(), filter, tally: Tally::default() }
+        Self { mapping, at: 0, populated: 0, walker: Walker::new(), filter, tally: Tally::default() }
     }
 
     pub(super) fn bytes_total(&self) -> u64 {
@@ -31,7 +36,13 @@ impl MappedReader {
     }
 
     pub(super) fn read(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
-        let Self { mapping, at, walker, filter, tally } = self;
+        let Self { mapping, at, populated, walker, filter, tally } = self;
+        // Half a window ahead, which is more than most calls consume; what lies behind it comes in page by page.
+        if *at + WINDOW_LEN / 2 > *populated {
+            let start = (*populated).max(*at / WINDOW_LEN * WINDOW_LEN);
+            mapping.populate(start, WINDOW_LEN);
+            *populated = start + WINDOW_LEN;
+        }
         let end = mapping.len_now()?;
         let Some(bytes) = mapping.bytes().get(*at..end) else {
             return Ok(Reading::Ended(Ending::Fault(Fault::Shrunk)));

@@ -45,6 +45,15 @@ impl Mapping {
         &self.map
     }
 
+    /// Brings a stretch of the file into our address space in one step: a fault per few pages costs several times as much.
+    pub(super) fn populate(&self, start: usize, len: usize) {
+        let len = len.min(self.map.len().saturating_sub(start));
+        if len > 0 {
+            // Only a hint: a kernel before 5.14 refuses it, and so does a file that became shorter, which reading then finds.
+            let _ = self.map.advise_range(Advice::PopulateRead, start, len);
+        }
+    }
+
     /// How many of them the file still has.
     pub(super) fn len_now(&self) -> io::Result<usize> {
         let len = self.file.metadata()?.len();

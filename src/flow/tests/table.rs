@@ -55,7 +55,7 @@ impl Rig {
         self.number += 1;
         let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
         let time = Timestamp(time);
-        let sighting = Sighting { key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
+        let sighting = Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
         self.table.observe(&sighting, &mut |record| records.push(*record))
     }
 

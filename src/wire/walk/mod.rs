@@ -12,8 +12,10 @@ mod link_layer;
 mod transport;
 mod tunnel;
 
+pub(super) use tunnel::is_tunnel_port;
+
 use super::view::{Unreadable, View};
-use super::{Dissected, Fault, FaultKind, Header, Layer, Network, Transport, Tunnel, Visitor, VlanTags};
+use super::{Dissected, Fault, FaultKind, Header, Layer, Network, Transport, Tunnel, Visitor};
 use netscope_backends::LinkType;
 
 /// Most tunnels in each other that are followed; one more is counted as [`FaultKind::TooDeep`].
@@ -55,18 +57,7 @@ pub fn walk<V: Visitor>(link_type: LinkType, data: &[u8], wire_len: u32, visitor
         link_header_count: 0,
         pending: None,
         depth: 0,
-        out: Dissected {
-            network: None,
-            transport: Transport::None,
-            payload_offset: 0,
-            payload_len: 0,
-            vlan: VlanTags::default(),
-            tunnel: None,
-            tunnel_depth: 0,
-            layer: Layer::Link,
-            fault: None,
-            ipv4_checksum_bad: false,
-        },
+        out: Dissected::NOTHING,
         visitor,
     };
     let mut next = match link_type {

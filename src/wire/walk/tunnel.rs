@@ -176,6 +176,6 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
 }
 
 #[inline(always)]
-const fn is_tunnel_port(port: u16) -> bool {
+pub(in crate::wire) const fn is_tunnel_port(port: u16) -> bool {
     matches!(port, port::L2TP | port::GTP_U | port::TEREDO | port::VXLAN | port::VXLAN_GPE | port::GENEVE | port::VXLAN_LINUX)
 }

@@ -1,0 +1,61 @@
+//! The short way through common frames against the walk: the same facts, or none.
+
+use super::super::fast::dissect_common;
+use super::super::walk::is_tunnel_port;
+use super::build::{ethernet, ipv4, ipv6, tcp_with, udp_ports, vlan};
+use super::trace;
+use crate::wire::Dissected;
+use netscope_backends::LinkType;
+use proptest::prelude::*;
+
+/// True when the short way read it; then it agrees with the walk.
+fn agrees(data: &[u8], wire_len: u32) -> bool {
+    let mut short = Dissected::NOTHING;
+    let read = dissect_common(LinkType::ETHERNET, data, wire_len, &mut short);
+    if read {
+        assert_eq!(short, trace(LinkType::ETHERNET, data, wire_len).0, "{data:02x?}, {wire_len} on the wire");
+    } else {
+        assert_eq!(short, Dissected::NOTHING, "what was not read is not touched");
+    }
+    read
+}
+
+/// Common frames: tagged or not, IPv4 or IPv6, TCP or UDP, padded or not; with whether the short way has to read it (datagrams of
+/// tunnel ports are left to the walk).
+fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
+    let options = prop_oneof![
+        Just(vec![]),
+        Just(vec![2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 1, 1]),
+        Just(vec![1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+        proptest::collection::vec(any::<u8>(), 8),
+    ];
+    let payload = proptest::collection::vec(any::<u8>(), 0..40);
+    (any::<bool>(), any::<bool>(), any::<bool>(), any::<u16>(), options, payload, 0..8usize).prop_map(
+        |(tagged, six, datagram, word, options, payload, padding)| {
+            let segment = if datagram { udp_ports(word, 53, &payload) } else { tcp_with(word & 0x1ff, &options, &payload) };
+            let protocol = if datagram { 17 } else { 6 };
+            let (kind, packet) = if six { (0x86dd, ipv6(protocol, &segment)) } else { (0x0800, ipv4(protocol, &segment)) };
+            let mut frame = if tagged { ethernet(0x8100, &vlan(word, kind, &packet)) } else { ethernet(kind, &packet) };
+            frame.extend(vec![0; padding]);
+            (frame, !datagram || !is_tunnel_port(word))
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn whole_frames((data, is_common) in frame()) {
+        prop_assert_eq!(agrees(&data, data.len() as u32), is_common, "{:02x?}", data);
+    }
+
+    #[test]
+    fn damaged_frames((data, _) in frame(), at in any::<proptest::sample::Index>(), byte in any::<u8>(), cut in any::<proptest::sample::Index>(), more in 0u32..100) {
+        let mut data = data;
+        let at = at.index(data.len());
+        data[at] = byte;
+        let wire_len = data.len() as u32 + more;
+        agrees(&data, wire_len);
+        agrees(&data[..cut.index(data.len())], wire_len);
+        agrees(&data[..cut.index(data.len())], 0);
+    }
+}
