@@ -28,10 +28,10 @@ pub fn measure(count: u64) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         .and_then(|()| writeln!(out, "resident set, peak: {:.1} MiB", mebibytes(resident)))
         .and_then(|()| writeln!(out, "budget:             {:.1} MiB", mebibytes(budget)))
         .and_then(|()| out.flush());
-    if let Err(error) = written {
-        if !is_broken_pipe(&error) {
-            return Err(error.into());
-        }
+    if let Err(error) = written
+        && !is_broken_pipe(&error)
+    {
+        return Err(error.into());
     }
     if held != count || resident > budget {
         write_line(&format!("netscope: over the memory budget of --synthetic-flows {count}"));

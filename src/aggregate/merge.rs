@@ -75,7 +75,11 @@ impl Inbox {
 /// Takes what has arrived from all queues; false when there was nothing.
 pub fn collect(inboxes: &mut [Inbox]) -> bool {
     let least = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
-    inboxes.iter_mut().fold(false, |some, inbox| inbox.collect(least) || some)
+    let mut some = false;
+    for inbox in inboxes {
+        some |= inbox.collect(least);
+    }
+    some
 }
 
 /// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`.
