@@ -97,10 +97,11 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
 }
 
 fn engine_settings(settings: &Settings) -> EngineSettings {
-    let poll_timeout = match &settings.source {
-        SourceSettings::Live(live) => live.timeout.min(POLL_TIMEOUT_MAX),
-        SourceSettings::File(_) => POLL_TIMEOUT_MAX,
+    let timeout = match &settings.source {
+        SourceSettings::Live(live) => live.timeout,
+        SourceSettings::File(file) => file.timeout,
     };
+    let poll_timeout = timeout.min(POLL_TIMEOUT_MAX);
     EngineSettings {
         flow: settings.flow,
         tick_ns: settings.stats.interval_ns,
@@ -153,8 +154,8 @@ fn recording(settings: &Settings) -> Option<SavefileOptions> {
     let recording = settings.output.write_pcap.as_ref()?;
     let snaplen = match &settings.source {
         SourceSettings::Live(live) => live.snaplen,
-        // What was read is written whole.
-        SourceSettings::File(_) => 0,
+        // 0: what was read is written whole.
+        SourceSettings::File(file) => file.snaplen.unwrap_or(0),
     };
     Some(SavefileOptions {
         path: recording.path.clone(),

@@ -1,6 +1,6 @@
 //! Opens what the settings name: a capture file for every worker, or an interface.
 
-use netscope::config::{LiveSettings, Settings, SourceSettings};
+use netscope::config::{FileSettings, LiveSettings, Settings, SourceSettings};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
 use netscope::wire;
@@ -11,7 +11,6 @@ use netscope_backends::{Backend, BackendError, LinkType};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,13 +38,14 @@ struct UnsupportedLink {
 /// Opens the source of a run.
 pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     match &settings.source {
-        SourceSettings::File(path) => file(path, settings, stop),
+        SourceSettings::File(reading) => file(reading, settings, stop),
         SourceSettings::Live(live) => interface(live, settings),
     }
 }
 
-fn file(path: &Path, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
-    let options = FileOptions { filter: settings.filter.clone(), stop: Some(Arc::clone(stop)) };
+fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
+    let path = &reading.path;
+    let options = FileOptions { filter: settings.filter.clone(), snaplen: reading.snaplen, stop: Some(Arc::clone(stop)) };
     let file = match CaptureFile::open(path, &options) {
         // Asked to end before a pipe said anything: a run without packets, whose exports are written all the same.
         Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{RUN_LIMIT, Running, netscope, run, temp_dir};
+use common::{RUN_LIMIT, Running, fixture, netscope, run, temp_dir};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -234,4 +234,23 @@ fn synthetic_flows_keep_to_their_budget() {
     let is_within = mebibytes("resident set, peak:") <= mebibytes("budget:");
     assert_eq!(code, Some(if is_within { 0 } else { 2 }), "{finished:#?}");
     assert!(is_within || cfg!(debug_assertions), "{finished:#?}");
+}
+
+#[test]
+fn snaplen_cuts_the_packets_of_a_file() {
+    let dir = temp_dir("snaplen");
+    let (copy, json) = (dir.path().join("cut.pcap"), dir.path().join("flows.json"));
+    run(netscope()
+        .args(["--quiet", "--snaplen", "54", "--read-pcap"])
+        .arg(fixture("loss.pcap"))
+        .arg("--write-pcap")
+        .arg(&copy)
+        .arg("--export-json")
+        .arg(&json))
+    .expect_code(0);
+    let cut = netscope_backends::memory::read_all(&copy).expect("a capture was written");
+    let whole = netscope_backends::memory::read_all(&fixture("loss.pcap")).expect("a recording");
+    assert_eq!(cut.len(), whole.len());
+    assert!(cut.iter().zip(&whole).all(|(cut, whole)| cut.data == whole.data[..whole.data.len().min(54)]));
+    assert!(cut.iter().zip(&whole).all(|(cut, whole)| cut.wire_len == whole.wire_len), "the length on the wire stays");
 }

@@ -16,8 +16,8 @@ pub use file::read_file;
 pub use options::{BackendChoice, Options};
 pub use resolve::resolve;
 pub use settings::{
-    LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings,
-    Verbosity,
+    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
+    StatsSettings, Verbosity,
 };
 
 use clap::Parser;

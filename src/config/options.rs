@@ -131,11 +131,11 @@ pub struct CaptureOptions {
     #[serde(skip)]
     pub promiscuous_no: bool,
 
-    /// Bytes kept of each packet on an interface, 1 to 262144 [default: 65535]
+    /// Bytes kept of each packet, 1 to 262144 [default: 65535 on an interface, all that are there from a file]
     #[arg(short, long, value_name = "BYTES")]
     pub snaplen: Option<u32>,
 
-    /// Longest wait for packets on an interface, in ms [default: 100]
+    /// Longest wait for packets on an interface or from a pipe, in ms [default: 100]
     #[arg(short, long, value_name = "MS")]
     pub timeout_ms: Option<u32>,
 

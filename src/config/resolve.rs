@@ -5,8 +5,8 @@
 use super::error::ConfigError;
 use super::options::{CaptureOptions, FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::settings::{
-    LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings,
-    Verbosity,
+    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
+    StatsSettings, Verbosity,
 };
 use crate::flow::FlowSettings;
 use crate::output::RecordSettings;
@@ -108,7 +108,11 @@ fn source(options: &CaptureOptions) -> Result<SourceSettings, ConfigError> {
         (Some(_), Some(_)) => {
             Err(combination("capture.read_pcap and capture.interface contradict each other: leave one of them empty".to_owned()))
         }
-        (Some(path), None) => Ok(SourceSettings::File(path.clone())),
+        (Some(path), None) => Ok(SourceSettings::File(FileSettings {
+            path: path.clone(),
+            snaplen: options.snaplen.map(|_| snaplen),
+            timeout: Duration::from_millis(timeout_ms.into()),
+        })),
         (None, interface) => Ok(SourceSettings::Live(LiveSettings {
             interface: interface.clone(),
             backend: options.backend.unwrap_or_default(),

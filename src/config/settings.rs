@@ -32,10 +32,21 @@ pub struct Settings {
 /// Where packets come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceSettings {
-    /// A capture file; `-` is standard input.
-    File(PathBuf),
+    /// A capture file.
+    File(FileSettings),
     /// An interface.
     Live(LiveSettings),
+}
+
+/// How to read a capture file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSettings {
+    /// The file; `-` is standard input.
+    pub path: PathBuf,
+    /// Bytes used of each packet at most; `None` = all that are in the file.
+    pub snaplen: Option<u32>,
+    /// Longest wait for a pipe.
+    pub timeout: Duration,
 }
 
 /// How to capture on an interface.

@@ -20,6 +20,20 @@ pub(super) struct Tally {
     pub(super) last_time: Timestamp,
 }
 
+/// What of a capture is lent.
+#[derive(Clone)]
+pub(super) struct Selection {
+    /// Packets that match; all without one.
+    pub(super) filter: Option<FilterSet>,
+    /// Bytes of each packet.
+    pub(super) snaplen: usize,
+}
+
+impl Selection {
+    /// Everything.
+    pub(super) const ALL: Self = Self { filter: None, snaplen: usize::MAX };
+}
+
 /// Why [`lend`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -47,7 +61,7 @@ pub(super) struct Lent {
 pub(super) fn lend<'a>(
     bytes: &'a [u8],
     walker: &mut Walker,
-    filter: &mut Option<FilterSet>,
+    selection: &mut Selection,
     tally: &mut Tally,
     intact: impl Fn(&[Packet<'a>]) -> usize,
     visit: &mut dyn FnMut(&[Packet<'_>]),
@@ -57,7 +71,7 @@ pub(super) fn lend<'a>(
     let mut lent = Lent { consumed: 0, packets: 0, stop: Stop::Full };
     for _ in 0..BATCHES_PER_POLL {
         let start = lent.consumed;
-        let (len, filtered) = fill(&mut batch, bytes, walker, filter, &mut lent);
+        let (len, filtered) = fill(&mut batch, bytes, walker, selection, &mut lent);
         tally.offset += (lent.consumed - start) as u64;
         let filled = batch.get(..len).unwrap_or_default();
         let whole = filled.get(..intact(filled)).unwrap_or(filled);
@@ -84,7 +98,7 @@ fn fill<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],
     bytes: &'a [u8],
     walker: &mut Walker,
-    filter: &mut Option<FilterSet>,
+    selection: &mut Selection,
     lent: &mut Lent,
 ) -> (usize, u64) {
     let (mut len, mut filtered, mut at) = (0, 0, lent.consumed);
@@ -92,9 +106,10 @@ fn fill<'a>(
         match walker.step(bytes.get(at..).unwrap_or_default()) {
             Step::Packet { packet, consumed } => {
                 at += consumed;
-                if filter.as_mut().is_none_or(|filter| filter.matches(&packet)) {
+                if selection.filter.as_mut().is_none_or(|filter| filter.matches(&packet)) {
                     if let Some(slot) = batch.get_mut(len) {
-                        *slot = packet;
+                        let data = packet.data.get(..selection.snaplen).unwrap_or(packet.data);
+                        *slot = Packet { data, ..packet };
                         len += 1;
                     }
                 } else {

@@ -6,12 +6,11 @@
 use std::io;
 use std::sync::Arc;
 
-use super::lend::{Lent, Stop, Tally, lend};
+use super::lend::{Lent, Selection, Stop, Tally, lend};
 use super::mapping::Mapping;
 use super::walker::{Fault, Walker};
 use super::{Ending, Reading};
 use crate::Packet;
-use crate::filter::FilterSet;
 
 /// Bytes brought in at a time.
 const WINDOW_LEN: usize = 1 << 20;
@@ -22,13 +21,13 @@ pub(super) struct MappedReader {
     /// Bytes before this were brought in.
     populated: usize,
     walker: Walker,
-    pub(super) filter: Option<FilterSet>,
+    pub(super) selection: Selection,
     pub(super) tally: Tally,
 }
 
 impl MappedReader {
-    pub(super) fn new(mapping: Arc<Mapping>, filter: Option<FilterSet>) -> Self {
-        Self { mapping, at: 0, populated: 0, walker: Walker::new(), filter, tally: Tally::default() }
+    pub(super) fn new(mapping: Arc<Mapping>, selection: Selection) -> Self {
+        Self { mapping, at: 0, populated: 0, walker: Walker::new(), selection, tally: Tally::default() }
     }
 
     pub(super) fn bytes_total(&self) -> u64 {
@@ -36,7 +35,7 @@ impl MappedReader {
     }
 
     pub(super) fn read(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
-        let Self { mapping, at, populated, walker, filter, tally } = self;
+        let Self { mapping, at, populated, walker, selection, tally } = self;
         // Half a window ahead, which is more than most calls consume; what lies behind it comes in page by page.
         if *at + WINDOW_LEN / 2 > *populated {
             let start = (*populated).max(*at / WINDOW_LEN * WINDOW_LEN);
@@ -57,7 +56,7 @@ impl MappedReader {
             let is_whole = |packet: &Packet<'_>| (packet.data.as_ptr() as usize).wrapping_sub(base) + packet.data.len() <= end;
             batch.iter().take_while(|packet| is_whole(packet)).count()
         };
-        let Lent { consumed, packets, stop } = lend(bytes, walker, filter, tally, intact, visit);
+        let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, intact, visit);
         *at += consumed;
         let is_cut = end < mapping.bytes().len() || mapping.is_hit();
         let ending = match stop {

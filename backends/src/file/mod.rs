@@ -25,7 +25,7 @@ mod stream;
 mod tests;
 mod walker;
 
-use lend::Tally;
+use lend::{Selection, Tally};
 use mapped::MappedReader;
 use mapping::Mapping;
 use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
@@ -48,6 +48,8 @@ const PEEK_RECORDS_MAX: usize = 10_000;
 pub struct FileOptions {
     /// Expression in the language of pcap-filter(7); packets that do not match are counted and not lent.
     pub filter: Option<String>,
+    /// Bytes lent of each packet at most; `None` = all that were captured.
+    pub snaplen: Option<u32>,
     /// Opening a pipe waits for its first bytes; it gives up with an error once this is true.
     pub stop: Option<Arc<AtomicBool>>,
 }
@@ -56,7 +58,7 @@ pub struct FileOptions {
 pub struct CaptureFile {
     path: PathBuf,
     link_type: LinkType,
-    filter: Option<FilterSet>,
+    selection: Selection,
     source: Source,
 }
 
@@ -179,7 +181,8 @@ impl CaptureFile {
 
     fn new(path: &Path, link_type: LinkType, source: Source, options: &FileOptions) -> Result<Self, BackendError> {
         let filter = options.filter.as_deref().map(|expression| FilterSet::new(expression, link_type)).transpose()?;
-        Ok(Self { path: path.to_owned(), link_type, filter, source })
+        let snaplen = options.snaplen.map_or(usize::MAX, |snaplen| snaplen as usize);
+        Ok(Self { path: path.to_owned(), link_type, selection: Selection { filter, snaplen }, source })
     }
 
     /// A reader that walks all packets. A mapped file gives any number of them, each with a place of its own; a stream gives one.
@@ -188,14 +191,14 @@ impl CaptureFile {
     /// [`BackendError::Io`] when a stream's only reader was taken already.
     pub fn backend(&self) -> Result<FileBackend, BackendError> {
         let reader = match &self.source {
-            Source::Mapped(mapping) => Reader::Mapped(MappedReader::new(Arc::clone(mapping), self.filter.clone())),
+            Source::Mapped(mapping) => Reader::Mapped(MappedReader::new(Arc::clone(mapping), self.selection.clone())),
             Source::Stream(reader) => {
                 let taken = reader.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let Some(mut reader) = taken else {
                     let source = io::Error::new(io::ErrorKind::Unsupported, "a compressed file or a pipe has only one reader");
                     return Err(BackendError::Io { action: "read a second time", path: self.path.clone(), source });
                 };
-                reader.filter = self.filter.clone();
+                reader.selection = self.selection.clone();
                 Reader::Stream(reader)
             }
         };
@@ -320,8 +323,8 @@ impl Backend for FileBackend {
 
     fn notice(&mut self) -> Option<String> {
         let filter = match &mut self.reader {
-            Reader::Mapped(reader) => &mut reader.filter,
-            Reader::Stream(reader) => &mut reader.filter,
+            Reader::Mapped(reader) => &mut reader.selection.filter,
+            Reader::Stream(reader) => &mut reader.selection.filter,
         };
         filter.as_mut().and_then(FilterSet::notice)
     }

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::lend::{Lent, Stop, Tally, lend};
+use super::lend::{Lent, Selection, Stop, Tally, lend};
 use super::walker::{BLOCK_LEN_MAX, Fault, Walker};
 use super::{Ending, Reading};
 use crate::Packet;
-use crate::filter::FilterSet;
 use crate::wait::{Readiness, wait_readable};
 
 /// Bytes of a stream held at a time. More than the longest record, so that every record fits whole.
@@ -142,7 +141,7 @@ pub(super) struct StreamReader {
     skip_len: usize,
     is_drained: bool,
     pub(super) walker: Walker,
-    pub(super) filter: Option<FilterSet>,
+    pub(super) selection: Selection,
     pub(super) tally: Tally,
 }
 
@@ -168,7 +167,7 @@ impl StreamReader {
             skip_len: 0,
             is_drained: false,
             walker: Walker::new(),
-            filter: None,
+            selection: Selection::ALL,
             tally: Tally::default(),
         }
     }
@@ -226,9 +225,9 @@ impl StreamReader {
     pub(super) fn read(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
         let begun = Instant::now();
         loop {
-            let Self { buffer, walker, filter, tally, .. } = self;
+            let Self { buffer, walker, selection, tally, .. } = self;
             let bytes = buffer.get(self.start..self.end).unwrap_or_default();
-            let Lent { consumed, packets, stop } = lend(bytes, walker, filter, tally, <[_]>::len, visit);
+            let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, <[_]>::len, visit);
             self.start += consumed;
             match stop {
                 Stop::Full => return Ok(Reading::Lent(packets)),
