@@ -102,3 +102,24 @@ fn the_recordings_have_something_to_find() {
     assert!(sum("demo.pcapng", |facts| facts.again_or_late) > 10);
     assert!(sum("fragments.pcap", |facts| facts.packets[0] + facts.packets[1]) > 10);
 }
+
+#[test]
+fn fragments_are_counted() {
+    let dir = temp_dir("fragments");
+    for workers in ["1", "3"] {
+        let path = dir.path().join("summary.json");
+        run(netscope()
+            .args(["--quiet", "--workers", workers, "--read-pcap"])
+            .arg(fixture("fragments.pcap"))
+            .arg("--summary-json")
+            .arg(&path))
+        .expect_code(0);
+        let summary: Value = serde_json::from_slice(&fs::read(path).expect("summary")).expect("JSON");
+        let text = fs::read(fixture("truth/fragments.pcap.json")).expect("truth");
+        let truth: Value = serde_json::from_slice(&text).expect("JSON");
+        let of = |what: &str| number(&truth["ipv4_fragments"][what]) + number(&truth["ipv6_fragments"][what]);
+        assert_eq!(summary["fragments"]["first"], of("first"), "{workers} workers");
+        assert_eq!(summary["fragments"]["later"], of("nonfirst"), "{workers} workers");
+        assert!(of("nonfirst") > 0);
+    }
+}

@@ -6,7 +6,7 @@
 use super::merge::{Inbox, collect, next_tick, pass_ended};
 use super::{Output, OutputFailure, Report, Summary};
 use crate::engine::{Ledger, QueueMail};
-use crate::flow::{EndReason, FlowCounters, FlowRecord, TopFlow};
+use crate::flow::{EndReason, FlowRecord, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::time::Duration;
 
@@ -135,26 +135,30 @@ impl Aggregator {
 
     /// Totals over all queues.
     fn sum_up(&mut self) {
-        let (mut ledger, mut source, mut flows, mut flow_count) =
-            (Ledger::default(), Counters::default(), FlowCounters::default(), 0);
+        // What no queue counts stays; everything else is summed anew.
+        let Summary { batches, last_time, export_left_out, .. } = self.summary;
+        let mut sum = Summary { batches, last_time, export_left_out, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
-            ledger += &merged.ledger;
-            source.received += merged.source.received;
-            source.filtered += merged.source.filtered;
-            source.kernel_drops += merged.source.kernel_drops;
-            source.interface_drops += merged.source.interface_drops;
-            source.skipped += merged.source.skipped;
-            flows += &merged.flows;
-            flow_count += merged.flow_count;
-            if merged.batches.max_ns >= self.summary.batches.max_ns {
-                self.summary.batches = merged.batches;
+            sum.ledger += &merged.ledger;
+            sum.source.received += merged.source.received;
+            sum.source.filtered += merged.source.filtered;
+            sum.source.kernel_drops += merged.source.kernel_drops;
+            sum.source.interface_drops += merged.source.interface_drops;
+            sum.source.skipped += merged.source.skipped;
+            sum.flows += &merged.flows;
+            sum.flow_count += merged.flow_count;
+            sum.fragments += &merged.fragments;
+            sum.tcp_refused += merged.tcp_refused;
+            sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
+            if merged.batches.max_ns >= sum.batches.max_ns {
+                sum.batches = merged.batches;
             }
-            if ledger.packets > 0 {
-                self.summary.last_time = self.summary.last_time.max(Some(merged.time));
+            if merged.ledger.packets > 0 {
+                sum.last_time = sum.last_time.max(Some(merged.time));
             }
         }
-        self.summary = Summary { ledger, source, flows, flow_count, ..self.summary.clone() };
+        self.summary = sum;
     }
 
     fn finish(&mut self, failed: &mut impl FnMut(&OutputFailure)) {

@@ -1,7 +1,7 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
 use crate::engine::{BatchTimes, Ledger};
-use crate::flow::{FlowCounters, TopFlow};
+use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 
 /// One tick of the whole link.
@@ -50,6 +50,12 @@ pub struct Summary {
     pub flows: FlowCounters,
     /// Flows alive at the end.
     pub flow_count: u64,
+    /// IP fragments, the odd ones too.
+    pub fragments: FragmentCounters,
+    /// Anomalies of TCP flows that were not noted for want of side memory.
+    pub tcp_refused: u64,
+    /// Gaps in TCP sequences that were forgotten because a flow had too many at once.
+    pub tcp_gaps_forgotten: u64,
     /// Time of the earliest and the latest tick's packets; `None` without packets.
     pub last_time: Option<Timestamp>,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.

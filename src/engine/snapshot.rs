@@ -1,7 +1,7 @@
 //! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round.
 
 use super::Ledger;
-use crate::flow::{FlowCounters, FlowRecord, TopFlow};
+use crate::flow::{FlowCounters, FlowRecord, FragmentCounters, TopFlow};
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::{Counters, Timestamp};
 
@@ -20,6 +20,12 @@ pub struct Snapshot {
     pub flows: FlowCounters,
     /// Flows alive.
     pub flow_count: u64,
+    /// IP fragments, the odd ones too; all 0 from a worker that does not lead, as every worker follows all of them.
+    pub fragments: FragmentCounters,
+    /// Anomalies of TCP flows that were not noted for want of side memory.
+    pub tcp_refused: u64,
+    /// Gaps in TCP sequences that were forgotten because a flow had too many at once.
+    pub tcp_gaps_forgotten: u64,
     /// Flows with the most bytes in this tick, unordered.
     pub top: Vec<TopFlow>,
     /// How long batches took.

@@ -7,7 +7,8 @@
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Rest, Share, StopLine};
 use crate::flow::{
-    Direction, FlowKey, FlowSettings, FlowTable, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow, ports_of,
+    Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow,
+    ports_of,
 };
 use crate::wire::{self, Dissected, FaultKind, Layer, Network};
 use hdrhistogram::Histogram;
@@ -330,7 +331,7 @@ impl Worker {
 
     fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
         self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
-        let Self { outbox, ledger, source, flows, top, batch_times, alive_at_exit, .. } = self;
+        let Self { outbox, ledger, source, flows, top, batch_times, alive_at_exit, fragments, share, .. } = self;
         outbox.snapshot(|snapshot| {
             snapshot.tick = tick;
             snapshot.time = time;
@@ -338,6 +339,9 @@ impl Worker {
             snapshot.source = *source;
             snapshot.flows = flows.counters();
             snapshot.flow_count = alive_at_exit.unwrap_or(flows.len() as u64);
+            snapshot.fragments = if share.leads() { fragments.counters() } else { FragmentCounters::default() };
+            snapshot.tcp_refused = flows.tcp_arena().refused();
+            snapshot.tcp_gaps_forgotten = flows.tcp_arena().gaps_forgotten();
             snapshot.top.clear();
             snapshot.top.extend_from_slice(top);
             snapshot.batches = BatchTimes {

@@ -10,6 +10,7 @@
 use crate::wire::{Fragment, IpVersion, Network, Ports};
 use netscope_backends::Timestamp;
 use std::collections::HashMap;
+use std::ops::AddAssign;
 
 /// Later fragments that arrived before their first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,19 @@ pub struct FragmentCounters {
     pub orphaned_bytes: u64,
     /// Datagrams forgotten before their time because there were too many.
     pub evicted: u64,
+}
+
+impl AddAssign<&Self> for FragmentCounters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self { first, later, overlapping, tiny, orphaned_packets, orphaned_bytes, evicted } = other;
+        self.first += first;
+        self.later += later;
+        self.overlapping += overlapping;
+        self.tiny += tiny;
+        self.orphaned_packets += orphaned_packets;
+        self.orphaned_bytes += orphaned_bytes;
+        self.evicted += evicted;
+    }
 }
 
 const NONE: u32 = u32::MAX;

@@ -75,6 +75,17 @@ fn document(summary: &Summary) -> Value {
             "ended": ended,
             "left_out_of_exports": summary.export_left_out,
         },
+        "fragments": {
+            "first": summary.fragments.first,
+            "later": summary.fragments.later,
+            "overlapping": summary.fragments.overlapping,
+            "tiny": summary.fragments.tiny,
+            "datagrams_forgotten": summary.fragments.evicted,
+        },
+        "tcp": {
+            "anomalies_not_noted": summary.tcp_refused,
+            "gaps_forgotten": summary.tcp_gaps_forgotten,
+        },
         "batch_ns": {
             "count": summary.batches.count,
             "p50": summary.batches.p50_ns,

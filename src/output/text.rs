@@ -150,6 +150,11 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("ended flows not written", ledger.records_skipped);
     text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);
     text.row_if("packets with an earlier time than the one before", ledger.time_regressions);
+    text.row_if("overlapping fragments", summary.fragments.overlapping);
+    text.row_if("tiny fragments", summary.fragments.tiny);
+    text.row_if("fragmented datagrams forgotten (too many at once)", summary.fragments.evicted);
+    text.row_if("TCP anomalies not noted (no side memory)", summary.tcp_refused);
+    text.row_if("TCP gaps forgotten (too many at once)", summary.tcp_gaps_forgotten);
     text.row("flows", summary.flows.opened);
     for reason in EndReason::ALL {
         text.row_if(&format!("  ended by {}", words(reason.name())), summary.flows.ended[reason as usize]);
