@@ -139,6 +139,8 @@ fn option(kind: u8, body: &[u8], out: &mut TcpOptions) {
         }
         (5, blocks) if !blocks.is_empty() && blocks.len() % 8 == 0 => {
             let (blocks, _) = blocks.as_chunks::<8>();
+            // A second SACK option replaces the first, its further blocks too.
+            out.sack = TcpOptions::default().sack;
             for (slot, block) in out.sack.iter_mut().zip(blocks) {
                 *slot = (be32(block, 0), be32(block, 4));
             }
@@ -146,5 +148,18 @@ fn option(kind: u8, body: &[u8], out: &mut TcpOptions) {
         }
         (2 | 3 | 4 | 5 | 8, _) => out.malformed = true,
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_sack_option_replaces_the_first() {
+        let two = [5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4];
+        let one = [5, 10, 0, 0, 0, 5, 0, 0, 0, 6];
+        let options = parse_options(&[&two[..], &one[..]].concat());
+        assert_eq!((options.sack_count, options.sack), (1, [(5, 6), (0, 0), (0, 0), (0, 0)]));
     }
 }
