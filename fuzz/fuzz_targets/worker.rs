@@ -8,8 +8,8 @@ use netscope::flow::FlowSettings;
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 const FLOW_COUNT_MAX: usize = 8;
-/// Enough for what one batch can end; emptied after each.
-const BOXES: usize = 8;
+/// Enough for what one batch can end: every packet may end a tick, and each tick sends a box. Emptied after each batch.
+const BOXES: usize = 4 * BATCH_MAX;
 const LINK_TYPES: [LinkType; 6] =
     [LinkType::ETHERNET, LinkType::ETHERNET, LinkType::RAW, LinkType::NULL, LinkType::LINUX_SLL, LinkType::LINUX_SLL2];
 
