@@ -144,16 +144,20 @@ fn timeless(flows: &[Map<String, Value>]) -> BTreeMap<String, usize> {
 fn same_flows_live_and_from_file(path: &Path) {
     let Some(namespace) = NetNs::with_veth() else { return };
     let frames = frames(path).unwrap_or_else(|reason| panic!("{}: {reason}", path.display()));
-    let (from_file, live) = (Exports::new(), Exports::new());
+    let from_file = Exports::new();
     let mut command = netscope();
     command.arg("--read-pcap").arg(path).args(["--quiet", "--flow-timeout-s", "0"]);
     from_file.arguments(&mut command);
     run(&mut command).expect_code(0);
-    let running = capture(&namespace, &live, &["--count", &frames.len().to_string()]);
-    send(&namespace, &frames);
-    running.finish(RUN_LIMIT).expect_code(0);
     assert!(!from_file.flows().is_empty(), "{}", path.display());
-    assert_eq!(timeless(&live.flows()), timeless(&from_file.flows()), "{}", path.display());
+    for workers in ["1", "2"] {
+        let live = Exports::new();
+        let running = capture(&namespace, &live, &["--workers", workers, "--count", &frames.len().to_string()]);
+        send(&namespace, &frames);
+        running.finish(RUN_LIMIT).expect_code(0);
+        let what = format!("{}, {workers} workers", path.display());
+        assert_eq!(timeless(&live.flows()), timeless(&from_file.flows()), "{what}");
+    }
 }
 
 #[test]
