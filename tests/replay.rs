@@ -3,9 +3,15 @@
 
 mod common;
 
-use common::{captures, netscope, temp_dir};
+use common::{captures, engine, netscope, temp_dir};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use netscope::aggregate::Output;
+use netscope::engine::{EngineSettings, Source};
+use netscope::flow::FlowSettings;
+use netscope::output::{CsvLines, CsvTable, JsonLines, JsonTable, RecordSettings};
+use netscope_backends::LinkType;
+use netscope_backends::memory::{MemoryBackend, read_all};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,6 +61,33 @@ fn workers_and_runs_give_identical_bytes() {
                 assert_same(&format!("{} with {workers} workers {extra:?}", capture.display()), &reference, &other);
             }
         }
+    }
+}
+
+#[test]
+fn packets_in_memory_give_the_same_bytes_as_the_file() {
+    let dir = temp_dir("memory");
+    // The program's defaults.
+    let settings = EngineSettings {
+        flow: FlowSettings { closed_timeout_ns: 10_000_000_000, ..FlowSettings::default() },
+        ..engine::settings()
+    };
+    for capture in captures() {
+        let reference = exports(dir.path(), &capture, &[], None);
+        let packets = read_all(&capture).expect("a sound capture");
+        let link_type = packets.first().map_or(LinkType::ETHERNET, |packet| packet.link_type);
+        let backend = MemoryBackend::new(link_type, packets);
+        let (path, record) = (|name: &str| dir.path().join(name), RecordSettings { community_id_seed: 0 });
+        let outputs: Vec<Box<dyn Output>> = vec![
+            Box::new(JsonTable::create(&path(EXPORTS[0]), record).expect("export")),
+            Box::new(CsvTable::create(&path(EXPORTS[1]), record).expect("export")),
+            Box::new(JsonLines::create(&path(EXPORTS[2]), record).expect("export")),
+            Box::new(CsvLines::create(&path(EXPORTS[3]), record).expect("export")),
+        ];
+        let outcome = engine::run_into(Source::Same(vec![Box::new(backend)]), &settings, outputs);
+        assert!(outcome.errors.is_empty() && outcome.failures.is_empty(), "{outcome:?}");
+        let memory = EXPORTS.iter().map(|&name| (name, fs::read(path(name)).expect(name))).collect();
+        assert_same(&format!("{} in memory", capture.display()), &reference, &memory);
     }
 }
 

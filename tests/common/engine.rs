@@ -68,6 +68,13 @@ pub fn run(backend: Box<dyn Backend>, settings: &EngineSettings) -> (Outcome, Ve
 /// Runs any source.
 pub fn run_source(source: Source, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
     let records = Arc::new(Mutex::new(Vec::new()));
+    let outcome = run_into(source, settings, vec![Box::new(Collect(Arc::clone(&records)))]);
+    let records = std::mem::take(&mut *records.lock().expect("no panic while collecting"));
+    (outcome, records)
+}
+
+/// Runs any source into any outputs; the table exports hold every flow.
+pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn Output>>) -> Outcome {
     let session = Session {
         source,
         engine: settings.clone(),
@@ -76,12 +83,10 @@ pub fn run_source(source: Source, settings: &EngineSettings) -> (Outcome, Vec<Fl
             top_count: settings.flow.top_count,
             export_ended_max: usize::MAX,
         },
-        outputs: vec![Box::new(Collect(Arc::clone(&records)))],
+        outputs,
         record: None,
         view: None,
     };
     let watcher: Arc<dyn Watcher> = Arc::new(Silent);
-    let outcome = run_session(session, &Stop::default(), &watcher).expect("the session starts");
-    let records = std::mem::take(&mut *records.lock().expect("no panic while collecting"));
-    (outcome, records)
+    run_session(session, &Stop::default(), &watcher).expect("the session starts")
 }
