@@ -136,8 +136,8 @@ impl Aggregator {
     /// Totals over all queues.
     fn sum_up(&mut self) {
         // What no queue counts stays; everything else is summed anew.
-        let Summary { batches, last_time, export_left_out, .. } = self.summary;
-        let mut sum = Summary { batches, last_time, export_left_out, ..Summary::default() };
+        let Summary { batches, export_left_out, .. } = self.summary;
+        let mut sum = Summary { batches, export_left_out, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;
@@ -153,9 +153,6 @@ impl Aggregator {
             sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
             if merged.batches.max_ns >= sum.batches.max_ns {
                 sum.batches = merged.batches;
-            }
-            if merged.ledger.packets > 0 {
-                sum.last_time = sum.last_time.max(Some(merged.time));
             }
         }
         self.summary = sum;

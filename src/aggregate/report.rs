@@ -56,8 +56,6 @@ pub struct Summary {
     pub tcp_refused: u64,
     /// Gaps in TCP sequences that were forgotten because a flow had too many at once.
     pub tcp_gaps_forgotten: u64,
-    /// Time of the earliest and the latest tick's packets; `None` without packets.
-    pub last_time: Option<Timestamp>,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
     pub export_left_out: u64,
     /// How long batches took, of the slowest worker.

@@ -5,8 +5,8 @@
 //! and removing leaves nothing behind.
 //!
 //! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of entries past it.
-//! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16; bits 16 to 31 are left to those who share
-//! flows among queues ([`super::share_of`]).
+//! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. Whoever shares flows among
+//! queues uses a hash of another secret, or most buckets of each queue's index would stay empty.
 
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_read;

@@ -157,9 +157,3 @@ impl HashSecret {
         0xe703_7ed1_a0b4_28db,
     ]);
 }
-
-/// Which of `share_count` queues a flow belongs to, by bits of its hash that the flow table does not use: sharing by others would
-/// leave most buckets of each queue's table empty.
-pub const fn share_of(hash: u64, share_count: usize) -> usize {
-    ((hash >> 16 & 0xffff) as usize * share_count) >> 16
-}

@@ -23,7 +23,7 @@ mod tests;
 
 pub use community_id::community_id;
 pub use fragment::{FragmentCounters, FragmentTable, Held, Later};
-pub use key::{Direction, FlowKey, HashSecret, share_of};
+pub use key::{Direction, FlowKey, HashSecret};
 pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};

@@ -95,18 +95,15 @@ pub struct FlowCounters {
     pub opened: u64,
     /// Records ended, by the discriminant of [`EndReason`].
     pub ended: [u64; 5],
-    /// Packets older than the clock when they came.
-    pub time_regressions: u64,
 }
 
 impl AddAssign<&Self> for FlowCounters {
     fn add_assign(&mut self, other: &Self) {
-        let Self { opened, ended, time_regressions } = other;
+        let Self { opened, ended } = other;
         self.opened += opened;
         for (sum, one) in self.ended.iter_mut().zip(ended) {
             *sum += one;
         }
-        self.time_regressions += time_regressions;
     }
 }
 
@@ -229,9 +226,6 @@ impl FlowTable {
     /// the connection, packets and bytes begin again.
     #[inline]
     pub fn observe(&mut self, sighting: &Sighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> Observed {
-        if sighting.time < self.clock {
-            self.counters.time_regressions += 1;
-        }
         self.clock = self.clock.max(sighting.time);
         let direction = sighting.direction;
         let segment = match &sighting.dissected.transport {
