@@ -5,7 +5,7 @@
 //! `TCP_TRUTH_PACKETS=1` every segment with what was counted for it, `TCP_TRUTH_ONLY=text` takes only captures whose name
 //! contains the text (and asserts nothing).
 
-use netscope::flow::tcp::{TcpAnalysis, TcpArena, TcpTracker};
+use netscope::flow::tcp::{TcpAnalysis, TcpArena, TcpBeginning, TcpTracker};
 use netscope::flow::{Direction, FlowKey, TcpRecord};
 use netscope::wire::{IpVersion, Network, Ports, TcpSegment, Transport, dissect};
 use netscope_backends::file::{CaptureFile, FileOptions};
@@ -36,7 +36,7 @@ type Records = HashMap<FlowKey, Vec<TcpRecord>>;
 
 /// Trackers by tuple, with one arena for all.
 struct Tracking {
-    open: HashMap<FlowKey, TcpTracker>,
+    open: HashMap<FlowKey, (TcpTracker, TcpBeginning)>,
     records: Records,
     arena: TcpArena,
     packet: u64,
@@ -46,16 +46,17 @@ struct Tracking {
 impl Tracking {
     fn segment(&mut self, network: &Network, segment: &TcpSegment, time: Timestamp) {
         let (key, direction) = FlowKey::new(network, segment.ports);
-        let tracker = self.open.entry(key).or_insert_with(|| TcpTracker::open(segment, direction, time));
-        if tracker.reopens(segment, direction) {
-            self.records.entry(key).or_default().push(tracker.record(&self.arena));
+        let begin = || (TcpTracker::open(segment, direction, time), TcpBeginning::UNKNOWN);
+        let (tracker, beginning) = self.open.entry(key).or_insert_with(begin);
+        if tracker.reopens(beginning, segment, direction) {
+            self.records.entry(key).or_default().push(tracker.record(beginning, &self.arena));
             tracker.release(&mut self.arena);
-            *tracker = TcpTracker::open(segment, direction, time);
+            (*tracker, *beginning) = begin();
         }
-        let before = tracker.record(&self.arena);
-        tracker.observe(segment, direction, time, &mut self.arena, &TcpAnalysis::default());
+        let before = tracker.record(beginning, &self.arena);
+        tracker.observe(segment, direction, time, beginning, &mut self.arena, &TcpAnalysis::default());
         if self.print {
-            let after = tracker.record(&self.arena);
+            let after = tracker.record(beginning, &self.arena);
             let found: String = COUNTS.iter().filter(|(_, f)| f(&after) != f(&before)).map(|(n, _)| format!(" {n}")).collect();
             let (ports, s) = (segment.ports, segment);
             println!(
@@ -97,8 +98,8 @@ fn track(capture: &Path) -> Option<(Records, TcpArena)> {
         }
     }
     let Tracking { mut open, mut records, mut arena, .. } = tracking;
-    for (key, tracker) in &mut open {
-        records.entry(*key).or_default().push(tracker.record(&arena));
+    for (key, (tracker, beginning)) in &mut open {
+        records.entry(*key).or_default().push(tracker.record(beginning, &arena));
         tracker.release(&mut arena);
     }
     assert_eq!(arena.flow_count(), 0, "all side memory comes back");

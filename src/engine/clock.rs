@@ -31,6 +31,23 @@ impl Clock {
         }
     }
 
+    /// Moves on to a packet's time if that is not before any other and before `until`, which lies in the tick that is going on;
+    /// false, and nothing changed, otherwise.
+    #[inline(always)]
+    pub fn advance_within(&mut self, time: Timestamp, until: Timestamp) -> bool {
+        let within = self.now <= time && time < until;
+        if within {
+            // Nothing was ever later than `now`.
+            (self.now, self.latest_packet) = (time, time);
+        }
+        within
+    }
+
+    /// When the tick that is going on ends; 0 before the first.
+    pub fn tick_end(&self) -> Timestamp {
+        self.tick_end
+    }
+
     /// Moves on to a packet's time. When this leaves a tick behind, the number of that tick is returned; the clock already
     /// stands in the new one.
     #[inline]

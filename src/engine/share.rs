@@ -4,7 +4,7 @@
 //! packets and keeps its own share by flow hash, so nothing is handed over and time is the same for all. Invariant: every
 //! packet has exactly one owner, the same for both directions of a flow and for every run.
 
-use crate::flow::{FlowKey, HashSecret};
+use crate::flow::FlowKey;
 
 /// One worker's part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +20,9 @@ impl Share {
     pub const WHOLE: Self = Self { index: 0, count: 1 };
 
     /// True when this worker keeps the flow.
+    #[inline(always)]
     pub fn owns(self, key: &FlowKey) -> bool {
-        if self.count == 1 {
-            return true;
-        }
-        // Not the secret of the table: all workers, and all runs, must agree on the owner.
-        let hash = key.hash(&HashSecret::FIXED);
-        ((hash >> 32) * u64::from(self.count)) >> 32 == u64::from(self.index)
+        self.count == 1 || key.share(self.count) == self.index
     }
 
     /// True for the one worker that also keeps what belongs to no flow, records packets and counts for the source.

@@ -4,13 +4,16 @@
 //! dissect and hash all, then update one by one in order, with memory asked for ahead. Invariant: results depend on the packets and their
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
+mod wave;
+
+use self::wave::{Lane, rest_of};
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Rest, Share, StopLine};
 use crate::flow::{
-    Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Later, Sighting, TopFlow,
-    ports_of,
+    Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Keyed, Later, Sighting,
+    TopFlow, ports_of,
 };
-use crate::wire::{self, Dissected, FaultKind, Layer, Network};
+use crate::wire::{Dissected, Network};
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
 use std::sync::Arc;
@@ -20,9 +23,6 @@ use std::time::Instant;
 const EXPIRY_BUDGET: usize = 256;
 /// The same per idle poll, when there is time.
 const IDLE_EXPIRY_BUDGET: usize = 8192;
-/// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
-/// enough to stay in the first cache with what else a packet needs.
-const PREFETCH_AHEAD: usize = 12;
 /// Longest batch time the histogram tells apart, in ns (10 s); longer ones count as this.
 const BATCH_NS_MAX: u64 = 10_000_000_000;
 
@@ -41,29 +41,6 @@ pub struct WorkerSettings {
     pub waits: bool,
 }
 
-/// What the first wave found out about a packet. Large, so it is filled in place and never copied.
-struct Lane {
-    dissected: Dissected,
-    route: Route,
-}
-
-impl Lane {
-    const EMPTY: Self = Self { dissected: Dissected::NOTHING, route: Route::Foreign };
-}
-
-/// Where a packet goes.
-#[derive(Clone, Copy)]
-enum Route {
-    /// Another worker's.
-    Foreign,
-    /// To no flow.
-    Rest(Rest),
-    /// To a flow.
-    Flow { key: FlowKey, hash: u64, direction: Direction },
-    /// A fragment of an IP packet: looked up in order, in the last wave.
-    Fragment(Network),
-}
-
 /// One queue's packets, run to completion.
 pub struct Worker {
     share: Share,
@@ -76,6 +53,10 @@ pub struct Worker {
     outbox: Outbox,
     /// One per packet of a wave.
     lanes: Vec<Lane>,
+    /// The same; valid for packets without a short way, and for others once they needed the long one.
+    facts: Vec<Dissected>,
+    /// Before this time no tick ends and no flow falls due.
+    quiet_until: Timestamp,
     /// Packets seen, other workers' included; numbers packets from 1.
     number: u64,
     count_max: u64,
@@ -104,6 +85,8 @@ impl Worker {
             ledger: Ledger::default(),
             outbox,
             lanes: std::iter::repeat_with(|| Lane::EMPTY).take(BATCH_MAX).collect(),
+            facts: vec![Dissected::NOTHING; BATCH_MAX],
+            quiet_until: Timestamp(0),
             number: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
             stop_line: None,
@@ -130,97 +113,21 @@ impl Worker {
             }
         }
         for wave in packets.chunks(BATCH_MAX) {
-            // Taken out for as long as the worker changes and the lanes do not; a vector without memory stands in.
-            let mut lanes = std::mem::take(&mut self.lanes);
-            self.dissect(wave, &mut lanes);
-            self.update(wave, &lanes);
-            self.lanes = lanes;
+            // Taken out for as long as the worker changes; vectors without memory stand in.
+            let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
+            self.dissect(wave, &mut lanes, &mut facts);
+            self.update(wave, &mut lanes, &mut facts);
+            (self.lanes, self.facts) = (lanes, facts);
         }
         let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
     }
 
-    /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
-    fn dissect(&self, packets: &[Packet<'_>], lanes: &mut [Lane]) {
-        for (packet, lane) in packets.iter().zip(lanes) {
-            wire::dissect_into(&mut lane.dissected, packet.link_type, packet.data, packet.wire_len);
-            lane.route = self.route(packet, &lane.dissected);
-            if let Route::Flow { hash, .. } = &lane.route {
-                self.flows.prefetch_bucket(*hash);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn route(&self, packet: &Packet<'_>, dissected: &Dissected) -> Route {
-        if let Some(network) = &dissected.network {
-            if network.fragment.is_some() {
-                return Route::Fragment(*network);
-            }
-            if let Some(ports) = ports_of(dissected) {
-                let (key, direction) = FlowKey::new(network, ports);
-                if !self.share.owns(&key) {
-                    return Route::Foreign;
-                }
-                return Route::Flow { key, hash: self.flows.hash(&key), direction };
-            }
-        }
-        if !self.share.leads() {
-            return Route::Foreign;
-        }
-        if !wire::supports(packet.link_type) {
-            return Route::Rest(Rest::UnsupportedLink);
-        }
-        Route::Rest(rest_of(dissected))
-    }
-
-    /// Asks for the flow's entry, whose number the index line tells.
-    #[inline(always)]
-    fn prefetch(&self, lane: &Lane) {
-        if let Route::Flow { hash, .. } = &lane.route {
-            self.flows.prefetch_entry(*hash);
-        }
-    }
-
-    /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
-    fn update(&mut self, packets: &[Packet<'_>], lanes: &[Lane]) {
-        let lanes = lanes.get(..packets.len()).unwrap_or(lanes);
-        lanes.iter().take(PREFETCH_AHEAD).for_each(|lane| self.prefetch(lane));
-        for (i, (packet, lane)) in packets.iter().zip(lanes).enumerate() {
-            if let Some(ahead) = lanes.get(i + PREFETCH_AHEAD) {
-                self.prefetch(ahead);
-            }
-            self.number += 1;
-            let left = self.clock.advance(packet.time);
-            self.pass_time(left, EXPIRY_BUDGET);
-            let dissected = &lane.dissected;
-            match &lane.route {
-                Route::Foreign => {}
-                Route::Rest(rest) => {
-                    self.account(packet, dissected);
-                    self.ledger.rest(*rest);
-                }
-                Route::Flow { key, hash, direction } => {
-                    self.account(packet, dissected);
-                    self.sight(packet, dissected, key, *hash, *direction, false);
-                }
-                Route::Fragment(network) => self.fragment(packet, dissected, network),
-            }
-        }
-    }
-
     #[inline]
-    fn sight(
-        &mut self,
-        packet: &Packet<'_>,
-        dissected: &Dissected,
-        key: &FlowKey,
-        hash: u64,
-        direction: Direction,
-        fragment: bool,
-    ) {
+    fn sight(&mut self, packet: &Packet<'_>, dissected: &Dissected, keyed: &Keyed, fragment: bool) {
         self.ledger.in_flows += 1;
         let Self { flows, outbox, ledger, number, .. } = self;
+        let &Keyed { ref key, hash, direction } = keyed;
         let sighting =
             Sighting { key, hash, direction, time: packet.time, wire_len: packet.wire_len, number: *number, dissected, fragment };
         flows.observe(&sighting, &mut |record| outbox.ended(*number, record, ledger));
@@ -245,7 +152,7 @@ impl Worker {
                 let (key, direction) = FlowKey::new(&Network { protocol, ..*network }, ports);
                 if self.share.owns(&key) {
                     self.account(packet, dissected);
-                    self.sight(packet, dissected, &key, self.flows.hash(&key), direction, true);
+                    self.sight(packet, dissected, &Keyed { key, hash: self.flows.hash(&key), direction }, true);
                 }
             }
             Some(Later::Held) => {
@@ -273,7 +180,7 @@ impl Worker {
         let owned = self.share.owns(&key);
         if owned {
             self.account(packet, dissected);
-            self.sight(packet, dissected, &key, hash, direction, false);
+            self.sight(packet, dissected, &Keyed { key, hash, direction }, false);
         }
         if let Some(held) = held {
             self.settle(&held, owned, &key, hash, direction);
@@ -319,7 +226,8 @@ impl Worker {
         // A wire does not lose records for want of a box: flows that are over can wait in the table.
         let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
         let Self { flows, clock, outbox, ledger, number, .. } = self;
-        flows.advance(clock.now(), budget, &mut |record| outbox.ended(*number, record, ledger));
+        let done = flows.advance(clock.now(), budget, &mut |record| outbox.ended(*number, record, ledger));
+        self.quiet_until = if done { flows.quiet_until().min(clock.tick_end()) } else { Timestamp(0) };
     }
 
     fn end_tick(&mut self, tick: u64) {
@@ -430,16 +338,5 @@ impl Worker {
         self.outbox.flush_ended(u64::MAX);
         self.outbox.flush_taps();
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);
-    }
-}
-
-/// Why a packet without a flow has none.
-fn rest_of(dissected: &Dissected) -> Rest {
-    match dissected.fault.map(|fault| fault.kind) {
-        Some(FaultKind::Truncated) => Rest::Truncated,
-        Some(FaultKind::Malformed) => Rest::Malformed,
-        Some(FaultKind::TooDeep) => Rest::TooDeep,
-        Some(FaultKind::Unknown) | None if dissected.layer == Layer::Arp => Rest::Arp,
-        Some(FaultKind::Unknown) | None => Rest::NonIp,
     }
 }

@@ -1,72 +1,60 @@
-//! One flow's place in the table: hot, packed, without padding.
+//! One flow's place in the table: packed, without padding.
 //!
-//! Owns the packing of counters, times, flags and links into 112 bytes plus the TCP tracker. Knows no table, no wheel and no
-//! settings. Its invariant: what goes in comes out exactly; what does not fit lies in the [`ColdArena`].
+//! Owns the packing of counters, times, flags and links into a front of three cache lines, which every packet asks for, and a back
+//! of 56 bytes, which few do. Knows no table, no wheel and no settings. Its invariant: what goes in comes out exactly; what does
+//! not fit lies in the [`ColdArena`].
 
 use super::cold::{Cold, ColdArena};
-use super::tcp::TcpTracker;
-use super::{Direction, FlowKey};
-use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment, Tunnel, VlanTags};
+use super::tcp::{TcpArena, TcpBeginning, TcpTracker};
+use super::{Direction, FlowKey, TcpRecord};
+use crate::wire::{TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
-/// A flow in the table. Field order is the order in which a packet needs them.
+/// The front of a flow's place.
 #[derive(Clone, Copy)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Entry {
     pub key: FlowKey,
     packets_high: [u8; 2],
-    packets_low: [u32; 2],
-    pub bytes: [u64; 2],
-    pub first_seen: Timestamp,
     pub last_seen: Timestamp,
-    /// The clock when last touched lies this much after `last_seen`; `SKEW_COLD`: it is in the cold facts.
+    pub bytes: [u64; 2],
+    packets_low: [u32; 2],
+    flags: Flag,
+    /// Means something while `TRACKED` is set. An `Option` would need more room, because a tracker has no unused values.
+    pub tracker: TcpTracker,
+}
+
+/// The back of a flow's place.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Back {
+    /// Number of the first packet.
+    pub first_packet: u64,
+    pub first_seen: Timestamp,
+    /// Links of the wheel's lists and of the list of free places.
+    pub next: u32,
+    pub previous: u32,
+    /// While `SKEWED` is set: the clock when last touched lies this much after `last_seen`; `SKEW_COLD`: it is in the cold facts.
     skew_ns: u32,
     /// `COLD` set: number of the cold facts; clear: count (7 bits) and two VLAN ids (12 bits each).
     link: u32,
-    /// Bytes of the tick (48 bits, saturating) and the low 16 bits of the tick's number.
-    tick: u64,
-    /// Number of the first packet (59 bits) over the flags.
-    opening: u64,
-    /// Links of the wheel's lists and of the list of free entries.
-    pub next: u32,
-    pub previous: u32,
-    /// Means something while `TRACKED` is set. An `Option` would cost 8 bytes more, because a tracker has no unused values.
-    tracker: TcpTracker,
+    /// Belongs to the tracker.
+    pub beginning: TcpBeginning,
 }
 
-const _: () = assert!(size_of::<Entry>() <= 248, "one million flows have to fit into 256 MiB with everything around them");
-const _: () = assert!(std::mem::offset_of!(Entry, tracker) <= 112);
+const _: () = assert!(size_of::<Entry>() == 192);
+const _: () = assert!(size_of::<Entry>() + size_of::<Back>() <= 248, "one million flows have to fit into 256 MiB");
+const _: () = assert!(std::mem::offset_of!(Entry, packets_low) == 64);
 
 const COLD: u32 = 1 << 31;
 const SKEW_COLD: u32 = u32::MAX;
-const TICK_BYTES_MAX: u64 = (1 << 48) - 1;
-const FLAG_BITS: u32 = 5;
 
 /// Most packets of one direction that an entry counts; the table ends the record and opens the next one there.
 pub(super) const PACKETS_MAX: u64 = (1 << 40) - 1;
 
-/// What an unused tracker is made of.
-const NO_SEGMENT: TcpSegment = TcpSegment {
-    ports: Ports { source: 0, destination: 0 },
-    sequence: 0,
-    acknowledgment: 0,
-    flags: TcpFlags(0),
-    window: 0,
-    payload_len: 0,
-    options: TcpOptions {
-        mss: None,
-        window_scale: None,
-        sack_permitted: false,
-        timestamps: None,
-        sack: [(0, 0); 4],
-        sack_count: 0,
-        malformed: false,
-    },
-};
-
 /// A flow's flags.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Flag(u64);
+pub(super) struct Flag(u8);
 
 impl Flag {
     /// The entry holds a flow, as opposed to a free place.
@@ -76,9 +64,11 @@ impl Flag {
     /// The TCP connection is closed or reset.
     pub const FINISHED: Self = Self(4);
     /// Endpoint b began.
-    pub const BEGUN_BY_B: Self = Self(8);
+    const BEGUN_BY_B: Self = Self(8);
     /// The tracker holds a TCP connection.
     const TRACKED: Self = Self(16);
+    /// The clock when the flow was last touched was ahead of `last_seen`.
+    const SKEWED: Self = Self(32);
 }
 
 /// What the first packet of a flow says.
@@ -92,84 +82,95 @@ pub(super) struct Opening {
     pub initiator: Direction,
 }
 
+/// A live flow without packets.
+pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
+    let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
+    let mut entry = Entry {
+        key: opening.key,
+        packets_high: [0; 2],
+        last_seen: opening.time,
+        bytes: [0; 2],
+        packets_low: [0; 2],
+        flags: Flag(Flag::LIVE.0 | begun),
+        tracker: TcpTracker::default(),
+    };
+    let link = match (opening.tunnel, pack_vlan(opening.vlan)) {
+        (None, Some(packed)) => packed,
+        (tunnel, _) => COLD | cold.insert(Cold { vlan: opening.vlan, tunnel, ..Cold::default() }),
+    };
+    let mut back = Back {
+        first_packet: opening.number,
+        first_seen: opening.time,
+        next: 0,
+        previous: 0,
+        skew_ns: 0,
+        link,
+        beginning: TcpBeginning::UNKNOWN,
+    };
+    entry.touch(opening.clock, &mut back, cold);
+    (entry, back)
+}
+
 impl Entry {
-    /// A live flow without packets.
-    pub fn open(opening: &Opening, cold: &mut ColdArena) -> Self {
-        let flags = Flag::LIVE.0 | if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
-        let mut entry = Self {
-            key: opening.key,
-            packets_high: [0; 2],
-            packets_low: [0; 2],
-            bytes: [0; 2],
-            first_seen: opening.time,
-            last_seen: opening.time,
-            skew_ns: 0,
-            link: 0,
-            tick: 0,
-            opening: opening.number << FLAG_BITS | flags,
-            next: 0,
-            previous: 0,
-            tracker: TcpTracker::open(&NO_SEGMENT, Direction::AToB, Timestamp(0)),
-        };
-        entry.link = match (opening.tunnel, pack_vlan(opening.vlan)) {
-            (None, Some(packed)) => packed,
-            (tunnel, _) => COLD | cold.insert(Cold { vlan: opening.vlan, tunnel, ..Cold::default() }),
-        };
-        entry.touch(opening.clock, cold);
-        entry
+    #[inline(always)]
+    pub const fn is(&self, flag: Flag) -> bool {
+        self.flags.0 & flag.0 != 0
     }
 
+    pub const fn set(&mut self, flag: Flag, on: bool) {
+        self.flags.0 = if on { self.flags.0 | flag.0 } else { self.flags.0 & !flag.0 };
+    }
+
+    /// A live flow that nobody lists, whose connection is not over and whose clock is not apart from its packets' times.
+    #[inline(always)]
+    pub const fn is_plain(&self) -> bool {
+        self.flags.0 & (Flag::LIVE.0 | Flag::FINISHED.0 | Flag::SKEWED.0) == Flag::LIVE.0
+    }
+
+    /// The flow had a segment.
+    #[inline(always)]
+    pub const fn is_tracked(&self) -> bool {
+        self.is(Flag::TRACKED)
+    }
+
+    /// The TCP tracker, made at the first segment.
     #[inline]
-    pub fn is(&self, flag: Flag) -> bool {
-        self.opening & flag.0 != 0
-    }
-
-    pub fn set(&mut self, flag: Flag, on: bool) {
-        self.opening = if on { self.opening | flag.0 } else { self.opening & !flag.0 };
-    }
-
-    /// The TCP tracker, once the flow had a segment.
-    #[inline]
-    pub fn tcp(&self) -> Option<&TcpTracker> {
-        self.is(Flag::TRACKED).then_some(&self.tracker)
-    }
-
-    /// The TCP tracker, made by `open` at the first segment.
-    #[inline]
-    pub fn tcp_or_open(&mut self, open: impl FnOnce() -> TcpTracker) -> &mut TcpTracker {
-        if !self.is(Flag::TRACKED) {
-            self.set_tcp(Some(open()));
+    pub fn tcp_or_open(
+        &mut self,
+        back: &mut Back,
+        segment: &TcpSegment,
+        direction: Direction,
+        time: Timestamp,
+    ) -> &mut TcpTracker {
+        if !self.is_tracked() {
+            self.tracker = TcpTracker::open(segment, direction, time);
+            back.beginning = TcpBeginning::UNKNOWN;
+            self.set(Flag::TRACKED, true);
         }
         &mut self.tracker
     }
 
-    /// Takes the TCP tracker out.
-    pub fn take_tcp(&mut self) -> Option<TcpTracker> {
-        let tcp = self.tcp().copied();
-        self.set(Flag::TRACKED, false);
-        tcp
-    }
-
-    /// Puts a TCP tracker in.
-    pub fn set_tcp(&mut self, tcp: Option<TcpTracker>) {
-        self.set(Flag::TRACKED, tcp.is_some());
-        if let Some(tcp) = tcp {
-            self.tracker = tcp;
+    /// Gives the tracker's side memory back, if there is a tracker.
+    pub fn release_tcp(&mut self, arena: &mut TcpArena) {
+        if self.is_tracked() {
+            self.tracker.release(arena);
+            self.set(Flag::TRACKED, false);
         }
     }
 
-    pub fn first_packet(&self) -> u64 {
-        self.opening >> FLAG_BITS
+    /// Goes on with the TCP tracker of the record before.
+    pub fn inherit_tcp(&mut self, before: &Self) {
+        self.tracker = before.tracker;
+        self.set(Flag::TRACKED, before.is_tracked());
+        self.set(Flag::FINISHED, before.is(Flag::FINISHED));
     }
 
-    /// Makes `number` the first packet if it is smaller.
-    pub fn lower_first_packet(&mut self, number: u64) {
-        if number < self.first_packet() {
-            self.opening = number << FLAG_BITS | self.opening & ((1 << FLAG_BITS) - 1);
-        }
+    /// The TCP part of the flow's record.
+    pub fn tcp_record(&self, back: &Back, arena: &TcpArena) -> Option<TcpRecord> {
+        self.is_tracked().then(|| self.tracker.record(&back.beginning, arena))
     }
 
-    pub fn initiator(&self) -> Direction {
+    pub const fn initiator(&self) -> Direction {
         if self.is(Flag::BEGUN_BY_B) { Direction::BToA } else { Direction::AToB }
     }
 
@@ -192,25 +193,49 @@ impl Entry {
         self.bytes[i] = self.bytes[i].saturating_add(bytes);
     }
 
+    /// True when one more packet of this direction can be counted by [`Self::count_one`].
+    #[inline(always)]
+    pub const fn has_room_for_one(&self, direction: Direction) -> bool {
+        self.packets_low[direction as usize] != u32::MAX
+    }
+
+    /// As [`Self::count`] of one packet at `time`, which is not before any packet of the table.
+    #[inline(always)]
+    pub const fn count_one(&mut self, direction: Direction, bytes: u64, time: Timestamp) {
+        self.packets_low[direction as usize] += 1;
+        self.bytes[direction as usize] = self.bytes[direction as usize].saturating_add(bytes);
+        self.last_seen = time;
+    }
+
     /// Widens the span of packet times; call [`Self::touch`] afterwards, because the clock is kept relative to it.
-    pub fn see(&mut self, earliest: Timestamp, latest: Timestamp) {
-        self.first_seen = self.first_seen.min(earliest);
+    pub fn see(&mut self, earliest: Timestamp, latest: Timestamp, back: &mut Back) {
+        back.first_seen = back.first_seen.min(earliest);
         self.last_seen = self.last_seen.max(latest);
     }
 
     /// The flow was touched when the clock said `clock`, which is never before any packet's time.
-    pub fn touch(&mut self, clock: Timestamp, cold: &mut ColdArena) {
-        match u32::try_from(clock.since(self.last_seen)) {
-            Ok(skew) if skew != SKEW_COLD => self.skew_ns = skew,
-            _ => {
-                self.skew_ns = SKEW_COLD;
-                self.cold_mut(cold).touched = clock;
+    pub fn touch(&mut self, clock: Timestamp, back: &mut Back, cold: &mut ColdArena) {
+        let skew = clock.since(self.last_seen);
+        self.set(Flag::SKEWED, skew != 0);
+        if skew != 0 {
+            back.skew_ns = u32::try_from(skew).unwrap_or(SKEW_COLD);
+            if back.skew_ns == SKEW_COLD {
+                back.cold_mut(cold).touched = clock;
             }
         }
     }
 
-    pub fn touched(&self, cold: &ColdArena) -> Timestamp {
-        if self.skew_ns == SKEW_COLD { cold.get(self.link & !COLD).touched } else { self.last_seen.plus(u64::from(self.skew_ns)) }
+    /// The clock when the flow was last touched.
+    #[inline(always)]
+    pub fn touched(&self, back: &Back, cold: &ColdArena) -> Timestamp {
+        if self.is(Flag::SKEWED) { back.touched(self.last_seen, cold) } else { self.last_seen }
+    }
+}
+
+impl Back {
+    #[cold]
+    fn touched(&self, last_seen: Timestamp, cold: &ColdArena) -> Timestamp {
+        if self.skew_ns == SKEW_COLD { cold.get(self.link & !COLD).touched } else { last_seen.plus(u64::from(self.skew_ns)) }
     }
 
     pub fn add_fragments(&mut self, count: u32, cold: &mut ColdArena) {
@@ -240,19 +265,6 @@ impl Entry {
             self.link = COLD | cold.insert(Cold { vlan: unpack_vlan(self.link), ..Cold::default() });
         }
         cold.get_mut(self.link & !COLD)
-    }
-
-    /// Adds to the bytes of tick number `tick`, starting from 0 if the entry last saw another one; the sum. `current` is false
-    /// when the flow was not touched since that tick began (a number of 16 bits alone would come round).
-    pub fn add_tick_bytes(&mut self, tick: u16, current: bool, bytes: u64) -> u64 {
-        let sum = self.tick_bytes(tick, current).saturating_add(bytes).min(TICK_BYTES_MAX);
-        self.tick = sum << 16 | u64::from(tick);
-        sum
-    }
-
-    /// Bytes of tick number `tick`; `current` is false when the flow was not touched since that tick began.
-    pub fn tick_bytes(&self, tick: u16, current: bool) -> u64 {
-        if current && self.tick as u16 == tick { self.tick >> 16 } else { 0 }
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Endpoint a is the smaller of (IP version, address, port), so both directions of a flow have one key.
 
-use crate::wire::{IpVersion, Network, Ports};
-use std::hash::{BuildHasher, RandomState};
+use crate::wire::{CommonNetwork, IpVersion, Network, Ports};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Which way a packet goes, seen from the canonical key.
@@ -41,7 +41,7 @@ impl Direction {
 
 /// Canonical flow key, 38 bytes without padding. IPv4 addresses stand in the first 4 bytes, the rest is 0. Protocols without ports have port 0;
 /// ICMP echo has its identifier as both ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
 #[repr(C)]
 pub struct FlowKey {
     a: [u8; 16],
@@ -53,6 +53,40 @@ pub struct FlowKey {
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 38);
+
+impl PartialEq for FlowKey {
+    /// All fields, the small ones as one number.
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        (lanes(&self.a), lanes(&self.b), self.tail()) == (lanes(&other.a), lanes(&other.b), other.tail())
+    }
+}
+
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.a, self.b, self.tail()).hash(state);
+    }
+}
+
+/// A packet's flow: key, [`super::FlowTable::hash`] of it, and which way the packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// Canonical 5-tuple.
+    pub key: FlowKey,
+    /// Keyed hash.
+    pub hash: u64,
+    /// The packet's direction in the key.
+    pub direction: Direction,
+}
+
+impl Keyed {
+    /// A place to write to.
+    pub const NONE: Self = Self {
+        key: FlowKey { a: [0; 16], b: [0; 16], a_port: 0, b_port: 0, version: 0, protocol: 0 },
+        hash: 0,
+        direction: Direction::AToB,
+    };
+}
 
 impl FlowKey {
     /// The key of a packet with these network facts and ports, and the packet's direction in it.
@@ -68,6 +102,34 @@ impl FlowKey {
             (dst, src, ports.destination, ports.source, Direction::BToA)
         };
         (Self { a, b, a_port, b_port, version: network.version as u8, protocol: network.protocol }, direction)
+    }
+
+    /// As [`FlowKey::new`], from the header of a common frame and written over what was there.
+    #[inline(always)]
+    pub fn set_common(&mut self, network: CommonNetwork<'_>, ports: Ports) -> Direction {
+        match network {
+            CommonNetwork::V4(header) => self.set_v4(header, ports),
+            CommonNetwork::V6(_) => {
+                let (key, direction) = Self::new(&network.facts(), ports);
+                *self = key;
+                direction
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn set_v4(&mut self, header: &[u8; 20], ports: Ports) -> Direction {
+        // Both addresses at once, and the ports: then each address and its port in one number, which has the order of keys.
+        let addresses =
+            u64::from_be_bytes([header[12], header[13], header[14], header[15], header[16], header[17], header[18], header[19]]);
+        let source = (addresses >> 32) << 16 | u64::from(ports.source);
+        let destination = (addresses & 0xffff_ffff) << 16 | u64::from(ports.destination);
+        let (low, high) = (source.min(destination), source.max(destination));
+        let address = |end: u64| u128::from(((end >> 16) as u32).swap_bytes()).to_le_bytes();
+        (self.a, self.b) = (address(low), address(high));
+        (self.a_port, self.b_port) = (low as u16, high as u16);
+        (self.version, self.protocol) = (IpVersion::V4 as u8, header[9]);
+        if source <= destination { Direction::AToB } else { Direction::BToA }
     }
 
     /// Address of endpoint a.
@@ -100,24 +162,38 @@ impl FlowKey {
         if self.version == IpVersion::V4 as u8 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
-    /// Keyed hash of all 38 bytes: five 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication.
+    /// Keyed hash of all 38 bytes: 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication. What
+    /// is 0 in every IPv4 key is left out for those.
     ///
     /// Every lane meets a secret before it is multiplied, so which tuples collide depends on the secret alone.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&self, secret: &HashSecret) -> u64 {
         let s = &secret.0;
-        let lane = |bytes: &[u8; 16], at: usize| -> u64 {
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            u64::from_le_bytes(word)
-        };
-        let tail = u64::from(self.a_port)
-            | u64::from(self.b_port) << 16
-            | u64::from(self.version) << 32
-            | u64::from(self.protocol) << 40;
-        let x = fold(lane(&self.a, 0) ^ s[0], lane(&self.a, 8) ^ s[1]);
-        let y = fold(lane(&self.b, 0) ^ s[2], lane(&self.b, 8) ^ s[3]);
+        let [a0, a1] = lanes(&self.a);
+        let [b0, b1] = lanes(&self.b);
+        let tail = self.tail();
+        if self.version == IpVersion::V4 as u8 {
+            return fold(fold((a0 | b0 << 32) ^ s[0], tail ^ s[1]) ^ s[4], s[5]);
+        }
+        let x = fold(a0 ^ s[0], a1 ^ s[1]);
+        let y = fold(b0 ^ s[2], b1 ^ s[3]);
         fold(x ^ tail ^ s[4], y ^ s[5])
+    }
+
+    /// A number below `count` that is the same for every packet of the flow and in every run.
+    #[inline(always)]
+    pub fn share(&self, count: u32) -> u32 {
+        let [a0, a1] = lanes(&self.a);
+        let [b0, b1] = lanes(&self.b);
+        let mixed = (a0 ^ a1.rotate_left(17) ^ (b0 ^ b1.rotate_left(17)).rotate_left(32)).wrapping_add(self.tail() << 13);
+        let high = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mixed.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(31)) >> 32;
+        ((high * u64::from(count)) >> 32) as u32
+    }
+
+    /// Everything but the addresses.
+    #[inline(always)]
+    fn tail(&self) -> u64 {
+        u64::from(self.a_port) | u64::from(self.b_port) << 16 | u64::from(self.version) << 32 | u64::from(self.protocol) << 40
     }
 
     fn ip(version: u8, bytes: [u8; 16]) -> IpAddr {
@@ -129,7 +205,15 @@ impl FlowKey {
     }
 }
 
+/// An address as two numbers.
+#[inline(always)]
+fn lanes(address: &[u8; 16]) -> [u64; 2] {
+    let bits = u128::from_le_bytes(*address);
+    [bits as u64, (bits >> 64) as u64]
+}
+
 /// Both halves of the 128-bit product, xored.
+#[inline(always)]
 const fn fold(x: u64, y: u64) -> u64 {
     let product = (x as u128) * (y as u128);
     (product as u64) ^ ((product >> 64) as u64)
@@ -147,7 +231,7 @@ impl HashSecret {
         Self(std::array::from_fn(|i| state.hash_one(i) | 1))
     }
 
-    /// A known secret, for sharing a file among workers (every worker must agree) and for tests.
+    /// A known secret, for tests.
     pub const FIXED: Self = Self([
         0x9e37_79b9_7f4a_7c15,
         0xbf58_476d_1ce4_e5b9,

@@ -23,9 +23,9 @@ mod tests;
 
 pub use community_id::community_id;
 pub use fragment::{FragmentCounters, FragmentTable, Held, Later};
-pub use key::{Direction, FlowKey, HashSecret};
+pub use key::{Direction, FlowKey, HashSecret, Keyed};
 pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
-pub use table::{FlowCounters, FlowSettings, FlowTable, Observed, Sighting};
+pub use table::{Candidate, FlowCounters, FlowSettings, FlowTable, Observed, PlainSighting, Sighting};
 pub use top::TopFlow;

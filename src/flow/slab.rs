@@ -3,22 +3,24 @@
 //! Owns the memory of all flows of a table and the numbers that name them. Knows nothing of what an entry means. Its invariant:
 //! a number given out names the same place until it is given back, and growing moves no entry.
 
-use super::entry::{Entry, Flag};
+use super::entry::{Back, Entry, Flag};
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_whole;
 
-/// Entries per segment: 16 MiB, so that growing is one mapping of untouched memory.
+/// Entries per segment: 192 MiB of fronts and 56 MiB of backs, so that growing is a mapping of untouched memory, which takes room
+/// as it is used, and that nearly all of it can lie on huge pages.
 const SEGMENT_LEN: usize = 1 << SEGMENT_BITS;
-const SEGMENT_BITS: u32 = 16;
+const SEGMENT_BITS: u32 = 20;
 
 /// Most entries: numbers share their words with one bit of the wheel's lists.
 pub(super) const ENTRY_COUNT_MAX: usize = (1 << 31) - 1;
 
 const NONE: u32 = u32::MAX;
 
-/// Entries by number.
+/// Entries by number, fronts and backs apart: most packets need the front alone.
 pub(super) struct Slab {
-    segments: Vec<Vec<Entry>>,
+    fronts: Vec<Vec<Entry>>,
+    backs: Vec<Vec<Back>>,
     free: u32,
     /// Places ever used.
     extent: usize,
@@ -26,66 +28,100 @@ pub(super) struct Slab {
 }
 
 /// Reserves a segment.
-fn segment(len: usize) -> Vec<Entry> {
+fn segment<T>(len: usize) -> Vec<T> {
     let segment = Vec::with_capacity(len);
     // Flows are met in any order: with small pages nearly each packet would miss the address translation, too.
     prefer_huge_pages(&segment);
     segment
 }
 
+const fn split(number: u32) -> (usize, usize) {
+    (number as usize >> SEGMENT_BITS, number as usize & (SEGMENT_LEN - 1))
+}
+
 impl Slab {
     /// Reserves `count` entries; untouched memory is not resident.
     pub fn with_capacity(count: usize) -> Self {
-        let mut segments = Vec::with_capacity(count.div_ceil(SEGMENT_LEN).max(1));
+        let mut slab = Self { fronts: Vec::new(), backs: Vec::new(), free: NONE, extent: 0, len: 0 };
         let mut left = count;
         while left > 0 {
-            segments.push(segment(left.min(SEGMENT_LEN)));
+            slab.fronts.push(segment(left.min(SEGMENT_LEN)));
+            slab.backs.push(segment(left.min(SEGMENT_LEN)));
             left -= left.min(SEGMENT_LEN);
         }
-        Self { segments, free: NONE, extent: 0, len: 0 }
+        slab
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, number: u32) -> &Entry {
-        &self.segments[number as usize >> SEGMENT_BITS][number as usize & (SEGMENT_LEN - 1)]
+        let (segment, at) = split(number);
+        &self.fronts[segment][at]
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, number: u32) -> &mut Entry {
-        &mut self.segments[number as usize >> SEGMENT_BITS][number as usize & (SEGMENT_LEN - 1)]
+        let (segment, at) = split(number);
+        &mut self.fronts[segment][at]
     }
 
-    /// Asks for all cache lines of an entry, so that they are in the cache when they are needed.
-    #[inline]
+    #[inline(always)]
+    pub fn back(&self, number: u32) -> &Back {
+        let (segment, at) = split(number);
+        &self.backs[segment][at]
+    }
+
+    #[inline(always)]
+    pub fn back_mut(&mut self, number: u32) -> &mut Back {
+        let (segment, at) = split(number);
+        &mut self.backs[segment][at]
+    }
+
+    /// Front and back.
+    #[inline(always)]
+    pub fn both(&self, number: u32) -> (&Entry, &Back) {
+        (self.get(number), self.back(number))
+    }
+
+    /// Front and back, to write.
+    #[inline(always)]
+    pub fn both_mut(&mut self, number: u32) -> (&mut Entry, &mut Back) {
+        let (segment, at) = split(number);
+        (&mut self.fronts[segment][at], &mut self.backs[segment][at])
+    }
+
+    /// Asks for all cache lines of an entry's front, so that they are in the cache when they are needed.
+    #[inline(always)]
     pub fn prefetch(&self, number: u32) {
         prefetch_whole(self.get(number));
     }
 
     /// Stores an entry, the place freed last first.
-    pub fn insert(&mut self, entry: Entry) -> u32 {
+    pub fn insert(&mut self, (entry, back): (Entry, Back)) -> u32 {
         self.len += 1;
         if self.free != NONE {
             let number = self.free;
-            let place = self.get_mut(number);
-            let next = place.next;
-            *place = entry;
+            let places = self.both_mut(number);
+            let next = places.1.next;
+            (*places.0, *places.1) = (entry, back);
             self.free = next;
             return number;
         }
         let number = self.extent;
         self.extent += 1;
-        if number >> SEGMENT_BITS == self.segments.len() {
-            self.segments.push(segment(SEGMENT_LEN));
+        if number >> SEGMENT_BITS == self.fronts.len() {
+            self.fronts.push(segment(SEGMENT_LEN));
+            self.backs.push(segment(SEGMENT_LEN));
         }
-        self.segments[number >> SEGMENT_BITS].push(entry);
+        self.fronts[number >> SEGMENT_BITS].push(entry);
+        self.backs[number >> SEGMENT_BITS].push(back);
         number as u32
     }
 
     pub fn remove(&mut self, number: u32) {
         let next = self.free;
-        let entry = self.get_mut(number);
+        let (entry, back) = self.both_mut(number);
         entry.set(Flag::LIVE, false);
-        entry.next = next;
+        back.next = next;
         self.free = number;
         self.len -= 1;
     }
@@ -102,6 +138,6 @@ impl Slab {
 
     /// Bytes in use, free places included.
     pub fn memory_bytes(&self) -> usize {
-        self.extent * size_of::<Entry>()
+        self.extent * (size_of::<Entry>() + size_of::<Back>())
     }
 }

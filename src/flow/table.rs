@@ -9,54 +9,25 @@
 //! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet, without a budget, where
 //! two runs have to agree.)
 
+mod counters;
+mod plain;
+mod settings;
+
+pub use counters::FlowCounters;
+pub use plain::PlainSighting;
+pub use settings::FlowSettings;
+
 use super::cold::ColdArena;
-use super::entry::{Entry, Flag, Opening};
+use super::entry::{self, Entry, Flag, Opening};
 use super::fragment::Held;
 use super::index::Index;
 use super::slab::{ENTRY_COUNT_MAX, Slab};
-use super::tcp::{TcpAnalysis, TcpArena, TcpTracker};
+use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
 use crate::wire::{Dissected, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
-use std::ops::AddAssign;
-
-/// What the flow table is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlowSettings {
-    /// Most live flows; 0 = no limit but 2^31 - 1.
-    pub flow_count_max: usize,
-    /// A flow without packets for longer than this is over; 0 = never.
-    pub idle_timeout_ns: u64,
-    /// The same for a TCP flow that is closed or reset, where it is shorter than the idle timeout; unused when that is never.
-    pub closed_timeout_ns: u64,
-    /// A flow older than this ends at its next packet and goes on as a new record; 0 = off.
-    pub active_timeout_ns: u64,
-    /// Measure TCP round-trip times.
-    pub rtt: bool,
-    /// Find TCP retransmissions.
-    pub retransmissions: bool,
-    /// Find TCP segments out of order.
-    pub out_of_order: bool,
-    /// Top talkers per tick; 0 = none.
-    pub top_count: usize,
-}
-
-impl Default for FlowSettings {
-    fn default() -> Self {
-        Self {
-            flow_count_max: 100_000,
-            idle_timeout_ns: 60 * Timestamp::NS_PER_SEC,
-            closed_timeout_ns: 5 * Timestamp::NS_PER_SEC,
-            active_timeout_ns: 0,
-            rtt: true,
-            retransmissions: true,
-            out_of_order: true,
-            top_count: 0,
-        }
-    }
-}
 
 /// One packet as the flow table sees it.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +50,15 @@ pub struct Sighting<'a> {
     pub fragment: bool,
 }
 
+/// Where a flow probably lies; whether it does is asked of the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate(u32);
+
+impl Candidate {
+    /// No place is known.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
 /// What became of a sighting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -86,37 +66,6 @@ pub struct Observed {
     pub place: u32,
     /// This packet opened the record.
     pub opened: bool,
-}
-
-/// Counts since the table was made. All values only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowCounters {
-    /// Records opened.
-    pub opened: u64,
-    /// Records ended, by the discriminant of [`EndReason`].
-    pub ended: [u64; 5],
-}
-
-impl AddAssign<&Self> for FlowCounters {
-    fn add_assign(&mut self, other: &Self) {
-        let Self { opened, ended } = other;
-        self.opened += opened;
-        for (sum, one) in self.ended.iter_mut().zip(ended) {
-            *sum += one;
-        }
-    }
-}
-
-impl FlowCounters {
-    /// Records ended for this reason.
-    pub const fn ended_for(&self, reason: EndReason) -> u64 {
-        self.ended[reason as usize]
-    }
-
-    /// Records ended for any reason.
-    pub fn ended_total(&self) -> u64 {
-        self.ended.iter().sum()
-    }
 }
 
 /// For a table that ends nothing by time, the timeout that orders evictions.
@@ -130,6 +79,8 @@ const RESERVED_COUNT_MAX: usize = 1 << 24;
 pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
+    /// Nothing is set that the straight way leaves out: every part of the analysis on, no active timeout.
+    is_plain_table: bool,
     secret: HashSecret,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -171,6 +122,7 @@ impl FlowTable {
                 retransmissions: settings.retransmissions,
                 out_of_order: settings.out_of_order,
             },
+            is_plain_table: settings.rtt && settings.retransmissions && settings.out_of_order && settings.active_timeout_ns == 0,
             secret,
             flow_count_max,
             clock: Timestamp(0),
@@ -179,7 +131,7 @@ impl FlowTable {
             cold: ColdArena::with_capacity(reserved),
             arena: TcpArena::with_capacity(settings.flow_count_max),
             wheel: Wheel::new(horizon_ns),
-            top: Top::new(settings.top_count),
+            top: Top::new(settings.top_count, reserved),
             counters: FlowCounters::default(),
         }
     }
@@ -196,17 +148,27 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// Second wave: brings the entry that this hash probably means into the cache. No effect but speed.
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        if let Some(number) = self.index.candidate(hash) {
-            self.slab.prefetch(number);
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`FlowTable::observe_plain`].
+    #[inline(always)]
+    pub fn prefetch_entry(&self, hash: u64) -> Candidate {
+        match self.index.candidate(hash) {
+            Some(number) => {
+                self.slab.prefetch(number);
+                Candidate(number)
+            }
+            None => Candidate::NONE,
         }
     }
 
     /// The largest time seen so far.
     pub fn clock(&self) -> Timestamp {
         self.clock
+    }
+
+    /// Moves the clock to `now`, unless it is already later, and does nothing else: for [`FlowTable::quiet_until`].
+    #[inline(always)]
+    pub fn pass(&mut self, now: Timestamp) {
+        self.clock = self.clock.max(now);
     }
 
     /// Moves the clock to `now`, unless it is already later, and ends the flows whose slot of the timer wheel came up, in the
@@ -216,6 +178,11 @@ impl FlowTable {
     pub fn advance(&mut self, now: Timestamp, budget: usize, ended: &mut impl FnMut(&FlowRecord)) -> bool {
         self.clock = self.clock.max(now);
         !self.wheel.may_be_due(self.clock) || self.expire(budget, ended)
+    }
+
+    /// Before this time [`FlowTable::advance`] has nothing to do, as long as no packet is ahead of the clock; 0 when it may have.
+    pub fn quiet_until(&self) -> Timestamp {
+        self.wheel.quiet_until(self.clock)
     }
 
     /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
@@ -235,9 +202,9 @@ impl FlowTable {
         let found = self.find(sighting.key, sighting.hash);
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
-                let tcp = self.slab.get(place).tcp();
-                let reopened = tcp.zip(segment).is_some_and(|(tcp, segment)| tcp.reopens(segment, direction));
-                reopened.then_some((EndReason::Closed, self.clock))
+                let (entry, back) = self.slab.both(place);
+                let reopens = |segment| entry.is_tracked() && entry.tracker.reopens(&back.beginning, segment, direction);
+                segment.is_some_and(reopens).then_some((EndReason::Closed, self.clock))
             })
         });
         let (place, opened) = match (found, over) {
@@ -288,11 +255,10 @@ impl FlowTable {
                 self.open(&opening, hash, found.zip(over), ended)
             }
         };
-        let entry = self.slab.get_mut(place);
-        entry.lower_first_packet(held.first_packet);
-        let (first_packet, listed) = (entry.first_packet(), entry.is(Flag::LISTED));
-        if listed {
-            self.top.renumber(place, first_packet);
+        let (entry, back) = self.slab.both_mut(place);
+        back.first_packet = back.first_packet.min(held.first_packet);
+        if entry.is(Flag::LISTED) {
+            self.top.renumber(place, back.first_packet);
         }
         let share = Share {
             direction,
@@ -359,7 +325,7 @@ impl FlowTable {
         }
         let entry = self.slab.get(place);
         let active = self.settings.active_timeout_ns;
-        let old = active != 0 && self.clock.since(entry.first_seen) > active;
+        let old = active != 0 && self.clock.since(self.slab.back(place).first_seen) > active;
         (old || entry.would_overflow(direction, packets)).then_some((EndReason::ActiveTimeout, self.clock))
     }
 
@@ -369,8 +335,8 @@ impl FlowTable {
         if self.settings.idle_timeout_ns == 0 {
             return None;
         }
-        let entry = self.slab.get(place);
-        let (touched, timeout_ns) = (entry.touched(&self.cold), self.timeout_ns(entry));
+        let (entry, back) = self.slab.both(place);
+        let (touched, timeout_ns) = (entry.touched(back, &self.cold), self.timeout_ns(entry));
         let reason = if entry.is(Flag::FINISHED) { EndReason::Closed } else { EndReason::Timeout };
         (self.clock.since(touched) > timeout_ns).then(|| (reason, touched.plus(timeout_ns)))
     }
@@ -386,8 +352,8 @@ impl FlowTable {
     }
 
     fn deadline(&self, place: u32) -> Timestamp {
-        let entry = self.slab.get(place);
-        entry.touched(&self.cold).plus(self.timeout_ns(entry))
+        let (entry, back) = self.slab.both(place);
+        entry.touched(back, &self.cold).plus(self.timeout_ns(entry))
     }
 
     /// A new record: in the place of the one of the same key that is over, or in a new place.
@@ -407,8 +373,8 @@ impl FlowTable {
         if self.slab.len() >= self.flow_count_max {
             self.evict(ended);
         }
-        let entry = Entry::open(opening, &mut self.cold);
-        let place = self.slab.insert(entry);
+        let place = self.slab.insert(entry::open(opening, &mut self.cold));
+        self.top.reset(place);
         let (slab, secret) = (&self.slab, &self.secret);
         self.index.insert(hash, place, |number| slab.get(number).key.hash(secret));
         let deadline = self.deadline(place);
@@ -419,27 +385,29 @@ impl FlowTable {
 
     /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
     fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
-        let entry = self.slab.get_mut(place);
-        let (next, previous, finished) = (entry.next, entry.previous, entry.is(Flag::FINISHED));
-        let mut tcp = entry.take_tcp();
-        entry.release_cold(&mut self.cold);
+        let (entry, back) = self.slab.both_mut(place);
+        back.release_cold(&mut self.cold);
         let goes_on = reason == EndReason::ActiveTimeout;
-        if let Some(tcp) = tcp.as_mut().filter(|_| !goes_on) {
-            tcp.release(&mut self.arena);
+        if !goes_on {
+            entry.release_tcp(&mut self.arena);
         }
-        *entry = Entry::open(opening, &mut self.cold);
-        (entry.next, entry.previous) = (next, previous);
-        entry.set_tcp(tcp.filter(|_| goes_on));
-        entry.set(Flag::FINISHED, finished && goes_on);
+        let (mut new, mut new_back) = entry::open(opening, &mut self.cold);
+        (new_back.next, new_back.previous) = (back.next, back.previous);
+        if goes_on {
+            new.inherit_tcp(entry);
+            new_back.beginning = back.beginning;
+        }
+        (*entry, *back) = (new, new_back);
+        self.top.reset(place);
         self.counters.opened += 1;
     }
 
     /// Takes a segment into the flow's TCP tracker, which its first segment makes.
     #[inline]
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
-        let entry = self.slab.get_mut(place);
-        let tcp = entry.tcp_or_open(|| TcpTracker::open(segment, direction, time));
-        tcp.observe(segment, direction, time, &mut self.arena, &self.analysis);
+        let (entry, back) = self.slab.both_mut(place);
+        let tcp = entry.tcp_or_open(back, segment, direction, time);
+        tcp.observe(segment, direction, time, &mut back.beginning, &mut self.arena, &self.analysis);
         let is = tcp.finished();
         let was = entry.is(Flag::FINISHED);
         if was == is {
@@ -460,15 +428,16 @@ impl FlowTable {
 
     #[inline]
     fn count(&mut self, place: u32, share: &Share) {
-        let entry = self.slab.get_mut(place);
-        let touched = if self.top.is_on() { entry.touched(&self.cold) } else { Timestamp(0) };
+        let (entry, back) = self.slab.both_mut(place);
+        let touched = entry.touched(back, &self.cold);
         entry.count(share.direction, share.packets, share.bytes);
-        entry.see(share.earliest, share.latest);
-        entry.touch(self.clock, &mut self.cold);
+        entry.see(share.earliest, share.latest, back);
+        entry.touch(self.clock, back, &mut self.cold);
         if share.fragments != 0 {
-            entry.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.cold);
+            back.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.cold);
         }
-        if self.top.is_on() && self.top.add(entry, touched, share.bytes) {
+        let listed = entry.is(Flag::LISTED);
+        if self.top.is_on() && self.top.add(place, listed, touched, share.bytes) {
             self.top.list(place, &mut self.slab, &self.cold);
         }
     }
@@ -521,11 +490,9 @@ impl FlowTable {
     fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
         self.report(place, reason, at, ended);
         self.wheel.unlink(&mut self.slab, place);
-        let entry = self.slab.get_mut(place);
-        if let Some(mut tcp) = entry.take_tcp() {
-            tcp.release(&mut self.arena);
-        }
-        entry.release_cold(&mut self.cold);
+        let (entry, back) = self.slab.both_mut(place);
+        entry.release_tcp(&mut self.arena);
+        back.release_cold(&mut self.cold);
         let hash = entry.key.hash(&self.secret);
         self.index.remove(hash, place);
         self.slab.remove(place);
@@ -536,21 +503,21 @@ impl FlowTable {
         if self.slab.get(place).is(Flag::LISTED) {
             self.top.keep(place, &mut self.slab, &self.cold, &self.arena);
         }
-        let entry = self.slab.get(place);
-        let cold = entry.cold(&self.cold);
+        let (entry, back) = self.slab.both(place);
+        let cold = back.cold(&self.cold);
         self.counters.ended[reason as usize] += 1;
         ended(&FlowRecord {
             key: entry.key,
-            first_seen: entry.first_seen,
+            first_seen: back.first_seen,
             last_seen: entry.last_seen,
             packets: entry.packets(),
             bytes: entry.bytes,
             fragments: cold.fragments,
             initiator: entry.initiator(),
-            first_packet: entry.first_packet(),
+            first_packet: back.first_packet,
             vlan: cold.vlan,
             tunnel: cold.tunnel,
-            tcp: entry.tcp().map(|tcp| tcp.record(&self.arena)),
+            tcp: entry.tcp_record(back, &self.arena),
             ended: at,
             reason,
         });

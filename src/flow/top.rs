@@ -8,7 +8,7 @@
 //! to the smaller key, then to the earlier record.
 
 use super::cold::ColdArena;
-use super::entry::{Entry, Flag};
+use super::entry::Flag;
 use super::slab::Slab;
 use super::tcp::TcpArena;
 use super::{FlowKey, TcpRecord};
@@ -44,6 +44,9 @@ struct Candidate {
     first_packet: u64,
 }
 
+/// Most bytes counted of one flow in one tick.
+const TICK_BYTES_MAX: u64 = (1 << 48) - 1;
+
 /// The current tick.
 #[derive(Clone, Copy)]
 struct Tick {
@@ -52,22 +55,13 @@ struct Tick {
     began: Timestamp,
 }
 
-impl Tick {
-    fn bytes_of(self, entry: &Entry, cold: &ColdArena) -> u64 {
-        entry.tick_bytes(self.number, entry.touched(cold) >= self.began)
-    }
-
-    fn rank(self, candidate: Candidate, slab: &Slab, cold: &ColdArena) -> Rank {
-        let entry = slab.get(candidate.number);
-        (Reverse(self.bytes_of(entry, cold)), entry.key, candidate.first_packet)
-    }
-}
-
 /// The candidates of the current tick.
 pub(super) struct Top {
     /// 0: nothing here runs.
     count: usize,
     tick: Tick,
+    /// By place: bytes of the tick (48 bits, saturating) over the low 16 bits of the tick's number. Empty while nothing runs.
+    ticks: Vec<u64>,
     threshold: u64,
     live: Vec<Candidate>,
     gone: Vec<(u64, TopFlow)>,
@@ -77,11 +71,14 @@ pub(super) struct Top {
 }
 
 impl Top {
-    pub fn new(count: usize) -> Self {
-        let capacity = if count == 0 { 0 } else { Self::limit(count) };
+    /// The `count` best of a table with room for `reserved` flows.
+    pub fn new(count: usize, reserved: usize) -> Self {
+        let (capacity, reserved) = if count == 0 { (0, 0) } else { (Self::limit(count), reserved) };
         Self {
             count,
             tick: Tick { number: 0, began: Timestamp(0) },
+            // Zeroed memory comes from the system untouched.
+            ticks: vec![0; reserved],
             threshold: 1,
             live: Vec::with_capacity(capacity),
             gone: Vec::with_capacity(capacity),
@@ -95,27 +92,53 @@ impl Top {
         self.count != 0
     }
 
-    /// Counts bytes of the tick for an entry last touched at `touched`; true when the flow now has to be listed.
-    #[inline]
-    pub fn add(&self, entry: &mut Entry, touched: Timestamp, bytes: u64) -> bool {
-        let sum = entry.add_tick_bytes(self.tick.number, touched >= self.tick.began, bytes);
-        sum >= self.threshold && !entry.is(Flag::LISTED)
+    /// Counts bytes of the tick for the flow at a place, last touched at `touched`; true when it now has to be listed.
+    pub fn add(&mut self, number: u32, listed: bool, touched: Timestamp, bytes: u64) -> bool {
+        let sum = self.tick_bytes(number, touched).saturating_add(bytes).min(TICK_BYTES_MAX);
+        let at = number as usize;
+        if at >= self.ticks.len() {
+            self.ticks.resize((at + 1).next_power_of_two(), 0);
+        }
+        self.ticks[at] = sum << 16 | u64::from(self.tick.number);
+        sum >= self.threshold && !listed
+    }
+
+    /// A new record begins at a place.
+    pub fn reset(&mut self, number: u32) {
+        if let Some(tick) = self.ticks.get_mut(number as usize) {
+            *tick = 0;
+        }
+    }
+
+    /// Bytes of the tick of the flow at a place, last touched at `touched`: the 16 bits of the tick's number alone would come round.
+    fn tick_bytes(&self, number: u32, touched: Timestamp) -> u64 {
+        let tick = self.ticks.get(number as usize).copied().unwrap_or(0);
+        if touched >= self.tick.began && tick as u16 == self.tick.number { tick >> 16 } else { 0 }
+    }
+
+    fn bytes_of(&self, number: u32, slab: &Slab, cold: &ColdArena) -> u64 {
+        let (entry, back) = slab.both(number);
+        self.tick_bytes(number, entry.touched(back, cold))
+    }
+
+    fn rank(&self, candidate: Candidate, slab: &Slab, cold: &ColdArena) -> Rank {
+        let bytes = self.bytes_of(candidate.number, slab, cold);
+        (Reverse(bytes), slab.get(candidate.number).key, candidate.first_packet)
     }
 
     /// Lists a flow and, when the list is full, cuts it to the best.
     pub fn list(&mut self, number: u32, slab: &mut Slab, cold: &ColdArena) {
-        let entry = slab.get_mut(number);
+        let (entry, back) = slab.both_mut(number);
         entry.set(Flag::LISTED, true);
-        self.live.push(Candidate { number, first_packet: entry.first_packet() });
+        self.live.push(Candidate { number, first_packet: back.first_packet });
         self.cut_if_full(slab, cold);
     }
 
     /// Keeps a copy of a listed flow whose record ends now.
     pub fn keep(&mut self, number: u32, slab: &mut Slab, cold: &ColdArena, arena: &TcpArena) {
-        let entry = slab.get_mut(number);
-        let copy = self.describe(entry, cold, arena);
-        entry.set(Flag::LISTED, false);
-        self.gone.push((entry.first_packet(), copy));
+        let copy = self.describe(number, slab, cold, arena);
+        slab.get_mut(number).set(Flag::LISTED, false);
+        self.gone.push((slab.back(number).first_packet, copy));
         self.cut_if_full(slab, cold);
     }
 
@@ -142,9 +165,8 @@ impl Top {
         for i in 0..self.live.len() {
             let candidate = self.live[i];
             if self.is_valid(candidate, slab) {
-                let entry = slab.get_mut(candidate.number);
-                entry.set(Flag::LISTED, false);
-                let flow = self.describe(entry, cold, arena);
+                slab.get_mut(candidate.number).set(Flag::LISTED, false);
+                let flow = self.describe(candidate.number, slab, cold, arena);
                 ranked.push(((Reverse(flow.delta_bytes), flow.key, candidate.first_packet), flow));
             }
         }
@@ -158,7 +180,8 @@ impl Top {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.live.capacity() * size_of::<Candidate>()
+        self.ticks.capacity() * 8
+            + self.live.capacity() * size_of::<Candidate>()
             + self.gone.capacity() * size_of::<(u64, TopFlow)>()
             + self.ranks.capacity() * size_of::<Rank>()
             + self.ranked.capacity() * size_of::<(Rank, TopFlow)>()
@@ -170,19 +193,20 @@ impl Top {
     }
 
     fn is_valid(&self, candidate: Candidate, slab: &Slab) -> bool {
-        let entry = slab.get(candidate.number);
-        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && entry.first_packet() == candidate.first_packet
+        let (entry, back) = slab.both(candidate.number);
+        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && back.first_packet == candidate.first_packet
     }
 
-    fn describe(&self, entry: &Entry, cold: &ColdArena, arena: &TcpArena) -> TopFlow {
+    fn describe(&self, number: u32, slab: &Slab, cold: &ColdArena, arena: &TcpArena) -> TopFlow {
+        let (entry, back) = slab.both(number);
         TopFlow {
             key: entry.key,
             packets: entry.packets(),
             bytes: entry.bytes,
-            delta_bytes: self.tick.bytes_of(entry, cold),
-            first_seen: entry.first_seen,
+            delta_bytes: self.bytes_of(number, slab, cold),
+            first_seen: back.first_seen,
             last_seen: entry.last_seen,
-            tcp: entry.tcp().map(|tcp| tcp.record(arena)),
+            tcp: entry.tcp_record(back, arena),
         }
     }
 
@@ -196,15 +220,14 @@ impl Top {
     fn cut(&mut self, slab: &mut Slab, cold: &ColdArena) {
         let mut live = std::mem::take(&mut self.live);
         live.retain(|&candidate| self.is_valid(candidate, slab));
-        let tick = self.tick;
         let mut ranks = std::mem::take(&mut self.ranks);
         ranks.clear();
-        ranks.extend(live.iter().map(|&candidate| tick.rank(candidate, slab, cold)));
+        ranks.extend(live.iter().map(|&candidate| self.rank(candidate, slab, cold)));
         ranks.extend(self.gone.iter().map(|(first, flow)| (Reverse(flow.delta_bytes), flow.key, *first)));
         if ranks.len() > self.count {
             let (_, &mut last, _) = ranks.select_nth_unstable(self.count - 1);
             live.retain(|&candidate| {
-                let keep = tick.rank(candidate, slab, cold) <= last;
+                let keep = self.rank(candidate, slab, cold) <= last;
                 if !keep {
                     slab.get_mut(candidate.number).set(Flag::LISTED, false);
                 }

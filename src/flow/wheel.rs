@@ -55,7 +55,16 @@ impl Wheel {
         time.0 >> self.width_bits
     }
 
-    /// False when no slot can have become due: the check of every packet.
+    /// Nothing becomes due before this time, as long as nothing is filed whose deadline lies further ahead of the clock than the
+    /// horizon; 0 when something may be due already.
+    pub fn quiet_until(&self, clock: Timestamp) -> Timestamp {
+        if self.may_be_due(clock) {
+            return Timestamp(0);
+        }
+        Timestamp(self.cursor.saturating_add(1).saturating_mul(1 << self.width_bits))
+    }
+
+    /// False when no slot can have become due.
     #[inline]
     pub fn may_be_due(&self, clock: Timestamp) -> bool {
         self.cursor < self.slot_of(clock) || self.head_of(FAR).is_some()
@@ -103,16 +112,16 @@ impl Wheel {
     /// Takes an entry out of its list.
     pub fn unlink(&mut self, slab: &mut Slab, number: u32) {
         let (previous, next) = {
-            let entry = slab.get(number);
-            (entry.previous, entry.next)
+            let back = slab.back(number);
+            (back.previous, back.next)
         };
         if previous & END == 0 {
-            slab.get_mut(previous).next = next;
+            slab.back_mut(previous).next = next;
         } else {
             self.lists[(previous & !END) as usize].head = next;
         }
         if next & END == 0 {
-            slab.get_mut(next).previous = previous;
+            slab.back_mut(next).previous = previous;
         } else {
             self.lists[(next & !END) as usize].tail = previous;
         }
@@ -130,13 +139,13 @@ impl Wheel {
         let end = END | list as u32;
         let empty = self.lists[list].tail & END != 0;
         let previous = if empty { end } else { self.lists[list].tail };
-        let entry = slab.get_mut(number);
-        entry.previous = previous;
-        entry.next = end;
+        let back = slab.back_mut(number);
+        back.previous = previous;
+        back.next = end;
         if empty {
             self.lists[list].head = number;
         } else {
-            slab.get_mut(previous).next = number;
+            slab.back_mut(previous).next = number;
         }
         self.lists[list].tail = number;
         if list < STALE {

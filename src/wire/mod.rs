@@ -42,6 +42,7 @@ pub use facts::{
     Dissected, Fault, FaultKind, Fragment, IpVersion, Layer, Network, Ports, TcpFlags, TcpOptions, TcpSegment, Transport, Tunnel,
     TunnelKind, VlanTags,
 };
+pub use fast::{Common, CommonNetwork, PlainSegment, common, common_tcp4};
 pub use geneve::Geneve;
 pub use gre::Gre;
 pub use gtpu::Gtpu;
@@ -130,7 +131,8 @@ pub fn dissect_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_
     }
 }
 
+/// As [`dissect_into`], without trying the short way of [`common`] first.
 #[inline(never)]
-fn walk_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
+pub fn walk_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
     *out = walk(link_type, data, wire_len, &mut Nobody);
 }

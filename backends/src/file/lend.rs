@@ -3,12 +3,17 @@
 //! Owns the inner loop that the mapped and the streaming reader share. Does no I/O. Its one invariant: what it reports as
 //! consumed is exactly the records whose packets were lent, filtered or skipped, in order.
 
-use super::walker::{Fault, Step, Walker};
+use super::pcap::PcapWalker;
+use super::walker::{Fault, PACKET_LEN_MAX, Step, Walker};
 use crate::filter::FilterSet;
+use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 /// Most slices lent by one call, so that the cost per call vanishes and a stop is still noticed soon.
 pub(super) const BATCHES_PER_POLL: usize = 16;
+
+/// How far ahead of the record being read bytes are asked for.
+const LOOK_AHEAD_LEN: usize = 1024;
 
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +35,11 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// True when nothing is left out.
+    fn is_everything(&self) -> bool {
+        self.filter.is_none() && self.snaplen >= PACKET_LEN_MAX
+    }
+
     /// Everything.
     pub(super) const ALL: Self = Self { filter: None, snaplen: usize::MAX };
 }
@@ -71,7 +81,12 @@ pub(super) fn lend<'a>(
     let mut lent = Lent { consumed: 0, packets: 0, stop: Stop::Full };
     for _ in 0..BATCHES_PER_POLL {
         let start = lent.consumed;
-        let (len, filtered) = fill(&mut batch, bytes, walker, selection, &mut lent);
+        let plain = match walker.plain_pcap() {
+            Some(pcap) if selection.is_everything() => fill_plain(&mut batch, bytes, pcap, &mut lent),
+            _ => 0,
+        };
+        // What is not plain, the end included, is for the walker to tell.
+        let (len, filtered) = if plain > 0 { (plain, 0) } else { fill(&mut batch, bytes, walker, selection, &mut lent) };
         tally.offset += (lent.consumed - start) as u64;
         let filled = batch.get(..len).unwrap_or_default();
         let whole = filled.get(..intact(filled)).unwrap_or(filled);
@@ -90,6 +105,25 @@ pub(super) fn lend<'a>(
         }
     }
     lent
+}
+
+/// Fills `batch` with whole packets of a plain pcap file; returns how far.
+#[inline(always)]
+fn fill_plain<'a>(batch: &mut [Packet<'a>; BATCH_MAX], bytes: &'a [u8], pcap: &PcapWalker, lent: &mut Lent) -> usize {
+    let mut rest = bytes.get(lent.consumed..).unwrap_or_default();
+    let mut len = 0;
+    for slot in batch.iter_mut() {
+        let Some((packet, consumed)) = pcap.plain_packet(rest) else { break };
+        // Where a record begins is known only from the one before: without this, small packets wait for memory one by one.
+        if let Some(ahead) = rest.get(LOOK_AHEAD_LEN) {
+            prefetch_read(ahead);
+        }
+        *slot = packet;
+        rest = rest.get(consumed..).unwrap_or_default();
+        len += 1;
+    }
+    lent.consumed = bytes.len() - rest.len();
+    len
 }
 
 /// Fills `batch`; returns how far, and how many packets did not match. Looks at no more than [`BATCH_MAX`] records.

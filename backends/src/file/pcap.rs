@@ -63,6 +63,34 @@ impl PcapWalker {
         self.link_type
     }
 
+    /// True for the records that nearly every file has: little-endian, of the usual length, lengths in order.
+    pub(super) fn is_plain(&self) -> bool {
+        self.order == Order::Little && self.header_len == RECORD_HEADER_LEN && self.minor >= LENGTHS_IN_ORDER_MINOR
+    }
+
+    /// As [`Self::step`], for a walker that is [`Self::is_plain`]. `None` for anything but a whole packet.
+    #[inline(always)]
+    pub(super) fn plain_packet<'a>(&self, bytes: &'a [u8]) -> Option<(Packet<'a>, usize)> {
+        let header = bytes.first_chunk::<RECORD_HEADER_LEN>()?;
+        let seconds = u32::from_le_bytes(word::<0, _>(header));
+        let fraction = u32::from_le_bytes(word::<4, _>(header));
+        let captured_len = u32::from_le_bytes(word::<8, _>(header)) as usize;
+        let wire_len = u32::from_le_bytes(word::<12, _>(header));
+        if captured_len > PACKET_LEN_MAX {
+            return None;
+        }
+        let end = RECORD_HEADER_LEN + captured_len;
+        let data = bytes.get(RECORD_HEADER_LEN..end)?;
+        let time = self.time(seconds, fraction);
+        Some((Packet { data, time, wire_len, link_type: self.link_type }, end))
+    }
+
+    /// At most 2^32 s and 2^32 µs: far from the end of 64 bits.
+    #[inline(always)]
+    fn time(&self, seconds: u32, fraction: u32) -> Timestamp {
+        Timestamp(u64::from(seconds) * Timestamp::NS_PER_SEC + u64::from(fraction) * self.fraction_ns)
+    }
+
     #[inline(always)]
     pub(super) fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
         let Some((header, _)) = bytes.split_first_chunk::<RECORD_HEADER_LEN>() else {
@@ -82,8 +110,7 @@ impl PcapWalker {
         let Some(data) = bytes.get(self.header_len..end) else {
             return Step::NeedMore(end);
         };
-        // At most 2^32 s and 2^32 µs: far from the end of 64 bits.
-        let time = Timestamp(u64::from(seconds) * Timestamp::NS_PER_SEC + u64::from(fraction) * self.fraction_ns);
+        let time = self.time(seconds, fraction);
         Step::Packet { packet: Packet { data, time, wire_len, link_type: self.link_type }, consumed: end }
     }
 }

@@ -170,6 +170,14 @@ impl Walker {
         !matches!(self.0, Format::Unknown)
     }
 
+    /// The walker of a pcap file whose records have the most usual form.
+    pub(super) fn plain_pcap(&self) -> Option<&PcapWalker> {
+        match &self.0 {
+            Format::Pcap(pcap) if pcap.is_plain() => Some(pcap),
+            _ => None,
+        }
+    }
+
     /// What lies at the beginning of `bytes`, which follow what was consumed before.
     #[inline(always)]
     pub fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {

@@ -12,6 +12,13 @@ use crate::wire::TcpSegment;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
+impl Place {
+    /// No place was ever needed.
+    pub(super) const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// Counts per kind of anomaly, as they appear in a [`crate::flow::TcpRecord`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {

@@ -8,7 +8,7 @@ use super::arena::{Place, TcpArena};
 use super::rtt::{self, Stamp, TIMINGS, Timing};
 use super::sequence::Sequence;
 use crate::flow::Direction;
-use crate::wire::{TcpFlags, TcpSegment};
+use crate::wire::{PlainSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 /// What a segment was found to be; several may hold.
@@ -52,15 +52,13 @@ const PROBED: u8 = 1;
 const KEPT_ALIVE: u8 = 1 << 1;
 /// A window was seen.
 const WINDOW_KNOWN: u8 = 1 << 2;
-/// `first` is set.
-const FIRST_KNOWN: u8 = 1 << 3;
 /// The latest segment had SACK blocks.
 const SACKED: u8 = 1 << 4;
 /// The segment that moved `next` last carried no data.
 const MOVED_BY_NOTHING: u8 = 1 << 5;
 
-/// One direction of a connection, 48 bytes. A sequence number of 0 is "not seen yet".
-#[derive(Clone, Copy, Debug, Default)]
+/// One direction of a connection, 44 bytes. A sequence number of 0 is "not seen yet".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub(super) struct Half {
     /// When the latest segment was seen; meaningless before the first.
@@ -82,11 +80,9 @@ pub(super) struct Half {
     bits: u8,
     /// Segments whose ACK is awaited.
     pub(super) timings: [Timing; TIMINGS],
-    /// Initial sequence number, or the one before the first byte when no SYN was seen.
-    first: Sequence,
 }
 
-const _: () = assert!(size_of::<Half>() == 48);
+const _: () = assert!(size_of::<Half>() == 44);
 
 /// A segment, with what the rules ask of it worked out.
 #[derive(Clone, Copy)]
@@ -169,18 +165,6 @@ impl Half {
         }
     }
 
-    /// The number before the first byte, once any segment has told it.
-    pub(super) fn first(&self) -> Option<Sequence> {
-        self.is(FIRST_KNOWN).then_some(self.first)
-    }
-
-    pub(super) fn set_first(&mut self, first: Sequence) {
-        if !self.is(FIRST_KNOWN) {
-            self.first = first;
-            self.put(FIRST_KNOWN, true);
-        }
-    }
-
     /// A SYN came once more on a connection that has not ended: what a stray reset said of the next number is void.
     pub(super) fn restore_next(&mut self, direction: Direction, place: Place, arena: &mut TcpArena) {
         if self.expected_ack.known() && self.expected_ack.before(self.next) {
@@ -192,6 +176,11 @@ impl Half {
                 anomalies.gaps[direction.index()].clear();
             }
         }
+    }
+
+    /// The latest window seen was 0.
+    pub(super) const fn is_window_closed(&self) -> bool {
+        self.is(WINDOW_KNOWN) && self.window == 0
     }
 
     /// Nothing is known to be in flight.
@@ -315,7 +304,7 @@ pub(super) fn analyse(
 fn forward_marks(fwd: &mut Half, rev: &Half, a: &Arrival<'_>) -> Marks {
     let mut marks = Marks::default();
     let (len, window) = (a.segment.payload_len, a.segment.window);
-    if len == 1 && a.start == fwd.next && rev.is(WINDOW_KNOWN) && rev.window == 0 {
+    if len == 1 && a.start == fwd.next && rev.is_window_closed() {
         return Marks::ZERO_WINDOW_PROBE;
     }
     if window == 0 && !a.syn_fin_or_rst {
@@ -412,6 +401,34 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
     fwd.time = a.now;
     fwd.put(KEPT_ALIVE, marks.has(Marks::KEEP_ALIVE));
     fwd.put(PROBED, probe);
+}
+
+/// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it, on a connection without anomalies.
+#[inline(always)]
+pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegment, now: Stamp) {
+    let (start, ack) = (Sequence(segment.sequence), Sequence(segment.acknowledgment));
+    if ack != fwd.ack {
+        fwd.duplicates = 0;
+    }
+    let mut bits = fwd.bits & !(KEPT_ALIVE | PROBED | SACKED) | WINDOW_KNOWN;
+    if segment.payload_len > 0 {
+        if fwd.nothing_in_flight() {
+            fwd.low = start;
+        }
+        fwd.next = start + segment.payload_len;
+        fwd.next_time = now;
+        bits &= !MOVED_BY_NOTHING;
+    }
+    if start == fwd.expected_ack || !fwd.expected_ack.known() {
+        fwd.expected_ack = fwd.next;
+    }
+    fwd.bits = bits;
+    fwd.window = segment.window;
+    fwd.ack = ack;
+    fwd.time = now;
+    if !rev.nothing_in_flight() && ack.after(rev.low) {
+        rev.low = if ack.before(rev.next) { ack } else { rev.next };
+    }
 }
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.

@@ -6,6 +6,7 @@
 mod arena;
 mod gaps;
 mod half;
+mod plain;
 mod rtt;
 mod sequence;
 mod state;
@@ -16,4 +17,4 @@ mod tests;
 
 pub use arena::TcpArena;
 pub use state::{TcpState, TcpStateDetail};
-pub use tracker::{TcpAnalysis, TcpTracker};
+pub use tracker::{TcpAnalysis, TcpBeginning, TcpTracker};

@@ -105,13 +105,16 @@ pub(super) fn cancel(timings: &mut [Timing; TIMINGS], start: Sequence, end: Sequ
 /// Ends all timings that `acknowledgment` covers; gives the round trip of the segment that ends exactly there. An ACK of more
 /// than one segment says nothing about the earlier ones: it may have been delayed for the last (RFC 9293 section 3.8.6.3). A
 /// round trip below a microsecond is none: such times come of coarse or made-up clocks.
+#[inline(always)]
 pub(super) fn finish(timings: &mut [Timing; TIMINGS], acknowledgment: Sequence, now: Stamp) -> Option<u32> {
     let mut sample = None;
-    for timing in timings.iter_mut().filter(|t| t.end.known() && t.end.up_to(acknowledgment)) {
-        if timing.end == acknowledgment {
-            sample = Some(now.since(timing.sent)).filter(|age| (1..TOO_OLD).contains(age));
+    for timing in timings {
+        if timing.end.known() && timing.end.up_to(acknowledgment) {
+            if timing.end == acknowledgment {
+                sample = Some(now.since(timing.sent)).filter(|age| (1..TOO_OLD).contains(age));
+            }
+            timing.end = Sequence::default();
         }
-        timing.end = Sequence::default();
     }
     sample
 }

@@ -123,6 +123,11 @@ impl Progress {
         }
     }
 
+    /// Established, and no end in sight: a segment without SYN, FIN and RST changes nothing.
+    pub(super) const fn is_established(self) -> bool {
+        self.0 == TcpStateDetail::Established as u8
+    }
+
     /// A FIN or a reset was seen.
     pub(super) const fn closing(self) -> bool {
         self.0 & (FIN_FROM_A | FIN_FROM_B | RESET) != 0

@@ -1,6 +1,6 @@
 //! One small exchange for each rule, and any segments at all.
 
-use super::{TcpAnalysis, TcpArena, TcpState, TcpStateDetail, TcpTracker};
+use super::{TcpAnalysis, TcpArena, TcpBeginning, TcpState, TcpStateDetail, TcpTracker};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment};
 use Direction::{AToB, BToA};
@@ -15,6 +15,7 @@ const ACK: u16 = 16;
 /// Client a has initial sequence number 1000, server b 5000.
 struct Exchange {
     tracker: Option<TcpTracker>,
+    beginning: TcpBeginning,
     arena: TcpArena,
     now_us: u64,
     analysis: TcpAnalysis,
@@ -34,7 +35,13 @@ fn segment(flags: u16, sequence: u32, acknowledgment: u32, payload_len: u32) -> 
 
 impl Exchange {
     fn new() -> Self {
-        Self { tracker: None, arena: TcpArena::with_capacity(0), now_us: 1_000_000, analysis: TcpAnalysis::default() }
+        Self {
+            tracker: None,
+            beginning: TcpBeginning::UNKNOWN,
+            arena: TcpArena::with_capacity(0),
+            now_us: 1_000_000,
+            analysis: TcpAnalysis::default(),
+        }
     }
 
     /// SYN, SYN-ACK, ACK, 10 ms apart: the handshake's round trip is 20 ms.
@@ -54,7 +61,7 @@ impl Exchange {
     fn send(&mut self, direction: Direction, segment: TcpSegment) -> &mut Self {
         let time = Timestamp(self.now_us * 1000);
         let tracker = self.tracker.get_or_insert_with(|| TcpTracker::open(&segment, direction, time));
-        tracker.observe(&segment, direction, time, &mut self.arena, &self.analysis);
+        tracker.observe(&segment, direction, time, &mut self.beginning, &mut self.arena, &self.analysis);
         self.now_us += 1;
         self
     }
@@ -70,7 +77,7 @@ impl Exchange {
     }
 
     fn record(&self) -> TcpRecord {
-        self.tracker.expect("a segment").record(&self.arena)
+        self.tracker.expect("a segment").record(&self.beginning, &self.arena)
     }
 }
 
@@ -236,7 +243,7 @@ fn a_syn_sent_again_is_a_retransmission_and_moves_the_clock() {
 fn another_initial_number_or_an_end_makes_a_new_connection() {
     let mut x = Exchange::open();
     let (same, other, answer) = (segment(SYN, 1000, 0, 0), segment(SYN, 9000, 0, 0), segment(SYN | ACK, 5000, 1001, 0));
-    let reopens = |x: &Exchange, s: &TcpSegment, d| x.tracker.as_ref().expect("open").reopens(s, d);
+    let reopens = |x: &Exchange, s: &TcpSegment, d| x.tracker.as_ref().expect("open").reopens(&x.beginning, s, d);
     assert!(!reopens(&x, &same, AToB) && reopens(&x, &other, AToB) && !reopens(&x, &answer, BToA));
     assert!(reopens(&x, &segment(SYN | ACK, 77, 1001, 0), BToA));
     assert!(!reopens(&x, &segment(ACK, 77, 1001, 0), BToA));
@@ -249,7 +256,7 @@ fn the_direction_that_was_only_acknowledged_is_known_too() {
     let mut x = Exchange::new();
     x.send(BToA, segment(SYN | ACK, 5000, 1001, 0));
     let tracker = x.tracker.expect("open");
-    assert!(!tracker.reopens(&segment(SYN, 1000, 0, 0), AToB), "the SYN was captured after its answer");
+    assert!(!tracker.reopens(&x.beginning, &segment(SYN, 1000, 0, 0), AToB), "the SYN was captured after its answer");
     assert_eq!(x.record().client, Some(AToB));
     x.send(AToB, segment(SYN, 1000, 0, 0));
     assert_eq!((x.record().client, x.record().state), (Some(AToB), TcpState::SynAck));
@@ -377,12 +384,12 @@ fn parts_can_be_switched_off() {
 fn a_full_arena_costs_counts_and_nothing_else() {
     let mut x = Exchange::open();
     x.arena = TcpArena::with_capacity(1);
-    let mut other = x.tracker.expect("open");
+    let (mut other, mut beginning) = (x.tracker.expect("open"), x.beginning);
     x.data(1, 100).data(1, 100);
     for at in [1101, 1001] {
-        other.observe(&segment(ACK, at, 5001, 10), AToB, Timestamp(0), &mut x.arena, &TcpAnalysis::default());
+        other.observe(&segment(ACK, at, 5001, 10), AToB, Timestamp(0), &mut beginning, &mut x.arena, &TcpAnalysis::default());
     }
-    assert_eq!((x.record().retransmissions, other.record(&x.arena).retransmissions), (1, 0));
+    assert_eq!((x.record().retransmissions, other.record(&beginning, &x.arena).retransmissions), (1, 0));
     assert!(x.arena.refused() > 0);
     x.tracker.as_mut().expect("open").release(&mut x.arena);
     assert_eq!(x.arena.flow_count(), 0);
@@ -432,6 +439,7 @@ fn wild() -> impl Strategy<Value = Vec<Wild>> {
 
 fn run(segments: &[Wild], flow_count_max: usize) -> Option<(TcpRecord, u64)> {
     let (mut arena, mut tracker, mut time) = (TcpArena::with_capacity(flow_count_max), None, Timestamp(0));
+    let mut beginning = TcpBeginning::UNKNOWN;
     for &(a, flags, sequence, acknowledgment, len, window, step, timestamps, sack, sack_count) in segments {
         let direction = if a { AToB } else { BToA };
         let mut s = segment(flags, sequence, acknowledgment, len);
@@ -439,15 +447,15 @@ fn run(segments: &[Wild], flow_count_max: usize) -> Option<(TcpRecord, u64)> {
         s.options = TcpOptions { timestamps, sack, sack_count, window_scale: Some(window as u8), ..TcpOptions::default() };
         time = Timestamp(time.0.wrapping_add(step));
         let tracker = tracker.get_or_insert_with(|| TcpTracker::open(&s, direction, time));
-        if tracker.reopens(&s, direction) {
+        if tracker.reopens(&beginning, &s, direction) {
             tracker.release(&mut arena);
-            *tracker = TcpTracker::open(&s, direction, time);
+            (*tracker, beginning) = (TcpTracker::open(&s, direction, time), TcpBeginning::UNKNOWN);
         }
-        tracker.observe(&s, direction, time, &mut arena, &TcpAnalysis::default());
+        tracker.observe(&s, direction, time, &mut beginning, &mut arena, &TcpAnalysis::default());
         assert!(arena.flow_count() <= 1);
     }
     let tracker: TcpTracker = tracker?;
-    Some((tracker.record(&arena), arena.gaps_forgotten()))
+    Some((tracker.record(&beginning, &arena), arena.gaps_forgotten()))
 }
 
 proptest! {

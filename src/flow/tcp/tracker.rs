@@ -11,7 +11,6 @@ use super::state::Progress;
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
-use std::num::NonZeroU8;
 
 /// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +29,6 @@ impl Default for TcpAnalysis {
     }
 }
 
-/// Always set, so that the bits are never 0 and an `Option` of a tracker needs no more room than the tracker.
-const ALWAYS: NonZeroU8 = NonZeroU8::new(1 << 7).expect("not 0");
 /// `clock` holds the handshake's round trip in ns.
 const RTT_KNOWN: u8 = 1;
 /// `clock` holds the time of the latest SYN in ns.
@@ -40,24 +37,43 @@ const SYN_TIMED: u8 = 1 << 1;
 const CLIENT_KNOWN: u8 = 1 << 2;
 /// The client is endpoint b.
 const CLIENT_IS_B: u8 = 1 << 3;
+/// The number before the first byte of endpoint a is known; that of endpoint b has the next bit.
+const FIRST_KNOWN: u8 = 1 << 4;
 
-/// What is known about one TCP connection (RFC 9293), 136 bytes. Both directions of it come through [`TcpTracker::observe`].
-#[derive(Clone, Copy, Debug)]
+/// What is known about one TCP connection (RFC 9293) and asked for by every segment, 116 bytes. Both directions of it come
+/// through [`TcpTracker::observe`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct TcpTracker {
-    halves: [Half; 2],
-    clock: u64,
-    samples: Samples,
-    place: Place,
-    flags: [u8; 2],
-    progress: Progress,
-    bits: NonZeroU8,
-    mss: [u16; 2],
-    window_scale: [u8; 2],
-    epoch: Epoch,
+    pub(super) halves: [Half; 2],
+    pub(super) samples: Samples,
+    pub(super) place: Place,
+    pub(super) flags: [u8; 2],
+    pub(super) progress: Progress,
+    bits: u8,
+    pub(super) epoch: Epoch,
 }
 
-const _: () = assert!(size_of::<Option<TcpTracker>>() <= 136);
+const _: () = assert!(size_of::<TcpTracker>() == 116);
+
+/// How a connection began: what few segments ask for, kept beside its [`TcpTracker`]. 24 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TcpBeginning {
+    /// See [`RTT_KNOWN`] and [`SYN_TIMED`].
+    clock: u64,
+    /// Initial sequence numbers, or the ones before the first byte where no SYN was seen.
+    first: [Sequence; 2],
+    mss: [u16; 2],
+    window_scale: [u8; 2],
+}
+
+const _: () = assert!(size_of::<TcpBeginning>() == 24);
+
+impl TcpBeginning {
+    /// Before the first segment.
+    pub const UNKNOWN: Self = Self { clock: 0, first: [Sequence(0); 2], mss: [0; 2], window_scale: [NO_SCALE; 2] };
+}
 
 /// No window scale option was seen.
 const NO_SCALE: u8 = u8::MAX;
@@ -70,14 +86,11 @@ impl TcpTracker {
         let half = Half::new(Stamp::of(time));
         let mut tracker = Self {
             halves: [half; 2],
-            clock: 0,
             samples: Samples::default(),
             place: Place::default(),
             flags: [0; 2],
             progress: Progress::default(),
-            bits: ALWAYS,
-            mss: [0; 2],
-            window_scale: [NO_SCALE; 2],
+            bits: 0,
             epoch: Epoch::of(time),
         };
         tracker.note_client(segment, direction);
@@ -86,9 +99,10 @@ impl TcpTracker {
 
     /// True when this segment opens a new connection on a tuple that was used before: a SYN or SYN-ACK with another initial
     /// sequence number than the one on record, or any SYN or SYN-ACK after a FIN or a reset (RFC 9293 section 3.6.1).
-    pub fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
+    pub fn reopens(&self, beginning: &TcpBeginning, segment: &TcpSegment, direction: Direction) -> bool {
         segment.flags.has(TcpFlags::SYN)
-            && self.halves[direction.index()].first().is_some_and(|first| first.0 != segment.sequence || self.progress.closing())
+            && self.knows_first(direction.index())
+            && (beginning.first[direction.index()].0 != segment.sequence || self.progress.closing())
     }
 
     /// Takes in one segment, in the order of capture.
@@ -97,20 +111,21 @@ impl TcpTracker {
         segment: &TcpSegment,
         direction: Direction,
         time: Timestamp,
+        beginning: &mut TcpBeginning,
         arena: &mut TcpArena,
         analysis: &TcpAnalysis,
     ) {
         let arrival = Arrival::new(segment, direction, time);
         self.age(time, arrival.now);
         self.note_client(segment, direction);
-        self.note_base(&arrival, arena);
+        self.note_base(&arrival, beginning, arena);
         if analysis.retransmissions || analysis.out_of_order || analysis.rtt {
-            let marks = self.analyse(&arrival, arena);
+            let marks = self.analyse(&arrival, self.handshake_rtt_ns(beginning), arena);
             self.count(marks, arena, analysis);
             if analysis.rtt {
                 self.time(&arrival, marks, arena);
             }
-            self.note_handshake(&arrival);
+            self.note_handshake(&arrival, beginning);
         }
         let acknowledged = [0, 1].map(|i| {
             let (own, peer) = (&self.halves[i], &self.halves[1 - i]);
@@ -119,7 +134,7 @@ impl TcpTracker {
         self.progress.step(segment, direction, acknowledged);
         self.flags[direction.index()] |= segment.flags.0 as u8;
         if segment.flags.has(TcpFlags::SYN) {
-            self.note_options(segment, direction);
+            beginning.note_options(segment, direction);
         }
     }
 
@@ -129,7 +144,7 @@ impl TcpTracker {
     }
 
     /// The TCP part of the flow's record, as of now.
-    pub fn record(&self, arena: &TcpArena) -> TcpRecord {
+    pub fn record(&self, beginning: &TcpBeginning, arena: &TcpArena) -> TcpRecord {
         let counts = arena.get(self.place).map_or(Counts::default(), |x| x.counts);
         TcpRecord {
             state: self.progress.state(),
@@ -145,9 +160,9 @@ impl TcpTracker {
             duplicate_acks: counts.duplicate_acks,
             keep_alives: counts.keep_alives,
             zero_windows: counts.zero_windows,
-            mss: self.mss,
-            window_scale: self.window_scale.map(|scale| (scale != NO_SCALE).then_some(scale)),
-            handshake_rtt_ns: self.handshake_rtt_ns(),
+            mss: beginning.mss,
+            window_scale: beginning.window_scale.map(|scale| (scale != NO_SCALE).then_some(scale)),
+            handshake_rtt_ns: self.handshake_rtt_ns(beginning),
             rtt: self.samples.record(),
         }
     }
@@ -169,35 +184,45 @@ impl TcpTracker {
     }
 
     fn client(&self) -> Option<Direction> {
-        let b = self.bits.get() & CLIENT_IS_B != 0;
-        (self.bits.get() & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
+        let b = self.bits & CLIENT_IS_B != 0;
+        (self.bits & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
     }
 
     /// The client sent the first SYN; when only a SYN-ACK is seen, it is who that goes to.
     fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
         let flags = segment.flags;
-        if self.bits.get() & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
+        if self.bits & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
             return;
         }
         let client = if flags.has(TcpFlags::ACK) { direction.reverse() } else { direction };
         self.bits |= CLIENT_KNOWN | if client == Direction::BToA { CLIENT_IS_B } else { 0 };
     }
 
-    fn note_base(&mut self, a: &Arrival<'_>, arena: &mut TcpArena) {
+    const fn knows_first(&self, index: usize) -> bool {
+        self.bits & FIRST_KNOWN << index != 0
+    }
+
+    fn note_base(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning, arena: &mut TcpArena) {
         let flags = a.segment.flags;
         let (own, peer) = (a.direction.index(), a.direction.reverse().index());
         let syn = flags.has(TcpFlags::SYN);
-        if syn && !flags.has(TcpFlags::ACK) && self.halves[own].first().is_some() {
+        if syn && !flags.has(TcpFlags::ACK) && self.knows_first(own) {
             self.halves[own].restore_next(a.direction, self.place, arena);
         }
-        self.halves[own].set_first(if syn { a.start } else { a.start - 1 });
+        self.set_first(own, if syn { a.start } else { a.start - 1 }, beginning);
         if flags.has(TcpFlags::ACK) {
-            self.halves[peer].set_first(Sequence(a.segment.acknowledgment) - 1);
+            self.set_first(peer, Sequence(a.segment.acknowledgment) - 1, beginning);
         }
     }
 
-    fn analyse(&mut self, a: &Arrival<'_>, arena: &mut TcpArena) -> Marks {
-        let initial_rtt_ns = self.handshake_rtt_ns();
+    fn set_first(&mut self, index: usize, first: Sequence, beginning: &mut TcpBeginning) {
+        if !self.knows_first(index) {
+            beginning.first[index] = first;
+            self.bits |= FIRST_KNOWN << index;
+        }
+    }
+
+    fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> Marks {
         let [x, y] = &mut self.halves;
         let (fwd, rev) = match a.direction {
             Direction::AToB => (x, y),
@@ -259,28 +284,37 @@ impl TcpTracker {
         }
     }
 
-    fn handshake_rtt_ns(&self) -> Option<u64> {
-        (self.bits.get() & RTT_KNOWN != 0).then_some(self.clock)
+    fn handshake_rtt_ns(&self, beginning: &TcpBeginning) -> Option<u64> {
+        (self.bits & RTT_KNOWN != 0).then_some(beginning.clock)
     }
 
     /// From the latest SYN to the first segment with an ACK that is no SYN.
-    fn note_handshake(&mut self, a: &Arrival<'_>) {
+    fn note_handshake(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
         let flags = a.segment.flags;
-        if self.bits.get() & RTT_KNOWN != 0 {
+        if self.bits & RTT_KNOWN != 0 {
             return;
         }
         if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) {
-            self.clock = a.time.0;
+            beginning.clock = a.time.0;
             self.bits |= SYN_TIMED;
-        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits.get() & SYN_TIMED != 0 {
-            let rtt = a.time.since(Timestamp(self.clock));
+        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits & SYN_TIMED != 0 {
+            let rtt = a.time.since(Timestamp(beginning.clock));
             if rtt > 0 {
-                self.clock = rtt;
+                beginning.clock = rtt;
                 self.bits |= RTT_KNOWN;
             }
         }
     }
 
+    /// True when the handshake has nothing more to say and both sides' first numbers are known.
+    pub(super) const fn is_settled(&self) -> bool {
+        let handshake = self.bits & (RTT_KNOWN | SYN_TIMED);
+        let known = FIRST_KNOWN | FIRST_KNOWN << 1;
+        handshake != SYN_TIMED && self.bits & known == known
+    }
+}
+
+impl TcpBeginning {
     fn note_options(&mut self, segment: &TcpSegment, direction: Direction) {
         if let Some(mss) = segment.options.mss {
             self.mss[direction.index()] = mss;

@@ -1,7 +1,7 @@
 //! The table against a model that scans, and its promises one by one.
 
 use super::*;
-use crate::wire::{TcpFlags, TcpOptions, TcpSegment};
+use crate::wire::{PlainSegment, TcpFlags, TcpOptions, TcpSegment};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -17,11 +17,15 @@ struct Rig {
     table: FlowTable,
     number: u64,
     records: Vec<FlowRecord>,
+    /// Packets try the straight way first.
+    straight: bool,
+    /// Packets that went it.
+    went: u64,
 }
 
 impl Rig {
     fn new(settings: &FlowSettings) -> Self {
-        Self { table: FlowTable::new(settings, HashSecret::FIXED), number: 0, records: Vec::new() }
+        Self { table: FlowTable::new(settings, HashSecret::FIXED), number: 0, records: Vec::new(), straight: false, went: 0 }
     }
 
     /// A UDP packet of flow `flow`.
@@ -55,6 +59,22 @@ impl Rig {
         self.number += 1;
         let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
         let time = Timestamp(time);
+        if self.straight {
+            let segment = match dissected.transport {
+                Transport::Tcp(TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. })
+                    if flags.0 & 0x17 == 0x10 =>
+                {
+                    Some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
+                }
+                _ => None,
+            };
+            let candidate = self.table.prefetch_entry(hash);
+            let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
+            if (tcp.is_none() || segment.is_some()) && self.table.observe_plain(&plain) {
+                self.went += 1;
+                return Observed { place: u32::MAX, opened: false };
+            }
+        }
         let sighting = Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
         self.table.observe(&sighting, &mut |record| records.push(*record))
     }
@@ -338,6 +358,40 @@ proptest! {
         prop_assert_eq!(firsts.len(), rig.records.len());
     }
 
+    /// The straight way changes no record, no top talker and no count, whatever ends flows and whatever is on.
+    #[test]
+    fn the_straight_way_changes_nothing(
+        max in prop_oneof![1usize..6, Just(100)],
+        top_count in 0usize..3,
+        active in any::<bool>(),
+        idle in any::<bool>(),
+        steps in prop::collection::vec((0u32..12, any::<bool>(), -3i64..40, prop::option::of((0u16..32, 0u32..3)), any::<bool>()), 1..400),
+    ) {
+        let settings = FlowSettings {
+            top_count,
+            active_timeout_ns: if active { 30 * SECOND } else { 0 },
+            idle_timeout_ns: if idle { 10 * SECOND } else { 0 },
+            ..settings(max)
+        };
+        let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
+        let mut time = 5 * SECOND;
+        for (flow, back, wait, tcp, ends_tick) in steps {
+            time = time.saturating_add_signed(wait * SECOND as i64 / 20);
+            let mut tops = [Vec::new(), Vec::new()];
+            for (rig, top) in rigs.iter_mut().zip(&mut tops) {
+                rig.advance(time, usize::MAX);
+                rig.packet(flow, back, time, 100 + flow, tcp);
+                if ends_tick {
+                    rig.table.end_tick(top);
+                }
+            }
+            prop_assert_eq!(&tops[0], &tops[1]);
+            prop_assert_eq!(rigs[0].table.counters(), rigs[1].table.counters());
+        }
+        rigs.iter_mut().for_each(Rig::drain);
+        prop_assert_eq!(&rigs[0].records, &rigs[1].records);
+    }
+
     /// Top talkers equal a full sort, flows that ended within the tick included.
     #[test]
     fn top_talkers_are_exact(
@@ -385,4 +439,16 @@ proptest! {
         prop_assert!((&a, from) == (&b, to) || direction == reverse.reverse());
         prop_assert_eq!(there.hash(&HashSecret::FIXED), back.hash(&HashSecret::FIXED));
     }
+}
+
+#[test]
+fn a_plain_packet_of_a_live_flow_goes_the_straight_way() {
+    let mut rig = Rig { straight: true, ..Rig::new(&settings(100)) };
+    for n in 1..=10 {
+        rig.udp(1, n % 2 == 0, n * SECOND, 100);
+    }
+    assert_eq!(rig.went, 9, "all but the first");
+    rig.udp(1, false, SECOND, 100);
+    rig.udp(1, false, 10 * SECOND, 100);
+    assert_eq!(rig.went, 10, "time went back once");
 }

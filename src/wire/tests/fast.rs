@@ -1,10 +1,10 @@
 //! The short way through common frames against the walk: the same facts, or none.
 
-use super::super::fast::dissect_common;
+use super::super::fast::{common, common_tcp4, dissect_common};
 use super::super::walk::is_tunnel_port;
 use super::build::{ethernet, ipv4, ipv6, tcp_with, udp_ports, vlan};
 use super::trace;
-use crate::wire::Dissected;
+use crate::wire::{Dissected, TcpFlags, TcpOptions, Transport};
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
@@ -12,12 +12,34 @@ use proptest::prelude::*;
 fn agrees(data: &[u8], wire_len: u32) -> bool {
     let mut short = Dissected::NOTHING;
     let read = dissect_common(LinkType::ETHERNET, data, wire_len, &mut short);
+    if let Some(common) = common_tcp4(LinkType::ETHERNET, data, wire_len) {
+        let mut shortest = Dissected::NOTHING;
+        common.write(&mut shortest);
+        assert_eq!(shortest, trace(LinkType::ETHERNET, data, wire_len).0, "{data:02x?}, {wire_len} on the wire");
+    }
     if read {
         assert_eq!(short, trace(LinkType::ETHERNET, data, wire_len).0, "{data:02x?}, {wire_len} on the wire");
+        plain_segment_agrees(data, wire_len, &short);
     } else {
         assert_eq!(short, Dissected::NOTHING, "what was not read is not touched");
     }
     read
+}
+
+/// A plain segment is one that says nothing else, and says the same.
+fn plain_segment_agrees(data: &[u8], wire_len: u32, facts: &Dissected) {
+    let plain = common(LinkType::ETHERNET, data, wire_len).and_then(|common| common.plain_segment());
+    match (plain, &facts.transport) {
+        (Some(plain), Transport::Tcp(full)) => {
+            let same = (full.sequence, full.acknowledgment, full.payload_len, full.window, full.flags);
+            assert_eq!((plain.sequence, plain.acknowledgment, plain.payload_len, plain.window, plain.flags), same);
+            assert_eq!(full.options, TcpOptions { timestamps: full.options.timestamps, ..TcpOptions::default() });
+            assert!(!full.flags.has(TcpFlags::SYN) && !full.flags.has(TcpFlags::FIN) && !full.flags.has(TcpFlags::RST));
+            assert!(full.flags.has(TcpFlags::ACK));
+        }
+        (Some(_), other) => panic!("a plain segment of {other:?}"),
+        (None, _) => {}
+    }
 }
 
 /// Common frames: tagged or not, IPv4 or IPv6, TCP or UDP, padded or not; with whether the short way has to read it (datagrams of

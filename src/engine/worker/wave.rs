@@ -1,0 +1,236 @@
+//! A wave: up to [`BATCH_MAX`](netscope_backends::BATCH_MAX) packets go through the worker together.
+//!
+//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in order, while the memory of
+//! those that follow is on its way. Its invariant: what comes of a packet does not depend on how packets fall into waves, nor on
+//! whether it went the straight way or the long one.
+
+use super::{EXPIRY_BUDGET, Worker};
+use crate::engine::Rest;
+use crate::flow::{Candidate, FlowKey, Keyed, PlainSighting, ports_of};
+use crate::wire::{self, Common, Dissected, FaultKind, Layer, PlainSegment};
+use netscope_backends::Packet;
+
+/// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
+/// enough to stay in the first cache with what else a packet needs.
+const PREFETCH_AHEAD: usize = 12;
+
+/// What the first wave found out about a packet, written field by field into the place where it stays.
+pub(super) struct Lane {
+    route: Route,
+    /// Set where the packet has a flow.
+    keyed: Keyed,
+    /// Where the flow probably lies; set while the entry is asked for.
+    candidate: Candidate,
+    /// Set for plain segments.
+    segment: PlainSegment,
+}
+
+impl Lane {
+    pub(super) const EMPTY: Self =
+        Self { route: Route::Foreign, keyed: Keyed::NONE, candidate: Candidate::NONE, segment: PlainSegment::NONE };
+}
+
+/// Where a packet goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Route {
+    /// Another worker's.
+    Foreign,
+    /// To a flow; a plain segment of a common frame, for which no facts were written.
+    Plain { checksum_bad: bool },
+    /// The same for a datagram.
+    Datagram { checksum_bad: bool },
+    /// To a flow.
+    Flow,
+    /// A fragment of an IP packet: looked up in order, in the last wave.
+    Fragment,
+    /// To no flow.
+    Rest(Rest),
+}
+
+impl Route {
+    #[inline(always)]
+    const fn has_flow(self) -> bool {
+        matches!(self, Self::Plain { .. } | Self::Datagram { .. } | Self::Flow)
+    }
+}
+
+/// Packets that went the straight way and are not in the ledger yet.
+#[derive(Default)]
+struct PlainCounts {
+    packets: u64,
+    bytes: u64,
+    ipv4_checksums_bad: u64,
+}
+
+impl Worker {
+    /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
+    pub(super) fn dissect(&self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected]) {
+        for ((packet, lane), facts) in packets.iter().zip(lanes).zip(facts) {
+            lane.route = match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
+                Some(common) => self.route_common(&common, lane, facts),
+                None => self.route_other(packet, lane, facts),
+            };
+        }
+    }
+
+    /// Anything but the most common frame.
+    #[inline(never)]
+    fn route_other(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
+        match wire::common(packet.link_type, packet.data, packet.wire_len) {
+            Some(common) => self.route_common(&common, lane, facts),
+            None => {
+                wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
+                self.route(packet, lane, facts)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn route_common(&self, common: &Common<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
+        let keyed = &mut lane.keyed;
+        keyed.direction = keyed.key.set_common(common.network(), common.ports());
+        if !self.share.owns(&keyed.key) {
+            return Route::Foreign;
+        }
+        keyed.hash = self.flows.hash(&keyed.key);
+        self.flows.prefetch_bucket(keyed.hash);
+        let checksum_bad = common.network().is_checksum_bad();
+        if let Some(segment) = common.plain_segment() {
+            lane.segment = segment;
+            return Route::Plain { checksum_bad };
+        }
+        if common.is_datagram() {
+            return Route::Datagram { checksum_bad };
+        }
+        common.write(facts);
+        Route::Flow
+    }
+
+    #[inline(never)]
+    fn route(&self, packet: &Packet<'_>, lane: &mut Lane, dissected: &Dissected) -> Route {
+        if let Some(network) = &dissected.network {
+            if network.fragment.is_some() {
+                return Route::Fragment;
+            }
+            if let Some(ports) = ports_of(dissected) {
+                let (key, direction) = FlowKey::new(network, ports);
+                if !self.share.owns(&key) {
+                    return Route::Foreign;
+                }
+                lane.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
+                self.flows.prefetch_bucket(lane.keyed.hash);
+                return Route::Flow;
+            }
+        }
+        if !self.share.leads() {
+            return Route::Foreign;
+        }
+        if !wire::supports(packet.link_type) {
+            return Route::Rest(Rest::UnsupportedLink);
+        }
+        Route::Rest(rest_of(dissected))
+    }
+
+    /// Asks for the flow's entry, whose number the index line tells.
+    #[inline(always)]
+    fn prefetch(&self, lane: &mut Lane) {
+        if lane.route.has_flow() {
+            lane.candidate = self.flows.prefetch_entry(lane.keyed.hash);
+        }
+    }
+
+    /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
+    pub(super) fn update(&mut self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected]) {
+        let lanes = lanes.get_mut(..packets.len()).unwrap_or_default();
+        lanes.iter_mut().take(PREFETCH_AHEAD).for_each(|lane| self.prefetch(lane));
+        let first = self.number + 1;
+        let mut plain = PlainCounts::default();
+        for (i, packet) in packets.iter().enumerate() {
+            if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
+                self.prefetch(ahead);
+            }
+            let Some(lane) = lanes.get_mut(i) else { break };
+            if !self.clock.advance_within(packet.time, self.quiet_until) {
+                self.number = first + i as u64;
+                self.settle_plain(&mut plain);
+                let left = self.clock.advance(packet.time);
+                self.pass_time(left, EXPIRY_BUDGET);
+            }
+            let (segment, checksum_bad) = match lane.route {
+                Route::Plain { checksum_bad } => (Some(&lane.segment), checksum_bad),
+                Route::Datagram { checksum_bad } => (None, checksum_bad),
+                Route::Foreign => continue,
+                _ => {
+                    self.number = first + i as u64;
+                    self.count(packet, lane, &mut facts[i]);
+                    continue;
+                }
+            };
+            let sighting = PlainSighting {
+                key: &lane.keyed.key,
+                candidate: lane.candidate,
+                direction: lane.keyed.direction,
+                time: packet.time,
+                wire_len: packet.wire_len,
+                segment,
+            };
+            if self.flows.observe_plain(&sighting) {
+                plain.packets += 1;
+                plain.bytes += u64::from(packet.wire_len);
+                plain.ipv4_checksums_bad += u64::from(checksum_bad);
+            } else {
+                self.number = first + i as u64;
+                self.count(packet, lane, &mut facts[i]);
+            }
+        }
+        self.number = first + packets.len() as u64 - 1;
+        self.flows.pass(self.clock.now());
+        self.settle_plain(&mut plain);
+    }
+
+    /// What went the straight way comes into the ledger: before anybody reads it, and at the end of a wave.
+    fn settle_plain(&mut self, plain: &mut PlainCounts) {
+        let PlainCounts { packets, bytes, ipv4_checksums_bad } = std::mem::take(plain);
+        self.ledger.packets += packets;
+        self.ledger.in_flows += packets;
+        self.ledger.bytes += bytes;
+        self.ledger.ipv4_checksums_bad += ipv4_checksums_bad;
+    }
+
+    /// The way of every packet.
+    #[inline(never)]
+    fn count(&mut self, packet: &Packet<'_>, lane: &Lane, facts: &mut Dissected) {
+        // Packets of other workers move the time, too.
+        self.flows.pass(self.clock.now());
+        if let Route::Plain { .. } | Route::Datagram { .. } = lane.route {
+            wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
+        }
+        match lane.route {
+            Route::Foreign => {}
+            Route::Rest(rest) => {
+                self.account(packet, facts);
+                self.ledger.rest(rest);
+            }
+            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } => {
+                self.account(packet, facts);
+                self.sight(packet, facts, &lane.keyed, false);
+            }
+            Route::Fragment => {
+                if let Some(network) = facts.network {
+                    self.fragment(packet, facts, &network);
+                }
+            }
+        }
+    }
+}
+
+/// Why a packet without a flow has none.
+pub(super) fn rest_of(dissected: &Dissected) -> Rest {
+    match dissected.fault.map(|fault| fault.kind) {
+        Some(FaultKind::Truncated) => Rest::Truncated,
+        Some(FaultKind::Malformed) => Rest::Malformed,
+        Some(FaultKind::TooDeep) => Rest::TooDeep,
+        Some(FaultKind::Unknown) | None if dissected.layer == Layer::Arp => Rest::Arp,
+        Some(FaultKind::Unknown) | None => Rest::NonIp,
+    }
+}
