@@ -4,13 +4,17 @@
 
 mod aggregator;
 mod merge;
+mod order;
+mod records;
 mod report;
+mod table;
 
 use crate::flow::FlowRecord;
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator};
 pub use report::{Report, Summary};
+pub use table::Table;
 
 /// Somebody who shows or writes what the aggregator knows. Every method may do nothing.
 pub trait Output {
@@ -47,7 +51,7 @@ pub trait Output {
     ///
     /// # Errors
     /// As [`Output::ended`].
-    fn finish(&mut self, _table: &[FlowRecord], _summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
         Ok(())
     }
 }
