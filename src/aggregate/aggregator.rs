@@ -109,7 +109,7 @@ impl Aggregator {
             if self.wants_ended {
                 let record = self.records.get(flow.place);
                 for slot in &mut self.outputs {
-                    slot.call(&mut self.failures, failed, |output| output.ended(record));
+                    slot.call(&mut self.failures, failed, |output| output.ended(&record));
                 }
             }
             let kept = self.wants_table && (flow.alive || self.retained < ended_max);

@@ -3,6 +3,7 @@
 //! Owns merged totals, reports and what the exports at the end hold. Only a [`Report`], ended flows and a [`Summary`] leave it.
 
 mod aggregator;
+mod kept;
 mod merge;
 mod order;
 mod records;

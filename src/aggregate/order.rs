@@ -23,7 +23,7 @@ pub(super) fn largest_first(records: &Records, places: &[u32]) -> Vec<u32> {
 fn sort(records: &Records, ranked: &mut [Ranked], ranks: &[Rank]) {
     let Some((rank, finer)) = ranks.split_first() else { return };
     for (number, place) in ranked.iter_mut() {
-        *number = rank(records.get(*place));
+        *number = rank(&records.get(*place));
     }
     ranked.sort_unstable_by_key(|&(number, _)| number);
     for equal in ranked.chunk_by_mut(|x, y| x.0 == y.0).filter(|equal| equal.len() > 1) {
@@ -98,7 +98,7 @@ mod tests {
         let mut expected: Vec<FlowRecord> =
             (0..).zip(flows).map(|(first_packet, record)| FlowRecord { first_packet, ..record }).collect();
         let places: Vec<u32> = expected.iter().rev().map(|record| records.insert(record)).collect();
-        let found: Vec<FlowRecord> = largest_first(&records, &places).into_iter().map(|place| *records.get(place)).collect();
+        let found: Vec<FlowRecord> = largest_first(&records, &places).into_iter().map(|place| records.get(place)).collect();
         expected.sort_by_key(|record| (Reverse(record.bytes[0] + record.bytes[1]), record.key, record.first_packet));
         prop_assert_eq!(found, expected);
         Ok(())

@@ -4,7 +4,6 @@
 
 use super::records::Records;
 use crate::flow::FlowRecord;
-use netscope_backends::prefetch::prefetch_whole;
 
 /// How many records ahead memory is asked for: the order of showing is not the one in which they lie.
 const PREFETCH_AHEAD: usize = 16;
@@ -33,10 +32,10 @@ impl Table {
     }
 
     /// The records, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &FlowRecord> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = FlowRecord> {
         self.order.iter().enumerate().map(|(i, &place)| {
             if let Some(&ahead) = self.order.get(i + PREFETCH_AHEAD) {
-                prefetch_whole(self.records.get(ahead));
+                self.records.prefetch(ahead);
             }
             self.records.get(place)
         })
@@ -62,6 +61,6 @@ mod tests {
         let given: Vec<FlowRecord> = [tcp_record(), udp6_record(), icmp_record()].into_iter().cycle().take(100).collect();
         let table: Table = given.iter().copied().collect();
         assert_eq!((table.len(), table.is_empty()), (100, false));
-        assert!(table.iter().eq(&given));
+        assert!(table.iter().eq(given));
     }
 }

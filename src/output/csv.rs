@@ -31,9 +31,9 @@ impl Document for CsvTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_table<'a>(
+pub fn write_table(
     out: &mut impl Write,
-    records: impl IntoIterator<Item = &'a FlowRecord>,
+    records: impl IntoIterator<Item = FlowRecord>,
     settings: RecordSettings,
 ) -> io::Result<()> {
     write_header(out, |exported, sink| record_fields(exported, sink))?;

@@ -54,10 +54,10 @@ const GROUP: usize = 8;
 ///
 /// # Errors
 /// The first one of `visit`, which is not called again then.
-pub fn export_all<'a, E>(
-    records: impl IntoIterator<Item = &'a FlowRecord>,
+pub fn export_all<E>(
+    records: impl IntoIterator<Item = FlowRecord>,
     settings: RecordSettings,
-    mut visit: impl FnMut(&Exported<'a>) -> Result<(), E>,
+    mut visit: impl FnMut(&Exported<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut records = records.into_iter();
     while let Some(first) = records.next() {
@@ -66,8 +66,8 @@ pub fn export_all<'a, E>(
             *place = record;
             len += 1;
         }
-        let ids = community_ids(group.map(|record| (&record.key, record.initiator)), settings.community_id_seed);
-        for (record, community_id) in group.into_iter().zip(ids).take(len) {
+        let ids = community_ids(group.each_ref().map(|record| (&record.key, record.initiator)), settings.community_id_seed);
+        for (record, community_id) in group.iter().zip(ids).take(len) {
             visit(&Exported { record, community_id })?;
         }
     }

@@ -26,9 +26,9 @@ impl Document for JsonTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_array<'a>(
+pub fn write_array(
     out: &mut impl Write,
-    records: impl IntoIterator<Item = &'a FlowRecord>,
+    records: impl IntoIterator<Item = FlowRecord>,
     settings: RecordSettings,
 ) -> io::Result<()> {
     let mut text = Bytes::new();
