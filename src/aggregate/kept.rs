@@ -31,6 +31,31 @@ impl Kept {
             Self::Whole(record) => **record,
         }
     }
+
+    #[inline]
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::Small(small) => Weight {
+                bytes: u64::from(small.bytes[0]) + u64::from(small.bytes[1]),
+                key: small.key,
+                first_packet: small.first_packet.into(),
+            },
+            Self::Whole(record) => Weight {
+                bytes: record.bytes[0].saturating_add(record.bytes[1]),
+                key: record.key,
+                first_packet: record.first_packet,
+            },
+        }
+    }
+}
+
+/// What the order of the table depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Weight {
+    /// Of both directions.
+    pub bytes: u64,
+    pub key: FlowKey,
+    pub first_packet: u64,
 }
 
 /// A number below 2^48, which as nanoseconds is three days, aligned to two bytes.
@@ -278,7 +303,11 @@ mod tests {
                 tcp,
                 ..icmp_record()
             };
-            prop_assert_eq!(Kept::new(&record).record(), record);
+            let kept = Kept::new(&record);
+            prop_assert_eq!(kept.record(), record);
+            let Weight { bytes, key, first_packet } = kept.weight();
+            let expected = (record.bytes[0].saturating_add(record.bytes[1]), record.key, record.first_packet);
+            prop_assert_eq!((bytes, key, first_packet), expected);
         }
     }
 

@@ -3,8 +3,10 @@
 //! Owns how that is found quickly: numbers made of bytes and key are sorted instead of records, and only records whose numbers
 //! are equal are looked at again. Its invariant: the order is that of comparing (bytes descending, key, first packet).
 
+use super::kept::Weight;
 use super::records::Records;
-use crate::flow::{FlowKey, FlowRecord};
+use crate::flow::FlowKey;
+use netscope_backends::pages::prefer_huge_pages;
 use std::net::IpAddr;
 
 /// A number that stands for part of what is compared, and the record it was made from.
@@ -12,10 +14,11 @@ type Ranked = (u128, u32);
 
 /// The order of `places`.
 pub(super) fn largest_first(records: &Records, places: &[u32]) -> Vec<u32> {
-    // Short addresses leave room for all of them in the first number.
-    let is_v4 = |&place: &u32| records.get(place).key.a_ip().is_ipv4();
-    let ranks: &[Rank] = if places.iter().all(is_v4) { &RANKS_V4 } else { &RANKS };
-    let mut ranked: Vec<Ranked> = places.iter().map(|&place| (0, place)).collect();
+    // Short addresses leave room for both of them in the first number.
+    let ranks: &[Rank] = if records.has_v6() { &RANKS } else { &RANKS_V4 };
+    let mut ranked: Vec<Ranked> = Vec::with_capacity(places.len());
+    prefer_huge_pages(&ranked);
+    ranked.extend(places.iter().map(|&place| (0, place)));
     sort(records, &mut ranked, ranks);
     ranked.into_iter().map(|(_, place)| place).collect()
 }
@@ -23,7 +26,7 @@ pub(super) fn largest_first(records: &Records, places: &[u32]) -> Vec<u32> {
 fn sort(records: &Records, ranked: &mut [Ranked], ranks: &[Rank]) {
     let Some((rank, finer)) = ranks.split_first() else { return };
     for (number, place) in ranked.iter_mut() {
-        *number = rank(&records.get(*place));
+        *number = rank(&records.weight(*place));
     }
     ranked.sort_unstable_by_key(|&(number, _)| number);
     for equal in ranked.chunk_by_mut(|x, y| x.0 == y.0).filter(|equal| equal.len() > 1) {
@@ -32,20 +35,20 @@ fn sort(records: &Records, ranked: &mut [Ranked], ranks: &[Rank]) {
 }
 
 /// One part of what is compared, as a number that orders alike.
-type Rank = fn(&FlowRecord) -> u128;
+type Rank = fn(&Weight) -> u128;
 
 /// The parts, in order of their weight.
 const RANKS: [Rank; 4] = [
-    |record| pair(smaller_first(record), (address(record.key.a_ip()) >> 64) as u64),
-    |record| pair(address(record.key.a_ip()) as u64, (address(record.key.b_ip()) >> 64) as u64),
-    |record| pair(address(record.key.b_ip()) as u64, rest_of_key(&record.key)),
-    |record| record.first_packet.into(),
+    |weight| pair(smaller_first(weight), (address(weight.key.a_ip()) >> 64) as u64),
+    |weight| pair(address(weight.key.a_ip()) as u64, (address(weight.key.b_ip()) >> 64) as u64),
+    |weight| pair(address(weight.key.b_ip()) as u64, rest_of_key(&weight.key)),
+    |weight| weight.first_packet.into(),
 ];
 
 /// The same where all addresses are IPv4.
 const RANKS_V4: [Rank; 2] = [
-    |record| pair(smaller_first(record), (address(record.key.a_ip()) >> 64) as u64 | (address(record.key.b_ip()) >> 96) as u64),
-    |record| pair(rest_of_key(&record.key), record.first_packet),
+    |weight| pair(smaller_first(weight), (address(weight.key.a_ip()) >> 64) as u64 | (address(weight.key.b_ip()) >> 96) as u64),
+    |weight| pair(rest_of_key(&weight.key), weight.first_packet),
 ];
 
 const fn pair(high: u64, low: u64) -> u128 {
@@ -53,8 +56,8 @@ const fn pair(high: u64, low: u64) -> u128 {
 }
 
 /// Most bytes make the smallest number.
-fn smaller_first(record: &FlowRecord) -> u64 {
-    !record.bytes[0].saturating_add(record.bytes[1])
+fn smaller_first(weight: &Weight) -> u64 {
+    !weight.bytes
 }
 
 /// An address as the key compares it: IPv4 in the first four bytes.
@@ -73,6 +76,7 @@ fn rest_of_key(key: &FlowKey) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::FlowRecord;
     use crate::output::test_records::{key, tcp_record};
     use proptest::prelude::*;
     use std::cmp::Reverse;
