@@ -3,7 +3,7 @@
 //! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
 //! once, left out from then on, and never reaches a worker.
 
-use super::merge::{Ended, Inbox, collect, next_tick, settle, sort_settled};
+use super::merge::{Arrivals, Ended, Inbox, collect, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::records::Records;
 use super::{Output, OutputFailure, Report, Summary, Table};
@@ -77,7 +77,7 @@ impl Aggregator {
     /// (progress display); `failed` as soon as an output fails.
     pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
         loop {
-            let mut some = collect(&mut self.inboxes, &mut self.records);
+            let mut some = self.collect();
             self.pass_ended(&mut failed);
             while next_tick(&mut self.inboxes).is_some() {
                 self.report(&mut failed);
@@ -93,6 +93,13 @@ impl Aggregator {
         }
         self.finish(&mut failed);
         (self.summary, self.failures)
+    }
+
+    /// Takes what has arrived; false when there was nothing.
+    fn collect(&mut self) -> bool {
+        let unordered = self.wants_table && !self.wants_ended;
+        let alive = unordered.then_some(&mut self.shown);
+        collect(&mut self.inboxes, Arrivals { records: &mut self.records, alive })
     }
 
     /// Passes on the ended flows whose place in the order is settled: to the outputs that want them, and to the table.

@@ -25,6 +25,15 @@ pub struct Ended {
     pub alive: bool,
 }
 
+/// Where the records that arrive go.
+pub struct Arrivals<'a> {
+    /// All of them.
+    pub records: &'a mut Records,
+    /// Places of flows that were alive until the end, which need no order until the table has one; `None` where somebody sees
+    /// them as they end.
+    pub alive: Option<&'a mut Vec<u32>>,
+}
+
 /// One queue as the aggregator sees it.
 pub struct Inbox {
     mail: QueueMail,
@@ -50,9 +59,8 @@ impl Inbox {
         }
     }
 
-    /// Takes what is there, as far as it may wait, its records into `records`; false when there was nothing. `least`: how far the
-    /// slowest queue is.
-    fn collect(&mut self, least: u64, records: &mut Records) -> bool {
+    /// Takes what is there, as far as it may wait; false when there was nothing. `least`: how far the slowest queue is.
+    fn collect(&mut self, least: u64, arrivals: &mut Arrivals<'_>) -> bool {
         // Asked before the boxes are emptied: what was sent before the end is then seen.
         let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
         let mut some = finished != self.finished;
@@ -67,10 +75,15 @@ impl Inbox {
         if let Some(ended) = &self.mail.ended {
             while self.pending.len() < PENDING_MAX || self.through <= least {
                 let Some(mut taken) = ended.receive() else { break };
-                for flow in taken.flows.drain(..) {
+                for flow in &taken.flows {
                     let alive = flow.record.reason == EndReason::Exit;
-                    self.pending.push_back(Ended { event: flow.event, place: records.insert(&flow.record), alive });
+                    let place = arrivals.records.insert(&flow.record);
+                    match &mut arrivals.alive {
+                        Some(places) if alive => places.push(place),
+                        _ => self.pending.push_back(Ended { event: flow.event, place, alive }),
+                    }
                 }
+                taken.flows.clear();
                 self.through = self.through.max(taken.through);
                 ended.give_back(taken);
                 some = true;
@@ -88,12 +101,12 @@ impl Inbox {
     }
 }
 
-/// Takes what has arrived from all queues, records into `records`; false when there was nothing.
-pub fn collect(inboxes: &mut [Inbox], records: &mut Records) -> bool {
+/// Takes what has arrived from all queues; false when there was nothing.
+pub fn collect(inboxes: &mut [Inbox], mut arrivals: Arrivals<'_>) -> bool {
     let least = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
     let mut some = false;
     for inbox in inboxes {
-        some |= inbox.collect(least, records);
+        some |= inbox.collect(least, &mut arrivals);
     }
     some
 }

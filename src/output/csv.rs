@@ -36,7 +36,7 @@ pub fn write_table(
     records: impl IntoIterator<Item = FlowRecord>,
     settings: RecordSettings,
 ) -> io::Result<()> {
-    write_header(out, |exported, sink| record_fields(exported, sink))?;
+    write_header(out, record_fields)?;
     let mut text = Bytes::new();
     export_all(records, settings, |exported| {
         push_row(&mut text, |row| record_fields(exported, row));
@@ -53,7 +53,7 @@ pub struct CsvLine;
 
 impl Line for CsvLine {
     fn begin(out: &mut impl Write) -> io::Result<()> {
-        write_header(out, |exported, sink| ended_fields(exported, sink))
+        write_header(out, ended_fields)
     }
 
     fn push(out: &mut Bytes, exported: &Exported<'_>) {
@@ -228,6 +228,8 @@ fn sample() -> FlowRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::TcpRecord;
+    use crate::output::test_records::{key, tcp_record};
     use proptest::prelude::*;
 
     /// One row as the `csv` crate writes it.
@@ -237,7 +239,53 @@ mod tests {
         writer.into_inner().unwrap()
     }
 
+    fn record() -> impl Strategy<Value = FlowRecord> {
+        let address = || any::<[u8; 16]>();
+        let hosts = prop_oneof![
+            (address(), address()).prop_map(|(a, b)| [IpAddr::from(a), IpAddr::from(b)]),
+            (any::<[u8; 4]>(), any::<[u8; 4]>()).prop_map(|(a, b)| [IpAddr::from(a), IpAddr::from(b)]),
+        ];
+        let number = || (any::<u64>(), 0..64u32).prop_map(|(number, shift)| number >> shift);
+        let numbers = prop::array::uniform6(number());
+        let tcp = prop::option::of((any::<[u8; 2]>(), prop::option::of(number()), any::<[u16; 2]>()));
+        (any::<u8>(), hosts, any::<[u16; 2]>(), numbers, tcp, 0..4u8).prop_map(|(protocol, hosts, ports, numbers, tcp, count)| {
+            let [source, destination] = hosts.map(|host| host.to_string());
+            let [first_seen, last_seen, packets, bytes, first_packet, fragments] = numbers;
+            FlowRecord {
+                key: key(protocol, &source, ports[0], &destination, ports[1]),
+                first_seen: Timestamp(first_seen),
+                last_seen: Timestamp(last_seen),
+                packets: [packets, 1],
+                bytes: [1, bytes],
+                first_packet,
+                fragments: fragments as u32,
+                vlan: VlanTags { ids: ports, count },
+                tcp: tcp.zip(tcp_record().tcp).map(|((flags, handshake_rtt_ns, mss), tcp)| TcpRecord {
+                    flags,
+                    handshake_rtt_ns,
+                    mss,
+                    ..tcp
+                }),
+                ..tcp_record()
+            }
+        })
+    }
+
     proptest! {
+        #[test]
+        fn rows_are_what_the_crate_writes(records in prop::collection::vec(record(), 0..20)) {
+            let mut written = Vec::new();
+            write_table(&mut written, records.iter().copied(), RecordSettings::default()).unwrap();
+            let mut writer = Writer::from_writer(Vec::new());
+            let mut rows = 0;
+            for row in csv::ReaderBuilder::new().has_headers(false).from_reader(written.as_slice()).byte_records() {
+                writer.write_byte_record(&row.unwrap()).unwrap();
+                rows += 1;
+            }
+            prop_assert_eq!(rows, 1 + records.len());
+            prop_assert_eq!(writer.into_inner().unwrap(), written);
+        }
+
         #[test]
         fn any_text_is_quoted_as_the_crate_does(text in prop_oneof![".*", "[a-z,\"\r\n ]{0,12}"], other in "[a-z0-9-]{1,9}") {
             let mut out = Bytes::short();
