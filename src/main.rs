@@ -11,8 +11,8 @@ use netscope::aggregate::{AggregateSettings, Output};
 use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
 use netscope::engine::{EngineSettings, Rest, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text, TextSettings,
-    is_broken_pipe, stdout, terminal_columns,
+    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text,
+    TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
@@ -130,10 +130,10 @@ fn outputs(settings: &Settings) -> Result<Vec<Box<dyn Output>>, OutputError> {
     } = &settings.output;
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(path) = export_json {
-        outputs.push(Box::new(JsonTable::create(path, *record)?));
+        outputs.push(Box::new(DocumentFile::create(path, JsonTable(*record))?));
     }
     if let Some(path) = export_csv {
-        outputs.push(Box::new(CsvTable::create(path, *record)?));
+        outputs.push(Box::new(DocumentFile::create(path, CsvTable(*record))?));
     }
     if let Some(path) = expired_flows_jsonl {
         outputs.push(Box::new(JsonLines::create(path, *record)?));
@@ -142,7 +142,7 @@ fn outputs(settings: &Settings) -> Result<Vec<Box<dyn Output>>, OutputError> {
         outputs.push(Box::new(CsvLines::create(path, *record)?));
     }
     if let Some(path) = summary_json {
-        outputs.push(Box::new(SummaryJson::create(path)?));
+        outputs.push(Box::new(DocumentFile::create(path, SummaryJson)?));
     }
     let text =
         TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };

@@ -7,10 +7,10 @@ use netscope::{flow, wire};
 mod test_records;
 
 use flow::{FlowRecord, community_id};
-use netscope::aggregate::{Output, Report, Summary};
+use netscope::aggregate::{Output, Report, Summary, Table};
 use netscope::output::{
-    CsvLines, CsvTable, JsonLines, JsonTable, RecordSettings, SummaryJson, Text, TextSettings, stats_line, write_array,
-    write_table,
+    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings, SummaryJson, Text, TextSettings, stats_line,
+    write_array, write_table,
 };
 use netscope_backends::Timestamp;
 use serde_json::Value;
@@ -32,7 +32,7 @@ window_scale_a_to_b,window_scale_b_to_a,vlan,tunnel,tunnel_id,fragments,icmp_id,
 end_reason";
 
 fn id(record: &FlowRecord) -> String {
-    community_id(&record.key, record.initiator, 0).expect("has one")
+    community_id(&record.key, record.initiator, 0).expect("has one").as_str().to_owned()
 }
 
 fn tcp_json() -> String {
@@ -82,13 +82,13 @@ fn tcp_csv() -> String {
 
 fn json_of(records: &[FlowRecord]) -> String {
     let mut out = Vec::new();
-    write_array(&mut out, records, SETTINGS).unwrap();
+    write_array(&mut out, records.iter().copied(), SETTINGS).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn csv_of(records: &[FlowRecord]) -> String {
     let mut out = Vec::new();
-    write_table(&mut out, records, SETTINGS).unwrap();
+    write_table(&mut out, records.iter().copied(), SETTINGS).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -222,7 +222,7 @@ fn ended_flows_begin_with_time_and_reason() {
     assert_eq!(fs::read_to_string(&json_path).unwrap(), expected);
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), format!("{header}1700000062.500000,timeout,{}\n", tcp_csv()));
     json.ended(&udp6_record()).unwrap();
-    json.finish(&[], &Summary::default()).unwrap();
+    json.finish(&Table::default(), &Summary::default()).unwrap();
     assert_eq!(fs::read_to_string(&json_path).unwrap().lines().count(), 2);
 }
 
@@ -232,13 +232,13 @@ fn tables_appear_when_they_are_complete() {
     let (json_path, csv_path) = (directory.path().join("flows.json"), directory.path().join("flows.csv"));
     let summary_path = directory.path().join("summary.json");
     let mut outputs: Vec<Box<dyn Output>> = vec![
-        Box::new(JsonTable::create(&json_path, SETTINGS).unwrap()),
-        Box::new(CsvTable::create(&csv_path, SETTINGS).unwrap()),
-        Box::new(SummaryJson::create(&summary_path).expect("create")),
+        Box::new(DocumentFile::create(&json_path, JsonTable(SETTINGS)).unwrap()),
+        Box::new(DocumentFile::create(&csv_path, CsvTable(SETTINGS)).unwrap()),
+        Box::new(DocumentFile::create(&summary_path, SummaryJson).expect("create")),
     ];
     assert!(!json_path.exists() && !csv_path.exists());
     for output in &mut outputs {
-        output.finish(&[tcp_record()], &Summary::default()).unwrap();
+        output.finish(&Table::from_iter([tcp_record()]), &Summary::default()).unwrap();
     }
     assert_eq!(fs::read_to_string(&json_path).unwrap(), json_of(&[tcp_record()]));
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), csv_of(&[tcp_record()]));
@@ -252,7 +252,7 @@ fn an_unfinished_table_leaves_the_target_alone() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("flows.json");
     fs::write(&path, "old").unwrap();
-    drop(JsonTable::create(&path, SETTINGS).unwrap());
+    drop(DocumentFile::create(&path, JsonTable(SETTINGS)).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
@@ -297,7 +297,7 @@ fn text_has_ticks_then_the_table_and_the_summary() {
     summary.ledger.in_flows = 7;
     summary.source.received = 9;
     summary.source.kernel_drops = 2;
-    text.finish(&[tcp_record(), udp6_record()], &summary).unwrap();
+    text.finish(&Table::from_iter([tcp_record(), udp6_record()]), &summary).unwrap();
     let shown = String::from_utf8(out).unwrap();
     let order = [
         "[stats] 2.00",

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use netscope::aggregate::Output;
 use netscope::engine::{EngineSettings, Source};
 use netscope::flow::FlowSettings;
-use netscope::output::{CsvLines, CsvTable, JsonLines, JsonTable, RecordSettings};
+use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings};
 use netscope_backends::LinkType;
 use netscope_backends::memory::{MemoryBackend, read_all};
 use serde_json::Value;
@@ -79,8 +79,8 @@ fn packets_in_memory_give_the_same_bytes_as_the_file() {
         let backend = MemoryBackend::new(link_type, packets);
         let (path, record) = (|name: &str| dir.path().join(name), RecordSettings { community_id_seed: 0 });
         let outputs: Vec<Box<dyn Output>> = vec![
-            Box::new(JsonTable::create(&path(EXPORTS[0]), record).expect("export")),
-            Box::new(CsvTable::create(&path(EXPORTS[1]), record).expect("export")),
+            Box::new(DocumentFile::create(&path(EXPORTS[0]), JsonTable(record)).expect("export")),
+            Box::new(DocumentFile::create(&path(EXPORTS[1]), CsvTable(record)).expect("export")),
             Box::new(JsonLines::create(&path(EXPORTS[2]), record).expect("export")),
             Box::new(CsvLines::create(&path(EXPORTS[3]), record).expect("export")),
         ];

@@ -18,6 +18,7 @@ pub mod prefetch;
 pub mod savefile;
 pub mod thread;
 mod wait;
+pub mod wide;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};

@@ -3,10 +3,12 @@
 //! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
 //! once, left out from then on, and never reaches a worker.
 
-use super::merge::{Inbox, collect, next_tick, pass_ended};
-use super::{Output, OutputFailure, Report, Summary};
+use super::merge::{Arrivals, Ended, Inbox, collect, next_tick, settle, sort_settled};
+use super::order::largest_first;
+use super::records::Records;
+use super::{Output, OutputFailure, Report, Summary, Table};
 use crate::engine::{Ledger, QueueMail};
-use crate::flow::{EndReason, FlowRecord, TopFlow};
+use crate::flow::TopFlow;
 use netscope_backends::{Counters, Timestamp};
 use std::time::Duration;
 
@@ -30,10 +32,15 @@ pub struct Aggregator {
     inboxes: Vec<Inbox>,
     outputs: Vec<Slot>,
     failures: Vec<OutputFailure>,
-    /// Records for the table exports; kept only when an output wants them.
-    table: Vec<FlowRecord>,
+    /// Records under way, and those for the table exports.
+    records: Records,
+    /// Ended flows that are being passed on.
+    settled: Vec<Ended>,
+    /// Places of the records for the table exports; kept only when an output wants them.
+    shown: Vec<u32>,
     wants_table: bool,
-    /// Records in `table` of flows that ended before the exit.
+    wants_ended: bool,
+    /// How many of `shown` ended before the exit.
     retained: usize,
     summary: Summary,
     last_report: Option<Timestamp>,
@@ -49,13 +56,17 @@ impl Aggregator {
     /// An aggregator over these queues and outputs.
     pub fn new(settings: AggregateSettings, queues: Vec<QueueMail>, outputs: Vec<Box<dyn Output>>) -> Self {
         let wants_table = outputs.iter().any(|output| output.wants_table());
+        let wants_ended = outputs.iter().any(|output| output.wants_ended());
         Self {
             settings,
             inboxes: queues.into_iter().map(Inbox::new).collect(),
             outputs: outputs.into_iter().map(|output| Slot { output, failed: false }).collect(),
             failures: Vec::new(),
-            table: Vec::new(),
+            records: Records::default(),
+            settled: Vec::new(),
+            shown: Vec::new(),
             wants_table,
+            wants_ended,
             retained: 0,
             summary: Summary::default(),
             last_report: None,
@@ -66,7 +77,7 @@ impl Aggregator {
     /// (progress display); `failed` as soon as an output fails.
     pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
         loop {
-            let mut some = collect(&mut self.inboxes);
+            let mut some = self.collect();
             self.pass_ended(&mut failed);
             while next_tick(&mut self.inboxes).is_some() {
                 self.report(&mut failed);
@@ -84,22 +95,40 @@ impl Aggregator {
         (self.summary, self.failures)
     }
 
+    /// Takes what has arrived; false when there was nothing.
+    fn collect(&mut self) -> bool {
+        let unordered = self.wants_table && !self.wants_ended;
+        let alive = unordered.then_some(&mut self.shown);
+        collect(&mut self.inboxes, Arrivals { records: &mut self.records, alive })
+    }
+
+    /// Passes on the ended flows whose place in the order is settled: to the outputs that want them, and to the table.
     fn pass_ended(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
-        let Self { inboxes, outputs, failures, table, retained, wants_table, settings, summary, .. } = self;
-        pass_ended(inboxes, |record| {
-            for slot in outputs.iter_mut() {
-                slot.call(failures, failed, |output| output.ended(record));
-            }
-            if *wants_table {
-                let alive = record.reason == EndReason::Exit;
-                if alive || *retained < settings.export_ended_max {
-                    *retained += usize::from(!alive);
-                    table.push(*record);
-                } else {
-                    summary.export_left_out += 1;
+        let mut settled = std::mem::take(&mut self.settled);
+        settle(&mut self.inboxes, &mut settled);
+        let ended_max = self.settings.export_ended_max;
+        let ended_count = settled.iter().filter(|flow| !flow.alive).count();
+        // The table is sorted at the end, so this order matters only to those who see it, and to which ones are left out.
+        if self.wants_ended || self.retained + ended_count > ended_max {
+            sort_settled(&mut settled, &self.records);
+        }
+        for flow in settled.drain(..) {
+            if self.wants_ended {
+                let record = self.records.get(flow.place);
+                for slot in &mut self.outputs {
+                    slot.call(&mut self.failures, failed, |output| output.ended(&record));
                 }
             }
-        });
+            let kept = self.wants_table && (flow.alive || self.retained < ended_max);
+            if kept {
+                self.retained += usize::from(!flow.alive);
+                self.shown.push(flow.place);
+            } else {
+                self.summary.export_left_out += u64::from(self.wants_table);
+                self.records.remove(flow.place);
+            }
+        }
+        self.settled = settled;
     }
 
     /// A tick is complete on all queues.
@@ -160,15 +189,11 @@ impl Aggregator {
 
     fn finish(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
         self.sum_up();
-        // Largest first; the rest of the key makes the order the same in every run.
-        self.table.sort_unstable_by(|x, y| {
-            (y.bytes[0] + y.bytes[1])
-                .cmp(&(x.bytes[0] + x.bytes[1]))
-                .then_with(|| (x.key, x.first_packet).cmp(&(y.key, y.first_packet)))
-        });
-        let Self { outputs, failures, table, summary, .. } = self;
+        let order = largest_first(&self.records, &self.shown);
+        let table = Table::new(std::mem::take(&mut self.records), order);
+        let Self { outputs, failures, summary, .. } = self;
         for slot in outputs {
-            slot.call(failures, failed, |output| output.finish(table, summary));
+            slot.call(failures, failed, |output| output.finish(&table, summary));
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Owns what has arrived from each queue and was not passed on yet. Invariant: what comes out does not depend on how many
 //! queues there were or which was faster.
 
-use crate::engine::{EndedFlow, QueueMail, Snapshot};
-use crate::flow::FlowRecord;
+use super::records::Records;
+use crate::engine::{QueueMail, Snapshot};
+use crate::flow::EndReason;
 use std::collections::VecDeque;
 
 /// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it. The slowest queue is never
@@ -13,13 +14,33 @@ const PENDING_MAX: usize = 64 * 1024;
 /// Snapshots of one queue that may wait for slower queues; beyond that its boxes are left with it.
 const SNAPSHOTS_MAX: usize = 64;
 
+/// An ended flow whose record has been stored.
+#[derive(Clone, Copy)]
+pub struct Ended {
+    /// Number of the packet at which the end was noticed.
+    pub event: u64,
+    /// Where its record lies.
+    pub place: u32,
+    /// True when only the end of the run ended it.
+    pub alive: bool,
+}
+
+/// Where the records that arrive go.
+pub struct Arrivals<'a> {
+    /// All of them.
+    pub records: &'a mut Records,
+    /// Places of flows that were alive until the end, which need no order until the table has one; `None` where somebody sees
+    /// them as they end.
+    pub alive: Option<&'a mut Vec<u32>>,
+}
+
 /// One queue as the aggregator sees it.
 pub struct Inbox {
     mail: QueueMail,
     snapshots: VecDeque<Snapshot>,
     /// Totals of the latest snapshot that went into a report.
     pub merged: Snapshot,
-    pending: VecDeque<EndedFlow>,
+    pending: VecDeque<Ended>,
     /// Everything that ended before this packet number has arrived.
     through: u64,
     finished: bool,
@@ -39,7 +60,7 @@ impl Inbox {
     }
 
     /// Takes what is there, as far as it may wait; false when there was nothing. `least`: how far the slowest queue is.
-    fn collect(&mut self, least: u64) -> bool {
+    fn collect(&mut self, least: u64, arrivals: &mut Arrivals<'_>) -> bool {
         // Asked before the boxes are emptied: what was sent before the end is then seen.
         let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
         let mut some = finished != self.finished;
@@ -54,7 +75,15 @@ impl Inbox {
         if let Some(ended) = &self.mail.ended {
             while self.pending.len() < PENDING_MAX || self.through <= least {
                 let Some(mut taken) = ended.receive() else { break };
-                self.pending.extend(taken.flows.drain(..));
+                for flow in &taken.flows {
+                    let alive = flow.record.reason == EndReason::Exit;
+                    let place = arrivals.records.insert(&flow.record);
+                    match &mut arrivals.alive {
+                        Some(places) if alive => places.push(place),
+                        _ => self.pending.push_back(Ended { event: flow.event, place, alive }),
+                    }
+                }
+                taken.flows.clear();
                 self.through = self.through.max(taken.through);
                 ended.give_back(taken);
                 some = true;
@@ -73,11 +102,11 @@ impl Inbox {
 }
 
 /// Takes what has arrived from all queues; false when there was nothing.
-pub fn collect(inboxes: &mut [Inbox]) -> bool {
+pub fn collect(inboxes: &mut [Inbox], mut arrivals: Arrivals<'_>) -> bool {
     let least = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
     let mut some = false;
     for inbox in inboxes {
-        some |= inbox.collect(least);
+        some |= inbox.collect(least, &mut arrivals);
     }
     some
 }
@@ -100,19 +129,25 @@ pub fn next_tick(inboxes: &mut [Inbox]) -> Option<u64> {
     Some(tick)
 }
 
-/// Passes on the ended flows whose place in the order is settled: by the packet that ended them, then by when they ended, then
-/// by the packet that opened them.
-pub fn pass_ended(inboxes: &mut [Inbox], mut visit: impl FnMut(&FlowRecord)) {
+/// Moves the ended flows whose place in the order is settled to `settled`, queue after queue.
+pub fn settle(inboxes: &mut [Inbox], settled: &mut Vec<Ended>) {
     let through = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
-    let is_settled = |flow: &EndedFlow| flow.event < through || through == u64::MAX;
-    let mut settled: Vec<EndedFlow> = Vec::new();
+    let is_settled = |flow: &Ended| flow.event < through || through == u64::MAX;
     for inbox in inboxes {
-        while inbox.pending.front().is_some_and(is_settled) {
-            settled.extend(inbox.pending.pop_front());
-        }
+        let count = inbox.pending.iter().take_while(|flow| is_settled(flow)).count();
+        settled.extend(inbox.pending.drain(..count));
     }
-    settled.sort_unstable_by_key(|flow| (flow.event, flow.record.ended, flow.record.first_packet, flow.record.key));
-    for flow in &settled {
-        visit(&flow.record);
+}
+
+/// Brings settled flows into their order: by the packet that ended them, then by when they ended, then by the packet that opened
+/// them.
+pub fn sort_settled(settled: &mut [Ended], records: &Records) {
+    let rank = |flow: &Ended| {
+        let record = records.get(flow.place);
+        (flow.event, record.ended, record.first_packet, record.key)
+    };
+    // As a rule they are in order, and then no rank needs to be kept.
+    if !settled.is_sorted_by_key(rank) {
+        settled.sort_by_cached_key(rank);
     }
 }

@@ -3,14 +3,19 @@
 //! Owns merged totals, reports and what the exports at the end hold. Only a [`Report`], ended flows and a [`Summary`] leave it.
 
 mod aggregator;
+mod kept;
 mod merge;
+mod order;
+mod records;
 mod report;
+mod table;
 
 use crate::flow::FlowRecord;
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator};
 pub use report::{Report, Summary};
+pub use table::Table;
 
 /// Somebody who shows or writes what the aggregator knows. Every method may do nothing.
 pub trait Output {
@@ -47,7 +52,7 @@ pub trait Output {
     ///
     /// # Errors
     /// As [`Output::ended`].
-    fn finish(&mut self, _table: &[FlowRecord], _summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 mod cold;
 mod community_id;
+mod digest;
 mod entry;
 mod fragment;
 mod index;
@@ -21,7 +22,7 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
-pub use community_id::community_id;
+pub use community_id::{CommunityId, community_id, community_ids};
 pub use fragment::{FragmentCounters, FragmentTable, Held, Later};
 pub use key::{Direction, FlowKey, HashSecret, Keyed};
 pub use ports::ports_of;

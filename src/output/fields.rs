@@ -3,7 +3,7 @@
 //! Owns names, order and units. Knows no syntax: a [`FieldSink`] does. Invariant: fields are only ever appended, and every format
 //! shows the same fields in the same order.
 
-use crate::flow::{Direction, FlowKey, FlowRecord, community_id};
+use crate::flow::{CommunityId, Direction, FlowKey, FlowRecord, community_id, community_ids};
 use std::net::IpAddr;
 
 /// How records are exported, whatever the format.
@@ -15,8 +15,10 @@ pub struct RecordSettings {
 
 /// A format's way to write one field of a record. Called once per field, in the order of the columns.
 pub trait FieldSink {
-    /// Text of ours or of a packet; `None` is null.
+    /// Any text, whatever is in it; `None` is null.
     fn text(&mut self, name: &'static str, value: Option<&str>);
+    /// A word of ours: letters, digits and `_+/=:` alone, so that no format needs to quote it; `None` is null.
+    fn word(&mut self, name: &'static str, value: Option<&[u8]>);
     /// A whole number; `None` is null.
     fn number(&mut self, name: &'static str, value: Option<u64>);
     /// Seconds, given in ns: a time since 1970 or a duration.
@@ -31,29 +33,72 @@ pub trait FieldSink {
     fn list(&mut self, name: &'static str, values: &[u16]);
 }
 
+/// A record and what is calculated for its export.
+#[derive(Clone, Copy, Debug)]
+pub struct Exported<'a> {
+    record: &'a FlowRecord,
+    community_id: Option<CommunityId>,
+}
+
+impl<'a> Exported<'a> {
+    /// Makes a record ready for export.
+    pub fn new(record: &'a FlowRecord, settings: RecordSettings) -> Self {
+        Self { record, community_id: community_id(&record.key, record.initiator, settings.community_id_seed) }
+    }
+}
+
+/// Records that are made ready side by side.
+const GROUP: usize = 8;
+
+/// Makes many records ready, which costs less than one after the other, and gives them to `visit` in the same order.
+///
+/// # Errors
+/// The first one of `visit`, which is not called again then.
+pub fn export_all<E>(
+    records: impl IntoIterator<Item = FlowRecord>,
+    settings: RecordSettings,
+    mut visit: impl FnMut(&Exported<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut records = records.into_iter();
+    while let Some(first) = records.next() {
+        let (mut group, mut len) = ([first; GROUP], 1);
+        for (place, record) in group.iter_mut().skip(1).zip(records.by_ref()) {
+            *place = record;
+            len += 1;
+        }
+        let ids = community_ids(group.each_ref().map(|record| (&record.key, record.initiator)), settings.community_id_seed);
+        for (record, community_id) in group.iter().zip(ids).take(len) {
+            visit(&Exported { record, community_id })?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].
-pub fn ended_fields(record: &FlowRecord, settings: RecordSettings, sink: &mut impl FieldSink) {
+pub fn ended_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
+    let record = exported.record;
     sink.seconds("ts", record.ended.0);
-    sink.text("reason", Some(record.reason.name()));
-    record_fields(record, settings, sink);
+    sink.word("reason", Some(record.reason.name().as_bytes()));
+    record_fields(exported, sink);
 }
 
 /// Gives all fields of a record to `sink`, in order.
-pub fn record_fields(record: &FlowRecord, settings: RecordSettings, sink: &mut impl FieldSink) {
+pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
+    let record = exported.record;
     shared_fields(record, sink);
     tcp_fields(record, sink);
     let key = &record.key;
     let vlan_count = usize::from(record.vlan.count).min(record.vlan.ids.len());
     sink.list("vlan", record.vlan.ids.get(..vlan_count).unwrap_or_default());
-    sink.text("tunnel", record.tunnel.map(|tunnel| tunnel.kind.name()));
+    sink.word("tunnel", record.tunnel.map(|tunnel| tunnel.kind.name().as_bytes()));
     sink.number("tunnel_id", record.tunnel.map(|tunnel| u64::from(tunnel.id)));
     sink.number("fragments", Some(u64::from(record.fragments)));
     sink.number("icmp_id", icmp_id(key).map(u64::from));
-    sink.text("community_id", community_id(key, record.initiator, settings.community_id_seed).as_deref());
+    sink.word("community_id", exported.community_id.as_ref().map(CommunityId::as_bytes));
     sink.number("ip_version", Some(key.version() as u64));
-    sink.text("initiator", Some(record.initiator.name()));
+    sink.word("initiator", Some(record.initiator.name().as_bytes()));
     sink.number("first_packet", Some(record.first_packet));
-    sink.text("end_reason", Some(record.reason.name()));
+    sink.word("end_reason", Some(record.reason.name().as_bytes()));
 }
 
 /// The fields that other programs know: names, order and meaning are fixed.
@@ -78,8 +123,8 @@ fn shared_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
     sink.number("packets_total", Some(packets_ab.saturating_add(packets_ba)));
     sink.number("bytes_total", Some(bytes_total(record)));
     sink.thousandths("avg_bps", bits_per_second_thousandths(bytes_total(record), duration_ns(record)));
-    sink.text("tcp_state", tcp.map(|tcp| tcp.state.name()));
-    sink.text("client", tcp.and_then(|tcp| tcp.client).map(Direction::name));
+    sink.word("tcp_state", tcp.map(|tcp| tcp.state.name().as_bytes()));
+    sink.word("client", tcp.and_then(|tcp| tcp.client).map(|client| client.name().as_bytes()));
     sink.number("retransmissions", Some(tcp.map_or(0, |tcp| tcp.retransmissions.into())));
     sink.number("out_of_order", Some(tcp.map_or(0, |tcp| tcp.out_of_order.into())));
     sink.milliseconds("rtt_last_ms", rtt.map(|rtt| rtt.last_ns));
@@ -92,7 +137,7 @@ fn shared_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
 fn tcp_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
     let tcp = record.tcp.as_ref();
     sink.milliseconds("handshake_rtt_ms", tcp.and_then(|tcp| tcp.handshake_rtt_ns));
-    sink.text("tcp_state_detail", tcp.map(|tcp| tcp.detail.name()));
+    sink.word("tcp_state_detail", tcp.map(|tcp| tcp.detail.name().as_bytes()));
     sink.number("fast_retransmissions", Some(tcp.map_or(0, |tcp| tcp.fast_retransmissions.into())));
     sink.number("spurious_retransmissions", Some(tcp.map_or(0, |tcp| tcp.spurious_retransmissions.into())));
     sink.number("lost_segments", Some(tcp.map_or(0, |tcp| tcp.lost_segments.into())));
@@ -100,13 +145,9 @@ fn tcp_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
     sink.number("duplicate_acks", Some(tcp.map_or(0, |tcp| tcp.duplicate_acks.into())));
     sink.number("keep_alives", Some(tcp.map_or(0, |tcp| tcp.keep_alives.into())));
     sink.number("zero_windows", Some(tcp.map_or(0, |tcp| tcp.zero_windows.into())));
-    let mut letters = [FlagLetters::default(), FlagLetters::default()];
-    if let Some(tcp) = tcp {
-        letters = tcp.flags.map(FlagLetters::new);
-    }
-    let [letters_ab, letters_ba] = &letters;
-    sink.text("tcp_flags_a_to_b", tcp.map(|_| letters_ab.as_str()));
-    sink.text("tcp_flags_b_to_a", tcp.map(|_| letters_ba.as_str()));
+    let flags = |direction: Direction| tcp.map(|tcp| flag_letters(tcp.flags[direction.index()]));
+    sink.word("tcp_flags_a_to_b", flags(Direction::AToB));
+    sink.word("tcp_flags_b_to_a", flags(Direction::BToA));
     let mss = |direction: Direction| tcp.map(|tcp| u64::from(tcp.mss[direction.index()])).filter(|&mss| mss > 0);
     sink.number("mss_a_to_b", mss(Direction::AToB));
     sink.number("mss_b_to_a", mss(Direction::BToA));
@@ -127,8 +168,13 @@ pub fn duration_ns(record: &FlowRecord) -> u64 {
 
 /// Thousandths of bits per second, rounded down; 0 when the duration is 0.
 pub fn bits_per_second_thousandths(bytes: u64, duration_ns: u64) -> u128 {
+    const FACTOR: u64 = 8 * 1_000_000_000_000;
+    // 64 bits are enough up to some megabytes, and their division is an order of magnitude faster.
+    if let Some(product) = bytes.checked_mul(FACTOR) {
+        return u128::from(product.checked_div(duration_ns).unwrap_or(0));
+    }
     // 2^64 bytes times 8 bits, 10^9 ns and 10^3 thousandths stay below 2^128.
-    (u128::from(bytes) * 8 * 1_000_000_000_000).checked_div(u128::from(duration_ns)).unwrap_or(0)
+    (u128::from(bytes) * u128::from(FACTOR)).checked_div(u128::from(duration_ns)).unwrap_or(0)
 }
 
 const ICMP: u8 = 1;
@@ -177,29 +223,29 @@ impl ProtocolName {
     }
 }
 
-/// Letters of the TCP control bits in the order of the header: CWR, ECE, URG, ACK, PSH, RST, SYN, FIN.
-#[derive(Default)]
-struct FlagLetters {
-    letters: [u8; 8],
-    len: usize,
-}
-
-impl FlagLetters {
-    fn new(flags: u8) -> Self {
-        let mut this = Self::default();
-        for (bit, &letter) in (0..8).rev().zip(b"CEUAPRSF") {
+/// Letters of the TCP control bits in the order of the header: CWR, ECE, URG, ACK, PSH, RST, SYN, FIN. Every combination with its
+/// length.
+const FLAG_LETTERS: [([u8; 8], u8); 256] = {
+    let mut all = [([0; 8], 0); 256];
+    let mut flags = 0;
+    while flags < 256 {
+        let (letters, len) = &mut all[flags];
+        let mut bit = 8;
+        while bit > 0 {
+            bit -= 1;
             if flags >> bit & 1 == 1 {
-                this.letters[this.len] = letter;
-                this.len += 1;
+                letters[*len as usize] = b"FSRPAUEC"[bit];
+                *len += 1;
             }
         }
-        this
+        flags += 1;
     }
+    all
+};
 
-    fn as_str(&self) -> &str {
-        // The letters are ASCII, so the text is never refused.
-        self.letters.get(..self.len).and_then(|letters| std::str::from_utf8(letters).ok()).unwrap_or_default()
-    }
+fn flag_letters(flags: u8) -> &'static [u8] {
+    let (letters, len) = &FLAG_LETTERS[usize::from(flags)];
+    letters.get(..usize::from(*len)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -216,9 +262,9 @@ mod tests {
 
     #[test]
     fn flags_stand_in_header_order() {
-        assert_eq!(FlagLetters::new(0xff).as_str(), "CEUAPRSF");
-        assert_eq!(FlagLetters::new(0x12).as_str(), "AS");
-        assert_eq!(FlagLetters::new(0).as_str(), "");
+        assert_eq!(flag_letters(0xff), b"CEUAPRSF");
+        assert_eq!(flag_letters(0x12), b"AS");
+        assert_eq!(flag_letters(0), b"");
     }
 
     #[test]
@@ -233,7 +279,7 @@ mod tests {
     proptest! {
         #[test]
         fn flags_have_one_letter_per_bit(flags: u8) {
-            prop_assert_eq!(FlagLetters::new(flags).as_str().len(), flags.count_ones() as usize);
+            prop_assert_eq!(flag_letters(flags).len(), flags.count_ones() as usize);
         }
     }
 }

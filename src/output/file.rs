@@ -8,8 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-const TABLE_BUFFER_BYTES: usize = 1 << 20;
-const STREAM_BUFFER_BYTES: usize = 1 << 16;
+/// For small pieces; what comes in larger ones passes by.
+const BUFFER_BYTES: usize = 1 << 16;
 
 /// An output file that could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ impl AtomicFile {
         if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
             // A directory is refused by the open itself.
             let file = OpenOptions::new().write(true).open(&target)?;
-            return Ok(Self { writer: BufWriter::with_capacity(TABLE_BUFFER_BYTES, file), rename: None });
+            return Ok(Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename: None });
         }
         let temporary = temporary_of(&target)?;
         let file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
@@ -79,7 +79,7 @@ impl AtomicFile {
             }
             opened => opened?,
         };
-        let this = Self { writer: BufWriter::with_capacity(TABLE_BUFFER_BYTES, file), rename: Some((temporary, target)) };
+        let this = Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename: Some((temporary, target)) };
         if let Some(existing) = existing {
             this.writer.get_ref().set_permissions(existing.permissions())?;
         }
@@ -151,7 +151,7 @@ impl StreamFile {
     /// When it cannot be opened for writing.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
         let file = File::create(path).map_err(|source| OutputError::new("create", path, source))?;
-        Ok(Self { writer: BufWriter::with_capacity(STREAM_BUFFER_BYTES, file), name: path.display().to_string() })
+        Ok(Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), name: path.display().to_string() })
     }
 
     /// Its path, for messages.

@@ -2,45 +2,23 @@
 //!
 //! Owns JSON's syntax. Knows nothing of the fields' meaning. Invariant: whatever the text, the output is valid JSON in ASCII.
 
-use super::decimal::{push_exact, push_number};
-use super::fields::{FieldSink, RecordSettings, ended_fields, record_fields};
-use super::file::{AtomicFile, OutputError, StreamFile};
-use crate::aggregate::{Output, Report, Summary};
+use super::address::push_ip;
+use super::bytes::Bytes;
+use super::decimal::{push_exact, push_number, push_thousandths_exact};
+use super::document::Document;
+use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, export_all, record_fields};
+use super::lines::{Line, Lines};
+use crate::aggregate::{Summary, Table};
 use crate::flow::FlowRecord;
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::Path;
 
 /// The flow table as a JSON array, one record per line, in the order given.
-pub struct JsonTable {
-    file: Option<AtomicFile>,
-    name: String,
-    settings: RecordSettings,
-}
+pub struct JsonTable(pub RecordSettings);
 
-impl JsonTable {
-    /// Opens the temporary file next to `path`.
-    ///
-    /// # Errors
-    /// When the directory cannot be written to.
-    pub fn create(path: &Path, settings: RecordSettings) -> Result<Self, OutputError> {
-        Ok(Self { file: Some(AtomicFile::create(path)?), name: path.display().to_string(), settings })
-    }
-}
-
-impl Output for JsonTable {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn wants_table(&self) -> bool {
-        true
-    }
-
-    fn finish(&mut self, table: &[FlowRecord], _summary: &Summary) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        write_array(&mut file, table, self.settings)?;
-        file.commit()
+impl Document for JsonTable {
+    fn write(&self, out: &mut impl Write, table: &Table, _summary: &Summary) -> io::Result<()> {
+        write_array(out, table.iter(), self.0)
     }
 }
 
@@ -48,157 +26,140 @@ impl Output for JsonTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_array(out: &mut impl Write, table: &[FlowRecord], settings: RecordSettings) -> io::Result<()> {
-    let mut line = Vec::with_capacity(2048);
+pub fn write_array(
+    out: &mut impl Write,
+    records: impl IntoIterator<Item = FlowRecord>,
+    settings: RecordSettings,
+) -> io::Result<()> {
+    let mut text = Bytes::new();
     let mut between: &[u8] = b"[\n";
-    for record in table {
-        line.clear();
-        line.extend_from_slice(between);
-        push_object(&mut line, |sink| record_fields(record, settings, sink));
-        out.write_all(&line)?;
+    export_all(records, settings, |exported| {
+        text.word(between);
         between = b",\n";
-    }
-    out.write_all(if table.is_empty() { b"[]\n" } else { b"\n]\n" })
+        push_object(&mut text, |object| record_fields(exported, object));
+        text.write_when_full(out)
+    })?;
+    text.word(if between == b"[\n" { b"[]\n" } else { b"\n]\n" });
+    text.write(out)
 }
 
 /// Flows as they end, one JSON object per line.
-pub struct JsonLines {
-    file: StreamFile,
-    line: Vec<u8>,
-    settings: RecordSettings,
-}
+pub type JsonLines = Lines<JsonLine>;
 
-impl JsonLines {
-    /// Creates or empties `path`.
-    ///
-    /// # Errors
-    /// When it cannot be written to.
-    pub fn create(path: &Path, settings: RecordSettings) -> Result<Self, OutputError> {
-        Ok(Self { file: StreamFile::create(path)?, line: Vec::with_capacity(2048), settings })
+/// The syntax of [`JsonLines`].
+pub struct JsonLine;
+
+impl Line for JsonLine {
+    fn push(out: &mut Bytes, exported: &Exported<'_>) {
+        push_object(out, |object| ended_fields(exported, object));
+        out.byte(b'\n');
     }
 }
 
-impl Output for JsonLines {
-    fn name(&self) -> &str {
-        self.file.name()
-    }
-
-    fn wants_ended(&self) -> bool {
-        true
-    }
-
-    fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
-        self.line.clear();
-        push_object(&mut self.line, |sink| ended_fields(record, self.settings, sink));
-        self.line.push(b'\n');
-        self.file.write_all(&self.line)
-    }
-
-    fn report(&mut self, _report: &Report) -> io::Result<()> {
-        self.file.flush()
-    }
-
-    fn finish(&mut self, _table: &[FlowRecord], _summary: &Summary) -> io::Result<()> {
-        self.file.flush()
-    }
+fn push_object(out: &mut Bytes, fields: impl FnOnce(&mut Object<'_>)) {
+    out.byte(b'{');
+    fields(&mut Object(out));
+    // The comma behind the last member goes.
+    out.shorten(1);
+    out.byte(b'}');
 }
 
-fn push_object(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
-    out.push(b'{');
-    fields(&mut Object { out, first: true });
-    out.push(b'}');
-}
-
-/// An open JSON object.
-struct Object<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
-}
+/// An open JSON object; every member ends with a comma.
+struct Object<'a>(&'a mut Bytes);
 
 impl Object<'_> {
-    fn name(&mut self, name: &str) {
-        if !self.first {
-            self.out.push(b',');
-        }
-        self.first = false;
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    /// One member, its value being what `value` appends.
+    #[inline(always)]
+    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Bytes)) {
+        self.0.byte(b'"');
+        self.0.word(name.as_bytes());
+        self.0.word(b"\":");
+        value(self.0);
+        self.0.byte(b',');
     }
 
-    fn null(&mut self) {
-        self.out.extend_from_slice(b"null");
+    /// The same; without a value it is null.
+    #[inline(always)]
+    fn member_or_null<T>(&mut self, name: &'static str, value: Option<T>, push: impl FnOnce(&mut Bytes, T)) {
+        self.member(name, |out| match value {
+            Some(value) => push(out, value),
+            None => out.word(b"null"),
+        });
     }
 }
 
 impl FieldSink for Object<'_> {
+    #[inline(always)]
     fn text(&mut self, name: &'static str, value: Option<&str>) {
-        self.name(name);
-        match value {
-            Some(text) => push_string(self.out, text),
-            None => self.null(),
-        }
+        self.member_or_null(name, value, push_string);
     }
 
+    #[inline(always)]
+    fn word(&mut self, name: &'static str, value: Option<&[u8]>) {
+        self.member_or_null(name, value, |out, word| {
+            out.byte(b'"');
+            out.word(word);
+            out.byte(b'"');
+        });
+    }
+
+    #[inline(always)]
     fn number(&mut self, name: &'static str, value: Option<u64>) {
-        self.name(name);
-        match value {
-            Some(number) => push_number(self.out, number),
-            None => self.null(),
-        }
+        self.member_or_null(name, value, push_number);
     }
 
+    #[inline(always)]
     fn seconds(&mut self, name: &'static str, ns: u64) {
-        self.name(name);
-        push_exact(self.out, ns.into(), 9);
+        self.member(name, |out| push_exact(out, ns, 9));
     }
 
+    #[inline(always)]
     fn milliseconds(&mut self, name: &'static str, ns: Option<u64>) {
-        self.name(name);
-        match ns {
-            Some(ns) => push_exact(self.out, ns.into(), 6),
-            None => self.null(),
-        }
+        self.member_or_null(name, ns, |out, ns| push_exact(out, ns, 6));
     }
 
+    #[inline(always)]
     fn thousandths(&mut self, name: &'static str, value: u128) {
-        self.name(name);
-        push_exact(self.out, value, 3);
+        self.member(name, |out| push_thousandths_exact(out, value));
     }
 
+    #[inline(always)]
     fn endpoint(&mut self, name: &'static str, ip: IpAddr, port: u16) {
-        self.name(name);
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.out, "{{\"ip\":\"{ip}\",\"port\":{port}}}");
+        self.member(name, |out| {
+            out.word(b"{\"ip\":\"");
+            push_ip(out, ip);
+            out.word(b"\",\"port\":");
+            push_number(out, port.into());
+            out.byte(b'}');
+        });
     }
 
+    #[inline(always)]
     fn list(&mut self, name: &'static str, values: &[u16]) {
-        self.name(name);
-        self.out.push(b'[');
-        for (i, &value) in values.iter().enumerate() {
-            if i > 0 {
-                self.out.push(b',');
+        self.member(name, |out| {
+            out.byte(b'[');
+            for (i, &value) in values.iter().enumerate() {
+                if i > 0 {
+                    out.byte(b',');
+                }
+                push_number(out, value.into());
             }
-            push_number(self.out, value.into());
-        }
-        self.out.push(b']');
+            out.byte(b']');
+        });
     }
 }
 
 /// Appends a JSON string (RFC 8259 section 7); everything but printable ASCII is escaped, so a terminal is safe from it too.
-fn push_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
+fn push_string(out: &mut Bytes, text: &str) {
+    out.byte(b'"');
     for unit in text.encode_utf16() {
         match u8::try_from(unit) {
-            Ok(byte @ (b'"' | b'\\')) => out.extend_from_slice(&[b'\\', byte]),
-            Ok(byte @ b' '..=b'~') => out.push(byte),
-            _ => {
-                // Writing to a Vec cannot fail.
-                let _ = write!(out, "\\u{unit:04x}");
-            }
+            Ok(byte @ (b'"' | b'\\')) => out.word(&[b'\\', byte]),
+            Ok(byte @ b' '..=b'~') => out.byte(byte),
+            _ => out.word(format!("\\u{unit:04x}").as_bytes()),
         }
     }
-    out.push(b'"');
+    out.byte(b'"');
 }
 
 #[cfg(test)]
@@ -209,10 +170,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_reads_back(text in ".*") {
-            let mut out = Vec::new();
+            let mut out = Bytes::short();
             push_string(&mut out, &text);
-            prop_assert!(out.iter().all(|byte| (b' '..=b'~').contains(byte)));
-            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            prop_assert!(out.as_slice().iter().all(|byte| (b' '..=b'~').contains(byte)));
+            prop_assert_eq!(serde_json::from_slice::<String>(out.as_slice()).unwrap(), text);
         }
     }
 }

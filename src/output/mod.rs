@@ -3,12 +3,16 @@
 //! Knows no flow table, no queue and no flag. Its invariant: all formats of a record come from the one list in
 //! `record_fields`, so they cannot drift.
 
+mod address;
+mod bytes;
 mod csv;
 mod decimal;
+mod document;
 mod fields;
 mod file;
 mod hex;
 mod json;
+mod lines;
 mod packet_detail;
 mod packet_line;
 mod packet_printer;
@@ -17,11 +21,12 @@ mod stdout;
 mod summary_json;
 mod table;
 #[cfg(test)]
-mod test_records;
+pub(crate) mod test_records;
 mod text;
 
 pub use csv::{CsvLines, CsvTable, write_table};
-pub use fields::{FieldSink, RecordSettings, ended_fields, record_fields};
+pub use document::DocumentFile;
+pub use fields::{Exported, FieldSink, RecordSettings, ended_fields, export_all, record_fields};
 pub use file::{AtomicFile, OutputError, StreamFile};
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{JsonLines, JsonTable, write_array};

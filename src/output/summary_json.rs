@@ -1,39 +1,21 @@
 //! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
 
-use super::{AtomicFile, OutputError};
-use crate::aggregate::{Output, Summary};
+use super::document::Document;
+use crate::aggregate::{Summary, Table};
 use crate::engine::Rest;
-use crate::flow::{EndReason, FlowRecord};
+use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
-use std::path::Path;
 
-/// Writes the summary at the end.
-pub struct SummaryJson {
-    file: Option<AtomicFile>,
-    name: String,
-}
+/// The summary as an indented object.
+pub struct SummaryJson;
 
-impl SummaryJson {
-    /// Opens the temporary file next to `path`.
-    ///
-    /// # Errors
-    /// When the directory cannot be written to.
-    pub fn create(path: &Path) -> Result<Self, OutputError> {
-        Ok(Self { file: Some(AtomicFile::create(path)?), name: path.display().to_string() })
-    }
-}
+impl Document for SummaryJson {
+    const WANTS_TABLE: bool = false;
 
-impl Output for SummaryJson {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn finish(&mut self, _table: &[FlowRecord], summary: &Summary) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        serde_json::to_writer_pretty(&mut file, &document(summary))?;
-        file.write_all(b"\n")?;
-        file.commit()
+    fn write(&self, out: &mut impl Write, _table: &Table, summary: &Summary) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, &document(summary))?;
+        out.write_all(b"\n")
     }
 }
 

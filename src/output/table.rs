@@ -42,8 +42,9 @@ const ENDPOINTS: [usize; 2] = [1, 2];
 
 /// The first `rows` records as lines of at most `columns` characters, with a heading. Client is who sent the first SYN or, failing
 /// that, the first packet.
-pub fn flow_table(records: &[FlowRecord], rows: usize, columns: usize) -> String {
-    let cells: Vec<[String; COLUMNS.len()]> = records.iter().take(rows).map(row).collect();
+pub fn flow_table(records: impl ExactSizeIterator<Item = FlowRecord>, rows: usize, columns: usize) -> String {
+    let more = records.len().saturating_sub(rows);
+    let cells: Vec<[String; COLUMNS.len()]> = records.take(rows).map(|record| row(&record)).collect();
     let mut widths = COLUMNS.map(|column| column.heading.len());
     for row in &cells {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -56,7 +57,6 @@ pub fn flow_table(records: &[FlowRecord], rows: usize, columns: usize) -> String
     for row in &cells {
         line(&mut text, row, &widths, &shown);
     }
-    let more = records.len().saturating_sub(rows);
     if more > 0 {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "... and {more} more");
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_wide_terminal_shows_everything() {
-        let text = flow_table(&[tcp_record(), udp6_record(), icmp_record()], 10, 200);
+        let text = flow_table([tcp_record(), udp6_record(), icmp_record()].into_iter(), 10, 200);
         assert_eq!(
             text,
             "\
@@ -206,7 +206,7 @@ icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -     
 
     #[test]
     fn what_is_left_out_is_said() {
-        let text = flow_table(&[tcp_record(), udp6_record()], 1, 200);
+        let text = flow_table([tcp_record(), udp6_record()].into_iter(), 1, 200);
         assert!(text.ends_with("... and 1 more\n"), "{text}");
     }
 
@@ -214,11 +214,11 @@ icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -     
     fn no_line_is_wider_than_asked() {
         let records = [tcp_record(), udp6_record(), icmp_record()];
         for columns in COLUMNS_MIN..140 {
-            for line in flow_table(&records, 10, columns).lines() {
+            for line in flow_table(records.into_iter(), 10, columns).lines() {
                 assert!(line.len() <= columns, "{columns}: {line}");
             }
         }
-        let narrow = flow_table(&records, 10, COLUMNS_MIN);
+        let narrow = flow_table(records.into_iter(), 10, COLUMNS_MIN);
         assert!(narrow.contains(":443") && narrow.contains("5.0 kB"), "{narrow}");
     }
 

@@ -5,9 +5,9 @@
 
 use super::fields::ProtocolName;
 use super::table::{endpoints, flow_table, human_bytes, human_duration};
-use crate::aggregate::{Output, Report, Summary};
+use crate::aggregate::{Output, Report, Summary, Table};
 use crate::engine::Rest;
-use crate::flow::{EndReason, FlowRecord, TopFlow};
+use crate::flow::{EndReason, TopFlow};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -57,9 +57,9 @@ impl<W: Write> Output for Text<W> {
         self.out.flush()
     }
 
-    fn finish(&mut self, table: &[FlowRecord], summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
         if self.settings.table_rows > 0 {
-            self.out.write_all(flow_table(table, self.settings.table_rows, self.settings.columns).as_bytes())?;
+            self.out.write_all(flow_table(table.iter(), self.settings.table_rows, self.settings.columns).as_bytes())?;
         }
         if self.settings.summary {
             self.out.write_all(summary_text(summary).as_bytes())?;

@@ -1,0 +1,322 @@
+//! A flow record as it is kept until it is shown: half its size.
+//!
+//! Owns the small form of the usual record. Knows no place and no order. Its invariant: what was kept comes back exactly; a
+//! record with a value that the small form cannot hold is kept as it is. Memory that nobody used before has to be cleared page by
+//! page, and for a million records that costs more than writing them.
+
+use crate::flow::tcp::{TcpState, TcpStateDetail};
+use crate::flow::{Direction, EndReason, FlowKey, FlowRecord, RttRecord, TcpRecord};
+use crate::wire::VlanTags;
+use netscope_backends::Timestamp;
+
+/// A record, small if it can be.
+pub(super) enum Kept {
+    /// The usual case.
+    Small(Small),
+    /// A record in a tunnel, with fragments, of very many packets or bytes, or odd in another way.
+    Whole(Box<FlowRecord>),
+}
+
+const _: () = assert!(size_of::<Kept>() <= 128, "two cache lines per record");
+
+impl Kept {
+    pub fn new(record: &FlowRecord) -> Self {
+        Small::new(record).map_or_else(|| Self::Whole(Box::new(*record)), Self::Small)
+    }
+
+    #[inline]
+    pub fn record(&self) -> FlowRecord {
+        match self {
+            Self::Small(small) => small.record(),
+            Self::Whole(record) => **record,
+        }
+    }
+
+    #[inline]
+    pub fn weight(&self) -> Weight {
+        match self {
+            Self::Small(small) => Weight {
+                bytes: u64::from(small.bytes[0]) + u64::from(small.bytes[1]),
+                key: small.key,
+                first_packet: small.first_packet.into(),
+            },
+            Self::Whole(record) => Weight {
+                bytes: record.bytes[0].saturating_add(record.bytes[1]),
+                key: record.key,
+                first_packet: record.first_packet,
+            },
+        }
+    }
+}
+
+/// What the order of the table depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Weight {
+    /// Of both directions.
+    pub bytes: u64,
+    pub key: FlowKey,
+    pub first_packet: u64,
+}
+
+/// A number below 2^48, which as nanoseconds is three days, aligned to two bytes.
+#[derive(Clone, Copy)]
+struct Medium([u16; 3]);
+
+impl Medium {
+    fn new(value: u64) -> Option<Self> {
+        (value >> 48 == 0).then_some(Self([value as u16, (value >> 16) as u16, (value >> 32) as u16]))
+    }
+
+    fn get(self) -> u64 {
+        u64::from(self.0[0]) | u64::from(self.0[1]) << 16 | u64::from(self.0[2]) << 32
+    }
+}
+
+/// The fields of a [`FlowRecord`] that has no tunnel and no fragments, in fewer bytes.
+pub(super) struct Small {
+    first_seen: Timestamp,
+    key: FlowKey,
+    /// From the first to the last packet.
+    duration_ns: Medium,
+    /// From the last packet to the end.
+    linger_ns: Medium,
+    vlan: VlanTags,
+    packets: [u32; 2],
+    bytes: [u32; 2],
+    first_packet: u32,
+    initiator: Direction,
+    reason: EndReason,
+    tcp: Option<SmallTcp>,
+}
+
+/// The fields of a [`TcpRecord`] in fewer bytes.
+struct SmallTcp {
+    handshake_rtt_ns: u32,
+    /// Last, smallest and averaged round trip in ns.
+    rtt_ns: [u32; 3],
+    rtt_samples: u16,
+    mss: [u16; 2],
+    counts: [u8; COUNTS],
+    flags: [u8; 2],
+    window_scale: [u8; 2],
+    state: TcpState,
+    detail: TcpStateDetail,
+    client: Option<Direction>,
+}
+
+const COUNTS: usize = 9;
+
+/// Stands for what was not seen.
+const NONE: u32 = u32::MAX;
+const NO_SCALE: u8 = u8::MAX;
+
+/// A value that may be missing; `None` when it does not fit.
+fn optional(value: Option<u64>) -> Option<u32> {
+    match value {
+        None => Some(NONE),
+        Some(value) => u32::try_from(value).ok().filter(|&value| value != NONE),
+    }
+}
+
+fn present(value: u32) -> Option<u64> {
+    (value != NONE).then_some(u64::from(value))
+}
+
+fn both<T, U: TryFrom<T>>([a, b]: [T; 2]) -> Option<[U; 2]> {
+    Some([U::try_from(a).ok()?, U::try_from(b).ok()?])
+}
+
+impl Small {
+    /// The small form, if the record has one.
+    #[inline]
+    fn new(record: &FlowRecord) -> Option<Self> {
+        if record.tunnel.is_some() || record.fragments != 0 {
+            return None;
+        }
+        Some(Self {
+            first_seen: record.first_seen,
+            key: record.key,
+            duration_ns: Medium::new(record.last_seen.0.checked_sub(record.first_seen.0)?)?,
+            linger_ns: Medium::new(record.ended.0.checked_sub(record.last_seen.0)?)?,
+            vlan: record.vlan,
+            packets: both(record.packets)?,
+            bytes: both(record.bytes)?,
+            first_packet: u32::try_from(record.first_packet).ok()?,
+            initiator: record.initiator,
+            reason: record.reason,
+            tcp: match &record.tcp {
+                None => None,
+                Some(tcp) => Some(SmallTcp::new(tcp)?),
+            },
+        })
+    }
+
+    #[inline]
+    fn record(&self) -> FlowRecord {
+        let last_seen = self.first_seen.0 + self.duration_ns.get();
+        FlowRecord {
+            key: self.key,
+            first_seen: self.first_seen,
+            last_seen: Timestamp(last_seen),
+            packets: self.packets.map(u64::from),
+            bytes: self.bytes.map(u64::from),
+            fragments: 0,
+            initiator: self.initiator,
+            first_packet: self.first_packet.into(),
+            vlan: self.vlan,
+            tunnel: None,
+            tcp: self.tcp.as_ref().map(SmallTcp::record),
+            ended: Timestamp(last_seen + self.linger_ns.get()),
+            reason: self.reason,
+        }
+    }
+}
+
+impl SmallTcp {
+    #[inline]
+    fn new(tcp: &TcpRecord) -> Option<Self> {
+        let counts = [
+            tcp.retransmissions,
+            tcp.fast_retransmissions,
+            tcp.spurious_retransmissions,
+            tcp.out_of_order,
+            tcp.lost_segments,
+            tcp.ack_lost_segments,
+            tcp.duplicate_acks,
+            tcp.keep_alives,
+            tcp.zero_windows,
+        ];
+        let rtt = tcp.rtt.as_ref();
+        if counts.iter().any(|&count| count > u8::MAX.into()) || tcp.window_scale.contains(&Some(NO_SCALE)) {
+            return None;
+        }
+        Some(Self {
+            handshake_rtt_ns: optional(tcp.handshake_rtt_ns)?,
+            rtt_ns: [
+                optional(rtt.map(|rtt| rtt.last_ns))?,
+                optional(rtt.map(|rtt| rtt.min_ns))?,
+                optional(rtt.map(|rtt| rtt.ewma_ns))?,
+            ],
+            rtt_samples: u16::try_from(rtt.map_or(0, |rtt| rtt.samples)).ok()?,
+            mss: tcp.mss,
+            counts: counts.map(|count| count as u8),
+            flags: tcp.flags,
+            window_scale: tcp.window_scale.map(|scale| scale.unwrap_or(NO_SCALE)),
+            state: tcp.state,
+            detail: tcp.detail,
+            client: tcp.client,
+        })
+    }
+
+    #[inline]
+    fn record(&self) -> TcpRecord {
+        let counts = self.counts.map(u32::from);
+        let [last, min, ewma] = self.rtt_ns;
+        let rtt = |last_ns| RttRecord { last_ns, min_ns: min.into(), ewma_ns: ewma.into(), samples: self.rtt_samples.into() };
+        TcpRecord {
+            state: self.state,
+            detail: self.detail,
+            client: self.client,
+            flags: self.flags,
+            retransmissions: counts[0],
+            fast_retransmissions: counts[1],
+            spurious_retransmissions: counts[2],
+            out_of_order: counts[3],
+            lost_segments: counts[4],
+            ack_lost_segments: counts[5],
+            duplicate_acks: counts[6],
+            keep_alives: counts[7],
+            zero_windows: counts[8],
+            mss: self.mss,
+            window_scale: self.window_scale.map(|scale| (scale != NO_SCALE).then_some(scale)),
+            handshake_rtt_ns: present(self.handshake_rtt_ns),
+            rtt: present(last).map(rtt),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::wire::{Tunnel, TunnelKind};
+    use proptest::prelude::*;
+
+    /// Numbers around what fits into `bits`, and all others.
+    fn number(bits: u32) -> impl Strategy<Value = u64> {
+        let limit = 1u64 << bits;
+        prop_oneof![4 => 0..200u64, 2 => limit - 3..limit + 3, 1 => any::<u64>()]
+    }
+
+    fn count() -> impl Strategy<Value = u32> {
+        prop_oneof![8 => 0..9u32, 1 => 253..259u32, 1 => any::<u32>()]
+    }
+
+    fn tcp() -> impl Strategy<Value = Option<TcpRecord>> {
+        let rtt = (number(32), number(32), number(32), prop_oneof![0..9u32, 65_533..65_539u32])
+            .prop_map(|(last_ns, min_ns, ewma_ns, samples)| RttRecord { last_ns, min_ns, ewma_ns, samples });
+        let scale = || prop::option::of(prop_oneof![4 => 0..15u8, 1 => any::<u8>()]);
+        let counts = prop::collection::vec(count(), COUNTS);
+        let tcp = (counts, prop::option::of(rtt), prop::option::of(number(32)), scale(), scale(), any::<[u16; 2]>(), 0..3u8)
+            .prop_map(|(counts, rtt, handshake_rtt_ns, first, second, mss, client)| TcpRecord {
+                client: [None, Some(Direction::AToB), Some(Direction::BToA)][usize::from(client)],
+                flags: [counts[0] as u8, counts[1] as u8],
+                retransmissions: counts[0],
+                fast_retransmissions: counts[1],
+                spurious_retransmissions: counts[2],
+                out_of_order: counts[3],
+                lost_segments: counts[4],
+                ack_lost_segments: counts[5],
+                duplicate_acks: counts[6],
+                keep_alives: counts[7],
+                zero_windows: counts[8],
+                mss,
+                window_scale: [first, second],
+                handshake_rtt_ns,
+                rtt,
+                ..tcp_record().tcp.expect("a TCP record")
+            });
+        prop::option::of(tcp)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_kept_comes_back(
+            times in [number(48), number(48), number(48)],
+            packets in [number(32), number(32)],
+            bytes in [number(32), number(32)],
+            first_packet in number(32),
+            fragments in prop_oneof![4 => Just(0u32), 1 => any::<u32>()],
+            tunnel in prop::option::weighted(0.2, any::<u32>()),
+            tcp in tcp(),
+        ) {
+            let record = FlowRecord {
+                first_seen: Timestamp(times[0]),
+                // Mostly in order, and sometimes not.
+                last_seen: Timestamp(times[0].wrapping_add(times[1])),
+                ended: Timestamp(times[0].wrapping_add(times[1]).wrapping_add(times[2])),
+                packets,
+                bytes,
+                first_packet,
+                fragments,
+                tunnel: tunnel.map(|id| Tunnel { kind: TunnelKind::Vxlan, id }),
+                tcp,
+                ..icmp_record()
+            };
+            let kept = Kept::new(&record);
+            prop_assert_eq!(kept.record(), record);
+            let Weight { bytes, key, first_packet } = kept.weight();
+            let expected = (record.bytes[0].saturating_add(record.bytes[1]), record.key, record.first_packet);
+            prop_assert_eq!((bytes, key, first_packet), expected);
+        }
+    }
+
+    #[test]
+    fn usual_records_are_small() {
+        let tcp = FlowRecord { tunnel: None, fragments: 0, ..tcp_record() };
+        for record in [tcp, udp6_record(), icmp_record()] {
+            assert!(matches!(Kept::new(&record), Kept::Small(_)));
+        }
+        assert!(matches!(Kept::new(&tcp_record()), Kept::Whole(_)));
+    }
+}

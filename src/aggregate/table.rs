@@ -1,0 +1,66 @@
+//! The table of all flows, as outputs see it at the end.
+//!
+//! Owns the records and the order they are shown in. Knows no format. Invariant: it does not change any more.
+
+use super::records::Records;
+use crate::flow::FlowRecord;
+
+/// How many records ahead memory is asked for: the order of showing is not the one in which they lie.
+const PREFETCH_AHEAD: usize = 16;
+
+/// Flow records in the order in which they are shown.
+#[derive(Default)]
+pub struct Table {
+    records: Records,
+    order: Vec<u32>,
+}
+
+impl Table {
+    /// A table of the records at `order`.
+    pub(super) fn new(records: Records, order: Vec<u32>) -> Self {
+        Self { records, order }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The records, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = FlowRecord> {
+        self.order.iter().enumerate().map(|(i, &place)| {
+            if let Some(&ahead) = self.order.get(i + PREFETCH_AHEAD) {
+                self.records.prefetch(ahead);
+            }
+            self.records.get(place)
+        })
+    }
+}
+
+impl FromIterator<FlowRecord> for Table {
+    /// A table that shows the records in the order given.
+    fn from_iter<I: IntoIterator<Item = FlowRecord>>(flows: I) -> Self {
+        let mut records = Records::default();
+        let order = flows.into_iter().map(|record| records.insert(&record)).collect();
+        Self { records, order }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+
+    #[test]
+    fn records_come_in_the_order_given() {
+        let given: Vec<FlowRecord> = [tcp_record(), udp6_record(), icmp_record()].into_iter().cycle().take(100).collect();
+        let table: Table = given.iter().copied().collect();
+        assert_eq!((table.len(), table.is_empty()), (100, false));
+        assert!(table.iter().eq(given));
+    }
+}

@@ -1,0 +1,53 @@
+//! Files that are written once, when the run ends: what they have in common.
+//!
+//! Owns the target and when it is written. Knows no format. Invariant: the target holds what it held before or a whole document.
+
+use super::{AtomicFile, OutputError};
+use crate::aggregate::{Output, Summary, Table};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// What can be said at the end of a run.
+pub trait Document {
+    /// True when flows are in it.
+    const WANTS_TABLE: bool = true;
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write(&self, out: &mut impl Write, table: &Table, summary: &Summary) -> io::Result<()>;
+}
+
+/// A document and the file that it becomes.
+pub struct DocumentFile<D> {
+    file: Option<AtomicFile>,
+    name: String,
+    document: D,
+}
+
+impl<D: Document> DocumentFile<D> {
+    /// Opens the temporary file next to `path`.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to.
+    pub fn create(path: &Path, document: D) -> Result<Self, OutputError> {
+        Ok(Self { file: Some(AtomicFile::create(path)?), name: path.display().to_string(), document })
+    }
+}
+
+impl<D: Document> Output for DocumentFile<D> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants_table(&self) -> bool {
+        D::WANTS_TABLE
+    }
+
+    fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        self.document.write(&mut file, table, summary)?;
+        file.commit()
+    }
+}
