@@ -66,8 +66,17 @@ fn run(table: &mut FlowTable, load: &Load, order: &[u32], number: &mut u64, wave
             let time = Timestamp(*number * 100);
             let dissected = &load.packets[flow as usize % load.packets.len()];
             table.advance(time, usize::MAX, &mut |_| {});
-            let sighting =
-                Sighting { key: &key, hash, direction, time, wire_len: 64, number: *number, dissected, fragment: false };
+            let sighting = Sighting {
+                key: &key,
+                hash,
+                direction,
+                time,
+                wire_len: 64,
+                number: *number,
+                dissected,
+                fragment: false,
+                candidate: netscope::flow::Candidate::NONE,
+            };
             table.observe(&sighting, &mut |_| {});
         }
     }

@@ -10,8 +10,8 @@ use self::wave::{Lane, rest_of};
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Rest, Share, StopLine};
 use crate::flow::{
-    Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Keyed, Later, Sighting,
-    TopFlow, ports_of,
+    Candidate, Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Keyed, Later,
+    Sighting, TopFlow, ports_of,
 };
 use crate::wire::{Dissected, Network};
 use hdrhistogram::Histogram;
@@ -124,12 +124,12 @@ impl Worker {
     }
 
     #[inline]
-    fn sight(&mut self, packet: &Packet<'_>, dissected: &Dissected, keyed: &Keyed, fragment: bool) {
+    fn sight(&mut self, packet: &Packet<'_>, dissected: &Dissected, keyed: &Keyed, candidate: Candidate, fragment: bool) {
         self.ledger.in_flows += 1;
         let Self { flows, outbox, ledger, number, .. } = self;
         let &Keyed { ref key, hash, direction } = keyed;
-        let sighting =
-            Sighting { key, hash, direction, time: packet.time, wire_len: packet.wire_len, number: *number, dissected, fragment };
+        let &Packet { time, wire_len, .. } = packet;
+        let sighting = Sighting { key, hash, direction, time, wire_len, number: *number, dissected, fragment, candidate };
         flows.observe(&sighting, &mut |record| outbox.ended(*number, record, ledger));
     }
 
@@ -152,7 +152,7 @@ impl Worker {
                 let (key, direction) = FlowKey::new(&Network { protocol, ..*network }, ports);
                 if self.share.owns(&key) {
                     self.account(packet, dissected);
-                    self.sight(packet, dissected, &Keyed { key, hash: self.flows.hash(&key), direction }, true);
+                    self.sight(packet, dissected, &Keyed { key, hash: self.flows.hash(&key), direction }, Candidate::NONE, true);
                 }
             }
             Some(Later::Held) => {
@@ -180,7 +180,7 @@ impl Worker {
         let owned = self.share.owns(&key);
         if owned {
             self.account(packet, dissected);
-            self.sight(packet, dissected, &Keyed { key, hash, direction }, false);
+            self.sight(packet, dissected, &Keyed { key, hash, direction }, Candidate::NONE, false);
         }
         if let Some(held) = held {
             self.settle(&held, owned, &key, hash, direction);

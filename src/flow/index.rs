@@ -20,6 +20,14 @@ const PAST: usize = 30;
 const LOAD: usize = 7;
 const BUCKETS_MIN: usize = 4;
 
+/// What the index asks of those whose numbers it holds.
+pub(super) trait Entries {
+    /// The hash under which an entry was added.
+    fn hash_of(&self, number: u32) -> u64;
+    /// [`Entries::hash_of`] will be asked of this one.
+    fn prefetch(&self, number: u32);
+}
+
 /// An index that is sized once (bounded) or grows by moving one bucket per insert (unlimited).
 pub(super) struct Index {
     now: Buckets,
@@ -46,10 +54,10 @@ impl Index {
         self.old.as_ref().and_then(|(old, _)| old.find(hash, is))
     }
 
-    /// Adds an entry. `hash_of` gives the hash of any entry number already in the index, for moving it.
-    pub fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
+    /// Adds an entry. `entries` answers for entry numbers already in the index, for moving them.
+    pub fn insert(&mut self, hash: u64, number: u32, entries: &impl Entries) {
         if self.grows {
-            self.grow_step(hash_of);
+            self.grow_step(entries);
         }
         self.now.insert(hash, number);
         self.len += 1;
@@ -60,6 +68,15 @@ impl Index {
         let removed = self.now.remove(hash, number) || self.old.as_mut().is_some_and(|(old, _)| old.remove(hash, number));
         debug_assert!(removed, "entry {number} is not in the index");
         self.len -= usize::from(removed);
+    }
+
+    /// Forgets all entries; room stays.
+    pub fn clear(&mut self) {
+        if self.len > 0 {
+            self.now.clear();
+            self.old = None;
+            self.len = 0;
+        }
     }
 
     /// Asks for the bucket of this hash, so that it is in the cache when it is needed.
@@ -85,14 +102,14 @@ impl Index {
 
     /// Doubles when full, then empties one old bucket per insert. The new table has twice the buckets, so the old one is empty
     /// after a seventh of the inserts that fill the new one.
-    fn grow_step(&mut self, hash_of: impl Fn(u32) -> u64) {
+    fn grow_step(&mut self, entries: &impl Entries) {
         if self.old.is_none() && self.len >= self.now.count * LOAD {
             let larger = Buckets::new(self.now.count * 2);
             self.old = Some((std::mem::replace(&mut self.now, larger), 0));
         }
         let Some((old, emptied)) = &mut self.old else { return };
         for (slot, number) in old.entries(*emptied) {
-            let hash = hash_of(number);
+            let hash = entries.hash_of(number);
             // Entries past a bucket are counted from their home on, so they leave by the same way.
             debug_assert!(slot < SLOTS);
             old.remove(hash, number);
@@ -101,6 +118,12 @@ impl Index {
         *emptied += 1;
         if *emptied == old.count {
             self.old = None;
+        } else {
+            // They lie anywhere; by the next insert they are here.
+            old.entries(*emptied).for_each(|(_, number)| entries.prefetch(number));
+            if *emptied + 1 < old.count {
+                prefetch_read(old.bucket(*emptied + 1));
+            }
         }
     }
 }
@@ -122,6 +145,11 @@ impl Buckets {
             _ => 0,
         };
         Self { words, offset, count }
+    }
+
+    /// As new: memory that was never touched stays so.
+    fn clear(&mut self) {
+        *self = Self::new(self.count);
     }
 
     #[inline(always)]

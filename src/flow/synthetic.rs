@@ -29,8 +29,10 @@ pub fn synthetic(flow_count: usize) -> Synthetic {
             if let (Some(network), Some(ports)) = (&dissected.network, ports_of(&dissected)) {
                 let (key, direction) = FlowKey::new(network, ports);
                 let (hash, time) = (table.hash(&key), Timestamp(number * 1000));
+                let candidate = table.prefetch_entry(hash);
+                let (key, dissected) = (&key, &dissected);
                 let sighting =
-                    Sighting { key: &key, hash, direction, time, wire_len: 74, number, dissected: &dissected, fragment: false };
+                    Sighting { key, hash, direction, time, wire_len: 74, number, dissected, fragment: false, candidate };
                 table.observe(&sighting, &mut |_| {});
             }
         }

@@ -20,7 +20,7 @@ pub use settings::FlowSettings;
 use super::cold::ColdArena;
 use super::entry::{self, Entry, Flag, Opening};
 use super::fragment::Held;
-use super::index::Index;
+use super::index::{self, Index};
 use super::slab::{ENTRY_COUNT_MAX, Slab};
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
@@ -28,6 +28,7 @@ use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
 use crate::wire::{Dissected, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
+use netscope_backends::prefetch::prefetch_read;
 
 /// One packet as the flow table sees it.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,8 @@ pub struct Sighting<'a> {
     pub dissected: &'a Dissected,
     /// A later fragment: it counts, but carries no transport facts.
     pub fragment: bool,
+    /// What [`FlowTable::prefetch_entry`] said; [`Candidate::NONE`] where it was not asked.
+    pub candidate: Candidate,
 }
 
 /// Where a flow probably lies; whether it does is asked of the entry.
@@ -92,6 +95,22 @@ pub struct FlowTable {
     wheel: Wheel,
     top: Top,
     counters: FlowCounters,
+}
+
+/// The entries as the index sees them.
+struct Places<'a> {
+    slab: &'a Slab,
+    secret: &'a HashSecret,
+}
+
+impl index::Entries for Places<'_> {
+    fn hash_of(&self, number: u32) -> u64 {
+        self.slab.get(number).key.hash(self.secret)
+    }
+
+    fn prefetch(&self, number: u32) {
+        prefetch_read(&self.slab.get(number).key);
+    }
 }
 
 /// How a packet counts for its flow.
@@ -148,7 +167,7 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`FlowTable::observe_plain`].
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`Sighting::candidate`].
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: u64) -> Candidate {
         match self.index.candidate(hash) {
@@ -158,6 +177,16 @@ impl FlowTable {
             }
             None => Candidate::NONE,
         }
+    }
+
+    /// As [`FlowTable::prefetch_entry`], for a packet that will not go the straight way ([`FlowTable::observe_plain`]).
+    #[inline(always)]
+    pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
+        let candidate = self.prefetch_entry(hash);
+        if candidate != Candidate::NONE {
+            self.slab.prefetch_back(candidate.0);
+        }
+        candidate
     }
 
     /// The largest time seen so far.
@@ -199,7 +228,10 @@ impl FlowTable {
             Transport::Tcp(segment) if !sighting.fragment => Some(segment),
             _ => None,
         };
-        let found = self.find(sighting.key, sighting.hash);
+        let found = match sighting.candidate {
+            candidate if self.is_at(candidate, sighting.key) => Some(candidate.0),
+            _ => self.find(sighting.key, sighting.hash),
+        };
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
                 let (entry, back) = self.slab.both(place);
@@ -282,9 +314,16 @@ impl FlowTable {
         for place in 0..self.slab.extent() {
             if self.slab.get(place).is(Flag::LIVE) {
                 let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
-                self.end(place, reason, at, ended);
+                self.report(place, reason, at, ended);
             }
         }
+        // All at once: one by one, each would be looked up again.
+        self.index.clear();
+        self.slab.clear();
+        self.wheel.clear();
+        self.cold.clear();
+        self.arena.clear();
+        self.top.forget_places();
     }
 
     /// Live flows.
@@ -310,6 +349,15 @@ impl FlowTable {
     /// Bytes of the index and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
         self.index.memory_bytes() + self.slab.memory_bytes() + self.cold.memory_bytes() + self.top.memory_bytes()
+    }
+
+    /// True when the candidate is the flow.
+    #[inline]
+    fn is_at(&self, candidate: Candidate, key: &FlowKey) -> bool {
+        candidate != Candidate::NONE && {
+            let entry = self.slab.get(candidate.0);
+            entry.is(Flag::LIVE) && entry.key == *key
+        }
     }
 
     #[inline]
@@ -375,8 +423,7 @@ impl FlowTable {
         }
         let place = self.slab.insert(entry::open(opening, &mut self.cold));
         self.top.reset(place);
-        let (slab, secret) = (&self.slab, &self.secret);
-        self.index.insert(hash, place, |number| slab.get(number).key.hash(secret));
+        self.index.insert(hash, place, &Places { slab: &self.slab, secret: &self.secret });
         let deadline = self.deadline(place);
         self.wheel.file(&mut self.slab, place, deadline);
         self.counters.opened += 1;

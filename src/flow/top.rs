@@ -179,6 +179,11 @@ impl Top {
         self.tick = Tick { number: self.tick.number.wrapping_add(1), began: clock };
     }
 
+    /// All flows have left: nothing that lives is listed.
+    pub fn forget_places(&mut self) {
+        self.live.clear();
+    }
+
     pub fn memory_bytes(&self) -> usize {
         self.ticks.capacity() * 8
             + self.live.capacity() * size_of::<Candidate>()

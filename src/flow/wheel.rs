@@ -49,6 +49,12 @@ impl Wheel {
         }
     }
 
+    /// Empties all lists.
+    pub fn clear(&mut self) {
+        self.lists.fill(List { head: END, tail: END });
+        self.occupied.fill(0);
+    }
+
     /// The slot a time lies in.
     #[inline]
     pub fn slot_of(&self, time: Timestamp) -> u64 {

@@ -47,13 +47,6 @@ enum Route {
     Rest(Rest),
 }
 
-impl Route {
-    #[inline(always)]
-    const fn has_flow(self) -> bool {
-        matches!(self, Self::Plain { .. } | Self::Datagram { .. } | Self::Flow)
-    }
-}
-
 /// Packets that went the straight way and are not in the ledger yet.
 #[derive(Default)]
 struct PlainCounts {
@@ -134,8 +127,10 @@ impl Worker {
     /// Asks for the flow's entry, whose number the index line tells.
     #[inline(always)]
     fn prefetch(&self, lane: &mut Lane) {
-        if lane.route.has_flow() {
-            lane.candidate = self.flows.prefetch_entry(lane.keyed.hash);
+        match lane.route {
+            Route::Plain { .. } | Route::Datagram { .. } => lane.candidate = self.flows.prefetch_entry(lane.keyed.hash),
+            Route::Flow => lane.candidate = self.flows.prefetch_entry_whole(lane.keyed.hash),
+            Route::Foreign | Route::Fragment | Route::Rest(_) => {}
         }
     }
 
@@ -213,7 +208,7 @@ impl Worker {
             }
             Route::Flow | Route::Plain { .. } | Route::Datagram { .. } => {
                 self.account(packet, facts);
-                self.sight(packet, facts, &lane.keyed, false);
+                self.sight(packet, facts, &lane.keyed, lane.candidate, false);
             }
             Route::Fragment => {
                 if let Some(network) = facts.network {

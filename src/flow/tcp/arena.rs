@@ -107,6 +107,12 @@ impl TcpArena {
         self.gaps_forgotten += u64::from(count);
     }
 
+    /// Frees all places; what was counted stays.
+    pub(in crate::flow) fn clear(&mut self) {
+        self.places.clear();
+        self.free.clear();
+    }
+
     /// What was noted at `place`; `None` when nothing ever was.
     pub(super) fn get(&self, place: Place) -> Option<&Anomalies> {
         self.places.get(place.0.checked_sub(1)? as usize)

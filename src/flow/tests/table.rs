@@ -59,6 +59,7 @@ impl Rig {
         self.number += 1;
         let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
         let time = Timestamp(time);
+        let candidate = if self.straight { self.table.prefetch_entry(hash) } else { Candidate::NONE };
         if self.straight {
             let segment = match dissected.transport {
                 Transport::Tcp(TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. })
@@ -68,14 +69,14 @@ impl Rig {
                 }
                 _ => None,
             };
-            let candidate = self.table.prefetch_entry(hash);
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
             if (tcp.is_none() || segment.is_some()) && self.table.observe_plain(&plain) {
                 self.went += 1;
                 return Observed { place: u32::MAX, opened: false };
             }
         }
-        let sighting = Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
+        let sighting =
+            Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
         self.table.observe(&sighting, &mut |record| records.push(*record))
     }
 
