@@ -43,8 +43,7 @@ fn records() -> Vec<FlowRecord> {
         let network = dissected.network.as_ref().expect("an IP packet");
         let (key, direction) = FlowKey::new(network, ports_of(&dissected).expect("a TCP packet"));
         let (hash, time, wire_len) = (table.hash(&key), packet.time, packet.wire_len);
-        let sighting =
-            Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
+        let sighting = Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false };
         table.observe(&sighting, &mut |record| records.push(*record));
     }
     table.drain(&mut |record| records.push(*record));

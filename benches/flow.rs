@@ -85,8 +85,7 @@ impl Subject {
                 table.advance(time, usize::MAX, &mut |_| {});
                 let Lane { key, direction, .. } = lane;
                 let (direction, number) = (*direction, *number);
-                let sighting =
-                    Sighting { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment: false };
+                let sighting = Sighting { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment: false };
                 black_box(table.observe(&sighting, &mut |_| {}));
             }
         }
@@ -168,8 +167,7 @@ fn flat(criterion: &mut Criterion) {
     for &flow_count in flow_counts() {
         let mut built = None;
         group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
-            let (table, traffic) =
-                built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), Traffic::new(flow_count)));
+            let (table, traffic) = built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), Traffic::new(flow_count)));
             let mut number = 0;
             bencher.iter_custom(|packets| {
                 in_rounds(packets, traffic, |lanes, _| {
