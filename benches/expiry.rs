@@ -8,7 +8,7 @@ mod setup;
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::flow::{FlowSettings, FlowTable, HashSecret, Sighting};
 use netscope_backends::Timestamp;
-use setup::tcp_flows::{Lane, WIRE_LEN, facts, lane};
+use setup::conversations::{Lane, Protocol, WIRE_LEN, facts, lane};
 use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
 use std::hint::black_box;
 
@@ -35,7 +35,7 @@ impl Subject {
 
     /// Opens the flows, `gap_ns` of traffic's time apart; what is over by then ends.
     fn open(&mut self, lanes: &[Lane], gap_ns: u64) {
-        let dissected = facts(0, 0);
+        let dissected = facts(Protocol::Tcp, 0, 0);
         for lane in lanes {
             self.pass(gap_ns);
             self.number += 1;
@@ -63,7 +63,7 @@ impl Subject {
 }
 
 fn lanes(flows: impl IntoIterator<Item = u32>) -> Vec<Lane> {
-    flows.into_iter().map(|flow| lane(flow, 0)).collect()
+    flows.into_iter().map(|flow| lane(Protocol::Tcp, flow, 0)).collect()
 }
 
 fn expiring(criterion: &mut Criterion) {

@@ -1,7 +1,7 @@
 //! What a packet costs in the flow table: of a known flow (hit) and of a new one (miss). `cargo bench --bench flow`, or with a
 //! filter: `cargo bench --bench flow -- hit/100000`. One iteration is one packet.
 //!
-//! TCP with all analyses, in random order over N flows, in the worker's waves: hash and ask for the bucket, ask for the entry some
+//! TCP with all analyses (`hit-udp`: the same without TCP), in random order over N flows, in the worker's waves: hash and ask for the bucket, ask for the entry some
 //! packets ahead, let time pass, count. Keys are made outside the clock. The floor does the same over a flat array of one cache
 //! line per flow, found by number: no hash, no key, no TCP. 10 million flows take 3 GB and some seconds to build.
 
@@ -11,8 +11,8 @@ use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
 use netscope::flow::{FlowSettings, FlowTable, HashSecret, Sighting};
 use netscope::wire::Dissected;
 use netscope_backends::{BATCH_MAX, Timestamp};
+use setup::conversations::{HANDSHAKE_ROUNDS, Lane, Protocol, WIRE_LEN, facts, lane};
 use setup::floor::FlatTable;
-use setup::tcp_flows::{HANDSHAKE_ROUNDS, Lane, WIRE_LEN, facts, lane};
 use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
 use std::hint::black_box;
 use std::time::Duration;
@@ -32,14 +32,15 @@ fn flow_counts() -> &'static [u32] {
 
 /// All flows again and again in one random order; each time round is the next step of their connections.
 struct Traffic {
+    protocol: Protocol,
     order: Vec<u32>,
     at: usize,
     round: u32,
 }
 
 impl Traffic {
-    fn new(flow_count: u32) -> Self {
-        Self { order: shuffled(flow_count), at: 0, round: 0 }
+    fn new(protocol: Protocol, flow_count: u32) -> Self {
+        Self { protocol, order: shuffled(flow_count), at: 0, round: 0 }
     }
 
     /// Up to `count` packets of one round, and what each of them says of itself.
@@ -49,7 +50,7 @@ impl Traffic {
         }
         let flows = &self.order[self.at..(self.at + count).min(self.order.len())];
         self.at += flows.len();
-        (flows.iter().map(|&flow| lane(flow, self.round)).collect(), facts(0, self.round))
+        (flows.iter().map(|&flow| lane(self.protocol, flow, self.round)).collect(), facts(self.protocol, 0, self.round))
     }
 }
 
@@ -93,13 +94,18 @@ impl Subject {
 }
 
 fn hit(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("flow/hit");
+    hit_of(criterion, "flow/hit", Protocol::Tcp);
+    hit_of(criterion, "flow/hit-udp", Protocol::Udp);
+}
+
+fn hit_of(criterion: &mut Criterion, name: &str, protocol: Protocol) {
+    let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
     for &flow_count in flow_counts() {
         let mut built = None;
         group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
             // Here and not before: a bench that is filtered out builds nothing.
-            let (subject, traffic) = built.get_or_insert_with(|| established(flow_count));
+            let (subject, traffic) = built.get_or_insert_with(|| established(protocol, flow_count));
             bencher.iter_custom(|packets| in_rounds(packets, traffic, |lanes, facts| subject.observe(lanes, facts)));
             assert_eq!(subject.table.len(), flow_count as usize, "each packet found its flow");
             assert_eq!(subject.table.counters().opened, u64::from(flow_count), "no flow ended");
@@ -109,14 +115,14 @@ fn hit(criterion: &mut Criterion) {
 }
 
 /// A table in which all connections have shaken hands.
-fn established(flow_count: u32) -> (Subject, Traffic) {
-    let (mut subject, mut traffic) = (Subject::new(flow_count), Traffic::new(flow_count));
+fn established(protocol: Protocol, flow_count: u32) -> (Subject, Traffic) {
+    let (mut subject, mut traffic) = (Subject::new(flow_count), Traffic::new(protocol, flow_count));
     // In the order of their numbers, so that the random order of later packets is not the order of their places.
     for round in 0..HANDSHAKE_ROUNDS {
-        let facts = facts(0, round);
+        let facts = facts(protocol, 0, round);
         for first in (0..flow_count).step_by(READY_MAX) {
             let flows = first..flow_count.min(first + READY_MAX as u32);
-            let lanes: Vec<Lane> = flows.map(|flow| lane(flow, round)).collect();
+            let lanes: Vec<Lane> = flows.map(|flow| lane(protocol, flow, round)).collect();
             subject.observe(&lanes, &facts);
         }
     }
@@ -140,7 +146,7 @@ fn in_rounds(packets: u64, traffic: &mut Traffic, mut run: impl FnMut(&[Lane], &
 fn miss(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flow/miss");
     group.throughput(Throughput::Elements(1));
-    let syn = facts(0, 0);
+    let syn = facts(Protocol::Tcp, 0, 0);
     for &flow_count in flow_counts() {
         let mut built = None;
         group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
@@ -151,7 +157,7 @@ fn miss(criterion: &mut Criterion) {
                         subject.table.drain(&mut |_| {}); // full: from the start again, in the same memory
                     }
                     let first = subject.table.len();
-                    let lanes: Vec<Lane> = order[first..first + count].iter().map(|&flow| lane(flow, 0)).collect();
+                    let lanes: Vec<Lane> = order[first..first + count].iter().map(|&flow| lane(Protocol::Tcp, flow, 0)).collect();
                     timed(|| subject.observe(&lanes, &syn))
                 })
             });
@@ -167,7 +173,8 @@ fn flat(criterion: &mut Criterion) {
     for &flow_count in flow_counts() {
         let mut built = None;
         group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
-            let (table, traffic) = built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), Traffic::new(flow_count)));
+            let (table, traffic) =
+                built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), Traffic::new(Protocol::Tcp, flow_count)));
             let mut number = 0;
             bencher.iter_custom(|packets| {
                 in_rounds(packets, traffic, |lanes, _| {

@@ -4,9 +4,9 @@
 //! the same order on every machine.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
+pub mod conversations;
 pub mod floor;
 pub mod frames;
-pub mod tcp_flows;
 pub mod traffic;
 
 use criterion::Criterion;
