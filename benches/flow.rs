@@ -1,148 +1,218 @@
-//! What a packet of a known flow and a packet of a new one cost in the flow table: `cargo bench --bench flow`.
+//! What a packet costs in the flow table: of a known flow (hit) and of a new one (miss). `cargo bench --bench flow`, or with a
+//! filter: `cargo bench --bench flow -- hit/100000`. One iteration is one packet.
 //!
-//! Random order over N flows, in batches of 64 with the two prefetch waves, as the worker does it. Best of 5 rounds.
+//! TCP with all analyses (`hit-udp`: the same without TCP), in random order over N flows, in the worker's waves: hash and ask for the bucket, ask for the entry some
+//! packets ahead, let time pass, count. Keys are made outside the clock. The floor does the same over a flat array of one cache
+//! line per flow, found by number: no hash, no key, no TCP. 10 million flows take 3 GB and some seconds to build.
 
-use netscope::flow::{Direction, FlowKey, FlowSettings, FlowTable, HashSecret, Sighting, ports_of};
-use netscope::wire::{Dissected, IpVersion, Layer, Network, Ports, TcpFlags, TcpOptions, TcpSegment, Transport, VlanTags};
-use netscope_backends::Timestamp;
-use std::sync::LazyLock;
-use std::time::Instant;
+mod setup;
 
-const BATCH: usize = 64;
+use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
+use netscope::flow::{Candidate, FlowSettings, FlowTable, HashSecret, PlainSighting, Sighting};
+use netscope::wire::{Dissected, PlainSegment, TcpFlags, TcpSegment, Transport};
+use netscope_backends::{BATCH_MAX, Timestamp};
+use setup::conversations::{HANDSHAKE_ROUNDS, Lane, Protocol, WIRE_LEN, facts, lane};
+use setup::floor::FlatTable;
+use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
+use std::hint::black_box;
+use std::time::Duration;
 
-fn packet(flow: u32, tcp: bool, syn: bool) -> Dissected {
-    let (mut source, mut destination) = ([0; 16], [0; 16]);
-    source[..4].copy_from_slice(&(0x0a00_0000 + flow / 50_000).to_be_bytes());
-    destination[..4].copy_from_slice(&[192, 0, 2, 1]);
-    let ports = Ports { source: (flow % 50_000) as u16 + 1024, destination: 443 };
-    let flags = if syn { TcpFlags::SYN } else { TcpFlags::ACK };
-    let segment = TcpSegment {
-        ports,
-        sequence: u32::from(!syn),
-        acknowledgment: 0,
-        flags,
-        window: 1000,
-        payload_len: 0,
-        options: TcpOptions::default(),
-    };
-    let (protocol, transport) = if tcp { (6, Transport::Tcp(segment)) } else { (17, Transport::Udp(ports)) };
-    Dissected {
-        network: Some(Network { version: IpVersion::V4, protocol, ttl: 64, source, destination, fragment: None }),
-        transport,
-        payload_offset: 54,
-        payload_len: 0,
-        vlan: VlanTags::default(),
-        tunnel: None,
-        tunnel_depth: 0,
-        layer: Layer::Udp,
-        fault: None,
-        ipv4_checksum_bad: false,
+type Criterion = criterion::Criterion<ProcessorTime>;
+
+/// Packets made ready at a time: few enough for the second cache, enough to make the clock's own cost vanish.
+const READY_MAX: usize = 1024;
+/// As the worker has it: packets ahead of the one being counted.
+const PREFETCH_AHEAD: usize = 12;
+/// Distance of packets in ns, the generator's mean. 10 million flows come round in 10 s, so none runs out.
+const GAP_NS: u64 = 1000;
+
+fn flow_counts() -> &'static [u32] {
+    if only_tests() { &[1_000] } else { &[1_000, 100_000, 1_000_000, 10_000_000] }
+}
+
+/// All flows again and again in one random order; each time round is the next step of their connections.
+struct Traffic {
+    protocol: Protocol,
+    order: Vec<u32>,
+    at: usize,
+    round: u32,
+}
+
+impl Traffic {
+    fn new(protocol: Protocol, flow_count: u32) -> Self {
+        Self { protocol, order: shuffled(flow_count), at: 0, round: 0 }
+    }
+
+    /// Up to `count` packets of one round, and what each of them says of itself.
+    fn next(&mut self, count: usize) -> (Vec<Lane>, Dissected) {
+        if self.at == self.order.len() {
+            (self.at, self.round) = (0, self.round.wrapping_add(1).max(HANDSHAKE_ROUNDS));
+        }
+        let flows = &self.order[self.at..(self.at + count).min(self.order.len())];
+        self.at += flows.len();
+        (flows.iter().map(|&flow| lane(self.protocol, flow, self.round)).collect(), facts(self.protocol, 0, self.round))
     }
 }
 
-struct Load {
-    keys: Vec<(FlowKey, Direction)>,
-    packets: Vec<Dissected>,
+/// A table and how far time and the numbers of packets have come.
+struct Subject {
+    table: FlowTable,
+    number: u64,
 }
 
-fn run(table: &mut FlowTable, load: &Load, order: &[u32], number: &mut u64, waves: bool) -> f64 {
-    let start = processor_ns();
-    let mut hashes = [0u64; BATCH];
-    for batch in order.chunks(BATCH) {
-        for (hash, &flow) in hashes.iter_mut().zip(batch) {
-            *hash = table.hash(&load.keys[flow as usize].0);
-            if waves {
+impl Subject {
+    fn new(flow_count: u32) -> Self {
+        let settings = FlowSettings { flow_count_max: flow_count as usize, ..FlowSettings::default() };
+        Self { table: FlowTable::new(&settings, HashSecret::random()), number: 0 }
+    }
+
+    /// As the worker does it with a wave of packets: the straight way where the table allows it, the long one else.
+    fn observe(&mut self, lanes: &[Lane], dissected: &Dissected) {
+        let segment = plain_segment(dissected);
+        let is_plain = segment.is_some() || matches!(dissected.transport, Transport::Udp(_));
+        let Self { table, number } = self;
+        let (mut hashes, mut candidates) = ([0; BATCH_MAX], [Candidate::NONE; BATCH_MAX]);
+        for wave in lanes.chunks(BATCH_MAX) {
+            for (hash, lane) in hashes.iter_mut().zip(wave) {
+                *hash = table.hash(&lane.key);
                 table.prefetch_bucket(*hash);
             }
-        }
-        if waves {
-            for &hash in &hashes[..batch.len()] {
-                table.prefetch_entry(hash);
-            }
-        }
-        for (&hash, &flow) in hashes.iter().zip(batch) {
-            *number += 1;
-            let (key, direction) = load.keys[flow as usize];
-            let time = Timestamp(*number * 100);
-            let dissected = &load.packets[flow as usize % load.packets.len()];
-            table.advance(time, usize::MAX, &mut |_| {});
-            let sighting = Sighting {
-                key: &key,
-                hash,
-                direction,
-                time,
-                wire_len: 64,
-                number: *number,
-                dissected,
-                fragment: false,
-                candidate: netscope::flow::Candidate::NONE,
+            let ask = |table: &FlowTable, at: usize| {
+                if is_plain { table.prefetch_entry(hashes[at]) } else { table.prefetch_entry_whole(hashes[at]) }
             };
-            table.observe(&sighting, &mut |_| {});
-        }
-    }
-    (processor_ns() - start) / order.len() as f64
-}
-
-/// Time this thread has had a processor (Linux), so that other programs on the machine count less; elsewhere time on the wall.
-fn processor_ns() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split(' ').next()?.parse().ok())
-        .unwrap_or_else(|| START.elapsed().as_nanos() as f64)
-}
-
-fn main() {
-    for (flow_count, top_count) in [(100_000u32, 0), (100_000, 10), (1_000_000, 0)] {
-        for tcp in [false, true] {
-            let keys = (0..flow_count)
-                .filter_map(|flow| {
-                    let dissected = packet(flow, tcp, true);
-                    Some(FlowKey::new(dissected.network.as_ref()?, ports_of(&dissected)?))
-                })
-                .collect();
-            // Few packets and many keys: the reading of packets is not what is measured.
-            let mut load = Load { keys, packets: (0..64).map(|flow| packet(flow, tcp, true)).collect() };
-            let settings = FlowSettings { flow_count_max: flow_count as usize, top_count, ..FlowSettings::default() };
-            let mut table = FlowTable::new(&settings, HashSecret::random());
-            let mut number = 1;
-            let in_order: Vec<u32> = (0..flow_count).collect();
-            let open = run(&mut table, &load, &in_order, &mut number, true);
-            load.packets = (0..64).map(|flow| packet(flow, tcp, false)).collect();
-            let mut state = 0x9e37_79b9_7f4a_7c15u64;
-            let order: Vec<u32> = (0..1_000_000)
-                .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    ((state >> 33) % u64::from(flow_count)) as u32
-                })
-                .collect();
-            let mut best = [f64::INFINITY; 2];
-            for _ in 0..5 {
-                for waves in [false, true] {
-                    let ns = run(&mut table, &load, &order, &mut number, waves);
-                    best[usize::from(waves)] = best[usize::from(waves)].min(ns);
+            (0..wave.len().min(PREFETCH_AHEAD)).for_each(|at| candidates[at] = ask(table, at));
+            let mut quiet_until = Timestamp(0);
+            for (i, Lane { key, direction, .. }) in wave.iter().enumerate() {
+                if i + PREFETCH_AHEAD < wave.len() {
+                    candidates[i + PREFETCH_AHEAD] = ask(table, i + PREFETCH_AHEAD);
+                }
+                *number += 1;
+                let (hash, candidate, direction, number) = (hashes[i], candidates[i], *direction, *number);
+                let time = Timestamp(number * GAP_NS);
+                if time >= quiet_until {
+                    table.advance(time, usize::MAX, &mut |_| {});
+                    quiet_until = table.quiet_until();
+                }
+                let segment = segment.as_ref();
+                let plain = PlainSighting { key, candidate, direction, time, wire_len: WIRE_LEN, segment };
+                if !is_plain || !table.observe_plain(&plain) {
+                    let fragment = false;
+                    let sighting =
+                        Sighting { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment, candidate };
+                    black_box(table.observe(&sighting, &mut |_| {}));
                 }
             }
-            println!(
-                "{flow_count} {} flows, top {top_count}: open {open:.1} ns, known flow {:.1} ns with waves, {:.1} ns without; {:.0} B/flow",
-                if tcp { "TCP" } else { "UDP" },
-                best[1],
-                best[0],
-                table.memory_bytes() as f64 / f64::from(flow_count),
-            );
         }
     }
-    // A flood against a full table: every packet evicts.
-    let keys = (0..1_000_000)
-        .filter_map(|flow| {
-            let dissected = packet(flow, true, true);
-            Some(FlowKey::new(dissected.network.as_ref()?, ports_of(&dissected)?))
-        })
-        .collect();
-    let load = Load { keys, packets: (0..64).map(|flow| packet(flow, true, true)).collect() };
-    let mut table = FlowTable::new(&FlowSettings::default(), HashSecret::random());
-    let mut number = 1;
-    let order: Vec<u32> = (0..1_000_000).collect();
-    let ns = run(&mut table, &load, &order, &mut number, true);
-    println!("SYN flood of 1000000 against 100000 places: {ns:.1} ns");
 }
+
+/// What [`netscope::wire::common`] would say of the segment.
+fn plain_segment(dissected: &Dissected) -> Option<PlainSegment> {
+    let Transport::Tcp(TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. }) = dissected.transport else {
+        return None;
+    };
+    let is_plain = flags.0 & 0x17 == TcpFlags::ACK.0;
+    is_plain.then_some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
+}
+
+fn hit(criterion: &mut Criterion) {
+    hit_of(criterion, "flow/hit", Protocol::Tcp);
+    hit_of(criterion, "flow/hit-udp", Protocol::Udp);
+}
+
+fn hit_of(criterion: &mut Criterion, name: &str, protocol: Protocol) {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(1));
+    for &flow_count in flow_counts() {
+        let mut built = None;
+        group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
+            // Here and not before: a bench that is filtered out builds nothing.
+            let (subject, traffic) = built.get_or_insert_with(|| established(protocol, flow_count));
+            bencher.iter_custom(|packets| in_rounds(packets, traffic, |lanes, facts| subject.observe(lanes, facts)));
+            assert_eq!(subject.table.len(), flow_count as usize, "each packet found its flow");
+            assert_eq!(subject.table.counters().opened, u64::from(flow_count), "no flow ended");
+        });
+    }
+    group.finish();
+}
+
+/// A table in which all connections have shaken hands.
+fn established(protocol: Protocol, flow_count: u32) -> (Subject, Traffic) {
+    let (mut subject, mut traffic) = (Subject::new(flow_count), Traffic::new(protocol, flow_count));
+    // In the order of their numbers, so that the random order of later packets is not the order of their places.
+    for round in 0..HANDSHAKE_ROUNDS {
+        let facts = facts(protocol, 0, round);
+        for first in (0..flow_count).step_by(READY_MAX) {
+            let flows = first..flow_count.min(first + READY_MAX as u32);
+            let lanes: Vec<Lane> = flows.map(|flow| lane(protocol, flow, round)).collect();
+            subject.observe(&lanes, &facts);
+        }
+    }
+    traffic.round = HANDSHAKE_ROUNDS;
+    (subject, traffic)
+}
+
+/// Times exactly `packets` packets, although a round's end may cut what is made ready at a time.
+fn in_rounds(packets: u64, traffic: &mut Traffic, mut run: impl FnMut(&[Lane], &Dissected)) -> Duration {
+    in_parts(packets, READY_MAX, |mut left| {
+        let mut ready = Vec::new();
+        while left > 0 {
+            let some = traffic.next(left);
+            left -= some.0.len();
+            ready.push(some);
+        }
+        timed(|| ready.iter().for_each(|(lanes, facts)| run(lanes, facts)))
+    })
+}
+
+fn miss(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("flow/miss");
+    group.throughput(Throughput::Elements(1));
+    let syn = facts(Protocol::Tcp, 0, 0);
+    for &flow_count in flow_counts() {
+        let mut built = None;
+        group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
+            let (subject, order) = built.get_or_insert_with(|| (Subject::new(flow_count), shuffled(flow_count)));
+            bencher.iter_custom(|packets| {
+                in_parts(packets, READY_MAX.min(order.len()), |count| {
+                    if subject.table.len() + count > order.len() {
+                        subject.table.drain(&mut |_| {}); // full: from the start again, in the same memory
+                    }
+                    let first = subject.table.len();
+                    let lanes: Vec<Lane> = order[first..first + count].iter().map(|&flow| lane(Protocol::Tcp, flow, 0)).collect();
+                    timed(|| subject.observe(&lanes, &syn))
+                })
+            });
+            assert_eq!(subject.table.counters().opened, subject.number, "each packet opened a flow");
+        });
+    }
+    group.finish();
+}
+
+fn flat(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("flow/floor");
+    group.throughput(Throughput::Elements(1));
+    for &flow_count in flow_counts() {
+        let mut built = None;
+        group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
+            let (table, traffic) =
+                built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), Traffic::new(Protocol::Tcp, flow_count)));
+            let mut number = 0;
+            bencher.iter_custom(|packets| {
+                in_rounds(packets, traffic, |lanes, _| {
+                    for wave in lanes.chunks(BATCH_MAX) {
+                        wave.iter().for_each(|lane| table.prefetch(lane.flow));
+                        for lane in wave {
+                            number += 1;
+                            table.count(lane.flow, lane.direction.index(), u64::from(WIRE_LEN), number);
+                        }
+                    }
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group! { name = benches; config = setup::criterion(); targets = hit, flat, miss }
+criterion_main!(benches);

@@ -59,6 +59,7 @@ impl Manager {
             (_, Need::Iproute2) => "iproute2",
             (Self::Pacman | Self::Brew, Need::Python3) => "python",
             (_, Need::Python3) => "python3",
+            (_, Need::Valgrind) => "valgrind",
         }
     }
 

@@ -1,11 +1,13 @@
-//! `cargo xtask demo | test`: the commands of newcomers and of CI.
+//! `cargo xtask demo | test | bench`: the commands of newcomers and of CI.
 //!
 //! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its one invariant: a
 //! step that fails ends the run with one line that says what failed and what to type.
 #![forbid(unsafe_code)]
 
+mod callgrind;
 mod demo;
 mod install;
+mod instructions;
 mod needs;
 mod run;
 mod test;
@@ -19,9 +21,11 @@ Usage: cargo xtask COMMAND
 Commands:
   demo   build NetScope and show the flows of the recording tests/fixtures/demo.pcapng
   test   every test of the repository; live ones too where namespaces can be made (root)
+  bench instructions [--record]
+         instructions per packet, layer by layer, against the figure in perf/instructions.toml; fails when it rose by more than 5 %
   help   this text
 
-Both first install what is missing (a C linker, libpcap) and say with which command.
+All first install what is missing (a C linker, libpcap, valgrind where it is needed) and say with which command.
 With CI=true in the environment, a test that cannot run here is an error instead of a note.
 ";
 
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(&workspace_root()),
         ["test"] => test::run(&workspace_root()),
+        ["bench", "instructions", rest @ ..] => instructions::run(&workspace_root(), rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

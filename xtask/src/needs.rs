@@ -15,6 +15,8 @@ pub enum Need {
     Iproute2,
     /// Python 3, for the scorer of the capture corpus.
     Python3,
+    /// valgrind, which counts instructions.
+    Valgrind,
 }
 
 impl Need {
@@ -37,6 +39,7 @@ impl Need {
             Self::Libpcap => "libpcap with headers",
             Self::Iproute2 => "iproute2 (ip)",
             Self::Python3 => "python3",
+            Self::Valgrind => "valgrind",
         }
     }
 
@@ -47,6 +50,7 @@ impl Need {
             Self::Libpcap => libpcap_is_there(),
             Self::Iproute2 => run::find("ip").is_some(),
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
+            Self::Valgrind => run::find("valgrind").is_some(),
         }
     }
 }

@@ -1,0 +1,108 @@
+//! What a packet costs in the whole worker: `cargo bench --bench worker`. One iteration is one packet.
+//!
+//! Batches as a backend lends them, over the generator's traffic in memory: dissecting, keys, table, TCP analysis, time, ledger. No
+//! reading and no output. The floor takes the 5-tuple's bytes from where they are and counts them: what reading the headers costs.
+
+mod setup;
+
+use criterion::{Throughput, criterion_group, criterion_main};
+use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+use netscope::flow::FlowSettings;
+use netscope_backends::{BATCH_MAX, Packet};
+use netscope_perf::Profile;
+use setup::traffic::Traffic;
+use setup::{ProcessorTime, floor, in_parts, only_tests, timed};
+use std::hint::black_box;
+
+type Criterion = criterion::Criterion<ProcessorTime>;
+
+/// Name, profile, packets, flows: as many packets per flow as in the captures of `docs/measuring.md`.
+const LOADS: &[(&str, Profile, u64, u64)] = &[
+    ("small-packets", Profile::SmallPackets, 2_000_000, 100_000),
+    ("many-flows", Profile::ManyFlows, 2_000_000, 500_000),
+    ("http-mix", Profile::HttpMix, 400_000, 20_000),
+];
+
+fn worker() -> Worker {
+    let settings = WorkerSettings {
+        flow: FlowSettings { flow_count_max: 1 << 20, ..FlowSettings::default() },
+        tick_ns: 1_000_000_000,
+        count_max: 0,
+        share: Share::WHOLE,
+        waits: true,
+    };
+    // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
+    let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
+    Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()))
+}
+
+/// Batches of the same packets again and again, each time round later.
+struct Batches<'a> {
+    packets: Vec<Packet<'a>>,
+    length_ns: u64,
+    at: usize,
+}
+
+impl<'a> Batches<'a> {
+    fn new(traffic: &'a Traffic) -> Self {
+        Self { packets: traffic.packets(), length_ns: traffic.length_ns(), at: 0 }
+    }
+
+    /// At most `count` packets in a row.
+    fn next(&mut self, count: usize) -> &[Packet<'a>] {
+        if self.at == self.packets.len() {
+            self.at = 0;
+            self.packets.iter_mut().for_each(|packet| packet.time = packet.time.plus(self.length_ns));
+        }
+        let start = self.at;
+        self.at = self.packets.len().min(start + count);
+        &self.packets[start..self.at]
+    }
+}
+
+fn working(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("worker");
+    group.throughput(Throughput::Elements(1));
+    let scale = if only_tests() { 100 } else { 1 };
+    for &(name, profile, packets, flows) in LOADS {
+        let mut traffic = None;
+        let mut built = || Traffic::new(profile, packets / scale, flows / scale);
+        group.bench_function(name, |bencher| {
+            let traffic = traffic.get_or_insert_with(&mut built);
+            let (mut batches, mut worker) = (Batches::new(traffic), worker());
+            bencher.iter_custom(|packets| {
+                in_parts(packets, 64 * BATCH_MAX, |mut left| {
+                    let mut took = std::time::Duration::ZERO;
+                    while left > 0 {
+                        let ready = batches.next(left);
+                        left -= ready.len();
+                        took += timed(|| ready.chunks(BATCH_MAX).for_each(|batch| worker.batch(batch)));
+                    }
+                    took
+                })
+            });
+        });
+        group.bench_function(format!("{name}/floor"), |bencher| {
+            let traffic = traffic.get_or_insert_with(&mut built);
+            let mut batches = Batches::new(traffic);
+            bencher.iter_custom(|packets| {
+                in_parts(packets, 64 * BATCH_MAX, |mut left| {
+                    let mut took = std::time::Duration::ZERO;
+                    while left > 0 {
+                        let ready = batches.next(left);
+                        left -= ready.len();
+                        took += timed(|| {
+                            let sum = |sum: u64, packet: &Packet<'_>| sum ^ floor::five_tuple::<4>(packet.data, 23, 26, 34);
+                            black_box(ready.iter().fold(0, sum));
+                        });
+                    }
+                    took
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group! { name = benches; config = setup::criterion(); targets = working }
+criterion_main!(benches);
