@@ -10,6 +10,7 @@ pub mod chunk;
 mod error;
 pub mod file;
 pub mod filter;
+pub mod lanes;
 pub mod memory;
 mod packet;
 pub mod pages;

@@ -5,6 +5,7 @@
 //! packet has exactly one owner, the same for both directions of a flow and for every run.
 
 use crate::flow::FlowKey;
+use crate::wire::{CommonNetwork, Ports};
 
 /// One worker's part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,12 @@ impl Share {
         self.count == 1 || key.share(self.count) == self.index
     }
 
+    /// As [`Share::owns`], before the key of a common frame is made.
+    #[inline(always)]
+    pub fn owns_common(self, network: CommonNetwork<'_>, ports: Ports) -> bool {
+        self.count == 1 || FlowKey::share_of_common(network, ports, self.count) == self.index
+    }
+
     /// True for the one worker that also keeps what belongs to no flow, records packets and counts for the source.
     pub fn leads(self) -> bool {
         self.index == 0
@@ -40,7 +47,7 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{IpVersion, Network, Ports};
+    use crate::wire::{IpVersion, Network};
 
     #[test]
     fn every_flow_has_one_owner_and_parts_add_up() {

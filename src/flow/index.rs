@@ -8,6 +8,7 @@
 //! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. Whoever shares flows among
 //! queues uses a hash of another secret, or most buckets of each queue's index would stay empty.
 
+use netscope_backends::lanes::equal_of_eight;
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_read;
 
@@ -257,12 +258,11 @@ fn tag_of(hash: u64) -> u16 {
     (hash as u16).max(1)
 }
 
-/// One bit per slot whose tag is `tag`: eight slots at a time, as far as the compiler knows how to, and two more.
+/// One bit per slot whose tag is `tag`.
 #[inline(always)]
 fn matches(bucket: &Bucket, tag: u16) -> u32 {
-    let (first, rest) = bucket.split_at(8);
-    let eight = first.iter().enumerate().fold(0_u8, |bits, (slot, &word)| bits | u8::from(word == tag) << slot);
-    u32::from(eight) | u32::from(rest[0] == tag) << 8 | u32::from(rest[1] == tag) << 9
+    let Some((eight, rest)) = bucket.split_first_chunk::<8>() else { return 0 };
+    u32::from(equal_of_eight(eight, tag)) | u32::from(rest[0] == tag) << 8 | u32::from(rest[1] == tag) << 9
 }
 
 #[inline]

@@ -81,10 +81,10 @@ impl Worker {
     #[inline(always)]
     fn route_common(&self, common: &Common<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
         let keyed = &mut lane.keyed;
-        keyed.direction = keyed.key.set_common(common.network(), common.ports());
-        if !self.share.owns(&keyed.key) {
+        if !self.share.owns_common(common.network(), common.ports()) {
             return Route::Foreign;
         }
+        keyed.direction = keyed.key.set_common(common.network(), common.ports());
         keyed.hash = self.flows.hash(&keyed.key);
         self.flows.prefetch_bucket(keyed.hash);
         let checksum_bad = common.network().is_checksum_bad();

@@ -1,8 +1,9 @@
 //! The table against a model that scans, and its promises one by one.
 
 use super::*;
+use crate::wire;
 use crate::wire::{PlainSegment, TcpFlags, TcpOptions, TcpSegment};
-use netscope_backends::Timestamp;
+use netscope_backends::{LinkType, Timestamp};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -428,6 +429,44 @@ proptest! {
             let expected: Vec<_> = expected.into_iter().map(|(sum, key, _)| (sum.0, key)).collect();
             prop_assert_eq!(got, expected);
         }
+    }
+
+    /// What is read straight from a common frame is what its facts give.
+    #[test]
+    fn a_common_frame_has_the_key_of_its_facts(
+        six in any::<bool>(),
+        from in any::<[u8; 16]>(),
+        to in any::<[u8; 16]>(),
+        near in any::<bool>(),
+        ports in any::<[u8; 4]>(),
+        count in 1u32..9,
+    ) {
+        let mut frame = [0; 14 + 40 + 20];
+        let to = if near { from } else { to };
+        if six {
+            frame[12..14].copy_from_slice(&[0x86, 0xdd]);
+            frame[14..22].copy_from_slice(&[0x60, 0, 0, 0, 0, 20, 6, 64]);
+            frame[22..38].copy_from_slice(&from);
+            frame[38..54].copy_from_slice(&to);
+            frame[54..58].copy_from_slice(&ports);
+            frame[66] = 0x50;
+        } else {
+            frame[12..14].copy_from_slice(&[8, 0]);
+            frame[14..26].copy_from_slice(&[0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
+            frame[26..30].copy_from_slice(&from[..4]);
+            frame[30..34].copy_from_slice(&to[..4]);
+            frame[34..38].copy_from_slice(&ports);
+            frame[46] = 0x50;
+        }
+        let common = wire::common(LinkType::ETHERNET, &frame, frame.len() as u32).expect("a common frame");
+        let facts = wire::dissect(LinkType::ETHERNET, &frame, frame.len() as u32);
+        let (key, direction) = FlowKey::new(&facts.network.unwrap(), ports_of(&facts).unwrap());
+        let mut made = Keyed::NONE;
+        made.direction = made.key.set_common(common.network(), common.ports());
+        prop_assert_eq!((made.key, made.direction), (key, direction));
+        let share = FlowKey::share_of_common(common.network(), common.ports(), count);
+        prop_assert_eq!(share, key.share(count));
+        prop_assert!(share < count);
     }
 
     /// Both directions have one key and one hash.
