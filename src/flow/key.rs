@@ -46,8 +46,9 @@ impl Direction {
 pub struct FlowKey {
     a: [u8; 16],
     b: [u8; 16],
-    a_port: u16,
-    b_port: u16,
+    /// Port of a, port of b, in network byte order. In one piece: written and read back at once by every packet, two pieces would wait
+    /// for each other.
+    ports: [u8; 4],
     version: u8,
     protocol: u8,
 }
@@ -82,7 +83,7 @@ pub struct Keyed {
 impl Keyed {
     /// A place to write to.
     pub const NONE: Self = Self {
-        key: FlowKey { a: [0; 16], b: [0; 16], a_port: 0, b_port: 0, version: 0, protocol: 0 },
+        key: FlowKey { a: [0; 16], b: [0; 16], ports: [0; 4], version: 0, protocol: 0 },
         hash: 0,
         direction: Direction::AToB,
     };
@@ -101,7 +102,8 @@ impl FlowKey {
         } else {
             (dst, src, ports.destination, ports.source, Direction::BToA)
         };
-        (Self { a, b, a_port, b_port, version: network.version as u8, protocol: network.protocol }, direction)
+        let ports = pack_ports(a_port, b_port);
+        (Self { a, b, ports, version: network.version as u8, protocol: network.protocol }, direction)
     }
 
     /// As [`FlowKey::new`], from the header of a common frame and written over what was there.
@@ -127,7 +129,7 @@ impl FlowKey {
         let (low, high) = (source.min(destination), source.max(destination));
         let address = |end: u64| u128::from(((end >> 16) as u32).swap_bytes()).to_le_bytes();
         (self.a, self.b) = (address(low), address(high));
-        (self.a_port, self.b_port) = (low as u16, high as u16);
+        self.ports = pack_ports(low as u16, high as u16);
         (self.version, self.protocol) = (IpVersion::V4 as u8, header[9]);
         if source <= destination { Direction::AToB } else { Direction::BToA }
     }
@@ -144,12 +146,12 @@ impl FlowKey {
 
     /// Port of endpoint a.
     pub const fn a_port(&self) -> u16 {
-        self.a_port
+        u16::from_be_bytes([self.ports[0], self.ports[1]])
     }
 
     /// Port of endpoint b.
     pub const fn b_port(&self) -> u16 {
-        self.b_port
+        u16::from_be_bytes([self.ports[2], self.ports[3]])
     }
 
     /// IANA protocol number.
@@ -183,7 +185,7 @@ impl FlowKey {
     /// A number below `count` that is the same for every packet of the flow and in every run.
     #[inline(always)]
     pub fn share(&self, count: u32) -> u32 {
-        share_of(lanes(&self.a), lanes(&self.b), Ports { source: self.a_port, destination: self.b_port }, count)
+        share_of(lanes(&self.a), lanes(&self.b), Ports { source: self.a_port(), destination: self.b_port() }, count)
     }
 
     /// As [`FlowKey::share`] of the key of a common frame, which need not be made for it.
@@ -205,7 +207,7 @@ impl FlowKey {
     /// Everything but the addresses.
     #[inline(always)]
     fn tail(&self) -> u64 {
-        u64::from(self.a_port) | u64::from(self.b_port) << 16 | u64::from(self.version) << 32 | u64::from(self.protocol) << 40
+        u64::from(u32::from_le_bytes(self.ports)) | u64::from(self.version) << 32 | u64::from(self.protocol) << 40
     }
 
     fn ip(version: u8, bytes: [u8; 16]) -> IpAddr {
@@ -224,6 +226,11 @@ fn share_of([a0, a1]: [u64; 2], [b0, b1]: [u64; 2], ports: Ports, count: u32) ->
     let ports = u64::from(ports.source) + u64::from(ports.destination);
     let mixed = (addresses ^ ports.wrapping_mul(0xd6e8_feb8_6659_fd93)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (((mixed >> 32) * u64::from(count)) >> 32) as u32
+}
+
+#[inline(always)]
+const fn pack_ports(a: u16, b: u16) -> [u8; 4] {
+    ((a as u32) << 16 | b as u32).to_be_bytes()
 }
 
 /// An address as two numbers.
