@@ -92,9 +92,7 @@ impl Index {
     /// The first candidate of this hash in its own bucket, unverified.
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<u32> {
-        let bucket = self.now.bucket(self.now.home(hash));
-        let hits = matches(bucket, tag_of(hash));
-        (hits != 0).then(|| number_at(bucket, hits.trailing_zeros() as usize))
+        self.now.candidate(hash).or_else(|| self.old.as_ref().and_then(|(old, _)| old.candidate(hash)))
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -166,6 +164,13 @@ impl Buckets {
     #[inline]
     fn home(&self, hash: u64) -> usize {
         (((hash >> 32) * self.count as u64) >> 32) as usize
+    }
+
+    #[inline(always)]
+    fn candidate(&self, hash: u64) -> Option<u32> {
+        let bucket = self.bucket(self.home(hash));
+        let hits = matches(bucket, tag_of(hash));
+        (hits != 0).then(|| number_at(bucket, hits.trailing_zeros() as usize))
     }
 
     fn after(&self, at: usize) -> usize {
