@@ -5,6 +5,7 @@
 //! capture holds exactly the packets and flows that were asked for.
 #![forbid(unsafe_code)]
 
+pub mod floor;
 mod flow;
 mod frame;
 mod generator;

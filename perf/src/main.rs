@@ -3,7 +3,7 @@
 
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
-use netscope_perf::{Profile, Resolution, Settings, write_pcap};
+use netscope_perf::{Profile, Resolution, Settings, floor, write_pcap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -21,6 +21,17 @@ struct Arguments {
 enum Verb {
     /// Writes a synthetic capture; the same options give the same bytes.
     Generate(Generate),
+    /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
+    Floor(Floor),
+}
+
+#[derive(clap::Args)]
+struct Floor {
+    /// Capture file to read.
+    file: PathBuf,
+    /// CSV file to write, a line per flow.
+    #[arg(long)]
+    csv: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -75,14 +86,25 @@ impl ValueEnum for ProfileName {
 }
 
 fn main() -> ExitCode {
-    let Verb::Generate(options) = Arguments::parse().command;
-    match generate(&options) {
+    let outcome = match Arguments::parse().command {
+        Verb::Generate(options) => generate(&options).map_err(|error| format!("{}: {error}", options.out.display())),
+        Verb::Floor(options) => floor(&options),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("netscope-perf: {}: {error}", options.out.display());
+        Err(message) => {
+            eprintln!("netscope-perf: {message}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn floor(options: &Floor) -> Result<(), String> {
+    let (table, totals) = floor::count(&options.file).map_err(|error| format!("{}: {error}", options.file.display()))?;
+    let written = File::create(&options.csv).and_then(|mut file| floor::write_csv(&table, &mut file));
+    written.map_err(|error| format!("{}: {error}", options.csv.display()))?;
+    println!("{} packets, {} bytes, {} flows, {} packets in no flow", totals.packets, totals.bytes, table.len(), totals.other);
+    Ok(())
 }
 
 fn generate(options: &Generate) -> std::io::Result<()> {
