@@ -11,7 +11,7 @@ const FILE_HEADER_LEN: usize = 24;
 /// Longest packet accepted, as in libpcap.
 const PACKET_LEN_MAX: u32 = 262_144;
 /// Small enough for the second-level cache beside the table's lines.
-const BUFFER_LEN: usize = 512 << 10;
+const BUFFER_LEN: usize = 256 << 10;
 /// Larger files could overflow a flow's 32-bit packet counter.
 const FILE_LEN_MAX: u64 = RECORD_HEADER_LEN as u64 * (u32::MAX as u64);
 
