@@ -1,5 +1,9 @@
-//! `netscope-perf generate`: writes a synthetic capture.
+//! `netscope-perf`: writes synthetic captures, counts their flows as fast as one core can, and runs the benchmarks.
+//!
+//! Owns the command line; the work is in the library and in [`bench`].
 #![forbid(unsafe_code)]
+
+mod bench;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -23,6 +27,10 @@ enum Verb {
     Generate(Generate),
     /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
     Floor(Floor),
+    /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need first.
+    Bench(bench::Bench),
+    /// Runs one program and prints what it cost.
+    Measure(bench::measure::Measure),
 }
 
 #[derive(clap::Args)]
@@ -76,12 +84,16 @@ impl ValueEnum for ProfileName {
                 Self(Profile::Udp),
                 Self(Profile::Ipv6),
                 Self(Profile::Vlan),
+                Self(Profile::Colliding),
+                Self(Profile::Fragments),
+                Self(Profile::Malformed),
             ]
         }
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Profile::ALL.iter().find(|(_, profile)| *profile == self.0).map(|(name, _)| PossibleValue::new(*name))
+        let mut profiles = Profile::ALL.iter().chain(Profile::CRAFTED);
+        profiles.find(|(_, profile)| *profile == self.0).map(|(name, _)| PossibleValue::new(*name))
     }
 }
 
@@ -89,6 +101,13 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Verb::Generate(options) => generate(&options).map_err(|error| format!("{}: {error}", options.out.display())),
         Verb::Floor(options) => floor(&options),
+        Verb::Bench(options) => options.run(),
+        Verb::Measure(options) => {
+            return bench::measure::run(&options).unwrap_or_else(|message| {
+                eprintln!("netscope-perf: {message}");
+                ExitCode::FAILURE
+            });
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
