@@ -32,7 +32,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Profiles that are not what a sound host sends, with their names. A malformed packet is in no flow.
+    /// Profiles that are not what a sound host sends, with their names.
     pub const CRAFTED: &[(&str, Self)] = &[("fragments", Self::Fragments), ("malformed", Self::Malformed)];
 
     /// All sound profiles with the names they have on the command line.

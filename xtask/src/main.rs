@@ -1,12 +1,14 @@
-//! `cargo xtask demo | test`: the commands of newcomers and of CI.
+//! `cargo xtask demo | test | bench`: the commands of newcomers and of CI.
 //!
 //! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its one invariant: a
 //! step that fails ends the run with one line that says what failed and what to type.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod demo;
 mod install;
 mod needs;
+mod peers;
 mod run;
 mod test;
 
@@ -19,9 +21,16 @@ Usage: cargo xtask COMMAND
 Commands:
   demo   build NetScope and show the flows of the recording tests/fixtures/demo.pcapng
   test   every test of the repository; live ones too where namespaces can be made (root)
+  bench [ours|cliffs|peers] [OPTIONS]
+         build for release, generate captures, measure, and write a page into perf/results:
+         ours    NetScope and the floor, one worker and two, memory (default)
+         cliffs  10 M flows, a SYN flood, one flow, fragments, malformed packets, colliding tuples
+         peers   nfdump, softflowd, argus, suricata, tshark and nDPI on the same captures;
+                 installs them from Debian, which may start their daemons
+         Options go to `netscope-perf bench`: --quick (a tenth, three runs), --runs N, --captures DIR, --results DIR
   help   this text
 
-Both first install what is missing (a C linker, libpcap) and say with which command.
+All first install what is missing (a C linker, libpcap) and say with which command.
 With CI=true in the environment, a test that cannot run here is an error instead of a note.
 ";
 
@@ -30,6 +39,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(&workspace_root()),
+        ["bench", rest @ ..] => bench::run(&workspace_root(), rest),
         ["test"] => test::run(&workspace_root()),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Goes up when the generator writes other bytes for the same settings, so that old files are not taken for new ones.
 const GENERATION: u32 = 1;
 
-/// What is generated; all flows alive at once.
+/// What is generated.
 #[derive(Clone, Copy, Debug)]
 pub struct Capture {
     /// What a reader calls it.
@@ -17,12 +17,19 @@ pub struct Capture {
     pub profile: Profile,
     pub packets: u64,
     pub flows: u64,
+    /// Flows alive at a time; 0 for all.
+    pub live_flows: u64,
 }
 
 impl Capture {
-    pub const SMALL: Self = Self { name: "small packets", profile: Profile::SmallPackets, packets: 10_000_000, flows: 100_000 };
-    pub const MANY: Self = Self { name: "many flows", profile: Profile::ManyFlows, packets: 4_000_000, flows: 1_000_000 };
-    pub const HTTP: Self = Self { name: "HTTP-like", profile: Profile::HttpMix, packets: 1_000_000, flows: 20_000 };
+    pub const SMALL: Self = Self::new("small packets", Profile::SmallPackets, 10_000_000, 100_000);
+    pub const MANY: Self = Self::new("many flows", Profile::ManyFlows, 4_000_000, 1_000_000);
+    pub const HTTP: Self = Self::new("HTTP-like", Profile::HttpMix, 1_000_000, 20_000);
+
+    /// All flows alive at once.
+    pub const fn new(name: &'static str, profile: Profile, packets: u64, flows: u64) -> Self {
+        Self { name, profile, packets, flows, live_flows: 0 }
+    }
 
     /// A tenth, for a quick look.
     pub const fn scaled(self, is_quick: bool) -> Self {
@@ -45,7 +52,8 @@ impl Capture {
     pub fn ready(&self, directory: &Path) -> Result<PathBuf, String> {
         let profile = Profile::ALL.iter().chain(Profile::CRAFTED).find(|(_, profile)| *profile == self.profile);
         let profile = profile.map_or("unnamed", |(name, _)| name);
-        let path = directory.join(format!("{profile}-{}-{}-g{GENERATION}.pcap", self.packets, self.flows));
+        let live = if self.live_flows == 0 { String::new() } else { format!("-live-{}", self.live_flows) };
+        let path = directory.join(format!("{profile}-{}-{}{live}-g{GENERATION}.pcap", self.packets, self.flows));
         if !path.exists() {
             println!("Generating {}", path.display());
             self.generate(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -56,7 +64,7 @@ impl Capture {
 
     fn generate(&self, path: &Path) -> std::io::Result<()> {
         let unfinished = path.with_extension("unfinished");
-        let settings = Settings { live_flows: 0, ..Settings::new(self.profile, self.packets, self.flows, 1) };
+        let settings = Settings { live_flows: self.live_flows, ..Settings::new(self.profile, self.packets, self.flows, 1) };
         let mut out = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
         write_pcap(&settings, Resolution::Micro, &mut out)?;
         out.flush()?;

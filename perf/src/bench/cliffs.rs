@@ -19,7 +19,9 @@ enum Proof {
     AllInFlows,
     /// The bound was reached, held exactly, and every other flow was evicted.
     Bound(u64),
-    /// No flow at all: every packet counted as malformed.
+    /// Every packet is a fragment; those whose first fragment was forgotten again are in no flow.
+    Fragments,
+    /// Every packet was seen to be malformed, in one layer or another.
     Malformed,
 }
 
@@ -36,9 +38,10 @@ const SHORT: &str = "3 packets a flow, 100 k flows";
 const BENIGN: &str = "1 M flows within the bound";
 
 fn cases(is_quick: bool) -> Vec<Case> {
-    let make = |profile, packets, flows| Capture { name: "", profile, packets, flows }.scaled(is_quick);
+    let make = |profile, packets, flows| Capture::new("", profile, packets, flows).scaled(is_quick);
     let bound = if is_quick { BOUND / 10 } else { BOUND };
     let all = Proof::AllInFlows;
+    let fragments = make(Profile::Fragments, 10_000_000, 100_000);
     let case = |name, capture, proof, compared| Case { name, capture, proof, compared };
     vec![
         case(COMMON, Capture::SMALL.scaled(is_quick), all, &[]),
@@ -52,7 +55,13 @@ fn cases(is_quick: bool) -> Vec<Case> {
             &[(COMMON, Some(2.0)), (BENIGN, Some(2.0))],
         ),
         case("one flow", make(Profile::SmallPackets, 10_000_000, 1), all, &[(COMMON, Some(2.0))]),
-        case("all fragments", make(Profile::Fragments, 10_000_000, 100_000), all, &[(COMMON, Some(2.0))]),
+        case("fragments, one half of 100 k datagrams waiting for the other", fragments, Proof::Fragments, &[(COMMON, Some(2.0))]),
+        case(
+            "fragments, 1 k datagrams at a time",
+            Capture { live_flows: 1_000, ..fragments },
+            Proof::Fragments,
+            &[(COMMON, Some(2.0))],
+        ),
         case("all malformed", make(Profile::Malformed, 10_000_000, 100_000), Proof::Malformed, &[(COMMON, Some(2.0))]),
         case("colliding tuples", make(Profile::Colliding, 10_000_000, 100_000), all, &[(COMMON, Some(1.1))]),
     ]
@@ -69,10 +78,13 @@ pub fn run(bench: &Bench) -> Result<Report, String> {
     }
     // All cases in turn, so that the drift of the machine hits each of them as it hits the common case.
     let all = alternate("cliffs", &candidates, bench.repeats(f64::INFINITY));
-    for (case, series) in cases.iter().zip(&all) {
-        let compared: Vec<String> =
-            case.compared.iter().filter_map(|(name, goal)| compare(&cases, &all, case, name, *goal)).collect();
-        report.row(&format!("{} ({})", case.name, case.capture.size()), case.capture.packets, series, &compared.join("; "));
+    let compared = |case: &Case| -> Vec<String> {
+        case.compared.iter().filter_map(|(name, goal)| compare(&cases, &all, case, name, *goal)).collect()
+    };
+    let compared: Vec<String> = cases.iter().map(|case| compared(case).join("; ")).collect();
+    for ((case, series), compared) in cases.iter().zip(all).zip(compared) {
+        let series = Series { name: "netscope".to_owned(), ..series };
+        report.row(&format!("{} ({})", case.name, case.capture.size()), case.capture.packets, &series, &compared);
     }
     report.note(SPREAD_NOTE);
     report.note(
@@ -108,7 +120,14 @@ fn flows(summary: &Summary, capture: &Capture, proof: Proof) -> Result<u64, Stri
             summary.expect("/flows/alive_at_exit", bound)?;
             summary.expect("/flows/ended/eviction", capture.flows - bound)?;
         }
-        Proof::Malformed => summary.expect("/packets_in_no_flow/malformed", capture.packets)?,
+        Proof::Fragments => {
+            summary.expect("/fragments/first", capture.packets / 2)?;
+            summary.expect("/fragments/later", capture.packets / 2)?;
+        }
+        Proof::Malformed => match summary.faults("malformed")? {
+            seen if seen == capture.packets => {}
+            seen => return Err(format!("{seen} packets were malformed, not {}", capture.packets)),
+        },
     }
     summary.get("/flows/opened")
 }

@@ -79,6 +79,13 @@ impl Summary {
         self.0.pointer(pointer).and_then(Value::as_u64).ok_or_else(|| format!("the summary has no {pointer}"))
     }
 
+    /// Packets whose fault is of this kind, over all layers.
+    pub fn faults(&self, kind: &str) -> Result<u64, String> {
+        let faults = self.0.get("faults").and_then(Value::as_array).ok_or("the summary has no faults")?;
+        let of_kind = faults.iter().filter(|fault| fault.get("kind").and_then(Value::as_str) == Some(kind));
+        of_kind.map(|fault| fault.get("packets").and_then(Value::as_u64).ok_or_else(|| "a fault has no packets".to_owned())).sum()
+    }
+
     /// It must be this number.
     pub fn expect(&self, pointer: &str, expected: u64) -> Result<(), String> {
         let found = self.get(pointer)?;
@@ -123,5 +130,8 @@ mod tests {
             |packets| scratch("summary", text, |path| Summary::read(path, packets).and_then(|all| all.get("/flows/opened")));
         assert_eq!(opened(5), Ok(3));
         assert!(opened(6).is_err());
+        let text = r#"{"packets": 5, "unaccounted": 0, "faults": [{"kind": "malformed", "packets": 2}, {"kind": "truncated", "packets": 1},
+            {"kind": "malformed", "packets": 1}]}"#;
+        assert_eq!(scratch("faults", text, |path| Summary::read(path, 5).and_then(|all| all.faults("malformed"))), Ok(3));
     }
 }

@@ -68,7 +68,7 @@ impl Bench {
 
     fn repeats(&self, once_above_s: f64) -> Repeats {
         let usual = if self.quick { 3 } else { 5 };
-        Repeats { runs: self.runs.unwrap_or(usual).max(1), once_above_s }
+        Repeats { runs: self.runs.unwrap_or(usual).max(1), once_above_s, retries: 2 }
     }
 
     fn output(&self, name: &str) -> PathBuf {

@@ -15,21 +15,21 @@ const ONCE_ABOVE_S: f64 = 30.0;
 /// A peer is ended after so long.
 const LIMIT_S: &str = "900";
 const SURICATA_SETTINGS: &str = include_str!("suricata.yaml");
-/// What prints each peer's version.
-const VERSIONS: &[(&str, &str, &[&str])] = &[
-    ("nfpcapd", "nfpcapd", &["-V"]),
-    ("softflowd", "softflowd", &["-h"]),
-    ("argus", "argus", &["-h"]),
-    ("suricata", "suricata", &["-V"]),
-    ("ndpiReader", "ndpiReader", &["-h"]),
-    ("tshark", "tshark", &["--version"]),
+/// Each peer and its Debian package.
+const PACKAGES: &[(&str, &str)] = &[
+    ("nfpcapd", "nfdump"),
+    ("softflowd", "softflowd"),
+    ("argus", "argus-server"),
+    ("suricata", "suricata"),
+    ("ndpiReader", "libndpi-bin"),
+    ("tshark", "tshark"),
 ];
 
 pub fn run(bench: &Bench) -> Result<Report, String> {
     let mut report = Report::new("peers", "NetScope and its peers");
     report.version("netscope", &machine::said(&bench.netscope.to_string_lossy(), &["--version"]));
-    for (name, program, arguments) in VERSIONS {
-        report.version(name, &package_or_said(program, arguments));
+    for (name, package) in PACKAGES {
+        report.version(name, &version(package));
     }
     // softflowd's records go to a socket that nobody reads: the kernel throws away what does not fit, as a collector's would.
     let sink = UdpSocket::bind("127.0.0.1:0").map_err(|error| format!("a UDP socket: {error}"))?;
@@ -57,10 +57,13 @@ pub fn run(bench: &Bench) -> Result<Report, String> {
     Ok(report)
 }
 
-/// The version of the Debian package, which says more than many of these programs do.
-fn package_or_said(program: &str, arguments: &[&str]) -> String {
-    let said = machine::said(program, arguments);
-    if said == "unknown" { "not installed".to_owned() } else { said }
+/// The version of the Debian package, as not all of these programs tell theirs.
+fn version(package: &str) -> String {
+    let said = machine::said("dpkg-query", &["--show", package]);
+    match said.split_once(char::is_whitespace) {
+        Some((name, version)) if name == package => format!("Debian package {package} {version}"),
+        _ => format!("Debian package {package} is not installed"),
+    }
 }
 
 fn add_rows(report: &mut Report, capture: &Capture, all: &[Series], goal: f64) {
@@ -93,21 +96,18 @@ fn peers(bench: &Bench, path: &Path, port: u16) -> Result<Vec<Candidate>, String
     let directory = text("nfpcapd");
     let mut all = vec![Candidate {
         directories: vec![output("nfpcapd")],
-        ..candidate("nfpcapd", limited(&["nfpcapd", "-r", &capture, "-w", &directory, "-B", "4194304"]), {
+        ..candidate("nfpcapd", limited(&["nfpcapd", "-r", &capture, "-w", &directory]), {
             let directory = directory.clone();
             move || Ok(count::told("nfdump", &["-R", &directory, "-I"], "Flows:")? / 2)
         })
     }];
 
-    // Its statistics go to standard error.
-    let (said, pid) = (output("softflowd.txt"), text("softflowd.pid"));
-    let line = format!(
-        "exec timeout {LIMIT_S} softflowd -r {capture} -m 20000000 -n 127.0.0.1:{port} -v 9 -d -c none -p {pid} 2> {}",
-        said.display()
-    );
+    // Its own statistics go to standard output.
+    let (said, pid, sink) = (output("softflowd.txt"), text("softflowd.pid"), format!("127.0.0.1:{port}"));
+    let command = ["softflowd", "-r", &capture, "-m", "20000000", "-n", &sink, "-v", "9", "-d", "-c", "none", "-p", &pid];
     all.push(Candidate {
-        outputs: vec![said.clone()],
-        ..candidate("softflowd", words(&["sh", "-c", &line]), move || count::named(&said, "Flows expired:"))
+        stdout: Some(said.clone()),
+        ..candidate("softflowd", limited(&command), move || count::named(&said, "Flows expired:"))
     });
 
     let records = text("argus.records");

@@ -6,8 +6,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
-/// A disturbed run is made again at most so often.
-const RETRIES: u32 = 2;
 /// Runs longer than this are not made again.
 const RETRY_WALL_S_MAX: f64 = 10.0;
 
@@ -33,7 +31,10 @@ pub struct Candidate {
 impl Candidate {
     /// The command as one would type it.
     pub fn shown(&self) -> String {
-        let mut words: Vec<String> = self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        // A path below the working directory is shown as one would type it there.
+        let here = std::env::current_dir().map_or_else(|_| String::new(), |here| format!("{}/", here.display()));
+        let typed = |word: &OsString| word.to_string_lossy().replace(&here, "");
+        let mut words: Vec<String> = self.words.iter().map(typed).collect();
         if let Some(path) = &self.stdout {
             words.push(format!("> {}", path.display()));
         }
@@ -106,6 +107,8 @@ pub struct Repeats {
     pub runs: u32,
     /// A candidate whose first run takes longer than this runs once.
     pub once_above_s: f64,
+    /// A disturbed run is made again at most so often.
+    pub retries: u32,
 }
 
 /// Runs all candidates in turn, each `repeats.runs` times, with a line of progress for each run.
@@ -126,7 +129,7 @@ pub fn alternate(what: &str, candidates: &[Candidate], repeats: Repeats) -> Vec<
                 continue;
             }
             let label = format!("{what}: {}, run {number} of {}", candidate.name, repeats.runs);
-            if let Err(reason) = add_run(candidate, series, &label) {
+            if let Err(reason) = add_run(candidate, series, &label, repeats.retries) {
                 println!("{label}: {reason}");
                 series.failure = Some(reason);
             }
@@ -135,9 +138,9 @@ pub fn alternate(what: &str, candidates: &[Candidate], repeats: Repeats) -> Vec<
     all
 }
 
-fn add_run(candidate: &Candidate, series: &mut Series, label: &str) -> Result<(), String> {
+fn add_run(candidate: &Candidate, series: &mut Series, label: &str, retries: u32) -> Result<(), String> {
     let mut usage = run_once(candidate, label)?;
-    for _ in 0..RETRIES {
+    for _ in 0..retries {
         if !usage.is_disturbed() || usage.wall_s > RETRY_WALL_S_MAX {
             break;
         }
