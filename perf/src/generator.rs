@@ -25,7 +25,7 @@ pub enum Profile {
     /// As [`Self::SmallPackets`], between addresses and ports that mirror each other's bits: XOR, sum and every linear hash with a
     /// symmetric key are the same for all flows.
     Colliding,
-    /// UDP datagrams in two fragments each, 66 bytes a frame or fewer. Not in [`Self::ALL`].
+    /// UDP datagrams of 64 bytes in two fragments each. Not in [`Self::ALL`].
     Fragments,
     /// Frames that break a rule of IPv4, TCP or UDP, each in one of several ways. Not in [`Self::ALL`].
     Malformed,
@@ -66,7 +66,7 @@ impl Profile {
             Self::Ipv6 => Shape { ipv6: true, ..web },
             Self::Vlan => Shape { vlan: true, ..web },
             Self::Colliding => Shape { craft: Craft::Colliding, request: (1, 6), response: (1, 6), ..web },
-            Self::Fragments => Shape { udp: true, craft: Craft::Fragments, request: (50, 56), response: (50, 56), ..web },
+            Self::Fragments => Shape { udp: true, craft: Craft::Fragments, request: (56, 56), response: (56, 56), ..web },
             Self::Malformed => Shape { craft: Craft::Malformed, request: (1, 6), response: (1, 6), ..web },
         }
     }

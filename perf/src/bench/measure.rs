@@ -4,7 +4,7 @@
 //! "all children" is the peak of this one. Owns that process and what it says. Its one invariant: a run that fails gives no figure.
 
 use nix::sys::resource::{Usage as Resources, UsageWho, getrusage};
-use nix::sys::time::TimeVal;
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub fn run(options: &Measure) -> Result<ExitCode, String> {
 }
 
 fn micros(time: TimeVal) -> i64 {
-    time.tv_sec() * 1_000_000 + i64::from(time.tv_usec())
+    time.num_microseconds()
 }
 
 /// getrusage(2) counts KiB, bytes on macOS.

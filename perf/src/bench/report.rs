@@ -158,8 +158,8 @@ mod tests {
             report.write(&directory).unwrap()
         };
         let (first, second) = (write(), write());
-        let text = std::fs::read_to_string(&first).unwrap();
-        std::fs::remove_dir_all(&directory).unwrap();
+        let text = fs::read_to_string(&first).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
         assert_ne!(first, second);
         assert!(
             text.contains("| capture | own | 3.000 (3.000 to 3.000) | 3.000 | 0.000 | 1.000 | 1.0 | 3.0 | 7 | 1 |  |"),
