@@ -9,12 +9,25 @@ use crate::random::{Random, mix};
 const WITH_FIN_MIN: u32 = 7;
 const WITH_RST_MIN: u32 = 5;
 
+/// What is done to the flows of a profile that no sound host does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Craft {
+    None,
+    /// The server's address and port are the client's with every free bit turned.
+    Colliding,
+    /// Each datagram goes in two fragments, one packet each.
+    Fragments,
+    /// Each packet breaks a rule.
+    Malformed,
+}
+
 /// How the flows of a profile look.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub udp: bool,
     pub ipv6: bool,
     pub vlan: bool,
+    pub craft: Craft,
     /// Ports of the servers, drawn from.
     pub server_ports: &'static [u16],
     /// Payload bytes from client and server, smallest and largest.
@@ -47,12 +60,22 @@ impl Flow {
     pub fn build(&mut self, shape: &Shape, random: &mut Random, frame: &mut Frame) {
         let index = self.built;
         self.built += 1;
-        if shape.udp {
+        if shape.craft == Craft::Fragments {
+            let from_server = index / 2 % 2 == 1;
+            let path = self.path(shape, from_server);
+            frame.udp(&path, payload_len(shape, from_server, 8, &path, random));
+            // The flows between two hosts differ in the lowest 14 bits of their numbers.
+            let identification = ((self.number & 0x3fff) << 2 | u64::from(index / 2 % 4)) as u16;
+            frame.keep_fragment(identification, index % 2 == 1);
+        } else if shape.udp {
             let from_server = index % 2 == 1;
             let path = self.path(shape, from_server);
             frame.udp(&path, payload_len(shape, from_server, 8, &path, random));
         } else {
             self.build_tcp(index, shape, random, frame);
+            if shape.craft == Craft::Malformed {
+                frame.spoil(random.next());
+            }
         }
     }
 
@@ -91,7 +114,9 @@ impl Flow {
         let client_port = 0xc000 | (self.number & 0x3fff) as u16;
         let host = self.number >> 14;
         let drawn = mix(self.number);
-        let server_port = shape.server_ports[drawn as usize % shape.server_ports.len()];
+        let colliding = shape.craft == Craft::Colliding;
+        let drawn_port = shape.server_ports[drawn as usize % shape.server_ports.len()];
+        let server_port = if colliding { !client_port } else { drawn_port };
         let server_host = (drawn >> 32) as u8;
         let (mut client, mut server) = ([0; 16], [0; 16]);
         if shape.ipv6 {
@@ -103,6 +128,9 @@ impl Flow {
             client[0] = 10;
             client[1..4].copy_from_slice(&(host as u32).to_be_bytes()[1..]);
             server[..4].copy_from_slice(&[198, 18, 0, server_host]);
+            if colliding {
+                server[..4].copy_from_slice(&[!client[0], !client[1], !client[2], !client[3]]);
+            }
         }
         let vlan = shape.vlan.then_some(1 + (host % 4094) as u16);
         if from_server {

@@ -96,6 +96,48 @@ impl Frame {
         datagram[6..8].copy_from_slice(&sum.to_be_bytes());
     }
 
+    /// Bytes of a datagram in its first fragment; a multiple of 8.
+    const FIRST_FRAGMENT: usize = 32;
+
+    /// Keeps the first fragment of an untagged IPv4 packet, or what is behind it.
+    pub fn keep_fragment(&mut self, identification: u16, is_last: bool) {
+        const DATA: usize = ETHERNET + 20;
+        let total = usize::from(u16::from_be_bytes([self.bytes[16], self.bytes[17]]));
+        let end = ETHERNET + total;
+        let (len, field) = if is_last {
+            self.bytes.copy_within(DATA + Self::FIRST_FRAGMENT..end, DATA);
+            (total - 20 - Self::FIRST_FRAGMENT, Self::FIRST_FRAGMENT as u16 / 8)
+        } else {
+            (Self::FIRST_FRAGMENT, 0x2000)
+        };
+        let header = &mut self.bytes[ETHERNET..DATA];
+        header[2..4].copy_from_slice(&(20 + len as u16).to_be_bytes());
+        header[4..6].copy_from_slice(&identification.to_be_bytes());
+        header[6..8].copy_from_slice(&field.to_be_bytes());
+        self.sum_ipv4_header();
+        self.len = (DATA + len).max(60);
+        self.bytes[DATA + len..self.len].fill(0);
+    }
+
+    /// Breaks a rule in an untagged IPv4 packet with TCP; which one, `choice` says.
+    pub fn spoil(&mut self, choice: u64) {
+        match choice % 5 {
+            0 => self.bytes[ETHERNET] = 0x44,           // the header is shorter than any
+            1 => self.bytes[ETHERNET] = 0x75,           // no such version
+            2 => self.bytes[ETHERNET + 3] = 19,         // the packet is shorter than its header
+            3 => self.bytes[ETHERNET + 20 + 12] = 0x40, // the TCP header is shorter than any
+            _ => self.bytes[ETHERNET + 20 + 12] = 0xf0, // the TCP header is longer than the packet
+        }
+        self.sum_ipv4_header();
+    }
+
+    fn sum_ipv4_header(&mut self) {
+        let header = &mut self.bytes[ETHERNET..ETHERNET + 20];
+        header[10..12].fill(0);
+        let sum = finish(sum(header));
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+
     /// Writes Ethernet, tag and IP headers for `len` bytes of `protocol`; the offset behind them. Frames shorter than 60 bytes
     /// are padded, as a network card does.
     fn lower_layers(&mut self, path: &Path, protocol: u8, len: usize) -> usize {

@@ -1,6 +1,6 @@
 //! Interleaving of flows: a fixed number is alive at a time, a random one of them sends next. One allocation at the start.
 
-use crate::flow::{Flow, Shape};
+use crate::flow::{Craft, Flow, Shape};
 use crate::frame::Frame;
 use crate::random::Random;
 use std::fmt;
@@ -22,10 +22,20 @@ pub enum Profile {
     Ipv6,
     /// The web mix with an 802.1Q tag.
     Vlan,
+    /// As [`Self::SmallPackets`], between addresses and ports that mirror each other's bits: XOR, sum and every linear hash with a
+    /// symmetric key are the same for all flows.
+    Colliding,
+    /// UDP datagrams of 64 bytes in two fragments each. Not in [`Self::ALL`].
+    Fragments,
+    /// Frames that break a rule of IPv4, TCP or UDP, each in one of several ways. Not in [`Self::ALL`].
+    Malformed,
 }
 
 impl Profile {
-    /// All profiles with the names they have on the command line.
+    /// Profiles that are not what a sound host sends, with their names.
+    pub const CRAFTED: &[(&str, Self)] = &[("fragments", Self::Fragments), ("malformed", Self::Malformed)];
+
+    /// All sound profiles with the names they have on the command line.
     pub const ALL: &[(&str, Self)] = &[
         ("small-packets", Self::SmallPackets),
         ("many-flows", Self::ManyFlows),
@@ -34,6 +44,7 @@ impl Profile {
         ("udp", Self::Udp),
         ("ipv6", Self::Ipv6),
         ("vlan", Self::Vlan),
+        ("colliding", Self::Colliding),
     ];
 
     const fn shape(self) -> Shape {
@@ -41,6 +52,7 @@ impl Profile {
             udp: false,
             ipv6: false,
             vlan: false,
+            craft: Craft::None,
             server_ports: &[80, 443, 8080, 8443],
             request: (60, 500),
             response: (200, 1460),
@@ -53,6 +65,9 @@ impl Profile {
             Self::Udp => Shape { udp: true, server_ports: &[53, 123, 443, 3478], request: (24, 80), response: (40, 1200), ..web },
             Self::Ipv6 => Shape { ipv6: true, ..web },
             Self::Vlan => Shape { vlan: true, ..web },
+            Self::Colliding => Shape { craft: Craft::Colliding, request: (1, 6), response: (1, 6), ..web },
+            Self::Fragments => Shape { udp: true, craft: Craft::Fragments, request: (56, 56), response: (56, 56), ..web },
+            Self::Malformed => Shape { craft: Craft::Malformed, request: (1, 6), response: (1, 6), ..web },
         }
     }
 }

@@ -1,9 +1,13 @@
-//! `netscope-perf generate`: writes a synthetic capture.
+//! `netscope-perf`: writes synthetic captures, counts their flows as fast as one core can, and runs the benchmarks.
+//!
+//! Owns the command line; the work is in the library and in [`bench`].
 #![forbid(unsafe_code)]
+
+mod bench;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
-use netscope_perf::{Profile, Resolution, Settings, write_pcap};
+use netscope_perf::{Profile, Resolution, Settings, floor, write_pcap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -21,6 +25,21 @@ struct Arguments {
 enum Verb {
     /// Writes a synthetic capture; the same options give the same bytes.
     Generate(Generate),
+    /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
+    Floor(Floor),
+    /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need first.
+    Bench(bench::Bench),
+    /// Runs one program and prints what it cost.
+    Measure(bench::measure::Measure),
+}
+
+#[derive(clap::Args)]
+struct Floor {
+    /// Capture file to read.
+    file: PathBuf,
+    /// CSV file to write, a line per flow.
+    #[arg(long)]
+    csv: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -65,24 +84,46 @@ impl ValueEnum for ProfileName {
                 Self(Profile::Udp),
                 Self(Profile::Ipv6),
                 Self(Profile::Vlan),
+                Self(Profile::Colliding),
+                Self(Profile::Fragments),
+                Self(Profile::Malformed),
             ]
         }
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Profile::ALL.iter().find(|(_, profile)| *profile == self.0).map(|(name, _)| PossibleValue::new(*name))
+        let mut profiles = Profile::ALL.iter().chain(Profile::CRAFTED);
+        profiles.find(|(_, profile)| *profile == self.0).map(|(name, _)| PossibleValue::new(*name))
     }
 }
 
 fn main() -> ExitCode {
-    let Verb::Generate(options) = Arguments::parse().command;
-    match generate(&options) {
+    let outcome = match Arguments::parse().command {
+        Verb::Generate(options) => generate(&options).map_err(|error| format!("{}: {error}", options.out.display())),
+        Verb::Floor(options) => floor(&options),
+        Verb::Bench(options) => options.run(),
+        Verb::Measure(options) => {
+            return bench::measure::run(&options).unwrap_or_else(|message| {
+                eprintln!("netscope-perf: {message}");
+                ExitCode::FAILURE
+            });
+        }
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("netscope-perf: {}: {error}", options.out.display());
+        Err(message) => {
+            eprintln!("netscope-perf: {message}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn floor(options: &Floor) -> Result<(), String> {
+    let (table, totals) = floor::count(&options.file).map_err(|error| format!("{}: {error}", options.file.display()))?;
+    let written = File::create(&options.csv).and_then(|mut file| floor::write_csv(&table, &mut file));
+    written.map_err(|error| format!("{}: {error}", options.csv.display()))?;
+    println!("{} packets, {} bytes, {} flows, {} packets in no flow", totals.packets, totals.bytes, table.len(), totals.other);
+    Ok(())
 }
 
 fn generate(options: &Generate) -> std::io::Result<()> {

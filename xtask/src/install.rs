@@ -81,7 +81,7 @@ impl Manager {
     }
 
     /// The words that install, without the packages.
-    const fn install(self) -> &'static [&'static str] {
+    pub const fn install(self) -> &'static [&'static str] {
         match self {
             Self::Apt => &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--no-install-recommends"],
             Self::Dnf => &["dnf", "install", "--assumeyes", "--setopt=install_weak_deps=False"],
@@ -99,7 +99,7 @@ impl Manager {
 
 /// Who we are to a package manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rights {
+pub enum Rights {
     Root,
     Sudo,
     None,
@@ -133,7 +133,12 @@ pub fn ensure(needs: &[Need]) -> Result<(), String> {
 }
 
 /// The commands in order, or `None` where the rights do not suffice.
-fn steps(manager: Manager, packages: &[&'static str], rights: Rights, lists_are_there: bool) -> Option<Vec<Vec<&'static str>>> {
+pub fn steps(
+    manager: Manager,
+    packages: &[&'static str],
+    rights: Rights,
+    lists_are_there: bool,
+) -> Option<Vec<Vec<&'static str>>> {
     let prefix: &[&'static str] = match (manager.wants_root(), rights) {
         (false, _) | (true, Rights::Root) => &[],
         (true, Rights::Sudo) => &["sudo"],
@@ -152,7 +157,7 @@ fn typed(manager: Manager, packages: &[&str]) -> String {
 }
 
 /// Runs one step; a failed download is tried again, the lists of packages refreshed in between where that is a step.
-fn install_step(words: &[&str]) -> Result<(), String> {
+pub fn install_step(words: &[&str]) -> Result<(), String> {
     let mut outcome = run_words(words);
     for attempt in 2..=ATTEMPTS {
         if outcome.is_ok() {
@@ -174,7 +179,7 @@ fn run_words(words: &[&str]) -> Result<(), String> {
     run::show_and_run(Command::new(program).args(arguments))
 }
 
-fn rights() -> Rights {
+pub fn rights() -> Rights {
     let id = Command::new("id").arg("-u").output();
     let is_root = id.is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     let interactive = std::io::IsTerminal::is_terminal(&std::io::stdin());
@@ -188,8 +193,8 @@ fn rights() -> Rights {
     }
 }
 
-/// A fresh container comes without lists of packages.
-fn has_apt_lists(directory: &Path) -> bool {
+/// Whether there are lists of packages; a fresh container comes without.
+pub fn has_apt_lists(directory: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(directory) else { return false };
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
 }

@@ -4,11 +4,13 @@
 //! step that fails ends the run with one line that says what failed and what to type.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod callgrind;
 mod demo;
 mod install;
 mod instructions;
 mod needs;
+mod peers;
 mod run;
 mod test;
 
@@ -21,6 +23,13 @@ Usage: cargo xtask COMMAND
 Commands:
   demo   build NetScope and show the flows of the recording tests/fixtures/demo.pcapng
   test   every test of the repository; live ones too where namespaces can be made (root)
+  bench [ours|cliffs|peers] [OPTIONS]
+         build for release, generate captures, measure, and write a page into perf/results:
+         ours    NetScope and the floor, one worker and two, memory (default)
+         cliffs  10 M flows, a SYN flood, one flow, fragments, malformed packets, colliding tuples
+         peers   nfdump, softflowd, argus, suricata, tshark and nDPI on the same captures;
+                 installs them from Debian, which may start their daemons
+         Options go to `netscope-perf bench`: --quick (a tenth, three runs), --runs N, --captures DIR, --results DIR
   bench instructions [--record]
          instructions per packet, layer by layer, against the figure in perf/instructions.toml; fails when it rose by more than 5 %
   help   this text
@@ -36,6 +45,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(&workspace_root()),
         ["test"] => test::run(&workspace_root()),
         ["bench", "instructions", rest @ ..] => instructions::run(&workspace_root(), rest),
+        ["bench", rest @ ..] => bench::run(&workspace_root(), rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

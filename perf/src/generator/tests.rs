@@ -127,3 +127,58 @@ fn settings_that_cannot_be_met_are_refused() {
     assert_eq!(refused(9, 10), Some(GenerateError::Packets(9)));
     assert_eq!(refused(10, 10), None);
 }
+
+#[test]
+fn fragments_are_halves_of_valid_datagrams_each_with_its_own_identification() {
+    let mut generator = Generator::new(&Settings { live_flows: 0, ..Settings::new(Profile::Fragments, 1_000, 50, 7) }).unwrap();
+    let mut waiting: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+    let mut whole = 0;
+    while let Some((_, frame)) = generator.next_packet() {
+        let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+        let (header, data) = (&frame[14..34], &frame[34..14 + total]);
+        assert_eq!(finish(sum(header)), 0, "header checksum");
+        // Identification, protocol, source, destination: RFC 791's name of a datagram.
+        let name = [&header[4..6], &header[9..10], &header[12..20]].concat();
+        match u16::from_be_bytes([header[6], header[7]]) {
+            0x2000 => assert_eq!(waiting.insert(name, data.to_vec()), None, "two datagrams of one name wait at a time"),
+            field => {
+                let mut datagram = waiting.remove(&name).expect("its first half came before it");
+                assert_eq!(usize::from(field) * 8, datagram.len());
+                datagram.extend_from_slice(data);
+                assert_eq!(usize::from(u16::from_be_bytes([datagram[4], datagram[5]])), datagram.len());
+                let pseudo = sum(&header[12..20]) + 17 + datagram.len() as u64;
+                assert_eq!(finish(pseudo + sum(&datagram)), 0, "UDP checksum");
+                whole += 1;
+            }
+        }
+    }
+    assert_eq!((whole, waiting.len()), (500, 0));
+}
+
+#[test]
+fn every_malformed_frame_breaks_a_rule() {
+    let mut generator = Generator::new(&settings(Profile::Malformed)).unwrap();
+    let mut seen = [0; 4];
+    while let Some((_, frame)) = generator.next_packet() {
+        let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+        let tcp_header = usize::from(frame[46] >> 4) * 4;
+        let broken =
+            [frame[14] >> 4 != 4, frame[14] & 15 < 5, total < 20, total >= 20 && !(20..=total - 20).contains(&tcp_header)];
+        assert!(broken.contains(&true));
+        for (count, is_broken) in seen.iter_mut().zip(broken) {
+            *count += usize::from(is_broken);
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 100), "{seen:?}");
+}
+
+#[test]
+fn colliding_tuples_have_one_sum_and_one_xor() {
+    let mut generator = Generator::new(&settings(Profile::Colliding)).unwrap();
+    while let Some((_, frame)) = generator.next_packet() {
+        let word = |at: usize| u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
+        let port = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+        assert_eq!((word(26) ^ word(30), port(34) ^ port(36)), (u32::MAX, u16::MAX));
+        assert_eq!((word(26).wrapping_add(word(30)), port(34).wrapping_add(port(36))), (u32::MAX, u16::MAX));
+    }
+}
