@@ -7,9 +7,11 @@
 //! A datagram is named by IP version, addresses, identification and, for IPv4, the protocol (RFC 791, RFC 8200 section 4.5; in
 //! IPv6 the header behind the fragment header differs between first and later fragments when there are more extension headers).
 
+use super::FoldHash;
 use crate::wire::{Fragment, IpVersion, Network, Ports};
 use netscope_backends::Timestamp;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::ops::AddAssign;
 
 /// Later fragments that arrived before their first one.
@@ -80,13 +82,21 @@ const RANGE_COUNT: usize = 8;
 /// Bytes that a link of the smallest permitted size carries behind a minimal IPv4 header.
 const TINY_LEN: u32 = 48;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct DatagramKey {
     source: [u8; 16],
     destination: [u8; 16],
     id: u32,
     version: u8,
     protocol: u8,
+}
+
+impl Hash for DatagramKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_le_bytes(self.source));
+        state.write_u128(u128::from_le_bytes(self.destination));
+        state.write_u64(u64::from(self.id) | u64::from(self.version) << 32 | u64::from(self.protocol) << 40);
+    }
 }
 
 impl DatagramKey {
@@ -144,7 +154,7 @@ struct Datagram {
 /// Datagrams on their way, oldest first.
 pub struct FragmentTable {
     places: Vec<Datagram>,
-    index: HashMap<DatagramKey, u32>,
+    index: HashMap<DatagramKey, u32, FoldHash>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -173,7 +183,7 @@ impl FragmentTable {
     fn with_count_max(count_max: usize) -> Self {
         Self {
             places: Vec::with_capacity(count_max),
-            index: HashMap::with_capacity(2 * count_max),
+            index: HashMap::with_capacity_and_hasher(2 * count_max, FoldHash::random()),
             free: Vec::with_capacity(count_max),
             oldest: NONE,
             newest: NONE,

@@ -247,6 +247,57 @@ const fn fold(x: u64, y: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
+/// The flow hash for maps of other keys: each word meets a secret before it is multiplied.
+#[derive(Clone)]
+pub struct FoldHash(HashSecret);
+
+/// One key on its way through [`FoldHash`].
+pub struct FoldHasher {
+    secret: HashSecret,
+    state: u64,
+}
+
+impl FoldHash {
+    /// With a secret from the operating system's randomness.
+    pub fn random() -> Self {
+        Self(HashSecret::random())
+    }
+}
+
+impl BuildHasher for FoldHash {
+    type Hasher = FoldHasher;
+
+    fn build_hasher(&self) -> FoldHasher {
+        FoldHasher { secret: self.0, state: self.0.0[5] }
+    }
+}
+
+impl Hasher for FoldHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, word: u64) {
+        self.state = fold(self.state ^ word ^ self.secret.0[0], self.secret.0[1]);
+    }
+
+    #[inline]
+    fn write_u128(&mut self, word: u128) {
+        let halves = fold(word as u64 ^ self.secret.0[2], (word >> 64) as u64 ^ self.secret.0[3]);
+        self.state = fold(self.state ^ halves, self.secret.0[4]);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}
+
 /// Secret of the flow hash: crafted tuples cannot collide without it.
 #[derive(Clone, Copy)]
 pub struct HashSecret([u64; 6]);

@@ -24,7 +24,7 @@ mod tests;
 
 pub use community_id::{CommunityId, community_id, community_ids};
 pub use fragment::{FragmentCounters, FragmentTable, Held, Later};
-pub use key::{Direction, FlowKey, HashSecret, Keyed};
+pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed};
 pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};

@@ -502,6 +502,7 @@ impl FlowTable {
                 self.wheel.unlink(&mut self.slab, place);
                 self.wheel.file(&mut self.slab, place, deadline);
             } else if let Some((reason, at)) = self.overdue(place) {
+                self.prepare_behind(place);
                 self.end(place, reason, at, ended);
             } else {
                 self.wheel.unlink(&mut self.slab, place);
@@ -509,6 +510,16 @@ impl FlowTable {
             }
         }
         true
+    }
+
+    /// The flows behind this one end soon, too: asks for the index line of the next and for the entry of the one after it.
+    fn prepare_behind(&self, place: u32) {
+        let Some(next) = self.wheel.next(&self.slab, place) else { return };
+        self.index.prefetch(self.slab.get(next).key.hash(&self.secret));
+        if let Some(after) = self.wheel.next(&self.slab, next) {
+            self.slab.prefetch(after);
+            self.slab.prefetch_back(after);
+        }
     }
 
     /// Makes room for one flow: ends the one that would expire first, as far as at most 8 looks at the wheel's front tell.
@@ -528,6 +539,7 @@ impl FlowTable {
             self.wheel.file(&mut self.slab, place, deadline);
         }
         if let Some((_, place)) = best {
+            self.prepare_behind(place);
             let (reason, at) = self.overdue(place).unwrap_or((EndReason::Eviction, self.clock));
             self.end(place, reason, at, ended);
         }

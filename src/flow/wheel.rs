@@ -115,6 +115,12 @@ impl Wheel {
         }
     }
 
+    /// The entry behind this one in its list.
+    pub fn next(&self, slab: &Slab, number: u32) -> Option<u32> {
+        let next = slab.back(number).next;
+        (next & END == 0).then_some(next)
+    }
+
     /// Takes an entry out of its list.
     pub fn unlink(&mut self, slab: &mut Slab, number: u32) {
         let (previous, next) = {
