@@ -121,7 +121,7 @@ impl Entry {
         self.flags.0 = if on { self.flags.0 | flag.0 } else { self.flags.0 & !flag.0 };
     }
 
-    /// A live flow that nobody lists, whose connection is not over and whose clock is not apart from its packets' times.
+    /// A live flow whose connection is not over and whose clock is not apart from its packets' times.
     #[inline(always)]
     pub const fn is_plain(&self) -> bool {
         self.flags.0 & (Flag::LIVE.0 | Flag::FINISHED.0 | Flag::SKEWED.0) == Flag::LIVE.0

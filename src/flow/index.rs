@@ -6,7 +6,7 @@
 //!
 //! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of entries past it.
 //! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. Whoever shares flows among
-//! queues uses a hash of another secret, or most buckets of each queue's index would stay empty.
+//! queues must do so independently of this hash, or most buckets of each queue's index would stay empty.
 
 use netscope_backends::lanes::equal_of_eight;
 use netscope_backends::pages::prefer_huge_pages;

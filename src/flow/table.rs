@@ -6,8 +6,8 @@
 //!
 //! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
 //! and a packet that finds its flow overdue ends it first. So records are the same for any batch size. (With a full table the
-//! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet, without a budget, where
-//! two runs have to agree.)
+//! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet from
+//! [`FlowTable::quiet_until`] on, without a budget, where two runs have to agree.)
 
 mod counters;
 mod plain;

@@ -17,7 +17,7 @@ pub struct RecordSettings {
 pub trait FieldSink {
     /// Any text, whatever is in it; `None` is null.
     fn text(&mut self, name: &'static str, value: Option<&str>);
-    /// A word of ours: letters, digits and `_+/=:` alone, so that no format needs to quote it; `None` is null.
+    /// A word of ours: letters, digits and `_-+/=:` alone, so that no format needs to quote it; `None` is null.
     fn word(&mut self, name: &'static str, value: Option<&[u8]>);
     /// A whole number; `None` is null.
     fn number(&mut self, name: &'static str, value: Option<u64>);

@@ -183,6 +183,11 @@ impl Half {
         self.is(WINDOW_KNOWN) && self.window == 0
     }
 
+    /// `at` lies before everything that is in flight.
+    pub(super) const fn is_far_behind(&self, at: Sequence) -> bool {
+        at.before(self.low)
+    }
+
     /// Nothing is known to be in flight.
     fn nothing_in_flight(&self) -> bool {
         self.low == self.next
