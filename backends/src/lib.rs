@@ -4,6 +4,7 @@
 //! lends bytes, their time, their length on the wire and their link type. Its one invariant: the bytes of a [`Packet`] are
 //! valid only while the visitor given to [`Backend::poll`] runs.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 pub mod chunk;
@@ -41,8 +42,9 @@ pub enum Polled {
 /// Received and lost packets since the source was opened. All values only grow.
 ///
 /// `received` counts every packet the source saw for us, so once nothing is in flight
-/// `received = lent to the visitor + filtered + kernel_drops + skipped`.
-/// `interface_drops` lie before `received` and are not part of it.
+/// `received = lent to the visitor + filtered + kernel_drops + damaged + skipped`.
+/// `interface_drops` lie before `received` and are not part of it; `ring_full_drops` and `fill_empty_drops` are parts of
+/// `kernel_drops`; `ring_freezes` are not packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Packets the source saw for us, lost ones included.
@@ -51,10 +53,44 @@ pub struct Counters {
     pub filtered: u64,
     /// Packets the kernel dropped because we did not read fast enough.
     pub kernel_drops: u64,
+    /// Of `kernel_drops`: the ring between the kernel and us was full (AF_XDP: `rx_ring_full`).
+    pub ring_full_drops: u64,
+    /// Of `kernel_drops`: the kernel had no free frame to receive into (AF_XDP: `rx_fill_ring_empty_descs`).
+    pub fill_empty_drops: u64,
+    /// Times the kernel found no free block and stopped receiving for a while (TPACKET_V3: `tp_freeze_q_cnt`). Not packets.
+    pub ring_freezes: u64,
+    /// Packets that a ring announced and that could not be read because its lengths contradict each other.
+    pub damaged: u64,
     /// Packets the interface or its driver dropped before the kernel saw them.
     pub interface_drops: u64,
     /// Packets we left out ourselves because no memory was free to hand them on.
     pub skipped: u64,
+}
+
+impl AddAssign<&Self> for Counters {
+    fn add_assign(&mut self, other: &Self) {
+        // Destructured so that a new field cannot be forgotten.
+        let Self {
+            received,
+            filtered,
+            kernel_drops,
+            ring_full_drops,
+            fill_empty_drops,
+            ring_freezes,
+            damaged,
+            interface_drops,
+            skipped,
+        } = other;
+        self.received += received;
+        self.filtered += filtered;
+        self.kernel_drops += kernel_drops;
+        self.ring_full_drops += ring_full_drops;
+        self.fill_empty_drops += fill_empty_drops;
+        self.ring_freezes += ring_freezes;
+        self.damaged += damaged;
+        self.interface_drops += interface_drops;
+        self.skipped += skipped;
+    }
 }
 
 /// How far a source with a known end has come.

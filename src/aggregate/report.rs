@@ -69,6 +69,7 @@ impl Summary {
         i128::from(source.received)
             - i128::from(source.filtered)
             - i128::from(source.kernel_drops)
+            - i128::from(source.damaged)
             - i128::from(source.skipped)
             - i128::from(self.ledger.beyond_count)
             - i128::from(self.ledger.unread)

@@ -324,8 +324,8 @@ impl Worker {
     pub fn finish(mut self) {
         self.outbox.wait_from_now_on();
         if self.share.leads() && !self.waits {
-            let Counters { received, filtered, kernel_drops, skipped, .. } = self.source;
-            let handled = filtered + kernel_drops + skipped + self.number + self.ledger.beyond_count;
+            let Counters { received, filtered, kernel_drops, damaged, skipped, .. } = self.source;
+            let handled = filtered + kernel_drops + damaged + skipped + self.number + self.ledger.beyond_count;
             self.ledger.unread = received.saturating_sub(handled);
         }
         self.fragments.drain();

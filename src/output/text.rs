@@ -140,6 +140,10 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row(&format!("  {} {}", layer.name(), words(kind.name())), packets);
     }
     text.row("kernel drops", source.kernel_drops);
+    text.row_if("  ring full", source.ring_full_drops);
+    text.row_if("  no free frame", source.fill_empty_drops);
+    text.row_if("times the kernel's ring was full", source.ring_freezes);
+    text.row_if("packets of damaged blocks", source.damaged);
     text.row("interface drops", source.interface_drops);
     text.row_if("packets skipped", source.skipped);
     text.row("drop rate", format!("{:.3} %", drop_percent(summary)));
@@ -169,7 +173,7 @@ pub fn summary_text(summary: &Summary) -> String {
 /// Lost packets in percent of all that came: those we got, those the kernel and those the interface dropped.
 fn drop_percent(summary: &Summary) -> f64 {
     let source = &summary.source;
-    let lost = source.kernel_drops.saturating_add(source.interface_drops).saturating_add(source.skipped);
+    let lost = [source.kernel_drops, source.damaged, source.interface_drops, source.skipped].iter().sum::<u64>();
     let came = source.received.saturating_add(source.interface_drops);
     if came == 0 { 0.0 } else { lost as f64 * 100.0 / came as f64 }
 }
