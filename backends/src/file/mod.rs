@@ -20,17 +20,19 @@ mod mapped;
 mod mapping;
 mod pcap;
 mod pcapng;
+mod scan;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod walker;
 
-use lend::{Selection, Tally};
+use lend::{BATCHES_PER_POLL, Selection, Tally};
 use mapped::MappedReader;
 use mapping::Mapping;
 use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
 
 pub use mapping::MAPPINGS_MAX;
+pub use scan::{PLACES_MAX, Places, Scanner};
 pub use stream::STREAM_BUFFER_LEN;
 pub use walker::{BLOCK_LEN_MAX, Fault, INTERFACES_MAX, PACKET_LEN_MAX, Step, Walker};
 

@@ -1,0 +1,157 @@
+//! Finds where the packets of a mapped capture lie, for several readers at once.
+//!
+//! Owns the one walk over the records. Knows no flow and no thread. Its one invariant: the [`Places`] of one call follow those of
+//! the call before, and together they are what one [`FileBackend`](super::FileBackend) would lend.
+
+use super::mapping::Mapping;
+use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Packets one [`Places`] holds at most.
+pub const PLACES_MAX: usize = 4096;
+/// Packets that one poll of a file lends at most.
+const POLL_MAX: usize = BATCHES_PER_POLL * BATCH_MAX;
+const _: () = assert!(POLL_MAX <= PLACES_MAX && PLACES_MAX <= 1 << 16);
+
+/// A packet in the mapped file.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    time: Timestamp,
+    captured_len: u32,
+    wire_len: u32,
+    link_type: LinkType,
+}
+
+/// Where some packets that follow each other lie. Memory is reserved once.
+pub struct Places {
+    mapping: Arc<Mapping>,
+    places: Vec<Place>,
+}
+
+/// The one walk over the records of a mapped capture.
+pub struct Scanner {
+    backend: FileBackend,
+    mapping: Arc<Mapping>,
+    /// Went wrong behind packets that were found; told next time.
+    failed: Option<BackendError>,
+}
+
+impl CaptureFile {
+    /// A walk for several readers; `None` where the file is not mapped.
+    ///
+    /// # Errors
+    /// As [`CaptureFile::backend`].
+    pub fn scanner(&self) -> Result<Option<Scanner>, BackendError> {
+        let Source::Mapped(mapping) = &self.source else { return Ok(None) };
+        Ok(Some(Scanner { backend: self.backend()?, mapping: Arc::clone(mapping), failed: None }))
+    }
+}
+
+impl Scanner {
+    /// An empty list for this scanner.
+    pub fn places(&self) -> Places {
+        Places { mapping: Arc::clone(&self.mapping), places: Vec::with_capacity(PLACES_MAX) }
+    }
+
+    /// Puts the places of the next packets into `out`, over what was there: up to [`PLACES_MAX`], possibly none. False at the end.
+    ///
+    /// # Errors
+    /// As [`Backend::poll`] of a file: once, after all packets before the damage; `out` is empty then.
+    pub fn scan(&mut self, out: &mut Places) -> Result<bool, BackendError> {
+        out.places.clear();
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let base = out.mapping.bytes().as_ptr() as usize;
+        for _ in 0..PLACES_MAX / POLL_MAX {
+            let places = &mut out.places;
+            let polled = self.backend.poll(Duration::ZERO, &mut |packets| places.extend(packets.iter().map(|p| place(p, base))));
+            match polled {
+                Ok(Polled::End) => return Ok(!out.places.is_empty()),
+                Ok(Polled::Lent(_) | Polled::Idle(_)) => {}
+                Err(error) if out.places.is_empty() => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Link type of the first packet.
+    pub fn link_type(&self) -> LinkType {
+        self.backend.link_type()
+    }
+
+    /// Packets found and left out so far.
+    ///
+    /// # Errors
+    /// As [`Backend::counters`]; a file has none.
+    pub fn counters(&mut self) -> Result<Counters, BackendError> {
+        self.backend.counters()
+    }
+
+    /// As [`Backend::notice`].
+    pub fn notice(&mut self) -> Option<String> {
+        self.backend.notice()
+    }
+
+    /// How far the walk is.
+    pub fn position(&self) -> Position {
+        self.backend.position()
+    }
+}
+
+#[inline(always)]
+fn place(packet: &Packet<'_>, base: usize) -> Place {
+    Place {
+        start: (packet.data.as_ptr() as usize).wrapping_sub(base),
+        time: packet.time,
+        // No packet is longer than PACKET_LEN_MAX.
+        captured_len: packet.data.len() as u32,
+        wire_len: packet.wire_len,
+        link_type: packet.link_type,
+    }
+}
+
+impl Places {
+    /// Packets.
+    pub const fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// True when there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Packet number `index` of these; one without bytes when there are not so many.
+    #[inline(always)]
+    pub fn packet(&self, index: usize) -> Packet<'_> {
+        const NOTHING: Place =
+            Place { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
+        let &Place { start, time, captured_len, wire_len, link_type } = self.places.get(index).unwrap_or(&NOTHING);
+        let data = self.mapping.bytes().get(start..start + captured_len as usize).unwrap_or_default();
+        Packet { data, time, wire_len, link_type }
+    }
+
+    /// All packets.
+    pub fn packets(&self) -> impl ExactSizeIterator<Item = Packet<'_>> {
+        (0..self.places.len()).map(|index| self.packet(index))
+    }
+
+    /// When each was captured.
+    pub fn times(&self) -> impl ExactSizeIterator<Item = Timestamp> {
+        self.places.iter().map(|place| place.time)
+    }
+
+    /// When packet number `index` was captured; 0 when there are not so many.
+    #[inline(always)]
+    pub fn time(&self, index: usize) -> Timestamp {
+        self.places.get(index).map_or(Timestamp(0), |place| place.time)
+    }
+}
