@@ -67,7 +67,7 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
         Source::Broadcast(Box::new(file.backend()?))
     };
     let link_type = match &source {
-        Source::Same(backends) => backends.first().map(|backend| backend.link_type()),
+        Source::Same(backends) | Source::Queues(backends) => backends.first().map(|backend| backend.link_type()),
         Source::Broadcast(backend) => Some(backend.link_type()),
     };
     check(link_type, &path.display().to_string())?;

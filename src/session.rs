@@ -99,7 +99,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
 
 /// The recorder's thread.
 fn record_packets(
-    tap: &Receiver<TapChunk>,
+    tap: &[Receiver<TapChunk>],
     mut recorder: Recorder,
     watcher: &dyn Watcher,
 ) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
@@ -129,7 +129,7 @@ fn record_packets(
 }
 
 /// The packet view's thread. A closed pipe (`| head`) ends the run quietly.
-fn show_packets(tap: &Receiver<TapChunk>, mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
+fn show_packets(tap: &[Receiver<TapChunk>], mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
     struct Quiet<'a>(&'a mut PacketView, &'a Stop);
     impl PacketConsumer for Quiet<'_> {
         type Error = io::Error;

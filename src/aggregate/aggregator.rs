@@ -170,11 +170,7 @@ impl Aggregator {
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;
-            sum.source.received += merged.source.received;
-            sum.source.filtered += merged.source.filtered;
-            sum.source.kernel_drops += merged.source.kernel_drops;
-            sum.source.interface_drops += merged.source.interface_drops;
-            sum.source.skipped += merged.source.skipped;
+            sum.source += &merged.source;
             sum.flows += &merged.flows;
             sum.flow_count += merged.flow_count;
             sum.fragments += &merged.fragments;
