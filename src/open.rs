@@ -57,19 +57,13 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
     };
     let workers = settings.pipeline.workers;
     let description = format!("reading {} with {workers} workers", path.display());
-    let source = if file.is_mapped() {
-        let mut backends: Vec<Box<dyn Backend>> = Vec::new();
-        for _ in 0..workers {
-            backends.push(Box::new(file.backend()?));
-        }
-        Source::Same(backends)
-    } else {
-        Source::Broadcast(Box::new(file.backend()?))
+    let scanner = if workers > 1 { file.scanner()? } else { None };
+    let source = match scanner {
+        Some(scanner) => Source::Shared(scanner),
+        None if file.is_mapped() => Source::Same(vec![Box::new(file.backend()?)]),
+        None => Source::Broadcast(Box::new(file.backend()?)),
     };
-    let link_type = match &source {
-        Source::Same(backends) | Source::Queues(backends) => backends.first().map(|backend| backend.link_type()),
-        Source::Broadcast(backend) => Some(backend.link_type()),
-    };
+    let link_type = Some(file.link_type());
     check(link_type, &path.display().to_string())?;
     Ok(Opened { source, description })
 }

@@ -3,8 +3,9 @@
 //! Owns the order of these steps and nothing else. Invariant: however the source ends, the worker is finished, so every flow is
 //! handed on and every export can be written.
 
+use super::team::Member;
 use super::{ProgressLane, Worker};
-use netscope_backends::{Backend, BackendError, Polled};
+use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,13 +32,58 @@ impl Stop {
     }
 }
 
-/// Runs `worker` on `backend` until the source ends, `--count` is reached, or `stop` is requested. Without a `stop` somebody else
+/// Where a worker's packets come from: a queue that nobody else reads, or its place among several on one file.
+pub enum Feed {
+    /// Lends packets.
+    Backend(Box<dyn Backend>),
+    /// Finds packets for all and is given its own.
+    Team(Member),
+}
+
+impl Feed {
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Self::Backend(backend) => backend.waits(),
+            Self::Team(_) => true,
+        }
+    }
+
+    fn poll(&mut self, timeout: Duration, worker: &mut Worker) -> Result<Polled, BackendError> {
+        match self {
+            Self::Backend(backend) => backend.poll(timeout, &mut |packets| worker.batch(packets)),
+            Self::Team(member) => member.poll(worker),
+        }
+    }
+
+    fn counters(&mut self) -> Result<Counters, BackendError> {
+        match self {
+            Self::Backend(backend) => backend.counters(),
+            Self::Team(member) => Ok(member.counters()),
+        }
+    }
+
+    fn notice(&mut self) -> Option<String> {
+        match self {
+            Self::Backend(backend) => backend.notice(),
+            Self::Team(member) => member.notice(),
+        }
+    }
+
+    fn position(&self) -> Position {
+        match self {
+            Self::Backend(backend) => backend.position(),
+            Self::Team(member) => member.position(),
+        }
+    }
+}
+
+/// Runs `worker` on `feed` until the source ends, `--count` is reached, or `stop` is requested. Without a `stop` somebody else
 /// ends the source early, and nothing but its end counts.
 ///
 /// # Errors
 /// What the source reports; everything before it was processed and handed on, and workers on other queues end, too.
 pub fn drive(
-    backend: &mut dyn Backend,
+    mut feed: Feed,
     mut worker: Worker,
     poll_timeout: Duration,
     stop: Option<&Stop>,
@@ -45,9 +91,9 @@ pub fn drive(
     notice: &mut dyn FnMut(&str),
 ) -> Result<(), BackendError> {
     let mut outcome = Ok(());
-    let live = !backend.waits();
+    let live = !feed.waits();
     while stop.is_none_or(|stop| !worker.ends_early(stop.is_requested())) {
-        match backend.poll(poll_timeout, &mut |packets| worker.batch(packets)) {
+        match feed.poll(poll_timeout, &mut worker) {
             Ok(Polled::Lent(_)) if live => worker.flush(),
             Ok(Polled::Lent(_)) => {}
             Ok(Polled::Idle(now)) => worker.idle(now),
@@ -59,7 +105,7 @@ pub fn drive(
         }
         if worker.leads() {
             if worker.take_tick_ended() {
-                match backend.counters() {
+                match feed.counters() {
                     Ok(counters) => worker.set_source(counters),
                     Err(error) => {
                         outcome = Err(error);
@@ -67,16 +113,16 @@ pub fn drive(
                     }
                 }
             }
-            if let Some(text) = backend.notice() {
+            if let Some(text) = feed.notice() {
                 notice(&text);
             }
             if let Some(progress) = progress {
-                progress.tell(backend.position(), worker.packets_seen());
+                progress.tell(feed.position(), worker.packets_seen());
             }
         }
     }
     if worker.leads() {
-        match backend.counters() {
+        match feed.counters() {
             Ok(counters) => worker.set_source(counters),
             Err(error) => outcome = outcome.and(Err(error)),
         }

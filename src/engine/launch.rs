@@ -5,11 +5,12 @@
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
 use super::{
-    Allowance, EndedChunk, Peers, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast, drive,
+    Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast, drive, team,
 };
 use crate::flow::FlowSettings;
 use core_affinity::CoreId;
 use netscope_backends::chunk::PacketChunk;
+use netscope_backends::file::Scanner;
 use netscope_backends::{Backend, BackendError};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -30,13 +31,15 @@ pub enum Source {
     Broadcast(Box<dyn Backend>),
     /// One queue per worker, each with packets of its own (the rings of an interface).
     Queues(Vec<Box<dyn Backend>>),
+    /// A mapped file, whose packets the workers find together: each is read once and then kept by its owner.
+    Shared(Scanner),
 }
 
 impl Source {
     fn workers(&self, settings: &EngineSettings) -> usize {
         match self {
             Self::Same(backends) | Self::Queues(backends) => backends.len(),
-            Self::Broadcast(_) => settings.workers.max(1),
+            Self::Broadcast(_) | Self::Shared(_) => settings.workers.max(1),
         }
     }
 }
@@ -135,29 +138,36 @@ pub fn launch(
     };
     // The reader of a broadcast is stopped, and its workers end when it does.
     let mut worker_stop = Some(stop.clone());
-    let (backends, peers) = match source {
+    let lent = |backends: Vec<Box<dyn Backend>>| backends.into_iter().map(Feed::Backend).collect::<Vec<_>>();
+    let (feeds, peers) = match source {
         Source::Same(backends) if backends.len() > 1 => {
             let line = Arc::new(StopLine::new(backends.len()));
-            (backends, Peers::Same(line))
+            (lent(backends), Peers::Same(line))
         }
         Source::Queues(backends) if backends.len() > 1 => {
             running.may_be_split = true;
-            (backends, Peers::Queues(Arc::new(Allowance::new(settings.count_max))))
+            (lent(backends), Peers::Queues(Arc::new(Allowance::new(settings.count_max))))
         }
-        Source::Same(backends) | Source::Queues(backends) => (backends, Peers::None),
-        Source::Broadcast(backend) if settings.workers <= 1 => (vec![backend], Peers::None),
+        Source::Same(backends) | Source::Queues(backends) => (lent(backends), Peers::None),
+        Source::Shared(scanner) => {
+            // Stopped by whoever looks for packets; the others end with what it found.
+            let stop = worker_stop.take().unwrap_or_default();
+            let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
+            (team(scanner, workers, count_max, &stop).into_iter().map(Feed::Team).collect(), Peers::None)
+        }
+        Source::Broadcast(backend) if settings.workers <= 1 => (lent(vec![backend]), Peers::None),
         Source::Broadcast(backend) => {
             let (reader, shown) = broadcast::broadcast(backend, settings.workers, settings.broadcast_chunks);
             let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
             let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
             running.threads.push(spawn("netscope-read", move || reader.run(timeout, count_max, &stop))?);
-            (shown.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect(), Peers::None)
+            (shown.into_iter().map(|backend| Feed::Backend(Box::new(backend))).collect(), Peers::None)
         }
     };
-    let count = u32::try_from(backends.len()).unwrap_or(u32::MAX);
-    for (index, backend) in (0..count).zip(backends) {
+    let count = u32::try_from(feeds.len()).unwrap_or(u32::MAX);
+    for (index, feed) in (0..count).zip(feeds) {
         let seat = Seat { part: Share { index, count }, peers: peers.clone(), stop: worker_stop.clone() };
-        running.start(backend, seat, settings, notice.clone())?;
+        running.start(feed, seat, settings, notice.clone())?;
     }
     Ok(running)
 }
@@ -200,12 +210,12 @@ impl Running {
     /// Starts one worker on its own thread.
     fn start(
         &mut self,
-        mut backend: Box<dyn Backend>,
+        feed: Feed,
         seat: Seat,
         settings: &EngineSettings,
         notice: impl Fn(&str) + Send + 'static,
     ) -> Result<(), EngineError> {
-        let worker_settings = seat.settings(settings, backend.waits());
+        let worker_settings = seat.settings(settings, feed.waits());
         let outbox = self.open_mailboxes(&worker_settings, settings);
         let index = seat.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
@@ -221,7 +231,7 @@ impl Running {
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox);
             worker.join(peers);
-            drive(backend.as_mut(), worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
+            drive(feed, worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);
         Ok(())

@@ -4,9 +4,10 @@
 //! dissect and hash all, then update one by one in order, with memory asked for ahead. Invariant: results depend on the packets and their
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
+mod part;
 mod wave;
 
-use self::wave::{Lane, rest_of};
+use self::wave::{Consecutive, Lane, Order, rest_of};
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Peers, Rest, Share};
 use crate::flow::{
@@ -111,14 +112,19 @@ impl Worker {
             }
         }
         for wave in packets.chunks(BATCH_MAX) {
-            // Taken out for as long as the worker changes; vectors without memory stand in.
-            let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
-            self.dissect(wave, &mut lanes, &mut facts);
-            self.update(wave, &mut lanes, &mut facts);
-            (self.lanes, self.facts) = (lanes, facts);
+            self.wave(wave, &Consecutive { first: self.number + 1 });
         }
         let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
+    }
+
+    #[inline(always)]
+    fn wave(&mut self, wave: &[Packet<'_>], order: &impl Order) {
+        // Taken out for as long as the worker changes; vectors without memory stand in.
+        let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
+        self.dissect(wave, &mut lanes, &mut facts);
+        self.update(wave, &mut lanes, &mut facts, order);
+        (self.lanes, self.facts) = (lanes, facts);
     }
 
     #[inline]

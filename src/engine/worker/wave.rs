@@ -8,7 +8,7 @@ use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::Rest;
 use crate::flow::{Candidate, FlowKey, Keyed, PlainSighting, ports_of};
 use crate::wire::{self, Common, Dissected, FaultKind, Layer, PlainSegment};
-use netscope_backends::Packet;
+use netscope_backends::{Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
 /// enough to stay in the first cache with what else a packet needs.
@@ -53,6 +53,33 @@ struct PlainCounts {
     packets: u64,
     bytes: u64,
     ipv4_checksums_bad: u64,
+}
+
+/// Where the packets of a wave stand among all that move the time.
+pub(super) trait Order {
+    /// Number of packet `i` of the wave.
+    fn number(&self, i: usize) -> u64;
+
+    /// Number and time of each packet of others that comes before packet `i` and after the one before it.
+    fn between(&self, i: usize) -> impl Iterator<Item = (u64, Timestamp)>;
+}
+
+/// Packets that follow each other.
+pub(super) struct Consecutive {
+    /// Number of the first one.
+    pub(super) first: u64,
+}
+
+impl Order for Consecutive {
+    #[inline(always)]
+    fn number(&self, i: usize) -> u64 {
+        self.first + i as u64
+    }
+
+    #[inline(always)]
+    fn between(&self, _i: usize) -> impl Iterator<Item = (u64, Timestamp)> {
+        std::iter::empty()
+    }
 }
 
 impl Worker {
@@ -135,28 +162,25 @@ impl Worker {
     }
 
     /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
-    pub(super) fn update(&mut self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected]) {
+    pub(super) fn update(&mut self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected], order: &impl Order) {
         let lanes = lanes.get_mut(..packets.len()).unwrap_or_default();
         lanes.iter_mut().take(PREFETCH_AHEAD).for_each(|lane| self.prefetch(lane));
-        let first = self.number + 1;
         let mut plain = PlainCounts::default();
         for (i, packet) in packets.iter().enumerate() {
             if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
                 self.prefetch(ahead);
             }
             let Some(lane) = lanes.get_mut(i) else { break };
-            if !self.clock.advance_within(packet.time, self.quiet_until) {
-                self.number = first + i as u64;
-                self.settle_plain(&mut plain);
-                let left = self.clock.advance(packet.time);
-                self.pass_time(left, EXPIRY_BUDGET);
+            for (number, time) in order.between(i) {
+                self.reach(number, time, &mut plain);
             }
+            self.reach(order.number(i), packet.time, &mut plain);
             let (segment, checksum_bad) = match lane.route {
                 Route::Plain { checksum_bad } => (Some(&lane.segment), checksum_bad),
                 Route::Datagram { checksum_bad } => (None, checksum_bad),
                 Route::Foreign => continue,
                 _ => {
-                    self.number = first + i as u64;
+                    self.number = order.number(i);
                     self.count(packet, lane, &mut facts[i]);
                     continue;
                 }
@@ -174,13 +198,31 @@ impl Worker {
                 plain.bytes += u64::from(packet.wire_len);
                 plain.ipv4_checksums_bad += u64::from(checksum_bad);
             } else {
-                self.number = first + i as u64;
+                self.number = order.number(i);
                 self.count(packet, lane, &mut facts[i]);
             }
         }
-        self.number = first + packets.len() as u64 - 1;
+        if let Some(last) = packets.len().checked_sub(1) {
+            self.number = order.number(last);
+        }
         self.flows.pass(self.clock.now());
         self.settle_plain(&mut plain);
+    }
+
+    /// A packet moves the time, whosever it is.
+    #[inline(always)]
+    fn reach(&mut self, number: u64, time: Timestamp, plain: &mut PlainCounts) {
+        if !self.clock.advance_within(time, self.quiet_until) {
+            self.number = number;
+            self.settle_plain(plain);
+            let left = self.clock.advance(time);
+            self.pass_time(left, EXPIRY_BUDGET);
+        }
+    }
+
+    /// A packet of others moves the time.
+    pub(super) fn live_to(&mut self, number: u64, time: Timestamp) {
+        self.reach(number, time, &mut PlainCounts::default());
     }
 
     /// What went the straight way comes into the ledger: before anybody reads it, and at the end of a wave.

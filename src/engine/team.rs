@@ -1,0 +1,262 @@
+//! Several workers on one capture file: whoever has time finds the next packets, for all.
+//!
+//! Owns the stretches of the file that are under way, a fixed number of them. Knows no packet and no format. Its invariant: every
+//! worker is given every stretch, in the order of the file, and a stretch is filled anew only when the last of them is done
+//! with it.
+//!
+//! One worker at a time walks over the records (they form a chain, so this cannot be divided); whose the packets are is then found
+//! without a lock. The lock is held for a few instructions per stretch, never per packet. Nobody waits while it could find
+//! packets, and whoever finds some makes them ready without waiting for anybody, so somebody can always go on. Only the search is
+//! ended early, by a stop or by `--count`: then everybody goes on to the last stretch that was found, so all end at one packet.
+
+use super::stretch::Stretch;
+use super::{Stop, Worker};
+use netscope_backends::file::Scanner;
+use netscope_backends::{BackendError, Counters, Polled, Position};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Stretches that are found ahead of a worker before it looks at the next one, per worker.
+const AHEAD: usize = 2;
+/// Stretches under way, per worker. With as many as this, the fastest can be [`AHEAD`] and the slowest as far behind.
+const STRETCHES: usize = 4;
+
+struct Shared {
+    state: Mutex<State>,
+    /// A stretch became ready or free, the walk is free again, or the end was reached.
+    changed: Condvar,
+    workers: usize,
+    stop: Stop,
+    count_max: u64,
+}
+
+struct State {
+    /// `None` while somebody walks.
+    walk: Option<Walk>,
+    free: Vec<Stretch>,
+    /// Stretches that were taken for a walk and that somebody still needs, in order.
+    under_way: VecDeque<UnderWay>,
+    /// Number of the first of them.
+    first: u64,
+    /// No more will be found.
+    is_at_end: bool,
+    /// A worker is gone before the end: what it took for a walk may never become ready.
+    is_deserted: bool,
+    failed: Option<BackendError>,
+}
+
+/// The walk over the file.
+struct Walk {
+    scanner: Scanner,
+    packets: u64,
+}
+
+struct UnderWay {
+    /// `None` until it is ready.
+    stretch: Option<Arc<Stretch>>,
+    /// Workers that are not done with it.
+    left: usize,
+}
+
+/// One worker's place in the team.
+pub struct Member {
+    shared: Arc<Shared>,
+    index: u32,
+    /// Number of the stretch that comes next.
+    next: u64,
+    counters: Counters,
+    position: Position,
+    notice: Option<String>,
+    is_done: bool,
+}
+
+/// What a member has to do.
+enum Task {
+    Find(u64, Walk, Stretch),
+    Process(Arc<Stretch>),
+    End,
+}
+
+/// A team of `workers` on the packets of `scanner`, up to the stretch in which packet `count_max` lies, until `stop` is requested.
+pub fn team(scanner: Scanner, workers: usize, count_max: u64, stop: &Stop) -> Vec<Member> {
+    let free = (0..STRETCHES * workers).map(|_| Stretch::new(scanner.places(), workers)).collect();
+    let position = scanner.position();
+    let state = State {
+        walk: Some(Walk { scanner, packets: 0 }),
+        free,
+        under_way: VecDeque::with_capacity(STRETCHES * workers),
+        first: 0,
+        is_at_end: false,
+        is_deserted: false,
+        failed: None,
+    };
+    let (state, changed, stop) = (Mutex::new(state), Condvar::new(), stop.clone());
+    let shared = Arc::new(Shared { state, changed, workers, stop, count_max });
+    let member = |index| Member {
+        shared: Arc::clone(&shared),
+        index,
+        next: 0,
+        counters: Counters::default(),
+        position,
+        notice: None,
+        is_done: false,
+    };
+    (0..u32::try_from(workers).unwrap_or(u32::MAX)).map(member).collect()
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A worker that panicked has deserted, which the state says.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The stretch of this number, when it is ready.
+    fn ready(&self, number: u64) -> Option<&Arc<Stretch>> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.under_way.get(place)?.stretch.as_ref()
+    }
+
+    /// Number of the stretch that will be found next.
+    fn end(&self) -> u64 {
+        self.first + self.under_way.len() as u64
+    }
+
+    /// A stretch and the walk, when both are free and there may be more packets.
+    fn take_walk(&mut self, shared: &Shared) -> Option<(Walk, Stretch)> {
+        if self.is_at_end || self.free.is_empty() {
+            return None;
+        }
+        let walk = self.walk.take()?;
+        if shared.stop.is_requested() || walk.packets >= shared.count_max {
+            self.is_at_end = true;
+            self.walk = Some(walk);
+            return None;
+        }
+        Some((walk, self.free.pop()?))
+    }
+
+    /// A worker is done with a stretch, and has let go of it.
+    fn release(&mut self, number: u64) {
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(under_way) = place.and_then(|place| self.under_way.get_mut(place)) {
+            under_way.left -= 1;
+        }
+        while self.under_way.front().is_some_and(|first| first.left == 0) {
+            self.first += 1;
+            let done = self.under_way.pop_front().and_then(|first| first.stretch);
+            self.free.extend(done.and_then(Arc::into_inner));
+        }
+    }
+}
+
+impl Member {
+    /// Does one thing: finds packets, lets `worker` process those that were found, or waits for them.
+    ///
+    /// # Errors
+    /// Damage in the file, told to the leading worker alone, after everything before it was processed.
+    pub fn poll(&mut self, worker: &mut Worker) -> Result<Polled, BackendError> {
+        match self.task() {
+            Task::Find(number, walk, stretch) => {
+                self.find(number, walk, stretch);
+                Ok(Polled::Lent(0))
+            }
+            Task::Process(stretch) => {
+                worker.stretch(&stretch);
+                (self.counters, self.position) = (stretch.counters, stretch.position);
+                if stretch.notice.is_some() {
+                    self.notice.clone_from(&stretch.notice);
+                }
+                let packets = stretch.len() as u32;
+                drop(stretch);
+                let mut state = self.shared.lock();
+                state.release(self.next);
+                self.next += 1;
+                drop(state);
+                self.shared.changed.notify_all();
+                Ok(Polled::Lent(packets))
+            }
+            Task::End => {
+                self.is_done = true;
+                let failed = if self.index == 0 { self.shared.lock().failed.take() } else { None };
+                failed.map_or(Ok(Polled::End), Err)
+            }
+        }
+    }
+
+    fn task(&self) -> Task {
+        let mut state = self.shared.lock();
+        loop {
+            if state.is_deserted {
+                return Task::End;
+            }
+            let ready = state.ready(self.next).cloned();
+            let ahead = state.end() - self.next;
+            if (ready.is_none() || ahead < (AHEAD * self.shared.workers) as u64)
+                && let Some((walk, stretch)) = state.take_walk(&self.shared)
+            {
+                let number = state.end();
+                state.under_way.push_back(UnderWay { stretch: None, left: self.shared.workers });
+                return Task::Find(number, walk, stretch);
+            }
+            match ready {
+                Some(stretch) => return Task::Process(stretch),
+                None if state.is_at_end && self.next == state.end() => return Task::End,
+                None => state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Walks over the records of the next stretch, lets the next one walk, finds out whose the packets are.
+    fn find(&self, number: u64, mut walk: Walk, mut stretch: Stretch) {
+        let scanned = walk.scanner.scan(stretch.places_mut());
+        let counted = walk.scanner.counters();
+        stretch.position = walk.scanner.position();
+        stretch.notice = walk.scanner.notice();
+        walk.packets += stretch.len() as u64;
+        let mut state = self.shared.lock();
+        state.is_at_end |= !matches!((&scanned, &counted), (Ok(true), Ok(_)));
+        state.failed = state.failed.take().or(scanned.err());
+        match counted {
+            Ok(counters) => stretch.counters = counters,
+            Err(error) => state.failed = state.failed.take().or(Some(error)),
+        }
+        state.walk = Some(walk);
+        drop(state);
+        self.shared.changed.notify_all();
+        stretch.assign();
+        let mut state = self.shared.lock();
+        let place = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);
+        if let Some(under_way) = state.under_way.get_mut(place) {
+            under_way.stretch = Some(Arc::new(stretch));
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// As of the stretch that was processed last.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The same.
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// What the file had to say.
+    pub const fn notice(&mut self) -> Option<String> {
+        self.notice.take()
+    }
+}
+
+impl Drop for Member {
+    /// A worker that goes before the end (a panic, an error) keeps nobody waiting for what it had taken.
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.shared.lock().is_deserted = true;
+            self.shared.changed.notify_all();
+        }
+    }
+}
