@@ -12,8 +12,8 @@ use super::walker::{Fault, Walker};
 use super::{Ending, Reading};
 use crate::Packet;
 
-/// Bytes brought in at a time.
-const WINDOW_LEN: usize = 1 << 20;
+/// Bytes brought in at a time, which is more than most calls consume.
+const WINDOW_LEN: usize = 2 << 20;
 
 pub(super) struct MappedReader {
     mapping: Arc<Mapping>,
@@ -36,8 +36,8 @@ impl MappedReader {
 
     pub(super) fn read(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
         let Self { mapping, at, populated, walker, selection, tally } = self;
-        // Half a window ahead, which is more than most calls consume; what lies behind it comes in page by page.
-        if *at + WINDOW_LEN / 2 > *populated {
+        // A window ahead; what a call may want behind it comes in page by page.
+        if *at + WINDOW_LEN > *populated {
             let start = (*populated).max(*at / WINDOW_LEN * WINDOW_LEN);
             mapping.populate(start, WINDOW_LEN);
             *populated = start + WINDOW_LEN;

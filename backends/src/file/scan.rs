@@ -6,6 +6,7 @@
 use super::mapping::Mapping;
 use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
+use crate::prefetch::prefetch_read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ pub const PLACES_MAX: usize = 4096;
 /// Packets that one poll of a file lends at most.
 const POLL_MAX: usize = BATCHES_PER_POLL * BATCH_MAX;
 const _: () = assert!(POLL_MAX <= PLACES_MAX && PLACES_MAX <= 1 << 16);
+
+/// Where the last byte of usual headers lies.
+const HEADERS_LEN: usize = 50;
 
 /// A packet in the mapped file.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +112,10 @@ impl Scanner {
 
 #[inline(always)]
 fn place(packet: &Packet<'_>, base: usize) -> Place {
+    // The walk has touched the line of the record's header; the next one is wanted by whoever reads the packet's.
+    if let Some(byte) = packet.data.get(HEADERS_LEN) {
+        prefetch_read(byte);
+    }
     Place {
         start: (packet.data.as_ptr() as usize).wrapping_sub(base),
         time: packet.time,
@@ -137,6 +145,17 @@ impl Places {
         let &Place { start, time, captured_len, wire_len, link_type } = self.places.get(index).unwrap_or(&NOTHING);
         let data = self.mapping.bytes().get(start..start + captured_len as usize).unwrap_or_default();
         Packet { data, time, wire_len, link_type }
+    }
+
+    /// Asks for the bytes of a packet's headers ([`prefetch_read`]), which another processor may have brought in.
+    #[inline(always)]
+    pub fn prefetch(&self, index: usize) {
+        let Some(place) = self.places.get(index) else { return };
+        for at in [place.start, place.start + HEADERS_LEN] {
+            if let Some(byte) = self.mapping.bytes().get(at) {
+                prefetch_read(byte);
+            }
+        }
     }
 
     /// All packets.

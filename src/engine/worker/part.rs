@@ -42,6 +42,11 @@ impl Order for Picked<'_> {
     }
 }
 
+/// Asks for the first wave of these packets: another core has found them and has their bytes.
+fn prefetch(stretch: &Stretch, list: &[u16]) {
+    list.iter().take(BATCH_MAX).for_each(|&index| stretch.prefetch(usize::from(index)));
+}
+
 impl Worker {
     /// Processes this worker's part of a stretch.
     pub fn stretch(&mut self, stretch: &Stretch) {
@@ -56,8 +61,10 @@ impl Worker {
         let first = self.number + 1;
         let quiet_end = stretch.quiet_end(self.clock.now(), self.quiet_until).filter(|_| len == stretch.len());
         let mut passed = 0;
-        for wave in list.chunks(BATCH_MAX) {
+        prefetch(stretch, list);
+        for (wave, next) in list.chunks(BATCH_MAX).zip((BATCH_MAX..).step_by(BATCH_MAX)) {
             let started = Instant::now();
+            prefetch(stretch, list.get(next..).unwrap_or_default());
             let mut packets = [NONE; BATCH_MAX];
             for (packet, &index) in packets.iter_mut().zip(wave) {
                 *packet = stretch.packet(usize::from(index));
