@@ -1,6 +1,6 @@
 //! One source that cannot be read twice (a libpcap handle, a pipe, a compressed file), shown to several workers.
 //!
-//! A reader thread copies packets into chunks; every worker gets every chunk and keeps its own share, exactly as with a mapped
+//! A reader thread copies packets into chunks; every worker gets every chunk and keeps its own share, as each would of a
 //! file. Owns the chunks. Invariant: a chunk is refilled only when the last worker has let go of it; without a free chunk a
 //! file waits and a wire skips and counts. Only the reader ends early, by a stop or by `--count`; the workers go on until they
 //! have seen its last chunk, so all of them end at the same packet and know the final counters.

@@ -5,7 +5,8 @@
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
 use super::{
-    Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast, drive, team,
+    Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast,
+    drive, team,
 };
 use crate::flow::FlowSettings;
 use core_affinity::CoreId;

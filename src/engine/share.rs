@@ -1,7 +1,8 @@
 //! Which of several workers that see the same packets keeps a flow.
 //!
-//! A file is mapped once and read by every worker; a libpcap handle's chunks are shown to every worker. Each dissects all
-//! packets and keeps its own share by both endpoints, so nothing is handed over and time is the same for all. Invariant: every
+//! Workers on one mapped file find each packet once and list it for its owner (`stretch.rs`); a libpcap handle's chunks are shown to every
+//! worker, which dissects all
+//! packets and keeps its own. Either way the owner follows from both endpoints, and time is the same for all. Invariant: every
 //! packet has exactly one owner, the same for both directions of a flow and for every run.
 
 use crate::flow::FlowKey;

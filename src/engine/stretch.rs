@@ -87,12 +87,6 @@ impl Stretch {
         self.places.packet(index)
     }
 
-    /// Asks for the headers of packet number `index`.
-    #[inline(always)]
-    pub fn prefetch(&self, index: usize) {
-        self.places.prefetch(index);
-    }
-
     /// Time of packet number `index`.
     #[inline(always)]
     pub fn time(&self, index: usize) -> Timestamp {

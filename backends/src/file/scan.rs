@@ -5,8 +5,8 @@
 
 use super::mapping::Mapping;
 use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
-use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
 use crate::prefetch::prefetch_read;
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +126,15 @@ fn place(packet: &Packet<'_>, base: usize) -> Place {
     }
 }
 
+/// Asks for the bytes of a packet's headers ([`prefetch_read`]): two lines, as a packet may begin anywhere in one.
+#[inline(always)]
+pub fn prefetch_headers(packet: &Packet<'_>) {
+    prefetch_read(packet.data);
+    if let Some(byte) = packet.data.get(HEADERS_LEN) {
+        prefetch_read(byte);
+    }
+}
+
 impl Places {
     /// Packets.
     pub const fn len(&self) -> usize {
@@ -140,22 +149,10 @@ impl Places {
     /// Packet number `index` of these; one without bytes when there are not so many.
     #[inline(always)]
     pub fn packet(&self, index: usize) -> Packet<'_> {
-        const NOTHING: Place =
-            Place { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
+        const NOTHING: Place = Place { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
         let &Place { start, time, captured_len, wire_len, link_type } = self.places.get(index).unwrap_or(&NOTHING);
         let data = self.mapping.bytes().get(start..start + captured_len as usize).unwrap_or_default();
         Packet { data, time, wire_len, link_type }
-    }
-
-    /// Asks for the bytes of a packet's headers ([`prefetch_read`]), which another processor may have brought in.
-    #[inline(always)]
-    pub fn prefetch(&self, index: usize) {
-        let Some(place) = self.places.get(index) else { return };
-        for at in [place.start, place.start + HEADERS_LEN] {
-            if let Some(byte) = self.mapping.bytes().get(at) {
-                prefetch_read(byte);
-            }
-        }
     }
 
     /// All packets.

@@ -7,6 +7,7 @@
 use super::wave::Order;
 use super::{BATCH_NS_MAX, Worker};
 use crate::engine::stretch::Stretch;
+use netscope_backends::file::prefetch_headers;
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use std::time::Instant;
 
@@ -42,9 +43,13 @@ impl Order for Picked<'_> {
     }
 }
 
-/// Asks for the first wave of these packets: another core has found them and has their bytes.
-fn prefetch(stretch: &Stretch, list: &[u16]) {
-    list.iter().take(BATCH_MAX).for_each(|&index| stretch.prefetch(usize::from(index)));
+/// Takes the first wave of these packets, and asks for its headers: another core has found them and has their bytes.
+#[inline(always)]
+fn pick<'a>(stretch: &'a Stretch, list: &[u16], wave: &mut [Packet<'a>; BATCH_MAX]) {
+    for (slot, &index) in wave.iter_mut().zip(list) {
+        *slot = stretch.packet(usize::from(index));
+        prefetch_headers(slot);
+    }
 }
 
 impl Worker {
@@ -61,14 +66,12 @@ impl Worker {
         let first = self.number + 1;
         let quiet_end = stretch.quiet_end(self.clock.now(), self.quiet_until).filter(|_| len == stretch.len());
         let mut passed = 0;
-        prefetch(stretch, list);
+        let [mut packets, mut coming] = [[NONE; BATCH_MAX]; 2];
+        pick(stretch, list, &mut coming);
         for (wave, next) in list.chunks(BATCH_MAX).zip((BATCH_MAX..).step_by(BATCH_MAX)) {
             let started = Instant::now();
-            prefetch(stretch, list.get(next..).unwrap_or_default());
-            let mut packets = [NONE; BATCH_MAX];
-            for (packet, &index) in packets.iter_mut().zip(wave) {
-                *packet = stretch.packet(usize::from(index));
-            }
+            std::mem::swap(&mut packets, &mut coming);
+            pick(stretch, list.get(next..).unwrap_or_default(), &mut coming);
             let order = Picked { stretch, first, wave, passed: quiet_end.is_none().then_some(passed) };
             self.wave(packets.get(..wave.len()).unwrap_or_default(), &order);
             passed = wave.last().map_or(passed, |&last| usize::from(last) + 1);

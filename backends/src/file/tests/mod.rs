@@ -2,6 +2,7 @@
 
 mod formats;
 mod readers;
+mod scan;
 
 use crate::memory::OwnedPacket;
 use crate::{LinkType, Timestamp};

@@ -1,0 +1,224 @@
+//! Workers that read one capture file together leave what a single one does: the same records in the same order, the same ledger,
+//! wherever the run ends.
+
+mod common;
+
+use common::engine::{run_source, settings, watcher};
+use netscope::aggregate::AggregateSettings;
+use netscope::engine::{EngineSettings, Source, Stop};
+use netscope::flow::{FlowRecord, FlowSettings};
+use netscope::session::{Outcome, Session, run};
+use netscope_backends::file::{CaptureFile, FileOptions};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a packet is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Tcp(u8),
+    Udp,
+    /// A first or a later fragment, with an identification.
+    Fragment(bool, u8),
+    Arp,
+    Ipv6,
+    Cut,
+}
+
+fn ipv4(protocol: u8, host: u8, fragment: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    let len = (20 + payload.len()) as u16;
+    frame.extend([0x45, 0, (len >> 8) as u8, len as u8]);
+    frame.extend(fragment);
+    frame.extend([64, protocol, 0, 0, 10, 0, 0, host, 10, 0, 1, 1]);
+    frame.extend(payload);
+    frame
+}
+
+fn frame(kind: Kind, host: u8) -> Vec<u8> {
+    let udp = [0x10, host, 0, 53, 0, 16, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    match kind {
+        Kind::Tcp(flags) => {
+            let tcp = [0x20, host, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 1, 0, 0, 0, 0, 0];
+            ipv4(6, host, [0, 0, 0, 0], &tcp)
+        }
+        Kind::Udp => ipv4(17, host, [0, 0, 0, 0], &udp),
+        Kind::Fragment(true, id) => ipv4(17, host, [0, id, 0x20, 0], &udp),
+        Kind::Fragment(false, id) => ipv4(17, host, [0, id, 0, 2], &udp),
+        Kind::Arp => {
+            let mut arp = vec![0xff; 12];
+            arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+            arp.extend([0; 20]);
+            arp
+        }
+        Kind::Ipv6 => {
+            let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 16, 17, 64];
+            frame.extend([0x20; 15]);
+            frame.push(host);
+            frame.extend([0x30; 16]);
+            frame.extend(udp);
+            frame
+        }
+        Kind::Cut => ipv4(6, host, [0, 0, 0, 0], &[1, 2])[..30].to_vec(),
+    }
+}
+
+/// A pcap file with nanoseconds; times in ns.
+fn write(path: &Path, packets: impl Iterator<Item = (u64, Vec<u8>)>) {
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 65_535, 1] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for (time, data) in packets {
+        for word in [(time / 1_000_000_000) as u32, (time % 1_000_000_000) as u32, data.len() as u32, data.len() as u32] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(data);
+    }
+    std::fs::write(path, bytes).expect("capture");
+}
+
+fn file(path: &Path) -> CaptureFile {
+    CaptureFile::open(path, &FileOptions::default()).expect("capture")
+}
+
+fn alone(path: &Path, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
+    run_source(Source::Same(vec![Box::new(file(path).backend().expect("reader"))]), settings)
+}
+
+fn shared(path: &Path) -> Source {
+    Source::Shared(file(path).scanner().expect("walk").expect("a plain file"))
+}
+
+fn together(path: &Path, settings: &EngineSettings, workers: usize) -> (Outcome, Vec<FlowRecord>) {
+    run_source(shared(path), &EngineSettings { workers, ..settings.clone() })
+}
+
+/// Everything that must not depend on who read the file.
+fn essence((outcome, records): (Outcome, Vec<FlowRecord>)) -> (String, Vec<String>) {
+    let mut ledger = outcome.summary.ledger;
+    ledger.beyond_count = 0;
+    let errors: Vec<String> = outcome.errors.iter().map(ToString::to_string).collect();
+    let summary = (ledger, outcome.summary.flows, outcome.summary.fragments, errors);
+    (format!("{summary:?}"), records.iter().map(|record| format!("{record:?}")).collect())
+}
+
+fn timeouts() -> EngineSettings {
+    let flow = FlowSettings { idle_timeout_ns: 400_000_000, closed_timeout_ns: 50_000_000, ..settings().flow };
+    EngineSettings { flow, tick_ns: 100_000_000, ..settings() }
+}
+
+fn assert_closed(outcome: &Outcome, records: &[FlowRecord]) {
+    let ledger = &outcome.summary.ledger;
+    assert_eq!(ledger.unaccounted(), 0, "{outcome:?}");
+    assert_eq!(outcome.summary.source.received, ledger.packets + ledger.beyond_count, "{outcome:?}");
+    assert_eq!(records.iter().map(|record| record.packets[0] + record.packets[1]).sum::<u64>(), ledger.in_flows);
+}
+
+/// Many packets of few flows, one a microsecond.
+fn plenty(name: &str, count: u64) -> (tempfile::TempDir, PathBuf) {
+    let dir = common::temp_dir(name);
+    let path = dir.path().join("plenty.pcap");
+    let kinds = [Kind::Tcp(0x10), Kind::Udp, Kind::Arp, Kind::Ipv6, Kind::Fragment(false, 3)];
+    write(&path, (0..count).map(|i| (i * 1000, frame(kinds[(i % 5) as usize], (i % 97) as u8))));
+    (dir, path)
+}
+
+#[test]
+fn a_count_in_the_middle_is_kept_exactly() {
+    let (_dir, path) = plenty("count", 30_000);
+    for count_max in [1, 4095, 4096, 4097, 10_000, 29_999, 30_000, 40_000] {
+        let settings = EngineSettings { count_max, ..timeouts() };
+        let (outcome, records) = together(&path, &settings, 3);
+        assert_closed(&outcome, &records);
+        assert_eq!(outcome.summary.ledger.packets, count_max.min(30_000));
+        assert_eq!(essence((outcome, records)), essence(alone(&path, &settings)), "{count_max}");
+    }
+}
+
+#[test]
+fn damage_in_the_middle_is_told_once_and_after_everything_before_it() {
+    let (_dir, path) = plenty("damage", 30_000);
+    let mut bytes = std::fs::read(&path).expect("capture");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 300].fill(0xff);
+    std::fs::write(&path, bytes).expect("capture");
+    let expected = alone(&path, &timeouts());
+    assert_eq!(expected.0.errors.len(), 1, "{:?}", expected.0);
+    let expected = essence(expected);
+    for workers in [2, 4] {
+        let (outcome, records) = together(&path, &timeouts(), workers);
+        assert_closed(&outcome, &records);
+        assert_eq!(essence((outcome, records)), expected, "{workers} workers");
+    }
+}
+
+#[test]
+fn a_stop_ends_all_at_one_packet() {
+    let (_dir, path) = plenty("stop", 300_000);
+    for after_us in [0, 300, 3_000, 10_000] {
+        let engine = EngineSettings { workers: 3, ..timeouts() };
+        let aggregate =
+            AggregateSettings { tick_ns: engine.tick_ns, top_count: engine.flow.top_count, export_ended_max: usize::MAX };
+        let session = Session { source: shared(&path), engine, aggregate, outputs: Vec::new(), record: None, view: None };
+        let stop = Stop::default();
+        if after_us == 0 {
+            stop.request();
+        }
+        let asking = stop.clone();
+        let asker = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_micros(after_us));
+            asking.request();
+        });
+        let outcome = run(session, &stop, &watcher()).expect("the session starts");
+        asker.join().expect("no panic");
+        assert!(outcome.errors.is_empty(), "{outcome:?}");
+        let ledger = &outcome.summary.ledger;
+        assert_eq!((ledger.unaccounted(), ledger.packets), (0, outcome.summary.source.received), "{outcome:?}");
+        assert!(after_us != 0 || ledger.packets == 0, "{outcome:?}");
+    }
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        4 => prop_oneof![Just(0x02u8), Just(0x12), Just(0x10), Just(0x11), Just(0x04)].prop_map(Kind::Tcp),
+        2 => Just(Kind::Udp),
+        2 => (any::<bool>(), 0u8..4).prop_map(|(first, id)| Kind::Fragment(first, id)),
+        1 => Just(Kind::Arp),
+        1 => Just(Kind::Ipv6),
+        1 => Just(Kind::Cut),
+    ]
+}
+
+/// How time moves: little, into the past, or far ahead.
+fn step() -> impl Strategy<Value = i64> {
+    prop_oneof![8 => 0i64..2_000_000, 1 => -50_000_000i64..0, 1 => 0i64..600_000_000]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Steps that jump hold the slow way through foreign times, whole runs of small steps the quick one.
+    #[test]
+    fn together_as_alone(
+        packets in prop::collection::vec((kind(), 0u8..6, step()), 1..400),
+        repeats in 1u64..20,
+        count_max in prop_oneof![Just(0u64), 1u64..3000],
+    ) {
+        let dir = common::temp_dir("together");
+        let path = dir.path().join("x.pcap");
+        let mut time = 1_000_000_000_000i64;
+        let all = packets.iter().flat_map(|&(kind, host, step)| {
+            time += step;
+            let start = time;
+            time += repeats as i64 * 10;
+            (0..repeats).map(move |i| ((start + i as i64 * 10) as u64, frame(kind, host)))
+        });
+        write(&path, all);
+        let settings = EngineSettings { count_max, ..timeouts() };
+        let expected = essence(alone(&path, &settings));
+        for workers in [2, 3] {
+            prop_assert_eq!(&essence(together(&path, &settings, workers)), &expected, "{} workers", workers);
+        }
+    }
+}
