@@ -81,10 +81,11 @@ fn a_file_that_becomes_shorter_ends_as_damage_after_what_it_still_has() {
     let mut scanner = scanner(&path);
     let mut places = scanner.places();
     assert!(scanner.scan(&mut places).unwrap());
-    assert_eq!(places.len(), PLACES_MAX);
+    let first = places.len();
+    assert!(first > 0);
     File::options().write(true).open(&path).unwrap().set_len(24 + 76 * 20_000 + 5).unwrap();
     let (rest, error) = scan_all(&mut scanner);
-    assert_eq!(PLACES_MAX + rest.len(), 20_000);
+    assert_eq!(first + rest.len(), 20_000);
     assert!(error.unwrap().contains("shorter"));
     // What was found before and is gone reads as zeros, and nothing faults.
     File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
