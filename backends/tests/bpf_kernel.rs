@@ -253,7 +253,7 @@ fn three_capabilities_are_enough() {
     inside(|| {
         keep_capabilities(&[CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF]);
         for expression in
-            ["udp port 53", "len > 20 and ip[ip[0] & 15] > 3 and ether[0:4] / ip[2:2] > 1", "tcp[tcpflags] = 2 and vlan"]
+            ["udp port 53", "len > 20 and ip[ip[0] & 15] > 3 and ether[0:4] / ip[2:2] > 1", "vlan and tcp[tcpflags] = 2"]
         {
             let filter = Filter::compile(expression, LinkType::ETHERNET).unwrap().for_driver().unwrap();
             for frags in [false, true] {
