@@ -4,7 +4,8 @@
 //! every frame is counted under exactly one of redirected, passed, dropped and no-socket, by the queue it came in on.
 
 use crate::assembler::{AssembleError, Assembler, Label};
-use crate::instruction::{Alu, Cond, Helper, Reg, Size};
+use crate::classic::{self, ClassicFilter, FilterError};
+use crate::instruction::{Cond, Helper, Reg, Size};
 use crate::program::{MapId, MapKind, MapSpec, Program};
 use Reg::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
@@ -133,13 +134,30 @@ mod counter {
     pub(super) const DROPPED: i32 = 16;
     pub(super) const NO_SOCKET: i32 = 24;
     pub(super) const UNSTAMPED: i32 = 32;
+    /// Of these, one per frame; the most frequent first.
+    pub(super) const EXCLUSIVE: [(i32, &str); 4] =
+        [(REDIRECTED, "redirected"), (PASSED, "passed"), (DROPPED, "dropped"), (NO_SOCKET, "no_socket")];
+}
+
+/// How the filter reaches bytes at offsets that it calculates (behind an IPv4 header: every filter for ports has such).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Indexed {
+    /// By pointers: fast; the verifier asks for CAP_PERFMON.
+    #[default]
+    ByPointer,
+    /// By a helper: a call per load; Linux 5.18.
+    ByHelper,
 }
 
 /// What the program is put together from.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct XdpParts {
+pub struct XdpParts<'a> {
     /// Queues of the interface: size of the socket map and of the counters.
     pub queues: u32,
+    /// Redirect only frames that match; without one, all.
+    pub filter: Option<&'a ClassicFilter>,
+    /// How the filter reaches calculated offsets.
+    pub indexed: Indexed,
     /// For frames that do not match.
     pub unmatched: Unmatched,
     /// Stamp each redirected frame by this clock.
@@ -160,20 +178,47 @@ impl XdpProgram {
     /// Puts the program together.
     ///
     /// # Errors
-    /// When it gets too long to jump over.
-    pub fn new(parts: &XdpParts) -> Result<Self, AssembleError> {
+    /// [`FilterError::TooLong`] when the filter's translation gets too long to jump over.
+    pub fn new(parts: &XdpParts<'_>) -> Result<Self, FilterError> {
+        let filter_len = parts.filter.map_or(0, ClassicFilter::len);
+        // A label too far away is the only thing that can go wrong: each is placed once, where it is used.
+        Self::assemble(parts).map_err(|_: AssembleError| FilterError::TooLong { len: filter_len })
+    }
+
+    fn assemble(parts: &XdpParts<'_>) -> Result<Self, AssembleError> {
         let mut asm = Assembler::new();
         let entries = parts.queues.max(1);
         let sockets = asm.map(MapSpec::new("netscope_socks", MapKind::XskMap, 4, entries));
         let counters = asm.map(MapSpec::new("netscope_counts", MapKind::PerCpuArray, Counts::LEN as u32, entries));
-        let ends = Ends { count: asm.label("count") };
+        let (matched, unmatched, count) = (asm.label("matched"), asm.label("unmatched"), asm.label("count"));
         asm.mov(R6, R1, "the context, kept over calls");
-        asm.mov(R9, 0, "frames without a stamp: none yet");
-        if let Some(clock) = parts.clock {
-            stamp(&mut asm, clock);
+        if let Some(filter) = parts.filter {
+            let options = classic::Options { has_frags: parts.frags, indexed: parts.indexed };
+            classic::translate(&mut asm, filter, options, classic::Places { matched, unmatched });
         }
-        redirect(&mut asm, sockets, &ends);
-        count(&mut asm, counters, parts.clock.is_some(), &ends);
+        if asm.is_used(unmatched) {
+            let (verdict, counter, say) = match parts.unmatched {
+                Unmatched::Pass => (verdict::PASS, counter::PASSED, "does not match: on to the stack"),
+                Unmatched::Drop => (verdict::DROP, counter::DROPPED, "does not match: dropped"),
+            };
+            asm.place(unmatched);
+            asm.mov(R7, verdict, say);
+            asm.mov(R8, counter, "");
+            asm.mov(R9, 0, "");
+            if asm.is_used(matched) {
+                asm.jump(count, "");
+            }
+        }
+        // A filter that nothing can match leaves no way here, and the verifier refuses code without one.
+        if parts.filter.is_none() || asm.is_used(matched) {
+            asm.place(matched);
+            asm.mov(R9, 0, "frames without a stamp: none yet");
+            if let Some(clock) = parts.clock {
+                stamp(&mut asm, clock);
+            }
+            redirect(&mut asm, sockets, count);
+        }
+        self::count(&mut asm, counters, parts.clock.is_some(), count);
         let program = asm.finish("netscope_xdp")?.with_frags(parts.frags);
         Ok(Self { program, sockets, counters })
     }
@@ -197,12 +242,6 @@ impl XdpProgram {
     pub fn listing(&self) -> String {
         self.program.listing()
     }
-}
-
-/// Places that several parts jump to.
-struct Ends {
-    /// R7 is the verdict, R8 the offset of its counter.
-    count: Label,
 }
 
 /// Writes a [`Stamp`] before the frame; R9 becomes 1 where there is no room.
@@ -232,21 +271,22 @@ fn stamp(asm: &mut Assembler, clock: Clock) {
 }
 
 /// To the queue's socket; to the stack where there is none. Falls through to [`count`].
-fn redirect(asm: &mut Assembler, sockets: MapId, ends: &Ends) {
+fn redirect(asm: &mut Assembler, sockets: MapId, count: Label) {
     asm.load_map(R1, sockets, "");
     asm.load(Size::Word, R2, R6, context::RX_QUEUE_INDEX, "the queue of this frame");
     asm.mov(R3, verdict::PASS, "where no socket is: to the stack");
     asm.call(Helper::RedirectMap, "");
     asm.mov(R7, R0, "the verdict");
     asm.mov(R8, counter::REDIRECTED, "count as redirected");
-    asm.jump_if(Cond::Eq, R7, verdict::REDIRECT, ends.count, "");
+    asm.jump_if(Cond::Eq, R7, verdict::REDIRECT, count, "");
     asm.mov(R8, counter::NO_SOCKET, "count as without a socket");
 }
 
-/// Adds to the counters of this queue on this CPU (no other runs here meanwhile) and ends.
-fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, ends: &Ends) {
+/// R7 is the verdict, R8 the offset of its counter, R9 how many lack a stamp: adds to the counters of this queue on this CPU (where
+/// no other frame is handled meanwhile) and ends.
+fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, place: Label) {
     let end = asm.label("end");
-    asm.place(ends.count);
+    asm.place(place);
     asm.load(Size::Word, R1, R6, context::RX_QUEUE_INDEX, "");
     asm.store(Size::Word, R10, -4, R1, "key: the queue");
     asm.load_map(R1, counters, "");
@@ -259,10 +299,16 @@ fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, ends: &Ends) {
         asm.add(R1, R9, "");
         asm.store(Size::Double, R0, counter::UNSTAMPED as i16, R1, "");
     }
-    asm.add(R0, R8, "the counter");
-    asm.load(Size::Double, R1, R0, 0, "");
-    asm.alu(Alu::Add, R1, 1, "");
-    asm.store(Size::Double, R0, 0, R1, "");
+    // Adding R8 to the pointer would do, but without CAP_PERFMON the verifier refuses offsets that differ from way to way.
+    for (offset, name) in counter::EXCLUSIVE {
+        let next = asm.label(format!("not_{name}"));
+        asm.jump_if(Cond::Ne, R8, offset, next, "");
+        asm.load(Size::Double, R1, R0, offset as i16, name);
+        asm.add(R1, 1, "");
+        asm.store(Size::Double, R0, offset as i16, R1, "");
+        asm.jump(end, "");
+        asm.place(next);
+    }
     asm.place(end);
     asm.mov(R0, R7, "the verdict");
     asm.exit("");
