@@ -6,7 +6,7 @@
 use super::facts::Process;
 use netscope_backends::bpf::{Link, Loaded, Mode};
 use netscope_backends::nic::Nic;
-use netscope_bpf::AssembleError;
+use netscope_bpf::classic::FilterError;
 use netscope_bpf::xdp::{XdpParts, XdpProgram};
 
 /// What one mode came to: taken, or what the kernel said.
@@ -23,13 +23,13 @@ pub enum Trial {
         native: Outcome,
         /// In the stack.
         generic: Outcome,
-        /// AF_XDP without a copy; none where native programs are refused already.
+        /// AF_XDP without a copy; none where native programs are refused or the link is down.
         zero_copy: Option<Outcome>,
     },
 }
 
 /// The program that AF_XDP capture loads, for this many queues.
-pub fn program(queues: u32) -> Result<XdpProgram, AssembleError> {
+pub fn program(queues: u32) -> Result<XdpProgram, FilterError> {
     XdpProgram::new(&XdpParts { queues, frags: true, ..XdpParts::default() })
 }
 
