@@ -21,6 +21,8 @@ pub mod savefile;
 pub mod thread;
 mod wait;
 pub mod wide;
+#[cfg(target_os = "linux")]
+pub mod xdp;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};
