@@ -13,6 +13,8 @@ pub mod file;
 pub mod filter;
 pub mod lanes;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod nic;
 mod packet;
 pub mod pages;
 pub mod pcap;
