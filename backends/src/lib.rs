@@ -12,6 +12,7 @@ mod error;
 pub mod file;
 pub mod filter;
 pub mod lanes;
+mod live;
 pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod nic;
