@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use netscope_bpf::xdp::Unmatched;
+
 use super::pace::NAP_MAX;
 use super::receive::Shape;
 use crate::BackendError;
@@ -55,16 +57,6 @@ pub enum Times {
     PerBatch,
     /// The XDP program reads the clock for each packet (80 to 140 ns each on the machine where it was measured).
     PerPacket,
-}
-
-/// What becomes of packets that do not match the filter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unmatched {
-    /// They go to the host's network stack, as without us.
-    #[default]
-    Pass,
-    /// They are dropped in the driver.
-    Drop,
 }
 
 /// Preferred busy polling (`SO_PREFER_BUSY_POLL`): our thread drives the driver instead of interrupts, and uses its core fully.

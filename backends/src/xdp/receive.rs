@@ -6,13 +6,12 @@
 
 use std::ops::Range;
 
+use netscope_bpf::xdp::Stamp;
+
 use super::frames::{Claimed, Descriptor, Frame, Frames, Refused};
 use super::index::{Consumer, Overrun, Producer};
 use super::join::Joiner;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
-
-/// Bytes of metadata in front of a packet when the XDP program writes its time there: a u64 in the machine's byte order.
-pub(crate) const STAMP_LEN: u32 = 8;
 
 /// What the kernel and we share: two rings and the packet memory.
 pub(crate) trait Shared {
@@ -80,6 +79,9 @@ pub(crate) struct Receiver<S: Shared> {
     spare: Vec<Frame>,
     joiner: Joiner,
     metadata_len: usize,
+    /// The newest time that the program wrote. Packets of a queue are in order, so an older one is left from an earlier packet that
+    /// was in the same memory.
+    newest_ns: u64,
     snaplen: usize,
     /// Packets lent since the start.
     pub lent: u64,
@@ -96,7 +98,7 @@ impl<S: Shared> Receiver<S> {
     /// As [`Self::new`], for rings whose positions begin elsewhere.
     pub(crate) fn at(shared: S, shape: &Shape, position: u32) -> Result<Self, Overrun> {
         assert!(shape.frame_count <= shape.fill_entries, "sizes are checked when options are");
-        let metadata_len = if shape.has_stamps { STAMP_LEN } else { 0 };
+        let metadata_len = if shape.has_stamps { Stamp::LEN as u32 } else { 0 };
         let (frames, spare) = Frames::new(shape.frame_count, shape.frame_bytes, metadata_len);
         let mut receiver = Self {
             shared,
@@ -107,6 +109,7 @@ impl<S: Shared> Receiver<S> {
             spare,
             joiner: Joiner::new(shape.has_fragments),
             metadata_len: metadata_len as usize,
+            newest_ns: 0,
             snaplen: shape.snaplen,
             lent: 0,
             damaged: 0,
@@ -160,7 +163,8 @@ impl<S: Shared> Receiver<S> {
             self.lent += u64::from(count);
             lent += count;
             let returning = Returning(self);
-            returning.0.lend(now(), clock, visit);
+            let newest_ns = returning.0.lend(now(), clock, visit);
+            returning.0.newest_ns = newest_ns;
             returning.finish()?;
         }
         Ok(lent)
@@ -184,7 +188,7 @@ impl<S: Shared> Receiver<S> {
                 }
                 Ok(claimed) => {
                     let (stamp, part) = self.shared.bytes(&claimed).split_at(self.metadata_len.min(claimed.len()));
-                    self.joiner.add(part, stamp_time(stamp, clock));
+                    self.joiner.add(part, stamp_time(stamp, clock, &mut self.newest_ns));
                     self.spare.push(claimed.into_frame());
                 }
                 Err(Refused(frame)) => {
@@ -204,14 +208,16 @@ impl<S: Shared> Receiver<S> {
         taken
     }
 
-    fn lend(&self, now: Timestamp, clock: Clock, visit: &mut dyn FnMut(&[Packet<'_>])) {
+    /// Lends the batch; the newest time that the program wrote.
+    fn lend(&self, now: Timestamp, clock: Clock, visit: &mut dyn FnMut(&[Packet<'_>])) -> u64 {
+        let mut newest_ns = self.newest_ns;
         let nothing = Packet { data: &[], time: now, wire_len: 0, link_type: LinkType::ETHERNET };
         let mut batch = [nothing; BATCH_MAX];
         for (slot, lend) in batch.iter_mut().zip(&self.lends) {
             let (data, time) = match lend {
                 Lend::Frame(claimed) => {
                     let (stamp, data) = self.shared.bytes(claimed).split_at(self.metadata_len.min(claimed.len()));
-                    (data, stamp_time(stamp, clock))
+                    (data, stamp_time(stamp, clock, &mut newest_ns))
                 }
                 Lend::Joined(range, time) => (self.joiner.bytes(range), *time),
             };
@@ -222,6 +228,7 @@ impl<S: Shared> Receiver<S> {
         if !self.lends.is_empty() {
             visit(batch.get(..self.lends.len()).unwrap_or_default());
         }
+        newest_ns
     }
 
     /// Puts every frame in our hands into the fill ring, which has a place for each.
@@ -263,11 +270,11 @@ impl<S: Shared> Drop for Returning<'_, S> {
     }
 }
 
-/// The time the program wrote in front of a packet, if it writes one.
+/// The time the program wrote in front of a packet, if it writes one and wrote this one.
 #[inline]
-fn stamp_time(stamp: &[u8], clock: Clock) -> Option<Timestamp> {
-    match (clock, stamp.first_chunk()) {
-        (Clock::Packet { offset_ns }, Some(bytes)) => Some(Timestamp(u64::from_ne_bytes(*bytes).wrapping_add(offset_ns))),
-        _ => None,
-    }
+fn stamp_time(before: &[u8], clock: Clock, newest_ns: &mut u64) -> Option<Timestamp> {
+    let (Clock::Packet { offset_ns }, Some(before)) = (clock, before.first_chunk()) else { return None };
+    let stamp = Stamp::read(before).filter(|stamp| stamp.time_ns >= *newest_ns)?;
+    *newest_ns = stamp.time_ns;
+    Some(Timestamp(stamp.time_ns.wrapping_add(offset_ns)))
 }

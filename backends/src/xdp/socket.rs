@@ -157,7 +157,7 @@ impl XdpSocket {
         let as_int = |value: u32| libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
         for (name, value) in [
             (SO_PREFER_BUSY_POLL, on),
-            (libc::SO_BUSY_POLL, as_int(busy_poll.timeout_us)),
+            (SO_BUSY_POLL, as_int(busy_poll.timeout_us)),
             (SO_BUSY_POLL_BUDGET, as_int(busy_poll.budget)),
         ] {
             self.seam.call(Step::BusyPoll, || self.set(libc::SOL_SOCKET, name, &value))?;
@@ -230,5 +230,6 @@ impl AsRawFd for XdpSocket {
 }
 
 /// asm-generic/socket.h; the C library crate does not have them.
+const SO_BUSY_POLL: libc::c_int = 46;
 const SO_PREFER_BUSY_POLL: libc::c_int = 69;
 const SO_BUSY_POLL_BUDGET: libc::c_int = 70;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use netscope_bpf::xdp::Stamp;
 use proptest::prelude::*;
 
 use crate::file::PACKET_LEN_MAX;
@@ -193,18 +194,31 @@ fn the_snap_length_cuts_and_the_wire_length_stays() {
     assert_eq!(lens, [(60, 100), (60, 9000)]);
 }
 
-#[test]
-fn a_stamp_in_front_is_the_time() {
-    let mut receiver = receiver(&Shape { has_stamps: true, ..shape() }, 0);
-    let address = receiver.shared_mut().take_frame().unwrap() + HEADROOM;
-    let start = address as usize;
-    receiver.shared_mut().memory[start - 8..start].copy_from_slice(&1_000_u64.to_ne_bytes());
+/// A packet with a stamp of `time_ns` in front, in the frame at `address`.
+fn deliver_stamped(receiver: &mut Receiver<Kernel>, address: u64, time_ns: u64, mark: u32) {
+    let start = (address + HEADROOM) as usize;
+    let stamp = [time_ns.to_ne_bytes(), u64::from(mark).to_ne_bytes()].concat();
+    receiver.shared_mut().memory[start - Stamp::LEN..start].copy_from_slice(&stamp);
     receiver.shared_mut().memory[start..start + 3].copy_from_slice(b"abc");
-    receiver.shared_mut().announce(address, 3, 0);
+    receiver.shared_mut().announce(address + HEADROOM, 3, 0);
+}
+
+#[test]
+fn a_stamp_in_front_is_the_time_unless_it_is_old_or_none() {
+    let mut receiver = receiver(&Shape { has_stamps: true, ..shape() }, 0);
+    for (time_ns, mark) in [(1_000, Stamp::MARK), (900, Stamp::MARK), (1_100, 0), (1_001, Stamp::MARK)] {
+        let address = receiver.shared_mut().take_frame().unwrap();
+        deliver_stamped(&mut receiver, address, time_ns, mark);
+    }
     let mut seen = Vec::new();
     let clock = Clock::Packet { offset_ns: 500 };
     receiver.receive(9, clock, &now, &mut |batch| seen.extend(batch.iter().map(OwnedPacket::from))).unwrap();
-    assert_eq!((seen[0].time, seen[0].data.as_slice(), seen[0].wire_len), (Timestamp(1_500), b"abc".as_slice(), 3));
+    assert!(seen.iter().all(|packet| packet.data == b"abc" && packet.wire_len == 3));
+    let times: Vec<_> = seen.iter().map(|packet| packet.time.0).collect();
+    assert_eq!(times, [1_500, now().0, now().0, 1_501]);
+    let address = receiver.shared_mut().take_frame().unwrap();
+    deliver_stamped(&mut receiver, address, 1_000, Stamp::MARK);
+    receiver.receive(9, clock, &now, &mut |batch| assert_eq!(batch[0].time, now(), "older than in the batch before")).unwrap();
 }
 
 #[test]
