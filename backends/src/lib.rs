@@ -24,6 +24,8 @@ pub mod pcap;
 pub mod prefetch;
 pub mod savefile;
 pub mod thread;
+#[cfg(target_os = "linux")]
+pub mod tpacket;
 mod wait;
 pub mod wide;
 #[cfg(target_os = "linux")]
