@@ -30,6 +30,7 @@ mod walker;
 use std::sync::Arc;
 
 pub use backend::TpacketBackend;
+pub(crate) use backend::interface_drops;
 
 use crate::file::PACKET_LEN_MAX;
 use crate::live::interface_error;
