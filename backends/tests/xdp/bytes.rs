@@ -67,7 +67,9 @@ fn several_queues_see_each_packet_once_and_flows_stay_in_order() {
             send_flows(&namespace, 64, 10);
             let seen = read_all(&mut opened.queues, 640);
             let lens: Vec<_> = seen.iter().map(Vec::len).collect();
-            assert!(lens.iter().all(|len| *len > 0), "every queue has some: {lens:?}");
+            // Without a program in its driver, veth does not say which queue a packet came by: all count as of the first.
+            let is_spread = lens.iter().all(|len| *len > 0);
+            assert!(is_spread || mode == XdpMode::Generic, "every queue has some: {lens:?} {mode:?}");
             let mut flows = std::collections::BTreeMap::<u16, Vec<(usize, u32)>>::new();
             for (queue, seen) in seen.iter().enumerate() {
                 for packet in seen {

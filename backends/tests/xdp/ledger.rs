@@ -6,7 +6,6 @@ use std::time::Duration;
 use netscope_backends::xdp::{Unmatched, XdpMode, XdpOptions};
 use netscope_backends::{Backend, Counters};
 
-use crate::netns::SENDER;
 use crate::wire::{MODES, datagrams, namespace, open_in, open_one, options, poll_once, read, send, send_flows, udp};
 
 #[test]
@@ -127,5 +126,4 @@ fn silence_costs_a_wakeup_per_timeout_and_a_packet_a_few() {
     }
     let waits = backend.waits() - before;
     assert!(waits <= 20 * 5, "{waits} waits for 20 packets with a pause behind each");
-    namespace.ip(&["link", "show", SENDER]);
 }
