@@ -109,6 +109,12 @@ impl Attachment {
         interface_error(&self.interface, "the XDP program's maps are not those it was made with".to_owned())
     }
 
+    /// Takes the program away, as somebody else could.
+    #[cfg(test)]
+    pub(crate) fn detach(&self) {
+        self.link.detach().unwrap();
+    }
+
     /// Whether the program is still where it was.
     pub(crate) fn held(&self) -> Held {
         match self.link.state() {
