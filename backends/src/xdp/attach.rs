@@ -14,7 +14,7 @@ use super::promiscuous::Beside;
 use super::receive::Clock;
 use super::socket::{Fault, Seam, Step};
 use crate::BackendError;
-use crate::bpf::{BpfError, Link, Loaded, Mode};
+use crate::bpf::{BpfError, Link, Loaded, Mode, load_xdp};
 use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::Nic;
@@ -58,10 +58,10 @@ impl Attachment {
         let promiscuous = promiscuous(options, nic, seam)?;
         let parts = XdpParts {
             queues: queue_count,
-            filter: None,
             unmatched: options.unmatched,
             clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
             frags: options.needs_fragments(nic.mtu),
+            ..XdpParts::default()
         };
         let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
         let link = attach(options.mode, &program, &interface, nic.index, said)?;
@@ -154,8 +154,10 @@ fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mu
 fn load_clock(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
     type Taken = (XdpProgram, Loaded, Option<ProgramClock>);
     let load = |parts: &XdpParts<'_>| -> Result<Result<Taken, BpfError>, String> {
-        let shown = XdpProgram::new(parts).map_err(|error| error.to_string())?;
-        Ok(Loaded::load(shown.program()).map(|loaded| (shown, loaded, parts.clock)))
+        match load_xdp(parts) {
+            Err(BpfError::Filter(why)) => Err(why.to_string()),
+            result => Ok(result.map(|(shown, loaded)| (shown, loaded, parts.clock))),
+        }
     };
     let other_clock = parts.clock.filter(|clock| *clock == ProgramClock::Tai).map(|_| ProgramClock::Monotonic);
     match (load(parts)?, other_clock) {
