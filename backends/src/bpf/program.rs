@@ -142,7 +142,8 @@ impl Loaded {
     /// Runs the program `repeat` times on copies of one frame and does what it says (`XDP_TX`, `XDP_REDIRECT`, `XDP_PASS`): a
     /// generator inside the kernel (Linux 5.18). The frame's memory is reused: what the program writes into it may be there next time.
     ///
-    /// `batch_size` frames are handled in one go, 1 to 256; 0 means 64. Returns how long one frame took on average.
+    /// `batch_size` frames are handled in one go, 1 to 256; 0 means 64. A signal interrupts between two batches (`EINTR`): then only
+    /// the program's own counters know how many were sent. Returns how long one frame took on average.
     ///
     /// # Errors
     /// An interface that is not there, a frame longer than a page takes, or a signal (part of the frames are sent then).
