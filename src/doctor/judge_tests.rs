@@ -1,8 +1,8 @@
 //! Tests of the judging: for each finding the facts that bring it, and the cure that is named.
 
-use super::super::facts::{Host, HugePages, Process};
-use super::super::holders::{Holders, Owner};
 use super::*;
+use crate::doctor::facts::{Host, HugePages, Process};
+use crate::doctor::holders::{Holders, Owner};
 use netscope_backends::bpf::Attached;
 use netscope_backends::nic::{
     Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, XdpMode, XdpSocket, symmetric_key,

@@ -4,6 +4,7 @@
 //! invariant: nothing stays attached, since a link goes with its descriptor.
 
 use super::facts::Process;
+use netscope_backends::BackendError;
 use netscope_backends::bpf::{Link, Loaded, Mode};
 use netscope_backends::nic::Nic;
 use netscope_backends::xdp::{self, XdpMode, XdpOptions};
@@ -86,5 +87,8 @@ fn zero_copy(interface: &str) -> Outcome {
         reopen: false,
         ..XdpOptions::default()
     };
-    xdp::open(options).map(drop).map_err(|error| error.to_string())
+    xdp::open(options).map(drop).map_err(|error| match error {
+        BackendError::Interface { what, .. } => what,
+        other => other.to_string(),
+    })
 }

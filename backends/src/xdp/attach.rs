@@ -6,7 +6,7 @@
 use std::os::fd::BorrowedFd;
 
 use netscope_bpf::classic::ClassicFilter;
-use netscope_bpf::xdp::{Clock as ProgramClock, Counts, XdpParts, XdpProgram};
+use netscope_bpf::xdp::{Clock as ProgramClock, Counts, Indexed, XdpParts, XdpProgram};
 
 use super::explain::{Facts, explain};
 use super::options::{Times, XdpMode, XdpOptions};
