@@ -14,7 +14,7 @@ use super::promiscuous::Beside;
 use super::receive::Clock;
 use super::socket::{Fault, Seam, Step};
 use crate::BackendError;
-use crate::bpf::{BpfError, Link, Loaded, Mode, load_xdp};
+use crate::bpf::{BpfError, Link, Loaded, Mode};
 use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::Nic;
@@ -58,10 +58,11 @@ impl Attachment {
         let promiscuous = promiscuous(options, nic, seam)?;
         let parts = XdpParts {
             queues: queue_count,
+            filter: None,
+            indexed: Indexed::default(),
             unmatched: options.unmatched,
             clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
             frags: options.needs_fragments(nic.mtu),
-            ..XdpParts::default()
         };
         let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
         let link = attach(options.mode, &program, &interface, nic.index, said)?;
@@ -136,11 +137,16 @@ struct Chosen {
 /// with the other.
 fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
     if let Some(filter) = filter {
-        let result = filter.for_driver().map_err(|error| error.to_string()).and_then(|filter: ClassicFilter| {
-            load_clock(&XdpParts { filter: Some(&filter), ..parts }).map_err(|error| error.to_string())
-        });
-        match result {
-            Ok((shown, program, clock)) => return Ok(Chosen { shown, program, clock, is_filtering: true }),
+        match load_filter(&parts, filter) {
+            Ok((chosen, indexed)) => {
+                said.extend((indexed == Indexed::ByHelper).then(|| {
+                    format!(
+                        "interface {interface}: without CAP_PERFMON the filter reads packets by calls, which is slower; with it \
+                         (`sudo setcap` with cap_perfmon, too) it reads them directly"
+                    )
+                }));
+                return Ok(chosen);
+            }
             Err(why) => said.push(format!(
                 "interface {interface}: the filter cannot be part of the XDP program ({why}); it runs in user space, and packets that do \
                  not match are taken from the host, too"
@@ -151,13 +157,21 @@ fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mu
     Ok(Chosen { shown, program, clock, is_filtering: false })
 }
 
+/// With the filter: reading packets directly, for which the verifier asks for CAP_PERFMON, else by calls.
+fn load_filter(parts: &XdpParts<'_>, filter: &Filter) -> Result<(Chosen, Indexed), String> {
+    let filter: ClassicFilter = filter.for_driver().map_err(|error| error.to_string())?;
+    let load = |indexed| {
+        let (shown, program, clock) = load_clock(&XdpParts { filter: Some(&filter), indexed, ..*parts })?;
+        Ok((Chosen { shown, program, clock, is_filtering: true }, indexed))
+    };
+    load(Indexed::ByPointer).or_else(|_: String| load(Indexed::ByHelper))
+}
+
 fn load_clock(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
     type Taken = (XdpProgram, Loaded, Option<ProgramClock>);
     let load = |parts: &XdpParts<'_>| -> Result<Result<Taken, BpfError>, String> {
-        match load_xdp(parts) {
-            Err(BpfError::Filter(why)) => Err(why.to_string()),
-            result => Ok(result.map(|(shown, loaded)| (shown, loaded, parts.clock))),
-        }
+        let shown = XdpProgram::new(parts).map_err(|error| error.to_string())?;
+        Ok(Loaded::load(shown.program()).map(|loaded| (shown, loaded, parts.clock)))
     };
     let other_clock = parts.clock.filter(|clock| *clock == ProgramClock::Tai).map(|_| ProgramClock::Monotonic);
     match (load(parts)?, other_clock) {

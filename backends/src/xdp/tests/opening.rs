@@ -120,7 +120,7 @@ fn huge_pages_and_busy_polling_when_refused() {
     in_namespace(1500, || {
         let no_pages = |step, _| (step == Step::HugePages).then_some(libc::ENOMEM);
         let opened = open(options(XdpMode::Native), no_pages).unwrap();
-        said(&opened, "huge pages are reserved");
+        said(&opened, "not enough huge pages");
         drop(opened);
         let required = XdpOptions { huge_pages: HugePages::Require, ..options(XdpMode::Native) };
         assert!(open(required, no_pages).err().expect("it is refused").contains("vm.nr_hugepages=1`"));
