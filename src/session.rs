@@ -3,7 +3,7 @@
 //! Owns the order of starting and ending. Knows no flag and no format. Invariant: whatever fails, every thread is joined, every
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
-use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Summary};
+use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Queues, Summary};
 use crate::engine::{
     EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
 };
@@ -72,7 +72,8 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let mut taps = std::mem::take(&mut running.taps).into_iter();
     let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
-    let aggregator = Aggregator::new(aggregate, std::mem::take(&mut running.queues), outputs);
+    let queues = Queues { mail: std::mem::take(&mut running.queues), may_be_split: running.may_be_split };
+    let aggregator = Aggregator::new(aggregate, queues, outputs);
     thread::scope(|scope| {
         let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));

@@ -579,6 +579,7 @@ impl FlowTable {
             tcp: entry.tcp_record(back, &self.arena),
             ended: at,
             reason,
+            queues: 1,
         });
     }
 }
