@@ -12,6 +12,7 @@ mod error;
 pub mod file;
 pub mod filter;
 pub mod lanes;
+mod live;
 pub mod memory;
 mod packet;
 pub mod pages;
@@ -19,6 +20,8 @@ pub mod pcap;
 pub mod prefetch;
 pub mod savefile;
 pub mod thread;
+#[cfg(target_os = "linux")]
+pub mod tpacket;
 mod wait;
 pub mod wide;
 
