@@ -7,6 +7,8 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+pub mod bpf;
 pub mod chunk;
 mod error;
 pub mod file;
@@ -14,6 +16,8 @@ pub mod filter;
 pub mod lanes;
 mod live;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod nic;
 mod packet;
 pub mod pages;
 pub mod pcap;
