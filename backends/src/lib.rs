@@ -28,6 +28,8 @@ pub mod thread;
 pub mod tpacket;
 mod wait;
 pub mod wide;
+#[cfg(target_os = "linux")]
+pub mod xdp;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};
