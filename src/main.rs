@@ -66,10 +66,16 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let opened = open::source(settings, &stop.0)?;
     let teller = Arc::new(Teller::new(is_file, settings.verbosity, stop.1.clone()));
-    teller.info(&opened.description);
+    for line in &opened.said {
+        teller.info(line);
+    }
+    if let Some(user) = &settings.user {
+        become_user(user, settings)?;
+        teller.info(&format!("going on as {user}"));
+    }
     let session = Session {
         source: opened.source,
-        engine: engine_settings(settings),
+        engine: engine_settings(settings, opened.cpus),
         aggregate: AggregateSettings {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
@@ -96,7 +102,7 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
         SourceSettings::File(file) => file.timeout,
@@ -106,13 +112,29 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         flow: settings.flow,
         tick_ns: settings.stats.interval_ns,
         count_max: settings.count_max,
-        workers: settings.pipeline.workers,
-        cpus: settings.pipeline.cpus.clone(),
+        workers: settings.pipeline.workers.max(1),
+        cpus: if settings.pipeline.cpus.is_empty() { opened_cpus } else { settings.pipeline.cpus.clone() },
         poll_timeout,
         wants_ended: false,
         taps: 0,
         broadcast_chunks: settings.pipeline.broadcast_chunks,
     }
+}
+
+/// Gives up root. The rights that are kept open the interface again after it went away. Outputs are opened later, so they are that user's.
+#[cfg(target_os = "linux")]
+fn become_user(user: &str, settings: &Settings) -> Result<(), Failure> {
+    use netscope_backends::privilege::{Capability, become_user};
+    let kept: &[Capability] = match &settings.source {
+        SourceSettings::Live(_) => &[Capability::NetRaw],
+        SourceSettings::File(_) => &[],
+    };
+    Ok(become_user(user, kept)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn become_user(user: &str, _settings: &Settings) -> Result<(), Failure> {
+    Err(format!("--user {user} (run.user) is for Linux, where rights can be given up one by one; leave it out").into())
 }
 
 /// Opens every output, so that a wrong path ends the program before the capture starts.

@@ -9,6 +9,7 @@ use crate::engine::{
 };
 use netscope_backends::BackendError;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
+use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -66,7 +67,13 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
     engine.wants_ended = outputs.iter().any(|output| output.wants_ended() || output.wants_table());
     let noticing = Arc::clone(watcher);
+    let waits = source.waits();
     let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;
+    // From here on this thread, and those it starts, are the cold side. A file waits for it anyway, a wire does not.
+    keep_off_cpus(engine.cpus.get(..running.queues.len()).unwrap_or(&engine.cpus));
+    if !waits {
+        lower_thread_priority();
+    }
     let mut outcome = Outcome::default();
     // In the order in which `launch` was asked for them: the recorder's first.
     let mut taps = std::mem::take(&mut running.taps).into_iter();

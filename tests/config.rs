@@ -2,8 +2,8 @@
 
 use clap::CommandFactory;
 use netscope::config::{
-    Args, Command, ConfigError, Options, PacketView, Settings, SourceSettings, Verbosity, command, read_file, resolve,
-    write_completions, write_man,
+    Args, BackendChoice, Command, ConfigError, FanoutChoice, Options, PacketView, Settings, SourceSettings, Verbosity, command,
+    read_file, resolve, write_completions, write_man,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -170,13 +170,19 @@ fn values_out_of_range_are_refused_by_name() {
         ("--flow-timeout-s", "inf", "flow.timeout_secs"),
         ("--closed-timeout-s", "1e300", "flow.closed_timeout_secs"),
         ("--workers", "1025", "pipeline.workers"),
+        ("--tpacket-block-kb", "64", "tpacket.block_kb"),
+        ("--tpacket-block-kb", "200", "tpacket.block_kb"),
+        ("--tpacket-block-kb", "65600", "tpacket.block_kb"),
+        ("--tpacket-retire-ms", "0", "tpacket.retire_ms"),
+        ("--tpacket-retire-ms", "10001", "tpacket.retire_ms"),
         ("--cpus", "3-1", "pipeline.cpus"),
         ("--cpus", "1,1", "pipeline.cpus"),
         ("--cpus", "x", "pipeline.cpus"),
         ("--cpus", "0,", "pipeline.cpus"),
         ("--cpus", "0-99999999999", "pipeline.cpus"),
     ] {
-        let text = refusal(&[flag, value]);
+        let backend: &[&str] = if flag.starts_with("--tpacket") { &["--backend", "tpacket"] } else { &[] };
+        let text = refusal(&[backend, &[flag, value]].concat());
         assert!(text.contains(flag) && text.contains(key) && text.contains("give"), "{text}");
     }
     for flag in ["--flow-timeout-s=-1", "--closed-timeout-s=-0.5", "--active-timeout-s=-1"] {
@@ -190,7 +196,7 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn combinations_that_cannot_work_are_refused_by_name() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 25] = [
         (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
         (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
         (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
@@ -207,6 +213,15 @@ fn combinations_that_cannot_work_are_refused_by_name() {
         (&["--top-flows", "3"], "--stats"),
         (&["--export-ended-max", "3"], "--export-json"),
         (&["--workers", "2", "--no-pipeline"], "--no-pipeline"),
+        (&["--tpacket-retire-ms", "5"], "--backend tpacket"),
+        (&["--backend", "libpcap", "--tpacket-block-kb", "128"], "--backend tpacket"),
+        (&["--backend", "auto", "--fanout", "cpu", "--workers", "2"], "--backend tpacket"),
+        (&["--backend", "tpacket", "--fanout", "cpu"], "--workers"),
+        (&["--backend", "tpacket", "--no-fanout-defrag", "--workers", "1"], "--workers"),
+        (&["--backend", "tpacket", "--no-fanout-defrag", "--fanout", "cpu", "--workers", "2"], "--fanout hash"),
+        (&["--backend", "tpacket", "--immediate-mode", "--tpacket-retire-ms", "5"], "--immediate-mode"),
+        (&["--read-pcap", "x", "--tpacket-retire-ms", "5"], "--tpacket-retire-ms"),
+        (&["--read-pcap", "x", "--fanout", "hash"], "--fanout"),
     ];
     for (flags, name) in cases {
         let text = refusal(flags);
@@ -218,6 +233,26 @@ fn combinations_that_cannot_work_are_refused_by_name() {
     assert!(live_only.contains("--promiscuous") && live_only.contains("capture.read_pcap"), "{live_only}");
     // Devices may be written to twice.
     settings(&["--export-json", "/dev/null", "--export-csv", "/dev/null"]);
+}
+
+#[test]
+fn a_backend_has_its_settings() {
+    let tpacket = |settings: &Settings| match &settings.source {
+        SourceSettings::Live(live) => (live.backend, live.tpacket),
+        SourceSettings::File(_) => panic!("an interface"),
+    };
+    let (backend, rings) = tpacket(&settings(&[]));
+    assert_eq!((backend, rings.block_bytes, rings.block_count, rings.retire_ms), (BackendChoice::Auto, 1 << 20, 64, 10));
+    assert_eq!((rings.fanout, rings.defrag), (FanoutChoice::Hash, true));
+    let said = ["--backend", "tpacket", "--tpacket-block-kb", "256", "--tpacket-retire-ms", "3", "--buffer-size-mb", "8"];
+    let (backend, rings) = tpacket(&settings(&said));
+    assert_eq!((backend, rings.block_bytes, rings.block_count, rings.retire_ms), (BackendChoice::Tpacket, 256 << 10, 32, 3));
+    let (_, rings) = tpacket(&with_file("[tpacket]\nfanout = \"queue\"\nfanout_defrag = false\n", &[]).unwrap());
+    assert_eq!((rings.fanout, rings.defrag), (FanoutChoice::Queue, false));
+    let said = ["--backend", "tpacket", "--workers", "0", "--fanout", "cpu"];
+    assert_eq!(tpacket(&settings(&said)).1.fanout, FanoutChoice::Cpu);
+    assert_eq!(settings(&["--user", "nobody"]).user.as_deref(), Some("nobody"));
+    assert_eq!(with_file("[run]\nuser = \"\"\n", &[]).unwrap().user, None);
 }
 
 #[test]
@@ -248,7 +283,11 @@ fn workers() {
     assert_eq!(workers(&file, "[pipeline]\nworkers = 4\n", 8), 4);
     assert_eq!(workers(&file, "[pipeline]\nworkers = 4\nenabled = false\n", 8), 1);
     assert_eq!(workers(&["--read-pcap", "x", "--no-pipeline"], "[pipeline]\nworkers = 4\n", 8), 1);
-    assert_eq!(workers(&["--pipeline"], "", 8), 1);
+    // Only the interface knows how many queues it has.
+    assert_eq!(workers(&["--pipeline"], "", 8), 0);
+    assert_eq!(workers(&["--workers", "0", "--backend", "tpacket"], "", 8), 0);
+    assert_eq!(workers(&["--workers", "0", "--backend", "libpcap"], "", 8), 1);
+    assert_eq!(workers(&["--backend", "tpacket"], "", 8), 1);
     assert_eq!(workers(&["--workers", "2"], "", 8), 2);
     assert_eq!(settings(&["--workers", "2", "--cpus", "0,2-4"]).pipeline.cpus, [0, 2, 3, 4]);
     assert_eq!(settings(&[]).pipeline.broadcast_chunks, 8);

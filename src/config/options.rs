@@ -38,7 +38,10 @@ pub struct Options {
     /// Where packets come from.
     #[command(flatten)]
     pub capture: CaptureOptions,
-    /// How long to run.
+    /// The memory-mapped rings of Linux packet sockets.
+    #[command(flatten)]
+    pub tpacket: TpacketOptions,
+    /// How long to run, and as whom.
     #[command(flatten)]
     pub run: RunOptions,
     /// What is written.
@@ -62,6 +65,7 @@ impl Options {
     /// Turns the pairs of flags into values; called once after the command line was read.
     pub fn settle(&mut self) {
         self.capture.settle();
+        self.tpacket.settle();
         self.run.settle();
         self.output.settle();
         self.flow.settle();
@@ -74,6 +78,7 @@ impl Options {
     pub fn over(self, under: Self) -> Self {
         Self {
             capture: self.capture.over(under.capture),
+            tpacket: self.tpacket.over(under.tpacket),
             run: self.run.over(under.run),
             output: self.output.over(under.output),
             flow: self.flow.over(under.flow),
@@ -88,11 +93,26 @@ impl Options {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendChoice {
-    /// The best there is for the interface; libpcap in this version
+    /// tpacket where that is possible, else libpcap
     #[default]
     Auto,
     /// libpcap, everywhere
     Libpcap,
+    /// The memory-mapped rings of Linux packet sockets (TPACKET_V3), one per worker
+    Tpacket,
+}
+
+/// How the kernel deals packets to several rings.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FanoutChoice {
+    /// By addresses and ports: both directions of a flow come to one worker
+    #[default]
+    Hash,
+    /// By the CPU that received the packet
+    Cpu,
+    /// By the card's receive queue
+    Queue,
 }
 
 /// `[capture]`
@@ -139,7 +159,7 @@ pub struct CaptureOptions {
     #[arg(short, long, value_name = "MS")]
     pub timeout_ms: Option<u32>,
 
-    /// Memory for packets between the kernel and us, in MiB [default: 64]
+    /// Memory for packets between the kernel and us, in MiB, of all workers together [default: 64]
     #[arg(long, value_name = "MB", conflicts_with = "read_pcap")]
     pub buffer_size_mb: Option<u32>,
 
@@ -158,6 +178,38 @@ pub struct CaptureOptions {
 section!(CaptureOptions { interface, read_pcap, backend, filter, snaplen, timeout_ms, buffer_size_mb }
     switches { promiscuous: promiscuous_yes, promiscuous_no; immediate_mode: immediate_mode_yes, immediate_mode_no });
 
+/// `[tpacket]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Capture by tpacket")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct TpacketOptions {
+    /// Size of a ring's blocks in KiB, a multiple of 64 from 128; a ring has 8 blocks at least [default: 1024]
+    #[arg(long = "tpacket-block-kb", value_name = "KB")]
+    pub block_kb: Option<u32>,
+
+    /// Hand a block over after this time though it is not full, in ms [default: 10]
+    #[arg(long = "tpacket-retire-ms", value_name = "MS")]
+    pub retire_ms: Option<u32>,
+
+    /// How packets are dealt to several workers [default: hash]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub fanout: Option<FanoutChoice>,
+
+    #[arg(skip)]
+    pub fanout_defrag: Option<bool>,
+    /// Put IPv4 fragments together before they are dealt by hash, so that each comes to its flow's worker [default]
+    #[arg(long = "fanout-defrag", conflicts_with = "fanout_defrag_no")]
+    #[serde(skip)]
+    pub fanout_defrag_yes: bool,
+    /// Deal fragments as they are
+    #[arg(long = "no-fanout-defrag")]
+    #[serde(skip)]
+    pub fanout_defrag_no: bool,
+}
+
+section!(TpacketOptions { block_kb, retire_ms, fanout } switches { fanout_defrag: fanout_defrag_yes, fanout_defrag_no });
+
 /// `[run]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[command(next_help_heading = "Capture")]
@@ -166,9 +218,14 @@ pub struct RunOptions {
     /// Stop after N packets, 0 = never [default: 0]
     #[arg(short, long, value_name = "N")]
     pub count: Option<u64>,
+
+    /// Once everything is open that takes root, go on as this user, with no right but to open the interface again
+    #[arg(long, value_name = "NAME")]
+    #[serde(deserialize_with = "unset_when_empty")]
+    pub user: Option<String>,
 }
 
-section!(RunOptions { count } switches {});
+section!(RunOptions { count, user } switches {});
 
 /// `[output]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

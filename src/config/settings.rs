@@ -1,6 +1,6 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
-use super::options::BackendChoice;
+use super::options::{BackendChoice, FanoutChoice};
 use crate::flow::FlowSettings;
 use crate::output::RecordSettings;
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ pub struct Settings {
     pub filter: Option<String>,
     /// Packets to process, 0 = all.
     pub count_max: u64,
+    /// Who to go on as once everything is open.
+    pub user: Option<String>,
     /// Flow table; `flow_count_max` is global, 0 = unlimited; `top_count` is 0 unless statistics are shown.
     pub flow: FlowSettings,
     /// Ticks.
@@ -66,6 +68,23 @@ pub struct LiveSettings {
     pub buffer_bytes: u64,
     /// Each packet as it arrives.
     pub immediate_mode: bool,
+    /// For tpacket.
+    pub tpacket: TpacketSettings,
+}
+
+/// The memory-mapped rings of Linux packet sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TpacketSettings {
+    /// Bytes of a block.
+    pub block_bytes: u32,
+    /// Blocks of all rings together.
+    pub block_count: u32,
+    /// Milliseconds after which a block that is not full is handed over.
+    pub retire_ms: u32,
+    /// How packets are dealt.
+    pub fanout: FanoutChoice,
+    /// Fragments are put together first.
+    pub defrag: bool,
 }
 
 /// Ticks and their line.
@@ -131,7 +150,7 @@ pub enum PacketView {
 /// Cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineSettings {
-    /// Workers, at least 1.
+    /// Workers; 0 on an interface = one per receive queue.
     pub workers: usize,
     /// CPUs to pin them to, in order; empty = not pinned.
     pub cpus: Vec<usize>,

@@ -33,6 +33,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// True where unread packets wait for us.
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            Self::Same(backends) | Self::Queues(backends) => backends.iter().all(|backend| backend.waits()),
+            Self::Broadcast(backend) => backend.waits(),
+        }
+    }
+
     fn workers(&self, settings: &EngineSettings) -> usize {
         match self {
             Self::Same(backends) | Self::Queues(backends) => backends.len(),

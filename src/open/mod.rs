@@ -1,12 +1,20 @@
 //! Opens what the settings name: a capture file for every worker, or an interface.
+//!
+//! Owns what was opened until the run begins, and what can be told of it. Invariant: everything that takes root is open afterwards.
 
-use netscope::config::{FileSettings, LiveSettings, Settings, SourceSettings};
+mod live;
+#[cfg(target_os = "linux")]
+mod tpacket;
+
+use netscope::config::{FileSettings, Settings, SourceSettings};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
 use netscope::wire;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::memory::MemoryBackend;
-use netscope_backends::pcap::{LiveBackend, LiveOptions, list_interfaces as interfaces};
+#[cfg(target_os = "linux")]
+use netscope_backends::nic;
+use netscope_backends::pcap::list_interfaces as interfaces;
 use netscope_backends::{Backend, BackendError, LinkType};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -20,8 +28,16 @@ type Failure = Box<dyn Error + Send + Sync>;
 pub struct Opened {
     /// Packets for the workers.
     pub source: Source,
-    /// A line for `-v`.
-    pub description: String,
+    /// Lines for `-v`.
+    pub said: Vec<String>,
+    /// CPUs that workers are best pinned to, in order; empty = none is better.
+    pub cpus: Vec<usize>,
+}
+
+impl Opened {
+    fn new(source: Source, said: String) -> Self {
+        Self { source, said: vec![said], cpus: Vec::new() }
+    }
 }
 
 /// The link type of a source is not one that is read.
@@ -39,7 +55,7 @@ struct UnsupportedLink {
 pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     match &settings.source {
         SourceSettings::File(reading) => file(reading, settings, stop),
-        SourceSettings::Live(live) => interface(live, settings),
+        SourceSettings::Live(interface) => live::interface(interface, settings),
     }
 }
 
@@ -51,7 +67,7 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
         Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {
             let nothing = MemoryBackend::new(LinkType::ETHERNET, Vec::new());
             let description = format!("nothing was read from {}", path.display());
-            return Ok(Opened { source: Source::Broadcast(Box::new(nothing)), description });
+            return Ok(Opened::new(Source::Broadcast(Box::new(nothing)), description));
         }
         opened => opened?,
     };
@@ -71,24 +87,25 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
         Source::Broadcast(backend) => Some(backend.link_type()),
     };
     check(link_type, &path.display().to_string())?;
-    Ok(Opened { source, description })
+    Ok(Opened::new(source, description))
 }
 
-fn interface(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
-    let backend = LiveBackend::open(LiveOptions {
-        interface: live.interface.clone(),
-        promiscuous: live.promiscuous,
-        snaplen: live.snaplen,
-        timeout_ms: u32::try_from(live.timeout.as_millis()).unwrap_or(u32::MAX),
-        buffer_size_mb: u32::try_from(live.buffer_bytes >> 20).ok(),
-        immediate_mode: live.immediate_mode,
-        filter: settings.filter.clone(),
-        ..LiveOptions::default()
-    })?;
-    let name = backend.interface().to_owned();
-    check(Some(backend.link_type()), &name)?;
-    let description = format!("capturing on {name} by libpcap, {}", wire::link_name(backend.link_type()));
-    Ok(Opened { source: Source::Broadcast(Box::new(backend)), description })
+/// The CPUs that serve the interrupts of these receive queues, for workers to be pinned to; empty, and told why, where that is not
+/// known, or is one CPU for several of them.
+#[cfg(target_os = "linux")]
+fn cpus_of_queues(interface: &str, queues: &[u32], said: &mut Vec<String>) -> Result<Vec<usize>, Failure> {
+    let known = nic::rx_queues(interface)?;
+    let cpu_of = |queue: &u32| known.iter().find(|known| known.index == *queue).and_then(|known| known.cpus.first().copied());
+    let Some(cpus) = queues.iter().map(cpu_of).collect::<Option<Vec<usize>>>() else {
+        said.push(format!("workers are not pinned: which CPU serves which queue of {interface} is not known; --cpus pins them"));
+        return Ok(Vec::new());
+    };
+    if cpus.iter().enumerate().any(|(i, cpu)| cpus.iter().skip(i + 1).any(|other| other == cpu)) {
+        said.push(format!("workers are not pinned: one CPU serves several queues of {interface}; --cpus pins them"));
+        return Ok(Vec::new());
+    }
+    said.push(format!("workers are pinned to the CPUs that serve their queues' interrupts: {cpus:?}"));
+    Ok(cpus)
 }
 
 fn check(link_type: Option<LinkType>, name: &str) -> Result<(), UnsupportedLink> {
