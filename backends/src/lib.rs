@@ -14,6 +14,7 @@ mod error;
 pub mod file;
 pub mod filter;
 pub mod lanes;
+mod live;
 pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod nic;
@@ -23,8 +24,12 @@ pub mod pcap;
 pub mod prefetch;
 pub mod savefile;
 pub mod thread;
+#[cfg(target_os = "linux")]
+pub mod tpacket;
 mod wait;
 pub mod wide;
+#[cfg(target_os = "linux")]
+pub mod xdp;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};
