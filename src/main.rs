@@ -9,6 +9,7 @@ mod tell;
 
 use netscope::aggregate::{AggregateSettings, Output};
 use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
+use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, Rest, Stop};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text,
@@ -48,6 +49,10 @@ fn main() -> ExitCode {
         Command::SyntheticFlows(count, _) => synthetic::measure(count),
         Command::Completions(shell) => printed(config::write_completions(shell, &mut stdout())),
         Command::Man => printed(config::write_man(&mut stdout())),
+        Command::Doctor(settings) => match doctor::run(&settings, &mut stdout()) {
+            Err(DoctorError::Write(error)) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            done => done.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        },
     };
     done.unwrap_or_else(|error| tell::failed(error.as_ref()))
 }

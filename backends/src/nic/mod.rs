@@ -6,6 +6,7 @@
 //! Everything is answered for the network namespace of the calling thread and needs no privilege, [`set_symmetric_key`] excepted.
 
 mod codec;
+mod diag;
 mod ethtool;
 mod host;
 mod ioctl;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 
 use crate::BackendError;
 
+pub use diag::{Fanout, PacketSocket, XdpSocket};
 pub use ethtool::{Channels, Features, Rings};
 pub use host::cpus_of_node;
 pub use ioctl::Driver;
@@ -257,6 +259,22 @@ pub fn rss(interface: &str) -> Result<Option<Rss>, BackendError> {
 /// As for [`Nic::read`].
 pub fn xdp_abilities(interface: &str) -> Result<Option<XdpAbilities>, BackendError> {
     ask(interface, |_, link| netdev::xdp_abilities(link.index))
+}
+
+/// Packet sockets, of any process, that receive from this interface; `None` where the kernel cannot list them (no packet_diag module).
+///
+/// # Errors
+/// As for [`Nic::read`].
+pub fn packet_sockets(interface: &str) -> Result<Option<Vec<PacketSocket>>, BackendError> {
+    ask(interface, |_, link| diag::packet_sockets(link.index))
+}
+
+/// AF_XDP sockets, of any process, at this interface; `None` where the kernel cannot list them (no xsk_diag module).
+///
+/// # Errors
+/// As for [`Nic::read`].
+pub fn xdp_sockets(interface: &str) -> Result<Option<Vec<XdpSocket>>, BackendError> {
+    ask(interface, |_, link| diag::xdp_sockets(link.index))
 }
 
 /// A failed conversation in words; a missing interface names those that are there.

@@ -95,8 +95,7 @@ impl Attachment {
     pub(crate) fn counts(&self, queue: u32) -> Result<Counts, BackendError> {
         let counters = self.program.map(self.shown.counters()).ok_or_else(|| self.no_map())?;
         let sums = counters.sums(queue).map_err(|error| error.on_interface(&self.interface))?;
-        let bytes: Vec<u8> = sums.iter().flat_map(|sum| sum.to_ne_bytes()).collect();
-        Counts::read(&bytes).ok_or_else(|| self.no_map())
+        Ok(Counts::from_words(&sums))
     }
 
     fn no_map(&self) -> BackendError {

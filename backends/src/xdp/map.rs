@@ -45,8 +45,8 @@ impl Mapping {
         // JUSTIFICATION: memory shared with the kernel's rings can only be had by mmap(2).
         // SAFETY: no address is given, so the kernel chooses one where nothing is mapped; a result is checked before it is used.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, fd, offset) };
-        match NonNull::new(start.cast()) {
-            Some(start) if start.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { start, len }),
+        match NonNull::new(start) {
+            Some(found) if start != libc::MAP_FAILED => Ok(Self { start: found.cast(), len }),
             _ => Err(io::Error::last_os_error()),
         }
     }

@@ -1,13 +1,17 @@
 //! What was sent arrives byte for byte: captures of the corpus, VLAN tags, the filter, the snap length, other devices.
 
+use std::fs::File;
+use std::io::Write;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use netscope_backends::tpacket::{TpacketOptions, open};
 use netscope_backends::{Backend, Counters, LinkType};
 
 use crate::netns::{NetNs, SENDER};
-use crate::wire::{corpus, datagrams, open_one, options, poll_once, read, send, udp};
+use crate::skip;
+use crate::wire::{corpus, datagrams, ipv4, open_one, options, poll_once, read, send, udp};
 
 const HOSTS: ([u8; 4], [u8; 4]) = ([10, 0, 0, 1], [10, 0, 0, 2]);
 
@@ -149,18 +153,56 @@ fn a_monitor_sees_both_directions_and_a_loopback_each_packet_once() {
     assert_eq!(loopback.counters().unwrap(), Counters { received: 100, ..Counters::default() });
 }
 
+/// A new tun device and the descriptor by which a program is behind it: what is written is what the device receives.
+fn tun(name: &str) -> File {
+    let file = File::options().read(true).write(true).open("/dev/net/tun").expect("root may");
+    // SAFETY: integers, arrays and pointers that nobody follows: zero is a value of each.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: the kernel reads and writes one live `ifreq`.
+    let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    file
+}
+
 #[test]
-fn a_tunnel_without_link_header_gives_raw_ip_and_other_devices_are_refused() {
+fn a_tunnel_without_link_header_gives_raw_ip() {
     let Some(namespace) = NetNs::with_veth() else { return };
-    namespace.ip(&["tuntap", "add", "dev", "tun7", "mode", "tun"]);
-    // A tun device has no carrier without a program behind it, and is up all the same.
+    if !std::path::Path::new("/dev/net/tun").exists() {
+        skip("no tun devices");
+        return;
+    }
+    let mut device = namespace.inside(|| tun("tun7"));
     namespace.ip(&["link", "set", "dev", "tun7", "up"]);
-    let backend =
-        open_one(&namespace, TpacketOptions { interface: Some("tun7".to_owned()), filter: Some("udp".to_owned()), ..options() });
-    assert_eq!(backend.link_type(), LinkType::RAW);
-    let error =
-        namespace.inside(|| open(TpacketOptions { interface: Some("any".to_owned()), ..options() })).expect_err("refused");
-    assert!(error.to_string().contains("--backend libpcap"), "{error}");
+    for (filter, expected) in [("udp", 1), ("tcp", 0), ("", 2)] {
+        let options = TpacketOptions { interface: Some("tun7".to_owned()), filter: Some(filter.to_owned()), ..options() };
+        let mut backend = open_one(&namespace, options);
+        assert_eq!(backend.link_type(), LinkType::RAW);
+        let (udp, icmp) = (udp(HOSTS.0, HOSTS.1, [1, 53], 20, &[]), ipv4(HOSTS.0, HOSTS.1, 1, 0, &[8; 30], &[]));
+        for frame in [&udp, &icmp] {
+            device.write_all(&frame[14..]).expect("the device receives");
+        }
+        let seen = read(&mut backend, expected);
+        assert!(seen.iter().zip([&udp, &icmp]).all(|(seen, sent)| seen.data == sent[14..]), "{seen:?}");
+    }
+}
+
+#[test]
+fn what_is_no_interface_of_ours_is_refused() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let refused = |name: &str| {
+        let options = TpacketOptions { interface: Some(name.to_owned()), ..options() };
+        namespace.inside(|| open(options)).expect_err("refused").to_string()
+    };
+    let text = refused("any");
+    assert!(text.contains("--backend libpcap"), "{text}");
+    for name in ["", "a-name-longer-than-any-interface-has", "with\0nul"] {
+        let text = refused(name);
+        assert!(text.contains("there is no such interface"), "{name:?}: {text}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use netscope_backends::tpacket::{TpacketBackend, TpacketOptions, open};
-use netscope_backends::{Backend, Polled};
+use netscope_backends::{Backend, Counters, Polled};
 
 use crate::netns::{NetNs, RECEIVER};
 use crate::wire::{LIMIT, datagrams, open_in, open_one, options, poll_once, read, send, udp, wait_for_notice};
@@ -131,6 +131,71 @@ fn promiscuous_mode_and_sockets_are_gone_after_closing() {
     drop(backends);
     drop(plain);
     assert_eq!((promiscuity(&namespace).as_str(), sockets()), ("0", 0));
+}
+
+/// Names the role of the process that is killed.
+const HOLD: &str = "NETSCOPE_TEST_HOLD";
+
+#[test]
+fn a_killed_process_leaves_nothing() {
+    if std::env::var_os(HOLD).is_some() {
+        let _backends = open(TpacketOptions { workers: 2, ..options() }).expect("root may");
+        std::thread::sleep(LIMIT);
+        return;
+    }
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let program = std::env::current_exe().expect("this test");
+    let mut command = namespace.command(program.to_str().expect("a path in UTF-8"));
+    command.args(["--exact", "faults::a_killed_process_leaves_nothing"]).env(HOLD, "1");
+    let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("it starts");
+    let begun = Instant::now();
+    let wait_for = |expected: &str| {
+        while promiscuity(&namespace) != expected {
+            assert!(begun.elapsed() < LIMIT, "promiscuity {} is not {expected}", promiscuity(&namespace));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for("2");
+    child.kill().expect("it runs");
+    child.wait().expect("it ran");
+    wait_for("0");
+}
+
+#[test]
+fn packets_for_a_socket_nobody_came_for_are_counted_as_dropped() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    namespace.inside(|| {
+        let mut backends = open(TpacketOptions { workers: 2, ..options() }).expect("root may");
+        let begun = Instant::now();
+        let mut lent = 0;
+        // The second backend is not polled while the interface goes and comes back, twice.
+        for _ in 0..2 {
+            namespace.ip(&["link", "delete", "dev", RECEIVER]);
+            while backends[0].fanout_id().is_some() {
+                lent += poll_once(&mut backends[0], Duration::from_millis(10)).len();
+                assert!(begun.elapsed() < LIMIT, "it was not noticed");
+            }
+            namespace.add_veth();
+            while backends[0].fanout_id().is_none() {
+                poll_once(&mut backends[0], Duration::from_millis(10));
+                assert!(begun.elapsed() < LIMIT, "it did not come back");
+            }
+            send(&namespace, &datagrams(100, 10));
+        }
+        // Now it is, and gets the socket of the second coming.
+        let first_id = backends[1].fanout_id();
+        while backends[1].fanout_id() == first_id || backends[1].fanout_id().is_none() {
+            lent += poll_all(&mut backends, 1);
+            assert!(begun.elapsed() < LIMIT, "it did not come back");
+        }
+        lent += poll_all(&mut backends, 10);
+        let mut sum = Counters::default();
+        for backend in &mut backends {
+            sum += &backend.counters().expect("the kernel tells");
+        }
+        assert_eq!((sum.received, lent as u64 + sum.kernel_drops), (200, 200));
+        assert!(sum.kernel_drops > 0 && sum.kernel_drops < 100, "{sum:?}");
+    });
 }
 
 /// `struct __user_cap_header_struct` and `struct __user_cap_data_struct` (linux/capability.h).
