@@ -69,18 +69,22 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
-    let opened = open::source(settings, &stop.0)?;
+    let mut opened = open::source(settings, &stop.0)?;
     let teller = Arc::new(Teller::new(is_file, settings.verbosity, stop.1.clone()));
     for line in &opened.said {
         teller.info(line);
     }
+    for line in &opened.notices {
+        teller.warn(line);
+    }
     if let Some(user) = &settings.user {
-        become_user(user, settings)?;
+        // Before outputs are opened, so that they are that user's, and before any thread is started.
+        opened.become_user(user)?;
         teller.info(&format!("going on as {user}"));
     }
     let session = Session {
-        source: opened.source,
-        engine: engine_settings(settings, opened.cpus),
+        source: opened.take_source(),
+        engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
         aggregate: AggregateSettings {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
@@ -93,7 +97,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let watcher: Arc<dyn Watcher> = teller.clone();
     let outcome = run(session, &stop.1, &watcher)?;
     teller.clear_progress();
-    Ok(conclude(&outcome, &teller))
+    let closed = opened.close();
+    let code = conclude(&outcome, &teller);
+    closed.map(|()| code)
 }
 
 /// The first signal asks for an orderly end, the second ends at once.
@@ -124,22 +130,6 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
         taps: 0,
         broadcast_chunks: settings.pipeline.broadcast_chunks,
     }
-}
-
-/// Gives up root. The rights that are kept open the interface again after it went away. Outputs are opened later, so they are that user's.
-#[cfg(target_os = "linux")]
-fn become_user(user: &str, settings: &Settings) -> Result<(), Failure> {
-    use netscope_backends::privilege::{Capability, become_user};
-    let kept: &[Capability] = match &settings.source {
-        SourceSettings::Live(_) => &[Capability::NetRaw],
-        SourceSettings::File(_) => &[],
-    };
-    Ok(become_user(user, kept)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn become_user(user: &str, _settings: &Settings) -> Result<(), Failure> {
-    Err(format!("--user {user} (run.user) is for Linux, where rights can be given up one by one; leave it out").into())
 }
 
 /// Opens every output, so that a wrong path ends the program before the capture starts.

@@ -4,9 +4,9 @@
 //! look at is refused by name.
 
 use super::error::ConfigError;
-use super::options::{BackendChoice, CaptureOptions, FanoutChoice, Options, TpacketOptions};
-use super::resolve::{MIB, combination, within};
-use super::settings::{FileSettings, LiveSettings, SourceSettings, TpacketSettings};
+use super::options::{BackendChoice, CaptureOptions, FanoutChoice, Options, RssChoice, TpacketOptions, XdpOptions};
+use super::resolve::{MIB, combination, numbers, within};
+use super::settings::{FileSettings, LiveSettings, SourceSettings, TpacketSettings, XdpSettings};
 use std::time::Duration;
 
 const SNAPLEN_MAX: u32 = 262_144;
@@ -15,26 +15,40 @@ const BUFFER_MB_MAX: u32 = 2047;
 const BLOCK_KB_STEP: u32 = 64;
 const BLOCK_KB_MAX: u32 = 64 * 1024;
 const RETIRE_MS_MAX: u32 = 10_000;
+const FRAMES_MIN: u32 = 64;
+const FRAMES_MAX: u32 = 1 << 20;
+const BUSY_POLL_US_MAX: u32 = 1_000_000;
 
 /// Flags that would do nothing with the source that was chosen.
 pub(super) fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     let capture = &said.capture;
-    let tpacket = tpacket_flags(&said.tpacket);
+    let (tpacket, xdp) = (tpacket_flags(&said.tpacket), xdp_flags(&said.xdp));
     let reads_file = capture.read_pcap.is_some() || (capture.interface.is_none() && file.capture.read_pcap.is_some());
     let live_only = [
         (capture.promiscuous.is_some(), "--promiscuous or --no-promiscuous"),
         (capture.immediate_mode.is_some(), "--immediate-mode or --no-immediate-mode"),
         (capture.buffer_size_mb.is_some(), "--buffer-size-mb"),
         (capture.backend.is_some(), "--backend"),
+        (capture.rss.is_some(), "--rss"),
     ];
-    if let (true, Some(flag)) = (reads_file, first(&live_only).or(first(&tpacket))) {
+    if let (true, Some(flag)) = (reads_file, first(&live_only).or(first(&tpacket)).or(first(&xdp))) {
         return Err(combination(format!(
             "{flag} is for an interface, but a capture file is read (capture.read_pcap): name an --interface, or leave it out"
         )));
     }
     let backend = capture.backend.or(file.capture.backend).unwrap_or_default();
-    if let (true, Some(flag)) = (backend != BackendChoice::Tpacket, first(&tpacket)) {
-        return Err(combination(format!("{flag} is for --backend tpacket (capture.backend): choose it, or leave the flag out")));
+    for (choice, name, flags) in [(BackendChoice::Tpacket, "tpacket", &tpacket[..]), (BackendChoice::Xdp, "xdp", &xdp[..])] {
+        if let (true, Some(flag)) = (backend != choice, first(flags)) {
+            return Err(combination(format!(
+                "{flag} is for --backend {name} (capture.backend): choose it, or leave the flag out"
+            )));
+        }
+    }
+    if backend == BackendChoice::Xdp && capture.buffer_size_mb.is_some() {
+        return Err(combination("--buffer-size-mb is not for --backend xdp, which has frames: give --xdp-frames".to_owned()));
+    }
+    if said.xdp.unmatched.is_some() && capture.filter.is_none() && file.capture.filter.is_none() {
+        return Err(combination("--xdp-unmatched is about packets that do not match a filter: add --filter".to_owned()));
     }
     let immediate = capture.immediate_mode.or(file.capture.immediate_mode).unwrap_or(false);
     if immediate && said.tpacket.retire_ms.is_some() {
@@ -44,6 +58,23 @@ pub(super) fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigEr
         ));
     }
     check_fanout(said, file)
+}
+
+/// A hash key is looked at only where packets come by the card's queues.
+fn check_rss(capture: &CaptureOptions, tpacket: &TpacketOptions) -> Result<(), ConfigError> {
+    let by_queue = match capture.backend.unwrap_or_default() {
+        BackendChoice::Xdp => true,
+        BackendChoice::Tpacket => tpacket.fanout.unwrap_or_default() != FanoutChoice::Hash,
+        BackendChoice::Auto | BackendChoice::Libpcap => false,
+    };
+    if capture.rss == Some(RssChoice::Symmetric) && capture.read_pcap.is_none() && !by_queue {
+        return Err(combination(
+            "--rss symmetric (capture.rss) is for workers on the card's queues: use it with --backend xdp, or with --backend tpacket and \
+             --fanout queue or cpu"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Dealing takes somebody to deal to.
@@ -68,6 +99,20 @@ fn check_fanout(said: &Options, file: &Options) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn xdp_flags(said: &XdpOptions) -> [(bool, &'static str); 9] {
+    [
+        (said.mode.is_some(), "--xdp-mode"),
+        (said.queues.is_some(), "--xdp-queues"),
+        (said.frame_size.is_some(), "--xdp-frame-size"),
+        (said.frames.is_some(), "--xdp-frames"),
+        (said.ring_size.is_some(), "--xdp-ring-size"),
+        (said.busy_poll_us.is_some(), "--xdp-busy-poll-us"),
+        (said.timestamps.is_some(), "--xdp-timestamps"),
+        (said.unmatched.is_some(), "--xdp-unmatched"),
+        (said.insist.is_some(), "--xdp-insist or --no-xdp-insist"),
+    ]
+}
+
 fn tpacket_flags(said: &TpacketOptions) -> [(bool, &'static str); 4] {
     [
         (said.block_kb.is_some(), "--tpacket-block-kb"),
@@ -85,6 +130,7 @@ fn first(flags: &[(bool, &'static str)]) -> Option<&'static str> {
 /// The source of a run.
 pub(super) fn source(options: &Options) -> Result<SourceSettings, ConfigError> {
     let capture = &options.capture;
+    check_rss(capture, &options.tpacket)?;
     let snaplen = within("--snaplen (capture.snaplen)", capture.snaplen.unwrap_or(65_535), 1, SNAPLEN_MAX)?;
     // libpcap takes a signed 32-bit number; 0 would wait forever and hold up the ticks.
     let timeout_ms = within("--timeout-ms (capture.timeout_ms)", capture.timeout_ms.unwrap_or(100), 1, i32::MAX.unsigned_abs())?;
@@ -111,7 +157,9 @@ fn live(capture: &CaptureOptions, options: &Options, snaplen: u32, timeout: Dura
         timeout,
         buffer_bytes,
         immediate_mode: capture.immediate_mode.unwrap_or(false),
+        rss: capture.rss.unwrap_or_default(),
         tpacket: tpacket(&options.tpacket, buffer_bytes)?,
+        xdp: xdp(&options.xdp)?,
     })
 }
 
@@ -129,5 +177,30 @@ fn tpacket(options: &TpacketOptions, buffer_bytes: u64) -> Result<TpacketSetting
         retire_ms: within("--tpacket-retire-ms (tpacket.retire_ms)", options.retire_ms.unwrap_or(10), 1, RETIRE_MS_MAX)?,
         fanout: options.fanout.unwrap_or_default(),
         defrag: options.fanout_defrag.unwrap_or(true),
+    })
+}
+
+fn xdp(options: &XdpOptions) -> Result<XdpSettings, ConfigError> {
+    const FRAME_SIZE: &str = "--xdp-frame-size (xdp.frame_size)";
+    const RING_SIZE: &str = "--xdp-ring-size (xdp.ring_size)";
+    let frame_bytes = options.frame_size.unwrap_or(2048);
+    if ![2048, 4096].contains(&frame_bytes) {
+        return Err(ConfigError::Value { name: FRAME_SIZE, what: format!("is {frame_bytes}: give 2048 or 4096") });
+    }
+    let ring_size = within(RING_SIZE, options.ring_size.unwrap_or(0), 0, FRAMES_MAX)?;
+    if ring_size != 0 && !ring_size.is_power_of_two() {
+        return Err(ConfigError::Value { name: RING_SIZE, what: format!("is {ring_size}: give a power of two, or 0") });
+    }
+    let busy_poll_us = within("--xdp-busy-poll-us (xdp.busy_poll_us)", options.busy_poll_us.unwrap_or(0), 0, BUSY_POLL_US_MAX)?;
+    Ok(XdpSettings {
+        mode: options.mode.unwrap_or_default(),
+        queues: options.queues.as_deref().map(|list| numbers("--xdp-queues (xdp.queues)", "queue", list)).transpose()?,
+        frame_bytes,
+        frame_count: within("--xdp-frames (xdp.frames)", options.frames.unwrap_or(32_768), FRAMES_MIN, FRAMES_MAX)?,
+        rx_ring: (ring_size > 0).then_some(ring_size),
+        busy_poll_us: (busy_poll_us > 0).then_some(busy_poll_us),
+        times: options.timestamps.unwrap_or_default(),
+        unmatched: options.unmatched.unwrap_or_default(),
+        insist: options.insist.unwrap_or(false),
     })
 }

@@ -19,7 +19,8 @@ const NS_PER_MS: u64 = 1_000_000;
 const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 const INTERVAL_MS_MAX: u64 = 86_400_000;
 const WORKERS_MAX: u32 = 1024;
-const CPU_MAX: usize = 4095;
+/// CPUs and queues have smaller numbers.
+const NUMBER_MAX: u32 = 4095;
 /// What one packet of `channel_capacity` is taken for.
 const CHANNEL_PACKET_BYTES: u64 = 2048;
 const EXPORT_ENDED_MAX_FROM_FILE: u64 = 1_000_000;
@@ -196,12 +197,15 @@ enum Queues {
     Known(usize),
     /// Only the interface knows.
     Unknown,
+    /// The same, and each takes a worker.
+    Each,
 }
 
 fn queues(source: &SourceSettings, cores: usize) -> Queues {
     match source {
         SourceSettings::File(_) => Queues::Known(cores),
         SourceSettings::Live(live) if live.backend == BackendChoice::Libpcap => Queues::Known(1),
+        SourceSettings::Live(live) if live.backend == BackendChoice::Xdp => Queues::Each,
         SourceSettings::Live(_) => Queues::Unknown,
     }
 }
@@ -217,8 +221,9 @@ fn pipeline(
     // A number on the command line turns the pipeline on; one in the file does unless the file turns it off.
     let enabled = said.is_some() || options.enabled.unwrap_or(wanted > 0);
     let workers = match (enabled, wanted, queues) {
+        (false, _, Queues::Each) if options.enabled.is_none() => 0,
         (false, ..) => 1,
-        (true, 0, Queues::Unknown) => 0,
+        (true, 0, Queues::Unknown | Queues::Each) => 0,
         // Each worker keeps one flow at least.
         (true, 0, Queues::Known(count)) => count.min(if flow_count_max == 0 { count } else { flow_count_max }).max(1),
         (true, wanted, _) => size(wanted.into()),
@@ -239,21 +244,26 @@ fn pipeline(
 
 /// CPU numbers from a list such as `0,2-3`.
 fn cpus(list: &str) -> Result<Vec<usize>, ConfigError> {
+    Ok(numbers("--cpus (pipeline.cpus)", "CPU", list)?.into_iter().map(|cpu| size(cpu.into())).collect())
+}
+
+/// Numbers of `things` from a list such as `0,2-3`.
+pub(super) fn numbers(name: &'static str, thing: &str, list: &str) -> Result<Vec<u32>, ConfigError> {
     let wrong = || ConfigError::Value {
-        name: "--cpus (pipeline.cpus)",
-        what: format!("is \"{list}\": give CPU numbers up to {CPU_MAX} and ranges, such as 0,2-3, each CPU once"),
+        name,
+        what: format!("is \"{list}\": give {thing} numbers up to {NUMBER_MAX} and ranges, such as 0,2-3, each {thing} once"),
     };
-    let number = |text: &str| text.trim().parse().ok().filter(|&cpu: &usize| cpu <= CPU_MAX);
-    let mut cpus = Vec::new();
+    let number = |text: &str| text.trim().parse().ok().filter(|&number: &u32| number <= NUMBER_MAX);
+    let mut numbers = Vec::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
-        if first > last || (first..=last).any(|cpu| cpus.contains(&cpu)) {
+        if first > last || (first..=last).any(|number| numbers.contains(&number)) {
             return Err(wrong());
         }
-        cpus.extend(first..=last);
+        numbers.extend(first..=last);
     }
-    Ok(cpus)
+    Ok(numbers)
 }
 
 pub(super) fn within<T: PartialOrd + std::fmt::Display>(name: &'static str, value: T, min: T, max: T) -> Result<T, ConfigError> {

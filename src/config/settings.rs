@@ -1,6 +1,6 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
-use super::options::{BackendChoice, FanoutChoice};
+use super::options::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::flow::FlowSettings;
 use crate::output::RecordSettings;
 use std::path::PathBuf;
@@ -68,8 +68,35 @@ pub struct LiveSettings {
     pub buffer_bytes: u64,
     /// Each packet as it arrives.
     pub immediate_mode: bool,
+    /// What is done about the card's spreading over queues.
+    pub rss: RssChoice,
     /// For tpacket.
     pub tpacket: TpacketSettings,
+    /// For AF_XDP.
+    pub xdp: XdpSettings,
+}
+
+/// Packets from the driver, past the host's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XdpSettings {
+    /// How packets are handed over.
+    pub mode: XdpModeChoice,
+    /// Receive queues to take; `None` = all.
+    pub queues: Option<Vec<u32>>,
+    /// Bytes of a frame.
+    pub frame_bytes: u32,
+    /// Frames of each queue.
+    pub frame_count: u32,
+    /// Places of each queue's receive ring; `None` = as many as frames.
+    pub rx_ring: Option<u32>,
+    /// Microseconds of busy polling; `None` = interrupts and naps.
+    pub busy_poll_us: Option<u32>,
+    /// Where times come from.
+    pub times: XdpTimes,
+    /// What becomes of packets that do not match the filter.
+    pub unmatched: XdpUnmatched,
+    /// Also on an interface that the host uses.
+    pub insist: bool,
 }
 
 /// The memory-mapped rings of Linux packet sockets.

@@ -10,15 +10,18 @@
 //! [`FlowTable::quiet_until`] on, without a budget, where two runs have to agree.)
 
 mod counters;
+mod opening;
 mod plain;
 mod settings;
+
+use self::opening::opening_of;
 
 pub use counters::FlowCounters;
 pub use plain::PlainSighting;
 pub use settings::FlowSettings;
 
 use super::cold::ColdArena;
-use super::entry::{self, Entry, Flag, Opening};
+use super::entry::{self, Entry, Flag};
 use super::fragment::Held;
 use super::index::{self, Index};
 use super::slab::{ENTRY_COUNT_MAX, Slab};
@@ -581,21 +584,5 @@ impl FlowTable {
             reason,
             queues: 1,
         });
-    }
-}
-
-fn opening_of(sighting: &Sighting<'_>, clock: Timestamp) -> Opening {
-    let initiator = match sighting.dissected.transport {
-        Transport::Echo { request: false, .. } => sighting.direction.reverse(),
-        _ => sighting.direction,
-    };
-    Opening {
-        key: *sighting.key,
-        time: sighting.time,
-        clock,
-        number: sighting.number,
-        vlan: sighting.dissected.vlan,
-        tunnel: sighting.dissected.tunnel,
-        initiator,
     }
 }

@@ -10,13 +10,14 @@ use netscope_backends::Backend;
 use netscope_backends::pcap::{LiveBackend, LiveOptions};
 
 #[cfg(target_os = "linux")]
-use super::tpacket;
+use super::{tpacket, xdp};
 
 /// Opens the interface.
 pub fn interface(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
     match live.backend {
         BackendChoice::Libpcap => by_libpcap(live, settings),
         BackendChoice::Tpacket => by_tpacket(live, settings),
+        BackendChoice::Xdp => by_xdp(live, settings),
         BackendChoice::Auto => match by_tpacket(live, settings) {
             Ok(opened) => Ok(opened),
             // What is wrong for both of them, libpcap says, too.
@@ -39,6 +40,16 @@ fn by_tpacket(_live: &LiveSettings, _settings: &Settings) -> Result<Opened, Fail
     Err("tpacket is a part of Linux: use --backend libpcap (capture.backend), or leave it out".into())
 }
 
+#[cfg(target_os = "linux")]
+fn by_xdp(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
+    xdp::open(live, settings)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn by_xdp(_live: &LiveSettings, _settings: &Settings) -> Result<Opened, Failure> {
+    Err("AF_XDP is a part of Linux: use --backend libpcap (capture.backend), or leave it out".into())
+}
+
 fn by_libpcap(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
     let backend = LiveBackend::open(LiveOptions {
         interface: live.interface.clone(),
@@ -53,5 +64,9 @@ fn by_libpcap(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failur
     let name = backend.interface().to_owned();
     check(Some(backend.link_type()), &name)?;
     let said = format!("capturing on {name} by libpcap, {}", wire::link_name(backend.link_type()));
-    Ok(Opened::new(Source::Broadcast(Box::new(backend)), said))
+    #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "rights are kept on Linux alone"))]
+    let mut opened = Opened::new(Source::Broadcast(Box::new(backend)), said);
+    #[cfg(target_os = "linux")]
+    opened.capabilities.push(netscope_backends::privilege::Capability::NetRaw);
+    Ok(opened)
 }

@@ -5,16 +5,22 @@
 mod live;
 #[cfg(target_os = "linux")]
 mod tpacket;
+#[cfg(target_os = "linux")]
+mod xdp;
 
 use netscope::config::{FileSettings, Settings, SourceSettings};
+#[cfg(target_os = "linux")]
+use netscope::config::{LiveSettings, RssChoice};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
 use netscope::wire;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::memory::MemoryBackend;
 #[cfg(target_os = "linux")]
-use netscope_backends::nic;
+use netscope_backends::nic::{self, SymmetricKey};
 use netscope_backends::pcap::list_interfaces as interfaces;
+#[cfg(target_os = "linux")]
+use netscope_backends::privilege::Capability;
 use netscope_backends::{Backend, BackendError, LinkType};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -26,17 +32,63 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// An open source and what it is.
 pub struct Opened {
-    /// Packets for the workers.
-    pub source: Source,
+    /// Packets for the workers; taken once.
+    source: Option<Source>,
     /// Lines for `-v`.
     pub said: Vec<String>,
+    /// What a person should know in any case.
+    pub notices: Vec<String>,
     /// CPUs that workers are best pinned to, in order; empty = none is better.
     pub cpus: Vec<usize>,
+    /// The rights that opening it again takes.
+    #[cfg(target_os = "linux")]
+    pub capabilities: Vec<Capability>,
+    /// A hash key that goes back to the card when this is dropped.
+    #[cfg(target_os = "linux")]
+    pub key: Option<SymmetricKey>,
 }
 
 impl Opened {
     fn new(source: Source, said: String) -> Self {
-        Self { source, said: vec![said], cpus: Vec::new() }
+        Self {
+            source: Some(source),
+            said: vec![said],
+            notices: Vec::new(),
+            cpus: Vec::new(),
+            #[cfg(target_os = "linux")]
+            capabilities: Vec::new(),
+            #[cfg(target_os = "linux")]
+            key: None,
+        }
+    }
+
+    /// The source, for the run. Without packets when asked for again.
+    pub fn take_source(&mut self) -> Source {
+        self.source.take().unwrap_or_else(|| Source::Same(Vec::new()))
+    }
+
+    /// Gives up root and all rights but those that open the interface again, after it was away, and put its hash key back.
+    #[cfg(target_os = "linux")]
+    pub fn become_user(&self, user: &str) -> Result<(), Failure> {
+        let mut kept = self.capabilities.clone();
+        if self.key.as_ref().is_some_and(SymmetricKey::changed) {
+            kept.push(Capability::NetAdmin);
+        }
+        Ok(netscope_backends::privilege::become_user(user, &kept)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn become_user(&self, user: &str) -> Result<(), Failure> {
+        Err(format!("--user {user} (run.user) is for Linux, where rights can be given up one by one; leave it out").into())
+    }
+
+    /// After the run: what was changed for it is as it was before.
+    pub fn close(self) -> Result<(), Failure> {
+        #[cfg(target_os = "linux")]
+        if let Some(key) = self.key {
+            key.restore()?;
+        }
+        Ok(())
     }
 }
 
@@ -106,6 +158,18 @@ fn cpus_of_queues(interface: &str, queues: &[u32], said: &mut Vec<String>) -> Re
     }
     said.push(format!("workers are pinned to the CPUs that serve their queues' interrupts: {cpus:?}"));
     Ok(cpus)
+}
+
+/// Makes the card's hash symmetric where that was asked for.
+#[cfg(target_os = "linux")]
+fn symmetric_key(live: &LiveSettings, interface: &str, said: &mut Vec<String>) -> Result<Option<SymmetricKey>, Failure> {
+    if live.rss == RssChoice::Unchanged {
+        return Ok(None);
+    }
+    let key = nic::set_symmetric_key(interface)?;
+    let done = if key.changed() { "has a symmetric hash key until the end of the run" } else { "keeps flows together as it is" };
+    said.push(format!("interface {interface} {done}"));
+    Ok(Some(key))
 }
 
 fn check(link_type: Option<LinkType>, name: &str) -> Result<(), UnsupportedLink> {

@@ -3,10 +3,11 @@
 //! Owns how settings become the backend's options. Invariant: as many rings as workers were asked for, one per receive queue where none
 //! were.
 
-use super::{Failure, Opened, check, cpus_of_queues};
+use super::{Failure, Opened, check, cpus_of_queues, symmetric_key};
 use netscope::config::{FanoutChoice, LiveSettings, Settings};
 use netscope::engine::Source;
 use netscope::wire;
+use netscope_backends::privilege::Capability;
 use netscope_backends::tpacket::{self, Fanout, TpacketOptions};
 use netscope_backends::{Backend, nic, pcap};
 
@@ -45,6 +46,8 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
         ..TpacketOptions::default()
     };
     let (blocks, block_kb) = (options.blocks_per_ring(), options.block_bytes >> 10);
+    let mut said = Vec::new();
+    let key = symmetric_key(live, &name, &mut said)?;
     let backends = tpacket::open(options)?;
     let link_type = backends.first().map(Backend::link_type);
     check(link_type, &name)?;
@@ -55,10 +58,11 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
         FanoutChoice::Queue => ", dealt by receive queue",
     };
     let link = link_type.map_or("", wire::link_name);
-    let said = format!("capturing on {name} by tpacket, {link}; rings: {workers}, each {blocks} blocks of {block_kb} KiB{dealt}");
+    let line = format!("capturing on {name} by tpacket, {link}; rings: {workers}, each {blocks} blocks of {block_kb} KiB{dealt}");
     let backends = backends.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect();
-    let mut opened = Opened::new(Source::Queues(backends), said);
-    if ours.fanout == FanoutChoice::Queue && workers > 1 {
+    let mut opened = Opened { key, capabilities: vec![Capability::NetRaw], ..Opened::new(Source::Queues(backends), line) };
+    opened.said.append(&mut said);
+    if ours.fanout == FanoutChoice::Queue && workers > 1 && settings.pipeline.cpus.is_empty() {
         // Ring i gets what comes on queue i.
         let queues: Vec<u32> = (0..u32::try_from(workers).unwrap_or(u32::MAX)).collect();
         opened.cpus = cpus_of_queues(&name, &queues, &mut opened.said)?;

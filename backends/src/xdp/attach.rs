@@ -114,8 +114,7 @@ impl Attachment {
 /// Loads the program; where the kernel has no helper for the better clock (before Linux 6.1), with the other.
 fn load(interface: &str, parts: XdpParts) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), BackendError> {
     let load = |parts: &XdpParts| -> Result<(XdpProgram, Loaded), BpfError> {
-        let shown = XdpProgram::new(parts)
-            .map_err(|source| BpfError::Assemble { program: "netscope_xdp".to_owned(), source })?;
+        let shown = XdpProgram::new(parts).map_err(|source| BpfError::Assemble { program: "netscope_xdp".to_owned(), source })?;
         let loaded = Loaded::load(shown.program())?;
         Ok((shown, loaded))
     };
@@ -131,13 +130,7 @@ fn load(interface: &str, parts: XdpParts) -> Result<(XdpProgram, Loaded, Option<
     Ok((shown, loaded, clock))
 }
 
-fn attach(
-    mode: XdpMode,
-    program: &Loaded,
-    interface: &str,
-    ifindex: u32,
-    said: &mut Vec<String>,
-) -> Result<Link, BackendError> {
+fn attach(mode: XdpMode, program: &Loaded, interface: &str, ifindex: u32, said: &mut Vec<String>) -> Result<Link, BackendError> {
     let result = match mode {
         XdpMode::Auto => Link::attach_best(program, interface, ifindex).map(|(link, why)| {
             said.extend(why.map(|why| {

@@ -65,11 +65,10 @@ impl Open {
     /// What this socket and the program for it counted.
     fn counters(&self) -> Result<Counters, BackendError> {
         let attachment = &self.prepared.attachment;
-        let statistics = self
-            .socket
-            .socket
-            .statistics()
-            .map_err(|fault| interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error)))?;
+        let statistics =
+            self.socket.socket.statistics().map_err(|fault| {
+                interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error))
+            })?;
         let counts = attachment.counts(self.socket.queue)?;
         let filtered = counts.passed + counts.dropped;
         Ok(Counters {

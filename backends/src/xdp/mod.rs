@@ -68,7 +68,8 @@ pub fn open(options: XdpOptions) -> Result<Opened, BackendError> {
 }
 
 fn open_by(opening: Opening) -> Result<Opened, BackendError> {
-    let filter = opening.options.filter.as_deref().map(|expression| FilterSet::new(expression, LinkType::ETHERNET)).transpose()?;
+    let filter =
+        opening.options.filter.as_deref().map(|expression| FilterSet::new(expression, LinkType::ETHERNET)).transpose()?;
     let mut said = Vec::new();
     let (prepared, first, queues) = opening.interface(&mut said)?;
     let prepared = Arc::new(prepared);
@@ -77,8 +78,9 @@ fn open_by(opening: Opening) -> Result<Opened, BackendError> {
         sockets.push(opening.queue(&prepared, queue)?);
     }
     let group = Arc::new(Group::new(opening, &prepared));
-    let backends = sockets.into_iter().enumerate().map(|(number, socket)| {
-        XdpBackend::new(Arc::clone(&group), number, Arc::clone(&prepared), socket, filter.clone())
-    });
+    let backends = sockets
+        .into_iter()
+        .enumerate()
+        .map(|(number, socket)| XdpBackend::new(Arc::clone(&group), number, Arc::clone(&prepared), socket, filter.clone()));
     Ok(Opened { queues: backends.collect(), said })
 }

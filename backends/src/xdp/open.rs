@@ -117,7 +117,10 @@ impl Opening {
                     return Ok(socket);
                 }
                 Err(fault) if number + 1 < ways.len() && fault.errno() != libc::EBUSY && fault.errno() != libc::EPERM => {
-                    said.push(format!("interface {interface}: no zero copy with this driver ({}); native mode with one copy", reason(&fault)));
+                    said.push(format!(
+                        "interface {interface}: no zero copy with this driver ({}); native mode with one copy",
+                        reason(&fault)
+                    ));
                     // A socket of its own for each way: what a refused bind left of the old one is not known.
                     drop(socket);
                     socket = self.unbound(prepared, queue, &mut Vec::new())?;
@@ -192,7 +195,8 @@ impl Opening {
         let huge_bytes = bytes.next_multiple_of(HUGE_PAGE_BYTES);
         let huge = || {
             self.seam.check(Step::HugePages, 0)?;
-            Mapping::anonymous(huge_bytes, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB).map_err(|error| Fault::new(Step::HugePages, error))
+            Mapping::anonymous(huge_bytes, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB)
+                .map_err(|error| Fault::new(Step::HugePages, error))
         };
         let ordinary = || {
             self.seam.check(Step::Memory, 0)?;
@@ -245,7 +249,9 @@ impl Opening {
         let queues = if chosen == count { format!("all {count} queues") } else { format!("{chosen} of {count} queues") };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
         said.push(match (self.options.times, prepared.attachment.clock_name()) {
-            (Times::PerPacket, Some(clock)) => format!("interface {interface}: each packet's time is taken in the XDP program ({clock})"),
+            (Times::PerPacket, Some(clock)) => {
+                format!("interface {interface}: each packet's time is taken in the XDP program ({clock})")
+            }
             _ => format!("interface {interface}: packets' times are those of their batches"),
         });
         if chosen < count {
