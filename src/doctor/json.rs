@@ -55,8 +55,7 @@ fn document(facts: &Facts, findings: &[Finding]) -> Value {
 }
 
 fn interface(nic: &Nic) -> Value {
-    let queue =
-        |queue: &netscope_backends::nic::Queue| json!({"queue": queue.index, "interrupt": queue.interrupt, "cpus": queue.cpus});
+    let queue = |queue: &netscope_backends::nic::Queue| json!({"queue": queue.index, "interrupt": queue.interrupt, "cpus": queue.cpus});
     let offloads = nic.features.as_ref().map(|features| {
         OFFLOADS.iter().map(|(name, feature)| ((*name).to_owned(), features.is_active(feature).into())).collect::<Map<_, _>>()
     });

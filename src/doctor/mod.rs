@@ -40,7 +40,7 @@ pub enum DoctorError {
     Backend(#[from] BackendError),
     /// The XDP program cannot be put together.
     #[error("the XDP program cannot be put together")]
-    Program(#[from] netscope_bpf::AssembleError),
+    Program(#[from] netscope_bpf::classic::FilterError),
     /// What was found could not be written.
     #[error("cannot write what was found")]
     Write(#[from] io::Error),
@@ -66,11 +66,7 @@ pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<(), Doctor
     let interface = settings.interface.as_deref().unwrap_or_default(); // the command line asks for one
     let facts = facts::Facts::gather(interface, settings.try_xdp)?;
     let findings = judge::judge(&facts);
-    if settings.json {
-        json::write(out, &facts, &findings)?
-    } else {
-        text::write(out, &facts, &findings)?
-    }
+    if settings.json { json::write(out, &facts, &findings)? } else { text::write(out, &facts, &findings)? }
     Ok(out.flush()?)
 }
 

@@ -6,7 +6,7 @@
 use super::facts::Process;
 use netscope_backends::bpf::{Link, Loaded, Mode};
 use netscope_backends::nic::Nic;
-use netscope_bpf::AssembleError;
+use netscope_bpf::classic::FilterError;
 use netscope_bpf::xdp::{XdpParts, XdpProgram};
 
 /// What one mode came to: taken, or what the kernel said.
@@ -29,7 +29,7 @@ pub enum Trial {
 }
 
 /// The program that AF_XDP capture loads, for this many queues.
-pub fn program(queues: u32) -> Result<XdpProgram, AssembleError> {
+pub fn program(queues: u32) -> Result<XdpProgram, FilterError> {
     XdpProgram::new(&XdpParts { queues, frags: true, ..XdpParts::default() })
 }
 

@@ -21,7 +21,7 @@ pub use plain::PlainSighting;
 pub use settings::FlowSettings;
 
 use super::cold::ColdArena;
-use super::entry::{self, Entry, Flag};
+use super::entry::{self, Entry, Flag, Opening};
 use super::fragment::Held;
 use super::index::{self, Index};
 use super::slab::{ENTRY_COUNT_MAX, Slab};

@@ -17,10 +17,11 @@ use super::options::{HugePages, Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
-use crate::BackendError;
 use crate::bpf::Mode;
+use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::{Nic, VLAN_STRIP};
+use crate::{BackendError, LinkType};
 
 /// The kernel takes a closed socket down behind our back; how often a queue that is said to be busy is asked for again,
 const BUSY_RETRIES: u32 = 10;
@@ -39,6 +40,8 @@ pub(crate) struct QueueSocket {
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
     pub options: XdpOptions,
+    /// The filter of the options.
+    pub filter: Option<Filter>,
     pub seam: Seam,
 }
 
@@ -52,6 +55,11 @@ pub(crate) struct Prepared {
 }
 
 impl Opening {
+    pub(crate) fn new(options: XdpOptions, seam: Seam) -> Result<Self, BackendError> {
+        let filter = options.filter.as_deref().map(|expression| Filter::compile(expression, LinkType::ETHERNET)).transpose()?;
+        Ok(Self { options, filter, seam })
+    }
+
     fn fail(&self, what: String) -> BackendError {
         interface_error(&self.options.interface, what)
     }
@@ -70,7 +78,7 @@ impl Opening {
         let shape = self.options.shape(self.options.needs_fragments(nic.mtu))?;
         // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything is changed.
         XdpSocket::new(self.seam).map_err(|fault| self.explained(&fault, &shape, first))?;
-        let attachment = Attachment::new(&self.options, &nic, count, self.seam, said)?;
+        let attachment = Attachment::new(&self.options, self.filter.as_ref(), &nic, count, self.seam, said)?;
         let mut prepared = Prepared { attachment, shape, flags: 0, numa_node: nic.numa_node.filter(|_| has_several_nodes()) };
         let socket = self.first_queue(&mut prepared, first, said)?;
         self.tell(&prepared, &nic, queues.len() as u32, count, said);
