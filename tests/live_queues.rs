@@ -169,3 +169,77 @@ fn a_user_that_cannot_be_is_refused() {
         if nix::unistd::geteuid().is_root() { "no-such-user-here (run.user): there is no such user" } else { "takes root" };
     assert!(unknown.stderr.contains(expected), "{}", unknown.stderr);
 }
+
+/// What netscope says when it refuses [`RECEIVER`] with these flags.
+fn refusal(namespace: &NetNs, flags: &[&str]) -> String {
+    let program = netscope();
+    let mut command = namespace.command(program.get_program().to_str().expect("a path in UTF-8"));
+    command.args(["--quiet", "--interface", RECEIVER]).args(flags);
+    run(&mut command).expect_code(1).stderr
+}
+
+#[test]
+fn packets_are_not_taken_from_a_host_that_uses_them() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    namespace.ip(&["address", "add", "192.0.2.7/24", "dev", RECEIVER]);
+    let said = refusal(&namespace, &["--backend", "xdp"]);
+    for part in ["has the address 192.0.2.7/24", "all packets received there", "--backend tpacket", "--xdp-insist"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let said = refusal(&namespace, &["--backend", "xdp", "--filter", "udp"]);
+    assert!(said.contains("the packets that match the filter"), "{said}");
+    namespace.ip(&["address", "flush", "dev", RECEIVER]);
+    namespace.ip(&["link", "add", "bridge0", "type", "bridge"]);
+    namespace.ip(&["link", "set", "dev", RECEIVER, "master", "bridge0"]);
+    let said = refusal(&namespace, &["--backend", "xdp"]);
+    assert!(said.contains("is a member of the bridge bridge0"), "{said}");
+    let directory = tempfile::tempdir().expect("a directory");
+    stop(capture(&namespace, &directory, &["--backend", "xdp", "--xdp-insist", "--xdp-mode", "generic"]));
+}
+
+#[test]
+fn af_xdp_has_a_worker_per_queue() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let said = refusal(&namespace, &["--backend", "xdp", "--workers", "3"]);
+    assert!(said.contains("3 workers were asked for") && said.contains("--xdp-queues"), "{said}");
+    let said = refusal(&namespace, &["--backend", "xdp", "--xdp-queues", "0,5"]);
+    assert!(said.contains("no receive queue 5"), "{said}");
+}
+
+/// A new pair with two queues at each end.
+fn with_two_queues(namespace: &NetNs) {
+    namespace.ip(&["link", "delete", RECEIVER]);
+    let queues = ["numrxqueues", "2", "numtxqueues", "2"];
+    namespace.ip(&[&["link", "add", RECEIVER], &queues[..], &["type", "veth", "peer", "name", SENDER], &queues[..]].concat());
+    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
+    namespace.ip(&["link", "set", "dev", SENDER, "up"]);
+}
+
+#[test]
+fn the_flows_of_the_file_come_out_of_af_xdp() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    with_two_queues(&namespace);
+    let path = fixture("loss.pcap");
+    let directory = tempfile::tempdir().expect("a directory");
+    run(netscope()
+        .args(["--quiet", "--flow-timeout-s", "0", "--read-pcap"])
+        .arg(&path)
+        .arg("--export-json")
+        .arg(directory.path().join("flows.json")))
+    .expect_code(0);
+    // How the kernel spreads over the queues is its own choice, so a flow may be joined; nothing else may differ.
+    let without_queues = |lines: Vec<String>| -> Vec<String> {
+        lines.into_iter().map(|line| line.rsplit_once(' ').expect("fields").0.to_owned()).collect()
+    };
+    let expected = without_queues(timeless(&json(&directory, "flows.json")));
+    for mode in ["native", "generic"] {
+        let running = capture(&namespace, &directory, &["--backend", "xdp", "--xdp-mode", mode]);
+        let sent = send(&namespace, &path);
+        std::thread::sleep(Duration::from_millis(300));
+        let finished = stop(running);
+        assert!(finished.stderr.contains("receive queues: [0, 1], a worker each"), "{}", finished.stderr);
+        let summary = json(&directory, "summary.json");
+        assert_eq!((&summary["packets"], &summary["unaccounted"]), (&Value::from(sent), &Value::from(0)), "{mode}: {summary:#}");
+        assert_eq!(without_queues(timeless(&json(&directory, "flows.json"))), expected, "{mode}");
+    }
+}

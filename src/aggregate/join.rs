@@ -1,4 +1,5 @@
-//! Joins the halves of flows: where a card sends the two directions of a flow to different queues, each queue has a record of one.
+//! Joins the parts of flows: where a card sends the two directions of a flow, or later packets of one, to different queues, each queue has
+//! a record of what it saw.
 //!
 //! Owns the choice of what belongs together. Knows no queue but its number. Invariant: packets and bytes of all records together
 //! stay the same, and nothing is joined that one table would have kept apart.
@@ -6,8 +7,9 @@
 use super::records::Records;
 use crate::flow::{EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
+use std::collections::{HashMap, HashSet};
 
-/// A record with packets in one direction only, so perhaps half of a flow.
+/// A record with a key that another queue has, too, so perhaps a part of a flow; half of it, as a rule.
 struct Half {
     key: FlowKey,
     first_seen: Timestamp,
@@ -26,21 +28,23 @@ struct Open {
 /// Joins what belongs together among the records at `shown`, which came from the queues at `queues`, one for one. The joined records
 /// take the place of their parts. How many flows were joined.
 pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<u32>, queues: &[u16]) -> u64 {
+    let split = keys_on_several_queues(records, shown, queues);
+    if split.is_empty() {
+        return 0;
+    }
     let mut halves: Vec<Half> = shown
         .iter()
         .zip(queues)
         .enumerate()
         .filter_map(|(place, (&record, &queue))| {
-            let FlowRecord { key, first_seen, packets, .. } = records.get(record);
-            packets.contains(&0).then_some(Half { key, first_seen, queue, shown: place })
+            let FlowRecord { key, first_seen, .. } = records.get(record);
+            split.contains(&key).then_some(Half { key, first_seen, queue, shown: place })
         })
         .collect();
     halves.sort_unstable_by_key(|half| (half.key, half.first_seen, half.queue, half.shown));
     let mut joined = Vec::new();
     for same_key in halves.chunk_by(|x, y| x.key == y.key) {
-        if same_key.iter().any(|half| half.queue != same_key[0].queue) {
-            joined.extend(flows_of(same_key, records, shown).into_iter().filter(|open| open.shown.len() > 1));
-        }
+        joined.extend(flows_of(same_key, records, shown).into_iter().filter(|open| open.shown.len() > 1));
     }
     let mut gone = vec![false; if joined.is_empty() { 0 } else { shown.len() }];
     for open in &joined {
@@ -56,6 +60,16 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<u32>, queues: &
         shown.retain(|_| !gone.next().unwrap_or(false));
     }
     joined.len() as u64
+}
+
+/// Keys of which more than one queue has a record.
+fn keys_on_several_queues(records: &Records, shown: &[u32], queues: &[u16]) -> HashSet<FlowKey> {
+    let mut seen: HashMap<FlowKey, u16> = HashMap::with_capacity(shown.len());
+    let on_another = |(&place, &queue): (&u32, &u16)| {
+        let key = records.weight(place).key;
+        (*seen.entry(key).or_insert(queue) != queue).then_some(key)
+    };
+    shown.iter().zip(queues).filter_map(on_another).collect()
 }
 
 /// Halves with one key, in order of time, put together to flows.
@@ -151,6 +165,14 @@ mod tests {
         // Two silences of one direction on one queue, and nothing of the other direction.
         let (count, shown) = joined(&[(3, half(0, 10, 20, EndReason::Timeout)), (3, half(0, 20, 41, EndReason::Exit))]);
         assert_eq!((count, shown.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_part_with_both_directions_joins_too() {
+        // A sender that changes its flow label moves one of its directions to another queue.
+        let both = FlowRecord { packets: [1, 387], ..half(0, 11, 100, EndReason::Exit) };
+        let (count, shown) = joined(&[(0, half(0, 10, 100, EndReason::Exit)), (1, both)]);
+        assert_eq!((count, shown.len(), shown[0].packets), (1, 1, [4, 387]));
     }
 
     #[test]
