@@ -69,12 +69,22 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
-    let opened = open::source(settings, &stop.0)?;
+    let mut opened = open::source(settings, &stop.0)?;
     let teller = Arc::new(Teller::new(is_file, settings.verbosity, stop.1.clone()));
-    teller.info(&opened.description);
+    for line in &opened.said {
+        teller.info(line);
+    }
+    for line in &opened.notices {
+        teller.warn(line);
+    }
+    if let Some(user) = &settings.user {
+        // Before outputs are opened, so that they are that user's, and before any thread is started.
+        opened.become_user(user)?;
+        teller.info(&format!("going on as {user}"));
+    }
     let session = Session {
-        source: opened.source,
-        engine: engine_settings(settings),
+        source: opened.take_source(),
+        engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
         aggregate: AggregateSettings {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
@@ -87,7 +97,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let watcher: Arc<dyn Watcher> = teller.clone();
     let outcome = run(session, &stop.1, &watcher)?;
     teller.clear_progress();
-    Ok(conclude(&outcome, &teller))
+    let closed = opened.close();
+    let code = conclude(&outcome, &teller);
+    closed.map(|()| code)
 }
 
 /// The first signal asks for an orderly end, the second ends at once.
@@ -101,7 +113,7 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
         SourceSettings::File(file) => file.timeout,
@@ -111,8 +123,8 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         flow: settings.flow,
         tick_ns: settings.stats.interval_ns,
         count_max: settings.count_max,
-        workers: settings.pipeline.workers,
-        cpus: settings.pipeline.cpus.clone(),
+        workers: settings.pipeline.workers.max(1),
+        cpus: if settings.pipeline.cpus.is_empty() { opened_cpus } else { settings.pipeline.cpus.clone() },
         poll_timeout,
         wants_ended: false,
         taps: 0,

@@ -5,11 +5,9 @@ use netscope::config::Verbosity;
 use netscope::engine::{Progress, Stop};
 use netscope::output::{self, is_broken_pipe};
 use netscope::session::Watcher;
-use netscope_backends::Position;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 /// Speaks while a run goes on.
@@ -79,12 +77,7 @@ impl Watcher for Teller {
 
     fn progress(&self, progress: &Progress) {
         if let Some(bar) = self.bar().as_mut() {
-            // Relaxed: numbers for a display.
-            let position = Position {
-                bytes_read: progress.bytes_read.load(Ordering::Relaxed),
-                bytes_total: progress.bytes_total.load(Ordering::Relaxed),
-            };
-            bar.update(position, progress.packets.load(Ordering::Relaxed));
+            bar.update(progress.position(), progress.packets());
         }
     }
 }

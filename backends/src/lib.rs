@@ -22,6 +22,8 @@ mod packet;
 pub mod pages;
 pub mod pcap;
 pub mod prefetch;
+#[cfg(target_os = "linux")]
+pub mod privilege;
 pub mod savefile;
 pub mod thread;
 #[cfg(target_os = "linux")]

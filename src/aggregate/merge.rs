@@ -17,12 +17,14 @@ const SNAPSHOTS_MAX: usize = 64;
 /// An ended flow whose record has been stored.
 #[derive(Clone, Copy)]
 pub struct Ended {
-    /// Number of the packet at which the end was noticed.
+    /// Where in the order of all queues the end was noticed: a packet's number, or a time.
     pub event: u64,
     /// Where its record lies.
     pub place: u32,
     /// True when only the end of the run ended it.
     pub alive: bool,
+    /// The queue it came from.
+    pub queue: u16,
 }
 
 /// Where the records that arrive go.
@@ -36,20 +38,22 @@ pub struct Arrivals<'a> {
 
 /// One queue as the aggregator sees it.
 pub struct Inbox {
+    index: u16,
     mail: QueueMail,
     snapshots: VecDeque<Snapshot>,
     /// Totals of the latest snapshot that went into a report.
     pub merged: Snapshot,
     pending: VecDeque<Ended>,
-    /// Everything that ended before this packet number has arrived.
+    /// Everything that ended before this event has arrived.
     through: u64,
     finished: bool,
 }
 
 impl Inbox {
-    /// An inbox over one queue's mailboxes.
-    pub fn new(mail: QueueMail) -> Self {
+    /// An inbox over the mailboxes of queue number `index`.
+    pub fn new(index: u16, mail: QueueMail) -> Self {
         Self {
+            index,
             mail,
             snapshots: VecDeque::new(),
             merged: Snapshot::default(),
@@ -80,7 +84,7 @@ impl Inbox {
                     let place = arrivals.records.insert(&flow.record);
                     match &mut arrivals.alive {
                         Some(places) if alive => places.push(place),
-                        _ => self.pending.push_back(Ended { event: flow.event, place, alive }),
+                        _ => self.pending.push_back(Ended { event: flow.event, place, alive, queue: self.index }),
                     }
                 }
                 taken.flows.clear();
@@ -111,13 +115,14 @@ pub fn collect(inboxes: &mut [Inbox], mut arrivals: Arrivals<'_>) -> bool {
     some
 }
 
-/// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`.
+/// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`. A queue on which
+/// time made a leap takes no part in the ticks between.
 pub fn next_tick(inboxes: &mut [Inbox]) -> Option<u64> {
-    let waiting = |inbox: &Inbox| inbox.snapshots.is_empty() && !inbox.finished;
-    if inboxes.iter().any(waiting) {
+    let tick = inboxes.iter().filter_map(|inbox| inbox.snapshots.front()).map(|snapshot| snapshot.tick).min()?;
+    let is_awaited = |inbox: &Inbox| inbox.snapshots.is_empty() && !inbox.finished && inbox.merged.next_tick <= tick;
+    if inboxes.iter().any(is_awaited) {
         return None;
     }
-    let tick = inboxes.iter().filter_map(|inbox| inbox.snapshots.front()).map(|snapshot| snapshot.tick).min()?;
     for inbox in inboxes {
         inbox.merged.top.clear();
         while inbox.snapshots.front().is_some_and(|snapshot| snapshot.tick == tick) {
@@ -139,7 +144,7 @@ pub fn settle(inboxes: &mut [Inbox], settled: &mut Vec<Ended>) {
     }
 }
 
-/// Brings settled flows into their order: by the packet that ended them, then by when they ended, then by the packet that opened
+/// Brings settled flows into their order: by the event that ended them (a packet's number, or a time), then by when they ended, then by the packet that opened
 /// them.
 pub fn sort_settled(settled: &mut [Ended], records: &Records) {
     let rank = |flow: &Ended| {
@@ -149,5 +154,46 @@ pub fn sort_settled(settled: &mut [Ended], records: &Records) {
     // As a rule they are in order, and then no rank needs to be kept.
     if !settled.is_sorted_by_key(rank) {
         settled.sort_by_cached_key(rank);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Sender, mailbox};
+
+    fn queue() -> (Sender<Snapshot>, Inbox) {
+        let (sender, snapshots) = mailbox(64, || Snapshot::new(0));
+        (sender, Inbox::new(0, QueueMail { snapshots, ended: None }))
+    }
+
+    fn end_tick(sender: &Sender<Snapshot>, tick: u64, next_tick: u64) {
+        let mut snapshot = sender.try_take().expect("a free box");
+        (snapshot.tick, snapshot.next_tick) = (tick, next_tick);
+        sender.send(snapshot);
+    }
+
+    #[test]
+    fn ticks_are_merged_by_number_and_a_leap_holds_nobody_back() {
+        let ((steady, steady_box), (leaping, leaping_box)) = (queue(), queue());
+        let mut inboxes = [steady_box, leaping_box];
+        let mut merged = || {
+            let mut records = Records::default();
+            collect(&mut inboxes, Arrivals { records: &mut records, alive: None });
+            std::iter::from_fn(|| next_tick(&mut inboxes)).collect::<Vec<u64>>()
+        };
+        end_tick(&steady, 5, 6);
+        assert_eq!(merged(), [0; 0], "the other queue has said nothing yet");
+        end_tick(&leaping, 5, 9);
+        assert_eq!(merged(), [5], "one tick of both");
+        for tick in 6..12 {
+            end_tick(&steady, tick, tick + 1);
+        }
+        assert_eq!(merged(), [6, 7, 8], "the other queue is in tick 9, and ends none before");
+        end_tick(&leaping, 9, 40);
+        assert_eq!(merged(), [9, 10, 11]);
+        drop(steady);
+        end_tick(&leaping, 40, 41);
+        assert_eq!(merged(), [40], "a queue that has ended is not waited for");
     }
 }

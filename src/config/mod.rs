@@ -6,6 +6,7 @@
 mod args;
 mod error;
 mod file;
+mod live;
 mod options;
 mod resolve;
 mod settings;
@@ -13,11 +14,11 @@ mod settings;
 pub use args::{Args, DoctorArgs, Task, write_completions, write_man};
 pub use error::ConfigError;
 pub use file::read_file;
-pub use options::{BackendChoice, Options};
+pub use options::{BackendChoice, FanoutChoice, Options, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 pub use resolve::resolve;
 pub use settings::{
     FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
-    StatsSettings, Verbosity,
+    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;

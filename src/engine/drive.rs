@@ -3,10 +3,10 @@
 //! Owns the order of these steps and nothing else. Invariant: however the source ends, the worker is finished, so every flow is
 //! handed on and every export can be written.
 
-use super::Worker;
+use super::{ProgressLane, Worker};
 use netscope_backends::{Backend, BackendError, Polled};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Set from outside (a signal, a closed terminal) to end a run early; shared by all threads.
@@ -31,28 +31,17 @@ impl Stop {
     }
 }
 
-/// How far the run is, for a progress display. Written by one worker once per poll, read by the display.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// Bytes of the source read.
-    pub bytes_read: AtomicU64,
-    /// Length of the source in bytes, 0 = unknown.
-    pub bytes_total: AtomicU64,
-    /// Packets read.
-    pub packets: AtomicU64,
-}
-
 /// Runs `worker` on `backend` until the source ends, `--count` is reached, or `stop` is requested. Without a `stop` somebody else
 /// ends the source early, and nothing but its end counts.
 ///
 /// # Errors
-/// What the source reports; everything before it was processed and handed on.
+/// What the source reports; everything before it was processed and handed on, and workers on other queues end, too.
 pub fn drive(
     backend: &mut dyn Backend,
     mut worker: Worker,
     poll_timeout: Duration,
     stop: Option<&Stop>,
-    progress: &Progress,
+    progress: Option<&ProgressLane>,
     notice: &mut dyn FnMut(&str),
 ) -> Result<(), BackendError> {
     let mut outcome = Ok(());
@@ -81,11 +70,9 @@ pub fn drive(
             if let Some(text) = backend.notice() {
                 notice(&text);
             }
-            let position = backend.position();
-            // Relaxed: three independent numbers for a display.
-            progress.bytes_read.store(position.bytes_read, Ordering::Relaxed);
-            progress.bytes_total.store(position.bytes_total, Ordering::Relaxed);
-            progress.packets.store(worker.packets_seen(), Ordering::Relaxed);
+            if let Some(progress) = progress {
+                progress.tell(backend.position(), worker.packets_seen());
+            }
         }
     }
     if worker.leads() {
@@ -93,6 +80,9 @@ pub fn drive(
             Ok(counters) => worker.set_source(counters),
             Err(error) => outcome = outcome.and(Err(error)),
         }
+    }
+    if outcome.is_err() {
+        worker.fail();
     }
     worker.finish();
     outcome

@@ -4,7 +4,9 @@
 
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
-use super::{EndedChunk, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast, drive};
+use super::{
+    Allowance, EndedChunk, Peers, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast, drive,
+};
 use crate::flow::FlowSettings;
 use core_affinity::CoreId;
 use netscope_backends::chunk::PacketChunk;
@@ -26,12 +28,22 @@ pub enum Source {
     Same(Vec<Box<dyn Backend>>),
     /// One reader for all workers: a reader thread shows its packets to them.
     Broadcast(Box<dyn Backend>),
+    /// One queue per worker, each with packets of its own (the rings of an interface).
+    Queues(Vec<Box<dyn Backend>>),
 }
 
 impl Source {
+    /// True where unread packets wait for us.
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            Self::Same(backends) | Self::Queues(backends) => backends.iter().all(|backend| backend.waits()),
+            Self::Broadcast(backend) => backend.waits(),
+        }
+    }
+
     fn workers(&self, settings: &EngineSettings) -> usize {
         match self {
-            Self::Same(backends) => backends.len(),
+            Self::Same(backends) | Self::Queues(backends) => backends.len(),
             Self::Broadcast(_) => settings.workers.max(1),
         }
     }
@@ -46,7 +58,7 @@ pub struct EngineSettings {
     pub tick_ns: u64,
     /// Packets to process, 0 = all.
     pub count_max: u64,
-    /// Workers, at least 1.
+    /// Workers on a source with one reader, at least 1; the others have as many as they have readers.
     pub workers: usize,
     /// CPUs to pin the workers to, in order; empty = not pinned.
     pub cpus: Vec<usize>,
@@ -72,10 +84,12 @@ pub struct QueueMail {
 pub struct Running {
     /// One per worker.
     pub queues: Vec<QueueMail>,
-    /// One per tap that was asked for.
-    pub taps: Vec<Receiver<TapChunk>>,
-    /// How far the leading worker is.
+    /// One per tap that was asked for, each with a mailbox per queue.
+    pub taps: Vec<Vec<Receiver<TapChunk>>>,
+    /// How far the workers are.
     pub progress: Arc<Progress>,
+    /// True when the packets of one flow may have come on several queues.
+    pub may_be_split: bool,
     threads: Vec<JoinHandle<Result<(), BackendError>>>,
 }
 
@@ -120,38 +134,93 @@ pub fn launch(
     if flows != 0 && workers > flows {
         return Err(EngineError::TooManyWorkers { workers, flows });
     }
-    let progress = Arc::new(Progress::default());
-    let mut running = Running { queues: Vec::new(), taps: Vec::new(), progress: Arc::clone(&progress), threads: Vec::new() };
+    let mut running = Running {
+        queues: Vec::new(),
+        taps: (0..settings.taps).map(|_| Vec::new()).collect(),
+        progress: Arc::new(Progress::new(workers)),
+        may_be_split: false,
+        threads: Vec::new(),
+    };
     // The reader of a broadcast is stopped, and its workers end when it does.
-    let (mut worker_stop, mut line) = (Some(stop.clone()), None);
-    let backends: Vec<Box<dyn Backend>> = match source {
-        Source::Same(backends) => {
-            line = (backends.len() > 1).then(|| Arc::new(StopLine::new(backends.len())));
-            backends
+    let mut worker_stop = Some(stop.clone());
+    let (backends, peers) = match source {
+        Source::Same(backends) if backends.len() > 1 => {
+            let line = Arc::new(StopLine::new(backends.len()));
+            (backends, Peers::Same(line))
         }
-        Source::Broadcast(backend) if settings.workers <= 1 => vec![backend],
+        Source::Queues(backends) if backends.len() > 1 => {
+            running.may_be_split = true;
+            (backends, Peers::Queues(Arc::new(Allowance::new(settings.count_max))))
+        }
+        Source::Same(backends) | Source::Queues(backends) => (backends, Peers::None),
+        Source::Broadcast(backend) if settings.workers <= 1 => (vec![backend], Peers::None),
         Source::Broadcast(backend) => {
             let (reader, shown) = broadcast::broadcast(backend, settings.workers, settings.broadcast_chunks);
             let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
             let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
             running.threads.push(spawn("netscope-read", move || reader.run(timeout, count_max, &stop))?);
-            shown.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect()
+            (shown.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect(), Peers::None)
         }
     };
     let count = u32::try_from(backends.len()).unwrap_or(u32::MAX);
-    for (index, mut backend) in (0..count).zip(backends) {
-        let worker_settings = WorkerSettings {
-            flow: settings.flow,
-            tick_ns: settings.tick_ns,
-            count_max: settings.count_max,
-            share: Share { index, count },
-            waits: backend.waits(),
-        };
-        let outbox = running.open_mailboxes(&worker_settings, settings);
-        let cpu = settings.cpus.get(index as usize % settings.cpus.len().max(1)).copied();
-        let (timeout, stop, line) = (settings.poll_timeout, worker_stop.clone(), line.clone());
-        let (progress, notice) = (Arc::clone(&progress), notice.clone());
-        running.threads.push(spawn(&format!("netscope-w{index}"), move || {
+    for (index, backend) in (0..count).zip(backends) {
+        let seat = Seat { part: Share { index, count }, peers: peers.clone(), stop: worker_stop.clone() };
+        running.start(backend, seat, settings, notice.clone())?;
+    }
+    Ok(running)
+}
+
+/// A worker's place among the others.
+struct Seat {
+    /// Its part of what all share.
+    part: Share,
+    peers: Peers,
+    /// `None` for a worker that somebody else ends.
+    stop: Option<Stop>,
+}
+
+impl Seat {
+    /// What it is told. Of a bound on all queues each gets a part, as each of the packets where all see the same.
+    fn settings(&self, settings: &EngineSettings, waits: bool) -> WorkerSettings {
+        let (flow, tick_ns) = (settings.flow, settings.tick_ns);
+        if self.peers.has_own_packets() {
+            let flow = FlowSettings { flow_count_max: self.part.part_of(flow.flow_count_max), ..flow };
+            // The peers count.
+            WorkerSettings { flow, tick_ns, count_max: 0, share: Share::WHOLE, waits }
+        } else {
+            WorkerSettings { flow, tick_ns, count_max: settings.count_max, share: self.part, waits }
+        }
+    }
+}
+
+/// Ends the workers on other queues when this one's thread panics.
+struct Alarm(Peers);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail();
+        }
+    }
+}
+
+impl Running {
+    /// Starts one worker on its own thread.
+    fn start(
+        &mut self,
+        mut backend: Box<dyn Backend>,
+        seat: Seat,
+        settings: &EngineSettings,
+        notice: impl Fn(&str) + Send + 'static,
+    ) -> Result<(), EngineError> {
+        let worker_settings = seat.settings(settings, backend.waits());
+        let outbox = self.open_mailboxes(&worker_settings, settings);
+        let index = seat.part.index as usize;
+        let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
+        let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
+        let Seat { peers, stop, .. } = seat;
+        let thread = spawn(&format!("netscope-w{index}"), move || {
+            let _alarm = Alarm(peers.clone());
             if let Some(id) = cpu
                 && !core_affinity::set_for_current(CoreId { id })
             {
@@ -159,16 +228,13 @@ pub fn launch(
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox);
-            if let Some(line) = line {
-                worker.stop_at(line);
-            }
-            drive(backend.as_mut(), worker, timeout, stop.as_ref(), &progress, &mut |text| notice(text))
-        })?);
+            worker.join(peers);
+            drive(backend.as_mut(), worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
+        })?;
+        self.threads.push(thread);
+        Ok(())
     }
-    Ok(running)
-}
 
-impl Running {
     fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings) -> Outbox {
         let (snapshot_sender, snapshots) = mailbox(SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
@@ -180,10 +246,10 @@ impl Running {
         self.queues.push(QueueMail { snapshots, ended });
         let mut tap_senders = Vec::new();
         if worker.share.leads() {
-            for _ in 0..settings.taps {
+            for tap in &mut self.taps {
                 let (sender, receiver) = mailbox(TAP_BOXES, || TapChunk { first_number: 0, packets: PacketChunk::new() });
                 tap_senders.push(sender);
-                self.taps.push(receiver);
+                tap.push(receiver);
             }
         }
         Outbox::new(worker.waits, snapshot_sender, ended_sender, tap_senders)

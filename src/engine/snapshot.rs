@@ -10,6 +10,8 @@ use netscope_backends::{Counters, Timestamp};
 pub struct Snapshot {
     /// Number of the tick that ended: packet time divided by the tick's length.
     pub tick: u64,
+    /// The tick this worker is in now: it ends no earlier one any more.
+    pub next_tick: u64,
     /// End of that tick in packet time; for the last snapshot the time of the latest packet.
     pub time: Timestamp,
     /// Packets and where they went, since the start.
@@ -57,7 +59,8 @@ pub struct BatchTimes {
 /// A flow that ended, with its place in the order of all workers.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedFlow {
-    /// Number of the packet at which the end was noticed (its own share or not, every worker counts every packet).
+    /// Number of the packet at which the end was noticed, where every worker counts every packet, its own share or not; with
+    /// a queue per worker the time at which it was noticed, in ns.
     pub event: u64,
     /// The flow.
     pub record: FlowRecord,
@@ -68,7 +71,7 @@ pub struct EndedFlow {
 pub struct EndedChunk {
     /// Flows in the order they ended.
     pub flows: Vec<EndedFlow>,
-    /// Everything that ended at a packet with a smaller number is in this box or an earlier one.
+    /// Everything with a smaller event is in this box or an earlier one.
     pub through: u64,
 }
 

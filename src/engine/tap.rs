@@ -1,4 +1,4 @@
-//! The receiving side of copied packets: a thread that shows them, in order, to one consumer.
+//! The receiving side of copied packets: a thread that shows those of all queues, in order, to one consumer.
 //!
 //! Owns the loop and the nap. Invariant: the boxes go back whatever the consumer does, so a failing consumer never stops a
 //! worker.
@@ -28,26 +28,45 @@ pub trait PacketConsumer {
     fn pause(&mut self) -> Result<(), Self::Error>;
 }
 
-/// Feeds `consumer` until the sender is gone. After an error the remaining packets are taken and counted, not shown.
+/// Feeds `consumer` until the senders are gone, one per queue. After an error the remaining packets are taken and counted, not shown.
+///
+/// Packets of one queue come in the order in which they arrived, with the queue's numbers. What lies ready on several queues at one
+/// moment is ordered by time, and numbered as it is shown.
 ///
 /// Returns the number of packets not shown, with the error that was the reason.
-pub fn consume<C: PacketConsumer>(receiver: &Receiver<TapChunk>, consumer: &mut C) -> Result<(), (u64, C::Error)> {
+pub fn consume<C: PacketConsumer>(receivers: &[Receiver<TapChunk>], consumer: &mut C) -> Result<(), (u64, C::Error)> {
     let mut failed: Option<(u64, C::Error)> = None;
-    while !receiver.is_finished() {
-        let Some(mut chunk) = receiver.receive() else {
+    let mut round: Vec<(usize, Box<TapChunk>)> = Vec::with_capacity(receivers.len());
+    let mut numbered = 0;
+    loop {
+        // Asked before the boxes are taken: what was sent before the end is then seen.
+        let finished = receivers.iter().all(Receiver::is_finished);
+        round.extend(receivers.iter().enumerate().filter_map(|(queue, receiver)| Some((queue, receiver.receive()?))));
+        if round.is_empty() {
+            if finished {
+                break;
+            }
             std::thread::sleep(NAP);
             continue;
-        };
+        }
+        let count = round.iter().map(|(_, chunk)| chunk.packets.len() as u64).sum::<u64>();
         match &mut failed {
-            Some((unshown, _)) => *unshown += chunk.packets.len() as u64,
+            Some((unshown, _)) => *unshown += count,
             None => {
-                if let Err((shown, error)) = feed(&chunk, consumer) {
-                    failed = Some((chunk.packets.len() as u64 - shown, error));
+                let fed = match round.as_slice() {
+                    [(_, chunk)] if receivers.len() == 1 => feed(chunk, consumer),
+                    chunks => feed_merged(chunks, numbered, consumer),
+                };
+                numbered += count;
+                if let Err((shown, error)) = fed {
+                    failed = Some((count - shown, error));
                 }
             }
         }
-        chunk.packets.clear();
-        receiver.give_back(chunk);
+        for (queue, mut chunk) in round.drain(..) {
+            chunk.packets.clear();
+            receivers[queue].give_back(chunk);
+        }
     }
     failed.map_or(Ok(()), Err)
 }
@@ -58,4 +77,25 @@ fn feed<C: PacketConsumer>(chunk: &TapChunk, consumer: &mut C) -> Result<(), (u6
         consumer.packet(chunk.first_number + shown, &packet).map_err(|error| (shown, error))?;
     }
     consumer.pause().map_err(|error| (chunk.packets.len() as u64, error))
+}
+
+/// The same for boxes of several queues, after `numbered` packets.
+fn feed_merged<C: PacketConsumer>(
+    chunks: &[(usize, Box<TapChunk>)],
+    numbered: u64,
+    consumer: &mut C,
+) -> Result<(), (u64, C::Error)> {
+    let mut queues: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.packets.packets().peekable()).collect();
+    let mut shown = 0;
+    // The oldest of those that are next on their queues; of several the one on the first queue.
+    while let Some(oldest) = queues
+        .iter_mut()
+        .filter_map(|queue| queue.peek().map(|packet| packet.time).map(|time| (time, queue)))
+        .min_by_key(|(time, _)| *time)
+        .and_then(|(_, queue)| queue.next())
+    {
+        consumer.packet(numbered + shown + 1, &oldest).map_err(|error| (shown, error))?;
+        shown += 1;
+    }
+    consumer.pause().map_err(|error| (shown, error))
 }

@@ -8,7 +8,7 @@ mod wave;
 
 use self::wave::{Lane, rest_of};
 use super::outbox::Outbox;
-use super::{BatchTimes, Clock, Ledger, Rest, Share, StopLine};
+use super::{BatchTimes, Clock, Ledger, Peers, Rest, Share};
 use crate::flow::{
     Candidate, Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Keyed, Later,
     Sighting, TopFlow, ports_of,
@@ -16,7 +16,6 @@ use crate::flow::{
 use crate::wire::{Dissected, Network};
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Flows looked at for expiry per packet on a wire; what is left waits for the next one. A file has no such bound.
@@ -60,8 +59,8 @@ pub struct Worker {
     /// Packets seen, other workers' included; numbers packets from 1.
     number: u64,
     count_max: u64,
-    /// Where all workers on the same packets stop; `None` for one that may stop anywhere.
-    stop_line: Option<Arc<StopLine>>,
+    /// The workers beside this one.
+    peers: Peers,
     waits: bool,
     /// What the source counted when last asked.
     source: Counters,
@@ -89,7 +88,7 @@ impl Worker {
             quiet_until: Timestamp(0),
             number: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
-            stop_line: None,
+            peers: Peers::None,
             waits: settings.waits,
             source: Counters::default(),
             tick_ended: false,
@@ -102,9 +101,8 @@ impl Worker {
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
         let started = Instant::now();
-        let through = self.number + packets.len() as u64;
-        let line = self.stop_line.as_ref().map_or(u64::MAX, |line| line.claim(self.share.index, through));
-        let room = usize::try_from(self.count_max.min(line).saturating_sub(self.number)).unwrap_or(usize::MAX);
+        let room = self.peers.room(self.share.index, self.number, packets.len() as u64);
+        let room = usize::try_from(room.min(self.count_max.saturating_sub(self.number))).unwrap_or(usize::MAX);
         let (packets, beyond) = packets.split_at(packets.len().min(room));
         if self.share.leads() {
             self.ledger.beyond_count += beyond.len() as u64;
@@ -126,11 +124,12 @@ impl Worker {
     #[inline]
     fn sight(&mut self, packet: &Packet<'_>, dissected: &Dissected, keyed: &Keyed, candidate: Candidate, fragment: bool) {
         self.ledger.in_flows += 1;
+        let event = self.event();
         let Self { flows, outbox, ledger, number, .. } = self;
         let &Keyed { ref key, hash, direction } = keyed;
         let &Packet { time, wire_len, .. } = packet;
         let sighting = Sighting { key, hash, direction, time, wire_len, number: *number, dissected, fragment, candidate };
-        flows.observe(&sighting, &mut |record| outbox.ended(*number, record, ledger));
+        flows.observe(&sighting, &mut |record| outbox.ended(event, record, ledger));
     }
 
     /// Counts a packet that is ours, whatever becomes of it.
@@ -199,8 +198,9 @@ impl Worker {
             self.ledger.packets = self.ledger.packets.wrapping_add(held.packets);
             self.ledger.bytes = self.ledger.bytes.wrapping_add(held.bytes);
             self.ledger.in_flows += held.packets;
-            let Self { flows, outbox, ledger, number, .. } = self;
-            flows.add_fragments(key, hash, direction, held, &mut |record| outbox.ended(*number, record, ledger));
+            let event = self.event();
+            let Self { flows, outbox, ledger, .. } = self;
+            flows.add_fragments(key, hash, direction, held, &mut |record| outbox.ended(event, record, ledger));
         }
     }
 
@@ -225,23 +225,25 @@ impl Worker {
         }
         // A wire does not lose records for want of a box: flows that are over can wait in the table.
         let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
-        let Self { flows, clock, outbox, ledger, number, .. } = self;
-        let done = flows.advance(clock.now(), budget, &mut |record| outbox.ended(*number, record, ledger));
+        let event = self.event();
+        let Self { flows, clock, outbox, ledger, .. } = self;
+        let done = flows.advance(clock.now(), budget, &mut |record| outbox.ended(event, record, ledger));
         self.quiet_until = if done { flows.quiet_until().min(clock.tick_end()) } else { Timestamp(0) };
     }
 
     fn end_tick(&mut self, tick: u64) {
         self.tick_ended = true;
-        self.outbox.flush_ended(self.number);
+        self.outbox.flush_ended(self.event());
         self.flows.end_tick(&mut self.top);
         self.send_snapshot(tick, self.clock.end_of(tick), false);
     }
 
     fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
         self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
-        let Self { outbox, ledger, source, flows, top, batch_times, alive_at_exit, fragments, share, .. } = self;
+        let Self { outbox, ledger, source, flows, top, batch_times, alive_at_exit, fragments, share, clock, .. } = self;
         outbox.snapshot(|snapshot| {
             snapshot.tick = tick;
+            snapshot.next_tick = clock.tick().unwrap_or(tick);
             snapshot.time = time;
             snapshot.ledger = *ledger;
             snapshot.source = *source;
@@ -270,8 +272,9 @@ impl Worker {
             self.pass_time(left, IDLE_EXPIRY_BUDGET);
         }
         self.outbox.flush_taps();
-        // What this packet ended is told, too: the next one may be long in coming.
-        self.outbox.flush_ended(self.number + 1);
+        // What this packet ended is told, too: the next one may be long in coming. By time that holds from the next idle poll on,
+        // as a packet of the same moment may still come.
+        self.outbox.flush_ended(if self.peers.has_own_packets() { self.event() } else { self.number + 1 });
     }
 
     /// Called after every poll of a live source, so that copied packets are shown without delay.
@@ -289,25 +292,26 @@ impl Worker {
         self.source = source;
     }
 
-    /// From now on this worker stops where `line` says, and not just anywhere.
-    pub fn stop_at(&mut self, line: Arc<StopLine>) {
-        self.stop_line = Some(line);
+    /// From now on this worker stops where its `peers` do, and not just anywhere. Said before the first packet.
+    pub fn join(&mut self, peers: Peers) {
+        self.peers = peers;
+    }
+
+    /// This worker cannot go on; on queues of their own the others end, too.
+    pub fn fail(&self) {
+        self.peers.fail();
+    }
+
+    /// The place of what happens now in the order of all workers: the number of the packet where all see the same packets, the
+    /// time of this worker in ns where each has its own. It never goes back.
+    #[inline(always)]
+    fn event(&self) -> u64 {
+        if self.peers.has_own_packets() { self.clock.now().0 } else { self.number }
     }
 
     /// True when `--count` packets were processed, or when a stop is `requested` and this is where to stop.
     pub fn ends_early(&self, requested: bool) -> bool {
-        if self.number >= self.count_max {
-            return true;
-        }
-        match &self.stop_line {
-            None => requested,
-            Some(line) => {
-                if requested {
-                    line.draw();
-                }
-                line.is_reached(self.number)
-            }
-        }
+        self.number >= self.count_max || self.peers.end(self.number, requested)
     }
 
     /// True for the worker that answers for the source's counters.
@@ -315,7 +319,7 @@ impl Worker {
         self.share.leads()
     }
 
-    /// Packets seen so far, other workers' included.
+    /// Packets seen so far; those of other workers on the same packets included.
     pub fn packets_seen(&self) -> u64 {
         self.number
     }
@@ -333,8 +337,9 @@ impl Worker {
         self.flows.end_tick(&mut self.top);
         // How many were alive is told before the table is emptied.
         self.alive_at_exit = Some(self.flows.len() as u64);
-        let Self { flows, outbox, ledger, number, .. } = &mut self;
-        flows.drain(&mut |record| outbox.ended(*number + 1, record, ledger));
+        let event = self.event() + 1;
+        let Self { flows, outbox, ledger, .. } = &mut self;
+        flows.drain(&mut |record| outbox.ended(event, record, ledger));
         self.outbox.flush_ended(u64::MAX);
         self.outbox.flush_taps();
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);

@@ -10,8 +10,11 @@
 //! [`FlowTable::quiet_until`] on, without a budget, where two runs have to agree.)
 
 mod counters;
+mod opening;
 mod plain;
 mod settings;
+
+use self::opening::opening_of;
 
 pub use counters::FlowCounters;
 pub use plain::PlainSighting;
@@ -579,22 +582,7 @@ impl FlowTable {
             tcp: entry.tcp_record(back, &self.arena),
             ended: at,
             reason,
+            queues: 1,
         });
-    }
-}
-
-fn opening_of(sighting: &Sighting<'_>, clock: Timestamp) -> Opening {
-    let initiator = match sighting.dissected.transport {
-        Transport::Echo { request: false, .. } => sighting.direction.reverse(),
-        _ => sighting.direction,
-    };
-    Opening {
-        key: *sighting.key,
-        time: sighting.time,
-        clock,
-        number: sighting.number,
-        vlan: sighting.dissected.vlan,
-        tunnel: sighting.dissected.tunnel,
-        initiator,
     }
 }

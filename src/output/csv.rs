@@ -222,6 +222,7 @@ fn sample() -> FlowRecord {
         tcp: None,
         ended: Timestamp(0),
         reason: EndReason::Exit,
+        queues: 1,
     }
 }
 

@@ -99,6 +99,7 @@ pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     sink.word("initiator", Some(record.initiator.name().as_bytes()));
     sink.number("first_packet", Some(record.first_packet));
     sink.word("end_reason", Some(record.reason.name().as_bytes()));
+    sink.number("queues", Some(u64::from(record.queues)));
 }
 
 /// The fields that other programs know: names, order and meaning are fixed.

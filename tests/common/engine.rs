@@ -87,6 +87,10 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
         record: None,
         view: None,
     };
-    let watcher: Arc<dyn Watcher> = Arc::new(Silent);
-    run_session(session, &Stop::default(), &watcher).expect("the session starts")
+    run_session(session, &Stop::default(), &watcher()).expect("the session starts")
+}
+
+/// One that shows nothing and takes no failing output.
+pub fn watcher() -> Arc<dyn Watcher> {
+    Arc::new(Silent)
 }

@@ -47,7 +47,10 @@ pub fn list_interfaces() -> Result<Vec<Interface>, BackendError> {
 }
 
 /// Name of libpcap's default interface.
-pub(crate) fn default_name() -> Result<String, BackendError> {
+///
+/// # Errors
+/// [`BackendError::Interface`] when there is none, or no right to see one.
+pub fn default_name() -> Result<String, BackendError> {
     match Device::lookup() {
         Ok(Some(device)) => Ok(device.name),
         Ok(None) => Err(no_list(&format!("there is none to capture from; {}", permission_advice()))),

@@ -22,7 +22,7 @@ pub(crate) mod interface;
 #[cfg(test)]
 mod tests;
 
-pub use interface::{Interface, list_interfaces};
+pub use interface::{Interface, default_name as default_interface, list_interfaces};
 
 /// Most packets taken from libpcap by one poll, so that a stop is noticed soon under any load.
 const DISPATCH_MAX: usize = 16 * BATCH_MAX;
