@@ -193,7 +193,8 @@ mod tests {
 
     fn plain(segment: &TcpSegment) -> Option<PlainSegment> {
         let &TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. } = segment;
-        (flags.0 & 0x17 == 0x10).then_some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
+        let is_plain = flags.0 & 0x17 == 0x10 && segment.options.sack_count == 0;
+        is_plain.then_some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
     }
 
     /// What a side sends next, relative to where it and its peer are: mostly the next bytes or an ACK of all, sometimes anything.
