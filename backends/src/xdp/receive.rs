@@ -11,6 +11,7 @@ use netscope_bpf::xdp::Stamp;
 use super::frames::{Claimed, Descriptor, Frame, Frames, Refused};
 use super::index::{Consumer, Overrun, Producer};
 use super::join::Joiner;
+use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 /// What the kernel and we share: two rings and the packet memory.
@@ -183,6 +184,8 @@ impl<S: Shared> Receiver<S> {
             taken += 1;
             match self.frames.claim(descriptor) {
                 Ok(claimed) if !is_part => {
+                    // Each packet is a miss of its own; asked for here, those of a batch overlap.
+                    prefetch_read(self.shared.bytes(&claimed));
                     self.lends.push(Lend::Frame(claimed));
                     continue;
                 }
