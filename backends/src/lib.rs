@@ -7,6 +7,8 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+pub mod bpf;
 pub mod chunk;
 mod error;
 pub mod file;
