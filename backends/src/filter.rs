@@ -100,7 +100,7 @@ impl Filter {
     }
 }
 
-fn copy_instructions(program: &BpfProgram) -> Box<[Instruction]> {
+pub(crate) fn copy_instructions(program: &BpfProgram) -> Box<[Instruction]> {
     let raw = program.get_instructions();
     // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the kernel, and memory of
     // our own, so that a filter can be cloned and shared.

@@ -14,6 +14,7 @@ mod error;
 pub mod file;
 pub mod filter;
 pub mod lanes;
+mod live;
 pub mod memory;
 mod packet;
 pub mod pages;
@@ -21,6 +22,8 @@ pub mod pcap;
 pub mod prefetch;
 pub mod savefile;
 pub mod thread;
+#[cfg(target_os = "linux")]
+pub mod tpacket;
 mod wait;
 pub mod wide;
 
