@@ -30,7 +30,7 @@ pub(super) struct State {
     pub position: u64,
     /// Frames handed on to the kernel.
     pub handed_on: u64,
-    /// Frames that were not: the frame was too short, or the redirect was refused.
+    /// Frames that were not, because the redirect was refused.
     pub refused: u64,
 }
 
@@ -71,7 +71,6 @@ pub(super) enum HandOn {
 pub(super) fn program(load: &Load, hand_on: HandOn) -> Result<Program, AssembleError> {
     let mut asm = Assembler::new();
     let state = asm.map(MapSpec::new("rig_state", MapKind::Array, State::LEN as u32, 1));
-    let refuse = asm.label("refuse");
     let abort = asm.label("abort");
     enter(&mut asm, load, state, abort);
     take_turn(&mut asm, load);
@@ -81,21 +80,26 @@ pub(super) fn program(load: &Load, hand_on: HandOn) -> Result<Program, AssembleE
     }
     match hand_on {
         HandOn::Pass => asm.mov(R0, XDP_PASS, "into the stack"),
-        HandOn::Redirect(interface) => {
-            asm.mov32(R1, interface as i32, "the interface to send by");
-            asm.mov(R2, 0, "no flags");
-            asm.call(Helper::Redirect, "");
-            asm.jump_if(Cond::Ne, R0, XDP_REDIRECT, refuse, "");
-        }
+        HandOn::Redirect(interface) => redirect(&mut asm, interface),
     }
     count(&mut asm, HANDED_ON);
     asm.exit("");
-    asm.place(refuse);
-    count(&mut asm, REFUSED);
     asm.place(abort);
     asm.mov(R0, XDP_ABORTED, "the frame ends here");
     asm.exit("");
     asm.finish("rig_generator")
+}
+
+/// R0 = XDP_REDIRECT; a redirect that is refused is counted and ends the program with what it said.
+fn redirect(asm: &mut Assembler, interface: u32) {
+    let redirected = asm.label("redirected");
+    asm.mov32(R1, interface as i32, "the interface to send by");
+    asm.mov(R2, 0, "no flags");
+    asm.call(Helper::Redirect, "");
+    asm.jump_if(Cond::Eq, R0, XDP_REDIRECT, redirected, "");
+    count(asm, REFUSED);
+    asm.exit("");
+    asm.place(redirected);
 }
 
 /// R6 = frame, R7 = state; frames that are too short, and a missing state, abort.
