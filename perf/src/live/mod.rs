@@ -9,6 +9,7 @@ mod pace;
 mod program;
 mod replay;
 mod rig;
+mod ring;
 mod schedstat;
 
 pub use generator::{Generator, Offered, Via};
@@ -16,6 +17,7 @@ pub use load::{Load, Speech};
 pub use pace::Pace;
 pub use replay::{Replay, Replayed};
 pub use rig::{InterfaceCounters, RECEIVER, Rig, RigSettings, SENDER};
+pub use ring::{BUFFER_BYTES, Ring};
 pub use schedstat::RunTime;
 
 use nix::sched::{CpuSet, sched_setaffinity};
