@@ -16,6 +16,8 @@ pub mod filter;
 pub mod lanes;
 mod live;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod nic;
 mod packet;
 pub mod pages;
 pub mod pcap;
@@ -26,6 +28,8 @@ pub mod thread;
 pub mod tpacket;
 mod wait;
 pub mod wide;
+#[cfg(target_os = "linux")]
+pub mod xdp;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};

@@ -21,7 +21,7 @@ fn every_combination_of_parts_passes_the_verifier() {
     for clock in [None, Some(Clock::Tai), Some(Clock::Monotonic)] {
         for frags in [false, true] {
             for unmatched in [Unmatched::Pass, Unmatched::Drop] {
-                let parts = XdpParts { queues: 4, unmatched, clock, frags };
+                let parts = XdpParts { queues: 4, filter: None, unmatched, clock, frags };
                 let program = XdpProgram::new(&parts).unwrap();
                 let loaded = Loaded::load(program.program()).unwrap_or_else(|error| panic!("{error}\n{}", program.listing()));
                 let run = loaded.test_run(&frame(), None, 3).unwrap();

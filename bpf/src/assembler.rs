@@ -108,6 +108,11 @@ impl Assembler {
         label
     }
 
+    /// Whether an instruction so far jumps to the label. The verifier refuses code that no way leads to.
+    pub fn is_used(&self, label: Label) -> bool {
+        self.lines.iter().any(|line| line.target == Some(label))
+    }
+
     /// Instructions so far.
     pub fn len(&self) -> usize {
         self.lines.len()

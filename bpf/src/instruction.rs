@@ -243,7 +243,6 @@ impl From<i32> for Operand {
 
 /// Instruction classes, the low three bits of the code.
 pub(crate) mod class {
-    pub(crate) const LD: u8 = 0x00;
     pub(crate) const LDX: u8 = 0x01;
     pub(crate) const ST: u8 = 0x02;
     pub(crate) const STX: u8 = 0x03;
@@ -304,11 +303,6 @@ impl Instruction {
 
     pub(crate) const fn is_from_reg(self) -> bool {
         self.code & FROM_REG != 0
-    }
-
-    /// A jump with a target (no call, no exit).
-    pub(crate) const fn is_jump(self) -> bool {
-        matches!(self.class(), class::JMP | class::JMP32) && self.code != CALL && self.code != EXIT
     }
 }
 

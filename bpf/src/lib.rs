@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod assembler;
+pub mod classic;
 pub mod instruction;
+pub mod interpreter;
 pub mod program;
 pub mod xdp;
 

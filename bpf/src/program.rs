@@ -98,9 +98,9 @@ impl Program {
         self.takes_frags
     }
 
-    /// The map that the instruction at `index` loads, if it does.
-    pub(crate) fn map_at(&self, index: usize) -> Option<MapId> {
-        self.map_loads.iter().find(|(at, _)| *at == index).map(|(_, map)| *map)
+    /// The instructions that load a map, and which.
+    pub(crate) fn map_loads(&self) -> impl Iterator<Item = (usize, MapId)> {
+        self.map_loads.iter().copied()
     }
 
     /// The words to load, with the file descriptors of the maps in the order of [`Program::maps`].
@@ -153,7 +153,11 @@ impl Program {
         let Instruction { code, dst, src, offset, immediate } = instruction;
         match code {
             LD_IMM64 if src == PSEUDO_MAP_FD => {
-                let map = self.map_at(index).and_then(|map| self.maps.get(map.0)).map_or("?", |map| map.name.as_str());
+                let map = self
+                    .map_loads()
+                    .find(|(at, _)| *at == index)
+                    .and_then(|(_, map)| self.maps.get(map.0))
+                    .map_or("?", |map| map.name.as_str());
                 return format!("r{dst} = map {map}");
             }
             LD_IMM64 => {
@@ -222,7 +226,7 @@ const fn size_name(code: u8) -> &'static str {
     }
 }
 
-const fn alu_sign(alu: Alu) -> &'static str {
+pub(crate) const fn alu_sign(alu: Alu) -> &'static str {
     match alu {
         Alu::Add => "+",
         Alu::Sub => "-",
@@ -239,7 +243,7 @@ const fn alu_sign(alu: Alu) -> &'static str {
     }
 }
 
-const fn cond_sign(cond: Cond) -> &'static str {
+pub(crate) const fn cond_sign(cond: Cond) -> &'static str {
     match cond {
         Cond::Eq => "==",
         Cond::Gt => ">",

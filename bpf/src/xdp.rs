@@ -4,6 +4,7 @@
 //! every frame is counted under exactly one of redirected, passed, dropped and no-socket, by the queue it came in on.
 
 use crate::assembler::{AssembleError, Assembler, Label};
+use crate::classic::{self, ClassicFilter, FilterError};
 use crate::instruction::{Alu, Cond, Helper, Reg, Size};
 use crate::program::{MapId, MapKind, MapSpec, Program};
 use Reg::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
@@ -137,9 +138,11 @@ mod counter {
 
 /// What the program is put together from.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct XdpParts {
+pub struct XdpParts<'a> {
     /// Queues of the interface: size of the socket map and of the counters.
     pub queues: u32,
+    /// Redirect only frames that match; without one, all.
+    pub filter: Option<&'a ClassicFilter>,
     /// For frames that do not match.
     pub unmatched: Unmatched,
     /// Stamp each redirected frame by this clock.
@@ -160,20 +163,46 @@ impl XdpProgram {
     /// Puts the program together.
     ///
     /// # Errors
-    /// When it gets too long to jump over.
-    pub fn new(parts: &XdpParts) -> Result<Self, AssembleError> {
+    /// [`FilterError::TooLong`] when the filter's translation gets too long to jump over.
+    pub fn new(parts: &XdpParts<'_>) -> Result<Self, FilterError> {
+        let filter_len = parts.filter.map_or(0, ClassicFilter::len);
+        // A label too far away is the only thing that can go wrong: each is placed once, where it is used.
+        Self::assemble(parts).map_err(|_: AssembleError| FilterError::TooLong { len: filter_len })
+    }
+
+    fn assemble(parts: &XdpParts<'_>) -> Result<Self, AssembleError> {
         let mut asm = Assembler::new();
         let entries = parts.queues.max(1);
         let sockets = asm.map(MapSpec::new("netscope_socks", MapKind::XskMap, 4, entries));
         let counters = asm.map(MapSpec::new("netscope_counts", MapKind::PerCpuArray, Counts::LEN as u32, entries));
-        let ends = Ends { count: asm.label("count") };
+        let (matched, unmatched, count) = (asm.label("matched"), asm.label("unmatched"), asm.label("count"));
         asm.mov(R6, R1, "the context, kept over calls");
-        asm.mov(R9, 0, "frames without a stamp: none yet");
-        if let Some(clock) = parts.clock {
-            stamp(&mut asm, clock);
+        if let Some(filter) = parts.filter {
+            classic::translate(&mut asm, filter, parts.frags, classic::Places { matched, unmatched });
         }
-        redirect(&mut asm, sockets, &ends);
-        count(&mut asm, counters, parts.clock.is_some(), &ends);
+        if asm.is_used(unmatched) {
+            let (verdict, counter, say) = match parts.unmatched {
+                Unmatched::Pass => (verdict::PASS, counter::PASSED, "does not match: on to the stack"),
+                Unmatched::Drop => (verdict::DROP, counter::DROPPED, "does not match: dropped"),
+            };
+            asm.place(unmatched);
+            asm.mov(R7, verdict, say);
+            asm.mov(R8, counter, "");
+            asm.mov(R9, 0, "");
+            if asm.is_used(matched) {
+                asm.jump(count, "");
+            }
+        }
+        // A filter that nothing can match leaves no way here, and the verifier refuses code without one.
+        if parts.filter.is_none() || asm.is_used(matched) {
+            asm.place(matched);
+            asm.mov(R9, 0, "frames without a stamp: none yet");
+            if let Some(clock) = parts.clock {
+                stamp(&mut asm, clock);
+            }
+            redirect(&mut asm, sockets, count);
+        }
+        self::count(&mut asm, counters, parts.clock.is_some(), count);
         let program = asm.finish("netscope_xdp")?.with_frags(parts.frags);
         Ok(Self { program, sockets, counters })
     }
@@ -197,12 +226,6 @@ impl XdpProgram {
     pub fn listing(&self) -> String {
         self.program.listing()
     }
-}
-
-/// Places that several parts jump to.
-struct Ends {
-    /// R7 is the verdict, R8 the offset of its counter.
-    count: Label,
 }
 
 /// Writes a [`Stamp`] before the frame; R9 becomes 1 where there is no room.
@@ -232,21 +255,22 @@ fn stamp(asm: &mut Assembler, clock: Clock) {
 }
 
 /// To the queue's socket; to the stack where there is none. Falls through to [`count`].
-fn redirect(asm: &mut Assembler, sockets: MapId, ends: &Ends) {
+fn redirect(asm: &mut Assembler, sockets: MapId, count: Label) {
     asm.load_map(R1, sockets, "");
     asm.load(Size::Word, R2, R6, context::RX_QUEUE_INDEX, "the queue of this frame");
     asm.mov(R3, verdict::PASS, "where no socket is: to the stack");
     asm.call(Helper::RedirectMap, "");
     asm.mov(R7, R0, "the verdict");
     asm.mov(R8, counter::REDIRECTED, "count as redirected");
-    asm.jump_if(Cond::Eq, R7, verdict::REDIRECT, ends.count, "");
+    asm.jump_if(Cond::Eq, R7, verdict::REDIRECT, count, "");
     asm.mov(R8, counter::NO_SOCKET, "count as without a socket");
 }
 
-/// Adds to the counters of this queue on this CPU (no other runs here meanwhile) and ends.
-fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, ends: &Ends) {
+/// R7 is the verdict, R8 the offset of its counter, R9 how many lack a stamp: adds to the counters of this queue on this CPU (where
+/// no other frame is handled meanwhile) and ends.
+fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, place: Label) {
     let end = asm.label("end");
-    asm.place(ends.count);
+    asm.place(place);
     asm.load(Size::Word, R1, R6, context::RX_QUEUE_INDEX, "");
     asm.store(Size::Word, R10, -4, R1, "key: the queue");
     asm.load_map(R1, counters, "");

@@ -319,7 +319,7 @@ impl Backend for TpacketBackend {
 /// What the interface dropped because its own or its driver's memory was full: `rx_missed_errors` and `rx_fifo_errors`, the two
 /// that libpcap adds too. `rx_dropped` is not among them: the kernel also counts packets there that were captured and that no
 /// protocol wanted. `None` where the system does not say, or where sysfs shows another network namespace's interface.
-fn interface_drops(name: &str, index: i32) -> Option<u64> {
+pub(crate) fn interface_drops(name: &str, index: i32) -> Option<u64> {
     let directory = std::path::Path::new("/sys/class/net").join(name);
     let number = |file: &str| std::fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();
     if number("ifindex")? != u64::try_from(index).ok()? {

@@ -30,6 +30,7 @@ mod walker;
 use std::sync::Arc;
 
 pub use backend::TpacketBackend;
+pub(crate) use backend::interface_drops;
 
 use crate::file::PACKET_LEN_MAX;
 use crate::live::interface_error;
@@ -168,7 +169,7 @@ impl TpacketOptions {
 }
 
 /// Opens the interface: one backend for each worker, in the order of the group's sockets. None sees a packet before all are ready,
-/// and no packet is seen by two.
+/// and no packet is seen by two. The memory of all rings lies on the NUMA node of the calling thread's CPU.
 ///
 /// # Errors
 /// [`BackendError::Interface`] saying what to do: for settings that cannot be, without permission, for an unknown name (listing the

@@ -17,7 +17,6 @@ pub(super) enum Step {
     Interface,
     Version,
     Lock,
-    Reserve,
     Ring,
     Map,
     Bind,
@@ -55,10 +54,6 @@ struct Device {
     link_type: LinkType,
     is_loopback: bool,
 }
-
-/// Room before each frame for a VLAN tag to be put back, by which IP headers stay aligned to 16 bytes. An Ethernet header has 14
-/// bytes before it anyhow, less where further tags are in the frame.
-const RESERVE: u32 = 16;
 
 /// `ARPHRD_RAWIP` (linux/if_arp.h): no link header.
 const ARPHRD_RAWIP: u16 = 519;
@@ -156,7 +151,6 @@ impl Opening {
         let (block_bytes, block_count) = (options.block_bytes, options.blocks_per_ring());
         step(Step::Version, &mut || socket.set_version_3())?;
         step(Step::Lock, &mut || socket.set_filter(LOCKED))?;
-        step(Step::Reserve, &mut || socket.set_reserve(RESERVE))?;
         step(Step::Ring, &mut || socket.set_ring(block_bytes, block_count, options.retire_after_ms()))?;
         self.step(Step::Map, options, interface, || Mapped::new(socket, block_bytes, block_count))
     }
@@ -204,7 +198,7 @@ fn why(step: Step, error: &io::Error, options: &TpacketOptions, interface: &str)
             options.workers
         ),
         (Step::Filter, _) => format!("the kernel refuses the filter ({error}); use a shorter one, or --backend libpcap"),
-        (Step::Version | Step::Lock | Step::Reserve | Step::Map | Step::Bind, _) => {
+        (Step::Version | Step::Lock | Step::Map | Step::Bind, _) => {
             format!("opening it failed at the step {step:?}: {error}; use --backend libpcap")
         }
     }

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 
-use libc::{c_int, c_uint, socklen_t};
+use libc::{c_int, socklen_t};
 
 use super::ring::Ring;
 use crate::filter::Instruction;
@@ -83,11 +83,6 @@ impl Socket {
     pub(super) fn set_filter(&self, program: &[Instruction]) -> io::Result<()> {
         let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &Program { len, instructions: program.as_ptr() })
-    }
-
-    /// Has the kernel leave `bytes` more before each frame.
-    pub(super) fn set_reserve(&self, bytes: c_uint) -> io::Result<()> {
-        self.set(libc::SOL_PACKET, libc::PACKET_RESERVE, &bytes)
     }
 
     /// Has the kernel allocate the ring. A block is closed `retire_ms` after it was begun.

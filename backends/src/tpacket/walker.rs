@@ -128,8 +128,9 @@ fn tag(header: &[u8; PACKET_HEADER_LEN], link_type: LinkType) -> Option<[u8; TAG
     Some([a, b, c, d])
 }
 
-/// Moves the addresses down by four bytes and writes the tag behind them; where the frame begins now. Those bytes are free: the
-/// kernel leaves a gap of 14 bytes before an Ethernet header, and [`PACKET_RESERVE`](libc::PACKET_RESERVE) more; else `None`.
+/// Moves the addresses down by four bytes and writes the tag behind them; where the frame begins now. Those bytes are nobody's:
+/// between a packet's header and its link header the kernel writes a `sockaddr_ll`, which is not read here, and leaves a gap, at
+/// least 20 bytes in all; `None` where a length lies about that.
 #[inline]
 fn put_back(frame: &mut [u8], mac: usize, tag: [u8; TAG_LEN]) -> Option<usize> {
     let start = mac.checked_sub(TAG_LEN).filter(|start| *start >= PACKET_HEADER_LEN)?;

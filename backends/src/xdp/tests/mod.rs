@@ -1,0 +1,3 @@
+//! Tests that need no kernel.
+
+mod receive;
