@@ -4,6 +4,10 @@
 mod capture;
 mod cliffs;
 mod count;
+#[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
+mod live_programs;
 mod machine;
 pub mod measure;
 mod ours;
@@ -48,6 +52,9 @@ enum What {
     Cliffs,
     /// Other programs on the same captures.
     Peers,
+    /// Bare rings, ours and other programs on a live wire; Linux and root.
+    #[cfg(target_os = "linux")]
+    Live,
 }
 
 impl Bench {
@@ -61,6 +68,8 @@ impl Bench {
             What::Ours => ours::run(self)?,
             What::Cliffs => cliffs::run(self)?,
             What::Peers => peers::run(self)?,
+            #[cfg(target_os = "linux")]
+            What::Live => live::run(self)?,
         };
         let beside = if self.quick { self.captures.clone() } else { PathBuf::from("perf/results") };
         report.write(self.results.as_ref().unwrap_or(&beside)).map(|_path| ())

@@ -11,6 +11,8 @@ mod replay;
 mod rig;
 mod ring;
 mod schedstat;
+mod trial;
+mod trickle;
 
 pub use generator::{Generator, Offered, Via};
 pub use load::{Load, Speech};
@@ -19,6 +21,8 @@ pub use replay::{Replay, Replayed};
 pub use rig::{InterfaceCounters, RECEIVER, Rig, RigSettings, SENDER};
 pub use ring::{BUFFER_BYTES, Ring};
 pub use schedstat::RunTime;
+pub use trial::{Trial, Tried};
+pub use trickle::trickle_ages;
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;

@@ -6,6 +6,7 @@ use super::generator::Via;
 use netscope_backends::Backend;
 use netscope_backends::pcap::{LiveBackend, LiveOptions};
 use netscope_backends::tpacket::{self, TpacketOptions};
+use netscope_backends::xdp::{self, XdpMode, XdpOptions};
 use std::time::Duration;
 
 /// Memory between the kernel and a reader, in bytes: the same for all that are compared.
@@ -18,17 +19,23 @@ pub enum Ring {
     Libpcap,
     /// AF_PACKET, TPACKET_V3.
     Tpacket,
+    /// AF_XDP, the program run by the driver, packets copied.
+    XdpNative,
+    /// AF_XDP, the program run by the stack.
+    XdpGeneric,
 }
 
 impl Ring {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Libpcap, Self::Tpacket];
+    pub const ALL: &[Self] = &[Self::Libpcap, Self::Tpacket, Self::XdpNative, Self::XdpGeneric];
 
     /// What it is called on a command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Libpcap => "libpcap",
             Self::Tpacket => "tpacket",
+            Self::XdpNative => "xdp",
+            Self::XdpGeneric => "xdp-generic",
         }
     }
 
@@ -45,7 +52,8 @@ impl Ring {
     /// The way its load takes.
     pub const fn via(self) -> Via {
         match self {
-            Self::Libpcap | Self::Tpacket => Via::Stack,
+            Self::Libpcap | Self::Tpacket | Self::XdpGeneric => Via::Stack,
+            Self::XdpNative => Via::Wire,
         }
     }
 
@@ -53,6 +61,7 @@ impl Ring {
     pub const fn settle(self) -> Duration {
         match self {
             Self::Libpcap | Self::Tpacket => Duration::from_millis(40), // the last block is closed by time
+            Self::XdpNative | Self::XdpGeneric => Duration::from_millis(1),
         }
     }
 
@@ -74,6 +83,15 @@ impl Ring {
                 let first = tpacket::open(options).map_err(said)?.into_iter().next();
                 Ok(Box::new(first.ok_or("no worker's ring was opened")?))
             }
+            Self::XdpNative => open_xdp(interface, XdpMode::Native),
+            Self::XdpGeneric => open_xdp(interface, XdpMode::Generic),
         }
     }
+}
+
+/// By default a queue has 32768 frames of 2048 bytes: [`BUFFER_BYTES`].
+fn open_xdp(interface: &str, mode: XdpMode) -> Result<Box<dyn Backend>, String> {
+    let options = XdpOptions { interface: interface.to_owned(), queues: Some(vec![0]), mode, ..XdpOptions::default() };
+    let first = xdp::open(options).map_err(|error| error.to_string())?.queues.into_iter().next();
+    Ok(Box::new(first.ok_or("no queue was opened")?))
 }
