@@ -3,8 +3,10 @@
 //! Owns the loaded program, its maps, the link that holds it, and promiscuous mode. Knows no ring. Its one invariant: when the last
 //! owner is gone, so is everything that was changed at the interface; a program that was there before is never touched.
 
-use netscope_bpf::xdp::{Clock as ProgramClock, Counts, XdpParts, XdpProgram};
 use std::os::fd::BorrowedFd;
+
+use netscope_bpf::classic::ClassicFilter;
+use netscope_bpf::xdp::{Clock as ProgramClock, Counts, XdpParts, XdpProgram};
 
 use super::explain::{Facts, explain};
 use super::options::{Times, XdpMode, XdpOptions};
@@ -13,6 +15,7 @@ use super::receive::Clock;
 use super::socket::{Fault, Seam, Step};
 use crate::BackendError;
 use crate::bpf::{BpfError, Link, Loaded, Mode};
+use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::Nic;
 
@@ -24,6 +27,8 @@ pub(crate) struct Attachment {
     program: Loaded,
     shown: XdpProgram,
     clock: Option<ProgramClock>,
+    /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
+    pub is_filtering: bool,
     _promiscuous: Option<Beside>,
     /// Number and name of the interface.
     pub ifindex: u32,
@@ -43,6 +48,7 @@ impl Attachment {
     /// Loads the program for `nic` and attaches it; what there is to say comes into `said`.
     pub(crate) fn new(
         options: &XdpOptions,
+        filter: Option<&Filter>,
         nic: &Nic,
         queue_count: u32,
         seam: Seam,
@@ -52,13 +58,14 @@ impl Attachment {
         let promiscuous = promiscuous(options, nic, seam)?;
         let parts = XdpParts {
             queues: queue_count,
+            filter: None,
             unmatched: options.unmatched,
             clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
             frags: options.needs_fragments(nic.mtu),
         };
-        let (shown, program, clock) = load(&interface, parts)?;
+        let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
         let link = attach(options.mode, &program, &interface, nic.index, said)?;
-        Ok(Self { link, program, shown, clock, _promiscuous: promiscuous, ifindex: nic.index, interface })
+        Ok(Self { link, program, shown, clock, is_filtering, _promiscuous: promiscuous, ifindex: nic.index, interface })
     }
 
     /// How the program runs.
@@ -111,33 +118,50 @@ impl Attachment {
     }
 }
 
-/// Loads the program; where the kernel has no helper for the better clock (before Linux 6.1), with the other.
-fn load(interface: &str, parts: XdpParts) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), BackendError> {
-    let load = |parts: &XdpParts| -> Result<(XdpProgram, Loaded), BpfError> {
-        let shown = XdpProgram::new(parts)
-            .map_err(|source| BpfError::Assemble { program: "netscope_xdp".to_owned(), source })?;
-        let loaded = Loaded::load(shown.program())?;
-        Ok((shown, loaded))
-    };
-    let mut clock = parts.clock;
-    let result = load(&parts).or_else(|error| match (clock, &error) {
-        (Some(ProgramClock::Tai), BpfError::Verifier { .. }) => {
-            clock = Some(ProgramClock::Monotonic);
-            load(&XdpParts { clock, ..parts })
-        }
-        _ => Err(error),
-    });
-    let (shown, loaded) = result.map_err(|error| error.on_interface(interface))?;
-    Ok((shown, loaded, clock))
+/// The program that the kernel takes.
+struct Chosen {
+    shown: XdpProgram,
+    program: Loaded,
+    clock: Option<ProgramClock>,
+    is_filtering: bool,
 }
 
-fn attach(
-    mode: XdpMode,
-    program: &Loaded,
-    interface: &str,
-    ifindex: u32,
-    said: &mut Vec<String>,
-) -> Result<Link, BackendError> {
+/// Loads the program with the filter in it, where that can be; where the kernel has no helper for the better clock (before Linux 6.1),
+/// with the other.
+fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
+    if let Some(filter) = filter {
+        let result = filter.for_driver().map_err(|error| error.to_string()).and_then(|filter: ClassicFilter| {
+            load_clock(&XdpParts { filter: Some(&filter), ..parts }).map_err(|error| error.to_string())
+        });
+        match result {
+            Ok((shown, program, clock)) => return Ok(Chosen { shown, program, clock, is_filtering: true }),
+            Err(why) => said.push(format!(
+                "interface {interface}: the filter cannot be part of the XDP program ({why}); it runs in user space, and packets that do \
+                 not match are taken from the host, too"
+            )),
+        }
+    }
+    let (shown, program, clock) = load_clock(&parts).map_err(|what| interface_error(interface, what))?;
+    Ok(Chosen { shown, program, clock, is_filtering: false })
+}
+
+fn load_clock(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
+    type Taken = (XdpProgram, Loaded, Option<ProgramClock>);
+    let load = |parts: &XdpParts<'_>| -> Result<Result<Taken, BpfError>, String> {
+        let shown = XdpProgram::new(parts).map_err(|error| error.to_string())?;
+        Ok(Loaded::load(shown.program()).map(|loaded| (shown, loaded, parts.clock)))
+    };
+    let other_clock = parts.clock.filter(|clock| *clock == ProgramClock::Tai).map(|_| ProgramClock::Monotonic);
+    match (load(parts)?, other_clock) {
+        (Ok(loaded), _) => Ok(loaded),
+        (Err(BpfError::Verifier { .. }), Some(clock)) => {
+            load(&XdpParts { clock: Some(clock), ..*parts })?.map_err(|error| error.to_string())
+        }
+        (Err(error), _) => Err(error.to_string()),
+    }
+}
+
+fn attach(mode: XdpMode, program: &Loaded, interface: &str, ifindex: u32, said: &mut Vec<String>) -> Result<Link, BackendError> {
     let result = match mode {
         XdpMode::Auto => Link::attach_best(program, interface, ifindex).map(|(link, why)| {
             said.extend(why.map(|why| {

@@ -10,7 +10,7 @@ use super::attach::Held;
 use super::group::Group;
 use super::open::{Prepared, QueueSocket, damaged_ring};
 use super::pace::{Pacer, Wait};
-use crate::filter::FilterSet;
+use crate::filter::Filter;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::tpacket::interface_drops;
 use crate::wait::{Readiness, wait_readable};
@@ -31,8 +31,7 @@ pub struct XdpBackend {
     counters: Counters,
     /// The interface's own drops when last asked; `None` before, and where it does not say.
     drops_last: Option<u64>,
-    /// Where the filter is not part of the program.
-    filter: Option<FilterSet>,
+    /// Left out by us, where the filter is not part of the program.
     filtered: u64,
     notices: Notices,
     /// When to look next what has become of the interface.
@@ -65,11 +64,10 @@ impl Open {
     /// What this socket and the program for it counted.
     fn counters(&self) -> Result<Counters, BackendError> {
         let attachment = &self.prepared.attachment;
-        let statistics = self
-            .socket
-            .socket
-            .statistics()
-            .map_err(|fault| interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error)))?;
+        let statistics =
+            self.socket.socket.statistics().map_err(|fault| {
+                interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error))
+            })?;
         let counts = attachment.counts(self.socket.queue)?;
         let filtered = counts.passed + counts.dropped;
         Ok(Counters {
@@ -86,13 +84,7 @@ impl Open {
 }
 
 impl XdpBackend {
-    pub(super) fn new(
-        group: Arc<Group>,
-        number: usize,
-        prepared: Arc<Prepared>,
-        socket: QueueSocket,
-        filter: Option<FilterSet>,
-    ) -> Self {
+    pub(super) fn new(group: Arc<Group>, number: usize, prepared: Arc<Prepared>, socket: QueueSocket) -> Self {
         let options = &group.opening().options;
         let mut backend = Self {
             pacer: Pacer::new(options.rx_ring.unwrap_or(options.frame_count).min(options.frame_count), options.nap_max),
@@ -102,7 +94,6 @@ impl XdpBackend {
             state: State::Open(Open::new(prepared, socket)),
             counters: Counters::default(),
             drops_last: None,
-            filter,
             filtered: 0,
             notices: Notices::default(),
             look: Instant::now() + RETRY_INTERVAL,
@@ -147,7 +138,7 @@ impl XdpBackend {
 
     /// Lends what is in the ring.
     fn receive(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<u32, BackendError> {
-        let Self { state: State::Open(open), pacer, filter, filtered, .. } = self else { return Ok(0) };
+        let Self { state: State::Open(open), pacer, group, filtered, .. } = self else { return Ok(0) };
         let receiver = &mut open.socket.receiver;
         let result = receiver.waiting().and_then(|waiting| {
             if waiting == 0 {
@@ -155,7 +146,8 @@ impl XdpBackend {
             }
             pacer.found(waiting);
             let clock = open.prepared.attachment.clock();
-            match filter {
+            let filter = &group.opening().filter;
+            match filter.as_ref().filter(|_| !open.prepared.attachment.is_filtering) {
                 None => receiver.receive(ENTRIES_MAX, clock, &now, visit),
                 Some(filter) => receiver.receive(ENTRIES_MAX, clock, &now, &mut |batch| {
                     lend_matching(filter, filtered, batch, visit);
@@ -278,7 +270,7 @@ impl XdpBackend {
 }
 
 /// Lends what matches.
-fn lend_matching(filter: &mut FilterSet, filtered: &mut u64, batch: &[Packet<'_>], visit: &mut dyn FnMut(&[Packet<'_>])) {
+fn lend_matching(filter: &Filter, filtered: &mut u64, batch: &[Packet<'_>], visit: &mut dyn FnMut(&[Packet<'_>])) {
     let nothing = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::ETHERNET };
     let mut matching = [nothing; BATCH_MAX];
     let mut count = 0;
@@ -346,6 +338,6 @@ impl Backend for XdpBackend {
     }
 
     fn notice(&mut self) -> Option<String> {
-        self.notices.pop().or_else(|| self.filter.as_mut().and_then(FilterSet::notice))
+        self.notices.pop()
     }
 }

@@ -55,8 +55,12 @@ pub(crate) fn explain(fault: &Fault, facts: &Facts) -> String {
             facts.fill_entries,
             reason(fault)
         ),
-        (Step::Offsets, libc::ENOPROTOOPT) => format!("this kernel is too old for this use of AF_XDP (Linux 5.4 is needed); {OTHERWISE}"),
-        (Step::BusyPoll, libc::EPERM) => format!("busy polling is not allowed: it needs CAP_NET_ADMIN; {RIGHTS}; or do without it"),
+        (Step::Offsets, libc::ENOPROTOOPT) => {
+            format!("this kernel is too old for this use of AF_XDP (Linux 5.4 is needed); {OTHERWISE}")
+        }
+        (Step::BusyPoll, libc::EPERM) => {
+            format!("busy polling is not allowed: it needs CAP_NET_ADMIN; {RIGHTS}; or do without it")
+        }
         (Step::BusyPoll, libc::ENOPROTOOPT) => {
             "this kernel has no preferred busy polling (Linux 5.11 is needed); do without it".to_owned()
         }

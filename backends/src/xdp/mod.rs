@@ -43,8 +43,7 @@ pub use netscope_bpf::xdp::Unmatched;
 pub use options::{BusyPoll, HugePages, Times, XdpMode, XdpOptions};
 pub use pace::{NAP_MAX, NAP_MIN};
 
-use crate::filter::FilterSet;
-use crate::{BackendError, LinkType};
+use crate::BackendError;
 use group::Group;
 use open::Opening;
 use socket::Seam;
@@ -64,11 +63,10 @@ pub struct Opened {
 /// one that is down or no Ethernet, an XDP program that is there already (named; it is never replaced), a queue that is not there or
 /// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile.
 pub fn open(options: XdpOptions) -> Result<Opened, BackendError> {
-    open_by(Opening { options, seam: Seam::default() })
+    open_by(Opening::new(options, Seam::default())?)
 }
 
 fn open_by(opening: Opening) -> Result<Opened, BackendError> {
-    let filter = opening.options.filter.as_deref().map(|expression| FilterSet::new(expression, LinkType::ETHERNET)).transpose()?;
     let mut said = Vec::new();
     let (prepared, first, queues) = opening.interface(&mut said)?;
     let prepared = Arc::new(prepared);
@@ -77,8 +75,9 @@ fn open_by(opening: Opening) -> Result<Opened, BackendError> {
         sockets.push(opening.queue(&prepared, queue)?);
     }
     let group = Arc::new(Group::new(opening, &prepared));
-    let backends = sockets.into_iter().enumerate().map(|(number, socket)| {
-        XdpBackend::new(Arc::clone(&group), number, Arc::clone(&prepared), socket, filter.clone())
-    });
+    let backends = sockets
+        .into_iter()
+        .enumerate()
+        .map(|(number, socket)| XdpBackend::new(Arc::clone(&group), number, Arc::clone(&prepared), socket));
     Ok(Opened { queues: backends.collect(), said })
 }

@@ -17,10 +17,11 @@ use super::options::{HugePages, Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
-use crate::BackendError;
 use crate::bpf::Mode;
+use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::{Nic, VLAN_STRIP};
+use crate::{BackendError, LinkType};
 
 /// The kernel takes a closed socket down behind our back; how often a queue that is said to be busy is asked for again,
 const BUSY_RETRIES: u32 = 10;
@@ -39,6 +40,8 @@ pub(crate) struct QueueSocket {
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
     pub options: XdpOptions,
+    /// The filter of the options.
+    pub filter: Option<Filter>,
     pub seam: Seam,
 }
 
@@ -52,6 +55,11 @@ pub(crate) struct Prepared {
 }
 
 impl Opening {
+    pub(crate) fn new(options: XdpOptions, seam: Seam) -> Result<Self, BackendError> {
+        let filter = options.filter.as_deref().map(|expression| Filter::compile(expression, LinkType::ETHERNET)).transpose()?;
+        Ok(Self { options, filter, seam })
+    }
+
     fn fail(&self, what: String) -> BackendError {
         interface_error(&self.options.interface, what)
     }
@@ -70,7 +78,7 @@ impl Opening {
         let shape = self.options.shape(self.options.needs_fragments(nic.mtu))?;
         // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything is changed.
         XdpSocket::new(self.seam).map_err(|fault| self.explained(&fault, &shape, first))?;
-        let attachment = Attachment::new(&self.options, &nic, count, self.seam, said)?;
+        let attachment = Attachment::new(&self.options, self.filter.as_ref(), &nic, count, self.seam, said)?;
         let mut prepared = Prepared { attachment, shape, flags: 0, numa_node: nic.numa_node.filter(|_| has_several_nodes()) };
         let socket = self.first_queue(&mut prepared, first, said)?;
         self.tell(&prepared, &nic, queues.len() as u32, count, said);
@@ -117,7 +125,10 @@ impl Opening {
                     return Ok(socket);
                 }
                 Err(fault) if number + 1 < ways.len() && fault.errno() != libc::EBUSY && fault.errno() != libc::EPERM => {
-                    said.push(format!("interface {interface}: no zero copy with this driver ({}); native mode with one copy", reason(&fault)));
+                    said.push(format!(
+                        "interface {interface}: no zero copy with this driver ({}); native mode with one copy",
+                        reason(&fault)
+                    ));
                     // A socket of its own for each way: what a refused bind left of the old one is not known.
                     drop(socket);
                     socket = self.unbound(prepared, queue, &mut Vec::new())?;
@@ -192,7 +203,8 @@ impl Opening {
         let huge_bytes = bytes.next_multiple_of(HUGE_PAGE_BYTES);
         let huge = || {
             self.seam.check(Step::HugePages, 0)?;
-            Mapping::anonymous(huge_bytes, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB).map_err(|error| Fault::new(Step::HugePages, error))
+            Mapping::anonymous(huge_bytes, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB)
+                .map_err(|error| Fault::new(Step::HugePages, error))
         };
         let ordinary = || {
             self.seam.check(Step::Memory, 0)?;
@@ -245,7 +257,9 @@ impl Opening {
         let queues = if chosen == count { format!("all {count} queues") } else { format!("{chosen} of {count} queues") };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
         said.push(match (self.options.times, prepared.attachment.clock_name()) {
-            (Times::PerPacket, Some(clock)) => format!("interface {interface}: each packet's time is taken in the XDP program ({clock})"),
+            (Times::PerPacket, Some(clock)) => {
+                format!("interface {interface}: each packet's time is taken in the XDP program ({clock})")
+            }
             _ => format!("interface {interface}: packets' times are those of their batches"),
         });
         if chosen < count {

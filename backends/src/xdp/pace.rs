@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_flow_is_gathered_and_nothing_is_lost() {
-        for (rate, wakeups_max) in [(5_000, 2_000), (100_000, 1_500), (1_000_000, 1_500), (8_000_000, 2_500), (14_880_952, 4_000)] {
+        for (rate, wakeups_max) in [(5_000, 2_000), (100_000, 1_500), (1_000_000, 1_500), (8_000_000, 2_500), (14_880_952, 4_000)]
+        {
             let flow = simulate(32_768, SECOND / rate, SECOND, SECOND / 10, 20);
             assert_eq!(flow.lost, 0, "{rate}");
             assert!(flow.wakeups <= wakeups_max, "{rate}: {}", flow.wakeups);

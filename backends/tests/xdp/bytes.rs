@@ -6,7 +6,9 @@ use netscope_backends::xdp::{HugePages, Times, XdpMode, XdpOptions};
 use netscope_backends::{Backend, LinkType};
 
 use crate::netns::{NetNs, RECEIVER};
-use crate::wire::{MODES, Seen, datagrams, namespace, open_in, open_one, options, poll_once, read, read_all, send, send_flows, udp};
+use crate::wire::{
+    MODES, Seen, datagrams, namespace, open_in, open_one, options, poll_once, read, read_all, send, send_flows, udp,
+};
 
 fn data(seen: &[Seen]) -> Vec<Vec<u8>> {
     seen.iter().map(|packet| packet.data.clone()).collect()
@@ -24,7 +26,10 @@ fn every_byte_arrives_in_every_mode() {
         let way = if mode == XdpMode::Generic { "generic mode" } else { "native mode, one copy" };
         assert!(opened.said.iter().any(|said| said.ends_with(&format!("AF_XDP in {way}, all 1 queues"))), "{:?}", opened.said);
         let backend = &mut opened.queues[0];
-        assert_eq!((backend.link_type(), backend.waits(), backend.queue(), backend.interface()), (LinkType::ETHERNET, 0, 0, RECEIVER));
+        assert_eq!(
+            (backend.link_type(), backend.waits(), backend.queue(), backend.interface()),
+            (LinkType::ETHERNET, 0, 0, RECEIVER)
+        );
         let (before, sent) = (now_ns(), datagrams(500));
         send(&namespace, &sent);
         let seen = read(backend, sent.len());
@@ -128,7 +133,11 @@ fn each_packet_has_its_own_time_when_asked_for() {
     let Some(namespace) = namespace(1, 1500) else { return };
     for mode in MODES {
         let mut opened = open_in(&namespace, XdpOptions { times: Times::PerPacket, ..options(mode) });
-        assert!(opened.said.iter().any(|said| said.contains("each packet's time is taken in the XDP program (CLOCK_TAI)")), "{:?}", opened.said);
+        assert!(
+            opened.said.iter().any(|said| said.contains("each packet's time is taken in the XDP program (CLOCK_TAI)")),
+            "{:?}",
+            opened.said
+        );
         let before = now_ns();
         send(&namespace, &datagrams(50));
         let sent_by = now_ns();
@@ -137,7 +146,10 @@ fn each_packet_has_its_own_time_when_asked_for() {
         assert_eq!(data(&seen), datagrams(50));
         // Two clocks are read one after the other to find their difference; that takes less than a millisecond as a rule.
         let slack = 50_000_000;
-        assert!(seen.iter().all(|packet| (before - slack..sent_by + slack).contains(&packet.time_ns)), "{before} {seen:?} {sent_by}");
+        assert!(
+            seen.iter().all(|packet| (before - slack..sent_by + slack).contains(&packet.time_ns)),
+            "{before} {seen:?} {sent_by}"
+        );
         assert!(seen.is_sorted_by_key(|packet| packet.time_ns));
         assert!(seen[0].time_ns < seen[49].time_ns, "one batch, different times");
     }

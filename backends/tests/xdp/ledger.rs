@@ -108,6 +108,20 @@ fn the_queues_of_a_stalled_interface_add_up() {
     assert!(sum.kernel_drops > 0);
 }
 
+/// `protochain` is a loop, which no XDP program may have.
+#[test]
+fn a_filter_in_user_space_is_counted_the_same() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let filter = Some("ip protochain 17 and udp dst port 53".to_owned());
+    let mut opened = open_in(&namespace, XdpOptions { filter, ..options(XdpMode::Native) });
+    assert!(opened.said.iter().any(|said| said.contains("runs in user space")), "{:?}", opened.said);
+    send(&namespace, &(0..300).map(|number| udp(number, if number % 3 == 0 { 53 } else { 80 }, 60)).collect::<Vec<_>>());
+    let backend = &mut opened.queues[0];
+    assert_eq!(read(backend, 100).len(), 100);
+    let counters = backend.counters().unwrap();
+    assert_eq!((counters.received, counters.filtered, counters.kernel_drops), (300, 200, 0));
+}
+
 /// Wake-ups are counted, not time.
 #[test]
 fn silence_costs_a_wakeup_per_timeout_and_a_packet_a_few() {

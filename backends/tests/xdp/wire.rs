@@ -160,8 +160,11 @@ pub fn udp(number: u32, port: u16, payload: usize) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
     let (len, udp_len) = ((28 + payload) as u16, (8 + payload) as u16);
     frame.extend([&[0x45, 0][..], &len.to_be_bytes(), &[0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]].concat());
-    frame.extend([&(1000 + (number % 50_000) as u16).to_be_bytes()[..], &port.to_be_bytes(), &udp_len.to_be_bytes(), &[0, 0]].concat());
-    let body: Vec<u8> = number.to_be_bytes().into_iter().chain((0..payload).map(|at| (at * 31 + number as usize) as u8)).collect();
+    frame.extend(
+        [&(1000 + (number % 50_000) as u16).to_be_bytes()[..], &port.to_be_bytes(), &udp_len.to_be_bytes(), &[0, 0]].concat(),
+    );
+    let body: Vec<u8> =
+        number.to_be_bytes().into_iter().chain((0..payload).map(|at| (at * 31 + number as usize) as u8)).collect();
     frame.extend(&body[..payload]);
     frame
 }

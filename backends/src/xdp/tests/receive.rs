@@ -165,7 +165,11 @@ fn packets_come_as_they_were_sent_over_the_wrap_around() {
             }
             let received = receive(&mut receiver);
             assert_eq!(bytes(&received), sent);
-            assert!(received.iter().all(|packet| packet.time == now() && packet.link_type == LinkType::ETHERNET && packet.wire_len == 3));
+            assert!(
+                received
+                    .iter()
+                    .all(|packet| packet.time == now() && packet.link_type == LinkType::ETHERNET && packet.wire_len == 3)
+            );
             assert_eq!(receiver.shared().count(), 50);
         }
         assert_eq!((receiver.lent, receiver.damaged), (200, 0));
