@@ -9,7 +9,7 @@ use super::pace::Pace;
 use super::program::{HandOn, State, program};
 use super::rig::{InterfaceCounters, RECEIVER, SENDER};
 use super::schedstat::RunTime;
-use netscope_backends::bpf::{Ingress, Loaded};
+use netscope_backends::bpf::{Ingress, Link, Loaded, Mode};
 use netscope_bpf::MapId;
 use nix::net::if_::if_nametoindex;
 use std::thread::sleep;
@@ -67,6 +67,9 @@ pub struct Generator {
     loaded: Loaded,
     template: Vec<u8>,
     ingress: Ingress,
+    /// Keeps the program in the kernel's list of attached ones. Without it each run would put it there and take it out again,
+    /// waiting for all processors twice (some ms): no pace could be kept.
+    _attached: Link,
 }
 
 impl Generator {
@@ -84,7 +87,10 @@ impl Generator {
         };
         let program = program(load, hand_on).map_err(|error| error.to_string())?;
         let loaded = Loaded::load(&program).map_err(|error| error.to_string())?;
-        Ok(Self { load: *load, via, loaded, template: load.template(), ingress })
+        // Where nothing ever arrives: at the sender, or (an MTU too large for its driver) at the loopback, which is down.
+        let attached = Link::attach(&loaded, SENDER, index(SENDER)?, Mode::Native)
+            .or_else(|_refusal| Link::attach(&loaded, "lo", index("lo")?, Mode::Generic).map_err(|error| error.to_string()))?;
+        Ok(Self { _attached: attached, load: *load, via, loaded, template: load.template(), ingress })
     }
 
     /// The next frame is the one at `position` of the load.
