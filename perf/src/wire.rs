@@ -138,7 +138,8 @@ impl Run {
 impl Receive {
     fn run(&self) -> Result<(), String> {
         let mut ring = Ring::named(&self.backend)?.open(&self.interface)?;
-        let deadline = self.seconds.map(Duration::try_from_secs_f64).transpose().map_err(|error| format!("--seconds: {error}"))?;
+        let deadline =
+            self.seconds.map(Duration::try_from_secs_f64).transpose().map_err(|error| format!("--seconds: {error}"))?;
         let start = std::time::Instant::now();
         let stop = std::sync::Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(signal_hook::consts::SIGINT, stop.clone()).map_err(|error| format!("SIGINT: {error}"))?;
@@ -175,7 +176,12 @@ impl ReplayFile {
         let start = std::time::Instant::now();
         let replayed = replay.send(&self.interface, self.rounds, &pace)?;
         let late = if replayed.is_late { "; the rate was not kept" } else { "" };
-        println!("sent {} frames in {:.3} s, waited {} times{late}", replayed.sent, start.elapsed().as_secs_f64(), replayed.waits);
+        println!(
+            "sent {} frames in {:.3} s, waited {} times{late}",
+            replayed.sent,
+            start.elapsed().as_secs_f64(),
+            replayed.waits
+        );
         Ok(())
     }
 }

@@ -60,8 +60,7 @@ pub fn run(bench: &Bench) -> Result<Report, String> {
     let usual = if bench.quick { 1 } else { 5 };
     let count = bench.runs.unwrap_or(usual).max(1);
     for offer in OFFERS {
-        let mut series: Vec<Runs> =
-            programs.iter().map(|_| Runs { runs: Vec::new(), disturbed: 0, failure: None }).collect();
+        let mut series: Vec<Runs> = programs.iter().map(|_| Runs { runs: Vec::new(), disturbed: 0, failure: None }).collect();
         for number in 1..=count {
             for (program, runs) in programs.iter().zip(&mut series).filter(|(_, runs)| runs.failure.is_none()) {
                 let label = format!("{}: {}, run {number} of {count}", offer.name, program.name);
@@ -147,8 +146,7 @@ fn row(offer: &Offer, program: &LiveProgram, runs: &Runs) -> String {
     };
     let share = runs.median(|run| 100.0 * run.counted.received as f64 / run.tried.offered.sent.max(1) as f64);
     let core = runs.median(|run| 100.0 * run.tried.run_time.ran.as_secs_f64() / run.tried.offered.elapsed.as_secs_f64());
-    let generator =
-        runs.median(|run| run.tried.offered.run_time.ran.as_nanos() as f64 / run.tried.offered.sent.max(1) as f64);
+    let generator = runs.median(|run| run.tried.offered.run_time.ran.as_nanos() as f64 / run.tried.offered.sent.max(1) as f64);
     let runs_text = match runs.disturbed {
         0 => runs.runs.len().to_string(),
         disturbed => format!("{}, {disturbed} disturbed", runs.runs.len()),

@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn what_programs_say_is_understood() {
-        let said = "tcpdump: listening on veth0\n12 packets captured\n15 packets received by filter\n3 packets dropped by kernel\n";
+        let said =
+            "tcpdump: listening on veth0\n12 packets captured\n15 packets received by filter\n3 packets dropped by kernel\n";
         assert_eq!(counted(&tcpdump(), said), (12, vec![3]));
         let said = "File: /dev/null\nPackets received/dropped on interface 'veth0': 10/2 (pcap:2/dumpcap:0) (83.3%)\n";
         assert_eq!(counted(&dumpcap(), said), (10, vec![2]));

@@ -137,7 +137,10 @@ impl Load {
 
     /// What of the IPv4 header's sum never changes: everything but the client's address.
     pub(super) fn ip_constant_sum(&self, data: bool) -> u32 {
-        sum(&self.template()[14..16]) + u32::from(self.total_len(data)) + sum(&self.template()[18..34]) + sum(&SERVER.to_be_bytes())
+        sum(&self.template()[14..16])
+            + u32::from(self.total_len(data))
+            + sum(&self.template()[18..34])
+            + sum(&SERVER.to_be_bytes())
     }
 
     /// The frame at `position`, complete, as the generator sends it; a stamp of time is left 0.

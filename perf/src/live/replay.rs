@@ -120,8 +120,7 @@ fn send_burst(socket: &OwnedFd, burst: &[Vec<u8>], replayed: &mut Replayed) -> R
     while !left.is_empty() {
         let mut headers = MultiHeaders::preallocate(left.len(), None);
         let none: [ControlMessage<'_>; 0] = [];
-        let outcome =
-            sendmmsg(socket.as_raw_fd(), &mut headers, left.iter(), &addresses[..left.len()], none, MsgFlags::empty());
+        let outcome = sendmmsg(socket.as_raw_fd(), &mut headers, left.iter(), &addresses[..left.len()], none, MsgFlags::empty());
         match outcome.map(Iterator::count) {
             Ok(count) => {
                 replayed.sent += count as u64;
