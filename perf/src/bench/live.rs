@@ -118,6 +118,9 @@ fn run_once(bench: &Bench, offer: &Offer, program: &LiveProgram, idle: Duration)
     };
     let tried = trial.run()?;
     let counted = (program.count)(&tried.said).map_err(|reason| format!("its packets cannot be counted: {reason}"))?;
+    if counted.received < tried.offered.sent / 100 {
+        return Err(format!("it started, and received {} of {} packets", counted.received, tried.offered.sent));
+    }
     Ok(Run { tried, counted })
 }
 

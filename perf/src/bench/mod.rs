@@ -30,7 +30,7 @@ pub struct Bench {
     /// A tenth of the packets and flows, three runs, results beside the captures: to see that everything works.
     #[arg(long)]
     quick: bool,
-    /// Runs of each program on each capture [default: 5, with --quick 3].
+    /// Runs of each program on each capture [default: 5, with --quick 3, live 1].
     #[arg(long)]
     runs: Option<u32>,
     /// Directory for captures and outputs.

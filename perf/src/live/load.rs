@@ -186,7 +186,7 @@ impl Load {
         let payload = u32::from(self.payload_len());
         let sequence = (((round - HANDSHAKE_ROUNDS) / 2) as u32).wrapping_mul(payload).wrapping_add(1);
         // The server speaks first; the client acknowledges what it has just heard.
-        (sequence, if round % 2 == 0 { sequence.wrapping_add(payload) } else { sequence })
+        (sequence, if round.is_multiple_of(2) { sequence.wrapping_add(payload) } else { sequence })
     }
 }
 
