@@ -224,6 +224,11 @@ impl<S: Shared> Receiver<S> {
                 }
                 Lend::Joined(range, time) => (self.joiner.bytes(range), *time),
             };
+            // Frames lie 2 KiB apart, where no processor looks ahead by itself: all headers of the batch are asked for before the
+            // first is read.
+            if let Some(first) = data.first() {
+                prefetch_read(first);
+            }
             slot.data = data.get(..self.snaplen).unwrap_or(data);
             slot.wire_len = data.len() as u32; // at most PACKET_LEN_MAX
             slot.time = time.unwrap_or(now);
