@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod config;
+pub mod doctor;
 pub mod engine;
 pub mod flow;
 pub mod output;

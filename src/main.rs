@@ -9,6 +9,7 @@ mod tell;
 
 use netscope::aggregate::{AggregateSettings, Output};
 use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
+use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, Rest, Stop};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text,
@@ -48,6 +49,10 @@ fn main() -> ExitCode {
         Command::SyntheticFlows(count, _) => synthetic::measure(count),
         Command::Completions(shell) => printed(config::write_completions(shell, &mut stdout())),
         Command::Man => printed(config::write_man(&mut stdout())),
+        Command::Doctor(settings) => match doctor::run(&settings, &mut stdout()) {
+            Err(DoctorError::Write(error)) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
+            done => done.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        },
     };
     done.unwrap_or_else(|error| tell::failed(error.as_ref()))
 }
@@ -64,12 +69,22 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
-    let opened = open::source(settings, &stop.0)?;
+    let mut opened = open::source(settings, &stop.0)?;
     let teller = Arc::new(Teller::new(is_file, settings.verbosity, stop.1.clone()));
-    teller.info(&opened.description);
+    for line in &opened.said {
+        teller.info(line);
+    }
+    for line in &opened.notices {
+        teller.warn(line);
+    }
+    if let Some(user) = &settings.user {
+        // Before outputs are opened, so that they are that user's, and before any thread is started.
+        opened.become_user(user)?;
+        teller.info(&format!("going on as {user}"));
+    }
     let session = Session {
-        source: opened.source,
-        engine: engine_settings(settings),
+        source: opened.take_source(),
+        engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
         aggregate: AggregateSettings {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
@@ -82,7 +97,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let watcher: Arc<dyn Watcher> = teller.clone();
     let outcome = run(session, &stop.1, &watcher)?;
     teller.clear_progress();
-    Ok(conclude(&outcome, &teller))
+    let closed = opened.close();
+    let code = conclude(&outcome, &teller);
+    closed.map(|()| code)
 }
 
 /// The first signal asks for an orderly end, the second ends at once.
@@ -96,7 +113,7 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
-fn engine_settings(settings: &Settings) -> EngineSettings {
+fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
         SourceSettings::File(file) => file.timeout,
@@ -106,8 +123,8 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         flow: settings.flow,
         tick_ns: settings.stats.interval_ns,
         count_max: settings.count_max,
-        workers: settings.pipeline.workers,
-        cpus: settings.pipeline.cpus.clone(),
+        workers: settings.pipeline.workers.max(1),
+        cpus: if settings.pipeline.cpus.is_empty() { opened_cpus } else { settings.pipeline.cpus.clone() },
         poll_timeout,
         wants_ended: false,
         taps: 0,

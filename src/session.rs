@@ -3,12 +3,13 @@
 //! Owns the order of starting and ending. Knows no flag and no format. Invariant: whatever fails, every thread is joined, every
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
-use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Summary};
+use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Queues, Summary};
 use crate::engine::{
     EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
 };
 use netscope_backends::BackendError;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
+use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -66,13 +67,20 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
     engine.wants_ended = outputs.iter().any(|output| output.wants_ended() || output.wants_table());
     let noticing = Arc::clone(watcher);
+    let waits = source.waits();
     let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;
+    // From here on this thread, and those it starts, are the cold side. A file waits for it anyway, a wire does not.
+    keep_off_cpus(engine.cpus.get(..running.queues.len()).unwrap_or(&engine.cpus));
+    if !waits {
+        lower_thread_priority();
+    }
     let mut outcome = Outcome::default();
     // In the order in which `launch` was asked for them: the recorder's first.
     let mut taps = std::mem::take(&mut running.taps).into_iter();
     let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
-    let aggregator = Aggregator::new(aggregate, std::mem::take(&mut running.queues), outputs);
+    let queues = Queues { mail: std::mem::take(&mut running.queues), may_be_split: running.may_be_split };
+    let aggregator = Aggregator::new(aggregate, queues, outputs);
     thread::scope(|scope| {
         let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));

@@ -2,8 +2,8 @@
 
 use clap::CommandFactory;
 use netscope::config::{
-    Args, Command, ConfigError, Options, PacketView, Settings, SourceSettings, Verbosity, command, read_file, resolve,
-    write_completions, write_man,
+    Args, BackendChoice, Command, ConfigError, FanoutChoice, Options, PacketView, Settings, SourceSettings, Verbosity, command,
+    read_file, resolve, write_completions, write_man,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -170,13 +170,31 @@ fn values_out_of_range_are_refused_by_name() {
         ("--flow-timeout-s", "inf", "flow.timeout_secs"),
         ("--closed-timeout-s", "1e300", "flow.closed_timeout_secs"),
         ("--workers", "1025", "pipeline.workers"),
+        ("--tpacket-block-kb", "64", "tpacket.block_kb"),
+        ("--tpacket-block-kb", "200", "tpacket.block_kb"),
+        ("--tpacket-block-kb", "65600", "tpacket.block_kb"),
+        ("--tpacket-retire-ms", "0", "tpacket.retire_ms"),
+        ("--tpacket-retire-ms", "10001", "tpacket.retire_ms"),
+        ("--xdp-frame-size", "1500", "xdp.frame_size"),
+        ("--xdp-frames", "63", "xdp.frames"),
+        ("--xdp-frames", "1048577", "xdp.frames"),
+        ("--xdp-ring-size", "1000", "xdp.ring_size"),
+        ("--xdp-ring-size", "2097152", "xdp.ring_size"),
+        ("--xdp-busy-poll-us", "1000001", "xdp.busy_poll_us"),
+        ("--xdp-queues", "1,1", "xdp.queues"),
+        ("--xdp-queues", "4096", "xdp.queues"),
         ("--cpus", "3-1", "pipeline.cpus"),
         ("--cpus", "1,1", "pipeline.cpus"),
         ("--cpus", "x", "pipeline.cpus"),
         ("--cpus", "0,", "pipeline.cpus"),
         ("--cpus", "0-99999999999", "pipeline.cpus"),
     ] {
-        let text = refusal(&[flag, value]);
+        let backend: &[&str] = match flag.split('-').nth(2) {
+            Some("tpacket") => &["--backend", "tpacket"],
+            Some("xdp") => &["--backend", "xdp"],
+            _ => &[],
+        };
+        let text = refusal(&[backend, &[flag, value]].concat());
         assert!(text.contains(flag) && text.contains(key) && text.contains("give"), "{text}");
     }
     for flag in ["--flow-timeout-s=-1", "--closed-timeout-s=-0.5", "--active-timeout-s=-1"] {
@@ -190,7 +208,7 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn combinations_that_cannot_work_are_refused_by_name() {
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 37] = [
         (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
         (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
         (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
@@ -207,6 +225,27 @@ fn combinations_that_cannot_work_are_refused_by_name() {
         (&["--top-flows", "3"], "--stats"),
         (&["--export-ended-max", "3"], "--export-json"),
         (&["--workers", "2", "--no-pipeline"], "--no-pipeline"),
+        (&["--tpacket-retire-ms", "5"], "--backend tpacket"),
+        (&["--backend", "libpcap", "--tpacket-block-kb", "128"], "--backend tpacket"),
+        (&["--backend", "auto", "--fanout", "cpu", "--workers", "2"], "--backend tpacket"),
+        (&["--backend", "tpacket", "--fanout", "cpu"], "--workers"),
+        (&["--backend", "tpacket", "--no-fanout-defrag", "--workers", "1"], "--workers"),
+        (&["--backend", "tpacket", "--no-fanout-defrag", "--fanout", "cpu", "--workers", "2"], "--fanout hash"),
+        (&["--backend", "tpacket", "--immediate-mode", "--tpacket-retire-ms", "5"], "--immediate-mode"),
+        (&["--read-pcap", "x", "--tpacket-retire-ms", "5"], "--tpacket-retire-ms"),
+        (&["--read-pcap", "x", "--fanout", "hash"], "--fanout"),
+        (&["--read-pcap", "x", "--xdp-frames", "64"], "--xdp-frames"),
+        (&["--read-pcap", "x", "--rss", "symmetric"], "--rss"),
+        (&["--xdp-mode", "native"], "--backend xdp"),
+        (&["--backend", "tpacket", "--xdp-insist"], "--backend xdp"),
+        (&["--backend", "tpacket", "--xdp-queues", "0"], "--backend xdp"),
+        (&["--backend", "xdp", "--tpacket-retire-ms", "3"], "--backend tpacket"),
+        (&["--backend", "xdp", "--buffer-size-mb", "3"], "--xdp-frames"),
+        (&["--backend", "xdp", "--xdp-unmatched", "drop"], "--filter"),
+        (&["--rss", "symmetric"], "--backend xdp"),
+        (&["--backend", "libpcap", "--rss", "symmetric"], "--backend xdp"),
+        (&["--backend", "tpacket", "--rss", "symmetric"], "--fanout queue"),
+        (&["--backend", "xdp", "--xdp-insist", "--no-xdp-insist"], "--no-xdp-insist"),
     ];
     for (flags, name) in cases {
         let text = refusal(flags);
@@ -218,6 +257,36 @@ fn combinations_that_cannot_work_are_refused_by_name() {
     assert!(live_only.contains("--promiscuous") && live_only.contains("capture.read_pcap"), "{live_only}");
     // Devices may be written to twice.
     settings(&["--export-json", "/dev/null", "--export-csv", "/dev/null"]);
+}
+
+#[test]
+fn a_backend_has_its_settings() {
+    let tpacket = |settings: &Settings| match &settings.source {
+        SourceSettings::Live(live) => (live.backend, live.tpacket),
+        SourceSettings::File(_) => panic!("an interface"),
+    };
+    let (backend, rings) = tpacket(&settings(&[]));
+    assert_eq!((backend, rings.block_bytes, rings.block_count, rings.retire_ms), (BackendChoice::Auto, 1 << 20, 64, 10));
+    assert_eq!((rings.fanout, rings.defrag), (FanoutChoice::Hash, true));
+    let said = ["--backend", "tpacket", "--tpacket-block-kb", "256", "--tpacket-retire-ms", "3", "--buffer-size-mb", "8"];
+    let (backend, rings) = tpacket(&settings(&said));
+    assert_eq!((backend, rings.block_bytes, rings.block_count, rings.retire_ms), (BackendChoice::Tpacket, 256 << 10, 32, 3));
+    let (_, rings) = tpacket(&with_file("[tpacket]\nfanout = \"queue\"\nfanout_defrag = false\n", &[]).unwrap());
+    assert_eq!((rings.fanout, rings.defrag), (FanoutChoice::Queue, false));
+    let xdp = |flags: &[&str]| match settings(&[&["--backend", "xdp"], flags].concat()).source {
+        SourceSettings::Live(live) => live.xdp,
+        SourceSettings::File(_) => panic!("an interface"),
+    };
+    let rings = xdp(&[]);
+    assert_eq!((rings.frame_bytes, rings.frame_count, rings.rx_ring, rings.busy_poll_us), (2048, 32_768, None, None));
+    assert_eq!((rings.queues, rings.insist), (None, false));
+    let rings = xdp(&["--xdp-queues", "2,0-1", "--xdp-insist", "--xdp-ring-size", "64", "--xdp-busy-poll-us", "20"]);
+    assert_eq!((rings.queues, rings.insist), (Some(vec![2, 0, 1]), true));
+    assert_eq!((rings.rx_ring, rings.busy_poll_us), (Some(64), Some(20)));
+    let said = ["--backend", "tpacket", "--workers", "0", "--fanout", "cpu"];
+    assert_eq!(tpacket(&settings(&said)).1.fanout, FanoutChoice::Cpu);
+    assert_eq!(settings(&["--user", "nobody"]).user.as_deref(), Some("nobody"));
+    assert_eq!(with_file("[run]\nuser = \"\"\n", &[]).unwrap().user, None);
 }
 
 #[test]
@@ -248,7 +317,15 @@ fn workers() {
     assert_eq!(workers(&file, "[pipeline]\nworkers = 4\n", 8), 4);
     assert_eq!(workers(&file, "[pipeline]\nworkers = 4\nenabled = false\n", 8), 1);
     assert_eq!(workers(&["--read-pcap", "x", "--no-pipeline"], "[pipeline]\nworkers = 4\n", 8), 1);
-    assert_eq!(workers(&["--pipeline"], "", 8), 1);
+    // Only the interface knows how many queues it has.
+    assert_eq!(workers(&["--pipeline"], "", 8), 0);
+    assert_eq!(workers(&["--workers", "0", "--backend", "tpacket"], "", 8), 0);
+    assert_eq!(workers(&["--workers", "0", "--backend", "libpcap"], "", 8), 1);
+    assert_eq!(workers(&["--backend", "tpacket"], "", 8), 1);
+    // AF_XDP has a worker per queue, unless somebody says otherwise.
+    assert_eq!(workers(&["--backend", "xdp"], "", 8), 0);
+    assert_eq!(workers(&["--backend", "xdp", "--no-pipeline"], "", 8), 1);
+    assert_eq!(workers(&["--backend", "xdp", "--workers", "2"], "", 8), 2);
     assert_eq!(workers(&["--workers", "2"], "", 8), 2);
     assert_eq!(settings(&["--workers", "2", "--cpus", "0,2-4"]).pipeline.cpus, [0, 2, 3, 4]);
     assert_eq!(settings(&[]).pipeline.broadcast_chunks, 8);
@@ -297,8 +374,8 @@ fn wrong_types_are_told_with_line_and_key() {
     assert!(text.contains("line 1") && text.contains("capture"), "{text}");
     let text = with_file("[capture\n", &[]).unwrap_err();
     assert!(text.contains("line 1"), "{text}");
-    let text = with_file("[capture]\nbackend = \"xdp\"\n", &[]).unwrap_err();
-    assert!(text.contains("capture.backend") && text.contains("xdp"), "{text}");
+    let text = with_file("[capture]\nbackend = \"pfring\"\n", &[]).unwrap_err();
+    assert!(text.contains("capture.backend") && text.contains("pfring"), "{text}");
 }
 
 #[test]

@@ -329,3 +329,68 @@ fn a_silent_queue_holds_nobody_back() {
     let told = told.lock().expect("no panic");
     assert!(told.0 >= 3 && told.1 > 0, "{told:?}");
 }
+
+/// The queue of a packet where a card hashes the directions of a flow apart.
+fn by_direction(packet: &OwnedPacket, queues: usize) -> usize {
+    let network = wire::dissect(packet.link_type, &packet.data, packet.wire_len).network;
+    network.map_or(0, |network| usize::from(network.source > network.destination) % queues)
+}
+
+/// Keeps the table.
+struct Collected(Arc<Mutex<(Vec<FlowRecord>, u64)>>);
+
+impl Output for Collected {
+    fn name(&self) -> &str {
+        "the table"
+    }
+
+    fn wants_table(&self) -> bool {
+        true
+    }
+
+    fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
+        *self.0.lock().expect("no panic") = (table.iter().collect(), summary.flows_joined);
+        Ok(())
+    }
+}
+
+fn table_of(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings) -> (Vec<FlowRecord>, u64) {
+    let collected = Arc::new(Mutex::new((Vec::new(), 0)));
+    let output = Box::new(Collected(Arc::clone(&collected)));
+    let outcome = run(session(queues, settings, vec![output]), &Stop::default(), &engine::watcher()).expect("the session starts");
+    assert_eq!(outcome.summary.unaccounted(), 0);
+    let (table, joined) = std::mem::take(&mut *collected.lock().expect("no panic"));
+    (table, joined)
+}
+
+/// What a record says that does not take both directions to know.
+fn outline(records: &[FlowRecord]) -> Vec<impl PartialEq + std::fmt::Debug> {
+    let mut outlines: Vec<_> = records
+        .iter()
+        .map(|record| (record.key, record.first_seen, record.last_seen, record.packets, record.bytes, record.initiator))
+        .collect();
+    outlines.sort_by_key(|outline| (outline.0, outline.1, outline.2));
+    outlines
+}
+
+#[test]
+fn halves_on_two_queues_are_joined_once_and_marked() {
+    let mut settings = engine::settings();
+    settings.flow.flow_count_max = 0;
+    // Without timeouts both queues see the same beginnings and ends.
+    (settings.flow.idle_timeout_ns, settings.flow.closed_timeout_ns) = (0, u64::from(u32::MAX) * 1_000_000_000);
+    for capture in ["demo.pcapng", "loss.pcap"] {
+        let packets = packets_of(&common::fixture(capture));
+        let (expected, none) = table_of(queues_of(&packets, 1, true, by_direction), &settings);
+        assert_eq!(none, 0, "{capture}: one queue has no halves");
+        let (whole, none) = table_of(queues_of(&packets, 2, true, symmetric), &settings);
+        assert_eq!(none, 0, "{capture}: nor has a symmetric hash");
+        assert!(comparable(whole) == comparable(expected.clone()), "{capture}");
+        let (table, joined) = table_of(queues_of(&packets, 2, true, by_direction), &settings);
+        let both_ways = expected.iter().filter(|record| !record.packets.contains(&0)).count() as u64;
+        assert!(both_ways > 0, "{capture} has flows with two directions");
+        assert_eq!(joined, both_ways, "{capture}");
+        assert_eq!(table.iter().filter(|record| record.queues == 2).count() as u64, joined, "{capture}: each has its mark");
+        assert_eq!(outline(&table), outline(&expected), "{capture}");
+    }
+}

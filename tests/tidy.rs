@@ -19,6 +19,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("aggregate", 6),
     ("output", 7),
     ("dashboard", 7),
+    ("doctor", 7),
     ("config", 8), // builds the settings of all others; used by main alone
 ];
 

@@ -6,23 +6,12 @@
 
 use std::sync::Mutex;
 
+use netscope_bpf::classic::{ClassicFilter, FilterError};
 use pcap::{BpfProgram, Capture, Linktype};
 
 use crate::{BackendError, LinkType, Packet};
 
-/// One instruction of a classic BPF program, as the kernel (`struct sock_filter`) and libpcap (`struct bpf_insn`) lay it out.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    /// Operation.
-    pub code: u16,
-    /// Instructions to jump over when true.
-    pub jump_true: u8,
-    /// Instructions to jump over when false.
-    pub jump_false: u8,
-    /// Operand.
-    pub operand: u32,
-}
+pub use netscope_bpf::classic::Instruction;
 
 /// `struct bpf_program` of libpcap.
 #[repr(C)]
@@ -77,6 +66,14 @@ impl Filter {
         &self.instructions
     }
 
+    /// The filter as a part of an XDP program.
+    ///
+    /// # Errors
+    /// Why that cannot be: it has to run in user space then.
+    pub fn for_driver(&self) -> Result<ClassicFilter, FilterError> {
+        ClassicFilter::new(&self.instructions, self.link_type.0)
+    }
+
     /// Whether `packet` matches; never true for a packet of another link type. `len`, `less` and `greater` see the length on the wire.
     #[inline]
     pub fn matches(&self, packet: &Packet<'_>) -> bool {
@@ -100,7 +97,7 @@ impl Filter {
     }
 }
 
-fn copy_instructions(program: &BpfProgram) -> Box<[Instruction]> {
+pub(crate) fn copy_instructions(program: &BpfProgram) -> Box<[Instruction]> {
     let raw = program.get_instructions();
     // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the kernel, and memory of
     // our own, so that a filter can be cloned and shared.

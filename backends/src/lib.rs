@@ -7,20 +7,31 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+pub mod bpf;
 pub mod chunk;
 mod error;
 pub mod file;
 pub mod filter;
 pub mod lanes;
+mod live;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod nic;
 mod packet;
 pub mod pages;
 pub mod pcap;
 pub mod prefetch;
+#[cfg(target_os = "linux")]
+pub mod privilege;
 pub mod savefile;
 pub mod thread;
+#[cfg(target_os = "linux")]
+pub mod tpacket;
 mod wait;
 pub mod wide;
+#[cfg(target_os = "linux")]
+pub mod xdp;
 
 pub use error::BackendError;
 pub use packet::{LinkType, Packet, Timestamp};
@@ -49,7 +60,8 @@ pub enum Polled {
 pub struct Counters {
     /// Packets the source saw for us, lost ones included.
     pub received: u64,
-    /// Packets read by us in user space that did not match the filter (a filter in the kernel does not count here).
+    /// Packets that did not match the filter: those read by us in user space, and of AF_XDP those its program left out (the filter of
+    /// another kernel ring does not count here).
     pub filtered: u64,
     /// Packets the kernel dropped because we did not read fast enough.
     pub kernel_drops: u64,

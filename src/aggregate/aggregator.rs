@@ -3,6 +3,7 @@
 //! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
 //! once, left out from then on, and never reaches a worker.
 
+use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, collect, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::records::Records;
@@ -26,6 +27,14 @@ pub struct AggregateSettings {
     pub export_ended_max: usize,
 }
 
+/// What the aggregator reads from.
+pub struct Queues {
+    /// One per worker.
+    pub mail: Vec<QueueMail>,
+    /// True when the packets of one flow may have come on several queues.
+    pub may_be_split: bool,
+}
+
 /// Merges queues into reports.
 pub struct Aggregator {
     settings: AggregateSettings,
@@ -38,6 +47,8 @@ pub struct Aggregator {
     settled: Vec<Ended>,
     /// Places of the records for the table exports; kept only when an output wants them.
     shown: Vec<u32>,
+    /// The queue of each of them; `None` where no flow can be split over queues.
+    shown_queues: Option<Vec<u16>>,
     wants_table: bool,
     wants_ended: bool,
     /// How many of `shown` ended before the exit.
@@ -54,17 +65,18 @@ struct Slot {
 
 impl Aggregator {
     /// An aggregator over these queues and outputs.
-    pub fn new(settings: AggregateSettings, queues: Vec<QueueMail>, outputs: Vec<Box<dyn Output>>) -> Self {
+    pub fn new(settings: AggregateSettings, queues: Queues, outputs: Vec<Box<dyn Output>>) -> Self {
         let wants_table = outputs.iter().any(|output| output.wants_table());
         let wants_ended = outputs.iter().any(|output| output.wants_ended());
         Self {
             settings,
-            inboxes: queues.into_iter().map(Inbox::new).collect(),
+            inboxes: (0..).zip(queues.mail).map(|(index, mail)| Inbox::new(index, mail)).collect(),
             outputs: outputs.into_iter().map(|output| Slot { output, failed: false }).collect(),
             failures: Vec::new(),
             records: Records::default(),
             settled: Vec::new(),
             shown: Vec::new(),
+            shown_queues: queues.may_be_split.then(Vec::new),
             wants_table,
             wants_ended,
             retained: 0,
@@ -97,7 +109,7 @@ impl Aggregator {
 
     /// Takes what has arrived; false when there was nothing.
     fn collect(&mut self) -> bool {
-        let unordered = self.wants_table && !self.wants_ended;
+        let unordered = self.wants_table && !self.wants_ended && self.shown_queues.is_none();
         let alive = unordered.then_some(&mut self.shown);
         collect(&mut self.inboxes, Arrivals { records: &mut self.records, alive })
     }
@@ -123,6 +135,9 @@ impl Aggregator {
             if kept {
                 self.retained += usize::from(!flow.alive);
                 self.shown.push(flow.place);
+                if let Some(queues) = &mut self.shown_queues {
+                    queues.push(flow.queue);
+                }
             } else {
                 self.summary.export_left_out += u64::from(self.wants_table);
                 self.records.remove(flow.place);
@@ -185,6 +200,9 @@ impl Aggregator {
 
     fn finish(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
         self.sum_up();
+        if let Some(queues) = &self.shown_queues {
+            self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues);
+        }
         let order = largest_first(&self.records, &self.shown);
         let table = Table::new(std::mem::take(&mut self.records), order);
         let Self { outputs, failures, summary, .. } = self;

@@ -72,7 +72,7 @@ impl Medium {
     }
 }
 
-/// The fields of a [`FlowRecord`] that has no tunnel and no fragments, in fewer bytes.
+/// The fields of a [`FlowRecord`] that has no tunnel and no fragments and came on one queue, in fewer bytes.
 pub(super) struct Small {
     first_seen: Timestamp,
     key: FlowKey,
@@ -130,7 +130,7 @@ impl Small {
     /// The small form, if the record has one.
     #[inline]
     fn new(record: &FlowRecord) -> Option<Self> {
-        if record.tunnel.is_some() || record.fragments != 0 {
+        if record.tunnel.is_some() || record.fragments != 0 || record.queues != 1 {
             return None;
         }
         Some(Self {
@@ -168,6 +168,7 @@ impl Small {
             tcp: self.tcp.as_ref().map(SmallTcp::record),
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
+            queues: 1,
         }
     }
 }
@@ -288,6 +289,7 @@ mod tests {
             first_packet in number(32),
             fragments in prop_oneof![4 => Just(0u32), 1 => any::<u32>()],
             tunnel in prop::option::weighted(0.2, any::<u32>()),
+            queues in prop_oneof![4 => Just(1u16), 1 => any::<u16>()],
             tcp in tcp(),
         ) {
             let record = FlowRecord {
@@ -299,6 +301,7 @@ mod tests {
                 bytes,
                 first_packet,
                 fragments,
+                queues,
                 tunnel: tunnel.map(|id| Tunnel { kind: TunnelKind::Vxlan, id }),
                 tcp,
                 ..icmp_record()

@@ -23,6 +23,8 @@ pub struct Ended {
     pub place: u32,
     /// True when only the end of the run ended it.
     pub alive: bool,
+    /// The queue it came from.
+    pub queue: u16,
 }
 
 /// Where the records that arrive go.
@@ -36,6 +38,7 @@ pub struct Arrivals<'a> {
 
 /// One queue as the aggregator sees it.
 pub struct Inbox {
+    index: u16,
     mail: QueueMail,
     snapshots: VecDeque<Snapshot>,
     /// Totals of the latest snapshot that went into a report.
@@ -47,9 +50,10 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// An inbox over one queue's mailboxes.
-    pub fn new(mail: QueueMail) -> Self {
+    /// An inbox over the mailboxes of queue number `index`.
+    pub fn new(index: u16, mail: QueueMail) -> Self {
         Self {
+            index,
             mail,
             snapshots: VecDeque::new(),
             merged: Snapshot::default(),
@@ -80,7 +84,7 @@ impl Inbox {
                     let place = arrivals.records.insert(&flow.record);
                     match &mut arrivals.alive {
                         Some(places) if alive => places.push(place),
-                        _ => self.pending.push_back(Ended { event: flow.event, place, alive }),
+                        _ => self.pending.push_back(Ended { event: flow.event, place, alive, queue: self.index }),
                     }
                 }
                 taken.flows.clear();
@@ -160,7 +164,7 @@ mod tests {
 
     fn queue() -> (Sender<Snapshot>, Inbox) {
         let (sender, snapshots) = mailbox(64, || Snapshot::new(0));
-        (sender, Inbox::new(QueueMail { snapshots, ended: None }))
+        (sender, Inbox::new(0, QueueMail { snapshots, ended: None }))
     }
 
     fn end_tick(sender: &Sender<Snapshot>, tick: u64, next_tick: u64) {

@@ -3,6 +3,7 @@
 //! Owns merged totals, reports and what the exports at the end hold. Only a [`Report`], ended flows and a [`Summary`] leave it.
 
 mod aggregator;
+mod join;
 mod kept;
 mod merge;
 mod order;
@@ -13,7 +14,7 @@ mod table;
 use crate::flow::FlowRecord;
 use std::io;
 
-pub use aggregator::{AggregateSettings, Aggregator};
+pub use aggregator::{AggregateSettings, Aggregator, Queues};
 pub use report::{Report, Summary};
 pub use table::Table;
 

@@ -58,6 +58,8 @@ pub struct Summary {
     pub tcp_gaps_forgotten: u64,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
     pub export_left_out: u64,
+    /// Records of the table exports that were joined from halves that came on different queues.
+    pub flows_joined: u64,
     /// How long batches took, of the slowest worker.
     pub batches: BatchTimes,
 }

@@ -1,7 +1,8 @@
 //! The command line: what is said there and nowhere else, and the program's description of itself.
 
 use super::options::Options;
-use clap::{ArgAction, CommandFactory, Parser};
+use crate::doctor::DoctorSettings;
+use clap::{ArgAction, Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -13,9 +14,15 @@ use std::path::PathBuf;
     about = "Capture packets or read capture files, track every flow, and account for every packet",
     after_help = "A flag beats the configuration file, the file beats the default. Exit codes: 0 fine, 1 configuration or capture \
                   error, 2 --synthetic-flows over its memory budget.",
-    max_term_width = 120
+    max_term_width = 120,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
 )]
 pub struct Args {
+    /// Something else than capturing or reading.
+    #[command(subcommand)]
+    pub task: Option<Task>,
+
     /// Read settings from this TOML file (see netscope.example.toml)
     #[arg(long, value_name = "PATH", help_heading = "General")]
     pub config: Option<PathBuf>,
@@ -43,6 +50,39 @@ pub struct Args {
     /// What the configuration file can say too.
     #[command(flatten)]
     pub options: Options,
+}
+
+/// What else can be asked.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// Look at an interface and say what stands in the way of a capture, with the command that cures each trouble (Linux)
+    Doctor(DoctorArgs),
+}
+
+/// The command line of `netscope doctor`.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct DoctorArgs {
+    /// The interface to look at
+    #[arg(short, long, value_name = "NAME", required_unless_present = "show_xdp")]
+    pub interface: Option<String>,
+
+    /// Print facts and findings as one JSON object
+    #[arg(long, conflicts_with = "show_xdp")]
+    pub json: bool,
+
+    /// Print the XDP program that capture by AF_XDP loads, then exit
+    #[arg(long)]
+    pub show_xdp: bool,
+
+    /// Try XDP modes also where the host uses the interface; some drivers restart the link for that
+    #[arg(long, conflicts_with = "show_xdp")]
+    pub try_xdp: bool,
+}
+
+impl From<DoctorArgs> for DoctorSettings {
+    fn from(DoctorArgs { interface, json, show_xdp, try_xdp }: DoctorArgs) -> Self {
+        Self { interface, json, show_xdp, try_xdp }
+    }
 }
 
 /// Writes a completion script.

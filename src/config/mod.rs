@@ -6,20 +6,22 @@
 mod args;
 mod error;
 mod file;
+mod live;
 mod options;
 mod resolve;
 mod settings;
 
-pub use args::{Args, write_completions, write_man};
+pub use args::{Args, DoctorArgs, Task, write_completions, write_man};
 pub use error::ConfigError;
 pub use file::read_file;
-pub use options::{BackendChoice, Options};
+pub use options::{BackendChoice, FanoutChoice, Options, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 pub use resolve::resolve;
 pub use settings::{
     FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
-    StatsSettings, Verbosity,
+    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
 };
 
+use crate::doctor::DoctorSettings;
 use clap::Parser;
 use std::ffi::OsString;
 
@@ -36,6 +38,8 @@ pub enum Command {
     Completions(clap_complete::Shell),
     /// Print the man page.
     Man,
+    /// Look at an interface.
+    Doctor(DoctorSettings),
 }
 
 /// Reads the command line (program name first) and the file it names.
@@ -44,6 +48,9 @@ pub enum Command {
 /// [`ConfigError::Usage`] also stands for `--help` and `--version`; [`ConfigError::exit_code`] tells them apart.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ConfigError> {
     let mut args = Args::try_parse_from(arguments)?;
+    if let Some(Task::Doctor(doctor)) = args.task {
+        return Ok(Command::Doctor(doctor.into()));
+    }
     args.options.settle();
     // None of these reads the configuration file, so a broken one is not in their way.
     if args.list_interfaces {

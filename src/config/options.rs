@@ -38,7 +38,13 @@ pub struct Options {
     /// Where packets come from.
     #[command(flatten)]
     pub capture: CaptureOptions,
-    /// How long to run.
+    /// The memory-mapped rings of Linux packet sockets.
+    #[command(flatten)]
+    pub tpacket: TpacketOptions,
+    /// Packets from the driver, past the host's stack.
+    #[command(flatten)]
+    pub xdp: XdpOptions,
+    /// How long to run, and as whom.
     #[command(flatten)]
     pub run: RunOptions,
     /// What is written.
@@ -62,6 +68,8 @@ impl Options {
     /// Turns the pairs of flags into values; called once after the command line was read.
     pub fn settle(&mut self) {
         self.capture.settle();
+        self.tpacket.settle();
+        self.xdp.settle();
         self.run.settle();
         self.output.settle();
         self.flow.settle();
@@ -74,6 +82,8 @@ impl Options {
     pub fn over(self, under: Self) -> Self {
         Self {
             capture: self.capture.over(under.capture),
+            tpacket: self.tpacket.over(under.tpacket),
+            xdp: self.xdp.over(under.xdp),
             run: self.run.over(under.run),
             output: self.output.over(under.output),
             flow: self.flow.over(under.flow),
@@ -88,11 +98,76 @@ impl Options {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendChoice {
-    /// The best there is for the interface; libpcap in this version
+    /// tpacket where that is possible, else libpcap
     #[default]
     Auto,
     /// libpcap, everywhere
     Libpcap,
+    /// The memory-mapped rings of Linux packet sockets (TPACKET_V3), one per worker
+    Tpacket,
+    /// AF_XDP (Linux): from the driver, one queue per worker; takes the packets away from this host
+    Xdp,
+}
+
+/// How AF_XDP hands packets over.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpModeChoice {
+    /// The fastest that the driver takes
+    #[default]
+    Auto,
+    /// The driver writes into our memory
+    Zerocopy,
+    /// The driver runs the program, packets are copied
+    Native,
+    /// The kernel's stack runs the program, with any driver
+    Generic,
+}
+
+/// Where a packet's time comes from under AF_XDP.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpTimes {
+    /// The clock is read once per batch
+    #[default]
+    Batch,
+    /// The XDP program reads the clock for each packet
+    Packet,
+}
+
+/// What becomes of packets that do not match the filter under AF_XDP.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpUnmatched {
+    /// They go to this host's stack
+    #[default]
+    Pass,
+    /// They are dropped
+    Drop,
+}
+
+/// What is done about the card's spreading of packets over queues.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum RssChoice {
+    /// Nothing
+    #[default]
+    Unchanged,
+    /// A hash key by which both directions of a flow come to one queue, until the end of the run
+    Symmetric,
+}
+
+/// How the kernel deals packets to several rings.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum FanoutChoice {
+    /// By addresses and ports: both directions of a flow come to one worker
+    #[default]
+    Hash,
+    /// By the CPU that received the packet
+    Cpu,
+    /// By the card's receive queue
+    Queue,
 }
 
 /// `[capture]`
@@ -139,9 +214,13 @@ pub struct CaptureOptions {
     #[arg(short, long, value_name = "MS")]
     pub timeout_ms: Option<u32>,
 
-    /// Memory for packets between the kernel and us, in MiB [default: 64]
+    /// Memory for packets between the kernel and us, in MiB, of all workers together [default: 64]
     #[arg(long, value_name = "MB", conflicts_with = "read_pcap")]
     pub buffer_size_mb: Option<u32>,
+
+    /// How the card spreads packets over its queues while we capture [default: unchanged]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub rss: Option<RssChoice>,
 
     #[arg(skip)]
     pub immediate_mode: Option<bool>,
@@ -155,8 +234,94 @@ pub struct CaptureOptions {
     pub immediate_mode_no: bool,
 }
 
-section!(CaptureOptions { interface, read_pcap, backend, filter, snaplen, timeout_ms, buffer_size_mb }
+section!(CaptureOptions { interface, read_pcap, backend, filter, snaplen, timeout_ms, buffer_size_mb, rss }
     switches { promiscuous: promiscuous_yes, promiscuous_no; immediate_mode: immediate_mode_yes, immediate_mode_no });
+
+/// `[tpacket]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Capture by tpacket")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct TpacketOptions {
+    /// Size of a ring's blocks in KiB, a multiple of 64 from 128; a ring has 8 blocks at least [default: 1024]
+    #[arg(long = "tpacket-block-kb", value_name = "KB")]
+    pub block_kb: Option<u32>,
+
+    /// Hand a block over after this time though it is not full, in ms [default: 10]
+    #[arg(long = "tpacket-retire-ms", value_name = "MS")]
+    pub retire_ms: Option<u32>,
+
+    /// How packets are dealt to several workers [default: hash]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub fanout: Option<FanoutChoice>,
+
+    #[arg(skip)]
+    pub fanout_defrag: Option<bool>,
+    /// Put IPv4 fragments together before they are dealt by hash, so that each comes to its flow's worker [default]
+    #[arg(long = "fanout-defrag", conflicts_with = "fanout_defrag_no")]
+    #[serde(skip)]
+    pub fanout_defrag_yes: bool,
+    /// Deal fragments as they are
+    #[arg(long = "no-fanout-defrag")]
+    #[serde(skip)]
+    pub fanout_defrag_no: bool,
+}
+
+section!(TpacketOptions { block_kb, retire_ms, fanout } switches { fanout_defrag: fanout_defrag_yes, fanout_defrag_no });
+
+/// `[xdp]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Capture by AF_XDP")]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct XdpOptions {
+    /// How packets are handed over [default: auto]
+    #[arg(long = "xdp-mode", value_enum, value_name = "NAME")]
+    pub mode: Option<XdpModeChoice>,
+
+    /// Receive queues to take, such as 0,2-3; a worker each [default: all]
+    #[arg(long = "xdp-queues", value_name = "LIST")]
+    #[serde(deserialize_with = "unset_when_empty")]
+    pub queues: Option<String>,
+
+    /// Bytes of a frame, 2048 or 4096 [default: 2048]
+    #[arg(long = "xdp-frame-size", value_name = "BYTES")]
+    pub frame_size: Option<u32>,
+
+    /// Frames of each queue, 64 to 1048576: the packets that may wait for us [default: 32768]
+    #[arg(long = "xdp-frames", value_name = "N")]
+    pub frames: Option<u32>,
+
+    /// Places of each queue's receive ring, a power of two, 0 = as many as frames [default: 0]
+    #[arg(long = "xdp-ring-size", value_name = "N")]
+    pub ring_size: Option<u32>,
+
+    /// Let our thread drive the driver, for this many microseconds at a time, 0 = interrupts and naps [default: 0]
+    #[arg(long = "xdp-busy-poll-us", value_name = "US")]
+    pub busy_poll_us: Option<u32>,
+
+    /// How often the clock is read [default: batch]
+    #[arg(long = "xdp-timestamps", value_enum, value_name = "NAME")]
+    pub timestamps: Option<XdpTimes>,
+
+    /// What becomes of packets that do not match --filter [default: pass]
+    #[arg(long = "xdp-unmatched", value_enum, value_name = "NAME")]
+    pub unmatched: Option<XdpUnmatched>,
+
+    #[arg(skip)]
+    pub insist: Option<bool>,
+    /// Also on an interface that this host uses, and so loses
+    #[arg(long = "xdp-insist", conflicts_with = "insist_no")]
+    #[serde(skip)]
+    pub insist_yes: bool,
+    /// Refuse such an interface [default]
+    #[arg(long = "no-xdp-insist")]
+    #[serde(skip)]
+    pub insist_no: bool,
+}
+
+section!(XdpOptions { mode, queues, frame_size, frames, ring_size, busy_poll_us, timestamps, unmatched }
+    switches { insist: insist_yes, insist_no });
 
 /// `[run]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -166,9 +331,14 @@ pub struct RunOptions {
     /// Stop after N packets, 0 = never [default: 0]
     #[arg(short, long, value_name = "N")]
     pub count: Option<u64>,
+
+    /// Once everything is open that takes root, go on as this user, with no right but to open the interface again
+    #[arg(long, value_name = "NAME")]
+    #[serde(deserialize_with = "unset_when_empty")]
+    pub user: Option<String>,
 }
 
-section!(RunOptions { count } switches {});
+section!(RunOptions { count, user } switches {});
 
 /// `[output]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

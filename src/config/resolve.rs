@@ -3,25 +3,24 @@
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
 use super::error::ConfigError;
-use super::options::{CaptureOptions, FlowOptions, Options, OutputOptions, PipelineOptions};
+use super::live;
+use super::options::{BackendChoice, FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::settings::{
-    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
-    StatsSettings, Verbosity,
+    OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings, Verbosity,
 };
 use crate::flow::FlowSettings;
 use crate::output::RecordSettings;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 const NS_PER_MS: u64 = 1_000_000;
-const SNAPLEN_MAX: u32 = 262_144;
 /// 100 years: no sum of a time and a timeout comes near the end of 64 bits.
 const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 const INTERVAL_MS_MAX: u64 = 86_400_000;
-const BUFFER_MB_MAX: u32 = 2047;
 const WORKERS_MAX: u32 = 1024;
-const CPU_MAX: usize = 4095;
+/// CPUs and queues have smaller numbers.
+const NUMBER_MAX: u32 = 4095;
 /// What one packet of `channel_capacity` is taken for.
 const CHANNEL_PACKET_BYTES: u64 = 2048;
 const EXPORT_ENDED_MAX_FROM_FILE: u64 = 1_000_000;
@@ -41,7 +40,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     }
     let workers_said = said.pipeline.workers;
     let options = said.over(file);
-    let source = source(&options.capture)?;
+    let source = live::source(&options)?;
     let is_file = matches!(source, SourceSettings::File(_));
     let stats = StatsSettings {
         enabled: options.stats.enabled.unwrap_or(false),
@@ -54,10 +53,11 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: view(&options.output, verbose)?,
         output: output(&options, is_file)?,
-        pipeline: pipeline(&options.pipeline, workers_said, is_file, cores, flow.flow_count_max)?,
+        pipeline: pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?,
         source,
         filter: options.capture.filter,
         count_max: options.run.count.unwrap_or(0),
+        user: options.run.user,
         flow,
         stats,
         verbosity: match verbose {
@@ -71,19 +71,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
 
 /// Flags that would do nothing together with the rest.
 fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
-    let capture = &said.capture;
-    let reads_file = capture.read_pcap.is_some() || (capture.interface.is_none() && file.capture.read_pcap.is_some());
-    let live_only = [
-        (capture.promiscuous.is_some(), "--promiscuous or --no-promiscuous"),
-        (capture.immediate_mode.is_some(), "--immediate-mode or --no-immediate-mode"),
-        (capture.buffer_size_mb.is_some(), "--buffer-size-mb"),
-        (capture.backend.is_some(), "--backend"),
-    ];
-    if let (true, Some((_, flag))) = (reads_file, live_only.iter().find(|(given, _)| *given)) {
-        return Err(combination(format!(
-            "{flag} is for an interface, but a capture file is read (capture.read_pcap): name an --interface, or leave it out"
-        )));
-    }
+    live::check_flags(said, file)?;
     let stats = said.stats.enabled.or(file.stats.enabled).unwrap_or(false);
     if said.stats.top_flows.is_some_and(|count| count > 0) && !stats {
         return Err(combination("--top-flows shows flows with the statistics: add --stats".to_owned()));
@@ -97,32 +85,6 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
-}
-
-fn source(options: &CaptureOptions) -> Result<SourceSettings, ConfigError> {
-    let snaplen = within("--snaplen (capture.snaplen)", options.snaplen.unwrap_or(65_535), 1, SNAPLEN_MAX)?;
-    // libpcap takes a signed 32-bit number; 0 would wait forever and hold up the ticks.
-    let timeout_ms = within("--timeout-ms (capture.timeout_ms)", options.timeout_ms.unwrap_or(100), 1, i32::MAX.unsigned_abs())?;
-    let buffer_mb = within("--buffer-size-mb (capture.buffer_size_mb)", options.buffer_size_mb.unwrap_or(64), 1, BUFFER_MB_MAX)?;
-    match (&options.read_pcap, &options.interface) {
-        (Some(_), Some(_)) => {
-            Err(combination("capture.read_pcap and capture.interface contradict each other: leave one of them empty".to_owned()))
-        }
-        (Some(path), None) => Ok(SourceSettings::File(FileSettings {
-            path: path.clone(),
-            snaplen: options.snaplen.map(|_| snaplen),
-            timeout: Duration::from_millis(timeout_ms.into()),
-        })),
-        (None, interface) => Ok(SourceSettings::Live(LiveSettings {
-            interface: interface.clone(),
-            backend: options.backend.unwrap_or_default(),
-            promiscuous: options.promiscuous.unwrap_or(true),
-            snaplen,
-            timeout: Duration::from_millis(timeout_ms.into()),
-            buffer_bytes: u64::from(buffer_mb) * MIB,
-            immediate_mode: options.immediate_mode.unwrap_or(false),
-        })),
-    }
 }
 
 fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
@@ -230,29 +192,41 @@ fn view(options: &OutputOptions, verbose: u8) -> Result<PacketView, ConfigError>
     }
 }
 
+/// Into how many parts a source falls by itself.
+enum Queues {
+    Known(usize),
+    /// Only the interface knows.
+    Unknown,
+    /// The same, and each takes a worker.
+    Each,
+}
+
+fn queues(source: &SourceSettings, cores: usize) -> Queues {
+    match source {
+        SourceSettings::File(_) => Queues::Known(cores),
+        SourceSettings::Live(live) if live.backend == BackendChoice::Libpcap => Queues::Known(1),
+        SourceSettings::Live(live) if live.backend == BackendChoice::Xdp => Queues::Each,
+        SourceSettings::Live(_) => Queues::Unknown,
+    }
+}
+
 fn pipeline(
     options: &PipelineOptions,
     said: Option<u32>,
-    is_file: bool,
-    cores: usize,
+    queues: Queues,
     flow_count_max: usize,
 ) -> Result<PipelineSettings, ConfigError> {
     let wanted = within("--workers (pipeline.workers)", options.workers.unwrap_or(0), 0, WORKERS_MAX)?;
     let capacity = within("pipeline.channel_capacity", options.channel_capacity.unwrap_or(4096), 1, u32::MAX)?;
     // A number on the command line turns the pipeline on; one in the file does unless the file turns it off.
     let enabled = said.is_some() || options.enabled.unwrap_or(wanted > 0);
-    let workers = match (enabled, wanted) {
-        (false, _) => 1,
-        // libpcap has one queue.
-        (true, 0) => {
-            if is_file {
-                // Each keeps one flow at least.
-                cores.min(if flow_count_max == 0 { cores } else { flow_count_max }).max(1)
-            } else {
-                1
-            }
-        }
-        (true, wanted) => size(wanted.into()),
+    let workers = match (enabled, wanted, queues) {
+        (false, _, Queues::Each) if options.enabled.is_none() => 0,
+        (false, ..) => 1,
+        (true, 0, Queues::Unknown | Queues::Each) => 0,
+        // Each worker keeps one flow at least.
+        (true, 0, Queues::Known(count)) => count.min(if flow_count_max == 0 { count } else { flow_count_max }).max(1),
+        (true, wanted, _) => size(wanted.into()),
     };
     if flow_count_max != 0 && workers > flow_count_max {
         return Err(combination(format!(
@@ -270,24 +244,29 @@ fn pipeline(
 
 /// CPU numbers from a list such as `0,2-3`.
 fn cpus(list: &str) -> Result<Vec<usize>, ConfigError> {
+    Ok(numbers("--cpus (pipeline.cpus)", "CPU", list)?.into_iter().map(|cpu| size(cpu.into())).collect())
+}
+
+/// Numbers of `things` from a list such as `0,2-3`.
+pub(super) fn numbers(name: &'static str, thing: &str, list: &str) -> Result<Vec<u32>, ConfigError> {
     let wrong = || ConfigError::Value {
-        name: "--cpus (pipeline.cpus)",
-        what: format!("is \"{list}\": give CPU numbers up to {CPU_MAX} and ranges, such as 0,2-3, each CPU once"),
+        name,
+        what: format!("is \"{list}\": give {thing} numbers up to {NUMBER_MAX} and ranges, such as 0,2-3, each {thing} once"),
     };
-    let number = |text: &str| text.trim().parse().ok().filter(|&cpu: &usize| cpu <= CPU_MAX);
-    let mut cpus = Vec::new();
+    let number = |text: &str| text.trim().parse().ok().filter(|&number: &u32| number <= NUMBER_MAX);
+    let mut numbers = Vec::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last) = (number(first).ok_or_else(wrong)?, number(last).ok_or_else(wrong)?);
-        if first > last || (first..=last).any(|cpu| cpus.contains(&cpu)) {
+        if first > last || (first..=last).any(|number| numbers.contains(&number)) {
             return Err(wrong());
         }
-        cpus.extend(first..=last);
+        numbers.extend(first..=last);
     }
-    Ok(cpus)
+    Ok(numbers)
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(name: &'static str, value: T, min: T, max: T) -> Result<T, ConfigError> {
+pub(super) fn within<T: PartialOrd + std::fmt::Display>(name: &'static str, value: T, min: T, max: T) -> Result<T, ConfigError> {
     if value >= min && value <= max {
         Ok(value)
     } else {
@@ -308,10 +287,10 @@ fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
 }
 
 /// On a 32-bit machine a limit beyond its memory is no limit.
-fn size(value: u64) -> usize {
+pub(super) fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-fn combination(what: String) -> ConfigError {
+pub(super) fn combination(what: String) -> ConfigError {
     ConfigError::Combination(what)
 }

@@ -1,6 +1,6 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
-use super::options::BackendChoice;
+use super::options::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::flow::FlowSettings;
 use crate::output::RecordSettings;
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ pub struct Settings {
     pub filter: Option<String>,
     /// Packets to process, 0 = all.
     pub count_max: u64,
+    /// Who to go on as once everything is open.
+    pub user: Option<String>,
     /// Flow table; `flow_count_max` is global, 0 = unlimited; `top_count` is 0 unless statistics are shown.
     pub flow: FlowSettings,
     /// Ticks.
@@ -66,6 +68,50 @@ pub struct LiveSettings {
     pub buffer_bytes: u64,
     /// Each packet as it arrives.
     pub immediate_mode: bool,
+    /// What is done about the card's spreading over queues.
+    pub rss: RssChoice,
+    /// For tpacket.
+    pub tpacket: TpacketSettings,
+    /// For AF_XDP.
+    pub xdp: XdpSettings,
+}
+
+/// Packets from the driver, past the host's stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XdpSettings {
+    /// How packets are handed over.
+    pub mode: XdpModeChoice,
+    /// Receive queues to take; `None` = all.
+    pub queues: Option<Vec<u32>>,
+    /// Bytes of a frame.
+    pub frame_bytes: u32,
+    /// Frames of each queue.
+    pub frame_count: u32,
+    /// Places of each queue's receive ring; `None` = as many as frames.
+    pub rx_ring: Option<u32>,
+    /// Microseconds of busy polling; `None` = interrupts and naps.
+    pub busy_poll_us: Option<u32>,
+    /// Where times come from.
+    pub times: XdpTimes,
+    /// What becomes of packets that do not match the filter.
+    pub unmatched: XdpUnmatched,
+    /// Also on an interface that the host uses.
+    pub insist: bool,
+}
+
+/// The memory-mapped rings of Linux packet sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TpacketSettings {
+    /// Bytes of a block.
+    pub block_bytes: u32,
+    /// Blocks of all rings together.
+    pub block_count: u32,
+    /// Milliseconds after which a block that is not full is handed over.
+    pub retire_ms: u32,
+    /// How packets are dealt.
+    pub fanout: FanoutChoice,
+    /// Fragments are put together first.
+    pub defrag: bool,
 }
 
 /// Ticks and their line.
@@ -131,7 +177,7 @@ pub enum PacketView {
 /// Cores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineSettings {
-    /// Workers, at least 1.
+    /// Workers; 0 on an interface = one per receive queue.
     pub workers: usize,
     /// CPUs to pin them to, in order; empty = not pinned.
     pub cpus: Vec<usize>,

@@ -37,6 +37,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// True where unread packets wait for us.
+    pub(crate) fn waits(&self) -> bool {
+        match self {
+            Self::Same(backends) | Self::Queues(backends) => backends.iter().all(|backend| backend.waits()),
+            Self::Broadcast(backend) => backend.waits(),
+            Self::Shared(_) => true,
+        }
+    }
+
     fn workers(&self, settings: &EngineSettings) -> usize {
         match self {
             Self::Same(backends) | Self::Queues(backends) => backends.len(),

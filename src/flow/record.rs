@@ -6,6 +6,9 @@ use netscope_backends::Timestamp;
 
 use super::tcp::{TcpState, TcpStateDetail};
 
+/// The control bit of the last segment with data.
+const FIN: u8 = 1;
+
 /// Why a flow ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -67,6 +70,27 @@ pub struct FlowRecord {
     pub ended: Timestamp,
     /// Why the flow ended.
     pub reason: EndReason,
+    /// Queues on which its packets came. More than 1 in a record that was joined from halves ([`FlowRecord::join`]).
+    pub queues: u16,
+}
+
+impl FlowRecord {
+    /// Adds what another queue saw of the same flow, beginning no earlier. Who began, and tags and tunnel, are those of the earlier
+    /// half. Counters add up; what takes both directions to know (round trips, answers to a FIN) stays as far as one half knew it.
+    pub fn join(&mut self, later: &Self) {
+        let add = |mine: [u64; 2], other: [u64; 2]| [mine[0].saturating_add(other[0]), mine[1].saturating_add(other[1])];
+        self.packets = add(self.packets, later.packets);
+        self.bytes = add(self.bytes, later.bytes);
+        self.fragments = self.fragments.saturating_add(later.fragments);
+        self.last_seen = self.last_seen.max(later.last_seen);
+        if later.ended > self.ended || later.reason == EndReason::Exit {
+            (self.ended, self.reason) = (self.ended.max(later.ended), later.reason);
+        }
+        match (&mut self.tcp, &later.tcp) {
+            (Some(mine), Some(other)) => mine.join(other),
+            (mine, other) => *mine = mine.or(*other),
+        }
+    }
 }
 
 /// TCP part of a record; counts are sums over both directions unless they are arrays.
@@ -106,6 +130,44 @@ pub struct TcpRecord {
     pub handshake_rtt_ns: Option<u64>,
     /// Data to ACK round trips as seen from here.
     pub rtt: Option<RttRecord>,
+}
+
+impl TcpRecord {
+    fn join(&mut self, later: &Self) {
+        self.flags = [self.flags[0] | later.flags[0], self.flags[1] | later.flags[1]];
+        if later.state as u8 > self.state as u8 {
+            (self.state, self.detail) = (later.state, later.detail);
+        }
+        if self.state == TcpState::FinWait && self.flags.iter().all(|flags| flags & FIN != 0) {
+            // Neither half saw an answer to its FIN.
+            (self.state, self.detail) = (TcpState::Closed, TcpStateDetail::Closing);
+        }
+        self.client = self.client.or(later.client);
+        for (mine, other) in [
+            (&mut self.retransmissions, later.retransmissions),
+            (&mut self.fast_retransmissions, later.fast_retransmissions),
+            (&mut self.spurious_retransmissions, later.spurious_retransmissions),
+            (&mut self.out_of_order, later.out_of_order),
+            (&mut self.lost_segments, later.lost_segments),
+            (&mut self.ack_lost_segments, later.ack_lost_segments),
+            (&mut self.duplicate_acks, later.duplicate_acks),
+            (&mut self.keep_alives, later.keep_alives),
+            (&mut self.zero_windows, later.zero_windows),
+        ] {
+            *mine = mine.saturating_add(other);
+        }
+        for (mine, other) in self.mss.iter_mut().zip(later.mss) {
+            *mine = if *mine == 0 { other } else { *mine };
+        }
+        for (mine, other) in self.window_scale.iter_mut().zip(later.window_scale) {
+            *mine = mine.or(other);
+        }
+        self.handshake_rtt_ns = self.handshake_rtt_ns.or(later.handshake_rtt_ns);
+        let samples = |rtt: &Option<RttRecord>| rtt.map_or(0, |rtt| rtt.samples);
+        if samples(&later.rtt) > samples(&self.rtt) {
+            self.rtt = later.rtt;
+        }
+    }
 }
 
 /// Round-trip times in ns.

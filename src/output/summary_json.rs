@@ -60,6 +60,7 @@ fn document(summary: &Summary) -> Value {
             "alive_at_exit": summary.flow_count,
             "ended": ended,
             "left_out_of_exports": summary.export_left_out,
+            "joined": summary.flows_joined,
         },
         "fragments": {
             "first": summary.fragments.first,

@@ -55,6 +55,7 @@ pub fn tcp_record() -> FlowRecord {
         }),
         ended: Timestamp(1_700_000_062_500_000_001),
         reason: EndReason::Timeout,
+        queues: 1,
     }
 }
 
@@ -74,6 +75,7 @@ pub fn udp6_record() -> FlowRecord {
         tcp: None,
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,
+        queues: 1,
     }
 }
 

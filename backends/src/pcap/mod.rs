@@ -7,35 +7,29 @@
 //! to the kernel after the callback of its last packet, with TPACKET_V2 (immediate mode) a frame after every callback. A batch
 //! spans callbacks, so each packet is copied once into a [`PacketChunk`] that stays in the cache.
 
-use std::fmt::Write;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use pcap::{Active, Capture, Device, Precision, Stat};
 
 use crate::chunk::PacketChunk;
 use crate::file::PACKET_LEN_MAX;
 use crate::filter::{link_type_from_dlt, pcap_reason};
+use crate::live::{DELETED, Notices, RETRY_INTERVAL, explain, interface_error, now};
 use crate::wait::{Readiness, wait_readable};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 
-mod interface;
+pub(crate) mod interface;
 #[cfg(test)]
 mod tests;
 
-pub use interface::{Interface, list_interfaces};
+pub use interface::{Interface, default_name as default_interface, list_interfaces};
 
 /// Most packets taken from libpcap by one poll, so that a stop is noticed soon under any load.
 const DISPATCH_MAX: usize = 16 * BATCH_MAX;
 
-/// How often a vanished interface is looked for.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Asked for beyond the snap length and cut off again: in immediate mode libpcap reserves a frame whose alignment may take some
 /// bytes of the packet.
 const SNAPLEN_SLACK: usize = 16;
-
-/// Most notices kept for somebody to ask; older ones are forgotten.
-const NOTICES_MAX: usize = 16;
 
 /// How to capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +80,7 @@ pub struct LiveBackend {
     counters: Counters,
     /// Packets handed over by libpcap.
     delivered: u64,
-    /// Not yet told; the newest [`NOTICES_MAX`].
-    notices: Vec<String>,
+    notices: Notices,
 }
 
 enum State {
@@ -132,7 +125,7 @@ impl LiveBackend {
             Some(name) => name.clone(),
             None => interface::default_name()?,
         };
-        let mut notices = Vec::new();
+        let mut notices = Notices::default();
         let handle = Handle::open(&interface, &options, &mut notices)?;
         Ok(Self {
             link_type: handle.link_type,
@@ -188,12 +181,12 @@ impl LiveBackend {
         let State::Open(handle) = &mut self.state else { return };
         match handle.down {
             None if readiness == Readiness::Error => {
-                note(&mut self.notices, format!("interface {} went down; waiting for it to come up again", self.interface));
+                self.notices.went_down(&self.interface);
                 handle.down = Some(Instant::now() + RETRY_INTERVAL);
             }
             Some(again) if Instant::now() >= again => {
                 if interface::is_up(&self.interface) == Some(true) {
-                    note(&mut self.notices, format!("interface {} is up again", self.interface));
+                    self.notices.is_up_again(&self.interface);
                     handle.down = None;
                 } else {
                     handle.down = Some(Instant::now() + RETRY_INTERVAL);
@@ -215,13 +208,13 @@ impl LiveBackend {
         self.counters.kernel_drops += received.saturating_sub(self.delivered + kernel_drops + skipped);
         let is_gone = reason.contains("disappeared") || interface::is_up(&self.interface).is_none();
         if is_gone && self.options.reopen {
-            note(&mut self.notices, format!("interface {} is gone; waiting for it to come back", self.interface));
+            self.notices.is_gone(&self.interface);
             self.state = State::Gone(Instant::now() + RETRY_INTERVAL);
             return Ok(Polled::Idle(now()));
         }
         self.state = State::Ended;
-        let what = if is_gone { "it was deleted, the capture has ended".to_owned() } else { format!("reading failed: {reason}") };
-        Err(BackendError::Interface { interface: self.interface.clone(), what })
+        let what = if is_gone { DELETED.to_owned() } else { format!("reading failed: {reason}") };
+        Err(interface_error(&self.interface, what))
     }
 
     fn look_for_interface(&mut self, again: Instant, timeout: Duration) -> Polled {
@@ -230,9 +223,9 @@ impl LiveBackend {
             return Polled::Idle(now());
         }
         // It not being there yet, or not being up yet, is what we wait for.
-        self.state = match Handle::open(&self.interface, &self.options, &mut Vec::new()) {
+        self.state = match Handle::open(&self.interface, &self.options, &mut Notices::default()) {
             Ok(handle) => {
-                note(&mut self.notices, format!("interface {} is back", self.interface));
+                self.notices.is_back(&self.interface);
                 State::Open(handle)
             }
             Err(_) => State::Gone(Instant::now() + RETRY_INTERVAL),
@@ -277,10 +270,8 @@ impl Backend for LiveBackend {
             }
             State::Ended => return Ok(Polled::End),
         };
-        let readiness = wait_readable(&handle.capture, timeout).map_err(|error| BackendError::Interface {
-            interface: self.interface.clone(),
-            what: format!("waiting for packets failed: {error}"),
-        })?;
+        let readiness = wait_readable(&handle.capture, timeout)
+            .map_err(|error| interface_error(&self.interface, format!("waiting for packets failed: {error}")))?;
         if readiness == Readiness::Nothing && handle.down.is_none() {
             return Ok(Polled::Idle(now()));
         }
@@ -294,31 +285,29 @@ impl Backend for LiveBackend {
 
     /// Has to be called before libpcap's 32-bit counters wrap: once in 4 294 967 295 packets.
     fn counters(&mut self) -> Result<Counters, BackendError> {
-        self.count().map_err(|error| BackendError::Interface {
-            interface: self.interface.clone(),
-            what: format!("reading the counters failed: {}", pcap_reason(error)),
-        })?;
+        self.count()
+            .map_err(|error| interface_error(&self.interface, format!("reading the counters failed: {}", pcap_reason(error))))?;
         Ok(self.counters)
     }
 
     fn notice(&mut self) -> Option<String> {
-        (!self.notices.is_empty()).then(|| self.notices.remove(0))
+        self.notices.pop()
     }
 }
 
 impl Handle {
-    fn open(interface: &str, options: &LiveOptions, notices: &mut Vec<String>) -> Result<Self, BackendError> {
+    fn open(interface: &str, options: &LiveOptions, notices: &mut Notices) -> Result<Self, BackendError> {
         let mut opened = activate(interface, options, options.promiscuous);
         // Crate pcap makes an error of libpcap's warning that there is no promiscuous mode (the device "any").
         if opened.is_err() && options.promiscuous {
             let plain = activate(interface, options, false);
             if plain.is_ok() {
-                notices.push(format!("interface {interface} has no promiscuous mode"));
+                notices.has_no_promiscuous_mode(interface);
                 opened = plain;
             }
         }
-        let fail = |what| BackendError::Interface { interface: interface.to_owned(), what };
-        let mut capture = opened.map_err(|error| fail(interface::explain(interface, &pcap_reason(error))))?;
+        let fail = |what| interface_error(interface, what);
+        let mut capture = opened.map_err(|error| fail(explain(interface, &pcap_reason(error))))?;
         if let Some(expression) = &options.filter {
             capture
                 .filter(expression, true)
@@ -371,27 +360,4 @@ fn packet<'a>(raw: &pcap::Packet<'a>, link_type: LinkType, fraction_ns: u64, sna
         wire_len: raw.header.len,
         link_type,
     }
-}
-
-/// The time packets would carry if they arrived now.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-}
-
-fn note(notices: &mut Vec<String>, notice: String) {
-    if notices.len() >= NOTICES_MAX {
-        notices.remove(0);
-    }
-    notices.push(notice);
-}
-
-/// Names joined for a sentence.
-fn listed(names: &[String]) -> String {
-    names.iter().enumerate().fold(String::new(), |mut text, (index, name)| {
-        let separator = if index == 0 { "" } else { ", " };
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{separator}{name}");
-        text
-    })
 }

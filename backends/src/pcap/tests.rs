@@ -130,9 +130,3 @@ fn the_loopback_interface_is_listed() {
     assert!(loopback.loopback && loopback.up, "{loopback:?}");
     assert!(loopback.addresses.contains(&"127.0.0.1".parse().unwrap()));
 }
-
-#[test]
-fn permission_errors_say_what_to_do() {
-    let text = interface::explain(LOOPBACK, "socket: Operation not permitted");
-    assert!(text.contains("sudo"), "{text}");
-}

@@ -1,0 +1,126 @@
+//! Makes a card's hash symmetric for a while.
+//!
+//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped. After SIGKILL nothing
+//! puts it back: `ethtool -X IF hkey` with the old key does, or the driver's next load.
+
+use std::io;
+
+use super::ethtool::Ethtool;
+use super::rss::{HashFunction, Rss, symmetric_key};
+use super::{failed, ioctl};
+use crate::BackendError;
+
+/// A symmetric hash key in place; the old one comes back when this is dropped.
+#[derive(Debug)]
+pub struct SymmetricKey {
+    interface: String,
+    /// Empty when nothing was changed, or once it has been put back.
+    old: Vec<u8>,
+}
+
+impl SymmetricKey {
+    /// True when the key had to be changed.
+    pub fn changed(&self) -> bool {
+        !self.old.is_empty()
+    }
+
+    /// Puts the old key back and says whether that worked, which `drop` cannot.
+    ///
+    /// # Errors
+    /// [`BackendError::Interface`] when the driver refuses it.
+    pub fn restore(mut self) -> Result<(), BackendError> {
+        let key: Vec<_> = self.old.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.put_back().map_err(|error| BackendError::Interface {
+            interface: self.interface.clone(),
+            what: format!(
+                "its old hash key could not be put back: {error}; `ethtool -X {} hkey {}` does",
+                self.interface,
+                key.join(":")
+            ),
+        })
+    }
+
+    fn put_back(&mut self) -> io::Result<()> {
+        let old = std::mem::take(&mut self.old);
+        if old.is_empty() { Ok(()) } else { ioctl::set_key(&self.interface, &old) }
+    }
+}
+
+impl Drop for SymmetricKey {
+    fn drop(&mut self) {
+        // Nobody can be told here; `restore` is for those who want to know.
+        let _ = self.put_back();
+    }
+}
+
+/// Gives the hash of an interface a symmetric key, so that both directions of a flow come by one queue. Changes nothing where they do
+/// already. Needs CAP_NET_ADMIN.
+///
+/// # Errors
+/// [`BackendError::Interface`] when the driver shows no key, hashes by another function, or refuses or forgets the key.
+pub fn set_symmetric_key(interface: &str) -> Result<SymmetricKey, BackendError> {
+    let refuse = |what: String| BackendError::Interface { interface: interface.to_owned(), what };
+    let mut ethtool = Ethtool::open(interface).map_err(|error| failed(interface, &error))?;
+    let rss = ethtool.rss().map_err(|error| failed(interface, &error))?;
+    let Some(old) = key_to_change(rss.as_ref()).map_err(refuse)? else {
+        return Ok(SymmetricKey { interface: interface.to_owned(), old: Vec::new() });
+    };
+    let new = symmetric_key(old.len());
+    ioctl::set_key(interface, &new).map_err(|error| {
+        refuse(format!(
+            "the driver refuses a symmetric hash key: {error}; without it both directions of a flow may come by different queues"
+        ))
+    })?;
+    let guard = SymmetricKey { interface: interface.to_owned(), old };
+    let now = ethtool.rss().map_err(|error| failed(interface, &error))?;
+    if now.is_none_or(|rss| rss.key != new) {
+        return Err(refuse("the driver took a symmetric hash key and does not use it".to_owned()));
+    }
+    Ok(guard)
+}
+
+/// The key in use, when it has to be changed; why it cannot be, otherwise.
+fn key_to_change(rss: Option<&Rss>) -> Result<Option<Vec<u8>>, String> {
+    let Some(rss) = rss else {
+        return Err("the driver has no hash that could be set; leave --rss away, or use one queue (`ethtool -L IF combined 1`)"
+            .to_owned());
+    };
+    if rss.is_symmetric() == Some(true) {
+        return Ok(None);
+    }
+    match rss.function {
+        None | Some(HashFunction::Toeplitz) if !rss.key.is_empty() => Ok(Some(rss.key.clone())),
+        None | Some(HashFunction::Toeplitz) => {
+            Err("the driver does not show its hash key, so none can be set and put back".to_owned())
+        }
+        Some(function) => {
+            Err(format!("it hashes by {}, which no key makes symmetric; `ethtool -X IF hfunc toeplitz` first", function.name()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rss(function: HashFunction, key: Vec<u8>) -> Rss {
+        Rss { function: Some(function), key, indirection: vec![0, 1], transform: 0 }
+    }
+
+    #[test]
+    fn only_an_asymmetric_key_is_changed() {
+        let asymmetric: Vec<u8> = (0..40).collect();
+        assert_eq!(key_to_change(Some(&rss(HashFunction::Toeplitz, asymmetric.clone()))), Ok(Some(asymmetric)));
+        assert_eq!(key_to_change(Some(&rss(HashFunction::Toeplitz, symmetric_key(40)))), Ok(None));
+        assert_eq!(key_to_change(Some(&rss(HashFunction::Xor, Vec::new()))), Ok(None));
+    }
+
+    #[test]
+    fn says_why_it_cannot() {
+        assert!(key_to_change(None).unwrap_err().contains("no hash"));
+        assert!(key_to_change(Some(&rss(HashFunction::Crc32, vec![1; 40]))).unwrap_err().contains("crc32"));
+        assert!(key_to_change(Some(&rss(HashFunction::Toeplitz, Vec::new()))).unwrap_err().contains("does not show"));
+        let error = set_symmetric_key("lo").unwrap_err().to_string();
+        assert!(error.contains("interface lo: the driver has no hash"), "{error}");
+    }
+}

@@ -1,0 +1,329 @@
+//! One socket of a group as a source of packets: waits, lends, counts, and lives through what happens to the interface.
+//!
+//! Owns one socket and its ring. Knows no protocol. Its one invariant: what the kernel counted is what was lent, named as lost, or
+//! still in the ring.
+//!
+//! Waiting follows the blocks: poll(2) is called only when the next block has not been handed over, and after it every block that
+//! has been is read, at most one lap of the ring, so that a stop is noticed under any load.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::group::Group;
+use super::open::Member;
+use super::ring::Ring;
+use super::walker::{Format, Walker};
+use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
+use crate::wait::{Readiness, wait_readable};
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
+
+/// An interface that is being deleted goes down first; only after this long is it said to be down.
+const DOWN_GRACE: Duration = Duration::from_millis(50);
+
+/// How long what is left in the ring of a deleted interface is waited for, besides the time after which blocks are closed.
+const LEAVE_GRACE: Duration = Duration::from_millis(100);
+
+/// One queue of packets of a TPACKET_V3 capture.
+#[derive(Debug)]
+pub struct TpacketBackend {
+    group: Arc<Group>,
+    /// Which socket of the group this is. The first one speaks for the interface.
+    number: usize,
+    generation: u64,
+    format: Format,
+    state: State,
+    /// What the interface is called now.
+    interface: String,
+    counters: Counters,
+    /// Packets lent.
+    lent: u64,
+    /// The interface's own drops when last asked; `None` before, and where it does not say.
+    drops_last: Option<u64>,
+    notices: Notices,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Open),
+    /// The interface is gone; when to look for it again.
+    Gone(Instant),
+    Ended,
+}
+
+#[derive(Debug)]
+struct Open {
+    member: Member,
+    down: Option<Down>,
+    /// The interface is gone; until when the ring is still read.
+    leaving: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Down {
+    /// When to look what has become of it.
+    look: Instant,
+    is_told: bool,
+}
+
+impl TpacketBackend {
+    pub(super) fn new(group: Arc<Group>, number: usize, member: Member, link_type: LinkType, notices: Notices) -> Self {
+        let mut backend = Self {
+            format: Format { link_type, snaplen: group.options.snaplen_bytes() as usize },
+            interface: group.interface.clone(),
+            group,
+            number,
+            generation: 0,
+            state: State::Open(Open { member, down: None, leaving: None }),
+            counters: Counters::default(),
+            lent: 0,
+            drops_last: None,
+            notices,
+        };
+        backend.count_interface();
+        backend
+    }
+
+    /// Name of the interface that is captured from.
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// Number of the fanout group that the socket is in; `None` without one.
+    pub fn fanout_id(&self) -> Option<u16> {
+        match &self.state {
+            State::Open(open) => open.member.fanout_id,
+            State::Gone(_) | State::Ended => None,
+        }
+    }
+
+    /// Adds what the kernel counted since it was last asked.
+    fn count(&mut self) -> Result<(), BackendError> {
+        if self.number == 0 {
+            self.counters += &self.group.take_abandoned();
+        }
+        let State::Open(open) = &self.state else { return Ok(()) };
+        let statistics = open
+            .member
+            .mapped
+            .socket
+            .statistics()
+            .map_err(|error| interface_error(&self.interface, format!("reading the counters failed: {error}")))?;
+        self.counters.received += u64::from(statistics.packets);
+        self.counters.kernel_drops += u64::from(statistics.drops);
+        // The one reason for which a ring drops.
+        self.counters.ring_full_drops += u64::from(statistics.drops);
+        self.counters.ring_freezes += u64::from(statistics.freezes);
+        self.count_interface();
+        Ok(())
+    }
+
+    /// Adds what the interface dropped before the kernel saw it. The interface counts once for all sockets.
+    fn count_interface(&mut self) {
+        let State::Open(open) = &self.state else { return };
+        if self.number != 0 {
+            return;
+        }
+        let drops = interface_drops(&self.interface, open.member.index);
+        if let (Some(last), Some(drops)) = (self.drops_last, drops) {
+            self.counters.interface_drops += drops.saturating_sub(last);
+        }
+        self.drops_last = drops.or(self.drops_last);
+    }
+
+    /// Packets that the kernel counted and that have not come out of the ring, as of the last [`Self::count`].
+    fn in_ring(&self) -> u64 {
+        let Counters { received, kernel_drops, damaged, .. } = self.counters;
+        received.saturating_sub(self.lent + kernel_drops + damaged)
+    }
+
+    /// The kernel reported an error on the socket.
+    fn take_error(&mut self) -> Result<(), BackendError> {
+        let State::Open(open) = &mut self.state else { return Ok(()) };
+        let fail = |what: String| interface_error(&self.interface, format!("reading failed: {what}"));
+        match open.member.mapped.socket.error() {
+            Ok(0) => Ok(()),
+            Ok(libc::ENETDOWN) => {
+                open.down = open.down.or(Some(Down { look: Instant::now() + DOWN_GRACE, is_told: false }));
+                Ok(())
+            }
+            Ok(number) => Err(fail(std::io::Error::from_raw_os_error(number).to_string())),
+            Err(error) => Err(fail(error.to_string())),
+        }
+    }
+
+    /// Looks what has become of an interface that went down.
+    fn look_at_down(&mut self) -> Result<(), BackendError> {
+        let State::Open(open) = &mut self.state else { return Ok(()) };
+        let Some(down) = open.down.filter(|down| down.look <= Instant::now()) else { return Ok(()) };
+        let socket = &open.member.mapped.socket;
+        let fail = |error| interface_error(&self.interface, format!("asking for its state failed: {error}"));
+        let Some(name) = socket.name_of(open.member.index).map_err(fail)? else {
+            open.down = None;
+            let retire = Duration::from_millis(u64::from(self.group.options.retire_after_ms()));
+            open.leaving = Some(Instant::now() + retire + LEAVE_GRACE);
+            return Ok(());
+        };
+        // Between the two questions it may be gone or renamed, which the next look finds.
+        let is_up = socket.is_up(&name).unwrap_or(false);
+        let speaks = self.number == 0;
+        if is_up {
+            open.down = None;
+            if down.is_told && speaks {
+                self.notices.is_up_again(&name);
+            }
+        } else {
+            if !down.is_told && speaks {
+                self.notices.went_down(&name);
+            }
+            open.down = Some(Down { look: Instant::now() + RETRY_INTERVAL, is_told: true });
+        }
+        self.rename(name);
+        Ok(())
+    }
+
+    fn rename(&mut self, name: String) {
+        if name != self.interface {
+            if self.number == 0 {
+                self.notices.push(format!("interface {} is called {name} now; the capture goes on", self.interface));
+            }
+            self.interface = name;
+        }
+    }
+
+    /// Ends with a deleted interface once its ring is empty, or has been waited for.
+    fn leave(&mut self) -> Result<Polled, BackendError> {
+        let State::Open(Open { leaving: Some(until), .. }) = &self.state else { return Ok(Polled::Idle(now())) };
+        let until = *until;
+        self.count()?;
+        if self.in_ring() > 0 && Instant::now() < until {
+            return Ok(Polled::Idle(now()));
+        }
+        // The ring goes, and what it held with it.
+        self.counters.kernel_drops += self.in_ring();
+        self.drops_last = None;
+        let wanted = self.group.interface.clone();
+        if !self.group.options.reopen {
+            self.state = State::Ended;
+            return Err(interface_error(&self.interface, DELETED.to_owned()));
+        }
+        if self.number == 0 {
+            self.notices.is_gone(&wanted);
+        }
+        self.interface = wanted;
+        self.state = State::Gone(Instant::now());
+        Ok(Polled::Idle(now()))
+    }
+
+    fn look_for_interface(&mut self, again: Instant, timeout: Duration) -> Polled {
+        std::thread::sleep(timeout.min(again.saturating_duration_since(Instant::now())));
+        if Instant::now() < again {
+            return Polled::Idle(now());
+        }
+        self.state = match self.group.reopen(self.number, self.generation) {
+            Some((member, generation)) => {
+                if self.number == 0 {
+                    self.notices.is_back(&self.interface);
+                }
+                self.generation = generation;
+                State::Open(Open { member, down: None, leaving: None })
+            }
+            None => State::Gone(Instant::now() + RETRY_INTERVAL),
+        };
+        self.count_interface();
+        Polled::Idle(now())
+    }
+}
+
+/// Reads every block that has been handed over, at most each once; the packets lent and those that could not be read.
+fn lap(ring: &mut Ring, format: Format, lent: &mut u64, damaged: &mut u64, visit: &mut dyn FnMut(&[Packet<'_>])) -> u32 {
+    let mut lent_now = 0;
+    for _ in 0..ring.block_count() {
+        let Some(mut block) = ring.take() else { break };
+        let mut walker = Walker::new(block.bytes(), format);
+        let nothing = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: format.link_type };
+        let mut batch = [nothing; BATCH_MAX];
+        loop {
+            let mut len = 0;
+            for (place, packet) in batch.iter_mut().zip(&mut walker) {
+                *place = packet;
+                len += 1;
+            }
+            if len == 0 {
+                break;
+            }
+            *lent += len as u64;
+            lent_now += len as u32;
+            visit(&batch[..len]);
+        }
+        *damaged += u64::from(walker.left());
+    }
+    lent_now
+}
+
+impl Backend for TpacketBackend {
+    fn link_type(&self) -> LinkType {
+        self.format.link_type
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
+        let open = match &mut self.state {
+            State::Open(open) => open,
+            State::Gone(again) => {
+                let again = *again;
+                return Ok(self.look_for_interface(again, timeout));
+            }
+            State::Ended => return Ok(Polled::End),
+        };
+        if !open.member.mapped.ring.is_ready() {
+            let readiness = wait_readable(&open.member.mapped.socket, timeout)
+                .map_err(|error| interface_error(&self.interface, format!("waiting for packets failed: {error}")))?;
+            if readiness == Readiness::Error {
+                self.take_error()?;
+            }
+        }
+        let State::Open(open) = &mut self.state else { return Ok(Polled::End) };
+        let ring = &mut open.member.mapped.ring;
+        let lent = lap(ring, self.format, &mut self.lent, &mut self.counters.damaged, visit);
+        if lent > 0 {
+            return Ok(Polled::Lent(lent));
+        }
+        match open {
+            Open { leaving: Some(_), .. } => return self.leave(),
+            Open { down: Some(_), .. } => self.look_at_down()?,
+            Open { .. } => {}
+        }
+        Ok(Polled::Idle(now()))
+    }
+
+    /// Has to be called before the kernel's 32-bit counters wrap: once in 4 294 967 295 packets. What is in the ring has been
+    /// received and not been lent; it is lent by the next calls of `poll`.
+    fn counters(&mut self) -> Result<Counters, BackendError> {
+        self.count()?;
+        if let State::Open(Open { member, leaving: None, .. }) = &self.state
+            && let Ok(Some(name)) = member.mapped.socket.name_of(member.index)
+        {
+            self.rename(name);
+        }
+        Ok(self.counters)
+    }
+
+    fn notice(&mut self) -> Option<String> {
+        self.notices.pop()
+    }
+}
+
+/// What the interface dropped because its own or its driver's memory was full: `rx_missed_errors` and `rx_fifo_errors`, the two
+/// that libpcap adds too. `rx_dropped` is not among them: the kernel also counts packets there that were captured and that no
+/// protocol wanted. `None` where the system does not say, or where sysfs shows another network namespace's interface.
+pub(crate) fn interface_drops(name: &str, index: i32) -> Option<u64> {
+    let directory = std::path::Path::new("/sys/class/net").join(name);
+    let number = |file: &str| std::fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();
+    if number("ifindex")? != u64::try_from(index).ok()? {
+        return None;
+    }
+    Some(number("statistics/rx_missed_errors")? + number("statistics/rx_fifo_errors")?)
+}

@@ -1,0 +1,75 @@
+//! All sockets of one interface, and their coming back together after the interface went away.
+//!
+//! Owns what the backends of a group share. Reads no packet. Its one invariant: the sockets of a group are opened at once, by
+//! whichever backend first finds the interface back, so they are dealt to as before.
+//!
+//! The lock is taken at opening and after the interface has gone, never while packets come.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::TpacketOptions;
+use super::open::{Member, Opening};
+use crate::Counters;
+
+/// What the backends of an interface share.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) options: TpacketOptions,
+    /// As it was called when it was opened, which is what is looked for.
+    pub(super) interface: String,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// How often the group has been opened again.
+    generation: u64,
+    /// Sockets opened by one backend for another that has not come for its own yet, by number.
+    waiting: Vec<Option<Member>>,
+    /// What sockets received that nobody came for before the interface went away again.
+    abandoned: Counters,
+}
+
+impl Group {
+    pub(super) fn new(options: TpacketOptions, interface: String, members: usize) -> Self {
+        let shared = Shared { waiting: (0..members).map(|_| None).collect(), ..Shared::default() };
+        Self { options, interface, shared: Mutex::new(shared) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The socket of the backend `number`, whose last one was of `generation`, and the generation it is of; `None` while the
+    /// interface is not there, or not up.
+    pub(super) fn reopen(&self, number: usize, generation: u64) -> Option<(Member, u64)> {
+        let mut shared = self.lock();
+        if shared.generation == generation {
+            // That it is not there yet is what we wait for.
+            let opened = Opening { refuse: None }.open(&self.options, &self.interface).ok()?;
+            let Shared { waiting, abandoned, .. } = &mut *shared;
+            for (place, member) in waiting.iter_mut().zip(opened.members) {
+                if let Some(old) = place.replace(member) {
+                    count_lost(abandoned, &old);
+                }
+            }
+            shared.generation += 1;
+        }
+        let member = shared.waiting.get_mut(number)?.take()?;
+        Some((member, shared.generation))
+    }
+
+    /// Takes what nobody else will count.
+    pub(super) fn take_abandoned(&self) -> Counters {
+        std::mem::take(&mut self.lock().abandoned)
+    }
+}
+
+fn count_lost(abandoned: &mut Counters, member: &Member) {
+    // A socket whose counters cannot be read has nothing to add; it is closed in any case.
+    let statistics = member.mapped.socket.statistics().unwrap_or_default();
+    abandoned.received += u64::from(statistics.packets);
+    abandoned.kernel_drops += u64::from(statistics.packets);
+    abandoned.ring_full_drops += u64::from(statistics.drops);
+    abandoned.ring_freezes += u64::from(statistics.freezes);
+}

@@ -1,0 +1,205 @@
+//! The steps by which an interface is opened, and what to say when one of them is refused.
+//!
+//! Owns the order of the steps. Reads no packet. Its one invariant: either all sockets of a group are open, or none is.
+
+use std::io;
+
+use super::program::{LOCKED, build};
+use super::socket::{Mapped, Socket};
+use super::{Fanout, TpacketOptions};
+use crate::live::{Notices, explain, interface_error};
+use crate::{BackendError, LinkType};
+
+/// What opening asks of the kernel, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Socket,
+    Interface,
+    Version,
+    Lock,
+    Ring,
+    Map,
+    Bind,
+    Fanout,
+    Filter,
+}
+
+/// How to open; a test names a step that the kernel shall refuse, with the number of the error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    pub(super) refuse: Option<(Step, i32)>,
+}
+
+/// One socket of a group, ready to be read.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) mapped: Mapped,
+    /// Index of the interface.
+    pub(super) index: i32,
+    /// Number of the fanout group; `None` for a single socket.
+    pub(super) fanout_id: Option<u16>,
+}
+
+/// An interface opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) members: Vec<Member>,
+    pub(super) link_type: LinkType,
+    pub(super) notices: Notices,
+}
+
+/// What the kernel says of an interface.
+struct Device {
+    index: i32,
+    link_type: LinkType,
+    is_loopback: bool,
+}
+
+/// `ARPHRD_RAWIP` (linux/if_arp.h): no link header.
+const ARPHRD_RAWIP: u16 = 519;
+
+/// The link type of a device, from its ARPHRD number (linux/if_arp.h), where that says all.
+const fn link_type_of(hardware: u16) -> Option<LinkType> {
+    match hardware {
+        // The loopback device makes Ethernet headers, with addresses of zero.
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(LinkType::ETHERNET),
+        libc::ARPHRD_NONE | ARPHRD_RAWIP | libc::ARPHRD_TUNNEL | libc::ARPHRD_SIT => Some(LinkType::RAW),
+        _ => None,
+    }
+}
+
+impl Opening {
+    fn step<T>(
+        &self,
+        step: Step,
+        options: &TpacketOptions,
+        interface: &str,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, BackendError> {
+        let result = match self.refuse {
+            Some((refused, number)) if refused == step => Err(io::Error::from_raw_os_error(number)),
+            _ => call(),
+        };
+        result.map_err(|error| interface_error(interface, why(step, &error, options, interface)))
+    }
+
+    /// Opens all sockets of a group. None receives anything until all of them are complete.
+    pub(super) fn open(&self, options: &TpacketOptions, interface: &str) -> Result<Opened, BackendError> {
+        let step = |step, call: &mut dyn FnMut() -> io::Result<()>| self.step(step, options, interface, call);
+        let mut notices = Notices::default();
+        let first = self.step(Step::Socket, options, interface, Socket::new)?;
+        let device = self.device(options, interface, &first)?;
+        let program = build(options, interface, device.link_type, device.is_loopback)?;
+        if device.is_loopback {
+            notices.push(format!("interface {interface} carries each packet twice, out and in again; the first is left out"));
+        }
+        let mut first = Some(first);
+        let mut members: Vec<Member> = Vec::with_capacity(options.workers);
+        for _ in 0..options.workers {
+            let socket = match first.take() {
+                Some(socket) => socket,
+                None => self.step(Step::Socket, options, interface, Socket::new)?,
+            };
+            let mapped = self.ring(options, interface, socket)?;
+            let socket = &mapped.socket;
+            if options.promiscuous && socket.set_promiscuous(device.index).is_err() && members.is_empty() {
+                notices.has_no_promiscuous_mode(interface);
+            }
+            step(Step::Bind, &mut || {
+                socket.bind(device.index)?;
+                // A bind to an interface that is down succeeds and leaves this behind.
+                match socket.error()? {
+                    0 => Ok(()),
+                    number => Err(io::Error::from_raw_os_error(number)),
+                }
+            })?;
+            let group = members.first().and_then(|member| member.fanout_id);
+            let fanout_id = match options.workers {
+                1 => None,
+                _ => Some(self.step(Step::Fanout, options, interface, || join(socket, options, group))?),
+            };
+            members.push(Member { mapped, index: device.index, fanout_id });
+        }
+        for member in &members {
+            step(Step::Filter, &mut || member.mapped.socket.set_filter(&program))?;
+        }
+        Ok(Opened { members, link_type: device.link_type, notices })
+    }
+
+    fn device(&self, options: &TpacketOptions, interface: &str, socket: &Socket) -> Result<Device, BackendError> {
+        let fail = |what| interface_error(interface, what);
+        if interface == "any" {
+            return Err(fail("is no interface but all of them, which tpacket cannot read; use --backend libpcap".to_owned()));
+        }
+        let (index, hardware, is_up) = self.step(Step::Interface, options, interface, || {
+            Ok((socket.index_of(interface)?, socket.hardware_of(interface)?, socket.is_up(interface)?))
+        })?;
+        if !is_up {
+            return Err(fail(explain(interface, "it is down")));
+        }
+        let Some(link_type) = link_type_of(hardware) else {
+            return Err(fail(format!(
+                "its kind of device (ARPHRD {hardware}) is not one that tpacket reads; use --backend libpcap"
+            )));
+        };
+        Ok(Device { index, link_type, is_loopback: hardware == libc::ARPHRD_LOOPBACK })
+    }
+
+    /// A ring that is locked: no packet comes, whatever the socket is bound to.
+    fn ring(&self, options: &TpacketOptions, interface: &str, socket: Socket) -> Result<Mapped, BackendError> {
+        let step = |step, call: &mut dyn FnMut() -> io::Result<()>| self.step(step, options, interface, call);
+        let (block_bytes, block_count) = (options.block_bytes, options.blocks_per_ring());
+        step(Step::Version, &mut || socket.set_version_3())?;
+        step(Step::Lock, &mut || socket.set_filter(LOCKED))?;
+        step(Step::Ring, &mut || socket.set_ring(block_bytes, block_count, options.retire_after_ms()))?;
+        self.step(Step::Map, options, interface, || Mapped::new(socket, block_bytes, block_count))
+    }
+}
+
+/// Makes a group of which the kernel chooses the number, so that it is nobody else's, or joins `group`.
+fn join(socket: &Socket, options: &TpacketOptions, group: Option<u16>) -> io::Result<u16> {
+    let mode = match options.fanout {
+        Fanout::Hash => libc::PACKET_FANOUT_HASH,
+        Fanout::Cpu => libc::PACKET_FANOUT_CPU,
+        Fanout::Queue => libc::PACKET_FANOUT_QM,
+    } as u16;
+    let flags = match options.fanout {
+        Fanout::Hash if options.defrag => libc::PACKET_FANOUT_FLAG_DEFRAG,
+        _ => 0,
+    } as u16;
+    match group {
+        None => socket.join(0, mode, flags | libc::PACKET_FANOUT_FLAG_UNIQUEID as u16),
+        Some(id) => socket.join(id, mode, flags),
+    }
+}
+
+/// What failed, why and what to do.
+fn why(step: Step, error: &io::Error, options: &TpacketOptions, interface: &str) -> String {
+    let ring = || {
+        let (kib, count) = (options.block_bytes >> 10, options.blocks_per_ring());
+        let mebibytes = (u64::from(kib) * u64::from(count) * options.workers as u64) >> 10;
+        format!("{} rings of {count} blocks of {kib} KiB ({mebibytes} MiB in all)", options.workers)
+    };
+    match (step, error.raw_os_error()) {
+        (Step::Socket, Some(libc::EAFNOSUPPORT)) => {
+            format!("the kernel has no packet sockets ({error}); load its module af_packet, or use --backend libpcap")
+        }
+        (Step::Socket | Step::Interface, _) => explain(interface, &error.to_string()),
+        (Step::Version, Some(libc::EINVAL | libc::ENOPROTOOPT)) => {
+            format!("the kernel has no TPACKET_V3 rings ({error}), which came with Linux 3.2; use --backend libpcap")
+        }
+        (Step::Ring | Step::Map, Some(libc::ENOMEM | libc::EAGAIN)) => {
+            format!("no memory for {} ({error}); ask for fewer or smaller blocks, or fewer workers", ring())
+        }
+        (Step::Ring, _) => format!("the kernel refuses {}: {error}; ask for other block sizes or counts", ring()),
+        (Step::Bind, Some(libc::ENETDOWN | libc::ENODEV | libc::ENXIO)) => explain(interface, &error.to_string()),
+        (Step::Fanout, _) => format!(
+            "the kernel refuses a fanout group of {} sockets ({error}), which needs Linux 4.12; ask for one worker, or use --backend libpcap",
+            options.workers
+        ),
+        (Step::Filter, _) => format!("the kernel refuses the filter ({error}); use a shorter one, or --backend libpcap"),
+        (Step::Version | Step::Lock | Step::Map | Step::Bind, _) => {
+            format!("opening it failed at the step {step:?}: {error}; use --backend libpcap")
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The classic BPF program of a packet socket: what libpcap makes of the user's expression, fitted to a ring.
+//!
+//! Owns what stands before and behind the user's filter. Attaches nothing. Its one invariant: a program returns either 0 or the
+//! number of bytes to keep.
+
+use pcap::{Capture, Device};
+
+use super::TpacketOptions;
+use crate::filter::{Instruction, copy_instructions, link_type_from_dlt, pcap_reason};
+use crate::live::{explain, interface_error};
+use crate::{BackendError, LinkType};
+
+/// `ret #k`.
+const RETURN_CONSTANT: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+/// `ld [k]`.
+const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+/// `jeq #k, jt, jf`.
+const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+/// Where `ld` finds what kind of packet it is (linux/filter.h).
+const KIND: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
+/// `PACKET_OUTGOING` (linux/if_packet.h).
+const OUTGOING: u32 = libc::PACKET_OUTGOING as u32;
+
+const fn instruction(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> Instruction {
+    Instruction { code, jump_true, jump_false, operand }
+}
+
+/// Accepts nothing. It stands before a socket's ring from its making until its group is complete, so that no packet is seen by
+/// two sockets of a group, or by one that has no filter yet.
+pub(super) const LOCKED: &[Instruction] = &[instruction(RETURN_CONSTANT, 0, 0, 0)];
+
+/// Accepts what `filter` does (everything without one) and keeps `snaplen` bytes of it.
+///
+/// On a loopback every packet passes twice, out and in again; there the copies on the way out are left out, as libpcap does.
+pub(super) fn fitted(filter: Option<&[Instruction]>, snaplen: u32, is_loopback: bool) -> Vec<Instruction> {
+    let mut program = Vec::new();
+    if is_loopback {
+        program.push(instruction(LOAD_WORD, 0, 0, KIND));
+        program.push(instruction(JUMP_EQUAL, 0, 1, OUTGOING));
+        program.push(instruction(RETURN_CONSTANT, 0, 0, 0));
+    }
+    // Jumps are relative, so the filter runs at any place.
+    match filter {
+        None => program.push(instruction(RETURN_CONSTANT, 0, 0, snaplen)),
+        Some(filter) => program.extend(filter.iter().map(|step| match *step {
+            Instruction { code: RETURN_CONSTANT, operand: 1.., .. } => instruction(RETURN_CONSTANT, 0, 0, snaplen),
+            other => other,
+        })),
+    }
+    program
+}
+
+/// Compiles the expression as libpcap does for a live capture on this interface.
+///
+/// The kernel takes the outer VLAN tag out of a frame before a filter sees it. Only for a live handle does libpcap make code that
+/// looks for the tag where it is then (`SKF_AD_VLAN_TAG` and its like, linux/filter.h), and in the frame where it is not. So `vlan 5`
+/// finds tagged frames, and `udp` matches with and without a tag, both as in any live capture by libpcap.
+pub(super) fn compile(expression: &str, interface: &str, link_type: LinkType) -> Result<Box<[Instruction]>, BackendError> {
+    let fail = |error| interface_error(interface, explain(interface, &pcap_reason(error)));
+    // Never read from; its buffer is as small as can be.
+    let handle = Capture::from_device(Device::from(interface))
+        .and_then(|inactive| inactive.promisc(false).snaplen(64).buffer_size(1 << 16).open())
+        .map_err(fail)?;
+    let theirs = link_type_from_dlt(handle.get_datalink().0);
+    if theirs != link_type {
+        let what =
+            format!("filters for it are made for link type {theirs}, and its packets come as {link_type}; use --backend libpcap");
+        return Err(interface_error(interface, what));
+    }
+    let program = handle
+        .compile(expression, true)
+        .map_err(|error| BackendError::Filter { expression: expression.to_owned(), why: pcap_reason(error) })?;
+    Ok(copy_instructions(&program))
+}
+
+/// The program for these options.
+pub(super) fn build(
+    options: &TpacketOptions,
+    interface: &str,
+    link_type: LinkType,
+    is_loopback: bool,
+) -> Result<Vec<Instruction>, BackendError> {
+    let filter = match &options.filter {
+        Some(expression) => Some(compile(expression, interface, link_type)?),
+        None => None,
+    };
+    Ok(fitted(filter.as_deref(), options.snaplen_bytes(), is_loopback))
+}

@@ -1,0 +1,225 @@
+//! The program at the interface, shared by the sockets of all its queues.
+//!
+//! Owns the loaded program, its maps, the link that holds it, and promiscuous mode. Knows no ring. Its one invariant: when the last
+//! owner is gone, so is everything that was changed at the interface; a program that was there before is never touched.
+
+use std::os::fd::BorrowedFd;
+
+use netscope_bpf::classic::ClassicFilter;
+use netscope_bpf::xdp::{Clock as ProgramClock, Counts, Indexed, XdpParts, XdpProgram};
+
+use super::explain::{Facts, explain};
+use super::options::{Times, XdpMode, XdpOptions};
+use super::promiscuous::Beside;
+use super::receive::Clock;
+use super::socket::{Fault, Seam, Step};
+use crate::BackendError;
+use crate::bpf::{BpfError, Link, Loaded, Mode};
+use crate::filter::Filter;
+use crate::live::interface_error;
+use crate::nic::Nic;
+
+/// The program at the interface.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    /// Detaches first.
+    link: Link,
+    program: Loaded,
+    shown: XdpProgram,
+    clock: Option<ProgramClock>,
+    /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
+    pub is_filtering: bool,
+    _promiscuous: Option<Beside>,
+    /// Number and name of the interface.
+    pub ifindex: u32,
+    pub interface: String,
+}
+
+/// What the interface has become, as far as the program knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The program is where it was.
+    Yes,
+    /// Somebody took it away, or the interface is gone.
+    No,
+}
+
+impl Attachment {
+    /// Loads the program for `nic` and attaches it; what there is to say comes into `said`.
+    pub(crate) fn new(
+        options: &XdpOptions,
+        filter: Option<&Filter>,
+        nic: &Nic,
+        queue_count: u32,
+        seam: Seam,
+        said: &mut Vec<String>,
+    ) -> Result<Self, BackendError> {
+        let interface = nic.name.clone();
+        let promiscuous = promiscuous(options, nic, seam)?;
+        let parts = XdpParts {
+            queues: queue_count,
+            filter: None,
+            indexed: Indexed::default(),
+            unmatched: options.unmatched,
+            clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
+            frags: options.needs_fragments(nic.mtu),
+        };
+        let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
+        let link = attach(options.mode, &program, &interface, nic.index, said)?;
+        Ok(Self { link, program, shown, clock, is_filtering, _promiscuous: promiscuous, ifindex: nic.index, interface })
+    }
+
+    /// How the program runs.
+    pub(crate) const fn mode(&self) -> Mode {
+        self.link.mode()
+    }
+
+    /// Which clock the program reads, for a person.
+    pub(crate) const fn clock_name(&self) -> Option<&'static str> {
+        match self.clock {
+            Some(ProgramClock::Tai) => Some("CLOCK_TAI"),
+            Some(ProgramClock::Monotonic) => Some("CLOCK_MONOTONIC"),
+            None => None,
+        }
+    }
+
+    /// How to read packets' times now: the clocks may have been set since the last call.
+    pub(crate) fn clock(&self) -> Clock {
+        let id = match self.clock {
+            None => return Clock::Batch,
+            Some(ProgramClock::Tai) => libc::CLOCK_TAI,
+            Some(ProgramClock::Monotonic) => libc::CLOCK_MONOTONIC,
+        };
+        Clock::Packet { offset_ns: clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(id)) }
+    }
+
+    /// Lets the packets of `queue` come to `socket`.
+    pub(crate) fn direct(&self, queue: u32, socket: BorrowedFd<'_>) -> Result<(), BackendError> {
+        let sockets = self.program.map(self.shown.sockets()).ok_or_else(|| self.no_map())?;
+        sockets.set_socket(queue, socket).map_err(|error| error.on_interface(&self.interface))
+    }
+
+    /// What the program did with the packets of `queue`.
+    pub(crate) fn counts(&self, queue: u32) -> Result<Counts, BackendError> {
+        let counters = self.program.map(self.shown.counters()).ok_or_else(|| self.no_map())?;
+        let sums = counters.sums(queue).map_err(|error| error.on_interface(&self.interface))?;
+        Ok(Counts::from_words(&sums))
+    }
+
+    fn no_map(&self) -> BackendError {
+        interface_error(&self.interface, "the XDP program's maps are not those it was made with".to_owned())
+    }
+
+    /// Takes the program away, as somebody else could.
+    #[cfg(test)]
+    pub(crate) fn detach(&self) {
+        self.link.detach().unwrap();
+    }
+
+    /// Whether the program is still where it was.
+    pub(crate) fn held(&self) -> Held {
+        match self.link.state() {
+            Ok(state) if state.ifindex == self.ifindex => Held::Yes,
+            _ => Held::No,
+        }
+    }
+}
+
+/// The program that the kernel takes.
+struct Chosen {
+    shown: XdpProgram,
+    program: Loaded,
+    clock: Option<ProgramClock>,
+    is_filtering: bool,
+}
+
+/// Loads the program with the filter in it, where that can be; where the kernel has no helper for the better clock (before Linux 6.1),
+/// with the other.
+fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
+    if let Some(filter) = filter {
+        match load_filter(&parts, filter) {
+            Ok((chosen, indexed)) => {
+                said.extend((indexed == Indexed::ByHelper).then(|| {
+                    format!(
+                        "interface {interface}: without CAP_PERFMON the filter reads packets by calls, which is slower; with it \
+                         (`sudo setcap` with cap_perfmon, too) it reads them directly"
+                    )
+                }));
+                return Ok(chosen);
+            }
+            Err(why) => said.push(format!(
+                "interface {interface}: the filter cannot be part of the XDP program ({why}); it runs in user space, and packets that do \
+                 not match are taken from the host, too"
+            )),
+        }
+    }
+    let (shown, program, clock) = load_clock(&parts).map_err(|what| interface_error(interface, what))?;
+    Ok(Chosen { shown, program, clock, is_filtering: false })
+}
+
+/// With the filter: reading packets directly, for which the verifier asks for CAP_PERFMON, else by calls.
+fn load_filter(parts: &XdpParts<'_>, filter: &Filter) -> Result<(Chosen, Indexed), String> {
+    let filter: ClassicFilter = filter.for_driver().map_err(|error| error.to_string())?;
+    let load = |indexed| {
+        let (shown, program, clock) = load_clock(&XdpParts { filter: Some(&filter), indexed, ..*parts })?;
+        Ok((Chosen { shown, program, clock, is_filtering: true }, indexed))
+    };
+    load(Indexed::ByPointer).or_else(|_: String| load(Indexed::ByHelper))
+}
+
+fn load_clock(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
+    type Taken = (XdpProgram, Loaded, Option<ProgramClock>);
+    let load = |parts: &XdpParts<'_>| -> Result<Result<Taken, BpfError>, String> {
+        let shown = XdpProgram::new(parts).map_err(|error| error.to_string())?;
+        Ok(Loaded::load(shown.program()).map(|loaded| (shown, loaded, parts.clock)))
+    };
+    let other_clock = parts.clock.filter(|clock| *clock == ProgramClock::Tai).map(|_| ProgramClock::Monotonic);
+    match (load(parts)?, other_clock) {
+        (Ok(loaded), _) => Ok(loaded),
+        (Err(BpfError::Verifier { .. }), Some(clock)) => {
+            load(&XdpParts { clock: Some(clock), ..*parts })?.map_err(|error| error.to_string())
+        }
+        (Err(error), _) => Err(error.to_string()),
+    }
+}
+
+fn attach(mode: XdpMode, program: &Loaded, interface: &str, ifindex: u32, said: &mut Vec<String>) -> Result<Link, BackendError> {
+    let result = match mode {
+        XdpMode::Auto => Link::attach_best(program, interface, ifindex).map(|(link, why)| {
+            said.extend(why.map(|why| {
+                format!("interface {interface}: no native XDP ({why}); generic mode, at a third to a half of the rate")
+            }));
+            link
+        }),
+        XdpMode::ZeroCopy | XdpMode::Native => Link::attach(program, interface, ifindex, Mode::Native),
+        XdpMode::Generic => Link::attach(program, interface, ifindex, Mode::Generic),
+    };
+    result.map_err(|error| error.on_interface(interface))
+}
+
+fn promiscuous(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Option<Beside>, BackendError> {
+    if !options.promiscuous {
+        return Ok(None);
+    }
+    let enter = || {
+        seam.check(Step::Promiscuous, 0)?;
+        let fault = |error| Fault::new(Step::Promiscuous, error);
+        let beside = Beside::new().map_err(fault)?;
+        beside.enter(nic.index).map_err(fault)?;
+        Ok(beside)
+    };
+    let facts = Facts { interface: nic.name.clone(), ..Facts::default() };
+    enter().map(Some).map_err(|fault: Fault| interface_error(&nic.name, explain(&fault, &facts)))
+}
+
+/// Nanoseconds of a clock.
+fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // JUSTIFICATION: the standard library does not read this clock.
+    // SAFETY: `time` is live and of the type the call writes.
+    let result = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    if result != 0 {
+        return 0; // cannot be: both clocks are older than AF_XDP
+    }
+    (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}

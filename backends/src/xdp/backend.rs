@@ -1,0 +1,352 @@
+//! One queue as a source of packets: waits, lends, counts, and lives through what happens to the interface.
+//!
+//! Owns one socket and its share of the program. Knows no protocol. Its one invariant: what the program gave to the socket was lent, is
+//! named as lost, or is still in the ring.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::attach::Held;
+use super::group::Group;
+use super::open::{Prepared, QueueSocket, damaged_ring};
+use super::pace::{Pacer, Wait};
+use crate::filter::Filter;
+use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
+use crate::tpacket::interface_drops;
+use crate::wait::{Readiness, wait_readable};
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
+
+/// Most entries taken by one poll, so that a stop is noticed soon under any load.
+const ENTRIES_MAX: u32 = 16 * BATCH_MAX as u32;
+
+/// One queue of an AF_XDP capture.
+pub struct XdpBackend {
+    group: Arc<Group>,
+    /// Which of the backends of the interface this is. The first one speaks for the interface.
+    number: usize,
+    queue: u32,
+    state: State,
+    pacer: Pacer,
+    /// Of sockets before this one, and of the interface.
+    counters: Counters,
+    /// The interface's own drops when last asked; `None` before, and where it does not say.
+    drops_last: Option<u64>,
+    /// Left out by us, where the filter is not part of the program.
+    filtered: u64,
+    notices: Notices,
+    /// When to look next what has become of the interface.
+    look: Instant,
+    /// Times we waited, for tests.
+    waits: u64,
+}
+
+enum State {
+    Open(Box<Open>),
+    /// The interface is gone; when to look for it again.
+    Gone(Instant),
+    Ended,
+}
+
+struct Open {
+    /// Goes first: the program stays attached until nobody needs it.
+    socket: QueueSocket,
+    prepared: Arc<Prepared>,
+    is_down: bool,
+    is_detached: bool,
+    is_unstamped: bool,
+}
+
+impl Open {
+    fn new(prepared: Arc<Prepared>, socket: QueueSocket) -> Box<Self> {
+        Box::new(Self { socket, prepared, is_down: false, is_detached: false, is_unstamped: false })
+    }
+
+    /// What this socket and the program for it counted.
+    fn counters(&self) -> Result<Counters, BackendError> {
+        let attachment = &self.prepared.attachment;
+        let statistics =
+            self.socket.socket.statistics().map_err(|fault| {
+                interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error))
+            })?;
+        let counts = attachment.counts(self.socket.queue)?;
+        let filtered = counts.passed + counts.dropped;
+        Ok(Counters {
+            received: counts.redirected + filtered,
+            filtered,
+            // A packet without a free frame is among `rx_dropped` already (xsk_rcv in net/xdp/xsk.c).
+            kernel_drops: statistics.rx_dropped + statistics.rx_ring_full,
+            ring_full_drops: statistics.rx_ring_full,
+            fill_empty_drops: statistics.rx_fill_ring_empty_descs.min(statistics.rx_dropped),
+            damaged: self.socket.receiver.damaged,
+            ..Counters::default()
+        })
+    }
+}
+
+impl XdpBackend {
+    pub(super) fn new(group: Arc<Group>, number: usize, prepared: Arc<Prepared>, socket: QueueSocket) -> Self {
+        let options = &group.opening().options;
+        let mut backend = Self {
+            pacer: Pacer::new(options.rx_ring.unwrap_or(options.frame_count).min(options.frame_count), options.nap_max),
+            group,
+            number,
+            queue: socket.queue,
+            state: State::Open(Open::new(prepared, socket)),
+            counters: Counters::default(),
+            drops_last: None,
+            filtered: 0,
+            notices: Notices::default(),
+            look: Instant::now() + RETRY_INTERVAL,
+            waits: 0,
+        };
+        backend.count_interface();
+        backend
+    }
+
+    /// Name of the interface that is captured from.
+    pub fn interface(&self) -> &str {
+        &self.group.opening().options.interface
+    }
+
+    /// The receive queue.
+    pub const fn queue(&self) -> u32 {
+        self.queue
+    }
+
+    /// Times that this backend slept or blocked since it was opened.
+    pub const fn waits(&self) -> u64 {
+        self.waits
+    }
+
+    /// The program at the interface.
+    #[cfg(test)]
+    pub(crate) fn attachment(&self) -> &super::attach::Attachment {
+        match &self.state {
+            State::Open(open) => &open.prepared.attachment,
+            State::Gone(_) | State::Ended => panic!("the interface is gone"),
+        }
+    }
+
+    fn error(&self, what: String) -> BackendError {
+        interface_error(self.interface(), what)
+    }
+
+    /// Adds what the interface dropped before the kernel saw it. It counts once for all queues, so the first backend does.
+    fn count_interface(&mut self) {
+        let State::Open(open) = &self.state else { return };
+        if self.number != 0 {
+            return;
+        }
+        let attachment = &open.prepared.attachment;
+        let drops = i32::try_from(attachment.ifindex).ok().and_then(|index| interface_drops(&attachment.interface, index));
+        if let (Some(last), Some(drops)) = (self.drops_last, drops) {
+            self.counters.interface_drops += drops.saturating_sub(last);
+        }
+        self.drops_last = drops.or(self.drops_last);
+    }
+
+    /// Lends what is in the ring.
+    fn receive(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<u32, BackendError> {
+        let Self { state: State::Open(open), pacer, group, filtered, .. } = self else { return Ok(0) };
+        let receiver = &mut open.socket.receiver;
+        let result = receiver.waiting().and_then(|waiting| {
+            if waiting == 0 {
+                return Ok(0);
+            }
+            pacer.found(waiting);
+            let clock = open.prepared.attachment.clock();
+            let filter = &group.opening().filter;
+            match filter.as_ref().filter(|_| !open.prepared.attachment.is_filtering) {
+                None => receiver.receive(ENTRIES_MAX, clock, &now, visit),
+                Some(filter) => receiver.receive(ENTRIES_MAX, clock, &now, &mut |batch| {
+                    lend_matching(filter, filtered, batch, visit);
+                }),
+            }
+        });
+        let is_waking = open.socket.receiver.shared().needs_wakeup();
+        if is_waking && matches!(result, Ok(1..)) {
+            // What has become of the interface is looked at elsewhere.
+            let _state = open.socket.socket.kick();
+        }
+        result.map_err(|overrun| {
+            self.state = State::Ended;
+            self.error(damaged_ring(overrun))
+        })
+    }
+
+    /// Waits a while for packets, at most `timeout`.
+    fn wait(&mut self, timeout: Duration) -> Result<(), BackendError> {
+        let State::Open(open) = &mut self.state else { return Ok(()) };
+        self.waits += 1;
+        if self.group.opening().options.busy_poll.is_some() && !open.is_down {
+            // Here the kernel lets the driver work on this core; there is nothing to sleep for.
+            let _state = open.socket.socket.kick();
+            return Ok(());
+        }
+        match self.pacer.nothing() {
+            Wait::Nap(nap) => std::thread::sleep(nap.min(timeout)),
+            Wait::Block => {
+                let readiness = wait_readable(&open.socket.socket, timeout);
+                match readiness {
+                    Ok(Readiness::Nothing | Readiness::Readable) => {}
+                    Ok(Readiness::Error) => self.look = Instant::now(),
+                    Err(error) => return Err(self.error(format!("waiting for packets failed: {error}"))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks what has become of the interface and of the program.
+    fn look(&mut self) -> Result<(), BackendError> {
+        let is_first = self.number == 0;
+        let State::Open(open) = &mut self.state else { return Ok(()) };
+        self.look = Instant::now() + RETRY_INTERVAL;
+        let interface = &open.prepared.attachment.interface;
+        match open.socket.socket.kick().map_err(|error| error.raw_os_error().unwrap_or(0)) {
+            Err(libc::ENETDOWN) => {
+                if !std::mem::replace(&mut open.is_down, true) && is_first {
+                    self.notices.went_down(interface);
+                }
+            }
+            Err(libc::ENXIO | libc::ENODEV) => return self.leave(),
+            // Others come from the driver and concern this one wake-up.
+            Ok(()) | Err(_) => {
+                if std::mem::replace(&mut open.is_down, false) && is_first {
+                    self.notices.is_up_again(interface);
+                }
+            }
+        }
+        if !is_first {
+            return Ok(());
+        }
+        if !open.is_detached && open.prepared.attachment.held() == Held::No {
+            open.is_detached = true;
+            self.notices.push(format!(
+                "interface {interface}: somebody detached our XDP program; no more packets are seen until the capture is started again"
+            ));
+        }
+        if !open.is_unstamped && open.prepared.attachment.clock_name().is_some() {
+            open.is_unstamped = open.prepared.attachment.counts(self.queue)?.unstamped > 0;
+            if open.is_unstamped {
+                self.notices.push(format!(
+                    "interface {interface}: its driver has no room for times in front of packets; they have those of their batches"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The interface is gone, and the socket with it.
+    fn leave(&mut self) -> Result<(), BackendError> {
+        let State::Open(open) = &self.state else { return Ok(()) };
+        let mut last = open.counters()?;
+        // What went to the socket while it was taken down was counted by the program alone.
+        let known = open.socket.receiver.lent + last.filtered + last.kernel_drops + last.damaged;
+        last.kernel_drops += last.received.saturating_sub(known);
+        self.counters += &last;
+        self.drops_last = None;
+        if !self.group.opening().options.reopen {
+            self.state = State::Ended;
+            return Err(self.error(DELETED.to_owned()));
+        }
+        self.state = State::Gone(Instant::now() + RETRY_INTERVAL);
+        if self.number == 0 {
+            let interface = self.group.opening().options.interface.clone();
+            self.notices.is_gone(&interface);
+        }
+        Ok(())
+    }
+
+    fn look_for_interface(&mut self, again: Instant, timeout: Duration) {
+        std::thread::sleep(timeout.min(again.saturating_duration_since(Instant::now())));
+        if Instant::now() < again {
+            return;
+        }
+        // It not being there yet, or not being up yet, is what we wait for.
+        self.state = match self.group.reopen(self.queue) {
+            Ok((prepared, socket)) => {
+                if self.number == 0 {
+                    let interface = self.group.opening().options.interface.clone();
+                    self.notices.is_back(&interface);
+                }
+                State::Open(Open::new(prepared, socket))
+            }
+            Err(_) => State::Gone(Instant::now() + RETRY_INTERVAL),
+        };
+        self.count_interface();
+    }
+}
+
+/// Lends what matches.
+fn lend_matching(filter: &Filter, filtered: &mut u64, batch: &[Packet<'_>], visit: &mut dyn FnMut(&[Packet<'_>])) {
+    let nothing = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::ETHERNET };
+    let mut matching = [nothing; BATCH_MAX];
+    let mut count = 0;
+    for packet in batch {
+        if filter.matches(packet)
+            && let Some(slot) = matching.get_mut(count)
+        {
+            *slot = *packet;
+            count += 1;
+        }
+    }
+    *filtered += (batch.len() - count) as u64;
+    if let Some(matching) = matching.get(..count).filter(|matching| !matching.is_empty()) {
+        visit(matching);
+    }
+}
+
+impl Backend for XdpBackend {
+    fn link_type(&self) -> LinkType {
+        LinkType::ETHERNET
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
+        let mut deadline = None;
+        loop {
+            match &self.state {
+                State::Open(_) => {}
+                State::Gone(again) => {
+                    let again = *again;
+                    self.look_for_interface(again, timeout);
+                    return Ok(Polled::Idle(now()));
+                }
+                State::Ended => return Ok(Polled::End),
+            }
+            let filtered_before = self.filtered;
+            let lent = self.receive(visit)?;
+            if lent > 0 {
+                return Ok(Polled::Lent(lent - (self.filtered - filtered_before) as u32));
+            }
+            let begun = Instant::now();
+            let left = deadline.get_or_insert(begun + timeout).saturating_duration_since(begun);
+            if begun >= self.look {
+                self.look()?;
+            }
+            if left.is_zero() {
+                return Ok(Polled::Idle(now()));
+            }
+            self.wait(left)?;
+        }
+    }
+
+    /// Received are the packets that the program gave to this queue's socket, and those that it left out by the filter.
+    fn counters(&mut self) -> Result<Counters, BackendError> {
+        self.count_interface();
+        let mut counters = self.counters;
+        if let State::Open(open) = &self.state {
+            counters += &open.counters()?;
+        }
+        counters.filtered += self.filtered;
+        Ok(counters)
+    }
+
+    fn notice(&mut self) -> Option<String> {
+        self.notices.pop()
+    }
+}

@@ -1,0 +1,288 @@
+//! From the rx ring to the visitor and back to the fill ring.
+//!
+//! Owns both positions, the tokens of all frames and the counts of what was lent and what was damaged. Knows no system call: the
+//! memory that is shared with the kernel is behind [`Shared`], so that tests play the kernel. Its one invariant: a frame taken from
+//! the rx ring is in the fill ring again when [`Receiver::receive`] returns or unwinds.
+
+use std::ops::Range;
+
+use netscope_bpf::xdp::Stamp;
+
+use super::frames::{Claimed, Descriptor, Frame, Frames, Refused};
+use super::index::{Consumer, Overrun, Producer};
+use super::join::Joiner;
+use crate::prefetch::prefetch_read;
+use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
+
+/// What the kernel and we share: two rings and the packet memory.
+pub(crate) trait Shared {
+    /// The kernel's position in the rx ring. What it wrote before is visible after (Acquire).
+    fn rx_producer(&self) -> u32;
+    /// Publishes our position in the rx ring, after all reading (Release).
+    fn set_rx_consumer(&self, position: u32);
+    /// An entry of the rx ring; `place` is less than its size.
+    fn descriptor(&self, place: u32) -> Descriptor;
+    /// The kernel's position in the fill ring (Acquire).
+    fn fill_consumer(&self) -> u32;
+    /// Publishes our position in the fill ring, after all writing (Release).
+    fn set_fill_producer(&self, position: u32);
+    /// Writes an entry of the fill ring; `place` is less than its size.
+    fn set_fill(&self, place: u32, address: u64);
+    /// The bytes of a frame that is ours, from `claimed.start()` on.
+    fn bytes<'a>(&'a self, claimed: &'a Claimed) -> &'a [u8];
+}
+
+/// Where a packet's time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// One reading per batch.
+    Batch,
+    /// What the program wrote in front of the packet, and this added to it to have nanoseconds since 1970.
+    Packet {
+        /// Nanoseconds between the program's clock and 1970 (wrapping).
+        offset_ns: u64,
+    },
+}
+
+/// How to receive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Places of the rx ring, a power of two.
+    pub rx_entries: u32,
+    /// Places of the fill ring, a power of two and at least `frame_count`.
+    pub fill_entries: u32,
+    /// Frames of the packet memory.
+    pub frame_count: u32,
+    /// Bytes per frame, a power of two.
+    pub frame_bytes: u32,
+    /// Whether the program writes a time in front of each packet.
+    pub has_stamps: bool,
+    /// Whether packets may come in several frames.
+    pub has_fragments: bool,
+    /// Bytes kept per packet.
+    pub snaplen: usize,
+}
+
+/// A packet on its way to the visitor.
+enum Lend {
+    Frame(Claimed),
+    Joined(Range<usize>, Option<Timestamp>),
+}
+
+/// Receives.
+pub(crate) struct Receiver<S: Shared> {
+    shared: S,
+    rx: Consumer,
+    fill: Producer,
+    frames: Frames,
+    lends: Vec<Lend>,
+    /// Frames that are done with.
+    spare: Vec<Frame>,
+    joiner: Joiner,
+    metadata_len: usize,
+    /// The newest time that the program wrote. Packets of a queue are in order, so an older one is left from an earlier packet that
+    /// was in the same memory.
+    newest_ns: u64,
+    snaplen: usize,
+    /// Packets lent since the start.
+    pub lent: u64,
+    /// Packets that could not be read since the start.
+    pub damaged: u64,
+}
+
+impl<S: Shared> Receiver<S> {
+    /// Takes both rings at their beginning and gives every frame to the kernel.
+    pub(crate) fn new(shared: S, shape: &Shape) -> Result<Self, Overrun> {
+        Self::at(shared, shape, 0)
+    }
+
+    /// As [`Self::new`], for rings whose positions begin elsewhere.
+    pub(crate) fn at(shared: S, shape: &Shape, position: u32) -> Result<Self, Overrun> {
+        assert!(shape.frame_count <= shape.fill_entries, "sizes are checked when options are");
+        let metadata_len = if shape.has_stamps { Stamp::LEN as u32 } else { 0 };
+        let (frames, spare) = Frames::new(shape.frame_count, shape.frame_bytes, metadata_len);
+        let mut receiver = Self {
+            shared,
+            rx: Consumer::new(shape.rx_entries, position),
+            fill: Producer::new(shape.fill_entries, position),
+            frames,
+            lends: Vec::with_capacity(BATCH_MAX),
+            spare,
+            joiner: Joiner::new(shape.has_fragments),
+            metadata_len: metadata_len as usize,
+            newest_ns: 0,
+            snaplen: shape.snaplen,
+            lent: 0,
+            damaged: 0,
+        };
+        receiver.give_back()?;
+        Ok(receiver)
+    }
+
+    /// The memory shared with the kernel.
+    pub(crate) const fn shared(&self) -> &S {
+        &self.shared
+    }
+
+    /// The same, for a test to play the kernel.
+    #[cfg(test)]
+    pub(crate) const fn shared_mut(&mut self) -> &mut S {
+        &mut self.shared
+    }
+
+    /// Frames in our hands between two calls, which nobody should have.
+    #[cfg(test)]
+    pub(crate) const fn held_count(&self) -> u32 {
+        self.frames.ours_count()
+    }
+
+    /// Entries in the rx ring, 0 when it is empty.
+    #[inline]
+    pub(crate) fn waiting(&mut self) -> Result<u32, Overrun> {
+        let shared = &self.shared;
+        self.rx.available(u32::MAX, || shared.rx_producer())
+    }
+
+    /// Lends what is in the ring to `visit`, at most `entries_max` entries of it, in batches whose time `now` tells. How many packets.
+    pub(crate) fn receive(
+        &mut self,
+        entries_max: u32,
+        clock: Clock,
+        now: &dyn Fn() -> Timestamp,
+        visit: &mut dyn FnMut(&[Packet<'_>]),
+    ) -> Result<u32, Overrun> {
+        let (mut entries, mut lent) = (0, 0);
+        while entries < entries_max {
+            let shared = &self.shared;
+            let available = self.rx.available(BATCH_MAX as u32, || shared.rx_producer())?;
+            if available == 0 {
+                break;
+            }
+            entries += self.gather(available, clock);
+            let count = self.lends.len() as u32;
+            // Counted before the visitor runs, which may unwind: it has them.
+            self.lent += u64::from(count);
+            lent += count;
+            let returning = Returning(self);
+            let newest_ns = returning.0.lend(now(), clock, visit);
+            returning.0.newest_ns = newest_ns;
+            returning.finish()?;
+        }
+        Ok(lent)
+    }
+
+    /// Takes entries out of the rx ring until a batch is full; how many.
+    fn gather(&mut self, available: u32, clock: Clock) -> u32 {
+        self.joiner.restart();
+        let mut taken = 0;
+        while taken < available && self.lends.len() < BATCH_MAX && self.spare.len() < 4 * BATCH_MAX {
+            let descriptor = self.shared.descriptor(self.rx.place(taken));
+            let is_part = descriptor.is_continued() || self.joiner.has_begun();
+            if is_part && !self.joiner.has_room(self.frames.frame_bytes() as usize) {
+                break;
+            }
+            taken += 1;
+            match self.frames.claim(descriptor) {
+                Ok(claimed) if !is_part => {
+                    // Each packet is a miss of its own; asked for here, those of a batch overlap.
+                    prefetch_read(self.shared.bytes(&claimed));
+                    self.lends.push(Lend::Frame(claimed));
+                    continue;
+                }
+                Ok(claimed) => {
+                    let (stamp, part) = self.shared.bytes(&claimed).split_at(self.metadata_len.min(claimed.len()));
+                    self.joiner.add(part, stamp_time(stamp, clock, &mut self.newest_ns));
+                    self.spare.push(claimed.into_frame());
+                }
+                Err(Refused(frame)) => {
+                    self.spare.extend(frame);
+                    self.joiner.spoil();
+                }
+            }
+            if !descriptor.is_continued() {
+                match self.joiner.end() {
+                    Some((range, time)) => self.lends.push(Lend::Joined(range, time)),
+                    None => self.damaged += 1,
+                }
+            }
+        }
+        // The descriptors are read, so their places are free; the frames they named are still ours.
+        self.shared.set_rx_consumer(self.rx.leave(taken));
+        taken
+    }
+
+    /// Lends the batch; the newest time that the program wrote.
+    fn lend(&self, now: Timestamp, clock: Clock, visit: &mut dyn FnMut(&[Packet<'_>])) -> u64 {
+        let mut newest_ns = self.newest_ns;
+        let nothing = Packet { data: &[], time: now, wire_len: 0, link_type: LinkType::ETHERNET };
+        let mut batch = [nothing; BATCH_MAX];
+        for (slot, lend) in batch.iter_mut().zip(&self.lends) {
+            let (data, time) = match lend {
+                Lend::Frame(claimed) => {
+                    let (stamp, data) = self.shared.bytes(claimed).split_at(self.metadata_len.min(claimed.len()));
+                    (data, stamp_time(stamp, clock, &mut newest_ns))
+                }
+                Lend::Joined(range, time) => (self.joiner.bytes(range), *time),
+            };
+            // Frames lie 2 KiB apart, where no processor looks ahead by itself: all headers of the batch are asked for before the
+            // first is read.
+            if let Some(first) = data.first() {
+                prefetch_read(first);
+            }
+            slot.data = data.get(..self.snaplen).unwrap_or(data);
+            slot.wire_len = data.len() as u32; // at most PACKET_LEN_MAX
+            slot.time = time.unwrap_or(now);
+        }
+        if !self.lends.is_empty() {
+            visit(batch.get(..self.lends.len()).unwrap_or_default());
+        }
+        newest_ns
+    }
+
+    /// Puts every frame in our hands into the fill ring, which has a place for each.
+    fn give_back(&mut self) -> Result<(), Overrun> {
+        for lend in self.lends.drain(..) {
+            if let Lend::Frame(claimed) = lend {
+                self.spare.push(claimed.into_frame());
+            }
+        }
+        let shared = &self.shared;
+        let free = self.fill.free(self.spare.len() as u32, || shared.fill_consumer())?;
+        let mut written = 0;
+        // More free places than frames, unless the kernel lies about its position; then the rest waits here.
+        while written < free
+            && let Some(frame) = self.spare.pop()
+        {
+            self.shared.set_fill(self.fill.place(written), self.frames.give(frame));
+            written += 1;
+        }
+        self.shared.set_fill_producer(self.fill.leave(written));
+        Ok(())
+    }
+}
+
+/// Gives all frames back when dropped: also when the visitor panics.
+struct Returning<'a, S: Shared>(&'a mut Receiver<S>);
+
+impl<S: Shared> Returning<'_, S> {
+    fn finish(self) -> Result<(), Overrun> {
+        self.0.give_back()
+        // Dropping finds nothing left to give.
+    }
+}
+
+impl<S: Shared> Drop for Returning<'_, S> {
+    fn drop(&mut self) {
+        // A kernel that lies here is met again, and told of, by the next call.
+        let _overrun = self.0.give_back();
+    }
+}
+
+/// The time the program wrote in front of a packet, if it writes one and wrote this one.
+#[inline]
+fn stamp_time(before: &[u8], clock: Clock, newest_ns: &mut u64) -> Option<Timestamp> {
+    let (Clock::Packet { offset_ns }, Some(before)) = (clock, before.first_chunk()) else { return None };
+    let stamp = Stamp::read(before).filter(|stamp| stamp.time_ns >= *newest_ns)?;
+    *newest_ns = stamp.time_ns;
+    Some(Timestamp(stamp.time_ns.wrapping_add(offset_ns)))
+}

@@ -1,0 +1,186 @@
+//! Opening on a kernel that lacks something: what falls back says so, what does not says what to do, and nothing stays behind.
+//!
+//! Needs root, for a network namespace of its own; says so and passes without, except when `CI=true`.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+
+use crate::Backend;
+use crate::xdp::open::Opening;
+use crate::xdp::socket::{Seam, Step};
+use crate::xdp::{BusyPoll, HugePages, Opened, XdpMode, XdpOptions, open_by};
+
+const NEEDED: &str = "making network namespaces needs root";
+
+/// Runs `work` on a thread inside a namespace of its own, in which a pair of links is up; both end with the thread.
+fn in_namespace<T: Send>(mtu: u32, work: impl FnOnce() -> T + Send) -> Option<T> {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{NEEDED}");
+        eprintln!("skipped: {NEEDED}");
+        return None;
+    }
+    let script =
+        format!("ip link add near0 mtu {mtu} type veth peer name far0 mtu {mtu} && ip link set near0 up && ip link set far0 up");
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("root may make a namespace");
+            assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+            work()
+        });
+        Some(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+fn options(mode: XdpMode) -> XdpOptions {
+    XdpOptions { interface: "near0".to_owned(), frame_count: 64, mode, ..XdpOptions::default() }
+}
+
+fn open(options: XdpOptions, refuse: fn(Step, u16) -> Option<i32>) -> Result<Opened, String> {
+    let opening = Opening::new(options, Seam(Some(refuse))).map_err(|error| error.to_string())?;
+    open_by(opening).map_err(|error| error.to_string())
+}
+
+/// Whether anything was left at the interface of this thread's namespace.
+fn is_clean() -> bool {
+    let output = Command::new("ip").args(["-d", "link", "show", "near0"]).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    !shown.contains("xdp") && shown.contains("promiscuity 0 ")
+}
+
+#[track_caller]
+fn said(opened: &Opened, part: &str) {
+    assert_eq!(opened.said.iter().filter(|said| said.contains(part)).count(), 1, "{part}: {:?}", opened.said);
+}
+
+#[test]
+fn what_cannot_be_done_without_ends_with_what_to_do() {
+    type Case = (fn(Step, u16) -> Option<i32>, &'static str);
+    const CASES: [Case; 11] = [
+        (|step, _| (step == Step::Socket).then_some(libc::EAFNOSUPPORT), "CONFIG_XDP_SOCKETS"),
+        (|step, _| (step == Step::Socket).then_some(libc::EPERM), "CAP_BPF"),
+        (|step, _| (step == Step::Promiscuous).then_some(libc::EPERM), "setcap"),
+        (|step, _| (step == Step::Register).then_some(libc::ENOBUFS), "RLIMIT_MEMLOCK"),
+        (|step, _| (step == Step::Memory).then_some(libc::ENOMEM), "take fewer frames"),
+        (
+            |step, _| (step == Step::CompletionRing).then_some(libc::ENOMEM),
+            "making the completion ring failed: Cannot allocate memory",
+        ),
+        (|step, _| (step == Step::RxRing).then_some(libc::ENOMEM), "rings of 64 and 64 places"),
+        (|step, _| (step == Step::Offsets).then_some(libc::ENOPROTOOPT), "Linux 5.4"),
+        (|step, _| (step == Step::Map).then_some(libc::EAGAIN), "mapping a ring failed"),
+        (|step, _| (step == Step::Bind).then_some(libc::EBUSY), "another AF_XDP socket has receive queue 0"),
+        (|step, _| (step == Step::Bind).then_some(libc::EINVAL), "is that queue still there"),
+    ];
+    in_namespace(1500, || {
+        for (refuse, expected) in CASES {
+            let error = open(options(XdpMode::Auto), refuse).err().expect("it is refused");
+            assert!(error.starts_with("interface near0: ") && error.contains(expected), "{expected}: {error}");
+            assert!(is_clean(), "{expected}");
+        }
+        assert!(open(options(XdpMode::Auto), |_, _| None).is_ok(), "the interface can be opened");
+    });
+}
+
+#[test]
+fn zero_copy_falls_back_to_one_copy() {
+    in_namespace(1500, || {
+        let refuse = |step, flags: u16| (step == Step::Bind && flags & libc::XDP_ZEROCOPY != 0).then_some(libc::EINVAL);
+        let opened = open(options(XdpMode::Auto), refuse).unwrap();
+        said(&opened, "no zero copy with this driver (Invalid argument)");
+        said(&opened, "native mode, one copy");
+    });
+}
+
+#[test]
+fn packets_in_several_frames_need_a_kernel_that_has_them() {
+    in_namespace(9000, || {
+        let refuse = |step, flags: u16| (step == Step::Bind && flags & libc::XDP_USE_SG != 0).then_some(libc::EINVAL);
+        let opened = open(options(XdpMode::Native), refuse).unwrap();
+        said(&opened, "those longer than 1792 bytes are counted as dropped by the kernel");
+        let opened_with_all = {
+            drop(opened);
+            open(options(XdpMode::Native), |_, _| None).unwrap()
+        };
+        assert!(!opened_with_all.said.iter().any(|said| said.contains("several frames")));
+    });
+}
+
+#[test]
+fn a_kernel_without_need_wakeup_is_used_without() {
+    in_namespace(1500, || {
+        let refuse = |step, flags: u16| (step == Step::Bind && flags & libc::XDP_USE_NEED_WAKEUP != 0).then_some(libc::EINVAL);
+        assert!(open(options(XdpMode::Native), refuse).is_ok());
+    });
+}
+
+#[test]
+fn huge_pages_and_busy_polling_when_refused() {
+    in_namespace(1500, || {
+        let no_pages = |step, _| (step == Step::HugePages).then_some(libc::ENOMEM);
+        let opened = open(options(XdpMode::Native), no_pages).unwrap();
+        said(&opened, "not enough huge pages");
+        drop(opened);
+        let required = XdpOptions { huge_pages: HugePages::Require, ..options(XdpMode::Native) };
+        assert!(open(required, no_pages).err().expect("it is refused").contains("vm.nr_hugepages=1`"));
+        let busy = || XdpOptions { busy_poll: Some(BusyPoll::default()), ..options(XdpMode::Native) };
+        for (errno, expected) in [(libc::EPERM, "CAP_NET_ADMIN"), (libc::ENOPROTOOPT, "Linux 5.11")] {
+            let refuse: fn(Step, u16) -> Option<i32> = match errno {
+                libc::EPERM => |step, _| (step == Step::BusyPoll).then_some(libc::EPERM),
+                _ => |step, _| (step == Step::BusyPoll).then_some(libc::ENOPROTOOPT),
+            };
+            assert!(open(busy(), refuse).err().expect("it is refused").contains(expected));
+        }
+        assert!(is_clean());
+    });
+}
+
+#[test]
+fn a_filter_that_no_program_can_run_runs_in_user_space() {
+    in_namespace(1500, || {
+        let filter = Some("ip6 protochain 17".to_owned());
+        let opened = open(XdpOptions { filter, ..options(XdpMode::Native) }, |_, _| None).unwrap();
+        said(&opened, "the filter cannot be part of the XDP program");
+        said(&opened, "taken from the host, too");
+    });
+}
+
+#[test]
+fn a_queue_that_another_socket_has_is_named() {
+    in_namespace(1500, || {
+        let opening = Opening::new(options(XdpMode::Native), Seam::default()).unwrap();
+        let (prepared, socket, _) = opening.interface(&mut Vec::new()).unwrap();
+        drop(prepared); // its program goes, the socket stays at the queue
+        let error = open(options(XdpMode::Auto), |_, _| None).err().expect("it is refused");
+        assert!(error.contains("another AF_XDP socket has receive queue 0") && error.contains("ss --xdp"), "{error}");
+        assert!(is_clean());
+        // A socket that is being closed is waited for.
+        let closing = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(40));
+            drop(socket);
+        });
+        assert!(open(options(XdpMode::Native), |_, _| None).is_ok());
+        closing.join().unwrap();
+    });
+}
+
+#[test]
+fn a_program_that_somebody_detaches_is_missed() {
+    in_namespace(1500, || {
+        let mut backend = open(options(XdpMode::Native), |_, _| None).unwrap().queues.remove(0);
+        backend.attachment().detach();
+        let begun = Instant::now();
+        let notice = loop {
+            backend.poll(Duration::from_millis(20), &mut |_| ()).unwrap();
+            if let Some(notice) = backend.notice() {
+                break notice;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it was not noticed");
+        };
+        assert!(notice.starts_with("interface near0: somebody detached our XDP program"), "{notice}");
+        std::thread::sleep(Duration::from_millis(1100));
+        backend.poll(Duration::from_millis(20), &mut |_| ()).unwrap();
+        assert_eq!(backend.notice(), None, "once");
+    });
+}

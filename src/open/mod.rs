@@ -1,0 +1,196 @@
+//! Opens what the settings name: a capture file for every worker, or an interface.
+//!
+//! Owns what was opened until the run begins, and what can be told of it. Invariant: everything that takes root is open afterwards.
+
+mod live;
+#[cfg(target_os = "linux")]
+mod tpacket;
+#[cfg(target_os = "linux")]
+mod xdp;
+
+use netscope::config::{FileSettings, Settings, SourceSettings};
+#[cfg(target_os = "linux")]
+use netscope::config::{LiveSettings, RssChoice};
+use netscope::engine::Source;
+use netscope::output::{is_broken_pipe, stdout};
+use netscope::wire;
+use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_backends::memory::MemoryBackend;
+#[cfg(target_os = "linux")]
+use netscope_backends::nic::{self, SymmetricKey};
+use netscope_backends::pcap::list_interfaces as interfaces;
+#[cfg(target_os = "linux")]
+use netscope_backends::privilege::Capability;
+use netscope_backends::{Backend, BackendError, LinkType};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// An open source and what it is.
+pub struct Opened {
+    /// Packets for the workers; taken once.
+    source: Option<Source>,
+    /// Lines for `-v`.
+    pub said: Vec<String>,
+    /// What a person should know in any case.
+    pub notices: Vec<String>,
+    /// CPUs that workers are best pinned to, in order; empty = none is better.
+    pub cpus: Vec<usize>,
+    /// The rights that opening it again takes.
+    #[cfg(target_os = "linux")]
+    pub capabilities: Vec<Capability>,
+    /// A hash key that goes back to the card when this is dropped.
+    #[cfg(target_os = "linux")]
+    pub key: Option<SymmetricKey>,
+}
+
+impl Opened {
+    fn new(source: Source, said: String) -> Self {
+        Self {
+            source: Some(source),
+            said: vec![said],
+            notices: Vec::new(),
+            cpus: Vec::new(),
+            #[cfg(target_os = "linux")]
+            capabilities: Vec::new(),
+            #[cfg(target_os = "linux")]
+            key: None,
+        }
+    }
+
+    /// The source, for the run. Without packets when asked for again.
+    pub fn take_source(&mut self) -> Source {
+        self.source.take().unwrap_or_else(|| Source::Same(Vec::new()))
+    }
+
+    /// Gives up root and all rights but those that open the interface again, after it was away, and put its hash key back.
+    #[cfg(target_os = "linux")]
+    pub fn become_user(&self, user: &str) -> Result<(), Failure> {
+        let mut kept = self.capabilities.clone();
+        if self.key.as_ref().is_some_and(SymmetricKey::changed) {
+            kept.push(Capability::NetAdmin);
+        }
+        Ok(netscope_backends::privilege::become_user(user, &kept)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn become_user(&self, user: &str) -> Result<(), Failure> {
+        Err(format!("--user {user} (run.user) is for Linux, where rights can be given up one by one; leave it out").into())
+    }
+
+    /// After the run: what was changed for it is as it was before.
+    pub fn close(self) -> Result<(), Failure> {
+        #[cfg(target_os = "linux")]
+        if let Some(key) = self.key {
+            key.restore()?;
+        }
+        Ok(())
+    }
+}
+
+/// The link type of a source is not one that is read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{name}: link type {link_type} ({}) is not supported; Ethernet, Linux cooked, loopback, PPP and raw IP captures are read",
+    wire::link_name(*link_type)
+)]
+struct UnsupportedLink {
+    name: String,
+    link_type: LinkType,
+}
+
+/// Opens the source of a run.
+pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
+    match &settings.source {
+        SourceSettings::File(reading) => file(reading, settings, stop),
+        SourceSettings::Live(interface) => live::interface(interface, settings),
+    }
+}
+
+fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
+    let path = &reading.path;
+    let options = FileOptions { filter: settings.filter.clone(), snaplen: reading.snaplen, stop: Some(Arc::clone(stop)) };
+    let file = match CaptureFile::open(path, &options) {
+        // Asked to end before a pipe said anything: a run without packets, whose exports are written all the same.
+        Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {
+            let nothing = MemoryBackend::new(LinkType::ETHERNET, Vec::new());
+            let description = format!("nothing was read from {}", path.display());
+            return Ok(Opened::new(Source::Broadcast(Box::new(nothing)), description));
+        }
+        opened => opened?,
+    };
+    let workers = settings.pipeline.workers;
+    let description = format!("reading {} with {workers} workers", path.display());
+    let scanner = if workers > 1 { file.scanner()? } else { None };
+    let source = match scanner {
+        Some(scanner) => Source::Shared(scanner),
+        None if file.is_mapped() => Source::Same(vec![Box::new(file.backend()?)]),
+        None => Source::Broadcast(Box::new(file.backend()?)),
+    };
+    let link_type = Some(file.link_type());
+    check(link_type, &path.display().to_string())?;
+    Ok(Opened::new(source, description))
+}
+
+/// The CPUs that serve the interrupts of these receive queues, for workers to be pinned to; empty, and told why, where that is not
+/// known, or is one CPU for several of them.
+#[cfg(target_os = "linux")]
+fn cpus_of_queues(interface: &str, queues: &[u32], said: &mut Vec<String>) -> Result<Vec<usize>, Failure> {
+    let known = nic::rx_queues(interface)?;
+    let cpu_of = |queue: &u32| known.iter().find(|known| known.index == *queue).and_then(|known| known.cpus.first().copied());
+    let Some(cpus) = queues.iter().map(cpu_of).collect::<Option<Vec<usize>>>() else {
+        said.push(format!("workers are not pinned: which CPU serves which queue of {interface} is not known; --cpus pins them"));
+        return Ok(Vec::new());
+    };
+    if cpus.iter().enumerate().any(|(i, cpu)| cpus.iter().skip(i + 1).any(|other| other == cpu)) {
+        said.push(format!("workers are not pinned: one CPU serves several queues of {interface}; --cpus pins them"));
+        return Ok(Vec::new());
+    }
+    said.push(format!("workers are pinned to the CPUs that serve their queues' interrupts: {cpus:?}"));
+    Ok(cpus)
+}
+
+/// Makes the card's hash symmetric where that was asked for.
+#[cfg(target_os = "linux")]
+fn symmetric_key(live: &LiveSettings, interface: &str, said: &mut Vec<String>) -> Result<Option<SymmetricKey>, Failure> {
+    if live.rss == RssChoice::Unchanged {
+        return Ok(None);
+    }
+    let key = nic::set_symmetric_key(interface)?;
+    let done = if key.changed() { "has a symmetric hash key until the end of the run" } else { "keeps flows together as it is" };
+    said.push(format!("interface {interface} {done}"));
+    Ok(Some(key))
+}
+
+fn check(link_type: Option<LinkType>, name: &str) -> Result<(), UnsupportedLink> {
+    match link_type {
+        Some(link_type) if !wire::supports(link_type) => Err(UnsupportedLink { name: name.to_owned(), link_type }),
+        _ => Ok(()),
+    }
+}
+
+/// Prints the interfaces: name, state, description, addresses.
+pub fn list_interfaces() -> Result<(), Failure> {
+    let mut text = String::new();
+    for interface in interfaces()? {
+        let state = if interface.up { "up" } else { "down" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{} [{state}]", interface.name);
+        if let Some(description) = &interface.description {
+            let _ = write!(text, " {description}");
+        }
+        text.push('\n');
+        for address in &interface.addresses {
+            let _ = writeln!(text, "    {address}");
+        }
+    }
+    let mut out = stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if !is_broken_pipe(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,113 @@
+//! Opens an interface by AF_XDP: a worker per receive queue.
+//!
+//! Owns how settings become the backend's options, and the refusal to take packets away from a host that needs them. Invariant: an interface
+//! that the host uses is not touched unless somebody insists.
+
+use super::{Failure, Opened, cpus_of_queues, symmetric_key};
+use netscope::config::{LiveSettings, Settings, XdpModeChoice, XdpTimes, XdpUnmatched};
+use netscope::engine::Source;
+use netscope_backends::privilege::Capability;
+use netscope_backends::xdp::{self, BusyPoll, Times, Unmatched, XdpMode, XdpOptions};
+use netscope_backends::{Backend, nic, pcap};
+use std::time::Duration;
+
+/// What opening the interface again takes.
+const CAPABILITIES: [Capability; 4] = [Capability::NetRaw, Capability::NetAdmin, Capability::Bpf, Capability::IpcLock];
+
+/// Opens the queues.
+pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
+    let name = match &live.interface {
+        Some(name) => name.clone(),
+        None => pcap::default_interface()?,
+    };
+    refuse_what_is_used(&name, live, settings)?;
+    let queues = queues(&name, live, settings.pipeline.workers)?;
+    let mut said = Vec::new();
+    // Before the sockets, so that no packet comes by the old key.
+    let key = symmetric_key(live, &name, &mut said)?;
+    let opened = xdp::open(options(&name, live, settings))?;
+    said.insert(0, format!("capturing on {name} by AF_XDP; receive queues: {queues:?}, a worker each"));
+    let mut notices = opened.said;
+    if key.is_none() && queues.len() > 1 && nic::rss(&name)?.and_then(|rss| rss.is_symmetric()) == Some(false) {
+        notices.push(format!(
+            "the hash of {name} sends the two directions of a flow to different queues: their records are joined at the end, without \
+             round trips; --rss symmetric brings them together"
+        ));
+    }
+    let backends = opened.queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Backend>).collect();
+    let cpus = if settings.pipeline.cpus.is_empty() { cpus_of_queues(&name, &queues, &mut said)? } else { Vec::new() };
+    let source = Some(Source::Queues(backends));
+    Ok(Opened { source, said, notices, cpus, capabilities: CAPABILITIES.to_vec(), key })
+}
+
+/// What is redirected to us, the host does not get.
+fn refuse_what_is_used(name: &str, live: &LiveSettings, settings: &Settings) -> Result<(), Failure> {
+    let uses = nic::uses(name)?;
+    if live.xdp.insist || uses.is_empty() {
+        return Ok(());
+    }
+    let uses: Vec<String> = uses.iter().map(ToString::to_string).collect();
+    let lost = match (&settings.filter, live.xdp.unmatched) {
+        (Some(_), XdpUnmatched::Pass) => "the packets that match the filter",
+        _ => "all packets received there",
+    };
+    Err(format!(
+        "interface {name} {}: --backend xdp would take {lost} away from this host, and its connections over {name} would break; use --backend \
+         tpacket, which only copies, or insist with --xdp-insist (xdp.insist)",
+        uses.join(", ")
+    )
+    .into())
+}
+
+/// The queues that will be opened; as many as workers, where those were asked for.
+fn queues(name: &str, live: &LiveSettings, workers: usize) -> Result<Vec<u32>, Failure> {
+    let queues = match &live.xdp.queues {
+        Some(chosen) => {
+            let mut queues = chosen.clone();
+            queues.sort_unstable();
+            queues
+        }
+        None => (0..nic::rx_queue_count(name)?.unwrap_or(1)).collect(),
+    };
+    if workers != 0 && workers != queues.len() {
+        return Err(format!(
+            "interface {name}: AF_XDP takes a worker for each receive queue, and there are {} to read, but {workers} workers were asked for: \
+             leave --workers (pipeline.workers) out, or choose queues with --xdp-queues (xdp.queues)",
+            queues.len()
+        )
+        .into());
+    }
+    Ok(queues)
+}
+
+fn options(name: &str, live: &LiveSettings, settings: &Settings) -> XdpOptions {
+    let ours = &live.xdp;
+    let defaults = XdpOptions::default();
+    XdpOptions {
+        interface: name.to_owned(),
+        queues: ours.queues.clone(),
+        mode: match ours.mode {
+            XdpModeChoice::Auto => XdpMode::Auto,
+            XdpModeChoice::Zerocopy => XdpMode::ZeroCopy,
+            XdpModeChoice::Native => XdpMode::Native,
+            XdpModeChoice::Generic => XdpMode::Generic,
+        },
+        frame_bytes: ours.frame_bytes,
+        frame_count: ours.frame_count,
+        rx_ring: ours.rx_ring,
+        busy_poll: ours.busy_poll_us.map(|timeout_us| BusyPoll { timeout_us, ..BusyPoll::default() }),
+        times: match ours.times {
+            XdpTimes::Batch => Times::PerBatch,
+            XdpTimes::Packet => Times::PerPacket,
+        },
+        filter: settings.filter.clone(),
+        unmatched: match ours.unmatched {
+            XdpUnmatched::Pass => Unmatched::Pass,
+            XdpUnmatched::Drop => Unmatched::Drop,
+        },
+        snaplen: live.snaplen,
+        promiscuous: live.promiscuous,
+        nap_max: if live.immediate_mode { Duration::ZERO } else { defaults.nap_max },
+        ..defaults
+    }
+}
