@@ -21,7 +21,7 @@ use netscope_backends::nic::{self, SymmetricKey};
 use netscope_backends::pcap::list_interfaces as interfaces;
 #[cfg(target_os = "linux")]
 use netscope_backends::privilege::Capability;
-use netscope_backends::{Backend, BackendError, LinkType};
+use netscope_backends::{BackendError, LinkType};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
