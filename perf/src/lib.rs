@@ -9,6 +9,8 @@ pub mod floor;
 mod flow;
 mod frame;
 mod generator;
+#[cfg(target_os = "linux")]
+pub mod live;
 mod random;
 
 pub use frame::FRAME_MAX;

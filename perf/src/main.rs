@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+#[cfg(target_os = "linux")]
+mod wire;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -31,6 +33,10 @@ enum Verb {
     Bench(bench::Bench),
     /// Runs one program and prints what it cost.
     Measure(bench::measure::Measure),
+    /// A wire in a namespace, and loads on it; root.
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Live(wire::Live),
 }
 
 #[derive(clap::Args)]
@@ -102,6 +108,8 @@ fn main() -> ExitCode {
         Verb::Generate(options) => generate(&options).map_err(|error| format!("{}: {error}", options.out.display())),
         Verb::Floor(options) => floor(&options),
         Verb::Bench(options) => options.run(),
+        #[cfg(target_os = "linux")]
+        Verb::Live(options) => options.run(),
         Verb::Measure(options) => {
             return bench::measure::run(&options).unwrap_or_else(|message| {
                 eprintln!("netscope-perf: {message}");

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What can be measured; the first when nothing is named.
-const SUBJECTS: [&str; 3] = ["ours", "cliffs", "peers"];
+const SUBJECTS: [&str; 5] = ["ours", "cliffs", "peers", "live", "drain"];
 
 /// Measures what `arguments` begin with; the rest are options of `netscope-perf bench`.
 pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
@@ -17,7 +17,19 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     if subject == "peers" && !cfg!(target_os = "linux") {
         return Err("the peers are packages of Debian; run `cargo xtask bench peers` there".to_owned());
     }
+    let is_live = ["live", "drain"].contains(&subject);
+    if is_live && !cfg!(target_os = "linux") {
+        return Err(format!("the rings that are measured are Linux's; run `cargo xtask bench {subject}` there"));
+    }
     install::ensure(Need::DEMO)?;
+    if is_live {
+        install::ensure(&[Need::Iproute2])?;
+    }
+    if subject == "drain" {
+        // Measured inside the engine, so it is a bench of the package and not of netscope-perf, which runs programs.
+        let drain = ["bench", "--locked", "-p", "netscope", "--bench", "drain", "--"];
+        return run::show_and_run(run::cargo(root).args(drain).args(options));
+    }
     run::show_and_run(run::cargo(root).args([
         "build",
         "--release",
@@ -28,8 +40,10 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
         "-p",
         "netscope-perf",
     ]))?;
-    if subject == "peers" {
-        peers::install(root)?;
+    match subject {
+        "peers" => peers::install(root, peers::PEERS)?,
+        "live" => peers::install(root, peers::LIVE)?,
+        _ => {}
     }
     run::show_and_run(Command::new("target/release/netscope-perf").args(["bench", subject]).args(options).current_dir(root))
 }
@@ -54,6 +68,7 @@ mod tests {
         assert_eq!(split(&[]).unwrap(), ("ours", &[][..]));
         assert_eq!(split(&["--quick"]).unwrap(), ("ours", &["--quick"][..]));
         assert_eq!(split(&["peers", "--runs", "3"]).unwrap(), ("peers", &["--runs", "3"][..]));
+        assert_eq!(split(&["drain", "--limit", "1.15"]).unwrap(), ("drain", &["--limit", "1.15"][..]));
         assert!(split(&["nothing"]).unwrap_err().contains("ours, cliffs, peers"));
     }
 }

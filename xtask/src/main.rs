@@ -23,13 +23,16 @@ Usage: cargo xtask COMMAND
 Commands:
   demo   build NetScope and show the flows of the recording tests/fixtures/demo.pcapng
   test   every test of the repository; live ones too where namespaces can be made (root)
-  bench [ours|cliffs|peers] [OPTIONS]
+  bench [ours|cliffs|peers|live] [OPTIONS]
          build for release, generate captures, measure, and write a page into perf/results:
          ours    NetScope and the floor, one worker and two, memory (default)
          cliffs  10 M flows, a SYN flood, one flow, fragments, malformed packets, colliding tuples
          peers   nfdump, softflowd, argus, suricata, tshark and nDPI on the same captures;
                  installs them from Debian, which may start their daemons
+         live    bare rings, NetScope, tcpdump, dumpcap and suricata on a wire in a namespace, at the same loads; Linux, root
          Options go to `netscope-perf bench`: --quick (a tenth, three runs), --runs N, --captures DIR, --results DIR
+  bench drain [--limit RATIO]
+         what a packet costs the reader of a ring, beside the engine alone; fails above RATIO; Linux, root
   bench instructions [--record]
          instructions per packet, layer by layer, against the figure in perf/instructions.toml; fails when it rose by more than 5 %
   help   this text

@@ -6,8 +6,8 @@ use crate::run;
 use std::fs;
 use std::path::Path;
 
-/// A program, and the package that brings it.
-const PEERS: &[(&str, &str)] = &[
+/// Programs that read files, each with the package that brings it.
+pub const PEERS: &[(&str, &str)] = &[
     ("nfpcapd", "nfdump"),
     ("softflowd", "softflowd"),
     ("argus", "argus-server"),
@@ -17,13 +17,16 @@ const PEERS: &[(&str, &str)] = &[
     ("ndpiReader", "libndpi-bin"),
 ];
 
+/// Programs that capture, likewise.
+pub const LIVE: &[(&str, &str)] = &[("tcpdump", "tcpdump"), ("dumpcap", "wireshark-common"), ("suricata", "suricata")];
+
 /// Lists of packages that apt reads, copied so that ours can stand beside them.
 const SOURCES: &str = "/etc/apt/sources.list.d";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Installs those that are missing, one by one.
-pub fn install(root: &Path) -> Result<(), String> {
-    let missing: Vec<_> = PEERS.iter().filter(|(program, _)| run::find(program).is_none()).collect();
+/// Installs those of `peers` that are missing, one by one.
+pub fn install(root: &Path, peers: &[(&'static str, &'static str)]) -> Result<(), String> {
+    let missing: Vec<_> = peers.iter().filter(|(program, _)| run::find(program).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }

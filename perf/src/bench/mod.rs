@@ -4,6 +4,10 @@
 mod capture;
 mod cliffs;
 mod count;
+#[cfg(target_os = "linux")]
+mod live;
+#[cfg(target_os = "linux")]
+mod live_programs;
 mod machine;
 pub mod measure;
 mod ours;
@@ -26,7 +30,7 @@ pub struct Bench {
     /// A tenth of the packets and flows, three runs, results beside the captures: to see that everything works.
     #[arg(long)]
     quick: bool,
-    /// Runs of each program on each capture [default: 5, with --quick 3].
+    /// Runs of each program on each capture [default: 5, with --quick 3, live 1].
     #[arg(long)]
     runs: Option<u32>,
     /// Directory for captures and outputs.
@@ -48,6 +52,9 @@ enum What {
     Cliffs,
     /// Other programs on the same captures.
     Peers,
+    /// Bare rings, ours and other programs on a live wire; Linux and root.
+    #[cfg(target_os = "linux")]
+    Live,
 }
 
 impl Bench {
@@ -61,6 +68,8 @@ impl Bench {
             What::Ours => ours::run(self)?,
             What::Cliffs => cliffs::run(self)?,
             What::Peers => peers::run(self)?,
+            #[cfg(target_os = "linux")]
+            What::Live => live::run(self)?,
         };
         let beside = if self.quick { self.captures.clone() } else { PathBuf::from("perf/results") };
         report.write(self.results.as_ref().unwrap_or(&beside)).map(|_path| ())

@@ -19,6 +19,9 @@ pub struct Report {
     rows: String,
     commands: Vec<String>,
     notes: Vec<String>,
+    columns: &'static str,
+    /// How the commands were run.
+    how: &'static str,
 }
 
 impl Report {
@@ -30,7 +33,27 @@ impl Report {
         {
             let _ = writeln!(head, "- {name}: {value}"); // a String takes any text
         }
-        Self { what, head, rows: String::new(), commands: Vec::new(), notes: Vec::new() }
+        let how = "each run under `netscope-perf measure`, the page cache warm";
+        Self { what, head, rows: String::new(), commands: Vec::new(), notes: Vec::new(), columns: COLUMNS, how }
+    }
+
+    /// Another table than that of CPU time, filled by [`Report::line`], and how its commands were run.
+    #[cfg(target_os = "linux")]
+    pub fn with_columns(self, columns: &'static str, how: &'static str) -> Self {
+        Self { columns, how, ..self }
+    }
+
+    /// A finished row of the table.
+    #[cfg(target_os = "linux")]
+    pub fn line(&mut self, row: String) {
+        self.rows.push_str(&row);
+        self.rows.push('\n');
+    }
+
+    /// A command below the table.
+    #[cfg(target_os = "linux")]
+    pub fn command(&mut self, command: String) {
+        self.commands.push(command);
     }
 
     /// A program's version, above the table.
@@ -82,11 +105,11 @@ impl Report {
         let fail = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
         fs::create_dir_all(directory).map_err(|error| fail(directory, error))?;
         let mut text = self.head;
-        let _ = writeln!(text, "- Load at the end: {}\n\n{COLUMNS}{}", machine::load(), self.rows); // a String takes any text
+        let _ = writeln!(text, "- Load at the end: {}\n\n{}{}", machine::load(), self.columns, self.rows); // a String takes any text
         for note in &self.notes {
             let _ = writeln!(text, "- {note}");
         }
-        text.push_str("\nCommands, each run under `netscope-perf measure`, the page cache warm:\n\n");
+        let _ = writeln!(text, "\nCommands, {}:\n", self.how);
         for command in &self.commands {
             let _ = writeln!(text, "- {command}");
         }
