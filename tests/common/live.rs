@@ -66,18 +66,21 @@ impl Exports {
     }
 }
 
-/// netscope on [`RECEIVER`], not started: quiet, a tick every 100 ms, flows that do not end by silence.
+/// netscope on [`RECEIVER`], not started: a line per packet, a tick every 100 ms, flows that do not end by silence.
 pub fn on_receiver(namespace: &NetNs, more: &[&str]) -> Command {
     let program = netscope();
     let mut command = namespace.command(program.get_program().to_str().expect("a path in UTF-8"));
-    command.args(["--interface", RECEIVER, "--quiet", "--stats", "--stats-interval-ms", "100"]);
-    command.args(["--flow-timeout-s", "0"]).args(more);
+    command.args(["--interface", RECEIVER, "--stats", "--flow-timeout-s", "0"]).args(more);
+    if !more.contains(&"--stats-interval-ms") {
+        command.args(["--stats-interval-ms", "100"]);
+    }
     command
 }
 
-/// That, started, with all exports; it captures as soon as the first tick is out.
+/// That, started, with all exports and no lines per packet; it captures as soon as the first tick is out.
 pub fn capture(namespace: &NetNs, exports: &Exports, more: &[&str]) -> Running {
     let mut command = on_receiver(namespace, more);
+    command.arg("--quiet");
     exports.arguments(&mut command);
     let mut running = Running::start(&mut command);
     running.wait_for_line("[stats]");
