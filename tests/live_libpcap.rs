@@ -100,7 +100,19 @@ fn immediate_mode_shows_a_packet_at_once() {
     let ticks_until_seen = |more: &[&str]| {
         let program = netscope();
         let mut command = namespace.command(program.get_program().to_str().expect("a path in UTF-8"));
-        command.args(["--interface", RECEIVER, "--timeout-ms", "3000", "--stats", "--stats-interval-ms", "100"]).args(more);
+        command
+            .args([
+                "--interface",
+                RECEIVER,
+                "--backend",
+                "libpcap",
+                "--timeout-ms",
+                "3000",
+                "--stats",
+                "--stats-interval-ms",
+                "100",
+            ])
+            .args(more);
         let mut running = Running::start(&mut command);
         running.wait_for_line("[stats]");
         send(&namespace, &datagrams(60, 1, 6));

@@ -60,7 +60,8 @@ pub enum Polled {
 pub struct Counters {
     /// Packets the source saw for us, lost ones included.
     pub received: u64,
-    /// Packets read by us in user space that did not match the filter (a filter in the kernel does not count here).
+    /// Packets that did not match the filter: those read by us in user space, and of AF_XDP those its program left out (the filter of
+    /// another kernel ring does not count here).
     pub filtered: u64,
     /// Packets the kernel dropped because we did not read fast enough.
     pub kernel_drops: u64,

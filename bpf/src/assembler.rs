@@ -193,20 +193,20 @@ impl Assembler {
 
     /// Goes to `label`.
     pub fn jump(&mut self, label: Label, comment: impl Into<Comment>) {
-        self.to_label(Instruction { code: JA, ..Instruction::default() }, label, comment);
+        self.push_jump(Instruction { code: JA, ..Instruction::default() }, label, comment);
     }
 
     /// Goes to `label` if `left <cond> right`, 64 bits.
     pub fn jump_if(&mut self, cond: Cond, left: Reg, right: impl Into<Operand>, label: Label, comment: impl Into<Comment>) {
-        self.to_label(operation(class::JMP, cond as u8, left, right.into()), label, comment);
+        self.push_jump(operation(class::JMP, cond as u8, left, right.into()), label, comment);
     }
 
     /// Goes to `label` if `left <cond> right`, the lower 32 bits.
     pub fn jump_if32(&mut self, cond: Cond, left: Reg, right: impl Into<Operand>, label: Label, comment: impl Into<Comment>) {
-        self.to_label(operation(class::JMP32, cond as u8, left, right.into()), label, comment);
+        self.push_jump(operation(class::JMP32, cond as u8, left, right.into()), label, comment);
     }
 
-    fn to_label(&mut self, instruction: Instruction, label: Label, comment: impl Into<Comment>) {
+    fn push_jump(&mut self, instruction: Instruction, label: Label, comment: impl Into<Comment>) {
         self.lines.push(Line { instruction, comment: comment.into(), target: Some(label) });
     }
 

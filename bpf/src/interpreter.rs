@@ -156,7 +156,7 @@ impl<'a> Machine<'a> {
         buffer.extend_from_slice(&frame.bytes);
         let run =
             Run { machine: self, frame, registers, stack: [None; STACK_LEN], buffer, metadata_at: HEADROOM, epoch: 0, at: 0 };
-        run.to_end()
+        run.finish()
     }
 }
 
@@ -185,7 +185,7 @@ struct Run<'m, 'a> {
 }
 
 impl Run<'_, '_> {
-    fn to_end(mut self) -> Result<Outcome, Fault> {
+    fn finish(mut self) -> Result<Outcome, Fault> {
         for steps in 1..=STEPS_MAX {
             let Some(instruction) = self.machine.program.instructions().get(self.at).copied() else {
                 return Err(Fault::Unmodelled { at: self.at });

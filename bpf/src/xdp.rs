@@ -5,7 +5,7 @@
 
 use crate::assembler::{AssembleError, Assembler, Label};
 use crate::classic::{self, ClassicFilter, FilterError};
-use crate::instruction::{Alu, Cond, Helper, Reg, Size};
+use crate::instruction::{Cond, Helper, Reg, Size};
 use crate::program::{MapId, MapKind, MapSpec, Program};
 use Reg::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
@@ -134,6 +134,19 @@ mod counter {
     pub(super) const DROPPED: i32 = 16;
     pub(super) const NO_SOCKET: i32 = 24;
     pub(super) const UNSTAMPED: i32 = 32;
+    /// Of these, one per frame; the most frequent first.
+    pub(super) const EXCLUSIVE: [(i32, &str); 4] =
+        [(REDIRECTED, "redirected"), (PASSED, "passed"), (DROPPED, "dropped"), (NO_SOCKET, "no_socket")];
+}
+
+/// How the filter reaches bytes at offsets that it calculates (behind an IPv4 header: every filter for ports has such).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Indexed {
+    /// By pointers: fast; the verifier asks for CAP_PERFMON.
+    #[default]
+    ByPointer,
+    /// By a helper: a call per load; Linux 5.18.
+    ByHelper,
 }
 
 /// What the program is put together from.
@@ -143,6 +156,8 @@ pub struct XdpParts<'a> {
     pub queues: u32,
     /// Redirect only frames that match; without one, all.
     pub filter: Option<&'a ClassicFilter>,
+    /// How the filter reaches calculated offsets.
+    pub indexed: Indexed,
     /// For frames that do not match.
     pub unmatched: Unmatched,
     /// Stamp each redirected frame by this clock.
@@ -178,7 +193,8 @@ impl XdpProgram {
         let (matched, unmatched, count) = (asm.label("matched"), asm.label("unmatched"), asm.label("count"));
         asm.mov(R6, R1, "the context, kept over calls");
         if let Some(filter) = parts.filter {
-            classic::translate(&mut asm, filter, parts.frags, classic::Places { matched, unmatched });
+            let options = classic::Options { has_frags: parts.frags, indexed: parts.indexed };
+            classic::translate(&mut asm, filter, options, classic::Places { matched, unmatched });
         }
         if asm.is_used(unmatched) {
             let (verdict, counter, say) = match parts.unmatched {
@@ -283,10 +299,16 @@ fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, place: Label) 
         asm.add(R1, R9, "");
         asm.store(Size::Double, R0, counter::UNSTAMPED as i16, R1, "");
     }
-    asm.add(R0, R8, "the counter");
-    asm.load(Size::Double, R1, R0, 0, "");
-    asm.alu(Alu::Add, R1, 1, "");
-    asm.store(Size::Double, R0, 0, R1, "");
+    // Adding R8 to the pointer would do, but without CAP_PERFMON the verifier refuses offsets that differ from way to way.
+    for (offset, name) in counter::EXCLUSIVE {
+        let next = asm.label(format!("not_{name}"));
+        asm.jump_if(Cond::Ne, R8, offset, next, "");
+        asm.load(Size::Double, R1, R0, offset as i16, name);
+        asm.add(R1, 1, "");
+        asm.store(Size::Double, R0, offset as i16, R1, "");
+        asm.jump(end, "");
+        asm.place(next);
+    }
     asm.place(end);
     asm.mov(R0, R7, "the verdict");
     asm.exit("");

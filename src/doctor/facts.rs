@@ -5,6 +5,7 @@
 use super::holders::{self, Holders};
 use super::trial::{self, Trial};
 use netscope_backends::BackendError;
+use netscope_backends::bpf::{self, Attached};
 use netscope_backends::nic::{self, Nic};
 use nix::sys::resource::{Resource, getrlimit};
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ pub struct Facts {
     /// The interface.
     pub nic: Nic,
     /// XDP programs that are attached, with their names where we may know them.
-    pub xdp: Vec<Program>,
+    pub xdp: Vec<Attached>,
     /// What the driver took of XDP.
     pub trial: Trial,
     /// Other sockets on the interface.
@@ -36,17 +37,6 @@ pub struct Facts {
     pub process: Process,
     /// The machine.
     pub host: Host,
-}
-
-/// An attached XDP program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// "native", "generic" or "offload".
-    pub mode: String,
-    /// The kernel's number of it.
-    pub id: u32,
-    /// Its name.
-    pub name: Option<String>,
 }
 
 /// What this process may do.
@@ -97,15 +87,9 @@ impl Facts {
     pub fn gather(interface: &str, try_xdp: bool) -> Result<Self, BackendError> {
         let nic = Nic::read(interface)?;
         let process = Process::own();
-        let named = |program: &nic::AttachedXdp| Program {
-            mode: program.mode.to_string(),
-            id: program.program_id,
-            // Names need CAP_SYS_ADMIN or CAP_BPF.
-            name: netscope_backends::bpf::attached::program_name(program.program_id).ok().filter(|name| !name.is_empty()),
-        };
         Ok(Self {
             kernel: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
-            xdp: nic.xdp.iter().map(named).collect(),
+            xdp: bpf::programs_at(interface)?,
             trial: trial::try_modes(&nic, process, try_xdp),
             holders: holders::find(interface)?,
             process,

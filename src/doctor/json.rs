@@ -55,7 +55,8 @@ fn document(facts: &Facts, findings: &[Finding]) -> Value {
 }
 
 fn interface(nic: &Nic) -> Value {
-    let queue = |queue: &netscope_backends::nic::Queue| json!({"queue": queue.index, "interrupt": queue.interrupt, "cpus": queue.cpus});
+    let queue =
+        |queue: &netscope_backends::nic::Queue| json!({"queue": queue.index, "interrupt": queue.interrupt, "cpus": queue.cpus});
     let offloads = nic.features.as_ref().map(|features| {
         OFFLOADS.iter().map(|(name, feature)| ((*name).to_owned(), features.is_active(feature).into())).collect::<Map<_, _>>()
     });
@@ -72,7 +73,7 @@ fn interface(nic: &Nic) -> Value {
         "speed_mbps": nic.speed_mbps,
         "numa_node": nic.numa_node,
         "queues": nic.queues.iter().map(queue).collect::<Vec<_>>(),
-        "queues_max": nic.queues_max,
+        "queues_max": nic.channels.map(|channels| channels.rx_queues_max()),
         "rings": nic.rings.map(|rings| json!({"rx": rings.rx, "rx_max": rings.rx_max, "tx": rings.tx, "tx_max": rings.tx_max})),
         "rss": nic.rss.as_ref().map(|rss| json!({
             "function": rss.function.map(|function| function.name()),
@@ -122,7 +123,7 @@ fn xdp(facts: &Facts) -> Value {
         "tried": tried,
         "not_tried_because": skipped,
         "attached": facts.xdp.iter().map(|program| json!({
-            "mode": program.mode, "id": program.id, "name": program.name,
+            "mode": program.mode.to_string(), "id": program.id, "name": program.name, "link": program.link,
         })).collect::<Vec<_>>(),
         "sockets": facts.holders.xdp.as_ref().map(|sockets| sockets.iter().map(|(socket, of)| json!({
             "process": owner(of.as_ref()), "queue": socket.queue,

@@ -96,7 +96,11 @@ fn link(facts: &Facts, findings: &mut Findings) {
     if !nic.up {
         findings.trouble("down", "the interface is down: no packet arrives", format!("ip link set dev {} up", nic.name));
     } else if nic.carrier == Some(false) {
-        findings.trouble("no-carrier", "nothing is at the other end of the link: no packet arrives; check cable and switch", None);
+        findings.trouble(
+            "no-carrier",
+            "nothing is at the other end of the link: no packet arrives; check cable and switch",
+            None,
+        );
     }
     if !nic.uses.is_empty() {
         let uses: Vec<_> = nic.uses.iter().map(ToString::to_string).collect();
@@ -109,18 +113,16 @@ fn link(facts: &Facts, findings: &mut Findings) {
 }
 
 fn others(facts: &Facts, findings: &mut Findings) {
-    let name = &facts.nic.name;
     for program in &facts.xdp {
-        let called = program.name.as_deref().unwrap_or("without a known name");
-        let off = if program.mode == "generic" { "xdpgeneric" } else { "xdp" };
         findings.trouble(
             "xdp-attached",
-            format!("the {} XDP program {called} (id {}) is attached: AF_XDP capture refuses to replace it", program.mode, program.id),
-            format!("ip link set dev {name} {off} off"),
+            format!("the XDP program {program} is attached: AF_XDP capture never replaces another's"),
+            program.cure(&facts.nic.name),
         );
     }
     for (socket, owner) in facts.holders.xdp.iter().flatten() {
-        let whose = owner.as_ref().map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
+        let whose =
+            owner.as_ref().map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
         findings.trouble(
             "xdp-socket",
             format!("{whose} has an AF_XDP socket on queue {}: that queue cannot be captured by AF_XDP", socket.queue),
@@ -128,11 +130,15 @@ fn others(facts: &Facts, findings: &mut Findings) {
         );
     }
     for (socket, owner) in facts.holders.packet.iter().flatten() {
-        let whose = owner.as_ref().map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
+        let whose =
+            owner.as_ref().map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
         let group = socket.fanout.map(|fanout| format!(" in fanout group {} by {}", fanout.id, fanout.mode_name()));
         findings.note(
             "packet-socket",
-            format!("{whose} has a packet socket here{}: the kernel does its work for each packet too", group.unwrap_or_default()),
+            format!(
+                "{whose} has a packet socket here{}: the kernel does its work for each packet too",
+                group.unwrap_or_default()
+            ),
             None,
         );
     }
@@ -142,7 +148,11 @@ fn queues(facts: &Facts, findings: &mut Findings) {
     let nic = &facts.nic;
     let count = nic.queues.len();
     if count == 0 {
-        findings.note("queues-unknown", "the driver does not say how many queues are in use: name the workers with --workers", None);
+        findings.note(
+            "queues-unknown",
+            "the driver does not say how many queues are in use: name the workers with --workers",
+            None,
+        );
     }
     if count > 1 {
         symmetry(nic, findings);
@@ -152,7 +162,10 @@ fn queues(facts: &Facts, findings: &mut Findings) {
         findings.note(
             "queues-beyond-cpus",
             format!("{count} queues for {cpus} CPUs: workers that share a CPU disturb each other"),
-            nic.queues_max.map(|_| format!("ethtool -L {} combined {cpus}", nic.name)),
+            nic.channels.map(|channels| {
+                let which = if channels.combined.1 > 0 { "combined" } else { "rx" };
+                format!("ethtool -L {} {which} {cpus}", nic.name)
+            }),
         );
     }
     let known: Vec<_> = nic.queues.iter().filter_map(|queue| Some((queue, *queue.cpus.first()?))).collect();
@@ -170,7 +183,10 @@ fn queues(facts: &Facts, findings: &mut Findings) {
     if let Some((queue, cpu)) = known.iter().find(|(_, cpu)| !near.is_empty() && !near.contains(cpu)) {
         findings.note(
             "interrupt-far",
-            format!("queue {} interrupts CPU {cpu}, which is not on the card's NUMA node: each packet crosses nodes", queue.index),
+            format!(
+                "queue {} interrupts CPU {cpu}, which is not on the card's NUMA node: each packet crosses nodes",
+                queue.index
+            ),
             near.first().zip(queue.interrupt).map(|(near, irq)| format!("echo {near} >/proc/irq/{irq}/smp_affinity_list")),
         );
     }
@@ -208,10 +224,18 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
     let off = |flag: &str| Some(format!("ethtool -K {} {flag} off", nic.name));
     let cure = |feature: &str, flag: &str| if features.can_change(feature) { off(flag) } else { None };
     if features.is_active("rx-lro") {
-        findings.trouble("lro", "LRO joins packets and forgets what they were: sizes, counts and TCP analysis are wrong", cure("rx-lro", "lro"));
+        findings.trouble(
+            "lro",
+            "LRO joins packets and forgets what they were: sizes, counts and TCP analysis are wrong",
+            cure("rx-lro", "lro"),
+        );
     }
     if features.is_active("rx-gro-hw") {
-        findings.trouble("gro-hw", "the card joins packets (hardware GRO): sizes and counts are of joined packets", cure("rx-gro-hw", "rx-gro-hw"));
+        findings.trouble(
+            "gro-hw",
+            "the card joins packets (hardware GRO): sizes and counts are of joined packets",
+            cure("rx-gro-hw", "rx-gro-hw"),
+        );
     }
     if features.is_active("rx-gro") && !nic.loopback {
         findings.note(
@@ -232,7 +256,9 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
         if joins.iter().any(|feature| features.is_active(feature)) {
             findings.note(
                 "peer-segmentation",
-                format!("the other end {peer} sends packets that were never cut (TSO, GSO): up to 64 KiB each, without checksums"),
+                format!(
+                    "the other end {peer} sends packets that were never cut (TSO, GSO): up to 64 KiB each, without checksums"
+                ),
                 format!("ethtool -K {peer} tso off gso off tx off"),
             );
         }
@@ -246,17 +272,27 @@ fn sizes(facts: &Facts, findings: &mut Findings) {
         if takes_buffers == Some(false) {
             findings.trouble(
                 "mtu-one-buffer",
-                format!("an MTU of {} needs several buffers per packet, which this driver's XDP cannot: it refuses the program", nic.mtu),
+                format!(
+                    "an MTU of {} needs several buffers per packet, which this driver's XDP cannot: it refuses the program",
+                    nic.mtu
+                ),
                 format!("ip link set dev {} mtu {MTU_ONE_BUFFER}", nic.name),
             );
         } else {
-            findings.note("mtu-several-frames", format!("with an MTU of {} a packet may fill several AF_XDP frames", nic.mtu), None);
+            findings.note(
+                "mtu-several-frames",
+                format!("with an MTU of {} a packet may fill several AF_XDP frames", nic.mtu),
+                None,
+            );
         }
     }
     if let Some(rings) = nic.rings.filter(|rings| rings.rx < rings.rx_max) {
         findings.note(
             "rx-ring-small",
-            format!("the receive ring has {} descriptors of {} possible: bursts longer than that are lost by the card", rings.rx, rings.rx_max),
+            format!(
+                "the receive ring has {} descriptors of {} possible: bursts longer than that are lost by the card",
+                rings.rx, rings.rx_max
+            ),
             format!("ethtool -G {} rx {}", nic.name, rings.rx_max),
         );
     }
@@ -291,8 +327,11 @@ fn rights(facts: &Facts, findings: &mut Findings) {
     if !process.net_raw {
         findings.trouble("no-net-raw", "CAP_NET_RAW is missing: nothing can be captured", setcap("cap_net_raw"));
     }
-    let missing: Vec<_> =
-        [(process.net_admin, "CAP_NET_ADMIN"), (process.bpf, "CAP_BPF")].iter().filter(|(has, _)| !has).map(|(_, name)| *name).collect();
+    let missing: Vec<_> = [(process.net_admin, "CAP_NET_ADMIN"), (process.bpf, "CAP_BPF")]
+        .iter()
+        .filter(|(has, _)| !has)
+        .map(|(_, name)| *name)
+        .collect();
     if !missing.is_empty() {
         findings.note(
             "no-xdp-rights",
@@ -304,7 +343,11 @@ fn rights(facts: &Facts, findings: &mut Findings) {
     if let Some(limit) = process.memlock_bytes.filter(|limit| !process.ipc_lock && *limit < QUEUE_BYTES.saturating_mul(queues)) {
         findings.note(
             "memlock",
-            format!("{} KiB may be locked into memory, and AF_XDP locks {} MiB per queue: it fails with ENOBUFS", limit >> 10, QUEUE_BYTES >> 20),
+            format!(
+                "{} KiB may be locked into memory, and AF_XDP locks {} MiB per queue: it fails with ENOBUFS",
+                limit >> 10,
+                QUEUE_BYTES >> 20
+            ),
             "ulimit -l unlimited".to_owned(),
         );
     }
@@ -313,10 +356,18 @@ fn rights(facts: &Facts, findings: &mut Findings) {
 fn machine(facts: &Facts, findings: &mut Findings) {
     let host = &facts.host;
     if release(&facts.kernel).is_some_and(|release| release < KERNEL_XDP_LINK) {
-        findings.trouble("kernel-old", "this kernel cannot attach XDP programs by a link (5.9 and newer do): use --backend tpacket", None);
+        findings.trouble(
+            "kernel-old",
+            "this kernel cannot attach XDP programs by a link (5.9 and newer do): use --backend tpacket",
+            None,
+        );
     }
     if host.bpf_jit == Some(0) {
-        findings.trouble("bpf-jit-off", "BPF programs are interpreted: each packet costs several times as much", "sysctl -w net.core.bpf_jit_enable=1".to_owned());
+        findings.trouble(
+            "bpf-jit-off",
+            "BPF programs are interpreted: each packet costs several times as much",
+            "sysctl -w net.core.bpf_jit_enable=1".to_owned(),
+        );
     }
     let slow: Vec<_> = host.governors.iter().filter(|governor| *governor != "performance").cloned().collect();
     if !slow.is_empty() {

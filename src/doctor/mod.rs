@@ -66,7 +66,11 @@ pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<(), Doctor
     let interface = settings.interface.as_deref().unwrap_or_default(); // the command line asks for one
     let facts = facts::Facts::gather(interface, settings.try_xdp)?;
     let findings = judge::judge(&facts);
-    if settings.json { json::write(out, &facts, &findings)? } else { text::write(out, &facts, &findings)? }
+    if settings.json {
+        json::write(out, &facts, &findings)?
+    } else {
+        text::write(out, &facts, &findings)?
+    }
     Ok(out.flush()?)
 }
 

@@ -43,10 +43,15 @@ fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
     rows.extend(nic.queues.iter().filter_map(|queue| Some(("", interrupt(queue.index, queue.interrupt?, &queue.cpus)))));
     rows.extend([
         ("rss", rss(nic)),
-        ("rings", nic.rings.map_or_else(unknown, |rings| format!("rx {} of {}, tx {} of {}", rings.rx, rings.rx_max, rings.tx, rings.tx_max))),
+        (
+            "rings",
+            nic.rings.map_or_else(unknown, |rings| {
+                format!("rx {} of {}, tx {} of {}", rings.rx, rings.rx_max, rings.tx, rings.tx_max)
+            }),
+        ),
         ("offloads", offloads(nic)),
         ("addresses", listed(nic.addresses.iter().map(|(address, bits)| format!("{address}/{bits}")))),
-        ("used by host", if nic.uses.is_empty() { "no".to_owned() } else { listed(nic.uses.iter().map(|used| format!("it {used}"))) }),
+        ("used by host", if nic.uses.is_empty() { "no".to_owned() } else { listed(nic.uses.iter().map(ToString::to_string)) }),
         ("xdp by driver", abilities(nic)),
         ("xdp tried", trial(&facts.trial)),
         ("xdp attached", attached(facts)),
@@ -54,7 +59,12 @@ fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
         ("xdp sockets", xdp_sockets(facts)),
         ("rights", rights(facts)),
         ("memlock", facts.process.memlock_bytes.map_or_else(|| "no limit".to_owned(), |bytes| format!("{} KiB", bytes >> 10))),
-        ("huge pages", listed(host.huge_pages.iter().map(|pages| format!("{} of {} free ({} KiB each)", pages.free, pages.reserved, pages.kib)))),
+        (
+            "huge pages",
+            listed(
+                host.huge_pages.iter().map(|pages| format!("{} of {} free ({} KiB each)", pages.free, pages.reserved, pages.kib)),
+            ),
+        ),
         ("cpus", cpus(facts)),
         ("bpf jit", host.bpf_jit.map_or_else(unknown, |jit| if jit == 0 { "off".to_owned() } else { "on".to_owned() })),
     ]);
@@ -76,7 +86,8 @@ const fn yes(is: bool) -> &'static str {
 
 fn driver(nic: &Nic) -> String {
     let Some(driver) = &nic.driver else { return nic.kind.clone().unwrap_or_else(unknown) };
-    let parts = [driver.name.as_str(), driver.version.as_str(), nic.bus.as_deref().unwrap_or_default(), driver.bus_address.as_str()];
+    let parts =
+        [driver.name.as_str(), driver.version.as_str(), nic.bus.as_deref().unwrap_or_default(), driver.bus_address.as_str()];
     let mut text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     if !driver.firmware.is_empty() {
         text.push_str(&format!(", firmware {}", driver.firmware));
@@ -95,7 +106,7 @@ fn link(nic: &Nic) -> String {
 
 fn queues(nic: &Nic) -> String {
     let count = if nic.queues.is_empty() { unknown() } else { nic.queues.len().to_string() };
-    nic.queues_max.map_or_else(|| count.clone(), |max| format!("{count} of {max}"))
+    nic.channels.map_or_else(|| count.clone(), |channels| format!("{count} of {}", channels.rx_queues_max()))
 }
 
 fn interrupt(queue: u32, interrupt: u32, cpus: &[usize]) -> String {
@@ -163,9 +174,7 @@ fn trial(trial: &Trial) -> String {
 }
 
 fn attached(facts: &Facts) -> String {
-    listed(facts.xdp.iter().map(|program| {
-        format!("{} {} (id {})", program.mode, program.name.as_deref().unwrap_or("without a known name"), program.id)
-    }))
+    listed(facts.xdp.iter().map(ToString::to_string))
 }
 
 fn packet_sockets(facts: &Facts) -> String {
@@ -195,6 +204,7 @@ fn rights(facts: &Facts) -> String {
 fn cpus(facts: &Facts) -> String {
     let governors = listed(facts.host.governors.iter().cloned());
     let near = &facts.host.cpus_near;
-    let near = if near.is_empty() { String::new() } else { format!(", near the card {}", listed(near.iter().map(ToString::to_string))) };
+    let near =
+        if near.is_empty() { String::new() } else { format!(", near the card {}", listed(near.iter().map(ToString::to_string))) };
     format!("{}{near}, governor {governors}{}", facts.host.cpus, if facts.host.irqbalance { ", irqbalance runs" } else { "" })
 }

@@ -4,10 +4,17 @@
 //! invariant: nothing stays attached, since a link goes with its descriptor.
 
 use super::facts::Process;
+use netscope_backends::BackendError;
 use netscope_backends::bpf::{Link, Loaded, Mode};
 use netscope_backends::nic::Nic;
+use netscope_backends::xdp::{self, XdpMode, XdpOptions};
 use netscope_bpf::classic::FilterError;
 use netscope_bpf::xdp::{XdpParts, XdpProgram};
+
+/// Enough for the receive ring of any card.
+const TRIAL_FRAMES: u32 = 8192;
+/// Frames that nobody sends (EtherType "local experimental 2"), so that all others go on to the host while the socket is there.
+const NOBODYS_FRAMES: &str = "ether proto 0x88b6";
 
 /// What one mode came to: taken, or what the kernel said.
 pub type Outcome = Result<(), String>;
@@ -23,7 +30,7 @@ pub enum Trial {
         native: Outcome,
         /// In the stack.
         generic: Outcome,
-        /// AF_XDP without a copy; none where native programs are refused already.
+        /// AF_XDP without a copy; none where native programs are refused or the link is down.
         zero_copy: Option<Outcome>,
     },
 }
@@ -64,5 +71,24 @@ pub fn try_modes(nic: &Nic, process: Process, insist: bool) -> Trial {
     // No socket is in the program's map, so it passes every packet on. The link ends as it is dropped.
     let attach = |mode| Link::attach(&loaded, &nic.name, nic.index, mode).map(drop).map_err(|error| error.to_string());
     let (native, generic) = (attach(Mode::Native), attach(Mode::Generic));
-    Trial::Tried { native, generic, zero_copy: None }
+    let zero_copy = (native.is_ok() && nic.up).then(|| zero_copy(&nic.name));
+    Trial::Tried { native, generic, zero_copy }
+}
+
+/// Binds a socket without copying to the first queue, and closes it.
+fn zero_copy(interface: &str) -> Outcome {
+    let options = XdpOptions {
+        interface: interface.to_owned(),
+        queues: Some(vec![0]),
+        mode: XdpMode::ZeroCopy,
+        frame_count: TRIAL_FRAMES,
+        filter: Some(NOBODYS_FRAMES.to_owned()),
+        promiscuous: false,
+        reopen: false,
+        ..XdpOptions::default()
+    };
+    xdp::open(options).map(drop).map_err(|error| match error {
+        BackendError::Interface { what, .. } => what,
+        other => other.to_string(),
+    })
 }

@@ -69,7 +69,12 @@ impl Flag {
     const TRACKED: Self = Self(16);
     /// The clock when the flow was last touched was ahead of `last_seen`.
     const SKEWED: Self = Self(32);
+    /// What comes next needs no look at the back: the tracker [`is_steady`](TcpTracker::is_steady), or there is no TCP.
+    const STEADY: Self = Self(64);
 }
+
+/// IANA protocol number.
+const TCP: u8 = 6;
 
 /// What the first packet of a flow says.
 pub(super) struct Opening {
@@ -85,13 +90,14 @@ pub(super) struct Opening {
 /// A live flow without packets.
 pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
     let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
+    let steady = if opening.key.protocol() == TCP { 0 } else { Flag::STEADY.0 };
     let mut entry = Entry {
         key: opening.key,
         packets_high: [0; 2],
         last_seen: opening.time,
         bytes: [0; 2],
         packets_low: [0; 2],
-        flags: Flag(Flag::LIVE.0 | begun),
+        flags: Flag(Flag::LIVE.0 | begun | steady),
         tracker: TcpTracker::default(),
     };
     let link = match (opening.tunnel, pack_vlan(opening.vlan)) {
@@ -121,10 +127,27 @@ impl Entry {
         self.flags.0 = if on { self.flags.0 | flag.0 } else { self.flags.0 & !flag.0 };
     }
 
-    /// A live flow whose connection is not over and whose clock is not apart from its packets' times.
+    /// A live flow that goes on as before, whose clock is not apart from its packets' times.
     #[inline(always)]
     pub const fn is_plain(&self) -> bool {
-        self.flags.0 & (Flag::LIVE.0 | Flag::FINISHED.0 | Flag::SKEWED.0) == Flag::LIVE.0
+        self.flags.0 & (Flag::LIVE.0 | Flag::STEADY.0 | Flag::SKEWED.0) == Flag::LIVE.0 | Flag::STEADY.0
+    }
+
+    /// The same of one whose connection may be about to begin.
+    pub const fn may_begin(&self) -> bool {
+        const ASKED: u8 = Flag::LIVE.0 | Flag::TRACKED.0 | Flag::FINISHED.0 | Flag::SKEWED.0;
+        self.flags.0 & ASKED == Flag::LIVE.0 | Flag::TRACKED.0
+    }
+
+    /// Whatever comes next, the back is needed for it.
+    #[inline(always)]
+    pub const fn needs_back(&self) -> bool {
+        !self.is(Flag::STEADY)
+    }
+
+    /// The tracker took in a segment.
+    pub fn note_tracked(&mut self) {
+        self.set(Flag::STEADY, self.tracker.is_steady());
     }
 
     /// The flow had a segment.
@@ -155,6 +178,7 @@ impl Entry {
         if self.is_tracked() {
             self.tracker.release(arena);
             self.set(Flag::TRACKED, false);
+            self.set(Flag::STEADY, false);
         }
     }
 
@@ -163,6 +187,7 @@ impl Entry {
         self.tracker = before.tracker;
         self.set(Flag::TRACKED, before.is_tracked());
         self.set(Flag::FINISHED, before.is(Flag::FINISHED));
+        self.set(Flag::STEADY, before.is(Flag::STEADY));
     }
 
     /// The TCP part of the flow's record.

@@ -2,7 +2,7 @@
 //!
 //! Endpoint a is the smaller of (IP version, address, port), so both directions of a flow have one key.
 
-use crate::wire::{CommonNetwork, IpVersion, Network, Ports};
+use crate::wire::{CommonNetwork, IpVersion, Network, Ports, array_at, be16};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -39,33 +39,26 @@ impl Direction {
     }
 }
 
-/// Canonical flow key, 38 bytes without padding. IPv4 addresses stand in the first 4 bytes, the rest is 0. Protocols without ports have port 0;
-/// ICMP echo has its identifier as both ports.
+/// Canonical flow key: address of a, address of b (16 bytes each; an IPv4 address stands in the first 4, the rest is 0), port of a, port
+/// of b (2 bytes each, network byte order), IP version, protocol. Protocols without ports have port 0; ICMP echo has its
+/// identifier as both ports. One array, so that it is read in pieces of any size.
 #[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
-#[repr(C)]
-pub struct FlowKey {
-    a: [u8; 16],
-    b: [u8; 16],
-    /// Port of a, port of b, in network byte order. In one piece: written and read back at once by every packet, two pieces would wait
-    /// for each other.
-    ports: [u8; 4],
-    version: u8,
-    protocol: u8,
-}
+pub struct FlowKey([u8; KEY_LEN]);
 
-const _: () = assert!(size_of::<FlowKey>() == 38);
+const KEY_LEN: usize = 38;
 
 impl PartialEq for FlowKey {
-    /// All fields, the small ones as one number.
+    /// Three pieces that overlap, without a branch in between.
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
-        (lanes(&self.a), lanes(&self.b), self.tail()) == (lanes(&other.a), lanes(&other.b), other.tail())
+        let differs = |at| u128::from_ne_bytes(array_at(&self.0, at)) ^ u128::from_ne_bytes(array_at(&other.0, at));
+        differs(0) | differs(16) | differs(KEY_LEN - 16) == 0
     }
 }
 
 impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.a, self.b, self.tail()).hash(state);
+        self.0.hash(state);
     }
 }
 
@@ -82,11 +75,7 @@ pub struct Keyed {
 
 impl Keyed {
     /// A place to write to.
-    pub const NONE: Self = Self {
-        key: FlowKey { a: [0; 16], b: [0; 16], ports: [0; 4], version: 0, protocol: 0 },
-        hash: 0,
-        direction: Direction::AToB,
-    };
+    pub const NONE: Self = Self { key: FlowKey([0; KEY_LEN]), hash: 0, direction: Direction::AToB };
 }
 
 impl FlowKey {
@@ -102,8 +91,9 @@ impl FlowKey {
         } else {
             (dst, src, ports.destination, ports.source, Direction::BToA)
         };
-        let ports = pack_ports(a_port, b_port);
-        (Self { a, b, ports, version: network.version as u8, protocol: network.protocol }, direction)
+        let mut key = Self([0; KEY_LEN]);
+        key.set(u128::from_le_bytes(a), u128::from_le_bytes(b), pack_tail(a_port, b_port, network.version, network.protocol));
+        (key, direction)
     }
 
     /// As [`FlowKey::new`], from the header of a common frame and written over what was there.
@@ -127,41 +117,59 @@ impl FlowKey {
         let source = (addresses >> 32) << 16 | u64::from(ports.source);
         let destination = (addresses & 0xffff_ffff) << 16 | u64::from(ports.destination);
         let (low, high) = (source.min(destination), source.max(destination));
-        let address = |end: u64| u128::from(((end >> 16) as u32).swap_bytes()).to_le_bytes();
-        (self.a, self.b) = (address(low), address(high));
-        self.ports = pack_ports(low as u16, high as u16);
-        (self.version, self.protocol) = (IpVersion::V4 as u8, header[9]);
+        let address = |end: u64| u128::from(((end >> 16) as u32).swap_bytes());
+        self.set(address(low), address(high), pack_tail(low as u16, high as u16, IpVersion::V4, header[9]));
         if source <= destination { Direction::AToB } else { Direction::BToA }
+    }
+
+    /// Writes all 38 bytes, each piece as wide as it is read back: a read of two fresh pieces would have to wait for both.
+    #[inline(always)]
+    fn set(&mut self, a: u128, b: u128, tail: u64) {
+        let [p0, p1, p2, p3, version, protocol, ..] = tail.to_le_bytes();
+        self.0[..16].copy_from_slice(&a.to_le_bytes());
+        self.0[16..32].copy_from_slice(&b.to_le_bytes());
+        self.0[32..36].copy_from_slice(&[p0, p1, p2, p3]);
+        self.0[36..].copy_from_slice(&[version, protocol]);
+    }
+
+    #[inline(always)]
+    fn a(&self) -> [u8; 16] {
+        array_at(&self.0, 0)
+    }
+
+    #[inline(always)]
+    fn b(&self) -> [u8; 16] {
+        array_at(&self.0, 16)
     }
 
     /// Address of endpoint a.
     pub fn a_ip(&self) -> IpAddr {
-        Self::ip(self.version, self.a)
+        Self::ip(self.version(), self.a())
     }
 
     /// Address of endpoint b.
     pub fn b_ip(&self) -> IpAddr {
-        Self::ip(self.version, self.b)
+        Self::ip(self.version(), self.b())
     }
 
     /// Port of endpoint a.
     pub const fn a_port(&self) -> u16 {
-        u16::from_be_bytes([self.ports[0], self.ports[1]])
+        be16(&self.0, 32)
     }
 
     /// Port of endpoint b.
     pub const fn b_port(&self) -> u16 {
-        u16::from_be_bytes([self.ports[2], self.ports[3]])
+        be16(&self.0, 34)
     }
 
     /// IANA protocol number.
     pub const fn protocol(&self) -> u8 {
-        self.protocol
+        self.0[37]
     }
 
     /// IP version.
     pub const fn version(&self) -> IpVersion {
-        if self.version == IpVersion::V4 as u8 { IpVersion::V4 } else { IpVersion::V6 }
+        if self.0[36] == IpVersion::V4 as u8 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
     /// Keyed hash of all 38 bytes: 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication. What
@@ -171,10 +179,10 @@ impl FlowKey {
     #[inline(always)]
     pub fn hash(&self, secret: &HashSecret) -> u64 {
         let s = &secret.0;
-        let [a0, a1] = lanes(&self.a);
-        let [b0, b1] = lanes(&self.b);
+        let [a0, a1] = lanes(&self.a());
+        let [b0, b1] = lanes(&self.b());
         let tail = self.tail();
-        if self.version == IpVersion::V4 as u8 {
+        if self.version() == IpVersion::V4 {
             return fold(fold((a0 | b0 << 32) ^ s[0], tail ^ s[1]) ^ s[4], s[5]);
         }
         let x = fold(a0 ^ s[0], a1 ^ s[1]);
@@ -185,7 +193,7 @@ impl FlowKey {
     /// A number below `count` that is the same for every packet of the flow and in every run.
     #[inline(always)]
     pub fn share(&self, count: u32) -> u32 {
-        share_of(lanes(&self.a), lanes(&self.b), Ports { source: self.a_port(), destination: self.b_port() }, count)
+        share_of(lanes(&self.a()), lanes(&self.b()), Ports { source: self.a_port(), destination: self.b_port() }, count)
     }
 
     /// As [`FlowKey::share`] of the key of a common frame, which need not be made for it.
@@ -207,11 +215,11 @@ impl FlowKey {
     /// Everything but the addresses.
     #[inline(always)]
     fn tail(&self) -> u64 {
-        u64::from(u32::from_le_bytes(self.ports)) | u64::from(self.version) << 32 | u64::from(self.protocol) << 40
+        u64::from(u32::from_le_bytes(array_at(&self.0, 32))) | u64::from(u16::from_le_bytes(array_at(&self.0, 36))) << 32
     }
 
-    fn ip(version: u8, bytes: [u8; 16]) -> IpAddr {
-        if version == IpVersion::V4 as u8 {
+    fn ip(version: IpVersion, bytes: [u8; 16]) -> IpAddr {
+        if version == IpVersion::V4 {
             IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))
         } else {
             IpAddr::V6(Ipv6Addr::from(bytes))
@@ -228,9 +236,10 @@ fn share_of([a0, a1]: [u64; 2], [b0, b1]: [u64; 2], ports: Ports, count: u32) ->
     (((mixed >> 32) * u64::from(count)) >> 32) as u32
 }
 
+/// What stands behind the addresses, as [`FlowKey::tail`].
 #[inline(always)]
-const fn pack_ports(a: u16, b: u16) -> [u8; 4] {
-    ((a as u32) << 16 | b as u32).to_be_bytes()
+const fn pack_tail(a: u16, b: u16, version: IpVersion, protocol: u8) -> u64 {
+    ((a as u32) << 16 | b as u32).swap_bytes() as u64 | (version as u64) << 32 | (protocol as u64) << 40
 }
 
 /// An address as two numbers.

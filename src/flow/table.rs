@@ -9,6 +9,7 @@
 //! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet from
 //! [`FlowTable::quiet_until`] on, without a budget, where two runs have to agree.)
 
+mod ahead;
 mod counters;
 mod opening;
 mod plain;
@@ -162,34 +163,6 @@ impl FlowTable {
     #[inline]
     pub fn hash(&self, key: &FlowKey) -> u64 {
         key.hash(&self.secret)
-    }
-
-    /// First wave: brings the bucket of this hash into the cache. No effect but speed.
-    #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
-        self.index.prefetch(hash);
-    }
-
-    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`Sighting::candidate`].
-    #[inline(always)]
-    pub fn prefetch_entry(&self, hash: u64) -> Candidate {
-        match self.index.candidate(hash) {
-            Some(number) => {
-                self.slab.prefetch(number);
-                Candidate(number)
-            }
-            None => Candidate::NONE,
-        }
-    }
-
-    /// As [`FlowTable::prefetch_entry`], for a packet that will not go the straight way ([`FlowTable::observe_plain`]).
-    #[inline(always)]
-    pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
-        let candidate = self.prefetch_entry(hash);
-        if candidate != Candidate::NONE {
-            self.slab.prefetch_back(candidate.0);
-        }
-        candidate
     }
 
     /// The largest time seen so far.
@@ -457,8 +430,12 @@ impl FlowTable {
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
         let (entry, back) = self.slab.both_mut(place);
         let tcp = entry.tcp_or_open(back, segment, direction, time);
+        if self.is_plain_table && tcp.observe_syn(segment, direction, time, &mut back.beginning) {
+            return;
+        }
         tcp.observe(segment, direction, time, &mut back.beginning, &mut self.arena, &self.analysis);
         let is = tcp.finished();
+        entry.note_tracked();
         let was = entry.is(Flag::FINISHED);
         if was == is {
             return;

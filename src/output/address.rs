@@ -2,7 +2,7 @@
 //!
 //! Owns the digits of addresses. Knows no field. Its invariant: the text is that of `Display` for [`IpAddr`], byte for byte.
 
-use super::bytes::Bytes;
+use super::bytes::Text;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Every octet as text with a point behind it, and the length of both.
@@ -23,15 +23,15 @@ const OCTETS: [([u8; 4], u8); 256] = {
 
 /// Appends an address.
 #[inline(always)]
-pub fn push_ip(out: &mut Bytes, ip: IpAddr) {
+pub fn push_ip(out: &mut Text<'_>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => push_ipv4(out, ip),
-        IpAddr::V6(ip) => push_ipv6(out, ip),
+        IpAddr::V6(ip) => out.aside(|out| push_ipv6(out, ip)),
     }
 }
 
 #[inline(always)]
-fn push_ipv4(out: &mut Bytes, ip: Ipv4Addr) {
+fn push_ipv4(out: &mut Text<'_>, ip: Ipv4Addr) {
     for octet in ip.octets() {
         let (text, len) = OCTETS[usize::from(octet)];
         out.put(text, usize::from(len));
@@ -41,7 +41,8 @@ fn push_ipv4(out: &mut Bytes, ip: Ipv4Addr) {
 
 /// RFC 5952: groups without leading zeros, the first of the longest runs of two or more zero groups as `::`, IPv4-mapped
 /// addresses with their last four bytes as IPv4.
-fn push_ipv6(out: &mut Bytes, ip: Ipv6Addr) {
+#[inline(never)]
+fn push_ipv6(out: &mut Text<'_>, ip: Ipv6Addr) {
     if let Some(mapped) = ip.to_ipv4_mapped() {
         out.word(b"::ffff:");
         push_ipv4(out, mapped);
@@ -83,7 +84,7 @@ fn longest_run(groups: &[u16; 8]) -> (usize, usize) {
 }
 
 #[inline(always)]
-fn push_group(out: &mut Bytes, group: u16) {
+fn push_group(out: &mut Text<'_>, group: u16) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = [12, 8, 4, 0].map(|shift| DIGITS[usize::from(group >> shift & 0xf)]);
     let leading = (group | 1).leading_zeros() / 4;
@@ -93,12 +94,11 @@ fn push_group(out: &mut Bytes, group: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::bytes::pushed;
     use proptest::prelude::*;
 
     fn text(ip: IpAddr) -> String {
-        let mut out = Bytes::short();
-        push_ip(&mut out, ip);
-        String::from_utf8(out.as_slice().to_vec()).unwrap()
+        String::from_utf8(pushed(|out| push_ip(out, ip))).unwrap()
     }
 
     #[test]

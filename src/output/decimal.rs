@@ -3,7 +3,7 @@
 //! Owns rounding and digits. Knows no field and no format. Its invariant: the text is exactly the number, whichever way it was
 //! made. Eight digits are made at once, in the bytes of one word; numbers that need more are cut into eights.
 
-use super::bytes::Bytes;
+use super::bytes::Text;
 
 const EIGHT: u64 = 100_000_000;
 /// `0` in every byte.
@@ -22,31 +22,33 @@ const fn eight_digits(number: u64) -> u64 {
 
 /// Appends a whole number.
 #[inline(always)]
-pub fn push_number(out: &mut Bytes, value: u64) {
+pub fn push_number(out: &mut Text<'_>, value: u64) {
     if value < 10 {
         out.byte(b'0' + value as u8);
     } else if value < EIGHT {
         push_below_eight(out, value);
     } else {
-        push_large(out, value);
+        out.aside(|out| push_large(out, value));
     }
 }
 
 /// Appends a number below 10^8 that is not 0.
 #[inline(always)]
-fn push_below_eight(out: &mut Bytes, value: u64) {
+fn push_below_eight(out: &mut Text<'_>, value: u64) {
     let digits = eight_digits(value);
     let leading = digits.trailing_zeros() / 8;
     out.put(((digits | ZEROS) >> (leading * 8)).to_le_bytes(), 8 - leading as usize);
 }
 
+/// Appends a number of at least 10^8.
 #[inline(never)]
-fn push_large(out: &mut Bytes, value: u64) {
+fn push_large(out: &mut Text<'_>, value: u64) {
     let (high, low) = (value / EIGHT, value % EIGHT);
     if high < EIGHT {
         push_below_eight(out, high);
     } else {
-        push_number(out, high / EIGHT);
+        // Below 1845, as there are 64 bits.
+        push_below_eight(out, high / EIGHT);
         out.put((eight_digits(high % EIGHT) | ZEROS).to_le_bytes(), 8);
     }
     out.put((eight_digits(low) | ZEROS).to_le_bytes(), 8);
@@ -54,7 +56,7 @@ fn push_large(out: &mut Bytes, value: u64) {
 
 /// Appends a point and `value` as exactly `digits` digits. `digits` is at most 9, and `value` has no more.
 #[inline(always)]
-fn push_fraction(out: &mut Bytes, value: u64, digits: u8) {
+fn push_fraction(out: &mut Text<'_>, value: u64, digits: u8) {
     out.byte(b'.');
     let value = if digits == 9 {
         out.byte(b'0' + (value / EIGHT) as u8);
@@ -67,14 +69,14 @@ fn push_fraction(out: &mut Bytes, value: u64, digits: u8) {
 
 /// Appends `value / 10^scale` exactly: trailing zeros dropped, one decimal at least (`1.0`, `1.000000001`). `scale` is 1 to 9.
 #[inline(always)]
-pub fn push_exact(out: &mut Bytes, value: u64, scale: u8) {
+pub fn push_exact(out: &mut Text<'_>, value: u64, scale: u8) {
     let unit = power(scale);
     push_number(out, value / unit);
     push_exact_fraction(out, value % unit, scale);
 }
 
 #[inline(always)]
-fn push_exact_fraction(out: &mut Bytes, fraction: u64, scale: u8) {
+fn push_exact_fraction(out: &mut Text<'_>, fraction: u64, scale: u8) {
     push_fraction(out, fraction, scale);
     let (mut rest, mut zeros) = (fraction, 0);
     if fraction == 0 {
@@ -90,7 +92,7 @@ fn push_exact_fraction(out: &mut Bytes, fraction: u64, scale: u8) {
 
 /// Appends `value / 10^scale` with exactly `digits` decimals, rounded to the nearest, halves up. `1 <= digits <= scale <= 9`.
 #[inline(always)]
-pub fn push_rounded(out: &mut Bytes, value: u64, scale: u8, digits: u8) {
+pub fn push_rounded(out: &mut Text<'_>, value: u64, scale: u8, digits: u8) {
     let unit = power(scale - digits);
     let rounded = value / unit + u64::from(unit > 1 && value % unit >= unit.div_ceil(2));
     let whole = power(digits);
@@ -100,11 +102,11 @@ pub fn push_rounded(out: &mut Bytes, value: u64, scale: u8, digits: u8) {
 
 /// Appends a number of thousandths with three decimals.
 #[inline(always)]
-pub fn push_thousandths(out: &mut Bytes, value: u128) {
+pub fn push_thousandths(out: &mut Text<'_>, value: u128) {
     match u64::try_from(value) {
         Ok(value) => push_rounded(out, value, 3, 3),
         Err(_) => {
-            push_huge(out, value / 1000);
+            out.aside(|out| push_huge(out, value / 1000));
             push_fraction(out, (value % 1000) as u64, 3);
         }
     }
@@ -112,11 +114,11 @@ pub fn push_thousandths(out: &mut Bytes, value: u128) {
 
 /// [`push_thousandths`] with trailing zeros dropped, one decimal at least.
 #[inline(always)]
-pub fn push_thousandths_exact(out: &mut Bytes, value: u128) {
+pub fn push_thousandths_exact(out: &mut Text<'_>, value: u128) {
     match u64::try_from(value) {
         Ok(value) => push_exact(out, value, 3),
         Err(_) => {
-            push_huge(out, value / 1000);
+            out.aside(|out| push_huge(out, value / 1000));
             push_exact_fraction(out, (value % 1000) as u64, 3);
         }
     }
@@ -124,7 +126,8 @@ pub fn push_thousandths_exact(out: &mut Bytes, value: u128) {
 
 /// Rates above 10^16 bits per second are found in broken captures alone.
 #[cold]
-fn push_huge(out: &mut Bytes, value: u128) {
+#[inline(never)]
+fn push_huge(out: &mut Text<'_>, value: u128) {
     out.word(itoa::Buffer::new().format(value).as_bytes());
 }
 
@@ -135,12 +138,11 @@ const fn power(exponent: u8) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::bytes::pushed;
     use proptest::prelude::*;
 
-    fn text(push: impl FnOnce(&mut Bytes)) -> String {
-        let mut out = Bytes::short();
-        push(&mut out);
-        String::from_utf8(out.as_slice().to_vec()).unwrap()
+    fn text(push: impl FnOnce(&mut Text<'_>)) -> String {
+        String::from_utf8(pushed(push)).unwrap()
     }
 
     fn exact(value: u64, scale: u8) -> String {

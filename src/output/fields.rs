@@ -75,6 +75,7 @@ pub fn export_all<E>(
 }
 
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].
+#[inline(always)]
 pub fn ended_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     let record = exported.record;
     sink.seconds("ts", record.ended.0);
@@ -82,7 +83,8 @@ pub fn ended_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     record_fields(exported, sink);
 }
 
-/// Gives all fields of a record to `sink`, in order.
+/// Gives all fields of a record to `sink`, in order. Inlined, so that a sink lies in registers ([`super::bytes`]).
+#[inline(always)]
 pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     let record = exported.record;
     shared_fields(record, sink);
@@ -103,6 +105,7 @@ pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
 }
 
 /// The fields that other programs know: names, order and meaning are fixed.
+#[inline(always)]
 fn shared_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
     let key = &record.key;
     let (a_port, b_port) = ports(key);
@@ -135,6 +138,7 @@ fn shared_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
 }
 
 /// What we know of a TCP connection beyond that.
+#[inline(always)]
 fn tcp_fields(record: &FlowRecord, sink: &mut impl FieldSink) {
     let tcp = record.tcp.as_ref();
     sink.milliseconds("handshake_rtt_ms", tcp.and_then(|tcp| tcp.handshake_rtt_ns));

@@ -3,7 +3,7 @@
 //! Owns JSON's syntax. Knows nothing of the fields' meaning. Invariant: whatever the text, the output is valid JSON in ASCII.
 
 use super::address::push_ip;
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Text};
 use super::decimal::{push_exact, push_number, push_thousandths_exact};
 use super::document::Document;
 use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, export_all, record_fields};
@@ -31,15 +31,17 @@ pub fn write_array(
     records: impl IntoIterator<Item = FlowRecord>,
     settings: RecordSettings,
 ) -> io::Result<()> {
-    let mut text = Bytes::new();
+    let mut text = Bytes::default();
     let mut between: &[u8] = b"[\n";
     export_all(records, settings, |exported| {
-        text.word(between);
+        text.append(|text| {
+            text.word(between);
+            push_object(text, |object| record_fields(exported, object));
+        });
         between = b",\n";
-        push_object(&mut text, |object| record_fields(exported, object));
         text.write_when_full(out)
     })?;
-    text.word(if between == b"[\n" { b"[]\n" } else { b"\n]\n" });
+    text.append(|text| text.word(if between == b"[\n" { b"[]\n" } else { b"\n]\n" }));
     text.write(out)
 }
 
@@ -51,26 +53,29 @@ pub struct JsonLine;
 
 impl Line for JsonLine {
     fn push(out: &mut Bytes, exported: &Exported<'_>) {
-        push_object(out, |object| ended_fields(exported, object));
-        out.byte(b'\n');
+        out.append(|text| {
+            push_object(text, |object| ended_fields(exported, object));
+            text.byte(b'\n');
+        });
     }
 }
 
-fn push_object(out: &mut Bytes, fields: impl FnOnce(&mut Object<'_>)) {
-    out.byte(b'{');
-    fields(&mut Object(out));
+#[inline(always)]
+fn push_object(text: &mut Text<'_>, fields: impl FnOnce(&mut Object<'_, '_>)) {
+    text.byte(b'{');
+    fields(&mut Object(text));
     // The comma behind the last member goes.
-    out.shorten(1);
-    out.byte(b'}');
+    text.shorten(1);
+    text.byte(b'}');
 }
 
 /// An open JSON object; every member ends with a comma.
-struct Object<'a>(&'a mut Bytes);
+struct Object<'a, 'b>(&'a mut Text<'b>);
 
-impl Object<'_> {
+impl Object<'_, '_> {
     /// One member, its value being what `value` appends.
     #[inline(always)]
-    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Bytes)) {
+    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Text<'_>)) {
         self.0.byte(b'"');
         self.0.word(name.as_bytes());
         self.0.word(b"\":");
@@ -80,7 +85,7 @@ impl Object<'_> {
 
     /// The same; without a value it is null.
     #[inline(always)]
-    fn member_or_null<T>(&mut self, name: &'static str, value: Option<T>, push: impl FnOnce(&mut Bytes, T)) {
+    fn member_or_null<T>(&mut self, name: &'static str, value: Option<T>, push: impl FnOnce(&mut Text<'_>, T)) {
         self.member(name, |out| match value {
             Some(value) => push(out, value),
             None => out.word(b"null"),
@@ -88,10 +93,10 @@ impl Object<'_> {
     }
 }
 
-impl FieldSink for Object<'_> {
+impl FieldSink for Object<'_, '_> {
     #[inline(always)]
     fn text(&mut self, name: &'static str, value: Option<&str>) {
-        self.member_or_null(name, value, push_string);
+        self.member_or_null(name, value, |out, value| out.aside(|out| push_string(out, value)));
     }
 
     #[inline(always)]
@@ -150,7 +155,8 @@ impl FieldSink for Object<'_> {
 }
 
 /// Appends a JSON string (RFC 8259 section 7); everything but printable ASCII is escaped, so a terminal is safe from it too.
-fn push_string(out: &mut Bytes, text: &str) {
+#[inline(never)]
+fn push_string(out: &mut Text<'_>, text: &str) {
     out.byte(b'"');
     for unit in text.encode_utf16() {
         match u8::try_from(unit) {
@@ -165,15 +171,15 @@ fn push_string(out: &mut Bytes, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::bytes::pushed;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn any_text_reads_back(text in ".*") {
-            let mut out = Bytes::short();
-            push_string(&mut out, &text);
-            prop_assert!(out.as_slice().iter().all(|byte| (b' '..=b'~').contains(byte)));
-            prop_assert_eq!(serde_json::from_slice::<String>(out.as_slice()).unwrap(), text);
+            let out = pushed(|out| push_string(out, &text));
+            prop_assert!(out.iter().all(|byte| (b' '..=b'~').contains(byte)));
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
         }
     }
 }

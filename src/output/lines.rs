@@ -41,7 +41,7 @@ impl<L: Line> Lines<L> {
     pub fn create(path: &Path, settings: RecordSettings) -> Result<Self, OutputError> {
         let mut file = StreamFile::create(path)?;
         L::begin(&mut file).and_then(|()| file.flush()).map_err(|source| OutputError::new("write", path, source))?;
-        Ok(Self { file, text: Bytes::new(), settings, syntax: PhantomData })
+        Ok(Self { file, text: Bytes::default(), settings, syntax: PhantomData })
     }
 
     fn write_all(&mut self) -> io::Result<()> {

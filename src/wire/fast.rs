@@ -322,13 +322,11 @@ fn widen([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// True when the ones' complement sum of a header without options is all ones (RFC 1071). A sum of 0 takes a header of zeros.
+/// True when the ones' complement sum of a header without options is all ones (RFC 1071): then the sum is a multiple of 2^16 - 1, and
+/// not 0, as that takes a header of zeros.
 #[inline(always)]
 fn is_sum_right(header: &[u8; 20]) -> bool {
     // The sum is the same in any byte order (RFC 1071 section 2B).
     let sum = header.as_chunks::<4>().0.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    (sum >> 16) + (sum & 0xffff) == 0xffff
+    sum.is_multiple_of(0xffff) && header[0] != 0
 }

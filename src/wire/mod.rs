@@ -63,6 +63,7 @@ pub use tcp::{Tcp, parse_options};
 pub use teredo::Teredo;
 pub use udp::{Udp, UdpLite};
 pub use view::{Unreadable, View};
+pub(crate) use view::{array_at, be16};
 pub use vlan::Vlan;
 pub use vxlan::Vxlan;
 pub use walk::{EXTENSION_COUNT_MAX, LINK_HEADER_COUNT_MAX, TUNNEL_DEPTH_MAX, walk};

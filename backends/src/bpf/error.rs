@@ -3,26 +3,10 @@
 use std::io;
 
 use netscope_bpf::AssembleError;
+use netscope_bpf::classic::FilterError;
 
+use super::Attached;
 use crate::BackendError;
-
-/// A program that is attached to an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// Its number, as `bpftool prog show id` takes it.
-    pub id: u32,
-    /// Its name; empty where the kernel does not tell.
-    pub name: String,
-    /// How it is attached.
-    pub mode: &'static str,
-}
-
-impl std::fmt::Display for Attached {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = if self.name.is_empty() { "without a name" } else { &self.name };
-        write!(f, "{name} (id {}, {})", self.id, self.mode)
-    }
-}
 
 /// Why a BPF call failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +38,9 @@ pub enum BpfError {
     },
     /// Another XDP program is there. It is never replaced.
     #[error(
-        "interface {interface} already runs XDP program {}; stop its owner, or detach it: ip link set dev {interface} xdp off{}",
-        .attached.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
-        if .attached.iter().all(|program| program.mode != "generic") { "" } else { " (generic: xdpgeneric off)" }
+        "interface {interface} already runs the XDP program {}, which is never replaced; end its owner, or take it away: {}",
+        joined(.attached, ToString::to_string),
+        joined(.attached, |program| program.cure(interface))
     )]
     Occupied {
         /// The interface.
@@ -74,6 +58,9 @@ pub enum BpfError {
         /// What is missing.
         source: AssembleError,
     },
+    /// The filter cannot run in the driver; it can in user space.
+    #[error("the filter cannot run in the driver: {0}")]
+    Filter(#[from] FilterError),
     /// A key or value has another length than the map's.
     #[error("map {map}: a {what} has {expected} bytes, not {given}")]
     Length {
@@ -86,6 +73,10 @@ pub enum BpfError {
         /// What was given.
         given: usize,
     },
+}
+
+fn joined(attached: &[Attached], text: impl Fn(&Attached) -> String) -> String {
+    attached.iter().map(text).collect::<Vec<_>>().join(" and ")
 }
 
 impl BpfError {
@@ -110,7 +101,7 @@ impl BpfError {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Call { source, .. } | Self::Verifier { source, .. } | Self::Occupied { source, .. } => source.raw_os_error(),
-            Self::Assemble { .. } | Self::Length { .. } => None,
+            Self::Assemble { .. } | Self::Filter(_) | Self::Length { .. } => None,
         }
     }
 

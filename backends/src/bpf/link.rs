@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::{Attached, BpfError, Loaded, attached, sys};
+use super::{BpfError, Loaded, attached, sys};
 
 /// How a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Link {
                 link.id = link.info().map_err(|error| BpfError::call("asking for the XDP link", interface, error))?[0].1;
                 Ok(link)
             }
-            Err(error) => Err(refusal(interface, ifindex, mode, error)),
+            Err(error) => Err(refusal(interface, mode, error)),
         }
     }
 
@@ -133,17 +133,17 @@ pub(super) fn link_info(link: std::os::fd::BorrowedFd<'_>) -> io::Result<[(u32, 
     }))
 }
 
-fn refusal(interface: &str, ifindex: u32, mode: Mode, error: io::Error) -> BpfError {
+fn refusal(interface: &str, mode: Mode, error: io::Error) -> BpfError {
     let call = match mode {
         Mode::Native => "attaching the XDP program in the driver",
         Mode::Generic => "attaching the XDP program in generic mode",
     };
     // EBUSY: one is there. EEXIST: one is there in the other mode. Both come for other reasons too, so ask who it is.
-    if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST)) {
-        let attached: Vec<Attached> = attached::programs_at(ifindex).unwrap_or_default();
-        if !attached.is_empty() {
-            return BpfError::Occupied { interface: interface.to_owned(), attached, source: error };
-        }
+    if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
+        && let Ok(attached) = attached::programs_at(interface)
+        && !attached.is_empty()
+    {
+        return BpfError::Occupied { interface: interface.to_owned(), attached, source: error };
     }
     let advice = match (error.raw_os_error(), mode) {
         (Some(libc::EOPNOTSUPP), Mode::Native) => "this driver cannot run XDP programs (or not with these settings)",
@@ -151,7 +151,9 @@ fn refusal(interface: &str, ifindex: u32, mode: Mode, error: io::Error) -> BpfEr
         (Some(libc::ENOSPC), _) => {
             "not enough queues: on veth the other end must not have more send queues than this end has receive queues"
         }
-        (Some(libc::ENODEV), _) => "no such interface in this network namespace",
+        (Some(libc::ENODEV | libc::EINVAL), _) if attached::programs_at(interface).is_err() => {
+            "no such interface in this network namespace"
+        }
         (Some(libc::EBUSY), _) => "the interface is held by another XDP program or socket",
         (Some(libc::EINVAL), _) => {
             "the driver refuses the program: look at LRO (ethtool -K IF lro off), MTU and channels (ethtool -L)"

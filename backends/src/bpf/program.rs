@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use netscope_bpf::xdp::context;
+use netscope_bpf::xdp::{Indexed, XdpParts, XdpProgram, context};
 use netscope_bpf::{MapId, Program};
 
 use super::{BpfError, Map, sys};
@@ -39,6 +39,23 @@ pub struct TestRun {
     pub metadata_len: usize,
     /// Average of one run.
     pub duration: Duration,
+}
+
+/// Puts NetScope's program together and loads it. Where the verifier wants CAP_PERFMON for the filter's pointers and we lack it,
+/// the filter calls a helper instead ([`Indexed::ByHelper`]).
+///
+/// # Errors
+/// What the kernel refuses; a filter too long to be translated is [`BpfError::Filter`].
+pub fn load_xdp(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded), BpfError> {
+    let program = XdpProgram::new(parts)?;
+    match Loaded::load(program.program()) {
+        Ok(loaded) => Ok((program, loaded)),
+        Err(BpfError::Verifier { .. }) if parts.filter.is_some() && parts.indexed == Indexed::ByPointer => {
+            let program = XdpProgram::new(&XdpParts { indexed: Indexed::ByHelper, ..*parts })?;
+            Loaded::load(program.program()).map(|loaded| (program, loaded))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Where a frame of a live run seems to come from.
@@ -125,7 +142,8 @@ impl Loaded {
     /// Runs the program `repeat` times on copies of one frame and does what it says (`XDP_TX`, `XDP_REDIRECT`, `XDP_PASS`): a
     /// generator inside the kernel (Linux 5.18). The frame's memory is reused: what the program writes into it may be there next time.
     ///
-    /// `batch_size` frames are handled in one go, 1 to 256; 0 means 64. Returns how long one frame took on average.
+    /// `batch_size` frames are handled in one go, 1 to 256; 0 means 64. A signal interrupts between two batches (`EINTR`): then only
+    /// the program's own counters know how many were sent. Returns how long one frame took on average.
     ///
     /// # Errors
     /// An interface that is not there, a frame longer than a page takes, or a signal (part of the frames are sent then).

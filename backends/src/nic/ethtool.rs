@@ -154,7 +154,7 @@ fn bit_names(bitset: &Attributes<'_>) -> Result<BTreeSet<String>, Damaged> {
 
 fn parse_rss(attributes: &Attributes<'_>) -> Result<Option<Rss>, Damaged> {
     let table = attributes.get(4).unwrap_or_default();
-    if table.len() % 4 != 0 {
+    if !table.len().is_multiple_of(4) {
         return Err(Damaged);
     }
     let indirection = (0..table.len() / 4).map(|entry| u32_at(table, entry * 4)).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,7 @@
 //! Makes a card's hash symmetric for a while.
 //!
 //! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped. After SIGKILL nothing
-//! puts it back (`ethtool -X IF default` does, or the driver's next load).
+//! puts it back: `ethtool -X IF hkey` with the old key does, or the driver's next load.
 
 use std::io;
 
@@ -29,11 +29,13 @@ impl SymmetricKey {
     /// # Errors
     /// [`BackendError::Interface`] when the driver refuses it.
     pub fn restore(mut self) -> Result<(), BackendError> {
+        let key: Vec<_> = self.old.iter().map(|byte| format!("{byte:02x}")).collect();
         self.put_back().map_err(|error| BackendError::Interface {
             interface: self.interface.clone(),
             what: format!(
-                "its old hash key could not be put back: {error}; `ethtool -X {} default` sets the driver's own",
-                self.interface
+                "its old hash key could not be put back: {error}; `ethtool -X {} hkey {}` does",
+                self.interface,
+                key.join(":")
             ),
         })
     }

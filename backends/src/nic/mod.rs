@@ -75,8 +75,8 @@ pub struct Nic {
     pub numa_node: Option<u32>,
     /// RX queues in use with their interrupts; empty when their number is not known.
     pub queues: Vec<Queue>,
-    /// RX queues the device could use.
-    pub queues_max: Option<u32>,
+    /// Numbers of queues in use and possible, where they can be set.
+    pub channels: Option<Channels>,
     /// Sizes of the rings.
     pub rings: Option<Rings>,
     /// Offloads.
@@ -123,7 +123,7 @@ fn read(interface: &str) -> io::Result<Nic> {
     let own_driver = directory.as_ref().and_then(Directory::driver).map(|name| Driver { name, ..Driver::default() });
     Ok(Nic {
         queues: queues(&link, channels, directory.as_ref())?,
-        queues_max: channels.map(|channels| channels.rx_queues_max()),
+        channels,
         driver: ioctl::driver(interface)?.or(own_driver),
         speed_mbps: directory.as_ref().and_then(Directory::speed_mbps),
         numa_node: directory.as_ref().and_then(Directory::numa_node),

@@ -14,7 +14,7 @@ use pcap::{Active, Capture, Device, Precision, Stat};
 use crate::chunk::PacketChunk;
 use crate::file::PACKET_LEN_MAX;
 use crate::filter::{link_type_from_dlt, pcap_reason};
-use crate::live::{DELETED, Notices, RETRY_INTERVAL, explain, now};
+use crate::live::{DELETED, Notices, RETRY_INTERVAL, explain, interface_error, now};
 use crate::wait::{Readiness, wait_readable};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 
@@ -214,7 +214,7 @@ impl LiveBackend {
         }
         self.state = State::Ended;
         let what = if is_gone { DELETED.to_owned() } else { format!("reading failed: {reason}") };
-        Err(BackendError::Interface { interface: self.interface.clone(), what })
+        Err(interface_error(&self.interface, what))
     }
 
     fn look_for_interface(&mut self, again: Instant, timeout: Duration) -> Polled {
@@ -270,10 +270,8 @@ impl Backend for LiveBackend {
             }
             State::Ended => return Ok(Polled::End),
         };
-        let readiness = wait_readable(&handle.capture, timeout).map_err(|error| BackendError::Interface {
-            interface: self.interface.clone(),
-            what: format!("waiting for packets failed: {error}"),
-        })?;
+        let readiness = wait_readable(&handle.capture, timeout)
+            .map_err(|error| interface_error(&self.interface, format!("waiting for packets failed: {error}")))?;
         if readiness == Readiness::Nothing && handle.down.is_none() {
             return Ok(Polled::Idle(now()));
         }
@@ -287,10 +285,8 @@ impl Backend for LiveBackend {
 
     /// Has to be called before libpcap's 32-bit counters wrap: once in 4 294 967 295 packets.
     fn counters(&mut self) -> Result<Counters, BackendError> {
-        self.count().map_err(|error| BackendError::Interface {
-            interface: self.interface.clone(),
-            what: format!("reading the counters failed: {}", pcap_reason(error)),
-        })?;
+        self.count()
+            .map_err(|error| interface_error(&self.interface, format!("reading the counters failed: {}", pcap_reason(error))))?;
         Ok(self.counters)
     }
 
@@ -310,7 +306,7 @@ impl Handle {
                 opened = plain;
             }
         }
-        let fail = |what| BackendError::Interface { interface: interface.to_owned(), what };
+        let fail = |what| interface_error(interface, what);
         let mut capture = opened.map_err(|error| fail(explain(interface, &pcap_reason(error))))?;
         if let Some(expression) = &options.filter {
             capture

@@ -32,10 +32,10 @@ use std::sync::Arc;
 pub use backend::TpacketBackend;
 pub(crate) use backend::interface_drops;
 
+use crate::BackendError;
 use crate::file::PACKET_LEN_MAX;
 use crate::live::interface_error;
 use crate::pcap::interface::default_name;
-use crate::{BackendError, live::Notices};
 use group::Group;
 use open::Opening;
 
@@ -191,7 +191,7 @@ fn open_by(opening: &Opening, options: TpacketOptions, interface: String) -> Res
     let mut notices = opened.notices;
     let backends = opened.members.into_iter().enumerate().map(|(number, member)| {
         // The first one speaks for all.
-        let notices = std::mem::replace(&mut notices, Notices::default());
+        let notices = std::mem::take(&mut notices);
         TpacketBackend::new(Arc::clone(&group), number, member, link_type, notices)
     });
     Ok(backends.collect())

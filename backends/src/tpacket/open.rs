@@ -177,7 +177,7 @@ fn join(socket: &Socket, options: &TpacketOptions, group: Option<u16>) -> io::Re
 fn why(step: Step, error: &io::Error, options: &TpacketOptions, interface: &str) -> String {
     let ring = || {
         let (kib, count) = (options.block_bytes >> 10, options.blocks_per_ring());
-        let mebibytes = u64::from(kib) * u64::from(count) * options.workers as u64 >> 10;
+        let mebibytes = (u64::from(kib) * u64::from(count) * options.workers as u64) >> 10;
         format!("{} rings of {count} blocks of {kib} KiB ({mebibytes} MiB in all)", options.workers)
     };
     match (step, error.raw_os_error()) {

@@ -6,7 +6,7 @@
 use std::os::fd::BorrowedFd;
 
 use netscope_bpf::classic::ClassicFilter;
-use netscope_bpf::xdp::{Clock as ProgramClock, Counts, XdpParts, XdpProgram};
+use netscope_bpf::xdp::{Clock as ProgramClock, Counts, Indexed, XdpParts, XdpProgram};
 
 use super::explain::{Facts, explain};
 use super::options::{Times, XdpMode, XdpOptions};
@@ -59,6 +59,7 @@ impl Attachment {
         let parts = XdpParts {
             queues: queue_count,
             filter: None,
+            indexed: Indexed::default(),
             unmatched: options.unmatched,
             clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
             frags: options.needs_fragments(nic.mtu),
@@ -109,6 +110,12 @@ impl Attachment {
         interface_error(&self.interface, "the XDP program's maps are not those it was made with".to_owned())
     }
 
+    /// Takes the program away, as somebody else could.
+    #[cfg(test)]
+    pub(crate) fn detach(&self) {
+        self.link.detach().unwrap();
+    }
+
     /// Whether the program is still where it was.
     pub(crate) fn held(&self) -> Held {
         match self.link.state() {
@@ -130,11 +137,16 @@ struct Chosen {
 /// with the other.
 fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
     if let Some(filter) = filter {
-        let result = filter.for_driver().map_err(|error| error.to_string()).and_then(|filter: ClassicFilter| {
-            load_clock(&XdpParts { filter: Some(&filter), ..parts }).map_err(|error| error.to_string())
-        });
-        match result {
-            Ok((shown, program, clock)) => return Ok(Chosen { shown, program, clock, is_filtering: true }),
+        match load_filter(&parts, filter) {
+            Ok((chosen, indexed)) => {
+                said.extend((indexed == Indexed::ByHelper).then(|| {
+                    format!(
+                        "interface {interface}: without CAP_PERFMON the filter reads packets by calls, which is slower; with it \
+                         (`sudo setcap` with cap_perfmon, too) it reads them directly"
+                    )
+                }));
+                return Ok(chosen);
+            }
             Err(why) => said.push(format!(
                 "interface {interface}: the filter cannot be part of the XDP program ({why}); it runs in user space, and packets that do \
                  not match are taken from the host, too"
@@ -143,6 +155,16 @@ fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mu
     }
     let (shown, program, clock) = load_clock(&parts).map_err(|what| interface_error(interface, what))?;
     Ok(Chosen { shown, program, clock, is_filtering: false })
+}
+
+/// With the filter: reading packets directly, for which the verifier asks for CAP_PERFMON, else by calls.
+fn load_filter(parts: &XdpParts<'_>, filter: &Filter) -> Result<(Chosen, Indexed), String> {
+    let filter: ClassicFilter = filter.for_driver().map_err(|error| error.to_string())?;
+    let load = |indexed| {
+        let (shown, program, clock) = load_clock(&XdpParts { filter: Some(&filter), indexed, ..*parts })?;
+        Ok((Chosen { shown, program, clock, is_filtering: true }, indexed))
+    };
+    load(Indexed::ByPointer).or_else(|_: String| load(Indexed::ByHelper))
 }
 
 fn load_clock(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {

@@ -118,6 +118,15 @@ impl XdpBackend {
         self.waits
     }
 
+    /// The program at the interface.
+    #[cfg(test)]
+    pub(crate) fn attachment(&self) -> &super::attach::Attachment {
+        match &self.state {
+            State::Open(open) => &open.prepared.attachment,
+            State::Gone(_) | State::Ended => panic!("the interface is gone"),
+        }
+    }
+
     fn error(&self, what: String) -> BackendError {
         interface_error(self.interface(), what)
     }

@@ -114,11 +114,11 @@ impl Ring {
     /// A ring of `entries` (a power of two) entries of `entry_len` bytes; EPROTO when the kernel's offsets do not fit the mapping.
     pub(crate) fn new(mapping: Mapping, offsets: &libc::xdp_ring_offset, entries: u32, entry_len: usize) -> io::Result<Self> {
         let end = Self::mapping_len(offsets, entries, entry_len);
-        let is_counter = |at: u64| at % 4 == 0 && at + 4 <= mapping.len as u64;
+        let is_counter = |at: u64| at.is_multiple_of(4) && at + 4 <= mapping.len as u64;
         let has_flags = is_counter(offsets.flags) && offsets.flags != 0;
         if !entries.is_power_of_two()
             || end > mapping.len
-            || offsets.desc % 8 != 0
+            || !offsets.desc.is_multiple_of(8)
             || !is_counter(offsets.producer)
             || !is_counter(offsets.consumer)
         {

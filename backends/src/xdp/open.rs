@@ -217,7 +217,7 @@ impl Opening {
                 Ok(memory) => memory,
                 Err(_) => {
                     said.push(format!(
-                        "interface {interface}: no {} huge pages are reserved; ordinary memory (`sudo sysctl vm.nr_hugepages=...` reserves)",
+                        "interface {interface}: ordinary memory, since not enough huge pages are reserved (a queue takes {}; see vm.nr_hugepages)",
                         huge_bytes / HUGE_PAGE_BYTES
                     ));
                     let memory = ordinary()?;
@@ -254,7 +254,11 @@ impl Opening {
             (Mode::Native, false) => "native mode, one copy",
             (Mode::Generic, _) => "generic mode",
         };
-        let queues = if chosen == count { format!("all {count} queues") } else { format!("{chosen} of {count} queues") };
+        let queues = match (chosen, count) {
+            (1, 1) => "its one queue".to_owned(),
+            _ if chosen == count => format!("all {count} queues"),
+            _ => format!("{chosen} of {count} queues"),
+        };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
         said.push(match (self.options.times, prepared.attachment.clock_name()) {
             (Times::PerPacket, Some(clock)) => {
@@ -265,18 +269,25 @@ impl Opening {
         if chosen < count {
             said.push(format!("interface {interface}: packets of its other queues go to the host and are not seen"));
         }
-        let is_active = |feature| nic.features.as_ref().is_some_and(|features| features.is_active(feature));
-        let peer_tags = nic.peer.as_ref().filter(|(_, features)| features.is_active(VLAN_INSERT));
-        if let Some((peer, _)) = peer_tags {
-            said.push(format!(
-                "interface {interface}: VLAN tags that {peer} leaves to its hardware are lost on AF_XDP; `sudo ethtool -K {peer} txvlan off` \
-                 keeps them"
-            ));
-        } else if is_active(VLAN_STRIP) {
-            said.push(format!(
-                "interface {interface}: VLAN tags that it takes off are lost on AF_XDP; `sudo ethtool -K {interface} rxvlan off` keeps them"
-            ));
+        said.extend(lost_tags(nic).map(|lost| format!("interface {interface}: {lost}")));
+    }
+}
+
+/// What will be missing of VLAN tags, and how to have them.
+fn lost_tags(nic: &Nic) -> Option<String> {
+    let lost = |who: &str, cure: &str| {
+        Some(format!("VLAN tags that {who} beside the packet are lost on AF_XDP; `sudo ethtool -K {cure} off` keeps them"))
+    };
+    let strips = nic.features.as_ref().is_some_and(|features| features.is_active(VLAN_STRIP));
+    match (nic.kind.as_deref(), &nic.peer) {
+        // A veth takes nothing off; what its other end leaves beside the packet stays there.
+        (Some("veth"), Some((peer, features))) if features.is_active(VLAN_INSERT) => {
+            lost(&format!("{peer} sends"), &format!("{peer} txvlan"))
         }
+        (Some("veth"), Some(_)) => None,
+        (Some("veth"), None) => lost("its other end sends", "(the other end) txvlan"),
+        _ if strips => lost("it takes off and keeps", &format!("{} rxvlan", nic.name)),
+        _ => None,
     }
 }
 

@@ -184,6 +184,8 @@ impl<S: Shared> Receiver<S> {
             taken += 1;
             match self.frames.claim(descriptor) {
                 Ok(claimed) if !is_part => {
+                    // Each packet is a miss of its own; asked for here, those of a batch overlap.
+                    prefetch_read(self.shared.bytes(&claimed));
                     self.lends.push(Lend::Frame(claimed));
                     continue;
                 }

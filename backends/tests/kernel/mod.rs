@@ -11,12 +11,3 @@ pub fn has_root() -> bool {
     }
     is_root
 }
-
-/// Ethernet, IPv4, UDP from port 53 to port 1000.
-pub fn frame() -> Vec<u8> {
-    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
-    frame.extend([0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
-    frame.extend([0, 53, 3, 0xe8, 0, 12, 0, 0, 1, 2, 3, 4]);
-    frame.resize(64, 0);
-    frame
-}

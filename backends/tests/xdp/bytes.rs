@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use netscope_backends::xdp::{HugePages, Times, XdpMode, XdpOptions};
+use netscope_backends::xdp::{HugePages, Times, XdpBackend, XdpMode, XdpOptions};
 use netscope_backends::{Backend, LinkType};
 
 use crate::netns::{NetNs, RECEIVER};
 use crate::wire::{
-    MODES, Seen, datagrams, namespace, open_in, open_one, options, poll_once, read, read_all, send, send_flows, udp,
+    MODES, Seen, datagrams, namespace, open_in, open_one, options, poll_once, read, read_all, send, send_flows, send_from, udp,
 };
 
 fn data(seen: &[Seen]) -> Vec<Vec<u8>> {
@@ -24,7 +24,7 @@ fn every_byte_arrives_in_every_mode() {
     for mode in MODES {
         let mut opened = open_in(&namespace, options(mode));
         let way = if mode == XdpMode::Generic { "generic mode" } else { "native mode, one copy" };
-        assert!(opened.said.iter().any(|said| said.ends_with(&format!("AF_XDP in {way}, all 1 queues"))), "{:?}", opened.said);
+        assert!(opened.said.iter().any(|said| said.ends_with(&format!("AF_XDP in {way}, its one queue"))), "{:?}", opened.said);
         let backend = &mut opened.queues[0];
         assert_eq!(
             (backend.link_type(), backend.waits(), backend.queue(), backend.interface()),
@@ -152,6 +152,53 @@ fn each_packet_has_its_own_time_when_asked_for() {
         );
         assert!(seen.is_sorted_by_key(|packet| packet.time_ns));
         assert!(seen[0].time_ns < seen[49].time_ns, "one batch, different times");
+    }
+}
+
+/// A bridge gets packets with the tag beside them and sends them so: to be put in by hardware, which a veth does not have.
+#[test]
+fn tags_beside_the_packet_are_lost_and_the_cure_that_is_said_cures() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let steps = [
+        "link add bridge0 type bridge",
+        "link add port0 type veth peer name source0",
+        "link set port0 master bridge0",
+        "link set veth1 master bridge0",
+        "link set bridge0 up",
+        "link set port0 up",
+        "link set source0 up",
+    ];
+    for step in steps {
+        namespace.ip(&step.split(' ').collect::<Vec<_>>());
+    }
+    let run = |program: &str, arguments: &str| {
+        let status = namespace.command(program).args(arguments.split(' ')).status().unwrap();
+        assert!(status.success(), "{program} {arguments}");
+    };
+    // The bridge has things of its own to say.
+    let ours = |backend: &mut XdpBackend| loop {
+        let seen = poll_once(backend, Duration::from_secs(10));
+        assert!(!seen.is_empty(), "it did not come");
+        if let Some(found) = seen.into_iter().find(|packet| packet.data.starts_with(&[2, 0, 0, 0, 0, 1])) {
+            return found.data;
+        }
+    };
+    for mode in MODES {
+        let mut opened = open_in(&namespace, options(mode));
+        let cure = "`sudo ethtool -K veth1 txvlan off` keeps them";
+        assert!(opened.said.iter().any(|said| said.contains("VLAN tags") && said.contains(cure)), "{:?}", opened.said);
+        let plain = udp(1, 53, 100);
+        let sent = [&plain[..12], &[0x81, 0, 0, 5], &plain[12..]].concat();
+        send_from(&namespace, "source0", std::slice::from_ref(&sent));
+        assert_eq!(ours(&mut opened.queues[0]), plain, "the tag is lost");
+        drop(opened);
+        run("ethtool", "-K veth1 txvlan off");
+        let mut opened = open_in(&namespace, options(mode));
+        assert!(!opened.said.iter().any(|said| said.contains("VLAN tags")), "{:?}", opened.said);
+        send_from(&namespace, "source0", std::slice::from_ref(&sent));
+        assert_eq!(ours(&mut opened.queues[0]), sent, "the tag is there");
+        drop(opened);
+        run("ethtool", "-K veth1 txvlan on");
     }
 }
 

@@ -8,7 +8,8 @@ use netscope_backends::{Backend, Polled};
 
 use crate::netns::{NetNs, RECEIVER, SENDER};
 use crate::wire::{
-    LIMIT, add_pair, datagrams, namespace, open_in, open_one, options, poll_once, read, refusal, send, try_open, wait_for_notice,
+    LIMIT, add_pair, datagrams, namespace, open_in, open_one, options, poll_once, read, refusal, send, try_open, udp,
+    wait_for_notice,
 };
 
 /// Everything `ip` says of the receiving end.
@@ -201,14 +202,55 @@ fn the_mtu_may_change() {
     }
 }
 
-/// Runs in a process of its own, which the test below kills.
+/// An interface opened for frames of the usual size meets larger ones: they are counted.
 #[test]
-#[ignore = "a part of the_killed_leave_nothing"]
+fn packets_that_became_too_long_are_drops_of_the_kernel() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let mut backend = open_one(&namespace, options(XdpMode::Generic));
+    namespace.ip(&["link", "set", "dev", RECEIVER, "mtu", "9000"]);
+    namespace.ip(&["link", "set", "dev", SENDER, "mtu", "9000"]);
+    send(&namespace, &[1_700, 1_792, 1_793, 9_000, 60].map(|len: u32| udp(len, 53, len as usize - 42)));
+    let seen = read(&mut backend, 3);
+    assert_eq!(seen.iter().map(|packet| packet.wire_len).collect::<Vec<_>>(), [1_700, 1_792, 60]);
+    let counters = backend.counters().unwrap();
+    assert_eq!((counters.received, counters.kernel_drops, counters.fill_empty_drops), (5, 2, 0));
+}
+
+/// Set for the process in which [`hold`] does something.
+const HOLD: &str = "NETSCOPE_TEST_HOLD";
+
+/// Runs in a process of its own, with what the tests below allow it; does nothing among the other tests.
+#[test]
 fn hold() {
-    let options = options(XdpMode::Native);
+    if std::env::var_os(HOLD).is_none() {
+        return;
+    }
+    let options = XdpOptions { frame_count: 16_384, ..options(XdpMode::Native) };
     let _opened = netscope_backends::xdp::open(options).unwrap_or_else(|error| panic!("{error}"));
     println!("holding");
     std::thread::sleep(LIMIT);
+}
+
+/// What [`hold`] says when `program` with `arguments` starts it.
+fn held_under(namespace: &NetNs, program: &str, arguments: &[&str]) -> String {
+    let own = std::env::current_exe().unwrap();
+    let mut command = namespace.command("timeout"); // what is not refused holds it
+    command.args(["20", program]).args(arguments).arg(own).args(["--exact", "--nocapture", "faults::hold"]);
+    let output = command.env(HOLD, "1").output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(!output.status.success(), "it was not refused");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn without_rights_and_without_memory_it_says_which() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    for missing in ["net_raw", "net_admin,-sys_admin", "bpf,-sys_admin"] {
+        let said = held_under(&namespace, "setpriv", &[&format!("--bounding-set=-{missing}")]);
+        assert!(said.contains("CAP_NET_RAW") && said.contains("CAP_NET_ADMIN") && said.contains("CAP_BPF"), "{missing}: {said}");
+    }
+    let said = held_under(&namespace, "setpriv", &["--bounding-set=-ipc_lock", "prlimit", "--memlock=8388608"]);
+    assert!(said.contains("32 MiB of packet memory") && said.contains("RLIMIT_MEMLOCK allows (8192 KiB)"), "{said}");
+    wait_until_clean(&namespace);
 }
 
 #[test]
@@ -216,7 +258,7 @@ fn the_killed_leave_nothing() {
     let Some(namespace) = namespace(2, 1500) else { return };
     let program = std::env::current_exe().unwrap();
     let mut command: Command = namespace.command(program.to_str().unwrap());
-    command.args(["--ignored", "--exact", "--nocapture", "faults::hold"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["--exact", "--nocapture", "faults::hold"]).env(HOLD, "1").stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let begun = std::time::Instant::now();
     while !(shown(&namespace).contains("xdp") && shown(&namespace).contains("promiscuity 1 ")) {

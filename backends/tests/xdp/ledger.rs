@@ -79,7 +79,7 @@ fn what_the_filter_leaves_out_is_counted() {
         for unmatched in [Unmatched::Pass, Unmatched::Drop] {
             let filter = Some("udp dst port 53".to_owned());
             let mut backend = open_one(&namespace, XdpOptions { filter, unmatched, ..options(mode) });
-            let sent: Vec<_> = (0..300).map(|number| udp(number, if number % 3 == 0 { 53 } else { 80 }, 60)).collect();
+            let sent: Vec<_> = (0..300).map(|number| udp(number, if number.is_multiple_of(3) { 53 } else { 80 }, 60)).collect();
             send(&namespace, &sent);
             let seen = read(&mut backend, 100);
             assert!(seen.iter().all(|packet| packet.data[36..38] == 53_u16.to_be_bytes()));
@@ -115,7 +115,7 @@ fn a_filter_in_user_space_is_counted_the_same() {
     let filter = Some("ip protochain 17 and udp dst port 53".to_owned());
     let mut opened = open_in(&namespace, XdpOptions { filter, ..options(XdpMode::Native) });
     assert!(opened.said.iter().any(|said| said.contains("runs in user space")), "{:?}", opened.said);
-    send(&namespace, &(0..300).map(|number| udp(number, if number % 3 == 0 { 53 } else { 80 }, 60)).collect::<Vec<_>>());
+    send(&namespace, &(0..300).map(|number| udp(number, if number.is_multiple_of(3) { 53 } else { 80 }, 60)).collect::<Vec<_>>());
     let backend = &mut opened.queues[0];
     assert_eq!(read(backend, 100).len(), 100);
     let counters = backend.counters().unwrap();

@@ -73,8 +73,13 @@ pub fn refusal(namespace: &NetNs, options: XdpOptions) -> String {
 
 /// Sends frames as they are.
 pub fn send(namespace: &NetNs, frames: &[Vec<u8>]) {
+    send_from(namespace, SENDER, frames);
+}
+
+/// The same from another interface.
+pub fn send_from(namespace: &NetNs, interface: &str, frames: &[Vec<u8>]) {
     namespace.inside(|| {
-        let inactive = pcap::Capture::from_device(SENDER).expect("the device is there");
+        let inactive = pcap::Capture::from_device(interface).expect("the device is there");
         let mut out = inactive.open().expect("root may open it");
         for frame in frames {
             out.sendpacket(frame.as_slice()).expect("the frame fits the link");

@@ -6,7 +6,7 @@
 
 mod translate;
 
-pub(crate) use translate::{Places, translate};
+pub(crate) use translate::{Options, Places, translate};
 
 use crate::instruction::{Alu, Cond, Size};
 

@@ -11,7 +11,7 @@ use crate::assembler::{Assembler, Label};
 use crate::classic::{ClassicFilter, Op, Right};
 use crate::instruction::{Alu, Cond, Helper, Reg, Size};
 use crate::program::{alu_sign, cond_sign};
-use crate::xdp::context;
+use crate::xdp::{Indexed, context};
 use Reg::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
 /// Packet pointers reach this far, so does a load.
@@ -30,17 +30,27 @@ pub(crate) struct Places {
     pub(crate) unmatched: Label,
 }
 
+/// What the translation may use.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// Frames may consist of several buffers.
+    pub(crate) has_frags: bool,
+    /// How calculated offsets are reached.
+    pub(crate) indexed: Indexed,
+}
+
 /// How packet bytes are reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// By pointers: R7 is the first byte, R8 behind the last.
-    Direct,
+    /// By pointers: R7 is the first byte, R8 behind the last. A is R0, which a helper may overwrite: only what loads A calls one.
+    Direct(Indexed),
     /// By a helper that knows all buffers.
     Helper,
 }
 
 /// Adds the translation: R6 must be the context; R0 to R5 and R7 to R9 are lost. Leaves only by the two places.
-pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, has_frags: bool, places: Places) {
+pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, options: Options, places: Places) {
+    let Options { has_frags, indexed } = options;
     let uses_len = filter.ops().iter().any(|op| matches!(op, Op::LoadLen | Op::LoadXLen));
     if uses_len {
         asm.mov(R1, R6, "");
@@ -50,16 +60,18 @@ pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, has_frags: 
     asm.load(Size::Word, R7, R6, context::DATA, "filter: first byte");
     asm.load(Size::Word, R8, R6, context::DATA_END, "filter: behind the last byte");
     let behind = if has_frags { asm.label("behind_first_buffer") } else { places.unmatched };
-    Translation::new(filter, Access::Direct, places, behind).emit(asm);
+    Translation::new(filter, Access::Direct(indexed), places, behind).emit(asm);
     if has_frags && asm.is_used(behind) {
-        let all = asm.label("all_buffers");
         asm.place(behind);
-        asm.mov(R1, R6, "");
-        asm.call(Helper::XdpGetBuffLen, "");
-        asm.jump_if(Cond::Gt, R0, OFFSET_MAX as i32, all, "");
-        asm.add(R7, R0, "");
-        asm.jump_if(Cond::Le, R7, R8, places.unmatched, "no other buffer: the frame is too short");
-        asm.place(all);
+        if indexed == Indexed::ByPointer {
+            let all = asm.label("all_buffers");
+            asm.mov(R1, R6, "");
+            asm.call(Helper::XdpGetBuffLen, "");
+            asm.jump_if(Cond::Gt, R0, OFFSET_MAX as i32, all, "");
+            asm.add(R7, R0, "");
+            asm.jump_if(Cond::Le, R7, R8, places.unmatched, "no other buffer: the frame is too short");
+            asm.place(all);
+        }
         Translation::new(filter, Access::Helper, places, places.unmatched).emit(asm);
     }
 }
@@ -82,7 +94,7 @@ struct Translation<'a> {
 
 impl<'a> Translation<'a> {
     fn new(filter: &'a ClassicFilter, access: Access, places: Places, behind: Label) -> Self {
-        let a = if access == Access::Direct { R0 } else { R7 };
+        let a = if access == Access::Helper { R7 } else { R0 };
         let known = known_bytes(filter.ops());
         Self { ops: filter.ops(), access, places, behind, a, x: R9, labels: vec![None; known.len()], known }
     }
@@ -188,13 +200,14 @@ impl<'a> Translation<'a> {
 
     /// A = the bytes at X + `offset` (at most [`OFFSET_MAX`]), a sum of 64 bits as in libpcap.
     fn load_indexed(&self, asm: &mut Assembler, size: Size, offset: u32, say: String) {
-        let to = if self.access == Access::Direct { R1 } else { R2 };
+        let is_direct = self.access == Access::Direct(Indexed::ByPointer);
+        let to = if is_direct { R1 } else { R2 };
         asm.mov(to, self.x, say);
         if offset != 0 {
             asm.add(to, offset as i32, "");
         }
         asm.jump_if(Cond::Gt, to, (OFFSET_MAX - size.bytes()) as i32, self.places.unmatched, "no frame is that long");
-        if self.access == Access::Helper {
+        if !is_direct {
             self.load_by_helper(asm, self.a, size);
             return;
         }
@@ -214,7 +227,7 @@ impl<'a> Translation<'a> {
         asm.add(R3, i32::from(SCRATCH), "");
         asm.mov(R4, size.bytes() as i32, "");
         asm.call(Helper::XdpLoadBytes, "");
-        asm.jump_if(Cond::Ne, R0, 0, self.behind, "behind the end");
+        asm.jump_if(Cond::Ne, R0, 0, self.places.unmatched, "behind the end");
         asm.load(size, to, R10, SCRATCH, "");
         to_host_order(asm, size, to);
     }

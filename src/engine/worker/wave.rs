@@ -14,6 +14,9 @@ use netscope_backends::Packet;
 /// enough to stay in the first cache with what else a packet needs.
 const PREFETCH_AHEAD: usize = 12;
 
+/// The same for what a look at the entry's front tells to be needed, too.
+const REST_AHEAD: usize = 5;
+
 /// What the first wave found out about a packet, written field by field into the place where it stays.
 pub(super) struct Lane {
     route: Route,
@@ -28,6 +31,18 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) const EMPTY: Self =
         Self { route: Route::Foreign, keyed: Keyed::NONE, candidate: Candidate::NONE, segment: PlainSegment::NONE };
+
+    #[inline(always)]
+    fn sighting<'a>(&'a self, packet: &Packet<'_>, segment: Option<&'a PlainSegment>) -> PlainSighting<'a> {
+        PlainSighting {
+            key: &self.keyed.key,
+            candidate: self.candidate,
+            direction: self.keyed.direction,
+            time: packet.time,
+            wire_len: packet.wire_len,
+            segment,
+        }
+    }
 }
 
 /// Where a packet goes.
@@ -144,6 +159,9 @@ impl Worker {
             if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
                 self.prefetch(ahead);
             }
+            if let Some(Lane { route: Route::Plain { .. }, candidate, .. }) = lanes.get(i + REST_AHEAD) {
+                self.flows.prefetch_rest(*candidate);
+            }
             let Some(lane) = lanes.get_mut(i) else { break };
             if !self.clock.advance_within(packet.time, self.quiet_until) {
                 self.number = first + i as u64;
@@ -161,15 +179,7 @@ impl Worker {
                     continue;
                 }
             };
-            let sighting = PlainSighting {
-                key: &lane.keyed.key,
-                candidate: lane.candidate,
-                direction: lane.keyed.direction,
-                time: packet.time,
-                wire_len: packet.wire_len,
-                segment,
-            };
-            if self.flows.observe_plain(&sighting) {
+            if self.flows.observe_plain(&lane.sighting(packet, segment)) {
                 plain.packets += 1;
                 plain.bytes += u64::from(packet.wire_len);
                 plain.ipv4_checksums_bad += u64::from(checksum_bad);
@@ -192,11 +202,18 @@ impl Worker {
         self.ledger.ipv4_checksums_bad += ipv4_checksums_bad;
     }
 
-    /// The way of every packet.
+    /// The way of every packet but those that went straight on.
     #[inline(never)]
     fn count(&mut self, packet: &Packet<'_>, lane: &Lane, facts: &mut Dissected) {
         // Packets of other workers move the time, too.
         self.flows.pass(self.clock.now());
+        if let Route::Plain { checksum_bad } = lane.route
+            && self.flows.observe_first_ack(&lane.sighting(packet, Some(&lane.segment)))
+        {
+            let bytes = u64::from(packet.wire_len);
+            self.settle_plain(&mut PlainCounts { packets: 1, bytes, ipv4_checksums_bad: checksum_bad.into() });
+            return;
+        }
         if let Route::Plain { .. } | Route::Datagram { .. } = lane.route {
             wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
         }

@@ -31,31 +31,68 @@ impl FlowTable {
     /// [`FlowTable::observe`] has to look at it.
     #[inline(always)]
     pub fn observe_plain(&mut self, sighting: &PlainSighting<'_>) -> bool {
-        let time = sighting.time;
-        // Apart from all else, a flow that is touched in the past needs the clock beside its own time.
-        if time < self.clock || !self.is_plain_table || sighting.candidate == Candidate::NONE {
+        if !self.knows_where(sighting) {
             return false;
         }
-        let idle_timeout_ns = self.settings.idle_timeout_ns;
         let entry: &mut Entry = self.slab.get_mut(sighting.candidate.0);
-        let goes_on = entry.is_plain()
-            && entry.key == *sighting.key
-            && (time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
-            && entry.has_room_for_one(sighting.direction);
-        if !goes_on {
+        if !(entry.is_plain() && goes_on(entry, sighting, self.settings.idle_timeout_ns)) {
             return false;
         }
         if let Some(segment) = sighting.segment
-            && !(entry.is_tracked() && entry.tracker.observe_plain(segment, sighting.direction, time))
+            && !entry.tracker.observe_plain(segment, sighting.direction, sighting.time)
         {
             return false;
         }
-        let (touched, listed) = (entry.last_seen, entry.is(Flag::LISTED));
-        entry.count_one(sighting.direction, u64::from(sighting.wire_len), time);
-        self.clock = time;
+        let counted = count(entry, sighting);
+        self.settle(sighting, counted);
+        true
+    }
+
+    /// The same for the segment that makes a connection established, where [`FlowTable::observe_plain`] said false.
+    #[inline(never)]
+    pub fn observe_first_ack(&mut self, sighting: &PlainSighting<'_>) -> bool {
+        let Some(segment) = sighting.segment.filter(|_| self.knows_where(sighting)) else { return false };
+        let (entry, back) = self.slab.both_mut(sighting.candidate.0);
+        if !entry.may_begin()
+            || !goes_on(entry, sighting, self.settings.idle_timeout_ns)
+            || !entry.tracker.observe_first_ack(segment, sighting.direction, sighting.time, &mut back.beginning)
+        {
+            return false;
+        }
+        entry.note_tracked();
+        let counted = count(entry, sighting);
+        self.settle(sighting, counted);
+        true
+    }
+
+    #[inline(always)]
+    fn knows_where(&self, sighting: &PlainSighting<'_>) -> bool {
+        // Apart from all else, a flow that is touched in the past needs the clock beside its own time.
+        sighting.time >= self.clock && self.is_plain_table && sighting.candidate != Candidate::NONE
+    }
+
+    /// What the table notes of a packet that was counted.
+    #[inline(always)]
+    fn settle(&mut self, sighting: &PlainSighting<'_>, (touched, listed): (Timestamp, bool)) {
+        self.clock = sighting.time;
         if self.top.is_on() && self.top.add(sighting.candidate.0, listed, touched, u64::from(sighting.wire_len)) {
             self.top.list(sighting.candidate.0, &mut self.slab, &self.cold);
         }
-        true
     }
+}
+
+/// The entry is the packet's flow and not overdue.
+#[inline(always)]
+fn goes_on(entry: &Entry, sighting: &PlainSighting<'_>, idle_timeout_ns: u64) -> bool {
+    entry.key == *sighting.key
+        && (sighting.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
+        && entry.has_room_for_one(sighting.direction)
+}
+
+/// Counts the packet; when the flow was touched before, and whether it is listed.
+#[inline(always)]
+fn count(entry: &mut Entry, sighting: &PlainSighting<'_>) -> (Timestamp, bool) {
+    let before = (entry.last_seen, entry.is(Flag::LISTED));
+    entry.count_one(sighting.direction, u64::from(sighting.wire_len), sighting.time);
+    before
 }

@@ -98,7 +98,7 @@ pub(super) struct Arrival<'a> {
     pub(super) data_end: Sequence,
     /// Behind everything that takes a sequence number: payload, SYN, FIN.
     pub(super) end: Sequence,
-    ack: Sequence,
+    pub(super) ack: Sequence,
     syn_or_fin: bool,
     syn_fin_or_rst: bool,
 }
@@ -176,6 +176,11 @@ impl Half {
                 anomalies.gaps[direction.index()].clear();
             }
         }
+    }
+
+    /// No segment came in this direction yet.
+    pub(super) const fn is_untouched(&self) -> bool {
+        !self.is(WINDOW_KNOWN)
     }
 
     /// The latest window seen was 0.
@@ -260,6 +265,14 @@ impl Half {
             }
         }
         self.low = if low.before(self.next) { low } else { self.next };
+    }
+
+    /// The same without gaps.
+    #[inline(always)]
+    fn acknowledged_plainly(&mut self, ack: Sequence) {
+        if !self.nothing_in_flight() && ack.after(self.low) {
+            self.low = if ack.before(self.next) { ack } else { self.next };
+        }
     }
 
     /// An ACK came that lies beyond what was seen without a gap: where the next such ACK would begin. When it lies in data that
@@ -431,9 +444,17 @@ pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegme
     fwd.window = segment.window;
     fwd.ack = ack;
     fwd.time = now;
-    if !rev.nothing_in_flight() && ack.after(rev.low) {
-        rev.low = if ack.before(rev.next) { ack } else { rev.next };
-    }
+    rev.acknowledged_plainly(ack);
+}
+
+/// As [`analyse`], for a SYN or SYN-ACK without data of which [`super::plain`] has found that it is the first segment of its direction
+/// and that no rule marks it.
+pub(super) fn take_in_syn(fwd: &mut Half, rev: &mut Half, a: &Arrival<'_>) {
+    (fwd.low, fwd.next, fwd.expected_ack, fwd.ack) = (a.start, a.end, a.end, a.ack);
+    (fwd.time, fwd.next_time) = (a.now, a.now);
+    fwd.window = a.segment.window;
+    fwd.bits = WINDOW_KNOWN | MOVED_BY_NOTHING;
+    rev.acknowledged_plainly(a.ack);
 }
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.

@@ -1,24 +1,98 @@
-//! The straight way through a plain segment: in order, on an established connection, with nothing to remark.
+//! The straight way through a plain segment, in order and with nothing to remark, and through an orderly handshake.
 //!
-//! Owns a shortcut and no rule: what [`TcpTracker::observe`] makes of a segment is the truth. Its invariant: it either leaves
-//! exactly what `observe` would, or changes nothing and says so.
+//! Owns shortcuts and no rule: what [`TcpTracker::observe`] makes of a segment is the truth. Its invariant: each either
+//! leaves exactly what `observe` would, or changes nothing and says so. All parts of the analysis must be on.
 
-use super::half::{self, Half};
+use super::half::{self, Arrival, Half};
 use super::rtt::{self, Epoch, Passed, Stamp};
 use super::sequence::Sequence;
-use super::tracker::TcpTracker;
+use super::tracker::{TcpBeginning, TcpTracker};
 use crate::flow::Direction;
-use crate::wire::PlainSegment;
+use crate::wire::{PlainSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 impl TcpTracker {
-    /// Takes in a segment that nothing is to be remarked of; false, and nothing changed, when [`TcpTracker::observe`] has to look
-    /// at it. All parts of the analysis must be on.
+    /// Established, without anomalies, and the handshake has nothing more to say.
+    pub fn is_steady(&self) -> bool {
+        self.is_settled() && self.place.is_none() && self.progress.is_established()
+    }
+
+    /// Takes in a segment that nothing is to be remarked of, on a steady connection; false, and nothing changed, when
+    /// [`TcpTracker::observe`] has to look at it.
     #[inline(always)]
     pub fn observe_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp) -> bool {
-        if !self.is_settled() || !self.place.is_none() || !self.progress.is_established() {
+        debug_assert!(self.is_steady(), "who calls has to know");
+        self.take_in_plain(segment, direction, time)
+    }
+
+    /// The same for the segment that makes the connection established.
+    #[inline]
+    pub fn observe_first_ack(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        time: Timestamp,
+        beginning: &mut TcpBeginning,
+    ) -> bool {
+        let opens = self.knows_both_firsts() && self.place.is_none() && self.progress.is_opening();
+        if !opens || !self.take_in_plain(segment, direction, time) {
             return false;
         }
+        self.end_handshake(time, beginning);
+        self.progress.establish();
+        true
+    }
+
+    /// The same for a SYN or SYN-ACK: the first segment of its direction, without data.
+    #[inline]
+    pub fn observe_syn(
+        &mut self,
+        segment: &TcpSegment,
+        direction: Direction,
+        time: Timestamp,
+        beginning: &mut TcpBeginning,
+    ) -> bool {
+        const BEGINS: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+        let (own, peer) = (direction.index(), direction.reverse().index());
+        if segment.flags.0 & BEGINS != TcpFlags::SYN.0
+            || segment.payload_len != 0
+            || segment.options.sack_count != 0
+            || !self.halves[own].is_untouched()
+            || !self.place.is_none()
+            || self.progress.closing()
+            || Epoch::of(time).since(self.epoch) != Passed::Nothing
+        {
+            return false;
+        }
+        let (is_answer, ack) = (segment.flags.has(TcpFlags::ACK), Sequence(segment.acknowledgment));
+        let rev = &self.halves[peer];
+        let is_orderly = if is_answer {
+            rev.next.known() && ack == rev.next && ack == rev.expected_ack && !rev.ack.known()
+        } else {
+            rev.is_untouched()
+        };
+        if !is_orderly {
+            return false;
+        }
+        let arrival = Arrival::new(segment, direction, time);
+        self.note_client(segment, direction);
+        self.note_firsts(&arrival, beginning);
+        let [a, b] = &mut self.halves;
+        let (fwd, rev) = if direction == Direction::AToB { (a, b) } else { (b, a) };
+        half::take_in_syn(fwd, rev, &arrival);
+        if is_answer && let Some(sample) = rtt::finish(&mut rev.timings, ack, arrival.now) {
+            self.samples.add(sample);
+        }
+        rtt::start(&mut fwd.timings, arrival.end, arrival.now);
+        self.note_handshake(&arrival, beginning);
+        self.progress.begin(is_answer);
+        self.flags[own] |= segment.flags.0 as u8;
+        beginning.note_options(segment, direction);
+        true
+    }
+
+    #[inline(always)]
+    fn take_in_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp) -> bool {
         if Epoch::of(time).since(self.epoch) != Passed::Nothing {
             return false;
         }
@@ -82,8 +156,22 @@ mod tests {
 
     impl Side {
         fn new(first: &TcpSegment, time: Timestamp) -> Self {
-            let tracker = TcpTracker::open(first, Direction::AToB, time);
+            Self::opened(first, Direction::AToB, time)
+        }
+
+        fn opened(first: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
+            let tracker = TcpTracker::open(first, direction, time);
             Self { tracker, beginning: TcpBeginning::UNKNOWN, arena: TcpArena::with_capacity(0) }
+        }
+
+        /// By any of the straight ways.
+        fn goes_straight(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) -> bool {
+            let Self { tracker, beginning, .. } = self;
+            match plain(segment) {
+                Some(plain) if tracker.is_steady() => tracker.observe_plain(&plain, direction, time),
+                Some(plain) => tracker.observe_first_ack(&plain, direction, time, beginning),
+                None => tracker.observe_syn(segment, direction, time, beginning),
+            }
         }
 
         fn observe(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) {
@@ -105,7 +193,8 @@ mod tests {
 
     fn plain(segment: &TcpSegment) -> Option<PlainSegment> {
         let &TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. } = segment;
-        (flags.0 & 0x17 == 0x10).then_some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
+        let is_plain = flags.0 & 0x17 == 0x10 && segment.options.sack_count == 0;
+        is_plain.then_some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
     }
 
     /// What a side sends next, relative to where it and its peer are: mostly the next bytes or an ACK of all, sometimes anything.
@@ -165,14 +254,49 @@ mod tests {
                 let sequence = next[own].wrapping_add_signed(step.at);
                 let s = segment(step.flags, sequence, next[peer].wrapping_add_signed(step.acked), step.len, step.window);
                 next[own] = next[own].max(sequence.wrapping_add(step.len));
-                let went = plain(&s).is_some_and(|plain| short.tracker.observe_plain(&plain, direction, now));
-                if !went {
+                if !short.goes_straight(&s, direction, now) {
                     short.observe(&s, direction, now);
                 }
                 long.observe(&s, direction, now);
                 prop_assert_eq!((short.tracker, short.beginning), (long.tracker, long.beginning), "after {:?}", s);
             }
             prop_assert_eq!(short.tracker.record(&short.beginning, &short.arena), long.tracker.record(&long.beginning, &long.arena));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        /// However a connection begins: numbers that fit or nearly do, any flags, either side first, options, long pauses.
+        #[test]
+        fn any_beginning_leaves_what_the_long_way_leaves(
+            origin in prop_oneof![Just([1000u32, 5000]), Just([u32::MAX, 0]), Just([0, u32::MAX - 1])],
+            steps in prop::collection::vec((step(), any::<prop::sample::Index>(), -1..=1i32, 0..4u32, any::<[bool; 3]>()), 1..7),
+        ) {
+            const FLAGS: [u16; 12] = [2, 2, 2, 0xc2, 0x12, 0x12, 0x12, 0x10, 0x10, 0x18, 0x11, 0x14];
+            let mut now = Timestamp(1_000_000_000_000);
+            let mut sides: Option<(Side, Side)> = None;
+            let mut next = origin;
+            for (step, flags, near, len, [acks, announces, sacks]) in steps {
+                now = now.plus(step.pause_us * 1000);
+                let (own, peer) = (usize::from(step.back), usize::from(!step.back));
+                let direction = if step.back { Direction::BToA } else { Direction::AToB };
+                let ack = if acks { next[peer].wrapping_add_signed(near / (1 + step.at.abs())) } else { 0 };
+                let flags = FLAGS[flags.index(FLAGS.len())];
+                let payload = if len == 0 { step.len } else { 0 };
+                let mut s = segment(flags, next[own].wrapping_add_signed(step.at.signum()), ack, payload, step.window);
+                if announces {
+                    s.options = TcpOptions { mss: Some(1460), window_scale: Some(7), sack_permitted: true, ..s.options };
+                    s.options.sack_count = u8::from(sacks);
+                }
+                next[own] = s.sequence.wrapping_add(payload + u32::from(flags & 3 != 0));
+                let (short, long) =
+                    sides.get_or_insert_with(|| (Side::opened(&s, direction, now), Side::opened(&s, direction, now)));
+                if !short.goes_straight(&s, direction, now) {
+                    short.observe(&s, direction, now);
+                }
+                long.observe(&s, direction, now);
+                prop_assert_eq!((short.tracker, short.beginning), (long.tracker, long.beginning), "after {:?}", s);
+            }
         }
     }
 
@@ -190,7 +314,7 @@ mod tests {
             // At the end the last but one comes once more.
             let at = if n == 39_999 { n - 2 } else { n };
             let s = segment(0x10, 1001_u32.wrapping_add(at * len), 5001, len, 100);
-            let went = short.tracker.observe_plain(&plain(&s).unwrap(), Direction::AToB, time(30 + n));
+            let went = short.goes_straight(&s, Direction::AToB, time(30 + n));
             straight += u32::from(went);
             if !went {
                 short.observe(&s, Direction::AToB, time(30 + n));
@@ -207,14 +331,15 @@ mod tests {
         let time = |us: u64| Timestamp(1_000_000_000 + us * 1000);
         let syn = segment(2, 1000, 0, 0, 100);
         let mut x = Side::new(&syn, time(0));
-        x.observe(&syn, Direction::AToB, time(0));
-        x.observe(&segment(0x12, 5000, 1001, 0, 100), Direction::BToA, time(10));
-        x.observe(&segment(0x10, 1001, 5001, 0, 100), Direction::AToB, time(20));
+        assert!(x.goes_straight(&syn, Direction::AToB, time(0)));
+        assert!(x.goes_straight(&segment(0x12, 5000, 1001, 0, 100), Direction::BToA, time(10)));
+        assert!(x.goes_straight(&segment(0x10, 1001, 5001, 0, 100), Direction::AToB, time(20)));
+        assert_eq!(x.tracker.record(&x.beginning, &x.arena).handshake_rtt_ns, Some(20_000));
         for n in 0..10 {
-            let data = plain(&segment(0x18, 1001 + n * 10, 5001, 10, 100)).unwrap();
-            assert!(x.tracker.observe_plain(&data, Direction::AToB, time(30 + u64::from(n) * 10)));
-            let ack = plain(&segment(0x10, 5001, 1011 + n * 10, 0, 100)).unwrap();
-            assert!(x.tracker.observe_plain(&ack, Direction::BToA, time(35 + u64::from(n) * 10)));
+            let data = segment(0x18, 1001 + n * 10, 5001, 10, 100);
+            assert!(x.goes_straight(&data, Direction::AToB, time(30 + u64::from(n) * 10)));
+            let ack = segment(0x10, 5001, 1011 + n * 10, 0, 100);
+            assert!(x.goes_straight(&ack, Direction::BToA, time(35 + u64::from(n) * 10)));
         }
         assert_eq!(x.tracker.record(&x.beginning, &x.arena).rtt.unwrap().samples, 12);
     }

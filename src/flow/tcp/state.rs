@@ -128,6 +128,21 @@ impl Progress {
         self.0 == TcpStateDetail::Established as u8
     }
 
+    /// Not established yet, and no end in sight.
+    pub(super) const fn is_opening(self) -> bool {
+        self.0 < TcpStateDetail::Established as u8
+    }
+
+    /// As [`Progress::step`] of a SYN, or of a SYN-ACK, without FIN and RST while no end is in sight.
+    pub(super) fn begin(&mut self, is_answer: bool) {
+        self.advance(if is_answer { TcpStateDetail::SynReceived } else { TcpStateDetail::SynSent });
+    }
+
+    /// As [`Progress::step`] of an ACK without SYN, FIN and RST while no end is in sight.
+    pub(super) fn establish(&mut self) {
+        self.advance(TcpStateDetail::Established);
+    }
+
     /// A FIN or a reset was seen.
     pub(super) const fn closing(self) -> bool {
         self.0 & (FIN_FROM_A | FIN_FROM_B | RESET) != 0
@@ -151,10 +166,9 @@ impl Progress {
         }
         if has(TcpFlags::SYN) && !self.closing() {
             // Two SYNs that cross make both sides go to SYN-RECEIVED (RFC 9293 figure 7), which the SYN-ACKs that follow show.
-            let to = if has(TcpFlags::ACK) { TcpStateDetail::SynReceived } else { TcpStateDetail::SynSent };
-            self.advance(to);
+            self.begin(has(TcpFlags::ACK));
         } else if has(TcpFlags::ACK) && !has(TcpFlags::SYN) {
-            self.advance(TcpStateDetail::Established);
+            self.establish();
         }
         let fin = if direction == Direction::AToB { FIN_FROM_A } else { FIN_FROM_B };
         if has(TcpFlags::FIN) {

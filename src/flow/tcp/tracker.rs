@@ -189,7 +189,7 @@ impl TcpTracker {
     }
 
     /// The client sent the first SYN; when only a SYN-ACK is seen, it is who that goes to.
-    fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
+    pub(super) fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
         let flags = segment.flags;
         if self.bits & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
             return;
@@ -204,14 +204,19 @@ impl TcpTracker {
 
     fn note_base(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning, arena: &mut TcpArena) {
         let flags = a.segment.flags;
-        let (own, peer) = (a.direction.index(), a.direction.reverse().index());
-        let syn = flags.has(TcpFlags::SYN);
-        if syn && !flags.has(TcpFlags::ACK) && self.knows_first(own) {
+        let own = a.direction.index();
+        if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && self.knows_first(own) {
             self.halves[own].restore_next(a.direction, self.place, arena);
         }
-        self.set_first(own, if syn { a.start } else { a.start - 1 }, beginning);
+        self.note_firsts(a, beginning);
+    }
+
+    pub(super) fn note_firsts(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
+        let flags = a.segment.flags;
+        let first = if flags.has(TcpFlags::SYN) { a.start } else { a.start - 1 };
+        self.set_first(a.direction.index(), first, beginning);
         if flags.has(TcpFlags::ACK) {
-            self.set_first(peer, Sequence(a.segment.acknowledgment) - 1, beginning);
+            self.set_first(a.direction.reverse().index(), a.ack - 1, beginning);
         }
     }
 
@@ -289,7 +294,7 @@ impl TcpTracker {
     }
 
     /// From the latest SYN to the first segment with an ACK that is no SYN.
-    fn note_handshake(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
+    pub(super) fn note_handshake(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
         let flags = a.segment.flags;
         if self.bits & RTT_KNOWN != 0 {
             return;
@@ -297,25 +302,36 @@ impl TcpTracker {
         if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) {
             beginning.clock = a.time.0;
             self.bits |= SYN_TIMED;
-        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) && self.bits & SYN_TIMED != 0 {
-            let rtt = a.time.since(Timestamp(beginning.clock));
-            if rtt > 0 {
-                beginning.clock = rtt;
-                self.bits |= RTT_KNOWN;
-            }
+        } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) {
+            self.end_handshake(a.time, beginning);
+        }
+    }
+
+    /// A segment with an ACK that is no SYN.
+    pub(super) fn end_handshake(&mut self, time: Timestamp, beginning: &mut TcpBeginning) {
+        if self.bits & (RTT_KNOWN | SYN_TIMED) != SYN_TIMED {
+            return;
+        }
+        let rtt = time.since(Timestamp(beginning.clock));
+        if rtt > 0 {
+            beginning.clock = rtt;
+            self.bits |= RTT_KNOWN;
         }
     }
 
     /// True when the handshake has nothing more to say and both sides' first numbers are known.
     pub(super) const fn is_settled(&self) -> bool {
-        let handshake = self.bits & (RTT_KNOWN | SYN_TIMED);
-        let known = FIRST_KNOWN | FIRST_KNOWN << 1;
-        handshake != SYN_TIMED && self.bits & known == known
+        self.bits & (RTT_KNOWN | SYN_TIMED) != SYN_TIMED && self.knows_both_firsts()
+    }
+
+    pub(super) const fn knows_both_firsts(&self) -> bool {
+        const KNOWN: u8 = FIRST_KNOWN | FIRST_KNOWN << 1;
+        self.bits & KNOWN == KNOWN
     }
 }
 
 impl TcpBeginning {
-    fn note_options(&mut self, segment: &TcpSegment, direction: Direction) {
+    pub(super) fn note_options(&mut self, segment: &TcpSegment, direction: Direction) {
         if let Some(mss) = segment.options.mss {
             self.mss[direction.index()] = mss;
         }

@@ -71,7 +71,8 @@ impl Rig {
                 _ => None,
             };
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
-            if (tcp.is_none() || segment.is_some()) && self.table.observe_plain(&plain) {
+            let is_plain = tcp.is_none() || segment.is_some();
+            if is_plain && (self.table.observe_plain(&plain) || self.table.observe_first_ack(&plain)) {
                 self.went += 1;
                 return Observed { place: u32::MAX, opened: false };
             }

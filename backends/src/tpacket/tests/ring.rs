@@ -59,7 +59,7 @@ impl Kernel {
         let start = unsafe { base.add(self.next * BLOCK + READABLE) };
         // SAFETY: the block is the kernel's, and the rest of it after the status is as long.
         unsafe { std::ptr::copy_nonoverlapping(bytes[READABLE..].as_ptr(), start.as_ptr(), BLOCK - READABLE) };
-        let how = if self.written % 2 == 0 { TP_STATUS_USER } else { TP_STATUS_USER | TP_STATUS_BLK_TMO };
+        let how = if self.written.is_multiple_of(2) { TP_STATUS_USER } else { TP_STATUS_USER | TP_STATUS_BLK_TMO };
         self.status(base, self.next).store(how, Ordering::Release);
         self.next = (self.next + 1) % self.count;
         self.written += 1;

@@ -3,9 +3,11 @@
 //! Needs root, for a network namespace of its own; says so and passes without, except when `CI=true`.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
+use crate::Backend;
 use crate::xdp::open::Opening;
 use crate::xdp::socket::{Seam, Step};
 use crate::xdp::{BusyPoll, HugePages, Opened, XdpMode, XdpOptions, open_by};
@@ -118,7 +120,7 @@ fn huge_pages_and_busy_polling_when_refused() {
     in_namespace(1500, || {
         let no_pages = |step, _| (step == Step::HugePages).then_some(libc::ENOMEM);
         let opened = open(options(XdpMode::Native), no_pages).unwrap();
-        said(&opened, "huge pages are reserved");
+        said(&opened, "not enough huge pages");
         drop(opened);
         let required = XdpOptions { huge_pages: HugePages::Require, ..options(XdpMode::Native) };
         assert!(open(required, no_pages).err().expect("it is refused").contains("vm.nr_hugepages=1`"));
@@ -141,5 +143,44 @@ fn a_filter_that_no_program_can_run_runs_in_user_space() {
         let opened = open(XdpOptions { filter, ..options(XdpMode::Native) }, |_, _| None).unwrap();
         said(&opened, "the filter cannot be part of the XDP program");
         said(&opened, "taken from the host, too");
+    });
+}
+
+#[test]
+fn a_queue_that_another_socket_has_is_named() {
+    in_namespace(1500, || {
+        let opening = Opening::new(options(XdpMode::Native), Seam::default()).unwrap();
+        let (prepared, socket, _) = opening.interface(&mut Vec::new()).unwrap();
+        drop(prepared); // its program goes, the socket stays at the queue
+        let error = open(options(XdpMode::Auto), |_, _| None).err().expect("it is refused");
+        assert!(error.contains("another AF_XDP socket has receive queue 0") && error.contains("ss --xdp"), "{error}");
+        assert!(is_clean());
+        // A socket that is being closed is waited for.
+        let closing = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(40));
+            drop(socket);
+        });
+        assert!(open(options(XdpMode::Native), |_, _| None).is_ok());
+        closing.join().unwrap();
+    });
+}
+
+#[test]
+fn a_program_that_somebody_detaches_is_missed() {
+    in_namespace(1500, || {
+        let mut backend = open(options(XdpMode::Native), |_, _| None).unwrap().queues.remove(0);
+        backend.attachment().detach();
+        let begun = Instant::now();
+        let notice = loop {
+            backend.poll(Duration::from_millis(20), &mut |_| ()).unwrap();
+            if let Some(notice) = backend.notice() {
+                break notice;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it was not noticed");
+        };
+        assert!(notice.starts_with("interface near0: somebody detached our XDP program"), "{notice}");
+        std::thread::sleep(Duration::from_millis(1100));
+        backend.poll(Duration::from_millis(20), &mut |_| ()).unwrap();
+        assert_eq!(backend.notice(), None, "once");
     });
 }

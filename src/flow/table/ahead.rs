@@ -1,0 +1,44 @@
+//! Memory that is asked for before a packet is counted.
+//!
+//! Owns the waves in which the table's lines are fetched. Changes nothing and decides nothing. Its invariant: without it, all
+//! results are the same.
+
+use super::{Candidate, FlowTable};
+
+impl FlowTable {
+    /// First wave: brings the bucket of this hash into the cache. No effect but speed.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`Sighting::candidate`].
+    #[inline(always)]
+    pub fn prefetch_entry(&self, hash: u64) -> Candidate {
+        match self.index.candidate(hash) {
+            Some(number) => {
+                self.slab.prefetch(number);
+                Candidate(number)
+            }
+            None => Candidate::NONE,
+        }
+    }
+
+    /// As [`FlowTable::prefetch_entry`], for a packet that will not go the straight way ([`FlowTable::observe_plain`]).
+    #[inline(always)]
+    pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
+        let candidate = self.prefetch_entry(hash);
+        if candidate != Candidate::NONE {
+            self.slab.prefetch_back(candidate.0);
+        }
+        candidate
+    }
+
+    /// Third wave: for a packet whose entry has arrived by now, asks for what [`FlowTable::prefetch_entry`] left out, if it will be needed.
+    #[inline(always)]
+    pub fn prefetch_rest(&self, candidate: Candidate) {
+        if candidate != Candidate::NONE && self.slab.get(candidate.0).needs_back() {
+            self.slab.prefetch_back(candidate.0);
+        }
+    }
+}
