@@ -27,6 +27,16 @@ const WAYS: [&[&str]; 4] = [
     &["--backend", "xdp", "--xdp-mode", "generic"],
 ];
 
+/// Tries all ways at once: each mostly waits.
+#[track_caller]
+fn by_each(ways: &[&'static [&'static str]], try_one: impl Fn(&[&str]) + Sync) {
+    std::thread::scope(|scope| {
+        for flags in ways {
+            scope.spawn(|| try_one(flags));
+        }
+    });
+}
+
 /// Ends with exit code 1 and says it in one line, which has all of `parts`.
 #[track_caller]
 fn refuses(command: &mut Command, parts: &[&str]) {
@@ -132,9 +142,9 @@ fn wait_until_clean(namespace: &NetNs) {
 
 #[test]
 fn a_killed_program_leaves_neither_xdp_nor_promiscuous_mode() {
-    for flags in &WAYS[1..] {
+    by_each(&WAYS[1..], |flags| {
         let Some(namespace) = NetNs::with_wire(&WIRE) else { return };
-        let running = capture(&namespace, &Exports::new(), &[*flags, &["--promiscuous"]].concat());
+        let running = capture(&namespace, &Exports::new(), &[flags, &["--promiscuous"]].concat());
         let during = shown(&namespace);
         assert!(during.contains("promiscuity 1 "), "{flags:?}: {during}");
         assert_eq!(during.contains("xdp"), flags.contains(&"xdp"), "{flags:?}: {during}");
@@ -143,7 +153,7 @@ fn a_killed_program_leaves_neither_xdp_nor_promiscuous_mode() {
         assert_eq!(finished.status.code(), None, "{finished:#?}");
         wait_until_clean(&namespace);
         stop(capture(&namespace, &Exports::new(), flags));
-    }
+    });
 }
 
 /// Captures 20 flows, lets `away` take the interface and `back` bring it, and waits until 20 more came; what was said.
@@ -174,24 +184,24 @@ fn goes_on(flags: &[&str], away: fn(&NetNs), back: fn(&NetNs)) -> Option<String>
 
 #[test]
 fn an_interface_that_was_down_is_captured_again() {
-    for flags in WAYS {
-        let away: fn(&NetNs) = |namespace| namespace.ip(&["link", "set", "dev", RECEIVER, "down"]);
-        let back: fn(&NetNs) = |namespace| namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
-        if goes_on(flags, away, back).is_none() {
-            return;
-        }
-    }
+    by_each(&WAYS, |flags| {
+        goes_on(
+            flags,
+            |namespace| namespace.ip(&["link", "set", "dev", RECEIVER, "down"]),
+            |namespace| namespace.ip(&["link", "set", "dev", RECEIVER, "up"]),
+        );
+    });
 }
 
 #[test]
 fn an_interface_that_vanishes_is_named_and_waited_for() {
-    for flags in WAYS {
+    by_each(&WAYS, |flags| {
         let away: fn(&NetNs) = |namespace| namespace.ip(&["link", "delete", "dev", RECEIVER]);
         let Some(said) = goes_on(flags, away, |namespace| namespace.add_wire(&WIRE)) else { return };
         for part in ["is gone", "is back"] {
             assert!(said.contains(&format!("{RECEIVER} {part}")), "{flags:?}: {said}");
         }
-    }
+    });
 }
 
 #[test]

@@ -43,8 +43,8 @@ fn wire() -> Option<NetNs> {
 /// Offers `packets` frames as fast as it goes.
 #[track_caller]
 fn offer(namespace: &NetNs, load: Load, via: Via, packets: u64) -> Offered {
-    let offered =
-        namespace.inside(|| Generator::new(&load, via).and_then(|generator| generator.run(&Pace::flat_out(packets, LOAD_TIME_MAX))));
+    let offered = namespace
+        .inside(|| Generator::new(&load, via).and_then(|generator| generator.run(&Pace::flat_out(packets, LOAD_TIME_MAX))));
     let offered = offered.unwrap_or_else(|reason| panic!("{reason}"));
     assert_eq!(offered.sent + offered.undelivered, packets, "{offered:?}");
     assert!(offered.sent > 0, "{offered:?}");
@@ -59,8 +59,10 @@ fn number(value: &Value) -> u64 {
 #[track_caller]
 fn check_ledger(summary: &Value, sent: u64, what: &str) -> u64 {
     let source = &summary["source"];
-    let lost: u64 =
-        ["filtered", "kernel_drops", "damaged", "skipped", "beyond_count", "unread"].iter().map(|name| number(&source[*name])).sum();
+    let lost: u64 = ["filtered", "kernel_drops", "damaged", "skipped", "beyond_count", "unread"]
+        .iter()
+        .map(|name| number(&source[*name]))
+        .sum();
     assert_eq!(number(&summary["packets"]) + lost, sent, "{what}: {summary:#}");
     assert_eq!(number(&source["received"]), sent, "{what}: {summary:#}");
     assert_eq!((&summary["unaccounted"], &source["unread"]), (&0.into(), &0.into()), "{what}: {summary:#}");
@@ -89,7 +91,8 @@ fn a_program_that_is_stopped_for_a_while_names_what_it_missed() {
         let Some(namespace) = wire() else { return };
         let exports = Exports::new();
         // Buffers that the load is sure to fill.
-        let mut running = live::capture(&namespace, &exports, &[way.flags, SMALL_BUFFERS[usize::from(way.flags[1] == "xdp")]].concat());
+        let mut running =
+            live::capture(&namespace, &exports, &[way.flags, SMALL_BUFFERS[usize::from(way.flags[1] == "xdp")]].concat());
         running.signal(Signal::SIGSTOP);
         let offered = offer(&namespace, Load::udp(1000), way.via, 200_000);
         running.signal(Signal::SIGCONT);

@@ -37,7 +37,8 @@ struct Way {
 }
 
 impl Way {
-    const NATIVE: Self = Self { flags: &["--backend", "xdp", "--xdp-mode", "native"], several: &[], by_queue: true, queues_before: 0 };
+    const NATIVE: Self =
+        Self { flags: &["--backend", "xdp", "--xdp-mode", "native"], several: &[], by_queue: true, queues_before: 0 };
     const GENERIC: Self = Self { flags: &["--backend", "xdp", "--xdp-mode", "generic"], queues_before: 1, ..Self::NATIVE };
     // Put together by the kernel, fragments would not be those of the file.
     const TPACKET: Self =
@@ -199,13 +200,21 @@ fn write_capture(path: &Path, frames: &[Vec<u8>]) {
 #[track_caller]
 fn same_flows_by_every_backend(paths: &[PathBuf]) {
     let sample = Sample::new(paths);
-    for (queues, way) in QUEUES.iter().flat_map(|&queues| Way::ALL.iter().map(move |way| (queues, way))) {
+    let try_one = |way: &Way, queues: u32| {
         let Some(exports) = way.capture(&sample.frames, queues, symmetric) else { return };
         let (flows, what) = (exports.flows(), format!("{:?}, {queues} queues", way.flags));
         if way.by_queue || queues == 1 {
             assert!(!flows.iter().any(joined), "{what}");
         }
         same_but_joined(&flows, &sample.flows, &what);
+    };
+    for queues in QUEUES {
+        // All ways at once: each mostly waits.
+        std::thread::scope(|scope| {
+            for way in &Way::ALL {
+                scope.spawn(|| try_one(way, queues));
+            }
+        });
     }
 }
 
