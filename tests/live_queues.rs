@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::netns::{NetNs, RECEIVER, SENDER};
+use common::netns::{NetNs, RECEIVER, SENDER, Wire};
 use common::{Finished, RUN_LIMIT, Running, fixture, netscope, run};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -206,19 +206,9 @@ fn af_xdp_has_a_worker_per_queue() {
     assert!(said.contains("no receive queue 5"), "{said}");
 }
 
-/// A new pair with two queues at each end.
-fn with_two_queues(namespace: &NetNs) {
-    namespace.ip(&["link", "delete", RECEIVER]);
-    let queues = ["numrxqueues", "2", "numtxqueues", "2"];
-    namespace.ip(&[&["link", "add", RECEIVER], &queues[..], &["type", "veth", "peer", "name", SENDER], &queues[..]].concat());
-    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
-    namespace.ip(&["link", "set", "dev", SENDER, "up"]);
-}
-
 #[test]
 fn the_flows_of_the_file_come_out_of_af_xdp() {
-    let Some(namespace) = NetNs::with_veth() else { return };
-    with_two_queues(&namespace);
+    let Some(namespace) = NetNs::with_wire(&Wire { queues: 2, mtu: 1500 }) else { return };
     let path = fixture("loss.pcap");
     let directory = tempfile::tempdir().expect("a directory");
     run(netscope()

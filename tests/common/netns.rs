@@ -17,6 +17,22 @@ pub const RECEIVER: &str = "veth0";
 /// Makes names differ within one process. Alone: no other memory depends on its order.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// How the pair is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Wire {
+    /// Receive and transmit queues of either end.
+    pub queues: u32,
+    /// Longest packet in bytes, Ethernet header not counted.
+    pub mtu: u32,
+}
+
+impl Default for Wire {
+    /// One queue, and any packet fits.
+    fn default() -> Self {
+        Self { queues: 1, mtu: 65_535 }
+    }
+}
+
 /// A namespace that is deleted when dropped.
 pub struct NetNs {
     name: String,
@@ -25,6 +41,11 @@ pub struct NetNs {
 impl NetNs {
     /// A namespace with the pair [`RECEIVER`] - [`SENDER`] up; `None` (told, or a panic in CI) where namespaces cannot be made.
     pub fn with_veth() -> Option<Self> {
+        Self::with_wire(&Wire::default())
+    }
+
+    /// As [`NetNs::with_veth`], with a pair of this kind.
+    pub fn with_wire(wire: &Wire) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             skip("making network namespaces needs root");
             return None;
@@ -41,13 +62,15 @@ impl NetNs {
                 &["-c", &format!("echo 1 >/proc/sys/net/ipv6/conf/{family}/disable_ipv6 || test ! -e /proc/sys/net/ipv6")],
             );
         }
-        namespace.add_veth();
+        namespace.add_wire(wire);
         Some(namespace)
     }
 
-    /// Adds the pair, as at the start.
-    pub fn add_veth(&self) {
-        self.ip(&["link", "add", RECEIVER, "mtu", "65535", "type", "veth", "peer", "name", SENDER, "mtu", "65535"]);
+    /// Adds a pair of this kind.
+    pub fn add_wire(&self, wire: &Wire) {
+        let (queues, mtu) = (wire.queues.to_string(), wire.mtu.to_string());
+        let end = ["mtu", &mtu, "numrxqueues", &queues, "numtxqueues", &queues];
+        self.ip(&[&["link", "add", RECEIVER][..], &end, &["type", "veth", "peer", "name", SENDER], &end].concat());
         self.ip(&["link", "set", "dev", RECEIVER, "up"]);
         self.ip(&["link", "set", "dev", SENDER, "up"]);
     }

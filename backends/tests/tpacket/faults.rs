@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use netscope_backends::tpacket::{TpacketBackend, TpacketOptions, open};
 use netscope_backends::{Backend, Counters, Polled};
 
-use crate::netns::{NetNs, RECEIVER};
+use crate::netns::{NetNs, RECEIVER, Wire};
 use crate::wire::{LIMIT, datagrams, open_in, open_one, options, poll_once, read, send, udp, wait_for_notice};
 
 #[test]
@@ -75,7 +75,7 @@ fn deleted_and_back_with_all_sockets_in_one_group() {
         assert_eq!(seen, 50);
         let notices: Vec<_> = std::iter::from_fn(|| backends[0].notice()).filter(|notice| notice.contains("gone")).collect();
         assert_eq!(notices, [format!("interface {RECEIVER} is gone; waiting for it to come back")]);
-        namespace.add_veth();
+        namespace.add_wire(&Wire::default());
         while backends.iter().any(|backend| backend.fanout_id().is_none()) {
             assert_eq!(poll_all(&mut backends, 1), 0);
             assert!(begun.elapsed() < LIMIT, "it did not come back");
@@ -175,7 +175,7 @@ fn packets_for_a_socket_nobody_came_for_are_counted_as_dropped() {
                 lent += poll_once(&mut backends[0], Duration::from_millis(10)).len();
                 assert!(begun.elapsed() < LIMIT, "it was not noticed");
             }
-            namespace.add_veth();
+            namespace.add_wire(&Wire::default());
             while backends[0].fanout_id().is_none() {
                 poll_once(&mut backends[0], Duration::from_millis(10));
                 assert!(begun.elapsed() < LIMIT, "it did not come back");

@@ -6,10 +6,9 @@ use std::time::Duration;
 use netscope_backends::xdp::{BusyPoll, HugePages, XdpMode, XdpOptions};
 use netscope_backends::{Backend, Polled};
 
-use crate::netns::{NetNs, RECEIVER, SENDER};
+use crate::netns::{NetNs, RECEIVER, SENDER, Wire};
 use crate::wire::{
-    LIMIT, add_pair, datagrams, namespace, open_in, open_one, options, poll_once, read, refusal, send, try_open, udp,
-    wait_for_notice,
+    LIMIT, datagrams, namespace, open_in, open_one, options, poll_once, read, refusal, send, try_open, udp, wait_for_notice,
 };
 
 /// Everything `ip` says of the receiving end.
@@ -145,7 +144,7 @@ fn deleted_and_back_on_all_queues_and_the_ledger_closes() {
     let lent: usize = crate::wire::read_all(&mut opened.queues, 50).iter().map(Vec::len).sum();
     namespace.ip(&["link", "delete", RECEIVER]);
     assert_eq!(wait_for_notice(&mut opened.queues[0], "gone"), "interface veth0 is gone; waiting for it to come back");
-    add_pair(&namespace, 2, 1500);
+    namespace.add_wire(&Wire { queues: 2, mtu: 1500 });
     // The name is looked for in the namespace of the thread that polls.
     let opened = namespace.inside(|| {
         let [first, second] = &mut opened.queues[..] else { panic!("two queues") };

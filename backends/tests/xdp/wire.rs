@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use netscope_backends::xdp::{Opened, XdpBackend, XdpMode, XdpOptions, open};
 use netscope_backends::{Backend, BackendError, Polled};
 
-use crate::netns::{NetNs, RECEIVER, SENDER};
+use crate::netns::{NetNs, RECEIVER, SENDER, Wire};
 
 /// A run that takes longer hangs.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -23,23 +23,7 @@ pub struct Seen {
 
 /// A pair of links with as many queues, up.
 pub fn namespace(queues: u32, mtu: u32) -> Option<NetNs> {
-    let namespace = NetNs::with_veth()?;
-    namespace.ip(&["link", "delete", RECEIVER]);
-    add_pair(&namespace, queues, mtu);
-    Some(namespace)
-}
-
-/// Adds the pair.
-pub fn add_pair(namespace: &NetNs, queues: u32, mtu: u32) {
-    let (queues, mtu) = (queues.to_string(), mtu.to_string());
-    let end = |name| ["name", name, "mtu", &mtu, "numrxqueues", &queues, "numtxqueues", &queues].map(str::to_owned);
-    let mut arguments: Vec<String> = ["link", "add"].map(str::to_owned).to_vec();
-    arguments.extend(end(RECEIVER));
-    arguments.extend(["type", "veth", "peer"].map(str::to_owned));
-    arguments.extend(end(SENDER));
-    namespace.ip(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
-    namespace.ip(&["link", "set", "dev", SENDER, "up"]);
+    NetNs::with_wire(&Wire { queues, mtu })
 }
 
 /// Small rings on the receiving end.
