@@ -84,7 +84,7 @@ fn packets_in_memory_give_the_same_bytes_as_the_file() {
             Box::new(JsonLines::create(&path(EXPORTS[2]), record).expect("export")),
             Box::new(CsvLines::create(&path(EXPORTS[3]), record).expect("export")),
         ];
-        let outcome = engine::run_into(Source::Same(vec![Box::new(backend)]), &settings, outputs);
+        let outcome = engine::run_into(Source::Queues(vec![Box::new(backend)]), &settings, outputs);
         assert!(outcome.errors.is_empty() && outcome.failures.is_empty(), "{outcome:?}");
         let memory = EXPORTS.iter().map(|&name| (name, fs::read(path(name)).expect(name))).collect();
         assert_same(&format!("{} in memory", capture.display()), &reference, &memory);

@@ -83,7 +83,7 @@ fn file(path: &Path) -> CaptureFile {
 }
 
 fn alone(path: &Path, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
-    run_source(Source::Same(vec![Box::new(file(path).backend().expect("reader"))]), settings)
+    run_source(Source::Queues(vec![Box::new(file(path).backend().expect("reader"))]), settings)
 }
 
 fn shared(path: &Path) -> Source {

@@ -5,8 +5,7 @@
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
 use super::{
-    Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, StopLine, TapChunk, Worker, WorkerSettings, broadcast,
-    drive, team,
+    Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, TapChunk, Worker, WorkerSettings, broadcast, drive, team,
 };
 use crate::flow::FlowSettings;
 use core_affinity::CoreId;
@@ -26,11 +25,9 @@ const TAP_BOXES: usize = 8;
 
 /// Where the packets come from.
 pub enum Source {
-    /// One reader per worker, all reading the same packets (a mapped file): each worker keeps its share.
-    Same(Vec<Box<dyn Backend>>),
     /// One reader for all workers: a reader thread shows its packets to them.
     Broadcast(Box<dyn Backend>),
-    /// One queue per worker, each with packets of its own (the rings of an interface).
+    /// One queue per worker, each with packets of its own (the rings of an interface; a file, for one worker).
     Queues(Vec<Box<dyn Backend>>),
     /// A mapped file, whose packets the workers find together: each is read once and then kept by its owner.
     Shared(Scanner),
@@ -40,7 +37,7 @@ impl Source {
     /// True where unread packets wait for us.
     pub(crate) fn waits(&self) -> bool {
         match self {
-            Self::Same(backends) | Self::Queues(backends) => backends.iter().all(|backend| backend.waits()),
+            Self::Queues(backends) => backends.iter().all(|backend| backend.waits()),
             Self::Broadcast(backend) => backend.waits(),
             Self::Shared(_) => true,
         }
@@ -48,7 +45,7 @@ impl Source {
 
     fn workers(&self, settings: &EngineSettings) -> usize {
         match self {
-            Self::Same(backends) | Self::Queues(backends) => backends.len(),
+            Self::Queues(backends) => backends.len(),
             Self::Broadcast(_) | Self::Shared(_) => settings.workers.max(1),
         }
     }
@@ -150,15 +147,11 @@ pub fn launch(
     let mut worker_stop = Some(stop.clone());
     let lent = |backends: Vec<Box<dyn Backend>>| backends.into_iter().map(Feed::Backend).collect::<Vec<_>>();
     let (feeds, peers) = match source {
-        Source::Same(backends) if backends.len() > 1 => {
-            let line = Arc::new(StopLine::new(backends.len()));
-            (lent(backends), Peers::Same(line))
-        }
         Source::Queues(backends) if backends.len() > 1 => {
             running.may_be_split = true;
             (lent(backends), Peers::Queues(Arc::new(Allowance::new(settings.count_max))))
         }
-        Source::Same(backends) | Source::Queues(backends) => (lent(backends), Peers::None),
+        Source::Queues(backends) => (lent(backends), Peers::None),
         Source::Shared(scanner) => {
             // Stopped by whoever looks for packets; the others end with what it found.
             let stop = worker_stop.take().unwrap_or_default();

@@ -1,9 +1,7 @@
 //! The workers beside one: whose packets they see, and where they all stop.
 //!
-//! Owns the rule of stopping. Knows no packet. Invariant: `--count` is exact over all workers, and workers on the same packets end
-//! at the same one.
+//! Owns the rule of stopping. Knows no packet. Invariant: `--count` is exact over all workers.
 
-use super::StopLine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,32 +10,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Peers {
     /// There is no other, or somebody else ends them all at one packet.
     None,
-    /// All of them read the same packets and stop at the same one.
-    Same(Arc<StopLine>),
     /// Each has a queue of its own; they share what may still be processed.
     Queues(Arc<Allowance>),
 }
 
 impl Peers {
-    /// How many of `len` packets worker `index` may process, having seen `number` before.
-    pub(super) fn room(&self, index: u32, number: u64, len: u64) -> u64 {
+    /// How many of `len` packets may be processed.
+    pub(super) fn room(&self, len: u64) -> u64 {
         match self {
             Self::None => len,
-            Self::Same(line) => line.claim(index, number + len).saturating_sub(number).min(len),
             Self::Queues(allowance) => allowance.claim(len),
         }
     }
 
-    /// True when a worker that has seen `number` packets stops; `requested`: somebody asked for the end.
-    pub(super) fn end(&self, number: u64, requested: bool) -> bool {
+    /// True when a worker stops; `requested`: somebody asked for the end.
+    pub(super) fn end(&self, requested: bool) -> bool {
         match self {
             Self::None => requested,
-            Self::Same(line) => {
-                if requested {
-                    line.draw();
-                }
-                line.is_reached(number)
-            }
             Self::Queues(allowance) => requested || allowance.is_used_up(),
         }
     }
@@ -137,9 +126,9 @@ mod tests {
     #[test]
     fn a_failing_queue_ends_all_queues() {
         let peers = Peers::Queues(Arc::new(Allowance::new(0)));
-        assert_eq!(peers.room(1, 0, 64), 64);
-        assert!(!peers.end(64, false) && peers.end(64, true));
+        assert_eq!(peers.room(64), 64);
+        assert!(!peers.end(false) && peers.end(true));
         peers.fail();
-        assert!(peers.end(64, false));
+        assert!(peers.end(false));
     }
 }

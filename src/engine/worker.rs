@@ -102,7 +102,7 @@ impl Worker {
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
         let started = Instant::now();
-        let room = self.peers.room(self.share.index, self.number, packets.len() as u64);
+        let room = self.peers.room(packets.len() as u64);
         let room = usize::try_from(room.min(self.count_max.saturating_sub(self.number))).unwrap_or(usize::MAX);
         let (packets, beyond) = packets.split_at(packets.len().min(room));
         if self.share.leads() {
@@ -317,7 +317,7 @@ impl Worker {
 
     /// True when `--count` packets were processed, or when a stop is `requested` and this is where to stop.
     pub fn ends_early(&self, requested: bool) -> bool {
-        self.number >= self.count_max || self.peers.end(self.number, requested)
+        self.number >= self.count_max || self.peers.end(requested)
     }
 
     /// True for the worker that answers for the source's counters.

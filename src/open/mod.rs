@@ -64,7 +64,7 @@ impl Opened {
 
     /// The source, for the run. Without packets when asked for again.
     pub fn take_source(&mut self) -> Source {
-        self.source.take().unwrap_or_else(|| Source::Same(Vec::new()))
+        self.source.take().unwrap_or_else(|| Source::Queues(Vec::new()))
     }
 
     /// Gives up root and all rights but those that open the interface again, after it was away, and put its hash key back.
@@ -128,7 +128,7 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
     let scanner = if workers > 1 { file.scanner()? } else { None };
     let source = match scanner {
         Some(scanner) => Source::Shared(scanner),
-        None if file.is_mapped() => Source::Same(vec![Box::new(file.backend()?)]),
+        None if file.is_mapped() => Source::Queues(vec![Box::new(file.backend()?)]),
         None => Source::Broadcast(Box::new(file.backend()?)),
     };
     let link_type = Some(file.link_type());

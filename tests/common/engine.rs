@@ -62,7 +62,7 @@ impl Watcher for Silent {
 
 /// Runs one worker over `backend` to its end; the outcome and every flow in the order in which they ended.
 pub fn run(backend: Box<dyn Backend>, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
-    run_source(Source::Same(vec![backend]), settings)
+    run_source(Source::Queues(vec![backend]), settings)
 }
 
 /// Runs any source.
