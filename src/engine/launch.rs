@@ -30,7 +30,7 @@ pub enum Source {
     /// One queue per worker, each with packets of its own (the rings of an interface; a file, for one worker).
     Queues(Vec<Box<dyn Backend>>),
     /// A mapped file, whose packets the workers find together: each is read once and then kept by its owner.
-    Shared(Scanner),
+    Shared(Box<Scanner>),
 }
 
 impl Source {
@@ -156,7 +156,7 @@ pub fn launch(
             // Stopped by whoever looks for packets; the others end with what it found.
             let stop = worker_stop.take().unwrap_or_default();
             let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
-            (team(scanner, workers, count_max, &stop).into_iter().map(Feed::Team).collect(), Peers::None)
+            (team(*scanner, workers, count_max, &stop).into_iter().map(Feed::Team).collect(), Peers::None)
         }
         Source::Broadcast(backend) if settings.workers <= 1 => (lent(vec![backend]), Peers::None),
         Source::Broadcast(backend) => {

@@ -127,7 +127,7 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
     let description = format!("reading {} with {workers} workers", path.display());
     let scanner = if workers > 1 { file.scanner()? } else { None };
     let source = match scanner {
-        Some(scanner) => Source::Shared(scanner),
+        Some(scanner) => Source::Shared(Box::new(scanner)),
         None if file.is_mapped() => Source::Queues(vec![Box::new(file.backend()?)]),
         None => Source::Broadcast(Box::new(file.backend()?)),
     };
