@@ -57,6 +57,7 @@ impl Manager {
             (Self::Pacman | Self::Brew, Need::Libpcap) => "libpcap",
             (Self::Dnf, Need::Iproute2) => "iproute",
             (_, Need::Iproute2) => "iproute2",
+            (_, Need::Ethtool) => "ethtool",
             (Self::Pacman | Self::Brew, Need::Python3) => "python",
             (_, Need::Python3) => "python3",
             (_, Need::Valgrind) => "valgrind",
@@ -203,7 +204,7 @@ pub fn has_apt_lists(directory: &Path) -> bool {
 mod tests {
     use super::*;
 
-    const NEEDS: &[Need] = &[Need::Linker, Need::Libpcap, Need::Iproute2, Need::Python3];
+    const NEEDS: &[Need] = &[Need::Linker, Need::Libpcap, Need::Iproute2, Need::Ethtool, Need::Python3];
 
     #[test]
     fn the_first_manager_that_is_there_is_chosen() {
@@ -215,10 +216,10 @@ mod tests {
 
     #[test]
     fn packages_have_each_system_s_names() {
-        assert_eq!(Manager::Apt.packages(NEEDS), ["gcc", "libpcap-dev", "iproute2", "python3", "libc6-dev"]);
-        assert_eq!(Manager::Dnf.packages(NEEDS), ["gcc", "libpcap-devel", "iproute", "python3"]);
-        assert_eq!(Manager::Pacman.packages(NEEDS), ["gcc", "libpcap", "iproute2", "python"]);
-        assert_eq!(Manager::Apk.packages(NEEDS), ["build-base", "libpcap-dev", "iproute2", "python3"]);
+        assert_eq!(Manager::Apt.packages(NEEDS), ["gcc", "libpcap-dev", "iproute2", "ethtool", "python3", "libc6-dev"]);
+        assert_eq!(Manager::Dnf.packages(NEEDS), ["gcc", "libpcap-devel", "iproute", "ethtool", "python3"]);
+        assert_eq!(Manager::Pacman.packages(NEEDS), ["gcc", "libpcap", "iproute2", "ethtool", "python"]);
+        assert_eq!(Manager::Apk.packages(NEEDS), ["build-base", "libpcap-dev", "iproute2", "ethtool", "python3"]);
         assert_eq!(Manager::Brew.packages(&[Need::Libpcap]), ["libpcap"]);
     }
 

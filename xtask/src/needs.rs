@@ -13,6 +13,8 @@ pub enum Need {
     Libpcap,
     /// `ip` of iproute2, which makes the namespaces of the live tests.
     Iproute2,
+    /// `ethtool`, which switches offloads in the live tests.
+    Ethtool,
     /// Python 3, for the scorer of the capture corpus.
     Python3,
     /// valgrind, which counts instructions.
@@ -26,7 +28,7 @@ impl Need {
     /// What `test` needs on this system.
     pub const fn test() -> &'static [Self] {
         if cfg!(target_os = "linux") {
-            &[Self::Linker, Self::Libpcap, Self::Iproute2, Self::Python3]
+            &[Self::Linker, Self::Libpcap, Self::Iproute2, Self::Ethtool, Self::Python3]
         } else {
             &[Self::Linker, Self::Libpcap, Self::Python3]
         }
@@ -38,6 +40,7 @@ impl Need {
             Self::Linker => "a C linker (cc)",
             Self::Libpcap => "libpcap with headers",
             Self::Iproute2 => "iproute2 (ip)",
+            Self::Ethtool => "ethtool",
             Self::Python3 => "python3",
             Self::Valgrind => "valgrind",
         }
@@ -49,6 +52,7 @@ impl Need {
             Self::Linker => run::find("cc").is_some(),
             Self::Libpcap => libpcap_is_there(),
             Self::Iproute2 => run::find("ip").is_some(),
+            Self::Ethtool => run::find("ethtool").is_some(),
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
             Self::Valgrind => run::find("valgrind").is_some(),
         }
