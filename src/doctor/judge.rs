@@ -5,12 +5,11 @@
 
 use super::facts::Facts;
 use super::trial::Trial;
-use netscope_backends::nic::{Nic, VLAN_STRIP};
+use netscope_backends::nic::Nic;
+use netscope_backends::xdp::{LostTags, XdpOptions, lost_tags};
 
-/// Bytes of an Ethernet header with two VLAN tags, which the MTU does not count.
-const LINK_HEADER_MAX: u32 = 14 + 8;
-/// Most bytes of a packet in one AF_XDP frame: a page without the headroom the kernel keeps (`XDP_PACKET_HEADROOM`).
-const FRAME_ROOM_MAX: u32 = 4096 - 256;
+/// Bytes of the largest AF_XDP frame: a page.
+const FRAME_BYTES_MAX: u32 = 4096;
 /// The largest MTU that drivers take for programs that see one buffer only (measured on veth: 3506 with its header).
 const MTU_ONE_BUFFER: u32 = 3498;
 /// Memory that one queue of AF_XDP takes: 32768 frames of 2048 bytes.
@@ -220,6 +219,10 @@ fn symmetry(nic: &Nic, findings: &mut Findings) {
 }
 
 fn offloads(nic: &Nic, findings: &mut Findings) {
+    if let Some(LostTags { what, cure, is_certain }) = lost_tags(nic) {
+        let mark = if is_certain { Mark::Trouble } else { Mark::Note };
+        findings.add(mark, "vlan-strip", format!("{what} (TPACKET and libpcap put them back)"), cure);
+    }
     let Some(features) = &nic.features else { return };
     let off = |flag: &str| Some(format!("ethtool -K {} {flag} off", nic.name));
     let cure = |feature: &str, flag: &str| if features.can_change(feature) { off(flag) } else { None };
@@ -244,13 +247,6 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
             cure("rx-gro", "gro"),
         );
     }
-    if features.is_active(VLAN_STRIP) {
-        findings.trouble(
-            "vlan-strip",
-            "the card takes VLAN tags off, and AF_XDP never sees them (TPACKET and libpcap put them back)",
-            cure(VLAN_STRIP, "rxvlan"),
-        );
-    }
     if let Some((peer, features)) = &nic.peer {
         let joins = ["tx-tcp-segmentation", "tx-generic-segmentation", "tx-udp-segmentation"];
         if joins.iter().any(|feature| features.is_active(feature)) {
@@ -268,23 +264,33 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
 fn sizes(facts: &Facts, findings: &mut Findings) {
     let nic = &facts.nic;
     let takes_buffers = nic.xdp_abilities.map(|abilities| abilities.several_buffers());
-    if nic.mtu.saturating_add(LINK_HEADER_MAX) > FRAME_ROOM_MAX && !nic.loopback {
+    let usual = XdpOptions::default();
+    let largest = XdpOptions { frame_bytes: FRAME_BYTES_MAX, ..XdpOptions::default() };
+    let mtu = nic.mtu;
+    if largest.needs_fragments(mtu) && !nic.loopback {
         if takes_buffers == Some(false) {
             findings.trouble(
                 "mtu-one-buffer",
-                format!(
-                    "an MTU of {} needs several buffers per packet, which this driver's XDP cannot: it refuses the program",
-                    nic.mtu
-                ),
+                format!("an MTU of {mtu} needs several buffers per packet, which this driver's XDP cannot: it refuses the program"),
                 format!("ip link set dev {} mtu {MTU_ONE_BUFFER}", nic.name),
             );
         } else {
             findings.note(
                 "mtu-several-frames",
-                format!("with an MTU of {} a packet may fill several AF_XDP frames", nic.mtu),
+                format!("with an MTU of {mtu} a packet may fill several AF_XDP frames: Linux before 6.6 drops it"),
                 None,
             );
         }
+    } else if usual.needs_fragments(mtu) && !nic.loopback {
+        findings.note(
+            "mtu-several-frames",
+            format!(
+                "with an MTU of {mtu} a packet may fill several AF_XDP frames of {} bytes: Linux before 6.6 drops it; one of \
+                 {FRAME_BYTES_MAX} is enough",
+                usual.frame_bytes
+            ),
+            format!("netscope --interface {} --backend xdp --xdp-frame-size {FRAME_BYTES_MAX}", nic.name),
+        );
     }
     if let Some(rings) = nic.rings.filter(|rings| rings.rx < rings.rx_max) {
         findings.note(

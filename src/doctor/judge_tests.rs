@@ -5,7 +5,7 @@ use crate::doctor::facts::{Host, HugePages, Process};
 use crate::doctor::holders::{Holders, Owner};
 use netscope_backends::bpf::Attached;
 use netscope_backends::nic::{
-    Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, XdpMode, XdpSocket, symmetric_key,
+    Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, VLAN_STRIP, XdpMode, XdpSocket, symmetric_key,
 };
 
 /// A fine machine with a fine card of two queues.
@@ -155,6 +155,19 @@ fn offloads_that_change_what_is_seen() {
         facts.nic.features.get_or_insert_default().fixed.insert(VLAN_STRIP.to_owned());
     });
     check(&fixed, Mark::Trouble, None);
+    let veth = |peer: Option<(String, Features)>| {
+        move |facts: &mut Facts| {
+            on(facts, VLAN_STRIP);
+            (facts.nic.kind, facts.nic.peer) = (Some("veth".to_owned()), peer);
+        }
+    };
+    let inserts = Features { active: ["tx-vlan-hw-insert".to_owned()].into(), ..Features::default() };
+    let there = found("vlan-strip", veth(Some(("v1".to_owned(), inserts))));
+    check(&there, Mark::Trouble, Some("ethtool -K v1 txvlan off"));
+    check(&found("vlan-strip", veth(None)), Mark::Note, None);
+    let mut keeps = fine();
+    veth(Some(("v1".to_owned(), Features::default())))(&mut keeps);
+    assert!(judge(&keeps).iter().all(|finding| finding.id != "vlan-strip"), "the other end sends tags inside packets");
     let peer = found("peer-segmentation", |facts| {
         let features = Features { active: ["tx-tcp-segmentation".to_owned()].into(), ..Features::default() };
         facts.nic.peer = Some(("v1".to_owned(), features));
@@ -165,6 +178,14 @@ fn offloads_that_change_what_is_seen() {
 #[test]
 fn sizes_of_packets_and_rings() {
     check(&found("mtu-several-frames", |facts| facts.nic.mtu = 9000), Mark::Note, None);
+    let cure = "netscope --interface eth0 --backend xdp --xdp-frame-size 4096";
+    let at = |mtu| move |facts: &mut Facts| facts.nic.mtu = mtu;
+    check(&found("mtu-several-frames", at(1771)), Mark::Note, Some(cure));
+    check(&found("mtu-several-frames", at(3818)), Mark::Note, Some(cure));
+    check(&found("mtu-several-frames", at(3819)), Mark::Note, None);
+    let mut fits = fine();
+    fits.nic.mtu = 1770;
+    assert!(judge(&fits).iter().all(|finding| !finding.id.starts_with("mtu")), "it fits in one frame");
     let one_buffer = found("mtu-one-buffer", |facts| {
         facts.nic.mtu = 9000;
         facts.nic.xdp_abilities = Some(netscope_backends::nic::XdpAbilities::default());
