@@ -4,8 +4,9 @@
 //! same order.
 
 use super::facts::Facts;
+use super::holders::Owner;
 use super::trial::Trial;
-use netscope_backends::nic::Nic;
+use netscope_backends::nic::{Fanout, Nic};
 use netscope_backends::xdp::{LostTags, XdpOptions, lost_tags};
 
 /// Bytes of the largest AF_XDP frame: a page.
@@ -14,6 +15,8 @@ const FRAME_BYTES_MAX: u32 = 4096;
 const MTU_ONE_BUFFER: u32 = 3498;
 /// Memory that one queue of AF_XDP takes: 32768 frames of 2048 bytes.
 const QUEUE_BYTES: u64 = 64 << 20;
+/// Size of the huge pages that AF_XDP's frames lie in.
+const HUGE_PAGE_KIB: u64 = 2048;
 /// First kernel with bpf_link for XDP.
 const KERNEL_XDP_LINK: (u32, u32) = (5, 9);
 
@@ -128,16 +131,26 @@ fn others(facts: &Facts, findings: &mut Findings) {
             owner.as_ref().map(|owner| format!("kill {}", owner.pid)),
         );
     }
+    packet_sockets(facts, findings);
+}
+
+/// A note for each process and fanout group.
+fn packet_sockets(facts: &Facts, findings: &mut Findings) {
+    let mut groups: Vec<(Option<&Owner>, Option<Fanout>, usize)> = Vec::new();
     for (socket, owner) in facts.holders.packet.iter().flatten() {
-        let whose =
-            owner.as_ref().map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
-        let group = socket.fanout.map(|fanout| format!(" in fanout group {} by {}", fanout.id, fanout.mode_name()));
+        let (owner, fanout) = (owner.as_ref(), socket.fanout);
+        match groups.iter_mut().find(|(whose, of, _)| (*whose, of.map(|of| of.id)) == (owner, fanout.map(|of| of.id))) {
+            Some((_, _, count)) => *count += 1,
+            None => groups.push((owner, fanout, 1)),
+        }
+    }
+    for (owner, fanout, count) in groups {
+        let whose = owner.map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
+        let sockets = if count == 1 { "a packet socket".to_owned() } else { format!("{count} packet sockets") };
+        let group = fanout.map_or_else(String::new, |fanout| format!(" in fanout group {} by {}", fanout.id, fanout.mode_name()));
         findings.note(
             "packet-socket",
-            format!(
-                "{whose} has a packet socket here{}: the kernel does its work for each packet too",
-                group.unwrap_or_default()
-            ),
+            format!("{whose} has {sockets} here{group}: the kernel does its work for each packet too"),
             None,
         );
     }
@@ -212,7 +225,7 @@ fn symmetry(nic: &Nic, findings: &mut Findings) {
         }
         None => findings.note(
             "rss-unknown",
-            "the driver does not show its hash: whether both directions of a flow come to one queue is not known (TPACKET with fanout keeps them together by itself)",
+            "the driver does not show its hash: whether both directions of a flow come to one queue is not known (TPACKET with fanout brings them together by itself, by the outermost addresses and ports)",
             None,
         ),
     }
@@ -383,12 +396,18 @@ fn machine(facts: &Facts, findings: &mut Findings) {
             "cpupower frequency-set -g performance".to_owned(),
         );
     }
-    if !host.huge_pages.is_empty() && host.huge_pages.iter().all(|pages| pages.free == 0) {
-        let (kib, pages) = (host.huge_pages[0].kib.max(1), QUEUE_BYTES >> 10);
+    let queues = facts.nic.queues.len().max(1) as u64;
+    let need = queues * QUEUE_BYTES.div_ceil(HUGE_PAGE_KIB << 10);
+    // The frames ask for pages of this size; others do not serve them.
+    if let Some(pages) = host.huge_pages.iter().find(|pages| pages.kib == HUGE_PAGE_KIB && pages.free < need) {
+        let (free, reserved) = (pages.free, pages.reserved.saturating_add(need - pages.free));
         findings.note(
             "huge-pages",
-            "no huge page is free: AF_XDP's frames lie in ordinary ones, which costs misses of the TLB",
-            format!("echo {} >/sys/kernel/mm/hugepages/hugepages-{kib}kB/nr_hugepages", pages.div_ceil(kib)),
+            format!(
+                "{free} huge pages of 2 MiB are free, and AF_XDP's frames of all queues fill {need}: the rest are large pages only where the \
+                 kernel finds some to merge (THP), else small ones, which cost misses of the TLB"
+            ),
+            format!("echo {reserved} >/sys/kernel/mm/hugepages/hugepages-{HUGE_PAGE_KIB}kB/nr_hugepages"),
         );
     }
 }

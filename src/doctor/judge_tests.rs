@@ -112,6 +112,20 @@ fn others_at_the_interface() {
 }
 
 #[test]
+fn sockets_of_one_process_and_group_are_one_note() {
+    let socket = |inode, group: u16| {
+        let fanout = Some(Fanout { id: group, mode: 0 });
+        (PacketSocket { inode, protocol: 3, every_interface: false, fanout }, owner())
+    };
+    let mut facts = fine();
+    facts.holders.packet = Some(vec![socket(1, 5), socket(2, 5), socket(3, 6), socket(4, 5)]);
+    let notes: Vec<_> = judge(&facts).into_iter().filter(|finding| finding.id == "packet-socket").map(|note| note.what).collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].contains("suricata (77) has 3 packet sockets here in fanout group 5"), "{notes:?}");
+    assert!(notes[1].contains("has a packet socket here in fanout group 6"), "{notes:?}");
+}
+
+#[test]
 fn queues_and_interrupts() {
     check(&found("queues-unknown", |facts| facts.nic.queues.clear()), Mark::Note, None);
     let many = |channels| {
@@ -226,8 +240,15 @@ fn the_machine() {
     check(&jit, Mark::Trouble, Some("sysctl -w net.core.bpf_jit_enable=1"));
     let governor = found("governor", |facts| facts.host.governors = ["powersave".to_owned()].into());
     check(&governor, Mark::Note, Some("cpupower frequency-set -g performance"));
-    let pages = found("huge-pages", |facts| facts.host.huge_pages[0].free = 0);
-    check(&pages, Mark::Note, Some("echo 32 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"));
+    // Two queues fill 64 pages; what others hold of the pool stays theirs.
+    let cure = |pages: u64| format!("echo {pages} >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+    let pool = |kib, reserved, free| HugePages { kib, reserved, free };
+    let of = |pools: Vec<HugePages>| found("huge-pages", |facts| facts.host.huge_pages = pools);
+    check(&of(vec![pool(2048, 0, 0)]), Mark::Note, Some(&cure(64)));
+    check(&of(vec![pool(2048, 512, 63), pool(1 << 20, 4, 4)]), Mark::Note, Some(&cure(513)));
+    let mut others = fine();
+    others.host.huge_pages = vec![pool(2048, 64, 64), pool(1 << 20, 0, 0)];
+    assert!(judge(&others).iter().all(|finding| finding.id != "huge-pages"), "gigantic pages are not asked for");
 }
 
 #[test]
