@@ -17,7 +17,7 @@ use netscope::output::{
 };
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::error::Error;
 use std::process::ExitCode;
@@ -105,7 +105,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
 /// The first signal asks for an orderly end, the second ends at once.
 fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // A terminal that is closed sends SIGHUP.
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         // In this order: the shutdown happens only if the flag was set before, by an earlier signal.
         flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&asked))?;
         flag::register(signal, Arc::clone(&asked))?;
