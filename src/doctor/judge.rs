@@ -284,7 +284,9 @@ fn sizes(facts: &Facts, findings: &mut Findings) {
         if takes_buffers == Some(false) {
             findings.trouble(
                 "mtu-one-buffer",
-                format!("an MTU of {mtu} needs several buffers per packet, which this driver's XDP cannot: it refuses the program"),
+                format!(
+                    "an MTU of {mtu} needs several buffers per packet, which this driver's XDP cannot: it refuses the program"
+                ),
                 format!("ip link set dev {} mtu {MTU_ONE_BUFFER}", nic.name),
             );
         } else {
