@@ -98,7 +98,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         view: view(settings.view),
     };
     let watcher: Arc<dyn Watcher> = teller.clone();
-    let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error.into(), settings))?;
+    let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
     teller.clear_progress();
     let closed = opened.close();
     let code = conclude(&outcome, &teller);
@@ -107,10 +107,12 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// Says whose files could not be opened, where that is not who started us.
 fn as_user(error: Failure, settings: &Settings) -> Failure {
-    let mut causes = std::iter::successors(Some(error.as_ref() as &dyn Error), |error| error.source());
-    let is_denied = causes.any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied)
-    });
+    let (mut cause, mut is_denied): (Option<&dyn Error>, _) = (Some(error.as_ref()), false);
+    while let Some(known) = cause {
+        let kind = known.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        is_denied |= kind == Some(std::io::ErrorKind::PermissionDenied);
+        cause = known.source();
+    }
     match &settings.user {
         Some(user) if is_denied => {
             format!("{}; with --user (run.user) files are opened as {user}, who must be allowed to", tell::chain(error.as_ref()))

@@ -225,7 +225,8 @@ fn symmetry(nic: &Nic, findings: &mut Findings) {
         }
         None => findings.note(
             "rss-unknown",
-            "the driver does not show its hash: whether both directions of a flow come to one queue is not known (TPACKET with fanout brings them together by itself, by the outermost addresses and ports)",
+            "the driver does not show its hash: whether both directions of a flow come to one queue is not known (TPACKET's \
+             fanout brings them together by their outermost addresses and ports)",
             None,
         ),
     }
