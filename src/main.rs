@@ -17,7 +17,7 @@ use netscope::output::{
 };
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::error::Error;
 use std::process::ExitCode;
@@ -82,6 +82,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         opened.become_user(user)?;
         teller.info(&format!("going on as {user}"));
     }
+    if !settings.pipeline.cpus.is_empty() {
+        teller.info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
+    }
     let session = Session {
         source: opened.take_source(),
         engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
@@ -90,22 +93,40 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
         },
-        outputs: outputs(settings)?,
+        outputs: outputs(settings).map_err(|error| as_user(error.into(), settings))?,
         record: recording(settings),
         view: view(settings.view),
     };
     let watcher: Arc<dyn Watcher> = teller.clone();
-    let outcome = run(session, &stop.1, &watcher)?;
+    let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
     teller.clear_progress();
     let closed = opened.close();
     let code = conclude(&outcome, &teller);
     closed.map(|()| code)
 }
 
+/// Says whose files could not be opened, where that is not who started us.
+fn as_user(error: Failure, settings: &Settings) -> Failure {
+    let (mut cause, mut is_denied): (Option<&dyn Error>, _) = (Some(error.as_ref()), false);
+    while let Some(known) = cause {
+        let kind = known.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        is_denied |= kind == Some(std::io::ErrorKind::PermissionDenied);
+        cause = known.source();
+    }
+    match &settings.user {
+        Some(user) if is_denied => {
+            format!("{}; with --user (run.user) files are opened as {user}, who must be allowed to", tell::chain(error.as_ref()))
+                .into()
+        }
+        _ => error,
+    }
+}
+
 /// The first signal asks for an orderly end, the second ends at once.
 fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // A terminal that is closed sends SIGHUP.
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
         // In this order: the shutdown happens only if the flag was set before, by an earlier signal.
         flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&asked))?;
         flag::register(signal, Arc::clone(&asked))?;
@@ -228,7 +249,7 @@ fn conclude(outcome: &Outcome, teller: &Teller) -> ExitCode {
     if teller.is_at_least(Verbosity::Info) {
         let batches = &outcome.summary.batches;
         teller.info(&format!(
-            "{} batches, {} ns each in the median, {} ns at the 99th percentile, {} ns at most",
+            "{} batches; the slowest worker's took {} ns each in the median, {} ns at the 99th percentile, {} ns at most",
             batches.count, batches.p50_ns, batches.p99_ns, batches.max_ns
         ));
     }

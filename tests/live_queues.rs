@@ -202,6 +202,8 @@ fn af_xdp_has_a_worker_per_queue() {
     let Some(namespace) = NetNs::with_veth() else { return };
     let said = refusal(&namespace, &["--backend", "xdp", "--workers", "3"]);
     assert!(said.contains("3 workers were asked for") && said.contains("--xdp-queues"), "{said}");
+    let said = refusal(&namespace, &["--backend", "xdp", "--xdp-queues", "0,1", "--no-pipeline"]);
+    assert!(said.contains("--no-pipeline (pipeline.enabled = false)") && !said.contains("--workers"), "{said}");
     let said = refusal(&namespace, &["--backend", "xdp", "--xdp-queues", "0,5"]);
     assert!(said.contains("no receive queue 5"), "{said}");
 }

@@ -136,26 +136,29 @@ fn a_signal_amid_a_file_or_pipe_leaves_nothing_unaccounted_for() {
 
 #[test]
 fn a_signal_before_a_pipe_said_anything_writes_the_exports() {
-    let directory = temp_dir("program");
-    let (fifo, _writer) = fifo(directory.path());
-    let summary = directory.path().join("summary.json");
-    let flows = directory.path().join("flows.json");
-    let mut command = netscope();
-    command.arg("--read-pcap").arg(&fifo).args(["--quiet", "--workers", "2"]);
-    let running = Running::start(command.arg("--summary-json").arg(&summary).arg("--export-json").arg(&flows));
-    wait_for_handlers(running.id());
-    running.signal(Signal::SIGINT);
-    running.finish(SIGNAL_LIMIT).expect_code(0);
-    assert_eq!(read_summary(&summary)["packets"], 0);
-    assert_eq!(read_summary(&flows), Value::Array(Vec::new()));
+    // The last is what a closed terminal sends.
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let directory = temp_dir("program");
+        let (fifo, _writer) = fifo(directory.path());
+        let summary = directory.path().join("summary.json");
+        let flows = directory.path().join("flows.json");
+        let mut command = netscope();
+        command.arg("--read-pcap").arg(&fifo).args(["--quiet", "--workers", "2"]);
+        let running = Running::start(command.arg("--summary-json").arg(&summary).arg("--export-json").arg(&flows));
+        wait_for_handlers(running.id(), signal);
+        running.signal(signal);
+        running.finish(SIGNAL_LIMIT).expect_code(0);
+        assert_eq!(read_summary(&summary)["packets"], 0, "{signal}");
+        assert_eq!(read_summary(&flows), Value::Array(Vec::new()), "{signal}");
+    }
 }
 
-/// Waits until a process catches SIGINT: a signal before that would kill it.
-fn wait_for_handlers(pid: u32) {
+/// Waits until a process catches this signal, which would kill it before that.
+fn wait_for_handlers(pid: u32, signal: Signal) {
     let caught = || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("our child lives");
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("the kernel tells").trim().to_owned();
-        u64::from_str_radix(&mask, 16).expect("hexadecimal") & (1 << (Signal::SIGINT as u64 - 1)) != 0
+        u64::from_str_radix(&mask, 16).expect("hexadecimal") & (1 << (signal as u64 - 1)) != 0
     };
     while !caught() {
         std::thread::sleep(Duration::from_millis(5));
@@ -169,7 +172,7 @@ fn a_second_signal_ends_at_once() {
     // A pipe that nobody reads holds up the packet view, so the first signal cannot end the run.
     let mut child =
         netscope().arg("--read-pcap").arg(&path).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-    wait_for_handlers(child.id());
+    wait_for_handlers(child.id(), Signal::SIGINT);
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().expect("process ids fit"));
     std::thread::sleep(Duration::from_millis(300));
     for _ in 0..2 {

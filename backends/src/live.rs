@@ -72,7 +72,7 @@ pub(crate) const fn permission_advice() -> &'static str {
         "capturing needs read access to /dev/bpf*: run it with sudo, or install ChmodBPF (it comes with Wireshark)"
     } else {
         "capturing needs root or CAP_NET_RAW: run it with sudo, or allow it once with \
-         `sudo setcap cap_net_raw,cap_net_admin=eip $(command -v netscope)`"
+         `sudo setcap cap_net_raw=eip $(command -v netscope)`"
     }
 }
 

@@ -180,8 +180,8 @@ impl Aggregator {
     /// Totals over all queues.
     fn sum_up(&mut self) {
         // What no queue counts stays; everything else is summed anew.
-        let Summary { batches, export_left_out, .. } = self.summary;
-        let mut sum = Summary { batches, export_left_out, ..Summary::default() };
+        let Summary { export_left_out, .. } = self.summary;
+        let mut sum = Summary { export_left_out, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;
@@ -191,9 +191,7 @@ impl Aggregator {
             sum.fragments += &merged.fragments;
             sum.tcp_refused += merged.tcp_refused;
             sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
-            if merged.batches.max_ns >= sum.batches.max_ns {
-                sum.batches = merged.batches;
-            }
+            sum.batches = sum.batches.with(merged.batches);
         }
         self.summary = sum;
     }

@@ -74,10 +74,28 @@ fn keys_on_several_queues(records: &Records, shown: &[u32], queues: &[u16]) -> H
 
 /// Halves with one key, in order of time, put together to flows.
 fn flows_of(halves: &[Half], records: &Records, shown: &[u32]) -> Vec<Open> {
-    let mut flows: Vec<Open> = Vec::new();
+    let mut flows = Flows::default();
     for half in halves {
-        let record = records.get(shown[half.shown]);
-        match flows.iter_mut().find(|open| open.takes(half, &record)) {
+        flows.add(half, records.get(shown[half.shown]));
+    }
+    flows.all
+}
+
+/// Flows of one key.
+#[derive(Default)]
+struct Flows {
+    all: Vec<Open>,
+    /// Those that may still take a half, by their beginnings. A key may have very many records one after the other; few of them last at
+    /// the same time.
+    lasting: Vec<usize>,
+}
+
+impl Flows {
+    /// Adds a half that began no earlier than all before it: what ended before it takes none of those that follow either.
+    fn add(&mut self, half: &Half, record: FlowRecord) {
+        let Self { all, lasting } = self;
+        lasting.retain(|&flow| all[flow].record.ended >= record.first_seen);
+        match lasting.iter().find(|&&flow| all[flow].takes(half, &record)).map(|&flow| &mut all[flow]) {
             Some(open) => {
                 open.record.join(&record);
                 open.shown.push(half.shown);
@@ -85,10 +103,12 @@ fn flows_of(halves: &[Half], records: &Records, shown: &[u32]) -> Vec<Open> {
                 open.parts.push((half.queue, record.reason));
                 open.record.queues = u16::try_from(open.parts.len()).unwrap_or(u16::MAX);
             }
-            None => flows.push(Open { parts: vec![(half.queue, record.reason)], shown: vec![half.shown], record }),
+            None => {
+                lasting.push(all.len());
+                all.push(Open { parts: vec![(half.queue, record.reason)], shown: vec![half.shown], record });
+            }
         }
     }
-    flows
 }
 
 impl Open {
@@ -165,6 +185,22 @@ mod tests {
         // Two silences of one direction on one queue, and nothing of the other direction.
         let (count, shown) = joined(&[(3, half(0, 10, 20, EndReason::Timeout)), (3, half(0, 20, 41, EndReason::Exit))]);
         assert_eq!((count, shown.len()), (0, 2));
+    }
+
+    #[test]
+    fn of_very_many_records_of_a_key_few_are_looked_at() {
+        let mut flows = Flows::default();
+        for number in 0..10_000_u64 {
+            for queue in [0, 1] {
+                let first_seen = 100 * number + u64::from(queue);
+                let record = half(usize::from(queue), first_seen, first_seen + 50, EndReason::Timeout);
+                let half = Half { key: record.key, first_seen: record.first_seen, queue, shown: flows.all.len() };
+                flows.add(&half, record);
+                assert_eq!(flows.lasting.len(), 1, "at record {number} of queue {queue}");
+            }
+        }
+        assert_eq!(flows.all.len(), 10_000);
+        assert!(flows.all.iter().all(|flow| flow.record.packets == [3, 3]));
     }
 
     #[test]

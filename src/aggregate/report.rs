@@ -60,7 +60,7 @@ pub struct Summary {
     pub export_left_out: u64,
     /// Records of the table exports that were joined from halves that came on different queues.
     pub flows_joined: u64,
-    /// How long batches took, of the slowest worker.
+    /// Batches of all workers, and how long those of the slowest one took.
     pub batches: BatchTimes,
 }
 

@@ -161,7 +161,8 @@ pub enum RssChoice {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FanoutChoice {
-    /// By addresses and ports: both directions of a flow come to one worker
+    /// By the outermost addresses and ports: both directions of a flow come to one worker, those inside a UDP tunnel perhaps to two and
+    /// are joined at the end
     #[default]
     Hash,
     /// By the CPU that received the packet
@@ -214,7 +215,7 @@ pub struct CaptureOptions {
     #[arg(short, long, value_name = "MS")]
     pub timeout_ms: Option<u32>,
 
-    /// Memory for packets between the kernel and us, in MiB, of all workers together [default: 64]
+    /// Memory for packets between the kernel and us, in MiB, of all workers together; by tpacket, each has 8 blocks at least [default: 64]
     #[arg(long, value_name = "MB", conflicts_with = "read_pcap")]
     pub buffer_size_mb: Option<u32>,
 
@@ -518,7 +519,8 @@ pub struct PipelineOptions {
     #[arg(long, value_name = "N")]
     pub workers: Option<u32>,
 
-    /// Pin workers to these CPUs, in order, such as 0,2-3 [default: not pinned]
+    /// Pin workers to these CPUs, in order, such as 0,2-3; with more workers than CPUs, from the first one again [default: not pinned, or
+    /// to the CPUs that serve the queues]
     #[arg(long, value_name = "LIST")]
     #[serde(deserialize_with = "unset_when_empty")]
     pub cpus: Option<String>,

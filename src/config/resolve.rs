@@ -237,6 +237,7 @@ fn pipeline(
     let chunks = (u64::from(capacity) * CHANNEL_PACKET_BYTES / MIB).clamp(2, 64);
     Ok(PipelineSettings {
         workers,
+        is_off: !enabled && options.enabled == Some(false),
         cpus: options.cpus.as_deref().map(cpus).transpose()?.unwrap_or_default(),
         broadcast_chunks: size(chunks),
     })

@@ -179,6 +179,8 @@ pub enum PacketView {
 pub struct PipelineSettings {
     /// Workers; 0 on an interface = one per receive queue.
     pub workers: usize,
+    /// It is one worker since the pipeline was turned off, and not by a number.
+    pub is_off: bool,
     /// CPUs to pin them to, in order; empty = not pinned.
     pub cpus: Vec<usize>,
     /// Chunks of 1 MiB between one reader and several workers.

@@ -4,17 +4,19 @@
 //! same order.
 
 use super::facts::Facts;
+use super::holders::Owner;
 use super::trial::Trial;
-use netscope_backends::nic::{Nic, VLAN_STRIP};
+use netscope_backends::nic::{Fanout, Nic};
+use netscope_backends::xdp::{LostTags, XdpOptions, lost_tags};
 
-/// Bytes of an Ethernet header with two VLAN tags, which the MTU does not count.
-const LINK_HEADER_MAX: u32 = 14 + 8;
-/// Most bytes of a packet in one AF_XDP frame: a page without the headroom the kernel keeps (`XDP_PACKET_HEADROOM`).
-const FRAME_ROOM_MAX: u32 = 4096 - 256;
+/// Bytes of the largest AF_XDP frame: a page.
+const FRAME_BYTES_MAX: u32 = 4096;
 /// The largest MTU that drivers take for programs that see one buffer only (measured on veth: 3506 with its header).
 const MTU_ONE_BUFFER: u32 = 3498;
 /// Memory that one queue of AF_XDP takes: 32768 frames of 2048 bytes.
 const QUEUE_BYTES: u64 = 64 << 20;
+/// Size of the huge pages that AF_XDP's frames lie in.
+const HUGE_PAGE_KIB: u64 = 2048;
 /// First kernel with bpf_link for XDP.
 const KERNEL_XDP_LINK: (u32, u32) = (5, 9);
 
@@ -129,16 +131,26 @@ fn others(facts: &Facts, findings: &mut Findings) {
             owner.as_ref().map(|owner| format!("kill {}", owner.pid)),
         );
     }
+    packet_sockets(facts, findings);
+}
+
+/// A note for each process and fanout group.
+fn packet_sockets(facts: &Facts, findings: &mut Findings) {
+    let mut groups: Vec<(Option<&Owner>, Option<Fanout>, usize)> = Vec::new();
     for (socket, owner) in facts.holders.packet.iter().flatten() {
-        let whose =
-            owner.as_ref().map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
-        let group = socket.fanout.map(|fanout| format!(" in fanout group {} by {}", fanout.id, fanout.mode_name()));
+        let (owner, fanout) = (owner.as_ref(), socket.fanout);
+        match groups.iter_mut().find(|(whose, of, _)| (*whose, of.map(|of| of.id)) == (owner, fanout.map(|of| of.id))) {
+            Some((_, _, count)) => *count += 1,
+            None => groups.push((owner, fanout, 1)),
+        }
+    }
+    for (owner, fanout, count) in groups {
+        let whose = owner.map_or_else(|| "another process".to_owned(), |owner| format!("{} ({})", owner.name, owner.pid));
+        let sockets = if count == 1 { "a packet socket".to_owned() } else { format!("{count} packet sockets") };
+        let group = fanout.map_or_else(String::new, |fanout| format!(" in fanout group {} by {}", fanout.id, fanout.mode_name()));
         findings.note(
             "packet-socket",
-            format!(
-                "{whose} has a packet socket here{}: the kernel does its work for each packet too",
-                group.unwrap_or_default()
-            ),
+            format!("{whose} has {sockets} here{group}: the kernel does its work for each packet too"),
             None,
         );
     }
@@ -213,13 +225,18 @@ fn symmetry(nic: &Nic, findings: &mut Findings) {
         }
         None => findings.note(
             "rss-unknown",
-            "the driver does not show its hash: whether both directions of a flow come to one queue is not known (TPACKET with fanout keeps them together by itself)",
+            "the driver does not show its hash: whether both directions of a flow come to one queue is not known (TPACKET's \
+             fanout brings them together by their outermost addresses and ports)",
             None,
         ),
     }
 }
 
 fn offloads(nic: &Nic, findings: &mut Findings) {
+    if let Some(LostTags { what, cure, is_certain }) = lost_tags(nic) {
+        let mark = if is_certain { Mark::Trouble } else { Mark::Note };
+        findings.add(mark, "vlan-strip", format!("{what} (TPACKET and libpcap put them back)"), cure);
+    }
     let Some(features) = &nic.features else { return };
     let off = |flag: &str| Some(format!("ethtool -K {} {flag} off", nic.name));
     let cure = |feature: &str, flag: &str| if features.can_change(feature) { off(flag) } else { None };
@@ -244,13 +261,6 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
             cure("rx-gro", "gro"),
         );
     }
-    if features.is_active(VLAN_STRIP) {
-        findings.trouble(
-            "vlan-strip",
-            "the card takes VLAN tags off, and AF_XDP never sees them (TPACKET and libpcap put them back)",
-            cure(VLAN_STRIP, "rxvlan"),
-        );
-    }
     if let Some((peer, features)) = &nic.peer {
         let joins = ["tx-tcp-segmentation", "tx-generic-segmentation", "tx-udp-segmentation"];
         if joins.iter().any(|feature| features.is_active(feature)) {
@@ -268,23 +278,35 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
 fn sizes(facts: &Facts, findings: &mut Findings) {
     let nic = &facts.nic;
     let takes_buffers = nic.xdp_abilities.map(|abilities| abilities.several_buffers());
-    if nic.mtu.saturating_add(LINK_HEADER_MAX) > FRAME_ROOM_MAX && !nic.loopback {
+    let usual = XdpOptions::default();
+    let largest = XdpOptions { frame_bytes: FRAME_BYTES_MAX, ..XdpOptions::default() };
+    let mtu = nic.mtu;
+    if largest.needs_fragments(mtu) && !nic.loopback {
         if takes_buffers == Some(false) {
             findings.trouble(
                 "mtu-one-buffer",
                 format!(
-                    "an MTU of {} needs several buffers per packet, which this driver's XDP cannot: it refuses the program",
-                    nic.mtu
+                    "an MTU of {mtu} needs several buffers per packet, which this driver's XDP cannot: it refuses the program"
                 ),
                 format!("ip link set dev {} mtu {MTU_ONE_BUFFER}", nic.name),
             );
         } else {
             findings.note(
                 "mtu-several-frames",
-                format!("with an MTU of {} a packet may fill several AF_XDP frames", nic.mtu),
+                format!("with an MTU of {mtu} a packet may fill several AF_XDP frames: Linux before 6.6 drops it"),
                 None,
             );
         }
+    } else if usual.needs_fragments(mtu) && !nic.loopback {
+        findings.note(
+            "mtu-several-frames",
+            format!(
+                "with an MTU of {mtu} a packet may fill several AF_XDP frames of {} bytes: Linux before 6.6 drops it; one of \
+                 {FRAME_BYTES_MAX} is enough",
+                usual.frame_bytes
+            ),
+            format!("netscope --interface {} --backend xdp --xdp-frame-size {FRAME_BYTES_MAX}", nic.name),
+        );
     }
     if let Some(rings) = nic.rings.filter(|rings| rings.rx < rings.rx_max) {
         findings.note(
@@ -377,12 +399,18 @@ fn machine(facts: &Facts, findings: &mut Findings) {
             "cpupower frequency-set -g performance".to_owned(),
         );
     }
-    if !host.huge_pages.is_empty() && host.huge_pages.iter().all(|pages| pages.free == 0) {
-        let (kib, pages) = (host.huge_pages[0].kib.max(1), QUEUE_BYTES >> 10);
+    let queues = facts.nic.queues.len().max(1) as u64;
+    let need = queues * QUEUE_BYTES.div_ceil(HUGE_PAGE_KIB << 10);
+    // The frames ask for pages of this size; others do not serve them.
+    if let Some(pages) = host.huge_pages.iter().find(|pages| pages.kib == HUGE_PAGE_KIB && pages.free < need) {
+        let (free, reserved) = (pages.free, pages.reserved.saturating_add(need - pages.free));
         findings.note(
             "huge-pages",
-            "no huge page is free: AF_XDP's frames lie in ordinary ones, which costs misses of the TLB",
-            format!("echo {} >/sys/kernel/mm/hugepages/hugepages-{kib}kB/nr_hugepages", pages.div_ceil(kib)),
+            format!(
+                "{free} huge pages of 2 MiB are free, and AF_XDP's frames of all queues fill {need}: the rest are large pages only where the \
+                 kernel finds some to merge (THP), else small ones, which cost misses of the TLB"
+            ),
+            format!("echo {reserved} >/sys/kernel/mm/hugepages/hugepages-{HUGE_PAGE_KIB}kB/nr_hugepages"),
         );
     }
 }

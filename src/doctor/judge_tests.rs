@@ -5,7 +5,7 @@ use crate::doctor::facts::{Host, HugePages, Process};
 use crate::doctor::holders::{Holders, Owner};
 use netscope_backends::bpf::Attached;
 use netscope_backends::nic::{
-    Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, XdpMode, XdpSocket, symmetric_key,
+    Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, VLAN_STRIP, XdpMode, XdpSocket, symmetric_key,
 };
 
 /// A fine machine with a fine card of two queues.
@@ -112,6 +112,20 @@ fn others_at_the_interface() {
 }
 
 #[test]
+fn sockets_of_one_process_and_group_are_one_note() {
+    let socket = |inode, group: u16| {
+        let fanout = Some(Fanout { id: group, mode: 0 });
+        (PacketSocket { inode, protocol: 3, every_interface: false, fanout }, owner())
+    };
+    let mut facts = fine();
+    facts.holders.packet = Some(vec![socket(1, 5), socket(2, 5), socket(3, 6), socket(4, 5)]);
+    let notes: Vec<_> = judge(&facts).into_iter().filter(|finding| finding.id == "packet-socket").map(|note| note.what).collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].contains("suricata (77) has 3 packet sockets here in fanout group 5"), "{notes:?}");
+    assert!(notes[1].contains("has a packet socket here in fanout group 6"), "{notes:?}");
+}
+
+#[test]
 fn queues_and_interrupts() {
     check(&found("queues-unknown", |facts| facts.nic.queues.clear()), Mark::Note, None);
     let many = |channels| {
@@ -155,6 +169,19 @@ fn offloads_that_change_what_is_seen() {
         facts.nic.features.get_or_insert_default().fixed.insert(VLAN_STRIP.to_owned());
     });
     check(&fixed, Mark::Trouble, None);
+    let veth = |peer: Option<(String, Features)>| {
+        move |facts: &mut Facts| {
+            on(facts, VLAN_STRIP);
+            (facts.nic.kind, facts.nic.peer) = (Some("veth".to_owned()), peer);
+        }
+    };
+    let inserts = Features { active: ["tx-vlan-hw-insert".to_owned()].into(), ..Features::default() };
+    let there = found("vlan-strip", veth(Some(("v1".to_owned(), inserts))));
+    check(&there, Mark::Trouble, Some("ethtool -K v1 txvlan off"));
+    check(&found("vlan-strip", veth(None)), Mark::Note, None);
+    let mut keeps = fine();
+    veth(Some(("v1".to_owned(), Features::default())))(&mut keeps);
+    assert!(judge(&keeps).iter().all(|finding| finding.id != "vlan-strip"), "the other end sends tags inside packets");
     let peer = found("peer-segmentation", |facts| {
         let features = Features { active: ["tx-tcp-segmentation".to_owned()].into(), ..Features::default() };
         facts.nic.peer = Some(("v1".to_owned(), features));
@@ -165,6 +192,14 @@ fn offloads_that_change_what_is_seen() {
 #[test]
 fn sizes_of_packets_and_rings() {
     check(&found("mtu-several-frames", |facts| facts.nic.mtu = 9000), Mark::Note, None);
+    let cure = "netscope --interface eth0 --backend xdp --xdp-frame-size 4096";
+    let at = |mtu| move |facts: &mut Facts| facts.nic.mtu = mtu;
+    check(&found("mtu-several-frames", at(1771)), Mark::Note, Some(cure));
+    check(&found("mtu-several-frames", at(3818)), Mark::Note, Some(cure));
+    check(&found("mtu-several-frames", at(3819)), Mark::Note, None);
+    let mut fits = fine();
+    fits.nic.mtu = 1770;
+    assert!(judge(&fits).iter().all(|finding| !finding.id.starts_with("mtu")), "it fits in one frame");
     let one_buffer = found("mtu-one-buffer", |facts| {
         facts.nic.mtu = 9000;
         facts.nic.xdp_abilities = Some(netscope_backends::nic::XdpAbilities::default());
@@ -205,8 +240,15 @@ fn the_machine() {
     check(&jit, Mark::Trouble, Some("sysctl -w net.core.bpf_jit_enable=1"));
     let governor = found("governor", |facts| facts.host.governors = ["powersave".to_owned()].into());
     check(&governor, Mark::Note, Some("cpupower frequency-set -g performance"));
-    let pages = found("huge-pages", |facts| facts.host.huge_pages[0].free = 0);
-    check(&pages, Mark::Note, Some("echo 32 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"));
+    // Two queues fill 64 pages; what others hold of the pool stays theirs.
+    let cure = |pages: u64| format!("echo {pages} >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+    let pool = |kib, reserved, free| HugePages { kib, reserved, free };
+    let of = |pools: Vec<HugePages>| found("huge-pages", |facts| facts.host.huge_pages = pools);
+    check(&of(vec![pool(2048, 0, 0)]), Mark::Note, Some(&cure(64)));
+    check(&of(vec![pool(2048, 512, 63), pool(1 << 20, 4, 4)]), Mark::Note, Some(&cure(513)));
+    let mut others = fine();
+    others.host.huge_pages = vec![pool(2048, 64, 64), pool(1 << 20, 0, 0)];
+    assert!(judge(&others).iter().all(|finding| finding.id != "huge-pages"), "gigantic pages are not asked for");
 }
 
 #[test]

@@ -56,6 +56,14 @@ pub struct BatchTimes {
     pub max_ns: u64,
 }
 
+impl BatchTimes {
+    /// Those of two workers: batches of both, times of the slower one, since two medians make no third.
+    pub fn with(self, other: Self) -> Self {
+        let slower = if other.max_ns >= self.max_ns { other } else { self };
+        Self { count: self.count + other.count, ..slower }
+    }
+}
+
 /// A flow that ended, with its place in the order of all workers.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedFlow {
@@ -92,4 +100,16 @@ pub struct TapChunk {
     pub first_number: u64,
     /// The packets.
     pub packets: PacketChunk,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_of_all_workers_and_times_of_the_slowest() {
+        let fast = BatchTimes { count: 7, p50_ns: 1, p99_ns: 2, max_ns: 3 };
+        let slow = BatchTimes { count: 5, p50_ns: 10, p99_ns: 20, max_ns: 30 };
+        assert_eq!((fast.with(slow), slow.with(fast)), (BatchTimes { count: 12, ..slow }, BatchTimes { count: 12, ..slow }));
+    }
 }

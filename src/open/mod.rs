@@ -161,8 +161,12 @@ fn symmetric_key(live: &LiveSettings, interface: &str, said: &mut Vec<String>) -
         return Ok(None);
     }
     let key = nic::set_symmetric_key(interface)?;
-    let done = if key.changed() { "has a symmetric hash key until the end of the run" } else { "keeps flows together as it is" };
-    said.push(format!("interface {interface} {done}"));
+    said.push(match key.cure() {
+        Some(cure) => format!(
+            "interface {interface} has a symmetric hash key until the end of the run; if that is cut short, `{cure}` puts the old one back"
+        ),
+        None => format!("interface {interface} keeps flows together as it is"),
+    });
     Ok(Some(key))
 }
 

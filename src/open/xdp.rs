@@ -4,7 +4,7 @@
 //! that the host uses is not touched unless somebody insists.
 
 use super::{Failure, Opened, cpus_of_queues, symmetric_key};
-use netscope::config::{LiveSettings, Settings, XdpModeChoice, XdpTimes, XdpUnmatched};
+use netscope::config::{LiveSettings, PipelineSettings, Settings, XdpModeChoice, XdpTimes, XdpUnmatched};
 use netscope::engine::Source;
 use netscope_backends::privilege::Capability;
 use netscope_backends::xdp::{self, BusyPoll, Times, Unmatched, XdpMode, XdpOptions};
@@ -21,7 +21,7 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
         None => pcap::default_interface()?,
     };
     refuse_what_is_used(&name, live, settings)?;
-    let queues = queues(&name, live, settings.pipeline.workers)?;
+    let queues = queues(&name, live, &settings.pipeline)?;
     let mut said = Vec::new();
     // Before the sockets, so that no packet comes by the old key.
     let key = symmetric_key(live, &name, &mut said)?;
@@ -60,7 +60,7 @@ fn refuse_what_is_used(name: &str, live: &LiveSettings, settings: &Settings) -> 
 }
 
 /// The queues that will be opened; as many as workers, where those were asked for.
-fn queues(name: &str, live: &LiveSettings, workers: usize) -> Result<Vec<u32>, Failure> {
+fn queues(name: &str, live: &LiveSettings, pipeline: &PipelineSettings) -> Result<Vec<u32>, Failure> {
     let queues = match &live.xdp.queues {
         Some(chosen) => {
             let mut queues = chosen.clone();
@@ -69,11 +69,16 @@ fn queues(name: &str, live: &LiveSettings, workers: usize) -> Result<Vec<u32>, F
         }
         None => (0..nic::rx_queue_count(name)?.unwrap_or(1)).collect(),
     };
-    if workers != 0 && workers != queues.len() {
+    let (workers, count) = (pipeline.workers, queues.len());
+    if workers != 0 && workers != count {
+        let asked = if pipeline.is_off {
+            "--no-pipeline (pipeline.enabled = false) is one worker: leave it out, or choose one queue".to_owned()
+        } else {
+            format!("{workers} workers were asked for: leave --workers (pipeline.workers) out, or choose queues")
+        };
         return Err(format!(
-            "interface {name}: AF_XDP takes a worker for each receive queue, and there are {} to read, but {workers} workers were asked for: \
-             leave --workers (pipeline.workers) out, or choose queues with --xdp-queues (xdp.queues)",
-            queues.len()
+            "interface {name}: AF_XDP takes a worker for each receive queue, and there are {count} to read, but {asked} with \
+             --xdp-queues (xdp.queues)"
         )
         .into());
     }

@@ -1,7 +1,7 @@
 //! Makes a card's hash symmetric for a while.
 //!
-//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped. After SIGKILL nothing
-//! puts it back: `ethtool -X IF hkey` with the old key does, or the driver's next load.
+//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped. After SIGKILL and
+//! `exit` nothing puts it back: [`SymmetricKey::cure`] does, or the driver's next load.
 
 use std::io;
 
@@ -24,19 +24,21 @@ impl SymmetricKey {
         !self.old.is_empty()
     }
 
+    /// The command that puts the old key back, for when this process cannot; `None` when nothing was changed.
+    pub fn cure(&self) -> Option<String> {
+        let key: Vec<_> = self.old.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.changed().then(|| format!("ethtool -X {} hkey {}", self.interface, key.join(":")))
+    }
+
     /// Puts the old key back and says whether that worked, which `drop` cannot.
     ///
     /// # Errors
     /// [`BackendError::Interface`] when the driver refuses it.
     pub fn restore(mut self) -> Result<(), BackendError> {
-        let key: Vec<_> = self.old.iter().map(|byte| format!("{byte:02x}")).collect();
+        let cure = self.cure().unwrap_or_default();
         self.put_back().map_err(|error| BackendError::Interface {
             interface: self.interface.clone(),
-            what: format!(
-                "its old hash key could not be put back: {error}; `ethtool -X {} hkey {}` does",
-                self.interface,
-                key.join(":")
-            ),
+            what: format!("its old hash key could not be put back: {error}; `{cure}` does"),
         })
     }
 
@@ -113,6 +115,15 @@ mod tests {
         assert_eq!(key_to_change(Some(&rss(HashFunction::Toeplitz, asymmetric.clone()))), Ok(Some(asymmetric)));
         assert_eq!(key_to_change(Some(&rss(HashFunction::Toeplitz, symmetric_key(40)))), Ok(None));
         assert_eq!(key_to_change(Some(&rss(HashFunction::Xor, Vec::new()))), Ok(None));
+    }
+
+    #[test]
+    fn names_the_command_that_puts_the_old_key_back() {
+        let unchanged = SymmetricKey { interface: "no such one".to_owned(), old: Vec::new() };
+        assert_eq!(unchanged.cure(), None);
+        // Dropping it fails at an interface that is not there, as intended.
+        let changed = SymmetricKey { interface: "no such one".to_owned(), old: vec![0x0a, 0xff] };
+        assert_eq!(changed.cure().as_deref(), Some("ethtool -X no such one hkey 0a:ff"));
     }
 
     #[test]

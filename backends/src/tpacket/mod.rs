@@ -58,8 +58,9 @@ const RETIRE_MS_IMMEDIATE: u32 = 1;
 /// How the kernel deals packets to the sockets of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fanout {
-    /// By a hash over addresses and ports that is the same for both directions: a flow stays on one socket, with any number of
-    /// queues and whatever the card's own hash is.
+    /// By a hash over the outermost addresses and ports that is the same for both directions: a flow stays on one socket, with any
+    /// number of queues and whatever the card's own hash is. The kernel does not look into UDP: the two directions of a flow inside
+    /// VXLAN, Geneve, GTP-U or Teredo, whose outer ports differ by direction, may come to two sockets.
     #[default]
     Hash,
     /// By the CPU that receives the packet. Both directions of a flow stay together only where the card's hash is symmetric.

@@ -15,6 +15,7 @@
 //! | `map` | memory shared with the kernel |
 //! | `socket`, `promiscuous` | the system calls |
 //! | `attach` | the program at the interface |
+//! | `tags` | which VLAN tags will be missing, and the cure |
 //! | `open`, `explain` | the steps of opening, and what to say when one fails |
 //! | `group` | all queues of an interface, and their coming back |
 //! | `backend` | waiting, lending, counting |
@@ -33,6 +34,7 @@ mod pace;
 mod promiscuous;
 mod receive;
 mod socket;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +44,7 @@ pub use backend::XdpBackend;
 pub use netscope_bpf::xdp::Unmatched;
 pub use options::{BusyPoll, HugePages, Times, XdpMode, XdpOptions};
 pub use pace::{NAP_MAX, NAP_MIN};
+pub use tags::{LostTags, lost_tags};
 
 use crate::BackendError;
 use group::Group;

@@ -145,7 +145,7 @@ impl XdpOptions {
     }
 
     /// Whether packets of an interface with this MTU may need several frames.
-    pub(super) const fn needs_fragments(&self, mtu: u32) -> bool {
+    pub const fn needs_fragments(&self, mtu: u32) -> bool {
         mtu.saturating_add(LINK_HEADER_MAX) > self.frame_room()
     }
 

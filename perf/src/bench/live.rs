@@ -124,6 +124,11 @@ fn run_once(bench: &Bench, offer: &Offer, program: &LiveProgram, idle: Duration)
     Ok(Run { tried, counted })
 }
 
+/// Of the packets sent, those it did not work on.
+fn lost_share(run: &Run) -> f64 {
+    1.0 - run.counted.received as f64 / run.tried.offered.sent.max(1) as f64
+}
+
 fn received_rate(run: &Run) -> f64 {
     run.counted.received as f64 / run.tried.offered.elapsed.as_secs_f64()
 }
@@ -192,7 +197,7 @@ fn goals(offer: &Offer, programs: &[LiveProgram], series: &[Runs], report: &mut 
         let found = programs.iter().zip(series).find(|(program, _)| program.name == name);
         found.map(|(_, runs)| runs).filter(|runs| !runs.runs.is_empty())
     };
-    let mut say = |name: &str, what: &str, ratio: f64, is_met: bool| {
+    let say = |report: &mut Report, name: &str, what: &str, ratio: f64, is_met: bool| {
         report.note(format!("{}: {name}: {what} {ratio:.2}: {}", offer.name, verdict(is_met)));
     };
     for ring in Ring::ALL {
@@ -200,17 +205,22 @@ fn goals(offer: &Offer, programs: &[LiveProgram], series: &[Runs], report: &mut 
         let Some(own) = of(&name) else { continue };
         let bare = of(&format!("bare {}", ring.name()));
         let cost = own.median(cost_ns);
+        if let (Ring::Tpacket, Some(bare)) = (ring, bare) {
+            let (lost, most) = (own.median(lost_share), bare.median(lost_share));
+            let what = format!("share of packets lost (goal at most the bare ring's, {most:.4})");
+            report.note(format!("{}: {name}: {what} {lost:.4}: {}", offer.name, verdict(lost <= most)));
+        }
         if offer.rate.is_some() {
             for (peer, most) in [("tcpdump", 1.0), ("dumpcap", 0.2), ("suricata, af-packet", 1.0 / 3.0)] {
                 let Some(theirs) = of(peer) else { continue };
                 let ratio = cost / theirs.median(cost_ns);
-                say(&name, &format!("CPU per packet in times {peer}'s (goal at most {most:.2})"), ratio, ratio <= most);
+                say(report, &name, &format!("CPU per packet in times {peer}'s (goal at most {most:.2})"), ratio, ratio <= most);
             }
         } else if let Some(bare) = bare {
             let ratio = own.median(received_rate) / bare.median(received_rate);
             let enough = *ring != Ring::XdpNative || own.median(received_rate) >= XDP_GOAL;
             let goal = if *ring == Ring::XdpNative { "goal at least 0.90, and 4 Mpps" } else { "goal at least 0.90" };
-            say(&name, &format!("rate in times the bare ring's ({goal})"), ratio, ratio >= 0.9 && enough);
+            say(report, &name, &format!("rate in times the bare ring's ({goal})"), ratio, ratio >= 0.9 && enough);
         }
     }
 }
@@ -255,6 +265,10 @@ fn notes(bench: &Bench, report: &mut Report) {
         "Programs ran in turn; a run in which the generator or the program waited for a processor more than 6 % of the time, or the \
          rate was not kept, was made again, at most twice; what was still disturbed is kept and counted under `runs`. CPU is that of all \
          threads of the program (schedstat), from the first packet until 0.7 s after the last.",
+    );
+    report.note(
+        "NetScope runs with all analyses, statistics each second and the export of ended flows as CSV to /dev/null. What ends while the load lasts is \
+         written in the measured time; flows that are alive at the end, most of them here, are written after it.",
     );
     if bench.quick {
         report.note("Quick: a second of load and a single run; the figures only show that it works.");

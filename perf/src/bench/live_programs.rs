@@ -93,7 +93,7 @@ fn bare(own: &Path, ring: Ring) -> LiveProgram {
     }
 }
 
-/// All analyses are on by default.
+/// All analyses are on by default; flows that end are written, too.
 fn ours(bench: &Bench, ring: Ring) -> LiveProgram {
     let summary = bench.output("netscope-live-summary.json");
     let backend: &[&str] = match ring {
@@ -110,7 +110,7 @@ fn ours(bench: &Bench, ring: Ring) -> LiveProgram {
     }
     line.push("--backend".into());
     line.extend(words(backend));
-    line.extend(words(&["--summary-json"]));
+    line.extend(words(&["--expired-flows-csv", "/dev/null", "--summary-json"]));
     line.push(summary.clone().into());
     let netscope = bench.netscope.to_string_lossy().into_owned();
     LiveProgram {
