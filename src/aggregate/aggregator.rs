@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How long the aggregator naps when no queue had anything.
 const NAP: Duration = Duration::from_millis(1);
 /// Where nobody waits for it, each nap in vain is twice as long as the one before, up to this: at a thousand naps a second it would use
-/// most of what a silent wire costs at all (0.8 % of a core, 0.1 % with these). The boxes hold what ends meanwhile.
+/// most of what a silent wire costs at all (1.0 % of a core, 0.2 % with these). The boxes hold what ends meanwhile.
 const NAP_MAX: Duration = Duration::from_millis(16);
 
 /// How to aggregate.
