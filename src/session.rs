@@ -53,7 +53,7 @@ pub trait Watcher: Send + Sync {
     fn notice(&self, text: &str);
     /// An output failed.
     fn failed(&self, failure: &OutputFailure);
-    /// Called about every millisecond, for a progress display.
+    /// Called about every millisecond while a file is read, for a progress display.
     fn progress(&self, progress: &Progress);
 }
 
@@ -79,7 +79,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let mut taps = std::mem::take(&mut running.taps).into_iter();
     let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
-    let queues = Queues { mail: std::mem::take(&mut running.queues), may_be_split: running.may_be_split };
+    let queues = Queues { mail: std::mem::take(&mut running.queues), may_be_split: running.may_be_split, waits };
     let aggregator = Aggregator::new(aggregate, queues, outputs);
     thread::scope(|scope| {
         let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long the aggregator naps when no queue had anything.
 const NAP: Duration = Duration::from_millis(1);
+/// Where nobody waits for it, each nap in vain is twice as long as the one before, up to this: at a thousand naps a second it would use
+/// most of what a silent wire costs at all (1.0 % of a core, 0.2 % with these). The boxes hold what ends meanwhile.
+const NAP_MAX: Duration = Duration::from_millis(16);
 
 /// How to aggregate.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Queues {
     pub mail: Vec<QueueMail>,
     /// True when the packets of one flow may have come on several queues.
     pub may_be_split: bool,
+    /// True when the source waits for us (a file).
+    pub waits: bool,
 }
 
 /// Merges queues into reports.
@@ -55,6 +60,8 @@ pub struct Aggregator {
     retained: usize,
     summary: Summary,
     last_report: Option<Timestamp>,
+    /// Longest nap.
+    nap_max: Duration,
 }
 
 /// An output and whether it still works.
@@ -82,12 +89,14 @@ impl Aggregator {
             retained: 0,
             summary: Summary::default(),
             last_report: None,
+            nap_max: if queues.waits { NAP } else { NAP_MAX },
         }
     }
 
     /// Runs until every queue has ended and everything was passed on. `idle` is called about every millisecond or sooner
-    /// (progress display); `failed` as soon as an output fails.
+    /// while something arrives or a file is read (progress display); `failed` as soon as an output fails.
     pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
+        let mut nap = NAP;
         loop {
             let mut some = self.collect();
             self.pass_ended(&mut failed);
@@ -99,8 +108,11 @@ impl Aggregator {
                 break;
             }
             idle();
-            if !some {
-                std::thread::sleep(NAP);
+            if some {
+                nap = NAP;
+            } else {
+                std::thread::sleep(nap);
+                nap = (nap * 2).min(self.nap_max);
             }
         }
         self.finish(&mut failed);

@@ -154,6 +154,7 @@ impl XdpBackend {
                 return Ok(0);
             }
             pacer.found(waiting);
+            receiver.keep_filled(pacer.worst_count());
             let clock = open.prepared.attachment.clock();
             let filter = &group.opening().filter;
             match filter.as_ref().filter(|_| !open.prepared.attachment.is_filtering) {
@@ -202,6 +203,7 @@ impl XdpBackend {
         let is_first = self.number == 0;
         let State::Open(open) = &mut self.state else { return Ok(()) };
         self.look = Instant::now() + RETRY_INTERVAL;
+        open.socket.receiver.settle();
         let interface = &open.prepared.attachment.interface;
         match open.socket.socket.kick().map_err(|error| error.raw_os_error().unwrap_or(0)) {
             Err(libc::ENETDOWN) => {

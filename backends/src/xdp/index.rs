@@ -96,6 +96,13 @@ impl Producer {
         Ok(self.entries - used)
     }
 
+    /// Entries that the consumer has not taken, its position asked for anew.
+    #[inline]
+    pub(crate) fn used(&mut self, consumer: impl FnOnce() -> u32) -> Result<u32, Overrun> {
+        // More places than there are: it is always asked.
+        self.free(u32::MAX, consumer).map(|free| self.entries - free)
+    }
+
     /// Where the entry lies that is `ahead` behind the next one.
     #[inline]
     pub(crate) const fn place(&self, ahead: u32) -> u32 {

@@ -27,6 +27,7 @@ mod frames;
 mod group;
 mod index;
 mod join;
+mod level;
 mod map;
 mod open;
 mod options;

@@ -2,7 +2,10 @@
 //!
 //! Owns both positions, the tokens of all frames and the counts of what was lent and what was damaged. Knows no system call: the
 //! memory that is shared with the kernel is behind [`Shared`], so that tests play the kernel. Its one invariant: a frame taken from
-//! the rx ring is in the fill ring again when [`Receiver::receive`] returns or unwinds.
+//! the rx ring is in the fill ring again, or spare, when [`Receiver::receive`] returns or unwinds.
+//!
+//! Spare frames are a stack: the frame that was read last is filled next, while it still lies in the caches. `level` says how many the
+//! kernel is given in advance.
 
 use std::ops::Range;
 
@@ -11,6 +14,7 @@ use netscope_bpf::xdp::Stamp;
 use super::frames::{Claimed, Descriptor, Frame, Frames, Refused};
 use super::index::{Consumer, Overrun, Producer};
 use super::join::Joiner;
+use super::level::Level;
 use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 
@@ -74,9 +78,11 @@ pub(crate) struct Receiver<S: Shared> {
     shared: S,
     rx: Consumer,
     fill: Producer,
+    /// How full we keep the fill ring.
+    level: Level,
     frames: Frames,
     lends: Vec<Lend>,
-    /// Frames that are done with.
+    /// Frames that are done with, the one used last on top.
     spare: Vec<Frame>,
     joiner: Joiner,
     metadata_len: usize,
@@ -105,6 +111,7 @@ impl<S: Shared> Receiver<S> {
             shared,
             rx: Consumer::new(shape.rx_entries, position),
             fill: Producer::new(shape.fill_entries, position),
+            level: Level::new(shape.frame_count),
             frames,
             lends: Vec::with_capacity(BATCH_MAX),
             spare,
@@ -115,7 +122,7 @@ impl<S: Shared> Receiver<S> {
             lent: 0,
             damaged: 0,
         };
-        receiver.give_back()?;
+        receiver.fill_up(0);
         Ok(receiver)
     }
 
@@ -130,10 +137,26 @@ impl<S: Shared> Receiver<S> {
         &mut self.shared
     }
 
-    /// Frames in our hands between two calls, which nobody should have.
+    /// Frames that are neither the kernel's nor spare between two calls, which none should be.
     #[cfg(test)]
-    pub(crate) const fn held_count(&self) -> u32 {
-        self.frames.ours_count()
+    pub(crate) fn held_count(&self) -> u32 {
+        self.frames.ours_count() - self.spare.len() as u32
+    }
+
+    /// Spare frames.
+    #[cfg(test)]
+    pub(crate) fn spare_count(&self) -> u32 {
+        self.spare.len() as u32
+    }
+
+    /// From the next batch on, `frames` are kept in the fill ring at least.
+    pub(crate) const fn keep_filled(&mut self, frames: u32) {
+        self.level.ask(frames);
+    }
+
+    /// A period is over: after some without need, fewer frames are kept in the fill ring again.
+    pub(crate) const fn settle(&mut self) {
+        self.level.settle();
     }
 
     /// Entries in the rx ring, 0 when it is empty.
@@ -175,7 +198,7 @@ impl<S: Shared> Receiver<S> {
     fn gather(&mut self, available: u32, clock: Clock) -> u32 {
         self.joiner.restart();
         let mut taken = 0;
-        while taken < available && self.lends.len() < BATCH_MAX && self.spare.len() < 4 * BATCH_MAX {
+        while taken < available && self.lends.len() < BATCH_MAX {
             let descriptor = self.shared.descriptor(self.rx.place(taken));
             let is_part = descriptor.is_continued() || self.joiner.has_begun();
             if is_part && !self.joiner.has_room(self.frames.frame_bytes() as usize) {
@@ -239,7 +262,7 @@ impl<S: Shared> Receiver<S> {
         newest_ns
     }
 
-    /// Puts every frame in our hands into the fill ring, which has a place for each.
+    /// Puts as many frames into the fill ring as are missing there; the others stay spare.
     fn give_back(&mut self) -> Result<(), Overrun> {
         for lend in self.lends.drain(..) {
             if let Lend::Frame(claimed) = lend {
@@ -247,21 +270,27 @@ impl<S: Shared> Receiver<S> {
             }
         }
         let shared = &self.shared;
-        let free = self.fill.free(self.spare.len() as u32, || shared.fill_consumer())?;
+        let used = self.fill.used(|| shared.fill_consumer())?;
+        self.level.found(used);
+        self.fill_up(used);
+        Ok(())
+    }
+
+    /// Makes up for what the fill ring, found with `used` entries, has less than it should. It has a place for every frame.
+    fn fill_up(&mut self, used: u32) {
+        let missing = self.level.level().saturating_sub(used);
         let mut written = 0;
-        // More free places than frames, unless the kernel lies about its position; then the rest waits here.
-        while written < free
+        while written < missing
             && let Some(frame) = self.spare.pop()
         {
             self.shared.set_fill(self.fill.place(written), self.frames.give(frame));
             written += 1;
         }
         self.shared.set_fill_producer(self.fill.leave(written));
-        Ok(())
     }
 }
 
-/// Gives all frames back when dropped: also when the visitor panics.
+/// Gives the frames of a batch back when dropped: also when the visitor panics.
 struct Returning<'a, S: Shared>(&'a mut Receiver<S>);
 
 impl<S: Shared> Returning<'_, S> {

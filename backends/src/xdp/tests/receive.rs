@@ -375,3 +375,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_as_many_frames_are_given_in_advance_as_are_needed() {
+    let shape = Shape { rx_entries: 8192, fill_entries: 8192, frame_count: 8192, ..shape() };
+    let mut receiver = receiver(&shape, 0);
+    let read = |receiver: &mut Receiver<Kernel>, count: usize| {
+        for _ in 0..count {
+            assert!(receiver.shared_mut().deliver(b"packet", 1000));
+        }
+        let lent = receiver.receive(u32::MAX, Clock::Batch, &|| Timestamp(1), &mut |_| {}).unwrap();
+        assert_eq!((lent as usize, receiver.held_count()), (count, 0));
+        assert_eq!(receiver.shared().count() + receiver.spare_count(), 8192);
+        receiver.shared().count()
+    };
+    assert_eq!((receiver.shared().count(), receiver.spare_count()), (2048, 6144));
+    assert_eq!(read(&mut receiver, 1500), 2048, "what was taken is made up for");
+    assert_eq!(read(&mut receiver, 2048), 4096, "all were taken before we looked: more from now on");
+    receiver.keep_filled(6000);
+    assert_eq!(read(&mut receiver, 10), 6000, "as many as the naps ask for");
+    assert_eq!(read(&mut receiver, 6000), 8192);
+}
