@@ -196,13 +196,12 @@ pub fn open(options: TpacketOptions) -> Result<Vec<TpacketBackend>, BackendError
 fn open_by(opening: &Opening, options: TpacketOptions, interface: String) -> Result<Vec<TpacketBackend>, BackendError> {
     options.check().map_err(|what| interface_error(&interface, what))?;
     let opened = opening.open(&options, &interface)?;
-    let link_type = opened.link_type;
     let group = Arc::new(Group::new(options, interface, opened.members.len()));
     let mut notices = opened.notices;
     let backends = opened.members.into_iter().enumerate().map(|(number, member)| {
         // The first one speaks for all.
         let notices = std::mem::take(&mut notices);
-        TpacketBackend::new(Arc::clone(&group), number, member, link_type, notices)
+        TpacketBackend::new(Arc::clone(&group), number, member, notices)
     });
     Ok(backends.collect())
 }
