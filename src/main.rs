@@ -79,7 +79,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     }
     if let Some(user) = &settings.user {
         // Before outputs are opened, so that they are that user's, and before any thread is started.
-        opened.become_user(user)?;
+        if let Some(notice) = opened.become_user(user)? {
+            teller.warn(&notice);
+        }
         teller.info(&format!("going on as {user}"));
     }
     if !settings.pipeline.cpus.is_empty() {

@@ -7,7 +7,7 @@
 mod common;
 
 use common::netns::{NetNs, RECEIVER, SENDER, Wire};
-use common::{Finished, RUN_LIMIT, Running, fixture, netscope, run};
+use common::{Finished, RUN_LIMIT, Running, fixture, netscope, run, skip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -168,6 +168,31 @@ fn a_user_that_cannot_be_is_refused() {
     let expected =
         if nix::unistd::geteuid().is_root() { "no-such-user-here (run.user): there is no such user" } else { "takes root" };
     assert!(unknown.stderr.contains(expected), "{}", unknown.stderr);
+}
+
+#[test]
+fn root_is_no_user_to_go_on_as() {
+    let refused = run(netscope().args(["--user", "root", "--quiet", "--read-pcap"]).arg(fixture("demo.pcapng"))).expect_code(1);
+    let expected = if nix::unistd::geteuid().is_root() { "that is root, who would give nothing up" } else { "takes root" };
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+}
+
+#[test]
+fn a_right_that_root_does_not_have_is_named_and_done_without() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    if std::process::Command::new("setpriv").arg("--version").output().is_err() {
+        skip("there is no setpriv");
+        return;
+    }
+    let mut command = namespace.command("setpriv");
+    // 64 frames of 2 KiB are below any limit on locked memory.
+    command.arg("--bounding-set=-ipc_lock").arg(netscope().get_program()).args(["--quiet", "--interface", RECEIVER]);
+    command.args(["--backend", "xdp", "--xdp-mode", "generic", "--xdp-frames", "64", "--xdp-frame-size", "2048", "--user", USER]);
+    command.args(["--stats", "--stats-interval-ms", "100"]);
+    let mut running = Running::start(&mut command);
+    running.wait_for_line("[stats]");
+    let finished = stop(running);
+    assert!(finished.stderr.contains("keeps no CAP_IPC_LOCK, which root does not have here"), "{}", finished.stderr);
 }
 
 /// What netscope says when it refuses [`RECEIVER`] with these flags.

@@ -26,6 +26,13 @@ impl Notices {
         self.0.push(notice);
     }
 
+    /// Adds those of somebody else.
+    pub(crate) fn append(&mut self, others: Self) {
+        for notice in others.0 {
+            self.push(notice);
+        }
+    }
+
     /// The oldest one.
     pub(crate) fn pop(&mut self) -> Option<String> {
         (!self.0.is_empty()).then(|| self.0.remove(0))

@@ -7,6 +7,7 @@
 //! only one.
 
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::io;
 use std::ptr;
 
@@ -20,8 +21,28 @@ pub enum Capability {
     NetRaw = 13,
     /// Lock memory beyond the limit.
     IpcLock = 14,
+    /// Load programs that read packets by pointers.
+    Perfmon = 38,
     /// Load programs.
     Bpf = 39,
+}
+
+impl Capability {
+    const fn bit(self) -> u64 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::NetRaw => "CAP_NET_RAW",
+            Self::IpcLock => "CAP_IPC_LOCK",
+            Self::Perfmon => "CAP_PERFMON",
+            Self::Bpf => "CAP_BPF",
+        })
+    }
 }
 
 /// Why the process did not become another user.
@@ -36,6 +57,12 @@ pub enum PrivilegeError {
     /// No such name.
     #[error("--user {user} (run.user): there is no such user")]
     Unknown {
+        /// Who was asked for.
+        user: String,
+    },
+    /// That user keeps every right.
+    #[error("--user {user} (run.user): that is root, who would give nothing up: name another user, or leave it out")]
+    Root {
         /// Who was asked for.
         user: String,
     },
@@ -59,11 +86,12 @@ pub enum PrivilegeError {
     },
 }
 
-/// Becomes `user` with that user's groups, keeping `kept` and no other right, also not by running another program.
+/// Becomes `user` with that user's groups, keeping `kept` and no other right, also not by running another program. Those of `kept` that this
+/// process does not have (in a container, or because the kernel does not know them yet) are returned.
 ///
 /// # Errors
 /// Any of [`PrivilegeError`]; the process may then have given up part of its rights already.
-pub fn become_user(user: &str, kept: &[Capability]) -> Result<(), PrivilegeError> {
+pub fn become_user(user: &str, kept: &[Capability]) -> Result<Vec<Capability>, PrivilegeError> {
     let refused = |step| move |source| PrivilegeError::Refused { user: user.to_owned(), step, source };
     // JUSTIFICATION: the standard library does not tell the user's number.
     // SAFETY: geteuid(2) takes nothing and cannot fail.
@@ -77,6 +105,12 @@ pub fn become_user(user: &str, kept: &[Capability]) -> Result<(), PrivilegeError
     let unknown = || PrivilegeError::Unknown { user: user.to_owned() };
     let name = CString::new(user).map_err(|_| unknown())?;
     let (uid, gid) = lookup(&name).map_err(refused("look the user up"))?.ok_or_else(unknown)?;
+    if uid == 0 {
+        return Err(PrivilegeError::Root { user: user.to_owned() });
+    }
+    // What is not there cannot be kept, and asking for it would fail when the way back is closed.
+    let permitted = permitted().map_err(refused("read the rights there are"))?;
+    let (kept, missing): (Vec<_>, Vec<_>) = kept.iter().partition(|capability| permitted & capability.bit() != 0);
     // Else the change of user below takes all capabilities away.
     prctl(libc::PR_SET_KEEPCAPS, 1).map_err(refused("keep capabilities"))?;
     // JUSTIFICATION: the standard library cannot set groups.
@@ -88,10 +122,9 @@ pub fn become_user(user: &str, kept: &[Capability]) -> Result<(), PrivilegeError
     // JUSTIFICATION: the standard library cannot change the user of this process.
     // SAFETY: setresuid(2) takes three numbers and touches no memory of ours.
     done(unsafe { libc::setresuid(uid, uid, uid) }).map_err(refused("become that user"))?;
-    if uid != 0 {
-        set_capabilities(kept).map_err(refused("keep the rights that are needed"))?;
-    }
-    prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(refused("forbid new rights"))
+    set_capabilities(&kept).map_err(refused("keep the rights that are needed"))?;
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(refused("forbid new rights"))?;
+    Ok(missing)
 }
 
 /// Number and group of a user.
@@ -123,7 +156,7 @@ struct Header {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Word {
     effective: u32,
     permitted: u32,
@@ -132,8 +165,23 @@ struct Word {
 
 /// The words that stand for these rights, and for no other.
 fn words(kept: &[Capability]) -> [Word; 2] {
-    let mask = kept.iter().fold(0u64, |mask, &capability| mask | 1 << capability as u8);
+    let mask = kept.iter().fold(0, |mask, capability| mask | capability.bit());
     [mask as u32, (mask >> 32) as u32].map(|half| Word { effective: half, permitted: half, inheritable: 0 })
+}
+
+/// The rights that this process has or could take, as bits.
+fn permitted() -> io::Result<u64> {
+    let (mut header, mut words) = (Header { version: VERSION, pid: 0 }, [Word::default(); 2]);
+    // JUSTIFICATION: no safe crate in use, nor libc, has a wrapper.
+    // SAFETY: capget(2) reads a header and writes, in this version, two words, both live and laid out as linux/capability.h has them; it may
+    // write to the header, which is ours alone.
+    let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) };
+    if result == 0 {
+        let [low, high] = words.map(|word| u64::from(word.permitted));
+        Ok(high << 32 | low)
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 fn set_capabilities(kept: &[Capability]) -> io::Result<()> {
@@ -165,6 +213,13 @@ mod tests {
         let [low, high] = words(&[Capability::NetRaw, Capability::Bpf]);
         assert_eq!((low.effective, low.permitted, low.inheritable), (1 << 13, 1 << 13, 0));
         assert_eq!((high.effective, high.permitted, high.inheritable), (1 << 7, 1 << 7, 0));
+    }
+
+    #[test]
+    fn the_rights_there_are_are_those_of_procfs() {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap();
+        assert_eq!(permitted().unwrap(), u64::from_str_radix(line.trim(), 16).unwrap());
     }
 
     #[test]

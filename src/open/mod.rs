@@ -67,18 +67,27 @@ impl Opened {
         self.source.take().unwrap_or_else(|| Source::Queues(Vec::new()))
     }
 
-    /// Gives up root and all rights but those that open the interface again, after it was away, and put its hash key back.
+    /// Gives up root and all rights but those that open the interface again, after it was away, and put its hash key back. What a
+    /// person should know of it, where not all of them are there.
     #[cfg(target_os = "linux")]
-    pub fn become_user(&self, user: &str) -> Result<(), Failure> {
+    pub fn become_user(&self, user: &str) -> Result<Option<String>, Failure> {
         let mut kept = self.capabilities.clone();
-        if self.key.as_ref().is_some_and(SymmetricKey::changed) {
+        if self.key.as_ref().is_some_and(SymmetricKey::changed) && !kept.contains(&Capability::NetAdmin) {
             kept.push(Capability::NetAdmin);
         }
-        Ok(netscope_backends::privilege::become_user(user, &kept)?)
+        let missing = netscope_backends::privilege::become_user(user, &kept)?;
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        Ok((!missing.is_empty()).then(|| {
+            format!(
+                "--user {user} (run.user) keeps no {}, which root does not have here: should the interface be lost, opening it again (and \
+                 putting its hash key back) may fail",
+                missing.join(", ")
+            )
+        }))
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub fn become_user(&self, user: &str) -> Result<(), Failure> {
+    pub fn become_user(&self, user: &str) -> Result<Option<String>, Failure> {
         Err(format!("--user {user} (run.user) is for Linux, where rights can be given up one by one; leave it out").into())
     }
 

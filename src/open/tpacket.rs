@@ -63,8 +63,8 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
     let mut opened = Opened { key, capabilities: vec![Capability::NetRaw], ..Opened::new(Source::Queues(backends), line) };
     opened.said.append(&mut said);
     if ours.fanout == FanoutChoice::Queue && workers > 1 && settings.pipeline.cpus.is_empty() {
-        // Ring i gets what comes on queue i.
-        let queues: Vec<u32> = (0..u32::try_from(workers).unwrap_or(u32::MAX)).collect();
+        let rings = u32::try_from(workers).unwrap_or(u32::MAX);
+        let queues: Vec<u32> = (0..rings).map(|ring| tpacket::queue_of_ring(ring, rings)).collect();
         opened.cpus = cpus_of_queues(&name, &queues, &mut opened.said)?;
     }
     Ok(opened)

@@ -11,7 +11,7 @@ use netscope_backends::xdp::{self, BusyPoll, Times, Unmatched, XdpMode, XdpOptio
 use netscope_backends::{Backend, nic, pcap};
 use std::time::Duration;
 
-/// What opening the interface again takes.
+/// What opening the interface again takes; with a filter also [`Capability::Perfmon`].
 const CAPABILITIES: [Capability; 4] = [Capability::NetRaw, Capability::NetAdmin, Capability::Bpf, Capability::IpcLock];
 
 /// Opens the queues.
@@ -37,7 +37,11 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
     let backends = opened.queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Backend>).collect();
     let cpus = if settings.pipeline.cpus.is_empty() { cpus_of_queues(&name, &queues, &mut said)? } else { Vec::new() };
     let source = Some(Source::Queues(backends));
-    Ok(Opened { source, said, notices, cpus, capabilities: CAPABILITIES.to_vec(), key })
+    let mut capabilities = CAPABILITIES.to_vec();
+    if settings.filter.is_some() {
+        capabilities.push(Capability::Perfmon);
+    }
+    Ok(Opened { source, said, notices, cpus, capabilities, key })
 }
 
 /// What is redirected to us, the host does not get.

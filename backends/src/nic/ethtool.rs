@@ -20,7 +20,6 @@ const RSS_GET: u8 = 38;
 const HEADER: u16 = 1;
 const HEADER_DEV_NAME: u16 = 2;
 
-const FEATURES_HW: u16 = 2;
 const FEATURES_ACTIVE: u16 = 4;
 const FEATURES_NOCHANGE: u16 = 5;
 const BITSET_BITS: u16 = 3;
@@ -65,8 +64,6 @@ pub struct Rings {
 pub struct Features {
     /// Switched on.
     pub active: BTreeSet<String>,
-    /// That the device has in hardware and lets be switched.
-    pub changeable: BTreeSet<String>,
     /// That cannot be switched.
     pub fixed: BTreeSet<String>,
 }
@@ -140,7 +137,7 @@ fn parse_rings(attributes: &Attributes<'_>) -> Rings {
 
 fn parse_features(attributes: &Attributes<'_>) -> Result<Features, Damaged> {
     let names = |kind| bit_names(&attributes.nest(kind)?);
-    Ok(Features { active: names(FEATURES_ACTIVE)?, changeable: names(FEATURES_HW)?, fixed: names(FEATURES_NOCHANGE)? })
+    Ok(Features { active: names(FEATURES_ACTIVE)?, fixed: names(FEATURES_NOCHANGE)? })
 }
 
 /// Names of the bits of a bit set in its long form. Sent without a mask, so every bit that is listed is set.

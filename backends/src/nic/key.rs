@@ -1,11 +1,14 @@
 //! Makes a card's hash symmetric for a while.
 //!
-//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped. After SIGKILL and
+//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped, on the card it
+//! was taken from, whatever that is called then, and on no other. A card that was taken out, or whose driver was loaded again, has a key
+//! of its own, and one that was moved to another network namespace is out of reach: nothing is put back there. After SIGKILL and
 //! `exit` nothing puts it back: [`SymmetricKey::cure`] does, or the driver's next load.
 
 use std::io;
 
 use super::ethtool::Ethtool;
+use super::link::Route;
 use super::rss::{HashFunction, Rss, symmetric_key};
 use super::{failed, ioctl};
 use crate::BackendError;
@@ -14,6 +17,8 @@ use crate::BackendError;
 #[derive(Debug)]
 pub struct SymmetricKey {
     interface: String,
+    /// The kernel's number of it, which no rename changes and no other interface gets.
+    index: u32,
     /// Empty when nothing was changed, or once it has been put back.
     old: Vec<u8>,
 }
@@ -30,7 +35,8 @@ impl SymmetricKey {
         self.changed().then(|| format!("ethtool -X {} hkey {}", self.interface, key.join(":")))
     }
 
-    /// Puts the old key back and says whether that worked, which `drop` cannot.
+    /// Puts the old key back and says whether that worked, which `drop` cannot. There is nothing to do when the interface is gone: one of that
+    /// name that came since has its own key.
     ///
     /// # Errors
     /// [`BackendError::Interface`] when the driver refuses it.
@@ -44,7 +50,16 @@ impl SymmetricKey {
 
     fn put_back(&mut self) -> io::Result<()> {
         let old = std::mem::take(&mut self.old);
-        if old.is_empty() { Ok(()) } else { ioctl::set_key(&self.interface, &old) }
+        if old.is_empty() {
+            return Ok(());
+        }
+        match Route::open()?.name_of(self.index)? {
+            Some(name) => {
+                self.interface = name;
+                ioctl::set_key(&self.interface, &old)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -62,10 +77,12 @@ impl Drop for SymmetricKey {
 /// [`BackendError::Interface`] when the driver shows no key, hashes by another function, or refuses or forgets the key.
 pub fn set_symmetric_key(interface: &str) -> Result<SymmetricKey, BackendError> {
     let refuse = |what: String| BackendError::Interface { interface: interface.to_owned(), what };
+    let link = Route::open().and_then(|mut route| route.link(interface)).map_err(|error| failed(interface, &error))?;
+    let guard = |old| SymmetricKey { interface: interface.to_owned(), index: link.index, old };
     let mut ethtool = Ethtool::open(interface).map_err(|error| failed(interface, &error))?;
     let rss = ethtool.rss().map_err(|error| failed(interface, &error))?;
     let Some(old) = key_to_change(rss.as_ref()).map_err(refuse)? else {
-        return Ok(SymmetricKey { interface: interface.to_owned(), old: Vec::new() });
+        return Ok(guard(Vec::new()));
     };
     let new = symmetric_key(old.len());
     ioctl::set_key(interface, &new).map_err(|error| {
@@ -73,7 +90,7 @@ pub fn set_symmetric_key(interface: &str) -> Result<SymmetricKey, BackendError> 
             "the driver refuses a symmetric hash key: {error}; without it both directions of a flow may come by different queues"
         ))
     })?;
-    let guard = SymmetricKey { interface: interface.to_owned(), old };
+    let guard = guard(old);
     let now = ethtool.rss().map_err(|error| failed(interface, &error))?;
     if now.is_none_or(|rss| rss.key != new) {
         return Err(refuse("the driver took a symmetric hash key and does not use it".to_owned()));
@@ -119,11 +136,29 @@ mod tests {
 
     #[test]
     fn names_the_command_that_puts_the_old_key_back() {
-        let unchanged = SymmetricKey { interface: "no such one".to_owned(), old: Vec::new() };
+        let unchanged = SymmetricKey { interface: "no such one".to_owned(), index: 0, old: Vec::new() };
         assert_eq!(unchanged.cure(), None);
         // Dropping it fails at an interface that is not there, as intended.
-        let changed = SymmetricKey { interface: "no such one".to_owned(), old: vec![0x0a, 0xff] };
+        let changed = SymmetricKey { interface: "no such one".to_owned(), index: 0, old: vec![0x0a, 0xff] };
         assert_eq!(changed.cure().as_deref(), Some("ethtool -X no such one hkey 0a:ff"));
+    }
+
+    #[test]
+    fn the_old_key_follows_its_interface_and_goes_to_no_other() {
+        use super::super::link::tests::{in_new_namespace, ip};
+        in_new_namespace(|| {
+            ip("link add card0 type veth peer name end0");
+            let index = Route::open().unwrap().link("card0").unwrap().index;
+            let guard = || SymmetricKey { interface: "card0".to_owned(), index, old: vec![7; 40] };
+            // A veth takes no key, so what is said names whom it was offered.
+            ip("link set card0 name other0");
+            let error = guard().restore().unwrap_err().to_string();
+            assert!(error.contains("interface other0: its old hash key could not be put back"), "{error}");
+            assert!(error.contains("`ethtool -X other0 hkey 07:07"), "{error}");
+            ip("link delete other0");
+            ip("link add card0 type veth peer name end0");
+            assert!(guard().restore().is_ok(), "another interface of that name");
+        });
     }
 
     #[test]

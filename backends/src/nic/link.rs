@@ -160,7 +160,9 @@ pub struct Route(Netlink);
 impl Route {
     /// Opens it; needs no privilege.
     pub fn open() -> io::Result<Self> {
-        Netlink::open(SockProtocol::NetlinkRoute).map(Self)
+        let netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
+        netlink.narrow_dumps();
+        Ok(Self(netlink))
     }
 
     /// The link of this name; an error ENODEV when there is none.
@@ -171,30 +173,31 @@ impl Route {
         parse_link(payload).map_err(io::Error::other)
     }
 
+    /// What the link of this number is called now; `None` when there is none.
+    pub fn name_of(&mut self, index: u32) -> io::Result<Option<String>> {
+        let header = [&[0; 4][..], &index.to_ne_bytes(), &[0; 8]].concat();
+        let answer = match self.0.get(libc::RTM_GETLINK, &Payload::new(&header)) {
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
+            answer => answer?,
+        };
+        let link = answer.first().map(|payload| parse_link(payload)).transpose().map_err(io::Error::other)?;
+        Ok(link.map(|link| link.name))
+    }
+
     /// All links.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
-        let answer = self.0.dump(libc::RTM_GETLINK, &Payload::new(&[0; LINK_HEADER]))?;
-        answer.iter().map(|payload| parse_link(payload).map_err(io::Error::other)).collect()
+        self.0.dump_kept(libc::RTM_GETLINK, &Payload::new(&[0; LINK_HEADER]), |payload| parse_link(payload).map(Some))
     }
 
     /// Addresses of an interface with the bits of their prefixes, link-local ones too.
     pub fn addresses(&mut self, index: u32) -> io::Result<Vec<(IpAddr, u8)>> {
-        let answer = self.0.dump(libc::RTM_GETADDR, &Payload::new(&[0; ADDRESS_HEADER]))?;
-        let mut addresses = Vec::new();
-        for payload in &answer {
-            addresses.extend(parse_address(payload, index).map_err(io::Error::other)?);
-        }
-        Ok(addresses)
+        self.0.dump_kept(libc::RTM_GETADDR, &Payload::new(&[0; ADDRESS_HEADER]), |payload| parse_address(payload, index))
     }
 
-    /// Routers of the default routes that leave by an interface.
+    /// Routers of the default routes that leave by an interface. Of a table of a million routes only these are kept.
     fn default_routes(&mut self, index: u32) -> io::Result<Vec<Option<IpAddr>>> {
-        let answer = self.0.dump(libc::RTM_GETROUTE, &Payload::new(&[0; ROUTE_HEADER]))?;
-        let mut routes = Vec::new();
-        for payload in &answer {
-            routes.extend(parse_default_route(payload, index).map_err(io::Error::other)?);
-        }
-        Ok(routes)
+        let request = Payload::new(&[0; ROUTE_HEADER]).u32(RTA_OIF, index);
+        self.0.dump_kept(libc::RTM_GETROUTE, &request, |payload| parse_default_route(payload, index))
     }
 
     /// All reasons why `link` serves the host.
@@ -286,12 +289,12 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 
 /// The router, when this is a default route over the interface `index`.
 fn parse_default_route(payload: &[u8], index: u32) -> Result<Option<Option<IpAddr>>, Damaged> {
-    let attributes = Attributes::parse(payload, ROUTE_HEADER)?;
     let destination_bits = payload.get(1).copied().unwrap_or_default();
     let kind = payload.get(7).copied().unwrap_or_default();
     if destination_bits != 0 || kind != RTN_UNICAST {
         return Ok(None);
     }
+    let attributes = Attributes::parse(payload, ROUTE_HEADER)?;
     if attributes.u32(RTA_OIF) == Some(index) {
         return Ok(Some(attributes.get(RTA_GATEWAY).and_then(ip_address)));
     }
@@ -309,4 +312,4 @@ fn parse_default_route(payload: &[u8], index: u32) -> Result<Option<Option<IpAdd
 
 #[cfg(test)]
 #[path = "link_tests.rs"]
-mod tests;
+pub(super) mod tests;

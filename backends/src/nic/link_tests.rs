@@ -96,6 +96,53 @@ fn the_loopback_is_a_link_and_a_missing_one_is_not() {
     assert_eq!(route.link("no-such-link").unwrap_err().raw_os_error(), Some(libc::ENODEV));
 }
 
+/// Runs `work` on a thread in a network namespace of its own; not (told) without the right to make one.
+pub fn in_new_namespace(work: impl FnOnce() + Send) {
+    let in_thread = || match nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
+        Ok(()) => work(),
+        Err(error) => {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{error}");
+            eprintln!("skipped: no new network namespace without root");
+        }
+    };
+    std::thread::scope(|scope| scope.spawn(in_thread).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+}
+
+/// Runs `ip` in the namespace of this thread.
+#[track_caller]
+pub fn ip(arguments: &str) {
+    let status = std::process::Command::new("ip").args(arguments.split(' ')).status();
+    assert!(status.is_ok_and(|status| status.success()), "ip {arguments}");
+}
+
+#[test]
+fn default_routes_are_found_among_others_in_any_table() {
+    in_new_namespace(|| {
+        for (own, peer, net) in [("a0", "a1", 1), ("b0", "b1", 2)] {
+            ip(&format!("link add {own} type veth peer name {peer}"));
+            ip(&format!("link set {own} up"));
+            ip(&format!("address add 10.0.{net}.1/24 dev {own}"));
+            for other in 0..20 {
+                ip(&format!("route add 10.{net}.{other}.0/24 via 10.0.{net}.2"));
+            }
+        }
+        let mut route = Route::open().unwrap();
+        let (a, b) = (route.link("a0").unwrap(), route.link("b0").unwrap());
+        assert_eq!(route.default_routes(a.index).unwrap(), []);
+        ip("route add default via 10.0.1.9");
+        ip("route add default table 77 via 10.0.2.7");
+        assert_eq!(route.default_routes(a.index).unwrap(), [Some(IpAddr::from([10, 0, 1, 9]))]);
+        assert_eq!(route.default_routes(b.index).unwrap(), [Some(IpAddr::from([10, 0, 2, 7]))]);
+        ip("route replace default nexthop via 10.0.1.3 nexthop via 10.0.2.3");
+        assert_eq!(route.default_routes(a.index).unwrap(), [Some(IpAddr::from([10, 0, 1, 3]))]);
+        assert_eq!(route.default_routes(b.index).unwrap().len(), 2);
+        assert_eq!(route.addresses(b.index).unwrap().first(), Some(&(IpAddr::from([10, 0, 2, 1]), 24)));
+        assert_eq!(route.name_of(b.index).unwrap().as_deref(), Some("b0"));
+        ip("link delete b0");
+        assert_eq!(route.name_of(b.index).unwrap(), None);
+    });
+}
+
 proptest! {
     #[test]
     fn hostile_answers_never_panic(bytes in vec(any::<u8>(), 0..200), index in any::<u32>()) {

@@ -221,6 +221,15 @@ pub fn uses(interface: &str) -> Result<Vec<Use>, BackendError> {
     ask(interface, |route, link| route.uses(&link))
 }
 
+/// Whether there is an interface of this name and it is up.
+pub(crate) fn is_up(interface: &str) -> Result<bool, BackendError> {
+    match Route::open().and_then(|mut route| route.link(interface)) {
+        Ok(link) => Ok(link.up),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(false),
+        Err(error) => Err(failed(interface, &error)),
+    }
+}
+
 /// XDP programs that are attached.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::codec::{Attributes, Message, Payload, messages, u16_at, u32_at};
+use super::codec::{Attributes, Damaged, Message, Payload, messages, u16_at, u32_at};
 
 /// Seconds to wait for the kernel, which answers at once unless its network lock is held.
 const ANSWER_LIMIT: i64 = 5;
@@ -35,14 +35,15 @@ const CONTROL_GET_FAMILY: u8 = 3;
 const CONTROL_FAMILY_ID: u16 = libc::CTRL_ATTR_FAMILY_ID as u16;
 const CONTROL_FAMILY_NAME: u16 = libc::CTRL_ATTR_FAMILY_NAME as u16;
 
-/// What one datagram came to.
-enum Taken {
-    /// More will follow.
-    More,
-    /// The answer is whole.
-    Done,
-    /// What a dump goes over changed meanwhile.
-    Changed,
+/// How far an answer has come.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Progress {
+    /// It is whole.
+    is_done: bool,
+    /// What a dump goes over changed meanwhile. The rest has to be read all the same: until its end the kernel starts no other.
+    has_changed: bool,
+    /// A part of it could not be read.
+    is_damaged: bool,
 }
 
 /// A socket of one netlink protocol, in the network namespace of the thread that opened it.
@@ -60,15 +61,43 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, buffer: vec![0; DATAGRAM_MAX] })
     }
 
+    /// Has the kernel heed what a dump is narrowed to, and not its kind alone. Kernels before 4.20 refuse, and send more, which the asker
+    /// has to tell apart in any case.
+    pub fn narrow_dumps(&self) {
+        let (on, len): (libc::c_int, _) = (1, size_of::<libc::c_int>() as libc::socklen_t);
+        // JUSTIFICATION: nix does not know this option.
+        // SAFETY: the kernel reads `len` bytes at a live integer of that size.
+        let _ = unsafe {
+            libc::setsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_NETLINK,
+                libc::NETLINK_GET_STRICT_CHK,
+                (&raw const on).cast(),
+                len,
+            )
+        };
+    }
+
     /// Asks about one thing; the payloads of the answer (usually one).
     pub fn get(&mut self, kind: u16, payload: &Payload) -> io::Result<Vec<Vec<u8>>> {
-        self.ask(kind, 0, payload)?.ok_or_else(|| io::Error::other("the kernel's answer changed while it was given"))
+        let answer = self.ask(kind, 0, payload, &whole)?;
+        answer.ok_or_else(|| io::Error::other("the kernel's answer changed while it was given"))
     }
 
     /// Asks about all things of a kind; the payloads of the answers.
     pub fn dump(&mut self, kind: u16, payload: &Payload) -> io::Result<Vec<Vec<u8>>> {
+        self.dump_kept(kind, payload, whole)
+    }
+
+    /// Asks about all things of a kind; what `keep` makes of each payload. What it passes over takes no memory.
+    pub fn dump_kept<T>(
+        &mut self,
+        kind: u16,
+        payload: &Payload,
+        keep: impl Fn(&[u8]) -> Result<Option<T>, Damaged>,
+    ) -> io::Result<Vec<T>> {
         for _ in 0..ATTEMPTS {
-            if let Some(answer) = self.ask(kind, FLAG_DUMP, payload)? {
+            if let Some(answer) = self.ask(kind, FLAG_DUMP, payload, &keep)? {
                 return Ok(answer);
             }
         }
@@ -76,53 +105,63 @@ impl Netlink {
     }
 
     /// `None` when a dump changed meanwhile.
-    fn ask(&mut self, kind: u16, flags: u16, payload: &Payload) -> io::Result<Option<Vec<Vec<u8>>>> {
+    fn ask<T>(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        payload: &Payload,
+        keep: &impl Fn(&[u8]) -> Result<Option<T>, Damaged>,
+    ) -> io::Result<Option<Vec<T>>> {
         self.sequence = self.sequence.wrapping_add(1);
         let request = payload.message(kind, FLAG_REQUEST | flags, self.sequence);
         let kernel = NetlinkAddr::new(0, 0);
         sendto(self.socket.as_raw_fd(), &request, &kernel, MsgFlags::empty())?;
-        let (mut answer, mut changed) = (Vec::new(), false);
-        loop {
+        let (mut answer, mut progress) = (Vec::new(), Progress::default());
+        while !progress.is_done {
             // MSG_TRUNC: the length the datagram has, also where the buffer is shorter.
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC)?;
             let bytes = self.buffer.get(..length).ok_or_else(|| io::Error::other("an answer of the kernel is too long"))?;
-            match take(bytes, self.sequence, &mut answer)? {
-                Taken::More => {}
-                Taken::Changed => changed = true,
-                Taken::Done => return Ok((!changed).then_some(answer)),
-            }
-            if changed {
-                // The rest of this dump carries an old sequence number by the time it is read and is passed over.
-                return Ok(None);
-            }
+            take(bytes, self.sequence, &mut progress, &mut |payload| {
+                answer.extend(keep(payload)?);
+                Ok(())
+            })?;
         }
+        if progress.is_damaged {
+            return Err(io::Error::other(Damaged));
+        }
+        Ok((!progress.has_changed).then_some(answer))
     }
 }
 
-/// Collects the payloads that answer `sequence` from a datagram.
-fn take(bytes: &[u8], sequence: u32, answer: &mut Vec<Vec<u8>>) -> io::Result<Taken> {
-    let mut taken = Taken::More;
+/// Keeps all of a payload.
+fn whole(payload: &[u8]) -> Result<Option<Vec<u8>>, Damaged> {
+    Ok(Some(payload.to_vec()))
+}
+
+/// Shows the payloads that answer `sequence` in a datagram.
+fn take(
+    bytes: &[u8],
+    sequence: u32,
+    progress: &mut Progress,
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), Damaged>,
+) -> io::Result<()> {
     for message in messages(bytes).map_err(io::Error::other)? {
         if message.sequence != sequence || message.kind == MESSAGE_NOOP {
             continue;
         }
-        if message.flags & FLAG_DUMP_INTR != 0 {
-            return Ok(Taken::Changed);
-        }
+        progress.has_changed |= message.flags & FLAG_DUMP_INTR != 0;
         match message.kind {
             MESSAGE_ERROR | MESSAGE_DONE => {
-                fail(&message)?;
-                return Ok(Taken::Done);
+                progress.is_done = true;
+                return fail(&message);
             }
             _ => {
-                answer.push(message.payload.to_vec());
-                if message.flags & FLAG_MULTI == 0 {
-                    taken = Taken::Done;
-                }
+                progress.is_damaged |= visit(message.payload).is_err();
+                progress.is_done |= message.flags & FLAG_MULTI == 0;
             }
         }
     }
-    Ok(taken)
+    Ok(())
 }
 
 /// The error number in an error message or at the end of a dump (negative; 0 is an acknowledgement).
@@ -188,29 +227,56 @@ pub fn offered<T>(answer: io::Result<Option<T>>) -> io::Result<Option<T>> {
 mod tests {
     use super::*;
 
+    fn say(kind: u16, flags: u16, sequence: u32, value: u32) -> Vec<u8> {
+        Payload::new(&value.to_ne_bytes()).message(kind, flags, sequence)
+    }
+
     #[test]
     fn an_answer_ends_where_it_says_and_old_ones_are_passed_over() {
-        let say = |kind, flags, sequence, value: u32| Payload::new(&value.to_ne_bytes()).message(kind, flags, sequence);
-        let mut answer = Vec::new();
-        let stale = say(20, 0, 1, 9);
-        assert!(matches!(take(&stale, 2, &mut answer), Ok(Taken::More)));
+        let (mut progress, mut answer) = (Progress::default(), Vec::new());
+        let mut visit = |payload: &[u8]| -> Result<(), Damaged> {
+            answer.push(u32_at(payload, 0)?);
+            Ok(())
+        };
+        take(&say(20, 0, 1, 9), 2, &mut progress, &mut visit).unwrap();
         let part = [say(20, FLAG_MULTI, 2, 1), say(20, FLAG_MULTI, 2, 2)].concat();
-        assert!(matches!(take(&part, 2, &mut answer), Ok(Taken::More)));
-        assert!(matches!(take(&say(MESSAGE_DONE, FLAG_MULTI, 2, 0), 2, &mut answer), Ok(Taken::Done)));
-        assert_eq!(answer.len(), 2);
+        take(&part, 2, &mut progress, &mut visit).unwrap();
+        assert_eq!(progress, Progress::default());
+        take(&say(MESSAGE_DONE, FLAG_MULTI, 2, 0), 2, &mut progress, &mut visit).unwrap();
+        assert_eq!(progress, Progress { is_done: true, ..Progress::default() });
+        assert_eq!(answer, [1, 2]);
+    }
+
+    #[test]
+    fn a_dump_that_changes_or_is_damaged_is_read_to_its_end() {
+        let mut progress = Progress::default();
         let changed = say(20, FLAG_MULTI | FLAG_DUMP_INTR, 2, 1);
-        assert!(matches!(take(&changed, 2, &mut answer), Ok(Taken::Changed)));
+        take(&changed, 2, &mut progress, &mut |_| Err(Damaged)).unwrap();
+        assert_eq!(progress, Progress { has_changed: true, is_damaged: true, is_done: false });
+        take(&say(20, FLAG_MULTI, 2, 2), 2, &mut progress, &mut |_| Ok(())).unwrap();
+        assert!(!progress.is_done);
+        take(&say(MESSAGE_DONE, FLAG_MULTI, 2, 0), 2, &mut progress, &mut |_| Ok(())).unwrap();
+        assert_eq!(progress, Progress { has_changed: true, is_damaged: true, is_done: true });
+    }
+
+    #[test]
+    fn after_a_damaged_dump_the_next_question_is_answered() {
+        let mut netlink = Netlink::open(SockProtocol::NetlinkRoute).unwrap();
+        let links = Payload::new(&[0; 16]);
+        let damaged = netlink.dump_kept(libc::RTM_GETLINK, &links, |_| Err::<Option<()>, _>(Damaged));
+        assert!(damaged.is_err());
+        assert!(!netlink.dump(libc::RTM_GETLINK, &links).unwrap().is_empty());
     }
 
     #[test]
     fn errors_carry_their_number() {
+        let taken = |bytes: &[u8]| take(bytes, 1, &mut Progress::default(), &mut |_| Ok(()));
         let refusal = Payload::new(&(-libc::ENODEV).to_ne_bytes()).message(MESSAGE_ERROR, 0, 1);
-        let error = take(&refusal, 1, &mut Vec::new()).err().expect("an error");
-        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+        assert_eq!(taken(&refusal).unwrap_err().raw_os_error(), Some(libc::ENODEV));
         let lowest = Payload::new(&i32::MIN.to_ne_bytes()).message(MESSAGE_ERROR, 0, 1);
-        assert!(take(&lowest, 1, &mut Vec::new()).is_err());
+        assert!(taken(&lowest).is_err());
         let short = Payload::default().message(MESSAGE_ERROR, 0, 1);
-        assert!(take(&short, 1, &mut Vec::new()).is_err(), "an error without its number");
+        assert!(taken(&short).is_err(), "an error without its number");
     }
 
     #[test]

@@ -23,6 +23,9 @@ const DOWN_GRACE: Duration = Duration::from_millis(50);
 /// How long what is left in the ring of a deleted interface is waited for, besides the time after which blocks are closed.
 const LEAVE_GRACE: Duration = Duration::from_millis(100);
 
+/// How often the kernel's counters are read, whoever asks for ours: they have 32 bits.
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// One queue of packets of a TPACKET_V3 capture.
 #[derive(Debug)]
 pub struct TpacketBackend {
@@ -35,6 +38,8 @@ pub struct TpacketBackend {
     /// What the interface is called now.
     interface: String,
     counters: Counters,
+    /// When the kernel's were read last.
+    counted: Instant,
     /// Packets lent.
     lent: u64,
     /// The interface's own drops when last asked; `None` before, and where it does not say.
@@ -66,15 +71,16 @@ struct Down {
 }
 
 impl TpacketBackend {
-    pub(super) fn new(group: Arc<Group>, number: usize, member: Member, link_type: LinkType, notices: Notices) -> Self {
+    pub(super) fn new(group: Arc<Group>, number: usize, member: Member, notices: Notices) -> Self {
         let mut backend = Self {
-            format: Format { link_type, snaplen: group.options.snaplen_bytes() as usize },
+            format: Format { link_type: member.link_type, snaplen: group.options.snaplen_bytes() as usize },
             interface: group.interface.clone(),
             group,
             number,
             generation: 0,
             state: State::Open(Open { member, down: None, leaving: None }),
             counters: Counters::default(),
+            counted: Instant::now(),
             lent: 0,
             drops_last: None,
             notices,
@@ -101,6 +107,7 @@ impl TpacketBackend {
         if self.number == 0 {
             self.counters += &self.group.take_abandoned();
         }
+        self.counted = Instant::now();
         let State::Open(open) = &self.state else { return Ok(()) };
         let statistics = open
             .member
@@ -157,7 +164,7 @@ impl TpacketBackend {
         let Some(down) = open.down.filter(|down| down.look <= Instant::now()) else { return Ok(()) };
         let socket = &open.member.mapped.socket;
         let fail = |error| interface_error(&self.interface, format!("asking for its state failed: {error}"));
-        let Some(name) = socket.name_of(open.member.index).map_err(fail)? else {
+        let Some(name) = socket.bound_name().map_err(fail)? else {
             open.down = None;
             let retire = Duration::from_millis(u64::from(self.group.options.retire_after_ms()));
             open.leaving = Some(Instant::now() + retire + LEAVE_GRACE);
@@ -219,16 +226,30 @@ impl TpacketBackend {
         if Instant::now() < again {
             return Polled::Idle(now());
         }
-        self.state = match self.group.reopen(self.number, self.generation) {
+        let reopened = self.group.reopen(self.number, self.generation);
+        let speaks = self.number == 0;
+        self.state = match reopened {
             Some((member, generation)) => {
-                if self.number == 0 {
+                if speaks {
                     self.notices.is_back(&self.interface);
+                    if member.link_type != self.format.link_type {
+                        let (old, new) = (self.format.link_type, member.link_type);
+                        self.notices.push(format!(
+                            "interface {}: its packets are of link type {new} now, no longer {old}",
+                            self.interface
+                        ));
+                    }
                 }
                 self.generation = generation;
+                // Another kind of device may have come by the name.
+                self.format.link_type = member.link_type;
                 State::Open(Open { member, down: None, leaving: None })
             }
             None => State::Gone(Instant::now() + RETRY_INTERVAL),
         };
+        if speaks {
+            self.notices.append(self.group.take_notices());
+        }
         self.count_interface();
         Polled::Idle(now())
     }
@@ -270,6 +291,9 @@ impl Backend for TpacketBackend {
     }
 
     fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
+        if self.counted.elapsed() >= COUNT_INTERVAL {
+            self.count()?;
+        }
         let open = match &mut self.state {
             State::Open(open) => open,
             State::Gone(again) => {
@@ -299,12 +323,12 @@ impl Backend for TpacketBackend {
         Ok(Polled::Idle(now()))
     }
 
-    /// Has to be called before the kernel's 32-bit counters wrap: once in 4 294 967 295 packets. What is in the ring has been
-    /// received and not been lent; it is lent by the next calls of `poll`.
+    /// What is in the ring has been received and not been lent; it is lent by the next calls of `poll`, which also read the
+    /// kernel's 32-bit counters before they wrap.
     fn counters(&mut self) -> Result<Counters, BackendError> {
         self.count()?;
         if let State::Open(Open { member, leaving: None, .. }) = &self.state
-            && let Ok(Some(name)) = member.mapped.socket.name_of(member.index)
+            && let Ok(Some(name)) = member.mapped.socket.bound_name()
         {
             self.rename(name);
         }
@@ -327,3 +351,7 @@ pub(crate) fn interface_drops(name: &str, index: i32) -> Option<u64> {
     }
     Some(number("statistics/rx_missed_errors")? + number("statistics/rx_fifo_errors")?)
 }
+
+#[cfg(test)]
+#[path = "tests/counting.rs"]
+mod tests;

@@ -8,8 +8,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::TpacketOptions;
-use super::open::{Member, Opening};
-use crate::Counters;
+use super::open::{Member, Opened, Opening};
+use crate::live::Notices;
+use crate::{BackendError, Counters, nic};
 
 /// What the backends of an interface share.
 #[derive(Debug)]
@@ -28,6 +29,10 @@ struct Shared {
     waiting: Vec<Option<Member>>,
     /// What sockets received that nobody came for before the interface went away again.
     abandoned: Counters,
+    /// What the first backend has to say about opening again, whichever did it.
+    notices: Notices,
+    /// Why it could not be opened again though it is there and up, as it was told last.
+    refusal: String,
 }
 
 impl Group {
@@ -45,9 +50,9 @@ impl Group {
     pub(super) fn reopen(&self, number: usize, generation: u64) -> Option<(Member, u64)> {
         let mut shared = self.lock();
         if shared.generation == generation {
-            // That it is not there yet is what we wait for.
-            let opened = Opening { refuse: None }.open(&self.options, &self.interface).ok()?;
-            let Shared { waiting, abandoned, .. } = &mut *shared;
+            let opened = self.open(&mut shared)?;
+            let Shared { waiting, abandoned, notices, .. } = &mut *shared;
+            notices.append(opened.notices);
             for (place, member) in waiting.iter_mut().zip(opened.members) {
                 if let Some(old) = place.replace(member) {
                     count_lost(abandoned, &old);
@@ -57,6 +62,38 @@ impl Group {
         }
         let member = shared.waiting.get_mut(number)?.take()?;
         Some((member, shared.generation))
+    }
+
+    /// Opens all sockets. That the interface is not there or not up yet is what is waited for; any other reason is told, once.
+    fn open(&self, shared: &mut Shared) -> Option<Opened> {
+        // Where the question fails, opening says more.
+        if matches!(self.is_up(), Ok(false)) {
+            return None;
+        }
+        match (Opening { refuse: None }.open(&self.options, &self.interface)) {
+            Ok(opened) => {
+                shared.refusal.clear();
+                Some(opened)
+            }
+            Err(error) => {
+                let refusal = error.to_string();
+                // It may have gone between the question and the opening.
+                if refusal != shared.refusal && !matches!(self.is_up(), Ok(false)) {
+                    shared.notices.push(format!("cannot be opened again, and is tried every second: {refusal}"));
+                    shared.refusal = refusal;
+                }
+                None
+            }
+        }
+    }
+
+    fn is_up(&self) -> Result<bool, BackendError> {
+        nic::is_up(&self.interface)
+    }
+
+    /// Takes what was to be told about opening again.
+    pub(super) fn take_notices(&self) -> Notices {
+        std::mem::take(&mut self.lock().notices)
     }
 
     /// Takes what nobody else will count.

@@ -65,8 +65,18 @@ pub enum Fanout {
     Hash,
     /// By the CPU that receives the packet. Both directions of a flow stay together only where the card's hash is symmetric.
     Cpu,
-    /// By the receive queue of the card; as [`Fanout::Cpu`].
+    /// By the receive queue of the card, see [`queue_of_ring`]; as [`Fanout::Cpu`].
     Queue,
+}
+
+/// The receive queue whose packets come to socket `ring` of a group of `rings` by [`Fanout::Queue`]; with more queues than sockets, the first
+/// of them. Holds for cards with several queues, whose drivers record the queue: `fanout_demux_qm()` of the kernel deals by the field
+/// in which `skb_record_rx_queue()` keeps the number plus one.
+pub const fn queue_of_ring(ring: u32, rings: u32) -> u32 {
+    match rings.checked_sub(1) {
+        Some(last) => ring.wrapping_add(last) % rings,
+        None => 0,
+    }
 }
 
 /// How to capture.
@@ -187,13 +197,12 @@ pub fn open(options: TpacketOptions) -> Result<Vec<TpacketBackend>, BackendError
 fn open_by(opening: &Opening, options: TpacketOptions, interface: String) -> Result<Vec<TpacketBackend>, BackendError> {
     options.check().map_err(|what| interface_error(&interface, what))?;
     let opened = opening.open(&options, &interface)?;
-    let link_type = opened.link_type;
     let group = Arc::new(Group::new(options, interface, opened.members.len()));
     let mut notices = opened.notices;
     let backends = opened.members.into_iter().enumerate().map(|(number, member)| {
         // The first one speaks for all.
         let notices = std::mem::take(&mut notices);
-        TpacketBackend::new(Arc::clone(&group), number, member, link_type, notices)
+        TpacketBackend::new(Arc::clone(&group), number, member, notices)
     });
     Ok(backends.collect())
 }

@@ -36,6 +36,7 @@ pub(super) struct Member {
     pub(super) mapped: Mapped,
     /// Index of the interface.
     pub(super) index: i32,
+    pub(super) link_type: LinkType,
     /// Number of the fanout group; `None` for a single socket.
     pub(super) fanout_id: Option<u16>,
 }
@@ -44,7 +45,6 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) members: Vec<Member>,
-    pub(super) link_type: LinkType,
     pub(super) notices: Notices,
 }
 
@@ -118,12 +118,12 @@ impl Opening {
                 1 => None,
                 _ => Some(self.step(Step::Fanout, options, interface, || join(socket, options, group))?),
             };
-            members.push(Member { mapped, index: device.index, fanout_id });
+            members.push(Member { mapped, index: device.index, link_type: device.link_type, fanout_id });
         }
         for member in &members {
             step(Step::Filter, &mut || member.mapped.socket.set_filter(&program))?;
         }
-        Ok(Opened { members, link_type: device.link_type, notices })
+        Ok(Opened { members, notices })
     }
 
     fn device(&self, options: &TpacketOptions, interface: &str, socket: &Socket) -> Result<Device, BackendError> {

@@ -160,8 +160,26 @@ impl Socket {
         Ok(unsafe { request.ifr_ifru.ifru_ifindex })
     }
 
+    /// Index of the interface it is bound to; `None` once that was deleted, whoever has the number now.
+    fn bound_index(&self) -> io::Result<Option<c_int>> {
+        // JUSTIFICATION: as in `bind`.
+        // SAFETY: integers and an array of them.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        let mut len = size_of::<libc::sockaddr_ll>() as socklen_t;
+        // JUSTIFICATION: the standard library knows no such address.
+        // SAFETY: the kernel writes at most `len` bytes to a live address of that length.
+        checked(unsafe { libc::getsockname(self.as_raw_fd(), (&raw mut address).cast(), &raw mut len) })?;
+        // packet_notifier() of the kernel unbinds by the index -1.
+        Ok((address.sll_ifindex > 0).then_some(address.sll_ifindex))
+    }
+
+    /// Name of the interface it is bound to now; `None` once that was deleted.
+    pub(super) fn bound_name(&self) -> io::Result<Option<String>> {
+        self.bound_index()?.map_or(Ok(None), |index| self.name_of(index))
+    }
+
     /// Name of the interface of this index now; `None` when there is none any more.
-    pub(super) fn name_of(&self, index: c_int) -> io::Result<Option<String>> {
+    fn name_of(&self, index: c_int) -> io::Result<Option<String>> {
         let mut request = named("")?;
         request.ifr_ifru.ifru_ifindex = index;
         match self.ask(libc::SIOCGIFNAME, &mut request) {

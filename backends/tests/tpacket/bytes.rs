@@ -1,17 +1,14 @@
 //! What was sent arrives byte for byte: captures of the corpus, VLAN tags, the filter, the snap length, other devices.
 
-use std::fs::File;
 use std::io::Write;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use netscope_backends::tpacket::{TpacketOptions, open};
 use netscope_backends::{Backend, Counters, LinkType};
 
 use crate::netns::{NetNs, SENDER};
-use crate::skip;
-use crate::wire::{corpus, datagrams, ipv4, open_one, options, poll_once, read, send, udp};
+use crate::wire::{corpus, datagrams, ipv4, open_one, options, poll_once, read, send, tun, udp};
 
 const HOSTS: ([u8; 4], [u8; 4]) = ([10, 0, 0, 1], [10, 0, 0, 2]);
 
@@ -153,29 +150,10 @@ fn a_monitor_sees_both_directions_and_a_loopback_each_packet_once() {
     assert_eq!(loopback.counters().unwrap(), Counters { received: 100, ..Counters::default() });
 }
 
-/// A new tun device and the descriptor by which a program is behind it: what is written is what the device receives.
-fn tun(name: &str) -> File {
-    let file = File::options().read(true).write(true).open("/dev/net/tun").expect("root may");
-    // SAFETY: integers, arrays and pointers that nobody follows: zero is a value of each.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
-    // SAFETY: the kernel reads and writes one live `ifreq`.
-    let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
-    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
-    file
-}
-
 #[test]
 fn a_tunnel_without_link_header_gives_raw_ip() {
     let Some(namespace) = NetNs::with_veth() else { return };
-    if !std::path::Path::new("/dev/net/tun").exists() {
-        skip("no tun devices");
-        return;
-    }
-    let mut device = namespace.inside(|| tun("tun7"));
+    let Some(mut device) = tun(&namespace, "tun7", libc::IFF_TUN) else { return };
     namespace.ip(&["link", "set", "dev", "tun7", "up"]);
     for (filter, expected) in [("udp", 1), ("tcp", 0), ("", 2)] {
         let options = TpacketOptions { interface: Some("tun7".to_owned()), filter: Some(filter.to_owned()), ..options() };

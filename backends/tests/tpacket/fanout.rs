@@ -1,13 +1,14 @@
 //! Several sockets: both directions of a flow come to one of them, every packet to exactly one, and two captures do not mix.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use netscope_backends::Backend;
-use netscope_backends::tpacket::{Fanout, TpacketBackend, TpacketOptions};
+use netscope_backends::tpacket::{Fanout, TpacketBackend, TpacketOptions, queue_of_ring};
 
 use crate::netns::NetNs;
-use crate::wire::{LIMIT, Seen, datagrams, ipv4, open_in, options, poll_once, send, udp};
+use crate::wire::{LIMIT, Seen, datagrams, ipv4, open_in, options, poll_once, send, tun, udp};
 
 const FLOWS: u8 = 64;
 const TAG: &[u8] = &[0x81, 0, 0, 5];
@@ -172,6 +173,30 @@ fn by_cpu_and_by_queue_every_packet_comes_once() {
             // A veth has one receive queue here.
             assert!(seen.iter().any(Vec::is_empty), "{fanout:?}");
         }
+    }
+}
+
+#[test]
+fn each_ring_takes_the_queue_that_is_said() {
+    const RINGS: u32 = 3;
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let mut queues = Vec::new();
+    for _ in 0..RINGS {
+        let Some(queue) = tun(&namespace, "tap7", libc::IFF_TAP | libc::IFF_MULTI_QUEUE) else { return };
+        queues.push(queue);
+    }
+    namespace.ip(&["link", "set", "dev", "tap7", "up"]);
+    let interface = Some("tap7".to_owned());
+    let mut backends =
+        open_in(&namespace, TpacketOptions { interface, workers: RINGS as usize, fanout: Fanout::Queue, ..options() });
+    let frames: Vec<_> = (0..RINGS as u16).map(|queue| udp([10, 0, 0, 1], SERVER, [queue, 53], 20, &[])).collect();
+    for (queue, frame) in queues.iter_mut().zip(&frames) {
+        queue.write_all(frame).expect("the device receives");
+    }
+    let seen = read_all(&mut backends, frames.len());
+    for (ring, seen) in (0..RINGS).zip(seen) {
+        let data: Vec<_> = seen.iter().map(|seen| &seen.data).collect();
+        assert_eq!(data, [&frames[queue_of_ring(ring, RINGS) as usize]], "ring {ring}");
     }
 }
 

@@ -1,13 +1,14 @@
 //! What happens to an interface while it is captured from: down and up, deleted and back, renamed, another MTU; and what must not
 //! be left behind.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use netscope_backends::tpacket::{TpacketBackend, TpacketOptions, open};
-use netscope_backends::{Backend, Counters, Polled};
+use netscope_backends::{Backend, Counters, LinkType, Polled};
 
 use crate::netns::{NetNs, RECEIVER, Wire};
-use crate::wire::{LIMIT, datagrams, open_in, open_one, options, poll_once, read, send, udp, wait_for_notice};
+use crate::wire::{LIMIT, datagrams, open_in, open_one, options, poll_once, read, send, tun, udp, wait_for_notice};
 
 #[test]
 fn down_and_up_again() {
@@ -198,26 +199,92 @@ fn packets_for_a_socket_nobody_came_for_are_counted_as_dropped() {
     });
 }
 
-/// `struct __user_cap_header_struct` and `struct __user_cap_data_struct` (linux/capability.h).
+/// `struct __user_cap_header_struct` (linux/capability.h).
 #[repr(C)]
 struct CapabilityHeader {
     version: u32,
     pid: i32,
 }
 
+/// Takes all rights from this thread. A program that it starts as root has them again.
+fn give_up_rights() {
+    let header = CapabilityHeader { version: 0x2008_0522, pid: 0 };
+    let none = [0_u32; 6];
+    // SAFETY: version 3 of the call reads a header and two times three words, all alive; it takes the capabilities of this thread
+    // alone.
+    let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    assert_eq!(done, 0);
+}
+
 #[test]
 fn without_the_right_it_says_how_to_get_it() {
     let Some(namespace) = NetNs::with_veth() else { return };
     let text = namespace.inside(|| {
-        let header = CapabilityHeader { version: 0x2008_0522, pid: 0 };
-        let none = [0_u32; 6];
-        // SAFETY: version 3 of the call reads a header and two times three words, all alive; it takes the capabilities of this
-        // thread alone, which ends with the closure.
-        let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
-        assert_eq!(done, 0);
+        give_up_rights();
         open(options()).expect_err("refused").to_string()
     });
     for part in ["no permission to capture", "root or CAP_NET_RAW", "setcap"] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+#[test]
+fn what_cannot_be_opened_again_is_told_once() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    namespace.inside(|| {
+        let mut backends = open(TpacketOptions { workers: 2, ..options() }).expect("root may");
+        give_up_rights();
+        namespace.ip(&["link", "delete", "dev", RECEIVER]);
+        wait_for_notice(&mut backends[0], "is gone");
+        namespace.add_wire(&Wire::default());
+        let said = wait_for_notice(&mut backends[0], "cannot be opened again");
+        assert!(said.contains(RECEIVER) && said.contains("no permission to capture"), "{said}");
+        // Long enough for both to try once more.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(2500) {
+            poll_all(&mut backends, 1);
+        }
+        assert_eq!((backends[0].notice(), backends[1].notice()), (None, None));
+    });
+}
+
+#[test]
+fn another_kind_of_device_may_come_back() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let Some(raw) = tun(&namespace, "tun7", libc::IFF_TUN) else { return };
+    namespace.ip(&["link", "set", "dev", "tun7", "up"]);
+    namespace.inside(|| {
+        let options = TpacketOptions { interface: Some("tun7".to_owned()), ..options() };
+        let mut backend = open(options).expect("root may").remove(0);
+        assert_eq!(backend.link_type(), LinkType::RAW);
+        drop(raw);
+        wait_for_notice(&mut backend, "is gone");
+        let mut tap = tun(&namespace, "tun7", libc::IFF_TAP).expect("there was one");
+        namespace.ip(&["link", "set", "dev", "tun7", "up"]);
+        wait_for_notice(&mut backend, "is back");
+        let said = wait_for_notice(&mut backend, "link type");
+        assert_eq!(said, "interface tun7: its packets are of link type 1 now, no longer 101");
+        assert_eq!(backend.link_type(), LinkType::ETHERNET);
+        // The kernel takes the tag out, which comes back where it is known that this is Ethernet.
+        let tagged = udp([10, 0, 0, 1], [10, 0, 0, 2], [1, 2], 20, &[0x81, 0, 0, 5]);
+        tap.write_all(&tagged).expect("the device receives");
+        assert_eq!(read(&mut backend, 1)[0].data, tagged);
+    });
+}
+
+#[test]
+fn another_interface_that_gets_the_number_is_not_taken_for_it() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let mut backend = open_one(&namespace, options());
+    let output = namespace.command("ip").args(["-o", "link", "show", "dev", RECEIVER]).output().expect("ip runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let (index, _) = text.split_once(':').expect("the number comes first");
+    namespace.ip(&["link", "delete", "dev", RECEIVER]);
+    namespace.ip(&["link", "add", "taker0", "index", index, "type", "veth", "peer", "name", "taker1"]);
+    namespace.ip(&["link", "set", "dev", "taker0", "up"]);
+    namespace.ip(&["link", "set", "dev", "taker1", "up"]);
+    backend.counters().expect("the kernel tells");
+    assert_eq!(backend.notice(), None);
+    assert_eq!(backend.interface(), RECEIVER);
+    wait_for_notice(&mut backend, "is gone");
 }

@@ -1,5 +1,7 @@
 //! What the tests send, and how they read.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -116,6 +118,29 @@ pub fn ipv4(from: [u8; 4], to: [u8; 4], protocol: u8, fragment: u16, payload: &[
     frame.extend(header);
     frame.extend(payload);
     frame
+}
+
+/// A tun or tap device (a queue of it) and the descriptor by which a program is behind it: what is written is what the device
+/// receives. It is gone when the last descriptor is. `None` (told) where there are none.
+#[track_caller]
+pub fn tun(namespace: &NetNs, name: &str, kind: libc::c_int) -> Option<File> {
+    if !std::path::Path::new("/dev/net/tun").exists() {
+        skip("no tun devices");
+        return None;
+    }
+    namespace.inside(|| {
+        let file = File::options().read(true).write(true).open("/dev/net/tun").expect("root may");
+        // SAFETY: integers, arrays and pointers that nobody follows: zero is a value of each.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from as libc::c_char;
+        }
+        request.ifr_ifru.ifru_flags = (kind | libc::IFF_NO_PI) as libc::c_short;
+        // SAFETY: the kernel reads and writes one live `ifreq`.
+        let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &raw mut request) };
+        assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+        Some(file)
+    })
 }
 
 /// Datagrams between two hosts.

@@ -4,6 +4,8 @@ mod opening;
 mod ring;
 mod walker;
 
+pub(super) use opening::in_new_namespace;
+
 use super::layout::{BLOCK_FIRST, BLOCK_HEADER_LEN, BLOCK_LEN, BLOCK_PACKETS, PACKET_HEADER_LEN};
 use super::walker::Format;
 use crate::LinkType;

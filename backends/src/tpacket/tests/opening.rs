@@ -46,7 +46,7 @@ fn each_refused_step_says_what_to_do() {
 }
 
 /// Runs `work` on a thread in a network namespace of its own, in which only the loopback is; `None` (told) without the right.
-fn in_new_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(in crate::tpacket) fn in_new_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     let in_thread = || {
         // SAFETY: an integer; it changes nothing but the namespace of this thread, which ends with the closure.
         if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
