@@ -9,18 +9,19 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::asked::{about_tags, about_times};
 use super::attach::Attachment;
 use super::explain::{Facts, explain, memlock_bytes, reason};
 use super::index::Overrun;
 use super::map::{HUGE_PAGE_BYTES, KernelMemory, Mapping};
-use super::options::{HugePages, Times, XdpMode, XdpOptions};
+use super::options::{HugePages, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
 use crate::bpf::Mode;
 use crate::filter::Filter;
 use crate::live::interface_error;
-use crate::nic::{Nic, VLAN_STRIP};
+use crate::nic::Nic;
 use crate::{BackendError, LinkType};
 
 /// The kernel takes a closed socket down behind our back; how often a queue that is said to be busy is asked for again,
@@ -260,39 +261,14 @@ impl Opening {
             _ => format!("{chosen} of {count} queues"),
         };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
-        said.push(match (self.options.times, prepared.attachment.clock_name()) {
-            (Times::PerPacket, Some(clock)) => {
-                format!("interface {interface}: each packet's time is taken in the XDP program ({clock})")
-            }
-            _ => format!("interface {interface}: packets' times are those of their batches"),
-        });
+        let asked = prepared.attachment.asked;
+        said.push(format!("interface {interface}: {}", about_times(prepared.attachment.clock_name(), asked)));
         if chosen < count {
             said.push(format!("interface {interface}: packets of its other queues go to the host and are not seen"));
         }
-        said.extend(lost_tags(nic).map(|lost| format!("interface {interface}: {lost}")));
+        said.extend(about_tags(nic, asked).map(|tags| format!("interface {interface}: {tags}")));
     }
 }
-
-/// What will be missing of VLAN tags, and how to have them.
-fn lost_tags(nic: &Nic) -> Option<String> {
-    let lost = |who: &str, cure: &str| {
-        Some(format!("VLAN tags that {who} beside the packet are lost on AF_XDP; `sudo ethtool -K {cure} off` keeps them"))
-    };
-    let strips = nic.features.as_ref().is_some_and(|features| features.is_active(VLAN_STRIP));
-    match (nic.kind.as_deref(), &nic.peer) {
-        // A veth takes nothing off; what its other end leaves beside the packet stays there.
-        (Some("veth"), Some((peer, features))) if features.is_active(VLAN_INSERT) => {
-            lost(&format!("{peer} sends"), &format!("{peer} txvlan"))
-        }
-        (Some("veth"), Some(_)) => None,
-        (Some("veth"), None) => lost("its other end sends", "(the other end) txvlan"),
-        _ if strips => lost("it takes off and keeps", &format!("{} rxvlan", nic.name)),
-        _ => None,
-    }
-}
-
-/// Name of the offload that puts VLAN tags on.
-const VLAN_INSERT: &str = "tx-vlan-hw-insert";
 
 /// What a ring says that cannot be.
 pub(crate) fn damaged_ring(overrun: Overrun) -> String {
