@@ -13,7 +13,7 @@ use crate::wire::{LIMIT, MODES, Seen, namespace, open_in, options, poll_once, se
 /// A wire whose sending end is a bridge's; what `source0` sends arrives with its outer tag beside it.
 fn bridged(mtu: u32) -> Option<NetNs> {
     let namespace = namespace(1, mtu)?;
-    let mtu = mtu.to_string();
+    let mtu = (mtu + 8).to_string(); // room for what a second tag adds
     let steps = [
         "link add bridge0 type bridge",
         "link add port0 mtu MTU type veth peer name source0 mtu MTU",
@@ -38,6 +38,13 @@ fn run(namespace: &NetNs, program: &str, arguments: &str) {
 /// The same with these bytes behind the addresses.
 fn with(plain: &[u8], tags: &[u8]) -> Vec<u8> {
     [&plain[..12], tags, &plain[12..]].concat()
+}
+
+/// No IPv4, whose checksum a bridge may look at: a type for experiments (IEEE 802).
+fn no_ip(number: u32, payload: usize) -> Vec<u8> {
+    let mut frame = udp(number, 53, payload);
+    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+    frame
 }
 
 /// The next packet of ours; the bridge has things of its own to say.
@@ -99,7 +106,7 @@ fn every_byte_of_tagged_packets_arrives() {
             let mut opened = open_in(&namespace, XdpOptions { times, snaplen, ..options(XdpMode::Native) });
             let payloads = if mtu == 9000 { [18, 1_740, 1_748, 1_752, 8_900] } else { [18, 19, 700, 1_400, 1_472] };
             for (number, payload) in payloads.into_iter().enumerate() {
-                let plain = udp(number as u32, 53, payload);
+                let plain = no_ip(number as u32, payload);
                 // Without, priority and number, the service tag in front of a customer's, number 0.
                 for tags in [&[][..], &[0x81, 0, 0xe0, 6], &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 8], &[0x81, 0, 0, 0]] {
                     let sent = with(&plain, tags);
@@ -122,8 +129,8 @@ fn the_filter_sees_the_tag_and_the_host_gets_packets_as_they_came() {
     let Some(namespace) = bridged(1500) else { return };
     let filter = Some("vlan 5 and udp port 53".to_owned());
     let mut opened = open_in(&namespace, XdpOptions { filter, ..options(XdpMode::Native) });
-    let plain = udp(1, 53, 100);
-    let (wanted, other) = (with(&plain, &[0x81, 0, 0, 5]), with(&plain, &[0x81, 0, 0, 6]));
+    let (plain, datagram) = (no_ip(1, 100), udp(1, 53, 100));
+    let (wanted, other) = (with(&datagram, &[0x81, 0, 0, 5]), with(&datagram, &[0x81, 0, 0, 6]));
     let mut host = namespace.inside(|| {
         let inactive = pcap::Capture::from_device(RECEIVER).unwrap().promisc(true).timeout(100).immediate_mode(true);
         inactive.open().unwrap()
