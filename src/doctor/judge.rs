@@ -244,7 +244,13 @@ fn offloads(nic: &Nic, findings: &mut Findings) {
             cure("rx-gro", "gro"),
         );
     }
-    if features.is_active(VLAN_STRIP) {
+    if features.is_active(VLAN_STRIP) && nic.xdp_abilities.is_some_and(|abilities| abilities.tells_vlan()) {
+        findings.note(
+            "vlan-strip",
+            "the card takes VLAN tags off; AF_XDP asks the driver for them and puts them back (not in generic mode)",
+            cure(VLAN_STRIP, "rxvlan"),
+        );
+    } else if features.is_active(VLAN_STRIP) {
         findings.trouble(
             "vlan-strip",
             "the card takes VLAN tags off, and AF_XDP never sees them (TPACKET and libpcap put them back)",

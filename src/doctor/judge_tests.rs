@@ -155,6 +155,11 @@ fn offloads_that_change_what_is_seen() {
         facts.nic.features.get_or_insert_default().fixed.insert(VLAN_STRIP.to_owned());
     });
     check(&fixed, Mark::Trouble, None);
+    let told = found("vlan-strip", |facts| {
+        on(facts, VLAN_STRIP);
+        facts.nic.xdp_abilities = Some(netscope_backends::nic::XdpAbilities::from_bits(0x7f, 4));
+    });
+    check(&told, Mark::Note, Some("ethtool -K eth0 rxvlan off"));
     let peer = found("peer-segmentation", |facts| {
         let features = Features { active: ["tx-tcp-segmentation".to_owned()].into(), ..Features::default() };
         facts.nic.peer = Some(("v1".to_owned(), features));
