@@ -11,7 +11,7 @@ use netscope_backends::LinkType;
 use netscope_backends::bpf::{BpfError, Ingress, Link, Loaded, Mode, load_xdp, programs_at};
 use netscope_backends::filter::Filter;
 use netscope_bpf::interpreter::{Frame, Machine};
-use netscope_bpf::xdp::{Clock, Counts, Stamp, Unmatched, XdpParts, XdpProgram, context, verdict};
+use netscope_bpf::xdp::{Clock, Counts, FromDriver, Stamp, Unmatched, XdpParts, XdpProgram, context, verdict};
 use netscope_bpf::{Assembler, Cond, Helper, Program, Reg, Size};
 
 mod kernel;
@@ -289,4 +289,48 @@ fn keep_capabilities(kept: &[u32]) {
     // SAFETY: header and data have the layout of version 3 (two words; twice effective, permitted, inheritable).
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Every combination of parts that ask the driver passes the verifier and attaches; what a veth's driver tells is put back, see the tests
+/// of AF_XDP. Such a program is for one interface, natively.
+#[test]
+fn programs_that_ask_the_driver_are_for_one_interface() {
+    if !has_root() {
+        return;
+    }
+    inside(|| {
+        let expressions = [None, Some("udp port 53"), Some("vlan and ip[ip[0] & 15] > 3"), Some("less 10"), Some("")];
+        let filters = expressions.map(|it| it.map(|it| Filter::compile(it, LinkType::ETHERNET).unwrap().for_driver().unwrap()));
+        let program = |from_driver, filter, clock, frags| {
+            let parts = XdpParts { queues: 2, filter, clock, frags, from_driver, ..XdpParts::default() };
+            XdpProgram::new(&parts).unwrap()
+        };
+        let (both, tag) = (FromDriver { vlan_tag: true, time: true }, FromDriver { vlan_tag: true, time: false });
+        for filter in filters.iter().map(Option::as_ref) {
+            for (from_driver, clock) in
+                [(tag, None), (both, Some(Clock::Tai)), (FromDriver { vlan_tag: false, ..both }, Some(Clock::Tai))]
+            {
+                for frags in [false, true] {
+                    let program = program(from_driver, filter, clock, frags);
+                    let loaded = Loaded::load_for(program.program(), ifindex("veth0"))
+                        .unwrap_or_else(|error| panic!("{error}\n{}", program.listing()));
+                    drop(Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap());
+                }
+            }
+        }
+        let program = program(both, None, Some(Clock::Tai), true);
+        let loaded = Loaded::load_for(program.program(), ifindex("veth0")).unwrap();
+        assert!(Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Generic).is_err(), "not in generic mode");
+        assert!(Link::attach(&loaded, "veth1", ifindex("veth1"), Mode::Native).is_err(), "not elsewhere");
+        assert!(loaded.test_run(&frame(), None, 1).is_err(), "not without its interface");
+        let error = Loaded::load(program.program()).unwrap_err().to_string();
+        assert!(error.contains("metadata kfuncs require device-bound program"), "{error}");
+        let error = Loaded::load_for(program.program(), ifindex("lo")).unwrap_err();
+        assert!(error.errno().is_some(), "a driver without answers: {error}");
+
+        keep_capabilities(&[CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF]);
+        let program = XdpProgram::new(&XdpParts { clock: Some(Clock::Tai), from_driver: both, ..XdpParts::default() }).unwrap();
+        let loaded = Loaded::load_for(program.program(), ifindex("veth0")).unwrap_or_else(|error| panic!("{error:?}"));
+        let _link = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
+    });
 }

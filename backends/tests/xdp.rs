@@ -15,6 +15,8 @@ mod bytes;
 mod faults;
 #[path = "xdp/ledger.rs"]
 mod ledger;
+#[path = "xdp/tags.rs"]
+mod tags;
 
 /// Says why a test cannot run here; a panic when `CI=true`.
 fn skip(reason: &str) {

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use crate::instruction::{
-    Alu, CALL, Cond, EXIT, FROM_REG, Helper, Instruction, JA, LD_IMM64, MODE_MEM, Operand, PSEUDO_MAP_FD, Reg, Size, TO_BE, class,
+    Alu, CALL, Cond, EXIT, FROM_REG, Helper, Instruction, JA, Kfunc, LD_IMM64, MODE_MEM, Operand, PSEUDO_KFUNC, PSEUDO_MAP_FD,
+    Reg, Size, TO_BE, class,
 };
 use crate::program::{MapId, MapSpec, Program};
 
@@ -33,6 +34,8 @@ pub enum AssembleError {
     },
     /// No file descriptor was given for this map.
     MapMissing(String),
+    /// No number was given for this function of the kernel.
+    KfuncMissing(Kfunc),
 }
 
 impl std::fmt::Display for AssembleError {
@@ -42,6 +45,7 @@ impl std::fmt::Display for AssembleError {
             Self::LabelTwice(label) => write!(f, "label {label} stands at two places"),
             Self::JumpTooFar { from, label } => write!(f, "label {label} is too far from instruction {from}"),
             Self::MapMissing(map) => write!(f, "no file descriptor for map {map}"),
+            Self::KfuncMissing(kfunc) => write!(f, "this kernel has no function {}", kfunc.name()),
         }
     }
 }
@@ -70,6 +74,7 @@ pub struct Assembler {
     places: Vec<Place>,
     maps: Vec<MapSpec>,
     map_loads: Vec<(usize, MapId)>,
+    kfunc_calls: Vec<(usize, Kfunc)>,
     placed_twice: Option<String>,
 }
 
@@ -215,6 +220,12 @@ impl Assembler {
         self.raw(Instruction { code: CALL, immediate: helper as i32, ..Instruction::default() }, comment);
     }
 
+    /// Calls a function of the kernel by its name; R1 to R5 are lost, R0 is its result (an `int`: its lower 32 bits).
+    pub fn call_kfunc(&mut self, kfunc: Kfunc, comment: impl Into<Comment>) {
+        self.kfunc_calls.push((self.lines.len(), kfunc));
+        self.raw(Instruction { code: CALL, src: PSEUDO_KFUNC, ..Instruction::default() }, comment);
+    }
+
     /// Ends the program with R0.
     pub fn exit(&mut self, comment: impl Into<Comment>) {
         self.raw(Instruction { code: EXIT, ..Instruction::default() }, comment);
@@ -244,7 +255,7 @@ impl Assembler {
         let mut labels: Vec<(usize, String)> =
             self.places.into_iter().filter_map(|place| Some((place.at?, place.name))).collect();
         labels.sort_by_key(|(at, _)| *at);
-        Ok(Program::new(name, instructions, comments, labels, self.maps, self.map_loads))
+        Ok(Program::new(name, instructions, comments, labels, self.maps, self.map_loads, self.kfunc_calls))
     }
 }
 

@@ -220,6 +220,29 @@ impl Helper {
     }
 }
 
+/// A function of the kernel without a fixed number (Documentation/bpf/kfuncs.rst): called by its number in the kernel's BTF, which the
+/// loader looks up by name.
+///
+/// These ask the driver what the hardware knows of a frame (Documentation/networking/xdp-rx-metadata.rst). A program that calls one is
+/// loaded for one interface and runs there in native mode only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kfunc {
+    /// `(ctx, &u64) -> 0 or error`: when the hardware saw the frame, in nanoseconds of its clock (Linux 6.3).
+    XdpRxTimestamp,
+    /// `(ctx, &be16, &u16) -> 0 or error`: protocol (network order) and tag (machine order) that lie beside the frame (Linux 6.8).
+    XdpRxVlanTag,
+}
+
+impl Kfunc {
+    /// Its name in the kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::XdpRxTimestamp => "bpf_xdp_metadata_rx_timestamp",
+            Self::XdpRxVlanTag => "bpf_xdp_metadata_rx_vlan_tag",
+        }
+    }
+}
+
 /// The second operand: a register or a number (its sign is extended to 64 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
@@ -260,6 +283,8 @@ pub(crate) const FROM_REG: u8 = 0x08;
 pub(crate) const LD_IMM64: u8 = 0x18;
 /// `src` of [`LD_IMM64`]: the number is a map's file descriptor.
 pub(crate) const PSEUDO_MAP_FD: u8 = 1;
+/// `src` of [`CALL`]: the number is a function's in the kernel's BTF.
+pub(crate) const PSEUDO_KFUNC: u8 = 2;
 pub(crate) const CALL: u8 = 0x85;
 pub(crate) const EXIT: u8 = 0x95;
 pub(crate) const JA: u8 = 0x05;

@@ -3,11 +3,16 @@
 //! Owns a machine with registers, a stack, one frame and maps of one CPU. Knows only the instructions and helpers that NetScope's
 //! programs use. Its one invariant: an access outside of what the verifier would allow is an error and touches nothing.
 
+mod arithmetic;
+
 use std::collections::BTreeMap;
 
-use crate::instruction::{Alu, CALL, Cond, EXIT, Helper, Instruction, JA, LD_IMM64, PSEUDO_MAP_FD, Size, TO_BE, class};
+use crate::instruction::{
+    Alu, CALL, Cond, EXIT, Helper, Instruction, JA, Kfunc, LD_IMM64, PSEUDO_KFUNC, PSEUDO_MAP_FD, Size, TO_BE, class,
+};
 use crate::program::{MapId, MapKind, MapSpec, Program};
 use crate::xdp::{context, verdict};
+use arithmetic::{alu32, alu64};
 
 /// Instructions after which a program counts as endless.
 pub const STEPS_MAX: u64 = 1_000_000;
@@ -64,12 +69,27 @@ pub struct Frame {
     pub ifindex: u32,
     /// False for a driver without room for metadata.
     pub takes_metadata: bool,
+    /// False for a driver that leaves no bytes free in front of a frame.
+    pub has_headroom: bool,
+    /// Protocol and tag that the driver tells of, in the order of the machine.
+    pub vlan_tag: Option<(u16, u16)>,
+    /// The hardware's time, if the driver tells it.
+    pub hardware_ns: Option<u64>,
 }
 
 impl Frame {
     /// A frame of one buffer, on queue 0.
     pub fn new(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_vec(), first_len: bytes.len(), queue: 0, ifindex: 1, takes_metadata: true }
+        Self {
+            bytes: bytes.to_vec(),
+            first_len: bytes.len(),
+            queue: 0,
+            ifindex: 1,
+            takes_metadata: true,
+            has_headroom: true,
+            vlan_tag: None,
+            hardware_ns: None,
+        }
     }
 }
 
@@ -102,6 +122,7 @@ pub struct Machine<'a> {
     program: &'a Program,
     maps: Vec<MapMemory>,
     map_loads: BTreeMap<usize, MapId>,
+    kfunc_calls: BTreeMap<usize, Kfunc>,
     /// What both clocks say, in nanoseconds.
     pub time_ns: u64,
     /// What the random helper gives.
@@ -117,7 +138,8 @@ impl<'a> Machine<'a> {
             MapKind::Hash => MapMemory::Hash,
         };
         let maps = program.maps().iter().map(memory).collect();
-        Self { program, maps, map_loads: program.map_loads().collect(), time_ns: 0, random: 0 }
+        let (map_loads, kfunc_calls) = (program.map_loads().collect(), program.kfunc_calls().collect());
+        Self { program, maps, map_loads, kfunc_calls, time_ns: 0, random: 0 }
     }
 
     /// Puts a socket at `queue` or takes it away.
@@ -154,9 +176,8 @@ impl<'a> Machine<'a> {
         registers[10] = Some(STACK + STACK_LEN as u64);
         let mut buffer = vec![0; HEADROOM];
         buffer.extend_from_slice(&frame.bytes);
-        let run =
-            Run { machine: self, frame, registers, stack: [None; STACK_LEN], buffer, metadata_at: HEADROOM, epoch: 0, at: 0 };
-        run.finish()
+        let (data_at, metadata_at) = (HEADROOM, HEADROOM);
+        Run { machine: self, frame, registers, stack: [None; STACK_LEN], buffer, data_at, metadata_at, epoch: 0, at: 0 }.finish()
     }
 }
 
@@ -178,6 +199,9 @@ struct Run<'m, 'a> {
     stack: [Option<u8>; STACK_LEN],
     /// Headroom and frame.
     buffer: Vec<u8>,
+    /// Where in `buffer` the frame begins,
+    data_at: usize,
+    /// and the metadata in front of it.
     metadata_at: usize,
     /// How often packet pointers were voided.
     epoch: u64,
@@ -192,7 +216,7 @@ impl Run<'_, '_> {
             };
             if instruction.code == EXIT {
                 let verdict = self.get(0)?;
-                let bytes = self.buffer.split_off(HEADROOM);
+                let bytes = self.buffer.split_off(self.data_at);
                 let metadata = self.buffer.split_off(self.metadata_at);
                 return Ok(Outcome { verdict, metadata, bytes, steps });
             }
@@ -226,6 +250,7 @@ impl Run<'_, '_> {
                 self.load_pair(instruction)?;
                 next += 1;
             }
+            CALL if src == PSEUDO_KFUNC => self.call_kfunc()?,
             CALL => self.call(immediate)?,
             JA => next = self.target(offset)?,
             TO_BE => {
@@ -315,7 +340,7 @@ impl Run<'_, '_> {
     fn load_context(&self, at: u64) -> Result<u64, Fault> {
         let base = self.packet_base();
         Ok(match i16::try_from(at) {
-            Ok(context::DATA) => base + HEADROOM as u64,
+            Ok(context::DATA) => base + self.data_at as u64,
             Ok(context::DATA_END) => base + (HEADROOM + self.frame.first_len) as u64,
             Ok(context::DATA_META) => base + self.metadata_at as u64,
             Ok(context::INGRESS_IFINDEX) => self.frame.ifindex.into(),
@@ -416,11 +441,10 @@ impl Run<'_, '_> {
                 }
             }
             Helper::XdpAdjustMeta => self.adjust_metadata()?,
-            Helper::XdpGetBuffLen => self.frame.bytes.len() as u64,
+            Helper::XdpAdjustHead => self.adjust_head()?,
+            Helper::XdpGetBuffLen => (self.buffer.len() - self.data_at) as u64,
             Helper::XdpLoadBytes => self.load_bytes()?,
-            Helper::MapUpdate | Helper::Redirect | Helper::CsumDiff | Helper::XdpAdjustHead | Helper::XdpAdjustTail => {
-                return Err(unmodelled);
-            }
+            Helper::MapUpdate | Helper::Redirect | Helper::CsumDiff | Helper::XdpAdjustTail => return Err(unmodelled),
         };
         self.registers[1..=5].fill(None);
         self.set(0, result)
@@ -445,48 +469,63 @@ impl Run<'_, '_> {
         self.epoch += 1;
         let wanted = i64::try_from(self.metadata_at).unwrap_or(0) + i64::from(delta);
         // At most 252 bytes, whole words, as in bpf_xdp_adjust_meta() of net/core/filter.c.
-        let is_fine = self.frame.takes_metadata && (4..=HEADROOM as i64).contains(&wanted) && wanted % 4 == 0;
+        let len = self.data_at as i64 - wanted;
+        let is_fine = self.frame.takes_metadata && wanted >= 0 && (0..=252).contains(&len) && len % 4 == 0;
         if is_fine {
             self.metadata_at = wanted as usize;
         }
         Ok(if is_fine { 0 } else { -22_i64 as u64 })
     }
 
+    /// Metadata moves along, as in bpf_xdp_adjust_head() of net/core/filter.c.
+    fn adjust_head(&mut self) -> Result<u64, Fault> {
+        const ETHERNET_HEADER: usize = 14;
+        let delta = self.get(2)? as i32 as isize;
+        self.epoch += 1;
+        let metadata_len = self.data_at - self.metadata_at;
+        let last = (HEADROOM + self.frame.first_len).checked_sub(ETHERNET_HEADER);
+        let wanted = self.data_at.checked_add_signed(delta).filter(|wanted| Some(*wanted) <= last && *wanted >= metadata_len);
+        let Some(wanted) = wanted.filter(|_| self.frame.has_headroom) else { return Ok(-22_i64 as u64) };
+        self.buffer.copy_within(self.metadata_at..self.data_at, wanted - metadata_len);
+        (self.data_at, self.metadata_at) = (wanted, wanted - metadata_len);
+        Ok(0)
+    }
+
+    /// As in veth: nothing is written where nothing is told.
+    fn call_kfunc(&mut self) -> Result<(), Fault> {
+        let unmodelled = Fault::Unmodelled { at: self.at };
+        if self.get(1)? != CONTEXT {
+            return Err(unmodelled);
+        }
+        let kfunc = *self.machine.kfunc_calls.get(&self.at).ok_or(unmodelled)?;
+        let is_told = match (kfunc, self.frame.vlan_tag, self.frame.hardware_ns) {
+            (Kfunc::XdpRxVlanTag, Some((protocol, tag)), _) => {
+                self.put_all(self.get(2)?, &protocol.to_be_bytes())?;
+                self.put_all(self.get(3)?, &tag.to_ne_bytes())?;
+                true
+            }
+            (Kfunc::XdpRxTimestamp, _, Some(time_ns)) => {
+                self.put_all(self.get(2)?, &time_ns.to_ne_bytes())?;
+                true
+            }
+            _ => false,
+        };
+        self.registers[1..=5].fill(None);
+        // An int: what is above its 32 bits is not to be relied on.
+        self.set(0, if is_told { 0xdead_beef_0000_0000 } else { 0xffff_ffc3 })
+    }
+
+    fn put_all(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        bytes.iter().zip(address..).try_for_each(|(byte, at)| self.put(at, *byte))
+    }
+
     fn load_bytes(&mut self) -> Result<u64, Fault> {
         let (offset, to, len) = (self.get(2)? as u32 as usize, self.get(3)?, self.get(4)? as usize);
-        let found = HEADROOM.checked_add(offset).and_then(|start| self.buffer.get(start..start.checked_add(len)?));
+        let found = self.data_at.checked_add(offset).and_then(|start| self.buffer.get(start..start.checked_add(len)?));
         let Some(bytes) = found.filter(|_| offset <= 0xffff).map(<[u8]>::to_vec) else { return Ok(-22_i64 as u64) };
         for (byte, at) in bytes.into_iter().zip(to..) {
             self.put(at, byte)?;
         }
         Ok(0)
-    }
-}
-
-fn alu64(alu: Alu, left: u64, right: u64) -> u64 {
-    match alu {
-        Alu::Add => left.wrapping_add(right),
-        Alu::Sub => left.wrapping_sub(right),
-        Alu::Mul => left.wrapping_mul(right),
-        Alu::Div => left.checked_div(right).unwrap_or(0),
-        Alu::Mod => left.checked_rem(right).unwrap_or(left),
-        Alu::Or => left | right,
-        Alu::And => left & right,
-        Alu::Xor => left ^ right,
-        Alu::Lsh => left.wrapping_shl(right as u32),
-        Alu::Rsh => left.wrapping_shr(right as u32),
-        Alu::Arsh => (left as i64).wrapping_shr(right as u32) as u64,
-        Alu::Neg => left.wrapping_neg(),
-        Alu::Mov => right,
-    }
-}
-
-fn alu32(alu: Alu, left: u32, right: u32) -> u32 {
-    match alu {
-        Alu::Lsh => left.wrapping_shl(right),
-        Alu::Rsh => left.wrapping_shr(right),
-        Alu::Arsh => (left as i32).wrapping_shr(right) as u32,
-        // The lower half of these does not depend on the upper one; division is of the halves themselves.
-        _ => alu64(alu, left.into(), right.into()) as u32,
     }
 }

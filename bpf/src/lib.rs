@@ -12,5 +12,5 @@ pub mod program;
 pub mod xdp;
 
 pub use assembler::{AssembleError, Assembler, Label};
-pub use instruction::{Alu, Cond, Helper, Instruction, Operand, Reg, Size};
+pub use instruction::{Alu, Cond, Helper, Instruction, Kfunc, Operand, Reg, Size};
 pub use program::{MapId, MapKind, MapSpec, Program};

@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 
 use crate::assembler::{AssembleError, Comment};
-use crate::instruction::{Alu, CALL, Cond, EXIT, Helper, Instruction, JA, LD_IMM64, PSEUDO_MAP_FD, Size, TO_BE, class};
+use crate::instruction::{
+    Alu, CALL, Cond, EXIT, Helper, Instruction, JA, Kfunc, LD_IMM64, PSEUDO_KFUNC, PSEUDO_MAP_FD, Size, TO_BE, class,
+};
 
 /// What kind of map, by the numbers of `enum bpf_map_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ pub struct Program {
     labels: Vec<(usize, String)>,
     maps: Vec<MapSpec>,
     map_loads: Vec<(usize, MapId)>,
+    kfunc_calls: Vec<(usize, Kfunc)>,
     takes_frags: bool,
 }
 
@@ -67,8 +70,9 @@ impl Program {
         labels: Vec<(usize, String)>,
         maps: Vec<MapSpec>,
         map_loads: Vec<(usize, MapId)>,
+        kfunc_calls: Vec<(usize, Kfunc)>,
     ) -> Self {
-        Self { name: name.to_owned(), instructions, comments, labels, maps, map_loads, takes_frags: false }
+        Self { name: name.to_owned(), instructions, comments, labels, maps, map_loads, kfunc_calls, takes_frags: false }
     }
 
     /// Says that the program knows frames of several buffers (`BPF_F_XDP_HAS_FRAGS`, Linux 5.18): the packet pointers see the first only.
@@ -83,7 +87,7 @@ impl Program {
         &self.name
     }
 
-    /// All of them, map descriptors still 0.
+    /// All of them, map descriptors and the numbers of kernel functions still 0.
     pub fn instructions(&self) -> &[Instruction] {
         &self.instructions
     }
@@ -103,17 +107,38 @@ impl Program {
         self.map_loads.iter().copied()
     }
 
-    /// The words to load, with the file descriptors of the maps in the order of [`Program::maps`].
+    /// The kernel functions it needs, each once. With any, it has to be loaded for the interface that it will run at.
+    pub fn kfuncs(&self) -> Vec<Kfunc> {
+        let mut kfuncs: Vec<Kfunc> = self.kfunc_calls.iter().map(|(_, kfunc)| *kfunc).collect();
+        kfuncs.sort_unstable();
+        kfuncs.dedup();
+        kfuncs
+    }
+
+    /// The instructions that call a kernel function by its name, and which.
+    pub(crate) fn kfunc_calls(&self) -> impl Iterator<Item = (usize, Kfunc)> {
+        self.kfunc_calls.iter().copied()
+    }
+
+    /// The words to load, with the file descriptors of the maps in the order of [`Program::maps`] and the numbers of the kernel
+    /// functions in the kernel's BTF.
     ///
     /// # Errors
-    /// [`AssembleError::MapMissing`] when there are fewer descriptors than maps.
-    pub fn resolve(&self, descriptors: &[i32]) -> Result<Vec<u64>, AssembleError> {
+    /// [`AssembleError::MapMissing`] when there are fewer descriptors than maps, [`AssembleError::KfuncMissing`] for a kernel function
+    /// without a number.
+    pub fn resolve(&self, descriptors: &[i32], kfuncs: &[(Kfunc, i32)]) -> Result<Vec<u64>, AssembleError> {
         let mut instructions = self.instructions.clone();
         for (at, map) in &self.map_loads {
             let name = || self.maps.get(map.0).map_or_else(|| format!("{}", map.0), |spec| spec.name.clone());
             let descriptor = descriptors.get(map.0).ok_or_else(|| AssembleError::MapMissing(name()))?;
             if let Some(instruction) = instructions.get_mut(*at) {
                 instruction.immediate = *descriptor;
+            }
+        }
+        for (at, kfunc) in &self.kfunc_calls {
+            let (_, number) = kfuncs.iter().find(|(own, _)| own == kfunc).ok_or(AssembleError::KfuncMissing(*kfunc))?;
+            if let Some(instruction) = instructions.get_mut(*at) {
+                instruction.immediate = *number;
             }
         }
         Ok(instructions.into_iter().map(Instruction::encode).collect())
@@ -163,6 +188,10 @@ impl Program {
             LD_IMM64 => {
                 let high = self.instructions.get(index + 1).map_or(0, |second| second.immediate);
                 return format!("r{dst} = {:#x}", u64::from(high as u32) << 32 | u64::from(immediate as u32));
+            }
+            CALL if src == PSEUDO_KFUNC => {
+                let kfunc = self.kfunc_calls().find(|(at, _)| *at == index).map_or("?", |(_, kfunc)| kfunc.name());
+                return format!("call {kfunc}");
             }
             CALL => {
                 return Helper::from_number(immediate)

@@ -1,7 +1,11 @@
 //! NetScope's XDP program, put together from parts.
 //!
-//! Owns what the program does with a frame: filter, stamp, redirect, count. Knows no interface and no socket. Its one invariant:
+//! Owns what the program does with a frame: ask the driver, filter, stamp, redirect, count. Knows no interface and no socket. Its one invariant:
 //! every frame is counted under exactly one of redirected, passed, dropped and no-socket, by the queue it came in on.
+
+mod from_driver;
+
+pub use from_driver::FromDriver;
 
 use crate::assembler::{AssembleError, Assembler, Label};
 use crate::classic::{self, ClassicFilter, FilterError};
@@ -66,11 +70,13 @@ pub enum Clock {
 pub struct Stamp {
     /// Nanoseconds of the program's [`Clock`].
     pub time_ns: u64,
+    /// Nanoseconds of the hardware's clock, whatever that is set to; 0 where the driver told none or was not asked.
+    pub hardware_ns: u64,
 }
 
 impl Stamp {
-    /// Bytes before the frame: time, mark, zero; in the byte order of the machine.
-    pub const LEN: usize = 16;
+    /// Bytes before the frame: time, the hardware's time, mark, zero; in the byte order of the machine.
+    pub const LEN: usize = 24;
     /// Says that a program of this crate wrote the stamp.
     pub const MARK: u32 = 0x4e53_6331;
 
@@ -80,8 +86,10 @@ impl Stamp {
     /// times that do not go back.
     pub fn read(before: &[u8; Self::LEN]) -> Option<Self> {
         let (time, rest) = before.split_first_chunk::<8>()?;
+        let (hardware, rest) = rest.split_first_chunk::<8>()?;
         let (mark, _) = rest.split_first_chunk::<4>()?;
-        (u32::from_ne_bytes(*mark) == Self::MARK).then_some(Self { time_ns: u64::from_ne_bytes(*time) })
+        let (time_ns, hardware_ns) = (u64::from_ne_bytes(*time), u64::from_ne_bytes(*hardware));
+        (u32::from_ne_bytes(*mark) == Self::MARK).then_some(Self { time_ns, hardware_ns })
     }
 }
 
@@ -98,16 +106,18 @@ pub struct Counts {
     pub no_socket: u64,
     /// Of `redirected` and `no_socket`: without a stamp because the driver has no room for metadata.
     pub unstamped: u64,
+    /// Of all: without the VLAN tag that lay beside them, because the driver leaves no room in front of a frame.
+    pub untagged: u64,
 }
 
 impl Counts {
     /// Bytes of the map's value: as many `u64` in the order of the fields.
-    pub const LEN: usize = 40;
+    pub const LEN: usize = 48;
 
     /// The counts in a value's words, as summed over all CPUs; words that are missing count as 0.
     pub fn from_words(words: &[u64]) -> Self {
         let word = |index: usize| words.get(index).copied().unwrap_or(0);
-        Self { redirected: word(0), passed: word(1), dropped: word(2), no_socket: word(3), unstamped: word(4) }
+        Self { redirected: word(0), passed: word(1), dropped: word(2), no_socket: word(3), unstamped: word(4), untagged: word(5) }
     }
 
     /// Frames seen.
@@ -118,12 +128,13 @@ impl Counts {
 
 impl std::ops::AddAssign<&Self> for Counts {
     fn add_assign(&mut self, other: &Self) {
-        let Self { redirected, passed, dropped, no_socket, unstamped } = other;
+        let Self { redirected, passed, dropped, no_socket, unstamped, untagged } = other;
         self.redirected += redirected;
         self.passed += passed;
         self.dropped += dropped;
         self.no_socket += no_socket;
         self.unstamped += unstamped;
+        self.untagged += untagged;
     }
 }
 
@@ -134,6 +145,7 @@ mod counter {
     pub(super) const DROPPED: i32 = 16;
     pub(super) const NO_SOCKET: i32 = 24;
     pub(super) const UNSTAMPED: i32 = 32;
+    pub(super) const UNTAGGED: i32 = 40;
     /// Of these, one per frame; the most frequent first.
     pub(super) const EXCLUSIVE: [(i32, &str); 4] =
         [(REDIRECTED, "redirected"), (PASSED, "passed"), (DROPPED, "dropped"), (NO_SOCKET, "no_socket")];
@@ -164,6 +176,8 @@ pub struct XdpParts<'a> {
     pub clock: Option<Clock>,
     /// Take frames of several buffers too.
     pub frags: bool,
+    /// What the driver is asked.
+    pub from_driver: FromDriver,
 }
 
 /// The program with the maps the loader has to fill and read.
@@ -192,6 +206,13 @@ impl XdpProgram {
         let counters = asm.map(MapSpec::new("netscope_counts", MapKind::PerCpuArray, Counts::LEN as u32, entries));
         let (matched, unmatched, count) = (asm.label("matched"), asm.label("unmatched"), asm.label("count"));
         asm.mov(R6, R1, "the context, kept over calls");
+        let from_driver = FromDriver { time: parts.from_driver.time && parts.clock.is_some(), ..parts.from_driver };
+        if from_driver.time {
+            from_driver::ask_time(&mut asm);
+        }
+        if from_driver.vlan_tag {
+            from_driver::put_tag_back(&mut asm);
+        }
         if let Some(filter) = parts.filter {
             let options = classic::Options { has_frags: parts.frags, indexed: parts.indexed };
             classic::translate(&mut asm, filter, options, classic::Places { matched, unmatched });
@@ -214,11 +235,11 @@ impl XdpProgram {
             asm.place(matched);
             asm.mov(R9, 0, "frames without a stamp: none yet");
             if let Some(clock) = parts.clock {
-                stamp(&mut asm, clock);
+                stamp(&mut asm, clock, from_driver.time);
             }
             redirect(&mut asm, sockets, count);
         }
-        self::count(&mut asm, counters, parts.clock.is_some(), count);
+        self::count(&mut asm, counters, parts.clock.is_some(), from_driver.vlan_tag, count);
         let program = asm.finish("netscope_xdp")?.with_frags(parts.frags);
         Ok(Self { program, sockets, counters })
     }
@@ -245,7 +266,7 @@ impl XdpProgram {
 }
 
 /// Writes a [`Stamp`] before the frame; R9 becomes 1 where there is no room.
-fn stamp(asm: &mut Assembler, clock: Clock) {
+fn stamp(asm: &mut Assembler, clock: Clock, has_hardware_time: bool) {
     let (done, no_room) = (asm.label("stamped"), asm.label("no_room"));
     asm.mov(R1, R6, "");
     asm.mov(R2, -(Stamp::LEN as i32), "room for the stamp before the frame");
@@ -262,8 +283,14 @@ fn stamp(asm: &mut Assembler, clock: Clock) {
     asm.add(R4, Stamp::LEN as i32, "");
     asm.jump_if(Cond::Gt, R4, R2, no_room, "always false; the verifier wants to see it");
     asm.store(Size::Double, R3, 0, R0, "stamp: time");
-    asm.store(Size::Word, R3, 8, Stamp::MARK as i32, "stamp: mark");
-    asm.store(Size::Word, R3, 12, 0, "stamp: unused");
+    if has_hardware_time {
+        from_driver::load_time(asm, R1);
+        asm.store(Size::Double, R3, 8, R1, "stamp: time of the hardware");
+    } else {
+        asm.store(Size::Double, R3, 8, 0, "stamp: no time of the hardware");
+    }
+    asm.store(Size::Word, R3, 16, Stamp::MARK as i32, "stamp: mark");
+    asm.store(Size::Word, R3, 20, 0, "stamp: unused");
     asm.jump(done, "");
     asm.place(no_room);
     asm.mov(R9, 1, "one frame without a stamp");
@@ -284,7 +311,7 @@ fn redirect(asm: &mut Assembler, sockets: MapId, count: Label) {
 
 /// R7 is the verdict, R8 the offset of its counter, R9 how many lack a stamp: adds to the counters of this queue on this CPU (where
 /// no other frame is handled meanwhile) and ends.
-fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, place: Label) {
+fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, is_tagging: bool, place: Label) {
     let end = asm.label("end");
     asm.place(place);
     asm.load(Size::Word, R1, R6, context::RX_QUEUE_INDEX, "");
@@ -299,6 +326,9 @@ fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, place: Label) 
         asm.add(R1, R9, "");
         asm.store(Size::Double, R0, counter::UNSTAMPED as i16, R1, "");
     }
+    if is_tagging {
+        from_driver::count_lost_tag(asm, counter::UNTAGGED as i16);
+    }
     // Adding R8 to the pointer would do, but without CAP_PERFMON the verifier refuses offsets that differ from way to way.
     for (offset, name) in counter::EXCLUSIVE {
         let next = asm.label(format!("not_{name}"));
@@ -310,6 +340,9 @@ fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, place: Label) 
         asm.place(next);
     }
     asm.place(end);
+    if is_tagging {
+        from_driver::take_tag_out(asm);
+    }
     asm.mov(R0, R7, "the verdict");
     asm.exit("");
 }

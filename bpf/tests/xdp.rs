@@ -53,7 +53,7 @@ fn a_stamp_lies_right_before_a_redirected_frame() {
     machine.time_ns = 1_700_000_000_123_456_789;
     let outcome = machine.run(&frame(0x0800)).unwrap();
     let stamp = Stamp::read(outcome.metadata.last_chunk().unwrap());
-    assert_eq!(stamp, Some(Stamp { time_ns: 1_700_000_000_123_456_789 }));
+    assert_eq!(stamp, Some(Stamp { time_ns: 1_700_000_000_123_456_789, hardware_ns: 0 }));
     assert_eq!(outcome.bytes, frame(0x0800).bytes);
     assert_eq!(machine.run(&frame(0x0806)).unwrap().metadata, [], "what goes to the stack is left as it is");
     let outcome = machine.run(&Frame { takes_metadata: false, ..frame(0x0800) }).unwrap();

@@ -131,7 +131,7 @@ pub enum XdpTimes {
     /// The clock is read once per batch
     #[default]
     Batch,
-    /// The XDP program reads the clock for each packet
+    /// Each packet has a time of its own: the card's where its driver tells it, else the XDP program reads the clock
     Packet,
 }
 

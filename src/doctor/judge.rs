@@ -233,9 +233,19 @@ fn symmetry(nic: &Nic, findings: &mut Findings) {
 }
 
 fn offloads(nic: &Nic, findings: &mut Findings) {
-    if let Some(LostTags { what, cure, is_certain }) = lost_tags(nic) {
-        let mark = if is_certain { Mark::Trouble } else { Mark::Note };
-        findings.add(mark, "vlan-strip", format!("{what} (TPACKET and libpcap put them back)"), cure);
+    if let Some(LostTags { who, what, cure, is_certain }) = lost_tags(nic) {
+        let (mark, what) = if nic.xdp_abilities.is_some_and(|abilities| abilities.tells_vlan()) {
+            (
+                Mark::Note,
+                format!(
+                    "VLAN tags that {who} beside the packet: AF_XDP asks the driver and puts them back, but not in generic mode"
+                ),
+            )
+        } else {
+            let mark = if is_certain { Mark::Trouble } else { Mark::Note };
+            (mark, format!("{what} (TPACKET and libpcap put them back)"))
+        };
+        findings.add(mark, "vlan-strip", what, cure);
     }
     let Some(features) = &nic.features else { return };
     let off = |flag: &str| Some(format!("ethtool -K {} {flag} off", nic.name));

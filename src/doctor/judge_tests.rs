@@ -182,6 +182,11 @@ fn offloads_that_change_what_is_seen() {
     let mut keeps = fine();
     veth(Some(("v1".to_owned(), Features::default())))(&mut keeps);
     assert!(judge(&keeps).iter().all(|finding| finding.id != "vlan-strip"), "the other end sends tags inside packets");
+    let told = found("vlan-strip", |facts| {
+        on(facts, VLAN_STRIP);
+        facts.nic.xdp_abilities = Some(netscope_backends::nic::XdpAbilities::from_bits(0x7f, 4));
+    });
+    check(&told, Mark::Note, Some("ethtool -K eth0 rxvlan off"));
     let peer = found("peer-segmentation", |facts| {
         let features = Features { active: ["tx-tcp-segmentation".to_owned()].into(), ..Features::default() };
         facts.nic.peer = Some(("v1".to_owned(), features));

@@ -4,6 +4,7 @@
 //! invariant: everything made here is held by a descriptor of this process, so nothing stays behind when it ends, however it ends.
 
 mod attached;
+mod btf;
 mod error;
 mod link;
 mod map;

@@ -9,10 +9,12 @@ use std::time::Duration;
 use netscope_bpf::xdp::{Indexed, XdpParts, XdpProgram, context};
 use netscope_bpf::{MapId, Program};
 
-use super::{BpfError, Map, sys};
+use super::{BpfError, Map, btf, sys};
 
 /// `BPF_F_XDP_HAS_FRAGS`
 const HAS_FRAGS: u32 = 1 << 5;
+/// `BPF_F_XDP_DEV_BOUND_ONLY`
+const DEVICE_BOUND: u32 = 1 << 6;
 /// `BPF_F_TEST_XDP_LIVE_FRAMES`
 const LIVE_FRAMES: u32 = 1 << 1;
 /// Bytes kept of what the verifier says; it keeps the end, where the reason is (Linux 6.4), before that it refuses to say more.
@@ -73,8 +75,16 @@ impl Loaded {
     /// # Errors
     /// What a map or the verifier refuses.
     pub fn load(program: &Program) -> Result<Self, BpfError> {
-        let maps = program.maps().iter().map(Map::create).collect::<Result<Vec<_>, _>>()?;
-        Self::load_with(program, maps)
+        Self::load_with(program, make_maps(program)?)
+    }
+
+    /// [`Self::load`] for the interface `ifindex` of this network namespace alone, so that the program can ask its driver
+    /// ([`Program::kfuncs`]). It runs there in native mode only and cannot be test-run.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; a driver that can be asked nothing, a kernel without BTF or without one of the functions.
+    pub fn load_for(program: &Program, ifindex: u32) -> Result<Self, BpfError> {
+        Self::load_bound(program, make_maps(program)?, Some(ifindex))
     }
 
     /// Loads `program` with maps that are there already, in the order of [`Program::maps`].
@@ -82,16 +92,24 @@ impl Loaded {
     /// # Errors
     /// [`BpfError::Verifier`] with the verifier's reason, [`BpfError::Call`] for missing rights or memory.
     pub fn load_with(program: &Program, maps: Vec<Map>) -> Result<Self, BpfError> {
+        Self::load_bound(program, maps, None)
+    }
+
+    fn load_bound(program: &Program, maps: Vec<Map>, ifindex: Option<u32>) -> Result<Self, BpfError> {
         let name = program.name().to_owned();
         let descriptors: Vec<i32> = maps.iter().map(AsRawFd::as_raw_fd).collect();
-        let words = program.resolve(&descriptors).map_err(|source| BpfError::Assemble { program: name.clone(), source })?;
-        let flags = if program.takes_frags() { HAS_FRAGS } else { 0 };
-        let descriptor = match sys::prog_load_xdp(&words, &name, flags, &mut []) {
+        let kfuncs = btf::kfunc_ids(&program.kfuncs())?;
+        let words =
+            program.resolve(&descriptors, &kfuncs).map_err(|source| BpfError::Assemble { program: name.clone(), source })?;
+        let frags = if program.takes_frags() { HAS_FRAGS } else { 0 };
+        let bound = if ifindex.is_some() { DEVICE_BOUND } else { 0 };
+        let load = sys::ProgLoadIn { name: &name, flags: frags | bound, ifindex: ifindex.unwrap_or(0) };
+        let descriptor = match sys::prog_load_xdp(&words, &load, &mut []) {
             Ok(descriptor) => descriptor,
             Err(error) => {
                 // Once more, for the reason: the log costs time and memory that a good program need not pay.
                 let mut log = vec![0; LOG_LEN];
-                match sys::prog_load_xdp(&words, &name, flags, &mut log) {
+                match sys::prog_load_xdp(&words, &load, &mut log) {
                     Ok(descriptor) => descriptor,
                     Err(_) => return Err(refusal(name, &log, error)),
                 }
@@ -162,6 +180,10 @@ impl Loaded {
             .map_err(|error| BpfError::call("BPF_PROG_TEST_RUN with live frames", self.name.clone(), error))?;
         Ok(Duration::from_nanos(u64::from(out.duration_ns)))
     }
+}
+
+fn make_maps(program: &Program) -> Result<Vec<Map>, BpfError> {
+    program.maps().iter().map(Map::create).collect()
 }
 
 impl AsFd for Loaded {

@@ -164,8 +164,16 @@ struct ProgLoad {
 // SAFETY: `prog_load` borrows instructions and log for the call; the license is a constant that ends with a zero.
 unsafe impl Attribute for ProgLoad {}
 
+/// How to load a program.
+pub(super) struct ProgLoadIn<'a> {
+    pub(super) name: &'a str,
+    pub(super) flags: u32,
+    /// The interface it is for; 0 for all.
+    pub(super) ifindex: u32,
+}
+
 /// Loads an XDP program; the verifier writes its reasons into `log` (none wanted: an empty slice).
-pub(super) fn prog_load_xdp(instructions: &[u64], name: &str, flags: u32, log: &mut [u8]) -> io::Result<OwnedFd> {
+pub(super) fn prog_load_xdp(instructions: &[u64], load: &ProgLoadIn<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
     const LICENSE: &[u8] = b"Dual MIT/GPL\0";
     let mut attribute = ProgLoad {
         prog_type: PROG_TYPE_XDP,
@@ -175,8 +183,9 @@ pub(super) fn prog_load_xdp(instructions: &[u64], name: &str, flags: u32, log: &
         log_level: u32::from(!log.is_empty()),
         log_size: length(log),
         log_buf: address_mut(log),
-        prog_flags: flags,
-        prog_name: object_name(name),
+        prog_flags: load.flags,
+        prog_name: object_name(load.name),
+        prog_ifindex: load.ifindex,
         expected_attach_type: ATTACH_XDP,
         ..ProgLoad::default()
     };
@@ -347,6 +356,7 @@ mod tests {
         assert_eq!(size_of::<MapElement>(), 32);
         assert_eq!(std::mem::offset_of!(ProgLoad, log_buf), 32);
         assert_eq!(std::mem::offset_of!(ProgLoad, prog_name), 48);
+        assert_eq!(std::mem::offset_of!(ProgLoad, prog_ifindex), 64);
         assert_eq!(size_of::<ProgLoad>(), 72);
         assert_eq!(std::mem::offset_of!(TestRun, ctx_in), 48);
         assert_eq!(size_of::<TestRun>(), 80);

@@ -38,6 +38,11 @@ pub struct XdpAbilities {
 }
 
 impl XdpAbilities {
+    /// From the bits of `enum netdev_xdp_act` and `enum netdev_xdp_rx_metadata`.
+    pub const fn from_bits(act: u64, metadata: u64) -> Self {
+        Self { act, metadata, zero_copy_segments_max: None }
+    }
+
     const fn can(self, bit: u32) -> bool {
         self.act & (1 << bit) != 0
     }

@@ -6,13 +6,14 @@
 use std::os::fd::BorrowedFd;
 
 use netscope_bpf::classic::ClassicFilter;
-use netscope_bpf::xdp::{Clock as ProgramClock, Counts, Indexed, XdpParts, XdpProgram};
+use netscope_bpf::xdp::{Clock as ProgramClock, Counts, FromDriver, Indexed, XdpParts, XdpProgram};
 
+use super::asked::worth_asking;
 use super::explain::{Facts, explain};
 use super::options::{Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
-use super::receive::Clock;
 use super::socket::{Fault, Seam, Step};
+use super::time::Clock;
 use crate::BackendError;
 use crate::bpf::{BpfError, Link, Loaded, Mode};
 use crate::filter::Filter;
@@ -27,6 +28,8 @@ pub(crate) struct Attachment {
     program: Loaded,
     shown: XdpProgram,
     clock: Option<ProgramClock>,
+    /// What the program asks the driver.
+    pub asked: FromDriver,
     /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
     pub is_filtering: bool,
     _promiscuous: Option<Beside>,
@@ -63,10 +66,11 @@ impl Attachment {
             unmatched: options.unmatched,
             clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
             frags: options.needs_fragments(nic.mtu),
+            from_driver: worth_asking(options, nic),
         };
-        let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
-        let link = attach(options.mode, &program, &interface, nic.index, said)?;
-        Ok(Self { link, program, shown, clock, is_filtering, _promiscuous: promiscuous, ifindex: nic.index, interface })
+        let (Chosen { shown, program, clock, asked, is_filtering }, link) =
+            load_and_attach(options.mode, parts, filter, nic, said)?;
+        Ok(Self { link, program, shown, clock, asked, is_filtering, _promiscuous: promiscuous, ifindex: nic.index, interface })
     }
 
     /// How the program runs.
@@ -130,14 +134,48 @@ struct Chosen {
     shown: XdpProgram,
     program: Loaded,
     clock: Option<ProgramClock>,
+    asked: FromDriver,
     is_filtering: bool,
+}
+
+/// Loads the program and attaches it; where kernel or driver do not want it to ask, one that does not.
+fn load_and_attach(
+    mode: XdpMode,
+    parts: XdpParts<'_>,
+    filter: Option<&Filter>,
+    nic: &Nic,
+    said: &mut Vec<String>,
+) -> Result<(Chosen, Link), BackendError> {
+    let interface = &nic.name;
+    let mut why_not = None;
+    if parts.from_driver.is_asked() {
+        let mut heard = Vec::new();
+        let asking = load(nic, parts, filter, &mut heard).and_then(|chosen| {
+            let link = Link::attach(&chosen.program, interface, nic.index, Mode::Native);
+            link.map(|link| (chosen, link)).map_err(|error| error.on_interface(interface))
+        });
+        match asking {
+            Ok(attached) => {
+                said.extend(heard);
+                return Ok(attached);
+            }
+            Err(error) => why_not = Some(error),
+        }
+    }
+    let chosen = load(nic, XdpParts { from_driver: FromDriver::default(), ..parts }, filter, said)?;
+    let link = attach(mode, &chosen.program, interface, nic.index, said)?;
+    // In generic mode there is no driver to ask, which was said.
+    let why_not = why_not.filter(|_| link.mode() == Mode::Native);
+    said.extend(why_not.map(|why| format!("{why}; so the program asks its driver for neither VLAN tags nor times")));
+    Ok((chosen, link))
 }
 
 /// Loads the program with the filter in it, where that can be; where the kernel has no helper for the better clock (before Linux 6.1),
 /// with the other.
-fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
+fn load(nic: &Nic, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
+    let interface = &nic.name;
     if let Some(filter) = filter {
-        match load_filter(&parts, filter) {
+        match load_filter(nic, &parts, filter) {
             Ok((chosen, indexed)) => {
                 said.extend((indexed == Indexed::ByHelper).then(|| {
                     format!(
@@ -153,25 +191,29 @@ fn load(interface: &str, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mu
             )),
         }
     }
-    let (shown, program, clock) = load_clock(&parts).map_err(|what| interface_error(interface, what))?;
-    Ok(Chosen { shown, program, clock, is_filtering: false })
+    let (shown, program, clock) = load_clock(nic, &parts).map_err(|what| interface_error(interface, what))?;
+    Ok(Chosen { shown, program, clock, asked: parts.from_driver, is_filtering: false })
 }
 
 /// With the filter: reading packets directly, for which the verifier asks for CAP_PERFMON, else by calls.
-fn load_filter(parts: &XdpParts<'_>, filter: &Filter) -> Result<(Chosen, Indexed), String> {
+fn load_filter(nic: &Nic, parts: &XdpParts<'_>, filter: &Filter) -> Result<(Chosen, Indexed), String> {
     let filter: ClassicFilter = filter.for_driver().map_err(|error| error.to_string())?;
     let load = |indexed| {
-        let (shown, program, clock) = load_clock(&XdpParts { filter: Some(&filter), indexed, ..*parts })?;
-        Ok((Chosen { shown, program, clock, is_filtering: true }, indexed))
+        let (shown, program, clock) = load_clock(nic, &XdpParts { filter: Some(&filter), indexed, ..*parts })?;
+        Ok((Chosen { shown, program, clock, asked: parts.from_driver, is_filtering: true }, indexed))
     };
     load(Indexed::ByPointer).or_else(|_: String| load(Indexed::ByHelper))
 }
 
-fn load_clock(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
+fn load_clock(nic: &Nic, parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
     type Taken = (XdpProgram, Loaded, Option<ProgramClock>);
     let load = |parts: &XdpParts<'_>| -> Result<Result<Taken, BpfError>, String> {
         let shown = XdpProgram::new(parts).map_err(|error| error.to_string())?;
-        Ok(Loaded::load(shown.program()).map(|loaded| (shown, loaded, parts.clock)))
+        let loaded = match parts.from_driver.is_asked() {
+            true => Loaded::load_for(shown.program(), nic.index),
+            false => Loaded::load(shown.program()),
+        };
+        Ok(loaded.map(|loaded| (shown, loaded, parts.clock)))
     };
     let other_clock = parts.clock.filter(|clock| *clock == ProgramClock::Tai).map(|_| ProgramClock::Monotonic);
     match (load(parts)?, other_clock) {

@@ -54,11 +54,45 @@ struct Open {
     is_down: bool,
     is_detached: bool,
     is_unstamped: bool,
+    is_untagged: bool,
+    is_timed_by_program: bool,
 }
 
 impl Open {
     fn new(prepared: Arc<Prepared>, socket: QueueSocket) -> Box<Self> {
-        Box::new(Self { socket, prepared, is_down: false, is_detached: false, is_unstamped: false })
+        Box::new(Self {
+            socket,
+            prepared,
+            is_down: false,
+            is_detached: false,
+            is_unstamped: false,
+            is_untagged: false,
+            is_timed_by_program: false,
+        })
+    }
+
+    /// Looks what the driver's answers were worth.
+    fn look_at_answers(&mut self, queue: u32, notices: &mut Notices) -> Result<(), BackendError> {
+        let attachment = &self.prepared.attachment;
+        let interface = &attachment.interface;
+        if !self.is_untagged && attachment.asked.vlan_tag {
+            self.is_untagged = attachment.counts(queue)?.untagged > 0;
+            if self.is_untagged {
+                notices.push(format!(
+                    "interface {interface}: its driver has no room to put VLAN tags back into packets, so they are lost; turn the offload \
+                     off that takes them out"
+                ));
+            }
+        }
+        if !self.is_timed_by_program && attachment.asked.time && self.socket.receiver.stamps.by_program > 0 {
+            self.is_timed_by_program = true;
+            notices.push(format!(
+                "interface {interface}: its driver does not tell the card's time of packets, or one that is more than a second off (cards \
+                 have to be told to take times: `sudo hwstamp_ctl -i {interface} -r 1`); they have the time that the XDP program takes ({})",
+                attachment.clock_name().unwrap_or_default()
+            ));
+        }
+        Ok(())
     }
 
     /// What this socket and the program for it counted.
@@ -236,7 +270,7 @@ impl XdpBackend {
                 ));
             }
         }
-        Ok(())
+        open.look_at_answers(self.queue, &mut self.notices)
     }
 
     /// The interface is gone, and the socket with it.

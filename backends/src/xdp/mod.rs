@@ -11,15 +11,18 @@
 //! | `frames` | whose each frame is; safe and pure |
 //! | `join` | packets in several frames; safe and pure |
 //! | `receive` | rx ring to visitor to fill ring; safe, the kernel behind a trait |
+//! | `time` | what a packet's time is; safe and pure |
 //! | `pace` | how to wait; safe and pure |
 //! | `map` | memory shared with the kernel |
 //! | `socket`, `promiscuous` | the system calls |
 //! | `attach` | the program at the interface |
 //! | `tags` | which VLAN tags will be missing, and the cure |
+//! | `asked` | what its driver is asked about each packet |
 //! | `open`, `explain` | the steps of opening, and what to say when one fails |
 //! | `group` | all queues of an interface, and their coming back |
 //! | `backend` | waiting, lending, counting |
 
+mod asked;
 mod attach;
 mod backend;
 mod explain;
@@ -38,6 +41,7 @@ mod socket;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod time;
 
 use std::sync::Arc;
 

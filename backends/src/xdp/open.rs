@@ -9,15 +9,15 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::asked::{about_tags, about_times};
 use super::attach::Attachment;
 use super::explain::{Facts, explain, memlock_bytes, reason};
 use super::index::Overrun;
 use super::map::{HUGE_PAGE_BYTES, KernelMemory, Mapping};
-use super::options::{HugePages, Times, XdpMode, XdpOptions};
+use super::options::{HugePages, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
-use super::tags::{LostTags, lost_tags};
 use crate::bpf::Mode;
 use crate::filter::Filter;
 use crate::live::interface_error;
@@ -261,19 +261,12 @@ impl Opening {
             _ => format!("{chosen} of {count} queues"),
         };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
-        said.push(match (self.options.times, prepared.attachment.clock_name()) {
-            (Times::PerPacket, Some(clock)) => {
-                format!("interface {interface}: each packet's time is taken in the XDP program ({clock})")
-            }
-            _ => format!("interface {interface}: packets' times are those of their batches"),
-        });
+        let asked = prepared.attachment.asked;
+        said.push(format!("interface {interface}: {}", about_times(prepared.attachment.clock_name(), asked)));
         if chosen < count {
             said.push(format!("interface {interface}: packets of its other queues go to the host and are not seen"));
         }
-        if let Some(LostTags { what, cure, .. }) = lost_tags(nic) {
-            let cure = cure.map_or_else(String::new, |cure| format!("; `sudo {cure}` keeps them"));
-            said.push(format!("interface {interface}: {what}{cure}"));
-        }
+        said.extend(about_tags(nic, asked).map(|tags| format!("interface {interface}: {tags}")));
     }
 }
 

@@ -55,7 +55,8 @@ pub enum Times {
     /// The clock is read once per batch of up to 64 packets, when they are taken from the ring.
     #[default]
     PerBatch,
-    /// The XDP program reads the clock for each packet (80 to 140 ns each on the machine where it was measured).
+    /// Each packet has a time of its own: the card's where the driver tells one that agrees with the system's clock to a second, else
+    /// the XDP program's reading of the clock (80 to 140 ns each on the machine where it was measured).
     PerPacket,
 }
 

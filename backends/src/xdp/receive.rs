@@ -15,6 +15,7 @@ use super::frames::{Claimed, Descriptor, Frame, Frames, Refused};
 use super::index::{Consumer, Overrun, Producer};
 use super::join::Joiner;
 use super::level::Level;
+use super::time::{Clock, Stamps};
 use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 
@@ -34,18 +35,6 @@ pub(crate) trait Shared {
     fn set_fill(&self, place: u32, address: u64);
     /// The bytes of a frame that is ours, from `claimed.start()` on.
     fn bytes<'a>(&'a self, claimed: &'a Claimed) -> &'a [u8];
-}
-
-/// Where a packet's time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clock {
-    /// One reading per batch.
-    Batch,
-    /// What the program wrote in front of the packet, and this added to it to have nanoseconds since 1970.
-    Packet {
-        /// Nanoseconds between the program's clock and 1970 (wrapping).
-        offset_ns: u64,
-    },
 }
 
 /// How to receive.
@@ -86,9 +75,8 @@ pub(crate) struct Receiver<S: Shared> {
     spare: Vec<Frame>,
     joiner: Joiner,
     metadata_len: usize,
-    /// The newest time that the program wrote. Packets of a queue are in order, so an older one is left from an earlier packet that
-    /// was in the same memory.
-    newest_ns: u64,
+    /// Times in front of packets.
+    pub(crate) stamps: Stamps,
     snaplen: usize,
     /// Packets lent since the start.
     pub lent: u64,
@@ -117,7 +105,7 @@ impl<S: Shared> Receiver<S> {
             spare,
             joiner: Joiner::new(shape.has_fragments),
             metadata_len: metadata_len as usize,
-            newest_ns: 0,
+            stamps: Stamps::default(),
             snaplen: shape.snaplen,
             lent: 0,
             damaged: 0,
@@ -187,8 +175,7 @@ impl<S: Shared> Receiver<S> {
             self.lent += u64::from(count);
             lent += count;
             let returning = Returning(self);
-            let newest_ns = returning.0.lend(now(), clock, visit);
-            returning.0.newest_ns = newest_ns;
+            returning.0.stamps = returning.0.lend(now(), clock, visit);
             returning.finish()?;
         }
         Ok(lent)
@@ -214,7 +201,7 @@ impl<S: Shared> Receiver<S> {
                 }
                 Ok(claimed) => {
                     let (stamp, part) = self.shared.bytes(&claimed).split_at(self.metadata_len.min(claimed.len()));
-                    self.joiner.add(part, stamp_time(stamp, clock, &mut self.newest_ns));
+                    self.joiner.add(part, self.stamps.time(stamp, clock));
                     self.spare.push(claimed.into_frame());
                 }
                 Err(Refused(frame)) => {
@@ -234,16 +221,16 @@ impl<S: Shared> Receiver<S> {
         taken
     }
 
-    /// Lends the batch; the newest time that the program wrote.
-    fn lend(&self, now: Timestamp, clock: Clock, visit: &mut dyn FnMut(&[Packet<'_>])) -> u64 {
-        let mut newest_ns = self.newest_ns;
+    /// Lends the batch; the stamps seen.
+    fn lend(&self, now: Timestamp, clock: Clock, visit: &mut dyn FnMut(&[Packet<'_>])) -> Stamps {
+        let mut stamps = self.stamps;
         let nothing = Packet { data: &[], time: now, wire_len: 0, link_type: LinkType::ETHERNET };
         let mut batch = [nothing; BATCH_MAX];
         for (slot, lend) in batch.iter_mut().zip(&self.lends) {
             let (data, time) = match lend {
                 Lend::Frame(claimed) => {
                     let (stamp, data) = self.shared.bytes(claimed).split_at(self.metadata_len.min(claimed.len()));
-                    (data, stamp_time(stamp, clock, &mut newest_ns))
+                    (data, stamps.time(stamp, clock))
                 }
                 Lend::Joined(range, time) => (self.joiner.bytes(range), *time),
             };
@@ -259,7 +246,7 @@ impl<S: Shared> Receiver<S> {
         if !self.lends.is_empty() {
             visit(batch.get(..self.lends.len()).unwrap_or_default());
         }
-        newest_ns
+        stamps
     }
 
     /// Puts as many frames into the fill ring as are missing there; the others stay spare.
@@ -305,13 +292,4 @@ impl<S: Shared> Drop for Returning<'_, S> {
         // A kernel that lies here is met again, and told of, by the next call.
         let _overrun = self.0.give_back();
     }
-}
-
-/// The time the program wrote in front of a packet, if it writes one and wrote this one.
-#[inline]
-fn stamp_time(before: &[u8], clock: Clock, newest_ns: &mut u64) -> Option<Timestamp> {
-    let (Clock::Packet { offset_ns }, Some(before)) = (clock, before.first_chunk()) else { return None };
-    let stamp = Stamp::read(before).filter(|stamp| stamp.time_ns >= *newest_ns)?;
-    *newest_ns = stamp.time_ns;
-    Some(Timestamp(stamp.time_ns.wrapping_add(offset_ns)))
 }

@@ -1,4 +1,4 @@
-//! Which VLAN tags AF_XDP will not see.
+//! Which VLAN tags AF_XDP will not see unless the driver tells them.
 //!
 //! Owns what is said of them and the cure, for the capture and for whoever looks before. Asks nothing. Its one invariant: a cure is named only
 //! where the driver takes it.
@@ -13,6 +13,8 @@ const VLAN_INSERT: &str = "tx-vlan-hw-insert";
 /// VLAN tags that are lost on AF_XDP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostTags {
+    /// Who leaves them beside the packet, for "tags that ... beside the packet".
+    pub who: String,
     /// What is lost, in one line.
     pub what: String,
     /// The command that keeps them (as root); `None` where there is none, or it has to be given elsewhere.
@@ -23,26 +25,24 @@ pub struct LostTags {
 
 /// What will be missing of VLAN tags on this interface, and how to have them.
 pub fn lost_tags(nic: &Nic) -> Option<LostTags> {
-    let lost = |who: &str| format!("VLAN tags that {who} beside the packet are lost on AF_XDP");
+    let lost = |who: String, cure, is_certain| {
+        let what = format!("VLAN tags that {who} beside the packet are lost on AF_XDP");
+        LostTags { who, what, cure, is_certain }
+    };
     match (nic.kind.as_deref(), &nic.peer) {
         // A veth takes nothing off; what its other end leaves beside the packet stays there.
-        (Some("veth"), Some((peer, features))) => features.is_active(VLAN_INSERT).then(|| LostTags {
-            what: lost(&format!("the other end {peer} sends")),
-            cure: features.can_change(VLAN_INSERT).then(|| format!("ethtool -K {peer} txvlan off")),
-            is_certain: true,
+        (Some("veth"), Some((peer, features))) => features.is_active(VLAN_INSERT).then(|| {
+            let cure = features.can_change(VLAN_INSERT).then(|| format!("ethtool -K {peer} txvlan off"));
+            lost(format!("the other end {peer} sends"), cure, true)
         }),
-        (Some("veth"), None) => Some(LostTags {
-            what: format!(
-                "{}: at the other end, in another namespace, `ethtool -K PEER txvlan off` keeps them",
-                lost("the other end sends")
-            ),
-            cure: None,
-            is_certain: false,
-        }),
-        _ => nic.features.as_ref().filter(|features| features.is_active(VLAN_STRIP)).map(|features| LostTags {
-            what: lost("the card takes off and keeps"),
-            cure: features.can_change(VLAN_STRIP).then(|| format!("ethtool -K {} rxvlan off", nic.name)),
-            is_certain: true,
+        (Some("veth"), None) => {
+            let mut lost = lost("the other end sends".to_owned(), None, false);
+            lost.what.push_str(": at the other end, in another namespace, `ethtool -K PEER txvlan off` keeps them");
+            Some(lost)
+        }
+        _ => nic.features.as_ref().filter(|features| features.is_active(VLAN_STRIP)).map(|features| {
+            let cure = features.can_change(VLAN_STRIP).then(|| format!("ethtool -K {} rxvlan off", nic.name));
+            lost("the card takes off and keeps".to_owned(), cure, true)
         }),
     }
 }

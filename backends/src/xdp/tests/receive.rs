@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use crate::file::PACKET_LEN_MAX;
 use crate::memory::OwnedPacket;
 use crate::xdp::frames::{Claimed, Descriptor};
-use crate::xdp::receive::{Clock, Receiver, Shape, Shared};
+use crate::xdp::receive::{Receiver, Shape, Shared};
+use crate::xdp::time::Clock;
 use crate::{BATCH_MAX, LinkType, Timestamp};
 
 const HEADROOM: u64 = 256;
@@ -201,7 +202,7 @@ fn the_snap_length_cuts_and_the_wire_length_stays() {
 /// A packet with a stamp of `time_ns` in front, in the frame at `address`.
 fn deliver_stamped(receiver: &mut Receiver<Kernel>, address: u64, time_ns: u64, mark: u32) {
     let start = (address + HEADROOM) as usize;
-    let stamp = [time_ns.to_ne_bytes(), u64::from(mark).to_ne_bytes()].concat();
+    let stamp = [time_ns.to_ne_bytes(), [0; 8], u64::from(mark).to_ne_bytes()].concat();
     receiver.shared_mut().memory[start - Stamp::LEN..start].copy_from_slice(&stamp);
     receiver.shared_mut().memory[start..start + 3].copy_from_slice(b"abc");
     receiver.shared_mut().announce(address + HEADROOM, 3, 0);
