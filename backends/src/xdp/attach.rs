@@ -3,16 +3,18 @@
 //! Owns the loaded program, its maps, the link that holds it, and promiscuous mode. Knows no ring. Its one invariant: when the last
 //! owner is gone, so is everything that was changed at the interface; a program that was there before is never touched.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd;
 
 use netscope_bpf::classic::ClassicFilter;
 use netscope_bpf::xdp::{Clock as ProgramClock, Counts, Indexed, XdpParts, XdpProgram};
 
 use super::explain::{Facts, explain};
-use super::options::{Times, XdpMode, XdpOptions};
+use super::open::QueueSocket;
+use super::options::{QUEUES_MAX, Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::Clock;
 use super::socket::{Fault, Seam, Step};
+use super::tally::Tally;
 use crate::BackendError;
 use crate::bpf::{BpfError, Link, Loaded, Mode};
 use crate::filter::Filter;
@@ -30,6 +32,9 @@ pub(crate) struct Attachment {
     /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
     pub is_filtering: bool,
     _promiscuous: Option<Beside>,
+    /// Queues there were when it was attached, and queues there may come to be; the maps have places for these.
+    queue_count: u32,
+    places: u32,
     /// Number and name of the interface.
     pub ifindex: u32,
     pub interface: String,
@@ -56,8 +61,9 @@ impl Attachment {
     ) -> Result<Self, BackendError> {
         let interface = nic.name.clone();
         let promiscuous = promiscuous(options, nic, seam)?;
+        let places = nic.channels.map_or(0, |channels| channels.rx_queues_max()).min(QUEUES_MAX).max(queue_count);
         let parts = XdpParts {
-            queues: queue_count,
+            queues: places,
             filter: None,
             indexed: Indexed::default(),
             unmatched: options.unmatched,
@@ -66,7 +72,8 @@ impl Attachment {
         };
         let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
         let link = attach(options.mode, &program, &interface, nic.index, said)?;
-        Ok(Self { link, program, shown, clock, is_filtering, _promiscuous: promiscuous, ifindex: nic.index, interface })
+        let (ifindex, _promiscuous) = (nic.index, promiscuous);
+        Ok(Self { link, program, shown, clock, is_filtering, _promiscuous, queue_count, places, ifindex, interface })
     }
 
     /// How the program runs.
@@ -93,14 +100,21 @@ impl Attachment {
         Clock::Packet { offset_ns: clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(id)) }
     }
 
-    /// Lets the packets of `queue` come to `socket`.
-    pub(crate) fn direct(&self, queue: u32, socket: BorrowedFd<'_>) -> Result<(), BackendError> {
+    /// Lets the packets of its queue come to `socket`.
+    pub(crate) fn direct(&self, socket: &QueueSocket) -> Result<(), BackendError> {
         let sockets = self.program.map(self.shown.sockets()).ok_or_else(|| self.no_map())?;
-        sockets.set_socket(queue, socket).map_err(|error| error.on_interface(&self.interface))
+        sockets.set_socket(socket.queue, socket.socket.as_fd()).map_err(|error| error.on_interface(&self.interface))
     }
 
-    /// What the program did with the packets of `queue`.
-    pub(crate) fn counts(&self, queue: u32) -> Result<Counts, BackendError> {
+    /// What the program did with the packets of `queue` since it was attached, and where asked for with those of queues that came to
+    /// be since then.
+    pub(crate) fn tally(&self, queue: u32, with_strays: bool) -> Result<Tally, BackendError> {
+        let added = if with_strays { self.queue_count..self.places } else { 0..0 };
+        let strays = added.map(|queue| Ok(self.counts(queue)?.no_socket)).sum::<Result<u64, BackendError>>()?;
+        Ok(Tally { own: self.counts(queue)?, strays })
+    }
+
+    fn counts(&self, queue: u32) -> Result<Counts, BackendError> {
         let counters = self.program.map(self.shown.counters()).ok_or_else(|| self.no_map())?;
         let sums = counters.sums(queue).map_err(|error| error.on_interface(&self.interface))?;
         Ok(Counts::from_words(&sums))

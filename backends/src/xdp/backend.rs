@@ -3,13 +3,14 @@
 //! Owns one socket and its share of the program. Knows no protocol. Its one invariant: what the program gave to the socket was lent, is
 //! named as lost, or is still in the ring.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::attach::Held;
-use super::group::Group;
+use super::group::{Group, Left};
 use super::open::{Prepared, QueueSocket, damaged_ring};
 use super::pace::{Pacer, Wait};
+use super::tally::Tally;
 use crate::filter::Filter;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::tpacket::interface_drops;
@@ -42,8 +43,8 @@ pub struct XdpBackend {
 
 enum State {
     Open(Box<Open>),
-    /// The interface is gone; when to look for it again.
-    Gone(Instant),
+    /// The interface is gone; when to look for it again, and what was left there.
+    Gone(Instant, Left),
     Ended,
 }
 
@@ -54,27 +55,28 @@ struct Open {
     is_down: bool,
     is_detached: bool,
     is_unstamped: bool,
+    has_strays: bool,
 }
 
 impl Open {
     fn new(prepared: Arc<Prepared>, socket: QueueSocket) -> Box<Self> {
-        Box::new(Self { socket, prepared, is_down: false, is_detached: false, is_unstamped: false })
+        Box::new(Self { socket, prepared, is_down: false, is_detached: false, is_unstamped: false, has_strays: false })
     }
 
-    /// What this socket and the program for it counted.
-    fn counters(&self) -> Result<Counters, BackendError> {
+    /// What this socket and the program for it counted; `tally` is the program's part.
+    fn counters(&self, tally: &Tally) -> Result<Counters, BackendError> {
         let attachment = &self.prepared.attachment;
         let statistics =
             self.socket.socket.statistics().map_err(|fault| {
                 interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error))
             })?;
-        let counts = attachment.counts(self.socket.queue)?;
-        let filtered = counts.passed + counts.dropped;
+        let tally = tally.since(&self.socket.base);
+        let (filtered, missed) = (tally.own.passed + tally.own.dropped, tally.missed());
         Ok(Counters {
-            received: counts.redirected + filtered,
+            received: tally.own.redirected + filtered + missed,
             filtered,
             // A packet without a free frame is among `rx_dropped` already (xsk_rcv in net/xdp/xsk.c).
-            kernel_drops: statistics.rx_dropped + statistics.rx_ring_full,
+            kernel_drops: statistics.rx_dropped + statistics.rx_ring_full + missed,
             ring_full_drops: statistics.rx_ring_full,
             fill_empty_drops: statistics.rx_fill_ring_empty_descs.min(statistics.rx_dropped),
             damaged: self.socket.receiver.damaged,
@@ -123,7 +125,7 @@ impl XdpBackend {
     pub(crate) fn attachment(&self) -> &super::attach::Attachment {
         match &self.state {
             State::Open(open) => &open.prepared.attachment,
-            State::Gone(_) | State::Ended => panic!("the interface is gone"),
+            State::Gone(..) | State::Ended => panic!("the interface is gone"),
         }
     }
 
@@ -227,7 +229,7 @@ impl XdpBackend {
             ));
         }
         if !open.is_unstamped && open.prepared.attachment.clock_name().is_some() {
-            open.is_unstamped = open.prepared.attachment.counts(self.queue)?.unstamped > 0;
+            open.is_unstamped = open.prepared.attachment.tally(self.queue, false)?.own.unstamped > 0;
             if open.is_unstamped {
                 self.notices.push(format!(
                     "interface {interface}: its driver has no room for times in front of packets; they have those of their batches"
@@ -237,43 +239,60 @@ impl XdpBackend {
         Ok(())
     }
 
-    /// The interface is gone, and the socket with it.
+    /// The interface is gone, and the socket with it; or the kernel closed the socket alone, as when the interface changes its network
+    /// namespace.
     fn leave(&mut self) -> Result<(), BackendError> {
         let State::Open(open) = &self.state else { return Ok(()) };
-        let mut last = open.counters()?;
+        let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
+        let mut last = open.counters(&tally)?;
+        let left = Left { prepared: Arc::downgrade(&open.prepared), tally };
         // What went to the socket while it was taken down was counted by the program alone.
         let known = open.socket.receiver.lent + last.filtered + last.kernel_drops + last.damaged;
         last.kernel_drops += last.received.saturating_sub(known);
         self.counters += &last;
         self.drops_last = None;
+        let is_there = open.prepared.attachment.held() == Held::Yes;
         if !self.group.opening().options.reopen {
             self.state = State::Ended;
-            return Err(self.error(DELETED.to_owned()));
+            let what = if is_there { format!("{} and the capture has ended", self.closed()) } else { DELETED.to_owned() };
+            return Err(self.error(what));
         }
-        self.state = State::Gone(Instant::now() + RETRY_INTERVAL);
-        if self.number == 0 {
+        self.state = State::Gone(Instant::now() + RETRY_INTERVAL, left);
+        if is_there {
+            let notice = format!("interface {}: {} and is opened again when it can be", self.interface(), self.closed());
+            self.notices.push(notice);
+        } else if self.number == 0 {
             let interface = self.group.opening().options.interface.clone();
             self.notices.is_gone(&interface);
         }
         Ok(())
     }
 
-    fn look_for_interface(&mut self, again: Instant, timeout: Duration) {
+    /// What to say of a socket without an interface, where the program still has one.
+    fn closed(&self) -> String {
+        format!(
+            "the kernel took it away from the socket of receive queue {} (was it moved to another network namespace?), which is closed",
+            self.queue
+        )
+    }
+
+    fn look_for_interface(&mut self, timeout: Duration) {
+        let State::Gone(again, left) = &mut self.state else { return };
         std::thread::sleep(timeout.min(again.saturating_duration_since(Instant::now())));
-        if Instant::now() < again {
+        if Instant::now() < *again {
             return;
         }
         // It not being there yet, or not being up yet, is what we wait for.
-        self.state = match self.group.reopen(self.queue) {
+        match self.group.reopen(self.queue, left) {
             Ok((prepared, socket)) => {
                 if self.number == 0 {
                     let interface = self.group.opening().options.interface.clone();
                     self.notices.is_back(&interface);
                 }
-                State::Open(Open::new(prepared, socket))
+                self.state = State::Open(Open::new(prepared, socket));
             }
-            Err(_) => State::Gone(Instant::now() + RETRY_INTERVAL),
-        };
+            Err(_) => *again = Instant::now() + RETRY_INTERVAL,
+        }
         self.count_interface();
     }
 }
@@ -311,9 +330,8 @@ impl Backend for XdpBackend {
         loop {
             match &self.state {
                 State::Open(_) => {}
-                State::Gone(again) => {
-                    let again = *again;
-                    self.look_for_interface(again, timeout);
+                State::Gone(..) => {
+                    self.look_for_interface(timeout);
                     return Ok(Polled::Idle(now()));
                 }
                 State::Ended => return Ok(Polled::End),
@@ -335,12 +353,21 @@ impl Backend for XdpBackend {
         }
     }
 
-    /// Received are the packets that the program gave to this queue's socket, and those that it left out by the filter.
+    /// Received are the packets that the program gave to this queue's socket, those that it left out by the filter, and those for which
+    /// there was no socket.
     fn counters(&mut self) -> Result<Counters, BackendError> {
         self.count_interface();
         let mut counters = self.counters;
-        if let State::Open(open) = &self.state {
-            counters += &open.counters()?;
+        if let State::Open(open) = &mut self.state {
+            let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
+            counters += &open.counters(&tally)?;
+            if tally.strays > 0 && !std::mem::replace(&mut open.has_strays, true) {
+                let interface = &open.prepared.attachment.interface;
+                self.notices.push(format!(
+                    "interface {interface}: it has more receive queues than when it was opened; their packets go to the host, are not seen, \
+                     and count as dropped by the kernel: start the capture again (ethtool -L changes the number)"
+                ));
+            }
         }
         counters.filtered += self.filtered;
         Ok(counters)

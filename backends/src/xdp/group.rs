@@ -9,7 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::attach::Held;
 use super::open::{Opening, Prepared, QueueSocket};
+use super::tally::Tally;
 use crate::BackendError;
+
+/// What a backend leaves behind when its socket is gone.
+#[derive(Debug)]
+pub(crate) struct Left {
+    /// The program that gave packets to the socket, which other queues may still have.
+    pub prepared: Weak<Prepared>,
+    /// What it had counted by then.
+    pub tally: Tally,
+}
 
 /// What the backends of an interface share.
 pub(crate) struct Group {
@@ -27,20 +37,25 @@ impl Group {
         &self.opening
     }
 
-    /// Opens `queue` again.
+    /// Opens `queue` again. What the program counts for it until there is a socket belongs to the capture.
     ///
     /// # Errors
     /// While the interface is not there, not up, or lacks the queue.
-    pub(crate) fn reopen(&self, queue: u32) -> Result<(Arc<Prepared>, QueueSocket), BackendError> {
+    pub(crate) fn reopen(&self, queue: u32, left: &Left) -> Result<(Arc<Prepared>, QueueSocket), BackendError> {
         let mut last = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(prepared) = last.upgrade().filter(|prepared| prepared.attachment.held() == Held::Yes) {
-            let socket = self.opening.queue(&prepared, queue)?;
+            let mut socket = self.opening.queue(&prepared, queue)?;
+            if std::ptr::eq(left.prepared.as_ptr(), Arc::as_ptr(&prepared)) {
+                socket.base = left.tally;
+            }
+            prepared.attachment.direct(&socket)?;
             return Ok((prepared, socket));
         }
         let mut opening = self.opening.clone();
         opening.options.queues = Some(vec![queue]);
         // How it was opened was said the first time.
         let (prepared, socket, _) = opening.interface(&mut Vec::new())?;
+        prepared.attachment.direct(&socket)?;
         let prepared = Arc::new(prepared);
         *last = Arc::downgrade(&prepared);
         Ok((prepared, socket))

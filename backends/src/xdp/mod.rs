@@ -16,6 +16,7 @@
 //! | `socket`, `promiscuous` | the system calls |
 //! | `attach` | the program at the interface |
 //! | `open`, `explain` | the steps of opening, and what to say when one fails |
+//! | `tally` | what the program counted for one socket; safe and pure |
 //! | `group` | all queues of an interface, and their coming back |
 //! | `backend` | waiting, lending, counting |
 
@@ -33,6 +34,7 @@ mod pace;
 mod promiscuous;
 mod receive;
 mod socket;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -73,6 +75,13 @@ fn open_by(opening: Opening) -> Result<Opened, BackendError> {
     let mut sockets = vec![first];
     for queue in queues.into_iter().skip(1) {
         sockets.push(opening.queue(&prepared, queue)?);
+    }
+    // Only now, and together: the capture begins on all queues at once, and until then the host has every packet.
+    for socket in &sockets {
+        prepared.attachment.direct(socket)?;
+    }
+    for (number, socket) in sockets.iter_mut().enumerate() {
+        socket.base = prepared.attachment.tally(socket.queue, number == 0)?.begin();
     }
     let group = Arc::new(Group::new(opening, &prepared));
     let backends = sockets

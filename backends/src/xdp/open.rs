@@ -3,10 +3,10 @@
 //! Owns their order and what is tried when one is refused. Reads no packet. Its one invariant: what is not opened in the end leaves
 //! nothing behind.
 //!
-//! The order for a queue is: memory, socket, rings, all frames into the fill ring, bind, into the program's map. So the kernel never
-//! finds the fill ring empty, and no packet is redirected to a socket that cannot take it.
+//! The order for a queue is: memory, socket, rings, all frames into the fill ring, bind. So the kernel never finds the fill ring empty,
+//! and no packet is redirected to a socket that cannot take it. The program comes before the sockets, since it decides how they are
+//! bound; it passes everything on until the sockets of all queues are put into its map together.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::attach::Attachment;
@@ -17,6 +17,7 @@ use super::options::{HugePages, Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
+use super::tally::Tally;
 use crate::bpf::Mode;
 use crate::filter::Filter;
 use crate::live::interface_error;
@@ -34,6 +35,8 @@ pub(crate) struct QueueSocket {
     pub receiver: Receiver<KernelMemory>,
     pub socket: XdpSocket,
     pub queue: u32,
+    /// What the program had counted when this socket took over.
+    pub base: Tally,
 }
 
 /// Opens.
@@ -64,7 +67,8 @@ impl Opening {
         interface_error(&self.options.interface, what)
     }
 
-    /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound; the queues chosen.
+    /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound; the queues chosen. None is
+    /// in the program's map.
     pub(crate) fn interface(&self, said: &mut Vec<String>) -> Result<(Prepared, QueueSocket, Vec<u32>), BackendError> {
         self.options.shape(false)?; // settings that cannot be are said before anything is asked
         let nic = Nic::read(&self.options.interface)?;
@@ -121,7 +125,6 @@ impl Opening {
                             self.options.frame_room()
                         ));
                     }
-                    prepared.attachment.direct(queue, socket.socket.as_fd())?;
                     return Ok(socket);
                 }
                 Err(fault) if number + 1 < ways.len() && fault.errno() != libc::EBUSY && fault.errno() != libc::EPERM => {
@@ -166,12 +169,11 @@ impl Opening {
         }
     }
 
-    /// Opens a further queue as the first one was.
+    /// Opens a further queue as the first one was; it is not in the program's map.
     pub(crate) fn queue(&self, prepared: &Prepared, queue: u32) -> Result<QueueSocket, BackendError> {
         let socket = self.unbound(prepared, queue, &mut Vec::new())?;
         self.bind(prepared.attachment.ifindex, &socket.socket, queue, prepared.flags)
             .map_err(|fault| self.explained(&fault, &prepared.shape, queue))?;
-        prepared.attachment.direct(queue, socket.socket.as_fd())?;
         Ok(socket)
     }
 
@@ -187,7 +189,7 @@ impl Opening {
                 socket.set_busy_poll(busy_poll)?;
             }
             let receiver = Receiver::new(KernelMemory::new(rx, fill, memory), shape);
-            Ok(receiver.map(|receiver| QueueSocket { receiver, socket, queue }))
+            Ok(receiver.map(|receiver| QueueSocket { receiver, socket, queue, base: Tally::default() }))
         };
         match make() {
             Ok(Ok(socket)) => Ok(socket),

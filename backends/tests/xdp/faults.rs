@@ -165,6 +165,36 @@ fn deleted_and_back_on_all_queues_and_the_ledger_closes() {
     assert_eq!(received, lent as u64 + 128);
 }
 
+/// What `ip` calls a namespace.
+fn name(namespace: &NetNs) -> String {
+    let output = namespace.command("ip").args(["netns", "identify"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The kernel closes the sockets of an interface that leaves its namespace, while the program stays at it.
+#[test]
+fn moved_away_and_back_nothing_is_counted_twice() {
+    let Some(namespace) = namespace(2, 1500) else { return };
+    let Some(elsewhere) = NetNs::with_veth() else { return };
+    elsewhere.ip(&["link", "delete", RECEIVER]);
+    let mut opened = open_in(&namespace, options(XdpMode::Native));
+    crate::wire::send_flows(&namespace, 64, 1);
+    let lent: usize = crate::wire::read_all(&mut opened.queues, 64).iter().map(Vec::len).sum();
+    let before: u64 = opened.queues.iter_mut().map(|backend| backend.counters().unwrap().received).sum();
+    assert_eq!(before, lent as u64);
+    namespace.ip(&["link", "set", "dev", RECEIVER, "netns", &name(&elsewhere)]);
+    // The second backend is not asked, so it still holds the program.
+    let notice = wait_for_notice(&mut opened.queues[0], "queue 0");
+    assert!(notice.contains("moved to another network namespace") && !notice.contains("gone"), "{notice}");
+    elsewhere.ip(&["link", "set", "dev", RECEIVER, "netns", &name(&namespace)]);
+    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
+    let counts = namespace.inside(|| {
+        assert_eq!(wait_for_notice(&mut opened.queues[0], "back"), "interface veth0 is back");
+        opened.queues.iter_mut().map(|backend| backend.counters().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(counts.iter().map(|counts| counts.received).sum::<u64>(), before, "{counts:?}");
+}
+
 #[test]
 fn deleted_without_coming_back_ends() {
     let Some(namespace) = namespace(1, 1500) else { return };

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::Backend;
 use crate::xdp::open::Opening;
 use crate::xdp::socket::{Seam, Step};
 use crate::xdp::{BusyPoll, HugePages, Opened, XdpMode, XdpOptions, open_by};
+use crate::{Backend, Counters};
 
 const NEEDED: &str = "making network namespaces needs root";
 
@@ -182,5 +182,62 @@ fn a_program_that_somebody_detaches_is_missed() {
         std::thread::sleep(Duration::from_millis(1100));
         backend.poll(Duration::from_millis(20), &mut |_| ()).unwrap();
         assert_eq!(backend.notice(), None, "once");
+    });
+}
+
+/// Sends frames of UDP over IPv4 into the end that is not opened, half of them to `port`.
+fn send(interface: &str, port: u16) {
+    let mut out = ::pcap::Capture::from_device(interface).unwrap().open().unwrap();
+    for number in 0..20 {
+        let mut frame =
+            vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 46, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let to: u16 = if number % 2 == 0 { port } else { 9 };
+        frame.extend([&[4, 0][..], &to.to_be_bytes(), &[0, 26, 0, 0], &[0; 18]].concat());
+        out.sendpacket(frame.as_slice()).unwrap();
+    }
+}
+
+const SCRIPT: &str = "for which in all default; do echo 1 >/proc/sys/net/ipv6/conf/$which/disable_ipv6; done
+    ip link add near2 numrxqueues 2 numtxqueues 2 type veth peer name far2 numrxqueues 2 numtxqueues 2
+    ip link set near2 up && ip link set far2 up";
+
+/// A pair of links with two queues each.
+fn add_two_queues() {
+    assert!(Command::new("sh").args(["-ec", SCRIPT]).status().unwrap().success());
+}
+
+#[test]
+fn nothing_before_the_last_socket_is_part_of_the_capture() {
+    in_namespace(1500, || {
+        add_two_queues();
+        // Packets come before the first bind and before the second, when the first queue could have them.
+        let noise = |step, _| {
+            if step == Step::Bind {
+                send("far2", 53);
+                std::thread::sleep(Duration::from_millis(20)); // where the kernel puts its work off
+            }
+            None
+        };
+        for mode in [XdpMode::Native, XdpMode::Generic] {
+            let options =
+                XdpOptions { interface: "near2".to_owned(), filter: Some("udp dst port 53".to_owned()), ..options(mode) };
+            let mut opened = open(options, noise).unwrap();
+            let mut lent = 0;
+            for backend in &mut opened.queues {
+                backend.poll(Duration::from_millis(30), &mut |batch| lent += batch.len()).unwrap();
+                assert_eq!(backend.counters().unwrap(), Counters::default(), "{mode:?}");
+            }
+            assert_eq!(lent, 0, "{mode:?}");
+            send("far2", 53);
+            let (begun, mut sum) = (Instant::now(), Counters::default());
+            while (lent, sum.received) != (10, 20) && begun.elapsed() < Duration::from_secs(20) {
+                sum = Counters::default();
+                for backend in &mut opened.queues {
+                    backend.poll(Duration::from_millis(30), &mut |batch| lent += batch.len()).unwrap();
+                    sum += &backend.counters().unwrap();
+                }
+            }
+            assert_eq!((lent, sum), (10, Counters { received: 20, filtered: 10, ..Counters::default() }), "{mode:?}");
+        }
     });
 }
