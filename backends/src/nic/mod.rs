@@ -101,7 +101,12 @@ impl Nic {
     /// # Errors
     /// [`BackendError::Interface`] when there is none of this name or a conversation with the kernel fails.
     pub fn read(interface: &str) -> Result<Self, BackendError> {
-        read(interface).map_err(|error| failed(interface, &error))
+        read(interface, Route::uses).map_err(|error| failed(interface, &error))
+    }
+
+    /// The same without asking what the host uses it for: `uses` is empty.
+    pub(crate) fn read_without_uses(interface: &str) -> Result<Self, BackendError> {
+        read(interface, |_, _| Ok(Vec::new())).map_err(|error| failed(interface, &error))
     }
 
     /// Whether both directions of a flow come by the same queue: one queue, or a symmetric hash. `None` when that cannot be told.
@@ -113,7 +118,7 @@ impl Nic {
     }
 }
 
-fn read(interface: &str) -> io::Result<Nic> {
+fn read(interface: &str, uses: fn(&mut Route, &Link) -> io::Result<Vec<Use>>) -> io::Result<Nic> {
     let mut route = Route::open()?;
     let link = route.link(interface)?;
     let mut ethtool = Ethtool::open(interface)?;
@@ -133,7 +138,7 @@ fn read(interface: &str) -> io::Result<Nic> {
         rss,
         xdp_abilities: netdev::xdp_abilities(link.index)?,
         addresses: route.addresses(link.index)?,
-        uses: route.uses(&link)?,
+        uses: uses(&mut route, &link)?,
         name: link.name,
         index: link.index,
         kind: link.kind,
@@ -219,6 +224,15 @@ pub fn cpu_of_queue(interface: &str, queue: u32) -> Result<Option<usize>, Backen
 /// As for [`Nic::read`].
 pub fn uses(interface: &str) -> Result<Vec<Use>, BackendError> {
     ask(interface, |route, link| route.uses(&link))
+}
+
+/// Whether there is an interface of this name and it is up.
+pub(crate) fn is_up(interface: &str) -> Result<bool, BackendError> {
+    match Route::open().and_then(|mut route| route.link(interface)) {
+        Ok(link) => Ok(link.up),
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(false),
+        Err(error) => Err(failed(interface, &error)),
+    }
 }
 
 /// XDP programs that are attached.

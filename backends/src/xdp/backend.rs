@@ -3,11 +3,11 @@
 //! Owns one socket and its share of the program. Knows no protocol. Its one invariant: what the program gave to the socket was lent, is
 //! named as lost, or is still in the ring.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attach::Held;
-use super::group::{Group, Left};
+use super::group::{Group, Left, Reopened};
 use super::open::{Prepared, QueueSocket, damaged_ring};
 use super::pace::{Pacer, Wait};
 use super::tally::Tally;
@@ -282,16 +282,23 @@ impl XdpBackend {
         if Instant::now() < *again {
             return;
         }
-        // It not being there yet, or not being up yet, is what we wait for.
         match self.group.reopen(self.queue, left) {
-            Ok((prepared, socket)) => {
+            Ok(Reopened { prepared, socket, said }) => {
                 if self.number == 0 {
                     let interface = self.group.opening().options.interface.clone();
                     self.notices.is_back(&interface);
                 }
+                for said in said {
+                    self.notices.push(said);
+                }
                 self.state = State::Open(Open::new(prepared, socket));
             }
-            Err(_) => *again = Instant::now() + RETRY_INTERVAL,
+            Err(told) => {
+                *again = Instant::now() + RETRY_INTERVAL;
+                if let Some(told) = told {
+                    self.notices.push(told);
+                }
+            }
         }
         self.count_interface();
     }

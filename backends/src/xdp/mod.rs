@@ -16,6 +16,7 @@
 //! | `socket`, `promiscuous` | the system calls |
 //! | `attach` | the program at the interface |
 //! | `open`, `explain` | the steps of opening, and what to say when one fails |
+//! | `uses` | whether packets may be taken away from the host |
 //! | `tally` | what the program counted for one socket; safe and pure |
 //! | `group` | all queues of an interface, and their coming back |
 //! | `backend` | waiting, lending, counting |
@@ -37,6 +38,7 @@ mod socket;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::sync::Arc;
 
@@ -44,6 +46,7 @@ pub use backend::XdpBackend;
 pub use netscope_bpf::xdp::Unmatched;
 pub use options::{BusyPoll, HugePages, Times, XdpMode, XdpOptions};
 pub use pace::{NAP_MAX, NAP_MIN};
+pub use uses::refuse_used;
 
 use crate::BackendError;
 use group::Group;
@@ -63,18 +66,19 @@ pub struct Opened {
 /// # Errors
 /// [`BackendError::Interface`] saying what to do: settings that cannot be, no permission, an unknown interface (listing the known ones),
 /// one that is down or no Ethernet, an XDP program that is there already (named; it is never replaced), a queue that is not there or
-/// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile.
+/// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile,
+/// [`BackendError::Used`] when the host uses the interface and the options do not insist.
 pub fn open(options: XdpOptions) -> Result<Opened, BackendError> {
     open_by(Opening::new(options, Seam::default())?)
 }
 
 fn open_by(opening: Opening) -> Result<Opened, BackendError> {
     let mut said = Vec::new();
-    let (prepared, first, queues) = opening.interface(&mut said)?;
+    let (prepared, first, queues) = opening.interface(None, &mut said)?;
     let prepared = Arc::new(prepared);
     let mut sockets = vec![first];
-    for queue in queues.into_iter().skip(1) {
-        sockets.push(opening.queue(&prepared, queue)?);
+    for queue in queues.iter().skip(1) {
+        sockets.push(opening.queue(&prepared, *queue)?);
     }
     // Only now, and together: the capture begins on all queues at once, and until then the host has every packet.
     for socket in &sockets {
@@ -83,7 +87,7 @@ fn open_by(opening: Opening) -> Result<Opened, BackendError> {
     for (number, socket) in sockets.iter_mut().enumerate() {
         socket.base = prepared.attachment.tally(socket.queue, number == 0)?.begin();
     }
-    let group = Arc::new(Group::new(opening, &prepared));
+    let group = Arc::new(Group::new(opening, queues, &prepared, said.clone()));
     let backends = sockets
         .into_iter()
         .enumerate()

@@ -18,6 +18,7 @@ use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
 use super::tally::Tally;
+use super::uses::refuse_used;
 use crate::bpf::Mode;
 use crate::filter::Filter;
 use crate::live::interface_error;
@@ -69,15 +70,28 @@ impl Opening {
 
     /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound; the queues chosen. None is
     /// in the program's map.
-    pub(crate) fn interface(&self, said: &mut Vec<String>) -> Result<(Prepared, QueueSocket, Vec<u32>), BackendError> {
+    ///
+    /// `again` are the queues of a capture that goes on, the one to be opened first; others may have ceased to be.
+    pub(crate) fn interface(
+        &self,
+        again: Option<&[u32]>,
+        said: &mut Vec<String>,
+    ) -> Result<(Prepared, QueueSocket, Vec<u32>), BackendError> {
         self.options.shape(false)?; // settings that cannot be are said before anything is asked
-        let nic = Nic::read(&self.options.interface)?;
+        refuse_used(&self.options)?;
+        let nic = Nic::read_without_uses(&self.options.interface)?;
         self.check(&nic)?;
-        let count = match nic.queues.len() as u32 {
-            0 => self.options.queues.iter().flatten().max().map_or(1, |last| last.saturating_add(1)),
-            count => count,
+        let wanted = again.or(self.options.queues.as_deref()).unwrap_or_default();
+        let known = u32::try_from(nic.queues.len()).ok().filter(|count| *count > 0);
+        let count = known.unwrap_or_else(|| wanted.iter().max().map_or(1, |last| last.saturating_add(1)));
+        let queues = match again {
+            None => self.options.chosen_queues(count)?,
+            Some(queues) => {
+                let first = XdpOptions { queues: queues.first().map(|first| vec![*first]), ..self.options.clone() };
+                first.chosen_queues(count)?;
+                queues.iter().copied().filter(|queue| *queue < count).collect()
+            }
         };
-        let queues = self.options.chosen_queues(count)?;
         let first = *queues.first().ok_or_else(|| self.fail("it has no receive queue".to_owned()))?;
         let shape = self.options.shape(self.options.needs_fragments(nic.mtu))?;
         // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything is changed.
@@ -85,7 +99,7 @@ impl Opening {
         let attachment = Attachment::new(&self.options, self.filter.as_ref(), &nic, count, self.seam, said)?;
         let mut prepared = Prepared { attachment, shape, flags: 0, numa_node: nic.numa_node.filter(|_| has_several_nodes()) };
         let socket = self.first_queue(&mut prepared, first, said)?;
-        self.tell(&prepared, &nic, queues.len() as u32, count, said);
+        self.tell(&prepared, &nic, queues.len() as u32, known, said);
         Ok((prepared, socket, queues))
     }
 
@@ -249,7 +263,7 @@ impl Opening {
     }
 
     /// Says what was reached, and what will not be seen.
-    fn tell(&self, prepared: &Prepared, nic: &Nic, chosen: u32, count: u32, said: &mut Vec<String>) {
+    fn tell(&self, prepared: &Prepared, nic: &Nic, chosen: u32, count: Option<u32>, said: &mut Vec<String>) {
         let interface = &self.options.interface;
         let way = match (prepared.attachment.mode(), prepared.flags & libc::XDP_ZEROCOPY != 0) {
             (Mode::Native, true) => "native mode, zero copy",
@@ -257,9 +271,11 @@ impl Opening {
             (Mode::Generic, _) => "generic mode",
         };
         let queues = match (chosen, count) {
-            (1, 1) => "its one queue".to_owned(),
-            _ if chosen == count => format!("all {count} queues"),
-            _ => format!("{chosen} of {count} queues"),
+            (1, None) => "one queue".to_owned(),
+            (_, None) => format!("{chosen} queues"),
+            (1, Some(1)) => "its one queue".to_owned(),
+            (_, Some(count)) if chosen == count => format!("all {count} queues"),
+            (_, Some(count)) => format!("{chosen} of {count} queues"),
         };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
         said.push(match (self.options.times, prepared.attachment.clock_name()) {
@@ -268,7 +284,13 @@ impl Opening {
             }
             _ => format!("interface {interface}: packets' times are those of their batches"),
         });
-        if chosen < count {
+        if count.is_none() {
+            said.push(format!(
+                "interface {interface}: how many receive queues it has is not known; packets of others than were opened go to the host and \
+                 are not seen (name all that it has: --xdp-queues, xdp.queues)"
+            ));
+        }
+        if count.is_some_and(|count| chosen < count) {
             said.push(format!("interface {interface}: packets of its other queues go to the host and are not seen"));
         }
         said.extend(lost_tags(nic).map(|lost| format!("interface {interface}: {lost}")));

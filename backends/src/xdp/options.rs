@@ -106,6 +106,8 @@ pub struct XdpOptions {
     pub snaplen: u32,
     /// Also packets that are not for us; ends with the process, however it ends.
     pub promiscuous: bool,
+    /// Takes the packets also of an interface that the host uses (an address, a default route, a bridge); without it that is an error.
+    pub insist: bool,
     /// Longest nap while packets flow; zero wakes for every arrival.
     pub nap_max: Duration,
     /// When the interface is deleted: true looks for it every second and goes on when one of that name is there; false reports an
@@ -132,6 +134,7 @@ impl Default for XdpOptions {
             unmatched: Unmatched::Pass,
             snaplen: 65_535,
             promiscuous: true,
+            insist: false,
             nap_max: NAP_MAX,
             reopen: true,
         }

@@ -196,6 +196,66 @@ fn moved_away_and_back_nothing_is_counted_twice() {
 }
 
 #[test]
+fn what_comes_back_in_use_or_taken_is_told_of_and_left_alone() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let mut backend = open_one(&namespace, options(XdpMode::Native));
+    let again = || {
+        namespace.ip(&["link", "delete", RECEIVER]);
+        namespace.add_wire(&Wire { queues: 1, mtu: 1500 });
+    };
+    namespace.ip(&["link", "delete", RECEIVER]);
+    namespace.add_wire(&Wire { queues: 1, mtu: 1500 });
+    namespace.ip(&["address", "add", "192.0.2.7/24", "dev", RECEIVER]);
+    let backend = namespace.inside(move || {
+        let said = wait_for_notice(&mut backend, "cannot be opened again");
+        assert!(said.contains("interface veth0 has the address 192.0.2.7/24") && said.contains("--xdp-insist"), "{said}");
+        std::thread::sleep(Duration::from_millis(1100));
+        assert!(poll_once(&mut backend, Duration::from_millis(20)).is_empty());
+        assert_eq!(backend.notice(), None, "once");
+        backend
+    });
+    assert!(!shown(&namespace).contains("xdp"));
+    again();
+    let mut other = open_in(&namespace, options(XdpMode::Native));
+    let mut backend = backend;
+    namespace.inside(|| {
+        let said = wait_for_notice(&mut backend, "cannot be opened again");
+        assert!(said.contains("already runs the XDP program"), "{said}");
+    });
+    send(&namespace, &datagrams(20));
+    assert_eq!(read(&mut other.queues[0], 20).len(), 20, "the other goes on");
+    drop(other);
+    namespace.inside(|| wait_for_notice(&mut backend, "is back"));
+}
+
+#[test]
+fn what_comes_back_worse_says_so() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let mut backend = open_one(&namespace, options(XdpMode::Auto));
+    namespace.ip(&["link", "delete", RECEIVER]);
+    let pair = ["link", "add", RECEIVER, "numrxqueues", "1", "numtxqueues", "1", "type", "veth", "peer", "name", SENDER];
+    namespace.ip(&[&pair[..], &["numrxqueues", "4", "numtxqueues", "4"]].concat());
+    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
+    namespace.ip(&["link", "set", "dev", SENDER, "up"]);
+    let said: Vec<_> = namespace.inside(|| {
+        wait_for_notice(&mut backend, "is back");
+        std::iter::from_fn(|| backend.notice()).collect()
+    });
+    assert!(said.iter().any(|said| said.contains("no native XDP")), "{said:?}");
+    assert!(said.iter().any(|said| said.ends_with("AF_XDP in generic mode, its one queue")), "{said:?}");
+    assert!(!said.iter().any(|said| said.contains("packets' times")), "as before: {said:?}");
+}
+
+#[test]
+fn what_the_host_uses_is_taken_only_by_insisting() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    namespace.ip(&["address", "add", "192.0.2.7/24", "dev", RECEIVER]);
+    let said = refusal(&namespace, options(XdpMode::Native));
+    assert!(said.starts_with("interface veth0 has the address 192.0.2.7/24: --backend xdp would take all packets"), "{said}");
+    assert!(try_open(&namespace, XdpOptions { insist: true, ..options(XdpMode::Native) }).is_ok());
+}
+
+#[test]
 fn deleted_without_coming_back_ends() {
     let Some(namespace) = namespace(1, 1500) else { return };
     let mut backend = open_one(&namespace, XdpOptions { reopen: false, ..options(XdpMode::Native) });

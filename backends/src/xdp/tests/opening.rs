@@ -150,7 +150,7 @@ fn a_filter_that_no_program_can_run_runs_in_user_space() {
 fn a_queue_that_another_socket_has_is_named() {
     in_namespace(1500, || {
         let opening = Opening::new(options(XdpMode::Native), Seam::default()).unwrap();
-        let (prepared, socket, _) = opening.interface(&mut Vec::new()).unwrap();
+        let (prepared, socket, _) = opening.interface(None, &mut Vec::new()).unwrap();
         drop(prepared); // its program goes, the socket stays at the queue
         let error = open(options(XdpMode::Auto), |_, _| None).err().expect("it is refused");
         assert!(error.contains("another AF_XDP socket has receive queue 0") && error.contains("ss --xdp"), "{error}");
