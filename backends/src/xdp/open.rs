@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::attach::Attachment;
-use super::explain::{Facts, explain, memlock_bytes, reason};
+use super::explain::{Facts, explain, memlock_bytes, reason, smaller};
 use super::index::Overrun;
 use super::map::{HUGE_PAGE_BYTES, KernelMemory, Mapping};
 use super::options::{HugePages, Times, XdpMode, XdpOptions};
@@ -25,7 +25,8 @@ use crate::live::interface_error;
 use crate::nic::{Nic, VLAN_STRIP};
 use crate::{BackendError, LinkType};
 
-/// The kernel takes a closed socket down behind our back; how often a queue that is said to be busy is asked for again,
+/// The kernel takes a closed socket down behind our back, and its locked memory with it; how often a queue that is said to be busy, and
+/// memory that is said to be too much, is asked for again,
 const BUSY_RETRIES: u32 = 10;
 /// and how long is waited in between.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -143,8 +144,9 @@ impl Opening {
                 }
                 Err(fault) if number + 1 < ways.len() && fault.errno() != libc::EBUSY && fault.errno() != libc::EPERM => {
                     said.push(format!(
-                        "interface {interface}: no zero copy with this driver ({}); native mode with one copy",
-                        reason(&fault)
+                        "interface {interface}: no zero copy with this driver ({}); {}native mode with one copy",
+                        reason(&fault),
+                        smaller(&self.facts(&prepared.shape, queue))
                     ));
                     // A socket of its own for each way: what a refused bind left of the old one is not known.
                     drop(socket);
@@ -171,16 +173,7 @@ impl Opening {
     }
 
     fn bind(&self, ifindex: u32, socket: &XdpSocket, queue: u32, flags: u16) -> Result<(), Fault> {
-        let mut tries = 0;
-        loop {
-            match socket.bind(ifindex, queue, flags) {
-                Err(fault) if fault.errno() == libc::EBUSY && tries < BUSY_RETRIES => {
-                    tries += 1;
-                    std::thread::sleep(BUSY_PAUSE);
-                }
-                result => return result,
-            }
-        }
+        retried(libc::EBUSY, || socket.bind(ifindex, queue, flags))
     }
 
     /// Opens a further queue as the first one was; it is not in the program's map.
@@ -197,7 +190,7 @@ impl Opening {
         let mut make = || -> Result<Result<QueueSocket, Overrun>, Fault> {
             let memory = self.memory(shape, prepared.numa_node, said)?;
             let socket = XdpSocket::new(self.seam)?;
-            socket.register(&memory, shape.frame_bytes)?;
+            retried(libc::ENOBUFS, || socket.register(&memory, shape.frame_bytes))?;
             let (rx, fill) = socket.rings(shape.rx_entries, shape.fill_entries)?;
             if let Some(busy_poll) = self.options.busy_poll {
                 socket.set_busy_poll(busy_poll)?;
@@ -251,15 +244,20 @@ impl Opening {
     }
 
     fn explained(&self, fault: &Fault, shape: &Shape, queue: u32) -> BackendError {
-        let facts = Facts {
+        self.fail(explain(fault, &self.facts(shape, queue)))
+    }
+
+    fn facts(&self, shape: &Shape, queue: u32) -> Facts {
+        Facts {
             interface: self.options.interface.clone(),
             queue,
             memory_bytes: u64::from(shape.frame_count) * u64::from(shape.frame_bytes),
             memlock_bytes: memlock_bytes(),
             rx_entries: shape.rx_entries,
             fill_entries: shape.fill_entries,
-        };
-        self.fail(explain(fault, &facts))
+            frame_bytes: shape.frame_bytes,
+            mtu_max: shape.has_fragments.then(|| self.options.mtu_max()),
+        }
     }
 
     /// Says what was reached, and what will not be seen.
@@ -294,6 +292,20 @@ impl Opening {
             said.push(format!("interface {interface}: packets of its other queues go to the host and are not seen"));
         }
         said.extend(lost_tags(nic).map(|lost| format!("interface {interface}: {lost}")));
+    }
+}
+
+/// Tries again for a while as long as the kernel says `errno`.
+fn retried(errno: i32, mut attempt: impl FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
+    let mut tries = 0;
+    loop {
+        match attempt() {
+            Err(fault) if fault.errno() == errno && tries < BUSY_RETRIES => {
+                tries += 1;
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            result => return result,
+        }
     }
 }
 

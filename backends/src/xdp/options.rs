@@ -147,9 +147,14 @@ impl XdpOptions {
         self.frame_bytes.saturating_sub(HEADROOM)
     }
 
+    /// Largest MTU whose packets fit in one frame each.
+    pub(super) const fn mtu_max(&self) -> u32 {
+        self.frame_room().saturating_sub(LINK_HEADER_MAX)
+    }
+
     /// Whether packets of an interface with this MTU may need several frames.
     pub(super) const fn needs_fragments(&self, mtu: u32) -> bool {
-        mtu.saturating_add(LINK_HEADER_MAX) > self.frame_room()
+        mtu > self.mtu_max()
     }
 
     /// Sizes of rings and memory.

@@ -3,6 +3,7 @@
 //! Needs root, for a network namespace of its own; says so and passes without, except when `CI=true`.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
@@ -90,6 +91,17 @@ fn zero_copy_falls_back_to_one_copy() {
         let opened = open(options(XdpMode::Auto), refuse).unwrap();
         said(&opened, "no zero copy with this driver (Invalid argument)");
         said(&opened, "native mode, one copy");
+    });
+}
+
+/// The kernel gives the locked pages of a closed socket back a while later.
+#[test]
+fn memory_that_is_not_free_yet_is_waited_for() {
+    static TRIES: AtomicU32 = AtomicU32::new(0); // alone: no other memory depends on its order
+    in_namespace(1500, || {
+        let refuse = |step, _| (step == Step::Register && TRIES.fetch_add(1, Ordering::Relaxed) < 2).then_some(libc::ENOBUFS);
+        assert!(open(options(XdpMode::Native), refuse).is_ok());
+        assert_eq!(TRIES.load(Ordering::Relaxed), 3);
     });
 }
 
