@@ -63,6 +63,9 @@ pub(crate) struct Shape {
     pub snaplen: usize,
 }
 
+/// A stamp that lies this much in the future says that the clock was set back.
+const SET_BACK_NS: u64 = 1_000_000_000;
+
 /// A packet on its way to the visitor.
 enum Lend {
     Frame(Claimed),
@@ -151,6 +154,7 @@ impl<S: Shared> Receiver<S> {
         now: &dyn Fn() -> Timestamp,
         visit: &mut dyn FnMut(&[Packet<'_>]),
     ) -> Result<u32, Overrun> {
+        self.forget_future(clock, now);
         let (mut entries, mut lent) = (0, 0);
         while entries < entries_max {
             let shared = &self.shared;
@@ -158,7 +162,8 @@ impl<S: Shared> Receiver<S> {
             if available == 0 {
                 break;
             }
-            entries += self.gather(available, clock);
+            let taken = self.gather(available, clock);
+            entries += taken;
             let count = self.lends.len() as u32;
             // Counted before the visitor runs, which may unwind: it has them.
             self.lent += u64::from(count);
@@ -167,8 +172,20 @@ impl<S: Shared> Receiver<S> {
             let newest_ns = returning.0.lend(now(), clock, visit);
             returning.0.newest_ns = newest_ns;
             returning.finish()?;
+            if taken == 0 {
+                break; // a kernel that lies keeps no place free for the frames in our hands; without them nothing more can be read
+            }
         }
         Ok(lent)
+    }
+
+    /// Forgets the newest time where the clock was set back since: it would make every stamp look old until the clock is there again.
+    fn forget_future(&mut self, clock: Clock, now: &dyn Fn() -> Timestamp) {
+        if let Clock::Packet { offset_ns } = clock
+            && self.newest_ns > now().0.wrapping_sub(offset_ns).saturating_add(SET_BACK_NS)
+        {
+            self.newest_ns = 0;
+        }
     }
 
     /// Takes entries out of the rx ring until a batch is full; how many.
