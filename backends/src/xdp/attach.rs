@@ -31,7 +31,8 @@ pub(crate) struct Attachment {
     clock: Option<ProgramClock>,
     /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
     pub is_filtering: bool,
-    _promiscuous: Option<Beside>,
+    /// Keeps the interface promiscuous where that is wanted.
+    beside: Beside,
     /// Queues there were when it was attached, and queues there may come to be; the maps have places for these.
     queue_count: u32,
     places: u32,
@@ -60,7 +61,7 @@ impl Attachment {
         said: &mut Vec<String>,
     ) -> Result<Self, BackendError> {
         let interface = nic.name.clone();
-        let promiscuous = promiscuous(options, nic, seam)?;
+        let beside = beside(options, nic, seam)?;
         let places = nic.channels.map_or(0, |channels| channels.rx_queues_max()).min(QUEUES_MAX).max(queue_count);
         let parts = XdpParts {
             queues: places,
@@ -72,8 +73,13 @@ impl Attachment {
         };
         let Chosen { shown, program, clock, is_filtering } = load(&interface, parts, filter, said)?;
         let link = attach(options.mode, &program, &interface, nic.index, said)?;
-        let (ifindex, _promiscuous) = (nic.index, promiscuous);
-        Ok(Self { link, program, shown, clock, is_filtering, _promiscuous, queue_count, places, ifindex, interface })
+        let ifindex = nic.index;
+        Ok(Self { link, program, shown, clock, is_filtering, beside, queue_count, places, ifindex, interface })
+    }
+
+    /// What the interface is called now; `None` when it is gone.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.beside.name_of(self.ifindex)
     }
 
     /// How the program runs.
@@ -92,12 +98,14 @@ impl Attachment {
 
     /// How to read packets' times now: the clocks may have been set since the last call.
     pub(crate) fn clock(&self) -> Clock {
-        let id = match self.clock {
+        let offset_ns = match self.clock {
             None => return Clock::Batch,
-            Some(ProgramClock::Tai) => libc::CLOCK_TAI,
-            Some(ProgramClock::Monotonic) => libc::CLOCK_MONOTONIC,
+            Some(ProgramClock::Tai) => whole_seconds(clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(libc::CLOCK_TAI))),
+            Some(ProgramClock::Monotonic) => narrowest(std::iter::repeat_with(|| {
+                [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC].map(clock_ns)
+            })),
         };
-        Clock::Packet { offset_ns: clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(id)) }
+        Clock::Packet { offset_ns }
     }
 
     /// Lets the packets of its queue come to `socket`.
@@ -211,20 +219,47 @@ fn attach(mode: XdpMode, program: &Loaded, interface: &str, ifindex: u32, said: 
     result.map_err(|error| error.on_interface(interface))
 }
 
-fn promiscuous(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Option<Beside>, BackendError> {
-    if !options.promiscuous {
-        return Ok(None);
-    }
+fn beside(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Beside, BackendError> {
     let enter = || {
-        seam.check(Step::Promiscuous, 0)?;
         let fault = |error| Fault::new(Step::Promiscuous, error);
         let beside = Beside::new().map_err(fault)?;
-        beside.enter(nic.index).map_err(fault)?;
+        if options.promiscuous {
+            seam.check(Step::Promiscuous, 0)?;
+            beside.enter(nic.index).map_err(fault)?;
+        }
         Ok(beside)
     };
     let facts = Facts { interface: nic.name.clone(), ..Facts::default() };
-    enter().map(Some).map_err(|fault: Fault| interface_error(&nic.name, explain(&fault, &facts)))
+    enter().map_err(|fault: Fault| interface_error(&nic.name, explain(&fault, &facts)))
 }
+
+/// The difference of two clocks that differ by whole seconds, however long the processor was away between the readings.
+fn whole_seconds(offset_ns: u64) -> u64 {
+    const SECOND: i64 = 1_000_000_000;
+    let signed = offset_ns.cast_signed().wrapping_add(SECOND / 2);
+    signed.div_euclid(SECOND).wrapping_mul(SECOND).cast_unsigned()
+}
+
+/// What is to be added to a clock to have another one, from readings of it, the other one, and it again: by those that lie closest
+/// together, so that the processor was hardly away between them.
+fn narrowest(readings: impl Iterator<Item = [u64; 3]>) -> u64 {
+    let (mut best, mut offset_ns) = (u64::MAX, 0);
+    for [before, other, after] in readings.take(READINGS) {
+        let width = after.wrapping_sub(before);
+        if width < best {
+            (best, offset_ns) = (width, other.wrapping_sub(before.wrapping_add(width / 2)));
+        }
+        if best <= CLOSE_NS {
+            break;
+        }
+    }
+    offset_ns
+}
+
+/// Most readings of two clocks,
+const READINGS: usize = 4;
+/// and how close together they are good enough.
+const CLOSE_NS: u64 = 1_000;
 
 /// Nanoseconds of a clock.
 fn clock_ns(clock: libc::clockid_t) -> u64 {
@@ -236,4 +271,27 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
         return 0; // cannot be: both clocks are older than AF_XDP
     }
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tai_is_whole_seconds_away() {
+        let offset = |seconds: i64, late_ns: i64| (seconds * 1_000_000_000 + late_ns).cast_unsigned();
+        for late_ns in [0, -24_000_000, 24_000_000, 400_000_000] {
+            assert_eq!(whole_seconds(offset(-37, late_ns)), offset(-37, 0), "{late_ns}");
+            assert_eq!(whole_seconds(offset(0, late_ns)), 0, "{late_ns}");
+        }
+    }
+
+    #[test]
+    fn readings_with_a_pause_between_do_not_count() {
+        let paused = [1_000_000, 50_000_000, 25_000_000];
+        assert_eq!(narrowest([paused, [30_000_000, 70_000_100, 30_000_200], paused].into_iter()), 40_000_000);
+        assert_eq!(narrowest([[5_000, 100, 9_000], [10, 2_000, 6_010]].into_iter()), 100_u64.wrapping_sub(7_000));
+        assert_eq!(narrowest([[u64::MAX - 9, 100, 10]].into_iter()), 100, "the clock may wrap");
+        assert_eq!(narrowest(std::iter::repeat(paused)), 37_000_000, "and it ends");
+    }
 }

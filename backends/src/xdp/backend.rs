@@ -26,6 +26,8 @@ pub struct XdpBackend {
     /// Which of the backends of the interface this is. The first one speaks for the interface.
     number: usize,
     queue: u32,
+    /// What the interface is called now.
+    name: String,
     state: State,
     pacer: Pacer,
     /// Of sockets before this one, and of the interface.
@@ -93,6 +95,7 @@ impl XdpBackend {
             group,
             number,
             queue: socket.queue,
+            name: prepared.attachment.interface.clone(),
             state: State::Open(Open::new(prepared, socket)),
             counters: Counters::default(),
             drops_last: None,
@@ -133,6 +136,17 @@ impl XdpBackend {
         interface_error(self.interface(), what)
     }
 
+    /// Finds out what the interface is called now; it is captured from under any name.
+    fn rename(&mut self) {
+        let State::Open(open) = &self.state else { return };
+        if let Some(name) = open.prepared.attachment.name().filter(|name| *name != self.name) {
+            if self.number == 0 {
+                self.notices.push(format!("interface {} is called {name} now; the capture goes on", self.name));
+            }
+            self.name = name;
+        }
+    }
+
     /// Adds what the interface dropped before the kernel saw it. It counts once for all queues, so the first backend does.
     fn count_interface(&mut self) {
         let State::Open(open) = &self.state else { return };
@@ -140,7 +154,7 @@ impl XdpBackend {
             return;
         }
         let attachment = &open.prepared.attachment;
-        let drops = i32::try_from(attachment.ifindex).ok().and_then(|index| interface_drops(&attachment.interface, index));
+        let drops = i32::try_from(attachment.ifindex).ok().and_then(|index| interface_drops(&self.name, index));
         if let (Some(last), Some(drops)) = (self.drops_last, drops) {
             self.counters.interface_drops += drops.saturating_sub(last);
         }
@@ -202,9 +216,10 @@ impl XdpBackend {
     /// Looks what has become of the interface and of the program.
     fn look(&mut self) -> Result<(), BackendError> {
         let is_first = self.number == 0;
+        self.rename();
         let State::Open(open) = &mut self.state else { return Ok(()) };
         self.look = Instant::now() + RETRY_INTERVAL;
-        let interface = &open.prepared.attachment.interface;
+        let interface = &self.name;
         match open.socket.socket.kick().map_err(|error| error.raw_os_error().unwrap_or(0)) {
             Err(libc::ENETDOWN) => {
                 if !std::mem::replace(&mut open.is_down, true) && is_first {
@@ -288,6 +303,7 @@ impl XdpBackend {
                     let interface = self.group.opening().options.interface.clone();
                     self.notices.is_back(&interface);
                 }
+                self.name.clone_from(&prepared.attachment.interface);
                 for said in said {
                     self.notices.push(said);
                 }
@@ -363,13 +379,14 @@ impl Backend for XdpBackend {
     /// Received are the packets that the program gave to this queue's socket, those that it left out by the filter, and those for which
     /// there was no socket.
     fn counters(&mut self) -> Result<Counters, BackendError> {
+        self.rename();
         self.count_interface();
         let mut counters = self.counters;
         if let State::Open(open) = &mut self.state {
             let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
             counters += &open.counters(&tally)?;
             if tally.strays > 0 && !std::mem::replace(&mut open.has_strays, true) {
-                let interface = &open.prepared.attachment.interface;
+                let interface = &self.name;
                 self.notices.push(format!(
                     "interface {interface}: it has more receive queues than when it was opened; their packets go to the host, are not seen, \
                      and count as dropped by the kernel: start the capture again (ethtool -L changes the number)"
