@@ -254,7 +254,7 @@ fn a_lying_fill_consumer_ends() {
     // As if not one of them had left the fill ring.
     receiver.shared_mut().fill_consumer = 0;
     let lent = receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()).unwrap();
-    assert!(lent >= 256 && lent < 1000, "{lent}");
+    assert!((256..1000).contains(&lent), "{lent}");
     assert_eq!(receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()), Ok(0));
     receiver.shared_mut().fill_consumer = receiver.shared().fill_producer.get();
     let mut again = || receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()).unwrap();
