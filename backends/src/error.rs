@@ -44,6 +44,14 @@ pub enum BackendError {
         /// What libpcap says.
         why: String,
     },
+    /// A live interface is not captured from, because the host would lose what it uses it for.
+    #[error("interface {interface} {what}")]
+    Used {
+        /// Its name.
+        interface: String,
+        /// What it is used for, what would be lost, and what to do.
+        what: String,
+    },
     /// A live interface could not be opened, configured or read.
     #[error("interface {interface}: {what}")]
     Interface {

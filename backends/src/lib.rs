@@ -63,7 +63,7 @@ pub struct Counters {
     /// Packets that did not match the filter: those read by us in user space, and of AF_XDP those its program left out (the filter of
     /// another kernel ring does not count here).
     pub filtered: u64,
-    /// Packets the kernel dropped because we did not read fast enough.
+    /// Packets the kernel dropped because we did not read fast enough (AF_XDP: also those that met no socket of ours).
     pub kernel_drops: u64,
     /// Of `kernel_drops`: the ring between the kernel and us was full (AF_XDP: `rx_ring_full`).
     pub ring_full_drops: u64,

@@ -84,6 +84,7 @@ fn zero_copy(interface: &str) -> Outcome {
         frame_count: TRIAL_FRAMES,
         filter: Some(NOBODYS_FRAMES.to_owned()),
         promiscuous: false,
+        insist: true, // nobody's frames are taken
         reopen: false,
         ..XdpOptions::default()
     };

@@ -1,7 +1,7 @@
 //! Opens an interface by AF_XDP: a worker per receive queue.
 //!
-//! Owns how settings become the backend's options, and the refusal to take packets away from a host that needs them. Invariant: an interface
-//! that the host uses is not touched unless somebody insists.
+//! Owns how settings become the backend's options. Opens no socket itself. Invariant: an interface that the host uses is not touched unless
+//! somebody insists.
 
 use super::{Failure, Opened, cpus_of_queues, symmetric_key};
 use netscope::config::{LiveSettings, PipelineSettings, Settings, XdpModeChoice, XdpTimes, XdpUnmatched};
@@ -20,12 +20,14 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
         Some(name) => name.clone(),
         None => pcap::default_interface()?,
     };
-    refuse_what_is_used(&name, live, settings)?;
+    let options = options(&name, live, settings);
+    // Before the hash key is touched, too.
+    xdp::refuse_used(&options)?;
     let queues = queues(&name, live, &settings.pipeline)?;
     let mut said = Vec::new();
     // Before the sockets, so that no packet comes by the old key.
     let key = symmetric_key(live, &name, &mut said)?;
-    let opened = xdp::open(options(&name, live, settings))?;
+    let opened = xdp::open(options)?;
     said.insert(0, format!("capturing on {name} by AF_XDP; receive queues: {queues:?}, a worker each"));
     let mut notices = opened.said;
     if key.is_none() && queues.len() > 1 && nic::rss(&name)?.and_then(|rss| rss.is_symmetric()) == Some(false) {
@@ -42,25 +44,6 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
         capabilities.push(Capability::Perfmon);
     }
     Ok(Opened { source, said, notices, cpus, capabilities, key })
-}
-
-/// What is redirected to us, the host does not get.
-fn refuse_what_is_used(name: &str, live: &LiveSettings, settings: &Settings) -> Result<(), Failure> {
-    let uses = nic::uses(name)?;
-    if live.xdp.insist || uses.is_empty() {
-        return Ok(());
-    }
-    let uses: Vec<String> = uses.iter().map(ToString::to_string).collect();
-    let lost = match (&settings.filter, live.xdp.unmatched) {
-        (Some(_), XdpUnmatched::Pass) => "the packets that match the filter",
-        _ => "all packets received there",
-    };
-    Err(format!(
-        "interface {name} {}: --backend xdp would take {lost} away from this host, and its connections over {name} would break; use --backend \
-         tpacket, which only copies, or insist with --xdp-insist (xdp.insist)",
-        uses.join(", ")
-    )
-    .into())
 }
 
 /// The queues that will be opened; as many as workers, where those were asked for.
@@ -116,6 +99,7 @@ fn options(name: &str, live: &LiveSettings, settings: &Settings) -> XdpOptions {
         },
         snaplen: live.snaplen,
         promiscuous: live.promiscuous,
+        insist: ours.insist,
         nap_max: if live.immediate_mode { Duration::ZERO } else { defaults.nap_max },
         ..defaults
     }

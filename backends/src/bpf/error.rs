@@ -83,6 +83,11 @@ impl BpfError {
     /// A failed call, with advice where the error code has one cause.
     pub(super) fn call(call: &'static str, on: impl Into<String>, source: io::Error) -> Self {
         let advice = match source.raw_os_error() {
+            // JUSTIFICATION: the standard library does not say who we are.
+            // SAFETY: geteuid(2) takes nothing and cannot fail.
+            Some(libc::EPERM) if unsafe { libc::geteuid() } == 0 => {
+                "; root lacks CAP_BPF, CAP_NET_ADMIN or CAP_NET_RAW here, or (before Linux 5.11) needs a larger `ulimit -l`"
+            }
             Some(libc::EPERM | libc::EACCES) => "; run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW",
             Some(libc::ENOMEM) => "; not enough memory: smaller rings or maps, or (before Linux 5.11) a larger `ulimit -l`",
             Some(libc::ENOSYS) => "; this kernel is built without BPF",

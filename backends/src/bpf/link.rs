@@ -156,7 +156,8 @@ fn refusal(interface: &str, mode: Mode, error: io::Error) -> BpfError {
         }
         (Some(libc::EBUSY), _) => "the interface is held by another XDP program or socket",
         (Some(libc::EINVAL), _) => {
-            "the driver refuses the program: look at LRO (ethtool -K IF lro off), MTU and channels (ethtool -L)"
+            "the driver refuses the program: look at LRO (ethtool -K IF lro off), MTU and channels (ethtool -L); a kernel before Linux 5.9 has \
+             no XDP links, which this needs"
         }
         _ => return BpfError::call(call, interface, error),
     };

@@ -101,7 +101,12 @@ impl Nic {
     /// # Errors
     /// [`BackendError::Interface`] when there is none of this name or a conversation with the kernel fails.
     pub fn read(interface: &str) -> Result<Self, BackendError> {
-        read(interface).map_err(|error| failed(interface, &error))
+        read(interface, Route::uses).map_err(|error| failed(interface, &error))
+    }
+
+    /// The same without asking what the host uses it for: `uses` is empty.
+    pub(crate) fn read_without_uses(interface: &str) -> Result<Self, BackendError> {
+        read(interface, |_, _| Ok(Vec::new())).map_err(|error| failed(interface, &error))
     }
 
     /// Whether both directions of a flow come by the same queue: one queue, or a symmetric hash. `None` when that cannot be told.
@@ -113,7 +118,7 @@ impl Nic {
     }
 }
 
-fn read(interface: &str) -> io::Result<Nic> {
+fn read(interface: &str, uses: fn(&mut Route, &Link) -> io::Result<Vec<Use>>) -> io::Result<Nic> {
     let mut route = Route::open()?;
     let link = route.link(interface)?;
     let mut ethtool = Ethtool::open(interface)?;
@@ -133,7 +138,7 @@ fn read(interface: &str) -> io::Result<Nic> {
         rss,
         xdp_abilities: netdev::xdp_abilities(link.index)?,
         addresses: route.addresses(link.index)?,
-        uses: route.uses(&link)?,
+        uses: uses(&mut route, &link)?,
         name: link.name,
         index: link.index,
         kind: link.kind,

@@ -3,16 +3,18 @@
 //! Owns the loaded program, its maps, the link that holds it, and promiscuous mode. Knows no ring. Its one invariant: when the last
 //! owner is gone, so is everything that was changed at the interface; a program that was there before is never touched.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::AsFd;
 
 use netscope_bpf::classic::ClassicFilter;
 use netscope_bpf::xdp::{Clock as ProgramClock, Counts, FromDriver, Indexed, XdpParts, XdpProgram};
 
 use super::asked::worth_asking;
 use super::explain::{Facts, explain};
-use super::options::{Times, XdpMode, XdpOptions};
+use super::open::QueueSocket;
+use super::options::{QUEUES_MAX, Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::socket::{Fault, Seam, Step};
+use super::tally::Tally;
 use super::time::Clock;
 use crate::BackendError;
 use crate::bpf::{BpfError, Link, Loaded, Mode};
@@ -32,7 +34,11 @@ pub(crate) struct Attachment {
     pub asked: FromDriver,
     /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
     pub is_filtering: bool,
-    _promiscuous: Option<Beside>,
+    /// Keeps the interface promiscuous where that is wanted.
+    beside: Beside,
+    /// Queues there were when it was attached, and queues there may come to be; the maps have places for these.
+    queue_count: u32,
+    places: u32,
     /// Number and name of the interface.
     pub ifindex: u32,
     pub interface: String,
@@ -58,9 +64,10 @@ impl Attachment {
         said: &mut Vec<String>,
     ) -> Result<Self, BackendError> {
         let interface = nic.name.clone();
-        let promiscuous = promiscuous(options, nic, seam)?;
+        let beside = beside(options, nic, seam)?;
+        let places = nic.channels.map_or(0, |channels| channels.rx_queues_max()).min(QUEUES_MAX).max(queue_count);
         let parts = XdpParts {
-            queues: queue_count,
+            queues: places,
             filter: None,
             indexed: Indexed::default(),
             unmatched: options.unmatched,
@@ -70,7 +77,13 @@ impl Attachment {
         };
         let (Chosen { shown, program, clock, asked, is_filtering }, link) =
             load_and_attach(options.mode, parts, filter, nic, said)?;
-        Ok(Self { link, program, shown, clock, asked, is_filtering, _promiscuous: promiscuous, ifindex: nic.index, interface })
+        let ifindex = nic.index;
+        Ok(Self { link, program, shown, clock, asked, is_filtering, beside, queue_count, places, ifindex, interface })
+    }
+
+    /// What the interface is called now; `None` when it is gone.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.beside.name_of(self.ifindex)
     }
 
     /// How the program runs.
@@ -89,21 +102,31 @@ impl Attachment {
 
     /// How to read packets' times now: the clocks may have been set since the last call.
     pub(crate) fn clock(&self) -> Clock {
-        let id = match self.clock {
+        let offset_ns = match self.clock {
             None => return Clock::Batch,
-            Some(ProgramClock::Tai) => libc::CLOCK_TAI,
-            Some(ProgramClock::Monotonic) => libc::CLOCK_MONOTONIC,
+            Some(ProgramClock::Tai) => whole_seconds(clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(libc::CLOCK_TAI))),
+            Some(ProgramClock::Monotonic) => narrowest(std::iter::repeat_with(|| {
+                [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC].map(clock_ns)
+            })),
         };
-        Clock::Packet { offset_ns: clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(id)) }
+        Clock::Packet { offset_ns }
     }
 
-    /// Lets the packets of `queue` come to `socket`.
-    pub(crate) fn direct(&self, queue: u32, socket: BorrowedFd<'_>) -> Result<(), BackendError> {
+    /// Lets the packets of its queue come to `socket`.
+    pub(crate) fn direct(&self, socket: &QueueSocket) -> Result<(), BackendError> {
         let sockets = self.program.map(self.shown.sockets()).ok_or_else(|| self.no_map())?;
-        sockets.set_socket(queue, socket).map_err(|error| error.on_interface(&self.interface))
+        sockets.set_socket(socket.queue, socket.socket.as_fd()).map_err(|error| error.on_interface(&self.interface))
     }
 
-    /// What the program did with the packets of `queue`.
+    /// What the program did with the packets of `queue` since it was attached, and where asked for with those of queues that came to
+    /// be since then.
+    pub(crate) fn tally(&self, queue: u32, with_strays: bool) -> Result<Tally, BackendError> {
+        let added = if with_strays { self.queue_count..self.places } else { 0..0 };
+        let strays = added.map(|queue| Ok(self.counts(queue)?.no_socket)).sum::<Result<u64, BackendError>>()?;
+        Ok(Tally { own: self.counts(queue)?, strays })
+    }
+
+    /// What the program did with the packets of `queue` since it was attached.
     pub(crate) fn counts(&self, queue: u32) -> Result<Counts, BackendError> {
         let counters = self.program.map(self.shown.counters()).ok_or_else(|| self.no_map())?;
         let sums = counters.sums(queue).map_err(|error| error.on_interface(&self.interface))?;
@@ -239,20 +262,47 @@ fn attach(mode: XdpMode, program: &Loaded, interface: &str, ifindex: u32, said: 
     result.map_err(|error| error.on_interface(interface))
 }
 
-fn promiscuous(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Option<Beside>, BackendError> {
-    if !options.promiscuous {
-        return Ok(None);
-    }
+fn beside(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Beside, BackendError> {
     let enter = || {
-        seam.check(Step::Promiscuous, 0)?;
         let fault = |error| Fault::new(Step::Promiscuous, error);
         let beside = Beside::new().map_err(fault)?;
-        beside.enter(nic.index).map_err(fault)?;
+        if options.promiscuous {
+            seam.check(Step::Promiscuous, 0)?;
+            beside.enter(nic.index).map_err(fault)?;
+        }
         Ok(beside)
     };
     let facts = Facts { interface: nic.name.clone(), ..Facts::default() };
-    enter().map(Some).map_err(|fault: Fault| interface_error(&nic.name, explain(&fault, &facts)))
+    enter().map_err(|fault: Fault| interface_error(&nic.name, explain(&fault, &facts)))
 }
+
+/// The difference of two clocks that differ by whole seconds, however long the processor was away between the readings.
+fn whole_seconds(offset_ns: u64) -> u64 {
+    const SECOND: i64 = 1_000_000_000;
+    let signed = offset_ns.cast_signed().wrapping_add(SECOND / 2);
+    signed.div_euclid(SECOND).wrapping_mul(SECOND).cast_unsigned()
+}
+
+/// What is to be added to a clock to have another one, from readings of it, the other one, and it again: by those that lie closest
+/// together, so that the processor was hardly away between them.
+fn narrowest(readings: impl Iterator<Item = [u64; 3]>) -> u64 {
+    let (mut best, mut offset_ns) = (u64::MAX, 0);
+    for [before, other, after] in readings.take(READINGS) {
+        let width = after.wrapping_sub(before);
+        if width < best {
+            (best, offset_ns) = (width, other.wrapping_sub(before.wrapping_add(width / 2)));
+        }
+        if best <= CLOSE_NS {
+            break;
+        }
+    }
+    offset_ns
+}
+
+/// Most readings of two clocks,
+const READINGS: usize = 4;
+/// and how close together they are good enough.
+const CLOSE_NS: u64 = 1_000;
 
 /// Nanoseconds of a clock.
 fn clock_ns(clock: libc::clockid_t) -> u64 {
@@ -264,4 +314,27 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
         return 0; // cannot be: both clocks are older than AF_XDP
     }
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tai_is_whole_seconds_away() {
+        let offset = |seconds: i64, late_ns: i64| (seconds * 1_000_000_000 + late_ns).cast_unsigned();
+        for late_ns in [0, -24_000_000, 24_000_000, 400_000_000] {
+            assert_eq!(whole_seconds(offset(-37, late_ns)), offset(-37, 0), "{late_ns}");
+            assert_eq!(whole_seconds(offset(0, late_ns)), 0, "{late_ns}");
+        }
+    }
+
+    #[test]
+    fn readings_with_a_pause_between_do_not_count() {
+        let paused = [1_000_000, 50_000_000, 25_000_000];
+        assert_eq!(narrowest([paused, [30_000_000, 70_000_100, 30_000_200], paused].into_iter()), 40_000_000);
+        assert_eq!(narrowest([[5_000, 100, 9_000], [10, 2_000, 6_010]].into_iter()), 100_u64.wrapping_sub(7_000));
+        assert_eq!(narrowest([[u64::MAX - 9, 100, 10]].into_iter()), 100, "the clock may wrap");
+        assert_eq!(narrowest(std::iter::repeat(paused)), 37_000_000, "and it ends");
+    }
 }

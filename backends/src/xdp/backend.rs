@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attach::Held;
-use super::group::Group;
+use super::group::{Group, Left, Reopened};
 use super::open::{Prepared, QueueSocket, damaged_ring};
 use super::pace::{Pacer, Wait};
+use super::tally::Tally;
 use crate::filter::Filter;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::tpacket::interface_drops;
@@ -25,6 +26,8 @@ pub struct XdpBackend {
     /// Which of the backends of the interface this is. The first one speaks for the interface.
     number: usize,
     queue: u32,
+    /// What the interface is called now.
+    name: String,
     state: State,
     pacer: Pacer,
     /// Of sockets before this one, and of the interface.
@@ -42,8 +45,8 @@ pub struct XdpBackend {
 
 enum State {
     Open(Box<Open>),
-    /// The interface is gone; when to look for it again.
-    Gone(Instant),
+    /// The interface is gone; when to look for it again, and what was left there.
+    Gone(Instant, Left),
     Ended,
 }
 
@@ -56,6 +59,7 @@ struct Open {
     is_unstamped: bool,
     is_untagged: bool,
     is_timed_by_program: bool,
+    has_strays: bool,
 }
 
 impl Open {
@@ -68,6 +72,7 @@ impl Open {
             is_unstamped: false,
             is_untagged: false,
             is_timed_by_program: false,
+            has_strays: false,
         })
     }
 
@@ -95,20 +100,20 @@ impl Open {
         Ok(())
     }
 
-    /// What this socket and the program for it counted.
-    fn counters(&self) -> Result<Counters, BackendError> {
+    /// What this socket and the program for it counted; `tally` is the program's part.
+    fn counters(&self, tally: &Tally) -> Result<Counters, BackendError> {
         let attachment = &self.prepared.attachment;
         let statistics =
             self.socket.socket.statistics().map_err(|fault| {
                 interface_error(&attachment.interface, format!("reading the counters failed: {}", fault.error))
             })?;
-        let counts = attachment.counts(self.socket.queue)?;
-        let filtered = counts.passed + counts.dropped;
+        let tally = tally.since(&self.socket.base);
+        let (filtered, missed) = (tally.own.passed + tally.own.dropped, tally.missed());
         Ok(Counters {
-            received: counts.redirected + filtered,
+            received: tally.own.redirected + filtered + missed,
             filtered,
             // A packet without a free frame is among `rx_dropped` already (xsk_rcv in net/xdp/xsk.c).
-            kernel_drops: statistics.rx_dropped + statistics.rx_ring_full,
+            kernel_drops: statistics.rx_dropped + statistics.rx_ring_full + missed,
             ring_full_drops: statistics.rx_ring_full,
             fill_empty_drops: statistics.rx_fill_ring_empty_descs.min(statistics.rx_dropped),
             damaged: self.socket.receiver.damaged,
@@ -125,6 +130,7 @@ impl XdpBackend {
             group,
             number,
             queue: socket.queue,
+            name: prepared.attachment.interface.clone(),
             state: State::Open(Open::new(prepared, socket)),
             counters: Counters::default(),
             drops_last: None,
@@ -157,12 +163,23 @@ impl XdpBackend {
     pub(crate) fn attachment(&self) -> &super::attach::Attachment {
         match &self.state {
             State::Open(open) => &open.prepared.attachment,
-            State::Gone(_) | State::Ended => panic!("the interface is gone"),
+            State::Gone(..) | State::Ended => panic!("the interface is gone"),
         }
     }
 
     fn error(&self, what: String) -> BackendError {
         interface_error(self.interface(), what)
+    }
+
+    /// Finds out what the interface is called now; it is captured from under any name.
+    fn rename(&mut self) {
+        let State::Open(open) = &self.state else { return };
+        if let Some(name) = open.prepared.attachment.name().filter(|name| *name != self.name) {
+            if self.number == 0 {
+                self.notices.push(format!("interface {} is called {name} now; the capture goes on", self.name));
+            }
+            self.name = name;
+        }
     }
 
     /// Adds what the interface dropped before the kernel saw it. It counts once for all queues, so the first backend does.
@@ -172,7 +189,7 @@ impl XdpBackend {
             return;
         }
         let attachment = &open.prepared.attachment;
-        let drops = i32::try_from(attachment.ifindex).ok().and_then(|index| interface_drops(&attachment.interface, index));
+        let drops = i32::try_from(attachment.ifindex).ok().and_then(|index| interface_drops(&self.name, index));
         if let (Some(last), Some(drops)) = (self.drops_last, drops) {
             self.counters.interface_drops += drops.saturating_sub(last);
         }
@@ -235,10 +252,11 @@ impl XdpBackend {
     /// Looks what has become of the interface and of the program.
     fn look(&mut self) -> Result<(), BackendError> {
         let is_first = self.number == 0;
+        self.rename();
         let State::Open(open) = &mut self.state else { return Ok(()) };
         self.look = Instant::now() + RETRY_INTERVAL;
         open.socket.receiver.settle();
-        let interface = &open.prepared.attachment.interface;
+        let interface = &self.name;
         match open.socket.socket.kick().map_err(|error| error.raw_os_error().unwrap_or(0)) {
             Err(libc::ENETDOWN) => {
                 if !std::mem::replace(&mut open.is_down, true) && is_first {
@@ -263,7 +281,7 @@ impl XdpBackend {
             ));
         }
         if !open.is_unstamped && open.prepared.attachment.clock_name().is_some() {
-            open.is_unstamped = open.prepared.attachment.counts(self.queue)?.unstamped > 0;
+            open.is_unstamped = open.prepared.attachment.tally(self.queue, false)?.own.unstamped > 0;
             if open.is_unstamped {
                 self.notices.push(format!(
                     "interface {interface}: its driver has no room for times in front of packets; they have those of their batches"
@@ -273,43 +291,68 @@ impl XdpBackend {
         open.look_at_answers(self.queue, &mut self.notices)
     }
 
-    /// The interface is gone, and the socket with it.
+    /// The interface is gone, and the socket with it; or the kernel closed the socket alone, as when the interface changes its network
+    /// namespace.
     fn leave(&mut self) -> Result<(), BackendError> {
         let State::Open(open) = &self.state else { return Ok(()) };
-        let mut last = open.counters()?;
+        let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
+        let mut last = open.counters(&tally)?;
+        let left = Left { prepared: Arc::downgrade(&open.prepared), tally };
         // What went to the socket while it was taken down was counted by the program alone.
         let known = open.socket.receiver.lent + last.filtered + last.kernel_drops + last.damaged;
         last.kernel_drops += last.received.saturating_sub(known);
         self.counters += &last;
         self.drops_last = None;
+        let is_there = open.prepared.attachment.held() == Held::Yes;
         if !self.group.opening().options.reopen {
             self.state = State::Ended;
-            return Err(self.error(DELETED.to_owned()));
+            let what = if is_there { format!("{} and the capture has ended", self.closed()) } else { DELETED.to_owned() };
+            return Err(self.error(what));
         }
-        self.state = State::Gone(Instant::now() + RETRY_INTERVAL);
-        if self.number == 0 {
+        self.state = State::Gone(Instant::now() + RETRY_INTERVAL, left);
+        if is_there {
+            let notice = format!("interface {}: {} and is opened again when it can be", self.interface(), self.closed());
+            self.notices.push(notice);
+        } else if self.number == 0 {
             let interface = self.group.opening().options.interface.clone();
             self.notices.is_gone(&interface);
         }
         Ok(())
     }
 
-    fn look_for_interface(&mut self, again: Instant, timeout: Duration) {
+    /// What to say of a socket without an interface, where the program still has one.
+    fn closed(&self) -> String {
+        format!(
+            "the kernel took it away from the socket of receive queue {} (was it moved to another network namespace?), which is closed",
+            self.queue
+        )
+    }
+
+    fn look_for_interface(&mut self, timeout: Duration) {
+        let State::Gone(again, left) = &mut self.state else { return };
         std::thread::sleep(timeout.min(again.saturating_duration_since(Instant::now())));
-        if Instant::now() < again {
+        if Instant::now() < *again {
             return;
         }
-        // It not being there yet, or not being up yet, is what we wait for.
-        self.state = match self.group.reopen(self.queue) {
-            Ok((prepared, socket)) => {
+        match self.group.reopen(self.queue, left) {
+            Ok(Reopened { prepared, socket, said }) => {
                 if self.number == 0 {
                     let interface = self.group.opening().options.interface.clone();
                     self.notices.is_back(&interface);
                 }
-                State::Open(Open::new(prepared, socket))
+                self.name.clone_from(&prepared.attachment.interface);
+                for said in said {
+                    self.notices.push(said);
+                }
+                self.state = State::Open(Open::new(prepared, socket));
             }
-            Err(_) => State::Gone(Instant::now() + RETRY_INTERVAL),
-        };
+            Err(told) => {
+                *again = Instant::now() + RETRY_INTERVAL;
+                if let Some(told) = told {
+                    self.notices.push(told);
+                }
+            }
+        }
         self.count_interface();
     }
 }
@@ -347,9 +390,8 @@ impl Backend for XdpBackend {
         loop {
             match &self.state {
                 State::Open(_) => {}
-                State::Gone(again) => {
-                    let again = *again;
-                    self.look_for_interface(again, timeout);
+                State::Gone(..) => {
+                    self.look_for_interface(timeout);
                     return Ok(Polled::Idle(now()));
                 }
                 State::Ended => return Ok(Polled::End),
@@ -371,12 +413,22 @@ impl Backend for XdpBackend {
         }
     }
 
-    /// Received are the packets that the program gave to this queue's socket, and those that it left out by the filter.
+    /// Received are the packets that the program gave to this queue's socket, those that it left out by the filter, and those for which
+    /// there was no socket.
     fn counters(&mut self) -> Result<Counters, BackendError> {
+        self.rename();
         self.count_interface();
         let mut counters = self.counters;
-        if let State::Open(open) = &self.state {
-            counters += &open.counters()?;
+        if let State::Open(open) = &mut self.state {
+            let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
+            counters += &open.counters(&tally)?;
+            if tally.strays > 0 && !std::mem::replace(&mut open.has_strays, true) {
+                let interface = &self.name;
+                self.notices.push(format!(
+                    "interface {interface}: it has more receive queues than when it was opened; their packets go to the host, are not seen, \
+                     and count as dropped by the kernel: start the capture again (ethtool -L changes the number)"
+                ));
+            }
         }
         counters.filtered += self.filtered;
         Ok(counters)

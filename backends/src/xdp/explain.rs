@@ -15,6 +15,10 @@ pub(crate) struct Facts {
     pub memlock_bytes: Option<u64>,
     pub rx_entries: u32,
     pub fill_entries: u32,
+    /// Bytes of a frame.
+    pub frame_bytes: u32,
+    /// Largest MTU whose packets fit in one frame each, where this interface's is larger.
+    pub mtu_max: Option<u32>,
 }
 
 /// Which rights are needed, and how to get them.
@@ -76,9 +80,18 @@ pub(crate) fn explain(fault: &Fault, facts: &Facts) -> String {
             reason(fault),
             facts.interface
         ),
-        (Step::Bind, libc::EOPNOTSUPP) => "its driver has no zero copy for this; take mode native or auto".to_owned(),
+        (Step::Bind, libc::EOPNOTSUPP) => {
+            format!("its driver has no zero copy for this; {}take mode native or auto", smaller(facts))
+        }
         (step, _) => format!("{} failed: {}", doing(step), reason(fault)),
     }
+}
+
+/// What may help where packets need several frames; empty where they do not.
+pub(crate) fn smaller(facts: &Facts) -> String {
+    let Some(mtu) = facts.mtu_max else { return String::new() };
+    let or_frames = if facts.frame_bytes < 4096 { " or frames of 4096 bytes" } else { "" };
+    format!("not every driver has it for packets in several frames: an MTU of at most {mtu}{or_frames} may be the cure; ")
 }
 
 /// What the system says, without the number that Rust appends.
@@ -125,8 +138,19 @@ mod tests {
             memlock_bytes: Some(8 << 20),
             rx_entries: 1024,
             fill_entries: 2048,
+            frame_bytes: 2048,
+            mtu_max: None,
         };
         explain(&Fault::new(step, std::io::Error::from_raw_os_error(errno)), &facts)
+    }
+
+    #[test]
+    fn large_packets_may_be_why_there_is_no_zero_copy() {
+        let fault = Fault::new(Step::Bind, std::io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+        let said = |frame_bytes, mtu_max| explain(&fault, &Facts { frame_bytes, mtu_max, ..Facts::default() });
+        assert!(said(2048, Some(1770)).contains("an MTU of at most 1770 or frames of 4096 bytes may be the cure"));
+        assert!(said(4096, Some(3818)).contains("an MTU of at most 3818 may be the cure"));
+        assert!(!said(2048, None).contains("MTU"));
     }
 
     #[test]

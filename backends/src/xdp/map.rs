@@ -108,13 +108,13 @@ pub(crate) struct Ring {
 impl Ring {
     /// Bytes a ring's mapping needs.
     pub(crate) fn mapping_len(offsets: &libc::xdp_ring_offset, entries: u32, entry_len: usize) -> usize {
-        offsets.desc as usize + entries as usize * entry_len
+        (offsets.desc as usize).saturating_add((entries as usize).saturating_mul(entry_len))
     }
 
     /// A ring of `entries` (a power of two) entries of `entry_len` bytes; EPROTO when the kernel's offsets do not fit the mapping.
     pub(crate) fn new(mapping: Mapping, offsets: &libc::xdp_ring_offset, entries: u32, entry_len: usize) -> io::Result<Self> {
         let end = Self::mapping_len(offsets, entries, entry_len);
-        let is_counter = |at: u64| at.is_multiple_of(4) && at + 4 <= mapping.len as u64;
+        let is_counter = |at: u64| at.is_multiple_of(4) && at.checked_add(4).is_some_and(|end| end <= mapping.len as u64);
         let has_flags = is_counter(offsets.flags) && offsets.flags != 0;
         if !entries.is_power_of_two()
             || end > mapping.len
@@ -288,6 +288,8 @@ mod tests {
         let bad = [
             libc::xdp_ring_offset { producer: 4094, ..OFFSETS },
             libc::xdp_ring_offset { consumer: 2, ..OFFSETS },
+            libc::xdp_ring_offset { consumer: u64::MAX - 3, ..OFFSETS },
+            libc::xdp_ring_offset { desc: u64::MAX - 7, ..OFFSETS },
             libc::xdp_ring_offset { desc: 4, ..OFFSETS },
             libc::xdp_ring_offset { desc: 4096, ..OFFSETS },
         ];

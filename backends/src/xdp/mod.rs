@@ -19,6 +19,8 @@
 //! | `tags` | which VLAN tags will be missing, and the cure |
 //! | `asked` | what its driver is asked about each packet |
 //! | `open`, `explain` | the steps of opening, and what to say when one fails |
+//! | `uses` | whether packets may be taken away from the host |
+//! | `tally` | what the program counted for one socket; safe and pure |
 //! | `group` | all queues of an interface, and their coming back |
 //! | `backend` | waiting, lending, counting |
 
@@ -39,9 +41,11 @@ mod promiscuous;
 mod receive;
 mod socket;
 mod tags;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod time;
+mod uses;
 
 use std::sync::Arc;
 
@@ -50,6 +54,7 @@ pub use netscope_bpf::xdp::Unmatched;
 pub use options::{BusyPoll, HugePages, Times, XdpMode, XdpOptions};
 pub use pace::{NAP_MAX, NAP_MIN};
 pub use tags::{LostTags, lost_tags};
+pub use uses::refuse_used;
 
 use crate::BackendError;
 use group::Group;
@@ -69,20 +74,28 @@ pub struct Opened {
 /// # Errors
 /// [`BackendError::Interface`] saying what to do: settings that cannot be, no permission, an unknown interface (listing the known ones),
 /// one that is down or no Ethernet, an XDP program that is there already (named; it is never replaced), a queue that is not there or
-/// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile.
+/// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile,
+/// [`BackendError::Used`] when the host uses the interface and the options do not insist.
 pub fn open(options: XdpOptions) -> Result<Opened, BackendError> {
     open_by(Opening::new(options, Seam::default())?)
 }
 
 fn open_by(opening: Opening) -> Result<Opened, BackendError> {
     let mut said = Vec::new();
-    let (prepared, first, queues) = opening.interface(&mut said)?;
+    let (prepared, first, queues) = opening.interface(None, &mut said)?;
     let prepared = Arc::new(prepared);
     let mut sockets = vec![first];
-    for queue in queues.into_iter().skip(1) {
-        sockets.push(opening.queue(&prepared, queue)?);
+    for queue in queues.iter().skip(1) {
+        sockets.push(opening.queue(&prepared, *queue)?);
     }
-    let group = Arc::new(Group::new(opening, &prepared));
+    // Only now, and together: the capture begins on all queues at once, and until then the host has every packet.
+    for socket in &sockets {
+        prepared.attachment.direct(socket)?;
+    }
+    for (number, socket) in sockets.iter_mut().enumerate() {
+        socket.base = prepared.attachment.tally(socket.queue, number == 0)?.begin();
+    }
+    let group = Arc::new(Group::new(opening, queues, &prepared, said.clone()));
     let backends = sockets
         .into_iter()
         .enumerate()

@@ -3,28 +3,31 @@
 //! Owns their order and what is tried when one is refused. Reads no packet. Its one invariant: what is not opened in the end leaves
 //! nothing behind.
 //!
-//! The order for a queue is: memory, socket, rings, all frames into the fill ring, bind, into the program's map. So the kernel never
-//! finds the fill ring empty, and no packet is redirected to a socket that cannot take it.
+//! The order for a queue is: memory, socket, rings, all frames into the fill ring, bind. So the kernel never finds the fill ring empty,
+//! and no packet is redirected to a socket that cannot take it. The program comes before the sockets, since it decides how they are
+//! bound; it passes everything on until the sockets of all queues are put into its map together.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::asked::{about_tags, about_times};
 use super::attach::Attachment;
-use super::explain::{Facts, explain, memlock_bytes, reason};
+use super::explain::{Facts, explain, memlock_bytes, reason, smaller};
 use super::index::Overrun;
 use super::map::{HUGE_PAGE_BYTES, KernelMemory, Mapping};
 use super::options::{HugePages, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
 use super::receive::{Receiver, Shape};
 use super::socket::{Fault, Seam, Step, XdpSocket};
+use super::tally::Tally;
+use super::uses::refuse_used;
 use crate::bpf::Mode;
 use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::Nic;
 use crate::{BackendError, LinkType};
 
-/// The kernel takes a closed socket down behind our back; how often a queue that is said to be busy is asked for again,
+/// The kernel takes a closed socket down behind our back, and its locked memory with it; how often a queue that is said to be busy, and
+/// memory that is said to be too much, is asked for again,
 const BUSY_RETRIES: u32 = 10;
 /// and how long is waited in between.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -35,6 +38,8 @@ pub(crate) struct QueueSocket {
     pub receiver: Receiver<KernelMemory>,
     pub socket: XdpSocket,
     pub queue: u32,
+    /// What the program had counted when this socket took over.
+    pub base: Tally,
 }
 
 /// Opens.
@@ -65,16 +70,30 @@ impl Opening {
         interface_error(&self.options.interface, what)
     }
 
-    /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound; the queues chosen.
-    pub(crate) fn interface(&self, said: &mut Vec<String>) -> Result<(Prepared, QueueSocket, Vec<u32>), BackendError> {
+    /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound; the queues chosen. None is
+    /// in the program's map.
+    ///
+    /// `again` are the queues of a capture that goes on, the one to be opened first; others may have ceased to be.
+    pub(crate) fn interface(
+        &self,
+        again: Option<&[u32]>,
+        said: &mut Vec<String>,
+    ) -> Result<(Prepared, QueueSocket, Vec<u32>), BackendError> {
         self.options.shape(false)?; // settings that cannot be are said before anything is asked
-        let nic = Nic::read(&self.options.interface)?;
+        refuse_used(&self.options)?;
+        let nic = Nic::read_without_uses(&self.options.interface)?;
         self.check(&nic)?;
-        let count = match nic.queues.len() as u32 {
-            0 => self.options.queues.iter().flatten().max().map_or(1, |last| last.saturating_add(1)),
-            count => count,
+        let wanted = again.or(self.options.queues.as_deref()).unwrap_or_default();
+        let known = u32::try_from(nic.queues.len()).ok().filter(|count| *count > 0);
+        let count = known.unwrap_or_else(|| wanted.iter().max().map_or(1, |last| last.saturating_add(1)));
+        let queues = match again {
+            None => self.options.chosen_queues(count)?,
+            Some(queues) => {
+                let first = XdpOptions { queues: queues.first().map(|first| vec![*first]), ..self.options.clone() };
+                first.chosen_queues(count)?;
+                queues.iter().copied().filter(|queue| *queue < count).collect()
+            }
         };
-        let queues = self.options.chosen_queues(count)?;
         let first = *queues.first().ok_or_else(|| self.fail("it has no receive queue".to_owned()))?;
         let shape = self.options.shape(self.options.needs_fragments(nic.mtu))?;
         // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything is changed.
@@ -82,7 +101,7 @@ impl Opening {
         let attachment = Attachment::new(&self.options, self.filter.as_ref(), &nic, count, self.seam, said)?;
         let mut prepared = Prepared { attachment, shape, flags: 0, numa_node: nic.numa_node.filter(|_| has_several_nodes()) };
         let socket = self.first_queue(&mut prepared, first, said)?;
-        self.tell(&prepared, &nic, queues.len() as u32, count, said);
+        self.tell(&prepared, &nic, queues.len() as u32, known, said);
         Ok((prepared, socket, queues))
     }
 
@@ -122,13 +141,13 @@ impl Opening {
                             self.options.frame_room()
                         ));
                     }
-                    prepared.attachment.direct(queue, socket.socket.as_fd())?;
                     return Ok(socket);
                 }
                 Err(fault) if number + 1 < ways.len() && fault.errno() != libc::EBUSY && fault.errno() != libc::EPERM => {
                     said.push(format!(
-                        "interface {interface}: no zero copy with this driver ({}); native mode with one copy",
-                        reason(&fault)
+                        "interface {interface}: no zero copy with this driver ({}); {}native mode with one copy",
+                        reason(&fault),
+                        smaller(&self.facts(&prepared.shape, queue))
                     ));
                     // A socket of its own for each way: what a refused bind left of the old one is not known.
                     drop(socket);
@@ -155,24 +174,14 @@ impl Opening {
     }
 
     fn bind(&self, ifindex: u32, socket: &XdpSocket, queue: u32, flags: u16) -> Result<(), Fault> {
-        let mut tries = 0;
-        loop {
-            match socket.bind(ifindex, queue, flags) {
-                Err(fault) if fault.errno() == libc::EBUSY && tries < BUSY_RETRIES => {
-                    tries += 1;
-                    std::thread::sleep(BUSY_PAUSE);
-                }
-                result => return result,
-            }
-        }
+        retried(libc::EBUSY, || socket.bind(ifindex, queue, flags))
     }
 
-    /// Opens a further queue as the first one was.
+    /// Opens a further queue as the first one was; it is not in the program's map.
     pub(crate) fn queue(&self, prepared: &Prepared, queue: u32) -> Result<QueueSocket, BackendError> {
         let socket = self.unbound(prepared, queue, &mut Vec::new())?;
         self.bind(prepared.attachment.ifindex, &socket.socket, queue, prepared.flags)
             .map_err(|fault| self.explained(&fault, &prepared.shape, queue))?;
-        prepared.attachment.direct(queue, socket.socket.as_fd())?;
         Ok(socket)
     }
 
@@ -182,13 +191,13 @@ impl Opening {
         let mut make = || -> Result<Result<QueueSocket, Overrun>, Fault> {
             let memory = self.memory(shape, prepared.numa_node, said)?;
             let socket = XdpSocket::new(self.seam)?;
-            socket.register(&memory, shape.frame_bytes)?;
+            retried(libc::ENOBUFS, || socket.register(&memory, shape.frame_bytes))?;
             let (rx, fill) = socket.rings(shape.rx_entries, shape.fill_entries)?;
             if let Some(busy_poll) = self.options.busy_poll {
                 socket.set_busy_poll(busy_poll)?;
             }
             let receiver = Receiver::new(KernelMemory::new(rx, fill, memory), shape);
-            Ok(receiver.map(|receiver| QueueSocket { receiver, socket, queue }))
+            Ok(receiver.map(|receiver| QueueSocket { receiver, socket, queue, base: Tally::default() }))
         };
         match make() {
             Ok(Ok(socket)) => Ok(socket),
@@ -236,19 +245,24 @@ impl Opening {
     }
 
     fn explained(&self, fault: &Fault, shape: &Shape, queue: u32) -> BackendError {
-        let facts = Facts {
+        self.fail(explain(fault, &self.facts(shape, queue)))
+    }
+
+    fn facts(&self, shape: &Shape, queue: u32) -> Facts {
+        Facts {
             interface: self.options.interface.clone(),
             queue,
             memory_bytes: u64::from(shape.frame_count) * u64::from(shape.frame_bytes),
             memlock_bytes: memlock_bytes(),
             rx_entries: shape.rx_entries,
             fill_entries: shape.fill_entries,
-        };
-        self.fail(explain(fault, &facts))
+            frame_bytes: shape.frame_bytes,
+            mtu_max: shape.has_fragments.then(|| self.options.mtu_max()),
+        }
     }
 
     /// Says what was reached, and what will not be seen.
-    fn tell(&self, prepared: &Prepared, nic: &Nic, chosen: u32, count: u32, said: &mut Vec<String>) {
+    fn tell(&self, prepared: &Prepared, nic: &Nic, chosen: u32, count: Option<u32>, said: &mut Vec<String>) {
         let interface = &self.options.interface;
         let way = match (prepared.attachment.mode(), prepared.flags & libc::XDP_ZEROCOPY != 0) {
             (Mode::Native, true) => "native mode, zero copy",
@@ -256,17 +270,39 @@ impl Opening {
             (Mode::Generic, _) => "generic mode",
         };
         let queues = match (chosen, count) {
-            (1, 1) => "its one queue".to_owned(),
-            _ if chosen == count => format!("all {count} queues"),
-            _ => format!("{chosen} of {count} queues"),
+            (1, None) => "one queue".to_owned(),
+            (_, None) => format!("{chosen} queues"),
+            (1, Some(1)) => "its one queue".to_owned(),
+            (_, Some(count)) if chosen == count => format!("all {count} queues"),
+            (_, Some(count)) => format!("{chosen} of {count} queues"),
         };
         said.push(format!("interface {interface}: AF_XDP in {way}, {queues}"));
         let asked = prepared.attachment.asked;
         said.push(format!("interface {interface}: {}", about_times(prepared.attachment.clock_name(), asked)));
-        if chosen < count {
+        if count.is_none() {
+            said.push(format!(
+                "interface {interface}: how many receive queues it has is not known; packets of others than were opened go to the host and \
+                 are not seen (name all that it has: --xdp-queues, xdp.queues)"
+            ));
+        }
+        if count.is_some_and(|count| chosen < count) {
             said.push(format!("interface {interface}: packets of its other queues go to the host and are not seen"));
         }
         said.extend(about_tags(nic, asked).map(|tags| format!("interface {interface}: {tags}")));
+    }
+}
+
+/// Tries again for a while as long as the kernel says `errno`.
+fn retried(errno: i32, mut attempt: impl FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
+    let mut tries = 0;
+    loop {
+        match attempt() {
+            Err(fault) if fault.errno() == errno && tries < BUSY_RETRIES => {
+                tries += 1;
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            result => return result,
+        }
     }
 }
 

@@ -107,6 +107,8 @@ pub struct XdpOptions {
     pub snaplen: u32,
     /// Also packets that are not for us; ends with the process, however it ends.
     pub promiscuous: bool,
+    /// Takes the packets also of an interface that the host uses (an address, a default route, a bridge); without it that is an error.
+    pub insist: bool,
     /// Longest nap while packets flow; zero wakes for every arrival.
     pub nap_max: Duration,
     /// When the interface is deleted: true looks for it every second and goes on when one of that name is there; false reports an
@@ -132,6 +134,7 @@ impl Default for XdpOptions {
             unmatched: Unmatched::Pass,
             snaplen: 65_535,
             promiscuous: true,
+            insist: false,
             nap_max: NAP_MAX,
             reopen: true,
         }
@@ -144,9 +147,14 @@ impl XdpOptions {
         self.frame_bytes.saturating_sub(HEADROOM)
     }
 
+    /// Largest MTU whose packets fit in one frame each.
+    pub(super) const fn mtu_max(&self) -> u32 {
+        self.frame_room().saturating_sub(LINK_HEADER_MAX)
+    }
+
     /// Whether packets of an interface with this MTU may need several frames.
     pub const fn needs_fragments(&self, mtu: u32) -> bool {
-        mtu.saturating_add(LINK_HEADER_MAX) > self.frame_room()
+        mtu > self.mtu_max()
     }
 
     /// Sizes of rings and memory.

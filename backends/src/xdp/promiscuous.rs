@@ -1,8 +1,9 @@
-//! A packet socket beside the capture: it asks what kind of interface it is and keeps it promiscuous.
+//! A packet socket beside the capture: it asks what the interface is and is called, and keeps it promiscuous.
 //!
 //! Owns one socket that receives nothing. Knows no packet. Its one invariant: the membership ends with the socket, hence with the
 //! process, however it ends.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -17,6 +18,13 @@ struct Membership {
     kind: u16,
     address_len: u16,
     address: [u8; 8],
+}
+
+/// A question without content.
+fn empty() -> libc::ifreq {
+    // JUSTIFICATION: `struct ifreq` is C's, with a union; zero is its neutral value.
+    // SAFETY: integers, characters and unions of them: all zero is valid.
+    unsafe { std::mem::zeroed() }
 }
 
 /// The socket.
@@ -48,11 +56,21 @@ impl Beside {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// What the interface of this number is called now, in the namespace of the socket; `None` when there is none.
+    pub(crate) fn name_of(&self, ifindex: u32) -> Option<String> {
+        let mut request = empty();
+        request.ifr_ifru.ifru_ifindex = libc::c_int::try_from(ifindex).ok()?;
+        // JUSTIFICATION: the name of a number is asked for by ioctl(2), of this socket's namespace.
+        // SAFETY: `request` is live, and the kernel writes no more than the struct.
+        let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) };
+        let name = request.ifr_name.map(|character| character as u8);
+        let name = CStr::from_bytes_until_nul(&name).ok().filter(|_| result == 0)?;
+        Some(name.to_string_lossy().into_owned())
+    }
+
     /// The kind of link (`ARPHRD_*`).
     pub(crate) fn hardware_type(&self, interface: &str) -> io::Result<u16> {
-        // JUSTIFICATION: `struct ifreq` is C's, with a union; zero is its neutral value.
-        // SAFETY: integers, characters and unions of them: all zero is valid.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        let mut request = empty();
         if interface.len() >= request.ifr_name.len() {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
         }

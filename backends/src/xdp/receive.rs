@@ -162,6 +162,7 @@ impl<S: Shared> Receiver<S> {
         now: &dyn Fn() -> Timestamp,
         visit: &mut dyn FnMut(&[Packet<'_>]),
     ) -> Result<u32, Overrun> {
+        self.stamps.forget_future(clock, now);
         let (mut entries, mut lent) = (0, 0);
         while entries < entries_max {
             let shared = &self.shared;
@@ -169,7 +170,8 @@ impl<S: Shared> Receiver<S> {
             if available == 0 {
                 break;
             }
-            entries += self.gather(available, clock);
+            let taken = self.gather(available, clock);
+            entries += taken;
             let count = self.lends.len() as u32;
             // Counted before the visitor runs, which may unwind: it has them.
             self.lent += u64::from(count);
@@ -177,6 +179,9 @@ impl<S: Shared> Receiver<S> {
             let returning = Returning(self);
             returning.0.stamps = returning.0.lend(now(), clock, visit);
             returning.finish()?;
+            if taken == 0 {
+                break; // a kernel that lies keeps no place free for the frames in our hands; without them nothing more can be read
+            }
         }
         Ok(lent)
     }

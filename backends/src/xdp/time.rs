@@ -36,7 +36,19 @@ pub(crate) struct Stamps {
     pub by_card: u64,
 }
 
+/// A stamp that lies this much in the future says that the clock was set back.
+const SET_BACK_NS: u64 = 1_000_000_000;
+
 impl Stamps {
+    /// Forgets the newest time where the clock was set back since: it would make every stamp look old until the clock is there again.
+    pub(crate) fn forget_future(&mut self, clock: Clock, now: &dyn Fn() -> Timestamp) {
+        if let Clock::Packet { offset_ns } = clock
+            && self.newest_ns > now().0.wrapping_sub(offset_ns).saturating_add(SET_BACK_NS)
+        {
+            self.newest_ns = 0;
+        }
+    }
+
     /// The time that stands in front of a packet, if the program writes one and wrote this one.
     #[inline]
     pub(crate) fn time(&mut self, before: &[u8], clock: Clock) -> Option<Timestamp> {

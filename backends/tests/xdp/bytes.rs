@@ -53,7 +53,7 @@ fn auto_falls_back_to_what_the_driver_takes_and_says_so_once() {
     assert!(opened.said.iter().any(|said| said.contains("native mode, one copy, all 2 queues")), "{:?}", opened.said);
     drop(opened);
     namespace.ip(&["link", "set", "dev", "lo", "up"]);
-    let generic = open_in(&namespace, XdpOptions { interface: "lo".to_owned(), ..options(XdpMode::Generic) });
+    let generic = open_in(&namespace, XdpOptions { interface: "lo".to_owned(), insist: true, ..options(XdpMode::Generic) });
     assert!(generic.said.iter().any(|said| said.contains("generic mode")), "{:?}", generic.said);
 }
 
@@ -168,7 +168,7 @@ fn each_packet_has_its_own_time_when_asked_for() {
 fn the_loopback_in_generic_mode() {
     let Some(namespace) = NetNs::with_veth() else { return };
     namespace.ip(&["link", "set", "dev", "lo", "up"]);
-    let mut backend = open_one(&namespace, XdpOptions { interface: "lo".to_owned(), ..options(XdpMode::Auto) });
+    let mut backend = open_one(&namespace, XdpOptions { interface: "lo".to_owned(), insist: true, ..options(XdpMode::Auto) });
     namespace.inside(|| {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.send_to(b"hello", "127.0.0.1:9").unwrap();

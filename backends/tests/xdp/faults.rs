@@ -131,9 +131,17 @@ fn renamed_it_goes_on() {
     namespace.ip(&["link", "set", "dev", RECEIVER, "name", "other0"]);
     send(&namespace, &datagrams(20));
     assert_eq!(read(&mut backend, 20).len(), 20);
-    std::thread::sleep(Duration::from_millis(1100));
-    assert!(poll_once(&mut backend, Duration::from_millis(20)).is_empty());
-    assert_eq!(backend.notice(), None);
+    let told = "interface veth0 is called other0 now; the capture goes on";
+    assert_eq!(wait_for_notice(&mut backend, "is called"), told);
+    backend.counters().unwrap();
+    assert_eq!(backend.notice(), None, "once");
+    namespace.ip(&["link", "set", "dev", "other0", "name", RECEIVER]);
+    backend.counters().unwrap();
+    assert_eq!(backend.notice().as_deref(), Some("interface other0 is called veth0 now; the capture goes on"));
+    namespace.ip(&["link", "set", "dev", RECEIVER, "name", "other0"]);
+    backend.counters().unwrap();
+    namespace.ip(&["link", "set", "dev", "other0", "down"]);
+    assert_eq!(wait_for_notice(&mut backend, "down"), "interface other0 went down; waiting for it to come up again");
 }
 
 #[test]
@@ -163,6 +171,96 @@ fn deleted_and_back_on_all_queues_and_the_ledger_closes() {
     assert!(again.iter().all(|seen| !seen.is_empty()));
     let received: u64 = opened.queues.iter_mut().map(|backend| backend.counters().unwrap().received).sum();
     assert_eq!(received, lent as u64 + 128);
+}
+
+/// What `ip` calls a namespace.
+fn name(namespace: &NetNs) -> String {
+    let output = namespace.command("ip").args(["netns", "identify"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The kernel closes the sockets of an interface that leaves its namespace, while the program stays at it.
+#[test]
+fn moved_away_and_back_nothing_is_counted_twice() {
+    let Some(namespace) = namespace(2, 1500) else { return };
+    let Some(elsewhere) = NetNs::with_veth() else { return };
+    elsewhere.ip(&["link", "delete", RECEIVER]);
+    let mut opened = open_in(&namespace, options(XdpMode::Native));
+    crate::wire::send_flows(&namespace, 64, 1);
+    let lent: usize = crate::wire::read_all(&mut opened.queues, 64).iter().map(Vec::len).sum();
+    let before: u64 = opened.queues.iter_mut().map(|backend| backend.counters().unwrap().received).sum();
+    assert_eq!(before, lent as u64);
+    namespace.ip(&["link", "set", "dev", RECEIVER, "netns", &name(&elsewhere)]);
+    // The second backend is not asked, so it still holds the program.
+    let notice = wait_for_notice(&mut opened.queues[0], "queue 0");
+    assert!(notice.contains("moved to another network namespace") && !notice.contains("gone"), "{notice}");
+    elsewhere.ip(&["link", "set", "dev", RECEIVER, "netns", &name(&namespace)]);
+    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
+    let counts = namespace.inside(|| {
+        assert_eq!(wait_for_notice(&mut opened.queues[0], "back"), "interface veth0 is back");
+        opened.queues.iter_mut().map(|backend| backend.counters().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(counts.iter().map(|counts| counts.received).sum::<u64>(), before, "{counts:?}");
+}
+
+#[test]
+fn what_comes_back_in_use_or_taken_is_told_of_and_left_alone() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let mut backend = open_one(&namespace, options(XdpMode::Native));
+    let again = || {
+        namespace.ip(&["link", "delete", RECEIVER]);
+        namespace.add_wire(&Wire { queues: 1, mtu: 1500 });
+    };
+    namespace.ip(&["link", "delete", RECEIVER]);
+    namespace.add_wire(&Wire { queues: 1, mtu: 1500 });
+    namespace.ip(&["address", "add", "192.0.2.7/24", "dev", RECEIVER]);
+    let backend = namespace.inside(move || {
+        let said = wait_for_notice(&mut backend, "cannot be opened again");
+        assert!(said.contains("interface veth0 has the address 192.0.2.7/24") && said.contains("--xdp-insist"), "{said}");
+        std::thread::sleep(Duration::from_millis(1100));
+        assert!(poll_once(&mut backend, Duration::from_millis(20)).is_empty());
+        assert_eq!(backend.notice(), None, "once");
+        backend
+    });
+    assert!(!shown(&namespace).contains("xdp"));
+    again();
+    let mut other = open_in(&namespace, options(XdpMode::Native));
+    let mut backend = backend;
+    namespace.inside(|| {
+        let said = wait_for_notice(&mut backend, "cannot be opened again");
+        assert!(said.contains("already runs the XDP program"), "{said}");
+    });
+    send(&namespace, &datagrams(20));
+    assert_eq!(read(&mut other.queues[0], 20).len(), 20, "the other goes on");
+    drop(other);
+    namespace.inside(|| wait_for_notice(&mut backend, "is back"));
+}
+
+#[test]
+fn what_comes_back_worse_says_so() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    let mut backend = open_one(&namespace, options(XdpMode::Auto));
+    namespace.ip(&["link", "delete", RECEIVER]);
+    let pair = ["link", "add", RECEIVER, "numrxqueues", "1", "numtxqueues", "1", "type", "veth", "peer", "name", SENDER];
+    namespace.ip(&[&pair[..], &["numrxqueues", "4", "numtxqueues", "4"]].concat());
+    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
+    namespace.ip(&["link", "set", "dev", SENDER, "up"]);
+    let said: Vec<_> = namespace.inside(|| {
+        wait_for_notice(&mut backend, "is back");
+        std::iter::from_fn(|| backend.notice()).collect()
+    });
+    assert!(said.iter().any(|said| said.contains("no native XDP")), "{said:?}");
+    assert!(said.iter().any(|said| said.ends_with("AF_XDP in generic mode, its one queue")), "{said:?}");
+    assert!(!said.iter().any(|said| said.contains("packets' times")), "as before: {said:?}");
+}
+
+#[test]
+fn what_the_host_uses_is_taken_only_by_insisting() {
+    let Some(namespace) = namespace(1, 1500) else { return };
+    namespace.ip(&["address", "add", "192.0.2.7/24", "dev", RECEIVER]);
+    let said = refusal(&namespace, options(XdpMode::Native));
+    assert!(said.starts_with("interface veth0 has the address 192.0.2.7/24: --backend xdp would take all packets"), "{said}");
+    assert!(try_open(&namespace, XdpOptions { insist: true, ..options(XdpMode::Native) }).is_ok());
 }
 
 #[test]

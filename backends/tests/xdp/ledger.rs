@@ -6,6 +6,7 @@ use std::time::Duration;
 use netscope_backends::xdp::{Unmatched, XdpMode, XdpOptions};
 use netscope_backends::{Backend, Counters};
 
+use crate::netns::{RECEIVER, SENDER};
 use crate::wire::{MODES, datagrams, namespace, open_in, open_one, options, poll_once, read, send, send_flows, udp};
 
 #[test]
@@ -140,4 +141,33 @@ fn silence_costs_a_wakeup_per_timeout_and_a_packet_a_few() {
     }
     let waits = backend.waits() - before;
     assert!(waits <= 20 * 5, "{waits} waits for 20 packets with a pause behind each");
+}
+
+#[test]
+fn a_queue_that_is_added_is_said_and_its_packets_are_counted() {
+    let Some(namespace) = namespace(2, 1500) else { return };
+    let channels = |interface: &str, change: &[&str]| {
+        let output = namespace.command("ethtool").args(["-L", interface]).args(change).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    channels(SENDER, &["tx", "1"]);
+    channels(RECEIVER, &["rx", "1"]);
+    let mut opened = open_in(&namespace, options(XdpMode::Native));
+    let [backend] = &mut opened.queues[..] else { panic!("one queue") };
+    // A veth runs the program on a queue that was added once it has come up with it.
+    namespace.ip(&["link", "set", "dev", RECEIVER, "down"]);
+    channels(RECEIVER, &["rx", "2"]);
+    namespace.ip(&["link", "set", "dev", RECEIVER, "up"]);
+    channels(SENDER, &["tx", "2"]);
+    send_flows(&namespace, 64, 2);
+    let (mut lent, mut last) = (0, 1);
+    while last > 0 {
+        last = poll_once(backend, Duration::from_millis(30)).len() as u64;
+        lent += last;
+    }
+    let counters = backend.counters().unwrap();
+    assert!(lent < 128, "both queues are used");
+    assert_eq!((counters.received, counters.kernel_drops), (128, 128 - lent), "{counters:?}");
+    let said: Vec<_> = std::iter::from_fn(|| backend.notice()).collect();
+    assert_eq!(said.iter().filter(|said| said.contains("more receive queues than when it was opened")).count(), 1, "{said:?}");
 }

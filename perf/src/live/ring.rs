@@ -91,7 +91,8 @@ impl Ring {
 
 /// By default a queue has 32768 frames of 2048 bytes: [`BUFFER_BYTES`].
 fn open_xdp(interface: &str, mode: XdpMode) -> Result<Box<dyn Backend>, String> {
-    let options = XdpOptions { interface: interface.to_owned(), queues: Some(vec![0]), mode, ..XdpOptions::default() };
+    let options =
+        XdpOptions { interface: interface.to_owned(), queues: Some(vec![0]), mode, insist: true, ..XdpOptions::default() };
     let first = xdp::open(options).map_err(|error| error.to_string())?.queues.into_iter().next();
     Ok(Box::new(first.ok_or("no queue was opened")?))
 }

@@ -3,14 +3,15 @@
 //! Needs root, for a network namespace of its own; says so and passes without, except when `CI=true`.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::Backend;
 use crate::xdp::open::Opening;
 use crate::xdp::socket::{Seam, Step};
 use crate::xdp::{BusyPoll, HugePages, Opened, XdpMode, XdpOptions, open_by};
+use crate::{Backend, Counters};
 
 const NEEDED: &str = "making network namespaces needs root";
 
@@ -93,6 +94,17 @@ fn zero_copy_falls_back_to_one_copy() {
     });
 }
 
+/// The kernel gives the locked pages of a closed socket back a while later.
+#[test]
+fn memory_that_is_not_free_yet_is_waited_for() {
+    static TRIES: AtomicU32 = AtomicU32::new(0); // alone: no other memory depends on its order
+    in_namespace(1500, || {
+        let refuse = |step, _| (step == Step::Register && TRIES.fetch_add(1, Ordering::Relaxed) < 2).then_some(libc::ENOBUFS);
+        assert!(open(options(XdpMode::Native), refuse).is_ok());
+        assert_eq!(TRIES.load(Ordering::Relaxed), 3);
+    });
+}
+
 #[test]
 fn packets_in_several_frames_need_a_kernel_that_has_them() {
     in_namespace(9000, || {
@@ -150,7 +162,7 @@ fn a_filter_that_no_program_can_run_runs_in_user_space() {
 fn a_queue_that_another_socket_has_is_named() {
     in_namespace(1500, || {
         let opening = Opening::new(options(XdpMode::Native), Seam::default()).unwrap();
-        let (prepared, socket, _) = opening.interface(&mut Vec::new()).unwrap();
+        let (prepared, socket, _) = opening.interface(None, &mut Vec::new()).unwrap();
         drop(prepared); // its program goes, the socket stays at the queue
         let error = open(options(XdpMode::Auto), |_, _| None).err().expect("it is refused");
         assert!(error.contains("another AF_XDP socket has receive queue 0") && error.contains("ss --xdp"), "{error}");
@@ -182,5 +194,62 @@ fn a_program_that_somebody_detaches_is_missed() {
         std::thread::sleep(Duration::from_millis(1100));
         backend.poll(Duration::from_millis(20), &mut |_| ()).unwrap();
         assert_eq!(backend.notice(), None, "once");
+    });
+}
+
+/// Sends frames of UDP over IPv4 into the end that is not opened, half of them to `port`.
+fn send(interface: &str, port: u16) {
+    let mut out = ::pcap::Capture::from_device(interface).unwrap().open().unwrap();
+    for number in 0..20 {
+        let mut frame =
+            vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 46, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let to: u16 = if number % 2 == 0 { port } else { 9 };
+        frame.extend([&[4, 0][..], &to.to_be_bytes(), &[0, 26, 0, 0], &[0; 18]].concat());
+        out.sendpacket(frame.as_slice()).unwrap();
+    }
+}
+
+const SCRIPT: &str = "for which in all default; do echo 1 >/proc/sys/net/ipv6/conf/$which/disable_ipv6; done
+    ip link add near2 numrxqueues 2 numtxqueues 2 type veth peer name far2 numrxqueues 2 numtxqueues 2
+    ip link set near2 up && ip link set far2 up";
+
+/// A pair of links with two queues each.
+fn add_two_queues() {
+    assert!(Command::new("sh").args(["-ec", SCRIPT]).status().unwrap().success());
+}
+
+#[test]
+fn nothing_before_the_last_socket_is_part_of_the_capture() {
+    in_namespace(1500, || {
+        add_two_queues();
+        // Packets come before the first bind and before the second, when the first queue could have them.
+        let noise = |step, _| {
+            if step == Step::Bind {
+                send("far2", 53);
+                std::thread::sleep(Duration::from_millis(20)); // where the kernel puts its work off
+            }
+            None
+        };
+        for mode in [XdpMode::Native, XdpMode::Generic] {
+            let options =
+                XdpOptions { interface: "near2".to_owned(), filter: Some("udp dst port 53".to_owned()), ..options(mode) };
+            let mut opened = open(options, noise).unwrap();
+            let mut lent = 0;
+            for backend in &mut opened.queues {
+                backend.poll(Duration::from_millis(30), &mut |batch| lent += batch.len()).unwrap();
+                assert_eq!(backend.counters().unwrap(), Counters::default(), "{mode:?}");
+            }
+            assert_eq!(lent, 0, "{mode:?}");
+            send("far2", 53);
+            let (begun, mut sum) = (Instant::now(), Counters::default());
+            while (lent, sum.received) != (10, 20) && begun.elapsed() < Duration::from_secs(20) {
+                sum = Counters::default();
+                for backend in &mut opened.queues {
+                    backend.poll(Duration::from_millis(30), &mut |batch| lent += batch.len()).unwrap();
+                    sum += &backend.counters().unwrap();
+                }
+            }
+            assert_eq!((lent, sum), (10, Counters { received: 20, filtered: 10, ..Counters::default() }), "{mode:?}");
+        }
     });
 }

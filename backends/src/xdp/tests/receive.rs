@@ -227,6 +227,42 @@ fn a_stamp_in_front_is_the_time_unless_it_is_old_or_none() {
 }
 
 #[test]
+fn stamps_go_on_when_the_clock_is_set_back() {
+    let mut receiver = receiver(&Shape { has_stamps: true, ..shape() }, 0);
+    let mut receive = |stamp_ns: u64, now_ns: u64| {
+        let address = receiver.shared_mut().take_frame().unwrap();
+        deliver_stamped(&mut receiver, address, stamp_ns, Stamp::MARK);
+        let (mut seen, clock) = (0, Clock::Packet { offset_ns: 37_u64.wrapping_neg() });
+        receiver.receive(9, clock, &|| Timestamp(now_ns), &mut |batch| seen = batch[0].time.0).unwrap();
+        seen
+    };
+    const SECOND: u64 = 1_000_000_000;
+    assert_eq!(receive(60 * SECOND, 60 * SECOND), 60 * SECOND - 37);
+    assert_eq!(receive(59 * SECOND, 61 * SECOND), 61 * SECOND, "old, and the clock is where it was");
+    assert_eq!(receive(60 * SECOND - 9, 60 * SECOND), 60 * SECOND, "a little is not the clock");
+    assert_eq!(receive(20 * SECOND, 20 * SECOND + 5), 20 * SECOND - 37, "set back by 40 s");
+    assert_eq!(receive(20 * SECOND - 1, 20 * SECOND + 9), 20 * SECOND + 9);
+}
+
+/// Frames pile up in our hands until no more are taken.
+#[test]
+fn a_lying_fill_consumer_ends() {
+    let shape = Shape { rx_entries: 1024, fill_entries: 1024, frame_count: 1000, ..shape() };
+    let mut receiver = receiver(&shape, 0);
+    for number in 0..1000_u32 {
+        receiver.shared_mut().deliver(&number.to_ne_bytes(), 1792);
+    }
+    // As if not one of them had left the fill ring.
+    receiver.shared_mut().fill_consumer = 0;
+    let lent = receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()).unwrap();
+    assert!((256..1000).contains(&lent), "{lent}");
+    assert_eq!(receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()), Ok(0));
+    receiver.shared_mut().fill_consumer = receiver.shared().fill_producer.get();
+    let mut again = || receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()).unwrap();
+    assert_eq!((again(), again()), (0, 1000 - lent), "places that are free again take frames, which make room for more");
+}
+
+#[test]
 fn fragments_are_put_together_also_over_two_calls() {
     let mut receiver = receiver(&shape(), 0);
     let jumbo: Vec<u8> = (0..9014_u32).map(|index| (index * 7 % 251) as u8).collect();
