@@ -213,7 +213,8 @@ fn a_reader_of_the_packet_view_that_stands_still_costs_lines_not_packets() {
         let running = Running::start(&mut with_output_to(&command, &fifo.path));
         let mut reader = fifo.reader();
         while !reader.line().expect("ended before a tick").contains("[stats]") {}
-        let offered = offer(&namespace, Load::udp(1000), way.via, 100_000);
+        // More than the boxes of copied packets hold.
+        let offered = offer(&namespace, Load::udp(1000), way.via, 400_000);
         wait_until_idle(&running);
         running.signal(Signal::SIGTERM);
         let shown = reader.count('#');

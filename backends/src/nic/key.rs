@@ -31,8 +31,7 @@ impl SymmetricKey {
 
     /// The command that puts the old key back, for when this process cannot; `None` when nothing was changed.
     pub fn cure(&self) -> Option<String> {
-        let key: Vec<_> = self.old.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.changed().then(|| format!("ethtool -X {} hkey {}", self.interface, key.join(":")))
+        self.changed().then(|| cure(&self.interface, &self.old))
     }
 
     /// Puts the old key back and says whether that worked, which `drop` cannot. There is nothing to do when the interface is gone: one of that
@@ -41,10 +40,10 @@ impl SymmetricKey {
     /// # Errors
     /// [`BackendError::Interface`] when the driver refuses it.
     pub fn restore(mut self) -> Result<(), BackendError> {
-        let cure = self.cure().unwrap_or_default();
+        let old = self.old.clone();
         self.put_back().map_err(|error| BackendError::Interface {
             interface: self.interface.clone(),
-            what: format!("its old hash key could not be put back: {error}; `{cure}` does"),
+            what: format!("its old hash key could not be put back: {error}; `{}` does", cure(&self.interface, &old)),
         })
     }
 
@@ -61,6 +60,11 @@ impl SymmetricKey {
             None => Ok(()),
         }
     }
+}
+
+fn cure(interface: &str, key: &[u8]) -> String {
+    let key: Vec<_> = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("ethtool -X {interface} hkey {}", key.join(":"))
 }
 
 impl Drop for SymmetricKey {

@@ -53,7 +53,7 @@ mod tests {
     use crate::nic::Features;
 
     fn features(active: &str, fixed: &str) -> Features {
-        Features { active: [active.to_owned()].into(), fixed: [fixed.to_owned()].into(), ..Features::default() }
+        Features { active: [active.to_owned()].into(), fixed: [fixed.to_owned()].into() }
     }
 
     fn found(kind: Option<&str>, own: Features, peer: Option<Features>) -> Option<LostTags> {

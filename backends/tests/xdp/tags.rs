@@ -79,7 +79,9 @@ fn tags_beside_the_packet_are_put_back_or_said_to_be_lost_and_the_cure_cures() {
         let said = said_of_tags(&opened.said).unwrap();
         if mode == XdpMode::Native {
             assert!(
-                said.ends_with("VLAN tags that veth1 sends beside the packet are put back, as its driver tells them"),
+                said.ends_with(
+                    "VLAN tags that the other end veth1 sends beside the packet are put back, as its driver tells them"
+                ),
                 "{said}"
             );
             assert_eq!((seen.wire_len as usize, seen.data), (sent.len(), sent.clone()));
