@@ -168,7 +168,7 @@ mod linux {
 
     /// Measures one ring; only windows without a loss count.
     fn measure(ring: Ring, flows: u32, options: &Options) -> Result<Measured, String> {
-        let mut backend = ring.open(RECEIVER)?;
+        let mut backend = ring.open_to_fill(RECEIVER)?;
         let source = Source { generator: Generator::new(&Load::tcp(flows), ring.via())?, ring, packets: options.packets };
         let (mut on_ring, mut on_memory) = (worker(), worker());
         let before = (ROUNDS_BEFORE * u64::from(flows)).div_ceil(options.packets);

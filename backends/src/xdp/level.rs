@@ -25,6 +25,8 @@ pub(crate) struct Level {
     asked: u32,
     /// What interruptions demand.
     raised: u32,
+    /// Never fewer.
+    least: u32,
     /// All frames.
     most: u32,
     /// Whether the ring was found less than half full since the period began.
@@ -36,18 +38,23 @@ pub(crate) struct Level {
 impl Level {
     /// The least, with `most` frames in all.
     pub(crate) const fn new(most: u32) -> Self {
-        Self { asked: LEVEL_MIN, raised: 0, most, was_needed: false, quiet: 0 }
+        Self { asked: 0, raised: 0, least: LEVEL_MIN, most, was_needed: false, quiet: 0 }
+    }
+
+    /// The same with `least` frames in advance, where that is more than usual.
+    pub(crate) fn at_least(self, least: u32) -> Self {
+        Self { least: self.least.max(least), ..self }
     }
 
     /// Frames to be kept in the ring.
     #[inline]
     pub(crate) fn level(&self) -> u32 {
-        self.asked.max(self.raised).min(self.most)
+        self.asked.max(self.raised).max(self.least).min(self.most)
     }
 
     /// From now on `frames` at least.
     pub(crate) const fn ask(&mut self, frames: u32) {
-        self.asked = if frames > LEVEL_MIN { frames } else { LEVEL_MIN };
+        self.asked = frames;
     }
 
     /// The ring was found with `used` entries.

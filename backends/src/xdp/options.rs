@@ -89,6 +89,9 @@ pub struct XdpOptions {
     pub frame_bytes: u32,
     /// Frames of each queue, 64 to 1048576.
     pub frame_count: u32,
+    /// Frames that the kernel is given in advance at least; 0 = what the naps and interruptions seen so far demand. All of them bear the
+    /// longest pause from the start, at the price of memory that no cache remembers.
+    pub ready_count: u32,
     /// Places of each queue's rx ring, a power of two; as many as frames (rounded up to a power of two) when none.
     pub rx_ring: Option<u32>,
     /// Places of each queue's fill ring, a power of two and at least as many as frames; just that when none.
@@ -125,6 +128,7 @@ impl Default for XdpOptions {
             mode: XdpMode::Auto,
             frame_bytes: 2048,
             frame_count: 32_768,
+            ready_count: 0,
             rx_ring: None,
             fill_ring: None,
             busy_poll: None,
@@ -187,7 +191,8 @@ impl XdpOptions {
         };
         let (frame_count, frame_bytes) = (self.frame_count, self.frame_bytes);
         let has_stamps = self.times == Times::PerPacket;
-        Ok(Shape { rx_entries, fill_entries, frame_count, frame_bytes, has_stamps, has_fragments, snaplen })
+        let ready_count = self.ready_count;
+        Ok(Shape { rx_entries, fill_entries, frame_count, ready_count, frame_bytes, has_stamps, has_fragments, snaplen })
     }
 
     /// The queues to open on an interface that has `count` of them; in order, each once.

@@ -46,6 +46,8 @@ pub(crate) struct Shape {
     pub fill_entries: u32,
     /// Frames of the packet memory.
     pub frame_count: u32,
+    /// Frames that the kernel is given in advance at least, where that is more than the usual.
+    pub ready_count: u32,
     /// Bytes per frame, a power of two.
     pub frame_bytes: u32,
     /// Whether the program writes a time in front of each packet.
@@ -99,7 +101,7 @@ impl<S: Shared> Receiver<S> {
             shared,
             rx: Consumer::new(shape.rx_entries, position),
             fill: Producer::new(shape.fill_entries, position),
-            level: Level::new(shape.frame_count),
+            level: Level::new(shape.frame_count).at_least(shape.ready_count),
             frames,
             lends: Vec::with_capacity(BATCH_MAX),
             spare,

@@ -70,6 +70,18 @@ impl Ring {
     /// # Errors
     /// What the source says.
     pub fn open(self, interface: &str) -> Result<Box<dyn Backend>, String> {
+        self.open_with(interface, 0)
+    }
+
+    /// The same, so that all its memory can be filled before anybody reads: AF_XDP otherwise gives the kernel what its naps need.
+    ///
+    /// # Errors
+    /// What the source says.
+    pub fn open_to_fill(self, interface: &str) -> Result<Box<dyn Backend>, String> {
+        self.open_with(interface, u32::MAX)
+    }
+
+    fn open_with(self, interface: &str, ready_count: u32) -> Result<Box<dyn Backend>, String> {
         let said = |error: netscope_backends::BackendError| error.to_string();
         match self {
             Self::Libpcap => {
@@ -83,16 +95,17 @@ impl Ring {
                 let first = tpacket::open(options).map_err(said)?.into_iter().next();
                 Ok(Box::new(first.ok_or("no worker's ring was opened")?))
             }
-            Self::XdpNative => open_xdp(interface, XdpMode::Native),
-            Self::XdpGeneric => open_xdp(interface, XdpMode::Generic),
+            Self::XdpNative => open_xdp(interface, XdpMode::Native, ready_count),
+            Self::XdpGeneric => open_xdp(interface, XdpMode::Generic, ready_count),
         }
     }
 }
 
 /// By default a queue has 32768 frames of 2048 bytes: [`BUFFER_BYTES`].
-fn open_xdp(interface: &str, mode: XdpMode) -> Result<Box<dyn Backend>, String> {
+fn open_xdp(interface: &str, mode: XdpMode, ready_count: u32) -> Result<Box<dyn Backend>, String> {
+    let queues = Some(vec![0]);
     let options =
-        XdpOptions { interface: interface.to_owned(), queues: Some(vec![0]), mode, insist: true, ..XdpOptions::default() };
+        XdpOptions { interface: interface.to_owned(), queues, mode, ready_count, insist: true, ..XdpOptions::default() };
     let first = xdp::open(options).map_err(|error| error.to_string())?.queues.into_iter().next();
     Ok(Box::new(first.ok_or("no queue was opened")?))
 }

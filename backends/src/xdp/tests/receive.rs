@@ -118,6 +118,7 @@ impl Shared for Kernel {
 
 fn shape() -> Shape {
     Shape {
+        ready_count: 0,
         rx_entries: 32,
         fill_entries: 64,
         frame_count: 50,
