@@ -83,7 +83,7 @@ pub fn ended_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     record_fields(exported, sink);
 }
 
-/// Gives all fields of a record to `sink`, in order. Inlined, so that a sink lies in registers ([`super::bytes`]).
+/// Gives all fields of a record to `sink`, in order. Inlined, so that a sink lies in registers (`output::bytes`).
 #[inline(always)]
 pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     let record = exported.record;

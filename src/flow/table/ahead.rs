@@ -12,7 +12,7 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`Sighting::candidate`].
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for `Sighting::candidate`.
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: u64) -> Candidate {
         match self.index.candidate(hash) {
