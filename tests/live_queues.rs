@@ -71,17 +71,20 @@ fn stop(running: Running) -> Finished {
     running.finish(RUN_LIMIT).expect_code(0)
 }
 
+/// A directory with `flows.json` of the file.
+fn exported(path: &Path) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = netscope();
+    command.args(["--quiet", "--flow-timeout-s", "0", "--read-pcap"]).arg(path);
+    run(command.arg("--export-json").arg(directory.path().join("flows.json"))).expect_code(0);
+    directory
+}
+
 #[test]
 fn the_flows_of_the_file_come_out_of_any_number_of_rings() {
     let Some(namespace) = NetNs::with_veth() else { return };
     let path = fixture("loss.pcap");
-    let directory = tempfile::tempdir().expect("a directory");
-    run(netscope()
-        .args(["--quiet", "--flow-timeout-s", "0", "--read-pcap"])
-        .arg(&path)
-        .arg("--export-json")
-        .arg(directory.path().join("flows.json")))
-    .expect_code(0);
+    let directory = exported(&path);
     let expected = timeless(&json(&directory, "flows.json"));
     assert!(!expected.is_empty());
     let cases: [(&[&str], &str); 5] = [
@@ -237,13 +240,7 @@ fn af_xdp_has_a_worker_per_queue() {
 fn the_flows_of_the_file_come_out_of_af_xdp() {
     let Some(namespace) = NetNs::with_wire(&Wire { queues: 2, mtu: 1500 }) else { return };
     let path = fixture("loss.pcap");
-    let directory = tempfile::tempdir().expect("a directory");
-    run(netscope()
-        .args(["--quiet", "--flow-timeout-s", "0", "--read-pcap"])
-        .arg(&path)
-        .arg("--export-json")
-        .arg(directory.path().join("flows.json")))
-    .expect_code(0);
+    let directory = exported(&path);
     // How the kernel spreads over the queues is its own choice, so a flow may be joined; nothing else may differ.
     let without_queues = |lines: Vec<String>| -> Vec<String> {
         lines.into_iter().map(|line| line.rsplit_once(' ').expect("fields").0.to_owned()).collect()

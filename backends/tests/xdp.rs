@@ -6,6 +6,7 @@
 
 #[path = "../../tests/common/netns.rs"]
 mod netns;
+mod seen;
 #[path = "xdp/wire.rs"]
 mod wire;
 

@@ -5,22 +5,16 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use netscope_backends::Backend;
 use netscope_backends::tpacket::{TpacketBackend, TpacketOptions, open};
-use netscope_backends::{Backend, Polled};
+
+pub use crate::seen::{Seen, poll_once};
 
 use crate::netns::{NetNs, RECEIVER, SENDER};
 use crate::skip;
 
 /// A run that takes longer hangs.
 pub const LIMIT: Duration = Duration::from_secs(60);
-
-/// A packet that was lent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub data: Vec<u8>,
-    pub wire_len: u32,
-    pub time_ns: u64,
-}
 
 /// Small rings on the receiving end.
 pub fn options() -> TpacketOptions {
@@ -47,27 +41,6 @@ pub fn send(namespace: &NetNs, frames: &[Vec<u8>]) {
             out.sendpacket(frame.as_slice()).expect("the frame fits the link");
         }
     });
-}
-
-/// One call of `poll`; what it lent.
-pub fn poll_once(backend: &mut TpacketBackend, timeout: Duration) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    let polled = backend
-        .poll(timeout, &mut |batch| {
-            assert!((1..=netscope_backends::BATCH_MAX).contains(&batch.len()));
-            seen.extend(batch.iter().map(|packet| Seen {
-                data: packet.data.to_vec(),
-                wire_len: packet.wire_len,
-                time_ns: packet.time.0,
-            }));
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
-    match polled {
-        Polled::Lent(lent) => assert_eq!(lent as usize, seen.len()),
-        Polled::Idle(_) => assert!(seen.is_empty()),
-        Polled::End => panic!("a wire has no end"),
-    }
-    seen
 }
 
 /// Reads until `count` packets have come, and a while longer for more that should not.

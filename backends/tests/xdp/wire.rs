@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use netscope_backends::xdp::{Opened, XdpBackend, XdpMode, XdpOptions, open};
-use netscope_backends::{Backend, BackendError, Polled};
+use netscope_backends::{Backend, BackendError};
+
+pub use crate::seen::{Seen, poll_once};
 
 use crate::netns::{NetNs, RECEIVER, SENDER, Wire};
 
@@ -12,14 +14,6 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The modes that can be shown without a card.
 pub const MODES: [XdpMode; 2] = [XdpMode::Native, XdpMode::Generic];
-
-/// A packet that was lent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub data: Vec<u8>,
-    pub wire_len: u32,
-    pub time_ns: u64,
-}
 
 /// A pair of links with as many queues, up.
 pub fn namespace(queues: u32, mtu: u32) -> Option<NetNs> {
@@ -83,27 +77,6 @@ pub fn send_flows(namespace: &NetNs, flows: u16, count: u32) {
             }
         }
     });
-}
-
-/// One call of `poll`; what it lent.
-pub fn poll_once(backend: &mut XdpBackend, timeout: Duration) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    let polled = backend
-        .poll(timeout, &mut |batch| {
-            assert!((1..=netscope_backends::BATCH_MAX).contains(&batch.len()));
-            seen.extend(batch.iter().map(|packet| Seen {
-                data: packet.data.to_vec(),
-                wire_len: packet.wire_len,
-                time_ns: packet.time.0,
-            }));
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
-    match polled {
-        Polled::Lent(lent) => assert_eq!(lent as usize, seen.len()),
-        Polled::Idle(_) => assert!(seen.is_empty()),
-        Polled::End => panic!("a wire has no end"),
-    }
-    seen
 }
 
 /// Reads all queues until `count` packets have come, and a while longer for more that should not; by queue.
