@@ -45,6 +45,11 @@ pub(super) struct Retimed {
 }
 
 impl Retimed {
+    /// An ACK of the segment is awaited.
+    pub(super) const fn is_running(&self) -> bool {
+        self.end.known()
+    }
+
     /// The round trip in microseconds when `ack` covers the segment and the ACK echoes its timestamp.
     pub(super) fn finish(&mut self, segment: &TcpSegment, ack: Sequence, now: Stamp) -> Option<u32> {
         if !self.end.known() || ack.before(self.end) {
@@ -60,7 +65,7 @@ impl Retimed {
 const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 328);
 
 /// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Anomalies {
     pub(super) counts: Counts,
     pub(super) gaps: [Gaps; 2],

@@ -13,7 +13,7 @@ pub(super) struct Range {
 }
 
 /// Up to [`Gaps::KEPT`] holes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Gaps {
     ranges: [Range; Self::KEPT],
     count: u8,
@@ -26,6 +26,10 @@ impl Gaps {
     /// The holes, lowest first.
     pub(super) fn ranges(&self) -> &[Range] {
         &self.ranges[..usize::from(self.count).min(Self::KEPT)]
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// True when part of the range, or the point between two bytes when it is empty, lies in a hole.

@@ -2,7 +2,7 @@
 //!
 //! Owns the sequence analysis. Knows no flow, no record and no states. Its rules are those of the reference analysis (Wireshark's
 //! user guide, "TCP Analysis"); `docs/tcp-analysis.md` states each of them and where it comes from. Invariant: `low` never lies
-//! behind `next`.
+//! behind `next`, and gaps lie between the two unless nothing is in flight.
 
 use super::arena::{Place, TcpArena};
 use super::rtt::{self, Stamp, TIMINGS, Timing};
@@ -52,10 +52,14 @@ const PROBED: u8 = 1;
 const KEPT_ALIVE: u8 = 1 << 1;
 /// A window was seen.
 const WINDOW_KNOWN: u8 = 1 << 2;
+/// The arena holds gaps of this direction.
+const HAS_GAPS: u8 = 1 << 3;
 /// The latest segment had SACK blocks.
 const SACKED: u8 = 1 << 4;
 /// The segment that moved `next` last carried no data.
 const MOVED_BY_NOTHING: u8 = 1 << 5;
+/// The arena holds a retransmission of this direction that is being timed.
+const IS_RETIMED: u8 = 1 << 6;
 
 /// One direction of a connection, 44 bytes. A sequence number of 0 is "not seen yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,6 +178,7 @@ impl Half {
             }
             if let Some(anomalies) = arena.get_mut(place) {
                 anomalies.gaps[direction.index()].clear();
+                self.put(HAS_GAPS, false);
             }
         }
     }
@@ -209,7 +214,9 @@ impl Half {
     /// Notes that the range was seen, up to where `next` will be moved.
     fn note_seen(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
         let index = a.direction.index();
-        let fresh = self.nothing_in_flight() || !self.next.known();
+        // More than 2 GiB in flight, for want of ACKs: the order of its ends is lost, so what was seen before is forgotten.
+        let too_much = self.next.up_to(a.start) && self.is_far_behind(a.start);
+        let fresh = self.nothing_in_flight() || !self.next.known() || too_much;
         let new_gap = if fresh {
             self.low = a.start;
             let rest = a.end.before(self.next) && self.next.known();
@@ -231,11 +238,13 @@ impl Half {
             } else {
                 forgotten += gaps.fill(a.start, a.end);
             }
+            self.put(HAS_GAPS, !gaps.is_empty());
         }
         if let Some((start, end)) = new_gap
             && let Some(anomalies) = arena.obtain(place)
         {
             forgotten += anomalies.gaps[index].add(start, end);
+            self.put(HAS_GAPS, true);
         }
         arena.note_forgotten(forgotten);
     }
@@ -245,7 +254,9 @@ impl Half {
         if self.nothing_in_flight() || !self.next.known() {
             self.low = a.end;
         } else if let Some(anomalies) = arena.obtain(place) {
-            let forgotten = anomalies.gaps[a.direction.index()].add(self.next, a.end);
+            let gaps = &mut anomalies.gaps[a.direction.index()];
+            let forgotten = gaps.add(self.next, a.end);
+            self.put(HAS_GAPS, !gaps.is_empty());
             arena.note_forgotten(forgotten);
         }
     }
@@ -263,11 +274,27 @@ impl Half {
             } else {
                 gaps.clear();
             }
+            self.put(HAS_GAPS, !gaps.is_empty());
         }
         self.low = if low.before(self.next) { low } else { self.next };
     }
 
-    /// The same without gaps.
+    /// Data that follows `next` would make gaps void that the arena still holds.
+    pub(super) fn would_clear_gaps(&self) -> bool {
+        self.is(HAS_GAPS) && self.nothing_in_flight()
+    }
+
+    /// The arena has to hear of this acknowledgment, because it holds gaps below it or a retransmission that is being timed.
+    pub(super) fn would_tell_arena(&self, ack: Sequence) -> bool {
+        self.is(IS_RETIMED) || self.is(HAS_GAPS) && !self.nothing_in_flight() && ack.after(self.low)
+    }
+
+    /// Whether the arena holds a retransmission of this direction that is being timed.
+    pub(super) const fn set_retimed(&mut self, retimed: bool) {
+        self.put(IS_RETIMED, retimed);
+    }
+
+    /// The same where the arena holds no gaps that lie below `ack`.
     #[inline(always)]
     fn acknowledged_plainly(&mut self, ack: Sequence) {
         if !self.nothing_in_flight() && ack.after(self.low) {
@@ -421,7 +448,12 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
     fwd.put(PROBED, probe);
 }
 
-/// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it, on a connection without anomalies.
+/// False when a segment of which no rule marks anything can concern nothing in the arena.
+pub(super) const fn may_tell_arena(fwd: &Half, rev: &Half) -> bool {
+    (fwd.bits | rev.bits) & (HAS_GAPS | IS_RETIMED) != 0
+}
+
+/// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it and that the arena need not know of it.
 #[inline(always)]
 pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegment, now: Stamp) {
     let (start, ack) = (Sequence(segment.sequence), Sequence(segment.acknowledgment));

@@ -270,7 +270,9 @@ impl TcpTracker {
             let ack = Sequence(a.segment.acknowledgment);
             let mut sample = rtt::finish(&mut self.halves[peer].timings, ack, now);
             if let Some(anomalies) = arena.get_mut(self.place) {
-                sample = sample.or(anomalies.retimed[peer].finish(a.segment, ack, now));
+                let retimed = &mut anomalies.retimed[peer];
+                sample = sample.or(retimed.finish(a.segment, ack, now));
+                self.halves[peer].set_retimed(retimed.is_running());
             }
             if let Some(sample) = sample {
                 self.samples.add(sample);
@@ -283,6 +285,7 @@ impl TcpTracker {
             rtt::cancel(&mut self.halves[own].timings, a.start, a.end);
             if let (Some(anomalies), Some((timestamp, _))) = (arena.get_mut(self.place), a.segment.options.timestamps) {
                 anomalies.retimed[own] = Retimed { end: a.end, timestamp, sent: now };
+                self.halves[own].set_retimed(a.end.known());
             }
         } else {
             rtt::start(&mut self.halves[own].timings, a.end, now);
