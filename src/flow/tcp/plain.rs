@@ -304,7 +304,7 @@ mod tests {
                     short.observe(&s, direction, now);
                 }
                 long.observe(&s, direction, now);
-                same(&short, &long)?;
+                same(short, long)?;
             }
         }
     }
