@@ -71,6 +71,8 @@ impl Flag {
     const SKEWED: Self = Self(32);
     /// What comes next needs no look at the back: the tracker [`is_steady`](TcpTracker::is_steady), or there is no TCP.
     const STEADY: Self = Self(64);
+    /// The tracker probably [`asks the arena`](TcpTracker::may_ask_arena) about the next segment.
+    const GAPPED: Self = Self(128);
 }
 
 /// IANA protocol number.
@@ -139,8 +141,13 @@ impl Entry {
         self.flags.0 & ASKED == Flag::LIVE.0 | Flag::TRACKED.0
     }
 
-    /// Whatever comes next, the back is needed for it.
+    /// What comes next needs more than the front: the back, or what the arena holds.
     #[inline(always)]
+    pub const fn needs_more(&self) -> bool {
+        self.flags.0 & (Flag::STEADY.0 | Flag::GAPPED.0) != Flag::STEADY.0
+    }
+
+    /// Whatever comes next, the back is needed for it.
     pub const fn needs_back(&self) -> bool {
         !self.is(Flag::STEADY)
     }
@@ -148,6 +155,7 @@ impl Entry {
     /// The tracker took in a segment.
     pub fn note_tracked(&mut self) {
         self.set(Flag::STEADY, self.tracker.is_steady());
+        self.set(Flag::GAPPED, self.tracker.may_ask_arena());
     }
 
     /// The flow had a segment.
@@ -179,6 +187,7 @@ impl Entry {
             self.tracker.release(arena);
             self.set(Flag::TRACKED, false);
             self.set(Flag::STEADY, false);
+            self.set(Flag::GAPPED, false);
         }
     }
 
@@ -188,6 +197,7 @@ impl Entry {
         self.set(Flag::TRACKED, before.is_tracked());
         self.set(Flag::FINISHED, before.is(Flag::FINISHED));
         self.set(Flag::STEADY, before.is(Flag::STEADY));
+        self.set(Flag::GAPPED, before.is(Flag::GAPPED));
     }
 
     /// The TCP part of the flow's record.

@@ -250,7 +250,7 @@ impl Worker {
         // Packets of other workers move the time, too.
         self.flows.pass(self.clock.now());
         if let Route::Plain { checksum_bad } = lane.route
-            && self.flows.observe_first_ack(&lane.sighting(packet, Some(&lane.segment)))
+            && self.flows.observe_nearly_plain(&lane.sighting(packet, Some(&lane.segment)))
         {
             let bytes = u64::from(packet.wire_len);
             self.settle_plain(&mut PlainCounts { packets: 1, bytes, ipv4_checksums_bad: checksum_bad.into() });

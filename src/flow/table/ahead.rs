@@ -37,8 +37,17 @@ impl FlowTable {
     /// Third wave: for a packet whose entry has arrived by now, asks for what [`FlowTable::prefetch_entry`] left out, if it will be needed.
     #[inline(always)]
     pub fn prefetch_rest(&self, candidate: Candidate) {
-        if candidate != Candidate::NONE && self.slab.get(candidate.0).needs_back() {
-            self.slab.prefetch_back(candidate.0);
+        if candidate != Candidate::NONE && self.slab.get(candidate.0).needs_more() {
+            self.prefetch_more(candidate.0);
         }
+    }
+
+    #[inline(never)]
+    fn prefetch_more(&self, place: u32) {
+        let entry = self.slab.get(place);
+        if entry.needs_back() {
+            self.slab.prefetch_back(place);
+        }
+        entry.tracker.prefetch(&self.arena);
     }
 }

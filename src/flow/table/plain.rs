@@ -48,15 +48,20 @@ impl FlowTable {
         true
     }
 
-    /// The same for the segment that makes a connection established, where [`FlowTable::observe_plain`] said false.
+    /// The same for a segment where [`FlowTable::observe_plain`] said false: one that makes a connection established, or has to do
+    /// with a loss.
     #[inline(never)]
-    pub fn observe_first_ack(&mut self, sighting: &PlainSighting<'_>) -> bool {
+    pub fn observe_nearly_plain(&mut self, sighting: &PlainSighting<'_>) -> bool {
         let Some(segment) = sighting.segment.filter(|_| self.knows_where(sighting)) else { return false };
-        let (entry, back) = self.slab.both_mut(sighting.candidate.0);
-        if !entry.may_begin()
-            || !goes_on(entry, sighting, self.settings.idle_timeout_ns)
-            || !entry.tracker.observe_first_ack(segment, sighting.direction, sighting.time, &mut back.beginning)
-        {
+        let &PlainSighting { candidate, direction, time, .. } = sighting;
+        let (entry, back) = self.slab.both_mut(candidate.0);
+        let is_taken = goes_on(entry, sighting, self.settings.idle_timeout_ns)
+            && if entry.is_plain() {
+                entry.tracker.observe_loss(segment, direction, time, &mut self.arena)
+            } else {
+                entry.may_begin() && entry.tracker.observe_first_ack(segment, direction, time, &mut back.beginning)
+            };
+        if !is_taken {
             return false;
         }
         entry.note_tracked();

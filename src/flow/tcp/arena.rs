@@ -7,6 +7,7 @@ use super::gaps::Gaps;
 use super::rtt::{Stamp, TOO_OLD};
 use super::sequence::Sequence;
 use crate::wire::TcpSegment;
+use netscope_backends::prefetch::prefetch_read;
 
 /// Names a flow's place in the arena; 0 is none, so that a tracker starts as zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,14 +63,16 @@ impl Retimed {
     }
 }
 
-const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 328);
+const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 384);
 
-/// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction.
+/// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction. The first cache line has what is counted and timed;
+/// the lowest gaps of a direction lie in one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
 pub(super) struct Anomalies {
     pub(super) counts: Counts,
-    pub(super) gaps: [Gaps; 2],
     pub(super) retimed: [Retimed; 2],
+    pub(super) gaps: [Gaps; 2],
 }
 
 /// Cold, bounded side memory of the trackers of one flow table. Grows as flows need it, never shrinks, reuses what was released.
@@ -121,6 +124,14 @@ impl TcpArena {
     /// What was noted at `place`; `None` when nothing ever was.
     pub(super) fn get(&self, place: Place) -> Option<&Anomalies> {
         self.places.get(place.0.checked_sub(1)? as usize)
+    }
+
+    /// Brings the lines of `place` that a segment with few gaps needs into the cache.
+    pub(super) fn prefetch(&self, place: Place) {
+        if let Some(anomalies) = self.get(place) {
+            prefetch_read(&anomalies.counts);
+            anomalies.gaps.iter().for_each(prefetch_read);
+        }
     }
 
     /// As [`TcpArena::get`], to write.

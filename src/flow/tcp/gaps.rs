@@ -14,9 +14,10 @@ pub(super) struct Range {
 
 /// Up to [`Gaps::KEPT`] holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub(super) struct Gaps {
-    ranges: [Range; Self::KEPT],
     count: u8,
+    ranges: [Range; Self::KEPT],
 }
 
 impl Gaps {

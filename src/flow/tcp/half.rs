@@ -289,7 +289,12 @@ impl Half {
         self.is(IS_RETIMED) || self.is(HAS_GAPS) && !self.nothing_in_flight() && ack.after(self.low)
     }
 
-    /// Whether the arena holds a retransmission of this direction that is being timed.
+    /// The arena holds a retransmission of this direction that is being timed.
+    pub(super) const fn is_retimed(&self) -> bool {
+        self.is(IS_RETIMED)
+    }
+
+    /// See [`Half::is_retimed`].
     pub(super) const fn set_retimed(&mut self, retimed: bool) {
         self.put(IS_RETIMED, retimed);
     }
@@ -448,9 +453,9 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
     fwd.put(PROBED, probe);
 }
 
-/// False when a segment of which no rule marks anything can concern nothing in the arena.
-pub(super) const fn may_tell_arena(fwd: &Half, rev: &Half) -> bool {
-    (fwd.bits | rev.bits) & (HAS_GAPS | IS_RETIMED) != 0
+/// False when the arena holds nothing of either direction that a segment could change of which no rule marks anything.
+pub(super) const fn may_ask_arena(one: &Half, other: &Half) -> bool {
+    (one.bits | other.bits) & (HAS_GAPS | IS_RETIMED) != 0
 }
 
 /// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it and that the arena need not know of it.

@@ -227,7 +227,7 @@ impl TcpTracker {
         }
     }
 
-    fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> Marks {
+    pub(super) fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> Marks {
         let [x, y] = &mut self.halves;
         let (fwd, rev) = match a.direction {
             Direction::AToB => (x, y),
@@ -236,7 +236,7 @@ impl TcpTracker {
         analyse(fwd, rev, a, initial_rtt_ns, &mut self.place, arena)
     }
 
-    fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
+    pub(super) fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
         const RESENT: Marks = Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0);
         const COUNTED: Marks = Marks(
             RESENT.0 | Marks::LOST.0 | Marks::ACK_LOST.0 | Marks::DUPLICATE_ACK.0 | Marks::KEEP_ALIVE.0 | Marks::ZERO_WINDOW.0,
@@ -263,13 +263,15 @@ impl TcpTracker {
     }
 
     /// Round trips: ends the timings this segment acknowledges, then starts its own.
-    fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
+    pub(super) fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
         let now = a.now;
         let (own, peer) = (a.direction.index(), a.direction.reverse().index());
         if a.segment.flags.has(TcpFlags::ACK) {
             let ack = Sequence(a.segment.acknowledgment);
             let mut sample = rtt::finish(&mut self.halves[peer].timings, ack, now);
-            if let Some(anomalies) = arena.get_mut(self.place) {
+            if self.halves[peer].is_retimed()
+                && let Some(anomalies) = arena.get_mut(self.place)
+            {
                 let retimed = &mut anomalies.retimed[peer];
                 sample = sample.or(retimed.finish(a.segment, ack, now));
                 self.halves[peer].set_retimed(retimed.is_running());

@@ -72,7 +72,7 @@ impl Rig {
             };
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
             let is_plain = tcp.is_none() || segment.is_some();
-            if is_plain && (self.table.observe_plain(&plain) || self.table.observe_first_ack(&plain)) {
+            if is_plain && (self.table.observe_plain(&plain) || self.table.observe_nearly_plain(&plain)) {
                 self.went += 1;
                 return Observed { place: u32::MAX, opened: false };
             }

@@ -1,0 +1,51 @@
+//! The shorter way of a plain segment on a steady connection that something is to be remarked of: what was lost before it, what it
+//! acknowledges though nobody saw it, a window, an ACK said twice.
+//!
+//! Owns no rule: the rules are [`half::analyse`](super::half)'s. Left out is what such a segment cannot do: open, close, shake hands, be a
+//! retransmission. Its invariant is that of [`super::plain`]: what [`TcpTracker::observe`] would leave, or nothing changed and false.
+
+use super::arena::TcpArena;
+use super::half::{Arrival, may_ask_arena};
+use super::rtt::{Epoch, Passed};
+use super::sequence::Sequence;
+use super::tracker::{TcpAnalysis, TcpTracker};
+use crate::flow::Direction;
+use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};
+use netscope_backends::Timestamp;
+
+impl TcpTracker {
+    /// The next segment probably changes what the arena holds.
+    pub const fn may_ask_arena(&self) -> bool {
+        may_ask_arena(&self.halves[0], &self.halves[1])
+    }
+
+    /// Asks for what the arena holds, if anything. No effect but speed.
+    pub fn prefetch(&self, arena: &TcpArena) {
+        arena.prefetch(self.place);
+    }
+
+    /// Takes in a segment that [`TcpTracker::observe_plain`] declined; false, and nothing changed, when [`TcpTracker::observe`] has
+    /// to look at it. All parts of the analysis must be on.
+    #[inline]
+    pub fn observe_loss(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp, arena: &mut TcpArena) -> bool {
+        debug_assert!(self.is_steady(), "who calls has to know");
+        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.halves[of.index()]);
+        let (start, end) = (Sequence(segment.sequence), Sequence(segment.sequence) + segment.payload_len);
+        let is_resent = !fwd.next.known() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
+        // The timestamps of what is sent again and of its ACK are asked for, and a plain segment has left them out.
+        if is_resent || rev.is_retimed() || Epoch::of(time).since(self.epoch) != Passed::Nothing {
+            return false;
+        }
+        let &PlainSegment { sequence, acknowledgment, payload_len, window, flags } = segment;
+        let ports = Ports { source: 0, destination: 0 };
+        let options = TcpOptions::default();
+        let whole = TcpSegment { ports, sequence, acknowledgment, flags, window, payload_len, options };
+        let arrival = Arrival::new(&whole, direction, time);
+        // The handshake's round trip tells late from sent again, and this is neither.
+        let marks = self.analyse(&arrival, None, arena);
+        self.count(marks, arena, &TcpAnalysis::default());
+        self.time(&arrival, marks, arena);
+        self.flags[direction.index()] |= flags.0 as u8;
+        true
+    }
+}
