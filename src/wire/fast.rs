@@ -59,7 +59,18 @@ pub struct PlainSegment {
 impl PlainSegment {
     /// A place to write to.
     pub const NONE: Self = Self { sequence: 0, acknowledgment: 0, payload_len: 0, window: 0, flags: TcpFlags(0) };
+
+    /// The same of a dissected segment, where it is one.
+    pub fn of(segment: &TcpSegment) -> Option<Self> {
+        let &TcpSegment { sequence, acknowledgment, payload_len, window, flags, options, .. } = segment;
+        let is_plain = flags.0 & TELLING.0 == TcpFlags::ACK.0
+            && options == TcpOptions { timestamps: options.timestamps, ..TcpOptions::default() };
+        is_plain.then_some(Self { sequence, acknowledgment, payload_len, window, flags })
+    }
 }
+
+/// The flags that tell: of these a plain segment has ACK alone.
+const TELLING: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0);
 
 /// Captured payload.
 #[derive(Clone, Copy, Debug)]
@@ -264,11 +275,10 @@ impl<'a> Common<'a> {
     /// The segment, when it is a plain one.
     #[inline(always)]
     pub fn plain_segment(&self) -> Option<PlainSegment> {
-        const PLAIN: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
         let CommonTransport::Tcp { fixed, options, payload_len } = self.transport else { return None };
         let flags = TcpFlags(be16(fixed, 12) & 0x01ff);
         let only_timestamps = options.is_empty() || matches!(options, [1, 1, 8, 10, ..] if options.len() == 12);
-        (flags.0 & PLAIN == TcpFlags::ACK.0 && only_timestamps).then(|| PlainSegment {
+        (flags.0 & TELLING.0 == TcpFlags::ACK.0 && only_timestamps).then(|| PlainSegment {
             sequence: be32(fixed, 4),
             acknowledgment: be32(fixed, 8),
             payload_len,

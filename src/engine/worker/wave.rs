@@ -185,7 +185,7 @@ impl Worker {
             if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
                 self.prefetch(ahead);
             }
-            if let Some(Lane { route: Route::Plain { .. }, candidate, .. }) = lanes.get(i + REST_AHEAD) {
+            if let Some(Lane { route: Route::Plain { .. } | Route::Flow, candidate, .. }) = lanes.get(i + REST_AHEAD) {
                 self.flows.prefetch_rest(*candidate);
             }
             let Some(lane) = lanes.get_mut(i) else { break };

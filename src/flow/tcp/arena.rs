@@ -51,6 +51,13 @@ impl Retimed {
         self.end.known()
     }
 
+    /// Gives it up when it is too old to be told from a new one; `all` when everything is.
+    pub(super) fn age(&mut self, now: Stamp, all: bool) {
+        if all || now.since(self.sent) >= TOO_OLD {
+            self.end = Sequence::default();
+        }
+    }
+
     /// The round trip in microseconds when `ack` covers the segment and the ACK echoes its timestamp.
     pub(super) fn finish(&mut self, segment: &TcpSegment, ack: Sequence, now: Stamp) -> Option<u32> {
         if !self.end.known() || ack.before(self.end) {
@@ -65,8 +72,8 @@ impl Retimed {
 
 const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 384);
 
-/// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction. The first cache line has what is counted and timed;
-/// the lowest gaps of a direction lie in one line.
+/// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction. The first cache line has what is counted and timed
+/// and how many gaps the one direction has; the lowest gaps of a direction lie in one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub(super) struct Anomalies {
@@ -100,7 +107,8 @@ impl TcpArena {
         self.places.len() - self.free.len()
     }
 
-    /// Segments and ACKs whose anomaly could not be noted because the bound was reached. They are missing in their flow's record.
+    /// Times that something could not be noted because the bound was reached: a count of a segment, a gap before it. It is missing in its
+    /// flow's record.
     pub fn refused(&self) -> u64 {
         self.refused
     }
@@ -130,7 +138,7 @@ impl TcpArena {
     pub(super) fn prefetch(&self, place: Place) {
         if let Some(anomalies) = self.get(place) {
             prefetch_read(&anomalies.counts);
-            anomalies.gaps.iter().for_each(prefetch_read);
+            anomalies.gaps.iter().for_each(Gaps::prefetch);
         }
     }
 

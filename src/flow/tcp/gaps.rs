@@ -4,6 +4,7 @@
 //! do not touch each other and go upwards.
 
 use super::sequence::Sequence;
+use netscope_backends::prefetch::prefetch_read;
 
 /// A range of sequence numbers: `start` is in it, `end` is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,11 @@ impl Gaps {
     /// The holes, lowest first.
     pub(super) fn ranges(&self) -> &[Range] {
         &self.ranges[..usize::from(self.count).min(Self::KEPT)]
+    }
+
+    /// Brings the lowest holes into the cache.
+    pub(super) fn prefetch(&self) {
+        prefetch_read(&self.ranges);
     }
 
     pub(super) const fn is_empty(&self) -> bool {

@@ -214,8 +214,12 @@ impl Half {
     /// Notes that the range was seen, up to where `next` will be moved.
     fn note_seen(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
         let index = a.direction.index();
+        let is_new = self.next.known() && self.next.up_to(a.start);
+        if is_new && !a.end.after(self.next) {
+            return; // it begins less than 2 GiB ahead and ends more than that: nobody can tell where it lies
+        }
         // More than 2 GiB in flight, for want of ACKs: the order of its ends is lost, so what was seen before is forgotten.
-        let too_much = self.next.up_to(a.start) && self.is_far_behind(a.start);
+        let too_much = is_new && (self.is_far_behind(a.start) || self.is_far_behind(a.end));
         let fresh = self.nothing_in_flight() || !self.next.known() || too_much;
         let new_gap = if fresh {
             self.low = a.start;

@@ -1,11 +1,11 @@
-//! The shorter way of a plain segment on a steady connection that something is to be remarked of: what was lost before it, what it
-//! acknowledges though nobody saw it, a window, an ACK said twice.
+//! The shorter way of a plain segment on a steady connection that something is to be remarked of, or that the arena has to hear of:
+//! what was lost before it, what it acknowledges though nobody saw it, a window, an ACK said twice.
 //!
 //! Owns no rule: the rules are [`half::analyse`](super::half)'s. Left out is what such a segment cannot do: open, close, shake hands, be a
 //! retransmission. Its invariant is that of [`super::plain`]: what [`TcpTracker::observe`] would leave, or nothing changed and false.
 
 use super::arena::TcpArena;
-use super::half::{Arrival, may_ask_arena};
+use super::half::Arrival;
 use super::rtt::{Epoch, Passed};
 use super::sequence::Sequence;
 use super::tracker::{TcpAnalysis, TcpTracker};
@@ -14,16 +14,6 @@ use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};
 use netscope_backends::Timestamp;
 
 impl TcpTracker {
-    /// The next segment probably changes what the arena holds.
-    pub const fn may_ask_arena(&self) -> bool {
-        may_ask_arena(&self.halves[0], &self.halves[1])
-    }
-
-    /// Asks for what the arena holds, if anything. No effect but speed.
-    pub fn prefetch(&self, arena: &TcpArena) {
-        arena.prefetch(self.place);
-    }
-
     /// Takes in a segment that [`TcpTracker::observe_plain`] declined; false, and nothing changed, when [`TcpTracker::observe`] has
     /// to look at it. All parts of the analysis must be on.
     #[inline]

@@ -136,7 +136,7 @@ fn is_plain(fwd: &Half, rev: &Half, segment: &PlainSegment, start: Sequence, ack
         // Acknowledged before it came.
         && !(brings && rev.ack.known() && end.up_to(rev.ack))
         // So much is in flight, for want of ACKs, that the order of its ends is lost.
-        && !(brings && fwd.is_far_behind(start))
+        && !(brings && fwd.is_far_behind(end))
         // The arena has to hear of it.
         && !(half::may_ask_arena(fwd, rev) && (brings && fwd.would_clear_gaps() || rev.would_tell_arena(ack)))
 }
@@ -144,6 +144,7 @@ fn is_plain(fwd: &Half, rev: &Half, segment: &PlainSegment, start: Sequence, ack
 #[cfg(test)]
 mod tests {
     use crate::flow::Direction;
+    use crate::flow::tcp::arena::Place;
     use crate::flow::tcp::{TcpAnalysis, TcpArena, TcpBeginning, TcpTracker};
     use crate::wire::{PlainSegment, Ports, TcpFlags, TcpOptions, TcpSegment};
     use netscope_backends::Timestamp;
@@ -171,7 +172,7 @@ mod tests {
         /// By any of the straight ways.
         fn goes_straight(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) -> bool {
             let Self { tracker, beginning, arena, plain: went } = self;
-            match plain(segment) {
+            match PlainSegment::of(segment) {
                 Some(plain) if tracker.is_steady() => {
                     let is_plain = tracker.observe_plain(&plain, direction, time);
                     *went += u32::from(is_plain);
@@ -199,16 +200,12 @@ mod tests {
         }
     }
 
-    fn plain(segment: &TcpSegment) -> Option<PlainSegment> {
-        let &TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. } = segment;
-        let is_plain = flags.0 & 0x17 == 0x10 && segment.options.sack_count == 0;
-        is_plain.then_some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
-    }
-
     /// Asserts that both know the same, in the arena, too.
     fn same(short: &Side, long: &Side) -> Result<(), TestCaseError> {
         prop_assert_eq!((short.tracker, short.beginning), (long.tracker, long.beginning));
         prop_assert_eq!(short.arena.get(short.tracker.place), long.arena.get(long.tracker.place));
+        let counters = |arena: &TcpArena| (arena.refused(), arena.gaps_forgotten());
+        prop_assert_eq!(counters(&short.arena), counters(&long.arena));
         Ok(())
     }
 
@@ -222,6 +219,8 @@ mod tests {
         len: u32,
         window: u16,
         pause_us: u64,
+        /// Timestamp and the one it answers to.
+        timestamps: Option<(u32, u32)>,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -231,15 +230,19 @@ mod tests {
         let len = prop_oneof![3 => Just(0u32), 1 => Just(1), 5 => 2..60u32];
         let window = prop_oneof![10 => Just(100u16), 1 => Just(0), 1 => Just(200)];
         let pause = prop_oneof![20 => 0..3000u64, 1 => Just(2_000_000_000)];
-        (any::<bool>(), flags, at, acked, len, window, pause).prop_map(|(back, flags, at, acked, len, window, pause_us)| Step {
-            back,
-            flags,
-            at,
-            acked,
-            len,
-            window,
-            pause_us,
-        })
+        let timestamps = prop::option::of((0..3u32, 0..3u32));
+        (any::<bool>(), flags, at, acked, len, window, pause, timestamps).prop_map(
+            |(back, flags, at, acked, len, window, pause_us, timestamps)| Step {
+                back,
+                flags,
+                at,
+                acked,
+                len,
+                window,
+                pause_us,
+                timestamps,
+            },
+        )
     }
 
     proptest! {
@@ -248,11 +251,18 @@ mod tests {
         fn the_straight_way_leaves_what_the_long_way_leaves(
             origin in prop_oneof![Just([1000u32, 5000]), Just([u32::MAX - 50, 3]), any::<[u32; 2]>()],
             handshake in any::<bool>(),
+            is_arena_full in prop::bool::weighted(0.1),
             steps in prop::collection::vec(step(), 1..80),
         ) {
             let mut now = Timestamp(1_000_000_000_000);
             let opening = segment(2, origin[0], 0, 0, 100);
             let (mut short, mut long) = (Side::new(&opening, now), Side::new(&opening, now));
+            if is_arena_full {
+                for side in [&mut short, &mut long] {
+                    side.arena = TcpArena::with_capacity(1);
+                    side.arena.obtain(&mut Place::default());
+                }
+            }
             let mut next = [origin[0].wrapping_add(1), origin[1].wrapping_add(1)];
             if handshake {
                 let answer = segment(0x12, origin[1], next[0], 0, 100);
@@ -267,8 +277,10 @@ mod tests {
                 let (own, peer) = (usize::from(step.back), usize::from(!step.back));
                 let direction = if step.back { Direction::BToA } else { Direction::AToB };
                 let sequence = next[own].wrapping_add_signed(step.at);
-                let s = segment(step.flags, sequence, next[peer].wrapping_add_signed(step.acked), step.len, step.window);
-                next[own] = next[own].max(sequence.wrapping_add(step.len));
+                let mut s = segment(step.flags, sequence, next[peer].wrapping_add_signed(step.acked), step.len, step.window);
+                s.options.timestamps = step.timestamps;
+                let ahead = sequence.wrapping_add(step.len).wrapping_sub(next[own]).cast_signed();
+                next[own] = next[own].wrapping_add_signed(ahead.max(0));
                 if !short.goes_straight(&s, direction, now) {
                     short.observe(&s, direction, now);
                 }
@@ -371,6 +383,47 @@ mod tests {
         assert_eq!((long, x.plain as usize), (vec![11], straight.len() - 3 - 4), "{straight:?}");
         let record = x.tracker.record(&x.beginning, &x.arena);
         assert_eq!((record.lost_segments, record.retransmissions, record.duplicate_acks), (1, 1, 1));
+    }
+
+    /// Of one side alone: a stray segment that straddles the horizon, 2 GiB ahead, is no loss that could be filled.
+    #[test]
+    fn a_segment_across_the_horizon_leaves_no_gap() {
+        let first = segment(0x10, 1001, 5001, 1, 100);
+        let (mut short, mut long) = (Side::new(&first, Timestamp(0)), Side::new(&first, Timestamp(0)));
+        let ahead = 1002 + (1 << 31);
+        let steps = [
+            (first, Direction::AToB),
+            (segment(0x10, ahead - 5, 5001, 10, 100), Direction::AToB),
+            (segment(0x10, 1002, 5001, 20, 100), Direction::AToB),
+            (segment(0x10, 5001, 1012, 0, 100), Direction::BToA),
+            (segment(0x10, 1012, 5001, 5, 100), Direction::AToB),
+        ];
+        for (i, (s, direction)) in steps.into_iter().enumerate() {
+            let time = Timestamp(1_000_000_000 + i as u64 * 1000);
+            if !short.goes_straight(&s, direction, time) {
+                short.observe(&s, direction, time);
+            }
+            long.observe(&s, direction, time);
+            same(&short, &long).unwrap();
+        }
+        assert_eq!(short.tracker.record(&short.beginning, &short.arena), long.tracker.record(&long.beginning, &long.arena));
+    }
+
+    /// More gaps than are kept: the lowest is forgotten, whichever way, and counted.
+    #[test]
+    fn many_gaps_are_the_same_by_each_way() {
+        let first = segment(0x10, 1001, 5001, 10, 100);
+        let (mut short, mut long) = (Side::new(&first, Timestamp(0)), Side::new(&first, Timestamp(0)));
+        for n in 0..40 {
+            let time = Timestamp(1_000_000_000 + u64::from(n) * 1000);
+            let s = segment(0x10, 1001 + n * 20, 5001, 10, 100);
+            if !short.goes_straight(&s, Direction::AToB, time) {
+                short.observe(&s, Direction::AToB, time);
+            }
+            long.observe(&s, Direction::AToB, time);
+            same(&short, &long).unwrap();
+        }
+        assert_eq!(short.arena.gaps_forgotten(), 39 - 16);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! segment. Its invariant: it is as large as [`TcpTracker`] and its one place in the arena, however long it lives.
 
 use super::arena::{Counts, Place, Retimed, TcpArena};
-use super::half::{Arrival, Half, Marks, analyse};
+use super::half::{Arrival, Half, Marks, analyse, may_ask_arena};
 use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
 use super::state::Progress;
@@ -116,7 +116,7 @@ impl TcpTracker {
         analysis: &TcpAnalysis,
     ) {
         let arrival = Arrival::new(segment, direction, time);
-        self.age(time, arrival.now);
+        self.age(time, arrival.now, arena);
         self.note_client(segment, direction);
         self.note_base(&arrival, beginning, arena);
         if analysis.retransmissions || analysis.out_of_order || analysis.rtt {
@@ -136,6 +136,16 @@ impl TcpTracker {
         if segment.flags.has(TcpFlags::SYN) {
             beginning.note_options(segment, direction);
         }
+    }
+
+    /// The next segment probably changes what the arena holds.
+    pub const fn may_ask_arena(&self) -> bool {
+        may_ask_arena(&self.halves[0], &self.halves[1])
+    }
+
+    /// Asks for what the arena holds, if anything. No effect but speed.
+    pub fn prefetch(&self, arena: &TcpArena) {
+        arena.prefetch(self.place);
     }
 
     /// True once both sides sent a FIN, or one reset the connection: a short linger applies.
@@ -172,13 +182,19 @@ impl TcpTracker {
         arena.give_back(&mut self.place);
     }
 
-    fn age(&mut self, time: Timestamp, now: Stamp) {
+    fn age(&mut self, time: Timestamp, now: Stamp, arena: &mut TcpArena) {
         let epoch = Epoch::of(time);
         let passed = epoch.since(self.epoch);
         if passed != Passed::Nothing {
             self.epoch = epoch;
+            let all = passed == Passed::More;
+            let retimed = arena.get_mut(self.place).map(|anomalies| &mut anomalies.retimed);
+            for (half, retimed) in self.halves.iter_mut().zip(retimed.into_iter().flatten()) {
+                retimed.age(now, all);
+                half.set_retimed(retimed.is_running());
+            }
             for half in &mut self.halves {
-                half.age(now, passed == Passed::More);
+                half.age(now, all);
             }
         }
     }

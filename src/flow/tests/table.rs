@@ -62,12 +62,8 @@ impl Rig {
         let time = Timestamp(time);
         let candidate = if self.straight { self.table.prefetch_entry(hash) } else { Candidate::NONE };
         if self.straight {
-            let segment = match dissected.transport {
-                Transport::Tcp(TcpSegment { sequence, acknowledgment, payload_len, window, flags, .. })
-                    if flags.0 & 0x17 == 0x10 =>
-                {
-                    Some(PlainSegment { sequence, acknowledgment, payload_len, window, flags })
-                }
+            let segment = match &dissected.transport {
+                Transport::Tcp(segment) => PlainSegment::of(segment),
                 _ => None,
             };
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
