@@ -180,7 +180,10 @@ impl TcpArena {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, TcpArena};
+    use super::{Place, Retimed, TcpArena};
+    use crate::flow::tcp::rtt::{Stamp, TOO_OLD};
+    use crate::flow::tcp::sequence::Sequence;
+    use netscope_backends::Timestamp;
 
     #[test]
     fn the_bound_holds_and_is_counted() {
@@ -190,6 +193,17 @@ mod tests {
         assert!(arena.obtain(&mut places[1]).is_some());
         assert!(arena.obtain(&mut places[2]).is_none());
         assert_eq!((arena.flow_count(), arena.refused()), (2, 1));
+    }
+
+    #[test]
+    fn what_is_timed_for_too_long_is_given_up() {
+        let timed = Retimed { end: Sequence(100), timestamp: 1, sent: Stamp::of(Timestamp(0)) };
+        let after = |us: u32, all| {
+            let mut retimed = timed;
+            retimed.age(Stamp::of(Timestamp(u64::from(us) * 1000)), all);
+            retimed.is_running()
+        };
+        assert!(after(TOO_OLD - 1, false) && !after(TOO_OLD, false) && !after(1, true));
     }
 
     #[test]
