@@ -47,7 +47,8 @@ fn records() -> Vec<FlowRecord> {
             Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
         table.observe(&sighting, &mut |record| records.push(*record));
     }
-    table.drain(&mut |record| records.push(*record));
+    let last = table.finish(&mut |record| records.push(*record));
+    records.extend(last.records());
     assert_eq!(records.len() as u64, flow_count, "a record per flow");
     records
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 use tempfile::tempdir;
 use test_records::{icmp_record, tcp_record, udp6_record};
 
-const SETTINGS: RecordSettings = RecordSettings { community_id_seed: 0 };
+const SETTINGS: RecordSettings = RecordSettings { community_id_seed: 0, threads: 1 };
 
 /// The columns that other programs know.
 const SHARED_COLUMNS: &str = "protocol,endpoint_a_ip,endpoint_a_port,endpoint_b_ip,endpoint_b_port,first_seen,last_seen,duration_secs,\
@@ -82,13 +82,13 @@ fn tcp_csv() -> String {
 
 fn json_of(records: &[FlowRecord]) -> String {
     let mut out = Vec::new();
-    write_array(&mut out, records.iter().copied(), SETTINGS).unwrap();
+    write_array(&mut out, &records.iter().copied().collect(), SETTINGS).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn csv_of(records: &[FlowRecord]) -> String {
     let mut out = Vec::new();
-    write_table(&mut out, records.iter().copied(), SETTINGS).unwrap();
+    write_table(&mut out, &records.iter().copied().collect(), SETTINGS).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -77,7 +77,7 @@ fn packets_in_memory_give_the_same_bytes_as_the_file() {
         let packets = read_all(&capture).expect("a sound capture");
         let link_type = packets.first().map_or(LinkType::ETHERNET, |packet| packet.link_type);
         let backend = MemoryBackend::new(link_type, packets);
-        let (path, record) = (|name: &str| dir.path().join(name), RecordSettings { community_id_seed: 0 });
+        let (path, record) = (|name: &str| dir.path().join(name), RecordSettings::default());
         let outputs: Vec<Box<dyn Output>> = vec![
             Box::new(DocumentFile::create(&path(EXPORTS[0]), JsonTable(record)).expect("export")),
             Box::new(DocumentFile::create(&path(EXPORTS[1]), CsvTable(record)).expect("export")),

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use netscope::engine::{EndedChunk, Outbox, Receiver, Share, Snapshot, Worker, WorkerSettings, mailbox};
-use netscope::flow::FlowSettings;
+use netscope::flow::{FlowRecord, FlowSettings};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 const FLOW_COUNT_MAX: usize = 8;
@@ -26,8 +26,12 @@ struct Drain {
 
 impl Drain {
     fn run(&mut self) {
-        while let Some(chunk) = self.ended.receive() {
-            self.packets += chunk.flows.iter().map(|flow| flow.record.packets[0] + flow.record.packets[1]).sum::<u64>();
+        while let Some(mut chunk) = self.ended.receive() {
+            let packets = |record: &FlowRecord| record.packets[0] + record.packets[1];
+            self.packets += chunk.flows.drain(..).map(|flow| packets(&flow.record)).sum::<u64>();
+            if let Some((_, last)) = chunk.last.take() {
+                self.packets += last.records().map(|record| packets(&record)).sum::<u64>();
+            }
             self.ended.give_back(chunk);
         }
         while let Some(snapshot) = self.snapshots.receive() {

@@ -6,7 +6,7 @@
 use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, collect, next_tick, settle, sort_settled};
 use super::order::largest_first;
-use super::records::Records;
+use super::records::{Place, Records};
 use super::{Output, OutputFailure, Report, Summary, Table};
 use crate::engine::{Ledger, QueueMail};
 use crate::flow::TopFlow;
@@ -51,7 +51,7 @@ pub struct Aggregator {
     /// Ended flows that are being passed on.
     settled: Vec<Ended>,
     /// Places of the records for the table exports; kept only when an output wants them.
-    shown: Vec<u32>,
+    shown: Vec<Place>,
     /// The queue of each of them; `None` where no flow can be split over queues.
     shown_queues: Option<Vec<u16>>,
     wants_table: bool,
@@ -213,7 +213,7 @@ impl Aggregator {
         if let Some(queues) = &self.shown_queues {
             self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues);
         }
-        let order = largest_first(&self.records, &self.shown);
+        let order = largest_first(&self.records, &self.shown, self.inboxes.len());
         let table = Table::new(std::mem::take(&mut self.records), order);
         let Self { outputs, failures, summary, .. } = self;
         for slot in outputs {

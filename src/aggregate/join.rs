@@ -4,7 +4,7 @@
 //! Owns the choice of what belongs together. Knows no queue but its number. Invariant: packets and bytes of all records together
 //! stay the same, and nothing is joined that one table would have kept apart.
 
-use super::records::Records;
+use super::records::{Place, Records};
 use crate::flow::{EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -27,7 +27,7 @@ struct Open {
 
 /// Joins what belongs together among the records at `shown`, which came from the queues at `queues`, one for one. The joined records
 /// take the place of their parts. How many flows were joined.
-pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<u32>, queues: &[u16]) -> u64 {
+pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<Place>, queues: &[u16]) -> u64 {
     let split = keys_on_several_queues(records, shown, queues);
     if split.is_empty() {
         return 0;
@@ -63,17 +63,17 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<u32>, queues: &
 }
 
 /// Keys of which more than one queue has a record.
-fn keys_on_several_queues(records: &Records, shown: &[u32], queues: &[u16]) -> HashSet<FlowKey> {
+fn keys_on_several_queues(records: &Records, shown: &[Place], queues: &[u16]) -> HashSet<FlowKey> {
     let mut seen: HashMap<FlowKey, u16> = HashMap::with_capacity(shown.len());
-    let on_another = |(&place, &queue): (&u32, &u16)| {
-        let key = records.weight(place).key;
+    let on_another = |(&place, &queue): (&Place, &u16)| {
+        let key = *records.key(place);
         (*seen.entry(key).or_insert(queue) != queue).then_some(key)
     };
     shown.iter().zip(queues).filter_map(on_another).collect()
 }
 
 /// Halves with one key, in order of time, put together to flows.
-fn flows_of(halves: &[Half], records: &Records, shown: &[u32]) -> Vec<Open> {
+fn flows_of(halves: &[Half], records: &Records, shown: &[Place]) -> Vec<Open> {
     let mut flows = Flows::default();
     for half in halves {
         flows.add(half, records.get(shown[half.shown]));
@@ -146,7 +146,7 @@ mod tests {
     /// Joins these records of these queues; what is shown then.
     fn joined(given: &[(u16, FlowRecord)]) -> (u64, Vec<FlowRecord>) {
         let mut records = Records::default();
-        let mut shown: Vec<u32> = given.iter().map(|(_, record)| records.insert(record)).collect();
+        let mut shown: Vec<Place> = given.iter().map(|(_, record)| records.insert(record)).collect();
         let queues: Vec<u16> = given.iter().map(|(queue, _)| *queue).collect();
         let count = join_halves(&mut records, &mut shown, &queues);
         (count, shown.into_iter().map(|place| records.get(place)).collect())

@@ -32,30 +32,30 @@ impl Kept {
         }
     }
 
+    /// Of both directions.
     #[inline]
-    pub fn weight(&self) -> Weight {
+    pub fn bytes(&self) -> u64 {
         match self {
-            Self::Small(small) => Weight {
-                bytes: u64::from(small.bytes[0]) + u64::from(small.bytes[1]),
-                key: small.key,
-                first_packet: small.first_packet.into(),
-            },
-            Self::Whole(record) => Weight {
-                bytes: record.bytes[0].saturating_add(record.bytes[1]),
-                key: record.key,
-                first_packet: record.first_packet,
-            },
+            Self::Small(small) => u64::from(small.bytes[0]) + u64::from(small.bytes[1]),
+            Self::Whole(record) => record.bytes[0].saturating_add(record.bytes[1]),
         }
     }
-}
 
-/// What the order of the table depends on.
-#[derive(Clone, Copy)]
-pub(super) struct Weight {
-    /// Of both directions.
-    pub bytes: u64,
-    pub key: FlowKey,
-    pub first_packet: u64,
+    #[inline]
+    pub fn key(&self) -> &FlowKey {
+        match self {
+            Self::Small(small) => &small.key,
+            Self::Whole(record) => &record.key,
+        }
+    }
+
+    #[inline]
+    pub fn first_packet(&self) -> u64 {
+        match self {
+            Self::Small(small) => small.first_packet.into(),
+            Self::Whole(record) => record.first_packet,
+        }
+    }
 }
 
 /// A number below 2^48, which as nanoseconds is three days, aligned to two bytes.
@@ -308,9 +308,8 @@ mod tests {
             };
             let kept = Kept::new(&record);
             prop_assert_eq!(kept.record(), record);
-            let Weight { bytes, key, first_packet } = kept.weight();
-            let expected = (record.bytes[0].saturating_add(record.bytes[1]), record.key, record.first_packet);
-            prop_assert_eq!((bytes, key, first_packet), expected);
+            let expected = (record.bytes[0].saturating_add(record.bytes[1]), &record.key, record.first_packet);
+            prop_assert_eq!((kept.bytes(), kept.key(), kept.first_packet()), expected);
         }
     }
 

@@ -3,9 +3,9 @@
 //! Owns what has arrived from each queue and was not passed on yet. Invariant: what comes out does not depend on how many
 //! queues there were or which was faster.
 
-use super::records::Records;
+use super::records::{Place, Records};
 use crate::engine::{QueueMail, Snapshot};
-use crate::flow::EndReason;
+use crate::flow::LastFlows;
 use std::collections::VecDeque;
 
 /// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it. The slowest queue is never
@@ -20,7 +20,7 @@ pub struct Ended {
     /// Where in the order of all queues the end was noticed: a packet's number, or a time.
     pub event: u64,
     /// Where its record lies.
-    pub place: u32,
+    pub place: Place,
     /// True when only the end of the run ended it.
     pub alive: bool,
     /// The queue it came from.
@@ -33,7 +33,7 @@ pub struct Arrivals<'a> {
     pub records: &'a mut Records,
     /// Places of flows that were alive until the end, which need no order until the table has one; `None` where somebody sees
     /// them as they end.
-    pub alive: Option<&'a mut Vec<u32>>,
+    pub alive: Option<&'a mut Vec<Place>>,
 }
 
 /// One queue as the aggregator sees it.
@@ -76,27 +76,42 @@ impl Inbox {
             self.mail.snapshots.give_back(taken);
             some = true;
         }
+        let mut last = None;
         if let Some(ended) = &self.mail.ended {
             while self.pending.len() < PENDING_MAX || self.through <= least {
                 let Some(mut taken) = ended.receive() else { break };
-                for flow in &taken.flows {
-                    let alive = flow.record.reason == EndReason::Exit;
+                for flow in taken.flows.drain(..) {
                     let place = arrivals.records.insert(&flow.record);
-                    match &mut arrivals.alive {
-                        Some(places) if alive => places.push(place),
-                        _ => self.pending.push_back(Ended { event: flow.event, place, alive, queue: self.index }),
-                    }
+                    self.pending.push_back(Ended { event: flow.event, place, alive: false, queue: self.index });
                 }
-                taken.flows.clear();
+                last = last.or(taken.last.take());
                 self.through = self.through.max(taken.through);
                 ended.give_back(taken);
                 some = true;
             }
         }
+        if let Some((event, flows)) = last {
+            self.take_over(event, *flows, arrivals);
+        }
         if self.finished {
             self.through = u64::MAX;
         }
         some
+    }
+
+    /// What was alive until the end is left where it lies.
+    fn take_over(&mut self, event: u64, flows: LastFlows, arrivals: &mut Arrivals<'_>) {
+        let Arrivals { records, alive } = arrivals;
+        match alive {
+            Some(places) => {
+                places.reserve(flows.len());
+                records.take_over(flows, |place| places.push(place));
+            }
+            None => {
+                let Self { pending, index, .. } = self;
+                records.take_over(flows, |place| pending.push_back(Ended { event, place, alive: true, queue: *index }));
+            }
+        }
     }
 
     /// True when nothing more will come and everything was passed on.

@@ -2,8 +2,9 @@
 //!
 //! Owns the records and the order they are shown in. Knows no format. Invariant: it does not change any more.
 
-use super::records::Records;
+use super::records::{Place, Records};
 use crate::flow::FlowRecord;
+use std::ops::Range;
 
 /// How many records ahead memory is asked for: the order of showing is not the one in which they lie.
 const PREFETCH_AHEAD: usize = 16;
@@ -12,12 +13,12 @@ const PREFETCH_AHEAD: usize = 16;
 #[derive(Default)]
 pub struct Table {
     records: Records,
-    order: Vec<u32>,
+    order: Vec<Place>,
 }
 
 impl Table {
     /// A table of the records at `order`.
-    pub(super) fn new(records: Records, order: Vec<u32>) -> Self {
+    pub(super) fn new(records: Records, order: Vec<Place>) -> Self {
         Self { records, order }
     }
 
@@ -33,8 +34,15 @@ impl Table {
 
     /// The records, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = FlowRecord> {
-        self.order.iter().enumerate().map(|(i, &place)| {
-            if let Some(&ahead) = self.order.get(i + PREFETCH_AHEAD) {
+        self.part(0..self.len())
+    }
+
+    /// Some of the records, in order; `range` lies within [`Self::len`].
+    pub fn part(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = FlowRecord> {
+        let order = &self.order[range];
+        order.iter().take(PREFETCH_AHEAD).for_each(|&place| self.records.prefetch(place));
+        order.iter().enumerate().map(move |(i, &place)| {
+            if let Some(&ahead) = order.get(i + PREFETCH_AHEAD) {
                 self.records.prefetch(ahead);
             }
             self.records.get(place)

@@ -50,10 +50,11 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     };
     let mut flow = flow(&options)?;
     flow.top_count = if stats.enabled { stats.top_count } else { 0 };
+    let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
     Ok(Settings {
         view: view(&options.output, verbose)?,
-        output: output(&options, is_file)?,
-        pipeline: pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?,
+        output: output(&options, is_file, pipeline.workers)?,
+        pipeline,
         source,
         filter: options.capture.filter,
         count_max: options.run.count.unwrap_or(0),
@@ -102,7 +103,7 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
     })
 }
 
-fn output(options: &Options, is_file: bool) -> Result<OutputSettings, ConfigError> {
+fn output(options: &Options, is_file: bool, workers: usize) -> Result<OutputSettings, ConfigError> {
     let output = &options.output;
     check_paths(options)?;
     let ended_max_default = if is_file { EXPORT_ENDED_MAX_FROM_FILE } else { 0 };
@@ -115,7 +116,8 @@ fn output(options: &Options, is_file: bool) -> Result<OutputSettings, ConfigErro
         expired_flows_csv: output.expired_flows_csv.clone(),
         summary_json: output.summary_json.clone(),
         flow_table_rows: size(output.flow_table.unwrap_or(0).into()),
-        record: RecordSettings { community_id_seed: output.community_id_seed.unwrap_or(0) },
+        // As many cores as the workers had.
+        record: RecordSettings { community_id_seed: output.community_id_seed.unwrap_or(0), threads: workers },
     })
 }
 

@@ -4,7 +4,7 @@
 
 use super::mailbox::Sender;
 use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapChunk};
-use crate::flow::FlowRecord;
+use crate::flow::{FlowRecord, LastFlows};
 use netscope_backends::Packet;
 
 /// What a worker sends away.
@@ -61,6 +61,16 @@ impl Outbox {
         // Without a box the news that nothing ended can wait for the next time; on a file it is needed by the other queues.
         if let Some(mut open) = self.ended_open.take().or_else(|| take(sender, self.waits)) {
             open.through = through;
+            sender.send(open);
+        }
+    }
+
+    /// Sends the last box: the ended flows that are left, and what was alive until the end, which is `event`.
+    pub fn last(&mut self, event: u64, flows: LastFlows) {
+        let Some(sender) = &self.ended else { return };
+        if let Some(mut open) = self.ended_open.take().or_else(|| take(sender, self.waits)) {
+            open.last = Some((event, Box::new(flows)));
+            open.through = u64::MAX;
             sender.send(open);
         }
     }

@@ -1,7 +1,7 @@
 //! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round.
 
 use super::Ledger;
-use crate::flow::{FlowCounters, FlowRecord, FragmentCounters, TopFlow};
+use crate::flow::{FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::{Counters, Timestamp};
 
@@ -81,6 +81,8 @@ pub struct EndedChunk {
     pub flows: Vec<EndedFlow>,
     /// Everything with a smaller event is in this box or an earlier one.
     pub through: u64,
+    /// In the last box: what was alive until the end, with the event of that end.
+    pub last: Option<(u64, Box<LastFlows>)>,
 }
 
 impl EndedChunk {
@@ -89,7 +91,7 @@ impl EndedChunk {
 
     /// An empty box with its memory reserved.
     pub fn new() -> Self {
-        Self { flows: Vec::with_capacity(Self::CAPACITY), through: 0 }
+        Self { flows: Vec::with_capacity(Self::CAPACITY), through: 0, last: None }
     }
 }
 

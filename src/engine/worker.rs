@@ -345,8 +345,8 @@ impl Worker {
         self.alive_at_exit = Some(self.flows.len() as u64);
         let event = self.event() + 1;
         let Self { flows, outbox, ledger, .. } = &mut self;
-        flows.drain(&mut |record| outbox.ended(event, record, ledger));
-        self.outbox.flush_ended(u64::MAX);
+        let last = flows.finish(&mut |record| outbox.ended(event, record, ledger));
+        self.outbox.last(event, last);
         self.outbox.flush_taps();
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);
     }

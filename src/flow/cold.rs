@@ -55,12 +55,6 @@ impl ColdArena {
         self.free.push(number);
     }
 
-    /// Frees all places.
-    pub fn clear(&mut self) {
-        self.places.clear();
-        self.free.clear();
-    }
-
     /// Bytes in use, free places included.
     pub fn memory_bytes(&self) -> usize {
         self.places.len() * size_of::<Cold>() + self.free.len() * 4

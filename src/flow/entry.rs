@@ -6,7 +6,7 @@
 
 use super::cold::{Cold, ColdArena};
 use super::tcp::{TcpArena, TcpBeginning, TcpTracker};
-use super::{Direction, FlowKey, TcpRecord};
+use super::{Direction, EndReason, FlowKey, FlowRecord, TcpRecord};
 use crate::wire::{TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -203,6 +203,27 @@ impl Entry {
     /// The TCP part of the flow's record.
     pub fn tcp_record(&self, back: &Back, arena: &TcpArena) -> Option<TcpRecord> {
         self.is_tracked().then(|| self.tracker.record(&back.beginning, arena))
+    }
+
+    /// The flow's record, when it ended `at` for this reason.
+    pub fn record(&self, back: &Back, cold: &ColdArena, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
+        let cold = back.cold(cold);
+        FlowRecord {
+            key: self.key,
+            first_seen: back.first_seen,
+            last_seen: self.last_seen,
+            packets: self.packets(),
+            bytes: self.bytes,
+            fragments: cold.fragments,
+            initiator: self.initiator(),
+            first_packet: back.first_packet,
+            vlan: cold.vlan,
+            tunnel: cold.tunnel,
+            tcp: self.tcp_record(back, arena),
+            ended: at,
+            reason,
+            queues: 1,
+        }
     }
 
     pub const fn initiator(&self) -> Direction {

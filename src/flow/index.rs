@@ -71,15 +71,6 @@ impl Index {
         self.len -= usize::from(removed);
     }
 
-    /// Forgets all entries; room stays.
-    pub fn clear(&mut self) {
-        if self.len > 0 {
-            self.now.clear();
-            self.old = None;
-            self.len = 0;
-        }
-    }
-
     /// Asks for the bucket of this hash, so that it is in the cache when it is needed.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
@@ -147,10 +138,6 @@ impl Buckets {
     }
 
     /// As new: memory that was never touched stays so.
-    fn clear(&mut self) {
-        *self = Self::new(self.count);
-    }
-
     #[inline(always)]
     fn bucket(&self, at: usize) -> &Bucket {
         let start = self.offset + at * WORDS;

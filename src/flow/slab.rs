@@ -126,13 +126,6 @@ impl Slab {
         self.len -= 1;
     }
 
-    /// Frees all places; their memory stays.
-    pub fn clear(&mut self) {
-        self.fronts.iter_mut().for_each(Vec::clear);
-        self.backs.iter_mut().for_each(Vec::clear);
-        (self.free, self.extent, self.len) = (NONE, 0, 0);
-    }
-
     /// Asks for an entry's back, too.
     #[inline(always)]
     pub fn prefetch_back(&self, number: u32) {

@@ -25,6 +25,7 @@ use super::cold::ColdArena;
 use super::entry::{self, Entry, Flag, Opening};
 use super::fragment::Held;
 use super::index::{self, Index};
+use super::last::LastFlows;
 use super::slab::{ENTRY_COUNT_MAX, Slab};
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
@@ -285,21 +286,30 @@ impl FlowTable {
         self.top.end_tick(self.clock, &mut self.slab, &self.cold, &self.arena, top);
     }
 
-    /// Ends every live flow, in the order of their places, with reason exit, or as what it is when its timeout is over already.
-    pub fn drain(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
-        for place in 0..self.slab.extent() {
-            if self.slab.get(place).is(Flag::LIVE) {
-                let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
-                self.report(place, reason, at, ended);
+    /// The run is over: ends the flows whose timeout is over already, by a record each, and hands out the memory of all others, which
+    /// end with reason exit. An empty table without memory stays behind.
+    pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord)) -> LastFlows {
+        if self.settings.idle_timeout_ns != 0 {
+            for place in 0..self.slab.extent() {
+                if self.slab.get(place).is(Flag::LIVE)
+                    && let Some((reason, at)) = self.overdue(place)
+                {
+                    self.report(place, reason, at, ended);
+                    // Off the list of places that count; neither index nor wheel will be asked again.
+                    self.slab.remove(place);
+                }
             }
         }
-        // All at once: one by one, each would be looked up again.
-        self.index.clear();
-        self.slab.clear();
+        self.counters.ended[EndReason::Exit as usize] += self.slab.len() as u64;
+        self.index = Index::new(0);
         self.wheel.clear();
-        self.cold.clear();
-        self.arena.clear();
         self.top.forget_places();
+        LastFlows {
+            slab: std::mem::replace(&mut self.slab, Slab::with_capacity(0)),
+            cold: std::mem::replace(&mut self.cold, ColdArena::with_capacity(0)),
+            arena: self.arena.give_away(),
+            ended: self.clock,
+        }
     }
 
     /// Live flows.
@@ -543,23 +553,7 @@ impl FlowTable {
             self.top.keep(place, &mut self.slab, &self.cold, &self.arena);
         }
         let (entry, back) = self.slab.both(place);
-        let cold = back.cold(&self.cold);
         self.counters.ended[reason as usize] += 1;
-        ended(&FlowRecord {
-            key: entry.key,
-            first_seen: back.first_seen,
-            last_seen: entry.last_seen,
-            packets: entry.packets(),
-            bytes: entry.bytes,
-            fragments: cold.fragments,
-            initiator: entry.initiator(),
-            first_packet: back.first_packet,
-            vlan: cold.vlan,
-            tunnel: cold.tunnel,
-            tcp: entry.tcp_record(back, &self.arena),
-            ended: at,
-            reason,
-            queues: 1,
-        });
+        ended(&entry.record(back, &self.cold, &self.arena, reason, at));
     }
 }

@@ -8,8 +8,9 @@ use super::address::push_ip;
 use super::bytes::{Bytes, Text};
 use super::decimal::{push_number, push_rounded, push_thousandths};
 use super::document::Document;
-use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, export_all, record_fields};
+use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, record_fields};
 use super::lines::{Line, Lines};
+use super::rows::write_rows;
 use crate::aggregate::{Summary, Table};
 use crate::flow::{EndReason, FlowKey, FlowRecord};
 use crate::wire::{IpVersion, Network, Ports, VlanTags};
@@ -23,7 +24,7 @@ pub struct CsvTable(pub RecordSettings);
 
 impl Document for CsvTable {
     fn write(&self, out: &mut impl Write, table: &Table, _summary: &Summary) -> io::Result<()> {
-        write_table(out, table.iter(), self.0)
+        write_table(out, table, self.0)
     }
 }
 
@@ -31,18 +32,9 @@ impl Document for CsvTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_table(
-    out: &mut impl Write,
-    records: impl IntoIterator<Item = FlowRecord>,
-    settings: RecordSettings,
-) -> io::Result<()> {
+pub fn write_table(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
     write_header(out, record_fields)?;
-    let mut text = Bytes::default();
-    export_all(records, settings, |exported| {
-        push_row(&mut text, |row| record_fields(exported, row));
-        text.write_when_full(out)
-    })?;
-    text.write(out)
+    write_rows(out, table, settings, |text, exported, _is_first| push_row(text, |row| record_fields(exported, row)))
 }
 
 /// Flows as they end, one CSV row each, under a header.
@@ -280,7 +272,7 @@ mod tests {
         #[test]
         fn rows_are_what_the_crate_writes(records in prop::collection::vec(record(), 0..20)) {
             let mut written = Vec::new();
-            write_table(&mut written, records.iter().copied(), RecordSettings::default()).unwrap();
+            write_table(&mut written, &records.iter().copied().collect(), RecordSettings::default()).unwrap();
             let mut writer = Writer::from_writer(Vec::new());
             let mut rows = 0;
             for row in csv::ReaderBuilder::new().has_headers(false).from_reader(written.as_slice()).byte_records() {

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 pub struct RecordSettings {
     /// Seed of the Community ID; 0 is what other tools use unless told otherwise.
     pub community_id_seed: u16,
+    /// Threads that make records into text when the table is written; 0 and 1 mean the one that writes it.
+    pub threads: usize,
 }
 
 /// A format's way to write one field of a record. Called once per field, in the order of the columns.

@@ -6,10 +6,10 @@ use super::address::push_ip;
 use super::bytes::{Bytes, Text};
 use super::decimal::{push_exact, push_number, push_thousandths_exact};
 use super::document::Document;
-use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, export_all, record_fields};
+use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, record_fields};
 use super::lines::{Line, Lines};
+use super::rows::write_rows;
 use crate::aggregate::{Summary, Table};
-use crate::flow::FlowRecord;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub struct JsonTable(pub RecordSettings);
 
 impl Document for JsonTable {
     fn write(&self, out: &mut impl Write, table: &Table, _summary: &Summary) -> io::Result<()> {
-        write_array(out, table.iter(), self.0)
+        write_array(out, table, self.0)
     }
 }
 
@@ -26,23 +26,14 @@ impl Document for JsonTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_array(
-    out: &mut impl Write,
-    records: impl IntoIterator<Item = FlowRecord>,
-    settings: RecordSettings,
-) -> io::Result<()> {
-    let mut text = Bytes::default();
-    let mut between: &[u8] = b"[\n";
-    export_all(records, settings, |exported| {
+pub fn write_array(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
+    write_rows(out, table, settings, |text, exported, is_first| {
         text.append(|text| {
-            text.word(between);
+            text.word(if is_first { b"[\n" } else { b",\n" });
             push_object(text, |object| record_fields(exported, object));
         });
-        between = b",\n";
-        text.write_when_full(out)
     })?;
-    text.append(|text| text.word(if between == b"[\n" { b"[]\n" } else { b"\n]\n" }));
-    text.write(out)
+    out.write_all(if table.is_empty() { b"[]\n" } else { b"\n]\n" })
 }
 
 /// Flows as they end, one JSON object per line.

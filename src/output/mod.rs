@@ -17,6 +17,7 @@ mod packet_detail;
 mod packet_line;
 mod packet_printer;
 mod progress;
+mod rows;
 mod stdout;
 mod summary_json;
 mod table;

@@ -123,10 +123,9 @@ impl TcpArena {
         self.gaps_forgotten += u64::from(count);
     }
 
-    /// Frees all places; what was counted stays.
-    pub(in crate::flow) fn clear(&mut self) {
-        self.places.clear();
-        self.free.clear();
+    /// Gives all places away; what was counted stays.
+    pub(in crate::flow) fn give_away(&mut self) -> Self {
+        Self { places: std::mem::take(&mut self.places), free: std::mem::take(&mut self.free), ..*self }
     }
 
     /// What was noted at `place`; `None` when nothing ever was.

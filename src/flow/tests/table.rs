@@ -85,7 +85,8 @@ impl Rig {
 
     fn drain(&mut self) {
         let records = &mut self.records;
-        self.table.drain(&mut |record| records.push(*record));
+        let last = self.table.finish(&mut |record| records.push(*record));
+        records.extend(last.records());
     }
 
     fn firsts(&self) -> Vec<u64> {

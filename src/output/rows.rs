@@ -1,0 +1,148 @@
+//! A table's records as text, by one thread or by several.
+//!
+//! Owns how the work is divided and put together again. Knows no format. Invariant: the text is the same for any number of threads.
+
+use super::bytes::Bytes;
+use super::fields::{Exported, RecordSettings, export_all};
+use crate::aggregate::Table;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+
+/// Records that one thread makes into text before the next one's turn comes: the text of so many fits into a [`Bytes`].
+const PIECE_LEN: usize = 64;
+/// Pieces that a thread may be ahead of the writing.
+const AHEAD: usize = 8;
+/// Threads at most; each has `AHEAD` pieces of some 136 KiB under way. The one that writes would hold up more of them.
+const THREADS_MAX: usize = 8;
+
+/// Writes all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
+///
+/// # Errors
+/// Those of `out`.
+pub(super) fn write_rows(
+    out: &mut impl Write,
+    table: &Table,
+    settings: RecordSettings,
+    push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
+) -> io::Result<()> {
+    let threads = settings.threads.min(THREADS_MAX).min(table.len().div_ceil(PIECE_LEN));
+    if threads > 1 {
+        return write_by_threads(out, table, settings, threads, &push);
+    }
+    let mut text = Bytes::default();
+    let mut is_first = true;
+    export_all(table.iter(), settings, |exported| {
+        push(&mut text, exported, std::mem::take(&mut is_first));
+        text.write_when_full(out)
+    })?;
+    text.write(out)
+}
+
+/// The same by `threads` of them, who take turns, while this one writes.
+fn write_by_threads(
+    out: &mut impl Write,
+    table: &Table,
+    settings: RecordSettings,
+    threads: usize,
+    push: &(impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync),
+) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (filled, received) = sync_channel(AHEAD);
+                let (emptied, empty) = channel();
+                let pieces = pieces(table.len()).skip(thread).step_by(threads);
+                scope.spawn(move || fill(table, settings, pieces, push, &filled, &empty));
+                (received, emptied)
+            })
+            .collect();
+        for ((received, emptied), _) in lanes.iter().cycle().zip(pieces(table.len())) {
+            // A thread that panicked ends the scope with a panic, too.
+            let Ok(mut text) = received.recv() else { break };
+            text.write(out)?;
+            // The thread may have no use for it any more.
+            let _ = emptied.send(text);
+        }
+        Ok(())
+    })
+}
+
+fn pieces(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len).step_by(PIECE_LEN).map(move |start| start..len.min(start + PIECE_LEN))
+}
+
+/// Makes one thread's pieces into text, until nobody takes it any more.
+fn fill(
+    table: &Table,
+    settings: RecordSettings,
+    pieces: impl Iterator<Item = Range<usize>>,
+    push: &impl Fn(&mut Bytes, &Exported<'_>, bool),
+    filled: &SyncSender<Bytes>,
+    empty: &Receiver<Bytes>,
+) {
+    for piece in pieces {
+        let mut text = empty.try_recv().unwrap_or_default();
+        let mut is_first = piece.start == 0;
+        let Ok(()) = export_all(table.part(piece), settings, |exported| {
+            push(&mut text, exported, std::mem::take(&mut is_first));
+            Ok::<(), std::convert::Infallible>(())
+        });
+        if filled.send(text).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::FlowRecord;
+    use crate::output::test_records::{tcp_record, udp6_record};
+    use crate::output::{write_array, write_table};
+
+    fn table(len: usize) -> Table {
+        let record = |number| FlowRecord { first_packet: number, ..if number % 3 == 0 { tcp_record() } else { udp6_record() } };
+        (0..).map(record).take(len).collect()
+    }
+
+    #[test]
+    fn any_number_of_threads_writes_the_same() {
+        for len in [0, 1, PIECE_LEN - 1, PIECE_LEN, PIECE_LEN + 1, 3 * PIECE_LEN, 40 * PIECE_LEN + 7] {
+            let table = table(len);
+            let written = |threads| {
+                let settings = RecordSettings { threads, ..RecordSettings::default() };
+                let (mut csv, mut json) = (Vec::new(), Vec::new());
+                write_table(&mut csv, &table, settings).expect("memory takes all");
+                write_array(&mut json, &table, settings).expect("memory takes all");
+                (csv, json)
+            };
+            let alone = written(1);
+            assert_eq!(alone.0.iter().filter(|&&byte| byte == b'\n').count(), 1 + len);
+            for threads in [0, 2, 3, 7, 100] {
+                assert!(written(threads) == alone, "{threads} threads, {len} records");
+            }
+        }
+    }
+
+    /// Takes a few bytes and no more.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_ends_all_threads() {
+        let settings = RecordSettings { threads: 3, ..RecordSettings::default() };
+        let failed = write_table(&mut Full(100_000), &table(100 * PIECE_LEN), settings).expect_err("there is no room");
+        assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
+    }
+}
