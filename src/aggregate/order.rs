@@ -17,6 +17,8 @@ const RANK_BITS: u32 = u128::BITS - INDEX_BITS;
 /// How many records ahead memory is asked for.
 const PREFETCH_AHEAD: usize = 16;
 
+/// Threads at most: more would wait for memory.
+const THREADS_MAX: usize = 8;
 /// Fewer than these are sorted by one thread.
 const DIVIDED_MIN: usize = 1 << 14;
 
@@ -27,7 +29,7 @@ pub(super) fn largest_first(records: &Records, places: &[Place], threads: usize)
     let mut ranked: Vec<Ranked> = Vec::with_capacity(places.len());
     prefer_huge_pages(&ranked);
     ranked.extend((0..u32::MAX).map(Ranked::from).take(places.len()));
-    sort(records, places, &mut ranked, ranks, threads);
+    sort(records, places, &mut ranked, ranks, threads.min(THREADS_MAX));
     ranked.into_iter().map(|ranked| places[place_index(ranked)]).collect()
 }
 
