@@ -7,7 +7,7 @@
 
 use netscope::flow::tcp::{TcpAnalysis, TcpArena, TcpBeginning, TcpTracker};
 use netscope::flow::{Direction, FlowKey, TcpRecord};
-use netscope::wire::{IpVersion, Network, PlainSegment, Ports, TcpSegment, Transport, dissect};
+use netscope::wire::{IpVersion, Network, PlainSegment, Ports, SynSegment, TcpSegment, Transport, dissect};
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::{Backend, Polled, Timestamp};
 use serde_json::Value;
@@ -51,6 +51,7 @@ impl Tracking {
     fn segment(&mut self, network: &Network, segment: &TcpSegment, time: Timestamp) {
         let (key, direction) = FlowKey::new(network, segment.ports);
         let begin = || (TcpTracker::open(segment, direction, time), TcpBeginning::UNKNOWN);
+        let is_new = !self.open.contains_key(&key);
         let (tracker, beginning) = self.open.entry(key).or_insert_with(begin);
         if tracker.reopens(beginning, segment, direction) {
             self.records.entry(key).or_default().push(tracker.record(beginning, &self.arena));
@@ -58,7 +59,12 @@ impl Tracking {
             (*tracker, *beginning) = begin();
         }
         let before = tracker.record(beginning, &self.arena);
-        if self.is_straight && goes_straight(tracker, segment, direction, time, beginning, &mut self.arena) {
+        let begun = SynSegment::of(segment).filter(|syn| self.is_straight && is_new && !syn.is_answer());
+        if let Some(syn) = begun {
+            *tracker = TcpTracker::begun_by(&syn, direction, time);
+            *beginning = TcpBeginning::begun_by(&syn, direction, time);
+            self.went += 1;
+        } else if self.is_straight && goes_straight(tracker, segment, direction, time, beginning, &mut self.arena) {
             self.went += 1;
         } else {
             tracker.observe(segment, direction, time, beginning, &mut self.arena, &TcpAnalysis::default());
@@ -93,12 +99,13 @@ fn goes_straight(
     beginning: &mut TcpBeginning,
     arena: &mut TcpArena,
 ) -> bool {
-    match PlainSegment::of(segment) {
-        Some(plain) if tracker.is_steady() => {
+    match (PlainSegment::of(segment), SynSegment::of(segment)) {
+        (Some(plain), _) if tracker.is_steady() => {
             tracker.observe_plain(&plain, direction, time) || tracker.observe_loss(&plain, direction, time, arena)
         }
-        Some(plain) => tracker.observe_first_ack(&plain, direction, time, beginning),
-        None => tracker.observe_syn(segment, direction, time, beginning),
+        (Some(plain), _) => tracker.observe_first_ack(&plain, direction, time, beginning),
+        (None, Some(syn)) => tracker.observe_syn(&syn, direction, time, beginning),
+        (None, None) => false,
     }
 }
 

@@ -7,7 +7,7 @@
 use super::cold::{Cold, ColdArena};
 use super::tcp::{TcpArena, TcpBeginning, TcpTracker};
 use super::{Direction, EndReason, FlowKey, FlowRecord, TcpRecord};
-use crate::wire::{TcpSegment, Tunnel, VlanTags};
+use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
 /// The front of a flow's place.
@@ -91,8 +91,8 @@ pub(super) struct Opening {
 
 /// A live flow without packets.
 pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
-    let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
     let steady = if opening.key.protocol() == TCP { 0 } else { Flag::STEADY.0 };
+    let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
     let mut entry = Entry {
         key: opening.key,
         packets_high: [0; 2],
@@ -106,20 +106,29 @@ pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
         (None, Some(packed)) => packed,
         (tunnel, _) => COLD | cold.insert(Cold { vlan: opening.vlan, tunnel, ..Cold::default() }),
     };
-    let mut back = Back {
-        first_packet: opening.number,
-        first_seen: opening.time,
-        next: 0,
-        previous: 0,
-        skew_ns: 0,
-        link,
-        beginning: TcpBeginning::UNKNOWN,
-    };
+    let mut back = Back::new(opening.number, opening.time, link, TcpBeginning::UNKNOWN);
     entry.touch(opening.clock, &mut back, cold);
     (entry, back)
 }
 
 impl Entry {
+    /// A flow of one packet of `bytes` bytes, its client's SYN, at the table's time.
+    #[inline(always)]
+    pub fn begun_by(syn: &SynSegment, key: &FlowKey, client: Direction, time: Timestamp, bytes: u32) -> Self {
+        let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
+        let mut entry = Self {
+            key: *key,
+            packets_high: [0; 2],
+            last_seen: time,
+            bytes: [0; 2],
+            packets_low: [0; 2],
+            flags: Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun),
+            tracker: TcpTracker::begun_by(syn, client, time),
+        };
+        entry.count_one(client, u64::from(bytes), time);
+        entry
+    }
+
     #[inline(always)]
     pub const fn is(&self, flag: Flag) -> bool {
         self.flags.0 & flag.0 != 0
@@ -289,6 +298,12 @@ impl Entry {
 }
 
 impl Back {
+    /// Of a flow that is in no list yet; `link` as [`pack_vlan`].
+    #[inline(always)]
+    pub const fn new(first_packet: u64, first_seen: Timestamp, link: u32, beginning: TcpBeginning) -> Self {
+        Self { first_packet, first_seen, next: 0, previous: 0, skew_ns: 0, link, beginning }
+    }
+
     #[cold]
     fn touched(&self, last_seen: Timestamp, cold: &ColdArena) -> Timestamp {
         if self.skew_ns == SKEW_COLD { cold.get(self.link & !COLD).touched } else { last_seen.plus(u64::from(self.skew_ns)) }
@@ -324,7 +339,9 @@ impl Back {
     }
 }
 
-fn pack_vlan(vlan: VlanTags) -> Option<u32> {
+/// The `link` of these tags; `None` where they are cold facts.
+#[inline(always)]
+pub(super) fn pack_vlan(vlan: VlanTags) -> Option<u32> {
     let [outer, inner] = vlan.ids;
     let fits = vlan.count < 128 && outer < 1 << 12 && inner < 1 << 12;
     fits.then(|| u32::from(vlan.count) << 24 | u32::from(outer) << 12 | u32::from(inner))

@@ -11,6 +11,7 @@
 use netscope_backends::lanes::equal_of_eight;
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_read;
+use std::hint::black_box;
 
 type Bucket = [u16; WORDS];
 
@@ -20,6 +21,12 @@ const PAST: usize = 30;
 /// Entries per bucket that the index is sized for.
 const LOAD: usize = 7;
 const BUCKETS_MIN: usize = 4;
+/// What an index without a limit begins with: 1 MiB, which is resident as it is used.
+const GROWING_MIN: usize = 1 << 14;
+/// How many times larger it becomes when it is full: each entry is moved a third of a time on average, once with twice.
+const GROWTH: usize = 4;
+/// Large pages are this large, or larger.
+const LARGE_PAGE_BYTES: usize = 2 << 20;
 
 /// What the index asks of those whose numbers it holds.
 pub(super) trait Entries {
@@ -42,7 +49,7 @@ impl Index {
     /// Room for `count` entries for good; 0 means growing without a limit.
     pub fn new(count: usize) -> Self {
         let grows = count == 0;
-        let buckets = if grows { 1024 } else { count.div_ceil(LOAD).max(BUCKETS_MIN) };
+        let buckets = if grows { GROWING_MIN } else { count.div_ceil(LOAD).max(BUCKETS_MIN) };
         Self { now: Buckets::new(buckets), old: None, grows, len: 0 }
     }
 
@@ -56,8 +63,9 @@ impl Index {
     }
 
     /// Adds an entry. `entries` answers for entry numbers already in the index, for moving them.
+    #[inline]
     pub fn insert(&mut self, hash: u64, number: u32, entries: &impl Entries) {
-        if self.grows {
+        if self.grows && (self.old.is_some() || self.len >= self.now.count * LOAD) {
             self.grow_step(entries);
         }
         self.now.insert(hash, number);
@@ -90,19 +98,19 @@ impl Index {
         self.now.memory_bytes() + self.old.as_ref().map_or(0, |(old, _)| old.memory_bytes())
     }
 
-    /// Doubles when full, then empties one old bucket per insert. The new table has twice the buckets, so the old one is empty
-    /// after a seventh of the inserts that fill the new one.
+    /// Takes a larger table when full, then empties one old bucket per insert: the old one is empty after a twentieth of the
+    /// inserts that fill the new one.
+    #[inline(never)]
     fn grow_step(&mut self, entries: &impl Entries) {
         if self.old.is_none() && self.len >= self.now.count * LOAD {
-            let larger = Buckets::new(self.now.count * 2);
+            let mut larger = Buckets::new(self.now.count * GROWTH);
+            larger.touch();
             self.old = Some((std::mem::replace(&mut self.now, larger), 0));
         }
         let Some((old, emptied)) = &mut self.old else { return };
         for (slot, number) in old.entries(*emptied) {
             let hash = entries.hash_of(number);
-            // Entries past a bucket are counted from their home on, so they leave by the same way.
-            debug_assert!(slot < SLOTS);
-            old.remove(hash, number);
+            old.take(hash, *emptied, slot);
             self.now.insert(hash, number);
         }
         *emptied += 1;
@@ -137,6 +145,12 @@ impl Buckets {
         Self { words, offset, count }
     }
 
+    /// Writes to each large page. All of them are about to be used, and one that is read first is given twice: at first a page of
+    /// zeros that all share.
+    fn touch(&mut self) {
+        self.words.iter_mut().step_by(LARGE_PAGE_BYTES / 2).for_each(|word| *word = black_box(0));
+    }
+
     /// As new: memory that was never touched stays so.
     #[inline(always)]
     fn bucket(&self, at: usize) -> &Bucket {
@@ -164,10 +178,16 @@ impl Buckets {
         if at + 1 == self.count { 0 } else { at + 1 }
     }
 
-    #[inline]
-    fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
-        let tag = tag_of(hash);
-        let mut at = self.home(hash);
+    #[inline(always)]
+    fn find(&self, hash: u64, is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let (tag, home) = (tag_of(hash), self.home(hash));
+        let bucket = self.bucket(home);
+        // What begins a flow is told so by one line.
+        if matches(bucket, tag) == 0 && past(bucket) == 0 { None } else { self.find_from(home, tag, is) }
+    }
+
+    #[inline(never)]
+    fn find_from(&self, mut at: usize, tag: u16, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         for _ in 0..self.count {
             let bucket = self.bucket(at);
             let mut hits = matches(bucket, tag);
@@ -222,6 +242,13 @@ impl Buckets {
             at = self.after(at);
         }
         false
+    }
+
+    /// Removes what lies at this place, under this hash.
+    fn take(&mut self, hash: u64, at: usize, slot: usize) {
+        self.bucket_mut(at)[slot] = 0;
+        // Entries past a bucket are counted from their home on, so they leave by the same way.
+        self.forget_way(self.home(hash), at);
     }
 
     fn forget_way(&mut self, home: usize, end: usize) {

@@ -30,5 +30,5 @@ pub use last::LastFlows;
 pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
-pub use table::{Candidate, FlowCounters, FlowSettings, FlowTable, Observed, PlainSighting, Sighting};
+pub use table::{Candidate, FlowCounters, FlowSettings, FlowTable, Observed, PlainSighting, Sighting, SynSighting};
 pub use top::TopFlow;

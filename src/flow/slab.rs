@@ -95,26 +95,39 @@ impl Slab {
         prefetch_whole(self.get(number));
     }
 
-    /// Stores an entry, the place freed last first.
-    pub fn insert(&mut self, (entry, back): (Entry, Back)) -> u32 {
+    /// Stores an entry, the place freed last first. Front and back are made where they stay.
+    #[inline(always)]
+    pub fn insert(&mut self, front: impl FnOnce() -> Entry, back: impl FnOnce() -> Back) -> u32 {
         self.len += 1;
         if self.free != NONE {
             let number = self.free;
             let places = self.both_mut(number);
             let next = places.1.next;
-            (*places.0, *places.1) = (entry, back);
+            *places.0 = front();
+            *places.1 = back();
             self.free = next;
+            if next != NONE {
+                self.prefetch(next);
+                self.prefetch_back(next);
+            }
             return number;
         }
         let number = self.extent;
         self.extent += 1;
-        if number >> SEGMENT_BITS == self.fronts.len() {
-            self.fronts.push(segment(SEGMENT_LEN));
-            self.backs.push(segment(SEGMENT_LEN));
+        let segment = number >> SEGMENT_BITS;
+        if segment == self.fronts.len() {
+            self.add_segment();
         }
-        self.fronts[number >> SEGMENT_BITS].push(entry);
-        self.backs[number >> SEGMENT_BITS].push(back);
+        // A value that is pushed is made first and copied when there is room.
+        self.fronts[segment].extend(std::iter::once_with(front));
+        self.backs[segment].extend(std::iter::once_with(back));
         number as u32
+    }
+
+    #[cold]
+    fn add_segment(&mut self) {
+        self.fronts.push(segment(SEGMENT_LEN));
+        self.backs.push(segment(SEGMENT_LEN));
     }
 
     pub fn remove(&mut self, number: u32) {

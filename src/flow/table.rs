@@ -11,6 +11,7 @@
 
 mod ahead;
 mod counters;
+mod handshake;
 mod opening;
 mod plain;
 mod settings;
@@ -18,11 +19,12 @@ mod settings;
 use self::opening::opening_of;
 
 pub use counters::FlowCounters;
+pub use handshake::SynSighting;
 pub use plain::PlainSighting;
 pub use settings::FlowSettings;
 
 use super::cold::ColdArena;
-use super::entry::{self, Entry, Flag, Opening};
+use super::entry::{Entry, Flag, Opening};
 use super::fragment::Held;
 use super::index::{self, Index};
 use super::last::LastFlows;
@@ -31,7 +33,7 @@ use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
-use crate::wire::{Dissected, TcpSegment, Transport, VlanTags};
+use crate::wire::{Dissected, SynSegment, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
 
@@ -390,57 +392,14 @@ impl FlowTable {
         entry.touched(back, &self.cold).plus(self.timeout_ns(entry))
     }
 
-    /// A new record: in the place of the one of the same key that is over, or in a new place.
-    #[inline(never)]
-    fn open(
-        &mut self,
-        opening: &Opening,
-        hash: u64,
-        before: Option<(u32, (EndReason, Timestamp))>,
-        ended: &mut impl FnMut(&FlowRecord),
-    ) -> u32 {
-        if let Some((place, (reason, at))) = before {
-            self.report(place, reason, at, ended);
-            self.restart(place, opening, reason);
-            return place;
-        }
-        if self.slab.len() >= self.flow_count_max {
-            self.evict(ended);
-        }
-        let place = self.slab.insert(entry::open(opening, &mut self.cold));
-        self.top.reset(place);
-        self.index.insert(hash, place, &Places { slab: &self.slab, secret: &self.secret });
-        let deadline = self.deadline(place);
-        self.wheel.file(&mut self.slab, place, deadline);
-        self.counters.opened += 1;
-        place
-    }
-
-    /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
-    fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
-        let (entry, back) = self.slab.both_mut(place);
-        back.release_cold(&mut self.cold);
-        let goes_on = reason == EndReason::ActiveTimeout;
-        if !goes_on {
-            entry.release_tcp(&mut self.arena);
-        }
-        let (mut new, mut new_back) = entry::open(opening, &mut self.cold);
-        (new_back.next, new_back.previous) = (back.next, back.previous);
-        if goes_on {
-            new.inherit_tcp(entry);
-            new_back.beginning = back.beginning;
-        }
-        (*entry, *back) = (new, new_back);
-        self.top.reset(place);
-        self.counters.opened += 1;
-    }
-
     /// Takes a segment into the flow's TCP tracker, which its first segment makes.
     #[inline]
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
         let (entry, back) = self.slab.both_mut(place);
         let tcp = entry.tcp_or_open(back, segment, direction, time);
-        if self.is_plain_table && tcp.observe_syn(segment, direction, time, &mut back.beginning) {
+        if let Some(syn) = SynSegment::of(segment).filter(|_| self.is_plain_table)
+            && tcp.observe_syn(&syn, direction, time, &mut back.beginning)
+        {
             return;
         }
         tcp.observe(segment, direction, time, &mut back.beginning, &mut self.arena, &self.analysis);

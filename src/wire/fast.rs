@@ -4,6 +4,7 @@
 //! what the walk would, or writes nothing and says so.
 
 use super::ethernet::ethertype;
+use super::syn::{SynSegment, announced};
 use super::tcp::parse_options;
 use super::udp::Udp;
 use super::view::{array_at, be16, be32};
@@ -285,6 +286,25 @@ impl<'a> Common<'a> {
             window: be16(fixed, 14),
             flags,
         })
+    }
+
+    /// The segment, when it is a SYN or SYN-ACK without anything unusual.
+    #[inline(always)]
+    pub fn syn_segment(&self) -> Option<SynSegment> {
+        let CommonTransport::Tcp { fixed, options, payload_len } = self.transport else { return None };
+        let flags = TcpFlags(be16(fixed, 12) & 0x01ff);
+        if !SynSegment::is_one(flags, payload_len) {
+            return None;
+        }
+        let announced = announced(options)?;
+        let (sequence, acknowledgment, window) = (be32(fixed, 4), be32(fixed, 8), be16(fixed, 14));
+        Some(SynSegment { sequence, acknowledgment, window, flags, announced })
+    }
+
+    /// Its tag, if it has one.
+    #[inline(always)]
+    pub const fn vlan(&self) -> VlanTags {
+        self.vlan
     }
 
     /// True for UDP.

@@ -6,8 +6,8 @@
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::Rest;
-use crate::flow::{Candidate, FlowKey, Keyed, PlainSighting, ports_of};
-use crate::wire::{self, Common, Dissected, FaultKind, Layer, PlainSegment};
+use crate::flow::{Candidate, FlowKey, Keyed, PlainSighting, SynSighting, ports_of};
+use crate::wire::{self, Common, Dissected, FaultKind, Layer, PlainSegment, SynSegment, VlanTags};
 use netscope_backends::{Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
@@ -26,11 +26,20 @@ pub(super) struct Lane {
     candidate: Candidate,
     /// Set for plain segments.
     segment: PlainSegment,
+    /// Set for SYN segments, and the tags of their frames.
+    syn: SynSegment,
+    vlan: VlanTags,
 }
 
 impl Lane {
-    pub(super) const EMPTY: Self =
-        Self { route: Route::Foreign, keyed: Keyed::NONE, candidate: Candidate::NONE, segment: PlainSegment::NONE };
+    pub(super) const EMPTY: Self = Self {
+        route: Route::Foreign,
+        keyed: Keyed::NONE,
+        candidate: Candidate::NONE,
+        segment: PlainSegment::NONE,
+        syn: SynSegment::NONE,
+        vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
+    };
 
     #[inline(always)]
     fn sighting<'a>(&'a self, packet: &Packet<'_>, segment: Option<&'a PlainSegment>) -> PlainSighting<'a> {
@@ -54,6 +63,8 @@ enum Route {
     Plain { checksum_bad: bool },
     /// The same for a datagram.
     Datagram { checksum_bad: bool },
+    /// The same for a SYN or SYN-ACK.
+    Syn { checksum_bad: bool },
     /// To a flow.
     Flow,
     /// A fragment of an IP packet: looked up in order, in the last wave.
@@ -68,6 +79,15 @@ struct PlainCounts {
     packets: u64,
     bytes: u64,
     ipv4_checksums_bad: u64,
+}
+
+impl PlainCounts {
+    #[inline(always)]
+    fn note(&mut self, packet: &Packet<'_>, checksum_bad: bool) {
+        self.packets += 1;
+        self.bytes += u64::from(packet.wire_len);
+        self.ipv4_checksums_bad += u64::from(checksum_bad);
+    }
 }
 
 /// Where the packets of a wave stand among all that move the time.
@@ -137,6 +157,10 @@ impl Worker {
         if common.is_datagram() {
             return Route::Datagram { checksum_bad };
         }
+        if let Some(syn) = common.syn_segment() {
+            (lane.syn, lane.vlan) = (syn, common.vlan());
+            return Route::Syn { checksum_bad };
+        }
         common.write(facts);
         Route::Flow
     }
@@ -171,7 +195,7 @@ impl Worker {
     fn prefetch(&self, lane: &mut Lane) {
         match lane.route {
             Route::Plain { .. } | Route::Datagram { .. } => lane.candidate = self.flows.prefetch_entry(lane.keyed.hash),
-            Route::Flow => lane.candidate = self.flows.prefetch_entry_whole(lane.keyed.hash),
+            Route::Flow | Route::Syn { .. } => lane.candidate = self.flows.prefetch_entry_whole(lane.keyed.hash),
             Route::Foreign | Route::Fragment | Route::Rest(_) => {}
         }
     }
@@ -193,20 +217,24 @@ impl Worker {
                 self.reach(number, time, &mut plain);
             }
             self.reach(order.number(i), packet.time, &mut plain);
-            let (segment, checksum_bad) = match lane.route {
-                Route::Plain { checksum_bad } => (Some(&lane.segment), checksum_bad),
-                Route::Datagram { checksum_bad } => (None, checksum_bad),
-                Route::Foreign => continue,
-                _ => {
-                    self.number = order.number(i);
-                    self.count(packet, lane, &mut facts[i]);
-                    continue;
+            let (is_counted, checksum_bad) = match lane.route {
+                Route::Plain { checksum_bad } => {
+                    let is_plain = self.flows.observe_plain(&lane.sighting(packet, Some(&lane.segment)));
+                    (is_plain || self.observe_nearly(packet, lane), checksum_bad)
                 }
+                Route::Datagram { checksum_bad } => {
+                    let is_plain = self.flows.observe_plain(&lane.sighting(packet, None));
+                    (is_plain || self.observe_nearly(packet, lane), checksum_bad)
+                }
+                Route::Syn { checksum_bad } => {
+                    self.number = order.number(i);
+                    (self.observe_syn(packet, lane), checksum_bad)
+                }
+                Route::Foreign => continue,
+                Route::Flow | Route::Fragment | Route::Rest(_) => (false, false),
             };
-            if self.flows.observe_plain(&lane.sighting(packet, segment)) {
-                plain.packets += 1;
-                plain.bytes += u64::from(packet.wire_len);
-                plain.ipv4_checksums_bad += u64::from(checksum_bad);
+            if is_counted {
+                plain.note(packet, checksum_bad);
             } else {
                 self.number = order.number(i);
                 self.count(packet, lane, &mut facts[i]);
@@ -244,19 +272,36 @@ impl Worker {
         self.ledger.ipv4_checksums_bad += ipv4_checksums_bad;
     }
 
+    /// The straight way of a SYN or SYN-ACK.
+    #[inline(never)]
+    fn observe_syn(&mut self, packet: &Packet<'_>, lane: &Lane) -> bool {
+        let event = self.event();
+        let Self { flows, outbox, ledger, number, .. } = self;
+        let &Lane { keyed: Keyed { ref key, hash, direction }, candidate, syn: ref segment, vlan, .. } = lane;
+        let &Packet { time, wire_len, .. } = packet;
+        let sighting = SynSighting { key, hash, candidate, direction, time, wire_len, number: *number, vlan, segment };
+        flows.observe_syn(&sighting, &mut |record| outbox.ended(event, record, ledger))
+    }
+
+    /// The straight ways once more, for a packet whose flow was not there when it was asked ahead, and those that nearly are.
+    #[inline(never)]
+    fn observe_nearly(&mut self, packet: &Packet<'_>, lane: &mut Lane) -> bool {
+        // Packets of other workers move the time, too.
+        self.flows.pass(self.clock.now());
+        let is_known = lane.candidate != Candidate::NONE;
+        if !is_known {
+            lane.candidate = self.flows.look_up(&lane.keyed.key, lane.keyed.hash);
+        }
+        let segment = matches!(lane.route, Route::Plain { .. }).then_some(&lane.segment);
+        let sighting = lane.sighting(packet, segment);
+        !is_known && self.flows.observe_plain(&sighting) || self.flows.observe_nearly_plain(&sighting)
+    }
+
     /// The way of every packet but those that went straight on.
     #[inline(never)]
     fn count(&mut self, packet: &Packet<'_>, lane: &Lane, facts: &mut Dissected) {
-        // Packets of other workers move the time, too.
         self.flows.pass(self.clock.now());
-        if let Route::Plain { checksum_bad } = lane.route
-            && self.flows.observe_nearly_plain(&lane.sighting(packet, Some(&lane.segment)))
-        {
-            let bytes = u64::from(packet.wire_len);
-            self.settle_plain(&mut PlainCounts { packets: 1, bytes, ipv4_checksums_bad: checksum_bad.into() });
-            return;
-        }
-        if let Route::Plain { .. } | Route::Datagram { .. } = lane.route {
+        if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } = lane.route {
             wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
         }
         match lane.route {
@@ -265,7 +310,7 @@ impl Worker {
                 self.account(packet, facts);
                 self.ledger.rest(rest);
             }
-            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } => {
+            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } => {
                 self.account(packet, facts);
                 self.sight(packet, facts, &lane.keyed, lane.candidate, false);
             }

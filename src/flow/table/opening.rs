@@ -1,9 +1,11 @@
-//! What the first packet of a flow says, taken from its sighting.
+//! How a record begins: what its first packet says, and the place it gets.
 //!
-//! Owns who counts as the one that began. Keeps nothing. Invariant: the answer depends on that packet alone.
+//! Owns who counts as the one that began, and the order of what is entered where. Invariant: a live flow is in slab, index and
+//! wheel, or in none of them.
 
-use super::Sighting;
-use crate::flow::entry::Opening;
+use super::{FlowTable, Places, Sighting};
+use crate::flow::entry::{self, Opening};
+use crate::flow::{EndReason, FlowRecord};
 use crate::wire::Transport;
 use netscope_backends::Timestamp;
 
@@ -21,5 +23,65 @@ pub(super) fn opening_of(sighting: &Sighting<'_>, clock: Timestamp) -> Opening {
         vlan: sighting.dissected.vlan,
         tunnel: sighting.dissected.tunnel,
         initiator,
+    }
+}
+
+impl FlowTable {
+    /// A new record: in the place of the one of the same key that is over, or in a new place.
+    #[inline(never)]
+    pub(super) fn open(
+        &mut self,
+        opening: &Opening,
+        hash: u64,
+        before: Option<(u32, (EndReason, Timestamp))>,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) -> u32 {
+        if let Some((place, (reason, at))) = before {
+            self.report(place, reason, at, ended);
+            self.restart(place, opening, reason);
+            return place;
+        }
+        self.make_room(ended);
+        let (entry, back) = entry::open(opening, &mut self.cold);
+        let place = self.slab.insert(|| entry, || back);
+        let deadline = self.deadline(place);
+        self.enter(place, hash, deadline);
+        place
+    }
+
+    /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
+    fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
+        let (entry, back) = self.slab.both_mut(place);
+        back.release_cold(&mut self.cold);
+        let goes_on = reason == EndReason::ActiveTimeout;
+        if !goes_on {
+            entry.release_tcp(&mut self.arena);
+        }
+        let (mut new, mut new_back) = entry::open(opening, &mut self.cold);
+        (new_back.next, new_back.previous) = (back.next, back.previous);
+        if goes_on {
+            new.inherit_tcp(entry);
+            new_back.beginning = back.beginning;
+        }
+        (*entry, *back) = (new, new_back);
+        self.top.reset(place);
+        self.counters.opened += 1;
+    }
+
+    /// Ends a flow when there is no room for one more.
+    #[inline(always)]
+    pub(super) fn make_room(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
+        if self.slab.len() >= self.flow_count_max {
+            self.evict(ended);
+        }
+    }
+
+    /// Enters a flow that has its place in the slab, due at `deadline`.
+    #[inline(always)]
+    pub(super) fn enter(&mut self, place: u32, hash: u64, deadline: Timestamp) {
+        self.top.reset(place);
+        self.index.insert(hash, place, &Places { slab: &self.slab, secret: &self.secret });
+        self.wheel.file(&mut self.slab, place, deadline);
+        self.counters.opened += 1;
     }
 }

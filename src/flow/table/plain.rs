@@ -35,7 +35,7 @@ impl FlowTable {
             return false;
         }
         let entry: &mut Entry = self.slab.get_mut(sighting.candidate.0);
-        if !(entry.is_plain() && goes_on(entry, sighting, self.settings.idle_timeout_ns)) {
+        if !(entry.is_plain() && sighting.goes_on(entry, self.settings.idle_timeout_ns)) {
             return false;
         }
         if let Some(segment) = sighting.segment
@@ -43,7 +43,7 @@ impl FlowTable {
         {
             return false;
         }
-        let counted = count(entry, sighting);
+        let counted = sighting.count(entry);
         self.settle(sighting, counted);
         true
     }
@@ -55,7 +55,7 @@ impl FlowTable {
         let Some(segment) = sighting.segment.filter(|_| self.knows_where(sighting)) else { return false };
         let &PlainSighting { candidate, direction, time, .. } = sighting;
         let (entry, back) = self.slab.both_mut(candidate.0);
-        let is_taken = goes_on(entry, sighting, self.settings.idle_timeout_ns)
+        let is_taken = sighting.goes_on(entry, self.settings.idle_timeout_ns)
             && if entry.is_plain() {
                 entry.tracker.observe_loss(segment, direction, time, &mut self.arena)
             } else {
@@ -65,7 +65,7 @@ impl FlowTable {
             return false;
         }
         entry.note_tracked();
-        let counted = count(entry, sighting);
+        let counted = sighting.count(entry);
         self.settle(sighting, counted);
         true
     }
@@ -78,7 +78,7 @@ impl FlowTable {
 
     /// What the table notes of a packet that was counted.
     #[inline(always)]
-    fn settle(&mut self, sighting: &PlainSighting<'_>, (touched, listed): (Timestamp, bool)) {
+    pub(super) fn settle(&mut self, sighting: &PlainSighting<'_>, (touched, listed): (Timestamp, bool)) {
         self.clock = sighting.time;
         if self.top.is_on() && self.top.add(sighting.candidate.0, listed, touched, u64::from(sighting.wire_len)) {
             self.top.list(sighting.candidate.0, &mut self.slab, &self.cold);
@@ -86,18 +86,20 @@ impl FlowTable {
     }
 }
 
-/// The entry is the packet's flow and not overdue.
-#[inline(always)]
-fn goes_on(entry: &Entry, sighting: &PlainSighting<'_>, idle_timeout_ns: u64) -> bool {
-    entry.key == *sighting.key
-        && (sighting.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
-        && entry.has_room_for_one(sighting.direction)
-}
+impl PlainSighting<'_> {
+    /// The entry is the packet's flow and not overdue.
+    #[inline(always)]
+    pub(super) fn goes_on(&self, entry: &Entry, idle_timeout_ns: u64) -> bool {
+        entry.key == *self.key
+            && (self.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
+            && entry.has_room_for_one(self.direction)
+    }
 
-/// Counts the packet; when the flow was touched before, and whether it is listed.
-#[inline(always)]
-fn count(entry: &mut Entry, sighting: &PlainSighting<'_>) -> (Timestamp, bool) {
-    let before = (entry.last_seen, entry.is(Flag::LISTED));
-    entry.count_one(sighting.direction, u64::from(sighting.wire_len), sighting.time);
-    before
+    /// Counts the packet; when the flow was touched before, and whether it is listed.
+    #[inline(always)]
+    pub(super) fn count(&self, entry: &mut Entry) -> (Timestamp, bool) {
+        let before = (entry.last_seen, entry.is(Flag::LISTED));
+        entry.count_one(self.direction, u64::from(self.wire_len), self.time);
+        before
+    }
 }

@@ -8,7 +8,7 @@ use super::arena::{Place, TcpArena};
 use super::rtt::{self, Stamp, TIMINGS, Timing};
 use super::sequence::Sequence;
 use crate::flow::Direction;
-use crate::wire::{PlainSegment, TcpFlags, TcpSegment};
+use crate::wire::{PlainSegment, SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 /// What a segment was found to be; several may hold.
@@ -140,6 +140,25 @@ impl Half {
     /// Before any segment; `now` is the time of the first one in either direction.
     pub(super) fn new(now: Stamp) -> Self {
         Self { time: now.long_ago(), next_time: now.long_ago(), ..Self::default() }
+    }
+
+    /// After a SYN or SYN-ACK, the first segment of its direction.
+    #[inline(always)]
+    pub(super) fn begun_by(syn: &SynSegment, now: Stamp) -> Self {
+        let start = Sequence(syn.sequence);
+        let end = start + 1;
+        Self {
+            time: now,
+            next_time: now,
+            next: end,
+            expected_ack: end,
+            ack: Sequence(syn.acknowledgment),
+            low: start,
+            window: syn.window,
+            duplicates: 0,
+            bits: WINDOW_KNOWN | MOVED_BY_NOTHING,
+            timings: [Timing { end, sent: now }, Timing::default()],
+        }
     }
 
     const fn is(&self, bit: u8) -> bool {
@@ -488,14 +507,12 @@ pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegme
     rev.acknowledged_plainly(ack);
 }
 
-/// As [`analyse`], for a SYN or SYN-ACK without data of which [`super::plain`] has found that it is the first segment of its direction
-/// and that no rule marks it.
-pub(super) fn take_in_syn(fwd: &mut Half, rev: &mut Half, a: &Arrival<'_>) {
-    (fwd.low, fwd.next, fwd.expected_ack, fwd.ack) = (a.start, a.end, a.end, a.ack);
-    (fwd.time, fwd.next_time) = (a.now, a.now);
-    fwd.window = a.segment.window;
-    fwd.bits = WINDOW_KNOWN | MOVED_BY_NOTHING;
-    rev.acknowledged_plainly(a.ack);
+/// As [`analyse`] and then [`rtt::start`], for a SYN or SYN-ACK without data of which [`super::handshake`] has found that it is the
+/// first segment of its direction and that no rule marks it.
+#[inline(always)]
+pub(super) fn take_in_syn(fwd: &mut Half, rev: &mut Half, syn: &SynSegment, now: Stamp) {
+    *fwd = Half::begun_by(syn, now);
+    rev.acknowledged_plainly(Sequence(syn.acknowledgment));
 }
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.

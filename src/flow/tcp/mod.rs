@@ -6,6 +6,7 @@
 mod arena;
 mod gaps;
 mod half;
+mod handshake;
 mod loss;
 mod plain;
 mod rtt;

@@ -1,14 +1,14 @@
-//! The straight way through a plain segment, in order and with nothing to remark, and through an orderly handshake.
+//! The straight way through a plain segment, in order and with nothing to remark.
 //!
-//! Owns shortcuts and no rule: what [`TcpTracker::observe`] makes of a segment is the truth. Its invariant: each either
+//! Owns a shortcut and no rule: what [`TcpTracker::observe`] makes of a segment is the truth. Its invariant: it either
 //! leaves exactly what `observe` would, or changes nothing and says so. All parts of the analysis must be on.
 
-use super::half::{self, Arrival, Half};
+use super::half::{self, Half};
 use super::rtt::{self, Epoch, Passed, Stamp};
 use super::sequence::Sequence;
-use super::tracker::{TcpBeginning, TcpTracker};
+use super::tracker::TcpTracker;
 use crate::flow::Direction;
-use crate::wire::{PlainSegment, TcpFlags, TcpSegment};
+use crate::wire::PlainSegment;
 use netscope_backends::Timestamp;
 
 impl TcpTracker {
@@ -25,74 +25,8 @@ impl TcpTracker {
         self.take_in_plain(segment, direction, time)
     }
 
-    /// The same for the segment that makes the connection established.
-    #[inline]
-    pub fn observe_first_ack(
-        &mut self,
-        segment: &PlainSegment,
-        direction: Direction,
-        time: Timestamp,
-        beginning: &mut TcpBeginning,
-    ) -> bool {
-        let opens = self.knows_both_firsts() && self.place.is_none() && self.progress.is_opening();
-        if !opens || !self.take_in_plain(segment, direction, time) {
-            return false;
-        }
-        self.end_handshake(time, beginning);
-        self.progress.establish();
-        true
-    }
-
-    /// The same for a SYN or SYN-ACK: the first segment of its direction, without data.
-    #[inline]
-    pub fn observe_syn(
-        &mut self,
-        segment: &TcpSegment,
-        direction: Direction,
-        time: Timestamp,
-        beginning: &mut TcpBeginning,
-    ) -> bool {
-        const BEGINS: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
-        let (own, peer) = (direction.index(), direction.reverse().index());
-        if segment.flags.0 & BEGINS != TcpFlags::SYN.0
-            || segment.payload_len != 0
-            || segment.options.sack_count != 0
-            || !self.halves[own].is_untouched()
-            || !self.place.is_none()
-            || self.progress.closing()
-            || Epoch::of(time).since(self.epoch) != Passed::Nothing
-        {
-            return false;
-        }
-        let (is_answer, ack) = (segment.flags.has(TcpFlags::ACK), Sequence(segment.acknowledgment));
-        let rev = &self.halves[peer];
-        let is_orderly = if is_answer {
-            rev.next.known() && ack == rev.next && ack == rev.expected_ack && !rev.ack.known()
-        } else {
-            rev.is_untouched()
-        };
-        if !is_orderly {
-            return false;
-        }
-        let arrival = Arrival::new(segment, direction, time);
-        self.note_client(segment, direction);
-        self.note_firsts(&arrival, beginning);
-        let [a, b] = &mut self.halves;
-        let (fwd, rev) = if direction == Direction::AToB { (a, b) } else { (b, a) };
-        half::take_in_syn(fwd, rev, &arrival);
-        if is_answer && let Some(sample) = rtt::finish(&mut rev.timings, ack, arrival.now) {
-            self.samples.add(sample);
-        }
-        rtt::start(&mut fwd.timings, arrival.end, arrival.now);
-        self.note_handshake(&arrival, beginning);
-        self.progress.begin(is_answer);
-        self.flags[own] |= segment.flags.0 as u8;
-        beginning.note_options(segment, direction);
-        true
-    }
-
     #[inline(always)]
-    fn take_in_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp) -> bool {
+    pub(super) fn take_in_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp) -> bool {
         if Epoch::of(time).since(self.epoch) != Passed::Nothing {
             return false;
         }
@@ -146,7 +80,7 @@ mod tests {
     use crate::flow::Direction;
     use crate::flow::tcp::arena::Place;
     use crate::flow::tcp::{TcpAnalysis, TcpArena, TcpBeginning, TcpTracker};
-    use crate::wire::{PlainSegment, Ports, TcpFlags, TcpOptions, TcpSegment};
+    use crate::wire::{PlainSegment, Ports, SynSegment, TcpFlags, TcpOptions, TcpSegment};
     use netscope_backends::Timestamp;
     use proptest::prelude::*;
 
@@ -172,14 +106,15 @@ mod tests {
         /// By any of the straight ways.
         fn goes_straight(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) -> bool {
             let Self { tracker, beginning, arena, plain: went } = self;
-            match PlainSegment::of(segment) {
-                Some(plain) if tracker.is_steady() => {
+            match (PlainSegment::of(segment), SynSegment::of(segment)) {
+                (Some(plain), _) if tracker.is_steady() => {
                     let is_plain = tracker.observe_plain(&plain, direction, time);
                     *went += u32::from(is_plain);
                     is_plain || tracker.observe_loss(&plain, direction, time, arena)
                 }
-                Some(plain) => tracker.observe_first_ack(&plain, direction, time, beginning),
-                None => tracker.observe_syn(segment, direction, time, beginning),
+                (Some(plain), _) => tracker.observe_first_ack(&plain, direction, time, beginning),
+                (None, Some(syn)) => tracker.observe_syn(&syn, direction, time, beginning),
+                (None, None) => false,
             }
         }
 
@@ -316,9 +251,13 @@ mod tests {
                     s.options.sack_count = u8::from(sacks);
                 }
                 next[own] = s.sequence.wrapping_add(payload + u32::from(flags & 3 != 0));
+                let is_first = sides.is_none();
                 let (short, long) =
                     sides.get_or_insert_with(|| (Side::opened(&s, direction, now), Side::opened(&s, direction, now)));
-                if !short.goes_straight(&s, direction, now) {
+                if let Some(syn) = SynSegment::of(&s).filter(|syn| is_first && !syn.is_answer()) {
+                    short.tracker = TcpTracker::begun_by(&syn, direction, now);
+                    short.beginning = TcpBeginning::begun_by(&syn, direction, now);
+                } else if !short.goes_straight(&s, direction, now) {
                     short.observe(&s, direction, now);
                 }
                 long.observe(&s, direction, now);

@@ -9,7 +9,7 @@ use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
 use super::state::Progress;
 use crate::flow::{Direction, TcpRecord};
-use crate::wire::{TcpFlags, TcpSegment};
+use crate::wire::{Announced, SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 /// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
@@ -83,26 +83,35 @@ const SCALE_MAX: u8 = 14;
 impl TcpTracker {
     /// A tracker for a flow whose first segment this is; [`TcpTracker::observe`] has to see the same segment next.
     pub fn open(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
-        let half = Half::new(Stamp::of(time));
-        let mut tracker = Self {
-            halves: [half; 2],
+        let mut tracker = Self::untouched(time);
+        tracker.note_client(segment.flags, direction);
+        tracker
+    }
+
+    /// Before any segment; `time` is that of the first.
+    #[inline(always)]
+    pub(super) fn untouched(time: Timestamp) -> Self {
+        Self {
+            halves: [Half::new(Stamp::of(time)); 2],
             samples: Samples::default(),
             place: Place::default(),
             flags: [0; 2],
             progress: Progress::default(),
             bits: 0,
             epoch: Epoch::of(time),
-        };
-        tracker.note_client(segment, direction);
-        tracker
+        }
     }
 
     /// True when this segment opens a new connection on a tuple that was used before: a SYN or SYN-ACK with another initial
     /// sequence number than the one on record, or any SYN or SYN-ACK after a FIN or a reset (RFC 9293 section 3.6.1).
     pub fn reopens(&self, beginning: &TcpBeginning, segment: &TcpSegment, direction: Direction) -> bool {
-        segment.flags.has(TcpFlags::SYN)
-            && self.knows_first(direction.index())
-            && (beginning.first[direction.index()].0 != segment.sequence || self.progress.closing())
+        segment.flags.has(TcpFlags::SYN) && self.is_other_syn(beginning, segment.sequence, direction)
+    }
+
+    /// The same of a SYN or SYN-ACK with this sequence number.
+    #[inline]
+    pub fn is_other_syn(&self, beginning: &TcpBeginning, sequence: u32, direction: Direction) -> bool {
+        self.knows_first(direction.index()) && (beginning.first[direction.index()].0 != sequence || self.progress.closing())
     }
 
     /// Takes in one segment, in the order of capture.
@@ -117,7 +126,7 @@ impl TcpTracker {
     ) {
         let arrival = Arrival::new(segment, direction, time);
         self.age(time, arrival.now, arena);
-        self.note_client(segment, direction);
+        self.note_client(segment.flags, direction);
         self.note_base(&arrival, beginning, arena);
         if analysis.retransmissions || analysis.out_of_order || analysis.rtt {
             let marks = self.analyse(&arrival, self.handshake_rtt_ns(beginning), arena);
@@ -134,7 +143,8 @@ impl TcpTracker {
         self.progress.step(segment, direction, acknowledged);
         self.flags[direction.index()] |= segment.flags.0 as u8;
         if segment.flags.has(TcpFlags::SYN) {
-            beginning.note_options(segment, direction);
+            let announced = Announced { mss: segment.options.mss, window_scale: segment.options.window_scale };
+            beginning.note_options(announced, direction);
         }
     }
 
@@ -205,8 +215,7 @@ impl TcpTracker {
     }
 
     /// The client sent the first SYN; when only a SYN-ACK is seen, it is who that goes to.
-    pub(super) fn note_client(&mut self, segment: &TcpSegment, direction: Direction) {
-        let flags = segment.flags;
+    fn note_client(&mut self, flags: TcpFlags, direction: Direction) {
         if self.bits & CLIENT_KNOWN != 0 || !flags.has(TcpFlags::SYN) {
             return;
         }
@@ -227,7 +236,7 @@ impl TcpTracker {
         self.note_firsts(a, beginning);
     }
 
-    pub(super) fn note_firsts(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
+    fn note_firsts(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
         let flags = a.segment.flags;
         let first = if flags.has(TcpFlags::SYN) { a.start } else { a.start - 1 };
         self.set_first(a.direction.index(), first, beginning);
@@ -315,7 +324,7 @@ impl TcpTracker {
     }
 
     /// From the latest SYN to the first segment with an ACK that is no SYN.
-    pub(super) fn note_handshake(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
+    fn note_handshake(&mut self, a: &Arrival<'_>, beginning: &mut TcpBeginning) {
         let flags = a.segment.flags;
         if self.bits & RTT_KNOWN != 0 {
             return;
@@ -326,6 +335,27 @@ impl TcpTracker {
         } else if flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::SYN) {
             self.end_handshake(a.time, beginning);
         }
+    }
+
+    /// As [`TcpTracker::note_syn`] of a SYN before which nothing is known.
+    #[inline(always)]
+    pub(super) const fn note_first_syn(&mut self, direction: Direction) {
+        let client = if matches!(direction, Direction::BToA) { CLIENT_IS_B } else { 0 };
+        self.bits = CLIENT_KNOWN | client | FIRST_KNOWN << direction.index() | SYN_TIMED;
+    }
+
+    /// What is noted of a SYN or SYN-ACK beside the sequence analysis, in the order of [`TcpTracker::observe`].
+    #[inline(always)]
+    pub(super) fn note_syn(&mut self, syn: &SynSegment, direction: Direction, time: Timestamp, beginning: &mut TcpBeginning) {
+        self.note_client(syn.flags, direction);
+        self.set_first(direction.index(), Sequence(syn.sequence), beginning);
+        if syn.is_answer() {
+            self.set_first(direction.reverse().index(), Sequence(syn.acknowledgment) - 1, beginning);
+        } else if self.bits & RTT_KNOWN == 0 {
+            beginning.clock = time.0;
+            self.bits |= SYN_TIMED;
+        }
+        beginning.note_options(syn.announced, direction);
     }
 
     /// A segment with an ACK that is no SYN.
@@ -352,11 +382,20 @@ impl TcpTracker {
 }
 
 impl TcpBeginning {
-    pub(super) fn note_options(&mut self, segment: &TcpSegment, direction: Direction) {
-        if let Some(mss) = segment.options.mss {
+    /// Of a connection that begins with this SYN, no SYN-ACK.
+    #[inline(always)]
+    pub fn begun_by(syn: &SynSegment, direction: Direction, time: Timestamp) -> Self {
+        let mut beginning = Self { clock: time.0, ..Self::UNKNOWN };
+        beginning.first[direction.index()] = Sequence(syn.sequence);
+        beginning.note_options(syn.announced, direction);
+        beginning
+    }
+
+    fn note_options(&mut self, announced: Announced, direction: Direction) {
+        if let Some(mss) = announced.mss {
             self.mss[direction.index()] = mss;
         }
-        if let Some(scale) = segment.options.window_scale {
+        if let Some(scale) = announced.window_scale {
             self.window_scale[direction.index()] = scale.min(SCALE_MAX);
         }
     }

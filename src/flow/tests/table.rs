@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire;
-use crate::wire::{PlainSegment, TcpFlags, TcpOptions, TcpSegment};
+use crate::wire::{PlainSegment, SynSegment, TcpFlags, TcpOptions, TcpSegment, VlanTags};
 use netscope_backends::{LinkType, Timestamp};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -48,24 +48,36 @@ impl Rig {
             Some((flags, sequence)) => Transport::Tcp(TcpSegment {
                 ports,
                 sequence,
-                acknowledgment: 0,
+                // Of the SYN with number 0.
+                acknowledgment: u32::from(flags & 16 != 0),
                 flags: TcpFlags(flags),
                 window: 1000,
                 payload_len: 0,
                 options: TcpOptions::default(),
             }),
         };
-        let dissected = dissected(network, transport);
+        let mut dissected = dissected(network, transport);
+        if flow % 4 == 3 {
+            dissected.vlan = VlanTags { ids: [flow as u16 & 0xfff, 0], count: 1 };
+        }
         let (key, direction) = FlowKey::new(&network, ports);
         self.number += 1;
         let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
         let time = Timestamp(time);
         let candidate = if self.straight { self.table.prefetch_entry(hash) } else { Candidate::NONE };
         if self.straight {
-            let segment = match &dissected.transport {
-                Transport::Tcp(segment) => PlainSegment::of(segment),
-                _ => None,
+            let (segment, syn) = match &dissected.transport {
+                Transport::Tcp(segment) => (PlainSegment::of(segment), SynSegment::of(segment)),
+                _ => (None, None),
             };
+            if let Some(segment) = &syn {
+                let (key, opened) = (&key, self.table.counters().opened);
+                let syn = SynSighting { key, hash, candidate, direction, time, wire_len, number, vlan: dissected.vlan, segment };
+                if self.table.observe_syn(&syn, &mut |record| records.push(*record)) {
+                    self.went += 1;
+                    return Observed { place: u32::MAX, opened: self.table.counters().opened > opened };
+                }
+            }
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
             let is_plain = tcp.is_none() || segment.is_some();
             if is_plain && (self.table.observe_plain(&plain) || self.table.observe_nearly_plain(&plain)) {
@@ -284,6 +296,11 @@ struct ModelFlow {
     first_packet: u64,
 }
 
+/// Any control bits, often those of a handshake.
+fn flags() -> impl Strategy<Value = u16> {
+    prop_oneof![3 => 0u16..32, 1 => Just(2), 1 => Just(18), 1 => Just(16)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -365,7 +382,7 @@ proptest! {
         top_count in 0usize..3,
         active in any::<bool>(),
         idle in any::<bool>(),
-        steps in prop::collection::vec((0u32..12, any::<bool>(), -3i64..40, prop::option::of((0u16..32, 0u32..3)), any::<bool>()), 1..400),
+        steps in prop::collection::vec((0u32..12, any::<bool>(), -3i64..40, prop::option::of((flags(), 0u32..3)), any::<bool>()), 1..400),
     ) {
         let settings = FlowSettings {
             top_count,
@@ -489,4 +506,21 @@ fn a_plain_packet_of_a_live_flow_goes_the_straight_way() {
     rig.udp(1, false, SECOND, 100);
     rig.udp(1, false, 10 * SECOND, 100);
     assert_eq!(rig.went, 10, "time went back once");
+}
+
+#[test]
+fn a_handshake_goes_the_straight_way() {
+    let mut rig = Rig { straight: true, ..Rig::new(&settings(3)) };
+    for flow in 0..10 {
+        let at = u64::from(flow) * SECOND;
+        assert!(rig.packet(flow, false, at, 74, Some((2, 0))).opened);
+        assert!(!rig.packet(flow, true, at + 1, 74, Some((18, 4))).opened);
+        assert!(!rig.packet(flow, false, at + 1000, 66, Some((16, 1))).opened);
+        assert_eq!(rig.went, u64::from(flow + 1) * 3, "also where another gives way");
+        assert_eq!(rig.table.counters().opened, u64::from(flow + 1));
+    }
+    assert_eq!((rig.records.len(), rig.table.len()), (7, 3));
+    rig.packet(9, false, 10 * SECOND, 74, Some((2, 0)));
+    rig.packet(9, false, 10 * SECOND, 74, Some((2, 5)));
+    assert_eq!((rig.went, rig.table.counters().opened), (30, 11), "sent again, and another connection");
 }

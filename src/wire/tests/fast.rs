@@ -4,7 +4,7 @@ use super::super::fast::{common, common_tcp4, dissect_common};
 use super::super::walk::is_tunnel_port;
 use super::build::{ethernet, ipv4, ipv6, tcp_with, udp_ports, vlan};
 use super::trace;
-use crate::wire::{Dissected, TcpFlags, TcpOptions, Transport};
+use crate::wire::{Dissected, SynSegment, TcpFlags, TcpOptions, Transport};
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
@@ -20,6 +20,7 @@ fn agrees(data: &[u8], wire_len: u32) -> bool {
     if read {
         assert_eq!(short, trace(LinkType::ETHERNET, data, wire_len).0, "{data:02x?}, {wire_len} on the wire");
         plain_segment_agrees(data, wire_len, &short);
+        syn_segment_agrees(data, wire_len, &short);
     } else {
         assert_eq!(short, Dissected::NOTHING, "what was not read is not touched");
     }
@@ -42,6 +43,16 @@ fn plain_segment_agrees(data: &[u8], wire_len: u32, facts: &Dissected) {
     }
 }
 
+/// A SYN is one where its facts say so, and says the same.
+fn syn_segment_agrees(data: &[u8], wire_len: u32, facts: &Dissected) {
+    let common = common(LinkType::ETHERNET, data, wire_len).expect("it was read");
+    let expected = match &facts.transport {
+        Transport::Tcp(full) => SynSegment::of(full),
+        _ => None,
+    };
+    assert_eq!((common.syn_segment(), common.vlan()), (expected, facts.vlan));
+}
+
 /// Common frames: tagged or not, IPv4 or IPv6, TCP or UDP, padded or not; with whether the short way has to read it (datagrams of
 /// tunnel ports are left to the walk).
 fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
@@ -49,10 +60,14 @@ fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
         Just(vec![]),
         Just(vec![2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 1, 1]),
         Just(vec![1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+        Just(vec![2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 7]),
+        Just(vec![2, 4, 5, 180, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1]),
         proptest::collection::vec(any::<u8>(), 8),
     ];
-    let payload = proptest::collection::vec(any::<u8>(), 0..40);
-    (any::<bool>(), any::<bool>(), any::<bool>(), any::<u16>(), options, payload, 0..8usize).prop_map(
+    let payload = prop_oneof![Just(vec![]), proptest::collection::vec(any::<u8>(), 0..40)];
+    // Any control bits and ports, and often those of a SYN or SYN-ACK.
+    let word = prop_oneof![2 => any::<u16>(), 1 => Just(0x4002), 1 => Just(0x4012)];
+    (any::<bool>(), any::<bool>(), any::<bool>(), word, options, payload, 0..8usize).prop_map(
         |(tagged, six, datagram, word, options, payload, padding)| {
             let segment = if datagram { udp_ports(word, 53, &payload) } else { tcp_with(word & 0x1ff, &options, &payload) };
             let protocol = if datagram { 17 } else { 6 };

@@ -1,0 +1,89 @@
+//! The straight way of a SYN into a new flow, and of the SYN-ACK into the flow that it answers.
+//!
+//! Owns a shortcut and no rule: what [`FlowTable::observe`] makes of a packet is the truth. Its invariant: it either leaves exactly
+//! what `observe` would, or changes nothing and says so.
+
+use super::{Candidate, FlowTable, PlainSighting};
+use crate::flow::entry::{Back, Entry, pack_vlan};
+use crate::flow::tcp::TcpBeginning;
+use crate::flow::{Direction, FlowKey, FlowRecord};
+use crate::wire::{SynSegment, VlanTags};
+use netscope_backends::Timestamp;
+
+/// A packet of a common frame ([`crate::wire::common`]) that is a SYN or SYN-ACK.
+#[derive(Clone, Copy, Debug)]
+pub struct SynSighting<'a> {
+    /// The flow's key.
+    pub key: &'a FlowKey,
+    /// [`FlowTable::hash`] of the key.
+    pub hash: u64,
+    /// What [`FlowTable::prefetch_entry`] said; [`Candidate::NONE`] where it was not asked.
+    pub candidate: Candidate,
+    /// The packet's direction in the key.
+    pub direction: Direction,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Bytes on the wire, link header included.
+    pub wire_len: u32,
+    /// Number of the packet on its queue, from 1, below 2^59.
+    pub number: u64,
+    /// The frame's tags.
+    pub vlan: VlanTags,
+    /// What the segment says.
+    pub segment: &'a SynSegment,
+}
+
+impl FlowTable {
+    /// Counts a SYN that opens a flow, or the SYN-ACK that comes next in it; false, and nothing changed, when
+    /// [`FlowTable::observe`] has to look at it. A flow that gives way to the new one in a full table is ended by a record.
+    #[inline(always)]
+    pub fn observe_syn(&mut self, sighting: &SynSighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+        if sighting.time < self.clock || !self.is_plain_table {
+            return false;
+        }
+        let found = match sighting.candidate {
+            candidate if self.is_at(candidate, sighting.key) => Some(candidate.0),
+            _ => self.find(sighting.key, sighting.hash),
+        };
+        match found {
+            Some(place) => self.answer(place, sighting),
+            None => self.begin(sighting, ended),
+        }
+    }
+
+    /// The flow is there: most often this is the SYN-ACK.
+    #[inline(always)]
+    fn answer(&mut self, place: u32, sighting: &SynSighting<'_>) -> bool {
+        let &SynSighting { key, direction, time, wire_len, segment, .. } = sighting;
+        let plain = PlainSighting { key, candidate: Candidate(place), direction, time, wire_len, segment: None };
+        let idle_timeout_ns = self.settings.idle_timeout_ns;
+        let (entry, back) = self.slab.both_mut(place);
+        let is_taken = entry.may_begin()
+            && plain.goes_on(entry, idle_timeout_ns)
+            && !entry.tracker.is_other_syn(&back.beginning, segment.sequence, direction)
+            && entry.tracker.observe_syn(segment, direction, time, &mut back.beginning);
+        if is_taken {
+            let counted = plain.count(entry);
+            self.settle(&plain, counted);
+        }
+        is_taken
+    }
+
+    /// There is no such flow: a SYN opens it.
+    #[inline(always)]
+    fn begin(&mut self, sighting: &SynSighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+        let &SynSighting { key, hash, direction, time, wire_len, number, segment, .. } = sighting;
+        let Some(link) = pack_vlan(sighting.vlan).filter(|_| !segment.is_answer()) else { return false };
+        self.clock = time;
+        self.make_room(ended);
+        let place = self.slab.insert(
+            || Entry::begun_by(segment, key, direction, time, wire_len),
+            || Back::new(number, time, link, TcpBeginning::begun_by(segment, direction, time)),
+        );
+        self.enter(place, hash, time.plus(self.timeout_ns_idle()));
+        if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
+            self.top.list(place, &mut self.slab, &self.cold);
+        }
+        true
+    }
+}
