@@ -99,13 +99,16 @@ fn goes_straight(
     beginning: &mut TcpBeginning,
     arena: &mut TcpArena,
 ) -> bool {
-    match (PlainSegment::of(segment), SynSegment::of(segment)) {
-        (Some(plain), _) if tracker.is_steady() => {
+    match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
+        (Some(plain), ..) if tracker.is_steady() => {
             tracker.observe_plain(&plain, direction, time) || tracker.observe_loss(&plain, direction, time, arena)
         }
-        (Some(plain), _) => tracker.observe_first_ack(&plain, direction, time, beginning),
-        (None, Some(syn)) => tracker.observe_syn(&syn, direction, time, beginning),
-        (None, None) => false,
+        (Some(plain), ..) => {
+            tracker.observe_first_ack(&plain, direction, time, beginning) || tracker.observe_closing(&plain, direction, time)
+        }
+        (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, beginning),
+        (.., Some(last)) => tracker.observe_closing(&last, direction, time),
+        _ => false,
     }
 }
 

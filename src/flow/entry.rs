@@ -146,7 +146,12 @@ impl Entry {
 
     /// The same of one whose connection may be about to begin.
     pub const fn may_begin(&self) -> bool {
-        const ASKED: u8 = Flag::LIVE.0 | Flag::TRACKED.0 | Flag::FINISHED.0 | Flag::SKEWED.0;
+        self.may_go_on() && !self.is(Flag::FINISHED)
+    }
+
+    /// The same of one whose connection may be about to begin or to end.
+    pub const fn may_go_on(&self) -> bool {
+        const ASKED: u8 = Flag::LIVE.0 | Flag::TRACKED.0 | Flag::SKEWED.0;
         self.flags.0 & ASKED == Flag::LIVE.0 | Flag::TRACKED.0
     }
 

@@ -403,9 +403,15 @@ impl FlowTable {
             return;
         }
         tcp.observe(segment, direction, time, &mut back.beginning, &mut self.arena, &self.analysis);
-        let is = tcp.finished();
         entry.note_tracked();
-        let was = entry.is(Flag::FINISHED);
+        self.note_finished(place);
+    }
+
+    /// After a segment that may have ended the connection.
+    #[inline]
+    fn note_finished(&mut self, place: u32) {
+        let entry = self.slab.get_mut(place);
+        let (was, is) = (entry.is(Flag::FINISHED), entry.tracker.finished());
         if was == is {
             return;
         }

@@ -68,6 +68,19 @@ impl PlainSegment {
             && options == TcpOptions { timestamps: options.timestamps, ..TcpOptions::default() };
         is_plain.then_some(Self { sequence, acknowledgment, payload_len, window, flags })
     }
+
+    /// The same of the last segment of a direction, which is plain but for its FIN.
+    pub fn last_of(segment: &TcpSegment) -> Option<Self> {
+        let without = TcpSegment { flags: TcpFlags(segment.flags.0 & !TcpFlags::FIN.0), ..*segment };
+        let plain = Self::of(&without).filter(|_| segment.flags.has(TcpFlags::FIN))?;
+        Some(Self { flags: segment.flags, ..plain })
+    }
+
+    /// True for the last segment of a direction ([`Common::last_segment`]).
+    #[inline(always)]
+    pub const fn is_last(&self) -> bool {
+        self.flags.has(TcpFlags::FIN)
+    }
 }
 
 /// The flags that tell: of these a plain segment has ACK alone.
@@ -276,10 +289,22 @@ impl<'a> Common<'a> {
     /// The segment, when it is a plain one.
     #[inline(always)]
     pub fn plain_segment(&self) -> Option<PlainSegment> {
+        self.segment_with(TcpFlags::ACK)
+    }
+
+    /// The segment, when it is the last one of its direction and plain but for its FIN.
+    #[inline(always)]
+    pub fn last_segment(&self) -> Option<PlainSegment> {
+        self.segment_with(TcpFlags(TcpFlags::ACK.0 | TcpFlags::FIN.0))
+    }
+
+    /// The segment, when these are the telling flags it has, and there are no options but timestamps.
+    #[inline(always)]
+    fn segment_with(&self, telling: TcpFlags) -> Option<PlainSegment> {
         let CommonTransport::Tcp { fixed, options, payload_len } = self.transport else { return None };
         let flags = TcpFlags(be16(fixed, 12) & 0x01ff);
         let only_timestamps = options.is_empty() || matches!(options, [1, 1, 8, 10, ..] if options.len() == 12);
-        (flags.0 & TELLING.0 == TcpFlags::ACK.0 && only_timestamps).then(|| PlainSegment {
+        (flags.0 & TELLING.0 == telling.0 && only_timestamps).then(|| PlainSegment {
             sequence: be32(fixed, 4),
             acknowledgment: be32(fixed, 8),
             payload_len,

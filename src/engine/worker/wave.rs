@@ -65,6 +65,8 @@ enum Route {
     Datagram { checksum_bad: bool },
     /// The same for a SYN or SYN-ACK.
     Syn { checksum_bad: bool },
+    /// The same for the last segment of a direction.
+    Last { checksum_bad: bool },
     /// To a flow.
     Flow,
     /// A fragment of an IP packet: looked up in order, in the last wave.
@@ -161,6 +163,10 @@ impl Worker {
             (lane.syn, lane.vlan) = (syn, common.vlan());
             return Route::Syn { checksum_bad };
         }
+        if let Some(segment) = common.last_segment() {
+            lane.segment = segment;
+            return Route::Last { checksum_bad };
+        }
         common.write(facts);
         Route::Flow
     }
@@ -194,7 +200,9 @@ impl Worker {
     #[inline(always)]
     fn prefetch(&self, lane: &mut Lane) {
         match lane.route {
-            Route::Plain { .. } | Route::Datagram { .. } => lane.candidate = self.flows.prefetch_entry(lane.keyed.hash),
+            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } => {
+                lane.candidate = self.flows.prefetch_entry(lane.keyed.hash);
+            }
             Route::Flow | Route::Syn { .. } => lane.candidate = self.flows.prefetch_entry_whole(lane.keyed.hash),
             Route::Foreign | Route::Fragment | Route::Rest(_) => {}
         }
@@ -209,7 +217,9 @@ impl Worker {
             if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
                 self.prefetch(ahead);
             }
-            if let Some(Lane { route: Route::Plain { .. } | Route::Flow, candidate, .. }) = lanes.get(i + REST_AHEAD) {
+            if let Some(Lane { route: Route::Plain { .. } | Route::Last { .. } | Route::Flow, candidate, .. }) =
+                lanes.get(i + REST_AHEAD)
+            {
                 self.flows.prefetch_rest(*candidate);
             }
             let Some(lane) = lanes.get_mut(i) else { break };
@@ -230,6 +240,7 @@ impl Worker {
                     self.number = order.number(i);
                     (self.observe_syn(packet, lane), checksum_bad)
                 }
+                Route::Last { checksum_bad } => (self.observe_nearly(packet, lane), checksum_bad),
                 Route::Foreign => continue,
                 Route::Flow | Route::Fragment | Route::Rest(_) => (false, false),
             };
@@ -292,16 +303,17 @@ impl Worker {
         if !is_known {
             lane.candidate = self.flows.look_up(&lane.keyed.key, lane.keyed.hash);
         }
-        let segment = matches!(lane.route, Route::Plain { .. }).then_some(&lane.segment);
+        let is_last = matches!(lane.route, Route::Last { .. });
+        let segment = (is_last || matches!(lane.route, Route::Plain { .. })).then_some(&lane.segment);
         let sighting = lane.sighting(packet, segment);
-        !is_known && self.flows.observe_plain(&sighting) || self.flows.observe_nearly_plain(&sighting)
+        !is_known && !is_last && self.flows.observe_plain(&sighting) || self.flows.observe_nearly_plain(&sighting)
     }
 
     /// The way of every packet but those that went straight on.
     #[inline(never)]
     fn count(&mut self, packet: &Packet<'_>, lane: &Lane, facts: &mut Dissected) {
         self.flows.pass(self.clock.now());
-        if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } = lane.route {
+        if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } = lane.route {
             wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
         }
         match lane.route {
@@ -310,7 +322,7 @@ impl Worker {
                 self.account(packet, facts);
                 self.ledger.rest(rest);
             }
-            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } => {
+            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } => {
                 self.account(packet, facts);
                 self.sight(packet, facts, &lane.keyed, lane.candidate, false);
             }

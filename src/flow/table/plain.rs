@@ -22,7 +22,7 @@ pub struct PlainSighting<'a> {
     pub time: Timestamp,
     /// Bytes on the wire, link header included.
     pub wire_len: u32,
-    /// `None` for UDP.
+    /// `None` for UDP. The last segment of a direction is for [`FlowTable::observe_nearly_plain`] alone.
     pub segment: Option<&'a PlainSegment>,
 }
 
@@ -48,25 +48,35 @@ impl FlowTable {
         true
     }
 
-    /// The same for a segment where [`FlowTable::observe_plain`] said false: one that makes a connection established, or has to do
-    /// with a loss.
+    /// The same for the last segment of a direction, and for a plain one where [`FlowTable::observe_plain`] said false: one that makes
+    /// a connection established, has to do with a loss, or comes after a FIN.
     #[inline(never)]
     pub fn observe_nearly_plain(&mut self, sighting: &PlainSighting<'_>) -> bool {
         let Some(segment) = sighting.segment.filter(|_| self.knows_where(sighting)) else { return false };
         let &PlainSighting { candidate, direction, time, .. } = sighting;
+        let idle_timeout_ns = self.settings.idle_timeout_ns;
         let (entry, back) = self.slab.both_mut(candidate.0);
-        let is_taken = sighting.goes_on(entry, self.settings.idle_timeout_ns)
-            && if entry.is_plain() {
-                entry.tracker.observe_loss(segment, direction, time, &mut self.arena)
-            } else {
-                entry.may_begin() && entry.tracker.observe_first_ack(segment, direction, time, &mut back.beginning)
-            };
+        if !sighting.goes_on(entry, idle_timeout_ns) {
+            return false;
+        }
+        let (is_plain, is_last) = (entry.is_plain(), segment.is_last());
+        let is_taken = if is_plain && !is_last {
+            entry.tracker.observe_loss(segment, direction, time, &mut self.arena)
+        } else {
+            let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
+            let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
+            entry.may_go_on()
+                && !is_over
+                && (!is_last && entry.tracker.observe_first_ack(segment, direction, time, &mut back.beginning)
+                    || entry.tracker.observe_closing(segment, direction, time))
+        };
         if !is_taken {
             return false;
         }
         entry.note_tracked();
         let counted = sighting.count(entry);
         self.settle(sighting, counted);
+        self.note_finished(candidate.0);
         true
     }
 

@@ -482,20 +482,22 @@ pub(super) const fn may_ask_arena(one: &Half, other: &Half) -> bool {
 }
 
 /// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it and that the arena need not know of it.
+/// It takes up `taken` sequence numbers: one more than its payload when it has a FIN.
 #[inline(always)]
-pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegment, now: Stamp) {
+pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegment, taken: u32, now: Stamp) {
     let (start, ack) = (Sequence(segment.sequence), Sequence(segment.acknowledgment));
     if ack != fwd.ack {
         fwd.duplicates = 0;
     }
     let mut bits = fwd.bits & !(KEPT_ALIVE | PROBED | SACKED) | WINDOW_KNOWN;
-    if segment.payload_len > 0 {
+    if taken > 0 {
         if fwd.nothing_in_flight() {
             fwd.low = start;
         }
-        fwd.next = start + segment.payload_len;
+        fwd.next = start + taken;
         fwd.next_time = now;
-        bits &= !MOVED_BY_NOTHING;
+        // A FIN alone leaves it to the data before it.
+        bits &= if segment.payload_len > 0 { !MOVED_BY_NOTHING } else { u8::MAX };
     }
     if start == fwd.expected_ack || !fwd.expected_ack.known() {
         fwd.expected_ack = fwd.next;

@@ -68,7 +68,7 @@ impl TcpTracker {
         beginning: &mut TcpBeginning,
     ) -> bool {
         let opens = self.knows_both_firsts() && self.place.is_none() && self.progress.is_opening();
-        if !opens || !self.take_in_plain(segment, direction, time) {
+        if !opens || !self.take_in_plain::<false>(segment, direction, time) {
             return false;
         }
         self.end_handshake(time, beginning);

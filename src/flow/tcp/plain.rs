@@ -22,11 +22,17 @@ impl TcpTracker {
     #[inline(always)]
     pub fn observe_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp) -> bool {
         debug_assert!(self.is_steady(), "who calls has to know");
-        self.take_in_plain(segment, direction, time)
+        self.take_in_plain::<false>(segment, direction, time)
     }
 
+    /// `LAST`: the segment has a FIN.
     #[inline(always)]
-    pub(super) fn take_in_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp) -> bool {
+    pub(super) fn take_in_plain<const LAST: bool>(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        time: Timestamp,
+    ) -> bool {
         if Epoch::of(time).since(self.epoch) != Passed::Nothing {
             return false;
         }
@@ -38,15 +44,16 @@ impl TcpTracker {
         let now = Stamp::of(time);
         let start = Sequence(segment.sequence);
         let ack = Sequence(segment.acknowledgment);
-        let end = start + segment.payload_len;
+        let taken = segment.payload_len + u32::from(LAST);
+        let end = start + taken;
         if !is_plain(fwd, rev, segment, start, ack, end) {
             return false;
         }
-        half::take_in_plain(fwd, rev, segment, now);
+        half::take_in_plain(fwd, rev, segment, taken, now);
         if let Some(sample) = rtt::finish(&mut rev.timings, ack, now) {
             self.samples.add(sample);
         }
-        if segment.payload_len > 0 {
+        if taken > 0 {
             rtt::start(&mut fwd.timings, end, now);
         }
         self.flags[direction.index()] |= segment.flags.0 as u8;
@@ -54,10 +61,10 @@ impl TcpTracker {
     }
 }
 
-/// True when no rule of [`half::analyse`] finds anything in the segment.
+/// True when no rule of [`half::analyse`] finds anything in the segment, which lies from `start` to `end`.
 #[inline(always)]
 fn is_plain(fwd: &Half, rev: &Half, segment: &PlainSegment, start: Sequence, ack: Sequence, end: Sequence) -> bool {
-    let brings = segment.payload_len > 0;
+    let (brings, data_end) = (start != end, start + segment.payload_len);
     fwd.next.known()
         && start == fwd.next
         && segment.window != 0
@@ -67,8 +74,8 @@ fn is_plain(fwd: &Half, rev: &Half, segment: &PlainSegment, start: Sequence, ack
         && !(segment.payload_len == 1 && rev.is_window_closed())
         // Beyond what was seen of the other side.
         && !(rev.expected_ack.known() && ack.after(rev.expected_ack))
-        // Acknowledged before it came.
-        && !(brings && rev.ack.known() && end.up_to(rev.ack))
+        // Acknowledged before it came, or its data was, if not the FIN behind it.
+        && !(brings && rev.ack.known() && (end.up_to(rev.ack) || data_end != end && data_end != start && data_end.up_to(rev.ack)))
         // So much is in flight, for want of ACKs, that the order of its ends is lost.
         && !(brings && fwd.is_far_behind(end))
         // The arena has to hear of it.
@@ -106,15 +113,19 @@ mod tests {
         /// By any of the straight ways.
         fn goes_straight(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) -> bool {
             let Self { tracker, beginning, arena, plain: went } = self;
-            match (PlainSegment::of(segment), SynSegment::of(segment)) {
-                (Some(plain), _) if tracker.is_steady() => {
+            match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
+                (Some(plain), ..) if tracker.is_steady() => {
                     let is_plain = tracker.observe_plain(&plain, direction, time);
                     *went += u32::from(is_plain);
                     is_plain || tracker.observe_loss(&plain, direction, time, arena)
                 }
-                (Some(plain), _) => tracker.observe_first_ack(&plain, direction, time, beginning),
-                (None, Some(syn)) => tracker.observe_syn(&syn, direction, time, beginning),
-                (None, None) => false,
+                (Some(plain), ..) => {
+                    tracker.observe_first_ack(&plain, direction, time, beginning)
+                        || tracker.observe_closing(&plain, direction, time)
+                }
+                (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, beginning),
+                (.., Some(last)) => tracker.observe_closing(&last, direction, time),
+                _ => false,
             }
         }
 
@@ -159,7 +170,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let flags = prop_oneof![20 => Just(0x10u16), 5 => Just(0x18), 1 => Just(0x11), 1 => Just(0x02), 1 => Just(0x12), 1 => Just(0x14), 1 => Just(0)];
+        let flags = prop_oneof![20 => Just(0x10u16), 5 => Just(0x18), 2 => Just(0x11), 1 => Just(0x02), 1 => Just(0x12), 1 => Just(0x14), 1 => Just(0)];
         let at = prop_oneof![20 => Just(0i32), 1 => Just(-1), 2 => -40..40i32];
         let acked = prop_oneof![10 => Just(0i32), 2 => -40..40i32];
         let len = prop_oneof![3 => Just(0u32), 1 => Just(1), 5 => 2..60u32];
@@ -214,7 +225,8 @@ mod tests {
                 let sequence = next[own].wrapping_add_signed(step.at);
                 let mut s = segment(step.flags, sequence, next[peer].wrapping_add_signed(step.acked), step.len, step.window);
                 s.options.timestamps = step.timestamps;
-                let ahead = sequence.wrapping_add(step.len).wrapping_sub(next[own]).cast_signed();
+                let taken = step.len + u32::from(step.flags & 1);
+                let ahead = sequence.wrapping_add(taken).wrapping_sub(next[own]).cast_signed();
                 next[own] = next[own].wrapping_add_signed(ahead.max(0));
                 if !short.goes_straight(&s, direction, now) {
                     short.observe(&s, direction, now);

@@ -4,7 +4,7 @@
 //! connection.
 
 use crate::flow::Direction;
-use crate::wire::{TcpFlags, TcpSegment};
+use crate::wire::TcpFlags;
 
 /// The seven exported states.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -155,8 +155,8 @@ impl Progress {
 
     /// Takes in a segment's control bits (RFC 9293 section 3.10.7). `acknowledged` says of each direction whether all that was
     /// sent in it, this segment included, is acknowledged.
-    pub(super) fn step(&mut self, segment: &TcpSegment, direction: Direction, acknowledged: [bool; 2]) {
-        let has = |flag| segment.flags.has(flag);
+    pub(super) fn step(&mut self, flags: TcpFlags, payload_len: u32, direction: Direction, acknowledged: [bool; 2]) {
+        let has = |flag| flags.has(flag);
         if self.0 & RESET != 0 {
             return;
         }
@@ -178,7 +178,7 @@ impl Progress {
             self.0 |= fin;
         }
         if self.closing() {
-            let data_after = segment.payload_len > 0 && self.0 & fin == 0;
+            let data_after = payload_len > 0 && self.0 & fin == 0;
             self.close(acknowledged, data_after);
         }
     }

@@ -136,16 +136,21 @@ impl TcpTracker {
             }
             self.note_handshake(&arrival, beginning);
         }
-        let acknowledged = [0, 1].map(|i| {
-            let (own, peer) = (&self.halves[i], &self.halves[1 - i]);
-            own.next.known() && peer.ack.known() && own.next.up_to(peer.ack)
-        });
-        self.progress.step(segment, direction, acknowledged);
+        self.step(segment.flags, segment.payload_len, direction);
         self.flags[direction.index()] |= segment.flags.0 as u8;
         if segment.flags.has(TcpFlags::SYN) {
             let announced = Announced { mss: segment.options.mss, window_scale: segment.options.window_scale };
             beginning.note_options(announced, direction);
         }
+    }
+
+    /// The state after a segment that was taken in.
+    pub(super) fn step(&mut self, flags: TcpFlags, payload_len: u32, direction: Direction) {
+        let acknowledged = [0, 1].map(|i| {
+            let (own, peer) = (&self.halves[i], &self.halves[1 - i]);
+            own.next.known() && peer.ack.known() && own.next.up_to(peer.ack)
+        });
+        self.progress.step(flags, payload_len, direction, acknowledged);
     }
 
     /// The next segment probably changes what the arena holds.

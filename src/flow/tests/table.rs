@@ -67,7 +67,9 @@ impl Rig {
         let candidate = if self.straight { self.table.prefetch_entry(hash) } else { Candidate::NONE };
         if self.straight {
             let (segment, syn) = match &dissected.transport {
-                Transport::Tcp(segment) => (PlainSegment::of(segment), SynSegment::of(segment)),
+                Transport::Tcp(segment) => {
+                    (PlainSegment::of(segment).or(PlainSegment::last_of(segment)), SynSegment::of(segment))
+                }
                 _ => (None, None),
             };
             if let Some(segment) = &syn {
@@ -80,7 +82,8 @@ impl Rig {
             }
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
             let is_plain = tcp.is_none() || segment.is_some();
-            if is_plain && (self.table.observe_plain(&plain) || self.table.observe_nearly_plain(&plain)) {
+            let is_last = segment.is_some_and(|segment| segment.is_last());
+            if is_plain && (!is_last && self.table.observe_plain(&plain) || self.table.observe_nearly_plain(&plain)) {
                 self.went += 1;
                 return Observed { place: u32::MAX, opened: false };
             }
