@@ -30,7 +30,7 @@ impl CommunityId {
     }
 
     /// As text, byte by byte: ASCII.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 }
