@@ -3,10 +3,10 @@
 //! Owns the mapping of a key to the identifier (<https://github.com/corelight/community-id-spec>). Knows no table. Its invariant:
 //! an identifier is given only where the key holds everything the specification asks for.
 
-use super::digest::{Block, digests};
+use super::base64::{Code, base64};
+use super::digest::{Message, Words, digest};
 use super::{Direction, FlowKey};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use netscope_backends::wide::{Wide, widest};
 use std::net::IpAddr;
 
 const ICMP: u8 = 1;
@@ -30,7 +30,7 @@ impl CommunityId {
     }
 
     /// As text, byte by byte: ASCII.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 }
@@ -45,23 +45,77 @@ pub fn community_id(key: &FlowKey, initiator: Direction, seed: u16) -> Option<Co
 
 /// [`community_id`] of several flows with the same seed; eight at a time cost little more than one.
 pub fn community_ids<const N: usize>(flows: [(&FlowKey, Direction); N], seed: u16) -> [Option<CommunityId>; N] {
-    let blocks = flows.map(|(key, initiator)| block(key, initiator, seed));
-    let named = std::array::from_fn::<_, N, _>(|lane| blocks[lane].is_some());
-    let digests = digests(blocks.map(|block| block.unwrap_or(Block::EMPTY)));
-    std::array::from_fn(|lane| named[lane].then(|| written(&digests[lane])))
+    let mut words = COMMON.map(|word| [word; N]);
+    let mut named = [true; N];
+    for (lane, (key, initiator)) in flows.into_iter().enumerate() {
+        if let Some(common) = common_words(key, seed) {
+            for (words, word) in words.iter_mut().zip(common) {
+                words[lane] = word;
+            }
+        } else {
+            let message = message(key, initiator, seed);
+            named[lane] = message.is_some();
+            for (words, word) in words.iter_mut().zip(message.unwrap_or(Message::EMPTY).words()) {
+                words[lane] = word;
+            }
+        }
+    }
+    let codes = widest(Naming(&words));
+    std::array::from_fn(|lane| named[lane].then(|| written(codes.each_ref().map(|words| words[lane]))))
 }
 
-fn written(digest: &[u8; 20]) -> CommunityId {
+/// Padded messages become digests and those text, one in each lane.
+struct Naming<'a, const N: usize>(&'a [[u32; N]; 16]);
+
+impl<const N: usize> Wide for Naming<'_, N> {
+    type Output = [[u32; N]; 7];
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let mut digests = [[0; N]; 5];
+        for lane in 0..N {
+            let digest = digest(self.0.each_ref().map(|words| words[lane]));
+            for (words, word) in digests.iter_mut().zip(digest) {
+                words[lane] = word;
+            }
+        }
+        let mut codes = [[0; N]; 7];
+        for lane in 0..N {
+            let code = base64(digests.each_ref().map(|words| words[lane]));
+            for (words, word) in codes.iter_mut().zip(code) {
+                words[lane] = word;
+            }
+        }
+        codes
+    }
+}
+
+fn written(code: Code) -> CommunityId {
     let mut text = [0; CommunityId::LEN];
-    let (version, code) = text.split_at_mut(2);
+    let (version, characters) = text.split_at_mut(2);
     version.copy_from_slice(b"1:");
-    let written = STANDARD.encode_slice(digest, code);
-    debug_assert_eq!(written, Ok(28), "20 bytes are 28 characters of base64");
+    for (place, word) in characters.as_chunks_mut().0.iter_mut().zip(code) {
+        *place = word.to_le_bytes();
+    }
     CommunityId(text)
 }
 
+/// The words of a padded message of 16 bytes, but for the message.
+const COMMON: Words = [0, 0, 0, 0, 0x8000_0000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16 * 8];
+
+/// The message of nearly every flow, TCP or UDP between IPv4 addresses: what [`message`] would put together byte by byte. `None` for
+/// all others.
+#[inline(always)]
+fn common_words(key: &FlowKey, seed: u16) -> Option<[u32; 4]> {
+    let (IpAddr::V4(a), IpAddr::V4(b), TCP | UDP) = (key.a_ip(), key.b_ip(), key.protocol()) else { return None };
+    let (a, b) = (a.to_bits(), b.to_bits());
+    // Between equal addresses the ports are in order, because those of the key are.
+    let ports = u32::from(key.a_port()) << 16 | u32::from(key.b_port());
+    Some([u32::from(seed) << 16 | a >> 16, a << 16 | b >> 16, b << 16 | u32::from(key.protocol()) << 8, ports])
+}
+
 /// What is hashed; `None` where the specification asks for more than the key holds.
-fn block(key: &FlowKey, initiator: Direction, seed: u16) -> Option<Block> {
+fn message(key: &FlowKey, initiator: Direction, seed: u16) -> Option<Message> {
     let (a, b) = (key.a_ip(), key.b_ip());
     let ports = match key.protocol() {
         ICMP | ICMPV6 => {
@@ -74,22 +128,22 @@ fn block(key: &FlowKey, initiator: Direction, seed: u16) -> Option<Block> {
         TCP | UDP | SCTP => Some((key.a_port(), key.b_port())),
         _ => None,
     };
-    let mut block = Block::EMPTY;
-    block.push(seed.to_be_bytes());
+    let mut message = Message::EMPTY;
+    message.push(seed.to_be_bytes());
     for ip in [a, b] {
         match ip {
-            IpAddr::V4(ip) => block.push(ip.octets()),
-            IpAddr::V6(ip) => block.push(ip.octets()),
+            IpAddr::V4(ip) => message.push(ip.octets()),
+            IpAddr::V6(ip) => message.push(ip.octets()),
         }
     }
-    block.push([key.protocol(), 0]);
+    message.push([key.protocol(), 0]);
     if let Some((first, second)) = ports {
         // The specification orders by address, then port: the order of the key. Between equal addresses the message types decide.
         let (first, second) = if a == b { (first.min(second), first.max(second)) } else { (first, second) };
-        block.push(u16::to_be_bytes(first));
-        block.push(u16::to_be_bytes(second));
+        message.push(u16::to_be_bytes(first));
+        message.push(u16::to_be_bytes(second));
     }
-    Some(block)
+    Some(message)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Owns what is known about each conversation on one queue. Time comes in from the caller and never goes back here. Its invariant:
 //! memory is reserved by the settings and never exceeds them, whatever arrives.
 
+mod base64;
 mod cold;
 mod community_id;
 mod digest;

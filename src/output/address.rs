@@ -5,47 +5,59 @@
 use super::bytes::Text;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Every octet as text with a point behind it, and the length of both.
-const OCTETS: [([u8; 4], u8); 256] = {
-    let mut octets = [([b'.'; 4], 0); 256];
+/// Every octet as text with a point behind it, the first character in the lowest byte; above these four bytes the length of both.
+const OCTETS: [u64; 256] = {
+    let mut octets = [0; 256];
     let mut value = 0;
     while value < 256 {
         let digits = [b'0' + (value / 100) as u8, b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8];
-        octets[value] = match value {
+        let (text, len) = match value {
             0..=9 => ([digits[2], b'.', 0, 0], 2),
             10..=99 => ([digits[1], digits[2], b'.', 0], 3),
             _ => ([digits[0], digits[1], digits[2], b'.'], 4),
         };
+        octets[value] = u32::from_le_bytes(text) as u64 | len << 32;
         value += 1;
     }
     octets
 };
 
-/// Appends an address.
+/// Appends an address and the character `behind` it.
 #[inline(always)]
-pub fn push_ip(out: &mut Text<'_>, ip: IpAddr) {
+pub fn push_ip(out: &mut Text<'_>, ip: IpAddr, behind: u8) {
     match ip {
-        IpAddr::V4(ip) => push_ipv4(out, ip),
-        IpAddr::V6(ip) => out.aside(|out| push_ipv6(out, ip)),
+        IpAddr::V4(ip) => push_ipv4(out, ip, behind),
+        IpAddr::V6(ip) => out.aside(|out| push_ipv6(out, ip, behind)),
     }
 }
 
 #[inline(always)]
-fn push_ipv4(out: &mut Text<'_>, ip: Ipv4Addr) {
-    for octet in ip.octets() {
-        let (text, len) = OCTETS[usize::from(octet)];
-        out.put(text, usize::from(len));
-    }
-    out.shorten(1);
+fn push_ipv4(out: &mut Text<'_>, ip: Ipv4Addr, behind: u8) {
+    out.fill::<32>(|room| {
+        let mut len = 0;
+        for octet in ip.octets() {
+            let text = OCTETS[usize::from(octet)];
+            if let Some(place) = room.get_mut(len..len + 4) {
+                place.copy_from_slice(&(text as u32).to_le_bytes());
+            }
+            // At most 4 each; said so that nothing is left to be checked.
+            len += (text >> 32 & 7) as usize;
+        }
+        // In place of the last point.
+        if let Some(place) = len.checked_sub(1).and_then(|last| room.get_mut(last)) {
+            *place = behind;
+        }
+        len
+    });
 }
 
 /// RFC 5952: groups without leading zeros, the first of the longest runs of two or more zero groups as `::`, IPv4-mapped
 /// addresses with their last four bytes as IPv4.
 #[inline(never)]
-fn push_ipv6(out: &mut Text<'_>, ip: Ipv6Addr) {
+fn push_ipv6(out: &mut Text<'_>, ip: Ipv6Addr, behind: u8) {
     if let Some(mapped) = ip.to_ipv4_mapped() {
         out.word(b"::ffff:");
-        push_ipv4(out, mapped);
+        push_ipv4(out, mapped, behind);
         return;
     }
     let groups = ip.segments();
@@ -65,6 +77,7 @@ fn push_ipv6(out: &mut Text<'_>, ip: Ipv6Addr) {
     if len > 1 && start + len == groups.len() {
         out.byte(b':');
     }
+    out.byte(behind);
 }
 
 /// Where the first of the longest runs of zero groups begins, and its length.
@@ -98,7 +111,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn text(ip: IpAddr) -> String {
-        String::from_utf8(pushed(|out| push_ip(out, ip))).unwrap()
+        let text = String::from_utf8(pushed(|out| push_ip(out, ip, b';'))).unwrap();
+        text.strip_suffix(';').unwrap().to_owned()
     }
 
     #[test]

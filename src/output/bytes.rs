@@ -4,8 +4,9 @@
 //! on the way.
 //!
 //! A million records are some hundred million pieces, so a piece must cost next to nothing: the memory's size is a constant, which
-//! leaves one comparison to be made, and a [`Text`] lies in registers as long as nobody but inlined functions gets a reference to it.
-//! Others are called by way of [`Text::aside`].
+//! leaves one comparison to be made, and a [`Text`] lies in registers as long as nobody but inlined functions gets a reference to it:
+//! whoever builds a record owns its text and passes it to functions that are always inlined, and to no large closure, which would
+//! not be. Others are called by way of [`Text::aside`].
 
 use std::io::{self, Write};
 
@@ -25,10 +26,49 @@ pub struct Bytes {
     len: usize,
 }
 
-/// The end of a text, open for appending.
+/// A word of a few letters, which is stored as one piece.
+///
+/// A comma stands behind it, because one stands behind a value in most formats; where none does, it does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    letters: [u8; Self::SIZE],
+    len: u8,
+}
+
+impl Word {
+    const SIZE: usize = 16;
+    /// No letter at all.
+    pub const EMPTY: Self = Self { letters: [b','; Self::SIZE], len: 0 };
+
+    /// A word of at most 15 letters. To be called where a constant is made: a longer one does not compile.
+    pub const fn new(text: &str) -> Self {
+        Self::EMPTY.and(text.as_bytes())
+    }
+
+    /// The word with more ASCII letters behind it; together at most 15.
+    pub const fn and(mut self, letters: &[u8]) -> Self {
+        let mut at = 0;
+        while at < letters.len() {
+            assert!(letters[at].is_ascii() && (self.len as usize) < Self::SIZE - 1, "not a word of ours");
+            self.letters[self.len as usize] = letters[at];
+            self.len += 1;
+            at += 1;
+        }
+        self
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        // Made of ASCII, so the text is never refused.
+        self.letters.get(..usize::from(self.len)).and_then(|letters| std::str::from_utf8(letters).ok()).unwrap_or_default()
+    }
+}
+
+/// The end of a text, open for appending. What is pushed counts once it is closed.
 pub struct Text<'a> {
     spilled: &'a mut Vec<u8>,
     memory: &'a mut [u8; MEMORY],
+    closed_len: &'a mut usize,
     len: usize,
 }
 
@@ -41,13 +81,11 @@ impl Default for Bytes {
 }
 
 impl Bytes {
-    /// Appends what `push` pushes.
+    /// Opens the end.
     #[inline(always)]
-    pub fn append(&mut self, push: impl FnOnce(&mut Text<'_>)) {
+    pub fn open(&mut self) -> Text<'_> {
         let Self { spilled, memory, len } = self;
-        let mut text = Text { spilled, memory, len: *len };
-        push(&mut text);
-        *len = text.len;
+        Text { spilled, memory, len: *len, closed_len: len }
     }
 
     /// Writes what has gathered to `out`, if that is worth a call.
@@ -73,6 +111,12 @@ impl Bytes {
 }
 
 impl Text<'_> {
+    /// Ends the appending.
+    #[inline(always)]
+    pub fn close(self) {
+        *self.closed_len = self.len;
+    }
+
     /// Takes the last `count` bytes away.
     #[inline(always)]
     pub fn shorten(&mut self, count: usize) {
@@ -88,15 +132,24 @@ impl Text<'_> {
     /// Stores `piece`, of which the first `used` bytes count. `used` is at most `N`.
     #[inline(always)]
     pub fn put<const N: usize>(&mut self, piece: [u8; N], used: usize) {
-        debug_assert!(used <= N, "more counted than stored");
+        self.fill(|room| {
+            *room = piece;
+            used
+        });
+    }
+
+    /// Has `fill` store into room of `N` bytes and say how many of them count: several pieces for one look at what is left.
+    #[inline(always)]
+    pub fn fill<const N: usize>(&mut self, fill: impl FnOnce(&mut [u8; N]) -> usize) {
         if self.len > MEMORY - N {
             self.aside(|text| text.spill());
             self.len = 0;
         }
-        if let Some(room) = self.memory.get_mut(self.len..self.len + N) {
-            room.copy_from_slice(&piece);
+        if let Some(room) = self.memory.get_mut(self.len..self.len + N).and_then(|room| room.first_chunk_mut()) {
+            let used = fill(room);
+            debug_assert!(used <= N, "more counted than stored");
+            self.len += used;
         }
-        self.len += used;
     }
 
     /// Appends one byte.
@@ -116,14 +169,27 @@ impl Text<'_> {
             4..=7 => self.ends::<4>(word),
             8..=16 => self.ends::<8>(word),
             17..=32 => self.ends::<16>(word),
+            33..=64 => self.ends::<32>(word),
             _ => self.aside(|text| text.long(word)),
         }
+    }
+
+    /// Appends a word.
+    #[inline(always)]
+    pub fn letters(&mut self, word: &Word) {
+        self.put(word.letters, word.len.into());
+    }
+
+    /// Appends a word and a comma.
+    #[inline(always)]
+    pub fn letters_comma(&mut self, word: &Word) {
+        self.put(word.letters, usize::from(word.len) + 1);
     }
 
     /// Has a function push that is not inlined.
     #[inline(always)]
     pub fn aside(&mut self, push: impl FnOnce(&mut Text<'_>)) {
-        let mut other = Text { spilled: self.spilled, memory: self.memory, len: self.len };
+        let mut other = Text { spilled: self.spilled, memory: self.memory, closed_len: self.closed_len, len: self.len };
         push(&mut other);
         self.len = other.len;
     }
@@ -140,7 +206,9 @@ impl Text<'_> {
     #[cold]
     #[inline(never)]
     fn long(&mut self, word: &[u8]) {
-        word.iter().for_each(|&byte| self.byte(byte));
+        let (pieces, rest) = word.as_chunks::<32>();
+        pieces.iter().for_each(|piece| self.put(*piece, piece.len()));
+        rest.iter().for_each(|&byte| self.byte(byte));
     }
 
     /// Makes room.
@@ -156,7 +224,9 @@ impl Text<'_> {
 #[cfg(test)]
 pub fn pushed(push: impl FnOnce(&mut Text<'_>)) -> Vec<u8> {
     let (mut bytes, mut out) = (Bytes::default(), Vec::new());
-    bytes.append(push);
+    let mut text = bytes.open();
+    push(&mut text);
+    text.close();
     bytes.write(&mut out).expect("a Vec takes everything");
     out
 }
@@ -202,10 +272,14 @@ mod tests {
     fn a_full_text_is_written_and_a_small_one_waits() {
         let mut out = Vec::new();
         let mut bytes = Bytes::default();
-        bytes.append(|text| text.word(b"first"));
+        let mut text = bytes.open();
+        text.word(b"first");
+        text.close();
         bytes.write_when_full(&mut out).expect("a Vec takes everything");
         assert!(out.is_empty());
-        bytes.append(|text| (0..WRITTEN_AT).for_each(|_| text.byte(b'x')));
+        let mut text = bytes.open();
+        (0..WRITTEN_AT).for_each(|_| text.byte(b'x'));
+        text.close();
         bytes.write_when_full(&mut out).expect("a Vec takes everything");
         assert_eq!((out.len(), bytes.len), (WRITTEN_AT + 5, 0));
     }

@@ -5,10 +5,10 @@
 //! Invariants: header and rows come from the same list of fields, and a row is what the `csv` crate would have written.
 
 use super::address::push_ip;
-use super::bytes::{Bytes, Text};
-use super::decimal::{push_number, push_rounded, push_thousandths};
+use super::bytes::{Bytes, Text, Word};
+use super::decimal::{push_milliseconds, push_number, push_number_comma, push_seconds, push_thousandths};
 use super::document::Document;
-use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, record_fields};
+use super::fields::{Exported, FieldSink, RecordSettings, Run, ended_fields, record_fields};
 use super::lines::{Line, Lines};
 use super::rows::write_rows;
 use crate::aggregate::{Summary, Table};
@@ -34,7 +34,7 @@ impl Document for CsvTable {
 /// Those of `out`.
 pub fn write_table(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
     write_header(out, record_fields)?;
-    write_rows(out, table, settings, |text, exported, _is_first| push_row(text, |row| record_fields(exported, row)))
+    write_rows(out, table, settings, |text, exported, _is_first| push_row(text, exported, false))
 }
 
 /// Flows as they end, one CSV row each, under a header.
@@ -49,75 +49,83 @@ impl Line for CsvLine {
     }
 
     fn push(out: &mut Bytes, exported: &Exported<'_>) {
-        push_row(out, |row| ended_fields(exported, row));
+        push_row(out, exported, true);
     }
 }
 
+/// Appends a row: the end of a flow, if `ended`, and the record.
 #[inline(always)]
-fn push_row(out: &mut Bytes, fields: impl FnOnce(&mut Row<'_, '_>)) {
-    out.append(|text| {
-        fields(&mut Row(text));
-        // The separator behind the last field becomes the end of the row.
-        text.shorten(1);
-        text.byte(b'\n');
-    });
+fn push_row(out: &mut Bytes, exported: &Exported<'_>, ended: bool) {
+    let mut row = Row(out.open());
+    if ended {
+        ended_fields(exported, &mut row);
+    } else {
+        record_fields(exported, &mut row);
+    }
+    let Row(mut text) = row;
+    // The separator behind the last field becomes the end of the row.
+    text.shorten(1);
+    text.byte(b'\n');
+    text.close();
 }
 
 /// An open row; every field ends with its separator.
-struct Row<'a, 'b>(&'a mut Text<'b>);
+struct Row<'a>(Text<'a>);
 
-impl FieldSink for Row<'_, '_> {
+impl FieldSink for Row<'_> {
     #[inline(always)]
-    fn text(&mut self, _name: &'static str, value: Option<&str>) {
-        push_text(self.0, value.unwrap_or_default());
-        self.0.byte(b',');
+    fn word(&mut self, _name: &'static str, value: Option<&Word>) {
+        self.0.letters_comma(value.unwrap_or(&Word::EMPTY));
     }
 
     #[inline(always)]
-    fn word(&mut self, _name: &'static str, value: Option<&[u8]>) {
-        self.0.word(value.unwrap_or_default());
+    fn code<const N: usize>(&mut self, _name: &'static str, value: Option<&[u8; N]>) {
+        if let Some(value) = value {
+            self.0.word(value);
+        }
         self.0.byte(b',');
     }
 
     #[inline(always)]
     fn number(&mut self, _name: &'static str, value: Option<u64>) {
         match value {
-            // Half of all fields: the digit and the separator at once.
-            Some(digit @ 0..10) => self.0.put([b'0' + digit as u8, b','], 2),
-            Some(number) => {
-                push_number(self.0, number);
-                self.0.byte(b',');
-            }
+            Some(number) => push_number_comma(&mut self.0, number),
             None => self.0.byte(b','),
         }
     }
 
     #[inline(always)]
+    fn usual(&mut self, run: Run) -> bool {
+        match run {
+            Run::NotTcp => self.0.word(b",,0,0,,,,0,,,0,0,0,0,0,0,0,,,,,,,"),
+            Run::Losses => self.0.put(*b"0,0,0,0,0,0,0,..", 14),
+            Run::Encapsulation => self.0.put(*b",,,0,,..", 6),
+        }
+        true
+    }
+
+    #[inline(always)]
     fn seconds(&mut self, _name: &'static str, ns: u64) {
-        push_rounded(self.0, ns, 9, 6);
-        self.0.byte(b',');
+        push_seconds(&mut self.0, ns);
     }
 
     #[inline(always)]
     fn milliseconds(&mut self, _name: &'static str, ns: Option<u64>) {
-        if let Some(ns) = ns {
-            push_rounded(self.0, ns, 6, 3);
+        match ns {
+            Some(ns) => push_milliseconds(&mut self.0, ns),
+            None => self.0.byte(b','),
         }
-        self.0.byte(b',');
     }
 
     #[inline(always)]
     fn thousandths(&mut self, _name: &'static str, value: u128) {
-        push_thousandths(self.0, value);
-        self.0.byte(b',');
+        push_thousandths(&mut self.0, value);
     }
 
     #[inline(always)]
     fn endpoint(&mut self, _name: &'static str, ip: IpAddr, port: u16) {
-        push_ip(self.0, ip);
-        self.0.byte(b',');
-        push_number(self.0, port.into());
-        self.0.byte(b',');
+        push_ip(&mut self.0, ip, b',');
+        push_number_comma(&mut self.0, port.into());
     }
 
     #[inline(always)]
@@ -126,31 +134,10 @@ impl FieldSink for Row<'_, '_> {
             if i > 0 {
                 self.0.byte(b';');
             }
-            push_number(self.0, value.into());
+            push_number(&mut self.0, value.into());
         }
         self.0.byte(b',');
     }
-}
-
-/// Appends a text as a field, in quotes where it needs them.
-#[inline(always)]
-fn push_text(out: &mut Text<'_>, text: &str) {
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        out.word(text.as_bytes());
-    } else {
-        out.aside(|out| push_quoted(out, text));
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn push_quoted(out: &mut Text<'_>, text: &str) {
-    // A second field, because a row of one empty field is written differently. Writing to a Vec cannot fail.
-    let mut writer = Writer::from_writer(Vec::new());
-    let written = writer.write_record([text, ""]).is_ok();
-    let row = writer.into_inner().unwrap_or_default();
-    debug_assert!(written && row.ends_with(b",\n"));
-    out.word(row.strip_suffix(b",\n").unwrap_or_default());
 }
 
 /// Collects column names.
@@ -158,11 +145,11 @@ fn push_quoted(out: &mut Text<'_>, text: &str) {
 struct Header(ByteRecord);
 
 impl FieldSink for Header {
-    fn text(&mut self, name: &'static str, _value: Option<&str>) {
+    fn word(&mut self, name: &'static str, _value: Option<&Word>) {
         self.0.push_field(name.as_bytes());
     }
 
-    fn word(&mut self, name: &'static str, _value: Option<&[u8]>) {
+    fn code<const N: usize>(&mut self, name: &'static str, _value: Option<&[u8; N]>) {
         self.0.push_field(name.as_bytes());
     }
 
@@ -225,74 +212,34 @@ fn sample() -> FlowRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::TcpRecord;
-    use crate::output::test_records::{key, tcp_record};
+    use crate::output::reference::{Reference, any_record};
     use proptest::prelude::*;
 
-    /// One row as the `csv` crate writes it.
-    fn by_the_crate(fields: &[&[u8]]) -> Vec<u8> {
+    /// Rows as the `csv` crate writes them, under their header.
+    fn by_the_crate(references: impl IntoIterator<Item = Reference>) -> String {
         let mut writer = Writer::from_writer(Vec::new());
-        writer.write_record(fields).unwrap();
-        writer.into_inner().unwrap()
-    }
-
-    fn record() -> impl Strategy<Value = FlowRecord> {
-        let address = || any::<[u8; 16]>();
-        let hosts = prop_oneof![
-            (address(), address()).prop_map(|(a, b)| [IpAddr::from(a), IpAddr::from(b)]),
-            (any::<[u8; 4]>(), any::<[u8; 4]>()).prop_map(|(a, b)| [IpAddr::from(a), IpAddr::from(b)]),
-        ];
-        let number = || (any::<u64>(), 0..64u32).prop_map(|(number, shift)| number >> shift);
-        let numbers = prop::array::uniform6(number());
-        let tcp = prop::option::of((any::<[u8; 2]>(), prop::option::of(number()), any::<[u16; 2]>()));
-        (any::<u8>(), hosts, any::<[u16; 2]>(), numbers, tcp, 0..4u8).prop_map(|(protocol, hosts, ports, numbers, tcp, count)| {
-            let [source, destination] = hosts.map(|host| host.to_string());
-            let [first_seen, last_seen, packets, bytes, first_packet, fragments] = numbers;
-            FlowRecord {
-                key: key(protocol, &source, ports[0], &destination, ports[1]),
-                first_seen: Timestamp(first_seen),
-                last_seen: Timestamp(last_seen),
-                packets: [packets, 1],
-                bytes: [1, bytes],
-                first_packet,
-                fragments: fragments as u32,
-                vlan: VlanTags { ids: ports, count },
-                tcp: tcp.zip(tcp_record().tcp).map(|((flags, handshake_rtt_ns, mss), tcp)| TcpRecord {
-                    flags,
-                    handshake_rtt_ns,
-                    mss,
-                    ..tcp
-                }),
-                ..tcp_record()
-            }
-        })
+        for (number, reference) in references.into_iter().enumerate() {
+            writer.write_record(if number == 0 { reference.columns } else { reference.row }).unwrap();
+        }
+        String::from_utf8(writer.into_inner().unwrap()).unwrap()
     }
 
     proptest! {
         #[test]
-        fn rows_are_what_the_crate_writes(records in prop::collection::vec(record(), 0..20)) {
-            let mut written = Vec::new();
-            write_table(&mut written, &records.iter().copied().collect(), RecordSettings::default()).unwrap();
-            let mut writer = Writer::from_writer(Vec::new());
-            let mut rows = 0;
-            for row in csv::ReaderBuilder::new().has_headers(false).from_reader(written.as_slice()).byte_records() {
-                writer.write_byte_record(&row.unwrap()).unwrap();
-                rows += 1;
-            }
-            prop_assert_eq!(rows, 1 + records.len());
-            prop_assert_eq!(writer.into_inner().unwrap(), written);
-        }
+        fn rows_are_what_the_crate_writes(records in prop::collection::vec(any_record(), 0..20)) {
+            let (mut table, mut lines, mut ended) = (Vec::new(), Vec::new(), Bytes::default());
+            write_table(&mut table, &records.iter().copied().collect(), RecordSettings::default()).unwrap();
+            CsvLine::begin(&mut lines).unwrap();
+            let exported = |record| Exported::new(record, RecordSettings::default());
+            records.iter().for_each(|record| CsvLine::push(&mut ended, &exported(record)));
+            ended.write(&mut lines).unwrap();
 
-        #[test]
-        fn any_text_is_quoted_as_the_crate_does(text in prop_oneof![".*", "[a-z,\"\r\n ]{0,12}"], other in "[a-z0-9-]{1,9}") {
-            let (mut out, mut written) = (Bytes::default(), Vec::new());
-            push_row(&mut out, |row| {
-                row.text("", Some(&text));
-                row.text("", Some(&other));
-                row.text("", None);
-            });
-            out.write(&mut written).unwrap();
-            prop_assert_eq!(written, by_the_crate(&[text.as_bytes(), other.as_bytes(), b""]));
+            let sample = sample();
+            let all = || std::iter::once(&sample).chain(&records).map(exported);
+            let expected = by_the_crate(all().map(|exported| Reference::of(|reference| record_fields(&exported, reference))));
+            prop_assert_eq!(String::from_utf8(table).unwrap(), expected);
+            let expected = by_the_crate(all().map(|exported| Reference::of(|reference| ended_fields(&exported, reference))));
+            prop_assert_eq!(String::from_utf8(lines).unwrap(), expected);
         }
     }
 }

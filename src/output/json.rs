@@ -3,8 +3,8 @@
 //! Owns JSON's syntax. Knows nothing of the fields' meaning. Invariant: whatever the text, the output is valid JSON in ASCII.
 
 use super::address::push_ip;
-use super::bytes::{Bytes, Text};
-use super::decimal::{push_exact, push_number, push_thousandths_exact};
+use super::bytes::{Bytes, Text, Word};
+use super::decimal::{push_milliseconds_exact, push_number, push_number_comma, push_seconds_exact, push_thousandths_exact};
 use super::document::Document;
 use super::fields::{Exported, FieldSink, RecordSettings, ended_fields, record_fields};
 use super::lines::{Line, Lines};
@@ -28,10 +28,9 @@ impl Document for JsonTable {
 /// Those of `out`.
 pub fn write_array(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
     write_rows(out, table, settings, |text, exported, is_first| {
-        text.append(|text| {
-            text.word(if is_first { b"[\n" } else { b",\n" });
-            push_object(text, |object| record_fields(exported, object));
-        });
+        let mut end = text.open();
+        end.word(if is_first { b"[\n" } else { b",\n" });
+        push_object(end, exported, false);
     })?;
     out.write_all(if table.is_empty() { b"[]\n" } else { b"\n]\n" })
 }
@@ -44,133 +43,155 @@ pub struct JsonLine;
 
 impl Line for JsonLine {
     fn push(out: &mut Bytes, exported: &Exported<'_>) {
-        out.append(|text| {
-            push_object(text, |object| ended_fields(exported, object));
-            text.byte(b'\n');
-        });
+        push_object(out.open(), exported, true);
+        let mut end = out.open();
+        end.byte(b'\n');
+        end.close();
     }
 }
 
+/// Appends an object: the end of a flow, if `ended`, and the record.
 #[inline(always)]
-fn push_object(text: &mut Text<'_>, fields: impl FnOnce(&mut Object<'_, '_>)) {
+fn push_object(mut text: Text<'_>, exported: &Exported<'_>, ended: bool) {
     text.byte(b'{');
-    fields(&mut Object(text));
+    let mut object = Object(text);
+    if ended {
+        ended_fields(exported, &mut object);
+    } else {
+        record_fields(exported, &mut object);
+    }
+    let Object(mut text) = object;
     // The comma behind the last member goes.
     text.shorten(1);
     text.byte(b'}');
+    text.close();
 }
 
 /// An open JSON object; every member ends with a comma.
-struct Object<'a, 'b>(&'a mut Text<'b>);
+struct Object<'a>(Text<'a>);
 
-impl Object<'_, '_> {
-    /// One member, its value being what `value` appends.
+impl Object<'_> {
+    /// A member's name and what stands before its value.
     #[inline(always)]
-    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Text<'_>)) {
-        self.0.byte(b'"');
-        self.0.word(name.as_bytes());
-        self.0.word(b"\":");
-        value(self.0);
-        self.0.byte(b',');
+    fn name(&mut self, name: &'static str) {
+        // A constant after inlining, and so is which of these it is.
+        if name.len() > 29 {
+            self.0.byte(b'"');
+            self.0.word(name.as_bytes());
+            return self.0.put(*b"\":", 2);
+        }
+        self.0.fill::<32>(|room| {
+            *room = [b'"'; 32];
+            let end = 1 + name.len();
+            if let Some(place) = room.get_mut(1..end) {
+                place.copy_from_slice(name.as_bytes());
+            }
+            if let Some(colon) = room.get_mut(end + 1) {
+                *colon = b':';
+            }
+            end + 2
+        });
     }
 
-    /// The same; without a value it is null.
     #[inline(always)]
-    fn member_or_null<T>(&mut self, name: &'static str, value: Option<T>, push: impl FnOnce(&mut Text<'_>, T)) {
-        self.member(name, |out| match value {
-            Some(value) => push(out, value),
-            None => out.word(b"null"),
-        });
+    fn null(&mut self) {
+        self.0.put(*b"null,...", 5);
     }
 }
 
-impl FieldSink for Object<'_, '_> {
+impl FieldSink for Object<'_> {
     #[inline(always)]
-    fn text(&mut self, name: &'static str, value: Option<&str>) {
-        self.member_or_null(name, value, |out, value| out.aside(|out| push_string(out, value)));
+    fn word(&mut self, name: &'static str, value: Option<&Word>) {
+        self.name(name);
+        let Some(word) = value else { return self.null() };
+        self.0.byte(b'"');
+        self.0.letters(word);
+        self.0.put(*b"\",", 2);
     }
 
     #[inline(always)]
-    fn word(&mut self, name: &'static str, value: Option<&[u8]>) {
-        self.member_or_null(name, value, |out, word| {
-            out.byte(b'"');
-            out.word(word);
-            out.byte(b'"');
-        });
+    fn code<const N: usize>(&mut self, name: &'static str, value: Option<&[u8; N]>) {
+        self.name(name);
+        let Some(code) = value else { return self.null() };
+        self.0.byte(b'"');
+        self.0.word(code);
+        self.0.put(*b"\",", 2);
     }
 
     #[inline(always)]
     fn number(&mut self, name: &'static str, value: Option<u64>) {
-        self.member_or_null(name, value, push_number);
+        self.name(name);
+        match value {
+            Some(number) => push_number_comma(&mut self.0, number),
+            None => self.null(),
+        }
     }
 
     #[inline(always)]
     fn seconds(&mut self, name: &'static str, ns: u64) {
-        self.member(name, |out| push_exact(out, ns, 9));
+        self.name(name);
+        push_seconds_exact(&mut self.0, ns);
     }
 
     #[inline(always)]
     fn milliseconds(&mut self, name: &'static str, ns: Option<u64>) {
-        self.member_or_null(name, ns, |out, ns| push_exact(out, ns, 6));
+        self.name(name);
+        match ns {
+            Some(ns) => push_milliseconds_exact(&mut self.0, ns),
+            None => self.null(),
+        }
     }
 
     #[inline(always)]
     fn thousandths(&mut self, name: &'static str, value: u128) {
-        self.member(name, |out| push_thousandths_exact(out, value));
+        self.name(name);
+        push_thousandths_exact(&mut self.0, value);
     }
 
     #[inline(always)]
     fn endpoint(&mut self, name: &'static str, ip: IpAddr, port: u16) {
-        self.member(name, |out| {
-            out.word(b"{\"ip\":\"");
-            push_ip(out, ip);
-            out.word(b"\",\"port\":");
-            push_number(out, port.into());
-            out.byte(b'}');
-        });
+        self.name(name);
+        self.0.word(b"{\"ip\":\"");
+        push_ip(&mut self.0, ip, b'"');
+        self.0.word(b",\"port\":");
+        push_number(&mut self.0, port.into());
+        self.0.put(*b"},", 2);
     }
 
     #[inline(always)]
     fn list(&mut self, name: &'static str, values: &[u16]) {
-        self.member(name, |out| {
-            out.byte(b'[');
-            for (i, &value) in values.iter().enumerate() {
-                if i > 0 {
-                    out.byte(b',');
-                }
-                push_number(out, value.into());
+        self.name(name);
+        self.0.byte(b'[');
+        for (i, &value) in values.iter().enumerate() {
+            if i > 0 {
+                self.0.byte(b',');
             }
-            out.byte(b']');
-        });
-    }
-}
-
-/// Appends a JSON string (RFC 8259 section 7); everything but printable ASCII is escaped, so a terminal is safe from it too.
-#[inline(never)]
-fn push_string(out: &mut Text<'_>, text: &str) {
-    out.byte(b'"');
-    for unit in text.encode_utf16() {
-        match u8::try_from(unit) {
-            Ok(byte @ (b'"' | b'\\')) => out.word(&[b'\\', byte]),
-            Ok(byte @ b' '..=b'~') => out.byte(byte),
-            _ => out.word(format!("\\u{unit:04x}").as_bytes()),
+            push_number(&mut self.0, value.into());
         }
+        self.0.put(*b"],", 2);
     }
-    out.byte(b'"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::bytes::pushed;
+    use crate::output::reference::{Reference, any_record};
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn any_text_reads_back(text in ".*") {
-            let out = pushed(|out| push_string(out, &text));
-            prop_assert!(out.iter().all(|byte| (b' '..=b'~').contains(byte)));
-            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        fn objects_are_what_the_standard_library_writes(record in any_record()) {
+            let exported = Exported::new(&record, RecordSettings::default());
+            let (mut table, mut ended) = (Vec::new(), Bytes::default());
+            write_array(&mut table, &[record].into_iter().collect(), RecordSettings::default()).unwrap();
+            let expected = Reference::of(|reference| record_fields(&exported, reference)).object();
+            prop_assert_eq!(String::from_utf8(table).unwrap(), format!("[\n{expected}\n]\n"));
+            JsonLine::push(&mut ended, &exported);
+            let mut line = Vec::new();
+            ended.write(&mut line).unwrap();
+            let expected = Reference::of(|reference| ended_fields(&exported, reference)).object();
+            prop_assert_eq!(String::from_utf8(line).unwrap(), format!("{expected}\n"));
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&expected).is_ok_and(|value| value.is_object()));
         }
     }
 }

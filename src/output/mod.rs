@@ -17,6 +17,8 @@ mod packet_detail;
 mod packet_line;
 mod packet_printer;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod rows;
 mod stdout;
 mod summary_json;
@@ -25,9 +27,10 @@ mod table;
 pub(crate) mod test_records;
 mod text;
 
+pub use bytes::Word;
 pub use csv::{CsvLines, CsvTable, write_table};
 pub use document::DocumentFile;
-pub use fields::{Exported, FieldSink, RecordSettings, ended_fields, export_all, record_fields};
+pub use fields::{Exported, FieldSink, RecordSettings, Run, ended_fields, export_all, record_fields};
 pub use file::{AtomicFile, OutputError, StreamFile};
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{JsonLines, JsonTable, write_array};

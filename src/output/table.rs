@@ -3,7 +3,7 @@
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
 //! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
-use super::fields::{ProtocolName, bytes_total, duration_ns, icmp_id, ports};
+use super::fields::{bytes_total, duration_ns, icmp_id, ports, protocol_name};
 use crate::flow::{Direction, FlowKey, FlowRecord};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -126,7 +126,7 @@ fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
     let (client, server) = if opener == Direction::AToB { (a, b) } else { (b, a) };
     let rtt = tcp.and_then(|tcp| tcp.rtt.map(|rtt| rtt.ewma_ns).or(tcp.handshake_rtt_ns));
     [
-        ProtocolName::default().of(record.key.protocol()).to_owned(),
+        protocol_name(record.key.protocol()).to_owned(),
         client,
         server,
         record.packets[0].saturating_add(record.packets[1]).to_string(),

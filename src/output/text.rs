@@ -3,7 +3,7 @@
 //! Owns their wording. Knows no terminal. Invariant: whatever is written here is made from numbers, addresses and names of ours,
 //! so nothing that a packet carried reaches the terminal.
 
-use super::fields::ProtocolName;
+use super::fields::protocol_name;
 use super::table::{endpoints, flow_table, human_bytes, human_duration};
 use crate::aggregate::{Output, Report, Summary, Table};
 use crate::engine::Rest;
@@ -98,7 +98,7 @@ fn top_line(flow: &TopFlow, interval_ns: u64) -> String {
     let [a, b] = endpoints(&flow.key);
     let mut text = format!(
         "{} {a} <-> {b}  {:.2} Mbps (+{}) | {} in {} packets | {}",
-        ProtocolName::default().of(flow.key.protocol()),
+        protocol_name(flow.key.protocol()),
         megabits_per_second(flow.delta_bytes, interval_ns),
         human_bytes(flow.delta_bytes),
         human_bytes(flow.bytes[0].saturating_add(flow.bytes[1])),

@@ -1,0 +1,200 @@
+//! Records made by chance, and what formats should make of them by the standard library's means, for tests.
+//!
+//! Owns the slow way, to which the fast ones are held. Its invariant: every field is written by itself, whatever its neighbours.
+
+use super::bytes::Word;
+use super::fields::FieldSink;
+use super::test_records::key;
+use crate::flow::tcp::{TcpState, TcpStateDetail};
+use crate::flow::{Direction, EndReason, FlowRecord, RttRecord, TcpRecord};
+use crate::wire::{Tunnel, TunnelKind, VlanTags};
+use netscope_backends::Timestamp;
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+/// Any record, with numbers of all lengths and with what most records do not have.
+pub fn any_record() -> impl Strategy<Value = FlowRecord> {
+    let address = || any::<[u8; 16]>();
+    let hosts = prop_oneof![
+        (address(), address()).prop_map(|(a, b)| [IpAddr::from(a), IpAddr::from(b)]),
+        (any::<[u8; 4]>(), any::<[u8; 4]>()).prop_map(|(a, b)| [IpAddr::from(a), IpAddr::from(b)]),
+    ];
+    let protocol = prop_oneof![Just(1), Just(6), Just(17), any::<u8>()];
+    let ports = prop_oneof![Just([0, 0]), any::<[u16; 2]>()];
+    let endpoints = (protocol, hosts, ports).prop_map(|(protocol, hosts, ports)| {
+        let [source, destination] = hosts.map(|host| host.to_string());
+        key(protocol, &source, ports[0], &destination, ports[1])
+    });
+    use TunnelKind::{Erspan, Geneve, Gre, GtpU, IpInIp, L2tp, Teredo, Vxlan};
+    let kind = prop::sample::select(vec![IpInIp, Gre, Erspan, Vxlan, Geneve, GtpU, Teredo, L2tp]);
+    let tunnel = prop::option::of((kind, any::<u32>()));
+    let wrapped = (any::<[u16; 2]>(), prop_oneof![Just(0), 0..4u8], tunnel, prop_oneof![Just(0), any::<u32>()]);
+    let numbers = prop::array::uniform5(number());
+    (endpoints, numbers, times(), wrapped, prop::option::of(any_tcp()), prop::sample::select(EndReason::ALL.to_vec())).prop_map(
+        |(key, numbers, [first_seen, last_seen, ended], (ids, count, tunnel, fragments), tcp, reason)| FlowRecord {
+            key,
+            first_seen: Timestamp(first_seen),
+            last_seen: Timestamp(last_seen),
+            packets: [numbers[0], numbers[1]],
+            bytes: [numbers[2], numbers[3]],
+            fragments,
+            initiator: if first_seen % 2 == 0 { Direction::AToB } else { Direction::BToA },
+            first_packet: numbers[4],
+            vlan: VlanTags { ids, count },
+            tunnel: tunnel.map(|(kind, id)| Tunnel { kind, id }),
+            tcp,
+            ended: Timestamp(ended),
+            reason,
+            queues: numbers[0] as u16,
+        },
+    )
+}
+
+/// Any number, as often short as long.
+fn number() -> impl Strategy<Value = u64> {
+    (any::<u64>(), 0..64u32).prop_map(|(number, shift)| number >> shift)
+}
+
+/// Times anywhere, or of this century and near each other.
+fn times() -> impl Strategy<Value = [u64; 3]> {
+    let near = (1_600_000_000_000_000_000..1_900_000_000_000_000_000u64, number(), number())
+        .prop_map(|(time, a, b)| [time, time + (a >> 20), time + (b >> 20)]);
+    prop_oneof![near, prop::array::uniform3(number())]
+}
+
+fn any_tcp() -> impl Strategy<Value = TcpRecord> {
+    let states = [
+        (TcpState::Unknown, TcpStateDetail::Unknown),
+        (TcpState::SynSent, TcpStateDetail::SynSent),
+        (TcpState::SynAck, TcpStateDetail::SynReceived),
+        (TcpState::Established, TcpStateDetail::Established),
+        (TcpState::FinWait, TcpStateDetail::FinWait1),
+        (TcpState::FinWait, TcpStateDetail::FinWait2),
+        (TcpState::FinWait, TcpStateDetail::CloseWait),
+        (TcpState::Closed, TcpStateDetail::Closing),
+        (TcpState::Closed, TcpStateDetail::LastAck),
+        (TcpState::Closed, TcpStateDetail::TimeWait),
+        (TcpState::Reset, TcpStateDetail::Closed),
+    ];
+    // None lost, one kind alone, or anything.
+    let losses = prop_oneof![
+        Just([0; 7]),
+        (0..7usize, 1..=u32::MAX).prop_map(|(kind, count)| std::array::from_fn(|i| if i == kind { count } else { 0 })),
+        any::<[u32; 7]>(),
+    ];
+    let rtt = (number(), number(), number(), any::<u32>());
+    let client = prop::option::of(prop::sample::select(vec![Direction::AToB, Direction::BToA]));
+    let shared = (prop::sample::select(states.to_vec()), client, number(), number(), prop::option::of(rtt));
+    let own = (any::<[u8; 2]>(), losses, any::<[u16; 2]>(), any::<[Option<u8>; 2]>(), prop::option::of(number()));
+    (shared, own).prop_map(|(shared, (flags, losses, mss, window_scale, handshake_rtt_ns))| {
+        let ((state, detail), client, retransmissions, out_of_order, rtt) = shared;
+        let [fast_retransmissions, spurious_retransmissions, lost_segments, ack_lost_segments, ..] = losses;
+        let [.., duplicate_acks, keep_alives, zero_windows] = losses;
+        TcpRecord {
+            state,
+            detail,
+            client,
+            flags,
+            retransmissions: retransmissions as u32,
+            fast_retransmissions,
+            spurious_retransmissions,
+            out_of_order: out_of_order as u32,
+            lost_segments,
+            ack_lost_segments,
+            duplicate_acks,
+            keep_alives,
+            zero_windows,
+            mss,
+            window_scale,
+            handshake_rtt_ns,
+            rtt: rtt.map(|(last_ns, min_ns, ewma_ns, samples)| RttRecord { last_ns, min_ns, ewma_ns, samples }),
+        }
+    })
+}
+
+/// `value / 10^scale` with exactly `digits` decimals, rounded to the nearest, halves up.
+pub fn rounded(value: u128, scale: u32, digits: u32) -> String {
+    let (unit, whole) = (10u128.pow(scale - digits), 10u128.pow(digits));
+    let rounded = value / unit + u128::from(unit > 1 && value % unit >= unit / 2);
+    format!("{}.{:0width$}", rounded / whole, rounded % whole, width = digits as usize)
+}
+
+/// `value / 10^scale` with as few decimals as it takes, but one.
+pub fn exact(value: u128, scale: u32) -> String {
+    let whole = 10u128.pow(scale);
+    let decimals = format!("{:0width$}", value % whole, width = scale as usize);
+    let shown = decimals.trim_end_matches('0');
+    format!("{}.{}", value / whole, if shown.is_empty() { "0" } else { shown })
+}
+
+/// Takes the fields one by one and writes each as the standard library does.
+#[derive(Default)]
+pub struct Reference {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Fields of a row.
+    pub row: Vec<String>,
+    members: Vec<String>,
+}
+
+impl Reference {
+    /// What `fields` gives.
+    pub fn of(fields: impl FnOnce(&mut Self)) -> Self {
+        let mut reference = Self::default();
+        fields(&mut reference);
+        reference
+    }
+
+    /// All fields in one JSON object.
+    pub fn object(self) -> String {
+        format!("{{{}}}", self.members.join(","))
+    }
+
+    fn push(&mut self, name: &str, row: Option<String>, json: Option<String>) {
+        self.columns.push(name.to_owned());
+        self.row.push(row.unwrap_or_default());
+        self.members.push(format!("\"{name}\":{}", json.unwrap_or_else(|| String::from("null"))));
+    }
+
+    fn push_quoted(&mut self, name: &str, text: Option<&str>) {
+        self.push(name, text.map(str::to_owned), text.map(|text| format!("\"{text}\"")));
+    }
+}
+
+impl FieldSink for Reference {
+    fn word(&mut self, name: &'static str, value: Option<&Word>) {
+        self.push_quoted(name, value.map(Word::as_str));
+    }
+
+    fn code<const N: usize>(&mut self, name: &'static str, value: Option<&[u8; N]>) {
+        self.push_quoted(name, value.map(|code| std::str::from_utf8(code).unwrap()));
+    }
+
+    fn number(&mut self, name: &'static str, value: Option<u64>) {
+        let text = value.map(|value| value.to_string());
+        self.push(name, text.clone(), text);
+    }
+
+    fn seconds(&mut self, name: &'static str, ns: u64) {
+        self.push(name, Some(rounded(ns.into(), 9, 6)), Some(exact(ns.into(), 9)));
+    }
+
+    fn milliseconds(&mut self, name: &'static str, ns: Option<u64>) {
+        self.push(name, ns.map(|ns| rounded(ns.into(), 6, 3)), ns.map(|ns| exact(ns.into(), 6)));
+    }
+
+    fn thousandths(&mut self, name: &'static str, value: u128) {
+        self.push(name, Some(rounded(value, 3, 3)), Some(exact(value, 3)));
+    }
+
+    fn endpoint(&mut self, name: &'static str, ip: IpAddr, port: u16) {
+        self.columns.extend([format!("{name}_ip"), format!("{name}_port")]);
+        self.row.extend([ip.to_string(), port.to_string()]);
+        self.members.push(format!("\"{name}\":{{\"ip\":\"{ip}\",\"port\":{port}}}"));
+    }
+
+    fn list(&mut self, name: &'static str, values: &[u16]) {
+        let texts: Vec<String> = values.iter().map(u16::to_string).collect();
+        self.push(name, Some(texts.join(";")), Some(format!("[{}]", texts.join(","))));
+    }
+}
