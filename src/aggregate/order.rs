@@ -6,6 +6,7 @@
 use super::records::{Place, Records};
 use crate::flow::FlowKey;
 use netscope_backends::pages::prefer_huge_pages;
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 /// Part of what is compared, as a number of [`RANK_BITS`], over the index of the place it was made from: the less there is to move, the
@@ -19,6 +20,8 @@ const PREFETCH_AHEAD: usize = 16;
 
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
+/// So few with the same number are compared as they are.
+const COMPARED_MAX: usize = 16;
 /// Fewer than these are sorted by one thread.
 const DIVIDED_MIN: usize = 1 << 14;
 
@@ -49,9 +52,20 @@ fn sort(records: &Records, places: &[Place], ranked: &mut [Ranked], ranks: &[Ran
         rank_all(records, places, ranked, rank);
     }
     sort_numbers(ranked, threads);
-    for equal in ranked.chunk_by_mut(|x, y| x >> INDEX_BITS == y >> INDEX_BITS).filter(|equal| equal.len() > 1) {
-        sort(records, places, equal, finer, threads);
+    for equal in ranked.chunk_by_mut(|x, y| x >> INDEX_BITS == y >> INDEX_BITS) {
+        match equal.len() {
+            1 => {}
+            2..=COMPARED_MAX => equal.sort_unstable_by(|&x, &y| compare(records, places[place_index(x)], places[place_index(y)])),
+            _ => sort(records, places, equal, finer, threads),
+        }
     }
+}
+
+/// The order itself.
+fn compare(records: &Records, x: Place, y: Place) -> Ordering {
+    let by_bytes = records.bytes(y).cmp(&records.bytes(x));
+    let by_key = || records.key(x).cmp(records.key(y));
+    by_bytes.then_with(by_key).then_with(|| records.first_packet(x).cmp(&records.first_packet(y)))
 }
 
 /// Puts the rank of its place over each index.
