@@ -87,7 +87,9 @@ pub(super) fn lend<'a>(
             Some(pcap) if selection.is_everything() => {
                 let rest = bytes.get(start..).unwrap_or_default();
                 let is_scouted = scout.as_deref_mut().is_some_and(|scout| scout.look(pcap, rest, tally.offset));
-                fill_plain(&mut batch, bytes, pcap, !is_scouted, &mut lent)
+                // The scout has asked for what is needed of long records; nothing lies so far ahead.
+                let ahead_len = if is_scouted { usize::MAX } else { LOOK_AHEAD_LEN };
+                fill_plain(&mut batch, bytes, pcap, ahead_len, &mut lent)
             }
             _ => 0,
         };
@@ -116,13 +118,13 @@ pub(super) fn lend<'a>(
     lent
 }
 
-/// Fills `batch` with whole packets of a plain pcap file; returns how far. `looks_ahead` is for short records.
+/// Fills `batch` with whole packets of a plain pcap file; returns how far. Asks for what lies `ahead_len` bytes ahead.
 #[inline(always)]
 fn fill_plain<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],
     bytes: &'a [u8],
     pcap: &PcapWalker,
-    looks_ahead: bool,
+    ahead_len: usize,
     lent: &mut Lent,
 ) -> usize {
     let mut rest = bytes.get(lent.consumed..).unwrap_or_default();
@@ -130,7 +132,7 @@ fn fill_plain<'a>(
     for slot in batch.iter_mut() {
         let Some((packet, consumed)) = pcap.plain_packet(rest) else { break };
         // Where a record begins is known only from the one before: without this, small packets wait for memory one by one.
-        if looks_ahead && let Some(ahead) = rest.get(LOOK_AHEAD_LEN) {
+        if let Some(ahead) = rest.get(ahead_len) {
             prefetch_read(ahead);
         }
         *slot = packet;

@@ -110,8 +110,22 @@ fn a_guess_is_the_first_record_behind_where_it_is_looked_for() {
     assert_eq!(walker.find_plain(records, 0, SECONDS + (1 << 20)), None, "another time");
     assert_eq!(walker.find_plain(records, records.len() - 5, SECONDS), None);
     assert_eq!(walker.find_plain(records, usize::MAX / 2, SECONDS), None);
-    let (zeros, _) = capture([(100_000, Payload::Zeros)]);
-    assert_eq!(plain(&zeros).0.find_plain(&zeros, 50_000, 0), None, "no time was kept");
+    let mut timeless = Maker::new(Endian::Little);
+    timeless.pcap_header(0xa1b2_c3d4, 4, 1);
+    (0..9).for_each(|number| _ = timeless.pcap_record(number, 0, 900, &[1; 900]));
+    assert_eq!(walker.find_plain(&timeless.bytes, 1_000, 5), None, "zeros are no times");
+}
+
+#[test]
+fn a_chain_ends_at_damage() {
+    let (mut bytes, starts) = mixed(1 << 20);
+    for number in [0, 1, 50, 51] {
+        let start = starts[number];
+        bytes[HEADER_LEN + start + 8..][..4].copy_from_slice(&[0, 0, 4, 1]);
+        let (walker, records) = plain(&bytes);
+        assert_eq!(follow(&walker, records, 0), Seen { arrived: start, met: 1, is_right: false });
+        bytes[HEADER_LEN + start + 8..][..4].copy_from_slice(&(starts[number + 1] as u32 - start as u32 - 16).to_le_bytes());
+    }
 }
 
 #[test]
