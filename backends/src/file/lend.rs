@@ -4,6 +4,7 @@
 //! consumed is exactly the records whose packets were lent, filtered or skipped, in order.
 
 use super::pcap::PcapWalker;
+use super::scout::Scout;
 use super::walker::{Fault, PACKET_LEN_MAX, Step, Walker};
 use crate::filter::FilterSet;
 use crate::prefetch::prefetch_read;
@@ -12,7 +13,7 @@ use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 /// Most slices lent by one call, so that the cost per call vanishes and a stop is still noticed soon.
 pub(super) const BATCHES_PER_POLL: usize = 16;
 
-/// How far ahead of the record being read bytes are asked for.
+/// How far ahead of a short record bytes are asked for.
 const LOOK_AHEAD_LEN: usize = 1024;
 
 /// What was read so far.
@@ -67,12 +68,13 @@ pub(super) struct Lent {
 }
 
 /// Lends the packets of `bytes`. Before each slice is lent, `intact` says how many of its packets may be; fewer than all
-/// means that the file became shorter.
+/// means that the file became shorter. A `scout` looks ahead in bytes that lie in memory, but not in the caches.
 pub(super) fn lend<'a>(
     bytes: &'a [u8],
     walker: &mut Walker,
     selection: &mut Selection,
     tally: &mut Tally,
+    mut scout: Option<&mut Scout>,
     intact: impl Fn(&[Packet<'a>]) -> usize,
     visit: &mut dyn FnMut(&[Packet<'_>]),
 ) -> Lent {
@@ -82,12 +84,21 @@ pub(super) fn lend<'a>(
     for _ in 0..BATCHES_PER_POLL {
         let start = lent.consumed;
         let plain = match walker.plain_pcap() {
-            Some(pcap) if selection.is_everything() => fill_plain(&mut batch, bytes, pcap, &mut lent),
+            Some(pcap) if selection.is_everything() => {
+                let rest = bytes.get(start..).unwrap_or_default();
+                let is_scouted = scout.as_deref_mut().is_some_and(|scout| scout.look(pcap, rest, tally.offset));
+                // The scout has asked for what is needed of long records; nothing lies so far ahead.
+                let ahead_len = if is_scouted { usize::MAX } else { LOOK_AHEAD_LEN };
+                fill_plain(&mut batch, bytes, pcap, ahead_len, &mut lent)
+            }
             _ => 0,
         };
         // What is not plain, the end included, is for the walker to tell.
         let (len, filtered) = if plain > 0 { (plain, 0) } else { fill(&mut batch, bytes, walker, selection, &mut lent) };
         tally.offset += (lent.consumed - start) as u64;
+        if let Some(scout) = scout.as_deref_mut() {
+            scout.saw_batch(lent.consumed - start);
+        }
         let filled = batch.get(..len).unwrap_or_default();
         let whole = filled.get(..intact(filled)).unwrap_or(filled);
         if whole.len() < len {
@@ -107,15 +118,21 @@ pub(super) fn lend<'a>(
     lent
 }
 
-/// Fills `batch` with whole packets of a plain pcap file; returns how far.
+/// Fills `batch` with whole packets of a plain pcap file; returns how far. Asks for what lies `ahead_len` bytes ahead.
 #[inline(always)]
-fn fill_plain<'a>(batch: &mut [Packet<'a>; BATCH_MAX], bytes: &'a [u8], pcap: &PcapWalker, lent: &mut Lent) -> usize {
+fn fill_plain<'a>(
+    batch: &mut [Packet<'a>; BATCH_MAX],
+    bytes: &'a [u8],
+    pcap: &PcapWalker,
+    ahead_len: usize,
+    lent: &mut Lent,
+) -> usize {
     let mut rest = bytes.get(lent.consumed..).unwrap_or_default();
     let mut len = 0;
     for slot in batch.iter_mut() {
         let Some((packet, consumed)) = pcap.plain_packet(rest) else { break };
         // Where a record begins is known only from the one before: without this, small packets wait for memory one by one.
-        if let Some(ahead) = rest.get(LOOK_AHEAD_LEN) {
+        if let Some(ahead) = rest.get(ahead_len) {
             prefetch_read(ahead);
         }
         *slot = packet;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::lend::{Lent, Selection, Stop, Tally, lend};
 use super::mapping::Mapping;
+use super::scout::Scout;
 use super::walker::{Fault, Walker};
 use super::{Ending, Reading};
 use crate::Packet;
@@ -21,13 +22,15 @@ pub(super) struct MappedReader {
     /// Bytes before this were brought in.
     populated: usize,
     walker: Walker,
+    scout: Scout,
     pub(super) selection: Selection,
     pub(super) tally: Tally,
 }
 
 impl MappedReader {
     pub(super) fn new(mapping: Arc<Mapping>, selection: Selection) -> Self {
-        Self { mapping, at: 0, populated: 0, walker: Walker::new(), selection, tally: Tally::default() }
+        let (walker, scout, tally) = (Walker::new(), Scout::default(), Tally::default());
+        Self { mapping, at: 0, populated: 0, walker, scout, selection, tally }
     }
 
     pub(super) fn bytes_total(&self) -> u64 {
@@ -35,7 +38,7 @@ impl MappedReader {
     }
 
     pub(super) fn read(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
-        let Self { mapping, at, populated, walker, selection, tally } = self;
+        let Self { mapping, at, populated, walker, scout, selection, tally } = self;
         // A window ahead; what a call may want behind it comes in page by page.
         if *at + WINDOW_LEN > *populated {
             let start = (*populated).max(*at / WINDOW_LEN * WINDOW_LEN);
@@ -56,7 +59,7 @@ impl MappedReader {
             let is_whole = |packet: &Packet<'_>| (packet.data.as_ptr() as usize).wrapping_sub(base) + packet.data.len() <= end;
             batch.iter().take_while(|packet| is_whole(packet)).count()
         };
-        let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, intact, visit);
+        let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, Some(scout), intact, visit);
         *at += consumed;
         let is_cut = end < mapping.bytes().len() || mapping.is_hit();
         let ending = match stop {

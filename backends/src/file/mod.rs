@@ -21,6 +21,7 @@ mod mapping;
 mod pcap;
 mod pcapng;
 mod scan;
+mod scout;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -193,7 +194,7 @@ impl CaptureFile {
     /// [`BackendError::Io`] when a stream's only reader was taken already.
     pub fn backend(&self) -> Result<FileBackend, BackendError> {
         let reader = match &self.source {
-            Source::Mapped(mapping) => Reader::Mapped(MappedReader::new(Arc::clone(mapping), self.selection.clone())),
+            Source::Mapped(mapping) => Reader::Mapped(Box::new(MappedReader::new(Arc::clone(mapping), self.selection.clone()))),
             Source::Stream(reader) => {
                 let taken = reader.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let Some(mut reader) = taken else {
@@ -249,7 +250,7 @@ pub struct FileBackend {
 }
 
 enum Reader {
-    Mapped(MappedReader),
+    Mapped(Box<MappedReader>),
     Stream(Box<StreamReader>),
 }
 

@@ -22,6 +22,12 @@ const MODIFIED_RECORD_HEADER_LEN: usize = 24;
 /// Versions before 2.3 keep the two lengths of a packet in the opposite order, and 2.3 sometimes.
 const LENGTHS_IN_ORDER_MINOR: u16 = 4;
 
+/// How far a record is looked for by its bytes: longer than the longest frames but those joined by a card.
+const SEARCH_LEN: usize = 16 << 10;
+
+/// Times are near each other when they differ in this many bits of their seconds: within four minutes, nearly always.
+const NEAR_BITS: u32 = 8;
+
 #[derive(Clone, Debug)]
 pub(super) struct PcapWalker {
     order: Order,
@@ -83,6 +89,58 @@ impl PcapWalker {
         let data = bytes.get(RECORD_HEADER_LEN..end)?;
         let time = self.time(seconds, fraction);
         Some((Packet { data, time, wire_len, link_type: self.link_type }, end))
+    }
+
+    /// Bytes that the record at the beginning of `bytes` takes, for a walker that is [`Self::is_plain`]; they need not be there. `None`
+    /// where no whole record header is, or none that can be.
+    #[inline(always)]
+    pub(super) fn plain_len(bytes: &[u8]) -> Option<usize> {
+        let header = bytes.first_chunk::<RECORD_HEADER_LEN>()?;
+        let captured_len = u32::from_le_bytes(word::<8, _>(header)) as usize;
+        (captured_len <= PACKET_LEN_MAX).then_some(RECORD_HEADER_LEN + captured_len)
+    }
+
+    /// The seconds of the time of the record at the beginning of `bytes`, for a walker that is [`Self::is_plain`].
+    pub(super) fn plain_seconds(bytes: &[u8]) -> Option<u32> {
+        bytes.first_chunk::<RECORD_HEADER_LEN>().map(|header| u32::from_le_bytes(word::<0, _>(header)))
+    }
+
+    /// Where at or behind `from` the first two records in a row seem to begin that were captured near `seconds`; within
+    /// [`SEARCH_LEN`] bytes, for a walker that is [`Self::is_plain`]. A guess: any packet may hold bytes that look the same.
+    pub(super) fn find_plain(&self, bytes: &[u8], from: usize, seconds: u32) -> Option<usize> {
+        /// Bytes looked at in one step, by wide instructions where the processor has them.
+        const STEP: usize = 64;
+        if seconds >> NEAR_BITS == 0 {
+            // No time was kept, and zeros are everywhere.
+            return None;
+        }
+        let [_, low, mid, high] = seconds.to_le_bytes();
+        for start in (from..from + SEARCH_LEN).step_by(STEP) {
+            let block = bytes.get(start..)?.first_chunk::<{ STEP + 3 }>()?;
+            let is_near =
+                |i: usize| u8::from(block[i + 1] == low) & u8::from(block[i + 2] == mid) & u8::from(block[i + 3] == high);
+            if (0..STEP).fold(0, |any, i| any | is_near(i)) == 0 {
+                continue;
+            }
+            for at in start..start + STEP {
+                let next = self.plausible(bytes, at, seconds);
+                if next.is_some_and(|next| self.plausible(bytes, next, seconds).is_some()) {
+                    return Some(at);
+                }
+            }
+        }
+        None
+    }
+
+    /// The end of what could be a record captured near `seconds`.
+    fn plausible(&self, bytes: &[u8], at: usize, seconds: u32) -> Option<usize> {
+        let header = bytes.get(at..)?.first_chunk::<RECORD_HEADER_LEN>()?;
+        let is_near = u32::from_le_bytes(word::<0, _>(header)) >> NEAR_BITS == seconds >> NEAR_BITS;
+        let is_fraction = u64::from(u32::from_le_bytes(word::<4, _>(header))) * self.fraction_ns < Timestamp::NS_PER_SEC;
+        let captured_len = u32::from_le_bytes(word::<8, _>(header));
+        let is_length = captured_len > 0 && captured_len <= u32::from_le_bytes(word::<12, _>(header));
+        let len = Self::plain_len(header)?;
+        (is_near && is_fraction && is_length).then_some(at + len)
     }
 
     /// At most 2^32 s and 2^32 µs: far from the end of 64 bits.

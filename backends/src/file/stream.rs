@@ -227,7 +227,7 @@ impl StreamReader {
         loop {
             let Self { buffer, walker, selection, tally, .. } = self;
             let bytes = buffer.get(self.start..self.end).unwrap_or_default();
-            let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, <[_]>::len, visit);
+            let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, None, <[_]>::len, visit);
             self.start += consumed;
             match stop {
                 Stop::Full => return Ok(Reading::Lent(packets)),

@@ -3,6 +3,7 @@
 mod formats;
 mod readers;
 mod scan;
+mod scout;
 
 use crate::memory::OwnedPacket;
 use crate::{LinkType, Timestamp};
