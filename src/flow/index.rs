@@ -298,3 +298,46 @@ fn set_past(bucket: &mut Bucket, count: u32) {
     bucket[PAST] = count as u16;
     bucket[PAST + 1] = (count >> 16) as u16;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Entries, GROWING_MIN, Index, LOAD, past};
+
+    /// Entries whose hash follows from their number.
+    struct Numbered;
+
+    impl Entries for Numbered {
+        fn hash_of(&self, number: u32) -> u64 {
+            let mixed = u64::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        }
+
+        fn prefetch(&self, _number: u32) {}
+    }
+
+    fn has(index: &Index, number: u32) -> bool {
+        index.find(Numbered.hash_of(number), |found| found == number) == Some(number)
+    }
+
+    #[test]
+    fn entries_come_and_go_while_it_grows() {
+        let full = (GROWING_MIN * LOAD) as u32;
+        let mut index = Index::new(0);
+        (0..full).for_each(|number| index.insert(Numbered.hash_of(number), number, &Numbered));
+        assert!(index.old.is_none());
+        let mut end = full;
+        for also in [3000, GROWING_MIN as u32] {
+            for number in end..end + also {
+                index.insert(Numbered.hash_of(number), number, &Numbered);
+                let gone = number - full;
+                index.remove(Numbered.hash_of(gone), gone);
+            }
+            end += also;
+            assert_eq!(index.old.is_some(), also == 3000, "under way, then done");
+            assert!((0..end).all(|number| has(&index, number) == (number >= end - full)));
+        }
+        (end - full..end).for_each(|number| index.remove(Numbered.hash_of(number), number));
+        assert!((0..index.now.count).all(|at| index.now.entries(at).count() == 0 && past(index.now.bucket(at)) == 0));
+        assert_eq!(index.len, 0);
+    }
+}

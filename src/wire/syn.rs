@@ -3,7 +3,7 @@
 //! Owns the look through the options of a SYN for the two that are kept. Knows nothing of connections. Its invariant: it finds what
 //! [`parse_options`](super::parse_options) finds.
 
-use super::view::be16;
+use super::view::{be16, be32};
 use super::{TcpFlags, TcpSegment};
 
 /// What the sequence analysis asks of a SYN or SYN-ACK: no FIN or RST, no data, no SACK blocks.
@@ -66,44 +66,67 @@ impl SynSegment {
 }
 
 /// What these options announce; `None` where there are SACK blocks, which no SYN should have.
-#[inline]
+#[inline(always)]
 pub(super) fn announced(options: &[u8]) -> Option<Announced> {
-    let mut found = Announced::default();
-    let mut rest = options;
-    // Nearly all senders align what they announce in the same few ways, so four bytes at a time tell what comes.
-    while let Some(&word) = rest.first_chunk::<4>() {
-        let word = u32::from_be_bytes(word);
-        let len = match word >> 16 {
-            0x0204 => 4,
-            0x0103 if word >> 8 == 0x01_0303 => 4,
-            0x0402 | 0x0101 => 2,
-            0x080a => 10,
-            _ => break,
-        };
-        let Some(behind) = rest.get(len..) else { break };
-        match word >> 16 {
-            0x0204 => found.mss = Some(word as u16),
-            0x0103 => found.window_scale = Some(word as u8),
-            _ => {}
-        }
-        rest = behind;
+    match in_usual_order(options) {
+        Some((mss, shift)) => Some(Announced { mss: Some(mss), window_scale: Some(shift) }),
+        None => one_by_one(options),
     }
-    if rest.is_empty() { Some(found) } else { announced_one_by_one(rest, found) }
 }
 
-/// The same for whatever comes, beside what was `found` before it.
+/// Segment size and window shift count of options in one of the orders that nearly all systems send; words of 32 bits at once.
+#[inline(always)]
+fn in_usual_order(options: &[u8]) -> Option<(u16, u8)> {
+    const NOP_SCALE: u32 = 0x01_0303;
+    const NOPS_SACK: u32 = 0x0101_0402;
+    const SACK_TIMES: u32 = 0x0402_080a;
+    const SACK_NOP_SCALE: u32 = 0x0402_0103;
+    const NOPS_TIMES: u32 = 0x0101_080a;
+    let first = options.first_chunk::<4>()?;
+    if be16(first, 0) != 0x0204 {
+        return None;
+    }
+    let shift = if let Ok(all) = <&[u8; 12]>::try_from(options) {
+        let (second, third) = (be32(all, 4), be32(all, 8));
+        // Windows; what Linux answers to it; what has the scale between two and three NOPs.
+        match (second >> 8, second, third) {
+            (NOP_SCALE, _, NOPS_SACK) => second as u8,
+            (_, NOPS_SACK, _) if third >> 8 == NOP_SCALE => third as u8,
+            (_, SACK_NOP_SCALE, _) if third & 0xff00_ffff == 0x0300_0101 => (third >> 16) as u8,
+            _ => return None,
+        }
+    } else if let Ok(all) = <&[u8; 20]>::try_from(options) {
+        let (second, third, last) = (be32(all, 4), be32(all, 8), be32(all, 16));
+        // Linux; the BSDs.
+        match (second, second >> 8) {
+            (SACK_TIMES, _) if last >> 8 == NOP_SCALE => last as u8,
+            (_, NOP_SCALE) if third == SACK_TIMES => second as u8,
+            _ => return None,
+        }
+    } else {
+        let all = <&[u8; 24]>::try_from(options).ok()?;
+        let second = be32(all, 4);
+        // macOS, with the end of the list behind.
+        let is_usual = second >> 8 == NOP_SCALE && be32(all, 8) == NOPS_TIMES && be32(all, 20) >> 8 == 0x04_0200;
+        is_usual.then_some(second as u8)?
+    };
+    Some((be16(first, 2), shift))
+}
+
+/// The same for any options.
 #[inline(never)]
-fn announced_one_by_one(mut rest: &[u8], mut found: Announced) -> Option<Announced> {
+fn one_by_one(mut rest: &[u8]) -> Option<Announced> {
+    let mut found = Announced::default();
     loop {
         rest = match *rest {
             [] | [0, ..] => return Some(found),
             [1, ref rest @ ..] => rest,
             [kind, len, ..] if len >= 2 => {
                 let Some((option, rest)) = rest.split_at_checked(usize::from(len)) else { return Some(found) };
-                match (kind, option.len()) {
-                    (2, 4) => found.mss = option.first_chunk::<4>().map(|option| be16(option, 2)),
-                    (3, 3) => found.window_scale = option.get(2).copied(),
-                    (5, 10 | 18 | 26 | 34) => return None,
+                match *option {
+                    [2, 4, a, b] => found.mss = Some(u16::from_be_bytes([a, b])),
+                    [3, 3, shift] => found.window_scale = Some(shift),
+                    _ if kind == 5 && matches!(len, 10 | 18 | 26 | 34) => return None,
                     _ => {}
                 }
                 rest
@@ -115,7 +138,7 @@ fn announced_one_by_one(mut rest: &[u8], mut found: Announced) -> Option<Announc
 
 #[cfg(test)]
 mod tests {
-    use super::{Announced, announced};
+    use super::{Announced, announced, in_usual_order};
     use crate::wire::parse_options;
     use proptest::prelude::*;
 
@@ -148,17 +171,31 @@ mod tests {
         }
     }
 
-    /// Linux with and without timestamps, its answer to Windows, Windows, macOS.
-    #[test]
-    fn what_systems_send_is_understood() {
-        const TIMES: [u8; 10] = [8, 10, 1, 2, 3, 4, 5, 6, 7, 8];
-        let linux = [&[2, 4, 5, 180, 4, 2][..], &TIMES, &[1, 3, 3, 7]].concat();
-        let macos = [&[2, 4, 5, 180, 1, 3, 3, 7, 1, 1][..], &TIMES, &[4, 2, 0, 0]].concat();
-        let answer = [2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 7];
-        let windows = [2, 4, 5, 180, 1, 3, 3, 7, 1, 1, 4, 2];
-        for options in [&linux[..], &macos, &answer, &windows] {
-            agrees(options);
-            assert_eq!(announced(options), Some(Announced { mss: Some(1460), window_scale: Some(7) }));
+    /// The usual orders, with room for a size, a shift count and times.
+    fn usual(size: [u8; 2], shift: u8, times: [u8; 8]) -> [Vec<u8>; 6] {
+        let [a, b] = size;
+        [
+            [&[2, 4, a, b, 4, 2, 8, 10][..], &times, &[1, 3, 3, shift]].concat(),
+            [&[2, 4, a, b, 1, 3, 3, shift, 4, 2, 8, 10][..], &times].concat(),
+            [&[2, 4, a, b, 1, 3, 3, shift, 1, 1, 8, 10][..], &times, &[4, 2, 0, 0]].concat(),
+            vec![2, 4, a, b, 1, 3, 3, shift, 1, 1, 4, 2],
+            vec![2, 4, a, b, 1, 1, 4, 2, 1, 3, 3, shift],
+            vec![2, 4, a, b, 4, 2, 1, 3, 3, shift, 1, 1],
+        ]
+    }
+
+    proptest! {
+        /// They are known at once; and one byte changed is not taken for what it was.
+        #[test]
+        fn usual_orders_are_known(size in any::<[u8; 2]>(), shift in any::<u8>(), times in any::<[u8; 8]>(), at in 0..24usize, byte in any::<u8>()) {
+            for mut options in usual(size, shift, times) {
+                prop_assert_eq!(in_usual_order(&options), Some((u16::from_be_bytes(size), shift)));
+                agrees(&options);
+                let at = at % options.len();
+                options[at] = byte;
+                agrees(&options);
+                agrees(&options[..at]);
+            }
         }
     }
 }
