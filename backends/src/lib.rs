@@ -25,6 +25,7 @@ pub mod prefetch;
 #[cfg(target_os = "linux")]
 pub mod privilege;
 pub mod savefile;
+pub mod storage;
 pub mod thread;
 #[cfg(target_os = "linux")]
 pub mod tpacket;

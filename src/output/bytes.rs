@@ -94,7 +94,13 @@ impl Bytes {
     /// Those of `out`.
     #[inline]
     pub fn write_when_full(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.len >= WRITTEN_AT || !self.spilled.is_empty() { self.write(out) } else { Ok(()) }
+        if self.is_full() { self.write(out) } else { Ok(()) }
+    }
+
+    /// True when so much has gathered that writing it is worth a call.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.len >= WRITTEN_AT || !self.spilled.is_empty()
     }
 
     /// Writes what has gathered to `out`.

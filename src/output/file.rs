@@ -3,6 +3,7 @@
 //! Owns names, buffers and renaming. Knows no format. Invariant of [`AtomicFile`]: the target holds what it held before or
 //! everything that was written, never a part of it.
 
+use netscope_backends::storage::begin_writeback;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// For small pieces; what comes in larger ones passes by.
 const BUFFER_BYTES: usize = 1 << 16;
+/// So much of a file that is waited for at its end goes to the disk at a time, while more is made.
+const WRITEBACK_BYTES: u64 = 8 << 20;
 
 /// An output file that could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,10 @@ pub struct AtomicFile {
     writer: BufWriter<File>,
     /// Temporary and target; `None` for direct writing and after the rename.
     rename: Option<(PathBuf, PathBuf)>,
+    /// Bytes written.
+    written: u64,
+    /// Those of them that the disk was asked to take.
+    on_their_way: u64,
 }
 
 impl AtomicFile {
@@ -68,7 +75,7 @@ impl AtomicFile {
         if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
             // A directory is refused by the open itself.
             let file = OpenOptions::new().write(true).open(&target)?;
-            return Ok(Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename: None });
+            return Ok(Self::new(file, None));
         }
         let temporary = temporary_of(&target)?;
         let file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
@@ -79,11 +86,25 @@ impl AtomicFile {
             }
             opened => opened?,
         };
-        let this = Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename: Some((temporary, target)) };
+        let this = Self::new(file, Some((temporary, target)));
         if let Some(existing) = existing {
             this.writer.get_ref().set_permissions(existing.permissions())?;
         }
         Ok(this)
+    }
+
+    fn new(file: File, rename: Option<(PathBuf, PathBuf)>) -> Self {
+        Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename, written: 0, on_their_way: 0 }
+    }
+
+    /// More was written; [`Self::commit`] will wait until the disk has it.
+    fn note_written(&mut self, len: usize) {
+        self.written += len as u64;
+        let len = self.written - self.on_their_way;
+        if len >= WRITEBACK_BYTES && self.rename.is_some() {
+            begin_writeback(self.writer.get_ref(), self.on_their_way, len);
+            self.on_their_way = self.written;
+        }
     }
 
     /// Writes what is buffered to the disk and gives the file its name.
@@ -107,11 +128,15 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
+        let len = self.writer.write(bytes)?;
+        self.note_written(len);
+        Ok(len)
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes)
+        self.writer.write_all(bytes)?;
+        self.note_written(bytes.len());
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

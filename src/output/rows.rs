@@ -9,12 +9,19 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
-/// Records that one thread makes into text before the next one's turn comes: the text of so many fits into a [`Bytes`].
-const PIECE_LEN: usize = 64;
-/// Pieces that a thread may be ahead of the writing.
-const AHEAD: usize = 8;
-/// Threads at most; each has `AHEAD` pieces of some 136 KiB under way. The one that writes would hold up more of them.
+/// Records that one thread makes into text before the next one's turn comes: some 100 KiB of CSV, which is worth a write.
+const PIECE_LEN: usize = 384;
+/// Texts that a thread may be ahead of the writing.
+const AHEAD: usize = 4;
+/// Threads at most; each has `AHEAD` texts of some 136 KiB under way. The one that writes would hold up more of them.
 const THREADS_MAX: usize = 8;
+
+/// Some of a piece's text.
+struct Part {
+    text: Bytes,
+    /// The piece ends with it.
+    is_last: bool,
+}
 
 /// Writes all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
 ///
@@ -59,10 +66,14 @@ fn write_by_threads(
             .collect();
         for ((received, emptied), _) in lanes.iter().cycle().zip(pieces(table.len())) {
             // A thread that panicked ends the scope with a panic, too.
-            let Ok(mut text) = received.recv() else { break };
-            text.write(out)?;
-            // The thread may have no use for it any more.
-            let _ = emptied.send(text);
+            while let Ok(Part { mut text, is_last }) = received.recv() {
+                text.write(out)?;
+                // The thread may have no use for it any more.
+                let _ = emptied.send(text);
+                if is_last {
+                    break;
+                }
+            }
         }
         Ok(())
     })
@@ -78,17 +89,21 @@ fn fill(
     settings: RecordSettings,
     pieces: impl Iterator<Item = Range<usize>>,
     push: &impl Fn(&mut Bytes, &Exported<'_>, bool),
-    filled: &SyncSender<Bytes>,
+    filled: &SyncSender<Part>,
     empty: &Receiver<Bytes>,
 ) {
     for piece in pieces {
         let mut text = empty.try_recv().unwrap_or_default();
         let mut is_first = piece.start == 0;
-        let Ok(()) = export_all(table.part(piece), settings, |exported| {
+        let made = export_all(table.part(piece), settings, |exported| {
             push(&mut text, exported, std::mem::take(&mut is_first));
-            Ok::<(), std::convert::Infallible>(())
+            if text.is_full() {
+                let text = std::mem::replace(&mut text, empty.try_recv().unwrap_or_default());
+                return filled.send(Part { text, is_last: false });
+            }
+            Ok(())
         });
-        if filled.send(text).is_err() {
+        if made.and_then(|()| filled.send(Part { text, is_last: true })).is_err() {
             return;
         }
     }
