@@ -515,7 +515,8 @@ pub struct PipelineOptions {
     #[serde(skip)]
     pub enabled_no: bool,
 
-    /// Number of workers, 0 = one per core for a file, one per queue live; turns --pipeline on
+    /// Number of workers, 0 = one per core for a file, one per queue live; turns --pipeline on. As many threads, at most 8, write the flow
+    /// table at the end
     #[arg(long, value_name = "N")]
     pub workers: Option<u32>,
 
