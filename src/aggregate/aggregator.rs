@@ -213,7 +213,9 @@ impl Aggregator {
         if let Some(queues) = &self.shown_queues {
             self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues);
         }
-        let order = largest_first(&self.records, &self.shown, self.inboxes.len());
+        // As many as had packets to process; fewer where we are kept off most processors.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(self.inboxes.len());
+        let order = largest_first(&self.records, &self.shown, threads);
         let table = Table::new(std::mem::take(&mut self.records), order);
         let Self { outputs, failures, summary, .. } = self;
         for slot in outputs {

@@ -8,6 +8,7 @@ use crate::flow::FlowKey;
 use netscope_backends::pages::prefer_huge_pages;
 use std::cmp::Ordering;
 use std::net::IpAddr;
+use std::thread::Builder;
 
 /// Part of what is compared, as a number of [`RANK_BITS`], over the index of the place it was made from: the less there is to move, the
 /// faster it is sorted.
@@ -21,7 +22,7 @@ const PREFETCH_AHEAD: usize = 16;
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
 /// So few with the same number are compared as they are.
-const COMPARED_MAX: usize = 16;
+const COMPARED_MAX: usize = if cfg!(test) { 2 } else { 16 };
 /// Fewer than these are sorted by one thread.
 const DIVIDED_MIN: usize = 1 << 14;
 
@@ -42,13 +43,15 @@ const fn place_index(ranked: Ranked) -> usize {
 
 fn sort(records: &Records, places: &[Place], ranked: &mut [Ranked], ranks: &[Rank], threads: usize) {
     let Some((&rank, finer)) = ranks.split_first() else { return };
+    let mut is_ranked = false;
     if threads > 1 && ranked.len() >= DIVIDED_MIN {
-        std::thread::scope(|scope| {
-            for part in ranked.chunks_mut(ranked.len().div_ceil(threads)) {
-                scope.spawn(move || rank_all(records, places, part, rank));
-            }
+        is_ranked = std::thread::scope(|scope| {
+            let mut parts = ranked.chunks_mut(ranked.len().div_ceil(threads));
+            parts.all(|part| Builder::new().spawn_scoped(scope, move || rank_all(records, places, part, rank)).is_ok())
         });
-    } else {
+    }
+    // Also where the system refused a thread; whatever the others have done stays right.
+    if !is_ranked {
         rank_all(records, places, ranked, rank);
     }
     sort_numbers(ranked, threads);
@@ -88,10 +91,14 @@ fn sort_numbers(ranked: &mut [Ranked], threads: usize) {
         return;
     }
     let (smaller, _, larger) = ranked.select_nth_unstable(ranked.len() / 2);
-    std::thread::scope(|scope| {
-        scope.spawn(|| sort_numbers(smaller, threads / 2));
+    let is_started = std::thread::scope(|scope| {
+        let started = Builder::new().spawn_scoped(scope, || sort_numbers(smaller, threads / 2));
         sort_numbers(larger, threads - threads / 2);
+        started.is_ok()
     });
+    if !is_started {
+        smaller.sort_unstable();
+    }
 }
 
 /// One part of what is compared, as a number of at most [`RANK_BITS`] that orders alike.

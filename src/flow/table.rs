@@ -289,7 +289,7 @@ impl FlowTable {
     }
 
     /// The run is over: ends the flows whose timeout is over already, by a record each, and hands out the memory of all others, which
-    /// end with reason exit. An empty table without memory stays behind.
+    /// end with reason exit. An empty table with next to no memory stays behind.
     pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord)) -> LastFlows {
         if self.settings.idle_timeout_ns != 0 {
             for place in 0..self.slab.extent() {

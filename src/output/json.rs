@@ -27,12 +27,16 @@ impl Document for JsonTable {
 /// # Errors
 /// Those of `out`.
 pub fn write_array(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
-    write_rows(out, table, settings, |text, exported, is_first| {
-        let mut end = text.open();
-        end.word(if is_first { b"[\n" } else { b",\n" });
-        push_object(end, exported, false);
-    })?;
+    write_rows(out, table, settings, push_element)?;
     out.write_all(if table.is_empty() { b"[]\n" } else { b"\n]\n" })
+}
+
+/// A record of the array, and what stands before it.
+#[inline(always)]
+pub(super) fn push_element(text: &mut Bytes, exported: &Exported<'_>, is_first: bool) {
+    let mut end = text.open();
+    end.word(if is_first { b"[\n" } else { b",\n" });
+    push_object(end, exported, false);
 }
 
 /// Flows as they end, one JSON object per line.

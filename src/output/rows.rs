@@ -8,12 +8,13 @@ use crate::aggregate::Table;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::Builder;
 
 /// Records that one thread makes into text before the next one's turn comes: some 100 KiB of CSV, which is worth a write.
 const PIECE_LEN: usize = 384;
 /// Texts that a thread may be ahead of the writing.
 const AHEAD: usize = 4;
-/// Threads at most; each has `AHEAD` texts of some 136 KiB under way. The one that writes would hold up more of them.
+/// Threads at most; each has two more texts than that under way, of some 136 KiB. The one that writes would hold up more of them.
 const THREADS_MAX: usize = 8;
 
 /// Some of a piece's text.
@@ -33,9 +34,20 @@ pub(super) fn write_rows(
     settings: RecordSettings,
     push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
 ) -> io::Result<()> {
-    let threads = settings.threads.min(THREADS_MAX).min(table.len().div_ceil(PIECE_LEN));
-    if threads > 1 {
-        return write_by_threads(out, table, settings, threads, &push);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    write_rows_by(settings.threads.min(processors), out, table, settings, push)
+}
+
+fn write_rows_by(
+    threads: usize,
+    out: &mut impl Write,
+    table: &Table,
+    settings: RecordSettings,
+    push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
+) -> io::Result<()> {
+    let threads = threads.min(THREADS_MAX).min(table.len().div_ceil(PIECE_LEN));
+    if threads > 1 && write_by_threads(out, table, settings, threads, &push)? {
+        return Ok(());
     }
     let mut text = Bytes::default();
     let mut is_first = true;
@@ -46,24 +58,27 @@ pub(super) fn write_rows(
     text.write(out)
 }
 
-/// The same by `threads` of them, who take turns, while this one writes.
+/// The same by `threads` of them, who take turns, while this one writes. False, and nothing written, when the system does not give us as many.
 fn write_by_threads(
     out: &mut impl Write,
     table: &Table,
     settings: RecordSettings,
     threads: usize,
     push: &(impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync),
-) -> io::Result<()> {
+) -> io::Result<bool> {
     std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..threads)
-            .map(|thread| {
-                let (filled, received) = sync_channel(AHEAD);
-                let (emptied, empty) = channel();
-                let pieces = pieces(table.len()).skip(thread).step_by(threads);
-                scope.spawn(move || fill(table, settings, pieces, push, &filled, &empty));
-                (received, emptied)
-            })
-            .collect();
+        let mut lanes = Vec::with_capacity(threads);
+        for thread in 0..threads {
+            let (filled, received) = sync_channel(AHEAD);
+            let (emptied, empty) = channel();
+            let pieces = pieces(table.len()).skip(thread).step_by(threads);
+            let work = move || fill(table, settings, pieces, push, &filled, &empty);
+            if Builder::new().spawn_scoped(scope, work).is_err() {
+                // Those that were started end, as nobody receives what they made.
+                return Ok(false);
+            }
+            lanes.push((received, emptied));
+        }
         for ((received, emptied), _) in lanes.iter().cycle().zip(pieces(table.len())) {
             // A thread that panicked ends the scope with a panic, too.
             while let Ok(Part { mut text, is_last }) = received.recv() {
@@ -75,7 +90,7 @@ fn write_by_threads(
                 }
             }
         }
-        Ok(())
+        Ok(true)
     })
 }
 
@@ -113,29 +128,28 @@ fn fill(
 mod tests {
     use super::*;
     use crate::flow::FlowRecord;
+    use crate::output::json::push_element;
     use crate::output::test_records::{tcp_record, udp6_record};
-    use crate::output::{write_array, write_table};
 
     fn table(len: usize) -> Table {
         let record = |number| FlowRecord { first_packet: number, ..if number % 3 == 0 { tcp_record() } else { udp6_record() } };
         (0..).map(record).take(len).collect()
     }
 
+    fn written(threads: usize, table: &Table) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_rows_by(threads, &mut out, table, RecordSettings::default(), push_element).expect("memory takes all");
+        out
+    }
+
     #[test]
     fn any_number_of_threads_writes_the_same() {
-        for len in [0, 1, PIECE_LEN - 1, PIECE_LEN, PIECE_LEN + 1, 3 * PIECE_LEN, 40 * PIECE_LEN + 7] {
+        for len in [0, 1, PIECE_LEN - 1, PIECE_LEN, PIECE_LEN + 1, 3 * PIECE_LEN, 20 * PIECE_LEN + 7] {
             let table = table(len);
-            let written = |threads| {
-                let settings = RecordSettings { threads, ..RecordSettings::default() };
-                let (mut csv, mut json) = (Vec::new(), Vec::new());
-                write_table(&mut csv, &table, settings).expect("memory takes all");
-                write_array(&mut json, &table, settings).expect("memory takes all");
-                (csv, json)
-            };
-            let alone = written(1);
-            assert_eq!(alone.0.iter().filter(|&&byte| byte == b'\n').count(), 1 + len);
+            let alone = written(1, &table);
+            assert_eq!(alone.iter().filter(|&&byte| byte == b'\n').count(), len);
             for threads in [0, 2, 3, 7, 100] {
-                assert!(written(threads) == alone, "{threads} threads, {len} records");
+                assert!(written(threads, &table) == alone, "{threads} threads, {len} records");
             }
         }
     }
@@ -156,8 +170,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_ends_all_threads() {
-        let settings = RecordSettings { threads: 3, ..RecordSettings::default() };
-        let failed = write_table(&mut Full(100_000), &table(100 * PIECE_LEN), settings).expect_err("there is no room");
+        let failed = write_rows_by(3, &mut Full(100_000), &table(100 * PIECE_LEN), RecordSettings::default(), push_element);
+        let failed = failed.expect_err("there is no room");
         assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
     }
 }

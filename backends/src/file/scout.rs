@@ -67,7 +67,7 @@ impl Scout {
     }
 
     /// Asks for what will soon be wanted of `rest`, whose first byte begins a record and is the capture's number `offset`. False when
-    /// records are too short for that.
+    /// that did not happen: records are too short, or the last look went wrong a short while ago.
     #[inline]
     pub(super) fn look(&mut self, pcap: &PcapWalker, rest: &[u8], offset: u64) -> bool {
         if self.is_wanted && offset >= self.paused_until {
@@ -81,7 +81,7 @@ impl Scout {
                 }
             }
         }
-        self.is_wanted
+        self.is_wanted && offset < self.at
     }
 }
 

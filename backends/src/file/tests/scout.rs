@@ -145,9 +145,9 @@ fn after_a_wrong_guess_it_rests_for_a_while() {
     );
     for &start in &starts {
         let before = scout.at;
-        assert!(scout.look(&walker, &records[start..], 24 + start as u64));
+        let is_ahead = scout.look(&walker, &records[start..], 24 + start as u64);
         if start < arrived + PAUSE_LEN as usize {
-            assert_eq!(scout.at, before, "{start}");
+            assert_eq!((is_ahead, scout.at), (start < arrived, before), "{start}");
         } else {
             assert!(scout.at > 24 + start as u64, "{start}: it tries again");
             return;
