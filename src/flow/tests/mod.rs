@@ -40,6 +40,7 @@ pub(super) fn dissected(network: Network, transport: Transport) -> Dissected {
     }
 }
 
+mod closing;
 mod fragment;
 mod hash;
 mod table;

@@ -7,26 +7,29 @@ use netscope_backends::{LinkType, Timestamp};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-const SECOND: u64 = Timestamp::NS_PER_SEC;
+pub(super) const SECOND: u64 = Timestamp::NS_PER_SEC;
 
 fn settings(flow_count_max: usize) -> FlowSettings {
     FlowSettings { flow_count_max, idle_timeout_ns: 10 * SECOND, closed_timeout_ns: 2 * SECOND, ..FlowSettings::default() }
 }
 
 /// A table with a packet counter, and the records it handed out.
-struct Rig {
-    table: FlowTable,
-    number: u64,
-    records: Vec<FlowRecord>,
+pub(super) struct Rig {
+    pub(super) table: FlowTable,
+    pub(super) number: u64,
+    pub(super) records: Vec<FlowRecord>,
     /// Packets try the straight way first.
-    straight: bool,
+    pub(super) straight: bool,
     /// Packets that went it.
-    went: u64,
+    pub(super) went: u64,
+    /// What segments acknowledge; at first the SYN with number 0.
+    pub(super) acknowledgment: u32,
 }
 
 impl Rig {
-    fn new(settings: &FlowSettings) -> Self {
-        Self { table: FlowTable::new(settings, HashSecret::FIXED), number: 0, records: Vec::new(), straight: false, went: 0 }
+    pub(super) fn new(settings: &FlowSettings) -> Self {
+        let table = FlowTable::new(settings, HashSecret::FIXED);
+        Self { table, number: 0, records: Vec::new(), straight: false, went: 0, acknowledgment: 1 }
     }
 
     /// A UDP packet of flow `flow`.
@@ -34,7 +37,7 @@ impl Rig {
         self.packet(flow, back, time, wire_len, None)
     }
 
-    fn packet(&mut self, flow: u32, back: bool, time: u64, wire_len: u32, tcp: Option<(u16, u32)>) -> Observed {
+    pub(super) fn packet(&mut self, flow: u32, back: bool, time: u64, wire_len: u32, tcp: Option<(u16, u32)>) -> Observed {
         let [a, b, c, d] = flow.to_be_bytes();
         let mut network = network_of("10.0.0.0", "192.0.2.1", if tcp.is_some() { 6 } else { 17 });
         network.source[..4].copy_from_slice(&[10 ^ a, b, c, d]);
@@ -48,8 +51,7 @@ impl Rig {
             Some((flags, sequence)) => Transport::Tcp(TcpSegment {
                 ports,
                 sequence,
-                // Of the SYN with number 0.
-                acknowledgment: u32::from(flags & 16 != 0),
+                acknowledgment: if flags & 16 != 0 { self.acknowledgment } else { 0 },
                 flags: TcpFlags(flags),
                 window: 1000,
                 payload_len: 0,
@@ -93,12 +95,12 @@ impl Rig {
         self.table.observe(&sighting, &mut |record| records.push(*record))
     }
 
-    fn advance(&mut self, now: u64, budget: usize) -> bool {
+    pub(super) fn advance(&mut self, now: u64, budget: usize) -> bool {
         let records = &mut self.records;
         self.table.advance(Timestamp(now), budget, &mut |record| records.push(*record))
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         let records = &mut self.records;
         let last = self.table.finish(&mut |record| records.push(*record));
         records.extend(last.records());
@@ -110,7 +112,7 @@ impl Rig {
 }
 
 /// From one packet to the next, in ns: short, backwards, or around a timeout.
-fn wait() -> impl Strategy<Value = i64> {
+pub(super) fn wait() -> impl Strategy<Value = i64> {
     let timeout = prop_oneof![Just(0), Just(1), Just(2 * SECOND), Just(10 * SECOND), Just(20 * SECOND)];
     prop_oneof![
         6 => 0..50_000_001i64,
