@@ -1,4 +1,5 @@
-//! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round.
+//! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round; in the last one
+//! the flows that are still alive.
 
 use super::Ledger;
 use crate::flow::{FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
