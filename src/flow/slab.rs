@@ -15,6 +15,9 @@ const SEGMENT_BITS: u32 = 20;
 /// Most entries: numbers share their words with one bit of the wheel's lists.
 pub(super) const ENTRY_COUNT_MAX: usize = (1 << 31) - 1;
 
+/// New places between the one that is used and the one that is asked for.
+const COMING: usize = 4;
+
 const NONE: u32 = u32::MAX;
 
 /// Entries by number, fronts and backs apart: most packets need the front alone.
@@ -33,6 +36,14 @@ fn segment<T>(len: usize) -> Vec<T> {
     // Flows are met in any order: with small pages nearly each packet would miss the address translation, too.
     prefer_huge_pages(&segment);
     segment
+}
+
+/// Asks for a place that will be used soon for the first time: writing to memory waits for its line, too.
+#[inline(always)]
+fn prefetch_coming<T>(places: &mut Vec<T>) {
+    if let Some(place) = places.spare_capacity_mut().get(COMING) {
+        prefetch_whole(place);
+    }
 }
 
 const fn split(number: u32) -> (usize, usize) {
@@ -121,6 +132,8 @@ impl Slab {
         // A value that is pushed is made first and copied when there is room.
         self.fronts[segment].extend(std::iter::once_with(front));
         self.backs[segment].extend(std::iter::once_with(back));
+        prefetch_coming(&mut self.fronts[segment]);
+        prefetch_coming(&mut self.backs[segment]);
         number as u32
     }
 
