@@ -61,8 +61,8 @@ impl Tracking {
         let before = tracker.record(beginning, &self.arena);
         let begun = SynSegment::of(segment).filter(|syn| self.is_straight && is_new && !syn.is_answer());
         if let Some(syn) = begun {
-            *tracker = TcpTracker::begun_by(&syn, direction, time);
-            *beginning = TcpBeginning::begun_by(&syn, direction, time);
+            (*tracker, *beginning) = (TcpTracker::BLANK, TcpBeginning::UNKNOWN);
+            tracker.begin(&syn, direction, time, beginning);
             self.went += 1;
         } else if self.is_straight && goes_straight(tracker, segment, direction, time, beginning, &mut self.arena) {
             self.went += 1;

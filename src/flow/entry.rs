@@ -93,40 +93,37 @@ pub(super) struct Opening {
 pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
     let steady = if opening.key.protocol() == TCP { 0 } else { Flag::STEADY.0 };
     let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
-    let mut entry = Entry {
-        key: opening.key,
-        packets_high: [0; 2],
-        last_seen: opening.time,
-        bytes: [0; 2],
-        packets_low: [0; 2],
-        flags: Flag(Flag::LIVE.0 | begun | steady),
-        tracker: TcpTracker::default(),
-    };
+    let flags = Flag(Flag::LIVE.0 | begun | steady);
+    let mut entry = Entry { key: opening.key, last_seen: opening.time, flags, ..Entry::BLANK };
     let link = match (opening.tunnel, pack_vlan(opening.vlan)) {
         (None, Some(packed)) => packed,
         (tunnel, _) => COLD | cold.insert(Cold { vlan: opening.vlan, tunnel, ..Cold::default() }),
     };
-    let mut back = Back::new(opening.number, opening.time, link, TcpBeginning::UNKNOWN);
+    let mut back = Back { first_packet: opening.number, first_seen: opening.time, link, ..Back::BLANK };
     entry.touch(opening.clock, &mut back, cold);
     (entry, back)
 }
 
 impl Entry {
-    /// A flow of one packet of `bytes` bytes, its client's SYN, at the table's time.
+    /// A place before its flow is written into it.
+    pub const BLANK: Self = Self {
+        key: FlowKey::BLANK,
+        packets_high: [0; 2],
+        last_seen: Timestamp(0),
+        bytes: [0; 2],
+        packets_low: [0; 2],
+        flags: Flag(0),
+        tracker: TcpTracker::BLANK,
+    };
+
+    /// Makes a blank entry a flow of one packet of `bytes` bytes, its client's SYN, at the table's time. `back` was begun.
     #[inline(always)]
-    pub fn begun_by(syn: &SynSegment, key: &FlowKey, client: Direction, time: Timestamp, bytes: u32) -> Self {
+    pub fn begin(&mut self, back: &mut Back, syn: &SynSegment, key: &FlowKey, client: Direction, time: Timestamp, bytes: u32) {
         let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
-        let mut entry = Self {
-            key: *key,
-            packets_high: [0; 2],
-            last_seen: time,
-            bytes: [0; 2],
-            packets_low: [0; 2],
-            flags: Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun),
-            tracker: TcpTracker::begun_by(syn, client, time),
-        };
-        entry.count_one(client, u64::from(bytes), time);
-        entry
+        self.key = *key;
+        self.flags = Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun);
+        self.tracker.begin(syn, client, time, &mut back.beginning);
+        self.count_one(client, u64::from(bytes), time);
     }
 
     #[inline(always)]
@@ -303,10 +300,23 @@ impl Entry {
 }
 
 impl Back {
-    /// Of a flow that is in no list yet; `link` as [`pack_vlan`].
+    /// As [`Entry::BLANK`].
+    pub const BLANK: Self = Self {
+        first_packet: 0,
+        first_seen: Timestamp(0),
+        next: 0,
+        previous: 0,
+        skew_ns: 0,
+        link: 0,
+        beginning: TcpBeginning::UNKNOWN,
+    };
+
+    /// Makes a blank back that of a flow; `link` as [`pack_vlan`].
     #[inline(always)]
-    pub const fn new(first_packet: u64, first_seen: Timestamp, link: u32, beginning: TcpBeginning) -> Self {
-        Self { first_packet, first_seen, next: 0, previous: 0, skew_ns: 0, link, beginning }
+    pub const fn begin(&mut self, first_packet: u64, first_seen: Timestamp, link: u32) {
+        self.first_packet = first_packet;
+        self.first_seen = first_seen;
+        self.link = link;
     }
 
     #[cold]

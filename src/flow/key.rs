@@ -75,10 +75,13 @@ pub struct Keyed {
 
 impl Keyed {
     /// A place to write to.
-    pub const NONE: Self = Self { key: FlowKey([0; KEY_LEN]), hash: 0, direction: Direction::AToB };
+    pub const NONE: Self = Self { key: FlowKey::BLANK, hash: 0, direction: Direction::AToB };
 }
 
 impl FlowKey {
+    /// No flow's key, to be written over.
+    pub const BLANK: Self = Self([0; KEY_LEN]);
+
     /// The key of a packet with these network facts and ports, and the packet's direction in it.
     #[inline]
     pub fn new(network: &Network, ports: Ports) -> (Self, Direction) {

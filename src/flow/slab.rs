@@ -106,35 +106,41 @@ impl Slab {
         prefetch_whole(self.get(number));
     }
 
-    /// Stores an entry, the place freed last first. Front and back are made where they stay.
+    /// Takes a place, the one freed last first. A flow is written where it stays: its front is large, and what is made elsewhere is
+    /// copied twice. What is there is blank.
     #[inline(always)]
-    pub fn insert(&mut self, front: impl FnOnce() -> Entry, back: impl FnOnce() -> Back) -> u32 {
+    pub fn take(&mut self) -> (u32, &mut Entry, &mut Back) {
         self.len += 1;
-        if self.free != NONE {
-            let number = self.free;
-            let places = self.both_mut(number);
-            let next = places.1.next;
-            *places.0 = front();
-            *places.1 = back();
-            self.free = next;
-            if next != NONE {
-                self.prefetch(next);
-                self.prefetch_back(next);
-            }
-            return number;
-        }
-        let number = self.extent;
+        if self.free == NONE { self.take_new() } else { self.take_freed() }
+    }
+
+    #[inline(always)]
+    fn take_new(&mut self) -> (u32, &mut Entry, &mut Back) {
+        let number = self.extent as u32;
         self.extent += 1;
-        let segment = number >> SEGMENT_BITS;
+        let (segment, at) = split(number);
         if segment == self.fronts.len() {
             self.add_segment();
         }
-        // A value that is pushed is made first and copied when there is room.
-        self.fronts[segment].extend(std::iter::once_with(front));
-        self.backs[segment].extend(std::iter::once_with(back));
-        prefetch_coming(&mut self.fronts[segment]);
-        prefetch_coming(&mut self.backs[segment]);
-        number as u32
+        let (fronts, backs) = (&mut self.fronts[segment], &mut self.backs[segment]);
+        fronts.push(Entry::BLANK);
+        backs.push(Back::BLANK);
+        prefetch_coming(fronts);
+        prefetch_coming(backs);
+        (number, &mut fronts[at], &mut backs[at])
+    }
+
+    #[inline]
+    fn take_freed(&mut self) -> (u32, &mut Entry, &mut Back) {
+        let number = self.free;
+        self.free = self.back(number).next;
+        if self.free != NONE {
+            self.prefetch(self.free);
+            self.prefetch_back(self.free);
+        }
+        let (entry, back) = self.both_mut(number);
+        (*entry, *back) = (Entry::BLANK, Back::BLANK);
+        (number, entry, back)
     }
 
     #[cold]

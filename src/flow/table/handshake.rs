@@ -4,8 +4,7 @@
 //! what `observe` would, or changes nothing and says so.
 
 use super::{Candidate, FlowTable, PlainSighting};
-use crate::flow::entry::{Back, Entry, pack_vlan};
-use crate::flow::tcp::TcpBeginning;
+use crate::flow::entry::pack_vlan;
 use crate::flow::{Direction, FlowKey, FlowRecord};
 use crate::wire::{SynSegment, VlanTags};
 use netscope_backends::Timestamp;
@@ -76,10 +75,9 @@ impl FlowTable {
         let Some(link) = pack_vlan(sighting.vlan).filter(|_| !segment.is_answer()) else { return false };
         self.clock = time;
         self.make_room(ended);
-        let place = self.slab.insert(
-            || Entry::begun_by(segment, key, direction, time, wire_len),
-            || Back::new(number, time, link, TcpBeginning::begun_by(segment, direction, time)),
-        );
+        let (place, entry, back) = self.slab.take();
+        back.begin(number, time, link);
+        entry.begin(back, segment, key, direction, time, wire_len);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
         if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
             self.top.list(place, &mut self.slab, &self.cold);

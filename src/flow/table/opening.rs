@@ -43,7 +43,8 @@ impl FlowTable {
         }
         self.make_room(ended);
         let (entry, back) = entry::open(opening, &mut self.cold);
-        let place = self.slab.insert(|| entry, || back);
+        let (place, at, at_back) = self.slab.take();
+        (*at, *at_back) = (entry, back);
         let deadline = self.deadline(place);
         self.enter(place, hash, deadline);
         place

@@ -10,10 +10,13 @@ use crate::wire::TcpSegment;
 use netscope_backends::prefetch::prefetch_read;
 
 /// Names a flow's place in the arena; 0 is none, so that a tracker starts as zeros.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
 impl Place {
+    /// None was ever needed.
+    pub(super) const NONE: Self = Self(0);
+
     /// No place was ever needed.
     pub(super) const fn is_none(self) -> bool {
         self.0 == 0
@@ -172,7 +175,7 @@ impl TcpArena {
     pub(super) fn give_back(&mut self, place: &mut Place) {
         if let Some(index) = place.0.checked_sub(1) {
             self.free.push(index);
-            *place = Place::default();
+            *place = Place::NONE;
         }
     }
 }
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn the_bound_holds_and_is_counted() {
         let mut arena = TcpArena::with_capacity(2);
-        let mut places = [Place::default(); 3];
+        let mut places = [Place::NONE; 3];
         assert!(arena.obtain(&mut places[0]).is_some());
         assert!(arena.obtain(&mut places[1]).is_some());
         assert!(arena.obtain(&mut places[2]).is_none());
@@ -208,12 +211,12 @@ mod tests {
     #[test]
     fn released_places_are_used_again_and_clean() {
         let mut arena = TcpArena::with_capacity(1);
-        let mut first = Place::default();
+        let mut first = Place::NONE;
         arena.obtain(&mut first).unwrap().counts.retransmissions = 7;
         arena.give_back(&mut first);
         arena.give_back(&mut first);
         assert_eq!(arena.flow_count(), 0);
-        let mut second = Place::default();
+        let mut second = Place::NONE;
         assert_eq!(arena.obtain(&mut second).unwrap().counts.retransmissions, 0);
         assert_eq!(arena.flow_count(), 1);
     }

@@ -62,7 +62,7 @@ const MOVED_BY_NOTHING: u8 = 1 << 5;
 const IS_RETIMED: u8 = 1 << 6;
 
 /// One direction of a connection, 44 bytes. A sequence number of 0 is "not seen yet".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(super) struct Half {
     /// When the latest segment was seen; meaningless before the first.
@@ -137,9 +137,23 @@ impl<'a> Arrival<'a> {
 }
 
 impl Half {
+    /// Zeros, to be written over.
+    pub(super) const BLANK: Self = Self {
+        time: Stamp::BLANK,
+        next_time: Stamp::BLANK,
+        next: Sequence(0),
+        expected_ack: Sequence(0),
+        ack: Sequence(0),
+        low: Sequence(0),
+        window: 0,
+        duplicates: 0,
+        bits: 0,
+        timings: [Timing::FREE; TIMINGS],
+    };
+
     /// Before any segment; `now` is the time of the first one in either direction.
     pub(super) fn new(now: Stamp) -> Self {
-        Self { time: now.long_ago(), next_time: now.long_ago(), ..Self::default() }
+        Self { time: now.long_ago(), next_time: now.long_ago(), ..Self::BLANK }
     }
 
     /// After a SYN or SYN-ACK, the first segment of its direction.
@@ -157,7 +171,7 @@ impl Half {
             window: syn.window,
             duplicates: 0,
             bits: WINDOW_KNOWN | MOVED_BY_NOTHING,
-            timings: [Timing { end, sent: now }, Timing::default()],
+            timings: [Timing { end, sent: now }, Timing::FREE],
         }
     }
 
@@ -181,7 +195,7 @@ impl Half {
     pub(super) fn age(&mut self, now: Stamp, all: bool) {
         if all {
             (self.time, self.next_time) = (now.long_ago(), now.long_ago());
-            self.timings = [Timing::default(); TIMINGS];
+            self.timings = [Timing::FREE; TIMINGS];
         } else {
             (self.time, self.next_time) = (self.time.aged(now), self.next_time.aged(now));
             rtt::age(&mut self.timings, now);

@@ -31,7 +31,7 @@ proptest! {
     ) {
         // A stored 0 means unknown, so no border may fall on it.
         prop_assume!(!(origin..=origin.saturating_add(1100)).contains(&u32::MAX));
-        let (mut arena, mut place) = (TcpArena::with_capacity(0), Place::default());
+        let (mut arena, mut place) = (TcpArena::with_capacity(0), Place::NONE);
         let (mut fwd, mut rev) = (Half::new(Stamp::default()), Half::new(Stamp::default()));
         let (mut seen, mut top, mut acked) = ([false; 1100], 0, 0);
         for (at, len, ack) in steps {

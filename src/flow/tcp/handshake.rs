@@ -12,16 +12,18 @@ use crate::wire::{PlainSegment, SynSegment};
 use netscope_backends::Timestamp;
 
 impl TcpTracker {
-    /// A connection that begins with this SYN, no SYN-ACK, and has taken it in; to be kept with [`TcpBeginning::begun_by`] of it.
+    /// Makes a blank tracker, and a beginning of which nothing is known, a connection that begins with this SYN, no SYN-ACK, and has
+    /// taken it in.
     #[inline(always)]
-    pub fn begun_by(syn: &SynSegment, direction: Direction, time: Timestamp) -> Self {
+    pub fn begin(&mut self, syn: &SynSegment, direction: Direction, time: Timestamp, beginning: &mut TcpBeginning) {
         let now = Stamp::of(time);
-        let mut tracker = Self::untouched(time);
-        tracker.halves[direction.index()] = Half::begun_by(syn, now);
-        tracker.flags[direction.index()] = syn.flags.0 as u8;
-        tracker.progress.begin(false);
-        tracker.note_first_syn(direction);
-        tracker
+        self.halves[direction.index()] = Half::begun_by(syn, now);
+        self.halves[direction.reverse().index()] = Half::new(now);
+        self.epoch = Epoch::of(time);
+        self.flags[direction.index()] = syn.flags.0 as u8;
+        self.progress.begin(false);
+        self.note_first_syn(direction);
+        beginning.begin(syn, direction, time);
     }
 
     /// Takes in a SYN or SYN-ACK that is the first segment of its direction; false, and nothing changed, when

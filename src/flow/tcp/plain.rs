@@ -206,7 +206,8 @@ mod tests {
             if is_arena_full {
                 for side in [&mut short, &mut long] {
                     side.arena = TcpArena::with_capacity(1);
-                    side.arena.obtain(&mut Place::default());
+                    let mut other = Place::NONE;
+                    side.arena.obtain(&mut other);
                 }
             }
             let mut next = [origin[0].wrapping_add(1), origin[1].wrapping_add(1)];
@@ -267,8 +268,9 @@ mod tests {
                 let (short, long) =
                     sides.get_or_insert_with(|| (Side::opened(&s, direction, now), Side::opened(&s, direction, now)));
                 if let Some(syn) = SynSegment::of(&s).filter(|syn| is_first && !syn.is_answer()) {
-                    short.tracker = TcpTracker::begun_by(&syn, direction, now);
-                    short.beginning = TcpBeginning::begun_by(&syn, direction, now);
+                    short.tracker = TcpTracker::BLANK;
+                    short.beginning = TcpBeginning::UNKNOWN;
+                    short.tracker.begin(&syn, direction, now, &mut short.beginning);
                 } else if !short.goes_straight(&s, direction, now) {
                     short.observe(&s, direction, now);
                 }

@@ -19,6 +19,9 @@ pub(super) const TOO_OLD: u32 = 1 << 30;
 pub(super) struct Stamp(u32);
 
 impl Stamp {
+    /// To be written over.
+    pub(super) const BLANK: Self = Self(0);
+
     /// Of this time.
     pub(super) const fn of(time: Timestamp) -> Self {
         Self((time.0 / 1000) as u32)
@@ -41,7 +44,7 @@ impl Stamp {
 }
 
 /// Which 18 minutes a time lies in, modulo 2^16 (over two years).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epoch(u16);
 
 /// How two epochs lie to each other.
@@ -56,6 +59,9 @@ pub(super) enum Passed {
 }
 
 impl Epoch {
+    /// To be written over.
+    pub(super) const BLANK: Self = Self(0);
+
     /// Of this time.
     pub(super) const fn of(time: Timestamp) -> Self {
         Self(((time.0 / 1000) >> 30) as u16)
@@ -72,12 +78,17 @@ impl Epoch {
 }
 
 /// A segment whose ACK is awaited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timing {
     /// Sequence number behind the segment; unknown when the place is free.
     pub(super) end: Sequence,
     /// When the segment was seen.
     pub(super) sent: Stamp,
+}
+
+impl Timing {
+    /// Nothing is timed here.
+    pub(super) const FREE: Self = Self { end: Sequence(0), sent: Stamp::BLANK };
 }
 
 /// Starts timing a segment that ends at `end`. The latest timing gives way when all are taken.
@@ -120,7 +131,7 @@ pub(super) fn finish(timings: &mut [Timing; TIMINGS], acknowledgment: Sequence, 
 }
 
 /// The samples of a flow, both directions, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Samples {
     last: u32,
     min: u32,
@@ -129,6 +140,9 @@ pub(super) struct Samples {
 }
 
 impl Samples {
+    /// None yet.
+    pub(super) const NONE: Self = Self { last: 0, min: 0, ewma: 0, count: 0 };
+
     /// Takes in a sample. The average moves by an eighth of the difference (RFC 6298 section 2).
     pub(super) fn add(&mut self, sample: u32) {
         if self.count == 0 {
@@ -216,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_average_moves_by_an_eighth() {
-        let mut s = Samples::default();
+        let mut s = Samples::NONE;
         assert_eq!(s.record(), None);
         s.add(800);
         s.add(1600);
@@ -227,7 +241,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_average_stays_between_the_extremes(samples in prop::collection::vec(0u32..TOO_OLD, 1..50)) {
-            let mut s = Samples::default();
+            let mut s = Samples::NONE;
             samples.iter().for_each(|x| s.add(*x));
             let r = s.record().unwrap();
             let (min, max) = (*samples.iter().min().unwrap(), *samples.iter().max().unwrap());

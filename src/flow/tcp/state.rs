@@ -79,7 +79,7 @@ impl TcpStateDetail {
 }
 
 /// How far a connection came, in one byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Progress(u8);
 
 /// Bits above the detail's four.
@@ -89,6 +89,9 @@ const FIN_FROM_B: u8 = 1 << 6;
 const RESET: u8 = 1 << 7;
 
 impl Progress {
+    /// Before any segment.
+    pub(super) const NEW: Self = Self(0);
+
     /// The finer state.
     pub(super) const fn detail(self) -> TcpStateDetail {
         match self.0 & 15 {

@@ -42,7 +42,7 @@ const FIRST_KNOWN: u8 = 1 << 4;
 
 /// What is known about one TCP connection (RFC 9293) and asked for by every segment, 116 bytes. Both directions of it come
 /// through [`TcpTracker::observe`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct TcpTracker {
     pub(super) halves: [Half; 2],
@@ -81,6 +81,17 @@ const NO_SCALE: u8 = u8::MAX;
 const SCALE_MAX: u8 = 14;
 
 impl TcpTracker {
+    /// Of no connection yet, to be written over.
+    pub const BLANK: Self = Self {
+        halves: [Half::BLANK; 2],
+        samples: Samples::NONE,
+        place: Place::NONE,
+        flags: [0; 2],
+        progress: Progress::NEW,
+        bits: 0,
+        epoch: Epoch::BLANK,
+    };
+
     /// A tracker for a flow whose first segment this is; [`TcpTracker::observe`] has to see the same segment next.
     pub fn open(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
         let mut tracker = Self::untouched(time);
@@ -89,17 +100,8 @@ impl TcpTracker {
     }
 
     /// Before any segment; `time` is that of the first.
-    #[inline(always)]
-    pub(super) fn untouched(time: Timestamp) -> Self {
-        Self {
-            halves: [Half::new(Stamp::of(time)); 2],
-            samples: Samples::default(),
-            place: Place::default(),
-            flags: [0; 2],
-            progress: Progress::default(),
-            bits: 0,
-            epoch: Epoch::of(time),
-        }
+    fn untouched(time: Timestamp) -> Self {
+        Self { halves: [Half::new(Stamp::of(time)); 2], epoch: Epoch::of(time), ..Self::BLANK }
     }
 
     /// True when this segment opens a new connection on a tuple that was used before: a SYN or SYN-ACK with another initial
@@ -387,13 +389,12 @@ impl TcpTracker {
 }
 
 impl TcpBeginning {
-    /// Of a connection that begins with this SYN, no SYN-ACK.
+    /// The connection begins with this SYN, no SYN-ACK.
     #[inline(always)]
-    pub fn begun_by(syn: &SynSegment, direction: Direction, time: Timestamp) -> Self {
-        let mut beginning = Self { clock: time.0, ..Self::UNKNOWN };
-        beginning.first[direction.index()] = Sequence(syn.sequence);
-        beginning.note_options(syn.announced, direction);
-        beginning
+    pub(super) fn begin(&mut self, syn: &SynSegment, direction: Direction, time: Timestamp) {
+        self.clock = time.0;
+        self.first[direction.index()] = Sequence(syn.sequence);
+        self.note_options(syn.announced, direction);
     }
 
     fn note_options(&mut self, announced: Announced, direction: Direction) {
