@@ -8,6 +8,7 @@ mod erspan;
 mod ethernet;
 mod facts;
 mod fast;
+mod fragment;
 mod geneve;
 mod gre;
 mod gtpu;
@@ -134,8 +135,10 @@ pub fn dissect_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_
     }
 }
 
-/// As [`dissect_into`], without trying the short way of [`common`] first.
+/// As [`dissect_into`], without trying the short way of [`common`] first: it is none of those.
 #[inline(never)]
 pub fn walk_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
-    *out = walk(link_type, data, wire_len, &mut Nobody);
+    if !fragment::dissect_fragment(link_type, data, out) {
+        *out = walk(link_type, data, wire_len, &mut Nobody);
+    }
 }
