@@ -172,14 +172,14 @@ impl FragmentTable {
     /// Remembers the flow of a first fragment and gives back what waited for it. An identification that is used again begins a new
     /// datagram. Without a flow (the fragment is too small to hold ports) it is only counted. A packet that is no first fragment is
     /// left alone.
-    pub fn first(&mut self, sighting: &FragmentSighting<'_>, flow: Option<FlowAt>) -> Option<Held> {
+    pub fn first(&mut self, sighting: &FragmentSighting<'_>, flow: Option<&FlowAt>) -> Option<Held> {
         let &FragmentSighting { network, hash, time, .. } = sighting;
         let fragment = network.fragment.filter(|fragment| fragment.offset == 0)?;
         self.advance(time);
         self.counters.first += 1;
         let whole_header = fixed_header_len(network.protocol);
         self.counters.tiny += u64::from(fragment.more && fragment.len < TINY_LEN.max(whole_header));
-        let flow = flow?;
+        let flow = *flow?;
         let key = DatagramKey::new(network, &fragment);
         let place = match self.find(&key, hash) {
             Some(place) => match self.places[place as usize].progress {

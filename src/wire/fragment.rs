@@ -29,6 +29,13 @@ struct Carried {
     end: usize,
 }
 
+/// True for an untagged Ethernet frame with an IPv4 fragment, which is not [`common`](super::common). Of other frames it says nothing, and of
+/// other link types either may be true.
+#[inline(always)]
+pub fn seems_fragment(data: &[u8]) -> bool {
+    data.first_chunk::<34>().is_some_and(|frame| be16(frame, 12) == ethertype::IPV4 && be16(frame, 20) & 0x3fff != 0)
+}
+
 /// Reads a common fragment into `out`; false, with `out` as it was, when this is none.
 #[inline(never)]
 pub(super) fn dissect_fragment(link_type: LinkType, data: &[u8], out: &mut Dissected) -> bool {

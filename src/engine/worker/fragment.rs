@@ -18,11 +18,11 @@ impl Worker {
         let sighting = FragmentSighting { network, hash: lane.datagram, time, wire_len, number: self.number };
         match self.fragments.later(&sighting) {
             None => self.first_fragment(packet, dissected, lane, &sighting),
-            Some(Later::Known(flow)) => {
+            Some(Later::Known(mut flow)) => {
                 if self.share.owns(&flow.keyed.key) {
-                    let candidate = self.place_of(&flow.keyed, flow.candidate);
+                    flow.candidate = self.place_of(&flow.keyed, flow.candidate);
                     self.account(packet, dissected);
-                    self.sight_fragment(packet, dissected, &FlowAt { candidate, ..flow }, true);
+                    self.sight_fragment(packet, dissected, &flow, true);
                 }
             }
             Some(Later::Held) => {
@@ -44,16 +44,15 @@ impl Worker {
             }
             return;
         }
-        let keyed = lane.keyed;
-        let flow = FlowAt { keyed, candidate: self.place_of(&keyed, lane.candidate) };
-        let held = self.fragments.first(sighting, Some(flow));
-        let owned = self.share.owns(&keyed.key);
+        let flow = FlowAt { keyed: lane.keyed, candidate: self.place_of(&lane.keyed, lane.candidate) };
+        let held = self.fragments.first(sighting, Some(&flow));
+        let owned = self.share.owns(&flow.keyed.key);
         if owned {
             self.account(packet, dissected);
             self.sight_fragment(packet, dissected, &flow, false);
         }
         if let Some(held) = held {
-            self.settle(&held, owned, &keyed);
+            self.settle(&held, owned, &flow.keyed);
         }
     }
 

@@ -130,6 +130,7 @@ impl Worker {
         for ((packet, lane), facts) in packets.iter().zip(lanes).zip(facts) {
             lane.route = match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
                 Some(common) => self.route_common(&common, lane, facts),
+                None if wire::seems_fragment(packet.data) => self.route_rare(packet, lane, facts),
                 None => self.route_other(packet, lane, facts),
             };
         }
@@ -140,11 +141,15 @@ impl Worker {
     fn route_other(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
         match wire::common(packet.link_type, packet.data, packet.wire_len) {
             Some(common) => self.route_common(&common, lane, facts),
-            None => {
-                wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
-                self.route(packet, lane, facts)
-            }
+            None => self.route_rare(packet, lane, facts),
         }
+    }
+
+    /// Anything but a common frame.
+    #[inline(never)]
+    fn route_rare(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
+        wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
+        self.route(packet, lane, facts)
     }
 
     #[inline(always)]
@@ -176,7 +181,7 @@ impl Worker {
         Route::Flow
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn route(&self, packet: &Packet<'_>, lane: &mut Lane, dissected: &Dissected) -> Route {
         if let Some(network) = &dissected.network {
             if let Some(fragment) = &network.fragment {

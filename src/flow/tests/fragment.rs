@@ -14,7 +14,7 @@ fn flow(network: &Network, ports: Ports) -> FlowAt {
 }
 
 fn first(table: &mut FragmentTable, network: &Network, ports: Option<Ports>, time: Timestamp) -> Option<Held> {
-    table.first(&sighting(table, network, time, 0, 0), ports.map(|ports| flow(network, ports)))
+    table.first(&sighting(table, network, time, 0, 0), ports.map(|ports| flow(network, ports)).as_ref())
 }
 
 fn later(table: &mut FragmentTable, network: &Network, time: Timestamp, wire_len: u32, number: u64) -> Option<Later> {

@@ -4,7 +4,7 @@ use super::super::fragment::dissect_fragment;
 use super::super::walk::is_tunnel_port;
 use super::build::{ethernet, ipv4_with, ipv6, join, udp_ports, vlan};
 use super::trace;
-use crate::wire::Dissected;
+use crate::wire::{Dissected, common, seems_fragment};
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
@@ -77,5 +77,17 @@ fn every_cut_of_a_fragment() {
             }
         }
         assert_eq!(first, Some(if place == 0x2000 { 42 } else { 34 }), "with its headers it is read");
+    }
+}
+
+proptest! {
+    /// What seems to be a fragment is no common frame: trying the ways in another order changes nothing.
+    #[test]
+    fn what_seems_a_fragment_is_not_common((data, _) in frame(), at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+        let mut data = data;
+        let at = at.index(data.len());
+        data[at] = byte;
+        let is_common = common(LinkType::ETHERNET, &data, data.len() as u32).is_some();
+        prop_assert!(!(is_common && seems_fragment(&data)), "{:02x?}", data);
     }
 }
