@@ -4,17 +4,15 @@
 //! dissect and hash all, then update one by one in order, with memory asked for ahead. Invariant: results depend on the packets and their
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
+mod fragment;
 mod part;
 mod wave;
 
-use self::wave::{Consecutive, Lane, Order, rest_of};
+use self::wave::{Consecutive, Lane, Order};
 use super::outbox::Outbox;
-use super::{BatchTimes, Clock, Ledger, Peers, Rest, Share};
-use crate::flow::{
-    Candidate, Direction, FlowKey, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Held, Keyed, Later,
-    Sighting, TopFlow, ports_of,
-};
-use crate::wire::{Dissected, Network};
+use super::{BatchTimes, Clock, Ledger, Peers, Share};
+use crate::flow::{Candidate, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Keyed, Sighting, TopFlow};
+use crate::wire::Dissected;
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
 use std::time::Instant;
@@ -145,81 +143,6 @@ impl Worker {
         self.ledger.ipv4_checksums_bad += u64::from(dissected.ipv4_checksum_bad);
         if let Some(fault) = dissected.fault {
             self.ledger.fault(fault);
-        }
-    }
-
-    /// Every worker follows all fragments, so all know the ports; only the owner of the flow counts them. What waits for its
-    /// first fragment is on the leading worker's ledger until then.
-    fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, network: &Network) {
-        match self.fragments.later(network, packet.time, packet.wire_len, self.number) {
-            None => self.first_fragment(packet, dissected, network),
-            Some(Later::Known { ports, protocol }) => {
-                let (key, direction) = FlowKey::new(&Network { protocol, ..*network }, ports);
-                if self.share.owns(&key) {
-                    self.account(packet, dissected);
-                    self.sight(packet, dissected, &Keyed { key, hash: self.flows.hash(&key), direction }, Candidate::NONE, true);
-                }
-            }
-            Some(Later::Held) => {
-                if self.share.leads() {
-                    self.account(packet, dissected);
-                    self.ledger.rest(Rest::FragmentsHeld);
-                }
-            }
-        }
-        self.note_orphans();
-    }
-
-    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, network: &Network) {
-        let ports = ports_of(dissected);
-        let held = self.fragments.first(network, ports, packet.time);
-        let Some(ports) = ports else {
-            if self.share.leads() {
-                self.account(packet, dissected);
-                self.ledger.rest(rest_of(dissected));
-            }
-            return;
-        };
-        let (key, direction) = FlowKey::new(network, ports);
-        let hash = self.flows.hash(&key);
-        let owned = self.share.owns(&key);
-        if owned {
-            self.account(packet, dissected);
-            self.sight(packet, dissected, &Keyed { key, hash, direction }, Candidate::NONE, false);
-        }
-        if let Some(held) = held {
-            self.settle(&held, owned, &key, hash, direction);
-        }
-    }
-
-    /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.
-    fn settle(&mut self, held: &Held, owned: bool, key: &FlowKey, hash: u64, direction: Direction) {
-        if self.share.leads() {
-            self.ledger.packets = self.ledger.packets.wrapping_sub(held.packets);
-            self.ledger.bytes = self.ledger.bytes.wrapping_sub(held.bytes);
-            let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
-            *waiting = waiting.wrapping_sub(held.packets);
-        }
-        if owned {
-            self.ledger.packets = self.ledger.packets.wrapping_add(held.packets);
-            self.ledger.bytes = self.ledger.bytes.wrapping_add(held.bytes);
-            self.ledger.in_flows += held.packets;
-            let event = self.event();
-            let Self { flows, outbox, ledger, .. } = self;
-            flows.add_fragments(key, hash, direction, held, &mut |record| outbox.ended(event, record, ledger));
-        }
-    }
-
-    /// Held fragments that were given up since the last look become orphans.
-    fn note_orphans(&mut self) {
-        let orphaned = self.fragments.counters().orphaned_packets - self.orphans_noted;
-        if orphaned > 0 {
-            self.orphans_noted += orphaned;
-            if self.share.leads() {
-                let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
-                *waiting = waiting.wrapping_sub(orphaned);
-                self.ledger.rests[Rest::FragmentsOrphaned as usize] += orphaned;
-            }
         }
     }
 

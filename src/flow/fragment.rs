@@ -1,18 +1,34 @@
-//! Which ports a later fragment belongs to, in either order of arrival.
+//! Which flow a later fragment belongs to, in either order of arrival.
 //!
-//! Owns what is known of datagrams on their way. Knows no flows. Its invariant: every later fragment is either told its ports, or
-//! held and later handed over with the first fragment, or counted as orphaned; and there are never more than
-//! [`FragmentTable::DATAGRAM_COUNT_MAX`] datagrams.
-//!
-//! A datagram is named by IP version, addresses, identification and, for IPv4, the protocol (RFC 791, RFC 8200 section 4.5; in
-//! IPv6 the header behind the fragment header differs between first and later fragments when there are more extension headers).
+//! Owns what is known of datagrams on their way. Knows no flow but by what was said with a first fragment, and passes that on. Its
+//! invariant: every later fragment is either told its flow, or held and later handed over with the first fragment, or counted as
+//! orphaned; and there are never more than [`FragmentTable::DATAGRAM_COUNT_MAX`] datagrams.
 
-use super::FoldHash;
-use crate::wire::{Fragment, IpVersion, Network, Ports};
+mod datagram;
+
+use self::datagram::{Datagram, DatagramKey, NONE, Progress};
+use super::index::Index;
+use super::{Candidate, FoldHash, Keyed};
+use crate::wire::{Fragment, Network};
 use netscope_backends::Timestamp;
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use netscope_backends::prefetch::prefetch_whole;
+use std::hash::BuildHasher;
 use std::ops::AddAssign;
+
+/// One fragment as the table sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct FragmentSighting<'a> {
+    /// Its IP header.
+    pub network: &'a Network,
+    /// [`FragmentTable::hash`] of it.
+    pub hash: u64,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Bytes on the wire, link header included.
+    pub wire_len: u32,
+    /// Number of the packet on its queue.
+    pub number: u64,
+}
 
 /// Later fragments that arrived before their first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +45,20 @@ pub struct Held {
     pub first_packet: u64,
 }
 
+/// A fragment's flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowAt {
+    /// By the ports and the protocol of the first fragment.
+    pub keyed: Keyed,
+    /// Where it probably lies.
+    pub candidate: Candidate,
+}
+
 /// What a later fragment belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Later {
-    /// The first fragment was seen: the flow's key has these ports and this protocol (not the later fragment's own).
-    Known {
-        /// Ports of the first fragment.
-        ports: Ports,
-        /// [`Network::protocol`] of the first fragment.
-        protocol: u8,
-    },
+    /// The first fragment was seen: this was said to be its flow.
+    Known(FlowAt),
     /// It waits for the first fragment, which will bring it along, or is counted as orphaned.
     Held,
 }
@@ -77,84 +97,14 @@ impl AddAssign<&Self> for FragmentCounters {
     }
 }
 
-const NONE: u32 = u32::MAX;
-const RANGE_COUNT: usize = 8;
 /// Bytes that a link of the smallest permitted size carries behind a minimal IPv4 header.
 const TINY_LEN: u32 = 48;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct DatagramKey {
-    source: [u8; 16],
-    destination: [u8; 16],
-    id: u32,
-    version: u8,
-    protocol: u8,
-}
-
-impl Hash for DatagramKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u128(u128::from_le_bytes(self.source));
-        state.write_u128(u128::from_le_bytes(self.destination));
-        state.write_u64(u64::from(self.id) | u64::from(self.version) << 32 | u64::from(self.protocol) << 40);
-    }
-}
-
-impl DatagramKey {
-    fn new(network: &Network, fragment: &Fragment) -> Self {
-        let protocol = if network.version == IpVersion::V4 { network.protocol } else { 0 };
-        let (source, destination) = (network.source, network.destination);
-        Self { source, destination, id: fragment.id, version: network.version as u8, protocol }
-    }
-}
-
-/// Stretches of a datagram seen so far, apart from each other.
-#[derive(Clone, Copy, Default)]
-struct Ranges {
-    ranges: [(u32, u32); RANGE_COUNT],
-    count: u8,
-}
-
-impl Ranges {
-    /// Adds a stretch; true when part of it was there. A ninth stretch apart from all others is not remembered.
-    fn add(&mut self, start: u32, end: u32) -> bool {
-        if start >= end {
-            return false;
-        }
-        let (mut merged, mut overlaps, mut kept) = ((start, end), false, 0);
-        for i in 0..usize::from(self.count) {
-            let range = self.ranges[i];
-            if range.1 < merged.0 || merged.1 < range.0 {
-                self.ranges[kept] = range;
-                kept += 1;
-            } else {
-                overlaps |= range.0 < end && start < range.1;
-                merged = (merged.0.min(range.0), merged.1.max(range.1));
-            }
-        }
-        if kept < RANGE_COUNT {
-            self.ranges[kept] = merged;
-            kept += 1;
-        }
-        self.count = kept as u8;
-        overlaps
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Datagram {
-    key: DatagramKey,
-    began: Timestamp,
-    ports: Option<(Ports, u8)>,
-    held: Option<Held>,
-    ranges: Ranges,
-    older: u32,
-    newer: u32,
-}
 
 /// Datagrams on their way, oldest first.
 pub struct FragmentTable {
     places: Vec<Datagram>,
-    index: HashMap<DatagramKey, u32, FoldHash>,
+    index: Index,
+    hasher: FoldHash,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -180,10 +130,13 @@ impl FragmentTable {
         Self::with_count_max(Self::DATAGRAM_COUNT_MAX)
     }
 
-    fn with_count_max(count_max: usize) -> Self {
+    /// The same for `count_max` datagrams.
+    pub(super) fn with_count_max(count_max: usize) -> Self {
         Self {
             places: Vec::with_capacity(count_max),
-            index: HashMap::with_capacity_and_hasher(2 * count_max, FoldHash::random()),
+            // With room to spare: most fragments ask for a datagram that is not there yet, and one bucket has to tell so.
+            index: Index::new(2 * count_max),
+            hasher: FoldHash::random(),
             free: Vec::with_capacity(count_max),
             oldest: NONE,
             newest: NONE,
@@ -193,52 +146,82 @@ impl FragmentTable {
         }
     }
 
-    /// Remembers the ports of a first fragment and gives back what waited for it. An identification that is used again begins a
-    /// new datagram. Without ports (the fragment is too small to hold them) it is only counted. A packet that is no first
-    /// fragment is left alone.
-    pub fn first(&mut self, network: &Network, ports: Option<Ports>, time: Timestamp) -> Option<Held> {
+    /// The hash by which this table finds a fragment's datagram.
+    #[inline(always)]
+    pub fn hash(&self, network: &Network, fragment: &Fragment) -> u64 {
+        self.hasher.hash_one(DatagramKey::new(network, fragment))
+    }
+
+    /// Brings what is known of the datagram of this hash into the cache. No effect but speed.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        if let Some(place) = self.index.candidate(hash) {
+            prefetch_whole(&self.places[place as usize]);
+        }
+    }
+
+    /// Where the flow of the datagram of this hash probably lies, as far as is known yet.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Candidate {
+        match self.index.candidate(hash).map(|place| &self.places[place as usize].progress) {
+            Some(Progress::Known(flow)) => flow.candidate,
+            Some(Progress::Held(_)) | None => Candidate::NONE,
+        }
+    }
+
+    /// Remembers the flow of a first fragment and gives back what waited for it. An identification that is used again begins a new
+    /// datagram. Without a flow (the fragment is too small to hold ports) it is only counted. A packet that is no first fragment is
+    /// left alone.
+    pub fn first(&mut self, sighting: &FragmentSighting<'_>, flow: Option<&FlowAt>) -> Option<Held> {
+        let &FragmentSighting { network, hash, time, .. } = sighting;
         let fragment = network.fragment.filter(|fragment| fragment.offset == 0)?;
         self.advance(time);
         self.counters.first += 1;
         let whole_header = fixed_header_len(network.protocol);
         self.counters.tiny += u64::from(fragment.more && fragment.len < TINY_LEN.max(whole_header));
-        let ports = ports?;
+        let flow = *flow?;
         let key = DatagramKey::new(network, &fragment);
-        let known = self.index.get(&key).copied();
-        if let Some(place) = known.filter(|&place| self.places[place as usize].ports.is_some()) {
-            // The same identification again: what comes from now on belongs to the newer datagram.
-            self.forget(place);
-        }
-        let place = match self.index.get(&key) {
-            Some(&place) => place,
-            None => self.insert(key),
+        let place = match self.find(&key, hash) {
+            Some(place) => match self.places[place as usize].progress {
+                Progress::Held(_) => place,
+                Progress::Known(_) => {
+                    // The same identification again: what comes from now on belongs to the newer datagram.
+                    self.forget(place);
+                    self.insert(&key, hash)
+                }
+            },
+            None => self.insert(&key, hash),
         };
         let datagram = &mut self.places[place as usize];
-        datagram.ports = Some((ports, network.protocol));
         self.counters.overlapping += u64::from(datagram.ranges.add(0, fragment.len));
-        datagram.held.take()
+        match std::mem::replace(&mut datagram.progress, Progress::Known(flow)) {
+            Progress::Held(held) => held,
+            Progress::Known(_) => None,
+        }
     }
 
-    /// Asks for a later fragment's ports; holds it back when the first fragment has not been seen. `number` is the packet's on its
-    /// queue. `None` when the packet is no later fragment.
-    pub fn later(&mut self, network: &Network, time: Timestamp, wire_len: u32, number: u64) -> Option<Later> {
+    /// Asks for a later fragment's flow; holds it back when the first fragment has not been seen. `None` when the packet is no
+    /// later fragment.
+    pub fn later(&mut self, sighting: &FragmentSighting<'_>) -> Option<Later> {
+        let &FragmentSighting { network, hash, time, wire_len, number } = sighting;
         let fragment = network.fragment.filter(|fragment| fragment.offset != 0)?;
         self.advance(time);
         self.counters.later += 1;
         self.counters.tiny += u64::from(fragment.more && fragment.len < TINY_LEN);
         let key = DatagramKey::new(network, &fragment);
-        let place = match self.index.get(&key) {
-            Some(&place) => place,
-            None => self.insert(key),
+        let place = match self.find(&key, hash) {
+            Some(place) => place,
+            None => self.insert(&key, hash),
         };
         let datagram = &mut self.places[place as usize];
         let end = fragment.offset.saturating_add(fragment.len);
         self.counters.overlapping += u64::from(datagram.ranges.add(fragment.offset, end));
-        if let Some((ports, protocol)) = datagram.ports {
-            return Some(Later::Known { ports, protocol });
-        }
+        let held = match &mut datagram.progress {
+            Progress::Known(flow) => return Some(Later::Known(*flow)),
+            Progress::Held(held) => held,
+        };
         let one = Held { packets: 1, bytes: u64::from(wire_len), earliest: time, latest: time, first_packet: number };
-        datagram.held = Some(match datagram.held {
+        *held = Some(match *held {
             None => one,
             Some(held) => Held {
                 packets: held.packets + 1,
@@ -268,12 +251,12 @@ impl FragmentTable {
 
     /// Datagrams on their way.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.places.len() - self.free.len()
     }
 
     /// True when no datagram is on its way.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
     }
 
     /// Later fragments waiting for their first one, and their bytes: they are in no flow and not orphaned yet.
@@ -282,8 +265,10 @@ impl FragmentTable {
         let mut place = self.oldest;
         while place != NONE {
             let datagram = &self.places[place as usize];
-            sum.0 += datagram.held.map_or(0, |held| held.packets);
-            sum.1 += datagram.held.map_or(0, |held| held.bytes);
+            if let Progress::Held(Some(held)) = &datagram.progress {
+                sum.0 += held.packets;
+                sum.1 += held.bytes;
+            }
             place = datagram.newer;
         }
         sum
@@ -294,36 +279,41 @@ impl FragmentTable {
         self.counters
     }
 
-    fn insert(&mut self, key: DatagramKey) -> u32 {
-        if self.index.len() >= self.count_max && self.oldest != NONE {
+    #[inline(always)]
+    fn find(&self, key: &DatagramKey, hash: u64) -> Option<u32> {
+        let is = |place: u32| self.places[place as usize].key == *key;
+        // Most often the first candidate is the one.
+        self.index.candidate(hash).filter(|&place| is(place)).or_else(|| self.index.find(hash, is))
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, key: &DatagramKey, hash: u64) -> u32 {
+        if self.len() >= self.count_max && self.oldest != NONE {
             self.counters.evicted += 1;
             self.forget(self.oldest);
+            // The next one to give way, most likely soon.
+            if let Some(datagram) = self.places.get(self.oldest as usize) {
+                prefetch_whole(datagram);
+            }
         }
-        let older = self.newest;
-        let datagram =
-            Datagram { key, began: self.clock, ports: None, held: None, ranges: Ranges::default(), older, newer: NONE };
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.places[place as usize] = datagram;
-                place
-            }
-            None => {
-                self.places.push(datagram);
-                (self.places.len() - 1) as u32
-            }
-        };
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Datagram::NONE);
+            (self.places.len() - 1) as u32
+        });
+        let older = std::mem::replace(&mut self.newest, place);
         match older {
             NONE => self.oldest = place,
             older => self.places[older as usize].newer = place,
         }
-        self.newest = place;
-        self.index.insert(key, place);
+        self.places[place as usize].begin(key, self.clock, older);
+        self.index.add(hash, place);
         place
     }
 
     fn forget(&mut self, place: u32) {
-        let Datagram { key, held, older, newer, .. } = self.places[place as usize];
-        if let Some(held) = held {
+        let &Datagram { ref key, ref progress, older, newer, .. } = &self.places[place as usize];
+        self.index.remove(self.hasher.hash_one(key), place);
+        if let Progress::Held(Some(held)) = progress {
             self.counters.orphaned_packets += held.packets;
             self.counters.orphaned_bytes = self.counters.orphaned_bytes.saturating_add(held.bytes);
         }
@@ -335,7 +325,6 @@ impl FragmentTable {
             NONE => self.newest = older,
             newer => self.places[newer as usize].older = older,
         }
-        self.index.remove(&key);
         self.free.push(place);
     }
 }

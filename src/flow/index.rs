@@ -70,6 +70,12 @@ impl Index {
         if self.grows && (self.old.is_some() || self.len >= self.now.count * LOAD) {
             self.grow_step(entries);
         }
+        self.add(hash, number);
+    }
+
+    /// The same where there is room: no entry is moved.
+    #[inline]
+    pub fn add(&mut self, hash: u64, number: u32) {
         self.now.insert(hash, number);
         self.len += 1;
     }
@@ -227,12 +233,11 @@ impl Buckets {
     }
 
     fn remove(&mut self, hash: u64, number: u32) -> bool {
-        let home = self.home(hash);
+        let (tag, home) = (tag_of(hash), self.home(hash));
         let mut at = home;
         for _ in 0..self.count {
             let bucket = self.bucket_mut(at);
-            let found = (0..SLOTS).find(|&slot| bucket[slot] != 0 && number_at(bucket, slot) == number);
-            if let Some(slot) = found {
+            if let Some(slot) = slot_of(bucket, tag, number) {
                 bucket[slot] = 0;
                 self.forget_way(home, at);
                 return true;
@@ -288,6 +293,20 @@ fn matches(bucket: &Bucket, tag: u16) -> u32 {
 #[inline]
 fn number_at(bucket: &Bucket, slot: usize) -> u32 {
     u32::from(bucket[SLOTS + 2 * slot]) | u32::from(bucket[SLOTS + 2 * slot + 1]) << 16
+}
+
+/// Where this number lies under this tag.
+#[inline]
+fn slot_of(bucket: &Bucket, tag: u16, number: u32) -> Option<usize> {
+    let mut hits = matches(bucket, tag);
+    while hits != 0 {
+        let slot = hits.trailing_zeros() as usize;
+        if number_at(bucket, slot) == number {
+            return Some(slot);
+        }
+        hits &= hits - 1;
+    }
+    None
 }
 
 #[inline]

@@ -25,7 +25,7 @@ mod wheel;
 mod tests;
 
 pub use community_id::{CommunityId, community_id, community_ids};
-pub use fragment::{FragmentCounters, FragmentTable, Held, Later};
+pub use fragment::{FlowAt, FragmentCounters, FragmentSighting, FragmentTable, Held, Later};
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed};
 pub use last::LastFlows;
 pub use ports::ports_of;

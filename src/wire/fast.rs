@@ -373,8 +373,9 @@ impl<'a> Common<'a> {
 
 /// An IPv4 address in the place of an address of either version.
 #[inline(always)]
-fn widen([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+fn widen(address: [u8; 4]) -> [u8; 16] {
+    // As a number, which is widened in one step where bytes are moved one by one.
+    u128::from(u32::from_le_bytes(address)).to_le_bytes()
 }
 
 /// True when the ones' complement sum of a header without options is all ones (RFC 1071): then the sum is a multiple of 2^16 - 1, and

@@ -8,6 +8,7 @@ mod erspan;
 mod ethernet;
 mod facts;
 mod fast;
+mod fragment;
 mod geneve;
 mod gre;
 mod gtpu;
@@ -44,6 +45,7 @@ pub use facts::{
     TunnelKind, VlanTags,
 };
 pub use fast::{Common, CommonNetwork, PlainSegment, common, common_tcp4};
+pub use fragment::seems_fragment;
 pub use geneve::Geneve;
 pub use gre::Gre;
 pub use gtpu::Gtpu;
@@ -134,8 +136,15 @@ pub fn dissect_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_
     }
 }
 
-/// As [`dissect_into`], without trying the short way of [`common`] first.
-#[inline(never)]
+/// As [`dissect_into`], without trying the short way of [`common`] first: it is none of those.
+#[inline]
 pub fn walk_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
+    if !fragment::dissect_fragment(link_type, data, out) {
+        walk_whole_into(out, link_type, data, wire_len);
+    }
+}
+
+#[inline(never)]
+fn walk_whole_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
     *out = walk(link_type, data, wire_len, &mut Nobody);
 }

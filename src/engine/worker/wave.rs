@@ -21,9 +21,11 @@ const REST_AHEAD: usize = 5;
 pub(super) struct Lane {
     route: Route,
     /// Set where the packet has a flow.
-    keyed: Keyed,
+    pub(super) keyed: Keyed,
     /// Where the flow probably lies; set while the entry is asked for.
-    candidate: Candidate,
+    pub(super) candidate: Candidate,
+    /// Set for fragments: the hash of their datagram.
+    pub(super) datagram: u64,
     /// Set for plain segments.
     segment: PlainSegment,
     /// Set for SYN segments, and the tags of their frames.
@@ -36,6 +38,7 @@ impl Lane {
         route: Route::Foreign,
         keyed: Keyed::NONE,
         candidate: Candidate::NONE,
+        datagram: 0,
         segment: PlainSegment::NONE,
         syn: SynSegment::NONE,
         vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
@@ -69,7 +72,9 @@ enum Route {
     Last { checksum_bad: bool },
     /// To a flow.
     Flow,
-    /// A fragment of an IP packet: looked up in order, in the last wave.
+    /// A first fragment of an IP packet, with its ports: its datagram is looked up in order, in the last wave.
+    FirstFragment,
+    /// The same for any other fragment; its datagram knows its flow, if anyone does.
     Fragment,
     /// To no flow.
     Rest(Rest),
@@ -125,6 +130,7 @@ impl Worker {
         for ((packet, lane), facts) in packets.iter().zip(lanes).zip(facts) {
             lane.route = match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
                 Some(common) => self.route_common(&common, lane, facts),
+                None if wire::seems_fragment(packet.data) => self.route_rare(packet, lane, facts),
                 None => self.route_other(packet, lane, facts),
             };
         }
@@ -135,11 +141,15 @@ impl Worker {
     fn route_other(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
         match wire::common(packet.link_type, packet.data, packet.wire_len) {
             Some(common) => self.route_common(&common, lane, facts),
-            None => {
-                wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
-                self.route(packet, lane, facts)
-            }
+            None => self.route_rare(packet, lane, facts),
         }
+    }
+
+    /// Anything but a common frame.
+    #[inline(never)]
+    fn route_rare(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
+        wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
+        self.route(packet, lane, facts)
     }
 
     #[inline(always)]
@@ -171,11 +181,16 @@ impl Worker {
         Route::Flow
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn route(&self, packet: &Packet<'_>, lane: &mut Lane, dissected: &Dissected) -> Route {
         if let Some(network) = &dissected.network {
-            if network.fragment.is_some() {
-                return Route::Fragment;
+            if let Some(fragment) = &network.fragment {
+                lane.datagram = self.fragments.hash(network, fragment);
+                let Some(ports) = ports_of(dissected) else { return Route::Fragment };
+                let (key, direction) = FlowKey::new(network, ports);
+                lane.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
+                self.flows.prefetch_bucket(lane.keyed.hash);
+                return Route::FirstFragment;
             }
             if let Some(ports) = ports_of(dissected) {
                 let (key, direction) = FlowKey::new(network, ports);
@@ -200,11 +215,22 @@ impl Worker {
     #[inline(always)]
     fn prefetch(&self, lane: &mut Lane) {
         match lane.route {
-            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } => {
+            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } | Route::FirstFragment => {
                 lane.candidate = self.flows.prefetch_entry(lane.keyed.hash);
             }
             Route::Flow | Route::Syn { .. } => lane.candidate = self.flows.prefetch_entry_whole(lane.keyed.hash),
-            Route::Foreign | Route::Fragment | Route::Rest(_) => {}
+            Route::Fragment => self.fragments.prefetch(lane.datagram),
+            Route::Foreign | Route::Rest(_) => {}
+        }
+    }
+
+    /// A while later, asks for what a look at what has arrived tells to be needed, too.
+    #[inline(always)]
+    fn prefetch_rest(&self, lane: &Lane) {
+        match lane.route {
+            Route::Plain { .. } | Route::Last { .. } | Route::Flow => self.flows.prefetch_rest(lane.candidate),
+            Route::Fragment => self.flows.prefetch_candidate(self.fragments.candidate(lane.datagram)),
+            Route::Datagram { .. } | Route::Syn { .. } | Route::FirstFragment | Route::Foreign | Route::Rest(_) => {}
         }
     }
 
@@ -217,10 +243,8 @@ impl Worker {
             if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
                 self.prefetch(ahead);
             }
-            if let Some(Lane { route: Route::Plain { .. } | Route::Last { .. } | Route::Flow, candidate, .. }) =
-                lanes.get(i + REST_AHEAD)
-            {
-                self.flows.prefetch_rest(*candidate);
+            if let Some(ahead) = lanes.get(i + REST_AHEAD) {
+                self.prefetch_rest(ahead);
             }
             let Some(lane) = lanes.get_mut(i) else { break };
             for (number, time) in order.between(i) {
@@ -242,7 +266,7 @@ impl Worker {
                 }
                 Route::Last { checksum_bad } => (self.observe_nearly(packet, lane), checksum_bad),
                 Route::Foreign => continue,
-                Route::Flow | Route::Fragment | Route::Rest(_) => (false, false),
+                Route::Flow | Route::FirstFragment | Route::Fragment | Route::Rest(_) => (false, false),
             };
             if is_counted {
                 plain.note(packet, checksum_bad);
@@ -326,11 +350,7 @@ impl Worker {
                 self.account(packet, facts);
                 self.sight(packet, facts, &lane.keyed, lane.candidate, false);
             }
-            Route::Fragment => {
-                if let Some(network) = facts.network {
-                    self.fragment(packet, facts, &network);
-                }
-            }
+            Route::FirstFragment | Route::Fragment => self.fragment(packet, facts, lane),
         }
     }
 }

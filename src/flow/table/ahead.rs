@@ -35,6 +35,15 @@ impl FlowTable {
         candidate
     }
 
+    /// Brings the whole entry of a flow whose place is known into the cache. No effect but speed.
+    #[inline]
+    pub fn prefetch_candidate(&self, candidate: Candidate) {
+        if candidate != Candidate::NONE {
+            self.slab.prefetch(candidate.0);
+            self.slab.prefetch_back(candidate.0);
+        }
+    }
+
     /// Where the flow of this hash lies by now; for a packet that found no candidate when it was asked ahead, because the one that
     /// opens the flow had not been counted yet.
     #[inline]

@@ -22,7 +22,7 @@ pub struct PlainSighting<'a> {
     pub time: Timestamp,
     /// Bytes on the wire, link header included.
     pub wire_len: u32,
-    /// `None` for UDP. The last segment of a direction is for [`FlowTable::observe_nearly_plain`] alone.
+    /// `None` for UDP and for fragments. The last segment of a direction is for [`FlowTable::observe_nearly_plain`] alone.
     pub segment: Option<&'a PlainSegment>,
 }
 
@@ -78,6 +78,16 @@ impl FlowTable {
         self.settle(sighting, counted);
         self.note_finished(candidate.0);
         true
+    }
+
+    /// The same for a fragment without a segment's header; a later one is counted as such, too.
+    #[inline(never)]
+    pub fn observe_fragment(&mut self, sighting: &PlainSighting<'_>, is_later: bool) -> bool {
+        let is_counted = self.observe_plain(sighting);
+        if is_counted && is_later {
+            self.slab.back_mut(sighting.candidate.0).add_fragments(1, &mut self.cold);
+        }
+        is_counted
     }
 
     #[inline(always)]

@@ -20,6 +20,8 @@ pub(super) struct Rig {
     pub(super) records: Vec<FlowRecord>,
     /// Packets try the straight way first.
     pub(super) straight: bool,
+    /// Packets are later fragments of what they would be otherwise.
+    pub(super) later: bool,
     /// Packets that went it.
     pub(super) went: u64,
     /// What segments acknowledge; at first the SYN with number 0.
@@ -29,7 +31,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(settings: &FlowSettings) -> Self {
         let table = FlowTable::new(settings, HashSecret::FIXED);
-        Self { table, number: 0, records: Vec::new(), straight: false, went: 0, acknowledgment: 1 }
+        Self { table, number: 0, records: Vec::new(), straight: false, later: false, went: 0, acknowledgment: 1 }
     }
 
     /// A UDP packet of flow `flow`.
@@ -47,6 +49,7 @@ impl Rig {
             ports = Ports { source: 53, destination: 1000 };
         }
         let transport = match tcp {
+            _ if self.later => Transport::None,
             None => Transport::Udp(ports),
             Some((flags, sequence)) => Transport::Tcp(TcpSegment {
                 ports,
@@ -83,15 +86,19 @@ impl Rig {
                 }
             }
             let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
-            let is_plain = tcp.is_none() || segment.is_some();
+            if self.later && self.table.observe_fragment(&plain, true) {
+                self.went += 1;
+                return Observed { place: u32::MAX, opened: false };
+            }
+            let is_plain = !self.later && (tcp.is_none() || segment.is_some());
             let is_last = segment.is_some_and(|segment| segment.is_last());
             if is_plain && (!is_last && self.table.observe_plain(&plain) || self.table.observe_nearly_plain(&plain)) {
                 self.went += 1;
                 return Observed { place: u32::MAX, opened: false };
             }
         }
-        let sighting =
-            Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
+        let (key, dissected, fragment) = (&key, &dissected, self.later);
+        let sighting = Sighting { key, hash, direction, time, wire_len, number, dissected, fragment, candidate };
         self.table.observe(&sighting, &mut |record| records.push(*record))
     }
 
@@ -400,7 +407,10 @@ proptest! {
         idle in any::<bool>(),
         closed in prop_oneof![Just(0), Just(1), Just(2 * SECOND), Just(20 * SECOND)],
         waits in any::<bool>(),
-        steps in prop::collection::vec((0u32..12, any::<bool>(), wait(), prop::option::of((flags(), 0u32..3)), any::<bool>()), 1..400),
+        steps in prop::collection::vec(
+            (0u32..12, any::<bool>(), wait(), prop::option::of((flags(), 0u32..3)), any::<bool>(), prop::bool::weighted(0.2)),
+            1..400,
+        ),
     ) {
         let settings = FlowSettings {
             closed_timeout_ns: closed,
@@ -411,7 +421,7 @@ proptest! {
         };
         let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
         let mut time = 5 * SECOND;
-        for (flow, back, wait, tcp, ends_tick) in steps {
+        for (flow, back, wait, tcp, ends_tick, later) in steps {
             time = time.saturating_add_signed(wait);
             let mut tops = [Vec::new(), Vec::new()];
             for (rig, top) in rigs.iter_mut().zip(&mut tops) {
@@ -420,6 +430,7 @@ proptest! {
                 if waits || ends_tick {
                     rig.advance(time, usize::MAX);
                 }
+                rig.later = later;
                 rig.packet(flow, back, time, 100 + flow, tcp);
                 if ends_tick {
                     rig.table.end_tick(top);

@@ -4,6 +4,7 @@ pub(crate) mod build;
 mod damage;
 mod exact;
 mod fast;
+mod fragment;
 mod link_layers;
 mod tunnels;
 
