@@ -7,6 +7,7 @@ mod join;
 mod kept;
 mod merge;
 mod order;
+mod radix;
 mod records;
 mod report;
 mod table;
