@@ -7,7 +7,6 @@ mod join;
 mod kept;
 mod merge;
 mod order;
-mod radix;
 mod records;
 mod report;
 mod table;

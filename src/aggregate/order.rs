@@ -3,7 +3,6 @@
 //! Owns how that is found quickly: numbers made of bytes and key are sorted instead of records, and only records whose numbers
 //! are equal are looked at again. Its invariant: the order is that of comparing (bytes descending, key, first packet).
 
-use super::radix;
 use super::records::{Place, Records};
 use crate::flow::FlowKey;
 use crate::wire::IpVersion;
@@ -20,11 +19,12 @@ const PLACE_BITS: u32 = u32::BITS;
 const RANK_BITS: u32 = u128::BITS - PLACE_BITS;
 /// How many records ahead memory is asked for.
 const PREFETCH_AHEAD: usize = 16;
-
+/// The same among sorted numbers, of which most are passed over.
+const EQUAL_AHEAD: usize = 64;
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
-/// So few with the same number are compared as they are.
-const COMPARED_MAX: usize = if cfg!(test) { 2 } else { 16 };
+/// Fewer with the same number are compared as they are.
+const COMPARED_BELOW: usize = if cfg!(test) { 3 } else { 17 };
 /// Fewer than these are sorted by one thread.
 const DIVIDED_MIN: usize = 1 << 14;
 
@@ -54,16 +54,36 @@ const fn place_of(ranked: Ranked) -> Place {
 /// Sorts what was ranked, and by the `finer` parts what has the same rank.
 fn sort_ranked(records: &Records, ranked: &mut [Ranked], finer: &[Rank], threads: usize) {
     sort_numbers(ranked, threads);
-    for equal in ranked.chunk_by_mut(|x, y| x >> PLACE_BITS == y >> PLACE_BITS) {
-        match equal.len() {
-            1 => {}
-            2..=COMPARED_MAX => equal.sort_unstable_by(|&x, &y| compare(records, place_of(x), place_of(y))),
-            _ => {
-                let Some((rank, finer)) = finer.split_first() else { return };
+    let mut start = 0;
+    while let Some(&first) = ranked.get(start) {
+        let len = 1 + ranked[start + 1..].iter().take_while(|&&other| is_same_rank(first, other)).count();
+        for i in start..start + len.min(COMPARED_BELOW) {
+            prefetch_if_equal(records, ranked, i + EQUAL_AHEAD);
+        }
+        let equal = &mut ranked[start..start + len];
+        start += len;
+        match (len, finer.split_first()) {
+            (1, _) => {}
+            (COMPARED_BELOW.., Some((rank, finer))) => {
                 rank_all(records, equal, threads, |records, place| Some(rank(records, place)));
                 sort_ranked(records, equal, finer, threads);
             }
+            _ => equal.sort_unstable_by(|&x, &y| compare(records, place_of(x), place_of(y))),
         }
+    }
+}
+
+const fn is_same_rank(x: Ranked, y: Ranked) -> bool {
+    x >> PLACE_BITS == y >> PLACE_BITS
+}
+
+/// Hints that two neighbours will be compared, if they will.
+fn prefetch_if_equal(records: &Records, ranked: &[Ranked], i: usize) {
+    if let Some(&[x, y]) = ranked.get(i..i + 2)
+        && is_same_rank(x, y)
+    {
+        records.prefetch_weight(place_of(x));
+        records.prefetch_weight(place_of(y));
     }
 }
 
@@ -111,7 +131,7 @@ fn rank_part(records: &Records, ranked: &mut [Ranked], rank: impl Fn(&Records, P
 /// Sorts by halving, so that each thread has a part of its own.
 fn sort_numbers(ranked: &mut [Ranked], threads: usize) {
     if threads <= 1 || ranked.len() < DIVIDED_MIN {
-        radix::sort(ranked, PLACE_BITS);
+        ranked.sort_unstable();
         return;
     }
     let (smaller, _, larger) = ranked.select_nth_unstable(ranked.len() / 2);
@@ -121,7 +141,7 @@ fn sort_numbers(ranked: &mut [Ranked], threads: usize) {
         started.is_ok()
     });
     if !is_started {
-        radix::sort(smaller, PLACE_BITS);
+        smaller.sort_unstable();
     }
 }
 

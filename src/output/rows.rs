@@ -20,7 +20,7 @@ const THREADS_MAX: usize = 8;
 
 /// Records that are named side by side, which costs less than one after the other.
 const GROUP: usize = 8;
-/// How many records ahead memory is asked for, one at a time while another is made into text: many at once would wait for each other.
+/// How many records ahead memory is asked for, one while another is made into text.
 const PREFETCH_AHEAD: usize = 2 * GROUP;
 
 /// Some of a piece's text.
