@@ -53,7 +53,7 @@ pub trait Watcher: Send + Sync {
     fn notice(&self, text: &str);
     /// An output failed.
     fn failed(&self, failure: &OutputFailure);
-    /// Called about every millisecond while a file is read, for a progress display.
+    /// Called every few milliseconds while a file is read, for a progress display.
     fn progress(&self, progress: &Progress);
 }
 

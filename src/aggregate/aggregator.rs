@@ -13,11 +13,13 @@ use crate::flow::TopFlow;
 use netscope_backends::{Counters, Timestamp};
 use std::time::Duration;
 
-/// How long the aggregator naps when no queue had anything.
+/// How long the aggregator naps when no queue had anything. Each nap in vain is twice as long as the one before.
 const NAP: Duration = Duration::from_millis(1);
-/// Where nobody waits for it, each nap in vain is twice as long as the one before, up to this: at a thousand naps a second it would use
-/// most of what a silent wire costs at all (1.0 % of a core, 0.2 % with these). The boxes hold what ends meanwhile.
+/// Longest nap where nobody waits for it: at a thousand naps a second it would use most of what a silent wire costs at all (1.0 % of a
+/// core, 0.2 % with these). The boxes hold what ends meanwhile.
 const NAP_MAX: Duration = Duration::from_millis(16);
+/// The same where a reader of a file waits once all boxes are full.
+const NAP_MAX_AWAITED: Duration = Duration::from_millis(4);
 
 /// How to aggregate.
 #[derive(Clone, Debug)]
@@ -89,11 +91,11 @@ impl Aggregator {
             retained: 0,
             summary: Summary::default(),
             last_report: None,
-            nap_max: if queues.waits { NAP } else { NAP_MAX },
+            nap_max: if queues.waits { NAP_MAX_AWAITED } else { NAP_MAX },
         }
     }
 
-    /// Runs until every queue has ended and everything was passed on. `idle` is called about every millisecond or sooner
+    /// Runs until every queue has ended and everything was passed on. `idle` is called every few milliseconds or sooner
     /// while something arrives or a file is read (progress display); `failed` as soon as an output fails.
     pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
         let mut nap = NAP;
@@ -215,7 +217,8 @@ impl Aggregator {
         }
         // As many as had packets to process; fewer where we are kept off most processors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(self.inboxes.len());
-        let order = largest_first(&self.records, &self.shown, threads);
+        let mut order = std::mem::take(&mut self.shown);
+        largest_first(&self.records, &mut order, threads);
         let table = Table::new(std::mem::take(&mut self.records), order);
         let Self { outputs, failures, summary, .. } = self;
         for slot in outputs {

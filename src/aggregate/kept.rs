@@ -32,20 +32,21 @@ impl Kept {
         }
     }
 
-    /// Of both directions.
+    /// Key, and who began the flow.
     #[inline]
-    pub fn bytes(&self) -> u64 {
+    pub fn name(&self) -> (&FlowKey, Direction) {
         match self {
-            Self::Small(small) => u64::from(small.bytes[0]) + u64::from(small.bytes[1]),
-            Self::Whole(record) => record.bytes[0].saturating_add(record.bytes[1]),
+            Self::Small(small) => (&small.key, small.initiator),
+            Self::Whole(record) => (&record.key, record.initiator),
         }
     }
 
+    /// Key, and bytes of both directions.
     #[inline]
-    pub fn key(&self) -> &FlowKey {
+    pub fn weight(&self) -> (&FlowKey, u64) {
         match self {
-            Self::Small(small) => &small.key,
-            Self::Whole(record) => &record.key,
+            Self::Small(small) => (&small.key, u64::from(small.bytes[0]) + u64::from(small.bytes[1])),
+            Self::Whole(record) => (&record.key, record.bytes[0].saturating_add(record.bytes[1])),
         }
     }
 
@@ -308,8 +309,9 @@ mod tests {
             };
             let kept = Kept::new(&record);
             prop_assert_eq!(kept.record(), record);
-            let expected = (record.bytes[0].saturating_add(record.bytes[1]), &record.key, record.first_packet);
-            prop_assert_eq!((kept.bytes(), kept.key(), kept.first_packet()), expected);
+            prop_assert_eq!(kept.name(), (&record.key, record.initiator));
+            prop_assert_eq!(kept.weight(), (&record.key, record.bytes[0].saturating_add(record.bytes[1])));
+            prop_assert_eq!(kept.first_packet(), record.first_packet);
         }
     }
 

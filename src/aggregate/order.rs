@@ -5,83 +5,127 @@
 
 use super::records::{Place, Records};
 use crate::flow::FlowKey;
+use crate::wire::IpVersion;
 use netscope_backends::pages::prefer_huge_pages;
 use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::thread::Builder;
 
-/// Part of what is compared, as a number of [`RANK_BITS`], over the index of the place it was made from: the less there is to move, the
-/// faster it is sorted.
+/// Part of what is compared, as a number of [`RANK_BITS`], over the number of the place it was made from: the less there is to move,
+/// the faster it is sorted.
 type Ranked = u128;
 
-const INDEX_BITS: u32 = u32::BITS;
-const RANK_BITS: u32 = u128::BITS - INDEX_BITS;
+const PLACE_BITS: u32 = u32::BITS;
+const RANK_BITS: u32 = u128::BITS - PLACE_BITS;
 /// How many records ahead memory is asked for.
 const PREFETCH_AHEAD: usize = 16;
-
+/// The same among sorted numbers, of which most are passed over.
+const EQUAL_AHEAD: usize = 64;
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
-/// So few with the same number are compared as they are.
-const COMPARED_MAX: usize = if cfg!(test) { 2 } else { 16 };
+/// Fewer with the same number are compared as they are.
+const COMPARED_BELOW: usize = if cfg!(test) { 3 } else { 17 };
 /// Fewer than these are sorted by one thread.
 const DIVIDED_MIN: usize = 1 << 14;
 
-/// The order of `places`, of which there are fewer than 2^32, found by `threads` of them.
-pub(super) fn largest_first(records: &Records, places: &[Place], threads: usize) -> Vec<Place> {
-    // Short addresses leave room for both of them in the first number.
-    let ranks: &[Rank] = if records.has_v6() { &RANKS } else { &RANKS_V4 };
+/// Puts `places` in order, by `threads` of them.
+pub(super) fn largest_first(records: &Records, places: &mut [Place], threads: usize) {
+    let threads = threads.min(THREADS_MAX);
     let mut ranked: Vec<Ranked> = Vec::with_capacity(places.len());
     prefer_huge_pages(&ranked);
-    ranked.extend((0..u32::MAX).map(Ranked::from).take(places.len()));
-    sort(records, places, &mut ranked, ranks, threads.min(THREADS_MAX));
-    ranked.into_iter().map(|ranked| places[place_index(ranked)]).collect()
+    ranked.extend(places.iter().map(|place| Ranked::from(place.number())));
+    // Short addresses leave room for both of them in the first number.
+    let finer: &[Rank] = if rank_all(records, &mut ranked, threads, shortest) {
+        &FINER_V4
+    } else {
+        rank_all(records, &mut ranked, threads, |records, place| Some(longest(records, place)));
+        &FINER
+    };
+    sort_ranked(records, &mut ranked, finer, threads);
+    for (place, ranked) in places.iter_mut().zip(ranked) {
+        *place = place_of(ranked);
+    }
 }
 
-const fn place_index(ranked: Ranked) -> usize {
-    ranked as u32 as usize
+const fn place_of(ranked: Ranked) -> Place {
+    Place::of(ranked as u32)
 }
 
-fn sort(records: &Records, places: &[Place], ranked: &mut [Ranked], ranks: &[Rank], threads: usize) {
-    let Some((&rank, finer)) = ranks.split_first() else { return };
-    let mut is_ranked = false;
-    if threads > 1 && ranked.len() >= DIVIDED_MIN {
-        is_ranked = std::thread::scope(|scope| {
-            let mut parts = ranked.chunks_mut(ranked.len().div_ceil(threads));
-            parts.all(|part| Builder::new().spawn_scoped(scope, move || rank_all(records, places, part, rank)).is_ok())
-        });
-    }
-    // Also where the system refused a thread; whatever the others have done stays right.
-    if !is_ranked {
-        rank_all(records, places, ranked, rank);
-    }
+/// Sorts what was ranked, and by the `finer` parts what has the same rank.
+fn sort_ranked(records: &Records, ranked: &mut [Ranked], finer: &[Rank], threads: usize) {
     sort_numbers(ranked, threads);
-    for equal in ranked.chunk_by_mut(|x, y| x >> INDEX_BITS == y >> INDEX_BITS) {
-        match equal.len() {
-            1 => {}
-            2..=COMPARED_MAX => equal.sort_unstable_by(|&x, &y| compare(records, places[place_index(x)], places[place_index(y)])),
-            _ => sort(records, places, equal, finer, threads),
+    let mut start = 0;
+    while let Some(&first) = ranked.get(start) {
+        let len = 1 + ranked[start + 1..].iter().take_while(|&&other| is_same_rank(first, other)).count();
+        for i in start..start + len.min(COMPARED_BELOW) {
+            prefetch_if_equal(records, ranked, i + EQUAL_AHEAD);
+        }
+        let equal = &mut ranked[start..start + len];
+        start += len;
+        match (len, finer.split_first()) {
+            (1, _) => {}
+            (COMPARED_BELOW.., Some((rank, finer))) => {
+                rank_all(records, equal, threads, |records, place| Some(rank(records, place)));
+                sort_ranked(records, equal, finer, threads);
+            }
+            _ => equal.sort_unstable_by(|&x, &y| compare(records, place_of(x), place_of(y))),
         }
     }
 }
 
-/// The order itself.
-fn compare(records: &Records, x: Place, y: Place) -> Ordering {
-    let by_bytes = records.bytes(y).cmp(&records.bytes(x));
-    let by_key = || records.key(x).cmp(records.key(y));
-    by_bytes.then_with(by_key).then_with(|| records.first_packet(x).cmp(&records.first_packet(y)))
+const fn is_same_rank(x: Ranked, y: Ranked) -> bool {
+    x >> PLACE_BITS == y >> PLACE_BITS
 }
 
-/// Puts the rank of its place over each index.
-fn rank_all(records: &Records, places: &[Place], ranked: &mut [Ranked], rank: Rank) {
+/// Hints that two neighbours will be compared, if they will.
+fn prefetch_if_equal(records: &Records, ranked: &[Ranked], i: usize) {
+    if let Some(&[x, y]) = ranked.get(i..i + 2)
+        && is_same_rank(x, y)
+    {
+        records.prefetch_weight(place_of(x));
+        records.prefetch_weight(place_of(y));
+    }
+}
+
+/// The order itself. Records of different queues may agree in all of it; then the place decides.
+fn compare(records: &Records, x: Place, y: Place) -> Ordering {
+    let ((x_key, x_bytes), (y_key, y_bytes)) = (records.weight(x), records.weight(y));
+    let by_packet = || records.first_packet(x).cmp(&records.first_packet(y));
+    y_bytes.cmp(&x_bytes).then_with(|| x_key.cmp(y_key)).then_with(by_packet).then_with(|| x.number().cmp(&y.number()))
+}
+
+/// Puts its rank over the number of each place. False, and some ranked, when one has no such rank.
+fn rank_all<R>(records: &Records, ranked: &mut [Ranked], threads: usize, rank: R) -> bool
+where
+    R: Fn(&Records, Place) -> Option<u128> + Copy + Send,
+{
+    if threads > 1 && ranked.len() >= DIVIDED_MIN {
+        let parts = ranked.chunks_mut(ranked.len().div_ceil(threads));
+        let done: Option<bool> = std::thread::scope(|scope| {
+            let start = |part| Builder::new().spawn_scoped(scope, move || rank_part(records, part, rank));
+            let started: Vec<_> = parts.map(start).collect();
+            started.into_iter().try_fold(true, |all, thread| Some(all && thread.ok()?.join().ok()?))
+        });
+        if let Some(all) = done {
+            return all;
+        }
+        // The system refused a thread; whatever the others have done stays right.
+    }
+    rank_part(records, ranked, rank)
+}
+
+/// [`rank_all`] by one thread.
+fn rank_part(records: &Records, ranked: &mut [Ranked], rank: impl Fn(&Records, Place) -> Option<u128>) -> bool {
     for i in 0..ranked.len() {
         if let Some(&ahead) = ranked.get(i + PREFETCH_AHEAD) {
-            records.prefetch_key(places[place_index(ahead)]);
+            records.prefetch_weight(place_of(ahead));
         }
-        let index = place_index(ranked[i]);
-        let number = rank(records, places[index]);
+        let place = place_of(ranked[i]);
+        let Some(number) = rank(records, place) else { return false };
         debug_assert_eq!(number >> RANK_BITS, 0, "a rank that does not fit");
-        ranked[i] = number << INDEX_BITS | index as u128;
+        ranked[i] = number << PLACE_BITS | u128::from(place.number());
     }
+    true
 }
 
 /// Sorts by halving, so that each thread has a part of its own.
@@ -104,9 +148,24 @@ fn sort_numbers(ranked: &mut [Ranked], threads: usize) {
 /// One part of what is compared, as a number of at most [`RANK_BITS`] that orders alike.
 type Rank = fn(&Records, Place) -> u128;
 
-/// The parts, in order of their weight.
-const RANKS: [Rank; 8] = [
-    |records, place| with_bytes(records.bytes(place), high(records.key(place).a_ip())),
+/// The first part where all addresses are IPv4.
+#[inline(always)]
+fn shortest(records: &Records, place: Place) -> Option<u128> {
+    let (key, bytes) = records.weight(place);
+    (key.version() == IpVersion::V4).then(|| with_bytes(bytes, short_addresses(key)))
+}
+
+/// The parts that follow it, in order of their weight.
+const FINER_V4: [Rank; 4] = [most_bytes, |records, place| short_addresses(records.key(place)).into(), rest_of_key, first_packet];
+
+/// The first part where some are IPv6.
+fn longest(records: &Records, place: Place) -> u128 {
+    let (key, bytes) = records.weight(place);
+    with_bytes(bytes, high(key.a_ip()))
+}
+
+/// The parts that follow it.
+const FINER: [Rank; 7] = [
     most_bytes,
     |records, place| high(records.key(place).a_ip()).into(),
     |records, place| low(records.key(place).a_ip()).into(),
@@ -116,17 +175,9 @@ const RANKS: [Rank; 8] = [
     first_packet,
 ];
 
-/// The same where all addresses are IPv4.
-const RANKS_V4: [Rank; 5] = [
-    |records, place| with_bytes(records.bytes(place), short_addresses(records.key(place))),
-    most_bytes,
-    |records, place| short_addresses(records.key(place)).into(),
-    rest_of_key,
-    first_packet,
-];
-
 /// As many bytes as fit before the 64 bits of `behind`; flows with more are all before those with fewer, and are told apart by the
 /// parts that follow.
+#[inline]
 fn with_bytes(bytes: u64, behind: u64) -> u128 {
     match u32::try_from(bytes) {
         Ok(bytes) => u128::from(!bytes) << 64 | u128::from(behind),
@@ -135,7 +186,7 @@ fn with_bytes(bytes: u64, behind: u64) -> u128 {
 }
 
 fn most_bytes(records: &Records, place: Place) -> u128 {
-    u128::from(!records.bytes(place))
+    u128::from(!records.weight(place).1)
 }
 
 fn rest_of_key(records: &Records, place: Place) -> u128 {
@@ -149,10 +200,12 @@ fn first_packet(records: &Records, place: Place) -> u128 {
 }
 
 /// Both addresses of IPv4.
+#[inline]
 fn short_addresses(key: &FlowKey) -> u64 {
     high(key.a_ip()) | high(key.b_ip()) >> 32
 }
 
+#[inline]
 fn high(ip: IpAddr) -> u64 {
     (address(ip) >> 64) as u64
 }
@@ -199,8 +252,9 @@ mod tests {
         let mut records = Records::default();
         let mut expected: Vec<FlowRecord> =
             (0..).zip(flows).map(|(first_packet, record)| FlowRecord { first_packet, ..record }).collect();
-        let places: Vec<Place> = expected.iter().rev().map(|record| records.insert(record)).collect();
-        let found: Vec<FlowRecord> = largest_first(&records, &places, 1).into_iter().map(|place| records.get(place)).collect();
+        let mut places: Vec<Place> = expected.iter().rev().map(|record| records.insert(record)).collect();
+        largest_first(&records, &mut places, 1);
+        let found: Vec<FlowRecord> = places.into_iter().map(|place| records.get(place)).collect();
         expected
             .sort_by_key(|record| (Reverse(record.bytes[0].saturating_add(record.bytes[1])), record.key, record.first_packet));
         prop_assert_eq!(found, expected);
@@ -218,9 +272,14 @@ mod tests {
                 records.insert(&FlowRecord { first_packet, bytes: [bytes >> 54, 0], ..tcp_record() })
             })
             .collect();
-        let alone = largest_first(&records, &places, 1);
+        let by = |threads| {
+            let mut places = places.clone();
+            largest_first(&records, &mut places, threads);
+            places
+        };
+        let alone = by(1);
         for threads in [2, 3, 8] {
-            assert!(largest_first(&records, &places, threads) == alone, "{threads} threads");
+            assert!(by(threads) == alone, "{threads} threads");
         }
     }
 

@@ -3,11 +3,7 @@
 //! Owns the records and the order they are shown in. Knows no format. Invariant: it does not change any more.
 
 use super::records::{Place, Records};
-use crate::flow::FlowRecord;
-use std::ops::Range;
-
-/// How many records ahead memory is asked for: the order of showing is not the one in which they lie.
-const PREFETCH_AHEAD: usize = 16;
+use crate::flow::{Direction, FlowKey, FlowRecord};
 
 /// Flow records in the order in which they are shown.
 #[derive(Default)]
@@ -34,19 +30,26 @@ impl Table {
 
     /// The records, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = FlowRecord> {
-        self.part(0..self.len())
+        self.order.iter().map(|&place| self.records.get(place))
     }
 
-    /// Some of the records, in order; `range` lies within [`Self::len`].
-    pub fn part(&self, range: Range<usize>) -> impl ExactSizeIterator<Item = FlowRecord> {
-        let order = &self.order[range];
-        order.iter().take(PREFETCH_AHEAD).for_each(|&place| self.records.prefetch(place));
-        order.iter().enumerate().map(move |(i, &place)| {
-            if let Some(&ahead) = order.get(i + PREFETCH_AHEAD) {
-                self.records.prefetch(ahead);
-            }
-            self.records.get(place)
-        })
+    /// The record at `index`, which is below [`Self::len`].
+    #[inline(always)]
+    pub fn record(&self, index: usize) -> FlowRecord {
+        self.records.get(self.order[index])
+    }
+
+    /// Key and initiator of the record at `index`, which is below [`Self::len`].
+    #[inline(always)]
+    pub fn name(&self, index: usize) -> (&FlowKey, Direction) {
+        self.records.name(self.order[index])
+    }
+
+    /// Hints that the record at `index`, which is below [`Self::len`], will be read soon: the order of showing is not the one in which
+    /// they lie.
+    #[inline(always)]
+    pub fn prefetch(&self, index: usize) {
+        self.records.prefetch(self.order[index]);
     }
 }
 

@@ -212,11 +212,13 @@ impl Entry {
     }
 
     /// The TCP part of the flow's record.
+    #[inline]
     pub fn tcp_record(&self, back: &Back, arena: &TcpArena) -> Option<TcpRecord> {
         self.is_tracked().then(|| self.tracker.record(&back.beginning, arena))
     }
 
-    /// The flow's record, when it ended `at` for this reason.
+    /// The flow's record, when it ended `at` for this reason. Inlined, so that it is made where it is wanted.
+    #[inline(always)]
     pub fn record(&self, back: &Back, cold: &ColdArena, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
         let cold = back.cold(cold);
         FlowRecord {
@@ -330,6 +332,7 @@ impl Back {
     }
 
     /// The rare facts, wherever they lie.
+    #[inline]
     pub fn cold(&self, cold: &ColdArena) -> Cold {
         if self.link & COLD == 0 {
             Cold { vlan: unpack_vlan(self.link), ..Cold::default() }

@@ -5,11 +5,12 @@
 //! only to be written once.
 
 use super::cold::ColdArena;
-use super::entry::Flag;
+use super::entry::{Entry, Flag};
 use super::slab::Slab;
 use super::tcp::TcpArena;
-use super::{EndReason, FlowKey, FlowRecord};
+use super::{Direction, EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
+use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
 use std::fmt;
 
 /// Flows that end with the run, by their places in the table they were in.
@@ -32,9 +33,16 @@ impl LastFlows {
         self.len() == 0
     }
 
+    /// All places lie below this.
+    pub fn extent(&self) -> u32 {
+        self.slab.extent()
+    }
+
     /// Their places, in order.
     pub fn places(&self) -> impl Iterator<Item = u32> {
-        (0..self.slab.extent()).filter(|&place| self.slab.get(place).is(Flag::LIVE))
+        // Where no place is free none is looked at.
+        let all_live = self.slab.len() == self.slab.extent() as usize;
+        (0..self.slab.extent()).filter(move |&place| all_live || self.slab.get(place).is(Flag::LIVE))
     }
 
     /// The records of all, in the order of their places.
@@ -43,22 +51,24 @@ impl LastFlows {
     }
 
     /// The record of the flow at a place.
-    #[inline]
+    #[inline(always)]
     pub fn record(&self, place: u32) -> FlowRecord {
         let (entry, back) = self.slab.both(place);
         entry.record(back, &self.cold, &self.arena, EndReason::Exit, self.ended)
     }
 
-    /// The key of the flow at a place.
-    #[inline]
-    pub fn key(&self, place: u32) -> &FlowKey {
-        &self.slab.get(place).key
+    /// The key of the flow at a place, and who began the flow.
+    #[inline(always)]
+    pub fn name(&self, place: u32) -> (&FlowKey, Direction) {
+        let entry = self.slab.get(place);
+        (&entry.key, entry.initiator())
     }
 
-    /// Bytes per direction of the flow at a place.
-    #[inline]
-    pub fn bytes(&self, place: u32) -> [u64; 2] {
-        self.slab.get(place).bytes
+    /// The key of the flow at a place, and the bytes of both directions.
+    #[inline(always)]
+    pub fn weight(&self, place: u32) -> (&FlowKey, u64) {
+        let Entry { key, bytes: [a_to_b, b_to_a], .. } = self.slab.get(place);
+        (key, a_to_b.saturating_add(*b_to_a))
     }
 
     /// Number of the first packet of the flow at a place.
@@ -67,11 +77,18 @@ impl LastFlows {
         self.slab.back(place).first_packet
     }
 
+    /// Hints that the name or the weight at a place will be asked for soon.
+    #[inline(always)]
+    pub fn prefetch_weight(&self, place: u32) {
+        prefetch_read(self.slab.get(place));
+    }
+
     /// Hints that the record at a place will be asked for soon.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, place: u32) {
-        self.slab.prefetch(place);
-        self.slab.prefetch_back(place);
+        let (entry, back) = self.slab.both(place);
+        prefetch_whole(entry);
+        prefetch_whole(back);
     }
 }
 

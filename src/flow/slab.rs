@@ -90,7 +90,8 @@ impl Slab {
     /// Front and back.
     #[inline(always)]
     pub fn both(&self, number: u32) -> (&Entry, &Back) {
-        (self.get(number), self.back(number))
+        let (segment, at) = split(number);
+        (&self.fronts[segment][at], &self.backs[segment][at])
     }
 
     /// Front and back, to write.

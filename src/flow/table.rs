@@ -292,10 +292,11 @@ impl FlowTable {
     /// end with reason exit. An empty table with next to no memory stays behind.
     pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord)) -> LastFlows {
         if self.settings.idle_timeout_ns != 0 {
-            for place in 0..self.slab.extent() {
-                if self.slab.get(place).is(Flag::LIVE)
-                    && let Some((reason, at)) = self.overdue(place)
-                {
+            let mut places = self.wheel.filed_until(&self.slab, self.clock);
+            // Records come in the order of places, whatever the wheel's.
+            places.sort_unstable();
+            for place in places {
+                if let Some((reason, at)) = self.overdue(place) {
                     self.report(place, reason, at, ended);
                     // Off the list of places that count; neither index nor wheel will be asked again.
                     self.slab.remove(place);

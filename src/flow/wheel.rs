@@ -115,6 +115,14 @@ impl Wheel {
         }
     }
 
+    /// All entries whose deadlines may have passed, in no order.
+    pub fn filed_until(&self, slab: &Slab, clock: Timestamp) -> Vec<u32> {
+        let slot_count = (self.slot_of(clock) + 1).saturating_sub(self.cursor).min(SLOTS);
+        let slots = (self.cursor..).take(slot_count as usize).map(|slot| (slot % SLOTS) as usize);
+        let heads = slots.chain([STALE, FAR]).filter_map(|list| self.head_of(list));
+        heads.flat_map(|head| std::iter::successors(Some(head), |&number| self.next(slab, number))).collect()
+    }
+
     /// The entry behind this one in its list.
     pub fn next(&self, slab: &Slab, number: u32) -> Option<u32> {
         let next = slab.back(number).next;

@@ -5,7 +5,7 @@
 
 use super::bytes::Word;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{CommunityId, Direction, EndReason, FlowKey, FlowRecord, TcpRecord, community_id, community_ids};
+use crate::flow::{CommunityId, Direction, EndReason, FlowKey, FlowRecord, TcpRecord, community_id};
 use crate::wire::TunnelKind;
 use std::net::IpAddr;
 
@@ -63,35 +63,14 @@ pub struct Exported<'a> {
 impl<'a> Exported<'a> {
     /// Makes a record ready for export.
     pub fn new(record: &'a FlowRecord, settings: RecordSettings) -> Self {
-        Self { record, community_id: community_id(&record.key, record.initiator, settings.community_id_seed) }
+        Self::with_id(record, community_id(&record.key, record.initiator, settings.community_id_seed))
     }
-}
 
-/// Records that are made ready side by side.
-const GROUP: usize = 8;
-
-/// Makes many records ready, which costs less than one after the other, and gives them to `visit` in the same order.
-///
-/// # Errors
-/// The first one of `visit`, which is not called again then.
-pub fn export_all<E>(
-    records: impl IntoIterator<Item = FlowRecord>,
-    settings: RecordSettings,
-    mut visit: impl FnMut(&Exported<'_>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut records = records.into_iter();
-    while let Some(first) = records.next() {
-        let (mut group, mut len) = ([first; GROUP], 1);
-        for (place, record) in group.iter_mut().skip(1).zip(records.by_ref()) {
-            *place = record;
-            len += 1;
-        }
-        let ids = community_ids(group.each_ref().map(|record| (&record.key, record.initiator)), settings.community_id_seed);
-        for (record, community_id) in group.iter().zip(ids).take(len) {
-            visit(&Exported { record, community_id })?;
-        }
+    /// A record and its Community ID.
+    #[inline(always)]
+    pub(super) fn with_id(record: &'a FlowRecord, community_id: Option<CommunityId>) -> Self {
+        Self { record, community_id }
     }
-    Ok(())
 }
 
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].

@@ -30,7 +30,7 @@ mod text;
 pub use bytes::Word;
 pub use csv::{CsvLines, CsvTable, write_table};
 pub use document::DocumentFile;
-pub use fields::{Exported, FieldSink, RecordSettings, Run, ended_fields, export_all, record_fields};
+pub use fields::{Exported, FieldSink, RecordSettings, Run, ended_fields, record_fields};
 pub use file::{AtomicFile, OutputError, StreamFile};
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{JsonLines, JsonTable, write_array};

@@ -171,6 +171,7 @@ impl TcpTracker {
     }
 
     /// The TCP part of the flow's record, as of now.
+    #[inline]
     pub fn record(&self, beginning: &TcpBeginning, arena: &TcpArena) -> TcpRecord {
         let counts = arena.get(self.place).map_or(Counts::default(), |x| x.counts);
         TcpRecord {
