@@ -58,7 +58,7 @@ impl FlowTable {
         let idle_timeout_ns = self.settings.idle_timeout_ns;
         let (entry, back) = self.slab.both_mut(place);
         let is_taken = entry.may_begin()
-            && plain.goes_on(entry, idle_timeout_ns)
+            && plain.has_place(entry, idle_timeout_ns)
             && !entry.tracker.is_other_syn(&back.beginning, segment.sequence, direction)
             && entry.tracker.observe_syn(segment, direction, time, &mut back.beginning);
         if is_taken {

@@ -110,9 +110,13 @@ impl PlainSighting<'_> {
     /// The entry is the packet's flow and not overdue.
     #[inline(always)]
     pub(super) fn goes_on(&self, entry: &Entry, idle_timeout_ns: u64) -> bool {
-        entry.key == *self.key
-            && (self.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
-            && entry.has_room_for_one(self.direction)
+        entry.key == *self.key && self.has_place(entry, idle_timeout_ns)
+    }
+
+    /// The packet's flow is not overdue, and counts one more.
+    #[inline(always)]
+    pub(super) fn has_place(&self, entry: &Entry, idle_timeout_ns: u64) -> bool {
+        (self.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0) && entry.has_room_for_one(self.direction)
     }
 
     /// Counts the packet; when the flow was touched before, and whether it is listed.
