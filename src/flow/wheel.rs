@@ -115,11 +115,11 @@ impl Wheel {
         }
     }
 
-    /// All entries whose deadlines may have passed, in no order.
+    /// All entries whose deadlines may have passed, in no order. What is stale is not among them, as no timer ends it.
     pub fn filed_until(&self, slab: &Slab, clock: Timestamp) -> Vec<u32> {
         let slot_count = (self.slot_of(clock) + 1).saturating_sub(self.cursor).min(SLOTS);
         let slots = (self.cursor..).take(slot_count as usize).map(|slot| (slot % SLOTS) as usize);
-        let heads = slots.chain([STALE, FAR]).filter_map(|list| self.head_of(list));
+        let heads = slots.chain([FAR]).filter_map(|list| self.head_of(list));
         heads.flat_map(|head| std::iter::successors(Some(head), |&number| self.next(slab, number))).collect()
     }
 

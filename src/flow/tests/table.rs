@@ -170,6 +170,26 @@ fn flows_end_in_slot_order_and_a_jump_of_years_ends_all() {
 }
 
 #[test]
+fn the_end_finds_overdue_flows_wherever_they_are_filed() {
+    let began = 1_000_000_000 * SECOND;
+    for (gap, is_over) in [(10 * SECOND, false), (10 * SECOND + 1, true), (1_000_000 * SECOND, true)] {
+        for advanced in [false, true] {
+            let mut rig = Rig::new(&settings(100));
+            rig.udp(1, false, began, 100);
+            if advanced {
+                // From here on the wheel is near the clock; before, all is too far from it.
+                rig.advance(began, usize::MAX);
+            }
+            rig.udp(2, false, began + gap, 100);
+            rig.drain();
+            let ends: Vec<_> = rig.records.iter().map(|record| (record.reason, record.ended.0 - began)).collect();
+            let first = if is_over { (EndReason::Timeout, 10 * SECOND) } else { (EndReason::Exit, gap) };
+            assert_eq!(ends, [first, (EndReason::Exit, gap)], "{gap} {advanced}");
+        }
+    }
+}
+
+#[test]
 fn a_touched_flow_is_evicted_last_and_the_bound_is_hard() {
     let mut rig = Rig::new(&settings(4));
     for flow in 0..4 {
