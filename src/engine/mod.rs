@@ -6,6 +6,7 @@
 mod broadcast;
 mod clock;
 mod drive;
+mod lane;
 mod launch;
 mod ledger;
 mod mailbox;

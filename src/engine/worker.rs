@@ -7,7 +7,8 @@
 mod part;
 mod wave;
 
-use self::wave::{Consecutive, Lane, Order, rest_of};
+use self::wave::{Consecutive, rest_of};
+use super::lane::Lane;
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Peers, Rest, Share};
 use crate::flow::{
@@ -39,6 +40,8 @@ pub struct WorkerSettings {
     pub share: Share,
     /// True where the source waits ([`netscope_backends::Backend::waits`]).
     pub waits: bool,
+    /// Of the flow hash; the same for workers that share a file.
+    pub secret: HashSecret,
 }
 
 /// One queue's packets, run to completion.
@@ -79,12 +82,12 @@ impl Worker {
         Self {
             share: settings.share,
             clock: Clock::new(settings.tick_ns),
-            flows: FlowTable::new(&flow, HashSecret::random()),
+            flows: FlowTable::new(&flow, settings.secret),
             fragments: FragmentTable::new(),
             orphans_noted: 0,
             ledger: Ledger::default(),
             outbox,
-            lanes: std::iter::repeat_with(|| Lane::EMPTY).take(BATCH_MAX).collect(),
+            lanes: vec![Lane::EMPTY; BATCH_MAX],
             facts: vec![Dissected::NOTHING; BATCH_MAX],
             quiet_until: Timestamp(0),
             number: 0,
@@ -112,18 +115,19 @@ impl Worker {
             }
         }
         for wave in packets.chunks(BATCH_MAX) {
-            self.wave(wave, &Consecutive { first: self.number + 1 });
+            self.wave(wave);
         }
         let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
     }
 
     #[inline(always)]
-    fn wave(&mut self, wave: &[Packet<'_>], order: &impl Order) {
+    fn wave(&mut self, packets: &[Packet<'_>]) {
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
-        self.dissect(wave, &mut lanes, &mut facts);
-        self.update(wave, &mut lanes, &mut facts, order);
+        self.dissect(packets, &mut lanes, &mut facts);
+        let filled = lanes.get(..packets.len()).unwrap_or_default();
+        self.update::<true>(filled, &mut facts, &Consecutive { packets, first: self.number + 1 });
         (self.lanes, self.facts) = (lanes, facts);
     }
 
