@@ -229,6 +229,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_released_reads_as_before() {
+        let mut file = tempfile::tempfile().unwrap();
+        let content: Vec<u8> = (0..1 << 20).map(|i: u32| (i / 1000) as u8).collect();
+        file.write_all(&content).unwrap();
+        let mapping = Mapping::new(file.try_clone().unwrap()).unwrap();
+        assert!(mapping.bytes() == content);
+        mapping.release(1 << 12, 1 << 19);
+        // More than there is.
+        mapping.release(1 << 19, 1 << 30);
+        mapping.release(1 << 30, 1);
+        assert!(mapping.bytes() == content && !mapping.is_hit());
+        // Pages of zeros, too, are given back and come again.
+        file.set_len(1 << 12).unwrap();
+        for _ in 0..2 {
+            assert!(mapping.bytes()[..1 << 12] == content[..1 << 12]);
+            assert!(mapping.bytes()[1 << 12..].iter().all(|byte| *byte == 0));
+            assert!(mapping.is_hit());
+            mapping.release(0, 1 << 20);
+        }
+    }
+
+    #[test]
     fn a_slot_is_used_again() {
         for _ in 0..3 * MAPPINGS_MAX {
             let mut file = tempfile::tempfile().unwrap();
