@@ -71,9 +71,9 @@ impl Stretch {
             match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
                 Some(common) => lists.add_common(index, &packet, &common),
                 None => {
-                    // A copy, so that the packets above need not lie in memory.
-                    let packet = packet;
-                    lists.add_other(index, &packet, facts);
+                    // So that the packets above need not lie in memory.
+                    let copy = packet;
+                    lists.add_other(index, &copy, facts);
                 }
             }
         }
