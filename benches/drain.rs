@@ -20,7 +20,7 @@ fn main() -> std::process::ExitCode {
 #[cfg(target_os = "linux")]
 mod linux {
     use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
-    use netscope::flow::FlowSettings;
+    use netscope::flow::{FlowSettings, HashSecret};
     use netscope_backends::memory::{MemoryBackend, OwnedPacket};
     use netscope_backends::{Backend, LinkType, Packet, Polled};
     use netscope_perf::live::{Generator, Load, Pace, RECEIVER, Rig, RigSettings, Ring};
@@ -308,6 +308,7 @@ mod linux {
             count_max: 0,
             share: Share::WHOLE,
             waits: false,
+            secret: HashSecret::random(),
         };
         // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
         let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));

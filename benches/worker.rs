@@ -7,7 +7,7 @@ mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
-use netscope::flow::FlowSettings;
+use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, Packet};
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
@@ -30,6 +30,7 @@ fn worker() -> Worker {
         count_max: 0,
         share: Share::WHOLE,
         waits: true,
+        secret: HashSecret::random(),
     };
     // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
     let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));

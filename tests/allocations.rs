@@ -4,7 +4,7 @@ mod common;
 
 use common::captures;
 use netscope::engine::{EndedChunk, Outbox, Share, Snapshot, TapChunk, Worker, WorkerSettings, mailbox};
-use netscope::flow::FlowSettings;
+use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, Packet};
@@ -48,6 +48,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
             count_max: 0,
             share: Share::WHOLE,
             waits: false,
+            secret: HashSecret::random(),
         };
         let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, Some(ended), vec![tap]));
         for (round, part) in (1..).zip(&rounds) {

@@ -7,7 +7,7 @@ use super::outbox::Outbox;
 use super::{
     Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, TapChunk, Worker, WorkerSettings, broadcast, drive, team,
 };
-use crate::flow::FlowSettings;
+use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::file::Scanner;
@@ -143,6 +143,7 @@ pub fn launch(
         may_be_split: false,
         threads: Vec::new(),
     };
+    let secret = HashSecret::random();
     // The reader of a broadcast is stopped, and its workers end when it does.
     let mut worker_stop = Some(stop.clone());
     let lent = |backends: Vec<Box<dyn Backend>>| backends.into_iter().map(Feed::Backend).collect::<Vec<_>>();
@@ -156,7 +157,7 @@ pub fn launch(
             // Stopped by whoever looks for packets; the others end with what it found.
             let stop = worker_stop.take().unwrap_or_default();
             let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
-            (team(*scanner, workers, count_max, &stop).into_iter().map(Feed::Team).collect(), Peers::None)
+            (team(*scanner, workers, secret, count_max, &stop).into_iter().map(Feed::Team).collect(), Peers::None)
         }
         Source::Broadcast(backend) if settings.workers <= 1 => (lent(vec![backend]), Peers::None),
         Source::Broadcast(backend) => {
@@ -169,7 +170,7 @@ pub fn launch(
     };
     let count = u32::try_from(feeds.len()).unwrap_or(u32::MAX);
     for (index, feed) in (0..count).zip(feeds) {
-        let seat = Seat { part: Share { index, count }, peers: peers.clone(), stop: worker_stop.clone() };
+        let seat = Seat { part: Share { index, count }, peers: peers.clone(), stop: worker_stop.clone(), secret };
         running.start(feed, seat, settings, notice.clone())?;
     }
     Ok(running)
@@ -182,18 +183,20 @@ struct Seat {
     peers: Peers,
     /// `None` for a worker that somebody else ends.
     stop: Option<Stop>,
+    /// Everybody's.
+    secret: HashSecret,
 }
 
 impl Seat {
     /// What it is told. Of a bound on all queues each gets a part, as each of the packets where all see the same.
     fn settings(&self, settings: &EngineSettings, waits: bool) -> WorkerSettings {
-        let (flow, tick_ns) = (settings.flow, settings.tick_ns);
+        let (flow, tick_ns, secret) = (settings.flow, settings.tick_ns, self.secret);
         if self.peers.has_own_packets() {
             let flow = FlowSettings { flow_count_max: self.part.part_of(flow.flow_count_max), ..flow };
             // The peers count.
-            WorkerSettings { flow, tick_ns, count_max: 0, share: Share::WHOLE, waits }
+            WorkerSettings { flow, tick_ns, count_max: 0, share: Share::WHOLE, waits, secret }
         } else {
-            WorkerSettings { flow, tick_ns, count_max: settings.count_max, share: self.part, waits }
+            WorkerSettings { flow, tick_ns, count_max: settings.count_max, share: self.part, waits, secret }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The hot side at work: workers on their sources, and the boxes by which they talk to the cold side.
 //!
-//! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is processed by the thread that
-//! read it, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
+//! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is counted by one thread
+//! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
 mod broadcast;
 mod clock;
 mod drive;
+mod lane;
 mod launch;
 mod ledger;
 mod mailbox;

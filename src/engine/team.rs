@@ -11,6 +11,7 @@
 
 use super::stretch::Stretch;
 use super::{Stop, Worker};
+use crate::flow::HashSecret;
 use netscope_backends::file::Scanner;
 use netscope_backends::{BackendError, Counters, Polled, Position};
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ struct State {
     under_way: VecDeque<UnderWay>,
     /// Number of the first of them.
     first: u64,
+    /// Workers that wait for a change; to wake nobody costs a system call, too.
+    waiting: usize,
     /// No more will be found.
     is_at_end: bool,
     /// A worker is gone before the end: what it took for a walk may never become ready.
@@ -78,15 +81,17 @@ enum Task {
     End,
 }
 
-/// A team of `workers` on the packets of `scanner`, up to the stretch in which packet `count_max` lies, until `stop` is requested.
-pub fn team(scanner: Scanner, workers: usize, count_max: u64, stop: &Stop) -> Vec<Member> {
-    let free = (0..STRETCHES * workers).map(|_| Stretch::new(scanner.places(), workers)).collect();
+/// A team of `workers`, whose tables hash with `secret`, on the packets of `scanner`: up to the stretch in which packet `count_max`
+/// lies, until `stop` is requested.
+pub fn team(scanner: Scanner, workers: usize, secret: HashSecret, count_max: u64, stop: &Stop) -> Vec<Member> {
+    let free = (0..STRETCHES * workers).map(|_| Stretch::new(scanner.places(), workers, secret)).collect();
     let position = scanner.position();
     let state = State {
         walk: Some(Walk { scanner, packets: 0 }),
         free,
         under_way: VecDeque::with_capacity(STRETCHES * workers),
         first: 0,
+        waiting: 0,
         is_at_end: false,
         is_deserted: false,
         failed: None,
@@ -109,6 +114,25 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A worker that panicked has deserted, which the state says.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change under the lock, then wakes who may have waited for it.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let is_awaited = state.waiting > 0;
+        drop(state);
+        if is_awaited {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for a change.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
     }
 }
 
@@ -171,11 +195,8 @@ impl Member {
                 }
                 let packets = stretch.len() as u32;
                 drop(stretch);
-                let mut state = self.shared.lock();
-                state.release(self.next);
+                self.shared.change(|state| state.release(self.next));
                 self.next += 1;
-                drop(state);
-                self.shared.changed.notify_all();
                 Ok(Polled::Lent(packets))
             }
             Task::End => {
@@ -204,7 +225,7 @@ impl Member {
             match ready {
                 Some(stretch) => return Task::Process(stretch),
                 None if state.is_at_end && self.next == state.end() => return Task::End,
-                None => state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => state = self.shared.wait(state),
             }
         }
     }
@@ -216,24 +237,22 @@ impl Member {
         stretch.position = walk.scanner.position();
         stretch.notice = walk.scanner.notice();
         walk.packets += stretch.len() as u64;
-        let mut state = self.shared.lock();
-        state.is_at_end |= !matches!((&scanned, &counted), (Ok(true), Ok(_)));
-        state.failed = state.failed.take().or(scanned.err());
-        match counted {
-            Ok(counters) => stretch.counters = counters,
-            Err(error) => state.failed = state.failed.take().or(Some(error)),
-        }
-        state.walk = Some(walk);
-        drop(state);
-        self.shared.changed.notify_all();
+        self.shared.change(|state| {
+            state.is_at_end |= !matches!((&scanned, &counted), (Ok(true), Ok(_)));
+            state.failed = state.failed.take().or(scanned.err());
+            match counted {
+                Ok(counters) => stretch.counters = counters,
+                Err(error) => state.failed = state.failed.take().or(Some(error)),
+            }
+            state.walk = Some(walk);
+        });
         stretch.assign();
-        let mut state = self.shared.lock();
-        let place = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);
-        if let Some(under_way) = state.under_way.get_mut(place) {
-            under_way.stretch = Some(Arc::new(stretch));
-        }
-        drop(state);
-        self.shared.changed.notify_all();
+        self.shared.change(|state| {
+            let place = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);
+            if let Some(under_way) = state.under_way.get_mut(place) {
+                under_way.stretch = Some(Arc::new(stretch));
+            }
+        });
     }
 
     /// As of the stretch that was processed last.
@@ -256,8 +275,7 @@ impl Drop for Member {
     /// A worker that goes before the end (a panic, an error) keeps nobody waiting for what it had taken.
     fn drop(&mut self) {
         if !self.is_done {
-            self.shared.lock().is_deserted = true;
-            self.shared.changed.notify_all();
+            self.shared.change(|state| state.is_deserted = true);
         }
     }
 }

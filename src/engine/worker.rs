@@ -8,7 +8,8 @@ mod fragment;
 mod part;
 mod wave;
 
-use self::wave::{Consecutive, Lane, Order};
+use self::wave::Consecutive;
+use super::lane::Lane;
 use super::outbox::Outbox;
 use super::{BatchTimes, Clock, Ledger, Peers, Share};
 use crate::flow::{Candidate, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Keyed, Sighting, TopFlow};
@@ -37,6 +38,8 @@ pub struct WorkerSettings {
     pub share: Share,
     /// True where the source waits ([`netscope_backends::Backend::waits`]).
     pub waits: bool,
+    /// Of the flow hash; the same for workers that share a file.
+    pub secret: HashSecret,
 }
 
 /// One queue's packets, run to completion.
@@ -53,6 +56,8 @@ pub struct Worker {
     lanes: Vec<Lane>,
     /// The same; valid for packets without a short way, and for others once they needed the long one.
     facts: Vec<Dissected>,
+    /// Packets of the latest wave that needed more than the front of their flow.
+    rare: usize,
     /// Before this time no tick ends and no flow falls due.
     quiet_until: Timestamp,
     /// Packets seen, other workers' included; numbers packets from 1.
@@ -77,13 +82,14 @@ impl Worker {
         Self {
             share: settings.share,
             clock: Clock::new(settings.tick_ns),
-            flows: FlowTable::new(&flow, HashSecret::random()),
+            flows: FlowTable::new(&flow, settings.secret),
             fragments: FragmentTable::new(),
             orphans_noted: 0,
             ledger: Ledger::default(),
             outbox,
-            lanes: std::iter::repeat_with(|| Lane::EMPTY).take(BATCH_MAX).collect(),
+            lanes: vec![Lane::EMPTY; BATCH_MAX],
             facts: vec![Dissected::NOTHING; BATCH_MAX],
+            rare: 0,
             quiet_until: Timestamp(0),
             number: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
@@ -110,18 +116,19 @@ impl Worker {
             }
         }
         for wave in packets.chunks(BATCH_MAX) {
-            self.wave(wave, &Consecutive { first: self.number + 1 });
+            self.wave(wave);
         }
         let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
     }
 
     #[inline(always)]
-    fn wave(&mut self, wave: &[Packet<'_>], order: &impl Order) {
+    fn wave(&mut self, packets: &[Packet<'_>]) {
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
-        self.dissect(wave, &mut lanes, &mut facts);
-        self.update(wave, &mut lanes, &mut facts, order);
+        self.dissect(packets, &mut lanes, &mut facts);
+        let filled = lanes.get(..packets.len()).unwrap_or_default();
+        self.update::<true>(filled, &mut facts, &Consecutive { packets, first: self.number + 1 });
         (self.lanes, self.facts) = (lanes, facts);
     }
 

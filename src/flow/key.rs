@@ -3,6 +3,7 @@
 //! Endpoint a is the smaller of (IP version, address, port), so both directions of a flow have one key.
 
 use crate::wire::{CommonNetwork, IpVersion, Network, Ports, array_at, be16};
+use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -99,15 +100,18 @@ impl FlowKey {
         (key, direction)
     }
 
-    /// As [`FlowKey::new`], from the header of a common frame and written over what was there.
+    /// As [`FlowKey::new`], from the header of a common frame and written over what was there; with [`FlowKey::hash`] of it.
     #[inline(always)]
-    pub fn set_common(&mut self, network: CommonNetwork<'_>, ports: Ports) -> Direction {
+    pub fn set_common(&mut self, network: CommonNetwork<'_>, ports: Ports, secret: &HashSecret) -> (Direction, u64) {
         match network {
-            CommonNetwork::V4(header) => self.set_v4(header, ports),
+            CommonNetwork::V4(header) => {
+                let direction = self.set_v4(header, ports);
+                (direction, self.hash_v4(secret))
+            }
             CommonNetwork::V6(_) => {
                 let (key, direction) = Self::new(&network.facts(), ports);
                 *self = key;
-                direction
+                (direction, key.hash_v6(secret))
             }
         }
     }
@@ -181,16 +185,21 @@ impl FlowKey {
     /// Every lane meets a secret before it is multiplied, so which tuples collide depends on the secret alone.
     #[inline(always)]
     pub fn hash(&self, secret: &HashSecret) -> u64 {
-        let s = &secret.0;
-        let [a0, a1] = lanes(&self.a());
-        let [b0, b1] = lanes(&self.b());
-        let tail = self.tail();
-        if self.version() == IpVersion::V4 {
-            return fold(fold((a0 | b0 << 32) ^ s[0], tail ^ s[1]) ^ s[4], s[5]);
-        }
+        if self.version() == IpVersion::V4 { self.hash_v4(secret) } else { self.hash_v6(secret) }
+    }
+
+    #[inline(always)]
+    fn hash_v4(&self, HashSecret(s): &HashSecret) -> u64 {
+        let ([a, _], [b, _]) = (lanes(&self.a()), lanes(&self.b()));
+        fold(fold((a | b << 32) ^ s[0], self.tail() ^ s[1]) ^ s[4], s[5])
+    }
+
+    #[inline(always)]
+    fn hash_v6(&self, HashSecret(s): &HashSecret) -> u64 {
+        let ([a0, a1], [b0, b1]) = (lanes(&self.a()), lanes(&self.b()));
         let x = fold(a0 ^ s[0], a1 ^ s[1]);
         let y = fold(b0 ^ s[2], b1 ^ s[3]);
-        fold(x ^ tail ^ s[4], y ^ s[5])
+        fold(x ^ self.tail() ^ s[4], y ^ s[5])
     }
 
     /// A number below `count` that is the same for every packet of the flow and in every run.
@@ -313,6 +322,13 @@ impl Hasher for FoldHasher {
 /// Secret of the flow hash: crafted tuples cannot collide without it.
 #[derive(Clone, Copy)]
 pub struct HashSecret([u64; 6]);
+
+impl fmt::Debug for HashSecret {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashSecret")
+    }
+}
 
 impl HashSecret {
     /// A new secret from the operating system's randomness.

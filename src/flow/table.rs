@@ -168,6 +168,12 @@ impl FlowTable {
         key.hash(&self.secret)
     }
 
+    /// What [`FlowTable::hash`] hashes with.
+    #[inline(always)]
+    pub const fn secret(&self) -> &HashSecret {
+        &self.secret
+    }
+
     /// The largest time seen so far.
     pub fn clock(&self) -> Timestamp {
         self.clock

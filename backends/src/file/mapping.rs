@@ -12,7 +12,7 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use memmap2::{Advice, Mmap};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
 
 /// Most capture files mapped at a time by one process.
 pub const MAPPINGS_MAX: usize = 64;
@@ -51,6 +51,18 @@ impl Mapping {
         if len > 0 {
             // Only a hint: a kernel before 5.14 refuses it, and so does a file that became shorter, which reading then finds.
             let _ = self.map.advise_range(Advice::PopulateRead, start, len);
+        }
+    }
+
+    /// Takes a stretch of the file out of our address space. It can be read all the same, for a fault per few pages.
+    pub(super) fn release(&self, start: usize, len: usize) {
+        let len = len.min(self.map.len().saturating_sub(start));
+        if len > 0 {
+            // Only a hint: where the kernel refuses it, the pages stay until the end.
+            // JUSTIFICATION: memmap2 calls it unsafe, as memory of ours would lose what was written to it.
+            // SAFETY: the mapping is shared and never written to. A page that is read again comes from the file, as it did before; where
+            // the signal handler put one of zeros, it is one of zeros again.
+            let _ = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, len) };
         }
     }
 
@@ -214,6 +226,28 @@ mod tests {
         let sum: u64 = mapping.bytes().iter().map(|byte| u64::from(*byte)).sum();
         assert_eq!(sum, 700);
         assert!(mapping.is_hit());
+    }
+
+    #[test]
+    fn what_was_released_reads_as_before() {
+        let mut file = tempfile::tempfile().unwrap();
+        let content: Vec<u8> = (0..1 << 20).map(|i: u32| (i / 1000) as u8).collect();
+        file.write_all(&content).unwrap();
+        let mapping = Mapping::new(file.try_clone().unwrap()).unwrap();
+        assert!(mapping.bytes() == content);
+        mapping.release(1 << 12, 1 << 19);
+        // More than there is.
+        mapping.release(1 << 19, 1 << 30);
+        mapping.release(1 << 30, 1);
+        assert!(mapping.bytes() == content && !mapping.is_hit());
+        // Pages of zeros, too, are given back and come again.
+        file.set_len(1 << 12).unwrap();
+        for _ in 0..2 {
+            assert!(mapping.bytes()[..1 << 12] == content[..1 << 12]);
+            assert!(mapping.bytes()[1 << 12..].iter().all(|byte| *byte == 0));
+            assert!(mapping.is_hit());
+            mapping.release(0, 1 << 20);
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ use mapping::Mapping;
 use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
 
 pub use mapping::MAPPINGS_MAX;
-pub use scan::{PLACES_MAX, Places, Scanner, prefetch_headers};
+pub use scan::{PLACES_MAX, Places, Scanner};
 pub use stream::STREAM_BUFFER_LEN;
 pub use walker::{BLOCK_LEN_MAX, Fault, INTERFACES_MAX, PACKET_LEN_MAX, Step, Walker};
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Packets one [`Places`] holds at most.
-pub const PLACES_MAX: usize = 4096;
+pub const PLACES_MAX: usize = 1024;
 /// Packets that one poll of a file lends at most.
 const POLL_MAX: usize = BATCHES_PER_POLL * BATCH_MAX;
 const _: () = assert!(POLL_MAX <= PLACES_MAX && PLACES_MAX <= 1 << 16);
@@ -27,6 +27,15 @@ struct Place {
     captured_len: u32,
     wire_len: u32,
     link_type: LinkType,
+}
+
+impl Place {
+    #[inline(always)]
+    fn packet<'a>(&self, file: &'a [u8]) -> Packet<'a> {
+        let &Self { start, time, captured_len, wire_len, link_type } = self;
+        let data = file.get(start..start + captured_len as usize).unwrap_or_default();
+        Packet { data, time, wire_len, link_type }
+    }
 }
 
 /// Where some packets that follow each other lie. Memory is reserved once.
@@ -126,15 +135,6 @@ fn place(packet: &Packet<'_>, base: usize) -> Place {
     }
 }
 
-/// Asks for the bytes of a packet's headers ([`prefetch_read`]): two lines, as a packet may begin anywhere in one.
-#[inline(always)]
-pub fn prefetch_headers(packet: &Packet<'_>) {
-    prefetch_read(packet.data);
-    if let Some(byte) = packet.data.get(HEADERS_LEN) {
-        prefetch_read(byte);
-    }
-}
-
 impl Places {
     /// Packets.
     pub const fn len(&self) -> usize {
@@ -150,14 +150,14 @@ impl Places {
     #[inline(always)]
     pub fn packet(&self, index: usize) -> Packet<'_> {
         const NOTHING: Place = Place { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
-        let &Place { start, time, captured_len, wire_len, link_type } = self.places.get(index).unwrap_or(&NOTHING);
-        let data = self.mapping.bytes().get(start..start + captured_len as usize).unwrap_or_default();
-        Packet { data, time, wire_len, link_type }
+        self.places.get(index).unwrap_or(&NOTHING).packet(self.mapping.bytes())
     }
 
     /// All packets.
+    #[inline(always)]
     pub fn packets(&self) -> impl ExactSizeIterator<Item = Packet<'_>> {
-        (0..self.places.len()).map(|index| self.packet(index))
+        let bytes = self.mapping.bytes();
+        self.places.iter().map(|place| place.packet(bytes))
     }
 
     /// When each was captured.

@@ -4,20 +4,24 @@
 //! the flow counts them, and what waits for its first fragment is on the leading worker's ledger until then.
 
 use super::Worker;
-use super::wave::{Lane, rest_of};
+use super::wave::rest_of;
 use crate::engine::Rest;
+use crate::engine::lane::Lane;
 use crate::flow::{Candidate, FlowAt, FragmentSighting, Held, Keyed, Later, PlainSighting, ports_of};
 use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
 impl Worker {
     /// The way of a fragment.
-    pub(super) fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, lane: &Lane) {
+    pub(super) fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, lane: &Lane, candidate: Candidate) {
         let Some(network) = &dissected.network else { return };
         let &Packet { time, wire_len, .. } = packet;
-        let sighting = FragmentSighting { network, hash: lane.datagram, time, wire_len, number: self.number };
+        let sighting = FragmentSighting { network, hash: lane.datagram(), time, wire_len, number: self.number };
         match self.fragments.later(&sighting) {
-            None => self.first_fragment(packet, dissected, lane, &sighting),
+            None => {
+                let flow = FlowAt { keyed: lane.keyed, candidate };
+                self.first_fragment(packet, dissected, flow, &sighting);
+            }
             Some(Later::Known(mut flow)) => {
                 if self.share.owns(&flow.keyed.key) {
                     flow.candidate = self.place_of(&flow.keyed, flow.candidate);
@@ -35,7 +39,7 @@ impl Worker {
         self.note_orphans();
     }
 
-    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, lane: &Lane, sighting: &FragmentSighting<'_>) {
+    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, mut flow: FlowAt, sighting: &FragmentSighting<'_>) {
         if ports_of(dissected).is_none() {
             self.fragments.first(sighting, None);
             if self.share.leads() {
@@ -44,7 +48,7 @@ impl Worker {
             }
             return;
         }
-        let flow = FlowAt { keyed: lane.keyed, candidate: self.place_of(&lane.keyed, lane.candidate) };
+        flow.candidate = self.place_of(&flow.keyed, flow.candidate);
         let held = self.fragments.first(sighting, Some(&flow));
         let owned = self.share.owns(&flow.keyed.key);
         if owned {

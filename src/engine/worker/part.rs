@@ -6,8 +6,8 @@
 
 use super::wave::Order;
 use super::{BATCH_NS_MAX, Worker};
+use crate::engine::lane::Lane;
 use crate::engine::stretch::Stretch;
-use netscope_backends::file::prefetch_headers;
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use std::time::Instant;
 
@@ -18,37 +18,24 @@ struct Picked<'a> {
     stretch: &'a Stretch,
     /// Number of the stretch's first packet.
     first: u64,
-    /// Indexes of the wave's packets.
-    wave: &'a [u16],
-    /// Index of the first packet whose time was not looked at; `None` where no time of others matters.
-    passed: Option<usize>,
+    /// The wave's packets.
+    wave: &'a [Lane],
+    /// Index of the first packet whose time was not looked at.
+    passed: usize,
 }
 
 impl Order for Picked<'_> {
-    #[inline(always)]
+    fn packet(&self, i: usize) -> Packet<'_> {
+        self.stretch.packet(usize::from(self.wave[i].index))
+    }
+
     fn number(&self, i: usize) -> u64 {
-        self.first + self.wave.get(i).map_or(0, |&index| u64::from(index))
+        self.first + u64::from(self.wave[i].index)
     }
 
-    #[inline(always)]
-    fn between(&self, i: usize) -> impl Iterator<Item = (u64, Timestamp)> {
-        let range = match (self.passed, self.wave.get(i)) {
-            (Some(passed), Some(&this)) => {
-                let before = i.checked_sub(1).and_then(|i| self.wave.get(i));
-                before.map_or(passed, |&before| usize::from(before) + 1)..usize::from(this)
-            }
-            _ => 0..0,
-        };
-        range.map(|index| (self.first + index as u64, self.stretch.time(index)))
-    }
-}
-
-/// Takes the first wave of these packets, and asks for its headers: another core has found them and has their bytes.
-#[inline(always)]
-fn pick<'a>(stretch: &'a Stretch, list: &[u16], wave: &mut [Packet<'a>; BATCH_MAX]) {
-    for (slot, &index) in wave.iter_mut().zip(list) {
-        *slot = stretch.packet(usize::from(index));
-        prefetch_headers(slot);
+    fn between(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp)) {
+        let before = i.checked_sub(1).map_or(self.passed, |i| usize::from(self.wave[i].index) + 1);
+        (before..usize::from(self.wave[i].index)).for_each(|index| visit(self.first + index as u64, self.stretch.time(index)));
     }
 }
 
@@ -61,23 +48,14 @@ impl Worker {
             self.ledger.beyond_count += (stretch.len() - len) as u64;
             self.tap_stretch(stretch, len);
         }
-        let list = stretch.list(self.share.index);
-        let list = list.get(..list.partition_point(|&index| usize::from(index) < len)).unwrap_or(list);
+        let (list, is_open) = stretch.list(self.share.index);
+        let list = list.get(..list.partition_point(|lane| usize::from(lane.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let quiet_end = stretch.quiet_end(self.clock.now(), self.quiet_until).filter(|_| len == stretch.len());
-        let mut passed = 0;
-        let [mut packets, mut coming] = [[NONE; BATCH_MAX]; 2];
-        pick(stretch, list, &mut coming);
-        for (wave, next) in list.chunks(BATCH_MAX).zip((BATCH_MAX..).step_by(BATCH_MAX)) {
-            let started = Instant::now();
-            std::mem::swap(&mut packets, &mut coming);
-            pick(stretch, list.get(next..).unwrap_or_default(), &mut coming);
-            let order = Picked { stretch, first, wave, passed: quiet_end.is_none().then_some(passed) };
-            self.wave(packets.get(..wave.len()).unwrap_or_default(), &order);
-            passed = wave.last().map_or(passed, |&last| usize::from(last) + 1);
-            let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
-        }
+        let passed = match quiet_end {
+            Some(_) => self.waves::<true>(stretch, list, is_open),
+            None => self.waves::<false>(stretch, list, is_open),
+        };
         match quiet_end {
             // One step is as good as many: on the way there nothing is due.
             Some(end) => self.live_to(first, end),
@@ -85,6 +63,36 @@ impl Worker {
         }
         self.number = first + len as u64 - 1;
         self.flows.pass(self.clock.now());
+    }
+
+    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others matters. `is_open`: some lanes are
+    /// to be completed.
+    fn waves<const ALONE: bool>(&mut self, stretch: &Stretch, list: &[Lane], is_open: bool) -> usize {
+        let (first, mut passed) = (self.number + 1, 0);
+        // Taken out for as long as the worker changes; vectors without memory stand in.
+        let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
+        self.prefetch_buckets(list.get(..BATCH_MAX).unwrap_or(list));
+        let mut started = Instant::now();
+        for (wave, next) in list.chunks(BATCH_MAX).zip((BATCH_MAX..).step_by(BATCH_MAX)) {
+            let coming = list.get(next..).unwrap_or_default();
+            self.prefetch_buckets(coming.get(..BATCH_MAX).unwrap_or(coming));
+            let order = Picked { stretch, first, wave, passed };
+            match lanes.get_mut(..wave.len()) {
+                Some(own) if is_open && wave.iter().any(Lane::is_open) => {
+                    own.copy_from_slice(wave);
+                    self.complete(own, &mut facts, &order);
+                    self.update::<ALONE>(own, &mut facts, &order);
+                }
+                _ => self.update::<ALONE>(wave, &mut facts, &order),
+            }
+            passed = wave.last().map_or(passed, |last| usize::from(last.index) + 1);
+            let ended = Instant::now();
+            let ns = u64::try_from((ended - started).as_nanos()).unwrap_or(u64::MAX);
+            self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
+            started = ended;
+        }
+        (self.lanes, self.facts) = (lanes, facts);
+        passed
     }
 
     fn tap_stretch(&mut self, stretch: &Stretch, len: usize) {

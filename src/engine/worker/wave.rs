@@ -6,9 +6,10 @@
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::Rest;
-use crate::flow::{Candidate, FlowKey, Keyed, PlainSighting, SynSighting, ports_of};
-use crate::wire::{self, Common, Dissected, FaultKind, Layer, PlainSegment, SynSegment, VlanTags};
-use netscope_backends::{Packet, Timestamp};
+use crate::engine::lane::{Lane, Route};
+use crate::flow::{Candidate, FlowKey, Keyed, SynSighting, ports_of};
+use crate::wire::{self, Common, Dissected, FaultKind, Layer};
+use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
 /// enough to stay in the first cache with what else a packet needs.
@@ -17,68 +18,8 @@ const PREFETCH_AHEAD: usize = 12;
 /// The same for what a look at the entry's front tells to be needed, too.
 const REST_AHEAD: usize = 5;
 
-/// What the first wave found out about a packet, written field by field into the place where it stays.
-pub(super) struct Lane {
-    route: Route,
-    /// Set where the packet has a flow.
-    pub(super) keyed: Keyed,
-    /// Where the flow probably lies; set while the entry is asked for.
-    pub(super) candidate: Candidate,
-    /// Set for fragments: the hash of their datagram.
-    pub(super) datagram: u64,
-    /// Set for plain segments.
-    segment: PlainSegment,
-    /// Set for SYN segments, and the tags of their frames.
-    syn: SynSegment,
-    vlan: VlanTags,
-}
-
-impl Lane {
-    pub(super) const EMPTY: Self = Self {
-        route: Route::Foreign,
-        keyed: Keyed::NONE,
-        candidate: Candidate::NONE,
-        datagram: 0,
-        segment: PlainSegment::NONE,
-        syn: SynSegment::NONE,
-        vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
-    };
-
-    #[inline(always)]
-    fn sighting<'a>(&'a self, packet: &Packet<'_>, segment: Option<&'a PlainSegment>) -> PlainSighting<'a> {
-        PlainSighting {
-            key: &self.keyed.key,
-            candidate: self.candidate,
-            direction: self.keyed.direction,
-            time: packet.time,
-            wire_len: packet.wire_len,
-            segment,
-        }
-    }
-}
-
-/// Where a packet goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Route {
-    /// Another worker's.
-    Foreign,
-    /// To a flow; a plain segment of a common frame, for which no facts were written.
-    Plain { checksum_bad: bool },
-    /// The same for a datagram.
-    Datagram { checksum_bad: bool },
-    /// The same for a SYN or SYN-ACK.
-    Syn { checksum_bad: bool },
-    /// The same for the last segment of a direction.
-    Last { checksum_bad: bool },
-    /// To a flow.
-    Flow,
-    /// A first fragment of an IP packet, with its ports: its datagram is looked up in order, in the last wave.
-    FirstFragment,
-    /// The same for any other fragment; its datagram knows its flow, if anyone does.
-    Fragment,
-    /// To no flow.
-    Rest(Rest),
-}
+/// That look is worth its while when at least one in this many packets of the wave before left the straightest way.
+const LOOKED_AT_PER_RARE: usize = 8;
 
 /// Packets that went the straight way and are not in the ledger yet.
 #[derive(Default)]
@@ -90,102 +31,92 @@ struct PlainCounts {
 
 impl PlainCounts {
     #[inline(always)]
-    fn note(&mut self, packet: &Packet<'_>, checksum_bad: bool) {
+    fn note(&mut self, wire_len: u32, checksum_bad: bool) {
         self.packets += 1;
-        self.bytes += u64::from(packet.wire_len);
+        self.bytes += u64::from(wire_len);
         self.ipv4_checksums_bad += u64::from(checksum_bad);
     }
 }
 
-/// Where the packets of a wave stand among all that move the time.
+/// Where the packets of a wave lie, and where they stand among all that move the time.
 pub(super) trait Order {
-    /// Number of packet `i` of the wave.
+    /// Packet `i` of the wave.
+    fn packet(&self, i: usize) -> Packet<'_>;
+
+    /// Its number.
     fn number(&self, i: usize) -> u64;
 
-    /// Number and time of each packet of others that comes before packet `i` and after the one before it.
-    fn between(&self, i: usize) -> impl Iterator<Item = (u64, Timestamp)>;
+    /// Shows number and time of each packet of others that comes before packet `i` and after the one before it.
+    fn between(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp));
 }
 
 /// Packets that follow each other.
-pub(super) struct Consecutive {
+pub(super) struct Consecutive<'a> {
+    pub(super) packets: &'a [Packet<'a>],
     /// Number of the first one.
     pub(super) first: u64,
 }
 
-impl Order for Consecutive {
-    #[inline(always)]
+impl Order for Consecutive<'_> {
+    fn packet(&self, i: usize) -> Packet<'_> {
+        self.packets[i]
+    }
+
     fn number(&self, i: usize) -> u64 {
         self.first + i as u64
     }
 
-    #[inline(always)]
-    fn between(&self, _i: usize) -> impl Iterator<Item = (u64, Timestamp)> {
-        std::iter::empty()
-    }
+    fn between(&self, _i: usize, _visit: &mut dyn FnMut(u64, Timestamp)) {}
 }
 
 impl Worker {
     /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
+    #[inline(never)]
     pub(super) fn dissect(&self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected]) {
         for ((packet, lane), facts) in packets.iter().zip(lanes).zip(facts) {
-            lane.route = match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
-                Some(common) => self.route_common(&common, lane, facts),
-                None if wire::seems_fragment(packet.data) => self.route_rare(packet, lane, facts),
-                None => self.route_other(packet, lane, facts),
-            };
+            lane.begin(packet);
+            match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
+                Some(common) => self.read_common(&common, lane, facts),
+                None if wire::seems_fragment(packet.data) => self.read_in_full(packet, lane, facts),
+                None => self.read_other(packet, lane, facts),
+            }
         }
     }
 
     /// Anything but the most common frame.
     #[inline(never)]
-    fn route_other(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
+    fn read_other(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) {
         match wire::common(packet.link_type, packet.data, packet.wire_len) {
-            Some(common) => self.route_common(&common, lane, facts),
-            None => self.route_rare(packet, lane, facts),
+            Some(common) => self.read_common(&common, lane, facts),
+            None => self.read_in_full(packet, lane, facts),
+        }
+    }
+
+    #[inline(always)]
+    fn read_common(&self, common: &Common<'_>, lane: &mut Lane, facts: &mut Dissected) {
+        if !self.share.owns_common(common.network(), common.ports()) {
+            lane.route = Route::Foreign;
+            return;
+        }
+        lane.read_flow(common, self.flows.secret());
+        self.flows.prefetch_bucket(lane.keyed.hash);
+        if !lane.read_route(common) {
+            common.write(facts);
         }
     }
 
     /// Anything but a common frame.
     #[inline(never)]
-    fn route_rare(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
+    fn read_in_full(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) {
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
-        self.route(packet, lane, facts)
-    }
-
-    #[inline(always)]
-    fn route_common(&self, common: &Common<'_>, lane: &mut Lane, facts: &mut Dissected) -> Route {
-        let keyed = &mut lane.keyed;
-        if !self.share.owns_common(common.network(), common.ports()) {
-            return Route::Foreign;
-        }
-        keyed.direction = keyed.key.set_common(common.network(), common.ports());
-        keyed.hash = self.flows.hash(&keyed.key);
-        self.flows.prefetch_bucket(keyed.hash);
-        let checksum_bad = common.network().is_checksum_bad();
-        if let Some(segment) = common.plain_segment() {
-            lane.segment = segment;
-            return Route::Plain { checksum_bad };
-        }
-        if common.is_datagram() {
-            return Route::Datagram { checksum_bad };
-        }
-        if let Some(syn) = common.syn_segment() {
-            (lane.syn, lane.vlan) = (syn, common.vlan());
-            return Route::Syn { checksum_bad };
-        }
-        if let Some(segment) = common.last_segment() {
-            lane.segment = segment;
-            return Route::Last { checksum_bad };
-        }
-        common.write(facts);
-        Route::Flow
+        lane.route = self.route(packet, lane, facts);
     }
 
     #[inline(always)]
     fn route(&self, packet: &Packet<'_>, lane: &mut Lane, dissected: &Dissected) -> Route {
         if let Some(network) = &dissected.network {
             if let Some(fragment) = &network.fragment {
-                lane.datagram = self.fragments.hash(network, fragment);
+                lane.set_datagram(self.fragments.hash(network, fragment));
                 let Some(ports) = ports_of(dissected) else { return Route::Fragment };
                 let (key, direction) = FlowKey::new(network, ports);
                 lane.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
@@ -211,71 +142,108 @@ impl Worker {
         Route::Rest(rest_of(dissected))
     }
 
+    /// First wave over lanes that another core has filled, as far as it could.
+    #[inline(never)]
+    pub(super) fn complete(&self, lanes: &mut [Lane], facts: &mut [Dissected], order: &dyn Order) {
+        for ((i, lane), facts) in lanes.iter_mut().enumerate().zip(facts) {
+            let packet = order.packet(i);
+            match lane.route {
+                Route::Unread => self.read_in_full(&packet, lane, facts),
+                Route::Flow => wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks for the index lines of the flows in these lanes; in vain where a lane has none.
+    #[inline(always)]
+    pub(super) fn prefetch_buckets(&self, lanes: &[Lane]) {
+        lanes.iter().for_each(|lane| self.flows.prefetch_bucket(lane.keyed.hash));
+    }
+
     /// Asks for the flow's entry, whose number the index line tells.
     #[inline(always)]
-    fn prefetch(&self, lane: &mut Lane) {
+    fn prefetch(&self, lane: &Lane) -> Candidate {
         match lane.route {
-            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } | Route::FirstFragment => {
-                lane.candidate = self.flows.prefetch_entry(lane.keyed.hash);
+            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } => self.flows.prefetch_entry(lane.keyed.hash),
+            _ => self.prefetch_other(lane),
+        }
+    }
+
+    #[inline(never)]
+    fn prefetch_other(&self, lane: &Lane) -> Candidate {
+        match lane.route {
+            Route::Flow | Route::Syn { .. } => self.flows.prefetch_entry_whole(lane.keyed.hash),
+            Route::FirstFragment => self.flows.prefetch_entry(lane.keyed.hash),
+            Route::Fragment => {
+                self.fragments.prefetch(lane.datagram());
+                Candidate::NONE
             }
-            Route::Flow | Route::Syn { .. } => lane.candidate = self.flows.prefetch_entry_whole(lane.keyed.hash),
-            Route::Fragment => self.fragments.prefetch(lane.datagram),
-            Route::Foreign | Route::Rest(_) => {}
+            _ => Candidate::NONE,
         }
     }
 
     /// A while later, asks for what a look at what has arrived tells to be needed, too.
     #[inline(always)]
-    fn prefetch_rest(&self, lane: &Lane) {
-        match lane.route {
-            Route::Plain { .. } | Route::Last { .. } | Route::Flow => self.flows.prefetch_rest(lane.candidate),
-            Route::Fragment => self.flows.prefetch_candidate(self.fragments.candidate(lane.datagram)),
-            Route::Datagram { .. } | Route::Syn { .. } | Route::FirstFragment | Route::Foreign | Route::Rest(_) => {}
+    fn prefetch_rest(&self, lane: &Lane, candidate: Candidate) {
+        if candidate != Candidate::NONE {
+            self.flows.prefetch_rest(candidate);
+        } else if lane.route == Route::Fragment {
+            self.flows.prefetch_candidate(self.fragments.candidate(lane.datagram()));
         }
     }
 
-    /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
-    pub(super) fn update(&mut self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected], order: &impl Order) {
-        let lanes = lanes.get_mut(..packets.len()).unwrap_or_default();
-        lanes.iter_mut().take(PREFETCH_AHEAD).for_each(|lane| self.prefetch(lane));
+    /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive. `ALONE`: no
+    /// packet of others moves the time.
+    #[inline(never)]
+    pub(super) fn update<const ALONE: bool>(&mut self, lanes: &[Lane], facts: &mut [Dissected], order: &dyn Order) {
+        let lanes = lanes.get(..BATCH_MAX).unwrap_or(lanes);
+        let looks_again = std::mem::take(&mut self.rare) * LOOKED_AT_PER_RARE >= lanes.len();
+        // Where the flows probably lie.
+        let mut candidates = [Candidate::NONE; BATCH_MAX];
+        for (candidate, lane) in candidates.iter_mut().zip(lanes).take(PREFETCH_AHEAD) {
+            *candidate = self.prefetch(lane);
+        }
         let mut plain = PlainCounts::default();
-        for (i, packet) in packets.iter().enumerate() {
-            if let Some(ahead) = lanes.get_mut(i + PREFETCH_AHEAD) {
-                self.prefetch(ahead);
+        for i in 0..lanes.len() {
+            let lane = &lanes[i];
+            if let Some(ahead) = lanes.get(i + PREFETCH_AHEAD) {
+                candidates[i + PREFETCH_AHEAD] = self.prefetch(ahead);
             }
-            if let Some(ahead) = lanes.get(i + REST_AHEAD) {
-                self.prefetch_rest(ahead);
+            if looks_again && let (Some(ahead), Some(&candidate)) = (lanes.get(i + REST_AHEAD), candidates.get(i + REST_AHEAD)) {
+                self.prefetch_rest(ahead, candidate);
             }
-            let Some(lane) = lanes.get_mut(i) else { break };
-            for (number, time) in order.between(i) {
-                self.reach(number, time, &mut plain);
+            if !ALONE {
+                order.between(i, &mut |number, time| self.reach(|| number, time, &mut plain));
             }
-            self.reach(order.number(i), packet.time, &mut plain);
-            let (is_counted, checksum_bad) = match lane.route {
-                Route::Plain { checksum_bad } => {
-                    let is_plain = self.flows.observe_plain(&lane.sighting(packet, Some(&lane.segment)));
-                    (is_plain || self.observe_nearly(packet, lane), checksum_bad)
+            self.reach(|| order.number(i), lane.time, &mut plain);
+            let mut candidate = candidates[i];
+            // Asked first, as it is nearly always so.
+            let (is_counted, checksum_bad) = if let Route::Plain { checksum_bad } = lane.route {
+                let is_plain = self.flows.observe_plain(&lane.sighting(candidate, Some(&lane.segment)));
+                (is_plain || self.observe_nearly(lane, &mut candidate), checksum_bad)
+            } else {
+                match lane.route {
+                    Route::Datagram { checksum_bad } => {
+                        let is_plain = self.flows.observe_plain(&lane.sighting(candidate, None));
+                        (is_plain || self.observe_nearly(lane, &mut candidate), checksum_bad)
+                    }
+                    Route::Syn { checksum_bad } => {
+                        self.number = order.number(i);
+                        (self.observe_syn(lane, candidate), checksum_bad)
+                    }
+                    Route::Last { checksum_bad } => (self.observe_nearly(lane, &mut candidate), checksum_bad),
+                    Route::Foreign | Route::Unread => continue,
+                    Route::Plain { .. } | Route::Flow | Route::FirstFragment | Route::Fragment | Route::Rest(_) => (false, false),
                 }
-                Route::Datagram { checksum_bad } => {
-                    let is_plain = self.flows.observe_plain(&lane.sighting(packet, None));
-                    (is_plain || self.observe_nearly(packet, lane), checksum_bad)
-                }
-                Route::Syn { checksum_bad } => {
-                    self.number = order.number(i);
-                    (self.observe_syn(packet, lane), checksum_bad)
-                }
-                Route::Last { checksum_bad } => (self.observe_nearly(packet, lane), checksum_bad),
-                Route::Foreign => continue,
-                Route::Flow | Route::FirstFragment | Route::Fragment | Route::Rest(_) => (false, false),
             };
             if is_counted {
-                plain.note(packet, checksum_bad);
+                plain.note(lane.wire_len, checksum_bad);
             } else {
-                self.number = order.number(i);
-                self.count(packet, lane, &mut facts[i]);
+                self.count(i, lane, candidate, facts, order);
             }
         }
-        if let Some(last) = packets.len().checked_sub(1) {
+        if let Some(last) = lanes.len().checked_sub(1) {
             self.number = order.number(last);
         }
         self.flows.pass(self.clock.now());
@@ -284,9 +252,9 @@ impl Worker {
 
     /// A packet moves the time, whosever it is.
     #[inline(always)]
-    fn reach(&mut self, number: u64, time: Timestamp, plain: &mut PlainCounts) {
+    fn reach(&mut self, number: impl FnOnce() -> u64, time: Timestamp, plain: &mut PlainCounts) {
         if !self.clock.advance_within(time, self.quiet_until) {
-            self.number = number;
+            self.number = number();
             self.settle_plain(plain);
             let left = self.clock.advance(time);
             self.pass_time(left, EXPIRY_BUDGET);
@@ -295,7 +263,7 @@ impl Worker {
 
     /// A packet of others moves the time.
     pub(super) fn live_to(&mut self, number: u64, time: Timestamp) {
-        self.reach(number, time, &mut PlainCounts::default());
+        self.reach(|| number, time, &mut PlainCounts::default());
     }
 
     /// What went the straight way comes into the ledger: before anybody reads it, and at the end of a wave.
@@ -309,48 +277,52 @@ impl Worker {
 
     /// The straight way of a SYN or SYN-ACK.
     #[inline(never)]
-    fn observe_syn(&mut self, packet: &Packet<'_>, lane: &Lane) -> bool {
+    fn observe_syn(&mut self, lane: &Lane, candidate: Candidate) -> bool {
         let event = self.event();
         let Self { flows, outbox, ledger, number, .. } = self;
-        let &Lane { keyed: Keyed { ref key, hash, direction }, candidate, syn: ref segment, vlan, .. } = lane;
-        let &Packet { time, wire_len, .. } = packet;
+        let &Lane { keyed: Keyed { ref key, hash, direction }, time, wire_len, vlan, .. } = lane;
+        let segment = &lane.syn();
         let sighting = SynSighting { key, hash, candidate, direction, time, wire_len, number: *number, vlan, segment };
         flows.observe_syn(&sighting, &mut |record| outbox.ended(event, record, ledger))
     }
 
     /// The straight ways once more, for a packet whose flow was not there when it was asked ahead, and those that nearly are.
     #[inline(never)]
-    fn observe_nearly(&mut self, packet: &Packet<'_>, lane: &mut Lane) -> bool {
+    fn observe_nearly(&mut self, lane: &Lane, candidate: &mut Candidate) -> bool {
+        self.rare += 1;
         // Packets of other workers move the time, too.
         self.flows.pass(self.clock.now());
-        let is_known = lane.candidate != Candidate::NONE;
+        let is_known = *candidate != Candidate::NONE;
         if !is_known {
-            lane.candidate = self.flows.look_up(&lane.keyed.key, lane.keyed.hash);
+            *candidate = self.flows.look_up(&lane.keyed.key, lane.keyed.hash);
         }
         let is_last = matches!(lane.route, Route::Last { .. });
         let segment = (is_last || matches!(lane.route, Route::Plain { .. })).then_some(&lane.segment);
-        let sighting = lane.sighting(packet, segment);
+        let sighting = lane.sighting(*candidate, segment);
         !is_known && !is_last && self.flows.observe_plain(&sighting) || self.flows.observe_nearly_plain(&sighting)
     }
 
     /// The way of every packet but those that went straight on.
     #[inline(never)]
-    fn count(&mut self, packet: &Packet<'_>, lane: &Lane, facts: &mut Dissected) {
+    fn count(&mut self, i: usize, lane: &Lane, candidate: Candidate, facts: &mut [Dissected], order: &dyn Order) {
+        self.rare += 1;
+        self.number = order.number(i);
         self.flows.pass(self.clock.now());
+        let (packet, facts) = (&order.packet(i), &mut facts[i]);
         if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } = lane.route {
             wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
         }
         match lane.route {
-            Route::Foreign => {}
+            Route::Foreign | Route::Unread => {}
             Route::Rest(rest) => {
                 self.account(packet, facts);
                 self.ledger.rest(rest);
             }
             Route::Flow | Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } => {
                 self.account(packet, facts);
-                self.sight(packet, facts, &lane.keyed, lane.candidate, false);
+                self.sight(packet, facts, &lane.keyed, candidate, false);
             }
-            Route::FirstFragment | Route::Fragment => self.fragment(packet, facts, lane),
+            Route::FirstFragment | Route::Fragment => self.fragment(packet, facts, lane, candidate),
         }
     }
 }

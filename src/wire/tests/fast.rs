@@ -55,7 +55,7 @@ fn syn_segment_agrees(data: &[u8], wire_len: u32, facts: &Dissected) {
 
 /// Common frames: tagged or not, IPv4 or IPv6, TCP or UDP, padded or not; with whether the short way has to read it (datagrams of
 /// tunnel ports are left to the walk).
-fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
+pub(crate) fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
     let options = prop_oneof![
         Just(vec![]),
         Just(vec![2, 4, 5, 180, 1, 3, 3, 7, 4, 2, 1, 1]),

@@ -3,7 +3,7 @@
 pub(crate) mod build;
 mod damage;
 mod exact;
-mod fast;
+pub(crate) mod fast;
 mod fragment;
 mod link_layers;
 mod tunnels;

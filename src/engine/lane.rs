@@ -1,0 +1,196 @@
+//! A packet's lane: what the first wave finds out about it and the second one goes by.
+//!
+//! Owns the way from a common frame into a lane. Knows no table and no clock, nor whose packet it is. Its invariant: what
+//! stands in a lane is what dissecting the packet in full would say; whatever does not fit is left to whoever has the packet.
+
+use super::Rest;
+use crate::flow::{Candidate, HashSecret, Keyed, PlainSighting};
+use crate::wire::{Announced, Common, PlainSegment, SynSegment, VlanTags};
+use netscope_backends::{Packet, Timestamp};
+
+/// One packet between the two waves, written field by field into the place where it stays. Whoever counts it need not be on the core that
+/// found it, so it is kept small: one and a half cache lines.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane {
+    /// Set where the packet has a flow.
+    pub(super) keyed: Keyed,
+    /// When it was captured.
+    pub(super) time: Timestamp,
+    /// Bytes on the wire, link header included.
+    pub(super) wire_len: u32,
+    /// Its place among the packets of a stretch.
+    pub(super) index: u16,
+    pub(super) route: Route,
+    /// Set for plain segments; of a SYN, what it has in common with one; of a fragment, see [`Lane::datagram`].
+    pub(super) segment: PlainSegment,
+    /// Set for SYN segments, and the tags of their frames.
+    announced: Announced,
+    pub(super) vlan: VlanTags,
+}
+
+const _: () = assert!(size_of::<Lane>() == 96);
+
+/// Where a packet goes; the most common first, which makes it quickly known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// To a flow; a plain segment of a common frame, for which no facts were written.
+    Plain { checksum_bad: bool },
+    /// The same for a datagram.
+    Datagram { checksum_bad: bool },
+    /// The same for the last segment of a direction.
+    Last { checksum_bad: bool },
+    /// The same for a SYN or SYN-ACK.
+    Syn { checksum_bad: bool },
+    /// To a flow; its facts are needed.
+    Flow,
+    /// Another worker's.
+    Foreign,
+    /// A first fragment of an IP packet, with its ports: its datagram is looked up in order, in the last wave.
+    FirstFragment,
+    /// The same for any other fragment; its datagram knows its flow, if anyone does.
+    Fragment,
+    /// To no flow.
+    Rest(Rest),
+    /// Nothing is known yet: to be dissected by whoever counts it.
+    Unread,
+}
+
+impl Lane {
+    pub(super) const EMPTY: Self = Self {
+        keyed: Keyed::NONE,
+        time: Timestamp(0),
+        wire_len: 0,
+        index: 0,
+        route: Route::Unread,
+        segment: PlainSegment::NONE,
+        announced: Announced { mss: None, window_scale: None },
+        vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
+    };
+
+    /// What is known of every packet, whatever lies in it.
+    #[inline(always)]
+    pub(super) const fn begin(&mut self, packet: &Packet<'_>) {
+        (self.time, self.wire_len) = (packet.time, packet.wire_len);
+    }
+
+    /// The flow of a common frame; [`Lane::read_route`] follows.
+    #[inline(always)]
+    pub(super) fn read_flow(&mut self, common: &Common<'_>, secret: &HashSecret) {
+        let Keyed { key, hash, direction } = &mut self.keyed;
+        (*direction, *hash) = key.set_common(common.network(), common.ports(), secret);
+    }
+
+    /// Where it goes; false when its facts are needed, too.
+    #[inline(always)]
+    pub(super) fn read_route(&mut self, common: &Common<'_>) -> bool {
+        let checksum_bad = common.network().is_checksum_bad();
+        if let Some(segment) = common.plain_segment() {
+            self.segment = segment;
+            self.route = Route::Plain { checksum_bad };
+            return true;
+        }
+        if common.is_datagram() {
+            self.route = Route::Datagram { checksum_bad };
+            return true;
+        }
+        if let Some(SynSegment { sequence, acknowledgment, window, flags, announced }) = common.syn_segment() {
+            self.segment = PlainSegment { sequence, acknowledgment, payload_len: 0, window, flags };
+            (self.announced, self.vlan) = (announced, common.vlan());
+            self.route = Route::Syn { checksum_bad };
+            return true;
+        }
+        if let Some(segment) = common.last_segment() {
+            self.segment = segment;
+            self.route = Route::Last { checksum_bad };
+            return true;
+        }
+        self.route = Route::Flow;
+        false
+    }
+
+    /// True when its packet is needed before it can be counted.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.route, Route::Flow | Route::Unread)
+    }
+
+    /// The segment of a SYN.
+    #[inline(always)]
+    pub(super) const fn syn(&self) -> SynSegment {
+        let PlainSegment { sequence, acknowledgment, window, flags, .. } = self.segment;
+        SynSegment { sequence, acknowledgment, window, flags, announced: self.announced }
+    }
+
+    /// Of a fragment, the hash of its datagram.
+    #[inline(always)]
+    pub(super) const fn datagram(&self) -> u64 {
+        (self.segment.sequence as u64) << 32 | self.segment.acknowledgment as u64
+    }
+
+    /// What [`Lane::datagram`] will be. A fragment has no segment that would be looked at, so it stands in that place.
+    #[inline(always)]
+    pub(super) const fn set_datagram(&mut self, hash: u64) {
+        (self.segment.sequence, self.segment.acknowledgment) = ((hash >> 32) as u32, hash as u32);
+    }
+
+    /// The packet as the straight way sees it.
+    #[inline(always)]
+    pub(super) const fn sighting<'a>(&'a self, candidate: Candidate, segment: Option<&'a PlainSegment>) -> PlainSighting<'a> {
+        let &Self { keyed: Keyed { ref key, direction, .. }, time, wire_len, .. } = self;
+        PlainSighting { key, candidate, direction, time, wire_len, segment }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{FlowKey, ports_of};
+    use crate::wire::tests::fast::frame;
+    use crate::wire::{self, Transport};
+    use netscope_backends::LinkType;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// In a lane that was used before stands what the long way finds.
+        #[test]
+        fn a_lane_says_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
+            let mut lane = Lane::EMPTY;
+            for data in [&before, &data] {
+                if let Some(common) = wire::common(LinkType::ETHERNET, data, data.len() as u32) {
+                    lane.read_flow(&common, &HashSecret::FIXED);
+                    let needs_facts = !lane.read_route(&common);
+                    let facts = wire::dissect(LinkType::ETHERNET, data, data.len() as u32);
+                    let (Some(network), Some(ports)) = (&facts.network, ports_of(&facts)) else { panic!("a flow: {facts:?}") };
+                    let (key, direction) = FlowKey::new(network, ports);
+                    prop_assert_eq!(lane.keyed, Keyed { key, hash: key.hash(&HashSecret::FIXED), direction });
+                    let tcp = match &facts.transport {
+                        Transport::Tcp(tcp) => Some(tcp),
+                        _ => None,
+                    };
+                    let segment = Some(lane.segment);
+                    let checksum_bad = match lane.route {
+                        Route::Plain { checksum_bad } => {
+                            prop_assert_eq!(segment, tcp.and_then(PlainSegment::of));
+                            checksum_bad
+                        }
+                        Route::Last { checksum_bad } => {
+                            prop_assert_eq!(segment, tcp.and_then(PlainSegment::last_of));
+                            checksum_bad
+                        }
+                        Route::Syn { checksum_bad } => {
+                            prop_assert_eq!((Some(lane.syn()), lane.vlan), (tcp.and_then(SynSegment::of), facts.vlan));
+                            checksum_bad
+                        }
+                        Route::Datagram { checksum_bad } => {
+                            prop_assert!(matches!(facts.transport, Transport::Udp(_)), "{:?}", facts);
+                            checksum_bad
+                        }
+                        Route::Flow => facts.ipv4_checksum_bad,
+                        other => panic!("a common frame has a flow: {other:?}"),
+                    };
+                    prop_assert_eq!(needs_facts, lane.route == Route::Flow);
+                    prop_assert_eq!(checksum_bad, facts.ipv4_checksum_bad);
+                }
+            }
+        }
+    }
+}
