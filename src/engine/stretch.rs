@@ -59,6 +59,11 @@ impl Stretch {
         &mut self.places
     }
 
+    /// See [`Places::bring_in_ahead`].
+    pub fn bring_in_ahead(&self) {
+        self.places.bring_in_ahead();
+    }
+
     /// Finds out whose packets they are, and what of the common ones is needed to count them.
     #[inline(never)]
     pub fn assign(&mut self) {

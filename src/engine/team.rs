@@ -246,6 +246,7 @@ impl Member {
             }
             state.walk = Some(walk);
         });
+        stretch.bring_in_ahead();
         stretch.assign();
         self.shared.change(|state| {
             let place = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);

@@ -7,25 +7,15 @@ use std::io;
 use std::sync::Arc;
 
 use super::lend::{Lent, Selection, Stop, Tally, lend};
-use super::mapping::Mapping;
 use super::scout::Scout;
 use super::walker::{Fault, Walker};
+use super::windows::{WINDOW_LEN, Windows};
 use super::{Ending, Reading};
 use crate::Packet;
 
-/// Bytes brought in at a time, which is more than most calls consume.
-const WINDOW_LEN: usize = 2 << 20;
-
-/// Bytes behind the place of the walk that stay: who shares it is not as far yet.
-const KEPT_LEN: usize = 32 << 20;
-
 pub(super) struct MappedReader {
-    mapping: Arc<Mapping>,
+    windows: Arc<Windows>,
     at: usize,
-    /// Bytes before this were brought in.
-    populated: usize,
-    /// Bytes before this were given back.
-    released: usize,
     walker: Walker,
     scout: Scout,
     pub(super) selection: Selection,
@@ -33,27 +23,19 @@ pub(super) struct MappedReader {
 }
 
 impl MappedReader {
-    pub(super) fn new(mapping: Arc<Mapping>, selection: Selection) -> Self {
+    pub(super) fn new(windows: Arc<Windows>, selection: Selection) -> Self {
         let (walker, scout, tally) = (Walker::new(), Scout::default(), Tally::default());
-        Self { mapping, at: 0, populated: 0, released: 0, walker, scout, selection, tally }
+        Self { windows, at: 0, walker, scout, selection, tally }
     }
 
     pub(super) fn bytes_total(&self) -> u64 {
-        self.mapping.bytes().len() as u64
+        self.windows.mapping().bytes().len() as u64
     }
 
     pub(super) fn read(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
-        let Self { mapping, at, populated, released, walker, scout, selection, tally } = self;
-        // A window ahead; what a call may want behind it comes in page by page.
-        if *at + WINDOW_LEN > *populated {
-            let start = (*populated).max(*at / WINDOW_LEN * WINDOW_LEN);
-            mapping.populate(start, WINDOW_LEN);
-            *populated = start + WINDOW_LEN;
-            // All of them at the end, at once, would keep every thread that wants memory waiting.
-            let done = start.saturating_sub(KEPT_LEN);
-            mapping.release(*released, done - *released);
-            *released = done;
-        }
+        let Self { windows, at, walker, scout, selection, tally } = self;
+        windows.bring_in(*at, WINDOW_LEN);
+        let mapping = windows.mapping();
         let end = mapping.len_now()?;
         let Some(bytes) = mapping.bytes().get(*at..end) else {
             return Ok(Reading::Ended(Ending::Fault(Fault::Shrunk)));

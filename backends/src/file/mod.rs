@@ -26,11 +26,13 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod walker;
+mod windows;
 
 use lend::{BATCHES_PER_POLL, Selection, Tally};
 use mapped::MappedReader;
 use mapping::Mapping;
 use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
+use windows::Windows;
 
 pub use mapping::MAPPINGS_MAX;
 pub use scan::{PLACES_MAX, Places, Scanner};
@@ -194,7 +196,7 @@ impl CaptureFile {
     /// [`BackendError::Io`] when a stream's only reader was taken already.
     pub fn backend(&self) -> Result<FileBackend, BackendError> {
         let reader = match &self.source {
-            Source::Mapped(mapping) => Reader::Mapped(Box::new(MappedReader::new(Arc::clone(mapping), self.selection.clone()))),
+            Source::Mapped(mapping) => return Ok(self.mapped_backend(Arc::new(Windows::new(Arc::clone(mapping))))),
             Source::Stream(reader) => {
                 let taken = reader.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let Some(mut reader) = taken else {
@@ -205,7 +207,16 @@ impl CaptureFile {
                 Reader::Stream(reader)
             }
         };
-        Ok(FileBackend { path: self.path.clone(), link_type: self.link_type, reader, state: State::Reading })
+        Ok(self.backend_of(reader))
+    }
+
+    /// A reader of a mapped file, by these windows.
+    fn mapped_backend(&self, windows: Arc<Windows>) -> FileBackend {
+        self.backend_of(Reader::Mapped(Box::new(MappedReader::new(windows, self.selection.clone()))))
+    }
+
+    fn backend_of(&self, reader: Reader) -> FileBackend {
+        FileBackend { path: self.path.clone(), link_type: self.link_type, reader, state: State::Reading }
     }
 
     /// True when several readers can be made.

@@ -3,7 +3,7 @@
 //! Owns the one walk over the records. Knows no flow and no thread. Its one invariant: the [`Places`] of one call follow those of
 //! the call before, and together they are what one [`FileBackend`](super::FileBackend) would lend.
 
-use super::mapping::Mapping;
+use super::windows::{WINDOW_LEN, Windows};
 use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
 use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
@@ -15,6 +15,9 @@ pub const PLACES_MAX: usize = 1024;
 /// Packets that one poll of a file lends at most.
 const POLL_MAX: usize = BATCHES_PER_POLL * BATCH_MAX;
 const _: () = assert!(POLL_MAX <= PLACES_MAX && PLACES_MAX <= 1 << 16);
+
+/// How far ahead of the walk a file is brought in by those who do not walk.
+const AHEAD_LEN: usize = 3 * WINDOW_LEN;
 
 /// Where the last byte of usual headers lies.
 const HEADERS_LEN: usize = 50;
@@ -40,14 +43,14 @@ impl Place {
 
 /// Where some packets that follow each other lie. Memory is reserved once.
 pub struct Places {
-    mapping: Arc<Mapping>,
+    windows: Arc<Windows>,
     places: Vec<Place>,
 }
 
 /// The one walk over the records of a mapped capture.
 pub struct Scanner {
     backend: FileBackend,
-    mapping: Arc<Mapping>,
+    windows: Arc<Windows>,
     /// Went wrong behind packets that were found; told next time.
     failed: Option<BackendError>,
 }
@@ -59,14 +62,15 @@ impl CaptureFile {
     /// As [`CaptureFile::backend`].
     pub fn scanner(&self) -> Result<Option<Scanner>, BackendError> {
         let Source::Mapped(mapping) = &self.source else { return Ok(None) };
-        Ok(Some(Scanner { backend: self.backend()?, mapping: Arc::clone(mapping), failed: None }))
+        let windows = Arc::new(Windows::new(Arc::clone(mapping)));
+        Ok(Some(Scanner { backend: self.mapped_backend(Arc::clone(&windows)), windows, failed: None }))
     }
 }
 
 impl Scanner {
     /// An empty list for this scanner.
     pub fn places(&self) -> Places {
-        Places { mapping: Arc::clone(&self.mapping), places: Vec::with_capacity(PLACES_MAX) }
+        Places { windows: Arc::clone(&self.windows), places: Vec::with_capacity(PLACES_MAX) }
     }
 
     /// Puts the places of the next packets into `out`, over what was there: up to [`PLACES_MAX`], possibly none. False at the end.
@@ -78,7 +82,7 @@ impl Scanner {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let base = out.mapping.bytes().as_ptr() as usize;
+        let base = out.windows.mapping().bytes().as_ptr() as usize;
         for _ in 0..PLACES_MAX / POLL_MAX {
             let places = &mut out.places;
             let polled = self.backend.poll(Duration::ZERO, &mut |packets| places.extend(packets.iter().map(|p| place(p, base))));
@@ -136,6 +140,14 @@ fn place(packet: &Packet<'_>, base: usize) -> Place {
 }
 
 impl Places {
+    /// Brings in what comes a while behind these, if it is time: for who has handed the walk on, so that the walk itself seldom has to.
+    /// No effect but speed.
+    pub fn bring_in_ahead(&self) {
+        if let Some(last) = self.places.last() {
+            self.windows.bring_in(last.start, AHEAD_LEN);
+        }
+    }
+
     /// Packets.
     pub const fn len(&self) -> usize {
         self.places.len()
@@ -150,13 +162,13 @@ impl Places {
     #[inline(always)]
     pub fn packet(&self, index: usize) -> Packet<'_> {
         const NOTHING: Place = Place { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
-        self.places.get(index).unwrap_or(&NOTHING).packet(self.mapping.bytes())
+        self.places.get(index).unwrap_or(&NOTHING).packet(self.windows.mapping().bytes())
     }
 
     /// All packets.
     #[inline(always)]
     pub fn packets(&self) -> impl ExactSizeIterator<Item = Packet<'_>> {
-        let bytes = self.mapping.bytes();
+        let bytes = self.windows.mapping().bytes();
         self.places.iter().map(|place| place.packet(bytes))
     }
 
