@@ -195,30 +195,50 @@ fn step() -> impl Strategy<Value = i64> {
     prop_oneof![8 => 0i64..2_000_000, 1 => -50_000_000i64..0, 1 => 0i64..600_000_000]
 }
 
+/// The same within a stretch: hardly at all, seldom back or ahead.
+fn quiet_step() -> impl Strategy<Value = i64> {
+    prop_oneof![300 => 0i64..1000, 1 => -1000i64..0, 1 => 0i64..600_000_000]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Steps that jump hold the slow way through foreign times, whole runs of small steps the quick one.
+    /// Steps that jump hold the slow way through foreign times.
     #[test]
     fn together_as_alone(
         packets in prop::collection::vec((kind(), 0u8..6, step()), 1..400),
         repeats in 1u64..20,
         count_max in prop_oneof![Just(0u64), 1u64..3000],
     ) {
-        let dir = common::temp_dir("together");
-        let path = dir.path().join("x.pcap");
-        let mut time = 1_000_000_000_000i64;
-        let all = packets.iter().flat_map(|&(kind, host, step)| {
-            time += step;
-            let start = time;
-            time += repeats as i64 * 10;
-            (0..repeats).map(move |i| ((start + i as i64 * 10) as u64, frame(kind, host)))
-        });
-        write(&path, all);
-        let settings = EngineSettings { count_max, ..timeouts() };
-        let expected = essence(alone(&path, &settings));
-        for workers in [2, 3] {
-            prop_assert_eq!(&essence(together(&path, &settings, workers)), &expected, "{} workers", workers);
-        }
+        same_together_as_alone(&packets, repeats, &EngineSettings { count_max, ..timeouts() })?;
     }
+
+    /// Where nothing ends in most stretches, the quick one.
+    #[test]
+    fn together_as_alone_in_quiet_times(
+        packets in prop::collection::vec((kind(), 0u8..60, quiet_step()), 200..400),
+        repeats in 1u64..30,
+        count_max in prop_oneof![Just(0u64), 1u64..9000],
+    ) {
+        same_together_as_alone(&packets, repeats, &EngineSettings { count_max, ..settings() })?;
+    }
+}
+
+/// Each of the packets comes `repeats` times, 10 ns after each other.
+fn same_together_as_alone(packets: &[(Kind, u8, i64)], repeats: u64, settings: &EngineSettings) -> Result<(), TestCaseError> {
+    let dir = common::temp_dir("together");
+    let path = dir.path().join("x.pcap");
+    let mut time = 1_000_000_000_000i64;
+    let all = packets.iter().flat_map(|&(kind, host, step)| {
+        time += step;
+        let start = time;
+        time += repeats as i64 * 10;
+        (0..repeats).map(move |i| ((start + i as i64 * 10) as u64, frame(kind, host)))
+    });
+    write(&path, all);
+    let expected = essence(alone(&path, settings));
+    for workers in [2, 3] {
+        prop_assert_eq!(&essence(together(&path, settings, workers)), &expected, "{} workers", workers);
+    }
+    Ok(())
 }

@@ -60,7 +60,14 @@ fuzz_target!(|input: &[u8]| {
     let (to_ended, ended) = mailbox(BOXES, EndedChunk::new);
     let mut drain = Drain { snapshots, ended, packets: 0, last: None };
     let flow = FlowSettings { flow_count_max: FLOW_COUNT_MAX, top_count: 2, ..FlowSettings::default() };
-    let settings = WorkerSettings { flow, tick_ns: 1_000_000_000, count_max: 0, share: Share::WHOLE, waits: true, secret: HashSecret::random() };
+    let settings = WorkerSettings {
+        flow,
+        tick_ns: 1_000_000_000,
+        count_max: 0,
+        share: Share::WHOLE,
+        waits: true,
+        secret: HashSecret::random(),
+    };
     let mut worker = Worker::new(&settings, Outbox::new(false, to_snapshots, Some(to_ended), Vec::new()));
     let (mut input, mut now) = (input, Timestamp(1_700_000_000 * Timestamp::NS_PER_SEC));
     loop {

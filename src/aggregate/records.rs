@@ -162,7 +162,12 @@ impl Records {
     /// The table that a place lies in, and where in it.
     #[inline(always)]
     fn table(&self, place: Place) -> Option<(&LastFlows, u32)> {
-        self.tables.iter().find_map(|(first, flows)| Some((flows, place.0.checked_sub(*first)?)))
+        if (place.0 as usize) < self.extent {
+            return None;
+        }
+        // The latest has the lowest numbers.
+        let (first, flows) = self.tables.get(self.tables.partition_point(|&(first, _)| first > place.0))?;
+        Some((flows, place.0 - first))
     }
 
     #[inline(always)]

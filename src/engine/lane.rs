@@ -67,6 +67,13 @@ impl Lane {
         vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
     };
 
+    /// Of a packet that is left to whoever counts it.
+    pub(super) fn unread(index: u16, packet: &Packet<'_>) -> Self {
+        let mut lane = Self { index, ..Self::EMPTY };
+        lane.begin(packet);
+        lane
+    }
+
     /// What is known of every packet, whatever lies in it.
     #[inline(always)]
     pub(super) const fn begin(&mut self, packet: &Packet<'_>) {

@@ -3,11 +3,11 @@
 //! Owns the lists. Knows no thread and no table. Its one invariant: every packet is in the list of every worker that would do more
 //! with it than look at its time, in order; so a worker may leave out the others.
 
-use super::lane::{Lane, Route};
+use super::lane::Lane;
 use crate::flow::{FlowKey, HashSecret, ports_of};
 use crate::wire::{self, Common, Dissected};
 use netscope_backends::file::{PLACES_MAX, Places};
-use netscope_backends::{Counters, Packet, Position, Timestamp};
+use netscope_backends::{BATCH_MAX, Counters, Packet, Position, Timestamp};
 
 const _: () = assert!(PLACES_MAX <= 1 << 16);
 
@@ -24,9 +24,12 @@ pub struct Stretch {
     facts: Box<Dissected>,
 }
 
-/// Per worker, the packets that it has to look at.
+/// The packets that each worker has to look at.
 struct Lists {
+    /// Of each worker, those that are its alone.
     lists: Vec<List>,
+    /// Those that every worker has to look at, by their places.
+    everybody: Vec<u16>,
     count: u32,
     secret: HashSecret,
 }
@@ -42,10 +45,11 @@ struct List {
 impl Stretch {
     /// An empty one for this many workers, whose tables hash with `secret`.
     pub fn new(places: Places, workers: usize, secret: HashSecret) -> Self {
-        let lists = (0..workers).map(|_| List::new()).collect();
+        let lists = (0..workers).map(|_| List::new(kept(workers))).collect();
+        let count = u32::try_from(workers).unwrap_or(u32::MAX);
         Self {
             places,
-            lists: Lists { lists, count: u32::try_from(workers).unwrap_or(u32::MAX), secret },
+            lists: Lists { lists, everybody: Vec::with_capacity(PLACES_MAX), count, secret },
             in_order: None,
             counters: Counters::default(),
             position: Position::default(),
@@ -68,7 +72,7 @@ impl Stretch {
     #[inline(never)]
     pub fn assign(&mut self) {
         let Self { places, lists, in_order, facts, .. } = self;
-        lists.lists.iter_mut().for_each(|list| (list.len, list.is_open) = (0, false));
+        lists.clear();
         let (mut latest, mut is_in_order) = (Timestamp(0), true);
         for (index, packet) in (0..).zip(places.packets()) {
             is_in_order &= latest <= packet.time;
@@ -95,10 +99,22 @@ impl Stretch {
         self.places.is_empty()
     }
 
-    /// The packets that this worker has to look at, in order; and whether some need their packets before they can be counted.
-    pub(super) fn list(&self, worker: u32) -> (&[Lane], bool) {
-        let list = self.lists.lists.get(worker as usize);
-        list.map_or((&[], false), |list| (list.lanes.get(..list.len).unwrap_or_default(), list.is_open))
+    /// The packets that this worker has to look at, in order, in `merged` when some are everybody's; and whether some need their packets
+    /// before they can be counted.
+    pub(super) fn list<'a>(&'a self, worker: u32, merged: &'a mut Vec<Lane>) -> (&'a [Lane], bool) {
+        let Some(list) = self.lists.lists.get(worker as usize) else { return (&[], false) };
+        let own = list.lanes.get(..list.len).unwrap_or_default();
+        if self.lists.everybody.is_empty() {
+            return (own, list.is_open);
+        }
+        merged.clear();
+        let mut own = own.iter().copied().peekable();
+        for &index in &self.lists.everybody {
+            merged.extend(std::iter::from_fn(|| own.next_if(|lane| lane.index < index)));
+            merged.push(Lane::unread(index, &self.packet(usize::from(index))));
+        }
+        merged.extend(own);
+        (merged, true)
     }
 
     /// Packet number `index`, from 0.
@@ -120,6 +136,12 @@ impl Stretch {
 }
 
 impl Lists {
+    fn clear(&mut self) {
+        let kept = kept(self.lists.len());
+        self.lists.iter_mut().for_each(|list| list.clear(kept));
+        self.everybody.clear();
+    }
+
     /// A common frame: everything that can be known of it without a table goes into its owner's list.
     #[inline(always)]
     fn add_common(&mut self, index: u16, packet: &Packet<'_>, common: &Common<'_>) {
@@ -141,25 +163,29 @@ impl Lists {
         {
             return self.add_common(index, packet, &common);
         }
-        let leave = |list: &mut List| {
-            let lane = list.next();
-            lane.begin(packet);
-            (lane.index, lane.route) = (index, Route::Unread);
-            list.close(false);
-        };
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
-        match owner(facts, self.count) {
-            Some(owner) => self.lists.get_mut(owner as usize).into_iter().for_each(leave),
-            None => self.lists.iter_mut().for_each(leave),
+        let Some(owner) = owner(facts, self.count) else { return self.everybody.push(index) };
+        if let Some(list) = self.lists.get_mut(owner as usize) {
+            *list.next() = Lane::unread(index, packet);
+            list.close(false);
         }
     }
 }
 
 impl List {
-    fn new() -> Self {
-        let mut lanes = Vec::with_capacity(PLACES_MAX + 1);
+    fn new(kept: usize) -> Self {
+        let mut lanes = Vec::with_capacity(kept);
         lanes.push(Lane::EMPTY);
         Self { lanes, len: 0, is_open: false }
+    }
+
+    /// Of a stretch that was nearly all one worker's, no more than `kept` lanes stay: else each list would grow to that in time.
+    fn clear(&mut self, kept: usize) {
+        (self.len, self.is_open) = (0, false);
+        if self.lanes.len() > kept {
+            self.lanes.truncate(kept);
+            self.lanes.shrink_to(kept);
+        }
     }
 
     /// The lane behind the last one, to be written over what stood there before; [`List::close`] follows.
@@ -178,6 +204,11 @@ impl List {
             self.lanes.push(Lane::EMPTY);
         }
     }
+}
+
+/// Lanes that each list of a stretch keeps: twice its part and some; for two workers as many as there can be.
+fn kept(workers: usize) -> usize {
+    (2 * PLACES_MAX / workers.max(1) + BATCH_MAX).min(PLACES_MAX + 1)
 }
 
 /// The one of `count` workers that a packet concerns; `None` when it concerns all. Decides as the worker does when it sees all

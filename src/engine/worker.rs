@@ -54,9 +54,11 @@ pub struct Worker {
     outbox: Outbox,
     /// One per packet of a wave.
     lanes: Vec<Lane>,
+    /// One per packet of a stretch, where some of it are everybody's.
+    merged: Vec<Lane>,
     /// The same; valid for packets without a short way, and for others once they needed the long one.
     facts: Vec<Dissected>,
-    /// Packets of the latest wave that needed more than the front of their flow.
+    /// How often a packet of the latest wave left the straightest way; twice for one that went the long one in the end.
     rare: usize,
     /// Before this time no tick ends and no flow falls due.
     quiet_until: Timestamp,
@@ -88,6 +90,7 @@ impl Worker {
             ledger: Ledger::default(),
             outbox,
             lanes: vec![Lane::EMPTY; BATCH_MAX],
+            merged: Vec::new(),
             facts: vec![Dissected::NOTHING; BATCH_MAX],
             rare: 0,
             quiet_until: Timestamp(0),

@@ -34,15 +34,6 @@ pub struct Announced {
 const TELLING: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0);
 
 impl SynSegment {
-    /// A place to write to.
-    pub const NONE: Self = Self {
-        sequence: 0,
-        acknowledgment: 0,
-        window: 0,
-        flags: TcpFlags(0),
-        announced: Announced { mss: None, window_scale: None },
-    };
-
     /// True when a segment with these flags and so much data may be one.
     #[inline(always)]
     pub(super) const fn is_one(flags: TcpFlags, payload_len: u32) -> bool {

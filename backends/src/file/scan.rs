@@ -172,11 +172,6 @@ impl Places {
         self.places.iter().map(|place| place.packet(bytes))
     }
 
-    /// When each was captured.
-    pub fn times(&self) -> impl ExactSizeIterator<Item = Timestamp> {
-        self.places.iter().map(|place| place.time)
-    }
-
     /// When packet number `index` was captured; 0 when there are not so many.
     #[inline(always)]
     pub fn time(&self, index: usize) -> Timestamp {

@@ -48,9 +48,11 @@ impl Worker {
             }
             return;
         }
-        flow.candidate = self.place_of(&flow.keyed, flow.candidate);
-        let held = self.fragments.first(sighting, Some(&flow));
         let owned = self.share.owns(&flow.keyed.key);
+        if owned {
+            flow.candidate = self.place_of(&flow.keyed, flow.candidate);
+        }
+        let held = self.fragments.first(sighting, Some(&flow));
         if owned {
             self.account(packet, dissected);
             self.sight_fragment(packet, dissected, &flow, false);

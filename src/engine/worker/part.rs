@@ -48,7 +48,8 @@ impl Worker {
             self.ledger.beyond_count += (stretch.len() - len) as u64;
             self.tap_stretch(stretch, len);
         }
-        let (list, is_open) = stretch.list(self.share.index);
+        let mut merged = std::mem::take(&mut self.merged);
+        let (list, is_open) = stretch.list(self.share.index, &mut merged);
         let list = list.get(..list.partition_point(|lane| usize::from(lane.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let quiet_end = stretch.quiet_end(self.clock.now(), self.quiet_until).filter(|_| len == stretch.len());
@@ -63,6 +64,7 @@ impl Worker {
         }
         self.number = first + len as u64 - 1;
         self.flows.pass(self.clock.now());
+        self.merged = merged;
     }
 
     /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others matters. `is_open`: some lanes are
