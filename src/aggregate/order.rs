@@ -1,4 +1,5 @@
-//! The order of the table: most bytes first, then by key, then by first packet, so that it is the same in every run.
+//! The order of the table: most bytes first, then by key, then by first packet, so that it is the same in every run. (Only halves of
+//! one flow that came on different queues can agree in all of it; they go by their places.)
 //!
 //! Owns how that is found quickly: numbers made of bytes and key are sorted instead of records, and only records whose numbers
 //! are equal are looked at again. Its invariant: the order is that of comparing (bytes descending, key, first packet).
