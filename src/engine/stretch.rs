@@ -1,6 +1,6 @@
 //! A stretch of a capture file: where its packets lie, which of them are whose, and what is known of them before they are counted.
 //!
-//! Owns the lists. Knows no thread and no table. Its one invariant: every packet is in the list of every worker that would do more
+//! Owns the lists. Knows no thread and no table. Its one invariant: every packet is shown to every worker that would do more
 //! with it than look at its time, in order; so a worker may leave out the others.
 
 use super::lane::Lane;
