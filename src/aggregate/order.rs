@@ -1,91 +1,84 @@
 //! The order of the table: most bytes first, then by key, then by first packet, so that it is the same in every run. (Only halves of
 //! one flow that came on different queues can agree in all of it; they go by their places.)
 //!
-//! Owns how that is found quickly: numbers made of bytes and key are sorted instead of records, and only records whose numbers
-//! are equal are looked at again. Its invariant: the order is that of comparing (bytes descending, key, first packet).
+//! Owns what is compared, as numbers made of bytes and key, and what is looked at again because its numbers are equal. Its
+//! invariant: the order is that of comparing (bytes descending, key, first packet).
 
+mod packed;
+mod parts;
+
+use self::packed::{Layout, Packed};
+use self::parts::{in_parts, part_len};
 use super::records::{Place, Records};
 use crate::flow::FlowKey;
 use crate::wire::IpVersion;
 use netscope_backends::pages::prefer_huge_pages;
 use std::cmp::Ordering;
 use std::net::IpAddr;
-use std::thread::Builder;
 
-/// Part of what is compared, as a number of [`RANK_BITS`], over the number of the place it was made from: the less there is to move,
-/// the faster it is sorted.
-type Ranked = u128;
-
-const PLACE_BITS: u32 = u32::BITS;
-const RANK_BITS: u32 = u128::BITS - PLACE_BITS;
 /// How many records ahead memory is asked for.
 const PREFETCH_AHEAD: usize = 16;
-/// The same among sorted numbers, of which most are passed over.
-const EQUAL_AHEAD: usize = 64;
+/// How many groups of equal numbers ahead.
+const GROUPS_AHEAD: usize = 16;
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
 /// Fewer with the same number are compared as they are.
 const COMPARED_BELOW: usize = if cfg!(test) { 3 } else { 17 };
-/// Fewer than these are sorted by one thread.
-const DIVIDED_MIN: usize = 1 << 14;
+
+/// One part of what is compared, as a number that orders alike.
+type Rank = fn(&Records, Place) -> u128;
 
 /// Puts `places` in order, by `threads` of them.
 pub(super) fn largest_first(records: &Records, places: &mut [Place], threads: usize) {
     let threads = threads.min(THREADS_MAX);
-    let mut ranked: Vec<Ranked> = Vec::with_capacity(places.len());
-    prefer_huge_pages(&ranked);
-    ranked.extend(places.iter().map(|place| Ranked::from(place.number())));
+    let mut numbers = blank(places.len());
     // Short addresses leave room for both of them in the first number.
-    let finer: &[Rank] = if rank_all(records, &mut ranked, threads, shortest) {
-        &FINER_V4
+    if let Some(varying) = rank_all(records, places, &mut numbers, threads, shortest) {
+        sort_ranked(records, places, numbers, varying, &RANKS_V4, threads);
     } else {
-        rank_all(records, &mut ranked, threads, |records, place| Some(longest(records, place)));
-        &FINER
+        sort_by_rank(records, places, &RANKS, threads);
+    }
+}
+
+/// Sorts `places` by the first of the `ranks`, and by those behind it what is equal in that.
+fn sort_by_rank(records: &Records, places: &mut [Place], ranks: &[Rank], threads: usize) {
+    let Some(&rank) = ranks.first() else {
+        places.sort_unstable_by(|&x, &y| compare(records, x, y));
+        return;
     };
-    sort_ranked(records, &mut ranked, finer, threads);
-    for (place, ranked) in places.iter_mut().zip(ranked) {
-        *place = place_of(ranked);
-    }
+    let mut numbers = blank(places.len());
+    let varying = rank_all(records, places, &mut numbers, threads, |records, place| Some(rank(records, place)));
+    sort_ranked(records, places, numbers, varying.unwrap_or(u128::MAX), ranks, threads);
 }
 
-const fn place_of(ranked: Ranked) -> Place {
-    Place::of(ranked as u32)
-}
-
-/// Sorts what was ranked, and by the `finer` parts what has the same rank.
-fn sort_ranked(records: &Records, ranked: &mut [Ranked], finer: &[Rank], threads: usize) {
-    sort_numbers(ranked, threads);
-    let mut start = 0;
-    while let Some(&first) = ranked.get(start) {
-        let len = 1 + ranked[start + 1..].iter().take_while(|&&other| is_same_rank(first, other)).count();
-        for i in start..start + len.min(COMPARED_BELOW) {
-            prefetch_if_equal(records, ranked, i + EQUAL_AHEAD);
+/// The same where the first rank of each place is known: `numbers`, which differ in the bits of `varying`.
+fn sort_ranked(records: &Records, places: &mut [Place], numbers: Vec<u128>, varying: u128, ranks: &[Rank], threads: usize) {
+    let layout = Layout::of(varying, places.len());
+    let mut packed = Packed::new(&numbers, &layout, threads);
+    drop(numbers);
+    packed.sort(threads);
+    let groups = packed.groups();
+    packed.arrange(places);
+    // What had no room is looked at again: within a group other bits vary.
+    let finer = if layout.holds_all() { ranks.get(1..).unwrap_or_default() } else { ranks };
+    for (i, &(start, len)) in groups.iter().enumerate() {
+        if let Some(&(start, len)) = groups.get(i + GROUPS_AHEAD) {
+            places[start..][..len.min(COMPARED_BELOW)].iter().for_each(|&place| records.prefetch_weight(place));
         }
-        let equal = &mut ranked[start..start + len];
-        start += len;
-        match (len, finer.split_first()) {
-            (1, _) => {}
-            (COMPARED_BELOW.., Some((rank, finer))) => {
-                rank_all(records, equal, threads, |records, place| Some(rank(records, place)));
-                sort_ranked(records, equal, finer, threads);
-            }
-            _ => equal.sort_unstable_by(|&x, &y| compare(records, place_of(x), place_of(y))),
+        let equal = &mut places[start..][..len];
+        if len < COMPARED_BELOW {
+            equal.sort_unstable_by(|&x, &y| compare(records, x, y));
+        } else {
+            sort_by_rank(records, equal, finer, threads);
         }
     }
 }
 
-const fn is_same_rank(x: Ranked, y: Ranked) -> bool {
-    x >> PLACE_BITS == y >> PLACE_BITS
-}
-
-/// Hints that two neighbours will be compared, if they will.
-fn prefetch_if_equal(records: &Records, ranked: &[Ranked], i: usize) {
-    if let Some(&[x, y]) = ranked.get(i..i + 2)
-        && is_same_rank(x, y)
-    {
-        records.prefetch_weight(place_of(x));
-        records.prefetch_weight(place_of(y));
-    }
+/// Numbers to be written over.
+fn blank(len: usize) -> Vec<u128> {
+    let numbers = vec![0; len];
+    prefer_huge_pages(&numbers);
+    numbers
 }
 
 /// The order itself. Records of different queues may agree in all of it; then the place decides.
@@ -95,127 +88,112 @@ fn compare(records: &Records, x: Place, y: Place) -> Ordering {
     y_bytes.cmp(&x_bytes).then_with(|| x_key.cmp(y_key)).then_with(by_packet).then_with(|| x.number().cmp(&y.number()))
 }
 
-/// Puts its rank over the number of each place. False, and some ranked, when one has no such rank.
-fn rank_all<R>(records: &Records, ranked: &mut [Ranked], threads: usize, rank: R) -> bool
+/// Bits that some numbers have, and bits that all have.
+type Bits = (u128, u128);
+
+/// Writes down the rank of each place, and tells which bits are not the same in all of them. `None`, and some ranked, when one has no
+/// such rank.
+fn rank_all<R>(records: &Records, places: &[Place], numbers: &mut [u128], threads: usize, rank: R) -> Option<u128>
 where
-    R: Fn(&Records, Place) -> Option<u128> + Copy + Send,
+    R: Fn(&Records, Place) -> Option<u128> + Copy + Send + Sync,
 {
-    if threads > 1 && ranked.len() >= DIVIDED_MIN {
-        let parts = ranked.chunks_mut(ranked.len().div_ceil(threads));
-        let done: Option<bool> = std::thread::scope(|scope| {
-            let start = |part| Builder::new().spawn_scoped(scope, move || rank_part(records, part, rank));
-            let started: Vec<_> = parts.map(start).collect();
-            started.into_iter().try_fold(true, |all, thread| Some(all && thread.ok()?.join().ok()?))
-        });
-        if let Some(all) = done {
-            return all;
+    let part = part_len(places.len(), threads);
+    let parts = places.chunks(part).zip(numbers.chunks_mut(part));
+    let done = in_parts(parts, |(places, numbers)| rank_part(records, places, numbers, rank));
+    let (some, all) = match done {
+        Some(parts) => {
+            parts.into_iter().try_fold((0, u128::MAX), |(some, all), part| part.map(|(any, each)| (some | any, all & each)))?
         }
-        // The system refused a thread; whatever the others have done stays right.
-    }
-    rank_part(records, ranked, rank)
+        None => rank_part(records, places, numbers, rank)?,
+    };
+    Some(some & !all)
 }
 
-/// [`rank_all`] by one thread.
-fn rank_part(records: &Records, ranked: &mut [Ranked], rank: impl Fn(&Records, Place) -> Option<u128>) -> bool {
-    for i in 0..ranked.len() {
-        if let Some(&ahead) = ranked.get(i + PREFETCH_AHEAD) {
-            records.prefetch_weight(place_of(ahead));
+/// [`rank_all`] of one part.
+fn rank_part(
+    records: &Records,
+    places: &[Place],
+    numbers: &mut [u128],
+    rank: impl Fn(&Records, Place) -> Option<u128>,
+) -> Option<Bits> {
+    let (mut some, mut all) = (0, u128::MAX);
+    for (i, (&place, number)) in places.iter().zip(numbers).enumerate() {
+        if let Some(&ahead) = places.get(i + PREFETCH_AHEAD) {
+            records.prefetch_weight(ahead);
         }
-        let place = place_of(ranked[i]);
-        let Some(number) = rank(records, place) else { return false };
-        debug_assert_eq!(number >> RANK_BITS, 0, "a rank that does not fit");
-        ranked[i] = number << PLACE_BITS | u128::from(place.number());
+        *number = rank(records, place)?;
+        some |= *number;
+        all &= *number;
     }
-    true
+    Some((some, all))
 }
-
-/// Sorts by halving, so that each thread has a part of its own.
-fn sort_numbers(ranked: &mut [Ranked], threads: usize) {
-    if threads <= 1 || ranked.len() < DIVIDED_MIN {
-        ranked.sort_unstable();
-        return;
-    }
-    let (smaller, _, larger) = ranked.select_nth_unstable(ranked.len() / 2);
-    let is_started = std::thread::scope(|scope| {
-        let started = Builder::new().spawn_scoped(scope, || sort_numbers(smaller, threads / 2));
-        sort_numbers(larger, threads - threads / 2);
-        started.is_ok()
-    });
-    if !is_started {
-        smaller.sort_unstable();
-    }
-}
-
-/// One part of what is compared, as a number of at most [`RANK_BITS`] that orders alike.
-type Rank = fn(&Records, Place) -> u128;
 
 /// The first part where all addresses are IPv4.
 #[inline(always)]
 fn shortest(records: &Records, place: Place) -> Option<u128> {
     let (key, bytes) = records.weight(place);
-    (key.version() == IpVersion::V4).then(|| with_bytes(bytes, short_addresses(key)))
+    (key.version() == IpVersion::V4).then(|| with_bytes(bytes, u128::from(short_addresses(key)) << 32 | u128::from(ports(key))))
 }
 
-/// The parts that follow it, in order of their weight.
-const FINER_V4: [Rank; 4] = [most_bytes, |records, place| short_addresses(records.key(place)).into(), rest_of_key, first_packet];
-
-/// The first part where some are IPv6.
-fn longest(records: &Records, place: Place) -> u128 {
-    let (key, bytes) = records.weight(place);
-    with_bytes(bytes, high(key.a_ip()))
-}
-
-/// The parts that follow it.
-const FINER: [Rank; 7] = [
-    most_bytes,
-    |records, place| high(records.key(place).a_ip()).into(),
-    |records, place| low(records.key(place).a_ip()).into(),
-    |records, place| high(records.key(place).b_ip()).into(),
-    |records, place| low(records.key(place).b_ip()).into(),
-    rest_of_key,
-    first_packet,
+/// All parts in order of their weight, where all addresses are IPv4.
+const RANKS_V4: [Rank; 3] = [
+    |records, place| shortest(records, place).unwrap_or_default(),
+    |records, place| join(most_bytes(records, place), short_addresses(records.key(place))),
+    last,
 ];
 
-/// As many bytes as fit before the 64 bits of `behind`; flows with more are all before those with fewer, and are told apart by the
+/// The same where some are IPv6.
+const RANKS: [Rank; 5] = [
+    |records, place| {
+        let (key, bytes) = records.weight(place);
+        with_bytes(bytes, address(key.a_ip()) >> 32)
+    },
+    |records, place| most_bytes(records, place).into(),
+    |records, place| address(records.key(place).a_ip()),
+    |records, place| address(records.key(place).b_ip()),
+    last,
+];
+
+/// As many bytes as fit before the 96 bits of `behind`; flows with more are all before those with fewer, and are told apart by the
 /// parts that follow.
 #[inline]
-fn with_bytes(bytes: u64, behind: u64) -> u128 {
+fn with_bytes(bytes: u64, behind: u128) -> u128 {
     match u32::try_from(bytes) {
-        Ok(bytes) => u128::from(!bytes) << 64 | u128::from(behind),
+        Ok(bytes) => u128::from(!bytes) << 96 | behind,
         Err(_) => 0,
     }
 }
 
-fn most_bytes(records: &Records, place: Place) -> u128 {
-    u128::from(!records.weight(place).1)
+fn most_bytes(records: &Records, place: Place) -> u64 {
+    !records.weight(place).1
 }
 
-fn rest_of_key(records: &Records, place: Place) -> u128 {
+/// What is left of the key, and who came first.
+fn last(records: &Records, place: Place) -> u128 {
     let key = records.key(place);
-    let ports = u64::from(key.a_port()) << 48 | u64::from(key.b_port()) << 32;
-    u128::from(ports | (key.version() as u64) << 8 | u64::from(key.protocol()))
+    let rest = u64::from(ports(key)) << 16 | (key.version() as u64) << 8 | u64::from(key.protocol());
+    join(rest, records.first_packet(place))
 }
 
-fn first_packet(records: &Records, place: Place) -> u128 {
-    records.first_packet(place).into()
+#[inline]
+fn join(high: u64, low: u64) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
+#[inline]
+fn ports(key: &FlowKey) -> u32 {
+    u32::from(key.a_port()) << 16 | u32::from(key.b_port())
 }
 
 /// Both addresses of IPv4.
 #[inline]
 fn short_addresses(key: &FlowKey) -> u64 {
-    high(key.a_ip()) | high(key.b_ip()) >> 32
-}
-
-#[inline]
-fn high(ip: IpAddr) -> u64 {
-    (address(ip) >> 64) as u64
-}
-
-fn low(ip: IpAddr) -> u64 {
-    address(ip) as u64
+    let [a, b] = [key.a_ip(), key.b_ip()].map(|ip| (address(ip) >> 96) as u64);
+    a << 32 | b
 }
 
 /// An address as the key compares it: IPv4 in the first four bytes.
+#[inline]
 fn address(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
@@ -225,6 +203,7 @@ fn address(ip: IpAddr) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use super::parts::DIVIDED_MIN;
     use super::*;
     use crate::flow::FlowRecord;
     use crate::output::test_records::{key, tcp_record};

@@ -127,6 +127,8 @@ impl Index {
         } else {
             // They lie anywhere; by the next insert they are here.
             old.entries(*emptied).for_each(|(_, number)| entries.prefetch(number));
+            // And where most of them will go: what lay in its own bucket, into one of as many as the table grew by.
+            (*emptied * GROWTH..).take(GROWTH).for_each(|at| prefetch_read(self.now.bucket(at)));
             if *emptied + 1 < old.count {
                 prefetch_read(old.bucket(*emptied + 1));
             }

@@ -204,6 +204,10 @@ impl Worker {
         for (candidate, lane) in candidates.iter_mut().zip(lanes).take(PREFETCH_AHEAD) {
             *candidate = self.prefetch(lane);
         }
+        if looks_again {
+            // Nothing is counted before these to wait behind.
+            candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.flows.prefetch_back(candidate));
+        }
         let mut plain = PlainCounts::default();
         for i in 0..lanes.len() {
             let lane = &lanes[i];

@@ -29,10 +29,16 @@ impl FlowTable {
     #[inline(always)]
     pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
         let candidate = self.prefetch_entry(hash);
+        self.prefetch_back(candidate);
+        candidate
+    }
+
+    /// Brings what [`FlowTable::prefetch_entry`] leaves out into the cache. No effect but speed.
+    #[inline(always)]
+    pub fn prefetch_back(&self, candidate: Candidate) {
         if candidate != Candidate::NONE {
             self.slab.prefetch_back(candidate.0);
         }
-        candidate
     }
 
     /// Brings the whole entry of a flow whose place is known into the cache. No effect but speed.
@@ -40,8 +46,8 @@ impl FlowTable {
     pub fn prefetch_candidate(&self, candidate: Candidate) {
         if candidate != Candidate::NONE {
             self.slab.prefetch(candidate.0);
-            self.slab.prefetch_back(candidate.0);
         }
+        self.prefetch_back(candidate);
     }
 
     /// Where the flow of this hash lies by now; for a packet that found no candidate when it was asked ahead, because the one that
