@@ -58,7 +58,7 @@ fn sort_ranked(records: &Records, places: &mut [Place], numbers: Vec<u128>, vary
     drop(numbers);
     packed.sort(threads);
     let groups = packed.groups();
-    packed.arrange(places);
+    packed.arrange(places, threads);
     // What had no room is looked at again: within a group other bits vary.
     let finer = if layout.holds_all() { ranks.get(1..).unwrap_or_default() } else { ranks };
     for (i, &(start, len)) in groups.iter().enumerate() {

@@ -26,7 +26,7 @@ impl Place {
     }
 
     /// The place of a number.
-    #[inline]
+    #[cfg(test)]
     pub const fn of(number: u32) -> Self {
         Self(number)
     }

@@ -23,7 +23,7 @@ use std::net::IpAddr;
 pub struct CsvTable(pub RecordSettings);
 
 impl Document for CsvTable {
-    fn write(&self, out: &mut impl Write, table: &Table, _summary: &Summary) -> io::Result<()> {
+    fn write(&self, out: &mut (impl Write + Send), table: &Table, _summary: &Summary) -> io::Result<()> {
         write_table(out, table, self.0)
     }
 }
@@ -32,7 +32,7 @@ impl Document for CsvTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_table(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
+pub fn write_table(out: &mut (impl Write + Send), table: &Table, settings: RecordSettings) -> io::Result<()> {
     write_header(out, record_fields)?;
     write_rows(out, table, settings, |text, exported, _is_first| push_row(text, exported, false))
 }

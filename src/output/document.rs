@@ -16,7 +16,7 @@ pub trait Document {
     ///
     /// # Errors
     /// Those of `out`.
-    fn write(&self, out: &mut impl Write, table: &Table, summary: &Summary) -> io::Result<()>;
+    fn write(&self, out: &mut (impl Write + Send), table: &Table, summary: &Summary) -> io::Result<()>;
 }
 
 /// A document and the file that it becomes.

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 pub struct JsonTable(pub RecordSettings);
 
 impl Document for JsonTable {
-    fn write(&self, out: &mut impl Write, table: &Table, _summary: &Summary) -> io::Result<()> {
+    fn write(&self, out: &mut (impl Write + Send), table: &Table, _summary: &Summary) -> io::Result<()> {
         write_array(out, table, self.0)
     }
 }
@@ -26,7 +26,7 @@ impl Document for JsonTable {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_array(out: &mut impl Write, table: &Table, settings: RecordSettings) -> io::Result<()> {
+pub fn write_array(out: &mut (impl Write + Send), table: &Table, settings: RecordSettings) -> io::Result<()> {
     write_rows(out, table, settings, push_element)?;
     out.write_all(if table.is_empty() { b"[]\n" } else { b"\n]\n" })
 }

@@ -26,6 +26,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod test_records;
 mod text;
+mod turns;
 
 pub use bytes::Word;
 pub use csv::{CsvLines, CsvTable, write_table};

@@ -4,18 +4,20 @@
 
 use super::bytes::Bytes;
 use super::fields::{Exported, RecordSettings};
+use super::turns::{Piece, Turns};
 use crate::aggregate::Table;
 use crate::flow::community_ids;
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
 
-/// Records that one thread makes into text before the next one's turn comes: some 100 KiB of CSV, which is worth a write.
+/// Records that one thread makes into text before it writes: some 100 KiB of CSV, which is worth a write.
 const PIECE_LEN: usize = 384;
-/// Texts that a thread may be ahead of the writing.
-const AHEAD: usize = 4;
-/// Threads at most; each has two more texts than that under way, of some 136 KiB. The one that writes would hold up more of them.
+/// Pieces per thread that wait for their turn, at most. Each takes as many texts of 136 KiB as it needs.
+const WAITING_MAX: usize = 2;
+/// Threads at most: one writes at a time, and would hold up more of them.
 const THREADS_MAX: usize = 8;
 
 /// Records that are named side by side, which costs less than one after the other.
@@ -23,19 +25,12 @@ const GROUP: usize = 8;
 /// How many records ahead memory is asked for, one while another is made into text.
 const PREFETCH_AHEAD: usize = 2 * GROUP;
 
-/// Some of a piece's text.
-struct Part {
-    text: Bytes,
-    /// The piece ends with it.
-    is_last: bool,
-}
-
 /// Writes all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
 ///
 /// # Errors
 /// Those of `out`.
 pub(super) fn write_rows(
-    out: &mut impl Write,
+    out: &mut (impl Write + Send),
     table: &Table,
     settings: RecordSettings,
     push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
@@ -46,14 +41,14 @@ pub(super) fn write_rows(
 
 fn write_rows_by(
     threads: usize,
-    out: &mut impl Write,
+    out: &mut (impl Write + Send),
     table: &Table,
     settings: RecordSettings,
     push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
 ) -> io::Result<()> {
     let threads = threads.min(THREADS_MAX).min(table.len().div_ceil(PIECE_LEN));
-    if threads > 1 && write_by_threads(out, table, settings, threads, &push)? {
-        return Ok(());
+    if threads > 1 {
+        return write_by_threads(out, table, settings, threads, &push);
     }
     let mut text = Bytes::default();
     let mut is_first = true;
@@ -87,70 +82,60 @@ fn export_all<E>(
     Ok(())
 }
 
-/// The same by `threads` of them, who take turns, while this one writes. False, and nothing written, when the system does not give us as many.
+/// The same by `threads` of them, this one among them. Where the system refuses a thread, there are fewer.
 fn write_by_threads(
-    out: &mut impl Write,
+    out: &mut (impl Write + Send),
     table: &Table,
     settings: RecordSettings,
     threads: usize,
     push: &(impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync),
-) -> io::Result<bool> {
+) -> io::Result<()> {
+    let turns = Turns::new(out, threads * WAITING_MAX);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let _part = turns.take_part();
+        let mut piece = Piece::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let start = number * PIECE_LEN;
+            if start >= table.len() {
+                break;
+            }
+            make(&mut piece, table, start..table.len().min(start + PIECE_LEN), settings, push);
+            match turns.take(number, piece) {
+                Some(memory) => piece = memory,
+                None => break,
+            }
+        }
+    };
     std::thread::scope(|scope| {
-        let mut lanes = Vec::with_capacity(threads);
-        for thread in 0..threads {
-            let (filled, received) = sync_channel(AHEAD);
-            let (emptied, empty) = channel();
-            let pieces = pieces(table.len()).skip(thread).step_by(threads);
-            let work = move || fill(table, settings, pieces, push, &filled, &empty);
-            if Builder::new().spawn_scoped(scope, work).is_err() {
-                // Those that were started end, as nobody receives what they made.
-                return Ok(false);
-            }
-            lanes.push((received, emptied));
+        for _ in 1..threads {
+            // Refused or not, all pieces are made.
+            let _ = Builder::new().spawn_scoped(scope, work);
         }
-        for ((received, emptied), _) in lanes.iter().cycle().zip(pieces(table.len())) {
-            // A thread that panicked ends the scope with a panic, too.
-            while let Ok(Part { mut text, is_last }) = received.recv() {
-                text.write(out)?;
-                // The thread may have no use for it any more.
-                let _ = emptied.send(text);
-                if is_last {
-                    break;
-                }
-            }
-        }
-        Ok(true)
-    })
+        work();
+    });
+    turns.finish()
 }
 
-fn pieces(len: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len).step_by(PIECE_LEN).map(move |start| start..len.min(start + PIECE_LEN))
-}
-
-/// Makes one thread's pieces into text, until nobody takes it any more.
-fn fill(
+/// Makes the records of `range` into text.
+fn make(
+    piece: &mut Piece,
     table: &Table,
+    range: Range<usize>,
     settings: RecordSettings,
-    pieces: impl Iterator<Item = Range<usize>>,
     push: &impl Fn(&mut Bytes, &Exported<'_>, bool),
-    filled: &SyncSender<Part>,
-    empty: &Receiver<Bytes>,
 ) {
-    for piece in pieces {
-        let mut text = empty.try_recv().unwrap_or_default();
-        let mut is_first = piece.start == 0;
-        let made = export_all(table, piece, settings, |exported| {
-            push(&mut text, exported, std::mem::take(&mut is_first));
-            if text.is_full() {
-                let text = std::mem::replace(&mut text, empty.try_recv().unwrap_or_default());
-                return filled.send(Part { text, is_last: false });
-            }
-            Ok(())
-        });
-        if made.and_then(|()| filled.send(Part { text, is_last: true })).is_err() {
-            return;
+    let mut is_first = range.start == 0;
+    let mut at = 0;
+    let Ok(()) = export_all(table, range, settings, |exported| {
+        at += usize::from(piece.get(at).is_some_and(Bytes::is_full));
+        if at == piece.len() {
+            piece.push(Bytes::default());
         }
-    }
+        push(&mut piece[at], exported, std::mem::take(&mut is_first));
+        Ok::<(), Infallible>(())
+    });
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub struct SummaryJson;
 impl Document for SummaryJson {
     const WANTS_TABLE: bool = false;
 
-    fn write(&self, out: &mut impl Write, _table: &Table, summary: &Summary) -> io::Result<()> {
+    fn write(&self, out: &mut (impl Write + Send), _table: &Table, summary: &Summary) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, &document(summary))?;
         out.write_all(b"\n")
     }

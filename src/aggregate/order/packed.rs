@@ -118,13 +118,17 @@ impl Packed {
     }
 
     /// Puts `places`, which the numbers were made from, in the same order.
-    pub fn arrange(mut self, places: &mut [Place]) {
+    pub fn arrange(self, places: &mut [Place], threads: usize) {
         let mask = (1 << self.index_bits) - 1;
-        for entry in &mut self.entries {
-            *entry = places[(*entry & mask) as usize].number().into();
-        }
-        for (place, entry) in places.iter_mut().zip(self.entries) {
-            *place = Place::of(entry as u32);
+        let before = places.to_vec();
+        let look_up = |(places, entries): (&mut [Place], &[u64])| {
+            for (place, entry) in places.iter_mut().zip(entries) {
+                *place = before[(entry & mask) as usize];
+            }
+        };
+        let part = part_len(places.len(), threads);
+        if in_parts(places.chunks_mut(part).zip(self.entries.chunks(part)), look_up).is_none() {
+            look_up((places, &self.entries));
         }
     }
 }
@@ -185,7 +189,7 @@ mod tests {
             let mut packed = Packed::new(&numbers, &Layout::of(varying(&numbers), numbers.len()), 1);
             packed.sort(1);
             let groups = packed.groups();
-            packed.arrange(&mut places);
+            packed.arrange(&mut places, 1);
             let number = |place: &Place| numbers[place.number() as usize - 100];
             let in_group = |i| groups.iter().any(|&(start, len)| (start..start + len - 1).contains(&i));
             for (i, pair) in places.windows(2).enumerate() {
