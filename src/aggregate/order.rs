@@ -10,11 +10,9 @@ mod parts;
 use self::packed::{Layout, Packed};
 use self::parts::{in_parts, part_len};
 use super::records::{Place, Records};
-use crate::flow::FlowKey;
 use crate::wire::IpVersion;
 use netscope_backends::pages::prefer_huge_pages;
 use std::cmp::Ordering;
-use std::net::IpAddr;
 
 /// How many records ahead memory is asked for.
 const PREFETCH_AHEAD: usize = 16;
@@ -132,13 +130,17 @@ fn rank_part(
 #[inline(always)]
 fn shortest(records: &Records, place: Place) -> Option<u128> {
     let (key, bytes) = records.weight(place);
-    (key.version() == IpVersion::V4).then(|| with_bytes(bytes, u128::from(short_addresses(key)) << 32 | u128::from(ports(key))))
+    let (a, b, rest) = key.numbers();
+    (key.version() == IpVersion::V4).then(|| with_bytes(bytes, short(a) << 64 | short(b) << 32 | u128::from(rest >> 16)))
 }
 
 /// All parts in order of their weight, where all addresses are IPv4.
 const RANKS_V4: [Rank; 3] = [
     |records, place| shortest(records, place).unwrap_or_default(),
-    |records, place| join(most_bytes(records, place), short_addresses(records.key(place))),
+    |records, place| {
+        let (a, b, _) = records.key(place).numbers();
+        most_bytes(records, place) << 64 | short(a) << 32 | short(b)
+    },
     last,
 ];
 
@@ -146,17 +148,17 @@ const RANKS_V4: [Rank; 3] = [
 const RANKS: [Rank; 5] = [
     |records, place| {
         let (key, bytes) = records.weight(place);
-        with_bytes(bytes, address(key.a_ip()) >> 32)
+        with_bytes(bytes, key.numbers().0 >> 32)
     },
-    |records, place| most_bytes(records, place).into(),
-    |records, place| address(records.key(place).a_ip()),
-    |records, place| address(records.key(place).b_ip()),
+    most_bytes,
+    |records, place| records.key(place).numbers().0,
+    |records, place| records.key(place).numbers().1,
     last,
 ];
 
 /// As many bytes as fit before the 96 bits of `behind`; flows with more are all before those with fewer, and are told apart by the
 /// parts that follow.
-#[inline]
+#[inline(always)]
 fn with_bytes(bytes: u64, behind: u128) -> u128 {
     match u32::try_from(bytes) {
         Ok(bytes) => u128::from(!bytes) << 96 | behind,
@@ -164,41 +166,19 @@ fn with_bytes(bytes: u64, behind: u128) -> u128 {
     }
 }
 
-fn most_bytes(records: &Records, place: Place) -> u64 {
-    !records.weight(place).1
+fn most_bytes(records: &Records, place: Place) -> u128 {
+    u128::from(!records.weight(place).1)
 }
 
 /// What is left of the key, and who came first.
 fn last(records: &Records, place: Place) -> u128 {
-    let key = records.key(place);
-    let rest = u64::from(ports(key)) << 16 | (key.version() as u64) << 8 | u64::from(key.protocol());
-    join(rest, records.first_packet(place))
+    u128::from(records.key(place).numbers().2) << 64 | u128::from(records.first_packet(place))
 }
 
-#[inline]
-fn join(high: u64, low: u64) -> u128 {
-    u128::from(high) << 64 | u128::from(low)
-}
-
-#[inline]
-fn ports(key: &FlowKey) -> u32 {
-    u32::from(key.a_port()) << 16 | u32::from(key.b_port())
-}
-
-/// Both addresses of IPv4.
-#[inline]
-fn short_addresses(key: &FlowKey) -> u64 {
-    let [a, b] = [key.a_ip(), key.b_ip()].map(|ip| (address(ip) >> 96) as u64);
-    a << 32 | b
-}
-
-/// An address as the key compares it: IPv4 in the first four bytes.
-#[inline]
-fn address(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()) << 96,
-        IpAddr::V6(ip) => ip.to_bits(),
-    }
+/// An IPv4 address.
+#[inline(always)]
+const fn short(address: u128) -> u128 {
+    address >> 96
 }
 
 #[cfg(test)]

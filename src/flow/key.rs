@@ -179,6 +179,13 @@ impl FlowKey {
         if self.0[36] == IpVersion::V4 as u8 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
+    /// The key as numbers that are in the same order: addresses of a and b, an IPv4 address in the upper 32 bits; behind them, 48 bits, both
+    /// ports, version and protocol.
+    #[inline(always)]
+    pub fn numbers(&self) -> (u128, u128, u64) {
+        (u128::from_be_bytes(self.a()), u128::from_be_bytes(self.b()), self.tail().swap_bytes() >> 16)
+    }
+
     /// Keyed hash of all 38 bytes: 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication. What
     /// is 0 in every IPv4 key is left out for those.
     ///

@@ -88,13 +88,26 @@ impl Bytes {
         Text { spilled, memory, len: *len, closed_len: len }
     }
 
-    /// Writes what has gathered to `out`, if that is worth a call.
+    /// Writes what has gathered to `out`, if that is worth a call: pieces of one size, so that in a file each begins where a page of memory
+    /// begins, and fills pages that nothing else is written to.
     ///
     /// # Errors
     /// Those of `out`.
     #[inline]
     pub fn write_when_full(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.is_full() { self.write(out) } else { Ok(()) }
+        if self.is_full() { self.write_piece(out) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn write_piece(&mut self, out: &mut impl Write) -> io::Result<()> {
+        if !self.spilled.is_empty() {
+            return self.write(out);
+        }
+        let written = self.len.min(WRITTEN_AT);
+        out.write_all(self.memory.get(..written).unwrap_or_default())?;
+        self.memory.copy_within(written..self.len, 0);
+        self.len -= written;
+        Ok(())
     }
 
     /// True when so much has gathered that writing it is worth a call.
@@ -287,6 +300,9 @@ mod tests {
         (0..WRITTEN_AT).for_each(|_| text.byte(b'x'));
         text.close();
         bytes.write_when_full(&mut out).expect("a Vec takes everything");
+        assert_eq!((out.len(), bytes.len), (WRITTEN_AT, 5), "pieces of one size");
+        bytes.write(&mut out).expect("a Vec takes everything");
+        assert!(out.starts_with(b"firstxxx") && out.ends_with(b"xxx"));
         assert_eq!((out.len(), bytes.len), (WRITTEN_AT + 5, 0));
     }
 }

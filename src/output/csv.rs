@@ -33,8 +33,17 @@ impl Document for CsvTable {
 /// # Errors
 /// Those of `out`.
 pub fn write_table(out: &mut (impl Write + Send), table: &Table, settings: RecordSettings) -> io::Result<()> {
-    write_header(out, record_fields)?;
-    write_rows(out, table, settings, |text, exported, _is_first| push_row(text, exported, false))
+    let mut header = Vec::new();
+    write_header(&mut header, record_fields)?;
+    if table.is_empty() {
+        return out.write_all(&header);
+    }
+    write_rows(out, table, settings, |text, exported, is_first| {
+        if is_first {
+            push_text(text, &header);
+        }
+        push_row(text, exported, false);
+    })
 }
 
 /// Flows as they end, one CSV row each, under a header.
@@ -51,6 +60,13 @@ impl Line for CsvLine {
     fn push(out: &mut Bytes, exported: &Exported<'_>) {
         push_row(out, exported, true);
     }
+}
+
+#[inline(never)]
+fn push_text(out: &mut Bytes, text: &[u8]) {
+    let mut end = out.open();
+    end.word(text);
+    end.close();
 }
 
 /// Appends a row: the end of a flow, if `ended`, and the record.

@@ -18,6 +18,8 @@ struct Run {
     /// Bits below it.
     shift: u32,
     width: u32,
+    /// As many ones.
+    mask: u64,
 }
 
 /// Which bits of numbers are packed.
@@ -46,7 +48,8 @@ impl Layout {
             }
             let width = (end - shift).min(room);
             shift = end - width;
-            runs.push(Run { shift, width });
+            // Less than 64, as an index has at least one bit.
+            runs.push(Run { shift, width, mask: (1 << width) - 1 });
             room -= width;
             left &= (1 << shift) - 1;
         }
@@ -60,10 +63,7 @@ impl Layout {
 
     #[inline(always)]
     fn pack(&self, number: u128) -> u64 {
-        self.runs.iter().fold(0, |packed, &Run { shift, width }| {
-            // Less than 64, as room is left for at least one bit of an index.
-            packed << width | (number >> shift) as u64 & ((1 << width) - 1)
-        })
+        self.runs.iter().fold(0, |packed, run| packed << run.width | (number >> run.shift) as u64 & run.mask)
     }
 }
 
