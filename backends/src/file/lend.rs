@@ -14,7 +14,7 @@ use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 pub(super) const BATCHES_PER_POLL: usize = 16;
 
 /// How far ahead of a short record bytes are asked for.
-const LOOK_AHEAD_LEN: usize = 1024;
+const LOOK_AHEAD_LEN: usize = 4096;
 
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
