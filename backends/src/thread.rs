@@ -1,4 +1,11 @@
-//! What std cannot do about threads: lowering the priority of the current one, and keeping it off some CPUs.
+//! What std cannot do about threads: lowering the priority of the current one, keeping it off some CPUs, and where it begins to run.
+
+#[cfg(target_os = "linux")]
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+#[cfg(target_os = "linux")]
+use nix::unistd::Pid;
+use std::io;
+use std::thread::{Builder, Scope, ScopedJoinHandle, yield_now};
 
 /// Nice value of cold threads (0 is normal, 19 the lowest).
 const COLD_NICE: i32 = 10;
@@ -22,27 +29,75 @@ pub fn lower_thread_priority() {
 /// run, nothing changes.
 pub fn keep_off_cpus(cpus: &[usize]) {
     #[cfg(target_os = "linux")]
-    {
-        // JUSTIFICATION: std has no affinity, and the safe crate in use sets one CPU only.
-        // SAFETY: a cpu_set_t is an array of bits, for which 0 is a value.
-        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-        // JUSTIFICATION: as above.
-        // SAFETY: the set is live and of the size given; the kernel writes no more. Thread 0 is the calling one.
-        if unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) } != 0 {
-            return;
+    if let Ok(mut allowed) = sched_getaffinity(THIS_THREAD) {
+        for &cpu in cpus {
+            // An error says that there is no such CPU.
+            let _ = allowed.unset(cpu);
         }
-        for &cpu in cpus.iter().filter(|&&cpu| cpu < 8 * size_of::<libc::cpu_set_t>()) {
-            // JUSTIFICATION: as above.
-            // SAFETY: the bit lies within the set.
-            unsafe { libc::CPU_CLR(cpu, &mut set) };
-        }
-        // JUSTIFICATION: as above.
-        // SAFETY: the set is only read. An empty one is refused, and then the thread runs where it did, which is as documented.
-        let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+        // An empty set is refused, and then the thread runs where it did, which is as documented.
+        let _ = sched_setaffinity(THIS_THREAD, &allowed);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = cpus;
 }
+
+/// Where a thread is to begin, relative to the one that starts it. A scheduler may put a new thread behind the one that started it and take ten
+/// milliseconds to find that another CPU idles, which for a small file is a tenth of the run. So whoever starts one lets it run a
+/// moment ([`yield_now`]), in which it moves away.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    #[cfg(target_os = "linux")]
+    origin: Option<usize>,
+}
+
+impl Start {
+    /// Relative to the calling thread.
+    pub fn here() -> Self {
+        Self {
+            #[cfg(target_os = "linux")]
+            origin: sched_getcpu().ok(),
+        }
+    }
+
+    /// Moves the calling thread to the CPU that is `count` behind the origin among those it may run on. It may be moved away as before. Where
+    /// it cannot be told where to run, nothing changes.
+    pub fn move_by(self, count: usize) {
+        #[cfg(target_os = "linux")]
+        if let (Some(origin), Ok(allowed)) = (self.origin, sched_getaffinity(THIS_THREAD)) {
+            let cpus: Vec<usize> = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)).collect();
+            let at = cpus.iter().position(|&cpu| cpu == origin).unwrap_or(0) + count;
+            let mut only = CpuSet::new();
+            let chosen = cpus.get(at % cpus.len().max(1)).and_then(|&cpu| only.set(cpu).ok());
+            if chosen.is_some() && sched_setaffinity(THIS_THREAD, &only).is_ok() {
+                // Where it was allowed to run a moment ago; if a CPU was taken away meanwhile, the kernel knows better.
+                let _ = sched_setaffinity(THIS_THREAD, &allowed);
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = count;
+    }
+}
+
+/// Starts a thread `count` CPUs behind the one of the calling thread, as [`Start::move_by`].
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn spawn_apart<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    count: usize,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, T>> {
+    let start = Start::here();
+    let thread = Builder::new().spawn_scoped(scope, move || {
+        start.move_by(count);
+        work()
+    })?;
+    yield_now();
+    Ok(thread)
+}
+
+#[cfg(target_os = "linux")]
+const THIS_THREAD: Pid = Pid::from_raw(0);
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
@@ -65,5 +120,17 @@ mod tests {
             keep_off_cpus(&[0]);
             assert!(!allowed().starts_with('0'), "{}", allowed());
         }
+    }
+
+    #[test]
+    fn a_thread_begins_elsewhere_and_stays_free() {
+        let before = allowed();
+        let start = Start::here();
+        start.move_by(1);
+        assert_eq!(allowed(), before);
+        let cpus = sched_getaffinity(THIS_THREAD).unwrap();
+        let count = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu).unwrap()).count();
+        start.move_by(count);
+        assert_eq!(allowed(), before);
     }
 }

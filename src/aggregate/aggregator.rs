@@ -19,7 +19,7 @@ const NAP: Duration = Duration::from_millis(1);
 /// core, 0.2 % with these). The boxes hold what ends meanwhile.
 const NAP_MAX: Duration = Duration::from_millis(16);
 /// The same where a reader of a file waits once all boxes are full.
-const NAP_MAX_AWAITED: Duration = Duration::from_millis(4);
+const NAP_MAX_AWAITED: Duration = NAP;
 
 /// How to aggregate.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::file::Scanner;
+use netscope_backends::thread::Start;
 use netscope_backends::{Backend, BackendError};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -226,13 +227,17 @@ impl Running {
         let index = seat.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
+        let (count, begins) = (seat.part.count, Start::here());
         let Seat { peers, stop, .. } = seat;
         let thread = spawn(&format!("netscope-w{index}"), move || {
             let _alarm = Alarm(peers.clone());
-            if let Some(id) = cpu
-                && !core_affinity::set_for_current(CoreId { id })
-            {
-                notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
+            match cpu {
+                Some(id) if !core_affinity::set_for_current(CoreId { id }) => {
+                    notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
+                }
+                // Not beside the thread that has more of them to start.
+                None if count > 1 => begins.move_by(index + 1),
+                _ => {}
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox);
@@ -240,6 +245,8 @@ impl Running {
             drive(feed, worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);
+        // It moves away, or is on its way already.
+        thread::yield_now();
         Ok(())
     }
 

@@ -7,11 +7,11 @@ use super::fields::{Exported, RecordSettings};
 use super::turns::{Piece, Turns};
 use crate::aggregate::Table;
 use crate::flow::community_ids;
+use netscope_backends::thread::spawn_apart;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::Builder;
 
 /// Records that one thread makes into text before it writes: some 100 KiB of CSV, which is worth a write.
 const PIECE_LEN: usize = 384;
@@ -92,7 +92,7 @@ fn write_by_threads(
 ) -> io::Result<()> {
     let turns = Turns::new(out, threads * WAITING_MAX);
     let next = AtomicUsize::new(0);
-    let work = || {
+    let work = &|| {
         let _part = turns.take_part();
         let mut piece = Piece::new();
         loop {
@@ -109,9 +109,9 @@ fn write_by_threads(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads {
+        for i in 1..threads {
             // Refused or not, all pieces are made.
-            let _ = Builder::new().spawn_scoped(scope, work);
+            let _ = spawn_apart(scope, i, work);
         }
         work();
     });

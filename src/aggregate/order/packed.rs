@@ -6,7 +6,7 @@
 use super::parts::{DIVIDED_MIN, in_parts, part_len};
 use crate::aggregate::records::Place;
 use netscope_backends::pages::prefer_huge_pages;
-use std::thread::Builder;
+use netscope_backends::thread::spawn_apart;
 
 /// Bits that are the same in all numbers are taken along when no more than these lie between bits that are not: a run of bits costs more
 /// than a bit.
@@ -140,9 +140,10 @@ fn sort_by_halves(entries: &mut [u64], threads: usize) {
         return;
     }
     let (smaller, _, larger) = entries.select_nth_unstable(entries.len() / 2);
+    let (theirs, ours) = (threads / 2, threads - threads / 2);
     let is_started = std::thread::scope(|scope| {
-        let started = Builder::new().spawn_scoped(scope, || sort_by_halves(smaller, threads / 2));
-        sort_by_halves(larger, threads - threads / 2);
+        let started = spawn_apart(scope, ours, || sort_by_halves(smaller, theirs));
+        sort_by_halves(larger, ours);
         started.is_ok()
     });
     if !is_started {

@@ -2,10 +2,10 @@
 //!
 //! Owns how it is divided and what happens when the system refuses a thread. Knows no record.
 
-use std::thread::Builder;
+use netscope_backends::thread::spawn_apart;
 
-/// Fewer records than these are one thread's work.
-pub(super) const DIVIDED_MIN: usize = 1 << 14;
+/// Fewer records than these are one thread's work: starting others takes longer.
+pub(super) const DIVIDED_MIN: usize = if cfg!(test) { 1 << 12 } else { 1 << 16 };
 
 /// How many of `len` records each of `threads` takes.
 pub(super) fn part_len(len: usize, threads: usize) -> usize {
@@ -21,7 +21,8 @@ pub(super) fn in_parts<P: Send, R: Send>(parts: impl Iterator<Item = P>, work: i
         return Some(parts.into_iter().map(work).collect());
     }
     std::thread::scope(|scope| {
-        let started: Vec<_> = parts.into_iter().map(|part| Builder::new().spawn_scoped(scope, move || work(part))).collect();
+        let start = |(i, part)| spawn_apart(scope, i + 1, move || work(part));
+        let started: Vec<_> = parts.into_iter().enumerate().map(start).collect();
         started.into_iter().map(|thread| thread.ok()?.join().ok()).collect()
     })
 }
