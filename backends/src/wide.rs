@@ -12,15 +12,29 @@ pub trait Wide {
     fn run(self) -> Self::Output;
 }
 
-/// Does `work` with 256-bit vectors where the processor has them (AVX2), otherwise with what every processor of its kind has.
+/// Does `work` with the widest vectors the processor has: those of AVX-512, in which a rotation is one instruction, those of AVX2, or
+/// what every processor of its kind has.
 #[inline]
 pub fn widest<W: Wide>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // JUSTIFICATION: which instructions a processor has is known at run time alone, and safe code cannot call by it.
-        // SAFETY: the function asks for AVX2 and nothing else, and the line above found that the processor has it.
-        return unsafe { with_avx2(work) };
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
+            // JUSTIFICATION: which instructions a processor has is known at run time alone, and safe code cannot call by it.
+            // SAFETY: the function asks for these two and nothing else, and the line above found that the processor has them.
+            return unsafe { with_avx512(work) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // JUSTIFICATION: as above.
+            // SAFETY: as above, of AVX2.
+            return unsafe { with_avx2(work) };
+        }
     }
+    work.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl")]
+fn with_avx512<W: Wide>(work: W) -> W::Output {
     work.run()
 }
 
