@@ -25,6 +25,8 @@ const BUCKETS_MIN: usize = 4;
 const GROWING_MIN: usize = 1 << 14;
 /// How many times larger it becomes when it is full: each entry is moved a third of a time on average, once with twice.
 const GROWTH: usize = 4;
+/// The same the first time: whoever has a hundred thousand flows probably has many more, and 16 MiB are little beside what they take.
+const FIRST_GROWTH: usize = 16;
 /// Large pages are this large, or larger.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
 /// Pages touched at once at most: clearing them takes some milliseconds.
@@ -106,12 +108,13 @@ impl Index {
         self.now.memory_bytes() + self.old.as_ref().map_or(0, |(old, _)| old.memory_bytes())
     }
 
-    /// Takes a larger table when full, then empties one old bucket per insert: the old one is empty after a twentieth of the
-    /// inserts that fill the new one.
+    /// Takes a larger table when full, then empties one old bucket per insert: the old one is empty after at most a twentieth
+    /// of the inserts that fill the new one.
     #[inline(never)]
     fn grow_step(&mut self, entries: &impl Entries) {
         if self.old.is_none() && self.len >= self.now.count * LOAD {
-            let mut larger = Buckets::new(self.now.count * GROWTH);
+            let growth = if self.now.count == GROWING_MIN { FIRST_GROWTH } else { GROWTH };
+            let mut larger = Buckets::new(self.now.count * growth);
             larger.touch();
             self.old = Some((std::mem::replace(&mut self.now, larger), 0));
         }
@@ -128,7 +131,8 @@ impl Index {
             // They lie anywhere; by the next insert they are here.
             old.entries(*emptied).for_each(|(_, number)| entries.prefetch(number));
             // And where most of them will go: what lay in its own bucket, into one of as many as the table grew by.
-            (*emptied * GROWTH..).take(GROWTH).for_each(|at| prefetch_read(self.now.bucket(at)));
+            let growth = self.now.count / old.count;
+            (*emptied * growth..).take(growth).for_each(|at| prefetch_read(self.now.bucket(at)));
             if *emptied + 1 < old.count {
                 prefetch_read(old.bucket(*emptied + 1));
             }
