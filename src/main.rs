@@ -19,10 +19,12 @@ use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+use std::convert::Infallible;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tell::Teller;
 
@@ -87,6 +89,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     if !settings.pipeline.cpus.is_empty() {
         teller.info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
     }
+    // The summary stands behind the last packet's line.
+    let (packets_shown, shown) = channel();
     let session = Session {
         source: opened.take_source(),
         engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
@@ -95,9 +99,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
         },
-        outputs: outputs(settings).map_err(|error| as_user(error.into(), settings))?,
+        outputs: outputs(settings, shown).map_err(|error| as_user(error.into(), settings))?,
         record: recording(settings),
-        view: view(settings.view),
+        view: view(settings.view, packets_shown),
     };
     let watcher: Arc<dyn Watcher> = teller.clone();
     let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
@@ -156,7 +160,7 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
 }
 
 /// Opens every output, so that a wrong path ends the program before the capture starts.
-fn outputs(settings: &Settings) -> Result<Vec<Box<dyn Output>>, OutputError> {
+fn outputs(settings: &Settings, shown: Receiver<Infallible>) -> Result<Vec<Box<dyn Output>>, OutputError> {
     let OutputSettings {
         export_json,
         export_csv,
@@ -186,7 +190,7 @@ fn outputs(settings: &Settings) -> Result<Vec<Box<dyn Output>>, OutputError> {
     }
     let text =
         TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };
-    outputs.push(Box::new(Text::new(stdout(), text)));
+    outputs.push(Box::new(Text::new(stdout(), text).after(shown)));
     Ok(outputs)
 }
 
@@ -206,14 +210,14 @@ fn recording(settings: &Settings) -> Option<SavefileOptions> {
     })
 }
 
-fn view(view: PacketView) -> Option<netscope::session::PacketView> {
+fn view(view: PacketView, end: Sender<Infallible>) -> Option<netscope::session::PacketView> {
     let style = match view {
         PacketView::None => return None,
         PacketView::Line => PrintStyle::Line,
         PacketView::Detail => PrintStyle::Detail,
         PacketView::Hex => PrintStyle::Hex,
     };
-    Some(Box::new(PacketPrinter::new(stdout(), style)))
+    Some(Box::new(PacketPrinter::new(stdout(), style, end)))
 }
 
 /// Tells what went wrong after the run; 1 when anything did.

@@ -73,6 +73,16 @@ fn more_flows_than_may_wait_at_once_end_at_one_packet() {
 }
 
 #[test]
+fn the_summary_stands_behind_the_last_packet() {
+    let directory = temp_dir("program");
+    let path = capture(directory.path(), 10, 2000);
+    let finished = run(netscope().arg("--read-pcap").arg(&path)).expect_code(0);
+    let lines: Vec<&str> = finished.stdout.lines().collect();
+    let summary = lines.iter().position(|&line| line == "Summary");
+    assert_eq!(summary, Some(20_000), "a line for each packet before it");
+}
+
+#[test]
 fn ended_early_by_a_count_nothing_is_unaccounted_for() {
     let directory = temp_dir("program");
     let path = capture(directory.path(), 1000, 30);

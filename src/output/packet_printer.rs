@@ -5,7 +5,9 @@
 use super::{packet_detail, write_hex_dump, write_layers, write_packet_line};
 use crate::engine::PacketConsumer;
 use netscope_backends::Packet;
+use std::convert::Infallible;
 use std::io::{self, Write};
+use std::sync::mpsc::Sender;
 
 /// How much of a packet is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +25,14 @@ pub struct PacketPrinter<W: Write> {
     out: W,
     style: PrintStyle,
     text: String,
+    /// Dropped behind what was printed.
+    _end: Sender<Infallible>,
 }
 
 impl<W: Write> PacketPrinter<W> {
-    /// Prints to `out`.
-    pub fn new(out: W, style: PrintStyle) -> Self {
-        Self { out, style, text: String::new() }
+    /// Prints to `out`. The receiver of `end` is told, by its being dropped, when all is printed.
+    pub fn new(out: W, style: PrintStyle, end: Sender<Infallible>) -> Self {
+        Self { out, style, text: String::new(), _end: end }
     }
 }
 

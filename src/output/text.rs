@@ -8,8 +8,10 @@ use super::table::{endpoints, flow_table, human_bytes, human_duration};
 use crate::aggregate::{Output, Report, Summary, Table};
 use crate::engine::Rest;
 use crate::flow::{EndReason, TopFlow};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::mpsc::Receiver;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +30,19 @@ pub struct TextSettings {
 pub struct Text<W: Write> {
     out: W,
     settings: TextSettings,
+    before: Option<Receiver<Infallible>>,
 }
 
 impl<W: Write> Text<W> {
     /// Writes to `out`.
     pub fn new(out: W, settings: TextSettings) -> Self {
-        Self { out, settings }
+        Self { out, settings, before: None }
+    }
+
+    /// Writes what is said at the end behind what goes there first: when the sender of `before` is dropped.
+    #[must_use]
+    pub fn after(self, before: Receiver<Infallible>) -> Self {
+        Self { before: Some(before), ..self }
     }
 }
 
@@ -58,6 +67,10 @@ impl<W: Write> Output for Text<W> {
     }
 
     fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
+        if let Some(before) = self.before.take() {
+            // Nothing is ever sent: it ends with an error when the other end is dropped.
+            let _ = before.recv();
+        }
         if self.settings.table_rows > 0 {
             self.out.write_all(flow_table(table.iter(), self.settings.table_rows, self.settings.columns).as_bytes())?;
         }
