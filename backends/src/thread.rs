@@ -42,8 +42,8 @@ pub fn keep_off_cpus(cpus: &[usize]) {
 }
 
 /// Where a thread is to begin, relative to the one that starts it. A scheduler may put a new thread behind the one that started it and take ten
-/// milliseconds to find that another CPU idles, which for a small file is a tenth of the run. So whoever starts one lets it run a
-/// moment ([`yield_now`]), in which it moves away.
+/// milliseconds to find that another CPU idles, which for a small file is a tenth of the run. For threads that end with a run: one that
+/// was moved does not take to CPUs that come later.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
     #[cfg(target_os = "linux")]
@@ -59,26 +59,33 @@ impl Start {
         }
     }
 
-    /// Moves the calling thread to the CPU that is `count` behind the origin among those it may run on. It may be moved away as before. Where
-    /// it cannot be told where to run, nothing changes.
+    /// Moves the calling thread to the CPU that is `count` behind the origin among those it may run on. It may run on all of them as
+    /// before. Where it cannot be told where to run, nothing changes.
     pub fn move_by(self, count: usize) {
         #[cfg(target_os = "linux")]
-        if let (Some(origin), Ok(allowed)) = (self.origin, sched_getaffinity(THIS_THREAD)) {
-            let cpus: Vec<usize> = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)).collect();
-            let at = cpus.iter().position(|&cpu| cpu == origin).unwrap_or(0) + count;
-            let mut only = CpuSet::new();
-            let chosen = cpus.get(at % cpus.len().max(1)).and_then(|&cpu| only.set(cpu).ok());
-            if chosen.is_some() && sched_setaffinity(THIS_THREAD, &only).is_ok() {
-                // Where it was allowed to run a moment ago; if a CPU was taken away meanwhile, the kernel knows better.
-                let _ = sched_setaffinity(THIS_THREAD, &allowed);
-            }
+        if let (Some(origin), Ok(allowed)) = (self.origin, sched_getaffinity(THIS_THREAD))
+            && let Some(only) = behind(&allowed, origin, count)
+            && sched_setaffinity(THIS_THREAD, &only).is_ok()
+        {
+            // Where it was allowed to run a moment ago; if a CPU was taken away meanwhile, the kernel knows better.
+            let _ = sched_setaffinity(THIS_THREAD, &allowed);
         }
         #[cfg(not(target_os = "linux"))]
         let _ = count;
     }
 }
 
-/// Starts a thread `count` CPUs behind the one of the calling thread, as [`Start::move_by`].
+/// The CPU that is `count` behind `origin` in this set, round and round.
+#[cfg(target_os = "linux")]
+fn behind(allowed: &CpuSet, origin: usize, count: usize) -> Option<CpuSet> {
+    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)).collect();
+    let at = cpus.iter().position(|&cpu| cpu == origin).unwrap_or(0) + count;
+    let mut only = CpuSet::new();
+    only.set(*cpus.get(at % cpus.len().max(1))?).ok()?;
+    Some(only)
+}
+
+/// Starts a thread `count` CPUs behind the one of the calling thread, as [`Start::move_by`], and lets it run a moment, in which it moves.
 ///
 /// # Errors
 /// When the system refuses a thread.
@@ -132,5 +139,19 @@ mod tests {
         let count = (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu).unwrap()).count();
         start.move_by(count);
         assert_eq!(allowed(), before);
+    }
+
+    #[test]
+    fn cpus_follow_each_other_round_and_round() {
+        let set = |cpus: &[usize]| {
+            let mut set = CpuSet::new();
+            cpus.iter().for_each(|&cpu| set.set(cpu).unwrap());
+            set
+        };
+        let allowed = set(&[1, 4, 6]);
+        for (origin, count, expected) in [(1, 0, 1), (1, 1, 4), (4, 1, 6), (6, 1, 1), (4, 7, 6), (3, 1, 4)] {
+            assert_eq!(behind(&allowed, origin, count), Some(set(&[expected])), "{count} behind {origin}");
+        }
+        assert_eq!(behind(&set(&[]), 0, 1), None);
     }
 }

@@ -20,7 +20,7 @@ pub fn widest<W: Wide>(work: W) -> W::Output {
     {
         if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
             // JUSTIFICATION: which instructions a processor has is known at run time alone, and safe code cannot call by it.
-            // SAFETY: the function asks for these two and nothing else, and the line above found that the processor has them.
+            // SAFETY: the function asks for these two and what they imply, and the line above found that the processor has them.
             return unsafe { with_avx512(work) };
         }
         if std::arch::is_x86_feature_detected!("avx2") {

@@ -34,19 +34,21 @@ pub(super) fn largest_first(records: &Records, places: &mut [Place], threads: us
     if let Some(varying) = rank_all(records, places, &mut numbers, threads, shortest) {
         sort_ranked(records, places, numbers, varying, &RANKS_V4, threads);
     } else {
+        drop(numbers);
         sort_by_rank(records, places, &RANKS, threads);
     }
 }
 
 /// Sorts `places` by the first of the `ranks`, and by those behind it what is equal in that.
 fn sort_by_rank(records: &Records, places: &mut [Place], ranks: &[Rank], threads: usize) {
-    let Some(&rank) = ranks.first() else {
-        places.sort_unstable_by(|&x, &y| compare(records, x, y));
-        return;
-    };
-    let mut numbers = blank(places.len());
-    let varying = rank_all(records, places, &mut numbers, threads, |records, place| Some(rank(records, place)));
-    sort_ranked(records, places, numbers, varying.unwrap_or(u128::MAX), ranks, threads);
+    let mut numbers = blank(if ranks.is_empty() { 0 } else { places.len() });
+    let varying = ranks
+        .first()
+        .and_then(|rank| rank_all(records, places, &mut numbers, threads, |records, place| Some(rank(records, place))));
+    match varying {
+        Some(varying) => sort_ranked(records, places, numbers, varying, ranks, threads),
+        None => places.sort_unstable_by(|&x, &y| compare(records, x, y)),
+    }
 }
 
 /// The same where the first rank of each place is known: `numbers`, which differ in the bits of `varying`.
@@ -137,6 +139,7 @@ fn shortest(records: &Records, place: Place) -> Option<u128> {
 /// All parts in order of their weight, where all addresses are IPv4.
 const RANKS_V4: [Rank; 3] = [
     |records, place| shortest(records, place).unwrap_or_default(),
+    // The same again, for flows with so many bytes that they had no room there.
     |records, place| {
         let (a, b, _) = records.key(place).numbers();
         most_bytes(records, place) << 64 | short(a) << 32 | short(b)
@@ -219,6 +222,16 @@ mod tests {
             .sort_by_key(|record| (Reverse(record.bytes[0].saturating_add(record.bytes[1])), record.key, record.first_packet));
         prop_assert_eq!(found, expected);
         Ok(())
+    }
+
+    #[test]
+    fn what_agrees_in_all_goes_by_its_place() {
+        let mut records = Records::default();
+        let mut places: Vec<Place> = (0..100).map(|_| records.insert(&tcp_record())).collect();
+        let expected: Vec<u32> = places.iter().map(|place| place.number()).collect();
+        places.reverse();
+        largest_first(&records, &mut places, 1);
+        assert!(places.into_iter().map(Place::number).eq(expected));
     }
 
     #[test]

@@ -227,7 +227,8 @@ impl Running {
         let index = seat.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
-        let (count, begins) = (seat.part.count, Start::here());
+        // A capture has time to find its CPUs, and is free to take to those that come later.
+        let begins = (seat.part.count > 1 && feed.waits()).then(Start::here);
         let Seat { peers, stop, .. } = seat;
         let thread = spawn(&format!("netscope-w{index}"), move || {
             let _alarm = Alarm(peers.clone());
@@ -235,9 +236,9 @@ impl Running {
                 Some(id) if !core_affinity::set_for_current(CoreId { id }) => {
                     notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
                 }
-                // Not beside the thread that has more of them to start.
-                None if count > 1 => begins.move_by(index + 1),
-                _ => {}
+                Some(_) => {}
+                // Not where the thread runs that has more of them to start.
+                None => begins.iter().for_each(|begins| begins.move_by(index + 1)),
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox);

@@ -88,8 +88,8 @@ impl Bytes {
         Text { spilled, memory, len: *len, closed_len: len }
     }
 
-    /// Writes what has gathered to `out`, if that is worth a call: pieces of one size, so that in a file each begins where a page of memory
-    /// begins, and fills pages that nothing else is written to.
+    /// Writes what has gathered to `out`, if that is worth a call: pieces of one size, so that in a file that nobody else writes to each begins
+    /// where a page of memory begins, and fills pages of its own. Lines may be cut.
     ///
     /// # Errors
     /// Those of `out`.
@@ -285,6 +285,17 @@ mod tests {
             text.shorten(1);
         });
         assert_eq!(text, b"abxy");
+    }
+
+    #[test]
+    fn what_had_no_room_is_written_before_what_came_after_it() {
+        let (mut out, mut bytes) = (Vec::new(), Bytes::default());
+        let mut text = bytes.open();
+        (0..MEMORY).for_each(|_| text.byte(b'x'));
+        text.word(b"last");
+        text.close();
+        bytes.write_when_full(&mut out).expect("a Vec takes everything");
+        assert!(out.len() == MEMORY + 4 && out.ends_with(b"xlast"));
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl<L: Line> Output for Lines<L> {
 
     fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
         L::push(&mut self.text, &Exported::new(record, self.settings));
-        self.text.write_when_full(&mut self.file)
+        // Whole lines: somebody may be reading.
+        if self.text.is_full() { self.text.write(&mut self.file) } else { Ok(()) }
     }
 
     fn report(&mut self, _report: &Report) -> io::Result<()> {

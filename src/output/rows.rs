@@ -168,6 +168,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_panic_ends_all_threads() {
+        let made = AtomicUsize::new(0);
+        let push =
+            |_: &mut Bytes, _: &Exported<'_>, _| assert!(made.fetch_add(1, Ordering::Relaxed) != 5000, "as it is meant to");
+        let table = table(100 * PIECE_LEN);
+        let write = || write_rows_by(3, &mut Vec::new(), &table, RecordSettings::default(), push);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)).is_err());
+    }
+
     /// Takes a few bytes and no more.
     struct Full(usize);
 

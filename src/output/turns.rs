@@ -1,8 +1,8 @@
 //! One output that several threads make text for, piece by piece.
 //!
 //! Owns the order of the pieces and what is left of an output when something fails. Knows no record. Its invariant: pieces are written in
-//! the order of their numbers, whoever makes them and whenever. Nobody waits for somebody else's piece: whoever brings the one
-//! that is next writes it and those behind it that are there.
+//! the order of their numbers, whoever makes them and whenever. Nobody waits in order to write: whoever brings the piece
+//! that is next writes it and those behind it that are there; who is far ahead waits for others to come along.
 
 use super::bytes::Bytes;
 use std::collections::BTreeMap;
@@ -129,6 +129,33 @@ mod tests {
         }
         turns.finish().expect("memory takes all");
         assert_eq!(out, b"abcde");
+    }
+
+    /// Fails once.
+    struct Failing<'a>(&'a mut Vec<u8>, bool);
+
+    impl Write for Failing<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if std::mem::take(&mut self.1) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_behind_a_failure() {
+        let mut out = Vec::new();
+        let turns = Turns::new(Failing(&mut out, true), 8);
+        assert!(turns.take(1, piece("b")).is_some());
+        assert!(turns.take(0, piece("a")).is_none());
+        assert!(turns.take(2, piece("c")).is_none());
+        assert_eq!(turns.finish().expect_err("it failed once").kind(), io::ErrorKind::StorageFull);
+        assert!(out.is_empty());
     }
 
     #[test]
