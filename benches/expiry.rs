@@ -6,7 +6,7 @@
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
-use netscope::flow::{Candidate, FlowSettings, FlowTable, HashSecret, Sighting};
+use netscope::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, HashSecret};
 use netscope_backends::Timestamp;
 use setup::conversations::{Lane, Protocol, WIRE_LEN, facts, lane};
 use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
@@ -39,7 +39,7 @@ impl Subject {
         for lane in lanes {
             self.pass(gap_ns);
             self.number += 1;
-            let sighting = Sighting {
+            let packet = FlowPacket {
                 key: &lane.key,
                 hash: self.table.hash(&lane.key),
                 direction: lane.direction,
@@ -50,7 +50,7 @@ impl Subject {
                 fragment: false,
                 candidate: Candidate::NONE,
             };
-            black_box(self.table.observe(&sighting, &mut |_| self.ended += 1));
+            black_box(self.table.observe(&packet, &mut |_| self.ended += 1));
         }
     }
 

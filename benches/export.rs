@@ -7,7 +7,7 @@ mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::aggregate::{Output, Summary, Table};
-use netscope::flow::{Candidate, FlowKey, FlowRecord, FlowSettings, FlowTable, HashSecret, Sighting, ports_of};
+use netscope::flow::{Candidate, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, HashSecret, ports_of};
 use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings};
 use netscope::wire::dissect;
 use netscope_perf::Profile;
@@ -43,9 +43,9 @@ fn records() -> Vec<FlowRecord> {
         let network = dissected.network.as_ref().expect("an IP packet");
         let (key, direction) = FlowKey::new(network, ports_of(&dissected).expect("a TCP packet"));
         let (hash, time, wire_len, candidate) = (table.hash(&key), packet.time, packet.wire_len, Candidate::NONE);
-        let sighting =
-            Sighting { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
-        table.observe(&sighting, &mut |record| records.push(*record));
+        let packet =
+            FlowPacket { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
+        table.observe(&packet, &mut |record| records.push(*record));
     }
     let last = table.finish(&mut |record| records.push(*record));
     records.extend(last.records());

@@ -8,7 +8,7 @@
 mod setup;
 
 use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
-use netscope::flow::{Candidate, FlowSettings, FlowTable, HashSecret, PlainSighting, Sighting};
+use netscope::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, HashSecret, PlainPacket};
 use netscope::wire::{Dissected, PlainSegment, Transport};
 use netscope_backends::{BATCH_MAX, Timestamp};
 use setup::conversations::{HANDSHAKE_ROUNDS, Lane, Protocol, WIRE_LEN, facts, lane};
@@ -92,7 +92,7 @@ impl Subject {
                 if is_plain { table.prefetch_entry(hashes[at]) } else { table.prefetch_entry_whole(hashes[at]) }
             };
             (0..wave.len().min(PREFETCH_AHEAD)).for_each(|at| candidates[at] = ask(table, at));
-            let mut quiet_until = Timestamp(0);
+            let mut next_deadline = Timestamp(0);
             for (i, Lane { key, direction, .. }) in wave.iter().enumerate() {
                 if i + PREFETCH_AHEAD < wave.len() {
                     candidates[i + PREFETCH_AHEAD] = ask(table, i + PREFETCH_AHEAD);
@@ -100,17 +100,17 @@ impl Subject {
                 *number += 1;
                 let (hash, candidate, direction, number) = (hashes[i], candidates[i], *direction, *number);
                 let time = began.plus(number * GAP_NS);
-                if time >= quiet_until {
+                if time >= next_deadline {
                     table.advance(time, usize::MAX, &mut |_| {});
-                    quiet_until = table.quiet_until();
+                    next_deadline = table.next_deadline();
                 }
                 let segment = segment.as_ref();
-                let plain = PlainSighting { key, candidate, direction, time, wire_len: WIRE_LEN, segment };
+                let plain = PlainPacket { key, candidate, direction, time, wire_len: WIRE_LEN, segment };
                 if !is_plain || !table.observe_plain(&plain) {
                     let fragment = false;
-                    let sighting =
-                        Sighting { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment, candidate };
-                    black_box(table.observe(&sighting, &mut |_| {}));
+                    let packet =
+                        FlowPacket { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment, candidate };
+                    black_box(table.observe(&packet, &mut |_| {}));
                 }
             }
         }

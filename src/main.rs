@@ -4,19 +4,20 @@
 #![forbid(unsafe_code)]
 
 mod open;
+mod reporter;
 mod synthetic;
-mod tell;
 
 use netscope::aggregate::{AggregateSettings, Output};
 use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
 use netscope::doctor::{self, DoctorError};
-use netscope::engine::{EngineSettings, Rest, Stop};
+use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text,
     TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
+use reporter::Reporter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::convert::Infallible;
@@ -26,7 +27,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
-use tell::Teller;
 
 /// Longest wait for a source that may be silent, so that signals are seen in time.
 const POLL_TIMEOUT_MAX: Duration = Duration::from_millis(100);
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
             let _ = usage.print();
             return ExitCode::from(config::ConfigError::Usage(usage).exit_code());
         }
-        Err(error) => return tell::failed(&error),
+        Err(error) => return reporter::failed(&error),
     };
     let done = match command {
         Command::Run(settings) => capture(&settings),
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             done => done.map(|()| ExitCode::SUCCESS).map_err(Into::into),
         },
     };
-    done.unwrap_or_else(|error| tell::failed(error.as_ref()))
+    done.unwrap_or_else(|error| reporter::failed(error.as_ref()))
 }
 
 /// A reader that went away is no failure.
@@ -72,22 +72,23 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
-    let teller = Arc::new(Teller::new(is_file, settings.verbosity, stop.1.clone()));
+    let reporter = Arc::new(Reporter::new(is_file, settings.verbosity, stop.1.clone()));
     for line in &opened.said {
-        teller.info(line);
+        reporter.info(line);
     }
     for line in &opened.notices {
-        teller.warn(line);
+        reporter.warn(line);
     }
     if let Some(user) = &settings.user {
         // Before outputs are opened, so that they are that user's, and before any thread is started.
         if let Some(notice) = opened.become_user(user)? {
-            teller.warn(&notice);
+            reporter.warn(&notice);
         }
-        teller.info(&format!("going on as {user}"));
+        reporter.info(&format!("going on as {user}"));
     }
     if !settings.pipeline.cpus.is_empty() {
-        teller.info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
+        reporter
+            .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
     }
     // The summary stands behind the last packet's line.
     let (packets_shown, shown) = channel();
@@ -103,11 +104,11 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         record: recording(settings),
         view: view(settings.view, packets_shown),
     };
-    let watcher: Arc<dyn Watcher> = teller.clone();
+    let watcher: Arc<dyn Watcher> = reporter.clone();
     let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
-    teller.clear_progress();
+    reporter.clear_progress();
     let closed = opened.close();
-    let code = conclude(&outcome, &teller);
+    let code = conclude(&outcome, &reporter);
     closed.map(|()| code)
 }
 
@@ -120,10 +121,11 @@ fn as_user(error: Failure, settings: &Settings) -> Failure {
         cause = known.source();
     }
     match &settings.user {
-        Some(user) if is_denied => {
-            format!("{}; with --user (run.user) files are opened as {user}, who must be allowed to", tell::chain(error.as_ref()))
-                .into()
-        }
+        Some(user) if is_denied => format!(
+            "{}; with --user (run.user) files are opened as {user}, who must be allowed to",
+            reporter::chain(error.as_ref())
+        )
+        .into(),
         _ => error,
     }
 }
@@ -221,40 +223,40 @@ fn view(view: PacketView, end: Sender<Infallible>) -> Option<netscope::session::
 }
 
 /// Tells what went wrong after the run; 1 when anything did.
-fn conclude(outcome: &Outcome, teller: &Teller) -> ExitCode {
+fn conclude(outcome: &Outcome, reporter: &Reporter) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     for error in &outcome.errors {
-        code = tell::failed(error.as_ref());
+        code = reporter::failed(error.as_ref());
     }
     if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) {
         code = ExitCode::FAILURE;
     }
     let ledger = &outcome.summary.ledger;
-    let unread = ledger.rests[Rest::UnsupportedLink as usize];
+    let unread = ledger.no_flow[NoFlowReason::UnsupportedLink as usize];
     if unread > 0 {
-        teller.warn(&format!("{unread} packets are of link types that are not supported; they were counted, not read"));
+        reporter.warn(&format!("{unread} packets are of link types that are not supported; they were counted, not read"));
     }
     if outcome.summary.export_left_out > 0 {
         let left_out = outcome.summary.export_left_out;
-        teller.warn(&format!(
+        reporter.warn(&format!(
             "{left_out} ended flows are not in the table exports; raise --export-ended-max, or use --expired-flows-jsonl"
         ));
     }
     if let Some(recorded) = &outcome.recorded {
-        teller.info(&format!("{} packets written in {} files", recorded.packets, recorded.files_created));
+        reporter.info(&format!("{} packets written in {} files", recorded.packets, recorded.files_created));
         let skipped = recorded.skipped_link_type + recorded.skipped_time;
         if skipped > 0 {
-            teller.warn(&format!(
+            reporter.warn(&format!(
                 "{skipped} packets were not written: a pcap file holds one link type and times of 32 bits; use .pcapng"
             ));
         }
         if let Some(why) = &recorded.delete_error {
-            teller.warn(&format!("an old segment could not be deleted: {why}"));
+            reporter.warn(&format!("an old segment could not be deleted: {why}"));
         }
     }
-    if teller.is_at_least(Verbosity::Info) {
+    if reporter.is_at_least(Verbosity::Info) {
         let batches = &outcome.summary.batches;
-        teller.info(&format!(
+        reporter.info(&format!(
             "{} batches; the slowest worker's took {} ns each in the median, {} ns at the 99th percentile, {} ns at most",
             batches.count, batches.p50_ns, batches.p99_ns, batches.max_ns
         ));

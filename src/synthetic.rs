@@ -1,6 +1,6 @@
 //! `--synthetic-flows N`: fills a flow table with real entries and judges the memory of the whole process.
 
-use crate::tell::write_line;
+use crate::reporter::write_line;
 use netscope::flow::synthetic;
 use netscope::output::{is_broken_pipe, stdout};
 use nix::sys::resource::{UsageWho, getrusage};

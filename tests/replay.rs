@@ -151,13 +151,13 @@ fn every_packet_is_in_a_flow_or_under_a_name() {
                 let flows: Vec<Value> = serde_json::from_slice(&written["flows.json"]).expect("JSON");
                 let in_flows: u64 = flows.iter().map(|flow| flow["packets_total"].as_u64().expect("packets")).sum();
                 assert_eq!(summary["packets_in_flows"], in_flows, "{what}");
-                let rests: u64 = summary["packets_in_no_flow"]
+                let no_flow: u64 = summary["packets_in_no_flow"]
                     .as_object()
-                    .expect("rests")
+                    .expect("no_flow")
                     .values()
                     .map(|packets| packets.as_u64().expect("count"))
                     .sum();
-                assert_eq!(summary["packets"], in_flows + rests, "{what}");
+                assert_eq!(summary["packets"], in_flows + no_flow, "{what}");
                 assert_eq!(summary["packets_in_no_flow"]["fragments_held"], 0, "{what}");
                 let ended = written["ended.jsonl"].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
                 let in_ended: u64 = ended

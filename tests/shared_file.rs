@@ -195,7 +195,7 @@ fn step() -> impl Strategy<Value = i64> {
     prop_oneof![8 => 0i64..2_000_000, 1 => -50_000_000i64..0, 1 => 0i64..600_000_000]
 }
 
-/// The same within a stretch: hardly at all, seldom back or ahead.
+/// The same within a unit: hardly at all, seldom back or ahead.
 fn quiet_step() -> impl Strategy<Value = i64> {
     prop_oneof![300 => 0i64..1000, 1 => -1000i64..0, 1 => 0i64..600_000_000]
 }
@@ -213,7 +213,7 @@ proptest! {
         same_together_as_alone(&packets, repeats, &EngineSettings { count_max, ..timeouts() })?;
     }
 
-    /// Where nothing ends in most stretches, the quick one.
+    /// Where nothing ends in most units, the quick one.
     #[test]
     fn together_as_alone_in_quiet_times(
         packets in prop::collection::vec((kind(), 0u8..60, quiet_step()), 200..400),

@@ -10,7 +10,7 @@ use netscope_backends::Timestamp;
 use std::collections::{HashMap, HashSet};
 
 /// A record with a key that another queue has, too, so perhaps a part of a flow; half of it, as a rule.
-struct Half {
+struct PartialFlow {
     key: FlowKey,
     first_seen: Timestamp,
     queue: u16,
@@ -32,13 +32,13 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<Place>, queues:
     if split.is_empty() {
         return 0;
     }
-    let mut halves: Vec<Half> = shown
+    let mut halves: Vec<PartialFlow> = shown
         .iter()
         .zip(queues)
         .enumerate()
         .filter_map(|(place, (&record, &queue))| {
             let FlowRecord { key, first_seen, .. } = records.get(record);
-            split.contains(&key).then_some(Half { key, first_seen, queue, shown: place })
+            split.contains(&key).then_some(PartialFlow { key, first_seen, queue, shown: place })
         })
         .collect();
     halves.sort_unstable_by_key(|half| (half.key, half.first_seen, half.queue, half.shown));
@@ -73,7 +73,7 @@ fn keys_on_several_queues(records: &Records, shown: &[Place], queues: &[u16]) ->
 }
 
 /// Halves with one key, in order of time, put together to flows.
-fn flows_of(halves: &[Half], records: &Records, shown: &[Place]) -> Vec<Open> {
+fn flows_of(halves: &[PartialFlow], records: &Records, shown: &[Place]) -> Vec<Open> {
     let mut flows = Flows::default();
     for half in halves {
         flows.add(half, records.get(shown[half.shown]));
@@ -92,7 +92,7 @@ struct Flows {
 
 impl Flows {
     /// Adds a half that began no earlier than all before it: what ended before it takes none of those that follow either.
-    fn add(&mut self, half: &Half, record: FlowRecord) {
+    fn add(&mut self, half: &PartialFlow, record: FlowRecord) {
         let Self { all, lasting } = self;
         lasting.retain(|&flow| all[flow].record.ended >= record.first_seen);
         match lasting.iter().find(|&&flow| all[flow].takes(half, &record)).map(|&flow| &mut all[flow]) {
@@ -114,7 +114,7 @@ impl Flows {
 impl Open {
     /// True when one table would have counted this half here: it began before the flow had ended, and its own queue had either seen
     /// nothing of the flow or left it for silence alone, which the other half broke.
-    fn takes(&self, half: &Half, record: &FlowRecord) -> bool {
+    fn takes(&self, half: &PartialFlow, record: &FlowRecord) -> bool {
         let seen = self.parts.iter().find(|(queue, _)| *queue == half.queue);
         record.first_seen <= self.record.ended
             && seen.is_none_or(|(_, reason)| *reason == EndReason::Timeout && self.parts.len() > 1)
@@ -194,7 +194,7 @@ mod tests {
             for queue in [0, 1] {
                 let first_seen = 100 * number + u64::from(queue);
                 let record = half(usize::from(queue), first_seen, first_seen + 50, EndReason::Timeout);
-                let half = Half { key: record.key, first_seen: record.first_seen, queue, shown: flows.all.len() };
+                let half = PartialFlow { key: record.key, first_seen: record.first_seen, queue, shown: flows.all.len() };
                 flows.add(&half, record);
                 assert_eq!(flows.lasting.len(), 1, "at record {number} of queue {queue}");
             }

@@ -3,7 +3,7 @@
 //! Owns the order of these steps and nothing else. Invariant: however the source ends, the worker is finished, so every flow is
 //! handed on and every export can be written.
 
-use super::team::Member;
+use super::shared_file::WorkerHandle;
 use super::{ProgressLane, Worker};
 use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
 use std::sync::Arc;
@@ -37,42 +37,42 @@ pub enum Feed {
     /// Lends packets.
     Backend(Box<dyn Backend>),
     /// Finds packets for all and is given its own.
-    Team(Member),
+    SharedFile(WorkerHandle),
 }
 
 impl Feed {
     pub(super) fn waits(&self) -> bool {
         match self {
             Self::Backend(backend) => backend.waits(),
-            Self::Team(_) => true,
+            Self::SharedFile(_) => true,
         }
     }
 
     fn poll(&mut self, timeout: Duration, worker: &mut Worker) -> Result<Polled, BackendError> {
         match self {
             Self::Backend(backend) => backend.poll(timeout, &mut |packets| worker.batch(packets)),
-            Self::Team(member) => member.poll(worker),
+            Self::SharedFile(handle) => handle.poll(worker),
         }
     }
 
     fn counters(&mut self) -> Result<Counters, BackendError> {
         match self {
             Self::Backend(backend) => backend.counters(),
-            Self::Team(member) => Ok(member.counters()),
+            Self::SharedFile(handle) => Ok(handle.counters()),
         }
     }
 
     fn notice(&mut self) -> Option<String> {
         match self {
             Self::Backend(backend) => backend.notice(),
-            Self::Team(member) => member.notice(),
+            Self::SharedFile(handle) => handle.notice(),
         }
     }
 
     fn position(&self) -> Position {
         match self {
             Self::Backend(backend) => backend.position(),
-            Self::Team(member) => member.position(),
+            Self::SharedFile(handle) => handle.position(),
         }
     }
 }

@@ -5,7 +5,8 @@
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
 use super::{
-    Allowance, EndedChunk, Feed, Peers, Progress, Share, Snapshot, Stop, TapChunk, Worker, WorkerSettings, broadcast, drive, team,
+    EndedChunk, Feed, PacketBudget, Progress, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerSettings, broadcast,
+    drive, shared_file,
 };
 use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
@@ -148,53 +149,56 @@ pub fn launch(
     // The reader of a broadcast is stopped, and its workers end when it does.
     let mut worker_stop = Some(stop.clone());
     let lent = |backends: Vec<Box<dyn Backend>>| backends.into_iter().map(Feed::Backend).collect::<Vec<_>>();
-    let (feeds, peers) = match source {
+    let (feeds, group) = match source {
         Source::Queues(backends) if backends.len() > 1 => {
             running.may_be_split = true;
-            (lent(backends), Peers::Queues(Arc::new(Allowance::new(settings.count_max))))
+            (lent(backends), StopGroup::Queues(Arc::new(PacketBudget::new(settings.count_max))))
         }
-        Source::Queues(backends) => (lent(backends), Peers::None),
+        Source::Queues(backends) => (lent(backends), StopGroup::None),
         Source::Shared(scanner) => {
             // Stopped by whoever looks for packets; the others end with what it found.
             let stop = worker_stop.take().unwrap_or_default();
             let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
-            (team(*scanner, workers, secret, count_max, &stop).into_iter().map(Feed::Team).collect(), Peers::None)
+            (
+                shared_file(*scanner, workers, secret, count_max, &stop).into_iter().map(Feed::SharedFile).collect(),
+                StopGroup::None,
+            )
         }
-        Source::Broadcast(backend) if settings.workers <= 1 => (lent(vec![backend]), Peers::None),
+        Source::Broadcast(backend) if settings.workers <= 1 => (lent(vec![backend]), StopGroup::None),
         Source::Broadcast(backend) => {
             let (reader, shown) = broadcast::broadcast(backend, settings.workers, settings.broadcast_chunks);
             let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
             let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
             running.threads.push(spawn("netscope-read", move || reader.run(timeout, count_max, &stop))?);
-            (shown.into_iter().map(|backend| Feed::Backend(Box::new(backend))).collect(), Peers::None)
+            (shown.into_iter().map(|backend| Feed::Backend(Box::new(backend))).collect(), StopGroup::None)
         }
     };
     let count = u32::try_from(feeds.len()).unwrap_or(u32::MAX);
     for (index, feed) in (0..count).zip(feeds) {
-        let seat = Seat { part: Share { index, count }, peers: peers.clone(), stop: worker_stop.clone(), secret };
-        running.start(feed, seat, settings, notice.clone())?;
+        let assignment = Assignment { part: Share { index, count }, group: group.clone(), stop: worker_stop.clone(), secret };
+        running.start(feed, assignment, settings, notice.clone())?;
     }
     Ok(running)
 }
 
 /// A worker's place among the others.
-struct Seat {
+struct Assignment {
     /// Its part of what all share.
     part: Share,
-    peers: Peers,
+    group: StopGroup,
     /// `None` for a worker that somebody else ends.
     stop: Option<Stop>,
     /// Everybody's.
     secret: HashSecret,
 }
 
-impl Seat {
+impl Assignment {
     /// What it is told. Of a bound on all queues each gets a part, as each of the packets where all see the same.
     fn settings(&self, settings: &EngineSettings, waits: bool) -> WorkerSettings {
         let (flow, tick_ns, secret) = (settings.flow, settings.tick_ns, self.secret);
-        if self.peers.has_own_packets() {
+        if self.group.has_own_packets() {
             let flow = FlowSettings { flow_count_max: self.part.part_of(flow.flow_count_max), ..flow };
-            // The peers count.
+            // The group count.
             WorkerSettings { flow, tick_ns, count_max: 0, share: Share::WHOLE, waits, secret }
         } else {
             WorkerSettings { flow, tick_ns, count_max: settings.count_max, share: self.part, waits, secret }
@@ -203,7 +207,7 @@ impl Seat {
 }
 
 /// Ends the workers on other queues when this one's thread panics.
-struct Alarm(Peers);
+struct Alarm(StopGroup);
 
 impl Drop for Alarm {
     fn drop(&mut self) {
@@ -218,20 +222,20 @@ impl Running {
     fn start(
         &mut self,
         feed: Feed,
-        seat: Seat,
+        assignment: Assignment,
         settings: &EngineSettings,
         notice: impl Fn(&str) + Send + 'static,
     ) -> Result<(), EngineError> {
-        let worker_settings = seat.settings(settings, feed.waits());
+        let worker_settings = assignment.settings(settings, feed.waits());
         let outbox = self.open_mailboxes(&worker_settings, settings);
-        let index = seat.part.index as usize;
+        let index = assignment.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
         // A capture has time to find its CPUs, and is free to take to those that come later.
-        let begins = (seat.part.count > 1 && feed.waits()).then(Start::here);
-        let Seat { peers, stop, .. } = seat;
+        let begins = (assignment.part.count > 1 && feed.waits()).then(Start::here);
+        let Assignment { group, stop, .. } = assignment;
         let thread = spawn(&format!("netscope-w{index}"), move || {
-            let _alarm = Alarm(peers.clone());
+            let _alarm = Alarm(group.clone());
             match cpu {
                 Some(id) if !core_affinity::set_for_current(CoreId { id }) => {
                     notice(&format!("worker {index} cannot be pinned to CPU {id}; it runs unpinned"));
@@ -242,7 +246,7 @@ impl Running {
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox);
-            worker.join(peers);
+            worker.join(group);
             drive(feed, worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);

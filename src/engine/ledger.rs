@@ -1,6 +1,6 @@
 //! The loss ledger: where every packet that was lent to a worker went.
 //!
-//! Invariant, at every moment: `packets = in_flows + each rest` ([`Ledger::unaccounted`] is 0). Knows no flow and no protocol
+//! Invariant, at every moment: `packets = in_flows + each reason in `no_flow` ([`Ledger::unaccounted`] is 0). Knows no flow and no protocol
 //! beyond the names of layers.
 
 use crate::wire::{Fault, FaultKind, Layer};
@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 /// Why a packet belongs to no flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Rest {
+pub enum NoFlowReason {
     /// ARP: carried no IP.
     Arp,
     /// LLC, an unknown EtherType and other protocols above the link that are not IP.
@@ -28,8 +28,8 @@ pub enum Rest {
     FragmentsOrphaned,
 }
 
-impl Rest {
-    /// All rests, in the order of their discriminants.
+impl NoFlowReason {
+    /// All no_flow, in the order of their discriminants.
     pub const ALL: [Self; 8] = [
         Self::Arp,
         Self::NonIp,
@@ -66,7 +66,7 @@ pub struct Ledger {
     /// Packets counted in a flow.
     pub in_flows: u64,
     /// Packets counted in no flow, by reason.
-    pub rests: [u64; Rest::ALL.len()],
+    pub no_flow: [u64; NoFlowReason::ALL.len()],
     /// Faults by layer and kind; a packet with a fault may still be in a flow.
     pub faults: [[u64; FaultKind::ALL.len()]; Layer::ALL.len()],
     /// IPv4 packets with a wrong header checksum (also found in sane captures of senders that offload it).
@@ -89,7 +89,7 @@ impl Default for Ledger {
             packets: 0,
             bytes: 0,
             in_flows: 0,
-            rests: [0; Rest::ALL.len()],
+            no_flow: [0; NoFlowReason::ALL.len()],
             faults: [[0; FaultKind::ALL.len()]; Layer::ALL.len()],
             ipv4_checksums_bad: 0,
             time_regressions: 0,
@@ -103,8 +103,8 @@ impl Default for Ledger {
 
 impl Ledger {
     /// Counts a packet that belongs to no flow.
-    pub fn rest(&mut self, rest: Rest) {
-        self.rests[rest as usize] += 1;
+    pub fn note_no_flow(&mut self, reason: NoFlowReason) {
+        self.no_flow[reason as usize] += 1;
     }
 
     /// Counts a fault.
@@ -114,7 +114,7 @@ impl Ledger {
 
     /// Packets that are in no flow and under no rest: 0, or the ledger has a hole.
     pub fn unaccounted(&self) -> i128 {
-        let named: u64 = self.rests.iter().sum();
+        let named: u64 = self.no_flow.iter().sum();
         i128::from(self.packets) - i128::from(self.in_flows) - i128::from(named)
     }
 
@@ -143,7 +143,7 @@ impl AddAssign<&Self> for Ledger {
             packets,
             bytes,
             in_flows,
-            rests,
+            no_flow,
             faults,
             ipv4_checksums_bad,
             time_regressions,
@@ -155,7 +155,7 @@ impl AddAssign<&Self> for Ledger {
         self.packets = self.packets.wrapping_add(*packets);
         self.bytes = self.bytes.wrapping_add(*bytes);
         self.in_flows += in_flows;
-        for (sum, one) in self.rests.iter_mut().zip(rests) {
+        for (sum, one) in self.no_flow.iter_mut().zip(no_flow) {
             *sum = sum.wrapping_add(*one);
         }
         for (sums, ones) in self.faults.iter_mut().zip(faults) {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn discriminants_are_the_places_in_all() {
-        for (i, rest) in Rest::ALL.iter().enumerate() {
+        for (i, rest) in NoFlowReason::ALL.iter().enumerate() {
             assert_eq!(*rest as usize, i);
         }
         for (i, layer) in Layer::ALL.iter().enumerate() {
@@ -190,11 +190,11 @@ mod tests {
     fn a_hole_shows() {
         let mut ledger = Ledger { packets: 2, in_flows: 1, ..Ledger::default() };
         assert_eq!(ledger.unaccounted(), 1);
-        ledger.rest(Rest::Arp);
+        ledger.note_no_flow(NoFlowReason::Arp);
         assert_eq!(ledger.unaccounted(), 0);
         let mut sum = Ledger::default();
         sum += &ledger;
         sum += &ledger;
-        assert_eq!((sum.packets, sum.rests[Rest::Arp as usize], sum.unaccounted()), (4, 2, 0));
+        assert_eq!((sum.packets, sum.no_flow[NoFlowReason::Arp as usize], sum.unaccounted()), (4, 2, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! Which of several workers that see the same packets keeps a flow.
 //!
-//! Workers on one mapped file find each packet once and dissect common ones for their owner (`stretch.rs`); a libpcap handle's chunks are
+//! Workers on one mapped file find each packet once and dissect common ones for their owner (`unit.rs`); a libpcap handle's chunks are
 //! shown to every worker, which dissects all packets and keeps its own. Either way the owner follows from both endpoints, and time
 //! is the same for all. Invariant: every
 //! packet has exactly one owner, the same for both directions of a flow and for every run.

@@ -9,10 +9,10 @@ mod part;
 mod wave;
 
 use self::wave::Consecutive;
-use super::lane::Lane;
 use super::outbox::Outbox;
-use super::{BatchTimes, Clock, Ledger, Peers, Share};
-use crate::flow::{Candidate, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Keyed, Sighting, TopFlow};
+use super::packet_meta::PacketMeta;
+use super::{BatchTimes, Clock, Ledger, Share, StopGroup};
+use crate::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Keyed, TopFlow};
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
@@ -53,20 +53,20 @@ pub struct Worker {
     ledger: Ledger,
     outbox: Outbox,
     /// One per packet of a wave.
-    lanes: Vec<Lane>,
-    /// One per packet of a stretch, where some of it are everybody's.
-    merged: Vec<Lane>,
+    metas: Vec<PacketMeta>,
+    /// One per packet of a unit, where some of it are everybody's.
+    merged: Vec<PacketMeta>,
     /// The same; valid for packets without a short way, and for others once they needed the long one.
     facts: Vec<Dissected>,
     /// How often a packet of the latest wave left the straightest way; twice for one that went the long one in the end.
-    rare: usize,
+    slow_path_count: usize,
     /// Before this time no tick ends and no flow falls due.
-    quiet_until: Timestamp,
+    next_deadline: Timestamp,
     /// Packets seen, other workers' included; numbers packets from 1.
     number: u64,
     count_max: u64,
     /// The workers beside this one.
-    peers: Peers,
+    group: StopGroup,
     waits: bool,
     /// What the source counted when last asked.
     source: Counters,
@@ -89,14 +89,14 @@ impl Worker {
             orphans_noted: 0,
             ledger: Ledger::default(),
             outbox,
-            lanes: vec![Lane::EMPTY; BATCH_MAX],
+            metas: vec![PacketMeta::EMPTY; BATCH_MAX],
             merged: Vec::new(),
             facts: vec![Dissected::NOTHING; BATCH_MAX],
-            rare: 0,
-            quiet_until: Timestamp(0),
+            slow_path_count: 0,
+            next_deadline: Timestamp(0),
             number: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
-            peers: Peers::None,
+            group: StopGroup::None,
             waits: settings.waits,
             source: Counters::default(),
             tick_ended: false,
@@ -109,7 +109,7 @@ impl Worker {
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
         let started = Instant::now();
-        let room = self.peers.room(packets.len() as u64);
+        let room = self.group.room(packets.len() as u64);
         let room = usize::try_from(room.min(self.count_max.saturating_sub(self.number))).unwrap_or(usize::MAX);
         let (packets, beyond) = packets.split_at(packets.len().min(room));
         if self.share.leads() {
@@ -128,11 +128,11 @@ impl Worker {
     #[inline(always)]
     fn wave(&mut self, packets: &[Packet<'_>]) {
         // Taken out for as long as the worker changes; vectors without memory stand in.
-        let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
-        self.dissect(packets, &mut lanes, &mut facts);
-        let filled = lanes.get(..packets.len()).unwrap_or_default();
+        let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
+        self.dissect(packets, &mut metas, &mut facts);
+        let filled = metas.get(..packets.len()).unwrap_or_default();
         self.update::<true>(filled, &mut facts, &Consecutive { packets, first: self.number + 1 });
-        (self.lanes, self.facts) = (lanes, facts);
+        (self.metas, self.facts) = (metas, facts);
     }
 
     #[inline]
@@ -142,8 +142,8 @@ impl Worker {
         let Self { flows, outbox, ledger, number, .. } = self;
         let &Keyed { ref key, hash, direction } = keyed;
         let &Packet { time, wire_len, .. } = packet;
-        let sighting = Sighting { key, hash, direction, time, wire_len, number: *number, dissected, fragment, candidate };
-        flows.observe(&sighting, &mut |record| outbox.ended(event, record, ledger));
+        let packet = FlowPacket { key, hash, direction, time, wire_len, number: *number, dissected, fragment, candidate };
+        flows.observe(&packet, &mut |record| outbox.ended(event, record, ledger));
     }
 
     /// Counts a packet that is ours, whatever becomes of it.
@@ -167,7 +167,7 @@ impl Worker {
         let event = self.event();
         let Self { flows, clock, outbox, ledger, .. } = self;
         let done = flows.advance(clock.now(), budget, &mut |record| outbox.ended(event, record, ledger));
-        self.quiet_until = if done { flows.quiet_until().min(clock.tick_end()) } else { Timestamp(0) };
+        self.next_deadline = if done { flows.next_deadline().min(clock.tick_end()) } else { Timestamp(0) };
     }
 
     fn end_tick(&mut self, tick: u64) {
@@ -213,7 +213,7 @@ impl Worker {
         self.outbox.flush_taps();
         // What this packet ended is told, too: the next one may be long in coming. By time that holds from the next idle poll on,
         // as a packet of the same moment may still come.
-        self.outbox.flush_ended(if self.peers.has_own_packets() { self.event() } else { self.number + 1 });
+        self.outbox.flush_ended(if self.group.has_own_packets() { self.event() } else { self.number + 1 });
     }
 
     /// Called after every poll of a live source, so that copied packets are shown without delay.
@@ -231,26 +231,26 @@ impl Worker {
         self.source = source;
     }
 
-    /// From now on this worker stops where its `peers` do, and not just anywhere. Said before the first packet.
-    pub fn join(&mut self, peers: Peers) {
-        self.peers = peers;
+    /// From now on this worker stops where its `group` do, and not just anywhere. Said before the first packet.
+    pub fn join(&mut self, group: StopGroup) {
+        self.group = group;
     }
 
     /// This worker cannot go on; on queues of their own the others end, too.
     pub fn fail(&self) {
-        self.peers.fail();
+        self.group.fail();
     }
 
     /// The place of what happens now in the order of all workers: the number of the packet where all see the same packets, the
     /// time of this worker in ns where each has its own. It never goes back.
     #[inline(always)]
     fn event(&self) -> u64 {
-        if self.peers.has_own_packets() { self.clock.now().0 } else { self.number }
+        if self.group.has_own_packets() { self.clock.now().0 } else { self.number }
     }
 
     /// True when `--count` packets were processed, or when a stop is `requested` and this is where to stop.
     pub fn ends_early(&self, requested: bool) -> bool {
-        self.number >= self.count_max || self.peers.end(requested)
+        self.number >= self.count_max || self.group.end(requested)
     }
 
     /// True for the worker that answers for the source's counters.

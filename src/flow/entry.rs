@@ -27,7 +27,7 @@ pub(super) struct Entry {
 /// The back of a flow's place.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub(super) struct Back {
+pub(super) struct ColdHalf {
     /// Number of the first packet.
     pub first_packet: u64,
     pub first_seen: Timestamp,
@@ -43,7 +43,7 @@ pub(super) struct Back {
 }
 
 const _: () = assert!(size_of::<Entry>() == 192);
-const _: () = assert!(size_of::<Entry>() + size_of::<Back>() <= 248, "one million flows have to fit into 256 MiB");
+const _: () = assert!(size_of::<Entry>() + size_of::<ColdHalf>() <= 248, "one million flows have to fit into 256 MiB");
 const _: () = assert!(std::mem::offset_of!(Entry, packets_low) == 64);
 
 const COLD: u32 = 1 << 31;
@@ -90,7 +90,7 @@ pub(super) struct Opening {
 }
 
 /// A live flow without packets.
-pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
+pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, ColdHalf) {
     let steady = if opening.key.protocol() == TCP { 0 } else { Flag::STEADY.0 };
     let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
     let flags = Flag(Flag::LIVE.0 | begun | steady);
@@ -99,7 +99,7 @@ pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, Back) {
         (None, Some(packed)) => packed,
         (tunnel, _) => COLD | cold.insert(Cold { vlan: opening.vlan, tunnel, ..Cold::default() }),
     };
-    let mut back = Back { first_packet: opening.number, first_seen: opening.time, link, ..Back::BLANK };
+    let mut back = ColdHalf { first_packet: opening.number, first_seen: opening.time, link, ..ColdHalf::BLANK };
     entry.touch(opening.clock, &mut back, cold);
     (entry, back)
 }
@@ -118,7 +118,15 @@ impl Entry {
 
     /// Makes a blank entry a flow of one packet of `bytes` bytes, its client's SYN, at the table's time. `back` was begun.
     #[inline(always)]
-    pub fn begin(&mut self, back: &mut Back, syn: &SynSegment, key: &FlowKey, client: Direction, time: Timestamp, bytes: u32) {
+    pub fn begin(
+        &mut self,
+        back: &mut ColdHalf,
+        syn: &SynSegment,
+        key: &FlowKey,
+        client: Direction,
+        time: Timestamp,
+        bytes: u32,
+    ) {
         let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
         self.key = *key;
         self.flags = Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun);
@@ -159,7 +167,7 @@ impl Entry {
     }
 
     /// Whatever comes next, the back is needed for it.
-    pub const fn needs_back(&self) -> bool {
+    pub const fn needs_cold_half(&self) -> bool {
         !self.is(Flag::STEADY)
     }
 
@@ -179,7 +187,7 @@ impl Entry {
     #[inline]
     pub fn tcp_or_open(
         &mut self,
-        back: &mut Back,
+        back: &mut ColdHalf,
         segment: &TcpSegment,
         direction: Direction,
         time: Timestamp,
@@ -213,13 +221,13 @@ impl Entry {
 
     /// The TCP part of the flow's record.
     #[inline]
-    pub fn tcp_record(&self, back: &Back, arena: &TcpArena) -> Option<TcpRecord> {
+    pub fn tcp_record(&self, back: &ColdHalf, arena: &TcpArena) -> Option<TcpRecord> {
         self.is_tracked().then(|| self.tracker.record(&back.beginning, arena))
     }
 
     /// The flow's record, when it ended `at` for this reason. Inlined, so that it is made where it is wanted.
     #[inline(always)]
-    pub fn record(&self, back: &Back, cold: &ColdArena, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
+    pub fn record(&self, back: &ColdHalf, cold: &ColdArena, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
         let cold = back.cold(cold);
         FlowRecord {
             key: self.key,
@@ -277,13 +285,13 @@ impl Entry {
     }
 
     /// Widens the span of packet times; call [`Self::touch`] afterwards, because the clock is kept relative to it.
-    pub fn see(&mut self, earliest: Timestamp, latest: Timestamp, back: &mut Back) {
+    pub fn see(&mut self, earliest: Timestamp, latest: Timestamp, back: &mut ColdHalf) {
         back.first_seen = back.first_seen.min(earliest);
         self.last_seen = self.last_seen.max(latest);
     }
 
     /// The flow was touched when the clock said `clock`, which is never before any packet's time.
-    pub fn touch(&mut self, clock: Timestamp, back: &mut Back, cold: &mut ColdArena) {
+    pub fn touch(&mut self, clock: Timestamp, back: &mut ColdHalf, cold: &mut ColdArena) {
         let skew = clock.since(self.last_seen);
         self.set(Flag::SKEWED, skew != 0);
         if skew != 0 {
@@ -296,12 +304,12 @@ impl Entry {
 
     /// The clock when the flow was last touched.
     #[inline(always)]
-    pub fn touched(&self, back: &Back, cold: &ColdArena) -> Timestamp {
+    pub fn touched(&self, back: &ColdHalf, cold: &ColdArena) -> Timestamp {
         if self.is(Flag::SKEWED) { back.touched(self.last_seen, cold) } else { self.last_seen }
     }
 }
 
-impl Back {
+impl ColdHalf {
     /// As [`Entry::BLANK`].
     pub const BLANK: Self = Self {
         first_packet: 0,

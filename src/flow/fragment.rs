@@ -17,7 +17,7 @@ use std::ops::AddAssign;
 
 /// One fragment as the table sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct FragmentSighting<'a> {
+pub struct FragmentPacket<'a> {
     /// Its IP header.
     pub network: &'a Network,
     /// [`FragmentTable::hash`] of it.
@@ -71,7 +71,7 @@ pub struct FragmentCounters {
     /// Later fragments seen.
     pub later: u64,
     /// Fragments that cover bytes another fragment of the datagram covered, exact copies included (RFC 1858, RFC 5722). As far
-    /// as a datagram's ranges can be told apart by 8 stretches.
+    /// as a datagram's ranges can be told apart by 8 units.
     pub overlapping: u64,
     /// Fragments no sender needs to make so small: a first fragment without the whole fixed transport header (RFC 1858 section 3),
     /// or one with others behind it and fewer than 48 bytes (every link carries 68: RFC 791).
@@ -122,7 +122,7 @@ impl Default for FragmentTable {
 impl FragmentTable {
     /// Most datagrams on their way at a time; the oldest gives way and is counted.
     pub const DATAGRAM_COUNT_MAX: usize = 4096;
-    /// How long a datagram is remembered from its first sighting on (RFC 791 suggests 15 s, Linux keeps 30 s).
+    /// How long a datagram is remembered from its first packet on (RFC 791 suggests 15 s, Linux keeps 30 s).
     pub const TIMEOUT_NS: u64 = 30 * Timestamp::NS_PER_SEC;
 
     /// An empty table; its memory is reserved here.
@@ -172,8 +172,8 @@ impl FragmentTable {
     /// Remembers the flow of a first fragment and gives back what waited for it. An identification that is used again begins a new
     /// datagram. Without a flow (the fragment is too small to hold ports) it is only counted. A packet that is no first fragment is
     /// left alone.
-    pub fn first(&mut self, sighting: &FragmentSighting<'_>, flow: Option<&FlowAt>) -> Option<Held> {
-        let &FragmentSighting { network, hash, time, .. } = sighting;
+    pub fn first(&mut self, packet: &FragmentPacket<'_>, flow: Option<&FlowAt>) -> Option<Held> {
+        let &FragmentPacket { network, hash, time, .. } = packet;
         let fragment = network.fragment.filter(|fragment| fragment.offset == 0)?;
         self.advance(time);
         self.counters.first += 1;
@@ -202,8 +202,8 @@ impl FragmentTable {
 
     /// Asks for a later fragment's flow; holds it back when the first fragment has not been seen. `None` when the packet is no
     /// later fragment.
-    pub fn later(&mut self, sighting: &FragmentSighting<'_>) -> Option<Later> {
-        let &FragmentSighting { network, hash, time, wire_len, number } = sighting;
+    pub fn later(&mut self, packet: &FragmentPacket<'_>) -> Option<Later> {
+        let &FragmentPacket { network, hash, time, wire_len, number } = packet;
         let fragment = network.fragment.filter(|fragment| fragment.offset != 0)?;
         self.advance(time);
         self.counters.later += 1;

@@ -25,11 +25,11 @@ mod wheel;
 mod tests;
 
 pub use community_id::{CommunityId, community_id, community_ids};
-pub use fragment::{FlowAt, FragmentCounters, FragmentSighting, FragmentTable, Held, Later};
+pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held, Later};
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed};
 pub use last::LastFlows;
 pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
-pub use table::{Candidate, FlowCounters, FlowSettings, FlowTable, Observed, PlainSighting, Sighting, SynSighting};
+pub use table::{Candidate, FlowCounters, FlowPacket, FlowSettings, FlowTable, Observed, PlainPacket, SynPacket};
 pub use top::TopFlow;

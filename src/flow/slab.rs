@@ -3,7 +3,7 @@
 //! Owns the memory of all flows of a table and the numbers that name them. Knows nothing of what an entry means. Its invariant:
 //! a number given out names the same place until it is given back, and growing moves no entry.
 
-use super::entry::{Back, Entry, Flag};
+use super::entry::{ColdHalf, Entry, Flag};
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_whole;
 
@@ -23,7 +23,7 @@ const NONE: u32 = u32::MAX;
 /// Entries by number, fronts and backs apart: most packets need the front alone.
 pub(super) struct Slab {
     fronts: Vec<Vec<Entry>>,
-    backs: Vec<Vec<Back>>,
+    backs: Vec<Vec<ColdHalf>>,
     free: u32,
     /// Places ever used.
     extent: usize,
@@ -76,27 +76,27 @@ impl Slab {
     }
 
     #[inline(always)]
-    pub fn back(&self, number: u32) -> &Back {
+    pub fn back(&self, number: u32) -> &ColdHalf {
         let (segment, at) = split(number);
         &self.backs[segment][at]
     }
 
     #[inline(always)]
-    pub fn back_mut(&mut self, number: u32) -> &mut Back {
+    pub fn cold_half_mut(&mut self, number: u32) -> &mut ColdHalf {
         let (segment, at) = split(number);
         &mut self.backs[segment][at]
     }
 
     /// Front and back.
     #[inline(always)]
-    pub fn both(&self, number: u32) -> (&Entry, &Back) {
+    pub fn both(&self, number: u32) -> (&Entry, &ColdHalf) {
         let (segment, at) = split(number);
         (&self.fronts[segment][at], &self.backs[segment][at])
     }
 
     /// Front and back, to write.
     #[inline(always)]
-    pub fn both_mut(&mut self, number: u32) -> (&mut Entry, &mut Back) {
+    pub fn both_mut(&mut self, number: u32) -> (&mut Entry, &mut ColdHalf) {
         let (segment, at) = split(number);
         (&mut self.fronts[segment][at], &mut self.backs[segment][at])
     }
@@ -110,13 +110,13 @@ impl Slab {
     /// Takes a place, the one freed last first. A flow is written where it stays: its front is large, and what is made elsewhere is
     /// copied twice. What is there is blank.
     #[inline(always)]
-    pub fn take(&mut self) -> (u32, &mut Entry, &mut Back) {
+    pub fn take(&mut self) -> (u32, &mut Entry, &mut ColdHalf) {
         self.len += 1;
         if self.free == NONE { self.take_new() } else { self.take_freed() }
     }
 
     #[inline(always)]
-    fn take_new(&mut self) -> (u32, &mut Entry, &mut Back) {
+    fn take_new(&mut self) -> (u32, &mut Entry, &mut ColdHalf) {
         let number = self.extent as u32;
         self.extent += 1;
         let (segment, at) = split(number);
@@ -125,22 +125,22 @@ impl Slab {
         }
         let (fronts, backs) = (&mut self.fronts[segment], &mut self.backs[segment]);
         fronts.push(Entry::BLANK);
-        backs.push(Back::BLANK);
+        backs.push(ColdHalf::BLANK);
         prefetch_coming(fronts);
         prefetch_coming(backs);
         (number, &mut fronts[at], &mut backs[at])
     }
 
     #[inline]
-    fn take_freed(&mut self) -> (u32, &mut Entry, &mut Back) {
+    fn take_freed(&mut self) -> (u32, &mut Entry, &mut ColdHalf) {
         let number = self.free;
         self.free = self.back(number).next;
         if self.free != NONE {
             self.prefetch(self.free);
-            self.prefetch_back(self.free);
+            self.prefetch_cold_half(self.free);
         }
         let (entry, back) = self.both_mut(number);
-        (*entry, *back) = (Entry::BLANK, Back::BLANK);
+        (*entry, *back) = (Entry::BLANK, ColdHalf::BLANK);
         (number, entry, back)
     }
 
@@ -161,7 +161,7 @@ impl Slab {
 
     /// Asks for an entry's back, too.
     #[inline(always)]
-    pub fn prefetch_back(&self, number: u32) {
+    pub fn prefetch_cold_half(&self, number: u32) {
         prefetch_whole(self.back(number));
     }
 
@@ -177,6 +177,6 @@ impl Slab {
 
     /// Bytes in use, free places included.
     pub fn memory_bytes(&self) -> usize {
-        self.extent * (size_of::<Entry>() + size_of::<Back>())
+        self.extent * (size_of::<Entry>() + size_of::<ColdHalf>())
     }
 }

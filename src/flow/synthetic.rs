@@ -3,7 +3,7 @@
 //! Owns the made-up traffic. Knows the table from outside only. Its invariant: what is measured came in through
 //! [`FlowTable::observe`].
 
-use super::{FlowKey, FlowSettings, FlowTable, HashSecret, Sighting, ports_of};
+use super::{FlowKey, FlowPacket, FlowSettings, FlowTable, HashSecret, ports_of};
 use crate::wire::{Dissected, IpVersion, Layer, Network, Ports, TcpFlags, TcpOptions, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -31,9 +31,9 @@ pub fn synthetic(flow_count: usize) -> Synthetic {
                 let (hash, time) = (table.hash(&key), Timestamp(number * 1000));
                 let candidate = table.prefetch_entry(hash);
                 let (key, dissected) = (&key, &dissected);
-                let sighting =
-                    Sighting { key, hash, direction, time, wire_len: 74, number, dissected, fragment: false, candidate };
-                table.observe(&sighting, &mut |_| {});
+                let packet =
+                    FlowPacket { key, hash, direction, time, wire_len: 74, number, dissected, fragment: false, candidate };
+                table.observe(&packet, &mut |_| {});
             }
         }
     }

@@ -7,7 +7,7 @@
 //! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
 //! and a packet that finds its flow overdue ends it first. So records are the same for any batch size. (With a full table the
 //! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet from
-//! [`FlowTable::quiet_until`] on, without a budget, where two runs have to agree.)
+//! [`FlowTable::next_deadline`] on, without a budget, where two runs have to agree.)
 
 mod ahead;
 mod counters;
@@ -19,8 +19,8 @@ mod settings;
 use self::opening::opening_of;
 
 pub use counters::FlowCounters;
-pub use handshake::SynSighting;
-pub use plain::PlainSighting;
+pub use handshake::SynPacket;
+pub use plain::PlainPacket;
 pub use settings::FlowSettings;
 
 use super::cold::ColdArena;
@@ -39,7 +39,7 @@ use netscope_backends::prefetch::prefetch_read;
 
 /// One packet as the flow table sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Sighting<'a> {
+pub struct FlowPacket<'a> {
     /// The flow's key.
     pub key: &'a FlowKey,
     /// [`FlowTable::hash`] of the key.
@@ -69,7 +69,7 @@ impl Candidate {
     pub const NONE: Self = Self(u32::MAX);
 }
 
-/// What became of a sighting.
+/// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// Number of the flow's place; the same for all packets of one record, used again after it ended.
@@ -179,7 +179,7 @@ impl FlowTable {
         self.clock
     }
 
-    /// Moves the clock to `now`, unless it is already later, and does nothing else: for [`FlowTable::quiet_until`].
+    /// Moves the clock to `now`, unless it is already later, and does nothing else: for [`FlowTable::next_deadline`].
     #[inline(always)]
     pub fn pass(&mut self, now: Timestamp) {
         self.clock = self.clock.max(now);
@@ -195,8 +195,8 @@ impl FlowTable {
     }
 
     /// Before this time [`FlowTable::advance`] has nothing to do, as long as no packet is ahead of the clock; 0 when it may have.
-    pub fn quiet_until(&self) -> Timestamp {
-        self.wheel.quiet_until(self.clock)
+    pub fn next_deadline(&self) -> Timestamp {
+        self.wheel.next_deadline(self.clock)
     }
 
     /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
@@ -206,16 +206,16 @@ impl FlowTable {
     /// A record that goes on after the active timeout keeps the TCP analysis: sequence numbers, state and TCP counts are those of
     /// the connection, packets and bytes begin again.
     #[inline]
-    pub fn observe(&mut self, sighting: &Sighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> Observed {
-        self.clock = self.clock.max(sighting.time);
-        let direction = sighting.direction;
-        let segment = match &sighting.dissected.transport {
-            Transport::Tcp(segment) if !sighting.fragment => Some(segment),
+    pub fn observe(&mut self, packet: &FlowPacket<'_>, ended: &mut impl FnMut(&FlowRecord)) -> Observed {
+        self.clock = self.clock.max(packet.time);
+        let direction = packet.direction;
+        let segment = match &packet.dissected.transport {
+            Transport::Tcp(segment) if !packet.fragment => Some(segment),
             _ => None,
         };
-        let found = match sighting.candidate {
-            candidate if self.is_at(candidate, sighting.key) => Some(candidate.0),
-            _ => self.find(sighting.key, sighting.hash),
+        let found = match packet.candidate {
+            candidate if self.is_at(candidate, packet.key) => Some(candidate.0),
+            _ => self.find(packet.key, packet.hash),
         };
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
@@ -227,20 +227,20 @@ impl FlowTable {
         let (place, opened) = match (found, over) {
             (Some(place), None) => (place, false),
             (found, over) => {
-                let opening = opening_of(sighting, self.clock);
-                (self.open(&opening, sighting.hash, found.zip(over), ended), true)
+                let opening = opening_of(packet, self.clock);
+                (self.open(&opening, packet.hash, found.zip(over), ended), true)
             }
         };
         if let Some(segment) = segment {
-            self.track(place, segment, direction, sighting.time);
+            self.track(place, segment, direction, packet.time);
         }
         let share = Share {
             direction,
             packets: 1,
-            bytes: u64::from(sighting.wire_len),
-            fragments: u64::from(sighting.fragment),
-            earliest: sighting.time,
-            latest: sighting.time,
+            bytes: u64::from(packet.wire_len),
+            fragments: u64::from(packet.fragment),
+            earliest: packet.time,
+            latest: packet.time,
         };
         self.count(place, &share);
         Observed { place, opened }
@@ -480,7 +480,7 @@ impl FlowTable {
         self.index.prefetch(self.slab.get(next).key.hash(&self.secret));
         if let Some(after) = self.wheel.next(&self.slab, next) {
             self.slab.prefetch(after);
-            self.slab.prefetch_back(after);
+            self.slab.prefetch_cold_half(after);
         }
     }
 

@@ -63,7 +63,7 @@ impl Wheel {
 
     /// Nothing becomes due before this time, as long as nothing is filed whose deadline lies further ahead of the clock than the
     /// horizon; 0 when something may be due already.
-    pub fn quiet_until(&self, clock: Timestamp) -> Timestamp {
+    pub fn next_deadline(&self, clock: Timestamp) -> Timestamp {
         if self.may_be_due(clock) {
             return Timestamp(0);
         }
@@ -136,12 +136,12 @@ impl Wheel {
             (back.previous, back.next)
         };
         if previous & END == 0 {
-            slab.back_mut(previous).next = next;
+            slab.cold_half_mut(previous).next = next;
         } else {
             self.lists[(previous & !END) as usize].head = next;
         }
         if next & END == 0 {
-            slab.back_mut(next).previous = previous;
+            slab.cold_half_mut(next).previous = previous;
         } else {
             self.lists[(next & !END) as usize].tail = previous;
         }
@@ -159,13 +159,13 @@ impl Wheel {
         let end = END | list as u32;
         let empty = self.lists[list].tail & END != 0;
         let previous = if empty { end } else { self.lists[list].tail };
-        let back = slab.back_mut(number);
+        let back = slab.cold_half_mut(number);
         back.previous = previous;
         back.next = end;
         if empty {
             self.lists[list].head = number;
         } else {
-            slab.back_mut(previous).next = number;
+            slab.cold_half_mut(previous).next = number;
         }
         self.lists[list].tail = number;
         if list < STALE {

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use crate::aggregate::{Summary, Table};
-use crate::engine::Rest;
+use crate::engine::NoFlowReason;
 use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -22,8 +22,8 @@ impl Document for SummaryJson {
 /// The object. Its fields are described in `docs/formats.md`.
 fn document(summary: &Summary) -> Value {
     let (ledger, source) = (&summary.ledger, &summary.source);
-    let rests: Map<String, Value> =
-        Rest::ALL.iter().map(|&rest| (rest.name().to_owned(), ledger.rests[rest as usize].into())).collect();
+    let no_flow: Map<String, Value> =
+        NoFlowReason::ALL.iter().map(|&rest| (rest.name().to_owned(), ledger.no_flow[rest as usize].into())).collect();
     let faults: Vec<Value> = ledger
         .fault_rows()
         .map(|(layer, kind, packets)| json!({"layer": layer.name(), "kind": kind.name(), "packets": packets}))
@@ -34,7 +34,7 @@ fn document(summary: &Summary) -> Value {
         "packets": ledger.packets,
         "bytes": ledger.bytes,
         "packets_in_flows": ledger.in_flows,
-        "packets_in_no_flow": rests,
+        "packets_in_no_flow": no_flow,
         "unaccounted": i64::try_from(summary.unaccounted()).unwrap_or(i64::MAX),
         "source": {
             "received": source.received,

@@ -6,7 +6,7 @@
 use super::fields::protocol_name;
 use super::table::{endpoints, flow_table, human_bytes, human_duration};
 use crate::aggregate::{Output, Report, Summary, Table};
-use crate::engine::Rest;
+use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -145,8 +145,8 @@ pub fn summary_text(summary: &Summary) -> String {
     let mut text = Rows(String::from("Summary\n"));
     text.row("packets", format!("{} ({})", ledger.packets, human_bytes(ledger.bytes)));
     text.row("packets in flows", ledger.in_flows);
-    for rest in Rest::ALL {
-        text.row_if(&format!("packets in no flow: {}", words(rest.name())), ledger.rests[rest as usize]);
+    for rest in NoFlowReason::ALL {
+        text.row_if(&format!("packets in no flow: {}", words(rest.name())), ledger.no_flow[rest as usize]);
     }
     text.row("parse errors", ledger.parse_errors());
     for (layer, kind, packets) in ledger.fault_rows() {

@@ -4,23 +4,23 @@
 //! the flow counts them, and what waits for its first fragment is on the leading worker's ledger until then.
 
 use super::Worker;
-use super::wave::rest_of;
-use crate::engine::Rest;
-use crate::engine::lane::Lane;
-use crate::flow::{Candidate, FlowAt, FragmentSighting, Held, Keyed, Later, PlainSighting, ports_of};
+use super::wave::no_flow_reason;
+use crate::engine::NoFlowReason;
+use crate::engine::packet_meta::PacketMeta;
+use crate::flow::{Candidate, FlowAt, FragmentPacket, Held, Keyed, Later, PlainPacket, ports_of};
 use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
 impl Worker {
     /// The way of a fragment.
-    pub(super) fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, lane: &Lane, candidate: Candidate) {
+    pub(super) fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, meta: &PacketMeta, candidate: Candidate) {
         let Some(network) = &dissected.network else { return };
         let &Packet { time, wire_len, .. } = packet;
-        let sighting = FragmentSighting { network, hash: lane.datagram(), time, wire_len, number: self.number };
-        match self.fragments.later(&sighting) {
+        let fragment = FragmentPacket { network, hash: meta.datagram(), time, wire_len, number: self.number };
+        match self.fragments.later(&fragment) {
             None => {
-                let flow = FlowAt { keyed: lane.keyed, candidate };
-                self.first_fragment(packet, dissected, flow, &sighting);
+                let flow = FlowAt { keyed: meta.keyed, candidate };
+                self.first_fragment(packet, dissected, flow, &fragment);
             }
             Some(Later::Known(mut flow)) => {
                 if self.share.owns(&flow.keyed.key) {
@@ -32,19 +32,19 @@ impl Worker {
             Some(Later::Held) => {
                 if self.share.leads() {
                     self.account(packet, dissected);
-                    self.ledger.rest(Rest::FragmentsHeld);
+                    self.ledger.note_no_flow(NoFlowReason::FragmentsHeld);
                 }
             }
         }
         self.note_orphans();
     }
 
-    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, mut flow: FlowAt, sighting: &FragmentSighting<'_>) {
+    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, mut flow: FlowAt, fragment: &FragmentPacket<'_>) {
         if ports_of(dissected).is_none() {
-            self.fragments.first(sighting, None);
+            self.fragments.first(fragment, None);
             if self.share.leads() {
                 self.account(packet, dissected);
-                self.ledger.rest(rest_of(dissected));
+                self.ledger.note_no_flow(no_flow_reason(dissected));
             }
             return;
         }
@@ -52,7 +52,7 @@ impl Worker {
         if owned {
             flow.candidate = self.place_of(&flow.keyed, flow.candidate);
         }
-        let held = self.fragments.first(sighting, Some(&flow));
+        let held = self.fragments.first(fragment, Some(&flow));
         if owned {
             self.account(packet, dissected);
             self.sight_fragment(packet, dissected, &flow, false);
@@ -72,7 +72,7 @@ impl Worker {
     fn sight_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: &FlowAt, is_later: bool) {
         let &FlowAt { keyed: Keyed { ref key, direction, .. }, candidate } = flow;
         let &Packet { time, wire_len, .. } = packet;
-        let plain = PlainSighting { key, candidate, direction, time, wire_len, segment: None };
+        let plain = PlainPacket { key, candidate, direction, time, wire_len, segment: None };
         let has_segment = matches!(dissected.transport, Transport::Tcp(_));
         if !has_segment && self.flows.observe_fragment(&plain, is_later) {
             self.ledger.in_flows += 1;
@@ -86,7 +86,7 @@ impl Worker {
         if self.share.leads() {
             self.ledger.packets = self.ledger.packets.wrapping_sub(held.packets);
             self.ledger.bytes = self.ledger.bytes.wrapping_sub(held.bytes);
-            let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
+            let waiting = &mut self.ledger.no_flow[NoFlowReason::FragmentsHeld as usize];
             *waiting = waiting.wrapping_sub(held.packets);
         }
         if owned {
@@ -106,9 +106,9 @@ impl Worker {
         if orphaned > 0 {
             self.orphans_noted += orphaned;
             if self.share.leads() {
-                let waiting = &mut self.ledger.rests[Rest::FragmentsHeld as usize];
+                let waiting = &mut self.ledger.no_flow[NoFlowReason::FragmentsHeld as usize];
                 *waiting = waiting.wrapping_sub(orphaned);
-                self.ledger.rests[Rest::FragmentsOrphaned as usize] += orphaned;
+                self.ledger.no_flow[NoFlowReason::FragmentsOrphaned as usize] += orphaned;
             }
         }
     }

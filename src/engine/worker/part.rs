@@ -1,91 +1,91 @@
-//! A worker's part of a stretch that it shares with others.
+//! A worker's part of a unit that it shares with others.
 //!
 //! Owns the way from the list of its packets to waves. Its invariant: the worker is left as if it had seen every packet of the
-//! stretch and turned away those of others; of those, only the time can matter, and that only when it goes back, ends a tick or
+//! unit and turned away those of others; of those, only the time can matter, and that only when it goes back, ends a tick or
 //! makes a flow due.
 
-use super::wave::Order;
+use super::wave::PacketSource;
 use super::{BATCH_NS_MAX, Worker};
-use crate::engine::lane::Lane;
-use crate::engine::stretch::Stretch;
+use crate::engine::packet_meta::PacketMeta;
+use crate::engine::work_unit::WorkUnit;
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use std::time::Instant;
 
 const NONE: Packet<'_> = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL };
 
-/// A wave out of a stretch.
+/// A wave out of a unit.
 struct Picked<'a> {
-    stretch: &'a Stretch,
-    /// Number of the stretch's first packet.
+    unit: &'a WorkUnit,
+    /// Number of the unit's first packet.
     first: u64,
     /// The wave's packets.
-    wave: &'a [Lane],
+    wave: &'a [PacketMeta],
     /// Index of the first packet whose time was not looked at.
     passed: usize,
 }
 
-impl Order for Picked<'_> {
+impl PacketSource for Picked<'_> {
     fn packet(&self, i: usize) -> Packet<'_> {
-        self.stretch.packet(usize::from(self.wave[i].index))
+        self.unit.packet(usize::from(self.wave[i].index))
     }
 
     fn number(&self, i: usize) -> u64 {
         self.first + u64::from(self.wave[i].index)
     }
 
-    fn between(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp)) {
+    fn time_steps(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp)) {
         let before = i.checked_sub(1).map_or(self.passed, |i| usize::from(self.wave[i].index) + 1);
-        (before..usize::from(self.wave[i].index)).for_each(|index| visit(self.first + index as u64, self.stretch.time(index)));
+        (before..usize::from(self.wave[i].index)).for_each(|index| visit(self.first + index as u64, self.unit.time(index)));
     }
 }
 
 impl Worker {
-    /// Processes this worker's part of a stretch.
-    pub fn stretch(&mut self, stretch: &Stretch) {
+    /// Processes this worker's part of a unit.
+    pub fn work_unit(&mut self, unit: &WorkUnit) {
         let room = usize::try_from(self.count_max.saturating_sub(self.number)).unwrap_or(usize::MAX);
-        let len = stretch.len().min(room);
+        let len = unit.len().min(room);
         if self.share.leads() {
-            self.ledger.beyond_count += (stretch.len() - len) as u64;
-            self.tap_stretch(stretch, len);
+            self.ledger.beyond_count += (unit.len() - len) as u64;
+            self.tap_unit(unit, len);
         }
         let mut merged = std::mem::take(&mut self.merged);
-        let (list, is_open) = stretch.list(self.share.index, &mut merged);
-        let list = list.get(..list.partition_point(|lane| usize::from(lane.index) < len)).unwrap_or(list);
+        let (list, is_open) = unit.list(self.share.index, &mut merged);
+        let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
-        let quiet_end = stretch.quiet_end(self.clock.now(), self.quiet_until).filter(|_| len == stretch.len());
+        let quiet_end = unit.quiet_end(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
         let passed = match quiet_end {
-            Some(_) => self.waves::<true>(stretch, list, is_open),
-            None => self.waves::<false>(stretch, list, is_open),
+            Some(_) => self.waves::<true>(unit, list, is_open),
+            None => self.waves::<false>(unit, list, is_open),
         };
         match quiet_end {
             // One step is as good as many: on the way there nothing is due.
             Some(end) => self.live_to(first, end),
-            None => (passed..len).for_each(|index| self.live_to(first + index as u64, stretch.time(index))),
+            None => (passed..len).for_each(|index| self.live_to(first + index as u64, unit.time(index))),
         }
         self.number = first + len as u64 - 1;
         self.flows.pass(self.clock.now());
         self.merged = merged;
     }
 
-    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others matters. `is_open`: some lanes are
+    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others matters. `is_open`: some metas are
     /// to be completed.
-    fn waves<const ALONE: bool>(&mut self, stretch: &Stretch, list: &[Lane], is_open: bool) -> usize {
+    fn waves<const ALONE: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
         let (first, mut passed) = (self.number + 1, 0);
         // Taken out for as long as the worker changes; vectors without memory stand in.
-        let (mut lanes, mut facts) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.facts));
+        let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
         self.prefetch_buckets(list.get(..BATCH_MAX).unwrap_or(list));
         let mut started = Instant::now();
         for (wave, next) in list.chunks(BATCH_MAX).zip((BATCH_MAX..).step_by(BATCH_MAX)) {
             let coming = list.get(next..).unwrap_or_default();
             self.prefetch_buckets(coming.get(..BATCH_MAX).unwrap_or(coming));
-            let order = Picked { stretch, first, wave, passed };
-            match lanes.get_mut(..wave.len()) {
-                Some(own) if is_open && wave.iter().any(Lane::is_open) => {
+            let source = Picked { unit, first, wave, passed };
+            match metas.get_mut(..wave.len()) {
+                Some(own) if is_open && wave.iter().any(PacketMeta::is_open) => {
                     own.copy_from_slice(wave);
-                    self.complete(own, &mut facts, &order);
-                    self.update::<ALONE>(own, &mut facts, &order);
+                    self.complete(own, &mut facts, &source);
+                    self.update::<ALONE>(own, &mut facts, &source);
                 }
-                _ => self.update::<ALONE>(wave, &mut facts, &order),
+                _ => self.update::<ALONE>(wave, &mut facts, &source),
             }
             passed = wave.last().map_or(passed, |last| usize::from(last.index) + 1);
             let ended = Instant::now();
@@ -93,11 +93,11 @@ impl Worker {
             self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
             started = ended;
         }
-        (self.lanes, self.facts) = (lanes, facts);
+        (self.metas, self.facts) = (metas, facts);
         passed
     }
 
-    fn tap_stretch(&mut self, stretch: &Stretch, len: usize) {
+    fn tap_unit(&mut self, unit: &WorkUnit, len: usize) {
         if !self.outbox.has_taps() {
             return;
         }
@@ -105,7 +105,7 @@ impl Worker {
             let mut packets = [NONE; BATCH_MAX];
             let batch = packets.get_mut(..(len - start).min(BATCH_MAX)).unwrap_or_default();
             for (packet, index) in batch.iter_mut().zip(start..) {
-                *packet = stretch.packet(index);
+                *packet = unit.packet(index);
             }
             self.outbox.tap(self.number + 1 + start as u64, batch, &mut self.ledger);
         }

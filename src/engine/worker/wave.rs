@@ -1,13 +1,13 @@
 //! A wave: up to [`BATCH_MAX`](netscope_backends::BATCH_MAX) packets go through the worker together.
 //!
-//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in order, while the memory of
+//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in source, while the memory of
 //! those that follow is on its way. Its invariant: what comes of a packet does not depend on how packets fall into waves, nor on
 //! whether it went the straight way or the long one.
 
 use super::{EXPIRY_BUDGET, Worker};
-use crate::engine::Rest;
-use crate::engine::lane::{Lane, Route};
-use crate::flow::{Candidate, FlowKey, Keyed, SynSighting, ports_of};
+use crate::engine::NoFlowReason;
+use crate::engine::packet_meta::{PacketMeta, Route};
+use crate::flow::{Candidate, FlowKey, Keyed, SynPacket, ports_of};
 use crate::wire::{self, Common, Dissected, FaultKind, Layer};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -39,7 +39,7 @@ impl PlainCounts {
 }
 
 /// Where the packets of a wave lie, and where they stand among all that move the time.
-pub(super) trait Order {
+pub(super) trait PacketSource {
     /// Packet `i` of the wave.
     fn packet(&self, i: usize) -> Packet<'_>;
 
@@ -47,7 +47,7 @@ pub(super) trait Order {
     fn number(&self, i: usize) -> u64;
 
     /// Shows number and time of each packet of others that comes before packet `i` and after the one before it.
-    fn between(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp));
+    fn time_steps(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp));
 }
 
 /// Packets that follow each other.
@@ -57,7 +57,7 @@ pub(super) struct Consecutive<'a> {
     pub(super) first: u64,
 }
 
-impl Order for Consecutive<'_> {
+impl PacketSource for Consecutive<'_> {
     fn packet(&self, i: usize) -> Packet<'_> {
         self.packets[i]
     }
@@ -66,61 +66,61 @@ impl Order for Consecutive<'_> {
         self.first + i as u64
     }
 
-    fn between(&self, _i: usize, _visit: &mut dyn FnMut(u64, Timestamp)) {}
+    fn time_steps(&self, _i: usize, _visit: &mut dyn FnMut(u64, Timestamp)) {}
 }
 
 impl Worker {
     /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
     #[inline(never)]
-    pub(super) fn dissect(&self, packets: &[Packet<'_>], lanes: &mut [Lane], facts: &mut [Dissected]) {
-        for ((packet, lane), facts) in packets.iter().zip(lanes).zip(facts) {
-            lane.begin(packet);
+    pub(super) fn dissect(&self, packets: &[Packet<'_>], metas: &mut [PacketMeta], facts: &mut [Dissected]) {
+        for ((packet, meta), facts) in packets.iter().zip(metas).zip(facts) {
+            meta.begin(packet);
             match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
-                Some(common) => self.read_common(&common, lane, facts),
-                None if wire::seems_fragment(packet.data) => self.read_in_full(packet, lane, facts),
-                None => self.read_other(packet, lane, facts),
+                Some(common) => self.read_common(&common, meta, facts),
+                None if wire::seems_fragment(packet.data) => self.read_in_full(packet, meta, facts),
+                None => self.read_other(packet, meta, facts),
             }
         }
     }
 
     /// Anything but the most common frame.
     #[inline(never)]
-    fn read_other(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) {
+    fn read_other(&self, packet: &Packet<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
         match wire::common(packet.link_type, packet.data, packet.wire_len) {
-            Some(common) => self.read_common(&common, lane, facts),
-            None => self.read_in_full(packet, lane, facts),
+            Some(common) => self.read_common(&common, meta, facts),
+            None => self.read_in_full(packet, meta, facts),
         }
     }
 
     #[inline(always)]
-    fn read_common(&self, common: &Common<'_>, lane: &mut Lane, facts: &mut Dissected) {
+    fn read_common(&self, common: &Common<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
         if !self.share.owns_common(common.network(), common.ports()) {
-            lane.route = Route::Foreign;
+            meta.route = Route::Foreign;
             return;
         }
-        lane.read_flow(common, self.flows.secret());
-        self.flows.prefetch_bucket(lane.keyed.hash);
-        if !lane.read_route(common) {
+        meta.read_flow(common, self.flows.secret());
+        self.flows.prefetch_bucket(meta.keyed.hash);
+        if !meta.read_route(common) {
             common.write(facts);
         }
     }
 
     /// Anything but a common frame.
     #[inline(never)]
-    fn read_in_full(&self, packet: &Packet<'_>, lane: &mut Lane, facts: &mut Dissected) {
+    fn read_in_full(&self, packet: &Packet<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
-        lane.route = self.route(packet, lane, facts);
+        meta.route = self.route(packet, meta, facts);
     }
 
     #[inline(always)]
-    fn route(&self, packet: &Packet<'_>, lane: &mut Lane, dissected: &Dissected) -> Route {
+    fn route(&self, packet: &Packet<'_>, meta: &mut PacketMeta, dissected: &Dissected) -> Route {
         if let Some(network) = &dissected.network {
             if let Some(fragment) = &network.fragment {
-                lane.set_datagram(self.fragments.hash(network, fragment));
+                meta.set_datagram(self.fragments.hash(network, fragment));
                 let Some(ports) = ports_of(dissected) else { return Route::Fragment };
                 let (key, direction) = FlowKey::new(network, ports);
-                lane.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
-                self.flows.prefetch_bucket(lane.keyed.hash);
+                meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
+                self.flows.prefetch_bucket(meta.keyed.hash);
                 return Route::FirstFragment;
             }
             if let Some(ports) = ports_of(dissected) {
@@ -128,8 +128,8 @@ impl Worker {
                 if !self.share.owns(&key) {
                     return Route::Foreign;
                 }
-                lane.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
-                self.flows.prefetch_bucket(lane.keyed.hash);
+                meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
+                self.flows.prefetch_bucket(meta.keyed.hash);
                 return Route::Flow;
             }
         }
@@ -137,46 +137,46 @@ impl Worker {
             return Route::Foreign;
         }
         if !wire::supports(packet.link_type) {
-            return Route::Rest(Rest::UnsupportedLink);
+            return Route::NoFlow(NoFlowReason::UnsupportedLink);
         }
-        Route::Rest(rest_of(dissected))
+        Route::NoFlow(no_flow_reason(dissected))
     }
 
-    /// First wave over lanes that another core has filled, as far as it could.
+    /// First wave over metas that another core has filled, as far as it could.
     #[inline(never)]
-    pub(super) fn complete(&self, lanes: &mut [Lane], facts: &mut [Dissected], order: &dyn Order) {
-        for ((i, lane), facts) in lanes.iter_mut().enumerate().zip(facts) {
-            let packet = order.packet(i);
-            match lane.route {
-                Route::Unread => self.read_in_full(&packet, lane, facts),
+    pub(super) fn complete(&self, metas: &mut [PacketMeta], facts: &mut [Dissected], source: &dyn PacketSource) {
+        for ((i, meta), facts) in metas.iter_mut().enumerate().zip(facts) {
+            let packet = source.packet(i);
+            match meta.route {
+                Route::Unread => self.read_in_full(&packet, meta, facts),
                 Route::Flow => wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len),
                 _ => {}
             }
         }
     }
 
-    /// Asks for the index lines of the flows in these lanes; in vain where a lane has none.
+    /// Asks for the index lines of the flows in these metas; in vain where a meta has none.
     #[inline(always)]
-    pub(super) fn prefetch_buckets(&self, lanes: &[Lane]) {
-        lanes.iter().for_each(|lane| self.flows.prefetch_bucket(lane.keyed.hash));
+    pub(super) fn prefetch_buckets(&self, metas: &[PacketMeta]) {
+        metas.iter().for_each(|meta| self.flows.prefetch_bucket(meta.keyed.hash));
     }
 
     /// Asks for the flow's entry, whose number the index line tells.
     #[inline(always)]
-    fn prefetch(&self, lane: &Lane) -> Candidate {
-        match lane.route {
-            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } => self.flows.prefetch_entry(lane.keyed.hash),
-            _ => self.prefetch_other(lane),
+    fn prefetch(&self, meta: &PacketMeta) -> Candidate {
+        match meta.route {
+            Route::Plain { .. } | Route::Datagram { .. } | Route::Last { .. } => self.flows.prefetch_entry(meta.keyed.hash),
+            _ => self.prefetch_other(meta),
         }
     }
 
     #[inline(never)]
-    fn prefetch_other(&self, lane: &Lane) -> Candidate {
-        match lane.route {
-            Route::Flow | Route::Syn { .. } => self.flows.prefetch_entry_whole(lane.keyed.hash),
-            Route::FirstFragment => self.flows.prefetch_entry(lane.keyed.hash),
+    fn prefetch_other(&self, meta: &PacketMeta) -> Candidate {
+        match meta.route {
+            Route::Flow | Route::Syn { .. } => self.flows.prefetch_entry_whole(meta.keyed.hash),
+            Route::FirstFragment => self.flows.prefetch_entry(meta.keyed.hash),
             Route::Fragment => {
-                self.fragments.prefetch(lane.datagram());
+                self.fragments.prefetch(meta.datagram());
                 Candidate::NONE
             }
             _ => Candidate::NONE,
@@ -185,70 +185,72 @@ impl Worker {
 
     /// A while later, asks for what a look at what has arrived tells to be needed, too.
     #[inline(always)]
-    fn prefetch_rest(&self, lane: &Lane, candidate: Candidate) {
+    fn prefetch_rest(&self, meta: &PacketMeta, candidate: Candidate) {
         if candidate != Candidate::NONE {
             self.flows.prefetch_rest(candidate);
-        } else if lane.route == Route::Fragment {
-            self.flows.prefetch_candidate(self.fragments.candidate(lane.datagram()));
+        } else if meta.route == Route::Fragment {
+            self.flows.prefetch_candidate(self.fragments.candidate(meta.datagram()));
         }
     }
 
-    /// Second wave: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive. `ALONE`: no
+    /// Second wave: time, ticks, expiry and counting, packet by packet in source, while the entries of the next flows arrive. `ALONE`: no
     /// packet of others moves the time.
     #[inline(never)]
-    pub(super) fn update<const ALONE: bool>(&mut self, lanes: &[Lane], facts: &mut [Dissected], order: &dyn Order) {
-        let lanes = lanes.get(..BATCH_MAX).unwrap_or(lanes);
-        let looks_again = std::mem::take(&mut self.rare) * LOOKED_AT_PER_RARE >= lanes.len();
+    pub(super) fn update<const ALONE: bool>(&mut self, metas: &[PacketMeta], facts: &mut [Dissected], source: &dyn PacketSource) {
+        let metas = metas.get(..BATCH_MAX).unwrap_or(metas);
+        let looks_again = std::mem::take(&mut self.slow_path_count) * LOOKED_AT_PER_RARE >= metas.len();
         // Where the flows probably lie.
         let mut candidates = [Candidate::NONE; BATCH_MAX];
-        for (candidate, lane) in candidates.iter_mut().zip(lanes).take(PREFETCH_AHEAD) {
-            *candidate = self.prefetch(lane);
+        for (candidate, meta) in candidates.iter_mut().zip(metas).take(PREFETCH_AHEAD) {
+            *candidate = self.prefetch(meta);
         }
         if looks_again {
             // Nothing is counted before these to wait behind.
-            candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.flows.prefetch_back(candidate));
+            candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.flows.prefetch_cold_half(candidate));
         }
         let mut plain = PlainCounts::default();
-        for i in 0..lanes.len() {
-            let lane = &lanes[i];
-            if let Some(ahead) = lanes.get(i + PREFETCH_AHEAD) {
+        for i in 0..metas.len() {
+            let meta = &metas[i];
+            if let Some(ahead) = metas.get(i + PREFETCH_AHEAD) {
                 candidates[i + PREFETCH_AHEAD] = self.prefetch(ahead);
             }
-            if looks_again && let (Some(ahead), Some(&candidate)) = (lanes.get(i + REST_AHEAD), candidates.get(i + REST_AHEAD)) {
+            if looks_again && let (Some(ahead), Some(&candidate)) = (metas.get(i + REST_AHEAD), candidates.get(i + REST_AHEAD)) {
                 self.prefetch_rest(ahead, candidate);
             }
             if !ALONE {
-                order.between(i, &mut |number, time| self.reach(|| number, time, &mut plain));
+                source.time_steps(i, &mut |number, time| self.reach(|| number, time, &mut plain));
             }
-            self.reach(|| order.number(i), lane.time, &mut plain);
+            self.reach(|| source.number(i), meta.time, &mut plain);
             let mut candidate = candidates[i];
             // Asked first, as it is nearly always so.
-            let (is_counted, checksum_bad) = if let Route::Plain { checksum_bad } = lane.route {
-                let is_plain = self.flows.observe_plain(&lane.sighting(candidate, Some(&lane.segment)));
-                (is_plain || self.observe_nearly(lane, &mut candidate), checksum_bad)
+            let (is_counted, checksum_bad) = if let Route::Plain { checksum_bad } = meta.route {
+                let is_plain = self.flows.observe_plain(&meta.packet(candidate, Some(&meta.segment)));
+                (is_plain || self.try_warm_path(meta, &mut candidate), checksum_bad)
             } else {
-                match lane.route {
+                match meta.route {
                     Route::Datagram { checksum_bad } => {
-                        let is_plain = self.flows.observe_plain(&lane.sighting(candidate, None));
-                        (is_plain || self.observe_nearly(lane, &mut candidate), checksum_bad)
+                        let is_plain = self.flows.observe_plain(&meta.packet(candidate, None));
+                        (is_plain || self.try_warm_path(meta, &mut candidate), checksum_bad)
                     }
                     Route::Syn { checksum_bad } => {
-                        self.number = order.number(i);
-                        (self.observe_syn(lane, candidate), checksum_bad)
+                        self.number = source.number(i);
+                        (self.observe_syn(meta, candidate), checksum_bad)
                     }
-                    Route::Last { checksum_bad } => (self.observe_nearly(lane, &mut candidate), checksum_bad),
+                    Route::Last { checksum_bad } => (self.try_warm_path(meta, &mut candidate), checksum_bad),
                     Route::Foreign | Route::Unread => continue,
-                    Route::Plain { .. } | Route::Flow | Route::FirstFragment | Route::Fragment | Route::Rest(_) => (false, false),
+                    Route::Plain { .. } | Route::Flow | Route::FirstFragment | Route::Fragment | Route::NoFlow(_) => {
+                        (false, false)
+                    }
                 }
             };
             if is_counted {
-                plain.note(lane.wire_len, checksum_bad);
+                plain.note(meta.wire_len, checksum_bad);
             } else {
-                self.count(i, lane, candidate, facts, order);
+                self.count(i, meta, candidate, facts, source);
             }
         }
-        if let Some(last) = lanes.len().checked_sub(1) {
-            self.number = order.number(last);
+        if let Some(last) = metas.len().checked_sub(1) {
+            self.number = source.number(last);
         }
         self.flows.pass(self.clock.now());
         self.settle_plain(&mut plain);
@@ -257,7 +259,7 @@ impl Worker {
     /// A packet moves the time, whosever it is.
     #[inline(always)]
     fn reach(&mut self, number: impl FnOnce() -> u64, time: Timestamp, plain: &mut PlainCounts) {
-        if !self.clock.advance_within(time, self.quiet_until) {
+        if !self.clock.advance_within(time, self.next_deadline) {
             self.number = number();
             self.settle_plain(plain);
             let left = self.clock.advance(time);
@@ -281,63 +283,63 @@ impl Worker {
 
     /// The straight way of a SYN or SYN-ACK.
     #[inline(never)]
-    fn observe_syn(&mut self, lane: &Lane, candidate: Candidate) -> bool {
+    fn observe_syn(&mut self, meta: &PacketMeta, candidate: Candidate) -> bool {
         let event = self.event();
         let Self { flows, outbox, ledger, number, .. } = self;
-        let &Lane { keyed: Keyed { ref key, hash, direction }, time, wire_len, vlan, .. } = lane;
-        let segment = &lane.syn();
-        let sighting = SynSighting { key, hash, candidate, direction, time, wire_len, number: *number, vlan, segment };
-        flows.observe_syn(&sighting, &mut |record| outbox.ended(event, record, ledger))
+        let &PacketMeta { keyed: Keyed { ref key, hash, direction }, time, wire_len, vlan, .. } = meta;
+        let segment = &meta.syn();
+        let packet = SynPacket { key, hash, candidate, direction, time, wire_len, number: *number, vlan, segment };
+        flows.observe_syn(&packet, &mut |record| outbox.ended(event, record, ledger))
     }
 
     /// The straight ways once more, for a packet whose flow was not there when it was asked ahead, and those that nearly are.
     #[inline(never)]
-    fn observe_nearly(&mut self, lane: &Lane, candidate: &mut Candidate) -> bool {
-        self.rare += 1;
+    fn try_warm_path(&mut self, meta: &PacketMeta, candidate: &mut Candidate) -> bool {
+        self.slow_path_count += 1;
         // Packets of other workers move the time, too.
         self.flows.pass(self.clock.now());
         let is_known = *candidate != Candidate::NONE;
         if !is_known {
-            *candidate = self.flows.look_up(&lane.keyed.key, lane.keyed.hash);
+            *candidate = self.flows.look_up(&meta.keyed.key, meta.keyed.hash);
         }
-        let is_last = matches!(lane.route, Route::Last { .. });
-        let segment = (is_last || matches!(lane.route, Route::Plain { .. })).then_some(&lane.segment);
-        let sighting = lane.sighting(*candidate, segment);
-        !is_known && !is_last && self.flows.observe_plain(&sighting) || self.flows.observe_nearly_plain(&sighting)
+        let is_last = matches!(meta.route, Route::Last { .. });
+        let segment = (is_last || matches!(meta.route, Route::Plain { .. })).then_some(&meta.segment);
+        let packet = meta.packet(*candidate, segment);
+        !is_known && !is_last && self.flows.observe_plain(&packet) || self.flows.observe_nearly_plain(&packet)
     }
 
     /// The way of every packet but those that went straight on.
     #[inline(never)]
-    fn count(&mut self, i: usize, lane: &Lane, candidate: Candidate, facts: &mut [Dissected], order: &dyn Order) {
-        self.rare += 1;
-        self.number = order.number(i);
+    fn count(&mut self, i: usize, meta: &PacketMeta, candidate: Candidate, facts: &mut [Dissected], source: &dyn PacketSource) {
+        self.slow_path_count += 1;
+        self.number = source.number(i);
         self.flows.pass(self.clock.now());
-        let (packet, facts) = (&order.packet(i), &mut facts[i]);
-        if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } = lane.route {
+        let (packet, facts) = (&source.packet(i), &mut facts[i]);
+        if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } = meta.route {
             wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
         }
-        match lane.route {
+        match meta.route {
             Route::Foreign | Route::Unread => {}
-            Route::Rest(rest) => {
+            Route::NoFlow(rest) => {
                 self.account(packet, facts);
-                self.ledger.rest(rest);
+                self.ledger.note_no_flow(rest);
             }
             Route::Flow | Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } => {
                 self.account(packet, facts);
-                self.sight(packet, facts, &lane.keyed, candidate, false);
+                self.sight(packet, facts, &meta.keyed, candidate, false);
             }
-            Route::FirstFragment | Route::Fragment => self.fragment(packet, facts, lane, candidate),
+            Route::FirstFragment | Route::Fragment => self.fragment(packet, facts, meta, candidate),
         }
     }
 }
 
 /// Why a packet without a flow has none.
-pub(super) fn rest_of(dissected: &Dissected) -> Rest {
+pub(super) fn no_flow_reason(dissected: &Dissected) -> NoFlowReason {
     match dissected.fault.map(|fault| fault.kind) {
-        Some(FaultKind::Truncated) => Rest::Truncated,
-        Some(FaultKind::Malformed) => Rest::Malformed,
-        Some(FaultKind::TooDeep) => Rest::TooDeep,
-        Some(FaultKind::Unknown) | None if dissected.layer == Layer::Arp => Rest::Arp,
-        Some(FaultKind::Unknown) | None => Rest::NonIp,
+        Some(FaultKind::Truncated) => NoFlowReason::Truncated,
+        Some(FaultKind::Malformed) => NoFlowReason::Malformed,
+        Some(FaultKind::TooDeep) => NoFlowReason::TooDeep,
+        Some(FaultKind::Unknown) | None if dissected.layer == Layer::Arp => NoFlowReason::Arp,
+        Some(FaultKind::Unknown) | None => NoFlowReason::NonIp,
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of one datagram that comes in fragments.
 //!
-//! Owns its name and the stretches seen of it. Knows no other datagram, no time and no limit but its own size.
+//! Owns its name and the units seen of it. Knows no other datagram, no time and no limit but its own size.
 
 use super::{FlowAt, Held};
 use crate::wire::{Fragment, IpVersion, Network, array_at};
@@ -56,7 +56,7 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// Adds a stretch; true when part of it was there. A ninth stretch apart from all others is not remembered.
+    /// Adds a unit; true when part of it was there. A ninth unit apart from all others is not remembered.
     pub fn add(&mut self, start: u32, end: u32) -> bool {
         if start >= end {
             return false;

@@ -13,7 +13,7 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// Second wave: brings the entry that this hash probably means into the cache; its place, for `Sighting::candidate`.
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for `FlowPacket::candidate`.
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: u64) -> Candidate {
         match self.index.candidate(hash) {
@@ -29,15 +29,15 @@ impl FlowTable {
     #[inline(always)]
     pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
         let candidate = self.prefetch_entry(hash);
-        self.prefetch_back(candidate);
+        self.prefetch_cold_half(candidate);
         candidate
     }
 
     /// Brings what [`FlowTable::prefetch_entry`] leaves out into the cache. No effect but speed.
     #[inline(always)]
-    pub fn prefetch_back(&self, candidate: Candidate) {
+    pub fn prefetch_cold_half(&self, candidate: Candidate) {
         if candidate != Candidate::NONE {
-            self.slab.prefetch_back(candidate.0);
+            self.slab.prefetch_cold_half(candidate.0);
         }
     }
 
@@ -47,7 +47,7 @@ impl FlowTable {
         if candidate != Candidate::NONE {
             self.slab.prefetch(candidate.0);
         }
-        self.prefetch_back(candidate);
+        self.prefetch_cold_half(candidate);
     }
 
     /// Where the flow of this hash lies by now; for a packet that found no candidate when it was asked ahead, because the one that
@@ -68,8 +68,8 @@ impl FlowTable {
     #[inline(never)]
     fn prefetch_more(&self, place: u32) {
         let entry = self.slab.get(place);
-        if entry.needs_back() {
-            self.slab.prefetch_back(place);
+        if entry.needs_cold_half() {
+            self.slab.prefetch_cold_half(place);
         }
         entry.tracker.prefetch(&self.arena);
     }

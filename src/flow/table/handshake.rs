@@ -3,7 +3,7 @@
 //! Owns a shortcut and no rule: what [`FlowTable::observe`] makes of a packet is the truth. Its invariant: it either leaves exactly
 //! what `observe` would, or changes nothing and says so.
 
-use super::{Candidate, FlowTable, PlainSighting};
+use super::{Candidate, FlowTable, PlainPacket};
 use crate::flow::entry::pack_vlan;
 use crate::flow::{Direction, FlowKey, FlowRecord};
 use crate::wire::{SynSegment, VlanTags};
@@ -11,7 +11,7 @@ use netscope_backends::Timestamp;
 
 /// A packet of a common frame ([`crate::wire::common`]) that is a SYN or SYN-ACK.
 #[derive(Clone, Copy, Debug)]
-pub struct SynSighting<'a> {
+pub struct SynPacket<'a> {
     /// The flow's key.
     pub key: &'a FlowKey,
     /// [`FlowTable::hash`] of the key.
@@ -36,25 +36,25 @@ impl FlowTable {
     /// Counts a SYN that opens a flow, or the SYN-ACK that comes next in it; false, and nothing changed, when
     /// [`FlowTable::observe`] has to look at it. A flow that gives way to the new one in a full table is ended by a record.
     #[inline(always)]
-    pub fn observe_syn(&mut self, sighting: &SynSighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> bool {
-        if sighting.time < self.clock || !self.is_plain_table {
+    pub fn observe_syn(&mut self, packet: &SynPacket<'_>, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+        if packet.time < self.clock || !self.is_plain_table {
             return false;
         }
-        let found = match sighting.candidate {
-            candidate if self.is_at(candidate, sighting.key) => Some(candidate.0),
-            _ => self.find(sighting.key, sighting.hash),
+        let found = match packet.candidate {
+            candidate if self.is_at(candidate, packet.key) => Some(candidate.0),
+            _ => self.find(packet.key, packet.hash),
         };
         match found {
-            Some(place) => self.answer(place, sighting),
-            None => self.begin(sighting, ended),
+            Some(place) => self.answer(place, packet),
+            None => self.begin(packet, ended),
         }
     }
 
     /// The flow is there: most often this is the SYN-ACK.
     #[inline(always)]
-    fn answer(&mut self, place: u32, sighting: &SynSighting<'_>) -> bool {
-        let &SynSighting { key, direction, time, wire_len, segment, .. } = sighting;
-        let plain = PlainSighting { key, candidate: Candidate(place), direction, time, wire_len, segment: None };
+    fn answer(&mut self, place: u32, packet: &SynPacket<'_>) -> bool {
+        let &SynPacket { key, direction, time, wire_len, segment, .. } = packet;
+        let plain = PlainPacket { key, candidate: Candidate(place), direction, time, wire_len, segment: None };
         let idle_timeout_ns = self.settings.idle_timeout_ns;
         let (entry, back) = self.slab.both_mut(place);
         let is_taken = entry.may_begin()
@@ -70,9 +70,9 @@ impl FlowTable {
 
     /// There is no such flow: a SYN opens it.
     #[inline(always)]
-    fn begin(&mut self, sighting: &SynSighting<'_>, ended: &mut impl FnMut(&FlowRecord)) -> bool {
-        let &SynSighting { key, hash, direction, time, wire_len, number, segment, .. } = sighting;
-        let Some(link) = pack_vlan(sighting.vlan).filter(|_| !segment.is_answer()) else { return false };
+    fn begin(&mut self, packet: &SynPacket<'_>, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+        let &SynPacket { key, hash, direction, time, wire_len, number, segment, .. } = packet;
+        let Some(link) = pack_vlan(packet.vlan).filter(|_| !segment.is_answer()) else { return false };
         self.clock = time;
         self.make_room(ended);
         let (place, entry, back) = self.slab.take();

@@ -3,25 +3,25 @@
 //! Owns who counts as the one that began, and the order of what is entered where. Invariant: a live flow is in slab, index and
 //! wheel, or in none of them.
 
-use super::{FlowTable, Places, Sighting};
+use super::{FlowPacket, FlowTable, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::{EndReason, FlowRecord};
 use crate::wire::Transport;
 use netscope_backends::Timestamp;
 
 /// Of the flow that this packet begins; `clock` is the table's time.
-pub(super) fn opening_of(sighting: &Sighting<'_>, clock: Timestamp) -> Opening {
-    let initiator = match sighting.dissected.transport {
-        Transport::Echo { request: false, .. } => sighting.direction.reverse(),
-        _ => sighting.direction,
+pub(super) fn opening_of(packet: &FlowPacket<'_>, clock: Timestamp) -> Opening {
+    let initiator = match packet.dissected.transport {
+        Transport::Echo { request: false, .. } => packet.direction.reverse(),
+        _ => packet.direction,
     };
     Opening {
-        key: *sighting.key,
-        time: sighting.time,
+        key: *packet.key,
+        time: packet.time,
         clock,
-        number: sighting.number,
-        vlan: sighting.dissected.vlan,
-        tunnel: sighting.dissected.tunnel,
+        number: packet.number,
+        vlan: packet.dissected.vlan,
+        tunnel: packet.dissected.tunnel,
         initiator,
     }
 }

@@ -11,7 +11,7 @@ use netscope_backends::Timestamp;
 
 /// A packet of a common frame ([`crate::wire::common`]): a plain TCP segment or a UDP datagram.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainSighting<'a> {
+pub struct PlainPacket<'a> {
     /// The flow's key.
     pub key: &'a FlowKey,
     /// What [`FlowTable::prefetch_entry`] said.
@@ -30,33 +30,33 @@ impl FlowTable {
     /// Counts a packet for its flow when nothing begins, ends or is to be remarked with it; false, and nothing changed, when
     /// [`FlowTable::observe`] has to look at it.
     #[inline(always)]
-    pub fn observe_plain(&mut self, sighting: &PlainSighting<'_>) -> bool {
-        if !self.knows_where(sighting) {
+    pub fn observe_plain(&mut self, packet: &PlainPacket<'_>) -> bool {
+        if !self.knows_where(packet) {
             return false;
         }
-        let entry: &mut Entry = self.slab.get_mut(sighting.candidate.0);
-        if !(entry.is_plain() && sighting.goes_on(entry, self.settings.idle_timeout_ns)) {
+        let entry: &mut Entry = self.slab.get_mut(packet.candidate.0);
+        if !(entry.is_plain() && packet.goes_on(entry, self.settings.idle_timeout_ns)) {
             return false;
         }
-        if let Some(segment) = sighting.segment
-            && !entry.tracker.observe_plain(segment, sighting.direction, sighting.time)
+        if let Some(segment) = packet.segment
+            && !entry.tracker.observe_plain(segment, packet.direction, packet.time)
         {
             return false;
         }
-        let counted = sighting.count(entry);
-        self.settle(sighting, counted);
+        let counted = packet.count(entry);
+        self.settle(packet, counted);
         true
     }
 
     /// The same for the last segment of a direction, and for a plain one where [`FlowTable::observe_plain`] said false: one that makes
     /// a connection established, has to do with a loss, or comes after a FIN.
     #[inline(never)]
-    pub fn observe_nearly_plain(&mut self, sighting: &PlainSighting<'_>) -> bool {
-        let Some(segment) = sighting.segment.filter(|_| self.knows_where(sighting)) else { return false };
-        let &PlainSighting { candidate, direction, time, .. } = sighting;
+    pub fn observe_nearly_plain(&mut self, packet: &PlainPacket<'_>) -> bool {
+        let Some(segment) = packet.segment.filter(|_| self.knows_where(packet)) else { return false };
+        let &PlainPacket { candidate, direction, time, .. } = packet;
         let idle_timeout_ns = self.settings.idle_timeout_ns;
         let (entry, back) = self.slab.both_mut(candidate.0);
-        if !sighting.goes_on(entry, idle_timeout_ns) {
+        if !packet.goes_on(entry, idle_timeout_ns) {
             return false;
         }
         let (is_plain, is_last) = (entry.is_plain(), segment.is_last());
@@ -74,39 +74,39 @@ impl FlowTable {
             return false;
         }
         entry.note_tracked();
-        let counted = sighting.count(entry);
-        self.settle(sighting, counted);
+        let counted = packet.count(entry);
+        self.settle(packet, counted);
         self.note_finished(candidate.0);
         true
     }
 
     /// The same for a fragment without a segment's header; a later one is counted as such, too.
     #[inline(never)]
-    pub fn observe_fragment(&mut self, sighting: &PlainSighting<'_>, is_later: bool) -> bool {
-        let is_counted = self.observe_plain(sighting);
+    pub fn observe_fragment(&mut self, packet: &PlainPacket<'_>, is_later: bool) -> bool {
+        let is_counted = self.observe_plain(packet);
         if is_counted && is_later {
-            self.slab.back_mut(sighting.candidate.0).add_fragments(1, &mut self.cold);
+            self.slab.cold_half_mut(packet.candidate.0).add_fragments(1, &mut self.cold);
         }
         is_counted
     }
 
     #[inline(always)]
-    fn knows_where(&self, sighting: &PlainSighting<'_>) -> bool {
+    fn knows_where(&self, packet: &PlainPacket<'_>) -> bool {
         // Apart from all else, a flow that is touched in the past needs the clock beside its own time.
-        sighting.time >= self.clock && self.is_plain_table && sighting.candidate != Candidate::NONE
+        packet.time >= self.clock && self.is_plain_table && packet.candidate != Candidate::NONE
     }
 
     /// What the table notes of a packet that was counted.
     #[inline(always)]
-    pub(super) fn settle(&mut self, sighting: &PlainSighting<'_>, (touched, listed): (Timestamp, bool)) {
-        self.clock = sighting.time;
-        if self.top.is_on() && self.top.add(sighting.candidate.0, listed, touched, u64::from(sighting.wire_len)) {
-            self.top.list(sighting.candidate.0, &mut self.slab, &self.cold);
+    pub(super) fn settle(&mut self, packet: &PlainPacket<'_>, (touched, listed): (Timestamp, bool)) {
+        self.clock = packet.time;
+        if self.top.is_on() && self.top.add(packet.candidate.0, listed, touched, u64::from(packet.wire_len)) {
+            self.top.list(packet.candidate.0, &mut self.slab, &self.cold);
         }
     }
 }
 
-impl PlainSighting<'_> {
+impl PlainPacket<'_> {
     /// The entry is the packet's flow and not overdue.
     #[inline(always)]
     pub(super) fn goes_on(&self, entry: &Entry, idle_timeout_ns: u64) -> bool {

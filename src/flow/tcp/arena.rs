@@ -11,9 +11,9 @@ use netscope_backends::prefetch::prefetch_read;
 
 /// Names a flow's place in the arena; 0 is none, so that a tracker starts as zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(u32);
+pub(super) struct ArenaPlace(u32);
 
-impl Place {
+impl ArenaPlace {
     /// None was ever needed.
     pub(super) const NONE: Self = Self(0);
 
@@ -132,12 +132,12 @@ impl TcpArena {
     }
 
     /// What was noted at `place`; `None` when nothing ever was.
-    pub(super) fn get(&self, place: Place) -> Option<&Anomalies> {
+    pub(super) fn get(&self, place: ArenaPlace) -> Option<&Anomalies> {
         self.places.get(place.0.checked_sub(1)? as usize)
     }
 
     /// Brings the lines of `place` that a segment with few gaps needs into the cache.
-    pub(super) fn prefetch(&self, place: Place) {
+    pub(super) fn prefetch(&self, place: ArenaPlace) {
         if let Some(anomalies) = self.get(place) {
             prefetch_read(&anomalies.counts);
             anomalies.gaps.iter().for_each(Gaps::prefetch);
@@ -145,22 +145,22 @@ impl TcpArena {
     }
 
     /// As [`TcpArena::get`], to write.
-    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Anomalies> {
+    pub(super) fn get_mut(&mut self, place: ArenaPlace) -> Option<&mut Anomalies> {
         self.places.get_mut(place.0.checked_sub(1)? as usize)
     }
 
     /// The memory at `place`, which is filled in first when it is none. `None` (and counted) when the bound is reached.
-    pub(super) fn obtain(&mut self, place: &mut Place) -> Option<&mut Anomalies> {
+    pub(super) fn obtain(&mut self, place: &mut ArenaPlace) -> Option<&mut Anomalies> {
         if place.0 == 0 {
             *place = self.take()?;
         }
         self.get_mut(*place)
     }
 
-    fn take(&mut self) -> Option<Place> {
+    fn take(&mut self) -> Option<ArenaPlace> {
         if let Some(index) = self.free.pop() {
             self.places[index as usize] = Anomalies::default();
-            return Some(Place(index + 1));
+            return Some(ArenaPlace(index + 1));
         }
         let limit = if self.flow_count_max == 0 { usize::MAX } else { self.flow_count_max };
         if self.places.len() >= limit.min(u32::MAX as usize - 1) {
@@ -168,21 +168,21 @@ impl TcpArena {
             return None;
         }
         self.places.push(Anomalies::default());
-        Some(Place(self.places.len() as u32))
+        Some(ArenaPlace(self.places.len() as u32))
     }
 
     /// Gives a place back and forgets it.
-    pub(super) fn give_back(&mut self, place: &mut Place) {
+    pub(super) fn give_back(&mut self, place: &mut ArenaPlace) {
         if let Some(index) = place.0.checked_sub(1) {
             self.free.push(index);
-            *place = Place::NONE;
+            *place = ArenaPlace::NONE;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, Retimed, TcpArena};
+    use super::{ArenaPlace, Retimed, TcpArena};
     use crate::flow::tcp::rtt::{Stamp, TOO_OLD};
     use crate::flow::tcp::sequence::Sequence;
     use netscope_backends::Timestamp;
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn the_bound_holds_and_is_counted() {
         let mut arena = TcpArena::with_capacity(2);
-        let mut places = [Place::NONE; 3];
+        let mut places = [ArenaPlace::NONE; 3];
         assert!(arena.obtain(&mut places[0]).is_some());
         assert!(arena.obtain(&mut places[1]).is_some());
         assert!(arena.obtain(&mut places[2]).is_none());
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn released_places_are_used_again_and_clean() {
         let mut arena = TcpArena::with_capacity(1);
-        let mut first = Place::NONE;
+        let mut first = ArenaPlace::NONE;
         arena.obtain(&mut first).unwrap().counts.retransmissions = 7;
         arena.give_back(&mut first);
         arena.give_back(&mut first);
         assert_eq!(arena.flow_count(), 0);
-        let mut second = Place::NONE;
+        let mut second = ArenaPlace::NONE;
         assert_eq!(arena.obtain(&mut second).unwrap().counts.retransmissions, 0);
         assert_eq!(arena.flow_count(), 1);
     }

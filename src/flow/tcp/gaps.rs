@@ -1,6 +1,6 @@
 //! The holes in what was seen of one direction's unacknowledged data.
 //!
-//! Owns at most [`Gaps::KEPT`] half-open ranges, lowest first. Knows nothing of segments. Its invariant: ranges are not empty,
+//! Owns at most [`Gaps::KEPT`] side-open ranges, lowest first. Knows nothing of segments. Its invariant: ranges are not empty,
 //! do not touch each other and go upwards.
 
 use super::sequence::Sequence;

@@ -3,9 +3,9 @@
 //! Owns shortcuts and no rule: what [`TcpTracker::observe`] makes of a segment is the truth. Its invariant: each either
 //! leaves exactly what `observe` would, or changes nothing and says so. All parts of the analysis must be on.
 
-use super::half::{self, Half};
 use super::rtt::{self, Epoch, Passed, Stamp};
 use super::sequence::Sequence;
+use super::tcp_direction::{self, TcpDirection};
 use super::tracker::{TcpBeginning, TcpTracker};
 use crate::flow::Direction;
 use crate::wire::{PlainSegment, SynSegment};
@@ -17,8 +17,8 @@ impl TcpTracker {
     #[inline(always)]
     pub fn begin(&mut self, syn: &SynSegment, direction: Direction, time: Timestamp, beginning: &mut TcpBeginning) {
         let now = Stamp::of(time);
-        self.halves[direction.index()] = Half::begun_by(syn, now);
-        self.halves[direction.reverse().index()] = Half::new(now);
+        self.directions[direction.index()] = TcpDirection::begun_by(syn, now);
+        self.directions[direction.reverse().index()] = TcpDirection::new(now);
         self.epoch = Epoch::of(time);
         self.flags[direction.index()] = syn.flags.0 as u8;
         self.progress.begin(false);
@@ -32,14 +32,14 @@ impl TcpTracker {
     pub fn observe_syn(&mut self, syn: &SynSegment, direction: Direction, time: Timestamp, beginning: &mut TcpBeginning) -> bool {
         let (own, peer) = (direction.index(), direction.reverse().index());
         let (is_answer, ack) = (syn.is_answer(), Sequence(syn.acknowledgment));
-        let rev = &self.halves[peer];
+        let rev = &self.directions[peer];
         let is_orderly = if is_answer {
             rev.next.known() && ack == rev.next && ack == rev.expected_ack && !rev.ack.known()
         } else {
             rev.is_untouched()
         };
         if !is_orderly
-            || !self.halves[own].is_untouched()
+            || !self.directions[own].is_untouched()
             || !self.place.is_none()
             || self.progress.closing()
             || Epoch::of(time).since(self.epoch) != Passed::Nothing
@@ -48,9 +48,9 @@ impl TcpTracker {
         }
         let now = Stamp::of(time);
         self.note_syn(syn, direction, time, beginning);
-        let [a, b] = &mut self.halves;
+        let [a, b] = &mut self.directions;
         let (fwd, rev) = if direction == Direction::AToB { (a, b) } else { (b, a) };
-        half::take_in_syn(fwd, rev, syn, now);
+        tcp_direction::take_in_syn(fwd, rev, syn, now);
         if is_answer && let Some(sample) = rtt::finish(&mut rev.timings, ack, now) {
             self.samples.add(sample);
         }

@@ -1,13 +1,13 @@
 //! The shorter way of a plain segment on a steady connection that something is to be remarked of, or that the arena has to hear of:
 //! what was lost before it, what it acknowledges though nobody saw it, a window, an ACK said twice.
 //!
-//! Owns no rule: the rules are [`half::analyse`](super::half)'s. Left out is what such a segment cannot do: open, close, shake hands, be a
+//! Owns no rule: the rules are [`tcp_direction::analyse`](super::tcp_direction)'s. Left out is what such a segment cannot do: open, close, shake hands, be a
 //! retransmission. Its invariant is that of [`super::plain`]: what [`TcpTracker::observe`] would leave, or nothing changed and false.
 
 use super::arena::TcpArena;
-use super::half::Arrival;
 use super::rtt::{Epoch, Passed};
 use super::sequence::Sequence;
+use super::tcp_direction::Arrival;
 use super::tracker::{TcpAnalysis, TcpTracker};
 use crate::flow::Direction;
 use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};
@@ -19,7 +19,7 @@ impl TcpTracker {
     #[inline]
     pub fn observe_loss(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp, arena: &mut TcpArena) -> bool {
         debug_assert!(self.is_steady(), "who calls has to know");
-        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.halves[of.index()]);
+        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
         let (start, end) = (Sequence(segment.sequence), Sequence(segment.sequence) + segment.payload_len);
         let is_resent = !fwd.next.known() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
         // The timestamps of what is sent again and of its ACK are asked for, and a plain segment has left them out.

@@ -6,13 +6,13 @@
 mod arena;
 mod closing;
 mod gaps;
-mod half;
 mod handshake;
 mod loss;
 mod plain;
 mod rtt;
 mod sequence;
 mod state;
+mod tcp_direction;
 mod tracker;
 
 #[cfg(test)]

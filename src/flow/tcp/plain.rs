@@ -3,9 +3,9 @@
 //! Owns a shortcut and no rule: what [`TcpTracker::observe`] makes of a segment is the truth. Its invariant: it either
 //! leaves exactly what `observe` would, or changes nothing and says so. All parts of the analysis must be on.
 
-use super::half::{self, Half};
 use super::rtt::{self, Epoch, Passed, Stamp};
 use super::sequence::Sequence;
+use super::tcp_direction::{self, TcpDirection};
 use super::tracker::TcpTracker;
 use crate::flow::Direction;
 use crate::wire::PlainSegment;
@@ -36,7 +36,7 @@ impl TcpTracker {
         if Epoch::of(time).since(self.epoch) != Passed::Nothing {
             return false;
         }
-        let [a, b] = &mut self.halves;
+        let [a, b] = &mut self.directions;
         let (fwd, rev) = match direction {
             Direction::AToB => (a, b),
             Direction::BToA => (b, a),
@@ -49,7 +49,7 @@ impl TcpTracker {
         if !is_plain(fwd, rev, segment, start, ack, end) {
             return false;
         }
-        half::take_in_plain(fwd, rev, segment, taken, now);
+        tcp_direction::take_in_plain(fwd, rev, segment, taken, now);
         if let Some(sample) = rtt::finish(&mut rev.timings, ack, now) {
             self.samples.add(sample);
         }
@@ -61,9 +61,16 @@ impl TcpTracker {
     }
 }
 
-/// True when no rule of [`half::analyse`] finds anything in the segment, which lies from `start` to `end`.
+/// True when no rule of [`tcp_direction::analyse`] finds anything in the segment, which lies from `start` to `end`.
 #[inline(always)]
-fn is_plain(fwd: &Half, rev: &Half, segment: &PlainSegment, start: Sequence, ack: Sequence, end: Sequence) -> bool {
+fn is_plain(
+    fwd: &TcpDirection,
+    rev: &TcpDirection,
+    segment: &PlainSegment,
+    start: Sequence,
+    ack: Sequence,
+    end: Sequence,
+) -> bool {
     let (brings, data_end) = (start != end, start + segment.payload_len);
     fwd.next.known()
         && start == fwd.next
@@ -79,13 +86,13 @@ fn is_plain(fwd: &Half, rev: &Half, segment: &PlainSegment, start: Sequence, ack
         // So much is in flight, for want of ACKs, that the order of its ends is lost.
         && !(brings && fwd.is_far_behind(end))
         // The arena has to hear of it.
-        && !(half::may_ask_arena(fwd, rev) && (brings && fwd.would_clear_gaps() || rev.would_tell_arena(ack)))
+        && !(tcp_direction::may_ask_arena(fwd, rev) && (brings && fwd.would_clear_gaps() || rev.would_tell_arena(ack)))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::flow::Direction;
-    use crate::flow::tcp::arena::Place;
+    use crate::flow::tcp::arena::ArenaPlace;
     use crate::flow::tcp::{TcpAnalysis, TcpArena, TcpBeginning, TcpTracker};
     use crate::wire::{PlainSegment, Ports, SynSegment, TcpFlags, TcpOptions, TcpSegment};
     use netscope_backends::Timestamp;
@@ -206,7 +213,7 @@ mod tests {
             if is_arena_full {
                 for side in [&mut short, &mut long] {
                     side.arena = TcpArena::with_capacity(1);
-                    let mut other = Place::NONE;
+                    let mut other = ArenaPlace::NONE;
                     side.arena.obtain(&mut other);
                 }
             }

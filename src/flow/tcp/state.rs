@@ -39,7 +39,7 @@ impl TcpState {
 /// The finer state: that of the side that is furthest, by the names of RFC 9293 section 3.3.2. LISTEN cannot be seen from outside.
 ///
 /// After the first FIN, `FinWait1` until it is acknowledged, then `FinWait2`, or `CloseWait` once the other side is seen to go on
-/// sending data (half-closed). After the second FIN, `Closing` while the first is not acknowledged, `LastAck` while only the
+/// sending data (side-closed). After the second FIN, `Closing` while the first is not acknowledged, `LastAck` while only the
 /// second is not, then `TimeWait`. `Closed` is a connection that was reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -80,7 +80,7 @@ impl TcpStateDetail {
 
 /// How far a connection came, in one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Progress(u8);
+pub(super) struct TcpProgress(u8);
 
 /// Bits above the detail's four.
 const CLOSED_BY_B: u8 = 1 << 4;
@@ -88,7 +88,7 @@ const FIN_FROM_A: u8 = 1 << 5;
 const FIN_FROM_B: u8 = 1 << 6;
 const RESET: u8 = 1 << 7;
 
-impl Progress {
+impl TcpProgress {
     /// Before any segment.
     pub(super) const NEW: Self = Self(0);
 
@@ -136,12 +136,12 @@ impl Progress {
         self.0 < TcpStateDetail::Established as u8
     }
 
-    /// As [`Progress::step`] of a SYN, or of a SYN-ACK, without FIN and RST while no end is in sight.
+    /// As [`TcpProgress::step`] of a SYN, or of a SYN-ACK, without FIN and RST while no end is in sight.
     pub(super) fn begin(&mut self, is_answer: bool) {
         self.advance(if is_answer { TcpStateDetail::SynReceived } else { TcpStateDetail::SynSent });
     }
 
-    /// As [`Progress::step`] of an ACK without SYN, FIN and RST while no end is in sight.
+    /// As [`TcpProgress::step`] of an ACK without SYN, FIN and RST while no end is in sight.
     pub(super) fn establish(&mut self) {
         self.advance(TcpStateDetail::Established);
     }

@@ -275,7 +275,7 @@ fn closing_goes_through_the_states_and_a_second_fin_changes_nothing() {
     x.ack(2);
     assert_eq!(states(&x), (TcpState::FinWait, TcpStateDetail::FinWait2));
     x.send(BToA, segment(ACK, 5001, 1002, 10));
-    assert_eq!(states(&x), (TcpState::FinWait, TcpStateDetail::CloseWait), "half-closed, data goes on");
+    assert_eq!(states(&x), (TcpState::FinWait, TcpStateDetail::CloseWait), "side-closed, data goes on");
     x.send(AToB, segment(ACK, 1002, 5011, 0)).send(BToA, segment(FIN | ACK, 5011, 1002, 0));
     assert_eq!(states(&x), (TcpState::Closed, TcpStateDetail::LastAck));
     assert!(x.tracker.expect("open").finished());

@@ -3,11 +3,11 @@
 //! Owns all that is remembered of one connection, its place in the arena included. Knows no table; time comes in with each
 //! segment. Its invariant: it is as large as [`TcpTracker`] and its one place in the arena, however long it lives.
 
-use super::arena::{Counts, Place, Retimed, TcpArena};
-use super::half::{Arrival, Half, Marks, analyse, may_ask_arena};
+use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
 use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
-use super::state::Progress;
+use super::state::TcpProgress;
+use super::tcp_direction::{Arrival, Marks, TcpDirection, analyse, may_ask_arena};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Announced, SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
@@ -45,11 +45,11 @@ const FIRST_KNOWN: u8 = 1 << 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct TcpTracker {
-    pub(super) halves: [Half; 2],
+    pub(super) directions: [TcpDirection; 2],
     pub(super) samples: Samples,
-    pub(super) place: Place,
+    pub(super) place: ArenaPlace,
     pub(super) flags: [u8; 2],
-    pub(super) progress: Progress,
+    pub(super) progress: TcpProgress,
     bits: u8,
     pub(super) epoch: Epoch,
 }
@@ -83,11 +83,11 @@ const SCALE_MAX: u8 = 14;
 impl TcpTracker {
     /// Of no connection yet, to be written over.
     pub const BLANK: Self = Self {
-        halves: [Half::BLANK; 2],
+        directions: [TcpDirection::BLANK; 2],
         samples: Samples::NONE,
-        place: Place::NONE,
+        place: ArenaPlace::NONE,
         flags: [0; 2],
-        progress: Progress::NEW,
+        progress: TcpProgress::NEW,
         bits: 0,
         epoch: Epoch::BLANK,
     };
@@ -101,7 +101,7 @@ impl TcpTracker {
 
     /// Before any segment; `time` is that of the first.
     fn untouched(time: Timestamp) -> Self {
-        Self { halves: [Half::new(Stamp::of(time)); 2], epoch: Epoch::of(time), ..Self::BLANK }
+        Self { directions: [TcpDirection::new(Stamp::of(time)); 2], epoch: Epoch::of(time), ..Self::BLANK }
     }
 
     /// True when this segment opens a new connection on a tuple that was used before: a SYN or SYN-ACK with another initial
@@ -149,7 +149,7 @@ impl TcpTracker {
     /// The state after a segment that was taken in.
     pub(super) fn step(&mut self, flags: TcpFlags, payload_len: u32, direction: Direction) {
         let acknowledged = [0, 1].map(|i| {
-            let (own, peer) = (&self.halves[i], &self.halves[1 - i]);
+            let (own, peer) = (&self.directions[i], &self.directions[1 - i]);
             own.next.known() && peer.ack.known() && own.next.up_to(peer.ack)
         });
         self.progress.step(flags, payload_len, direction, acknowledged);
@@ -157,7 +157,7 @@ impl TcpTracker {
 
     /// The next segment probably changes what the arena holds.
     pub const fn may_ask_arena(&self) -> bool {
-        may_ask_arena(&self.halves[0], &self.halves[1])
+        may_ask_arena(&self.directions[0], &self.directions[1])
     }
 
     /// Asks for what the arena holds, if anything. No effect but speed.
@@ -207,12 +207,12 @@ impl TcpTracker {
             self.epoch = epoch;
             let all = passed == Passed::More;
             let retimed = arena.get_mut(self.place).map(|anomalies| &mut anomalies.retimed);
-            for (half, retimed) in self.halves.iter_mut().zip(retimed.into_iter().flatten()) {
+            for (side, retimed) in self.directions.iter_mut().zip(retimed.into_iter().flatten()) {
                 retimed.age(now, all);
-                half.set_retimed(retimed.is_running());
+                side.set_retimed(retimed.is_running());
             }
-            for half in &mut self.halves {
-                half.age(now, all);
+            for side in &mut self.directions {
+                side.age(now, all);
             }
         }
     }
@@ -239,7 +239,7 @@ impl TcpTracker {
         let flags = a.segment.flags;
         let own = a.direction.index();
         if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && self.knows_first(own) {
-            self.halves[own].restore_next(a.direction, self.place, arena);
+            self.directions[own].restore_next(a.direction, self.place, arena);
         }
         self.note_firsts(a, beginning);
     }
@@ -261,7 +261,7 @@ impl TcpTracker {
     }
 
     pub(super) fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> Marks {
-        let [x, y] = &mut self.halves;
+        let [x, y] = &mut self.directions;
         let (fwd, rev) = match a.direction {
             Direction::AToB => (x, y),
             Direction::BToA => (y, x),
@@ -301,13 +301,13 @@ impl TcpTracker {
         let (own, peer) = (a.direction.index(), a.direction.reverse().index());
         if a.segment.flags.has(TcpFlags::ACK) {
             let ack = Sequence(a.segment.acknowledgment);
-            let mut sample = rtt::finish(&mut self.halves[peer].timings, ack, now);
-            if self.halves[peer].is_retimed()
+            let mut sample = rtt::finish(&mut self.directions[peer].timings, ack, now);
+            if self.directions[peer].is_retimed()
                 && let Some(anomalies) = arena.get_mut(self.place)
             {
                 let retimed = &mut anomalies.retimed[peer];
                 sample = sample.or(retimed.finish(a.segment, ack, now));
-                self.halves[peer].set_retimed(retimed.is_running());
+                self.directions[peer].set_retimed(retimed.is_running());
             }
             if let Some(sample) = sample {
                 self.samples.add(sample);
@@ -317,13 +317,13 @@ impl TcpTracker {
             return;
         }
         if marks.has(Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0)) {
-            rtt::cancel(&mut self.halves[own].timings, a.start, a.end);
+            rtt::cancel(&mut self.directions[own].timings, a.start, a.end);
             if let (Some(anomalies), Some((timestamp, _))) = (arena.get_mut(self.place), a.segment.options.timestamps) {
                 anomalies.retimed[own] = Retimed { end: a.end, timestamp, sent: now };
-                self.halves[own].set_retimed(a.end.known());
+                self.directions[own].set_retimed(a.end.known());
             }
         } else {
-            rtt::start(&mut self.halves[own].timings, a.end, now);
+            rtt::start(&mut self.directions[own].timings, a.end, now);
         }
     }
 

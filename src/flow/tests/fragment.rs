@@ -14,22 +14,16 @@ fn flow(network: &Network, ports: Ports) -> FlowAt {
 }
 
 fn first(table: &mut FragmentTable, network: &Network, ports: Option<Ports>, time: Timestamp) -> Option<Held> {
-    table.first(&sighting(table, network, time, 0, 0), ports.map(|ports| flow(network, ports)).as_ref())
+    table.first(&packet(table, network, time, 0, 0), ports.map(|ports| flow(network, ports)).as_ref())
 }
 
 fn later(table: &mut FragmentTable, network: &Network, time: Timestamp, wire_len: u32, number: u64) -> Option<Later> {
-    table.later(&sighting(table, network, time, wire_len, number))
+    table.later(&packet(table, network, time, wire_len, number))
 }
 
-fn sighting<'a>(
-    table: &FragmentTable,
-    network: &'a Network,
-    time: Timestamp,
-    wire_len: u32,
-    number: u64,
-) -> FragmentSighting<'a> {
+fn packet<'a>(table: &FragmentTable, network: &'a Network, time: Timestamp, wire_len: u32, number: u64) -> FragmentPacket<'a> {
     let hash = network.fragment.map_or(0, |fragment| table.hash(network, &fragment));
-    FragmentSighting { network, hash, time, wire_len, number }
+    FragmentPacket { network, hash, time, wire_len, number }
 }
 
 fn fragment(id: u32, offset: u32, len: u32, more: bool) -> Network {

@@ -79,13 +79,13 @@ impl Rig {
             };
             if let Some(segment) = &syn {
                 let (key, opened) = (&key, self.table.counters().opened);
-                let syn = SynSighting { key, hash, candidate, direction, time, wire_len, number, vlan: dissected.vlan, segment };
+                let syn = SynPacket { key, hash, candidate, direction, time, wire_len, number, vlan: dissected.vlan, segment };
                 if self.table.observe_syn(&syn, &mut |record| records.push(*record)) {
                     self.went += 1;
                     return Observed { place: u32::MAX, opened: self.table.counters().opened > opened };
                 }
             }
-            let plain = PlainSighting { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
+            let plain = PlainPacket { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
             if self.later && self.table.observe_fragment(&plain, true) {
                 self.went += 1;
                 return Observed { place: u32::MAX, opened: false };
@@ -98,8 +98,8 @@ impl Rig {
             }
         }
         let (key, dissected, fragment) = (&key, &dissected, self.later);
-        let sighting = Sighting { key, hash, direction, time, wire_len, number, dissected, fragment, candidate };
-        self.table.observe(&sighting, &mut |record| records.push(*record))
+        let packet = FlowPacket { key, hash, direction, time, wire_len, number, dissected, fragment, candidate };
+        self.table.observe(&packet, &mut |record| records.push(*record))
     }
 
     pub(super) fn advance(&mut self, now: u64, budget: usize) -> bool {

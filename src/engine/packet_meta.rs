@@ -1,34 +1,34 @@
-//! A packet's lane: what the first wave finds out about it and the second one goes by.
+//! A packet's meta: what the first wave finds out about it and the second one goes by.
 //!
-//! Owns the way from a common frame into a lane. Knows no table and no clock, nor whose packet it is. Its invariant: what
-//! stands in a lane is what dissecting the packet in full would say; whatever does not fit is left to whoever has the packet.
+//! Owns the way from a common frame into a meta. Knows no table and no clock, nor whose packet it is. Its invariant: what
+//! stands in a meta is what dissecting the packet in full would say; whatever does not fit is left to whoever has the packet.
 
-use super::Rest;
-use crate::flow::{Candidate, HashSecret, Keyed, PlainSighting};
+use super::NoFlowReason;
+use crate::flow::{Candidate, HashSecret, Keyed, PlainPacket};
 use crate::wire::{Announced, Common, PlainSegment, SynSegment, VlanTags};
 use netscope_backends::{Packet, Timestamp};
 
 /// One packet between the two waves, written field by field into the place where it stays. Whoever counts it need not be on the core that
 /// found it, so it is kept small: one and a half cache lines.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lane {
+pub(super) struct PacketMeta {
     /// Set where the packet has a flow.
     pub(super) keyed: Keyed,
     /// When it was captured.
     pub(super) time: Timestamp,
     /// Bytes on the wire, link header included.
     pub(super) wire_len: u32,
-    /// Its place among the packets of a stretch.
+    /// Its place among the packets of a unit.
     pub(super) index: u16,
     pub(super) route: Route,
-    /// Set for plain segments; of a SYN, what it has in common with one; of a fragment, see [`Lane::datagram`].
+    /// Set for plain segments; of a SYN, what it has in common with one; of a fragment, see [`PacketMeta::datagram`].
     pub(super) segment: PlainSegment,
     /// Set for SYN segments, and the tags of their frames.
     announced: Announced,
     pub(super) vlan: VlanTags,
 }
 
-const _: () = assert!(size_of::<Lane>() == 96);
+const _: () = assert!(size_of::<PacketMeta>() == 96);
 
 /// Where a packet goes; the most common first, which makes it quickly known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +50,12 @@ pub(super) enum Route {
     /// The same for any other fragment; its datagram knows its flow, if anyone does.
     Fragment,
     /// To no flow.
-    Rest(Rest),
+    NoFlow(NoFlowReason),
     /// Nothing is known yet: to be dissected by whoever counts it.
     Unread,
 }
 
-impl Lane {
+impl PacketMeta {
     pub(super) const EMPTY: Self = Self {
         keyed: Keyed::NONE,
         time: Timestamp(0),
@@ -69,9 +69,9 @@ impl Lane {
 
     /// Of a packet that is left to whoever counts it.
     pub(super) fn unread(index: u16, packet: &Packet<'_>) -> Self {
-        let mut lane = Self { index, ..Self::EMPTY };
-        lane.begin(packet);
-        lane
+        let mut meta = Self { index, ..Self::EMPTY };
+        meta.begin(packet);
+        meta
     }
 
     /// What is known of every packet, whatever lies in it.
@@ -80,7 +80,7 @@ impl Lane {
         (self.time, self.wire_len) = (packet.time, packet.wire_len);
     }
 
-    /// The flow of a common frame; [`Lane::read_route`] follows.
+    /// The flow of a common frame; [`PacketMeta::read_route`] follows.
     #[inline(always)]
     pub(super) fn read_flow(&mut self, common: &Common<'_>, secret: &HashSecret) {
         let Keyed { key, hash, direction } = &mut self.keyed;
@@ -133,7 +133,7 @@ impl Lane {
         (self.segment.sequence as u64) << 32 | self.segment.acknowledgment as u64
     }
 
-    /// What [`Lane::datagram`] will be. A fragment has no segment that would be looked at, so it stands in that place.
+    /// What [`PacketMeta::datagram`] will be. A fragment has no segment that would be looked at, so it stands in that place.
     #[inline(always)]
     pub(super) const fn set_datagram(&mut self, hash: u64) {
         (self.segment.sequence, self.segment.acknowledgment) = ((hash >> 32) as u32, hash as u32);
@@ -141,9 +141,9 @@ impl Lane {
 
     /// The packet as the straight way sees it.
     #[inline(always)]
-    pub(super) const fn sighting<'a>(&'a self, candidate: Candidate, segment: Option<&'a PlainSegment>) -> PlainSighting<'a> {
+    pub(super) const fn packet<'a>(&'a self, candidate: Candidate, segment: Option<&'a PlainSegment>) -> PlainPacket<'a> {
         let &Self { keyed: Keyed { ref key, direction, .. }, time, wire_len, .. } = self;
-        PlainSighting { key, candidate, direction, time, wire_len, segment }
+        PlainPacket { key, candidate, direction, time, wire_len, segment }
     }
 }
 
@@ -157,24 +157,24 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// In a lane that was used before stands what the long way finds.
+        /// In a meta that was used before stands what the long way finds.
         #[test]
         fn a_lane_says_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
-            let mut lane = Lane::EMPTY;
+            let mut meta = PacketMeta::EMPTY;
             for data in [&before, &data] {
                 if let Some(common) = wire::common(LinkType::ETHERNET, data, data.len() as u32) {
-                    lane.read_flow(&common, &HashSecret::FIXED);
-                    let needs_facts = !lane.read_route(&common);
+                    meta.read_flow(&common, &HashSecret::FIXED);
+                    let needs_facts = !meta.read_route(&common);
                     let facts = wire::dissect(LinkType::ETHERNET, data, data.len() as u32);
                     let (Some(network), Some(ports)) = (&facts.network, ports_of(&facts)) else { panic!("a flow: {facts:?}") };
                     let (key, direction) = FlowKey::new(network, ports);
-                    prop_assert_eq!(lane.keyed, Keyed { key, hash: key.hash(&HashSecret::FIXED), direction });
+                    prop_assert_eq!(meta.keyed, Keyed { key, hash: key.hash(&HashSecret::FIXED), direction });
                     let tcp = match &facts.transport {
                         Transport::Tcp(tcp) => Some(tcp),
                         _ => None,
                     };
-                    let segment = Some(lane.segment);
-                    let checksum_bad = match lane.route {
+                    let segment = Some(meta.segment);
+                    let checksum_bad = match meta.route {
                         Route::Plain { checksum_bad } => {
                             prop_assert_eq!(segment, tcp.and_then(PlainSegment::of));
                             checksum_bad
@@ -184,7 +184,7 @@ mod tests {
                             checksum_bad
                         }
                         Route::Syn { checksum_bad } => {
-                            prop_assert_eq!((Some(lane.syn()), lane.vlan), (tcp.and_then(SynSegment::of), facts.vlan));
+                            prop_assert_eq!((Some(meta.syn()), meta.vlan), (tcp.and_then(SynSegment::of), facts.vlan));
                             checksum_bad
                         }
                         Route::Datagram { checksum_bad } => {
@@ -194,7 +194,7 @@ mod tests {
                         Route::Flow => facts.ipv4_checksum_bad,
                         other => panic!("a common frame has a flow: {other:?}"),
                     };
-                    prop_assert_eq!(needs_facts, lane.route == Route::Flow);
+                    prop_assert_eq!(needs_facts, meta.route == Route::Flow);
                     prop_assert_eq!(checksum_bad, facts.ipv4_checksum_bad);
                 }
             }

@@ -1,9 +1,9 @@
 //! What is known of a direction's data, against a bit for each byte.
 
-use super::{Arrival, Half, analyse};
+use super::{Arrival, TcpDirection, analyse};
 use crate::flow::Direction::{AToB, BToA};
 use crate::flow::tcp::TcpArena;
-use crate::flow::tcp::arena::Place;
+use crate::flow::tcp::arena::ArenaPlace;
 use crate::flow::tcp::rtt::Stamp;
 use crate::flow::tcp::sequence::Sequence;
 use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment};
@@ -31,8 +31,8 @@ proptest! {
     ) {
         // A stored 0 means unknown, so no border may fall on it.
         prop_assume!(!(origin..=origin.saturating_add(1100)).contains(&u32::MAX));
-        let (mut arena, mut place) = (TcpArena::with_capacity(0), Place::NONE);
-        let (mut fwd, mut rev) = (Half::new(Stamp::default()), Half::new(Stamp::default()));
+        let (mut arena, mut place) = (TcpArena::with_capacity(0), ArenaPlace::NONE);
+        let (mut fwd, mut rev) = (TcpDirection::new(Stamp::default()), TcpDirection::new(Stamp::default()));
         let (mut seen, mut top, mut acked) = ([false; 1100], 0, 0);
         for (at, len, ack) in steps {
             let s = segment(origin.wrapping_add(at), 1, len);

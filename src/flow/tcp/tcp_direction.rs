@@ -4,7 +4,7 @@
 //! user guide, "TCP Analysis"); `docs/tcp-analysis.md` states each of them and where it comes from. Invariant: `low` never lies
 //! behind `next`, and gaps lie between the two unless nothing is in flight.
 
-use super::arena::{Place, TcpArena};
+use super::arena::{ArenaPlace, TcpArena};
 use super::rtt::{self, Stamp, TIMINGS, Timing};
 use super::sequence::Sequence;
 use crate::flow::Direction;
@@ -64,7 +64,7 @@ const IS_RETIMED: u8 = 1 << 6;
 /// One direction of a connection, 44 bytes. A sequence number of 0 is "not seen yet".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(super) struct Half {
+pub(super) struct TcpDirection {
     /// When the latest segment was seen; meaningless before the first.
     time: Stamp,
     /// When `next` moved last.
@@ -86,7 +86,7 @@ pub(super) struct Half {
     pub(super) timings: [Timing; TIMINGS],
 }
 
-const _: () = assert!(size_of::<Half>() == 44);
+const _: () = assert!(size_of::<TcpDirection>() == 44);
 
 /// A segment, with what the rules ask of it worked out.
 #[derive(Clone, Copy)]
@@ -136,7 +136,7 @@ impl<'a> Arrival<'a> {
     }
 }
 
-impl Half {
+impl TcpDirection {
     /// Zeros, to be written over.
     pub(super) const BLANK: Self = Self {
         time: Stamp::BLANK,
@@ -203,7 +203,7 @@ impl Half {
     }
 
     /// A SYN came once more on a connection that has not ended: what a stray reset said of the next number is void.
-    pub(super) fn restore_next(&mut self, direction: Direction, place: Place, arena: &mut TcpArena) {
+    pub(super) fn restore_next(&mut self, direction: Direction, place: ArenaPlace, arena: &mut TcpArena) {
         if self.expected_ack.known() && self.expected_ack.before(self.next) {
             self.next = self.expected_ack;
             if self.low.after(self.next) {
@@ -237,7 +237,7 @@ impl Half {
     }
 
     /// The whole range was seen and is not acknowledged.
-    fn in_flight(&self, a: &Arrival<'_>, place: Place, arena: &TcpArena) -> bool {
+    fn in_flight(&self, a: &Arrival<'_>, place: ArenaPlace, arena: &TcpArena) -> bool {
         !self.nothing_in_flight()
             && self.low.up_to(a.start)
             && a.data_end.up_to(self.next)
@@ -245,7 +245,7 @@ impl Half {
     }
 
     /// Notes that the range was seen, up to where `next` will be moved.
-    fn note_seen(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
+    fn note_seen(&mut self, a: &Arrival<'_>, place: &mut ArenaPlace, arena: &mut TcpArena) {
         let index = a.direction.index();
         let is_new = self.next.known() && self.next.up_to(a.start);
         if is_new && !a.end.after(self.next) {
@@ -287,7 +287,7 @@ impl Half {
     }
 
     /// Moves `next` without data: what lies between was not seen.
-    fn skip_to(&mut self, a: &Arrival<'_>, place: &mut Place, arena: &mut TcpArena) {
+    fn skip_to(&mut self, a: &Arrival<'_>, place: &mut ArenaPlace, arena: &mut TcpArena) {
         if self.nothing_in_flight() || !self.next.known() {
             self.low = a.end;
         } else if let Some(anomalies) = arena.obtain(place) {
@@ -299,7 +299,7 @@ impl Half {
     }
 
     /// The peer acknowledged everything before `ack`.
-    fn acknowledged(&mut self, direction: Direction, ack: Sequence, place: Place, arena: &mut TcpArena) {
+    fn acknowledged(&mut self, direction: Direction, ack: Sequence, place: ArenaPlace, arena: &mut TcpArena) {
         if self.nothing_in_flight() || !ack.after(self.low) {
             return;
         }
@@ -331,7 +331,7 @@ impl Half {
         self.is(IS_RETIMED)
     }
 
-    /// See [`Half::is_retimed`].
+    /// See [`TcpDirection::is_retimed`].
     pub(super) const fn set_retimed(&mut self, retimed: bool) {
         self.put(IS_RETIMED, retimed);
     }
@@ -346,7 +346,7 @@ impl Half {
 
     /// An ACK came that lies beyond what was seen without a gap: where the next such ACK would begin. When it lies in data that
     /// was seen, that is where this data ends.
-    fn seen_from(&self, direction: Direction, ack: Sequence, place: Place, arena: &TcpArena) -> Sequence {
+    fn seen_from(&self, direction: Direction, ack: Sequence, place: ArenaPlace, arena: &TcpArena) -> Sequence {
         if self.nothing_in_flight() || !ack.before(self.next) || ack.before(self.low) {
             return ack;
         }
@@ -361,11 +361,11 @@ impl Half {
 
 /// Classifies a segment and takes it in. `fwd` is its direction, `rev` the other; `initial_rtt_ns` is that of the handshake.
 pub(super) fn analyse(
-    fwd: &mut Half,
-    rev: &mut Half,
+    fwd: &mut TcpDirection,
+    rev: &mut TcpDirection,
     a: &Arrival<'_>,
     initial_rtt_ns: Option<u64>,
-    place: &mut Place,
+    place: &mut ArenaPlace,
     arena: &mut TcpArena,
 ) -> Marks {
     let mut marks = forward_marks(fwd, rev, a);
@@ -388,7 +388,7 @@ pub(super) fn analyse(
 }
 
 /// Rules about windows, gaps, keep-alives and repeated ACKs.
-fn forward_marks(fwd: &mut Half, rev: &Half, a: &Arrival<'_>) -> Marks {
+fn forward_marks(fwd: &mut TcpDirection, rev: &TcpDirection, a: &Arrival<'_>) -> Marks {
     let mut marks = Marks::default();
     let (len, window) = (a.segment.payload_len, a.segment.window);
     if len == 1 && a.start == fwd.next && rev.is_window_closed() {
@@ -421,7 +421,7 @@ fn forward_marks(fwd: &mut Half, rev: &Half, a: &Arrival<'_>) -> Marks {
 }
 
 /// Rule about ACKs of data that was never seen.
-fn ack_marks(fwd: &Half, rev: &mut Half, a: &Arrival<'_>, place: Place, arena: &TcpArena) -> Marks {
+fn ack_marks(fwd: &TcpDirection, rev: &mut TcpDirection, a: &Arrival<'_>, place: ArenaPlace, arena: &TcpArena) -> Marks {
     if !rev.expected_ack.known() || !a.ack.after(rev.expected_ack) || !a.has(TcpFlags::ACK) {
         return Marks::default();
     }
@@ -436,7 +436,14 @@ fn ack_marks(fwd: &Half, rev: &mut Half, a: &Arrival<'_>, place: Place, arena: &
 }
 
 /// Rules about segments that bring nothing above the highest number seen.
-fn resent_marks(fwd: &Half, rev: &Half, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, place: Place, arena: &TcpArena) -> Marks {
+fn resent_marks(
+    fwd: &TcpDirection,
+    rev: &TcpDirection,
+    a: &Arrival<'_>,
+    initial_rtt_ns: Option<u64>,
+    place: ArenaPlace,
+    arena: &TcpArena,
+) -> Marks {
     let len = a.segment.payload_len;
     if len > 0 && rev.ack.known() && a.data_end.up_to(rev.ack) {
         return Marks::SPURIOUS;
@@ -460,7 +467,14 @@ fn resent_marks(fwd: &Half, rev: &Half, a: &Arrival<'_>, initial_rtt_ns: Option<
 }
 
 /// Moves what is remembered of this direction past the segment.
-fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mut Place, arena: &mut TcpArena) {
+fn take_in(
+    fwd: &mut TcpDirection,
+    rev: &TcpDirection,
+    a: &Arrival<'_>,
+    marks: Marks,
+    place: &mut ArenaPlace,
+    arena: &mut TcpArena,
+) {
     let probe = marks.has(Marks::ZERO_WINDOW_PROBE);
     let advances = !fwd.next.known() || a.end.after(fwd.next);
     if !fwd.next.known() || a.end.after(fwd.next + u32::from(a.syn_or_fin)) {
@@ -491,14 +505,14 @@ fn take_in(fwd: &mut Half, rev: &Half, a: &Arrival<'_>, marks: Marks, place: &mu
 }
 
 /// False when the arena holds nothing of either direction that a segment could change of which no rule marks anything.
-pub(super) const fn may_ask_arena(one: &Half, other: &Half) -> bool {
+pub(super) const fn may_ask_arena(one: &TcpDirection, other: &TcpDirection) -> bool {
     (one.bits | other.bits) & (HAS_GAPS | IS_RETIMED) != 0
 }
 
 /// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it and that the arena need not know of it.
 /// It takes up `taken` sequence numbers: one more than its payload when it has a FIN.
 #[inline(always)]
-pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegment, taken: u32, now: Stamp) {
+pub(super) fn take_in_plain(fwd: &mut TcpDirection, rev: &mut TcpDirection, segment: &PlainSegment, taken: u32, now: Stamp) {
     let (start, ack) = (Sequence(segment.sequence), Sequence(segment.acknowledgment));
     if ack != fwd.ack {
         fwd.duplicates = 0;
@@ -526,13 +540,13 @@ pub(super) fn take_in_plain(fwd: &mut Half, rev: &mut Half, segment: &PlainSegme
 /// As [`analyse`] and then [`rtt::start`], for a SYN or SYN-ACK without data of which [`super::handshake`] has found that it is the
 /// first segment of its direction and that no rule marks it.
 #[inline(always)]
-pub(super) fn take_in_syn(fwd: &mut Half, rev: &mut Half, syn: &SynSegment, now: Stamp) {
-    *fwd = Half::begun_by(syn, now);
+pub(super) fn take_in_syn(fwd: &mut TcpDirection, rev: &mut TcpDirection, syn: &SynSegment, now: Stamp) {
+    *fwd = TcpDirection::begun_by(syn, now);
     rev.acknowledged_plainly(Sequence(syn.acknowledgment));
 }
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.
-fn note_sack(fwd: &mut Half, a: &Arrival<'_>, marks: &mut Marks) {
+fn note_sack(fwd: &mut TcpDirection, a: &Arrival<'_>, marks: &mut Marks) {
     let sacked = a.segment.options.sack_count > 0;
     fwd.put(SACKED, sacked);
     if sacked && marks.has(Marks::WINDOW_UPDATE) {
@@ -543,5 +557,5 @@ fn note_sack(fwd: &mut Half, a: &Arrival<'_>, marks: &mut Marks) {
 }
 
 #[cfg(test)]
-#[path = "half_tests.rs"]
+#[path = "tcp_direction_tests.rs"]
 mod tests;

@@ -1,9 +1,9 @@
-//! A stretch of a capture file: where its packets lie, which of them are whose, and what is known of them before they are counted.
+//! A unit of a capture file: where its packets lie, which of them are whose, and what is known of them before they are counted.
 //!
 //! Owns the lists. Knows no thread and no table. Its one invariant: every packet is shown to every worker that would do more
 //! with it than look at its time, in order; so a worker may leave out the others.
 
-use super::lane::Lane;
+use super::packet_meta::PacketMeta;
 use crate::flow::{FlowKey, HashSecret, ports_of};
 use crate::wire::{self, Common, Dissected};
 use netscope_backends::file::{PLACES_MAX, Places};
@@ -12,7 +12,7 @@ use netscope_backends::{BATCH_MAX, Counters, Packet, Position, Timestamp};
 const _: () = assert!(PLACES_MAX <= 1 << 16);
 
 /// Packets that follow each other in a file. Used again and again: all memory is reserved when it is made.
-pub struct Stretch {
+pub struct WorkUnit {
     places: Places,
     lists: Lists,
     /// Earliest and latest time, when no packet is older than the one before it.
@@ -35,14 +35,14 @@ struct Lists {
 }
 
 struct List {
-    /// Lanes are written over, not dropped: those behind `len` are of a stretch before, and there is always one.
-    lanes: Vec<Lane>,
+    /// Metas are written over, not dropped: those behind `len` are of a unit before, and there is always one.
+    metas: Vec<PacketMeta>,
     len: usize,
     /// Some of them need their packets before they can be counted.
     is_open: bool,
 }
 
-impl Stretch {
+impl WorkUnit {
     /// An empty one for this many workers, whose tables hash with `secret`.
     pub fn new(places: Places, workers: usize, secret: HashSecret) -> Self {
         let lists = (0..workers).map(|_| List::new(kept(workers))).collect();
@@ -58,7 +58,7 @@ impl Stretch {
         }
     }
 
-    /// Where the packets lie, to be filled in; [`Stretch::assign`] follows.
+    /// Where the packets lie, to be filled in; [`WorkUnit::assign`] follows.
     pub fn places_mut(&mut self) -> &mut Places {
         &mut self.places
     }
@@ -101,17 +101,17 @@ impl Stretch {
 
     /// The packets that this worker has to look at, in order, in `merged` when some are everybody's; and whether some need their packets
     /// before they can be counted.
-    pub(super) fn list<'a>(&'a self, worker: u32, merged: &'a mut Vec<Lane>) -> (&'a [Lane], bool) {
+    pub(super) fn list<'a>(&'a self, worker: u32, merged: &'a mut Vec<PacketMeta>) -> (&'a [PacketMeta], bool) {
         let Some(list) = self.lists.lists.get(worker as usize) else { return (&[], false) };
-        let own = list.lanes.get(..list.len).unwrap_or_default();
+        let own = list.metas.get(..list.len).unwrap_or_default();
         if self.lists.everybody.is_empty() {
             return (own, list.is_open);
         }
         merged.clear();
         let mut own = own.iter().copied().peekable();
         for &index in &self.lists.everybody {
-            merged.extend(std::iter::from_fn(|| own.next_if(|lane| lane.index < index)));
-            merged.push(Lane::unread(index, &self.packet(usize::from(index))));
+            merged.extend(std::iter::from_fn(|| own.next_if(|meta| meta.index < index)));
+            merged.push(PacketMeta::unread(index, &self.packet(usize::from(index))));
         }
         merged.extend(own);
         (merged, true)
@@ -147,11 +147,11 @@ impl Lists {
     fn add_common(&mut self, index: u16, packet: &Packet<'_>, common: &Common<'_>) {
         let owner = FlowKey::share_of_common(common.network(), common.ports(), self.count);
         if let Some(list) = self.lists.get_mut(owner as usize) {
-            let lane = list.next();
-            lane.read_flow(common, &self.secret);
-            let is_done = lane.read_route(common);
-            lane.begin(packet);
-            lane.index = index;
+            let meta = list.next();
+            meta.read_flow(common, &self.secret);
+            let is_done = meta.read_route(common);
+            meta.begin(packet);
+            meta.index = index;
             list.close(is_done);
         }
     }
@@ -166,7 +166,7 @@ impl Lists {
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
         let Some(owner) = owner(facts, self.count) else { return self.everybody.push(index) };
         if let Some(list) = self.lists.get_mut(owner as usize) {
-            *list.next() = Lane::unread(index, packet);
+            *list.next() = PacketMeta::unread(index, packet);
             list.close(false);
         }
     }
@@ -174,39 +174,39 @@ impl Lists {
 
 impl List {
     fn new(kept: usize) -> Self {
-        let mut lanes = Vec::with_capacity(kept);
-        lanes.push(Lane::EMPTY);
-        Self { lanes, len: 0, is_open: false }
+        let mut metas = Vec::with_capacity(kept);
+        metas.push(PacketMeta::EMPTY);
+        Self { metas, len: 0, is_open: false }
     }
 
-    /// Of a stretch that was nearly all one worker's, no more than `kept` lanes stay: else each list would grow to that in time.
+    /// Of a unit that was nearly all one worker's, no more than `kept` metas stay: else each list would grow to that in time.
     fn clear(&mut self, kept: usize) {
         (self.len, self.is_open) = (0, false);
-        if self.lanes.len() > kept {
-            self.lanes.truncate(kept);
-            self.lanes.shrink_to(kept);
+        if self.metas.len() > kept {
+            self.metas.truncate(kept);
+            self.metas.shrink_to(kept);
         }
     }
 
-    /// The lane behind the last one, to be written over what stood there before; [`List::close`] follows.
+    /// The meta behind the last one, to be written over what stood there before; [`List::close`] follows.
     #[inline(always)]
-    fn next(&mut self) -> &mut Lane {
-        &mut self.lanes[self.len]
+    fn next(&mut self) -> &mut PacketMeta {
+        &mut self.metas[self.len]
     }
 
-    /// The lane was written; `is_done`: nothing else is needed to count its packet.
+    /// The meta was written; `is_done`: nothing else is needed to count its packet.
     #[inline(always)]
     fn close(&mut self, is_done: bool) {
         self.is_open |= !is_done;
         self.len += 1;
         // The next one, now: a call before the packet's bytes are read would keep what is known of them from being used.
-        if self.len == self.lanes.len() {
-            self.lanes.push(Lane::EMPTY);
+        if self.len == self.metas.len() {
+            self.metas.push(PacketMeta::EMPTY);
         }
     }
 }
 
-/// Lanes that each list of a stretch keeps: twice its part and some; for two workers as many as there can be.
+/// Metas that each list of a unit keeps: twice its part and some; for two workers as many as there can be.
 fn kept(workers: usize) -> usize {
     (2 * PLACES_MAX / workers.max(1) + BATCH_MAX).min(PLACES_MAX + 1)
 }

@@ -1,15 +1,15 @@
 //! Several workers on one capture file: whoever has time finds the next packets, for all.
 //!
-//! Owns the stretches of the file that are under way, a fixed number of them. Knows no packet and no format. Its invariant: every
-//! worker is given every stretch, in the order of the file, and a stretch is filled anew only when the last of them is done
+//! Owns the units of the file that are under way, a fixed number of them. Knows no packet and no format. Its invariant: every
+//! worker is given every unit, in the order of the file, and a unit is filled anew only when the last of them is done
 //! with it.
 //!
 //! One worker at a time walks over the records (they form a chain, so this cannot be divided); whose the packets are is then found
-//! without a lock. The lock is held for a few instructions per stretch, never per packet. Nobody waits while it could find
+//! without a lock. The lock is held for a few instructions per unit, never per packet. Nobody waits while it could find
 //! packets, and whoever finds some makes them ready without waiting for anybody, so somebody can always go on. Only the search is
-//! ended early, by a stop or by `--count`: then everybody goes on to the last stretch that was found, so all end at one packet.
+//! ended early, by a stop or by `--count`: then everybody goes on to the last unit that was found, so all end at one packet.
 
-use super::stretch::Stretch;
+use super::work_unit::WorkUnit;
 use super::{Stop, Worker};
 use crate::flow::HashSecret;
 use netscope_backends::file::Scanner;
@@ -20,11 +20,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// Stretches that are found ahead of a worker before it looks at the next one, per worker.
 const AHEAD: usize = 2;
 /// Stretches under way, per worker. With as many as this, the fastest can be [`AHEAD`] and the slowest as far behind.
-const STRETCHES: usize = 4;
+const UNITS: usize = 4;
 
 struct Shared {
     state: Mutex<State>,
-    /// A stretch became ready or free, the walk is free again, or the end was reached.
+    /// A unit became ready or free, the walk is free again, or the end was reached.
     changed: Condvar,
     workers: usize,
     stop: Stop,
@@ -34,7 +34,7 @@ struct Shared {
 struct State {
     /// `None` while somebody walks.
     walk: Option<Walk>,
-    free: Vec<Stretch>,
+    free: Vec<WorkUnit>,
     /// Stretches that were taken for a walk and that somebody still needs, in order.
     under_way: VecDeque<UnderWay>,
     /// Number of the first of them.
@@ -56,16 +56,16 @@ struct Walk {
 
 struct UnderWay {
     /// `None` until it is ready.
-    stretch: Option<Arc<Stretch>>,
+    unit: Option<Arc<WorkUnit>>,
     /// Workers that are not done with it.
     left: usize,
 }
 
-/// One worker's place in the team.
-pub struct Member {
+/// One worker's place in the shared_file.
+pub struct WorkerHandle {
     shared: Arc<Shared>,
     index: u32,
-    /// Number of the stretch that comes next.
+    /// Number of the unit that comes next.
     next: u64,
     counters: Counters,
     position: Position,
@@ -73,23 +73,23 @@ pub struct Member {
     is_done: bool,
 }
 
-/// What a member has to do.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack, once per stretch of thousands of packets")]
+/// What a handle has to do.
+#[expect(clippy::large_enum_variant, reason = "lives on the stack, once per unit of thousands of packets")]
 enum Task {
-    Find(u64, Walk, Stretch),
-    Process(Arc<Stretch>),
+    Find(u64, Walk, WorkUnit),
+    Process(Arc<WorkUnit>),
     End,
 }
 
-/// A team of `workers`, whose tables hash with `secret`, on the packets of `scanner`: up to the stretch in which packet `count_max`
+/// A shared_file of `workers`, whose tables hash with `secret`, on the packets of `scanner`: up to the unit in which packet `count_max`
 /// lies, until `stop` is requested.
-pub fn team(scanner: Scanner, workers: usize, secret: HashSecret, count_max: u64, stop: &Stop) -> Vec<Member> {
-    let free = (0..STRETCHES * workers).map(|_| Stretch::new(scanner.places(), workers, secret)).collect();
+pub fn shared_file(scanner: Scanner, workers: usize, secret: HashSecret, count_max: u64, stop: &Stop) -> Vec<WorkerHandle> {
+    let free = (0..UNITS * workers).map(|_| WorkUnit::new(scanner.places(), workers, secret)).collect();
     let position = scanner.position();
     let state = State {
         walk: Some(Walk { scanner, packets: 0 }),
         free,
-        under_way: VecDeque::with_capacity(STRETCHES * workers),
+        under_way: VecDeque::with_capacity(UNITS * workers),
         first: 0,
         waiting: 0,
         is_at_end: false,
@@ -98,7 +98,7 @@ pub fn team(scanner: Scanner, workers: usize, secret: HashSecret, count_max: u64
     };
     let (state, changed, stop) = (Mutex::new(state), Condvar::new(), stop.clone());
     let shared = Arc::new(Shared { state, changed, workers, stop, count_max });
-    let member = |index| Member {
+    let handle = |index| WorkerHandle {
         shared: Arc::clone(&shared),
         index,
         next: 0,
@@ -107,7 +107,7 @@ pub fn team(scanner: Scanner, workers: usize, secret: HashSecret, count_max: u64
         notice: None,
         is_done: false,
     };
-    (0..u32::try_from(workers).unwrap_or(u32::MAX)).map(member).collect()
+    (0..u32::try_from(workers).unwrap_or(u32::MAX)).map(handle).collect()
 }
 
 impl Shared {
@@ -137,19 +137,19 @@ impl Shared {
 }
 
 impl State {
-    /// The stretch of this number, when it is ready.
-    fn ready(&self, number: u64) -> Option<&Arc<Stretch>> {
+    /// The unit of this number, when it is ready.
+    fn ready(&self, number: u64) -> Option<&Arc<WorkUnit>> {
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.under_way.get(place)?.stretch.as_ref()
+        self.under_way.get(place)?.unit.as_ref()
     }
 
-    /// Number of the stretch that will be found next.
+    /// Number of the unit that will be found next.
     fn end(&self) -> u64 {
         self.first + self.under_way.len() as u64
     }
 
-    /// A stretch and the walk, when both are free and there may be more packets.
-    fn take_walk(&mut self, shared: &Shared) -> Option<(Walk, Stretch)> {
+    /// A unit and the walk, when both are free and there may be more packets.
+    fn take_walk(&mut self, shared: &Shared) -> Option<(Walk, WorkUnit)> {
         if self.is_at_end || self.free.is_empty() {
             return None;
         }
@@ -162,7 +162,7 @@ impl State {
         Some((walk, self.free.pop()?))
     }
 
-    /// A worker is done with a stretch, and has let go of it.
+    /// A worker is done with a unit, and has let go of it.
     fn release(&mut self, number: u64) {
         let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
         if let Some(under_way) = place.and_then(|place| self.under_way.get_mut(place)) {
@@ -170,31 +170,31 @@ impl State {
         }
         while self.under_way.front().is_some_and(|first| first.left == 0) {
             self.first += 1;
-            let done = self.under_way.pop_front().and_then(|first| first.stretch);
+            let done = self.under_way.pop_front().and_then(|first| first.unit);
             self.free.extend(done.and_then(Arc::into_inner));
         }
     }
 }
 
-impl Member {
+impl WorkerHandle {
     /// Does one thing: finds packets, lets `worker` process those that were found, or waits for them.
     ///
     /// # Errors
     /// Damage in the file, told to the leading worker alone, after everything before it was processed.
     pub fn poll(&mut self, worker: &mut Worker) -> Result<Polled, BackendError> {
         match self.task() {
-            Task::Find(number, walk, stretch) => {
-                self.find(number, walk, stretch);
+            Task::Find(number, walk, unit) => {
+                self.find(number, walk, unit);
                 Ok(Polled::Lent(0))
             }
-            Task::Process(stretch) => {
-                worker.stretch(&stretch);
-                (self.counters, self.position) = (stretch.counters, stretch.position);
-                if stretch.notice.is_some() {
-                    self.notice.clone_from(&stretch.notice);
+            Task::Process(unit) => {
+                worker.work_unit(&unit);
+                (self.counters, self.position) = (unit.counters, unit.position);
+                if unit.notice.is_some() {
+                    self.notice.clone_from(&unit.notice);
                 }
-                let packets = stretch.len() as u32;
-                drop(stretch);
+                let packets = unit.len() as u32;
+                drop(unit);
                 self.shared.change(|state| state.release(self.next));
                 self.next += 1;
                 Ok(Polled::Lent(packets))
@@ -216,47 +216,47 @@ impl Member {
             let ready = state.ready(self.next).cloned();
             let ahead = state.end() - self.next;
             if (ready.is_none() || ahead < (AHEAD * self.shared.workers) as u64)
-                && let Some((walk, stretch)) = state.take_walk(&self.shared)
+                && let Some((walk, unit)) = state.take_walk(&self.shared)
             {
                 let number = state.end();
-                state.under_way.push_back(UnderWay { stretch: None, left: self.shared.workers });
-                return Task::Find(number, walk, stretch);
+                state.under_way.push_back(UnderWay { unit: None, left: self.shared.workers });
+                return Task::Find(number, walk, unit);
             }
             match ready {
-                Some(stretch) => return Task::Process(stretch),
+                Some(unit) => return Task::Process(unit),
                 None if state.is_at_end && self.next == state.end() => return Task::End,
                 None => state = self.shared.wait(state),
             }
         }
     }
 
-    /// Walks over the records of the next stretch, lets the next one walk, finds out whose the packets are.
-    fn find(&self, number: u64, mut walk: Walk, mut stretch: Stretch) {
-        let scanned = walk.scanner.scan(stretch.places_mut());
+    /// Walks over the records of the next unit, lets the next one walk, finds out whose the packets are.
+    fn find(&self, number: u64, mut walk: Walk, mut unit: WorkUnit) {
+        let scanned = walk.scanner.scan(unit.places_mut());
         let counted = walk.scanner.counters();
-        stretch.position = walk.scanner.position();
-        stretch.notice = walk.scanner.notice();
-        walk.packets += stretch.len() as u64;
+        unit.position = walk.scanner.position();
+        unit.notice = walk.scanner.notice();
+        walk.packets += unit.len() as u64;
         self.shared.change(|state| {
             state.is_at_end |= !matches!((&scanned, &counted), (Ok(true), Ok(_)));
             state.failed = state.failed.take().or(scanned.err());
             match counted {
-                Ok(counters) => stretch.counters = counters,
+                Ok(counters) => unit.counters = counters,
                 Err(error) => state.failed = state.failed.take().or(Some(error)),
             }
             state.walk = Some(walk);
         });
-        stretch.bring_in_ahead();
-        stretch.assign();
+        unit.bring_in_ahead();
+        unit.assign();
         self.shared.change(|state| {
             let place = usize::try_from(number.saturating_sub(state.first)).unwrap_or(usize::MAX);
             if let Some(under_way) = state.under_way.get_mut(place) {
-                under_way.stretch = Some(Arc::new(stretch));
+                under_way.unit = Some(Arc::new(unit));
             }
         });
     }
 
-    /// As of the stretch that was processed last.
+    /// As of the unit that was processed last.
     pub const fn counters(&self) -> Counters {
         self.counters
     }
@@ -272,7 +272,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for WorkerHandle {
     /// A worker that goes before the end (a panic, an error) keeps nobody waiting for what it had taken.
     fn drop(&mut self) {
         if !self.is_done {

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a worker has to do with the others.
 #[derive(Clone, Debug)]
-pub enum Peers {
+pub enum StopGroup {
     /// There is no other, or somebody else ends them all at one packet.
     None,
     /// Each has a queue of its own; they share what may still be processed.
-    Queues(Arc<Allowance>),
+    Queues(Arc<PacketBudget>),
 }
 
-impl Peers {
+impl StopGroup {
     /// How many of `len` packets may be processed.
     pub(super) fn room(&self, len: u64) -> u64 {
         match self {
@@ -46,12 +46,12 @@ impl Peers {
 
 /// How many packets several queues may still process together.
 #[derive(Debug)]
-pub struct Allowance(AtomicU64);
+pub struct PacketBudget(AtomicU64);
 
 /// No bound: nothing is subtracted, so queues do not write to a common line.
 const UNLIMITED: u64 = u64::MAX;
 
-impl Allowance {
+impl PacketBudget {
     /// An allowance of `count_max` packets, 0 = as many as come.
     pub fn new(count_max: u64) -> Self {
         Self(AtomicU64::new(if count_max == 0 { UNLIMITED } else { count_max.min(UNLIMITED - 1) }))
@@ -92,10 +92,10 @@ mod tests {
 
     #[test]
     fn an_allowance_is_used_up_exactly() {
-        let allowance = Allowance::new(100);
+        let allowance = PacketBudget::new(100);
         assert_eq!((allowance.claim(64), allowance.claim(64), allowance.claim(1)), (64, 36, 0));
         assert!(allowance.is_used_up());
-        let unlimited = Allowance::new(0);
+        let unlimited = PacketBudget::new(0);
         assert_eq!((unlimited.claim(u64::from(u32::MAX)), unlimited.claim(64)), (u64::from(u32::MAX), 64));
         assert!(!unlimited.is_used_up());
         unlimited.close();
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn threads_take_no_more_than_there_is() {
         for limit in [1, 1000, 12_345] {
-            let allowance = Arc::new(Allowance::new(limit));
+            let allowance = Arc::new(PacketBudget::new(limit));
             let threads = (1..5u64).map(|piece| {
                 let allowance = Arc::clone(&allowance);
                 std::thread::spawn(move || {
@@ -125,10 +125,10 @@ mod tests {
 
     #[test]
     fn a_failing_queue_ends_all_queues() {
-        let peers = Peers::Queues(Arc::new(Allowance::new(0)));
-        assert_eq!(peers.room(64), 64);
-        assert!(!peers.end(false) && peers.end(true));
-        peers.fail();
-        assert!(peers.end(false));
+        let group = StopGroup::Queues(Arc::new(PacketBudget::new(0)));
+        assert_eq!(group.room(64), 64);
+        assert!(!group.end(false) && group.end(true));
+        group.fail();
+        assert!(group.end(false));
     }
 }

@@ -11,14 +11,14 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 /// Speaks while a run goes on.
-pub struct Teller {
+pub struct Reporter {
     verbosity: Verbosity,
     stop: Stop,
     bar: Mutex<Option<output::Progress>>,
 }
 
-impl Teller {
-    /// A teller; with a progress bar if `is_file` and standard error is a terminal.
+impl Reporter {
+    /// A reporter; with a progress bar if `is_file` and standard error is a terminal.
     pub fn new(is_file: bool, verbosity: Verbosity, stop: Stop) -> Self {
         let bar = if is_file { output::show_progress() } else { None };
         Self { verbosity, stop, bar: Mutex::new(bar) }
@@ -61,7 +61,7 @@ impl Teller {
     }
 }
 
-impl Watcher for Teller {
+impl Watcher for Reporter {
     fn notice(&self, text: &str) {
         self.warn(text);
     }
