@@ -312,6 +312,6 @@ mod linux {
         };
         // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
         let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
-        Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()))
+        Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), ())
     }
 }

@@ -6,7 +6,7 @@
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
-use netscope::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, HashSecret};
+use netscope::flow::{Candidate, Content, FlowPacket, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed};
 use netscope_backends::Timestamp;
 use setup::conversations::{Lane, Protocol, WIRE_LEN, facts, lane};
 use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
@@ -39,18 +39,11 @@ impl Subject {
         for lane in lanes {
             self.pass(gap_ns);
             self.number += 1;
-            let packet = FlowPacket {
-                key: &lane.key,
-                hash: self.table.hash(&lane.key),
-                direction: lane.direction,
-                time: self.time,
-                wire_len: WIRE_LEN,
-                number: self.number,
-                dissected: &dissected,
-                fragment: false,
-                candidate: Candidate::NONE,
-            };
-            black_box(self.table.observe(&packet, &mut |_| self.ended += 1));
+            let keyed = &Keyed { key: lane.key, hash: self.table.hash(&lane.key), direction: lane.direction };
+            let (candidate, content) = (Candidate::NONE, Content::Other);
+            let packet = FlowPacket { keyed, candidate, time: self.time, wire_len: WIRE_LEN, content };
+            let facts = FullFacts { number: self.number, dissected: &dissected };
+            black_box(self.table.count(packet, facts, false, |_| self.ended += 1));
         }
     }
 

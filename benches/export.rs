@@ -7,7 +7,9 @@ mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::aggregate::{Output, Summary, Table};
-use netscope::flow::{Candidate, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, HashSecret, ports_of};
+use netscope::flow::{
+    Candidate, Content, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, ports_of,
+};
 use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings};
 use netscope::wire::dissect;
 use netscope_perf::Profile;
@@ -42,10 +44,11 @@ fn records() -> Vec<FlowRecord> {
         let dissected = dissect(packet.link_type, packet.data, packet.wire_len);
         let network = dissected.network.as_ref().expect("an IP packet");
         let (key, direction) = FlowKey::new(network, ports_of(&dissected).expect("a TCP packet"));
-        let (hash, time, wire_len, candidate) = (table.hash(&key), packet.time, packet.wire_len, Candidate::NONE);
-        let packet =
-            FlowPacket { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
-        table.observe(&packet, &mut |record| records.push(*record));
+        let keyed = &Keyed { key, hash: table.hash(&key), direction };
+        let (candidate, content, time, wire_len) = (Candidate::NONE, Content::Other, packet.time, packet.wire_len);
+        let facts = FullFacts { number, dissected: &dissected };
+        let packet = FlowPacket { keyed, candidate, time, wire_len, content };
+        table.count(packet, facts, false, |record| records.push(*record));
     }
     let last = table.finish(&mut |record| records.push(*record));
     records.extend(last.records());

@@ -8,8 +8,8 @@
 mod setup;
 
 use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
-use netscope::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, HashSecret, PlainPacket};
-use netscope::wire::{Dissected, PlainSegment, Transport};
+use netscope::flow::{Candidate, Content, FlowPacket, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed};
+use netscope::wire::{Dissected, PlainSegment, SynSegment, Transport};
 use netscope_backends::{BATCH_MAX, Timestamp};
 use setup::conversations::{HANDSHAKE_ROUNDS, Lane, Protocol, WIRE_LEN, facts, lane};
 use setup::floor::FlatTable;
@@ -79,7 +79,7 @@ impl Subject {
     /// As the worker does it with a wave of packets: the straight way where the table allows it, the long one else. (These flows are
     /// orderly, so what the worker does beside a loss is left out.)
     fn observe(&mut self, lanes: &[Lane], dissected: &Dissected) {
-        let segment = plain_segment(dissected);
+        let (segment, syn) = (plain_segment(dissected), syn_segment(dissected));
         let is_plain = segment.is_some() || matches!(dissected.transport, Transport::Udp(_));
         let Self { table, number, began } = self;
         let (mut hashes, mut candidates) = ([0; BATCH_MAX], [Candidate::NONE; BATCH_MAX]);
@@ -104,14 +104,15 @@ impl Subject {
                     table.advance(time, usize::MAX, &mut |_| {});
                     next_deadline = table.next_deadline();
                 }
-                let segment = segment.as_ref();
-                let plain = PlainPacket { key, candidate, direction, time, wire_len: WIRE_LEN, segment };
-                if !is_plain || !table.observe_plain(&plain) {
-                    let fragment = false;
-                    let packet =
-                        FlowPacket { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment, candidate };
-                    black_box(table.observe(&packet, &mut |_| {}));
-                }
+                let content = match (&segment, &syn) {
+                    (Some(segment), _) => Content::Segment(segment),
+                    (_, Some(segment)) => Content::Syn(segment),
+                    _ if is_plain => Content::Datagram,
+                    _ => Content::Other,
+                };
+                let keyed = &Keyed { key: *key, hash, direction };
+                let packet = FlowPacket { keyed, candidate, time, wire_len: WIRE_LEN, content };
+                black_box(table.count(packet, FullFacts { number, dissected }, false, |_| {}));
             }
         }
     }
@@ -121,6 +122,13 @@ impl Subject {
 fn plain_segment(dissected: &Dissected) -> Option<PlainSegment> {
     match &dissected.transport {
         Transport::Tcp(segment) => PlainSegment::of(segment),
+        _ => None,
+    }
+}
+
+fn syn_segment(dissected: &Dissected) -> Option<SynSegment> {
+    match &dissected.transport {
+        Transport::Tcp(segment) => SynSegment::of(segment),
         _ => None,
     }
 }

@@ -34,7 +34,7 @@ fn worker() -> Worker {
     };
     // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
     let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
-    Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()))
+    Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), ())
 }
 
 /// Batches of the same packets again and again, each time round later.

@@ -10,7 +10,7 @@
 //! ended early, by a stop or by `--count`: then everybody goes on to the last unit that was found, so all end at one packet.
 
 use super::work_unit::WorkUnit;
-use super::{Stop, Worker};
+use super::{Observer, Stop, Worker};
 use crate::flow::HashSecret;
 use netscope_backends::file::Scanner;
 use netscope_backends::{BackendError, Counters, Polled, Position};
@@ -181,7 +181,7 @@ impl WorkerHandle {
     ///
     /// # Errors
     /// Damage in the file, told to the leading worker alone, after everything before it was processed.
-    pub fn poll(&mut self, worker: &mut Worker) -> Result<Polled, BackendError> {
+    pub fn poll<O: Observer>(&mut self, worker: &mut Worker<O>) -> Result<Polled, BackendError> {
         match self.task() {
             Task::Find(number, walk, unit) => {
                 self.find(number, walk, unit);

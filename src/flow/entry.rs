@@ -270,6 +270,12 @@ impl Entry {
         self.bytes[i] = self.bytes[i].saturating_add(bytes);
     }
 
+    /// The next packet of this direction is the first one, and there were others before it: somebody answers.
+    #[inline(always)]
+    pub const fn is_first_answer(&self, direction: Direction) -> bool {
+        self.packets_low[direction as usize] == 0 && self.packets_high[direction as usize] == 0
+    }
+
     /// True when one more packet of this direction can be counted by [`Self::count_one`].
     #[inline(always)]
     pub const fn has_room_for_one(&self, direction: Direction) -> bool {

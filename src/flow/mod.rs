@@ -33,5 +33,7 @@ pub use last::LastFlows;
 pub use ports::ports_of;
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
-pub use table::{Candidate, FlowCounters, FlowPacket, FlowSettings, FlowTable, Observed, PlainPacket, SynPacket};
+pub use table::{
+    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowPacket, FlowSettings, FlowTable, FullFacts, PacketFacts,
+};
 pub use top::TopFlow;

@@ -1,7 +1,7 @@
 //! The flow table of one queue.
 //!
 //! Owns every live flow: finds or opens it, counts, tracks TCP, ends it, and keeps to the bound. Knows no packet bytes, no queue
-//! and no wall clock: sightings with their times come in, records go out. Its invariant: after any call
+//! and no wall clock: packets with their times come in, records go out. Its invariant: after any call
 //! `opened = live + ended`, live never exceeds the bound, and the clock never goes cold.
 //!
 //! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
@@ -10,23 +10,21 @@
 //! [`FlowTable::next_deadline`] on, without a budget, where two runs have to agree.)
 
 mod ahead;
+mod count;
 mod counters;
-mod handshake;
 mod opening;
-mod plain;
+mod packet;
 mod settings;
-
-use self::opening::opening_of;
+mod slow;
+mod syn;
 
 pub use counters::FlowCounters;
-pub use handshake::SynPacket;
-pub use plain::PlainPacket;
+pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
 pub use settings::FlowSettings;
 
 use super::arena::PLACE_COUNT_MAX;
 use super::entries::Entries;
-use super::entry::{Entry, Flag, Opening};
-use super::fragment::Held;
+use super::entry::{Entry, Flag};
 use super::index::{self, Index};
 use super::last::LastFlows;
 use super::store::FlowStore;
@@ -34,50 +32,8 @@ use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
-use crate::wire::{Dissected, SynSegment, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
-
-/// One packet as the flow table sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct FlowPacket<'a> {
-    /// The flow's key.
-    pub key: &'a FlowKey,
-    /// [`FlowTable::hash`] of the key.
-    pub hash: u64,
-    /// The packet's direction in the key.
-    pub direction: Direction,
-    /// When it was captured.
-    pub time: Timestamp,
-    /// Bytes on the wire, link header included.
-    pub wire_len: u32,
-    /// Number of the packet on its queue, from 1, below 2^59.
-    pub number: u64,
-    /// What the packet says of itself.
-    pub dissected: &'a Dissected,
-    /// A later fragment: it counts, but carries no transport facts.
-    pub fragment: bool,
-    /// What [`FlowTable::prefetch_entry`] said; [`Candidate::NONE`] where it was not asked.
-    pub candidate: Candidate,
-}
-
-/// Where a flow probably lies; whether it does is asked of the entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate(u32);
-
-impl Candidate {
-    /// No place is known.
-    pub const NONE: Self = Self(u32::MAX);
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observed {
-    /// Number of the flow's place; the same for all packets of one record, used again after it ended.
-    pub place: u32,
-    /// This packet opened the record.
-    pub opened: bool,
-}
 
 /// For a table that ends nothing by time, the timeout that orders evictions.
 const ORDER_TIMEOUT_NS: u64 = 60 * Timestamp::NS_PER_SEC;
@@ -90,8 +46,8 @@ const RESERVED_COUNT_MAX: usize = 1 << 24;
 pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
-    /// Nothing is set that the straight way leaves out: every part of the analysis on, no active timeout.
-    is_plain_table: bool,
+    /// Every part of the TCP analysis is on.
+    analyses_all: bool,
     secret: HashSecret,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -147,7 +103,7 @@ impl FlowTable {
                 retransmissions: settings.retransmissions,
                 out_of_order: settings.out_of_order,
             },
-            is_plain_table: settings.rtt && settings.retransmissions && settings.out_of_order && settings.active_timeout_ns == 0,
+            analyses_all: settings.rtt && settings.retransmissions && settings.out_of_order,
             secret,
             flow_count_max,
             clock: Timestamp(0),
@@ -194,95 +150,6 @@ impl FlowTable {
     /// Before this time [`FlowTable::advance`] has nothing to do, as long as no packet is ahead of the clock; 0 when it may have.
     pub fn next_deadline(&self) -> Timestamp {
         self.wheel.next_deadline(self.clock)
-    }
-
-    /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
-    /// the flow itself when it is overdue, older than the active timeout, or its tuple begins a new connection; and another flow
-    /// when the table is full.
-    ///
-    /// A record that goes on after the active timeout keeps the TCP analysis: sequence numbers, state and TCP counts are those of
-    /// the connection, packets and bytes begin again.
-    #[inline]
-    pub fn observe(&mut self, packet: &FlowPacket<'_>, ended: &mut impl FnMut(&FlowRecord)) -> Observed {
-        self.clock = self.clock.max(packet.time);
-        let direction = packet.direction;
-        let segment = match &packet.dissected.transport {
-            Transport::Tcp(segment) if !packet.fragment => Some(segment),
-            _ => None,
-        };
-        let found = match packet.candidate {
-            candidate if self.is_at(candidate, packet.key) => Some(candidate.0),
-            _ => self.find(packet.key, packet.hash),
-        };
-        let over = found.and_then(|place| {
-            self.over(place, direction, 1).or_else(|| {
-                let (entry, cold) = self.store.entries.both(place);
-                let reopens = |segment| entry.is_tracked() && entry.tracker.reopens(&cold.beginning, segment, direction);
-                segment.is_some_and(reopens).then_some((EndReason::Closed, self.clock))
-            })
-        });
-        let (place, opened) = match (found, over) {
-            (Some(place), None) => (place, false),
-            (found, over) => {
-                let opening = opening_of(packet, self.clock);
-                (self.open(&opening, packet.hash, found.zip(over), ended), true)
-            }
-        };
-        if let Some(segment) = segment {
-            self.track(place, segment, direction, packet.time);
-        }
-        let share = Share {
-            direction,
-            packets: 1,
-            bytes: u64::from(packet.wire_len),
-            fragments: u64::from(packet.fragment),
-            earliest: packet.time,
-            latest: packet.time,
-        };
-        self.count(place, &share);
-        Observed { place, opened }
-    }
-
-    /// Counts later fragments that arrived before their first one; call it after [`Self::observe`] of that one.
-    pub fn add_fragments(
-        &mut self,
-        key: &FlowKey,
-        hash: u64,
-        direction: Direction,
-        held: &Held,
-        ended: &mut impl FnMut(&FlowRecord),
-    ) {
-        let found = self.find(key, hash);
-        let over = found.and_then(|place| self.over(place, direction, held.packets));
-        let place = match (found, over) {
-            (Some(place), None) => place,
-            (found, over) => {
-                let opening = Opening {
-                    key: *key,
-                    time: held.earliest,
-                    clock: self.clock,
-                    number: held.first_packet,
-                    vlan: VlanTags::default(),
-                    tunnel: None,
-                    initiator: direction,
-                };
-                self.open(&opening, hash, found.zip(over), ended)
-            }
-        };
-        let (entry, cold) = self.store.entries.both_mut(place);
-        cold.first_packet = cold.first_packet.min(held.first_packet);
-        if entry.is(Flag::LISTED) {
-            self.top.renumber(place, cold.first_packet);
-        }
-        let share = Share {
-            direction,
-            packets: held.packets,
-            bytes: held.bytes,
-            fragments: held.packets,
-            earliest: held.earliest,
-            latest: held.latest,
-        };
-        self.count(place, &share);
     }
 
     /// Ends a tick: the flows with the most bytes since the last call, most first, ties by key. A flow that ended within the tick
@@ -390,28 +257,13 @@ impl FlowTable {
         self.store.touched(place).plus(self.timeout_ns(self.store.entries.get(place)))
     }
 
-    /// Takes a segment into the flow's TCP tracker, which its first segment makes.
-    #[inline]
-    fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
-        let (entry, cold) = self.store.entries.both_mut(place);
-        let tcp = entry.tcp_or_open(cold, segment, direction, time);
-        if let Some(syn) = SynSegment::of(segment).filter(|_| self.is_plain_table)
-            && tcp.observe_syn(&syn, direction, time, &mut cold.beginning)
-        {
-            return;
-        }
-        tcp.observe(segment, direction, time, &mut cold.beginning, &mut self.store.tcp, &self.analysis);
-        entry.note_tracked();
-        self.note_finished(place);
-    }
-
     /// After a segment that may have ended the connection.
     #[inline]
-    fn note_finished(&mut self, place: u32) {
+    fn note_finished(&mut self, place: u32) -> FlowEvents {
         let entry = self.store.entries.get_mut(place);
         let (was, is) = (entry.is(Flag::FINISHED), entry.tracker.finished());
         if was == is {
-            return;
+            return FlowEvents::NONE;
         }
         entry.set(Flag::FINISHED, is);
         if is && self.settings.closed_timeout_ns < self.timeout_ns_idle() {
@@ -420,26 +272,11 @@ impl FlowTable {
             self.wheel.unlink(&mut self.store.entries, place);
             self.wheel.file(&mut self.store.entries, place, deadline);
         }
+        FlowEvents::FINISHED.when(is)
     }
 
     fn timeout_ns_idle(&self) -> u64 {
         if self.settings.idle_timeout_ns == 0 { ORDER_TIMEOUT_NS } else { self.settings.idle_timeout_ns }
-    }
-
-    #[inline]
-    fn count(&mut self, place: u32, share: &Share) {
-        let (entry, cold) = self.store.entries.both_mut(place);
-        let touched = entry.touched(cold, &self.store.extras);
-        entry.count(share.direction, share.packets, share.bytes);
-        entry.see(share.earliest, share.latest, cold);
-        entry.touch(self.clock, cold, &mut self.store.extras);
-        if share.fragments != 0 {
-            cold.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.store.extras);
-        }
-        let listed = entry.is(Flag::LISTED);
-        if self.top.is_on() && self.top.add(place, listed, touched, share.bytes) {
-            self.top.list(place, &mut self.store);
-        }
     }
 
     #[cold]

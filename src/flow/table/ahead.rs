@@ -13,7 +13,7 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// Second wave: brings the entry that this hash probably means into the cache; its place, for `FlowPacket::candidate`.
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`super::FlowPacket::candidate`].
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: u64) -> Candidate {
         match self.index.candidate(hash) {
@@ -25,7 +25,7 @@ impl FlowTable {
         }
     }
 
-    /// As [`FlowTable::prefetch_entry`], for a packet that will not go the straight way ([`FlowTable::observe_plain`]).
+    /// As [`FlowTable::prefetch_entry`], for a packet that will not take the fast path.
     #[inline(always)]
     pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
         let candidate = self.prefetch_entry(hash);

@@ -3,26 +3,22 @@
 //! Owns who counts as the one that began, and the order of what is entered where. Invariant: a live flow is in slab, index and
 //! wheel, or in none of them.
 
-use super::{FlowPacket, FlowTable, Places};
+use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::{EndReason, FlowRecord};
-use crate::wire::Transport;
 use netscope_backends::Timestamp;
 
 /// Of the flow that this packet begins; `clock` is the table's time.
-pub(super) fn opening_of(packet: &FlowPacket<'_>, clock: Timestamp) -> Opening {
-    let initiator = match packet.dissected.transport {
-        Transport::Echo { request: false, .. } => packet.direction.reverse(),
-        _ => packet.direction,
-    };
+pub(super) fn opening_of(packet: &FlowPacket<'_>, facts: &dyn PacketFacts, clock: Timestamp) -> Opening {
+    let direction = packet.keyed.direction;
     Opening {
-        key: *packet.key,
+        key: packet.keyed.key,
         time: packet.time,
         clock,
-        number: packet.number,
-        vlan: packet.dissected.vlan,
-        tunnel: packet.dissected.tunnel,
-        initiator,
+        number: facts.number(),
+        vlan: facts.vlan(),
+        tunnel: facts.tunnel(),
+        initiator: if facts.is_echo_reply() { direction.reverse() } else { direction },
     }
 }
 

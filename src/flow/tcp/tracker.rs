@@ -6,7 +6,7 @@
 use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
 use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
-use super::state::TcpProgress;
+use super::state::{TcpProgress, TcpStateDetail};
 use super::tcp_direction::{Arrival, Marks, TcpDirection, analyse, may_ask_arena};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Announced, SynSegment, TcpFlags, TcpSegment};
@@ -217,7 +217,23 @@ impl TcpTracker {
         }
     }
 
-    fn client(&self) -> Option<Direction> {
+    /// The handshake has begun and is not complete.
+    pub const fn is_handshaking(&self) -> bool {
+        matches!(self.progress.detail(), TcpStateDetail::SynSent | TcpStateDetail::SynReceived)
+    }
+
+    /// A SYN was seen and no answer.
+    pub const fn is_syn_sent(&self) -> bool {
+        matches!(self.progress.detail(), TcpStateDetail::SynSent)
+    }
+
+    /// Both sides may send.
+    pub const fn is_established(&self) -> bool {
+        self.progress.is_established()
+    }
+
+    /// Who sent the first SYN, if it is known.
+    pub fn client(&self) -> Option<Direction> {
         let b = self.bits & CLIENT_IS_B != 0;
         (self.bits & CLIENT_KNOWN != 0).then_some(if b { Direction::BToA } else { Direction::AToB })
     }
