@@ -89,7 +89,7 @@ const RESERVED_COUNT_MAX: usize = 1 << 24;
 pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
-    /// Nothing is set that the straight way leaves out: every part of the analysis on, no active timeout.
+    /// Nothing is set that the fast paths leave out: no active timeout.
     is_plain_table: bool,
     secret: HashSecret,
     flow_count_max: usize,
@@ -148,7 +148,7 @@ impl FlowTable {
                 retransmissions: settings.retransmissions,
                 out_of_order: settings.out_of_order,
             },
-            is_plain_table: settings.rtt && settings.retransmissions && settings.out_of_order && settings.active_timeout_ns == 0,
+            is_plain_table: settings.active_timeout_ns == 0,
             secret,
             flow_count_max,
             clock: Timestamp(0),
@@ -220,7 +220,7 @@ impl FlowTable {
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
                 let (entry, back) = self.slab.both(place);
-                let reopens = |segment| entry.is_tracked() && entry.tracker.reopens(&back.beginning, segment, direction);
+                let reopens = |segment| entry.is_tracked() && entry.connection.reopens(&back.beginning, segment, direction);
                 segment.is_some_and(reopens).then_some((EndReason::Closed, self.clock))
             })
         });
@@ -403,9 +403,9 @@ impl FlowTable {
     #[inline]
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
         let (entry, back) = self.slab.both_mut(place);
-        let tcp = entry.tcp_or_open(back, segment, direction, time);
+        let mut tcp = entry.tcp_or_open(back, segment, direction, time);
         if let Some(syn) = SynSegment::of(segment).filter(|_| self.is_plain_table)
-            && tcp.observe_syn(&syn, direction, time, &mut back.beginning)
+            && tcp.observe_syn(&syn, direction, time, &mut back.beginning, &self.analysis)
         {
             return;
         }
@@ -418,7 +418,7 @@ impl FlowTable {
     #[inline]
     fn note_finished(&mut self, place: u32) {
         let entry = self.slab.get_mut(place);
-        let (was, is) = (entry.is(Flag::FINISHED), entry.tracker.finished());
+        let (was, is) = (entry.is(Flag::FINISHED), entry.connection.finished());
         if was == is {
             return;
         }

@@ -71,6 +71,6 @@ impl FlowTable {
         if entry.needs_cold_half() {
             self.slab.prefetch_cold_half(place);
         }
-        entry.tracker.prefetch(&self.arena);
+        entry.sequences.prefetch(&self.arena);
     }
 }

@@ -59,8 +59,8 @@ impl FlowTable {
         let (entry, back) = self.slab.both_mut(place);
         let is_taken = entry.may_begin()
             && plain.has_place(entry, idle_timeout_ns)
-            && !entry.tracker.is_other_syn(&back.beginning, segment.sequence, direction)
-            && entry.tracker.observe_syn(segment, direction, time, &mut back.beginning);
+            && !entry.connection.is_other_syn(&back.beginning, segment.sequence, direction)
+            && entry.tracker().observe_syn(segment, direction, time, &mut back.beginning, &self.analysis);
         if is_taken {
             let counted = plain.count(entry);
             self.settle(&plain, counted);
@@ -77,7 +77,7 @@ impl FlowTable {
         self.make_room(ended);
         let (place, entry, back) = self.slab.take();
         back.begin(number, time, link);
-        entry.begin(back, segment, key, direction, time, wire_len);
+        entry.begin(back, segment, key, direction, time, wire_len, &self.analysis);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
         if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
             self.top.list(place, &mut self.slab, &self.cold);

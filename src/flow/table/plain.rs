@@ -39,7 +39,7 @@ impl FlowTable {
             return false;
         }
         if let Some(segment) = packet.segment
-            && !entry.tracker.observe_plain(segment, packet.direction, packet.time)
+            && !entry.tracker().observe_plain(segment, packet.direction, packet.time, &self.analysis)
         {
             return false;
         }
@@ -61,14 +61,14 @@ impl FlowTable {
         }
         let (is_plain, is_last) = (entry.is_plain(), segment.is_last());
         let is_taken = if is_plain && !is_last {
-            entry.tracker.observe_loss(segment, direction, time, &mut self.arena)
+            entry.tracker().observe_loss(segment, direction, time, &mut self.arena, &self.analysis)
         } else {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             entry.may_go_on()
                 && !is_over
-                && (!is_last && entry.tracker.observe_first_ack(segment, direction, time, &mut back.beginning)
-                    || entry.tracker.observe_closing(segment, direction, time))
+                && (!is_last && entry.tracker().observe_first_ack(segment, direction, time, &mut back.beginning, &self.analysis)
+                    || entry.tracker().observe_closing(segment, direction, time, &self.analysis))
         };
         if !is_taken {
             return false;

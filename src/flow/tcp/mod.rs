@@ -5,6 +5,7 @@
 
 mod arena;
 mod closing;
+mod connection;
 mod gaps;
 mod handshake;
 mod loss;
@@ -19,5 +20,7 @@ mod tracker;
 mod tests;
 
 pub use arena::TcpArena;
+pub use connection::TcpConnection;
+pub use rtt::Epoch;
 pub use state::{TcpState, TcpStateDetail};
-pub use tracker::{TcpAnalysis, TcpBeginning, TcpTracker};
+pub use tracker::{TcpAnalysis, TcpBeginning, TcpSequences, TcpTracker};
