@@ -5,6 +5,7 @@
 
 mod arena;
 mod closing;
+mod compact;
 mod connection;
 mod gaps;
 mod handshake;
@@ -20,6 +21,7 @@ mod tracker;
 mod tests;
 
 pub use arena::TcpArena;
+pub use compact::CompactTcp;
 pub use connection::TcpConnection;
 pub use rtt::Epoch;
 pub use state::{TcpState, TcpStateDetail};
