@@ -131,7 +131,7 @@ impl Entry {
         begun: 0,
     };
 
-    /// Makes a blank entry a flow of one packet of `bytes` bytes, its client's SYN, at the table's time. `back` was begun.
+    /// Makes a blank entry a flow that begins with its client's SYN, which is still to be counted. `back` was begun.
     #[inline(always)]
     pub fn begin(
         &mut self,
@@ -140,14 +140,12 @@ impl Entry {
         key: &FlowKey,
         client: Direction,
         time: Timestamp,
-        bytes: u32,
         analysis: &TcpAnalysis,
     ) {
         let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
         self.key = *key;
         self.flags = Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun);
         self.tracker().begin(syn, client, time, &mut back.beginning, analysis);
-        self.count_one(client, u64::from(bytes), time);
     }
 
     #[inline(always)]

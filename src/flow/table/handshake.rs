@@ -77,7 +77,8 @@ impl FlowTable {
         self.make_room(ended);
         let (place, entry, back) = self.slab.take();
         back.begin(number, time, link);
-        entry.begin(back, segment, key, direction, time, wire_len, &self.analysis);
+        entry.begin(back, segment, key, direction, time, &self.analysis);
+        entry.count_one(direction, u64::from(wire_len), time);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
         if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
             self.top.list(place, &mut self.slab, &self.cold);
