@@ -5,10 +5,11 @@
 //! not fit lies in the [`Extras`].
 
 use super::extra::{Extra, Extras};
-use super::tcp::{TcpArena, TcpBeginning, TcpTracker};
+use super::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
 use super::{Direction, EndReason, FlowKey, FlowRecord, TcpRecord};
 use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
+use std::mem::offset_of;
 
 /// The front of a flow's place.
 #[derive(Clone, Copy)]
@@ -19,9 +20,15 @@ pub(super) struct Entry {
     pub last_seen: Timestamp,
     pub bytes: [u64; 2],
     packets_low: [u32; 2],
+    /// Unused: room for the bytes of a tick.
+    tick_bytes: u32,
+    /// Means something while `TRACKED` is set, as do `sequences` and `epoch`. An `Option` would need more room.
+    pub connection: TcpConnection,
+    pub sequences: TcpSequences,
+    epoch: Epoch,
     flags: Flag,
-    /// Means something while `TRACKED` is set. An `Option` would need more room, because a tracker has no unused values.
-    pub tracker: TcpTracker,
+    /// Unused: room for how the flow began.
+    begun: u8,
 }
 
 /// The half of a flow's place that few packets need.
@@ -44,7 +51,11 @@ pub(super) struct ColdHalf {
 
 const _: () = assert!(size_of::<Entry>() == 192);
 const _: () = assert!(size_of::<Entry>() + size_of::<ColdHalf>() <= 248, "one million flows have to fit into 256 MiB");
-const _: () = assert!(std::mem::offset_of!(Entry, packets_low) == 64);
+const _: () = assert!(size_of::<ColdHalf>() == 56);
+const _: () = assert!(offset_of!(Entry, packets_low) == 64);
+const _: () = assert!(offset_of!(Entry, tick_bytes) == 72 && offset_of!(Entry, connection) == 76);
+const _: () = assert!(offset_of!(Entry, sequences) == 80 && offset_of!(Entry, epoch) == 188);
+const _: () = assert!(offset_of!(Entry, flags) == 190 && offset_of!(Entry, begun) == 191);
 
 const EXTRA: u32 = 1 << 31;
 const SKEW_EXTRA: u32 = u32::MAX;
@@ -69,9 +80,9 @@ impl Flag {
     const TRACKED: Self = Self(16);
     /// The clock when the flow was last touched was ahead of `last_seen`.
     const SKEWED: Self = Self(32);
-    /// What comes next needs no look at the cold half: the tracker [`is_steady`](TcpTracker::is_steady), or there is no TCP.
+    /// What comes next needs no look at the cold half: the connection [`is_steady`](TcpConnection::is_steady), or there is no TCP.
     const STEADY: Self = Self(64);
-    /// The tracker probably [`asks the arena`](TcpTracker::may_ask_arena) about the next segment.
+    /// The analysis probably [`asks the arena`](TcpSequences::may_ask_arena) about the next segment.
     const GAPPED: Self = Self(128);
 }
 
@@ -112,11 +123,15 @@ impl Entry {
         last_seen: Timestamp(0),
         bytes: [0; 2],
         packets_low: [0; 2],
+        tick_bytes: 0,
+        connection: TcpConnection::BLANK,
+        sequences: TcpSequences::BLANK,
+        epoch: Epoch::BLANK,
         flags: Flag(0),
-        tracker: TcpTracker::BLANK,
+        begun: 0,
     };
 
-    /// Makes a blank entry a flow of one packet of `bytes` bytes, its client's SYN, at the table's time. `cold` was begun.
+    /// Makes a blank entry a flow that begins with its client's SYN, which is still to be counted. `cold` was begun.
     #[inline(always)]
     pub fn begin(
         &mut self,
@@ -125,13 +140,12 @@ impl Entry {
         key: &FlowKey,
         client: Direction,
         time: Timestamp,
-        bytes: u32,
+        analysis: &TcpAnalysis,
     ) {
         let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
         self.key = *key;
         self.flags = Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun);
-        self.tracker.begin(syn, client, time, &mut cold.beginning);
-        self.count_one(client, u64::from(bytes), time);
+        self.tracker().begin(syn, client, time, &mut cold.beginning, analysis);
     }
 
     #[inline(always)]
@@ -173,14 +187,20 @@ impl Entry {
 
     /// The tracker took in a segment.
     pub fn note_tracked(&mut self) {
-        self.set(Flag::STEADY, self.tracker.is_steady());
-        self.set(Flag::GAPPED, self.tracker.may_ask_arena());
+        self.set(Flag::STEADY, self.connection.is_steady());
+        self.set(Flag::GAPPED, self.sequences.may_ask_arena());
     }
 
     /// The flow had a segment.
     #[inline(always)]
     pub const fn is_tracked(&self) -> bool {
         self.is(Flag::TRACKED)
+    }
+
+    /// The TCP tracker of a flow that had a segment.
+    #[inline(always)]
+    pub const fn tracker(&mut self) -> TcpTracker<'_> {
+        TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch)
     }
 
     /// The TCP tracker, made at the first segment.
@@ -191,19 +211,19 @@ impl Entry {
         segment: &TcpSegment,
         direction: Direction,
         time: Timestamp,
-    ) -> &mut TcpTracker {
+    ) -> TcpTracker<'_> {
         if !self.is_tracked() {
-            self.tracker = TcpTracker::open(segment, direction, time);
+            self.tracker().open(segment, direction, time);
             cold.beginning = TcpBeginning::UNKNOWN;
             self.set(Flag::TRACKED, true);
         }
-        &mut self.tracker
+        self.tracker()
     }
 
     /// Gives the tracker's side memory back, if there is a tracker.
     pub fn release_tcp(&mut self, arena: &mut TcpArena) {
         if self.is_tracked() {
-            self.tracker.release(arena);
+            self.sequences.release(arena);
             self.set(Flag::TRACKED, false);
             self.set(Flag::STEADY, false);
             self.set(Flag::GAPPED, false);
@@ -212,7 +232,7 @@ impl Entry {
 
     /// Goes on with the TCP tracker of the record before.
     pub fn inherit_tcp(&mut self, before: &Self) {
-        self.tracker = before.tracker;
+        (self.connection, self.sequences, self.epoch) = (before.connection, before.sequences, before.epoch);
         self.set(Flag::TRACKED, before.is_tracked());
         self.set(Flag::FINISHED, before.is(Flag::FINISHED));
         self.set(Flag::STEADY, before.is(Flag::STEADY));
@@ -222,7 +242,7 @@ impl Entry {
     /// The TCP part of the flow's record.
     #[inline]
     pub fn tcp_record(&self, cold: &ColdHalf, arena: &TcpArena) -> Option<TcpRecord> {
-        self.is_tracked().then(|| self.tracker.record(&cold.beginning, arena))
+        self.is_tracked().then(|| self.sequences.record(&self.connection, &cold.beginning, arena))
     }
 
     /// The flow's record, when it ended `at` for this reason. Inlined, so that it is made where it is wanted.

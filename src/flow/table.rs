@@ -2,7 +2,7 @@
 //!
 //! Owns every live flow: finds or opens it, counts, tracks TCP, ends it, and keeps to the bound. Knows no packet bytes, no queue
 //! and no wall clock: packets with their times come in, records go out. Its invariant: after any call
-//! `opened = live + ended`, live never exceeds the bound, and the clock never goes cold.
+//! `opened = live + ended`, live never exceeds the bound, and the clock never goes back.
 //!
 //! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
 //! and a packet that finds its flow overdue ends it first. So records are the same for any batch size. (With a full table the
@@ -46,8 +46,6 @@ const RESERVED_COUNT_MAX: usize = 1 << 24;
 pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
-    /// Every part of the TCP analysis is on.
-    analyses_all: bool,
     secret: HashSecret,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -103,7 +101,6 @@ impl FlowTable {
                 retransmissions: settings.retransmissions,
                 out_of_order: settings.out_of_order,
             },
-            analyses_all: settings.rtt && settings.retransmissions && settings.out_of_order,
             secret,
             flow_count_max,
             clock: Timestamp(0),
@@ -261,7 +258,7 @@ impl FlowTable {
     #[inline]
     fn note_finished(&mut self, place: u32) -> FlowEvents {
         let entry = self.store.entries.get_mut(place);
-        let (was, is) = (entry.is(Flag::FINISHED), entry.tracker.finished());
+        let (was, is) = (entry.is(Flag::FINISHED), entry.connection.finished());
         if was == is {
             return FlowEvents::NONE;
         }

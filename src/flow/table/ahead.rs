@@ -71,6 +71,6 @@ impl FlowTable {
         if entry.needs_cold_half() {
             self.store.entries.prefetch_cold(place);
         }
-        entry.tracker.prefetch(&self.store.tcp);
+        entry.sequences.prefetch(&self.store.tcp);
     }
 }

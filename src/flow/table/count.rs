@@ -61,7 +61,7 @@ impl FlowTable {
             return None;
         }
         if let Some(segment) = segment
-            && !entry.tracker.observe_plain(segment, direction, packet.time)
+            && !entry.tracker().observe_plain(segment, direction, packet.time, &self.analysis)
         {
             return None;
         }
@@ -103,7 +103,7 @@ impl FlowTable {
     #[inline]
     fn count_warm(&mut self, packet: &FlowPacket<'_>, place: u32, segment: &PlainSegment, watched: bool) -> Option<Counted> {
         let &FlowPacket { time, keyed: &Keyed { direction, .. }, .. } = packet;
-        if time < self.clock || !self.analyses_all || self.settings.active_timeout_ns != 0 && self.is_old(place, time) {
+        if time < self.clock || self.settings.active_timeout_ns != 0 && self.is_old(place, time) {
             return None;
         }
         let idle_timeout_ns = self.settings.idle_timeout_ns;
@@ -114,16 +114,19 @@ impl FlowTable {
         let is_last = segment.is_last();
         let mut events = FlowEvents::NONE;
         let is_taken = if entry.is_plain() && !is_last {
-            entry.tracker.observe_loss(segment, direction, time, &mut self.store.tcp)
+            entry.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)
         } else {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             let may_go_on = entry.may_go_on() && !is_over;
-            if may_go_on && !is_last && entry.tracker.observe_first_ack(segment, direction, time, &mut cold.beginning) {
+            if may_go_on
+                && !is_last
+                && entry.tracker().observe_first_ack(segment, direction, time, &mut cold.beginning, &self.analysis)
+            {
                 events = FlowEvents::ESTABLISHED;
                 true
             } else {
-                may_go_on && entry.tracker.observe_closing(segment, direction, time)
+                may_go_on && entry.tracker().observe_closing(segment, direction, time, &self.analysis)
             }
         };
         if !is_taken {

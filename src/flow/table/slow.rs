@@ -32,7 +32,7 @@ impl FlowTable {
             self.over(place, direction, 1).or_else(|| {
                 let (entry, cold) = self.store.entries.both(place);
                 let reopens =
-                    |segment: &TcpSegment| entry.is_tracked() && entry.tracker.reopens(&cold.beginning, segment, direction);
+                    |segment: &TcpSegment| entry.is_tracked() && entry.connection.reopens(&cold.beginning, segment, direction);
                 segment.as_ref().is_some_and(reopens).then_some((EndReason::Closed, self.clock))
             })
         });
@@ -108,16 +108,16 @@ impl FlowTable {
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) -> FlowEvents {
         let syn = FlowEvents::SYN.when(segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK));
         let (entry, cold) = self.store.entries.both_mut(place);
-        let tcp = entry.tcp_or_open(cold, segment, direction, time);
-        if let Some(segment) = SynSegment::of(segment).filter(|_| self.analyses_all)
-            && tcp.observe_syn(&segment, direction, time, &mut cold.beginning)
+        let mut tcp = entry.tcp_or_open(cold, segment, direction, time);
+        if let Some(segment) = SynSegment::of(segment)
+            && tcp.observe_syn(&segment, direction, time, &mut cold.beginning, &self.analysis)
         {
             return syn;
         }
-        let (was_opening, was_syn_sent) = (tcp.is_handshaking(), tcp.is_syn_sent());
-        tcp.observe(segment, direction, time, &mut cold.beginning, &mut self.store.tcp, &self.analysis);
-        let established = FlowEvents::ESTABLISHED.when(was_opening && tcp.is_established());
-        let is_refusal = was_syn_sent && segment.flags.has(TcpFlags::RST) && tcp.client() == Some(direction.reverse());
+        let before = entry.connection;
+        entry.tracker().observe(segment, direction, time, &mut cold.beginning, &mut self.store.tcp, &self.analysis);
+        let established = FlowEvents::ESTABLISHED.when(before.is_handshaking() && entry.connection.is_established());
+        let is_refusal = before.is_syn_sent() && segment.flags.has(TcpFlags::RST) && before.client() == Some(direction.reverse());
         entry.note_tracked();
         syn.and(established).and(FlowEvents::REFUSED.when(is_refusal)).and(self.note_finished(place))
     }

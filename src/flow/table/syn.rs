@@ -21,7 +21,7 @@ impl FlowTable {
         watched: bool,
         ended: &mut impl FnMut(&FlowRecord),
     ) -> Option<Counted> {
-        if packet.time < self.clock || !self.analyses_all {
+        if packet.time < self.clock {
             return None;
         }
         let (place, events) = match place {
@@ -43,8 +43,8 @@ impl FlowTable {
         let (entry, cold) = self.store.entries.both_mut(place);
         let is_taken = entry.may_begin()
             && has_time_and_room(entry, direction, time, idle_timeout_ns)
-            && !entry.tracker.is_other_syn(&cold.beginning, segment.sequence, direction)
-            && entry.tracker.observe_syn(segment, direction, time, &mut cold.beginning);
+            && !entry.connection.is_other_syn(&cold.beginning, segment.sequence, direction)
+            && entry.tracker().observe_syn(segment, direction, time, &mut cold.beginning, &self.analysis);
         if !is_taken {
             return None;
         }
@@ -69,7 +69,8 @@ impl FlowTable {
         self.make_room(ended);
         let (place, entry, cold) = self.store.entries.take();
         cold.begin(facts.number(), time, link);
-        entry.begin(cold, segment, key, direction, time, wire_len);
+        entry.begin(cold, segment, key, direction, time, &self.analysis);
+        entry.count_one(direction, u64::from(wire_len), time);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
         if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
             self.top.list(place, &mut self.store);

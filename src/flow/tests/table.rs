@@ -422,6 +422,7 @@ proptest! {
         idle in any::<bool>(),
         closed in prop_oneof![Just(0), Just(1), Just(2 * SECOND), Just(20 * SECOND)],
         waits in any::<bool>(),
+        [rtt, retransmissions, out_of_order] in any::<[bool; 3]>(),
         steps in prop::collection::vec(
             (0u32..12, any::<bool>(), wait(), prop::option::of((flags(), 0u32..3)), any::<bool>(), prop::bool::weighted(0.2)),
             1..400,
@@ -432,6 +433,9 @@ proptest! {
             top_count,
             active_timeout_ns: if active { 30 * SECOND } else { 0 },
             idle_timeout_ns: if idle { 10 * SECOND } else { 0 },
+            rtt,
+            retransmissions,
+            out_of_order,
             ..settings(max)
         };
         let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
