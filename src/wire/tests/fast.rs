@@ -23,6 +23,10 @@ fn agrees(data: &[u8], wire_len: u32) -> bool {
         payload_agrees(&common(LinkType::ETHERNET, data, wire_len).expect("it was read"), &short);
         plain_segment_agrees(data, wire_len, &short);
         syn_segment_agrees(data, wire_len, &short);
+        // What was there before is written over in full.
+        let mut again = trace(LinkType::ETHERNET, &ethernet(0x8100, &vlan(7, 0x0806, &[0; 28])), 60).0;
+        dissect_common(LinkType::ETHERNET, data, wire_len, &mut again);
+        assert_eq!(again, short);
     } else {
         assert_eq!(short, Dissected::NOTHING, "what was not read is not touched");
     }
