@@ -1,5 +1,5 @@
-//! Dissects every capture of the corpus and compares flows, VLAN tags, tunnels and the types of ARP and ICMP messages with what
-//! tshark found; and of our own recording the messages field by field.
+//! Dissects every capture of the corpus and compares flows, VLAN tags, tunnels and the types of ARP and ICMP
+//! messages with what tshark found; and of our own recording the messages field by field.
 //!
 //! The corpus is where `NETSCOPE_CORPUS` says, or in `../shared/corpus`. Without one the test says so and passes, but not in CI.
 //! It reads capture files itself, so that a mistake in the program's own reader cannot hide here.

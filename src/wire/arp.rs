@@ -4,7 +4,8 @@ use super::ethernet::ethertype;
 use super::view::{Unreadable, View, array_at, be16};
 use super::{Dissected, Header, Layer};
 
-/// Hardware types with addresses of IEEE 802: Ethernet and IEEE 802.2, which Linux takes for the same (net/ipv4/arp.c).
+/// Hardware types with addresses of IEEE 802: Ethernet and IEEE 802.2, which Linux takes for the same
+/// (net/ipv4/arp.c).
 const HARDWARE_ETHERNET: [u16; 2] = [1, 6];
 
 /// ARP packet with all four addresses (RFC 826).
@@ -30,8 +31,8 @@ pub struct ArpMessage {
 }
 
 impl Dissected {
-    /// The ARP message, read from `data`, the bytes that were dissected. `None` when there is no ARP packet, when it is not whole,
-    /// and when its addresses are not those of Ethernet and IPv4.
+    /// The ARP message, read from `data`, the bytes that were dissected. `None` when there is no ARP packet,
+    /// when it is not whole, and when its addresses are not those of Ethernet and IPv4.
     pub fn arp(&self, data: &[u8]) -> Option<ArpMessage> {
         let bytes = data.get(self.arp_offset?.get() as usize..)?;
         Arp::read(bytes).ok()?.message()

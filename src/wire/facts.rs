@@ -40,7 +40,8 @@ pub struct Dissected {
     pub fault: Option<Fault>,
     /// An IPv4 header checksum on the way was wrong (0, as left by offloading senders, counts as wrong too).
     pub ipv4_checksum_bad: bool,
-    /// Offset in bytes, from the start of the packet, of a whole ARP packet, also of one in a tunnel; `None` when there is none.
+    /// Offset in bytes, from the start of the packet, of a whole ARP packet, also of one in a tunnel; `None`
+    /// when there is none.
     pub arp_offset: Option<NonZeroU32>,
 }
 

@@ -15,8 +15,8 @@ pub struct MacAddresses {
     pub destination: Option<[u8; 6]>,
 }
 
-/// The addresses of the outermost link-layer header: Ethernet, or Linux cooked capture with a sender's address of 6 bytes. `None`
-/// for other link types, and when the header was cut.
+/// The addresses of the outermost link-layer header: Ethernet, or Linux cooked capture with a sender's
+/// address of 6 bytes. `None` for other link types, and when the header was cut.
 #[inline]
 pub fn mac_addresses(link_type: LinkType, data: &[u8]) -> Option<MacAddresses> {
     let cooked = |len: u16, address: [u8; 8]| {
