@@ -1,7 +1,7 @@
 //! The packet quoted in an ICMP or ICMPv6 error message: its tuple, as far as the quoted bytes say it.
 //!
 //! Owns where a quoted packet begins and ends. Knows no flow. Its invariant: the quoted packet is read by
-//! [`walk`](super::walk), so its facts are those of the packet itself, wherever enough of it is quoted;
+//! [`walk`](fn@super::walk), so its facts are those of the packet itself, wherever enough of it is quoted;
 //! nothing is read that the message does not carry.
 
 use super::{Dissected, Network, Transport, walk_whole_into};
