@@ -30,7 +30,7 @@ pub use community_id::{CommunityId, community_id, community_ids};
 pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held, Later};
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed};
 pub use last::LastFlows;
-pub use ports::ports_of;
+pub use ports::{ports_of, transport_ports};
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{

@@ -72,5 +72,6 @@ fn segment_of(flow: usize, reply: bool, flags: TcpFlags, sequence: u32) -> Disse
         layer: Layer::Tcp,
         fault: None,
         ipv4_checksum_bad: false,
+        arp_offset: None,
     }
 }
