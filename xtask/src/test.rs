@@ -36,7 +36,7 @@ fn gaps(namespaces_work: bool, corpus_is_there: bool) -> Vec<&'static str> {
 }
 
 /// Where the corpus is looked for; the tests look in the same places.
-fn corpus(root: &Path) -> PathBuf {
+pub fn corpus(root: &Path) -> PathBuf {
     std::env::var_os("NETSCOPE_CORPUS").map_or_else(|| root.join("../shared/corpus"), PathBuf::from)
 }
 
