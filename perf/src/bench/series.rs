@@ -18,6 +18,8 @@ pub struct Candidate {
     pub name: String,
     /// The program and its arguments.
     pub words: Vec<OsString>,
+    /// File for its standard input.
+    pub stdin: Option<PathBuf>,
     /// File for its standard output.
     pub stdout: Option<PathBuf>,
     /// What it writes: removed before each run, because cutting off an old file costs time, too.
@@ -35,6 +37,9 @@ impl Candidate {
         let here = std::env::current_dir().map_or_else(|_| String::new(), |here| format!("{}/", here.display()));
         let typed = |word: &OsString| word.to_string_lossy().replace(&here, "");
         let mut words: Vec<String> = self.words.iter().map(typed).collect();
+        if let Some(path) = &self.stdin {
+            words.push(format!("< {}", path.display()));
+        }
         if let Some(path) = &self.stdout {
             words.push(format!("> {}", path.display()));
         }
@@ -156,7 +161,7 @@ fn add_run(candidate: &Candidate, series: &mut Series, label: &str, retries: u32
 
 fn run_once(candidate: &Candidate, label: &str) -> Result<Usage, String> {
     candidate.clear()?;
-    let usage = once(&candidate.words, candidate.stdout.as_deref())?;
+    let usage = once(&candidate.words, candidate.stdin.as_deref(), candidate.stdout.as_deref())?;
     let disturbed = if usage.is_disturbed() { ", disturbed" } else { "" };
     println!("{label}: {:.3} s CPU, {:.3} s wall, {:.0} MiB{disturbed}", usage.cpu_s(), usage.wall_s, usage.peak_mib);
     Ok(usage)
