@@ -38,7 +38,7 @@ struct Request<'a> {
 }
 
 /// One difference and the run that shows it.
-struct Finding {
+struct FoundDifference {
     command: String,
     difference: Difference,
 }
@@ -123,10 +123,10 @@ fn compare_all(
     captures: &[PathBuf],
     settings: &[Setting],
     directory: &Path,
-) -> Result<Vec<Finding>, String> {
+) -> Result<Vec<FoundDifference>, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
-    let findings: Mutex<Vec<(usize, Finding)>> = Mutex::new(Vec::new());
+    let findings: Mutex<Vec<(usize, FoundDifference)>> = Mutex::new(Vec::new());
     let work = |thread: usize| -> Result<(), String> {
         let own = directory.join(thread.to_string());
         loop {
@@ -138,8 +138,9 @@ fn compare_all(
             if !differences.is_empty() {
                 let command = shown(&programs[1], capture, setting);
                 let mut findings = findings.lock().map_err(|_poisoned| "another thread has failed".to_owned())?;
-                findings
-                    .extend(differences.into_iter().map(|difference| (number, Finding { command: command.clone(), difference })));
+                findings.extend(
+                    differences.into_iter().map(|difference| (number, FoundDifference { command: command.clone(), difference })),
+                );
             }
         }
     };
@@ -235,7 +236,7 @@ fn shown(program: &Path, capture: &Path, setting: &Setting) -> String {
 }
 
 /// How many findings each setting has, those without left out.
-fn per_setting<'a>(findings: &[Finding], settings: &'a [Setting]) -> Vec<(&'a str, usize)> {
+fn per_setting<'a>(findings: &[FoundDifference], settings: &'a [Setting]) -> Vec<(&'a str, usize)> {
     let count = |setting: &Setting| {
         let start = format!("{}: ", setting.name);
         findings.iter().filter(|finding| finding.command.starts_with(&start)).count()

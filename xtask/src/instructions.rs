@@ -5,7 +5,7 @@
 
 mod record;
 
-use crate::callgrind::{self, Profile};
+use crate::callgrind::{self, InstructionProfile};
 use crate::install;
 use crate::needs::Need;
 use crate::run;
@@ -67,7 +67,9 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
         architecture: std::env::consts::ARCH.to_owned(),
         per_packet: difference(small.total, large.total),
         whole_run: large.total as f64 / PACKETS[1] as f64,
-        cases: cases.map(|(case, [small, large])| record::Case::new(case.name, difference(small.total, large.total))).collect(),
+        cases: cases
+            .map(|(case, [small, large])| record::CaseFigures::new(case.name, difference(small.total, large.total)))
+            .collect(),
     };
     println!("\n{:.1} instructions per packet, {:.1} with start and exit ({})", now.per_packet, now.whole_run, now.rustc);
     let path = root.join(RECORD);
@@ -99,7 +101,7 @@ fn generate(root: &Path, packets: u64) -> Result<(), String> {
 }
 
 /// Both captures' profiles for each configuration, in their order. One run per CPU at a time: they do not change each other's figures.
-fn count_all(root: &Path) -> Result<Vec<[Profile; 2]>, String> {
+fn count_all(root: &Path) -> Result<Vec<[InstructionProfile; 2]>, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // The long runs first, so that no CPU ends with one alone.
     let runs = (0..CONFIGURATIONS.len()).flat_map(|number| [(number, 1), (number, 0)]);
@@ -116,7 +118,7 @@ fn count_all(root: &Path) -> Result<Vec<[Profile; 2]>, String> {
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         handles.into_iter().try_for_each(|handle| handle.join().map_err(|_| poisoned(()))?)
     })?;
-    let mut all: Vec<[Profile; 2]> = CONFIGURATIONS.iter().map(|_| Default::default()).collect();
+    let mut all: Vec<[InstructionProfile; 2]> = CONFIGURATIONS.iter().map(|_| Default::default()).collect();
     for (number, capture, profile) in done.into_inner().map_err(|_| poisoned(()))? {
         all[number][capture] = profile;
     }
@@ -124,7 +126,7 @@ fn count_all(root: &Path) -> Result<Vec<[Profile; 2]>, String> {
 }
 
 /// Counts the instructions of reading a capture into a CSV of all flows.
-fn count(root: &Path, configuration: &Configuration, packets: u64) -> Result<Profile, String> {
+fn count(root: &Path, configuration: &Configuration, packets: u64) -> Result<InstructionProfile, String> {
     let own = |ending: &str| file(packets, &format!("-{}.{ending}", configuration.name));
     let (csv, out) = (own("csv"), own("callgrind"));
     let mut counted = Command::new("valgrind");
@@ -153,9 +155,9 @@ fn difference(small: u64, large: u64) -> f64 {
 }
 
 /// Layers, most first, as a table of the kind that stands in `docs/measuring.md`.
-fn table(small: &Profile, large: &Profile) -> String {
+fn table(small: &InstructionProfile, large: &InstructionProfile) -> String {
     let names: BTreeSet<_> = small.layers.keys().chain(large.layers.keys()).collect();
-    let of = |profile: &Profile, name: &str| profile.layers.get(name).copied().unwrap_or(0);
+    let of = |profile: &InstructionProfile, name: &str| profile.layers.get(name).copied().unwrap_or(0);
     let mut rows: Vec<(f64, &str)> =
         names.into_iter().map(|name| (difference(of(small, name), of(large, name)), *name)).collect();
     rows.sort_by(|x, y| y.0.total_cmp(&x.0));
@@ -171,7 +173,8 @@ mod tests {
 
     #[test]
     fn what_both_runs_have_is_not_in_the_difference() {
-        let profile = |total| Profile { total, layers: [("reading", total - 7), ("start, exit and the rest", 7)].into() };
+        let profile =
+            |total| InstructionProfile { total, layers: [("reading", total - 7), ("start, exit and the rest", 7)].into() };
         let table = table(&profile(1_000_000), &profile(9_000_000));
         assert!(
             table.contains("| reading | 10.0 | 100.0 % |\n| start, exit and the rest | 0.0 | 0.0 % |\n| all | 10.0 |"),

@@ -1,7 +1,7 @@
 //! The captures of the benchmarks: made once, kept, and brought into the page cache before they are read. Their names say what is
 //! in them. Its one invariant: a capture under its name is complete.
 
-use netscope_perf::{Profile, Resolution, Settings, write_pcap};
+use netscope_perf::{GeneratorSettings, Profile, Resolution, write_pcap};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -76,7 +76,8 @@ impl Capture {
     fn generate(&self, path: &Path) -> std::io::Result<()> {
         let unfinished = path.with_extension("unfinished");
         let Self { live_flows, gap_ns, .. } = *self;
-        let settings = Settings { live_flows, gap_ns, ..Settings::new(self.profile, self.packets, self.flows, 1) };
+        let settings =
+            GeneratorSettings { live_flows, gap_ns, ..GeneratorSettings::new(self.profile, self.packets, self.flows, 1) };
         let mut out = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
         write_pcap(&settings, Resolution::Micro, &mut out)?;
         out.flush()?;

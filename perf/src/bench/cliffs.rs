@@ -3,11 +3,11 @@
 
 mod cases;
 
-use super::count::Summary;
-use super::report::{Report, SPREAD_NOTE, verdict};
-use super::series::{Candidate, Series, alternate};
+use super::count::WrittenSummary;
+use super::report::{BenchReport, SPREAD_NOTE, verdict};
+use super::series::{MeasuredCommand, Series, alternate};
 use super::{Bench, candidate, machine};
-use cases::{Case, Comparison, Input, Measured, Proof};
+use cases::{CliffCase, ComparedBy, Comparison, Input, Proof};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::{self, File};
@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 /// A case whose first run takes longer than this runs once.
 const ONCE_ABOVE_S: f64 = 20.0;
 
-pub fn run(bench: &Bench) -> Result<Report, String> {
-    let mut report = Report::new("cliffs", "cases that must not cost much more than the common one");
+pub fn run(bench: &Bench) -> Result<BenchReport, String> {
+    let mut report = BenchReport::new("cliffs", "cases that must not cost much more than the common one");
     report.version("netscope", &machine::said(&bench.netscope.to_string_lossy(), &["--version"]));
     let cases = cases::chosen(bench.quick, bench.only.as_deref())?;
     let mut candidates = Vec::new();
@@ -27,7 +27,7 @@ pub fn run(bench: &Bench) -> Result<Report, String> {
     }
     // All cases in turn, so that the drift of the machine hits each of them as it hits the common case.
     let all = alternate("cliffs", &candidates, bench.repeats(ONCE_ABOVE_S));
-    let compared = |case: &Case| -> Vec<String> {
+    let compared = |case: &CliffCase| -> Vec<String> {
         case.compared.iter().filter_map(|comparison| compare(&cases, &all, case, comparison)).collect()
     };
     let compared: Vec<String> = cases.iter().map(|case| compared(case).join("; ")).collect();
@@ -53,7 +53,7 @@ pub fn run(bench: &Bench) -> Result<Report, String> {
 }
 
 /// The run of a case, its input written and warm.
-fn netscope(bench: &Bench, case: &Case) -> Result<Candidate, String> {
+fn netscope(bench: &Bench, case: &CliffCase) -> Result<MeasuredCommand, String> {
     let capture = case.capture.ready(&bench.captures)?;
     let path = match case.input {
         Input::File => capture.clone(),
@@ -72,9 +72,9 @@ fn netscope(bench: &Bench, case: &Case) -> Result<Candidate, String> {
     words.extend(case.flags.iter().map(Into::into));
     words.extend(["--summary-json".into(), summary.clone().into()]);
     let (expected, proof, output) = (case.capture, case.proof, summary.clone());
-    let count = move || cases::flows(&Summary::read(&output, expected.packets)?, &expected, proof);
+    let count = move || cases::flows(&WrittenSummary::read(&output, expected.packets)?, &expected, proof);
     let stdin = (case.input == Input::Stdin).then_some(capture);
-    Ok(Candidate { stdin, outputs: vec![summary], ..candidate(&case.name, words, count) })
+    Ok(MeasuredCommand { stdin, outputs: vec![summary], ..candidate(&case.name, words, count) })
 }
 
 /// The capture through gzip, made once.
@@ -92,7 +92,7 @@ fn compressed(capture: &Path) -> io::Result<PathBuf> {
 }
 
 /// The medians of one case against those of another.
-fn compare(cases: &[Case], all: &[Series], case: &Case, comparison: &Comparison) -> Option<String> {
+fn compare(cases: &[CliffCase], all: &[Series], case: &CliffCase, comparison: &Comparison) -> Option<String> {
     let Comparison { with, measured, goal } = comparison;
     let of = |name: &str| {
         let (case, series) = cases.iter().zip(all).find(|(case, _)| case.name == name)?;
@@ -101,9 +101,9 @@ fn compare(cases: &[Case], all: &[Series], case: &Case, comparison: &Comparison)
     };
     let ((cpu, wall_s), (other_cpu, other_wall_s)) = (of(&case.name)?, of(with)?);
     let (figure, unit) = match measured {
-        Measured::CpuPerPacket => (cpu / other_cpu, "x"),
-        Measured::Wall => (wall_s / other_wall_s, "x the wall time of"),
-        Measured::WallPerTick => ((wall_s - other_wall_s) / case.capture.seconds() * 1e6, "µs a tick more than"),
+        ComparedBy::CpuPerPacket => (cpu / other_cpu, "x"),
+        ComparedBy::Wall => (wall_s / other_wall_s, "x the wall time of"),
+        ComparedBy::WallPerTick => ((wall_s - other_wall_s) / case.capture.seconds() * 1e6, "µs a tick more than"),
     };
     let goal = goal.map_or_else(String::new, |goal| format!(" (goal at most {goal}: {})", verdict(figure <= goal)));
     Some(format!("{figure:.2} {unit} {with}{goal}"))

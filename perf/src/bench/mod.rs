@@ -17,7 +17,7 @@ mod series;
 
 use capture::Capture;
 use clap::ValueEnum;
-use series::{Candidate, Repeats};
+use series::{MeasuredCommand, Repeats};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -91,13 +91,13 @@ impl Bench {
     }
 
     /// NetScope with all its TCP analyses (they are on by default) and the CSV of all flows.
-    fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> Candidate {
+    fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> MeasuredCommand {
         let csv = self.output("netscope.csv");
         let workers = workers.to_string();
         let mut words = self.netscope_words(path, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
         words.push(csv.clone().into());
         let packets = capture.packets;
-        Candidate { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
+        MeasuredCommand { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
     }
 
     fn netscope_words(&self, path: &Path, rest: &[&str]) -> Vec<OsString> {
@@ -107,8 +107,8 @@ impl Bench {
     }
 }
 
-fn candidate(name: &str, words: Vec<OsString>, count: impl Fn() -> Result<u64, String> + 'static) -> Candidate {
-    Candidate {
+fn candidate(name: &str, words: Vec<OsString>, count: impl Fn() -> Result<u64, String> + 'static) -> MeasuredCommand {
+    MeasuredCommand {
         name: name.to_owned(),
         words,
         stdin: None,

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 const RETRY_WALL_S_MAX: f64 = 10.0;
 
 /// How to count the flows that a run wrote.
-pub type Count = Box<dyn Fn() -> Result<u64, String>>;
+pub type CountFlows = Box<dyn Fn() -> Result<u64, String>>;
 
 /// A program with its arguments.
-pub struct Candidate {
+pub struct MeasuredCommand {
     /// What a reader calls it.
     pub name: String,
     /// The program and its arguments.
@@ -27,10 +27,10 @@ pub struct Candidate {
     /// Directories that must be there, and empty.
     pub directories: Vec<PathBuf>,
     /// Counts the flows after the first run.
-    pub count: Count,
+    pub count: CountFlows,
 }
 
-impl Candidate {
+impl MeasuredCommand {
     /// The command as one would type it.
     pub fn shown(&self) -> String {
         // A path below the working directory is shown as one would type it there.
@@ -117,8 +117,8 @@ pub struct Repeats {
 }
 
 /// Runs all candidates in turn, each `repeats.runs` times, with a line of progress for each run.
-pub fn alternate(what: &str, candidates: &[Candidate], repeats: Repeats) -> Vec<Series> {
-    let start = |candidate: &Candidate| Series {
+pub fn alternate(what: &str, candidates: &[MeasuredCommand], repeats: Repeats) -> Vec<Series> {
+    let start = |candidate: &MeasuredCommand| Series {
         name: candidate.name.clone(),
         command: candidate.shown(),
         runs: Vec::new(),
@@ -143,7 +143,7 @@ pub fn alternate(what: &str, candidates: &[Candidate], repeats: Repeats) -> Vec<
     all
 }
 
-fn add_run(candidate: &Candidate, series: &mut Series, label: &str, retries: u32) -> Result<(), String> {
+fn add_run(candidate: &MeasuredCommand, series: &mut Series, label: &str, retries: u32) -> Result<(), String> {
     let mut usage = run_once(candidate, label)?;
     for _ in 0..retries {
         if !usage.is_disturbed() || usage.wall_s > RETRY_WALL_S_MAX {
@@ -159,7 +159,7 @@ fn add_run(candidate: &Candidate, series: &mut Series, label: &str, retries: u32
     Ok(())
 }
 
-fn run_once(candidate: &Candidate, label: &str) -> Result<Usage, String> {
+fn run_once(candidate: &MeasuredCommand, label: &str) -> Result<Usage, String> {
     candidate.clear()?;
     let usage = once(&candidate.words, candidate.stdin.as_deref(), candidate.stdout.as_deref())?;
     let disturbed = if usage.is_disturbed() { ", disturbed" } else { "" };

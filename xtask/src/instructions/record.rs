@@ -25,12 +25,12 @@ pub struct Figures {
     /// Instructions of the whole run over the larger capture, per packet.
     pub whole_run: f64,
     /// Configurations besides the default.
-    pub cases: Vec<Case>,
+    pub cases: Vec<CaseFigures>,
 }
 
 /// A configuration besides the default.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Case {
+pub struct CaseFigures {
     /// Its name, which is its table in the record.
     pub name: String,
     /// Instructions per packet without start and exit.
@@ -39,7 +39,7 @@ pub struct Case {
     pub ratio_max: f64,
 }
 
-impl Case {
+impl CaseFigures {
     /// A figure that was just counted.
     pub fn new(name: &str, instructions: f64) -> Self {
         Self { name: name.to_owned(), instructions, ratio_max: RATIO_MAX }
@@ -48,7 +48,7 @@ impl Case {
 
 impl Figures {
     /// The same with the limits of `known`, which are set by hand.
-    pub fn with_limits(mut self, known: &[Case]) -> Self {
+    pub fn with_limits(mut self, known: &[CaseFigures]) -> Self {
         for case in &mut self.cases {
             if let Some(known) = known.iter().find(|known| known.name == case.name) {
                 case.ratio_max = known.ratio_max;
@@ -62,7 +62,7 @@ impl Figures {
 pub fn ratios(figures: &Figures) -> (String, Vec<String>) {
     let (mut text, mut missed) =
         (String::from("| configuration | instructions per packet | x default | at most | |\n|---|---|---|---|---|"), Vec::new());
-    for Case { name, instructions, ratio_max } in &figures.cases {
+    for CaseFigures { name, instructions, ratio_max } in &figures.cases {
         let ratio = instructions / figures.per_packet;
         let verdict = if ratio > *ratio_max { "**missed**" } else { "met" };
         // Writing to a String cannot fail.
@@ -127,7 +127,7 @@ pub fn write(figures: &Figures) -> String {
          rustc = \"{rustc}\"\narchitecture = \"{architecture}\"\nper_packet = {per_packet:.1}\nwhole_run = {whole_run:.1}\n",
         100.0 * TOLERANCE
     );
-    for Case { name, instructions, ratio_max } in cases {
+    for CaseFigures { name, instructions, ratio_max } in cases {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n[{name}]\ninstructions = {instructions:.1}\nratio_max = {ratio_max:?}\n");
     }
@@ -142,7 +142,7 @@ pub fn read(text: &str) -> Result<Figures, String> {
     for part in parts {
         let (name, body) = part.split_once(']').ok_or_else(|| format!("{RECORD}: no `]` behind `[{part}`; {HOW}"))?;
         let (instructions, ratio_max) = (figure(body, "instructions")?, figure(body, "ratio_max")?);
-        cases.push(Case { name: name.to_owned(), instructions, ratio_max });
+        cases.push(CaseFigures { name: name.to_owned(), instructions, ratio_max });
     }
     Ok(Figures {
         rustc: value(top, "rustc")?,
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn with_case(instructions: f64, ratio_max: f64) -> Figures {
-        let case = Case { ratio_max, ..Case::new("stats", instructions) };
+        let case = CaseFigures { ratio_max, ..CaseFigures::new("stats", instructions) };
         Figures { cases: vec![case], ..figures(1000.0, 1100.0) }
     }
 

@@ -2,7 +2,7 @@
 //! configurations beside the default, and recordings of a long time. Owns what each is compared with and what its summary must say.
 
 use crate::bench::capture::Capture;
-use crate::bench::count::Summary;
+use crate::bench::count::WrittenSummary;
 use netscope_perf::Profile;
 
 /// Flows at most in the rows with a bound.
@@ -34,7 +34,7 @@ pub enum Input {
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measured {
+pub enum ComparedBy {
     /// CPU time per packet, start and exit included: a ratio.
     CpuPerPacket,
     /// Wall time of the whole run: a ratio.
@@ -48,14 +48,14 @@ pub enum Measured {
 pub struct Comparison {
     /// The other case's name.
     pub with: String,
-    pub measured: Measured,
+    pub measured: ComparedBy,
     /// The greatest figure that is wished for.
     pub goal: Option<f64>,
 }
 
 /// One run of the program.
 #[derive(Clone)]
-pub struct Case {
+pub struct CliffCase {
     pub name: String,
     pub capture: Capture,
     pub proof: Proof,
@@ -67,11 +67,11 @@ pub struct Case {
     pub compared: Vec<Comparison>,
 }
 
-impl Case {
+impl CliffCase {
     fn new(name: &str, capture: Capture, proof: Proof, compared: &[(&str, Option<f64>)]) -> Self {
         let comparison = |(with, goal): &(&str, Option<f64>)| Comparison {
             with: (*with).to_owned(),
-            measured: Measured::CpuPerPacket,
+            measured: ComparedBy::CpuPerPacket,
             goal: *goal,
         };
         let compared = compared.iter().map(comparison).collect();
@@ -87,10 +87,10 @@ const BENIGN: &str = "1 M flows within the bound";
 ///
 /// # Errors
 /// When no name contains it.
-pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<Case>, String> {
+pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<CliffCase>, String> {
     let mut cases = all(is_quick);
     let Some(only) = only else { return Ok(cases) };
-    let named: Vec<Case> = cases.iter().filter(|case| case.name.contains(only)).cloned().collect();
+    let named: Vec<CliffCase> = cases.iter().filter(|case| case.name.contains(only)).cloned().collect();
     if named.is_empty() {
         let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
         return Err(format!("no case is called {only:?}; there are: {}", names.join("; ")));
@@ -101,12 +101,12 @@ pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-fn all(is_quick: bool) -> Vec<Case> {
+fn all(is_quick: bool) -> Vec<CliffCase> {
     [tables(is_quick), configurations(is_quick), long_recordings(is_quick)].concat()
 }
 
 /// What is hard for the flow table.
-fn tables(is_quick: bool) -> Vec<Case> {
+fn tables(is_quick: bool) -> Vec<CliffCase> {
     let make = |profile, packets, flows| Capture::new("", profile, packets, flows).scaled(is_quick);
     let bound = if is_quick { BOUND / 10 } else { BOUND };
     let all = Proof::AllInFlows;
@@ -116,30 +116,35 @@ fn tables(is_quick: bool) -> Vec<Case> {
     let flood = make(Profile::SmallPackets, 10_000_000, 10_000_000);
     let twice: &[(&str, Option<f64>)] = &[(COMMON, Some(2.0))];
     vec![
-        Case::new(COMMON, Capture::SMALL.scaled(is_quick), all, &[]),
-        Case::new(SHORT, make(Profile::SmallPackets, 300_000, 100_000), all, &[(COMMON, None)]),
-        Case::new("10 M flows", make(Profile::SmallPackets, 30_000_000, 10_000_000), all, &[(COMMON, Some(3.0)), (SHORT, None)]),
-        Case::new(BENIGN, Capture::MANY.scaled(is_quick), Proof::Bound(bound), &[(COMMON, None)]),
-        Case::new(
+        CliffCase::new(COMMON, Capture::SMALL.scaled(is_quick), all, &[]),
+        CliffCase::new(SHORT, make(Profile::SmallPackets, 300_000, 100_000), all, &[(COMMON, None)]),
+        CliffCase::new(
+            "10 M flows",
+            make(Profile::SmallPackets, 30_000_000, 10_000_000),
+            all,
+            &[(COMMON, Some(3.0)), (SHORT, None)],
+        ),
+        CliffCase::new(BENIGN, Capture::MANY.scaled(is_quick), Proof::Bound(bound), &[(COMMON, None)]),
+        CliffCase::new(
             "SYN flood, 10 M tuples against the bound",
             flood,
             Proof::Bound(bound),
             &[(COMMON, Some(2.0)), (BENIGN, Some(2.0))],
         ),
-        Case::new("one flow", make(Profile::SmallPackets, 10_000_000, 1), all, twice),
-        Case::new("fragments, one half of 100 k datagrams waiting for the other", fragments, Proof::Fragments, twice),
-        Case::new("fragments, 1 k datagrams at a time", few_fragments, Proof::Fragments, twice),
-        Case::new("all malformed", malformed, Proof::Malformed, twice),
-        Case::new("colliding tuples", make(Profile::Colliding, 10_000_000, 100_000), all, &[(COMMON, Some(1.1))]),
+        CliffCase::new("one flow", make(Profile::SmallPackets, 10_000_000, 1), all, twice),
+        CliffCase::new("fragments, one half of 100 k datagrams waiting for the other", fragments, Proof::Fragments, twice),
+        CliffCase::new("fragments, 1 k datagrams at a time", few_fragments, Proof::Fragments, twice),
+        CliffCase::new("all malformed", malformed, Proof::Malformed, twice),
+        CliffCase::new("colliding tuples", make(Profile::Colliding, 10_000_000, 100_000), all, &[(COMMON, Some(1.1))]),
     ]
 }
 
 /// The common case's packets under settings beside the default: doing less never costs more.
-fn configurations(is_quick: bool) -> Vec<Case> {
+fn configurations(is_quick: bool) -> Vec<CliffCase> {
     let capture = Capture::SMALL.scaled(is_quick);
     let case = |what: &str, flags, config, goal| {
-        let case = Case::new(&format!("configuration: {what}"), capture, Proof::AllInFlows, &[(COMMON, Some(goal))]);
-        Case { flags, config, ..case }
+        let case = CliffCase::new(&format!("configuration: {what}"), capture, Proof::AllInFlows, &[(COMMON, Some(goal))]);
+        CliffCase { flags, config, ..case }
     };
     vec![
         case("active timeout", &["--active-timeout-s", "60"], "", 1.05),
@@ -152,7 +157,7 @@ fn configurations(is_quick: bool) -> Vec<Case> {
 }
 
 /// The same packets over 10 s and over 30 days of packet time, from each input, and the rates of every second of them.
-fn long_recordings(is_quick: bool) -> Vec<Case> {
+fn long_recordings(is_quick: bool) -> Vec<CliffCase> {
     /// Mean distance of 200,000 packets over 10 s and over 30 days, in ns.
     const SHORT_GAP_NS: u64 = 50_000;
     const LONG_GAP_NS: u64 = 12_960_000_000;
@@ -169,17 +174,17 @@ fn long_recordings(is_quick: bool) -> Vec<Case> {
                 ["10 s", "30 days", "30 days with --stats"].map(|span| format!("recording of {span}, {how}, workers {workers}"));
             let case = |name: &str, gap_ns| {
                 let capture = Capture { gap_ns, ..capture };
-                Case { input, workers, flags: TIMEOUT, ..Case::new(name, capture, Proof::AllInFlows, &[]) }
+                CliffCase { input, workers, flags: TIMEOUT, ..CliffCase::new(name, capture, Proof::AllInFlows, &[]) }
             };
             let long = case(&long_name, LONG_GAP_NS);
-            let stats = Case {
+            let stats = CliffCase {
                 name: stats_name,
                 flags: TIMEOUT_AND_STATS,
-                compared: vec![comparison(&long_name, Measured::WallPerTick, 2.0)],
+                compared: vec![comparison(&long_name, ComparedBy::WallPerTick, 2.0)],
                 ..long.clone()
             };
             cases.push(case(&short_name, SHORT_GAP_NS));
-            cases.push(Case { compared: vec![comparison(&short_name, Measured::Wall, 1.5)], ..long });
+            cases.push(CliffCase { compared: vec![comparison(&short_name, ComparedBy::Wall, 1.5)], ..long });
             cases.push(stats);
         }
     }
@@ -187,7 +192,7 @@ fn long_recordings(is_quick: bool) -> Vec<Case> {
 }
 
 /// Flows opened, when the summary proves what it should.
-pub fn flows(summary: &Summary, capture: &Capture, proof: Proof) -> Result<u64, String> {
+pub fn flows(summary: &WrittenSummary, capture: &Capture, proof: Proof) -> Result<u64, String> {
     match proof {
         Proof::AllInFlows => {
             summary.expect("/packets_in_flows", capture.packets)?;
