@@ -14,11 +14,9 @@ use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, R
 use netscope::wire::dissect;
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
-use setup::{ProcessorTime, in_parts, only_tests, timed};
+use setup::{BenchCriterion, in_parts, only_tests, timed};
 use std::io::Write;
 use std::path::Path;
-
-type Criterion = criterion::Criterion<ProcessorTime>;
 
 const SINK: &str = "/dev/null";
 
@@ -80,7 +78,7 @@ fn lines(create: Create, records: &[FlowRecord]) -> Vec<Vec<u8>> {
     text.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-fn exporting(criterion: &mut Criterion) {
+fn exporting(criterion: &mut BenchCriterion) {
     let mut group = criterion.benchmark_group("export");
     group.throughput(Throughput::Elements(1));
     let all = records();

@@ -16,10 +16,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-type Count = fn(&TcpRecord) -> u32;
+type TcpCounter = fn(&TcpRecord) -> u32;
 
 /// The names tshark gives to what a record counts.
-const COUNTS: [(&str, Count); 9] = [
+const COUNTS: [(&str, TcpCounter); 9] = [
     ("retransmission", |r| r.retransmissions),
     ("out_of_order", |r| r.out_of_order),
     ("fast_retransmission", |r| r.fast_retransmissions),
@@ -32,7 +32,7 @@ const COUNTS: [(&str, Count); 9] = [
 ];
 
 /// All records of one 5-tuple: a tuple that is used again gives several.
-type Records = HashMap<FlowKey, Vec<TcpRecord>>;
+type TupleRecords = HashMap<FlowKey, Vec<TcpRecord>>;
 
 /// The parts of one connection.
 struct Parts {
@@ -68,7 +68,7 @@ impl Parts {
 /// Connections by tuple, with one arena for all.
 struct Tracking {
     open: HashMap<FlowKey, Parts>,
-    records: Records,
+    records: TupleRecords,
     arena: TcpArena,
     packet: u64,
     print: bool,
@@ -144,7 +144,7 @@ fn takes_fast_path(parts: &mut Parts, segment: &TcpSegment, direction: Direction
 
 /// What came of a capture.
 struct Tracked {
-    records: Records,
+    records: TupleRecords,
     arena: TcpArena,
     /// Segments that a fast path took.
     taken: u64,
@@ -156,7 +156,7 @@ fn track(capture: &Path, is_fast: bool) -> Option<Tracked> {
     let print = std::env::var_os("TCP_TRUTH_PACKETS").is_some();
     let mut tracking = Tracking {
         open: HashMap::new(),
-        records: Records::new(),
+        records: TupleRecords::new(),
         arena: TcpArena::with_capacity(0),
         packet: 0,
         print,
@@ -234,12 +234,12 @@ fn acceptable_states(flow: &Value) -> Vec<&'static str> {
 
 /// How many of how many agree.
 #[derive(Clone, Copy, Default)]
-struct Share {
+struct AgreeingShare {
     good: u64,
     all: u64,
 }
 
-impl Share {
+impl AgreeingShare {
     fn percent(self) -> f64 {
         if self.all == 0 { 100.0 } else { 100.0 * self.good as f64 / self.all as f64 }
     }
@@ -247,7 +247,7 @@ impl Share {
 
 /// Agreement by metric.
 #[derive(Default)]
-struct Score(BTreeMap<&'static str, Share>);
+struct Score(BTreeMap<&'static str, AgreeingShare>);
 
 impl Score {
     fn note(&mut self, metric: &'static str, good: bool) {
@@ -275,7 +275,7 @@ fn near(truth: f64, ours: f64) -> bool {
 }
 
 fn compare_counts(flow: &Value, records: &[TcpRecord], score: &mut Score, differences: &mut Vec<String>) {
-    let sum = |count: Count| records.iter().map(|r| u64::from(count(r))).sum::<u64>();
+    let sum = |count: TcpCounter| records.iter().map(|r| u64::from(count(r))).sum::<u64>();
     let (mut truth_both, mut our_both) = (0, 0);
     for (i, (name, count)) in COUNTS.into_iter().enumerate() {
         let (truth, ours) = (flow["analysis"][name].as_u64().unwrap_or(0), sum(count));
@@ -325,7 +325,7 @@ fn compare_rest(flow: &Value, records: &[TcpRecord], score: &mut Score, differen
 }
 
 /// Compares one capture; flows with cut headers or an unusual link layer are left out, for their segments are not all read.
-fn compare(name: &str, truth: &Value, records: &Records) -> (Score, u64) {
+fn compare(name: &str, truth: &Value, records: &TupleRecords) -> (Score, u64) {
     let (mut score, mut missing) = (Score::default(), 0);
     let flows = truth["flows_inner"].as_array().or(truth["flows"].as_array()).expect("flows");
     for flow in flows.iter().filter(|f| f["proto"] == "tcp") {

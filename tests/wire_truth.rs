@@ -23,14 +23,14 @@ struct RawPacket {
 
 /// Notes VLAN ids and the tunnel before each IP header but the first.
 #[derive(Default)]
-struct Seen {
+struct SeenTags {
     vlan: Vec<String>,
     between: Vec<&'static str>,
     ip_count: usize,
     tunnels: Vec<String>,
 }
 
-impl Visitor for Seen {
+impl Visitor for SeenTags {
     fn header(&mut self, header: &Header<'_>, _offset: usize) {
         match header {
             Header::Vlan(tag) => self.vlan.push(tag.id().to_string()),
@@ -54,11 +54,11 @@ impl Visitor for Seen {
     }
 }
 
-type Key = (&'static str, FlowKey);
+type TruthKey = (&'static str, FlowKey);
 
 /// Packets, TCP payload bytes and packets with each of FIN SYN RST PSH ACK, per direction.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-struct Counts {
+struct DirectionCounts {
     packets: [u64; 2],
     tcp_payload: [u64; 2],
     flags: [[u64; 5]; 2],
@@ -146,11 +146,11 @@ fn every_capture_agrees_with_tshark() {
 }
 
 fn compare(name: &str, truth: &Value, packets: &[RawPacket], differences: &mut Vec<String>) -> (usize, usize) {
-    let mut ours: BTreeMap<Key, Counts> = BTreeMap::new();
+    let mut ours: BTreeMap<TruthKey, DirectionCounts> = BTreeMap::new();
     let (mut stacks, mut tunnels) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
     let mut messages = Messages::default();
     for packet in packets {
-        let mut path = Seen::default();
+        let mut path = SeenTags::default();
         let facts = walk(packet.link_type, &packet.data, packet.wire_len, &mut path);
         if !path.vlan.is_empty() {
             *stacks.entry(path.vlan.join(".")).or_default() += 1;
@@ -187,7 +187,7 @@ fn compare(name: &str, truth: &Value, packets: &[RawPacket], differences: &mut V
 
     let list = if truth["flows_inner"].is_array() { &truth["flows_inner"] } else { &truth["flows"] };
     let mut neutral = BTreeSet::new();
-    let mut theirs: BTreeMap<Key, Counts> = BTreeMap::new();
+    let mut theirs: BTreeMap<TruthKey, DirectionCounts> = BTreeMap::new();
     for flow in list.as_array().expect("flows") {
         let key = truth_key(flow);
         if ["short_packets", "unusual_link_packets", "alt_addresses"].iter().any(|k| !flow[*k].is_null() && flow[*k] != 0) {
@@ -277,7 +277,7 @@ fn truth_line(line: &str) -> String {
     format!("{head} icmp {} {}{quoted}", fields[8], fields[9])
 }
 
-fn truth_key(flow: &Value) -> Key {
+fn truth_key(flow: &Value) -> TruthKey {
     let end = |side: &str| {
         let ip: std::net::IpAddr = flow[side]["ip"].as_str().expect("ip").parse().expect("ip");
         (ip, flow[side]["port"].as_u64().expect("port") as u16)
@@ -305,14 +305,14 @@ fn truth_key(flow: &Value) -> Key {
     (protocol, key)
 }
 
-fn truth_counts(flow: &Value, tcp: bool) -> Counts {
+fn truth_counts(flow: &Value, tcp: bool) -> DirectionCounts {
     let pair = |name: &str| [flow[format!("{name}_ab")].as_u64().unwrap_or(0), flow[format!("{name}_ba")].as_u64().unwrap_or(0)];
     if !tcp {
-        return Counts { packets: pair("packets"), ..Counts::default() };
+        return DirectionCounts { packets: pair("packets"), ..DirectionCounts::default() };
     }
     let flags =
         ["flags_ab", "flags_ba"].map(|side| ["fin", "syn", "rst", "psh", "ack"].map(|f| flow[side][f].as_u64().unwrap_or(0)));
-    Counts { packets: pair("packets"), tcp_payload: pair("payload"), flags }
+    DirectionCounts { packets: pair("packets"), tcp_payload: pair("payload"), flags }
 }
 
 /// Packets of a pcap or pcapng file, as far as it is sound.

@@ -17,7 +17,7 @@ const _: () = assert!(CHUNK_BYTES <= u32::MAX as usize);
 
 /// Where a copied packet's bytes lie, and what else is known of it.
 #[derive(Clone, Copy, Debug)]
-struct Header {
+struct CopiedPacket {
     time: Timestamp,
     start: u32,
     captured_len: u32,
@@ -29,7 +29,7 @@ struct Header {
 #[derive(Clone, Debug)]
 pub struct PacketChunk {
     bytes: Vec<u8>,
-    headers: Vec<Header>,
+    headers: Vec<CopiedPacket>,
 }
 
 impl Default for PacketChunk {
@@ -53,7 +53,7 @@ impl PacketChunk {
             return false;
         }
         // Both fit: the sum is at most CHUNK_BYTES, which is less than 2^32.
-        self.headers.push(Header {
+        self.headers.push(CopiedPacket {
             time: packet.time,
             start: self.bytes.len() as u32,
             captured_len: packet.data.len() as u32,
@@ -101,7 +101,7 @@ impl PacketChunk {
         }
     }
 
-    fn packet(&self, header: &Header) -> Packet<'_> {
+    fn packet(&self, header: &CopiedPacket) -> Packet<'_> {
         let start = header.start as usize;
         Packet {
             data: self.bytes.get(start..start + header.captured_len as usize).unwrap_or_default(),
