@@ -87,7 +87,7 @@ fn alone(path: &Path, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
 }
 
 fn shared(path: &Path) -> Source {
-    Source::Shared(Box::new(file(path).scanner().expect("walk").expect("a plain file")))
+    Source::Mapped(Box::new(file(path).scanner().expect("walk").expect("a plain file")))
 }
 
 fn together(path: &Path, settings: &EngineSettings, workers: usize) -> (Outcome, Vec<FlowRecord>) {

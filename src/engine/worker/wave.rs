@@ -94,10 +94,6 @@ impl Worker {
 
     #[inline(always)]
     fn read_common(&self, common: &Common<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
-        if !self.share.owns_common(common.network(), common.ports()) {
-            meta.route = Route::Foreign;
-            return;
-        }
         meta.read_flow(common, self.flows.secret());
         self.flows.prefetch_bucket(meta.keyed.hash);
         if !meta.read_route(common) {
@@ -125,16 +121,10 @@ impl Worker {
             }
             if let Some(ports) = ports_of(dissected) {
                 let (key, direction) = FlowKey::new(network, ports);
-                if !self.share.owns(&key) {
-                    return Route::Foreign;
-                }
                 meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
                 self.flows.prefetch_bucket(meta.keyed.hash);
                 return Route::Flow;
             }
-        }
-        if !self.share.leads() {
-            return Route::Foreign;
         }
         if !wire::supports(packet.link_type) {
             return Route::NoFlow(NoFlowReason::UnsupportedLink);
@@ -237,7 +227,7 @@ impl Worker {
                         (self.observe_syn(meta, candidate), checksum_bad)
                     }
                     Route::Last { checksum_bad } => (self.try_warm_path(meta, &mut candidate), checksum_bad),
-                    Route::Foreign | Route::Unread => continue,
+                    Route::Unread => continue,
                     Route::Plain { .. } | Route::Flow | Route::FirstFragment | Route::Fragment | Route::NoFlow(_) => {
                         (false, false)
                     }
@@ -319,7 +309,7 @@ impl Worker {
             wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
         }
         match meta.route {
-            Route::Foreign | Route::Unread => {}
+            Route::Unread => {}
             Route::NoFlow(rest) => {
                 self.account(packet, facts);
                 self.ledger.note_no_flow(rest);

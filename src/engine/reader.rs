@@ -1,0 +1,138 @@
+//! The thread that reads a source for several workers: a libpcap handle, a pipe, a compressed file.
+//!
+//! Owns the source. Knows no flow. Copies packets into units and hands them to the scheduler; the workers find out whose they
+//! are. Invariant: without a free unit a file waits and a wire skips and counts, so a wire is read whatever the workers
+//! do. Only the reader ends early, by a stop or by `--count`; its last unit has the final counters and no packets.
+
+use super::Stop;
+use super::scheduler::{Scheduler, WorkerHandle};
+use super::work_unit::WorkUnit;
+use crate::flow::HashSecret;
+use netscope_backends::{Backend, BackendError, Counters, Packet, Polled, Position, Timestamp};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a busy source is asked for its counters.
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
+/// With one unit the reader and the workers would wait for each other.
+const UNITS_MIN: usize = 2;
+
+/// The reader's side. Run it on a thread of its own.
+pub struct Reader {
+    source: Box<dyn Backend>,
+    scheduler: Arc<Scheduler>,
+    /// What the source counted when last asked.
+    counters: Counters,
+    copied: Copied,
+}
+
+/// What the reader did with the packets.
+#[derive(Default)]
+struct Copied {
+    /// Put into a unit.
+    packets: u64,
+    /// Left out for want of a unit.
+    skipped: u64,
+}
+
+/// Places for `workers`, whose tables hash with `secret`, at what a reader takes from `source`, through `units` units of 1 MiB.
+pub fn share_read(source: Box<dyn Backend>, workers: usize, secret: HashSecret, units: usize) -> (Reader, Vec<WorkerHandle>) {
+    let scheduler = Scheduler::of_reader(units.max(UNITS_MIN), workers, secret);
+    let handles = scheduler.handles(source.position(), source.waits());
+    (Reader { source, scheduler, counters: Counters::default(), copied: Copied::default() }, handles)
+}
+
+impl Reader {
+    /// Reads until the source ends or fails, `stop` is requested, or `count_max` packets were read. What went wrong is told to the
+    /// leading worker, after everything before it.
+    pub fn run(mut self, poll_timeout: Duration, count_max: u64, stop: &Stop) {
+        let outcome = self.read(poll_timeout, count_max, stop);
+        let counted = self.count();
+        if let Some(last) = self.scheduler.take_free(true) {
+            self.hand_over(last, None);
+        }
+        self.scheduler.end(outcome.and(counted).err());
+    }
+
+    fn read(&mut self, poll_timeout: Duration, count_max: u64, stop: &Stop) -> Result<(), BackendError> {
+        let waits = self.source.waits();
+        let mut counted_at = Instant::now();
+        while !stop.is_requested() && self.copied.packets < count_max && !self.scheduler.is_deserted() {
+            let mut unit = self.scheduler.take_free(waits);
+            let Self { source, scheduler, counters, copied } = &mut *self;
+            let known = (*counters, source.position());
+            let polled = source.poll(poll_timeout, &mut |packets| {
+                for packet in packets {
+                    copied.copy(packet, &mut unit, scheduler, known, waits);
+                }
+            });
+            let idle = match polled {
+                Ok(Polled::Idle(now)) => Some(now),
+                _ => None,
+            };
+            let mut counted = Ok(());
+            if idle.is_some() || counted_at.elapsed() > COUNT_INTERVAL {
+                counted = self.count();
+                counted_at = Instant::now();
+            }
+            // Whatever went wrong, what was read is shown first.
+            if let Some(unit) = unit {
+                self.hand_over(unit, idle);
+            }
+            counted?;
+            if polled? == Polled::End {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), BackendError> {
+        self.counters = self.source.counters()?;
+        Ok(())
+    }
+
+    fn hand_over(&mut self, mut unit: WorkUnit, idle: Option<Timestamp>) {
+        unit.idle = idle;
+        unit.counters = self.copied.merged(self.counters);
+        unit.position = self.source.position();
+        unit.notice = self.source.notice();
+        self.scheduler.hand_over(unit);
+    }
+}
+
+impl Drop for Reader {
+    /// The workers learn of the end however it comes about, by a panic too.
+    fn drop(&mut self) {
+        self.scheduler.end(None);
+    }
+}
+
+impl Copied {
+    /// Copies one packet; a full unit is handed over, with what was `known` before this poll, and the next one taken.
+    #[inline]
+    fn copy(
+        &mut self,
+        packet: &Packet<'_>,
+        unit: &mut Option<WorkUnit>,
+        scheduler: &Scheduler,
+        known: (Counters, Position),
+        waits: bool,
+    ) {
+        let mut pushed = unit.as_mut().is_some_and(|open| open.push(packet));
+        if !pushed {
+            if let Some(mut full) = unit.take() {
+                (full.counters, full.position) = (self.merged(known.0), known.1);
+                scheduler.hand_over(full);
+            }
+            *unit = scheduler.take_free(waits);
+            pushed = unit.as_mut().is_some_and(|open| open.push(packet));
+        }
+        self.packets += u64::from(pushed);
+        self.skipped += u64::from(!pushed);
+    }
+
+    fn merged(&self, source: Counters) -> Counters {
+        Counters { skipped: source.skipped + self.skipped, ..source }
+    }
+}
