@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 
 /// How often a busy source is asked for its counters.
 const COUNT_INTERVAL: Duration = Duration::from_millis(100);
+/// Packets of a unit that are worth waking workers for: as many as one of a mapped file holds.
+const GATHER_PACKETS: usize = 1024;
+/// Longest time that packets wait for others to join them, while a worker may have nothing to do.
+const GATHER_TIME: Duration = Duration::from_millis(2);
 /// With one unit the reader and the workers would wait for each other.
 const UNITS_MIN: usize = 2;
 
@@ -57,26 +61,37 @@ impl Reader {
     fn read(&mut self, poll_timeout: Duration, count_max: u64, stop: &Stop) -> Result<(), BackendError> {
         let waits = self.source.waits();
         let mut counted_at = Instant::now();
+        let (mut open, mut opened_at) = (None, counted_at);
         while !stop.is_requested() && self.copied.packets < count_max && !self.scheduler.is_deserted() {
-            let mut unit = self.scheduler.take_free(waits);
+            open = open.or_else(|| self.scheduler.take_free(waits));
+            let was_empty = open.as_ref().is_none_or(WorkUnit::is_empty);
+            let timeout = if was_empty { poll_timeout } else { poll_timeout.min(GATHER_TIME) };
             let Self { source, scheduler, counters, copied } = &mut *self;
             let known = (*counters, source.position());
-            let polled = source.poll(poll_timeout, &mut |packets| {
+            let polled = source.poll(timeout, &mut |packets| {
                 for packet in packets {
-                    copied.copy(packet, &mut unit, scheduler, known, waits);
+                    copied.copy(packet, &mut open, scheduler, known, waits);
                 }
             });
-            let idle = match polled {
-                Ok(Polled::Idle(now)) => Some(now),
-                _ => None,
-            };
+            let now = Instant::now();
             let mut counted = Ok(());
-            if idle.is_some() || counted_at.elapsed() > COUNT_INTERVAL {
+            let is_idle = matches!(polled, Ok(Polled::Idle(_)));
+            let counts = is_idle || now - counted_at > COUNT_INTERVAL;
+            if counts {
                 counted = self.count();
-                counted_at = Instant::now();
+                counted_at = now;
             }
+            if was_empty {
+                opened_at = now;
+            }
+            let is_over = counted.is_err() || !matches!(polled, Ok(Polled::Lent(_)));
+            let is_due = |unit: &mut WorkUnit| is_over || counts || self.is_enough(unit, now - opened_at);
             // Whatever went wrong, what was read is shown first.
-            if let Some(unit) = unit {
+            if let Some(unit) = open.take_if(is_due) {
+                let idle = match polled {
+                    Ok(Polled::Idle(now)) if unit.is_empty() => Some(now),
+                    _ => None,
+                };
                 self.hand_over(unit, idle);
             }
             counted?;
@@ -84,7 +99,17 @@ impl Reader {
                 break;
             }
         }
+        if let Some(unit) = open {
+            self.hand_over(unit, None);
+        }
         Ok(())
+    }
+
+    /// True when a unit that was opened `age` ago is worth what it costs to wake workers for it. Of a wire it is filled to the brim
+    /// while there is no other one to be filled: the workers have enough to do, and less is skipped.
+    fn is_enough(&self, unit: &WorkUnit, age: Duration) -> bool {
+        let is_worth_it = unit.len() >= GATHER_PACKETS || !unit.is_empty() && age > GATHER_TIME;
+        is_worth_it && (self.source.waits() || self.scheduler.has_free())
     }
 
     fn count(&mut self) -> Result<(), BackendError> {

@@ -199,6 +199,11 @@ impl Scheduler {
         Some(unit)
     }
 
+    /// For the reader: true when there is an empty unit.
+    pub(super) fn has_free(&self) -> bool {
+        !self.lock().free.is_empty()
+    }
+
     /// For the reader: gives a unit it has filled to the workers.
     pub(super) fn hand_over(&self, mut unit: WorkUnit) {
         let is_empty = unit.is_empty();
