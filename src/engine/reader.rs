@@ -89,7 +89,7 @@ impl Reader {
             // Whatever went wrong, what was read is shown first.
             if let Some(unit) = open.take_if(is_due) {
                 let idle = match polled {
-                    Ok(Polled::Idle(now)) if unit.is_empty() => Some(now),
+                    Ok(Polled::Idle(time)) => Some(time),
                     _ => None,
                 };
                 self.hand_over(unit, idle);
@@ -159,5 +159,101 @@ impl Copied {
 
     fn merged(&self, source: Counters) -> Counters {
         Counters { skipped: source.skipped + self.skipped, ..source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+    use crate::flow::FlowSettings;
+    use netscope_backends::LinkType;
+    use netscope_backends::chunk::{CHUNK_BYTES, CHUNK_PACKETS_MAX};
+    use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket};
+
+    const UNITS: usize = 3;
+
+    fn backend(count: u64, len: usize, waits: bool) -> Box<MemoryBackend> {
+        let packet =
+            |i| OwnedPacket { time: Timestamp(i), wire_len: len as u32, link_type: LinkType::ETHERNET, data: vec![0; len] };
+        let mut events: Vec<_> = (0..count).map(|i| MemoryEvent::Packet(packet(i))).collect();
+        events.push(MemoryEvent::Idle(Timestamp(count)));
+        Box::new(MemoryBackend::with_events(LinkType::ETHERNET, events).waits_like_file(waits))
+    }
+
+    fn worker(index: u32, count: u32) -> Worker {
+        let flow = FlowSettings {
+            flow_count_max: 100,
+            idle_timeout_ns: 0,
+            closed_timeout_ns: 0,
+            active_timeout_ns: 0,
+            rtt: false,
+            retransmissions: false,
+            out_of_order: false,
+            top_count: 0,
+        };
+        let share = Share { index, count };
+        let settings = WorkerSettings { flow, tick_ns: u64::MAX, count_max: 0, share, waits: false, secret: HashSecret::FIXED };
+        Worker::new(&settings, Outbox::new(false, mailbox(1, || Snapshot::new(0)).0, None, Vec::new()))
+    }
+
+    /// Polls until the end; packets, and the times that were told without any.
+    fn process(mut handle: WorkerHandle, index: u32, count: u32) -> (u64, Vec<Timestamp>, Counters) {
+        let mut worker = worker(index, count);
+        let mut idle = Vec::new();
+        loop {
+            match handle.poll(&mut worker).expect("memory does not fail") {
+                Polled::Lent(_) => {}
+                Polled::Idle(time) => idle.push(time),
+                Polled::End => return (worker.packets_seen(), idle, handle.counters()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_wire_is_read_to_its_end_whatever_the_workers_do() {
+        // By bytes and by packets: what fits into the units, and not one more.
+        for (len, per_unit) in [(CHUNK_BYTES / 16, 16), (40, CHUNK_PACKETS_MAX as u64)] {
+            let count = 10 * per_unit;
+            let (mut reader, handles) = share_read(backend(count, len, false), 2, HashSecret::FIXED, UNITS);
+            // Nobody processes anything.
+            reader.read(Duration::ZERO, u64::MAX, &Stop::default()).expect("memory does not fail");
+            let Copied { packets, skipped } = reader.copied;
+            assert_eq!(packets + skipped, count);
+            // All but the last are handed over when they are worth it, if they are not filled before.
+            assert!(packets >= per_unit && packets <= UNITS as u64 * per_unit, "{packets} of {count}");
+            // Now they do, and hear of every packet. The last word needs a unit, so it is spoken while they work.
+            let workers: Vec<_> =
+                (0..).zip(handles).map(|(index, handle)| std::thread::spawn(move || process(handle, index, 2))).collect();
+            reader.run(Duration::ZERO, u64::MAX, &Stop::default());
+            for worker in workers {
+                let (seen, _, counters) = worker.join().expect("no panic");
+                assert_eq!((seen, counters.received, counters.skipped), (packets, count, skipped));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_waits_for_the_workers_and_loses_nothing() {
+        let (reader, handles) = share_read(backend(100_000, 40, true), 3, HashSecret::FIXED, 0);
+        let reading = std::thread::spawn(|| reader.run(Duration::ZERO, u64::MAX, &Stop::default()));
+        let workers: Vec<_> =
+            (0..).zip(handles).map(|(index, handle)| std::thread::spawn(move || process(handle, index, 3))).collect();
+        for worker in workers {
+            let (seen, idle, counters) = worker.join().expect("no panic");
+            assert_eq!((seen, idle), (100_000, vec![Timestamp(100_000)]));
+            assert_eq!((counters.received, counters.skipped), (100_000, 0));
+        }
+        reading.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_reader_ends_when_a_worker_is_gone() {
+        let (reader, mut handles) = share_read(backend(100_000, 40, true), 2, HashSecret::FIXED, UNITS);
+        drop(handles.pop());
+        // Returns, though nobody lets go of a unit.
+        reader.run(Duration::ZERO, u64::MAX, &Stop::default());
+        let (seen, ..) = process(handles.remove(0), 0, 2);
+        assert_eq!(seen, 0);
     }
 }

@@ -392,13 +392,8 @@ impl WorkerHandle {
         if unit.notice.is_some() {
             self.notice.clone_from(&unit.notice);
         }
-        let polled = match unit.idle {
-            Some(now) if unit.is_empty() => Polled::Idle(now),
-            _ => {
-                worker.work_unit(&unit);
-                Polled::Lent(unit.len() as u32)
-            }
-        };
+        worker.work_unit(&unit);
+        let polled = unit.idle.map_or(Polled::Lent(unit.len() as u32), Polled::Idle);
         drop(unit);
         self.scheduler.release(self.next);
         self.next += 1;

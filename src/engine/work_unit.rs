@@ -18,7 +18,7 @@ const _: () = assert!(PLACES_MAX <= 1 << 16 && CHUNK_PACKETS_MAX <= 1 << 16);
 pub struct WorkUnit {
     packets: UnitPackets,
     lists: OwnerLists,
-    /// Set when nothing arrived: the time by which ticks may go on. There are no packets then.
+    /// Set when nothing arrived after its packets: the time by which ticks may go on.
     pub(super) idle: Option<Timestamp>,
     /// Earliest and latest time, when no packet is older than the one before it.
     in_order: Option<(Timestamp, Timestamp)>,
