@@ -1,7 +1,7 @@
 //! A reusable buffer of copied packets.
 //!
 //! Owns bytes and headers of packets that have to outlive their source's memory: on their way to the recorder, to the packet
-//! view, or from a libpcap handle to several workers. Its one invariant: it never grows beyond [`CHUNK_BYTES`] and
+//! view, or from a source with one reader to several workers. Its one invariant: it never grows beyond [`CHUNK_BYTES`] and
 //! [`CHUNK_PACKETS_MAX`], both reserved when it is made.
 
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
@@ -85,9 +85,24 @@ impl PacketChunk {
         self.bytes.len()
     }
 
+    /// Packet number `index`, from 0; one without bytes when there are not so many.
+    #[inline(always)]
+    pub fn packet(&self, index: usize) -> Packet<'_> {
+        const NOTHING: CopiedPacket =
+            CopiedPacket { time: Timestamp(0), start: 0, captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
+        self.at(self.headers.get(index).unwrap_or(&NOTHING))
+    }
+
+    /// When packet number `index` was captured; 0 when there are not so many.
+    #[inline(always)]
+    pub fn time(&self, index: usize) -> Timestamp {
+        self.headers.get(index).map_or(Timestamp(0), |header| header.time)
+    }
+
     /// The packets, in the order they came.
+    #[inline(always)]
     pub fn packets(&self) -> impl ExactSizeIterator<Item = Packet<'_>> {
-        self.headers.iter().map(|header| self.packet(header))
+        self.headers.iter().map(|header| self.at(header))
     }
 
     /// Lends the packets to `visit`, at most [`BATCH_MAX`] per call.
@@ -95,13 +110,14 @@ impl PacketChunk {
         let mut batch = [Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL }; BATCH_MAX];
         for headers in self.headers.chunks(BATCH_MAX) {
             for (slot, header) in batch.iter_mut().zip(headers) {
-                *slot = self.packet(header);
+                *slot = self.at(header);
             }
             visit(batch.get(..headers.len()).unwrap_or_default());
         }
     }
 
-    fn packet(&self, header: &CopiedPacket) -> Packet<'_> {
+    #[inline(always)]
+    fn at(&self, header: &CopiedPacket) -> Packet<'_> {
         let start = header.start as usize;
         Packet {
             data: self.bytes.get(start..start + header.captured_len as usize).unwrap_or_default(),
@@ -147,6 +163,10 @@ mod tests {
                 assert!((1..=BATCH_MAX).contains(&batch.len()));
                 visited.extend(batch.iter().map(OwnedPacket::from));
             });
+            let picked: Vec<_> = (0..chunk.len()).map(|index| OwnedPacket::from(&chunk.packet(index))).collect();
+            prop_assert_eq!(&picked, &expected);
+            prop_assert!((0..chunk.len()).all(|index| chunk.time(index) == expected[index].time));
+            prop_assert_eq!((chunk.packet(chunk.len()).data.len(), chunk.time(chunk.len())), (0, Timestamp(0)));
             prop_assert_eq!(chunk.len(), packets.len());
             prop_assert_eq!(&iterated, &expected);
             prop_assert_eq!(&visited, &expected);

@@ -3,7 +3,7 @@
 //! Owns the order of these steps and nothing else. Invariant: however the source ends, the worker is finished, so every flow is
 //! handed on and every export can be written.
 
-use super::shared_file::WorkerHandle;
+use super::scheduler::WorkerHandle;
 use super::{Observer, ProgressLane, Worker};
 use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
 use std::sync::Arc;
@@ -32,47 +32,47 @@ impl Stop {
     }
 }
 
-/// Where a worker's packets come from: a queue that nobody else reads, or its place among several on one file.
+/// Where a worker's packets come from: a queue that nobody else reads, or its place among several on one source.
 pub enum Feed {
     /// Lends packets.
     Backend(Box<dyn Backend>),
-    /// Finds packets for all and is given its own.
-    SharedFile(WorkerHandle),
+    /// Finds out for all whose the packets are, and is given its own.
+    Shared(WorkerHandle),
 }
 
 impl Feed {
     pub(super) fn waits(&self) -> bool {
         match self {
             Self::Backend(backend) => backend.waits(),
-            Self::SharedFile(_) => true,
+            Self::Shared(handle) => handle.waits(),
         }
     }
 
     fn poll<O: Observer>(&mut self, timeout: Duration, worker: &mut Worker<O>) -> Result<Polled, BackendError> {
         match self {
             Self::Backend(backend) => backend.poll(timeout, &mut |packets| worker.batch(packets)),
-            Self::SharedFile(handle) => handle.poll(worker),
+            Self::Shared(handle) => handle.poll(worker),
         }
     }
 
     fn counters(&mut self) -> Result<Counters, BackendError> {
         match self {
             Self::Backend(backend) => backend.counters(),
-            Self::SharedFile(handle) => Ok(handle.counters()),
+            Self::Shared(handle) => Ok(handle.counters()),
         }
     }
 
     fn notice(&mut self) -> Option<String> {
         match self {
             Self::Backend(backend) => backend.notice(),
-            Self::SharedFile(handle) => handle.notice(),
+            Self::Shared(handle) => handle.notice(),
         }
     }
 
     fn position(&self) -> Position {
         match self {
             Self::Backend(backend) => backend.position(),
-            Self::SharedFile(handle) => handle.position(),
+            Self::Shared(handle) => handle.position(),
         }
     }
 }

@@ -5,8 +5,8 @@
 use super::mailbox::{Receiver, mailbox};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerSettings, broadcast,
-    drive, shared_file,
+    EndedChunk, Feed, PacketBudget, Progress, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerHandle, WorkerSettings,
+    drive, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
@@ -27,12 +27,12 @@ const TAP_BOXES: usize = 8;
 
 /// Where the packets come from.
 pub enum Source {
-    /// One reader for all workers: a reader thread shows its packets to them.
-    Broadcast(Box<dyn Backend>),
     /// One queue per worker, each with packets of its own (the rings of an interface; a file, for one worker).
     Queues(Vec<Box<dyn Backend>>),
-    /// A mapped file, whose packets the workers find together: each is read once and then kept by its owner.
-    Shared(Box<Scanner>),
+    /// One reader for all workers (a libpcap handle, a pipe, a compressed file): a thread of its own copies the packets.
+    Reader(Box<dyn Backend>),
+    /// A mapped file, whose packets the workers find together.
+    Mapped(Box<Scanner>),
 }
 
 impl Source {
@@ -40,15 +40,15 @@ impl Source {
     pub(crate) fn waits(&self) -> bool {
         match self {
             Self::Queues(backends) => backends.iter().all(|backend| backend.waits()),
-            Self::Broadcast(backend) => backend.waits(),
-            Self::Shared(_) => true,
+            Self::Reader(backend) => backend.waits(),
+            Self::Mapped(_) => true,
         }
     }
 
     fn workers(&self, settings: &EngineSettings) -> usize {
         match self {
             Self::Queues(backends) => backends.len(),
-            Self::Broadcast(_) | Self::Shared(_) => settings.workers.max(1),
+            Self::Reader(_) | Self::Mapped(_) => settings.workers.max(1),
         }
     }
 }
@@ -146,31 +146,30 @@ pub fn launch(
         threads: Vec::new(),
     };
     let secret = HashSecret::random();
-    // The reader of a broadcast is stopped, and its workers end when it does.
+    // Workers that share a source end where its units do: whoever fills those is stopped.
     let mut worker_stop = Some(stop.clone());
     let lent = |backends: Vec<Box<dyn Backend>>| backends.into_iter().map(Feed::Backend).collect::<Vec<_>>();
+    let shared = |handles: Vec<WorkerHandle>| handles.into_iter().map(Feed::Shared).collect::<Vec<_>>();
+    let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
     let (feeds, group) = match source {
         Source::Queues(backends) if backends.len() > 1 => {
             running.may_be_split = true;
             (lent(backends), StopGroup::Queues(Arc::new(PacketBudget::new(settings.count_max))))
         }
         Source::Queues(backends) => (lent(backends), StopGroup::None),
-        Source::Shared(scanner) => {
-            // Stopped by whoever looks for packets; the others end with what it found.
-            let stop = worker_stop.take().unwrap_or_default();
-            let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
-            (
-                shared_file(*scanner, workers, secret, count_max, &stop).into_iter().map(Feed::SharedFile).collect(),
-                StopGroup::None,
-            )
-        }
-        Source::Broadcast(backend) if settings.workers <= 1 => (lent(vec![backend]), StopGroup::None),
-        Source::Broadcast(backend) => {
-            let (reader, shown) = broadcast::broadcast(backend, settings.workers, settings.broadcast_chunks);
+        Source::Reader(backend) if workers == 1 => (lent(vec![backend]), StopGroup::None),
+        Source::Reader(backend) => {
+            let (reader, handles) = share_read(backend, workers, secret, settings.broadcast_chunks);
             let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
-            let count_max = if settings.count_max == 0 { u64::MAX } else { settings.count_max };
-            running.threads.push(spawn("netscope-read", move || reader.run(timeout, count_max, &stop))?);
-            (shown.into_iter().map(|backend| Feed::Backend(Box::new(backend))).collect(), StopGroup::None)
+            running.threads.push(spawn("netscope-read", move || {
+                reader.run(timeout, count_max, &stop);
+                Ok(())
+            })?);
+            (shared(handles), StopGroup::None)
+        }
+        Source::Mapped(scanner) => {
+            let stop = worker_stop.take().unwrap_or_default();
+            (shared(share_mapped(*scanner, workers, secret, count_max, &stop)), StopGroup::None)
         }
     };
     let count = u32::try_from(feeds.len()).unwrap_or(u32::MAX);

@@ -3,7 +3,6 @@
 //! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is counted by one thread
 //! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
-mod broadcast;
 mod clock;
 mod drive;
 mod launch;
@@ -14,9 +13,10 @@ mod outbox;
 mod packet_budget;
 mod packet_meta;
 mod progress;
+mod reader;
 mod recorder;
+mod scheduler;
 mod share;
-mod shared_file;
 mod snapshot;
 mod tap;
 mod work_unit;
@@ -31,9 +31,10 @@ pub use observer::{Observer, SeenPacket};
 pub use outbox::Outbox;
 pub use packet_budget::{PacketBudget, StopGroup};
 pub use progress::{Progress, ProgressLane};
+pub use reader::{Reader, share_read};
 pub use recorder::Recorder;
+pub use scheduler::{WorkerHandle, share_mapped};
 pub use share::Share;
-pub use shared_file::{WorkerHandle, shared_file};
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk};
 pub use tap::{PacketConsumer, consume};
 pub use work_unit::WorkUnit;

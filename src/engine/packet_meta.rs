@@ -44,8 +44,6 @@ pub(super) enum Route {
     Syn { checksum_bad: bool },
     /// To a flow; its facts are needed.
     Flow,
-    /// Another worker's.
-    Foreign,
     /// A first fragment of an IP packet, with its ports: its datagram is looked up in order, in the last wave.
     FirstFragment,
     /// The same for any other fragment; its datagram knows its flow, if anyone does.

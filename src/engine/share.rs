@@ -1,12 +1,9 @@
-//! Which of several workers that see the same packets keeps a flow.
+//! One of several workers on a source, and its part of what they share.
 //!
-//! Workers on one mapped file find each packet once and dissect common ones for their owner (`unit.rs`); a libpcap handle's chunks are
-//! shown to every worker, which dissects all packets and keeps its own. Either way the owner follows from both endpoints, and time
-//! is the same for all. Invariant: every
-//! packet has exactly one owner, the same for both directions of a flow and for every run.
+//! Knows no packet: whose a packet is, `work_unit.rs` finds out. Invariant: every flow has exactly one owner, which follows from
+//! both endpoints, so it is the same for both directions and for every run.
 
 use crate::flow::FlowKey;
-use crate::wire::{CommonNetwork, Ports};
 
 /// One worker's part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +18,10 @@ impl Share {
     /// The whole of a queue.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
 
-    /// True when this worker keeps the flow.
+    /// True when this worker keeps the flow: asked for fragments, which every worker follows.
     #[inline(always)]
     pub fn owns(self, key: &FlowKey) -> bool {
         self.count == 1 || key.share(self.count) == self.index
-    }
-
-    /// As [`Share::owns`], before the key of a common frame is made.
-    #[inline(always)]
-    pub fn owns_common(self, network: CommonNetwork<'_>, ports: Ports) -> bool {
-        self.count == 1 || FlowKey::share_of_common(network, ports, self.count) == self.index
     }
 
     /// True for the one worker that also keeps what belongs to no flow, records packets and counts for the source.
@@ -48,7 +39,7 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{IpVersion, Network};
+    use crate::wire::{IpVersion, Network, Ports};
 
     #[test]
     fn every_flow_has_one_owner_and_parts_add_up() {

@@ -1,20 +1,25 @@
-//! A unit of a capture file: where its packets lie, which of them are whose, and what is known of them before they are counted.
+//! A unit of a source that several workers share: its packets, which of them are whose, and what is known of them before they
+//! are counted.
 //!
-//! Owns the lists. Knows no thread and no table. Its one invariant: every packet is shown to every worker that would do more
+//! Owns the packets, as places in a mapped file or as copies, and the lists. Knows no thread and no table. Its one invariant: every packet is shown to every worker that would do more
 //! with it than look at its time, in order; so a worker may leave out the others.
 
 use super::packet_meta::PacketMeta;
 use crate::flow::{FlowKey, HashSecret, ports_of};
 use crate::wire::{self, Common, Dissected};
-use netscope_backends::file::{PLACES_MAX, Places};
-use netscope_backends::{BATCH_MAX, Counters, Packet, Position, Timestamp};
+use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
+use netscope_backends::file::{PLACES_MAX, Places, Scanner};
+use netscope_backends::{BATCH_MAX, BackendError, Counters, Packet, Position, Timestamp};
 
-const _: () = assert!(PLACES_MAX <= 1 << 16);
+// The place of a packet in a unit has 16 bits.
+const _: () = assert!(PLACES_MAX <= 1 << 16 && CHUNK_PACKETS_MAX <= 1 << 16);
 
-/// Packets that follow each other in a file. Used again and again: all memory is reserved when it is made.
+/// Packets that follow each other in a source. Used again and again: all memory is reserved when it is made.
 pub struct WorkUnit {
-    places: Places,
-    lists: Lists,
+    packets: UnitPackets,
+    lists: OwnerLists,
+    /// Set when nothing arrived after its packets: the time by which ticks may go on.
+    pub(super) idle: Option<Timestamp>,
     /// Earliest and latest time, when no packet is older than the one before it.
     in_order: Option<(Timestamp, Timestamp)>,
     /// What was told when its end was reached.
@@ -24,17 +29,28 @@ pub struct WorkUnit {
     facts: Box<Dissected>,
 }
 
+/// Where the packets of a unit are.
+enum UnitPackets {
+    /// In a mapped file.
+    Mapped(Places),
+    /// Here, copied from a source whose memory is lent for a moment only.
+    Copied(PacketChunk),
+}
+
 /// The packets that each worker has to look at.
-struct Lists {
+struct OwnerLists {
     /// Of each worker, those that are its alone.
-    lists: Vec<List>,
+    lists: Vec<OwnerList>,
     /// Those that every worker has to look at, by their places.
     everybody: Vec<u16>,
     count: u32,
+    /// Metas that a list keeps from unit to unit.
+    kept: usize,
     secret: HashSecret,
 }
 
-struct List {
+/// The packets of one worker.
+struct OwnerList {
     /// Metas are written over, not dropped: those behind `len` are of a unit before, and there is always one.
     metas: Vec<PacketMeta>,
     len: usize,
@@ -43,13 +59,21 @@ struct List {
 }
 
 impl WorkUnit {
-    /// An empty one for this many workers, whose tables hash with `secret`.
-    pub fn new(places: Places, workers: usize, secret: HashSecret) -> Self {
-        let lists = (0..workers).map(|_| List::new(kept(workers))).collect();
-        let count = u32::try_from(workers).unwrap_or(u32::MAX);
+    /// An empty one for places that `scanner` finds, for this many workers, whose tables hash with `secret`.
+    pub fn mapped(scanner: &Scanner, workers: usize, secret: HashSecret) -> Self {
+        Self::new(UnitPackets::Mapped(scanner.places()), PLACES_MAX, workers, secret)
+    }
+
+    /// The same for copies of packets.
+    pub fn copied(workers: usize, secret: HashSecret) -> Self {
+        Self::new(UnitPackets::Copied(PacketChunk::new()), CHUNK_PACKETS_MAX, workers, secret)
+    }
+
+    fn new(packets: UnitPackets, packets_max: usize, workers: usize, secret: HashSecret) -> Self {
         Self {
-            places,
-            lists: Lists { lists, everybody: Vec::with_capacity(PLACES_MAX), count, secret },
+            packets,
+            lists: OwnerLists::new(packets_max, workers, secret),
+            idle: None,
             in_order: None,
             counters: Counters::default(),
             position: Position::default(),
@@ -58,45 +82,63 @@ impl WorkUnit {
         }
     }
 
-    /// Where the packets lie, to be filled in; [`WorkUnit::assign`] follows.
-    pub fn places_mut(&mut self) -> &mut Places {
-        &mut self.places
+    /// Forgets what it held. [`WorkUnit::scan`] or [`WorkUnit::push`], then [`WorkUnit::assign`] follow.
+    pub fn clear(&mut self) {
+        match &mut self.packets {
+            UnitPackets::Mapped(places) => places.clear(),
+            UnitPackets::Copied(chunk) => chunk.clear(),
+        }
+        (self.idle, self.notice) = (None, None);
     }
 
-    /// See [`Places::bring_in_ahead`].
+    /// Takes the places of the next packets. False at the end, and for a unit of copies, which no walk can fill.
+    ///
+    /// # Errors
+    /// As [`Scanner::scan`].
+    pub fn scan(&mut self, scanner: &mut Scanner) -> Result<bool, BackendError> {
+        match &mut self.packets {
+            UnitPackets::Mapped(places) => scanner.scan(places),
+            UnitPackets::Copied(_) => Ok(false),
+        }
+    }
+
+    /// Copies a packet to the end. False, and nothing changed, when it is full, and for a unit of places, which holds no copies.
+    #[inline]
+    #[must_use]
+    pub fn push(&mut self, packet: &Packet<'_>) -> bool {
+        match &mut self.packets {
+            UnitPackets::Mapped(_) => false,
+            UnitPackets::Copied(chunk) => chunk.push(packet),
+        }
+    }
+
+    /// See [`Places::bring_in_ahead`]; copies are here already.
     pub fn bring_in_ahead(&self) {
-        self.places.bring_in_ahead();
+        if let UnitPackets::Mapped(places) = &self.packets {
+            places.bring_in_ahead();
+        }
     }
 
     /// Finds out whose packets they are, and what of the common ones is needed to count them.
-    #[inline(never)]
     pub fn assign(&mut self) {
-        let Self { places, lists, in_order, facts, .. } = self;
-        lists.clear();
-        let (mut latest, mut is_in_order) = (Timestamp(0), true);
-        for (index, packet) in (0..).zip(places.packets()) {
-            is_in_order &= latest <= packet.time;
-            latest = latest.max(packet.time);
-            match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
-                Some(common) => lists.add_common(index, &packet, &common),
-                None => {
-                    // So that the packets above need not lie in memory.
-                    let copy = packet;
-                    lists.add_other(index, &copy, facts);
-                }
-            }
-        }
-        *in_order = (is_in_order && !places.is_empty()).then(|| (places.time(0), latest));
+        let Self { packets, lists, in_order, facts, .. } = self;
+        *in_order = match packets {
+            UnitPackets::Mapped(places) => lists.fill(places.packets(), facts),
+            UnitPackets::Copied(chunk) => lists.fill(chunk.packets(), facts),
+        };
     }
 
     /// Packets, everybody's.
     pub const fn len(&self) -> usize {
-        self.places.len()
+        match &self.packets {
+            UnitPackets::Mapped(places) => places.len(),
+            UnitPackets::Copied(chunk) => chunk.len(),
+        }
     }
 
     /// True without packets.
     pub const fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.len() == 0
     }
 
     /// The packets that this worker has to look at, in order, in `merged` when some are everybody's; and whether some need their packets
@@ -120,13 +162,19 @@ impl WorkUnit {
     /// Packet number `index`, from 0.
     #[inline(always)]
     pub fn packet(&self, index: usize) -> Packet<'_> {
-        self.places.packet(index)
+        match &self.packets {
+            UnitPackets::Mapped(places) => places.packet(index),
+            UnitPackets::Copied(chunk) => chunk.packet(index),
+        }
     }
 
     /// Time of packet number `index`.
     #[inline(always)]
     pub fn time(&self, index: usize) -> Timestamp {
-        self.places.time(index)
+        match &self.packets {
+            UnitPackets::Mapped(places) => places.time(index),
+            UnitPackets::Copied(chunk) => chunk.time(index),
+        }
     }
 
     /// The latest time, when time never goes back on the way there from `now` and stays before `until`.
@@ -135,11 +183,39 @@ impl WorkUnit {
     }
 }
 
-impl Lists {
-    fn clear(&mut self) {
-        let kept = kept(self.lists.len());
-        self.lists.iter_mut().for_each(|list| list.clear(kept));
+impl OwnerLists {
+    fn new(packets_max: usize, workers: usize, secret: HashSecret) -> Self {
+        // Twice its part and some; for two workers as many as there can be.
+        let kept = (2 * packets_max / workers.max(1) + BATCH_MAX).min(packets_max + 1);
+        Self {
+            lists: (0..workers).map(|_| OwnerList::new(kept)).collect(),
+            everybody: Vec::with_capacity(packets_max),
+            count: u32::try_from(workers).unwrap_or(u32::MAX),
+            kept,
+            secret,
+        }
+    }
+
+    /// Fills the lists from these packets. Earliest and latest time, when no packet is older than the one before it.
+    #[inline(never)]
+    fn fill<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>, facts: &mut Dissected) -> Option<(Timestamp, Timestamp)> {
+        self.lists.iter_mut().for_each(|list| list.clear(self.kept));
         self.everybody.clear();
+        let (mut earliest, mut latest, mut is_in_order) = (None, Timestamp(0), true);
+        for (index, packet) in (0..).zip(packets) {
+            earliest = earliest.or(Some(packet.time));
+            is_in_order &= latest <= packet.time;
+            latest = latest.max(packet.time);
+            match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
+                Some(common) => self.add_common(index, &packet, &common),
+                None => {
+                    // So that the packets above need not lie in memory.
+                    let copy = packet;
+                    self.add_other(index, &copy, facts);
+                }
+            }
+        }
+        earliest.filter(|_| is_in_order).map(|earliest| (earliest, latest))
     }
 
     /// A common frame: everything that can be known of it without a table goes into its owner's list.
@@ -172,7 +248,7 @@ impl Lists {
     }
 }
 
-impl List {
+impl OwnerList {
     fn new(kept: usize) -> Self {
         let mut metas = Vec::with_capacity(kept);
         metas.push(PacketMeta::EMPTY);
@@ -188,7 +264,7 @@ impl List {
         }
     }
 
-    /// The meta behind the last one, to be written over what stood there before; [`List::close`] follows.
+    /// The meta behind the last one, to be written over what stood there before; [`OwnerList::close`] follows.
     #[inline(always)]
     fn next(&mut self) -> &mut PacketMeta {
         &mut self.metas[self.len]
@@ -206,13 +282,8 @@ impl List {
     }
 }
 
-/// Metas that each list of a unit keeps: twice its part and some; for two workers as many as there can be.
-fn kept(workers: usize) -> usize {
-    (2 * PLACES_MAX / workers.max(1) + BATCH_MAX).min(PLACES_MAX + 1)
-}
-
-/// The one of `count` workers that a packet concerns; `None` when it concerns all. Decides as the worker does when it sees all
-/// packets: fragments are followed by everybody, what has no flow is the leading worker's.
+/// The one of `count` workers that a packet concerns; `None` when it concerns all: fragments are followed by everybody, what has
+/// no flow is the leading worker's.
 fn owner(facts: &Dissected, count: u32) -> Option<u32> {
     match &facts.network {
         Some(network) if network.fragment.is_some() => None,

@@ -65,7 +65,7 @@ fn by_libpcap(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failur
     check(Some(backend.link_type()), &name)?;
     let said = format!("capturing on {name} by libpcap, {}", wire::link_name(backend.link_type()));
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "rights are kept on Linux alone"))]
-    let mut opened = Opened::new(Source::Broadcast(Box::new(backend)), said);
+    let mut opened = Opened::new(Source::Reader(Box::new(backend)), said);
     #[cfg(target_os = "linux")]
     opened.capabilities.push(netscope_backends::privilege::Capability::NetRaw);
     Ok(opened)

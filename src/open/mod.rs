@@ -128,7 +128,7 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
         Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {
             let nothing = MemoryBackend::new(LinkType::ETHERNET, Vec::new());
             let description = format!("nothing was read from {}", path.display());
-            return Ok(Opened::new(Source::Broadcast(Box::new(nothing)), description));
+            return Ok(Opened::new(Source::Reader(Box::new(nothing)), description));
         }
         opened => opened?,
     };
@@ -136,9 +136,9 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
     let description = format!("reading {} with {workers} workers", path.display());
     let scanner = if workers > 1 { file.scanner()? } else { None };
     let source = match scanner {
-        Some(scanner) => Source::Shared(Box::new(scanner)),
+        Some(scanner) => Source::Mapped(Box::new(scanner)),
         None if file.is_mapped() => Source::Queues(vec![Box::new(file.backend()?)]),
-        None => Source::Broadcast(Box::new(file.backend()?)),
+        None => Source::Reader(Box::new(file.backend()?)),
     };
     let link_type = Some(file.link_type());
     check(link_type, &path.display().to_string())?;

@@ -140,6 +140,11 @@ fn place(packet: &Packet<'_>, base: usize) -> PacketPlace {
 }
 
 impl Places {
+    /// Forgets all places, keeps the memory.
+    pub fn clear(&mut self) {
+        self.places.clear();
+    }
+
     /// Brings in what comes a while behind these, if it is time: for who has handed the walk on, so that the walk itself seldom has to.
     /// No effect but speed.
     pub fn bring_in_ahead(&self) {

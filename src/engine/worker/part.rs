@@ -1,8 +1,8 @@
 //! A worker's part of a unit that it shares with others.
 //!
-//! Owns the way from the list of its packets to waves. Its invariant: the worker is left as if it had seen every packet of the
-//! unit and turned away those of others; of those, only the time can matter, and that only when it goes back, ends a tick or
-//! makes a flow due.
+//! Owns the way from the list of its packets to waves. Its invariant: the worker is left as if it had seen the time of every packet of
+//! the unit, and of those that are not its own nothing else; that time can matter only when it goes back, ends a tick or makes a
+//! flow due.
 
 use super::wave::PacketSource;
 use super::{BATCH_NS_MAX, Worker};

@@ -95,10 +95,6 @@ impl<O: Observer> Worker<O> {
 
     #[inline(always)]
     fn read_common(&self, common: &Common<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
-        if !self.share.owns_common(common.network(), common.ports()) {
-            meta.route = Route::Foreign;
-            return;
-        }
         meta.read_flow(common, self.flows.secret());
         self.flows.prefetch_bucket(meta.keyed.hash);
         if !meta.read_route(common) {
@@ -126,16 +122,10 @@ impl<O: Observer> Worker<O> {
             }
             if let Some(ports) = ports_of(dissected) {
                 let (key, direction) = FlowKey::new(network, ports);
-                if !self.share.owns(&key) {
-                    return Route::Foreign;
-                }
                 meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
                 self.flows.prefetch_bucket(meta.keyed.hash);
                 return Route::Flow;
             }
-        }
-        if !self.share.leads() {
-            return Route::Foreign;
         }
         if !wire::supports(packet.link_type) {
             return Route::NoFlow(NoFlowReason::UnsupportedLink);
@@ -302,7 +292,7 @@ impl<O: Observer> Worker<O> {
                 counts.note(meta.wire_len, checksum_bad);
                 self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
             }
-            Route::Foreign | Route::Unread => {}
+            Route::Unread => {}
             Route::NoFlow(reason) => {
                 let packet = source.packet(at);
                 self.account(&packet, facts);

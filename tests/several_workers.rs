@@ -1,16 +1,19 @@
-//! Workers that read one capture file together leave what a single one does: the same records in the same order, the same ledger,
-//! wherever the run ends.
+//! Workers that share a source leave what a single one does: the same records in the same order, the same ledger, wherever the
+//! run ends. For a mapped file, whose packets they find together, and for a source that a thread reads for them.
 
 mod common;
 
 use common::engine::{run_source, settings, watcher};
-use netscope::aggregate::AggregateSettings;
-use netscope::engine::{EngineSettings, Source, Stop};
+use netscope::aggregate::{AggregateSettings, OutputFailure};
+use netscope::engine::{EngineSettings, Progress, Source, Stop};
 use netscope::flow::{FlowRecord, FlowSettings};
-use netscope::session::{Outcome, Session, run};
+use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket};
+use netscope_backends::{Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What a packet is.
@@ -86,12 +89,19 @@ fn alone(path: &Path, settings: &EngineSettings) -> (Outcome, Vec<FlowRecord>) {
     run_source(Source::Queues(vec![Box::new(file(path).backend().expect("reader"))]), settings)
 }
 
-fn shared(path: &Path) -> Source {
-    Source::Shared(Box::new(file(path).scanner().expect("walk").expect("a plain file")))
+fn mapped(path: &Path) -> Source {
+    Source::Mapped(Box::new(file(path).scanner().expect("walk").expect("a plain file")))
 }
 
-fn together(path: &Path, settings: &EngineSettings, workers: usize) -> (Outcome, Vec<FlowRecord>) {
-    run_source(shared(path), &EngineSettings { workers, ..settings.clone() })
+fn read(path: &Path) -> Source {
+    Source::Reader(Box::new(file(path).backend().expect("reader")))
+}
+
+/// The ways in which several workers may share a file.
+const WAYS: [fn(&Path) -> Source; 2] = [mapped, read];
+
+fn together(source: Source, settings: &EngineSettings, workers: usize) -> (Outcome, Vec<FlowRecord>) {
+    run_source(source, &EngineSettings { workers, ..settings.clone() })
 }
 
 /// Everything that must not depend on who read the file.
@@ -129,10 +139,13 @@ fn a_count_in_the_middle_is_kept_exactly() {
     let (_dir, path) = plenty("count", 30_000);
     for count_max in [1, 1023, 1024, 1025, 10_000, 29_999, 30_000, 40_000] {
         let settings = EngineSettings { count_max, ..timeouts() };
-        let (outcome, records) = together(&path, &settings, 3);
-        assert_closed(&outcome, &records);
-        assert_eq!(outcome.summary.ledger.packets, count_max.min(30_000));
-        assert_eq!(essence((outcome, records)), essence(alone(&path, &settings)), "{count_max}");
+        let expected = essence(alone(&path, &settings));
+        for way in WAYS {
+            let (outcome, records) = together(way(&path), &settings, 3);
+            assert_closed(&outcome, &records);
+            assert_eq!(outcome.summary.ledger.packets, count_max.min(30_000));
+            assert_eq!(essence((outcome, records)), expected, "{count_max}");
+        }
     }
 }
 
@@ -146,21 +159,24 @@ fn damage_in_the_middle_is_told_once_and_after_everything_before_it() {
     let expected = alone(&path, &timeouts());
     assert_eq!(expected.0.errors.len(), 1, "{:?}", expected.0);
     let expected = essence(expected);
-    for workers in [2, 4] {
-        let (outcome, records) = together(&path, &timeouts(), workers);
+    for (way, workers) in WAYS.into_iter().flat_map(|way| [(way, 2), (way, 4)]) {
+        let (outcome, records) = together(way(&path), &timeouts(), workers);
         assert_closed(&outcome, &records);
         assert_eq!(essence((outcome, records)), expected, "{workers} workers");
     }
 }
 
+fn session(source: Source, workers: usize) -> Session {
+    let engine = EngineSettings { workers, ..timeouts() };
+    let aggregate = AggregateSettings { tick_ns: engine.tick_ns, top_count: engine.flow.top_count, export_ended_max: usize::MAX };
+    Session { source, engine, aggregate, outputs: Vec::new(), record: None, view: None }
+}
+
 #[test]
 fn a_stop_ends_all_at_one_packet() {
     let (_dir, path) = plenty("stop", 300_000);
-    for after_us in [0, 300, 3_000, 10_000] {
-        let engine = EngineSettings { workers: 3, ..timeouts() };
-        let aggregate =
-            AggregateSettings { tick_ns: engine.tick_ns, top_count: engine.flow.top_count, export_ended_max: usize::MAX };
-        let session = Session { source: shared(&path), engine, aggregate, outputs: Vec::new(), record: None, view: None };
+    for (way, after_us) in WAYS.into_iter().flat_map(|way| [0, 300, 3_000, 10_000].map(|after_us| (way, after_us))) {
+        let session = session(way(&path), 3);
         let stop = Stop::default();
         if after_us == 0 {
             stop.request();
@@ -176,6 +192,97 @@ fn a_stop_ends_all_at_one_packet() {
         let ledger = &outcome.summary.ledger;
         assert_eq!((ledger.unaccounted(), ledger.packets), (0, outcome.summary.source.received), "{outcome:?}");
         assert!(after_us != 0 || ledger.packets == 0, "{outcome:?}");
+    }
+}
+
+/// Packets from memory, with one thing that goes otherwise.
+struct Odd {
+    packets: MemoryBackend,
+    /// Said at once.
+    notice: Option<String>,
+    /// Polls until it panics.
+    polls_left: u32,
+}
+
+impl Backend for Odd {
+    fn link_type(&self) -> LinkType {
+        self.packets.link_type()
+    }
+
+    fn waits(&self) -> bool {
+        self.packets.waits()
+    }
+
+    fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
+        assert!(self.polls_left > 0, "as the test wants it");
+        self.polls_left -= 1;
+        self.packets.poll(timeout, visit)
+    }
+
+    fn counters(&mut self) -> Result<Counters, BackendError> {
+        self.packets.counters()
+    }
+
+    fn notice(&mut self) -> Option<String> {
+        self.notice.take()
+    }
+}
+
+/// Passes on what the source says, and panics with it where that is wanted.
+struct Listener(Mutex<Vec<String>>, bool);
+
+impl Watcher for Listener {
+    fn notice(&self, text: &str) {
+        assert!(!self.1, "as the test wants it");
+        self.0.lock().expect("no panic while listening").push(text.to_owned());
+    }
+    fn failed(&self, failure: &OutputFailure) {
+        panic!("{failure}");
+    }
+    fn progress(&self, _progress: &Progress) {}
+}
+
+fn memory(count: u64) -> MemoryBackend {
+    let packet = |i: u64| OwnedPacket {
+        time: Timestamp(i * 1000),
+        wire_len: 60,
+        link_type: LinkType::ETHERNET,
+        data: frame(Kind::Udp, (i % 97) as u8),
+    };
+    MemoryBackend::new(LinkType::ETHERNET, (0..count).map(packet).collect())
+}
+
+#[test]
+fn what_the_source_says_is_told_once() {
+    let odd = Odd { packets: memory(10_000), notice: Some("the interface is down".to_owned()), polls_left: u32::MAX };
+    let listener = Arc::new(Listener(Mutex::default(), false));
+    let watcher: Arc<dyn Watcher> = Arc::<Listener>::clone(&listener);
+    let outcome = run(session(Source::Reader(Box::new(odd)), 3), &Stop::default(), &watcher).expect("the session starts");
+    assert_eq!((outcome.summary.ledger.packets, outcome.errors.len()), (10_000, 0), "{outcome:?}");
+    assert_eq!(*listener.0.lock().expect("no panic"), ["the interface is down"]);
+}
+
+#[test]
+fn a_reader_that_panics_ends_all() {
+    let odd = Odd { packets: memory(100_000), notice: None, polls_left: 100 };
+    let outcome = run(session(Source::Reader(Box::new(odd)), 3), &Stop::default(), &watcher()).expect("the session starts");
+    let errors: Vec<String> = outcome.errors.iter().map(ToString::to_string).collect();
+    assert!(errors.iter().any(|error| error.contains("netscope-read")), "{errors:?}");
+    assert!(outcome.summary.ledger.packets <= 6400, "{outcome:?}");
+}
+
+#[test]
+fn a_worker_that_panics_ends_all() {
+    for waits in [true, false] {
+        let odd = Odd {
+            packets: memory(1_000_000).waits_like_file(waits),
+            notice: Some("panic, please".to_owned()),
+            polls_left: u32::MAX,
+        };
+        let watcher: Arc<dyn Watcher> = Arc::new(Listener(Mutex::default(), true));
+        let outcome = run(session(Source::Reader(Box::new(odd)), 3), &Stop::default(), &watcher).expect("the session starts");
+        let errors: Vec<String> = outcome.errors.iter().map(ToString::to_string).collect();
+        assert!(errors.iter().any(|error| error.contains("netscope-w0")), "{errors:?}");
     }
 }
 
@@ -222,6 +329,39 @@ proptest! {
     ) {
         same_together_as_alone(&packets, repeats, &EngineSettings { count_max, ..settings() })?;
     }
+
+    /// Silence moves the time as packets do, for all workers. What two silences in a row end may be told in two steps or in one, so
+    /// the order is not compared.
+    #[test]
+    fn together_as_alone_with_silence(
+        events in prop::collection::vec((prop_oneof![20 => kind().prop_map(Some), 1 => Just(None)], 0u8..6, step()), 1..1500),
+        count_max in prop_oneof![Just(0u64), 1u64..1500],
+    ) {
+        let mut time = 1_000_000_000_000i64;
+        let events: Vec<MemoryEvent> = events.into_iter().map(|(kind, host, step)| {
+            time += step;
+            let time = Timestamp(time as u64);
+            match kind {
+                None => MemoryEvent::Idle(time),
+                Some(kind) => {
+                    let data = frame(kind, host);
+                    let wire_len = data.len() as u32;
+                    MemoryEvent::Packet(OwnedPacket { time, wire_len, link_type: LinkType::ETHERNET, data })
+                }
+            }
+        }).collect();
+        let settings = EngineSettings { count_max, ..timeouts() };
+        let backend = || Box::new(MemoryBackend::with_events(LinkType::ETHERNET, events.clone()));
+        let sorted = |(summary, mut records): (String, Vec<String>)| {
+            records.sort();
+            (summary, records)
+        };
+        let expected = sorted(essence(run_source(Source::Queues(vec![backend()]), &settings)));
+        for workers in [2, 3] {
+            let got = sorted(essence(together(Source::Reader(backend()), &settings, workers)));
+            prop_assert_eq!(&got, &expected, "{} workers", workers);
+        }
+    }
 }
 
 /// Each of the packets comes `repeats` times, 10 ns after each other.
@@ -241,8 +381,8 @@ fn same_together_as_alone(
     });
     write(&path, all);
     let expected = essence(alone(&path, settings));
-    for workers in [2, 3] {
-        prop_assert_eq!(&essence(together(&path, settings, workers)), &expected, "{} workers", workers);
+    for (way, workers) in WAYS.into_iter().flat_map(|way| [(way, 2), (way, 3)]) {
+        prop_assert_eq!(&essence(together(way(&path), settings, workers)), &expected, "{} workers", workers);
     }
     Ok(())
 }
