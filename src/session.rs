@@ -4,7 +4,8 @@
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
 use crate::aggregate::{
-    self, AggregateSettings, Aggregator, Output, OutputFailure, Outputs, QueueLimits, QueueSetup, Summary, Wants, wants_of,
+    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, Outputs, QueueLimits, QueueSetup,
+    Summary, Wants, wants_of,
 };
 use crate::engine::{
     EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
@@ -35,6 +36,8 @@ pub struct Session {
     pub record: Option<SavefileOptions>,
     /// Show every packet.
     pub view: Option<PacketView>,
+    /// By which the live flow table is asked for.
+    pub live_table: LiveTableRequest,
 }
 
 /// What came of a run.
@@ -65,7 +68,7 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, view } = session;
+    let Session { source, mut engine, aggregate, outputs, record, view, live_table } = session;
     let recorder = record.as_ref().map(Recorder::create).transpose()?;
     engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
@@ -93,7 +96,12 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
         let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
         let outputs = Outputs::start(scope, outputs, limits, &failed);
-        outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, || watcher.progress(&running.progress));
+        let control = Control {
+            live_table: &live_table,
+            notice: &|text| watcher.notice(text),
+            idle: &|| watcher.progress(&running.progress),
+        };
+        outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
         let (failures, panicked) = outputs.join();
         outcome.failures = failures;
         outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));

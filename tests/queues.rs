@@ -4,7 +4,7 @@
 mod common;
 
 use common::{captures, engine, temp_dir};
-use netscope::aggregate::{AggregateSettings, Output, Report, Summary, Table};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Report, Summary, Table};
 use netscope::engine::{EngineSettings, PacketConsumer, Source, Stop};
 use netscope::flow::{EndReason, FlowRecord};
 use netscope::session::{Outcome, Session, run};
@@ -139,7 +139,15 @@ fn the_bound_on_flows_holds_over_all_queues() {
 
 fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Vec<Box<dyn Output>>) -> Session {
     let aggregate = AggregateSettings { tick_ns: settings.tick_ns, top_count: 3, export_ended_max: usize::MAX };
-    Session { source: Source::Queues(queues), engine: settings.clone(), aggregate, outputs, record: None, view: None }
+    Session {
+        source: Source::Queues(queues),
+        engine: settings.clone(),
+        aggregate,
+        outputs,
+        record: None,
+        view: None,
+        live_table: LiveTableRequest::default(),
+    }
 }
 
 /// Keeps the numbers and times it is shown.
@@ -168,6 +176,7 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
     let session = Session {
         record: Some(record),
         view: Some(Box::new(Shown(Arc::clone(&shown)))),
+        live_table: LiveTableRequest::default(),
         ..session(queues_of(&packets, 3, true, symmetric), &engine::settings(), Vec::new())
     };
     let outcome = run(session, &Stop::default(), &engine::watcher()).expect("the session starts");

@@ -4,7 +4,7 @@
 mod common;
 
 use common::engine::{run_source, settings, watcher};
-use netscope::aggregate::AggregateSettings;
+use netscope::aggregate::{AggregateSettings, LiveTableRequest};
 use netscope::engine::{EngineSettings, Source, Stop};
 use netscope::flow::{FlowRecord, FlowSettings};
 use netscope::session::{Outcome, Session, run};
@@ -160,7 +160,15 @@ fn a_stop_ends_all_at_one_packet() {
         let engine = EngineSettings { workers: 3, ..timeouts() };
         let aggregate =
             AggregateSettings { tick_ns: engine.tick_ns, top_count: engine.flow.top_count, export_ended_max: usize::MAX };
-        let session = Session { source: shared(&path), engine, aggregate, outputs: Vec::new(), record: None, view: None };
+        let session = Session {
+            source: shared(&path),
+            engine,
+            aggregate,
+            outputs: Vec::new(),
+            record: None,
+            view: None,
+            live_table: LiveTableRequest::default(),
+        };
         let stop = Stop::default();
         if after_us == 0 {
             stop.request();

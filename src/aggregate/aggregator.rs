@@ -3,15 +3,17 @@
 //! Owns the merged totals and the retained records. Knows no thread, no mailbox, no output and no clock: whoever feeds it brings the
 //! time. Invariant: where the source waits, the events depend on what each queue sent alone, not on when it arrived.
 
+use super::answers::{Answers, Purpose};
 use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::records::{Place, Records};
 use super::{QueueReport, Report, Summary, Table};
-use crate::engine::{EndedChunk, Ledger, Snapshot};
+use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
 use crate::flow::{FlowRecord, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Most records in one [`Event::Ended`].
@@ -37,6 +39,8 @@ pub struct Wants {
     pub ended: bool,
     /// A report per tick.
     pub reports: bool,
+    /// The table of all flows while the run goes on, when somebody asks for it.
+    pub live_table: bool,
 }
 
 impl BitOr for Wants {
@@ -44,7 +48,12 @@ impl BitOr for Wants {
 
     /// What one of two wants.
     fn bitor(self, other: Self) -> Self {
-        Self { table: self.table || other.table, ended: self.ended || other.ended, reports: self.reports || other.reports }
+        Self {
+            table: self.table || other.table,
+            ended: self.ended || other.ended,
+            reports: self.reports || other.reports,
+            live_table: self.live_table || other.live_table,
+        }
     }
 }
 
@@ -65,6 +74,8 @@ pub enum Mail<'a> {
     Snapshot(&'a Snapshot),
     /// Flows that ended; the box is emptied.
     Ended(&'a mut EndedChunk),
+    /// Live flows that were asked for; the box is emptied.
+    Answer(&'a mut FlowAnswer),
     /// Nothing more.
     End,
 }
@@ -75,6 +86,10 @@ pub enum Event {
     Ended(Vec<FlowRecord>),
     /// A tick is complete.
     Report(Box<Report>),
+    /// The live flows that were asked for.
+    Answer(Vec<FlowRecord>),
+    /// All flows as they are now, as [`Event::End`] would have them.
+    Table(Box<Table>),
     /// The run is over: all flows, most bytes first (none unless wanted), and everything that was counted. The last event.
     End(Box<(Table, Summary)>),
 }
@@ -98,6 +113,8 @@ pub struct Aggregator {
     /// How many of `shown` ended before the exit.
     retained: usize,
     summary: Summary,
+    /// The question under way.
+    answers: Option<Answers>,
     /// Tick and time of the latest report.
     reported: Option<(u64, Timestamp)>,
     has_ended: bool,
@@ -118,6 +135,7 @@ impl Aggregator {
             shown_queues: queues.may_be_split.then(Vec::new),
             retained: 0,
             summary: Summary::default(),
+            answers: None,
             reported: None,
             has_ended: false,
         }
@@ -139,12 +157,28 @@ impl Aggregator {
         match mail {
             Mail::Snapshot(snapshot) => inbox.accept_snapshot(snapshot, now),
             Mail::Ended(ended) => {
+                if let Some(answers) = &mut self.answers {
+                    answers.note_ended(inbox.index(), ended);
+                }
                 let unordered = self.wants.table && !self.wants.ended && self.shown_queues.is_none();
                 let alive = unordered.then_some(&mut self.shown);
                 inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive }, now);
             }
+            Mail::Answer(answer) => match &mut self.answers {
+                Some(answers) => answers.accept(inbox.index(), answer),
+                None => answer.records.clear(),
+            },
             Mail::End => inbox.accept_end(now),
         }
+    }
+
+    /// Awaits the answers of all queues to this question, which they are then asked; false while another one is under way.
+    pub fn ask(&mut self, query: &Arc<FlowQuery>, purpose: Purpose) -> bool {
+        if self.answers.is_none() {
+            self.answers = Some(Answers::new(Arc::clone(query), purpose, self.inboxes.len()));
+            return true;
+        }
+        false
     }
 
     /// True when this queue's end was accepted.
@@ -178,7 +212,11 @@ impl Aggregator {
             }
         }
         if self.has_ended || !self.inboxes.iter().all(Inbox::is_done) {
-            return None;
+            let answers = self.answers.take_if(|answers| answers.is_complete(&self.inboxes))?;
+            return Some(match answers.purpose() {
+                Purpose::Records => Event::Answer(answers.chosen()),
+                Purpose::Table => Event::Table(Box::new(self.table_now(&answers))),
+            });
         }
         self.has_ended = true;
         Some(Event::End(Box::new(self.finish())))
@@ -274,6 +312,34 @@ impl Aggregator {
         self.summary = sum;
     }
 
+    /// The table as it would be at the end: what is retained, what is on its way there, and what is alive. Copied, as the run goes on.
+    fn table_now(&self, answers: &Answers) -> Table {
+        let (mut records, mut shown) = (Records::default(), Vec::new());
+        let mut queues = Vec::new();
+        let mut add = |record: &FlowRecord, queue: u16| {
+            shown.push(records.insert(record));
+            queues.push(queue);
+        };
+        for (i, &place) in self.shown.iter().enumerate() {
+            let queue = self.shown_queues.as_ref().and_then(|queues| queues.get(i)).copied();
+            add(&self.records.get(place), queue.unwrap_or_default());
+        }
+        let mut room = self.settings.export_ended_max.saturating_sub(self.retained);
+        let unsettled = self.inboxes.iter().flat_map(Inbox::pending);
+        for flow in self.settled.iter().skip(self.passed).chain(unsettled) {
+            if flow.alive || room > 0 {
+                room -= usize::from(!flow.alive);
+                add(&self.records.get(flow.place), flow.queue);
+            }
+        }
+        answers.alive().for_each(|(queue, record)| add(record, *queue));
+        if self.shown_queues.is_some() {
+            join_halves(&mut records, &mut shown, &queues);
+        }
+        largest_first(&records, &mut shown, 1);
+        Table::new(records, shown)
+    }
+
     fn finish(&mut self) -> (Table, Summary) {
         self.sum_up();
         if let Some(queues) = &self.shown_queues {
@@ -308,3 +374,6 @@ fn queue_report(inbox: &Inbox) -> QueueReport {
         silent_since: inbox.is_silent.then_some(*time),
     }
 }
+
+#[cfg(test)]
+mod tests;

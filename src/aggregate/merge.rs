@@ -52,6 +52,8 @@ pub struct Inbox {
     late: TickEvidence,
     top_count: usize,
     pending: VecDeque<Ended>,
+    /// Boxes of ended flows accepted so far.
+    ended_boxes: u64,
     /// Everything that ended before this event has arrived.
     through: u64,
     finished: bool,
@@ -71,6 +73,7 @@ impl Inbox {
             late: TickEvidence::default(),
             top_count,
             pending: VecDeque::new(),
+            ended_boxes: 0,
             through: 0,
             finished: false,
             heard: now,
@@ -108,8 +111,19 @@ impl Inbox {
         if let Some((event, flows)) = ended.last.take() {
             self.take_over(event, *flows, arrivals);
         }
+        self.ended_boxes += 1;
         self.through = self.through.max(ended.through);
         self.hear(now);
+    }
+
+    /// Boxes of ended flows accepted so far.
+    pub fn ended_boxes(&self) -> u64 {
+        self.ended_boxes
+    }
+
+    /// Ended flows whose place in the order is not settled.
+    pub fn pending(&self) -> impl Iterator<Item = &Ended> {
+        self.pending.iter()
     }
 
     /// Nothing more will come.

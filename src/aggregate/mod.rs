@@ -4,6 +4,7 @@
 //! Invariant: on a wire no output is waited for.
 
 mod aggregator;
+mod answers;
 mod join;
 mod kept;
 mod merge;
@@ -19,10 +20,11 @@ use crate::flow::FlowRecord;
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
+pub use answers::Purpose;
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, Outputs, wants_of};
 pub use report::{OutputLoss, QueueReport, Report, Summary};
-pub use run::run;
+pub use run::{Control, LiveTableRequest, run};
 pub use table::Table;
 
 /// Somebody who shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.
@@ -42,6 +44,11 @@ pub trait Output: Send {
 
     /// True when [`Output::report`] needs every tick.
     fn wants_reports(&self) -> bool {
+        false
+    }
+
+    /// True when [`Output::live_table`] writes something.
+    fn wants_live_table(&self) -> bool {
         false
     }
 
@@ -66,6 +73,14 @@ pub trait Output: Send {
     /// # Errors
     /// As [`Output::ended`].
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Somebody asked for the flows while the run goes on. `table`: what [`Output::finish`] would get now.
+    ///
+    /// # Errors
+    /// As [`Output::ended`].
+    fn live_table(&mut self, _table: &Table) -> io::Result<()> {
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub enum Message {
     Ended(Arc<[FlowRecord]>),
     /// A tick ended.
     Report(Arc<Report>),
+    /// Somebody asked for the table.
+    Table(Arc<Table>),
     /// The run ended.
     End(Arc<(Table, Summary)>),
 }
@@ -51,6 +53,8 @@ struct State {
     /// Ended flows and reports among the messages.
     records: usize,
     reports: usize,
+    /// Tables that were not written yet: among the messages, or taken.
+    tables: usize,
     left_out: OutputLoss,
     taker_waits: bool,
     giver_waits: bool,
@@ -63,7 +67,7 @@ impl State {
         match message {
             Message::Ended(_) => self.records < limits.records,
             Message::Report(_) => self.reports < limits.reports,
-            Message::End(_) => true,
+            Message::Table(_) | Message::End(_) => true,
         }
     }
 
@@ -93,7 +97,7 @@ impl OutputQueue {
                 match &message {
                     Message::Ended(records) => state.left_out.records += records.len() as u64,
                     Message::Report(_) => state.left_out.reports += 1,
-                    Message::End(_) => {}
+                    Message::Table(_) | Message::End(_) => {}
                 }
                 return;
             }
@@ -107,6 +111,7 @@ impl OutputQueue {
         match &message {
             Message::Ended(records) => state.records += records.len(),
             Message::Report(_) => state.reports += 1,
+            Message::Table(_) => state.tables += 1,
             Message::End(_) => {}
         }
         state.messages.push_back(message);
@@ -151,13 +156,24 @@ impl OutputQueue {
         match &message {
             Message::Ended(records) => state.records -= records.len(),
             Message::Report(_) => state.reports -= 1,
-            Message::End(_) => {}
+            Message::Table(_) | Message::End(_) => {}
         }
         if state.giver_waits && state.is_half_empty(self.limits) {
             state.giver_waits = false;
             self.drained.notify_one();
         }
         Some(message)
+    }
+
+    /// A table that was taken has been written.
+    pub fn note_table_written(&self) {
+        self.state().tables -= 1;
+    }
+
+    /// True while a table is not written yet.
+    pub fn has_table(&self) -> bool {
+        let state = self.state();
+        state.tables > 0 && !state.is_closed
     }
 
     /// Nobody takes any more: what waits is dropped, and what is given later, without being counted.
@@ -225,7 +241,7 @@ mod tests {
                 match queue.take() {
                     Message::Ended(records) => sum += records.len(),
                     Message::Report(_) => reports += 1,
-                    Message::End(_) => break,
+                    Message::Table(_) | Message::End(_) => break,
                 }
             }
             assert_eq!((sum, reports), (3000, 1000));

@@ -69,6 +69,21 @@ impl<'scope> Outputs<'scope> {
         self.give(|wants| wants.reports, &Message::Report(Arc::new(report)), may_wait);
     }
 
+    /// Has those that want it write the table now.
+    pub fn live_table(&self, table: Table) {
+        self.give(|wants| wants.live_table, &Message::Table(Arc::new(table)), true);
+    }
+
+    /// True when an output writes tables on request.
+    pub fn wants_live_table(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.wants.live_table)
+    }
+
+    /// True while a table that was asked for is not written.
+    pub fn has_live_table(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.queue.has_table())
+    }
+
     /// Tells all of the end.
     pub fn end(&self, table: Table, summary: Summary) {
         self.give(|_| true, &Message::End(Arc::new((table, summary))), true);
@@ -107,7 +122,12 @@ impl<'scope> Outputs<'scope> {
 
 /// What an output wants.
 pub fn wants_of(output: &dyn Output) -> Wants {
-    Wants { table: output.wants_table(), ended: output.wants_ended(), reports: output.wants_reports() }
+    Wants {
+        table: output.wants_table(),
+        ended: output.wants_ended(),
+        reports: output.wants_reports(),
+        live_table: output.wants_live_table(),
+    }
 }
 
 /// The last part of a path, as systems show few characters of a thread's name.
@@ -140,6 +160,10 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
         match message {
             Message::Ended(records) => records.iter().try_for_each(|record| output.ended(record))?,
             Message::Report(report) => output.report(&report)?,
+            Message::Table(table) => {
+                output.live_table(&table)?;
+                queue.note_table_written();
+            }
             Message::End(end) => return output.finish(&end.0, &end.1),
         }
     }
@@ -213,13 +237,15 @@ mod tests {
                     lane.queue.give(Message::Ended(vec![tcp_record(); 2].into()), false);
                     lane.queue.wake();
                 }
-                while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty() {
+                while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty()
+                {
                     thread::yield_now();
                 }
             }
             let losses = outputs.losses();
             drop(still);
-            let summary = Summary { outputs: losses.into_iter().filter(|loss| loss.output == "dir/still").collect(), ..Summary::default() };
+            let summary =
+                Summary { outputs: losses.into_iter().filter(|loss| loss.output == "dir/still").collect(), ..Summary::default() };
             assert!((32..=36).contains(&summary.outputs[0].records), "{:?}", summary.outputs);
             outputs.end(Table::default(), summary);
             outputs.wake();

@@ -5,8 +5,8 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerSettings, broadcast,
-    drive, shared_file,
+    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerSettings,
+    broadcast, drive, requests, shared_file,
 };
 use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
@@ -84,6 +84,8 @@ pub struct QueueMail {
     pub snapshots: Receiver<Snapshot>,
     /// Ended flows, when wanted.
     pub ended: Option<Receiver<EndedChunk>>,
+    /// Questions about live flows, and the answers.
+    pub requests: RequestSender,
 }
 
 /// Workers at work.
@@ -235,7 +237,8 @@ impl Running {
         notice: impl Fn(&str) + Send + 'static,
     ) -> Result<(), EngineError> {
         let worker_settings = assignment.settings(settings, feed.waits());
-        let outbox = self.open_mailboxes(&worker_settings, settings);
+        let (request_sender, request_receiver) = requests(&self.parker);
+        let outbox = self.open_mailboxes(&worker_settings, settings, request_sender);
         let index = assignment.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
@@ -255,7 +258,7 @@ impl Running {
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox);
             worker.join(group);
-            drive(feed, worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
+            drive(feed, worker, request_receiver, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);
         // It moves away, or is on its way already.
@@ -263,16 +266,15 @@ impl Running {
         Ok(())
     }
 
-    fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings) -> Outbox {
-        let (snapshot_sender, snapshots) = 
-            mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
+    fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings, requests: RequestSender) -> Outbox {
+        let (snapshot_sender, snapshots) = mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
             let (sender, receiver) = mailbox_to(&self.parker, ENDED_BOXES, EndedChunk::new);
             (Some(sender), Some(receiver))
         } else {
             (None, None)
         };
-        self.queues.push(QueueMail { snapshots, ended });
+        self.queues.push(QueueMail { snapshots, ended, requests });
         let mut tap_senders = Vec::new();
         if worker.share.leads() {
             for (tap, parker) in self.taps.iter_mut().zip(&self.tap_parkers) {

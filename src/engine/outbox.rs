@@ -17,6 +17,7 @@ pub struct Outbox {
     /// `None` when nobody wants ended flows.
     ended: Option<Sender<EndedChunk>>,
     ended_open: Option<Box<EndedChunk>>,
+    ended_sent: u64,
     taps: Vec<Tap>,
 }
 
@@ -30,7 +31,7 @@ impl Outbox {
     /// An outbox over these mailboxes. `taps` get a copy of every packet.
     pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<Sender<TapChunk>>) -> Self {
         let taps = taps.into_iter().map(|sender| Tap { sender, open: None }).collect();
-        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, taps }
+        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps }
     }
 
     /// The same where nobody reads reports, unless `wanted`.
@@ -65,6 +66,7 @@ impl Outbox {
         } else {
             open.through = event;
             sender.send(open);
+            self.ended_sent += 1;
         }
     }
 
@@ -75,6 +77,7 @@ impl Outbox {
         if let Some(mut open) = self.ended_open.take().or_else(|| take(sender, self.waits)) {
             open.through = through;
             sender.send(open);
+            self.ended_sent += 1;
         }
     }
 
@@ -85,7 +88,13 @@ impl Outbox {
             open.last = Some((event, Box::new(flows)));
             open.through = u64::MAX;
             sender.send(open);
+            self.ended_sent += 1;
         }
+    }
+
+    /// Boxes of ended flows begun so far: those sent, and the one that is being filled.
+    pub fn ended_boxes(&self) -> u64 {
+        self.ended_sent + u64::from(self.ended_open.is_some())
     }
 
     /// Ended flows that can be taken in without waiting; at least, not exactly.

@@ -5,6 +5,7 @@
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
 mod fragment;
+mod live;
 mod part;
 mod wave;
 

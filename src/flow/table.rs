@@ -12,6 +12,7 @@
 mod ahead;
 mod counters;
 mod handshake;
+mod live;
 mod opening;
 mod plain;
 mod settings;

@@ -1,6 +1,6 @@
 //! The engine without the program: a session over any backend, with what came out of it.
 
-use netscope::aggregate::{AggregateSettings, Output, OutputFailure};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, OutputFailure};
 use netscope::engine::{EngineSettings, Progress, Source, Stop};
 use netscope::flow::{FlowRecord, FlowSettings};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
@@ -87,6 +87,7 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
         outputs,
         record: None,
         view: None,
+        live_table: LiveTableRequest::default(),
     };
     run_session(session, &Stop::default(), &watcher()).expect("the session starts")
 }
