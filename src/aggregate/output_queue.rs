@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 pub enum Message {
     /// Flows that ended, in order.
-    Ended(Arc<[FlowRecord]>),
+    Ended(Arc<Vec<FlowRecord>>),
     /// A tick ended.
     Report(Arc<Report>),
     /// Somebody asked for the table.
@@ -199,7 +199,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     fn ended(count: usize) -> Message {
-        Message::Ended(vec![tcp_record(); count].into())
+        Message::Ended(Arc::new(vec![tcp_record(); count]))
     }
 
     fn records(message: &Message) -> usize {

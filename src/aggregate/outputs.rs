@@ -60,8 +60,7 @@ impl<'scope> Outputs<'scope> {
 
     /// Passes ended flows on to those that want them. `may_wait`: for one that is slow; otherwise it loses them.
     pub fn ended(&self, records: Vec<FlowRecord>, may_wait: bool) {
-        let records: Arc<[FlowRecord]> = records.into();
-        self.give(|wants| wants.ended, &Message::Ended(records), may_wait);
+        self.give(|wants| wants.ended, &Message::Ended(Arc::new(records)), may_wait);
     }
 
     /// The same for a report.
@@ -230,11 +229,11 @@ mod tests {
             for _ in 0..20 {
                 // One that keeps up is given time to.
                 for lane in outputs.lanes.iter().filter(|lane| lane.name == "dir/fast") {
-                    lane.queue.give(Message::Ended(vec![tcp_record(); 2].into()), true);
+                    lane.queue.give(Message::Ended(Arc::new(vec![tcp_record(); 2])), true);
                     lane.queue.wake();
                 }
                 for lane in outputs.lanes.iter().filter(|lane| lane.name != "dir/fast") {
-                    lane.queue.give(Message::Ended(vec![tcp_record(); 2].into()), false);
+                    lane.queue.give(Message::Ended(Arc::new(vec![tcp_record(); 2])), false);
                     lane.queue.wake();
                 }
                 while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty()

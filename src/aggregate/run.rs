@@ -10,11 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// First sleep when no queue had anything, and the longest; each in vain is twice as long as the one before. Whoever waits for this
-/// thread wakes it, and so does a mailbox that is half full: it looks by itself for what trickles in. At a thousand looks a second
-/// it would use most of what a silent wire costs at all.
-const SLEEP: Duration = Duration::from_millis(1);
-const SLEEP_MAX: Duration = Duration::from_millis(25);
+/// Sleep when no queue had anything. Whoever waits for this thread wakes it, and so does a mailbox that is half full: it looks by
+/// itself only for what trickles in. At a thousand looks a second it would use most of what a silent wire costs at all.
+const SLEEP: Duration = Duration::from_millis(20);
 
 /// Somebody wants the live flow table written now (a signal).
 #[derive(Clone, Debug, Default)]
@@ -79,7 +77,7 @@ pub fn run(
 ) -> Summary {
     let parker: Arc<Parker> = queues.first().map(|mail| Arc::clone(mail.snapshots.parker())).unwrap_or_default();
     parker.register();
-    let (mut sleep, mut question) = (SLEEP, 0);
+    let mut question = 0;
     loop {
         if control.live_table.take() {
             question += 1;
@@ -108,12 +106,9 @@ pub fn run(
             }
         }
         (control.idle)();
-        if some {
-            sleep = SLEEP;
-        } else {
+        if !some {
             outputs.wake();
-            parker.sleep(sleep);
-            sleep = (sleep * 2).min(SLEEP_MAX);
+            parker.sleep(SLEEP);
         }
     }
 }

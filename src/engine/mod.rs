@@ -25,7 +25,7 @@ mod worker;
 pub use clock::Clock;
 pub use drive::{Feed, Stop, drive};
 pub use launch::{EngineError, EngineSettings, QueueMail, Running, Source, launch};
-pub use ledger::{Ledger, NoFlowReason};
+pub use ledger::{Ledger, NoFlowReason, ProtocolClass, TrafficCount};
 pub use mailbox::{Parker, Receiver, Sender, mailbox, mailbox_to};
 pub use outbox::Outbox;
 pub use packet_budget::{PacketBudget, StopGroup};

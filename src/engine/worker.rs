@@ -12,7 +12,7 @@ mod wave;
 use self::wave::Consecutive;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
-use super::{BatchTimes, Clock, Ledger, Share, StopGroup, TickEvidence};
+use super::{BatchTimes, Clock, Ledger, ProtocolClass, Share, StopGroup, TickEvidence, TrafficCount};
 use crate::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Keyed};
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
@@ -163,6 +163,8 @@ impl Worker {
     fn account(&mut self, packet: &Packet<'_>, dissected: &Dissected) {
         self.ledger.packets += 1;
         self.ledger.bytes += u64::from(packet.wire_len);
+        let class = ProtocolClass::of(dissected.network.as_ref().map(|network| network.protocol));
+        self.ledger.note_protocol(class, TrafficCount { packets: 1, bytes: packet.wire_len.into() });
         self.ledger.ipv4_checksums_bad += u64::from(dissected.ipv4_checksum_bad);
         if let Some(fault) = dissected.fault {
             self.ledger.fault(fault);

@@ -5,8 +5,8 @@
 //! whether it went the straight way or the long one.
 
 use super::{EXPIRY_BUDGET, Worker};
-use crate::engine::NoFlowReason;
 use crate::engine::packet_meta::{PacketMeta, Route};
+use crate::engine::{NoFlowReason, ProtocolClass, TrafficCount};
 use crate::flow::{Candidate, FlowKey, Keyed, SynPacket, ports_of};
 use crate::wire::{self, Common, Dissected, FaultKind, Layer};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
@@ -27,6 +27,8 @@ struct PlainCounts {
     packets: u64,
     bytes: u64,
     ipv4_checksums_bad: u64,
+    /// Of `packets` and `bytes`; the others are TCP.
+    udp: TrafficCount,
 }
 
 impl PlainCounts {
@@ -230,7 +232,11 @@ impl Worker {
                 match meta.route {
                     Route::Datagram { checksum_bad } => {
                         let is_plain = self.flows.observe_plain(&meta.packet(candidate, None));
-                        (is_plain || self.try_warm_path(meta, &mut candidate), checksum_bad)
+                        let is_counted = is_plain || self.try_warm_path(meta, &mut candidate);
+                        if is_counted {
+                            plain.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
+                        }
+                        (is_counted, checksum_bad)
                     }
                     Route::Syn { checksum_bad } => {
                         self.number = source.number(i);
@@ -274,7 +280,10 @@ impl Worker {
 
     /// What went the straight way comes into the ledger: before anybody reads it, and at the end of a wave.
     fn settle_plain(&mut self, plain: &mut PlainCounts) {
-        let PlainCounts { packets, bytes, ipv4_checksums_bad } = std::mem::take(plain);
+        let PlainCounts { packets, bytes, ipv4_checksums_bad, udp } = std::mem::take(plain);
+        self.ledger.note_protocol(ProtocolClass::Udp, udp);
+        let tcp = TrafficCount { packets: packets - udp.packets, bytes: bytes - udp.bytes };
+        self.ledger.note_protocol(ProtocolClass::Tcp, tcp);
         self.ledger.packets += packets;
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;
