@@ -210,7 +210,7 @@ fn a_disk_that_fails_costs_its_own_output() {
     let exports = Exports::new();
     let mut command = on_receiver(&namespace, &["--quiet", "--max-flows", "100"]);
     command.args(["--expired-flows-jsonl", "/dev/full"]).arg("--expired-flows-csv").arg(exports.file("ended.csv"));
-    let mut running = Running::start(command.arg("--summary-json").arg(exports.file("summary.json")));
+    let mut running = RunningProgram::start(command.arg("--summary-json").arg(exports.file("summary.json")));
     running.wait_for_line("[stats]");
     let offered = offer(&namespace, Load::udp(FLOWS), Via::Stack, FLOWS.into());
     wait_for_silence(&mut running);
