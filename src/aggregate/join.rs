@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::flow::tcp::{TcpState, TcpStateDetail};
     use crate::flow::{Direction, TcpRecord};
-    use crate::output::test_records::{tcp_record, udp6_record};
+    use crate::record::test_records::{tcp_record, udp6_record};
 
     fn half(direction: usize, first_seen: u64, ended: u64, reason: EndReason) -> FlowRecord {
         let mut packets = [0; 2];

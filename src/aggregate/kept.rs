@@ -240,7 +240,7 @@ impl SmallTcp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
     use crate::wire::{Tunnel, TunnelKind};
     use proptest::prelude::*;
 

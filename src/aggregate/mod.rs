@@ -7,6 +7,7 @@ mod join;
 mod kept;
 mod merge;
 mod order;
+mod pool;
 mod records;
 mod report;
 mod table;
@@ -15,6 +16,7 @@ use crate::flow::FlowRecord;
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator, Queues};
+pub use pool::export_pool;
 pub use report::{Report, Summary};
 pub use table::Table;
 

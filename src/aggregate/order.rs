@@ -189,7 +189,7 @@ mod tests {
     use super::parts::DIVIDED_MIN;
     use super::*;
     use crate::flow::FlowRecord;
-    use crate::output::test_records::{key, tcp_record};
+    use crate::record::test_records::{key, tcp_record};
     use proptest::prelude::*;
     use std::cmp::Reverse;
 

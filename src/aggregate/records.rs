@@ -181,7 +181,7 @@ impl Records {
 mod tests {
     use super::*;
     use crate::flow::synthetic;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 
     #[test]
     fn places_stay_and_are_used_again() {

@@ -65,7 +65,7 @@ impl FromIterator<FlowRecord> for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 
     #[test]
     fn records_come_in_the_order_given() {

@@ -2,55 +2,56 @@
 //!
 //! Owns the file and when lines reach it. Knows no format. Invariant: with each tick, all flows that ended before it are in the file.
 
-use super::bytes::Bytes;
-use super::fields::{Exported, RecordSettings};
+use super::rows::ExportSettings;
 use super::{OutputError, StreamFile};
 use crate::aggregate::{Output, Report, Summary, Table};
 use crate::flow::FlowRecord;
+use crate::record::{Exported, TextBuffer};
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// The syntax of such a file.
-pub trait Line {
-    /// Writes what stands before the first line.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    fn begin(_out: &mut impl Write) -> io::Result<()> {
-        Ok(())
-    }
+/// The format of such a file.
+pub trait LineFormat {
+    /// Appends what stands before the first line.
+    fn begin(_out: &mut TextBuffer) {}
 
     /// Appends an ended flow and the end of its line.
-    fn push(out: &mut Bytes, exported: &Exported<'_>);
+    fn push(out: &mut TextBuffer, exported: &Exported<'_>);
 }
 
-/// Ended flows in the syntax `L`.
-pub struct Lines<L> {
+/// Ended flows in the format `L`.
+pub struct LineFile<L> {
     file: StreamFile,
-    text: Bytes,
-    settings: RecordSettings,
-    syntax: PhantomData<L>,
+    text: TextBuffer,
+    settings: ExportSettings,
+    format: PhantomData<L>,
 }
 
-impl<L: Line> Lines<L> {
+impl<L: LineFormat> LineFile<L> {
     /// Creates or empties `path` and writes what stands before the first line.
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn create(path: &Path, settings: RecordSettings) -> Result<Self, OutputError> {
-        let mut file = StreamFile::create(path)?;
-        L::begin(&mut file).and_then(|()| file.flush()).map_err(|source| OutputError::new("write", path, source))?;
-        Ok(Self { file, text: Bytes::default(), settings, syntax: PhantomData })
+    pub fn create(path: &Path, settings: ExportSettings) -> Result<Self, OutputError> {
+        let mut lines = Self { file: StreamFile::create(path)?, text: TextBuffer::default(), settings, format: PhantomData };
+        L::begin(&mut lines.text);
+        lines.write_all().map_err(|source| OutputError::new("write", path, source))?;
+        Ok(lines)
     }
 
     fn write_all(&mut self) -> io::Result<()> {
-        self.text.write(&mut self.file)?;
+        self.write_text()?;
         self.file.flush()
+    }
+
+    /// Writes whole lines: somebody may be reading.
+    fn write_text(&mut self) -> io::Result<()> {
+        self.text.write(&mut self.file)
     }
 }
 
-impl<L: Line> Output for Lines<L> {
+impl<L: LineFormat> Output for LineFile<L> {
     fn name(&self) -> &str {
         self.file.name()
     }
@@ -60,9 +61,8 @@ impl<L: Line> Output for Lines<L> {
     }
 
     fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
-        L::push(&mut self.text, &Exported::new(record, self.settings));
-        // Whole lines: somebody may be reading.
-        if self.text.is_full() { self.text.write(&mut self.file) } else { Ok(()) }
+        L::push(&mut self.text, &Exported::new(record, self.settings.community_id_seed));
+        if self.text.is_full() { self.write_text() } else { Ok(()) }
     }
 
     fn report(&mut self, _report: &Report) -> io::Result<()> {
