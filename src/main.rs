@@ -156,6 +156,7 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
         cpus: if settings.pipeline.cpus.is_empty() { opened_cpus } else { settings.pipeline.cpus.clone() },
         poll_timeout,
         wants_ended: false,
+        wants_reports: false,
         taps: 0,
         broadcast_chunks: settings.pipeline.broadcast_chunks,
     }

@@ -279,6 +279,10 @@ impl Output for UntilTold {
         true
     }
 
+    fn wants_reports(&self) -> bool {
+        true
+    }
+
     fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
         if record.reason == EndReason::Timeout {
             self.told.lock().expect("no panic").1 += 1;

@@ -81,6 +81,8 @@ pub struct Ledger {
     pub taps_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
     pub records_skipped: u64,
+    /// Snapshots that were not sent because no box was free (wires only). The next one has their totals and their evidence.
+    pub snapshots_skipped: u64,
 }
 
 impl Default for Ledger {
@@ -97,6 +99,7 @@ impl Default for Ledger {
             unread: 0,
             taps_skipped: 0,
             records_skipped: 0,
+            snapshots_skipped: 0,
         }
     }
 }
@@ -151,6 +154,7 @@ impl AddAssign<&Self> for Ledger {
             unread,
             taps_skipped,
             records_skipped,
+            snapshots_skipped,
         } = other;
         self.packets = self.packets.wrapping_add(*packets);
         self.bytes = self.bytes.wrapping_add(*bytes);
@@ -169,6 +173,7 @@ impl AddAssign<&Self> for Ledger {
         self.unread += unread;
         self.taps_skipped += taps_skipped;
         self.records_skipped += records_skipped;
+        self.snapshots_skipped += snapshots_skipped;
     }
 }
 

@@ -11,6 +11,8 @@ use netscope_backends::Packet;
 pub struct Outbox {
     /// True where the source waits for us, so that we may wait for the cold side.
     waits: bool,
+    /// Whether anybody reads reports: without a reader a tick needs no snapshot.
+    wants_reports: bool,
     snapshots: Sender<Snapshot>,
     /// `None` when nobody wants ended flows.
     ended: Option<Sender<EndedChunk>>,
@@ -28,7 +30,18 @@ impl Outbox {
     /// An outbox over these mailboxes. `taps` get a copy of every packet.
     pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<Sender<TapChunk>>) -> Self {
         let taps = taps.into_iter().map(|sender| Tap { sender, open: None }).collect();
-        Self { waits, snapshots, ended, ended_open: None, taps }
+        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, taps }
+    }
+
+    /// The same where nobody reads reports, unless `wanted`.
+    #[must_use]
+    pub fn with_reports(self, wanted: bool) -> Self {
+        Self { wants_reports: wanted, ..self }
+    }
+
+    /// True when each tick is to end in a snapshot.
+    pub const fn wants_reports(&self) -> bool {
+        self.wants_reports
     }
 
     /// True when packets are copied for somebody.
@@ -109,12 +122,13 @@ impl Outbox {
         }
     }
 
-    /// Sends a snapshot filled in by `fill`; on a wire without a free box it is skipped.
-    pub fn snapshot(&mut self, fill: impl FnOnce(&mut Snapshot)) {
-        if let Some(mut free) = take(&self.snapshots, self.waits) {
-            fill(&mut free);
-            self.snapshots.send(free);
-        }
+    /// Sends a snapshot filled in by `fill`; false when it was skipped, as on a wire without a free box.
+    #[must_use]
+    pub fn snapshot(&mut self, fill: impl FnOnce(&mut Snapshot)) -> bool {
+        let Some(mut free) = take(&self.snapshots, self.waits) else { return false };
+        fill(&mut free);
+        self.snapshots.send(free);
+        true
     }
 
     /// From now on even a wire waits for free boxes: the end must not be skipped.

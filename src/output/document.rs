@@ -36,7 +36,7 @@ impl<D: Document> DocumentFile<D> {
     }
 }
 
-impl<D: Document> Output for DocumentFile<D> {
+impl<D: Document + Send> Output for DocumentFile<D> {
     fn name(&self) -> &str {
         &self.name
     }

@@ -1,10 +1,11 @@
 //! Files that get one line per flow as flows end: what they have in common.
 //!
-//! Owns the file and when lines reach it. Knows no format. Invariant: with each tick, all flows that ended before it are in the file.
+//! Owns the file and when lines reach it. Knows no format. Invariant: whenever nothing more is to be told, all
+//! flows that ended so far are in the file.
 
 use super::rows::ExportSettings;
 use super::{OutputError, StreamFile};
-use crate::aggregate::{Output, Report, Summary, Table};
+use crate::aggregate::{Output, Summary, Table};
 use crate::flow::FlowRecord;
 use crate::record::{Exported, TextBuffer};
 use std::io::{self, Write};
@@ -51,7 +52,7 @@ impl<L: LineFormat> LineFile<L> {
     }
 }
 
-impl<L: LineFormat> Output for LineFile<L> {
+impl<L: LineFormat + Send> Output for LineFile<L> {
     fn name(&self) -> &str {
         self.file.name()
     }
@@ -65,7 +66,7 @@ impl<L: LineFormat> Output for LineFile<L> {
         if self.text.is_full() { self.write_text() } else { Ok(()) }
     }
 
-    fn report(&mut self, _report: &Report) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.write_all()
     }
 

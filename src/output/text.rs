@@ -3,7 +3,7 @@
 //! Owns their wording. Knows no terminal. Invariant: whatever is written here is made from numbers, addresses and names of ours,
 //! so nothing that a packet carried reaches the terminal.
 
-use crate::aggregate::{Output, Report, Summary, Table};
+use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
 use crate::record::{endpoints, flow_table, human_bytes, human_duration, protocol_name};
@@ -45,7 +45,7 @@ impl<W: Write> TextReport<W> {
     }
 }
 
-impl<W: Write> Output for TextReport<W> {
+impl<W: Write + Send> Output for TextReport<W> {
     fn name(&self) -> &str {
         "standard output"
     }
@@ -54,14 +54,18 @@ impl<W: Write> Output for TextReport<W> {
         self.settings.table_rows > 0
     }
 
+    fn wants_reports(&self) -> bool {
+        self.settings.stats
+    }
+
     fn report(&mut self, report: &Report) -> io::Result<()> {
-        if !self.settings.stats {
-            return Ok(());
-        }
         let mut text = stats_line(report);
         text.push('\n');
         text.push_str(&top_lines(report));
-        self.out.write_all(text.as_bytes())?;
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
@@ -164,6 +168,11 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("packets still in the kernel at the end", ledger.unread);
     text.row_if("packets not copied to the recorder or view", ledger.taps_skipped);
     text.row_if("ended flows not written", ledger.records_skipped);
+    for OutputLoss { output, records, reports } in &summary.outputs {
+        text.row_if(&format!("ended flows left out of {output}"), *records);
+        text.row_if(&format!("reports left out of {output}"), *reports);
+    }
+    text.row_if("snapshots skipped (the next ones had their numbers)", ledger.snapshots_skipped);
     text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);
     text.row_if("packets with an earlier time than the one before", ledger.time_regressions);
     text.row_if("overlapping fragments", summary.fragments.overlapping);

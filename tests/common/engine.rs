@@ -28,6 +28,7 @@ pub fn settings() -> EngineSettings {
         cpus: Vec::new(),
         poll_timeout: Duration::from_millis(10),
         wants_ended: true,
+        wants_reports: true,
         taps: 0,
         broadcast_chunks: 2,
     }
