@@ -3,18 +3,20 @@
 //! Owns what is known about each conversation on one queue. Time comes in from the caller and never goes back here. Its invariant:
 //! memory is reserved by the settings and never exceeds them, whatever arrives.
 
+mod arena;
 mod base64;
-mod cold;
 mod community_id;
 mod digest;
+mod entries;
 mod entry;
+mod extra;
 mod fragment;
 mod index;
 mod key;
 mod last;
 mod ports;
 mod record;
-mod slab;
+mod store;
 mod synthetic;
 mod table;
 pub mod tcp;

@@ -2,7 +2,7 @@
 //!
 //! Owns every live flow: finds or opens it, counts, tracks TCP, ends it, and keeps to the bound. Knows no packet bytes, no queue
 //! and no wall clock: sightings with their times come in, records go out. Its invariant: after any call
-//! `opened = live + ended`, live never exceeds the bound, and the clock never goes back.
+//! `opened = live + ended`, live never exceeds the bound, and the clock never goes cold.
 //!
 //! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
 //! and a packet that finds its flow overdue ends it first. So records are the same for any batch size. (With a full table the
@@ -23,12 +23,13 @@ pub use handshake::SynPacket;
 pub use plain::PlainPacket;
 pub use settings::FlowSettings;
 
-use super::cold::ColdArena;
+use super::arena::PLACE_COUNT_MAX;
+use super::entries::Entries;
 use super::entry::{Entry, Flag, Opening};
 use super::fragment::Held;
 use super::index::{self, Index};
 use super::last::LastFlows;
-use super::slab::{ENTRY_COUNT_MAX, Slab};
+use super::store::FlowStore;
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
@@ -96,9 +97,7 @@ pub struct FlowTable {
     /// Largest time seen; drives all timeouts.
     clock: Timestamp,
     index: Index,
-    slab: Slab,
-    cold: ColdArena,
-    arena: TcpArena,
+    store: FlowStore,
     wheel: Wheel,
     top: Top,
     counters: FlowCounters,
@@ -106,17 +105,17 @@ pub struct FlowTable {
 
 /// The entries as the index sees them.
 struct Places<'a> {
-    slab: &'a Slab,
+    entries: &'a Entries,
     secret: &'a HashSecret,
 }
 
 impl index::Entries for Places<'_> {
     fn hash_of(&self, number: u32) -> u64 {
-        self.slab.get(number).key.hash(self.secret)
+        self.entries.get(number).key.hash(self.secret)
     }
 
     fn prefetch(&self, number: u32) {
-        prefetch_read(&self.slab.get(number).key);
+        prefetch_read(&self.entries.get(number).key);
     }
 }
 
@@ -134,7 +133,7 @@ impl FlowTable {
     /// An empty table. Memory for a bounded table is reserved here; pages that no flow has touched are not resident.
     pub fn new(settings: &FlowSettings, secret: HashSecret) -> Self {
         let bounded = settings.flow_count_max != 0;
-        let flow_count_max = if bounded { settings.flow_count_max.min(ENTRY_COUNT_MAX) } else { ENTRY_COUNT_MAX };
+        let flow_count_max = if bounded { settings.flow_count_max.min(PLACE_COUNT_MAX) } else { PLACE_COUNT_MAX };
         let reserved = if bounded { flow_count_max.min(RESERVED_COUNT_MAX) } else { 0 };
         let fixed_index = bounded && flow_count_max <= RESERVED_COUNT_MAX;
         let horizon_ns = match settings.idle_timeout_ns {
@@ -153,9 +152,7 @@ impl FlowTable {
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
-            slab: Slab::with_capacity(reserved),
-            cold: ColdArena::with_capacity(reserved),
-            arena: TcpArena::with_capacity(settings.flow_count_max),
+            store: FlowStore::new(reserved, settings.flow_count_max),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count, reserved),
             counters: FlowCounters::default(),
@@ -219,8 +216,8 @@ impl FlowTable {
         };
         let over = found.and_then(|place| {
             self.over(place, direction, 1).or_else(|| {
-                let (entry, back) = self.slab.both(place);
-                let reopens = |segment| entry.is_tracked() && entry.tracker.reopens(&back.beginning, segment, direction);
+                let (entry, cold) = self.store.entries.both(place);
+                let reopens = |segment| entry.is_tracked() && entry.tracker.reopens(&cold.beginning, segment, direction);
                 segment.is_some_and(reopens).then_some((EndReason::Closed, self.clock))
             })
         });
@@ -272,10 +269,10 @@ impl FlowTable {
                 self.open(&opening, hash, found.zip(over), ended)
             }
         };
-        let (entry, back) = self.slab.both_mut(place);
-        back.first_packet = back.first_packet.min(held.first_packet);
+        let (entry, cold) = self.store.entries.both_mut(place);
+        cold.first_packet = cold.first_packet.min(held.first_packet);
         if entry.is(Flag::LISTED) {
-            self.top.renumber(place, back.first_packet);
+            self.top.renumber(place, cold.first_packet);
         }
         let share = Share {
             direction,
@@ -291,39 +288,34 @@ impl FlowTable {
     /// Ends a tick: the flows with the most bytes since the last call, most first, ties by key. A flow that ended within the tick
     /// is among them as it ended; one that began again after that stands for itself.
     pub fn end_tick(&mut self, top: &mut Vec<TopFlow>) {
-        self.top.end_tick(self.clock, &mut self.slab, &self.cold, &self.arena, top);
+        self.top.end_tick(self.clock, &mut self.store, top);
     }
 
     /// The run is over: ends the flows whose timeout is over already, by a record each, and hands out the memory of all others, which
     /// end with reason exit. An empty table with next to no memory stays behind.
     pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord)) -> LastFlows {
         if self.settings.idle_timeout_ns != 0 {
-            let mut places = self.wheel.filed_until(&self.slab, self.clock);
+            let mut places = self.wheel.filed_until(&self.store.entries, self.clock);
             // Records come in the order of places, whatever the wheel's.
             places.sort_unstable();
             for place in places {
                 if let Some((reason, at)) = self.overdue(place) {
                     self.report(place, reason, at, ended);
                     // Off the list of places that count; neither index nor wheel will be asked again.
-                    self.slab.remove(place);
+                    self.store.entries.give_back(place);
                 }
             }
         }
-        self.counters.ended[EndReason::Exit as usize] += self.slab.len() as u64;
+        self.counters.ended[EndReason::Exit as usize] += self.store.entries.len() as u64;
         self.index = Index::new(0);
         self.wheel.clear();
         self.top.forget_places();
-        LastFlows {
-            slab: std::mem::replace(&mut self.slab, Slab::with_capacity(0)),
-            cold: std::mem::replace(&mut self.cold, ColdArena::with_capacity(0)),
-            arena: self.arena.give_away(),
-            ended: self.clock,
-        }
+        LastFlows { store: self.store.give_away(), ended: self.clock }
     }
 
     /// Live flows.
     pub fn len(&self) -> usize {
-        self.slab.len()
+        self.store.entries.len()
     }
 
     /// True when no flow is live.
@@ -338,26 +330,26 @@ impl FlowTable {
 
     /// The TCP trackers' side memory.
     pub fn tcp_arena(&self) -> &TcpArena {
-        &self.arena
+        &self.store.tcp
     }
 
     /// Bytes of the index and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
-        self.index.memory_bytes() + self.slab.memory_bytes() + self.cold.memory_bytes() + self.top.memory_bytes()
+        self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes()
     }
 
     /// True when the candidate is the flow.
     #[inline]
     fn is_at(&self, candidate: Candidate, key: &FlowKey) -> bool {
         candidate != Candidate::NONE && {
-            let entry = self.slab.get(candidate.0);
+            let entry = self.store.entries.get(candidate.0);
             entry.is(Flag::LIVE) && entry.key == *key
         }
     }
 
     #[inline]
     fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
-        self.index.find(hash, |number| self.slab.get(number).key == *key)
+        self.index.find(hash, |number| self.store.entries.get(number).key == *key)
     }
 
     /// Why and when a flow is over at the clock or cannot take `packets` more, if so.
@@ -366,9 +358,9 @@ impl FlowTable {
         if let Some(overdue) = self.overdue(place) {
             return Some(overdue);
         }
-        let entry = self.slab.get(place);
+        let entry = self.store.entries.get(place);
         let active = self.settings.active_timeout_ns;
-        let old = active != 0 && self.clock.since(self.slab.back(place).first_seen) > active;
+        let old = active != 0 && self.clock.since(self.store.entries.cold(place).first_seen) > active;
         (old || entry.would_overflow(direction, packets)).then_some((EndReason::ActiveTimeout, self.clock))
     }
 
@@ -378,8 +370,8 @@ impl FlowTable {
         if self.settings.idle_timeout_ns == 0 {
             return None;
         }
-        let (entry, back) = self.slab.both(place);
-        let (touched, timeout_ns) = (entry.touched(back, &self.cold), self.timeout_ns(entry));
+        let entry = self.store.entries.get(place);
+        let (touched, timeout_ns) = (self.store.touched(place), self.timeout_ns(entry));
         let reason = if entry.is(Flag::FINISHED) { EndReason::Closed } else { EndReason::Timeout };
         (self.clock.since(touched) > timeout_ns).then(|| (reason, touched.plus(timeout_ns)))
     }
@@ -395,21 +387,20 @@ impl FlowTable {
     }
 
     fn deadline(&self, place: u32) -> Timestamp {
-        let (entry, back) = self.slab.both(place);
-        entry.touched(back, &self.cold).plus(self.timeout_ns(entry))
+        self.store.touched(place).plus(self.timeout_ns(self.store.entries.get(place)))
     }
 
     /// Takes a segment into the flow's TCP tracker, which its first segment makes.
     #[inline]
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
-        let (entry, back) = self.slab.both_mut(place);
-        let tcp = entry.tcp_or_open(back, segment, direction, time);
+        let (entry, cold) = self.store.entries.both_mut(place);
+        let tcp = entry.tcp_or_open(cold, segment, direction, time);
         if let Some(syn) = SynSegment::of(segment).filter(|_| self.is_plain_table)
-            && tcp.observe_syn(&syn, direction, time, &mut back.beginning)
+            && tcp.observe_syn(&syn, direction, time, &mut cold.beginning)
         {
             return;
         }
-        tcp.observe(segment, direction, time, &mut back.beginning, &mut self.arena, &self.analysis);
+        tcp.observe(segment, direction, time, &mut cold.beginning, &mut self.store.tcp, &self.analysis);
         entry.note_tracked();
         self.note_finished(place);
     }
@@ -417,7 +408,7 @@ impl FlowTable {
     /// After a segment that may have ended the connection.
     #[inline]
     fn note_finished(&mut self, place: u32) {
-        let entry = self.slab.get_mut(place);
+        let entry = self.store.entries.get_mut(place);
         let (was, is) = (entry.is(Flag::FINISHED), entry.tracker.finished());
         if was == is {
             return;
@@ -426,8 +417,8 @@ impl FlowTable {
         if is && self.settings.closed_timeout_ns < self.timeout_ns_idle() {
             // The one case in which a deadline comes nearer, and once per connection.
             let deadline = self.clock.plus(self.settings.closed_timeout_ns);
-            self.wheel.unlink(&mut self.slab, place);
-            self.wheel.file(&mut self.slab, place, deadline);
+            self.wheel.unlink(&mut self.store.entries, place);
+            self.wheel.file(&mut self.store.entries, place, deadline);
         }
     }
 
@@ -437,17 +428,17 @@ impl FlowTable {
 
     #[inline]
     fn count(&mut self, place: u32, share: &Share) {
-        let (entry, back) = self.slab.both_mut(place);
-        let touched = entry.touched(back, &self.cold);
+        let (entry, cold) = self.store.entries.both_mut(place);
+        let touched = entry.touched(cold, &self.store.extras);
         entry.count(share.direction, share.packets, share.bytes);
-        entry.see(share.earliest, share.latest, back);
-        entry.touch(self.clock, back, &mut self.cold);
+        entry.see(share.earliest, share.latest, cold);
+        entry.touch(self.clock, cold, &mut self.store.extras);
         if share.fragments != 0 {
-            back.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.cold);
+            cold.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.store.extras);
         }
         let listed = entry.is(Flag::LISTED);
         if self.top.is_on() && self.top.add(place, listed, touched, share.bytes) {
-            self.top.list(place, &mut self.slab, &self.cold);
+            self.top.list(place, &mut self.store);
         }
     }
 
@@ -461,14 +452,14 @@ impl FlowTable {
             left -= 1;
             let deadline = self.deadline(place);
             if self.wheel.slot_of(deadline) > slot {
-                self.wheel.unlink(&mut self.slab, place);
-                self.wheel.file(&mut self.slab, place, deadline);
+                self.wheel.unlink(&mut self.store.entries, place);
+                self.wheel.file(&mut self.store.entries, place, deadline);
             } else if let Some((reason, at)) = self.overdue(place) {
                 self.prepare_behind(place);
                 self.end(place, reason, at, ended);
             } else {
-                self.wheel.unlink(&mut self.slab, place);
-                self.wheel.file_stale(&mut self.slab, place);
+                self.wheel.unlink(&mut self.store.entries, place);
+                self.wheel.file_stale(&mut self.store.entries, place);
             }
         }
         true
@@ -476,11 +467,11 @@ impl FlowTable {
 
     /// The flows behind this one end soon, too: asks for the index line of the next and for the entry of the one after it.
     fn prepare_behind(&self, place: u32) {
-        let Some(next) = self.wheel.next(&self.slab, place) else { return };
-        self.index.prefetch(self.slab.get(next).key.hash(&self.secret));
-        if let Some(after) = self.wheel.next(&self.slab, next) {
-            self.slab.prefetch(after);
-            self.slab.prefetch_cold_half(after);
+        let Some(next) = self.wheel.next(&self.store.entries, place) else { return };
+        self.index.prefetch(self.store.entries.get(next).key.hash(&self.secret));
+        if let Some(after) = self.wheel.next(&self.store.entries, next) {
+            self.store.entries.prefetch(after);
+            self.store.entries.prefetch_cold(after);
         }
     }
 
@@ -497,8 +488,8 @@ impl FlowTable {
             if best.is_none_or(|(earliest, _)| deadline < earliest) {
                 best = Some((deadline, place));
             }
-            self.wheel.unlink(&mut self.slab, place);
-            self.wheel.file(&mut self.slab, place, deadline);
+            self.wheel.unlink(&mut self.store.entries, place);
+            self.wheel.file(&mut self.store.entries, place, deadline);
         }
         if let Some((_, place)) = best {
             self.prepare_behind(place);
@@ -510,22 +501,19 @@ impl FlowTable {
     /// Reports a flow and frees its place.
     fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
         self.report(place, reason, at, ended);
-        self.wheel.unlink(&mut self.slab, place);
-        let (entry, back) = self.slab.both_mut(place);
-        entry.release_tcp(&mut self.arena);
-        back.release_cold(&mut self.cold);
-        let hash = entry.key.hash(&self.secret);
+        self.wheel.unlink(&mut self.store.entries, place);
+        self.store.release(place);
+        let hash = self.store.entries.get(place).key.hash(&self.secret);
         self.index.remove(hash, place);
-        self.slab.remove(place);
+        self.store.entries.give_back(place);
     }
 
     /// Hands out the record of a flow that ends.
     fn report(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
-        if self.slab.get(place).is(Flag::LISTED) {
-            self.top.keep(place, &mut self.slab, &self.cold, &self.arena);
+        if self.store.entries.get(place).is(Flag::LISTED) {
+            self.top.keep(place, &mut self.store);
         }
-        let (entry, back) = self.slab.both(place);
         self.counters.ended[reason as usize] += 1;
-        ended(&entry.record(back, &self.cold, &self.arena, reason, at));
+        ended(&self.store.record(place, reason, at));
     }
 }

@@ -56,11 +56,11 @@ impl FlowTable {
         let &SynPacket { key, direction, time, wire_len, segment, .. } = packet;
         let plain = PlainPacket { key, candidate: Candidate(place), direction, time, wire_len, segment: None };
         let idle_timeout_ns = self.settings.idle_timeout_ns;
-        let (entry, back) = self.slab.both_mut(place);
+        let (entry, cold) = self.store.entries.both_mut(place);
         let is_taken = entry.may_begin()
             && plain.has_place(entry, idle_timeout_ns)
-            && !entry.tracker.is_other_syn(&back.beginning, segment.sequence, direction)
-            && entry.tracker.observe_syn(segment, direction, time, &mut back.beginning);
+            && !entry.tracker.is_other_syn(&cold.beginning, segment.sequence, direction)
+            && entry.tracker.observe_syn(segment, direction, time, &mut cold.beginning);
         if is_taken {
             let counted = plain.count(entry);
             self.settle(&plain, counted);
@@ -75,12 +75,12 @@ impl FlowTable {
         let Some(link) = pack_vlan(packet.vlan).filter(|_| !segment.is_answer()) else { return false };
         self.clock = time;
         self.make_room(ended);
-        let (place, entry, back) = self.slab.take();
-        back.begin(number, time, link);
-        entry.begin(back, segment, key, direction, time, wire_len);
+        let (place, entry, cold) = self.store.entries.take();
+        cold.begin(number, time, link);
+        entry.begin(cold, segment, key, direction, time, wire_len);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
         if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
-            self.top.list(place, &mut self.slab, &self.cold);
+            self.top.list(place, &mut self.store);
         }
         true
     }

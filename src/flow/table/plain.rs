@@ -34,7 +34,7 @@ impl FlowTable {
         if !self.knows_where(packet) {
             return false;
         }
-        let entry: &mut Entry = self.slab.get_mut(packet.candidate.0);
+        let entry: &mut Entry = self.store.entries.get_mut(packet.candidate.0);
         if !(entry.is_plain() && packet.goes_on(entry, self.settings.idle_timeout_ns)) {
             return false;
         }
@@ -55,19 +55,19 @@ impl FlowTable {
         let Some(segment) = packet.segment.filter(|_| self.knows_where(packet)) else { return false };
         let &PlainPacket { candidate, direction, time, .. } = packet;
         let idle_timeout_ns = self.settings.idle_timeout_ns;
-        let (entry, back) = self.slab.both_mut(candidate.0);
+        let (entry, cold) = self.store.entries.both_mut(candidate.0);
         if !packet.goes_on(entry, idle_timeout_ns) {
             return false;
         }
         let (is_plain, is_last) = (entry.is_plain(), segment.is_last());
         let is_taken = if is_plain && !is_last {
-            entry.tracker.observe_loss(segment, direction, time, &mut self.arena)
+            entry.tracker.observe_loss(segment, direction, time, &mut self.store.tcp)
         } else {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             entry.may_go_on()
                 && !is_over
-                && (!is_last && entry.tracker.observe_first_ack(segment, direction, time, &mut back.beginning)
+                && (!is_last && entry.tracker.observe_first_ack(segment, direction, time, &mut cold.beginning)
                     || entry.tracker.observe_closing(segment, direction, time))
         };
         if !is_taken {
@@ -85,7 +85,7 @@ impl FlowTable {
     pub fn observe_fragment(&mut self, packet: &PlainPacket<'_>, is_later: bool) -> bool {
         let is_counted = self.observe_plain(packet);
         if is_counted && is_later {
-            self.slab.cold_half_mut(packet.candidate.0).add_fragments(1, &mut self.cold);
+            self.store.entries.cold_mut(packet.candidate.0).add_fragments(1, &mut self.store.extras);
         }
         is_counted
     }
@@ -101,7 +101,7 @@ impl FlowTable {
     pub(super) fn settle(&mut self, packet: &PlainPacket<'_>, (touched, listed): (Timestamp, bool)) {
         self.clock = packet.time;
         if self.top.is_on() && self.top.add(packet.candidate.0, listed, touched, u64::from(packet.wire_len)) {
-            self.top.list(packet.candidate.0, &mut self.slab, &self.cold);
+            self.top.list(packet.candidate.0, &mut self.store);
         }
     }
 }
