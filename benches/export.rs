@@ -7,7 +7,7 @@ mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::aggregate::{Output, Summary, Table};
-use netscope::flow::{Candidate, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, HashSecret, ports_of};
+use netscope::flow::{Candidate, FactSet, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, HashSecret, ports_of};
 use netscope::output::{CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable};
 use netscope::wire::dissect;
 use netscope_perf::Profile;
@@ -56,7 +56,7 @@ fn records() -> Vec<FlowRecord> {
 /// Writes the records as a run would: as they end, or the table of them.
 fn write(output: &mut dyn Output, records: &[FlowRecord], table: &Table) {
     if output.wants_ended() {
-        records.iter().for_each(|record| output.ended(record).expect("the sink takes all"));
+        records.iter().for_each(|record| output.ended(record, FactSet::NONE).expect("the sink takes all"));
     }
     output.finish(table, &Summary::default()).expect("the sink takes all");
 }

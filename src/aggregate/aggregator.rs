@@ -6,10 +6,10 @@
 use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
-use super::records::{Place, Records};
-use super::{QueueReport, Report, Summary, Table};
+use super::records::{RecordPlace, Records};
+use super::{QueueReport, RecordBatch, Report, Summary, Table};
 use crate::engine::{EndedChunk, Ledger, Snapshot};
-use crate::flow::{FlowRecord, TopFlow};
+use crate::flow::TopFlow;
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
 use std::time::Instant;
@@ -72,7 +72,7 @@ pub enum Mail<'a> {
 /// What the aggregator tells.
 pub enum Event {
     /// Flows that ended, in order.
-    Ended(Vec<FlowRecord>),
+    Ended(RecordBatch),
     /// A tick is complete.
     Report(Box<Report>),
     /// The run is over: all flows, most bytes first (none unless wanted), and everything that was counted. The last event.
@@ -92,7 +92,7 @@ pub struct Aggregator {
     settled: Vec<Ended>,
     passed: usize,
     /// Places of the records for the table exports; kept only when an output wants them.
-    shown: Vec<Place>,
+    shown: Vec<RecordPlace>,
     /// The queue of each of them; `None` where no flow can be split over queues.
     shown_queues: Option<Vec<u16>>,
     /// How many of `shown` ended before the exit.
@@ -198,13 +198,13 @@ impl Aggregator {
     }
 
     /// Passes settled flows on: to the table, and as records to whoever wants them. All of them, or as many as go into one event.
-    fn pass_ended(&mut self) -> Vec<FlowRecord> {
+    fn pass_ended(&mut self) -> RecordBatch {
         let left = self.settled.get(self.passed..).unwrap_or_default();
         let next = if self.wants.ended { left.get(..RECORDS_PER_EVENT).unwrap_or(left) } else { left };
-        let mut told = Vec::with_capacity(if self.wants.ended { next.len() } else { 0 });
+        let mut told = RecordBatch::with_capacity(if self.wants.ended { next.len() } else { 0 });
         for flow in next {
             if self.wants.ended {
-                told.push(self.records.get(flow.place));
+                told.push(self.records.get(flow.place), self.records.facts(flow.place));
             }
             if self.wants.table && (flow.alive || self.retained < self.settings.export_ended_max) {
                 self.retained += usize::from(!flow.alive);
@@ -271,6 +271,7 @@ impl Aggregator {
             sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
             sum.batches = sum.batches.with(merged.batches);
         }
+        sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }
 

@@ -4,8 +4,10 @@
 //! Invariant: on a wire no output is waited for.
 
 mod aggregator;
+mod batch;
+mod compact_record;
+mod fact_store;
 mod join;
-mod kept;
 mod merge;
 mod order;
 mod output_queue;
@@ -16,10 +18,11 @@ mod report;
 mod run;
 mod table;
 
-use crate::flow::FlowRecord;
+use crate::flow::{FactSet, FlowRecord};
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
+pub use batch::RecordBatch;
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, Outputs, wants_of};
 pub use pool::export_pool;
@@ -51,7 +54,7 @@ pub trait Output: Send {
     ///
     /// # Errors
     /// Any error ends the output: it is called no more.
-    fn ended(&mut self, _record: &FlowRecord) -> io::Result<()> {
+    fn ended(&mut self, _record: &FlowRecord, _facts: FactSet<'_>) -> io::Result<()> {
         Ok(())
     }
 

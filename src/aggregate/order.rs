@@ -9,7 +9,7 @@ mod parts;
 
 use self::packed::{Layout, Packed};
 use self::parts::{in_parts, part_len};
-use super::records::{Place, Records};
+use super::records::{RecordPlace, Records};
 use crate::wire::IpVersion;
 use netscope_backends::pages::prefer_huge_pages;
 use std::cmp::Ordering;
@@ -24,10 +24,10 @@ const THREADS_MAX: usize = 8;
 const COMPARED_BELOW: usize = if cfg!(test) { 3 } else { 17 };
 
 /// One part of what is compared, as a number that orders alike.
-type Rank = fn(&Records, Place) -> u128;
+type Rank = fn(&Records, RecordPlace) -> u128;
 
 /// Puts `places` in order, by `threads` of them.
-pub(super) fn largest_first(records: &Records, places: &mut [Place], threads: usize) {
+pub(super) fn largest_first(records: &Records, places: &mut [RecordPlace], threads: usize) {
     let threads = threads.min(THREADS_MAX);
     let mut numbers = blank(places.len());
     // Short addresses leave room for both of them in the first number.
@@ -40,7 +40,7 @@ pub(super) fn largest_first(records: &Records, places: &mut [Place], threads: us
 }
 
 /// Sorts `places` by the first of the `ranks`, and by those behind it what is equal in that.
-fn sort_by_rank(records: &Records, places: &mut [Place], ranks: &[Rank], threads: usize) {
+fn sort_by_rank(records: &Records, places: &mut [RecordPlace], ranks: &[Rank], threads: usize) {
     let mut numbers = blank(if ranks.is_empty() { 0 } else { places.len() });
     let varying = ranks
         .first()
@@ -52,7 +52,7 @@ fn sort_by_rank(records: &Records, places: &mut [Place], ranks: &[Rank], threads
 }
 
 /// The same where the first rank of each place is known: `numbers`, which differ in the bits of `varying`.
-fn sort_ranked(records: &Records, places: &mut [Place], numbers: Vec<u128>, varying: u128, ranks: &[Rank], threads: usize) {
+fn sort_ranked(records: &Records, places: &mut [RecordPlace], numbers: Vec<u128>, varying: u128, ranks: &[Rank], threads: usize) {
     let layout = Layout::of(varying, places.len());
     let mut packed = Packed::new(&numbers, &layout, threads);
     drop(numbers);
@@ -82,7 +82,7 @@ fn blank(len: usize) -> Vec<u128> {
 }
 
 /// The order itself. Records of different queues may agree in all of it; then the place decides.
-fn compare(records: &Records, x: Place, y: Place) -> Ordering {
+fn compare(records: &Records, x: RecordPlace, y: RecordPlace) -> Ordering {
     let ((x_key, x_bytes), (y_key, y_bytes)) = (records.weight(x), records.weight(y));
     let by_packet = || records.first_packet(x).cmp(&records.first_packet(y));
     y_bytes.cmp(&x_bytes).then_with(|| x_key.cmp(y_key)).then_with(by_packet).then_with(|| x.number().cmp(&y.number()))
@@ -93,9 +93,9 @@ type Bits = (u128, u128);
 
 /// Writes down the rank of each place, and tells which bits are not the same in all of them. `None`, and some ranked, when one has no
 /// such rank.
-fn rank_all<R>(records: &Records, places: &[Place], numbers: &mut [u128], threads: usize, rank: R) -> Option<u128>
+fn rank_all<R>(records: &Records, places: &[RecordPlace], numbers: &mut [u128], threads: usize, rank: R) -> Option<u128>
 where
-    R: Fn(&Records, Place) -> Option<u128> + Copy + Send + Sync,
+    R: Fn(&Records, RecordPlace) -> Option<u128> + Copy + Send + Sync,
 {
     let part = part_len(places.len(), threads);
     let parts = places.chunks(part).zip(numbers.chunks_mut(part));
@@ -112,9 +112,9 @@ where
 /// [`rank_all`] of one part.
 fn rank_part(
     records: &Records,
-    places: &[Place],
+    places: &[RecordPlace],
     numbers: &mut [u128],
-    rank: impl Fn(&Records, Place) -> Option<u128>,
+    rank: impl Fn(&Records, RecordPlace) -> Option<u128>,
 ) -> Option<Bits> {
     let (mut some, mut all) = (0, u128::MAX);
     for (i, (&place, number)) in places.iter().zip(numbers).enumerate() {
@@ -130,7 +130,7 @@ fn rank_part(
 
 /// The first part where all addresses are IPv4.
 #[inline(always)]
-fn shortest(records: &Records, place: Place) -> Option<u128> {
+fn shortest(records: &Records, place: RecordPlace) -> Option<u128> {
     let (key, bytes) = records.weight(place);
     let (a, b, rest) = key.numbers();
     (key.version() == IpVersion::V4).then(|| with_bytes(bytes, short(a) << 64 | short(b) << 32 | u128::from(rest >> 16)))
@@ -169,12 +169,12 @@ fn with_bytes(bytes: u64, behind: u128) -> u128 {
     }
 }
 
-fn most_bytes(records: &Records, place: Place) -> u128 {
+fn most_bytes(records: &Records, place: RecordPlace) -> u128 {
     u128::from(!records.weight(place).1)
 }
 
 /// What is left of the key, and who came first.
-fn last(records: &Records, place: Place) -> u128 {
+fn last(records: &Records, place: RecordPlace) -> u128 {
     u128::from(records.key(place).numbers().2) << 64 | u128::from(records.first_packet(place))
 }
 
@@ -188,7 +188,7 @@ const fn short(address: u128) -> u128 {
 mod tests {
     use super::parts::DIVIDED_MIN;
     use super::*;
-    use crate::flow::FlowRecord;
+    use crate::flow::{FactSet, FlowRecord};
     use crate::record::test_records::{key, tcp_record};
     use proptest::prelude::*;
     use std::cmp::Reverse;
@@ -215,7 +215,7 @@ mod tests {
         let mut records = Records::default();
         let mut expected: Vec<FlowRecord> =
             (0..).zip(flows).map(|(first_packet, record)| FlowRecord { first_packet, ..record }).collect();
-        let mut places: Vec<Place> = expected.iter().rev().map(|record| records.insert(record)).collect();
+        let mut places: Vec<RecordPlace> = expected.iter().rev().map(|record| records.insert(record, FactSet::NONE)).collect();
         largest_first(&records, &mut places, 1);
         let found: Vec<FlowRecord> = places.into_iter().map(|place| records.get(place)).collect();
         expected
@@ -227,22 +227,22 @@ mod tests {
     #[test]
     fn what_agrees_in_all_goes_by_its_place() {
         let mut records = Records::default();
-        let mut places: Vec<Place> = (0..100).map(|_| records.insert(&tcp_record())).collect();
+        let mut places: Vec<RecordPlace> = (0..100).map(|_| records.insert(&tcp_record(), FactSet::NONE)).collect();
         let expected: Vec<u32> = places.iter().map(|place| place.number()).collect();
         places.reverse();
         largest_first(&records, &mut places, 1);
-        assert!(places.into_iter().map(Place::number).eq(expected));
+        assert!(places.into_iter().map(RecordPlace::number).eq(expected));
     }
 
     #[test]
     fn several_threads_find_the_same_order() {
         let mut records = Records::default();
         let mut bytes = 1u64;
-        let places: Vec<Place> = (0..DIVIDED_MIN as u64 * 2 + 1)
+        let places: Vec<RecordPlace> = (0..DIVIDED_MIN as u64 * 2 + 1)
             .map(|first_packet| {
                 // Each number of bytes comes about thirty times.
                 bytes = bytes.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                records.insert(&FlowRecord { first_packet, bytes: [bytes >> 54, 0], ..tcp_record() })
+                records.insert(&FlowRecord { first_packet, bytes: [bytes >> 54, 0], ..tcp_record() }, FactSet::NONE)
             })
             .collect();
         let by = |threads| {

@@ -17,7 +17,13 @@ const SLEEP_MAX: Duration = Duration::from_millis(25);
 
 /// Runs until every queue has ended and everything was passed on. `waits`: the source does, so that slow outputs hold it up instead
 /// of losing something. `idle` is called every few milliseconds (progress display).
-pub fn run(mut aggregator: Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>, waits: bool, mut idle: impl FnMut()) -> Summary {
+pub fn run(
+    mut aggregator: Aggregator,
+    queues: &[QueueMail],
+    outputs: &Outputs<'_>,
+    waits: bool,
+    mut idle: impl FnMut(),
+) -> Summary {
     let parker: Arc<Parker> = queues.first().map(|mail| Arc::clone(mail.snapshots.parker())).unwrap_or_default();
     parker.register();
     let mut sleep = SLEEP;

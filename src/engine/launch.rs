@@ -264,8 +264,7 @@ impl Running {
     }
 
     fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings) -> Outbox {
-        let (snapshot_sender, snapshots) = 
-            mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
+        let (snapshot_sender, snapshots) = mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
             let (sender, receiver) = mailbox_to(&self.parker, ENDED_BOXES, EndedChunk::new);
             (Some(sender), Some(receiver))

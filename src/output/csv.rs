@@ -6,7 +6,7 @@ use super::document::Document;
 use super::lines::{LineFile, LineFormat};
 use super::rows::{ExportSettings, write_rows};
 use crate::aggregate::{Summary, Table};
-use crate::record::{Exported, TextBuffer, push_ended_header, push_ended_row, push_header, push_row};
+use crate::record::{Exported, FactSchema, TextBuffer, push_ended_header, push_ended_row, push_header, push_row};
 use std::io::{self, Write};
 
 /// The flow table as CSV with a header, in the order given.
@@ -23,7 +23,13 @@ impl Document for CsvTable {
 /// # Errors
 /// Those of `out`.
 pub fn write_table(out: &mut (impl Write + Send), table: &Table, settings: ExportSettings) -> io::Result<()> {
-    write_rows(out, table, settings, push_header, |text, exported, _is_first| push_row(text, exported))
+    write_rows(
+        out,
+        table,
+        settings,
+        |text| push_header(text, settings.schema),
+        |text, exported, _is_first| push_row(text, exported),
+    )
 }
 
 /// Flows as they end, one CSV row each, under a header.
@@ -33,8 +39,8 @@ pub type CsvLines = LineFile<CsvLine>;
 pub struct CsvLine;
 
 impl LineFormat for CsvLine {
-    fn begin(out: &mut TextBuffer) {
-        push_ended_header(out);
+    fn begin(out: &mut TextBuffer, schema: FactSchema) {
+        push_ended_header(out, schema);
     }
 
     fn push(out: &mut TextBuffer, exported: &Exported<'_>) {

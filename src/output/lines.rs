@@ -6,8 +6,8 @@
 use super::rows::ExportSettings;
 use super::{OutputError, StreamFile};
 use crate::aggregate::{Output, Summary, Table};
-use crate::flow::FlowRecord;
-use crate::record::{Exported, TextBuffer};
+use crate::flow::{FactSet, FlowRecord};
+use crate::record::{Exported, FactSchema, TextBuffer};
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::Path;
@@ -15,7 +15,7 @@ use std::path::Path;
 /// The format of such a file.
 pub trait LineFormat {
     /// Appends what stands before the first line.
-    fn begin(_out: &mut TextBuffer) {}
+    fn begin(_out: &mut TextBuffer, _schema: FactSchema) {}
 
     /// Appends an ended flow and the end of its line.
     fn push(out: &mut TextBuffer, exported: &Exported<'_>);
@@ -36,7 +36,7 @@ impl<L: LineFormat> LineFile<L> {
     /// When it cannot be written to.
     pub fn create(path: &Path, settings: ExportSettings) -> Result<Self, OutputError> {
         let mut lines = Self { file: StreamFile::create(path)?, text: TextBuffer::default(), settings, format: PhantomData };
-        L::begin(&mut lines.text);
+        L::begin(&mut lines.text, settings.schema);
         lines.write_all().map_err(|source| OutputError::new("write", path, source))?;
         Ok(lines)
     }
@@ -61,8 +61,9 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
         true
     }
 
-    fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
-        L::push(&mut self.text, &Exported::new(record, self.settings.community_id_seed));
+    fn ended(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> io::Result<()> {
+        let ExportSettings { community_id_seed, schema, .. } = self.settings;
+        L::push(&mut self.text, &Exported::new(record, community_id_seed).with_facts(facts, schema));
         if self.text.is_full() { self.write_text() } else { Ok(()) }
     }
 

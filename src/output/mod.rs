@@ -4,6 +4,8 @@
 
 mod csv;
 mod document;
+#[cfg(test)]
+mod fact_path_tests;
 mod file;
 mod json;
 mod lines;

@@ -4,7 +4,7 @@
 
 use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
-use crate::record::{Exported, TextBuffer};
+use crate::record::{Exported, FACT_SCHEMA, FactSchema, TextBuffer};
 use rayon::prelude::*;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -23,12 +23,20 @@ const GROUP: usize = 8;
 const PREFETCH_AHEAD: usize = 2 * GROUP;
 
 /// How records are exported, whatever the format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportSettings {
     /// Seed of the Community ID; 0 is what other tools use unless told otherwise.
     pub community_id_seed: u16,
     /// Threads that make records into text when the table is written; 0 and 1 mean the one that writes it.
     pub threads: usize,
+    /// Names of facts.
+    pub schema: FactSchema,
+}
+
+impl Default for ExportSettings {
+    fn default() -> Self {
+        Self { community_id_seed: 0, threads: 0, schema: FACT_SCHEMA }
+    }
 }
 
 /// Writes `head` and all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
@@ -114,7 +122,7 @@ fn export_all<E>(
             if index + PREFETCH_AHEAD < range.end {
                 table.prefetch(index + PREFETCH_AHEAD);
             }
-            visit(&Exported::with_id(&table.record(index), id))?;
+            visit(&Exported::with_id(&table.record(index), id).with_facts(table.facts(index), settings.schema))?;
         }
     }
     Ok(())

@@ -185,6 +185,7 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if(&format!("  ended by {}", words(reason.name())), summary.flows.ended[reason as usize]);
     }
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
+    text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);
     if summary.unaccounted() != 0 {
         text.row("packets unaccounted for (please report this)", summary.unaccounted());

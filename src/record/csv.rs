@@ -7,6 +7,7 @@
 //! a row is what the `csv` crate would have written.
 
 use super::address::push_ip;
+use super::facts::{FactSchema, fact_columns, fact_fields};
 use super::field::{Field, FieldSink, FieldType};
 use super::fields::{END_FIELDS, Exported, FIELDS, RecordField, ended_fields, record_fields};
 use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_thousandths};
@@ -15,16 +16,16 @@ use super::untrusted::shown;
 use std::net::IpAddr;
 
 /// Appends the header of rows made by [`push_row`].
-pub fn push_header(out: &mut TextBuffer) {
-    push_names(out, FIELDS.iter());
+pub fn push_header(out: &mut TextBuffer, schema: FactSchema) {
+    push_names(out, FIELDS.iter(), schema);
 }
 
 /// Appends the header of rows made by [`push_ended_row`].
-pub fn push_ended_header(out: &mut TextBuffer) {
-    push_names(out, END_FIELDS.iter().chain(FIELDS));
+pub fn push_ended_header(out: &mut TextBuffer, schema: FactSchema) {
+    push_names(out, END_FIELDS.iter().chain(FIELDS), schema);
 }
 
-fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordField>) {
+fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordField>, schema: FactSchema) {
     let mut row = CsvRow(out.open());
     for Field { name, kind, .. } in fields.map(|field| field.field) {
         let parts: &[&str] = if kind == FieldType::Endpoint { &["_ip", "_port"] } else { &[""] };
@@ -34,7 +35,13 @@ fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordF
             row.0.byte(b',');
         }
     }
-    row.end();
+    for [object, member] in fact_columns(schema) {
+        for part in [object, "_", member, ","] {
+            row.0.word(part.as_bytes());
+        }
+    }
+    row.0.close();
+    end_line(out);
 }
 
 /// Appends the row of a record and its line end.
@@ -42,7 +49,8 @@ fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordF
 pub fn push_row(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
     record_fields(exported, &mut row);
-    row.end();
+    row.0.close();
+    end_row(out, exported);
 }
 
 /// Appends the row of a flow that ended: its end, and the record; and its line end.
@@ -50,22 +58,38 @@ pub fn push_row(out: &mut TextBuffer, exported: &Exported<'_>) {
 pub fn push_ended_row(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
     ended_fields(exported, &mut row);
-    row.end();
+    row.0.close();
+    end_row(out, exported);
+}
+
+/// Appends the columns of facts, if there are any, and ends the row.
+#[inline(always)]
+fn end_row(out: &mut TextBuffer, exported: &Exported<'_>) {
+    if !exported.schema().is_empty() {
+        push_facts(out, exported);
+    }
+    end_line(out);
+}
+
+/// The comma behind the last field becomes the end of the line.
+#[inline(always)]
+fn end_line(out: &mut TextBuffer) {
+    let mut text = out.open();
+    text.shorten(1);
+    text.byte(b'\n');
+    text.close();
+}
+
+/// Not inlined, so that the sink of the fields before lies in registers.
+#[inline(never)]
+fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut row = CsvRow(out.open());
+    fact_fields(exported, &mut row);
+    row.0.close();
 }
 
 /// An open row; every field ends with a comma.
 struct CsvRow<'a>(TextEnd<'a>);
-
-impl CsvRow<'_> {
-    /// The comma behind the last field becomes the end of the row.
-    #[inline(always)]
-    fn end(self) {
-        let Self(mut text) = self;
-        text.shorten(1);
-        text.byte(b'\n');
-        text.close();
-    }
-}
 
 impl FieldSink for CsvRow<'_> {
     const HAS_COLUMNS: bool = true;
@@ -175,6 +199,7 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::FACT_SCHEMA;
     use crate::record::reference::{Reference, any_record, hostile_text};
     use ::csv::{ReaderBuilder, Writer};
     use proptest::prelude::*;
@@ -201,8 +226,8 @@ mod tests {
         #[test]
         fn rows_are_what_the_crate_writes(records in prop::collection::vec(any_record(), 1..20)) {
             let (mut rows, mut ended) = (TextBuffer::default(), TextBuffer::default());
-            push_header(&mut rows);
-            push_ended_header(&mut ended);
+            push_header(&mut rows, FACT_SCHEMA);
+            push_ended_header(&mut ended, FACT_SCHEMA);
             let exported = || records.iter().map(|record| Exported::new(record, 0));
             for exported in exported() {
                 push_row(&mut rows, &exported);
@@ -225,7 +250,8 @@ mod tests {
             row.texts(&FIELD, [other.as_slice(), b"end"].into_iter());
             row.boolean(&FIELD, Some(true));
             row.text(&FIELD, None);
-            row.end();
+            row.0.close();
+            end_line(&mut out);
             let out = written(out);
             let mut reader = ReaderBuilder::new().has_headers(false).from_reader(out.as_bytes());
             let rows: Vec<Vec<String>> =

@@ -45,6 +45,14 @@ pub struct Field {
     pub width: usize,
 }
 
+/// Makes a [`Field`] of name, type, unit and width.
+macro_rules! field {
+    ($name:literal, $kind:expr, $unit:literal, $width:literal) => {
+        $crate::record::Field { name: $name, json_key: concat!("\"", $name, "\":"), kind: $kind, unit: $unit, width: $width }
+    };
+}
+pub(crate) use field;
+
 /// The value of a field. `None` in an option, and [`Self::Null`], are a value that is not known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FieldValue<'a> {

@@ -3,16 +3,19 @@
 //! Owns names, order and units. Knows no syntax: a [`FieldSink`] does. Invariants: fields are only ever appended, and every format
 //! shows the same fields in the same order, because the list ([`FIELDS`]) and the visitor ([`record_fields`]) come from one macro.
 
-use super::field::{Field, FieldSink, FieldType, FieldValue};
+use super::facts::{FACT_SCHEMA, FactSchema};
+use super::field::{Field, FieldSink, FieldType, FieldValue, field};
 use super::names::{ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, tunnel_word};
 use super::text::Word;
-use crate::flow::{CommunityId, Direction, FlowKey, FlowRecord, RttRecord, TcpRecord, community_id};
+use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, RttRecord, TcpRecord, community_id};
 
 /// A record and what is calculated for its export.
 #[derive(Clone, Copy, Debug)]
 pub struct Exported<'a> {
     record: &'a FlowRecord,
     community_id: Option<CommunityId>,
+    facts: FactSet<'a>,
+    schema: FactSchema,
 }
 
 impl<'a> Exported<'a> {
@@ -24,7 +27,22 @@ impl<'a> Exported<'a> {
     /// A record and its Community ID.
     #[inline(always)]
     pub fn with_id(record: &'a FlowRecord, community_id: Option<CommunityId>) -> Self {
-        Self { record, community_id }
+        Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA }
+    }
+
+    /// The same with the facts of the record, and their names.
+    #[must_use]
+    #[inline(always)]
+    pub fn with_facts(self, facts: FactSet<'a>, schema: FactSchema) -> Self {
+        Self { facts, schema, ..self }
+    }
+
+    pub(super) fn facts(&self) -> FactSet<'a> {
+        self.facts
+    }
+
+    pub(super) fn schema(&self) -> FactSchema {
+        self.schema
     }
 }
 
@@ -75,7 +93,7 @@ macro_rules! fields {
     ) => {
         $(#[$list_doc])*
         pub const $list: &[RecordField] = &[$(RecordField {
-            field: fields!(@field $name $kind $unit $width),
+            field: field!($name, field_type!($kind), $unit, $width),
             value: |$exported| {
                 #[allow(unused_variables, reason = "not every field is read from the record alone")]
                 let $record = $exported.record;
@@ -87,16 +105,7 @@ macro_rules! fields {
         #[inline(always)]
         pub fn $visit($exported: &Exported<'_>, sink: &mut impl FieldSink) {
             let $record = $exported.record;
-            $(sink.$kind(const { &fields!(@field $name $kind $unit $width) }, $value);)*
-        }
-    };
-    (@field $name:literal $kind:ident $unit:literal $width:literal) => {
-        Field {
-            name: $name,
-            json_key: concat!("\"", $name, "\":"),
-            kind: field_type!($kind),
-            unit: $unit,
-            width: $width,
+            $(sink.$kind(const { &field!($name, field_type!($kind), $unit, $width) }, $value);)*
         }
     };
 }

@@ -4,6 +4,7 @@
 //! in UTF-8 without a character that a terminal acts upon.
 
 use super::address::push_ip;
+use super::facts::fact_fields;
 use super::field::{Field, FieldSink};
 use super::fields::{Exported, ended_fields, record_fields};
 use super::number::{push_milliseconds_exact, push_number, push_number_comma, push_seconds_exact, push_thousandths_exact};
@@ -17,7 +18,8 @@ pub fn push_object(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
     object.0.byte(b'{');
     record_fields(exported, &mut object);
-    object.end();
+    object.0.close();
+    end_object(out, exported);
 }
 
 /// Appends the object of a flow that ended: its end, and the record.
@@ -26,22 +28,34 @@ pub fn push_ended_object(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
     object.0.byte(b'{');
     ended_fields(exported, &mut object);
-    object.end();
+    object.0.close();
+    end_object(out, exported);
+}
+
+/// Appends the facts, if there are any, and closes the object: the comma behind the last member goes.
+#[inline(always)]
+fn end_object(out: &mut TextBuffer, exported: &Exported<'_>) {
+    if !exported.facts().is_empty() {
+        push_facts(out, exported);
+    }
+    let mut text = out.open();
+    text.shorten(1);
+    text.byte(b'}');
+    text.close();
+}
+
+/// Not inlined, so that the sink of the fields before lies in registers.
+#[inline(never)]
+fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut object = JsonObject(out.open());
+    fact_fields(exported, &mut object);
+    object.0.close();
 }
 
 /// An open object; every member ends with a comma.
 struct JsonObject<'a>(TextEnd<'a>);
 
 impl JsonObject<'_> {
-    /// Closes an object that has a member: the comma behind the last one goes.
-    #[inline(always)]
-    fn end(self) {
-        let Self(mut text) = self;
-        text.shorten(1);
-        text.byte(b'}');
-        text.close();
-    }
-
     /// A member's name and what stands before its value.
     #[inline(always)]
     fn name(&mut self, field: &'static Field) {
@@ -202,7 +216,9 @@ mod tests {
         let mut object = JsonObject(out.open());
         object.0.byte(b'{');
         members(&mut object);
-        object.end();
+        object.0.shorten(1);
+        object.0.byte(b'}');
+        object.0.close();
         written(out)
     }
 

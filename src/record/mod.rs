@@ -5,6 +5,7 @@
 
 mod address;
 mod csv;
+mod facts;
 mod field;
 mod fields;
 mod hex;
@@ -22,6 +23,9 @@ mod text;
 mod untrusted;
 
 pub use csv::{push_ended_header, push_ended_row, push_header, push_row};
+#[cfg(test)]
+pub(crate) use facts::TEST_SCHEMA;
+pub use facts::{FACT_SCHEMA, FactObject, FactSchema};
 pub use field::{Field, FieldSink, FieldType, FieldValue};
 pub use fields::{END_FIELDS, Exported, FIELDS, RecordField, end_fields, ended_fields, record_fields};
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};

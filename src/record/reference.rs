@@ -7,7 +7,7 @@ use super::test_records::key;
 use super::text::Word;
 use super::untrusted::shown;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowRecord, RttRecord, TcpRecord};
 use crate::wire::{Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
@@ -47,6 +47,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             ended: Timestamp(ended),
             reason,
             queues: numbers[0] as u16,
+            facts: FactRef::NONE,
         },
     )
 }

@@ -4,7 +4,7 @@
 //! unpacked; where it is equal packed, only bits that had no room can differ.
 
 use super::parts::{DIVIDED_MIN, in_parts, part_len};
-use crate::aggregate::records::Place;
+use crate::aggregate::records::RecordPlace;
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::thread::spawn_apart;
 
@@ -118,10 +118,10 @@ impl Packed {
     }
 
     /// Puts `places`, which the numbers were made from, in the same order.
-    pub fn arrange(self, places: &mut [Place], threads: usize) {
+    pub fn arrange(self, places: &mut [RecordPlace], threads: usize) {
         let mask = (1 << self.index_bits) - 1;
         let before = places.to_vec();
-        let look_up = |(places, entries): (&mut [Place], &[u64])| {
+        let look_up = |(places, entries): (&mut [RecordPlace], &[u64])| {
             for (place, entry) in places.iter_mut().zip(entries) {
                 *place = before[(entry & mask) as usize];
             }
@@ -186,18 +186,18 @@ mod tests {
 
         #[test]
         fn places_follow_their_numbers(numbers in numbers()) {
-            let mut places: Vec<Place> = (100..).map(Place::of).take(numbers.len()).collect();
+            let mut places: Vec<RecordPlace> = (100..).map(RecordPlace::of).take(numbers.len()).collect();
             let mut packed = Packed::new(&numbers, &Layout::of(varying(&numbers), numbers.len()), 1);
             packed.sort(1);
             let groups = packed.groups();
             packed.arrange(&mut places, 1);
-            let number = |place: &Place| numbers[place.number() as usize - 100];
+            let number = |place: &RecordPlace| numbers[place.number() as usize - 100];
             let in_group = |i| groups.iter().any(|&(start, len)| (start..start + len - 1).contains(&i));
             for (i, pair) in places.windows(2).enumerate() {
                 prop_assert!(in_group(i) || number(&pair[0]) < number(&pair[1]));
             }
             places.sort_by_key(|place| place.number());
-            prop_assert!(places.into_iter().eq((100..).map(Place::of).take(numbers.len())), "each place once");
+            prop_assert!(places.into_iter().eq((100..).map(RecordPlace::of).take(numbers.len())), "each place once");
         }
     }
 
