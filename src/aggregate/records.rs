@@ -25,12 +25,6 @@ impl RecordPlace {
     pub const fn number(self) -> u32 {
         self.0
     }
-
-    /// The place of a number.
-    #[cfg(test)]
-    pub const fn of(number: u32) -> Self {
-        Self(number)
-    }
 }
 
 /// Said where numbers run out.

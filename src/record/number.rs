@@ -4,14 +4,11 @@
 //! exactly the number, whichever way it was made.
 //!
 //! Numbers below a million, and such with a fraction, are put together from a table of three digits, which takes the fewest
-//! instructions and no branch on the count of digits. For others eight digits are made at once, in the bytes of one word.
+//! instructions and no branch on the count of digits. Others are the `itoa` crate's.
 
 use super::text::TextEnd;
 
-const EIGHT: u64 = 100_000_000;
 const MILLION: u64 = 1_000_000;
-/// `0` in every byte.
-const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// A number below 1000 as text, the first digit in the lowest byte.
 #[derive(Clone, Copy)]
@@ -73,18 +70,6 @@ fn store<const N: usize, const M: usize>(room: &mut [u8; N], at: usize, piece: [
     }
 }
 
-/// The eight decimal digits of a number below 10^8, leading zeros included: the first in the lowest byte, each 0 to 9.
-#[inline(always)]
-const fn eight_digits(number: u64) -> u64 {
-    // Divisions by multiplication, two, then four side by side: exact for what is left in each part (< 10^4, < 10^2). Each step
-    // has `rest << n | quotient` where the rest is `number - quotient * unit`: one multiplication for both.
-    let fours = (number << 32) - (number / 10_000) * ((10_000 << 32) - 1);
-    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let twos = (fours << 16) - hundreds * ((100 << 16) - 1);
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    (twos << 8) - tens * ((10 << 8) - 1)
-}
-
 /// Appends a whole number.
 #[inline(always)]
 pub fn push_number(out: &mut TextEnd<'_>, value: u64) {
@@ -118,30 +103,10 @@ fn number(out: &mut TextEnd<'_>, value: u64, comma: usize) {
     }
 }
 
-/// Appends any number, eight digits at a time.
+/// Appends any number.
 #[inline(never)]
 fn push_large(out: &mut TextEnd<'_>, value: u64) {
-    let (high, low) = (value / EIGHT, value % EIGHT);
-    if high == 0 {
-        return push_below_eight(out, low);
-    }
-    if high < EIGHT {
-        push_below_eight(out, high);
-    } else {
-        // Below 1845, as there are 64 bits.
-        push_below_eight(out, high / EIGHT);
-        out.put((eight_digits(high % EIGHT) | ZEROS).to_le_bytes(), 8);
-    }
-    out.put((eight_digits(low) | ZEROS).to_le_bytes(), 8);
-}
-
-/// Appends a number below 10^8.
-#[inline(always)]
-fn push_below_eight(out: &mut TextEnd<'_>, value: u64) {
-    let digits = eight_digits(value);
-    // One digit stays where all are 0.
-    let leading = (digits | 1 << 56).trailing_zeros() / 8;
-    out.put(((digits | ZEROS) >> (leading * 8)).to_le_bytes(), 8 - leading as usize);
+    out.word(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends seconds with six decimals and a comma, given in ns and rounded to the nearest, halves up.
@@ -370,15 +335,6 @@ mod tests {
         for value in (0..20_000).chain(999_000..1_001_000) {
             for (written, expected) in ways(value) {
                 assert_eq!(written, expected, "{value}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_entry_of_eight_digits() {
-        for value in 0..10_000u64 {
-            for whole in [value * 10_000, value * 10_001, EIGHT - 1 - value] {
-                assert_eq!((eight_digits(whole) | ZEROS).to_le_bytes(), *format!("{whole:08}").as_bytes());
             }
         }
     }
