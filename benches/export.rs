@@ -8,9 +8,9 @@ mod setup;
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::aggregate::{Output, Summary, Table};
 use netscope::flow::{
-    Candidate, Content, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, ports_of,
+    Candidate, Content, FactSet, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, ports_of,
 };
-use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings};
+use netscope::output::{CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable};
 use netscope::wire::dissect;
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
@@ -25,10 +25,10 @@ type Create = fn(&Path) -> Box<dyn Output>;
 
 /// Name; whether it wants the table at the end or each flow as it ends.
 const FORMATS: &[(&str, Create)] = &[
-    ("json", |path| Box::new(DocumentFile::create(path, JsonTable(RecordSettings::default())).expect("a writable path"))),
-    ("csv", |path| Box::new(DocumentFile::create(path, CsvTable(RecordSettings::default())).expect("a writable path"))),
-    ("ended-jsonl", |path| Box::new(JsonLines::create(path, RecordSettings::default()).expect("a writable path"))),
-    ("ended-csv", |path| Box::new(CsvLines::create(path, RecordSettings::default()).expect("a writable path"))),
+    ("json", |path| Box::new(DocumentFile::create(path, JsonTable(ExportSettings::default())).expect("a writable path"))),
+    ("csv", |path| Box::new(DocumentFile::create(path, CsvTable(ExportSettings::default())).expect("a writable path"))),
+    ("ended-jsonl", |path| Box::new(JsonLines::create(path, ExportSettings::default()).expect("a writable path"))),
+    ("ended-csv", |path| Box::new(CsvLines::create(path, ExportSettings::default()).expect("a writable path"))),
 ];
 
 /// Every flow of web-like traffic, 10 packets each.
@@ -57,7 +57,7 @@ fn records() -> Vec<FlowRecord> {
 /// Writes the records as a run would: as they end, or the table of them.
 fn write(output: &mut dyn Output, records: &[FlowRecord], table: &Table) {
     if output.wants_ended() {
-        records.iter().for_each(|record| output.ended(record).expect("the sink takes all"));
+        records.iter().for_each(|record| output.ended(record, FactSet::NONE).expect("the sink takes all"));
     }
     output.finish(table, &Summary::default()).expect("the sink takes all");
 }

@@ -12,7 +12,7 @@ use netscope::config::{self, Command, OutputSettings, PacketView, Settings, Sour
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, Text,
+    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, TextReport,
     TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::session::{Outcome, Session, Watcher, run};
@@ -202,7 +202,7 @@ fn outputs(settings: &Settings, shown: Receiver<Infallible>) -> Result<Vec<Box<d
     }
     let text =
         TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };
-    outputs.push(Box::new(Text::new(stdout(), text).after(shown)));
+    outputs.push(Box::new(TextReport::new(stdout(), text).after(shown)));
     Ok(outputs)
 }
 

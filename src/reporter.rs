@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Reporter {
     verbosity: Verbosity,
     stop: Stop,
-    bar: Mutex<Option<output::Progress>>,
+    bar: Mutex<Option<output::ProgressDisplay>>,
 }
 
 impl Reporter {
@@ -55,7 +55,7 @@ impl Reporter {
         }
     }
 
-    fn bar(&self) -> std::sync::MutexGuard<'_, Option<output::Progress>> {
+    fn bar(&self) -> std::sync::MutexGuard<'_, Option<output::ProgressDisplay>> {
         // A thread that panicked while drawing leaves a bar that is at worst half drawn.
         self.bar.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,15 +3,16 @@
 // The records made by hand name their types by `crate::`.
 use netscope::{flow, wire};
 
-#[path = "../src/output/test_records.rs"]
+#[path = "../src/record/test_records.rs"]
 mod test_records;
 
-use flow::{FlowRecord, community_id};
+use flow::{FactSet, FlowRecord, community_id};
 use netscope::aggregate::{Output, Report, Summary, Table};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings, SummaryJson, Text, TextSettings, stats_line,
+    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryJson, TextReport, TextSettings, stats_line,
     write_array, write_table,
 };
+use netscope::record::FACT_SCHEMA;
 use netscope_backends::Timestamp;
 use serde_json::Value;
 use std::fs;
@@ -20,7 +21,7 @@ use std::path::Path;
 use tempfile::tempdir;
 use test_records::{icmp_record, tcp_record, udp6_record};
 
-const SETTINGS: RecordSettings = RecordSettings { community_id_seed: 0, threads: 1 };
+const SETTINGS: ExportSettings = ExportSettings { community_id_seed: 0, threads: 1, schema: FACT_SCHEMA };
 
 /// The columns that other programs know.
 const SHARED_COLUMNS: &str = "protocol,endpoint_a_ip,endpoint_a_port,endpoint_b_ip,endpoint_b_port,first_seen,last_seen,duration_secs,\
@@ -212,8 +213,8 @@ fn ended_flows_begin_with_time_and_reason() {
     let header = format!("ts,reason,{SHARED_COLUMNS},{OUR_COLUMNS}\n");
     assert_eq!(fs::read_to_string(&json_path).unwrap(), "");
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), header);
-    json.ended(&tcp_record()).unwrap();
-    csv.ended(&tcp_record()).unwrap();
+    json.ended(&tcp_record(), FactSet::NONE).unwrap();
+    csv.ended(&tcp_record(), FactSet::NONE).unwrap();
     // A tick brings them to the file.
     json.report(&Report::default()).unwrap();
     csv.report(&Report::default()).unwrap();
@@ -221,7 +222,7 @@ fn ended_flows_begin_with_time_and_reason() {
     let expected = format!("{{\"ts\":1700000062.500000001,\"reason\":\"timeout\",{}\n", rest.strip_prefix('{').unwrap());
     assert_eq!(fs::read_to_string(&json_path).unwrap(), expected);
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), format!("{header}1700000062.500000,timeout,{}\n", tcp_csv()));
-    json.ended(&udp6_record()).unwrap();
+    json.ended(&udp6_record(), FactSet::NONE).unwrap();
     json.finish(&Table::default(), &Summary::default()).unwrap();
     assert_eq!(fs::read_to_string(&json_path).unwrap().lines().count(), 2);
 }
@@ -289,7 +290,7 @@ fn settings() -> TextSettings {
 #[test]
 fn text_has_ticks_then_the_table_and_the_summary() {
     let mut out = Vec::new();
-    let mut text = Text::new(&mut out, settings());
+    let mut text = TextReport::new(&mut out, settings());
     assert!(text.wants_table());
     text.report(&report()).unwrap();
     let mut summary = Summary::default();
@@ -329,7 +330,7 @@ impl Write for Closed {
 
 #[test]
 fn a_broken_pipe_can_be_told_from_other_errors() {
-    let error = Text::new(Closed, settings()).report(&report()).unwrap_err();
+    let error = TextReport::new(Closed, settings()).report(&report()).unwrap_err();
     assert!(netscope::output::is_broken_pipe(&error));
     assert!(!netscope::output::is_broken_pipe(&io::ErrorKind::StorageFull.into()));
 }

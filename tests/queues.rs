@@ -6,7 +6,7 @@ mod common;
 use common::{captures, engine, temp_dir};
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Report, Summary, Table};
 use netscope::engine::{EngineSettings, Outbox, PacketConsumer, Share, Snapshot, Source, Stop, Worker, WorkerSettings, mailbox};
-use netscope::flow::{EndReason, FlowRecord, FlowSettings, HashSecret};
+use netscope::flow::{EndReason, FactSet, FlowRecord, FlowSettings, HashSecret};
 use netscope::session::{Outcome, Session, run};
 use netscope::wire;
 use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket, read_all};
@@ -289,7 +289,7 @@ impl Output for UntilTold {
         true
     }
 
-    fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
+    fn ended(&mut self, record: &FlowRecord, _facts: FactSet<'_>) -> io::Result<()> {
         if record.reason == EndReason::Timeout {
             self.told.lock().expect("no panic").1 += 1;
         }

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use netscope::aggregate::Output;
 use netscope::engine::{EngineSettings, Source};
 use netscope::flow::FlowSettings;
-use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings};
+use netscope::output::{CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable};
 use netscope_backends::LinkType;
 use netscope_backends::memory::{MemoryBackend, read_all};
 use serde_json::Value;
@@ -77,7 +77,7 @@ fn packets_in_memory_give_the_same_bytes_as_the_file() {
         let packets = read_all(&capture).expect("a sound capture");
         let link_type = packets.first().map_or(LinkType::ETHERNET, |packet| packet.link_type);
         let backend = MemoryBackend::new(link_type, packets);
-        let (path, record) = (|name: &str| dir.path().join(name), RecordSettings::default());
+        let (path, record) = (|name: &str| dir.path().join(name), ExportSettings::default());
         let outputs: Vec<Box<dyn Output>> = vec![
             Box::new(DocumentFile::create(&path(EXPORTS[0]), JsonTable(record)).expect("export")),
             Box::new(DocumentFile::create(&path(EXPORTS[1]), CsvTable(record)).expect("export")),

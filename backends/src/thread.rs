@@ -4,8 +4,6 @@
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 #[cfg(target_os = "linux")]
 use nix::unistd::Pid;
-use std::io;
-use std::thread::{Builder, Scope, ScopedJoinHandle, yield_now};
 
 /// Nice value of cold threads (0 is normal, 19 the lowest).
 const COLD_NICE: i32 = 10;
@@ -83,24 +81,6 @@ fn behind(allowed: &CpuSet, origin: usize, count: usize) -> Option<CpuSet> {
     let mut only = CpuSet::new();
     only.set(*cpus.get(at % cpus.len().max(1))?).ok()?;
     Some(only)
-}
-
-/// Starts a thread `count` CPUs behind the one of the calling thread, as [`Start::move_by`], and lets it run a moment, in which it moves.
-///
-/// # Errors
-/// When the system refuses a thread.
-pub fn spawn_apart<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    count: usize,
-    work: impl FnOnce() -> T + Send + 'scope,
-) -> io::Result<ScopedJoinHandle<'scope, T>> {
-    let start = Start::here();
-    let thread = Builder::new().spawn_scoped(scope, move || {
-        start.move_by(count);
-        work()
-    })?;
-    yield_now();
-    Ok(thread)
 }
 
 #[cfg(target_os = "linux")]

@@ -7,10 +7,10 @@ use super::answers::{Answers, Purpose};
 use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
-use super::records::{Place, Records};
-use super::{QueueReport, Report, Summary, Table};
+use super::records::{RecordPlace, Records};
+use super::{QueueReport, RecordBatch, Report, Summary, Table};
 use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
-use crate::flow::{FlowRecord, TopFlow};
+use crate::flow::{FactSet, FlowRecord, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ pub enum Mail<'a> {
 /// What the aggregator tells.
 pub enum Event {
     /// Flows that ended, in order.
-    Ended(Vec<FlowRecord>),
+    Ended(RecordBatch),
     /// A tick is complete.
     Report(Box<Report>),
     /// The live flows that were asked for.
@@ -107,7 +107,7 @@ pub struct Aggregator {
     settled: Vec<Ended>,
     passed: usize,
     /// Places of the records for the table exports; kept only when an output wants them.
-    shown: Vec<Place>,
+    shown: Vec<RecordPlace>,
     /// The queue of each of them; `None` where no flow can be split over queues.
     shown_queues: Option<Vec<u16>>,
     /// How many of `shown` ended before the exit.
@@ -236,13 +236,13 @@ impl Aggregator {
     }
 
     /// Passes settled flows on: to the table, and as records to whoever wants them. All of them, or as many as go into one event.
-    fn pass_ended(&mut self) -> Vec<FlowRecord> {
+    fn pass_ended(&mut self) -> RecordBatch {
         let left = self.settled.get(self.passed..).unwrap_or_default();
         let next = if self.wants.ended { left.get(..RECORDS_PER_EVENT).unwrap_or(left) } else { left };
-        let mut told = Vec::with_capacity(if self.wants.ended { next.len() } else { 0 });
+        let mut told = RecordBatch::with_capacity(if self.wants.ended { next.len() } else { 0 });
         for flow in next {
             if self.wants.ended {
-                told.push(self.records.get(flow.place));
+                told.push(self.records.get(flow.place), self.records.facts(flow.place));
             }
             if self.wants.table && (flow.alive || self.retained < self.settings.export_ended_max) {
                 self.retained += usize::from(!flow.alive);
@@ -309,6 +309,7 @@ impl Aggregator {
             sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
             sum.batches = sum.batches.with(merged.batches);
         }
+        sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }
 
@@ -316,23 +317,23 @@ impl Aggregator {
     fn table_now(&self, answers: &Answers) -> Table {
         let (mut records, mut shown) = (Records::default(), Vec::new());
         let mut queues = Vec::new();
-        let mut add = |record: &FlowRecord, queue: u16| {
-            shown.push(records.insert(record));
+        let mut add = |record: &FlowRecord, facts: FactSet<'_>, queue: u16| {
+            shown.push(records.insert(record, facts));
             queues.push(queue);
         };
         for (i, &place) in self.shown.iter().enumerate() {
             let queue = self.shown_queues.as_ref().and_then(|queues| queues.get(i)).copied();
-            add(&self.records.get(place), queue.unwrap_or_default());
+            add(&self.records.get(place), self.records.facts(place), queue.unwrap_or_default());
         }
         let mut room = self.settings.export_ended_max.saturating_sub(self.retained);
         let unsettled = self.inboxes.iter().flat_map(Inbox::pending);
         for flow in self.settled.iter().skip(self.passed).chain(unsettled) {
             if flow.alive || room > 0 {
                 room -= usize::from(!flow.alive);
-                add(&self.records.get(flow.place), flow.queue);
+                add(&self.records.get(flow.place), self.records.facts(flow.place), flow.queue);
             }
         }
-        answers.alive().for_each(|(queue, record)| add(record, *queue));
+        answers.alive().for_each(|(queue, record)| add(record, FactSet::NONE, *queue));
         if self.shown_queues.is_some() {
             join_halves(&mut records, &mut shown, &queues);
         }

@@ -4,8 +4,8 @@
 //! Owns the choice of what belongs together. Knows no queue but its number. Invariant: packets and bytes of all records together
 //! stay the same, and nothing is joined that one table would have kept apart.
 
-use super::records::{Place, Records};
-use crate::flow::{EndReason, FlowKey, FlowRecord};
+use super::records::{RecordPlace, Records};
+use crate::flow::{EndReason, FactSet, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +27,7 @@ struct Open {
 
 /// Joins what belongs together among the records at `shown`, which came from the queues at `queues`, one for one. The joined records
 /// take the place of their parts. How many flows were joined.
-pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<Place>, queues: &[u16]) -> u64 {
+pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, queues: &[u16]) -> u64 {
     let split = keys_on_several_queues(records, shown, queues);
     if split.is_empty() {
         return 0;
@@ -48,12 +48,15 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<Place>, queues:
     }
     let mut gone = vec![false; if joined.is_empty() { 0 } else { shown.len() }];
     for open in &joined {
+        // Those of the earliest part that has any.
+        let facts = open.shown.iter().map(|&place| records.facts(shown[place])).find(|facts| !facts.is_empty());
+        let facts = facts.unwrap_or_default().as_bytes().to_vec();
         for (i, &place) in open.shown.iter().enumerate() {
             records.remove(shown[place]);
             gone[place] = i > 0;
         }
         // Where the first part was.
-        shown[open.shown[0]] = records.insert(&open.record);
+        shown[open.shown[0]] = records.insert(&open.record, FactSet::of_bytes(&facts));
     }
     if !joined.is_empty() {
         let mut gone = gone.into_iter();
@@ -63,9 +66,9 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<Place>, queues:
 }
 
 /// Keys of which more than one queue has a record.
-fn keys_on_several_queues(records: &Records, shown: &[Place], queues: &[u16]) -> HashSet<FlowKey> {
+fn keys_on_several_queues(records: &Records, shown: &[RecordPlace], queues: &[u16]) -> HashSet<FlowKey> {
     let mut seen: HashMap<FlowKey, u16> = HashMap::with_capacity(shown.len());
-    let on_another = |(&place, &queue): (&Place, &u16)| {
+    let on_another = |(&place, &queue): (&RecordPlace, &u16)| {
         let key = *records.key(place);
         (*seen.entry(key).or_insert(queue) != queue).then_some(key)
     };
@@ -73,7 +76,7 @@ fn keys_on_several_queues(records: &Records, shown: &[Place], queues: &[u16]) ->
 }
 
 /// Halves with one key, in order of time, put together to flows.
-fn flows_of(halves: &[PartialFlow], records: &Records, shown: &[Place]) -> Vec<Open> {
+fn flows_of(halves: &[PartialFlow], records: &Records, shown: &[RecordPlace]) -> Vec<Open> {
     let mut flows = Flows::default();
     for half in halves {
         flows.add(half, records.get(shown[half.shown]));
@@ -126,7 +129,7 @@ mod tests {
     use super::*;
     use crate::flow::tcp::{TcpState, TcpStateDetail};
     use crate::flow::{Direction, TcpRecord};
-    use crate::output::test_records::{tcp_record, udp6_record};
+    use crate::record::test_records::{tcp_record, udp6_record};
 
     fn half(direction: usize, first_seen: u64, ended: u64, reason: EndReason) -> FlowRecord {
         let mut packets = [0; 2];
@@ -146,7 +149,7 @@ mod tests {
     /// Joins these records of these queues; what is shown then.
     fn joined(given: &[(u16, FlowRecord)]) -> (u64, Vec<FlowRecord>) {
         let mut records = Records::default();
-        let mut shown: Vec<Place> = given.iter().map(|(_, record)| records.insert(record)).collect();
+        let mut shown: Vec<RecordPlace> = given.iter().map(|(_, record)| records.insert(record, FactSet::NONE)).collect();
         let queues: Vec<u16> = given.iter().map(|(queue, _)| *queue).collect();
         let count = join_halves(&mut records, &mut shown, &queues);
         (count, shown.into_iter().map(|place| records.get(place)).collect())

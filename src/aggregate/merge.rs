@@ -4,7 +4,7 @@
 //! waits, what comes out does not depend on how many queues there were or which was faster. A queue of a wire that is silent for
 //! too long is not waited for.
 
-use super::records::{Place, Records};
+use super::records::{RecordPlace, Records};
 use crate::engine::{EndedChunk, Snapshot, TickEvidence};
 use crate::flow::LastFlows;
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ pub struct Ended {
     /// Where in the order of all queues the end was noticed: a packet's number, or a time.
     pub event: u64,
     /// Where its record lies.
-    pub place: Place,
+    pub place: RecordPlace,
     /// True when only the end of the run ended it.
     pub alive: bool,
     /// The queue it came from.
@@ -39,7 +39,7 @@ pub struct Arrivals<'a> {
     pub records: &'a mut Records,
     /// Places of flows that were alive until the end, which need no order until the table has one; `None` where somebody sees
     /// them as they end.
-    pub alive: Option<&'a mut Vec<Place>>,
+    pub alive: Option<&'a mut Vec<RecordPlace>>,
 }
 
 /// One queue as the aggregator sees it.
@@ -104,10 +104,12 @@ impl Inbox {
 
     /// Empties a box of ended flows.
     pub fn accept_ended(&mut self, ended: &mut EndedChunk, arrivals: &mut Arrivals<'_>, now: Instant) {
-        for flow in ended.flows.drain(..) {
-            let place = arrivals.records.insert(&flow.record);
+        let EndedChunk { flows, facts, .. } = &mut *ended;
+        for flow in flows.drain(..) {
+            let place = arrivals.records.insert(&flow.record, facts.get(flow.record.facts));
             self.pending.push_back(Ended { event: flow.event, place, alive: false, queue: self.index });
         }
+        facts.clear();
         if let Some((event, flows)) = ended.last.take() {
             self.take_over(event, *flows, arrivals);
         }

@@ -5,24 +5,29 @@
 
 mod aggregator;
 mod answers;
+mod batch;
+mod compact_record;
+mod fact_store;
 mod join;
-mod kept;
 mod merge;
 mod order;
 mod output_queue;
 mod outputs;
+mod pool;
 mod records;
 mod report;
 mod run;
 mod table;
 
-use crate::flow::FlowRecord;
+use crate::flow::{FactSet, FlowRecord};
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
 pub use answers::Purpose;
+pub use batch::RecordBatch;
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, Outputs, wants_of};
+pub use pool::export_pool;
 pub use report::{OutputLoss, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use table::Table;
@@ -56,7 +61,7 @@ pub trait Output: Send {
     ///
     /// # Errors
     /// Any error ends the output: it is called no more.
-    fn ended(&mut self, _record: &FlowRecord) -> io::Result<()> {
+    fn ended(&mut self, _record: &FlowRecord, _facts: FactSet<'_>) -> io::Result<()> {
         Ok(())
     }
 

@@ -1,167 +1,89 @@
 //! The order of the table: most bytes first, then by key, then by first packet, so that it is the same in every run. (Only halves of
 //! one flow that came on different queues can agree in all of it; they go by their places.)
 //!
-//! Owns what is compared, as numbers made of bytes and key, and what is looked at again because its numbers are equal. Its
-//! invariant: the order is that of comparing (bytes descending, key, first packet).
+//! Owns what is compared, and the number that decides most comparisons without a look at the records. Knows no format. Invariant:
+//! the order is that of comparing (bytes descending, key, first packet, place), for any number of threads.
 
-mod packed;
-mod parts;
-
-use self::packed::{Layout, Packed};
-use self::parts::{in_parts, part_len};
-use super::records::{Place, Records};
+use super::export_pool;
+use super::records::{RecordPlace, Records};
 use crate::wire::IpVersion;
-use netscope_backends::pages::prefer_huge_pages;
+use rayon::prelude::*;
 use std::cmp::Ordering;
 
 /// How many records ahead memory is asked for.
 const PREFETCH_AHEAD: usize = 16;
-/// How many groups of equal numbers ahead.
-const GROUPS_AHEAD: usize = 16;
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
-/// Fewer with the same number are compared as they are.
-const COMPARED_BELOW: usize = if cfg!(test) { 3 } else { 17 };
+/// Records that are ranked by one thread at a time; fewer than these are sorted by one, as starting others takes longer.
+const CHUNK_LEN: usize = if cfg!(test) { 1 << 10 } else { 1 << 14 };
 
-/// One part of what is compared, as a number that orders alike.
-type Rank = fn(&Records, Place) -> u128;
+/// A place with as much of what is compared as fits into 128 bits, in two halves because that takes less room.
+type Ranked = ([u64; 2], RecordPlace);
+
+/// What is compared first of a record; `None` when the record has no such number.
+type Rank = fn(&Records, RecordPlace) -> Option<u128>;
 
 /// Puts `places` in order, by `threads` of them.
-pub(super) fn largest_first(records: &Records, places: &mut [Place], threads: usize) {
-    let threads = threads.min(THREADS_MAX);
-    let mut numbers = blank(places.len());
-    // Short addresses leave room for both of them in the first number.
-    if let Some(varying) = rank_all(records, places, &mut numbers, threads, shortest) {
-        sort_ranked(records, places, numbers, varying, &RANKS_V4, threads);
+pub(super) fn largest_first(records: &Records, places: &mut [RecordPlace], threads: usize) {
+    let threads = threads.min(THREADS_MAX).min(places.len() / CHUNK_LEN);
+    match export_pool(threads) {
+        Some(pool) => pool.install(|| sort(records, places, true)),
+        None => sort(records, places, false),
+    }
+}
+
+/// Sorts, by the threads of this pool if `parallel`.
+fn sort(records: &Records, places: &mut [RecordPlace], parallel: bool) {
+    let mut ranked = vec![([0; 2], RecordPlace::default()); places.len()];
+    // Short addresses leave room for both of them.
+    if !rank_all(records, places, &mut ranked, parallel, rank_v4) {
+        rank_all(records, places, &mut ranked, parallel, rank_any);
+    }
+    let order = |(x, x_place): &Ranked, (y, y_place): &Ranked| x.cmp(y).then_with(|| compare(records, *x_place, *y_place));
+    if parallel {
+        ranked.par_sort_unstable_by(order);
     } else {
-        drop(numbers);
-        sort_by_rank(records, places, &RANKS, threads);
+        ranked.sort_unstable_by(order);
     }
+    places.iter_mut().zip(ranked).for_each(|(place, (_, sorted))| *place = sorted);
 }
 
-/// Sorts `places` by the first of the `ranks`, and by those behind it what is equal in that.
-fn sort_by_rank(records: &Records, places: &mut [Place], ranks: &[Rank], threads: usize) {
-    let mut numbers = blank(if ranks.is_empty() { 0 } else { places.len() });
-    let varying = ranks
-        .first()
-        .and_then(|rank| rank_all(records, places, &mut numbers, threads, |records, place| Some(rank(records, place))));
-    match varying {
-        Some(varying) => sort_ranked(records, places, numbers, varying, ranks, threads),
-        None => places.sort_unstable_by(|&x, &y| compare(records, x, y)),
-    }
-}
-
-/// The same where the first rank of each place is known: `numbers`, which differ in the bits of `varying`.
-fn sort_ranked(records: &Records, places: &mut [Place], numbers: Vec<u128>, varying: u128, ranks: &[Rank], threads: usize) {
-    let layout = Layout::of(varying, places.len());
-    let mut packed = Packed::new(&numbers, &layout, threads);
-    drop(numbers);
-    packed.sort(threads);
-    let groups = packed.groups();
-    packed.arrange(places, threads);
-    // What had no room is looked at again: within a group other bits vary.
-    let finer = if layout.holds_all() { ranks.get(1..).unwrap_or_default() } else { ranks };
-    for (i, &(start, len)) in groups.iter().enumerate() {
-        if let Some(&(start, len)) = groups.get(i + GROUPS_AHEAD) {
-            places[start..][..len.min(COMPARED_BELOW)].iter().for_each(|&place| records.prefetch_weight(place));
-        }
-        let equal = &mut places[start..][..len];
-        if len < COMPARED_BELOW {
-            equal.sort_unstable_by(|&x, &y| compare(records, x, y));
-        } else {
-            sort_by_rank(records, equal, finer, threads);
-        }
-    }
-}
-
-/// Numbers to be written over.
-fn blank(len: usize) -> Vec<u128> {
-    let numbers = vec![0; len];
-    prefer_huge_pages(&numbers);
-    numbers
+/// Writes down each place with its rank; false, and not all are written, when one has none.
+fn rank_all(records: &Records, places: &[RecordPlace], ranked: &mut [Ranked], parallel: bool, rank: Rank) -> bool {
+    let part = |(places, ranked): (&[RecordPlace], &mut [Ranked])| {
+        places.iter().zip(ranked).enumerate().all(|(i, (&place, ranked))| {
+            if let Some(&ahead) = places.get(i + PREFETCH_AHEAD) {
+                records.prefetch_weight(ahead);
+            }
+            let Some(number) = rank(records, place) else { return false };
+            *ranked = ([(number >> 64) as u64, number as u64], place);
+            true
+        })
+    };
+    if parallel { places.par_chunks(CHUNK_LEN).zip(ranked.par_chunks_mut(CHUNK_LEN)).all(part) } else { part((places, ranked)) }
 }
 
 /// The order itself. Records of different queues may agree in all of it; then the place decides.
-fn compare(records: &Records, x: Place, y: Place) -> Ordering {
+fn compare(records: &Records, x: RecordPlace, y: RecordPlace) -> Ordering {
     let ((x_key, x_bytes), (y_key, y_bytes)) = (records.weight(x), records.weight(y));
     let by_packet = || records.first_packet(x).cmp(&records.first_packet(y));
     y_bytes.cmp(&x_bytes).then_with(|| x_key.cmp(y_key)).then_with(by_packet).then_with(|| x.number().cmp(&y.number()))
 }
 
-/// Bits that some numbers have, and bits that all have.
-type Bits = (u128, u128);
-
-/// Writes down the rank of each place, and tells which bits are not the same in all of them. `None`, and some ranked, when one has no
-/// such rank.
-fn rank_all<R>(records: &Records, places: &[Place], numbers: &mut [u128], threads: usize, rank: R) -> Option<u128>
-where
-    R: Fn(&Records, Place) -> Option<u128> + Copy + Send + Sync,
-{
-    let part = part_len(places.len(), threads);
-    let parts = places.chunks(part).zip(numbers.chunks_mut(part));
-    let done = in_parts(parts, |(places, numbers)| rank_part(records, places, numbers, rank));
-    let (some, all) = match done {
-        Some(parts) => {
-            parts.into_iter().try_fold((0, u128::MAX), |(some, all), part| part.map(|(any, each)| (some | any, all & each)))?
-        }
-        None => rank_part(records, places, numbers, rank)?,
-    };
-    Some(some & !all)
-}
-
-/// [`rank_all`] of one part.
-fn rank_part(
-    records: &Records,
-    places: &[Place],
-    numbers: &mut [u128],
-    rank: impl Fn(&Records, Place) -> Option<u128>,
-) -> Option<Bits> {
-    let (mut some, mut all) = (0, u128::MAX);
-    for (i, (&place, number)) in places.iter().zip(numbers).enumerate() {
-        if let Some(&ahead) = places.get(i + PREFETCH_AHEAD) {
-            records.prefetch_weight(ahead);
-        }
-        *number = rank(records, place)?;
-        some |= *number;
-        all &= *number;
-    }
-    Some((some, all))
-}
-
-/// The first part where all addresses are IPv4.
-#[inline(always)]
-fn shortest(records: &Records, place: Place) -> Option<u128> {
+/// Bytes, both addresses and the ports of an IPv4 flow.
+fn rank_v4(records: &Records, place: RecordPlace) -> Option<u128> {
     let (key, bytes) = records.weight(place);
     let (a, b, rest) = key.numbers();
     (key.version() == IpVersion::V4).then(|| with_bytes(bytes, short(a) << 64 | short(b) << 32 | u128::from(rest >> 16)))
 }
 
-/// All parts in order of their weight, where all addresses are IPv4.
-const RANKS_V4: [Rank; 3] = [
-    |records, place| shortest(records, place).unwrap_or_default(),
-    // The same again, for flows with so many bytes that they had no room there.
-    |records, place| {
-        let (a, b, _) = records.key(place).numbers();
-        most_bytes(records, place) << 64 | short(a) << 32 | short(b)
-    },
-    last,
-];
+/// Bytes and most of the first address of any flow.
+fn rank_any(records: &Records, place: RecordPlace) -> Option<u128> {
+    let (key, bytes) = records.weight(place);
+    Some(with_bytes(bytes, key.numbers().0 >> 32))
+}
 
-/// The same where some are IPv6.
-const RANKS: [Rank; 5] = [
-    |records, place| {
-        let (key, bytes) = records.weight(place);
-        with_bytes(bytes, key.numbers().0 >> 32)
-    },
-    most_bytes,
-    |records, place| records.key(place).numbers().0,
-    |records, place| records.key(place).numbers().1,
-    last,
-];
-
-/// As many bytes as fit before the 96 bits of `behind`; flows with more are all before those with fewer, and are told apart by the
-/// parts that follow.
-#[inline(always)]
+/// As many bytes as fit before the 96 bits of `behind`; flows with more are all before those with fewer, and are compared.
 fn with_bytes(bytes: u64, behind: u128) -> u128 {
     match u32::try_from(bytes) {
         Ok(bytes) => u128::from(!bytes) << 96 | behind,
@@ -169,27 +91,16 @@ fn with_bytes(bytes: u64, behind: u128) -> u128 {
     }
 }
 
-fn most_bytes(records: &Records, place: Place) -> u128 {
-    u128::from(!records.weight(place).1)
-}
-
-/// What is left of the key, and who came first.
-fn last(records: &Records, place: Place) -> u128 {
-    u128::from(records.key(place).numbers().2) << 64 | u128::from(records.first_packet(place))
-}
-
 /// An IPv4 address.
-#[inline(always)]
 const fn short(address: u128) -> u128 {
     address >> 96
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parts::DIVIDED_MIN;
     use super::*;
-    use crate::flow::FlowRecord;
-    use crate::output::test_records::{key, tcp_record};
+    use crate::flow::{FactSet, FlowRecord};
+    use crate::record::test_records::{key, tcp_record};
     use proptest::prelude::*;
     use std::cmp::Reverse;
 
@@ -215,7 +126,7 @@ mod tests {
         let mut records = Records::default();
         let mut expected: Vec<FlowRecord> =
             (0..).zip(flows).map(|(first_packet, record)| FlowRecord { first_packet, ..record }).collect();
-        let mut places: Vec<Place> = expected.iter().rev().map(|record| records.insert(record)).collect();
+        let mut places: Vec<RecordPlace> = expected.iter().rev().map(|record| records.insert(record, FactSet::NONE)).collect();
         largest_first(&records, &mut places, 1);
         let found: Vec<FlowRecord> = places.into_iter().map(|place| records.get(place)).collect();
         expected
@@ -227,22 +138,22 @@ mod tests {
     #[test]
     fn what_agrees_in_all_goes_by_its_place() {
         let mut records = Records::default();
-        let mut places: Vec<Place> = (0..100).map(|_| records.insert(&tcp_record())).collect();
+        let mut places: Vec<RecordPlace> = (0..100).map(|_| records.insert(&tcp_record(), FactSet::NONE)).collect();
         let expected: Vec<u32> = places.iter().map(|place| place.number()).collect();
         places.reverse();
         largest_first(&records, &mut places, 1);
-        assert!(places.into_iter().map(Place::number).eq(expected));
+        assert!(places.into_iter().map(RecordPlace::number).eq(expected));
     }
 
     #[test]
     fn several_threads_find_the_same_order() {
         let mut records = Records::default();
         let mut bytes = 1u64;
-        let places: Vec<Place> = (0..DIVIDED_MIN as u64 * 2 + 1)
+        let places: Vec<RecordPlace> = (0..CHUNK_LEN as u64 * 10 + 1)
             .map(|first_packet| {
                 // Each number of bytes comes about thirty times.
                 bytes = bytes.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                records.insert(&FlowRecord { first_packet, bytes: [bytes >> 54, 0], ..tcp_record() })
+                records.insert(&FlowRecord { first_packet, bytes: [bytes >> 54, 0], ..tcp_record() }, FactSet::NONE)
             })
             .collect();
         let by = |threads| {

@@ -3,8 +3,7 @@
 //! Owns the messages and the count of those left out. Knows no output. Invariant: what is given is taken in that order, or counted
 //! as left out; nothing is left out where the giver may wait.
 
-use super::{OutputLoss, Report, Summary, Table};
-use crate::flow::FlowRecord;
+use super::{OutputLoss, RecordBatch, Report, Summary, Table};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 pub enum Message {
     /// Flows that ended, in order.
-    Ended(Arc<Vec<FlowRecord>>),
+    Ended(Arc<RecordBatch>),
     /// A tick ended.
     Report(Arc<Report>),
     /// Somebody asked for the table.
@@ -195,11 +194,14 @@ impl OutputQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::tcp_record;
+    use crate::flow::FactSet;
+    use crate::record::test_records::tcp_record;
     use std::sync::mpsc::channel;
 
     fn ended(count: usize) -> Message {
-        Message::Ended(Arc::new(vec![tcp_record(); count]))
+        let mut batch = RecordBatch::with_capacity(count);
+        (0..count).for_each(|_| batch.push(tcp_record(), FactSet::NONE));
+        Message::Ended(Arc::new(batch))
     }
 
     fn records(message: &Message) -> usize {

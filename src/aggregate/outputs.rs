@@ -4,8 +4,7 @@
 //! fails is told of once and left out from then on; what was given to the others is written before [`Outputs::join`] returns.
 
 use super::output_queue::{Message, OutputQueue, QueueLimits};
-use super::{Output, OutputFailure, OutputLoss, Report, Summary, Table, Wants};
-use crate::flow::FlowRecord;
+use super::{Output, OutputFailure, OutputLoss, RecordBatch, Report, Summary, Table, Wants};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +58,7 @@ impl<'scope> Outputs<'scope> {
     }
 
     /// Passes ended flows on to those that want them. `may_wait`: for one that is slow; otherwise it loses them.
-    pub fn ended(&self, records: Vec<FlowRecord>, may_wait: bool) {
+    pub fn ended(&self, records: RecordBatch, may_wait: bool) {
         self.give(|wants| wants.ended, &Message::Ended(Arc::new(records)), may_wait);
     }
 
@@ -157,7 +156,7 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
             }
         };
         match message {
-            Message::Ended(records) => records.iter().try_for_each(|record| output.ended(record))?,
+            Message::Ended(records) => records.iter().try_for_each(|(record, facts)| output.ended(record, facts))?,
             Message::Report(report) => output.report(&report)?,
             Message::Table(table) => {
                 output.live_table(&table)?;
@@ -171,7 +170,8 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::tcp_record;
+    use crate::flow::{FactSet, FlowRecord};
+    use crate::record::test_records::tcp_record;
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, channel};
 
@@ -193,7 +193,7 @@ mod tests {
             true
         }
 
-        fn ended(&mut self, _record: &FlowRecord) -> io::Result<()> {
+        fn ended(&mut self, _record: &FlowRecord, _facts: FactSet<'_>) -> io::Result<()> {
             // Goes on when the test is over with telling it to.
             let _ = self.go.recv();
             self.count += 1;
@@ -205,6 +205,12 @@ mod tests {
             self.seen.lock().expect("no panic").push(self.name);
             Ok(())
         }
+    }
+
+    fn two() -> Arc<RecordBatch> {
+        let mut batch = RecordBatch::with_capacity(2);
+        (0..2).for_each(|_| batch.push(tcp_record(), FactSet::NONE));
+        Arc::new(batch)
     }
 
     #[test]
@@ -229,11 +235,11 @@ mod tests {
             for _ in 0..20 {
                 // One that keeps up is given time to.
                 for lane in outputs.lanes.iter().filter(|lane| lane.name == "dir/fast") {
-                    lane.queue.give(Message::Ended(Arc::new(vec![tcp_record(); 2])), true);
+                    lane.queue.give(Message::Ended(two()), true);
                     lane.queue.wake();
                 }
                 for lane in outputs.lanes.iter().filter(|lane| lane.name != "dir/fast") {
-                    lane.queue.give(Message::Ended(Arc::new(vec![tcp_record(); 2])), false);
+                    lane.queue.give(Message::Ended(two()), false);
                     lane.queue.wake();
                 }
                 while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty()

@@ -3,8 +3,9 @@
 //! Owns the memory of all records under way and retained, and the flows that tables still held at the end. Knows no order and no
 //! queue. Its invariant: a place names the same record until it is given back, and growing moves no record.
 
-use super::kept::Kept;
-use crate::flow::{Direction, FlowKey, FlowRecord, LastFlows};
+use super::compact_record::CompactRecord;
+use super::fact_store::FactStore;
+use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, LastFlows};
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
 
@@ -15,20 +16,14 @@ const FIRST_BITS: u32 = 14;
 
 /// Where a record lies: those that are stored here are numbered upwards from 0, those in tables that were taken over below 2^32, each
 /// table before the one taken over earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(u32);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordPlace(u32);
 
-impl Place {
+impl RecordPlace {
     /// Its number.
     #[inline]
     pub const fn number(self) -> u32 {
         self.0
-    }
-
-    /// The place of a number.
-    #[cfg(test)]
-    pub const fn of(number: u32) -> Self {
-        Self(number)
     }
 }
 
@@ -38,13 +33,15 @@ const TOO_MANY: &str = "2^32 records would be half a terabyte";
 /// Flow records by place.
 #[derive(Default)]
 pub(super) struct Records {
-    segments: Vec<Vec<Kept>>,
+    segments: Vec<Vec<CompactRecord>>,
     /// Places ever used.
     extent: usize,
     /// Places given back, used again before new ones.
     free: Vec<u32>,
     /// Tables that were taken over, and the number of the first place of each.
     tables: Vec<(u32, LastFlows)>,
+    /// FactSet of the records that are stored here.
+    facts: FactStore,
 }
 
 /// The segment of a place and where in it the place lies.
@@ -56,12 +53,13 @@ fn position(place: usize) -> (usize, usize) {
 }
 
 impl Records {
-    /// Stores a record and tells its place.
-    pub fn insert(&mut self, record: &FlowRecord) -> Place {
+    /// Stores a record with its facts, for which there may be no room, and tells its place.
+    pub fn insert(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> RecordPlace {
+        let facts = self.facts.insert(facts);
         if let Some(place) = self.free.pop() {
             let (segment, at) = position(place as usize);
-            self.segments[segment][at] = Kept::new(record);
-            return Place(place);
+            self.segments[segment][at] = CompactRecord::new(record, facts);
+            return RecordPlace(place);
         }
         let place = u32::try_from(self.extent).ok().filter(|&place| u64::from(place) < self.stored_end()).expect(TOO_MANY);
         let (segment, at) = position(self.extent);
@@ -70,20 +68,20 @@ impl Records {
             prefer_huge_pages(&new);
             self.segments.push(new);
         }
-        self.segments[segment].push(Kept::new(record));
+        self.segments[segment].push(CompactRecord::new(record, facts));
         self.extent += 1;
-        Place(place)
+        RecordPlace(place)
     }
 
     /// Takes over the flows that a table still held, as they lie; tells the place of each.
-    pub fn take_over(&mut self, flows: LastFlows, mut tell: impl FnMut(Place)) {
+    pub fn take_over(&mut self, flows: LastFlows, mut tell: impl FnMut(RecordPlace)) {
         if flows.is_empty() {
             return;
         }
         let first = self.stored_end().checked_sub(flows.extent().into()).filter(|&first| first >= self.extent as u64);
         // Below 2^32, as the table has a place.
         let first = first.expect(TOO_MANY) as u32;
-        flows.places().for_each(|at| tell(Place(first + at)));
+        flows.places().for_each(|at| tell(RecordPlace(first + at)));
         self.tables.push((first, flows));
     }
 
@@ -93,30 +91,47 @@ impl Records {
     }
 
     /// Gives a place back. In a table that was taken over nothing will be stored any more.
-    pub fn remove(&mut self, place: Place) {
+    pub fn remove(&mut self, place: RecordPlace) {
         if self.table(place).is_none() {
+            let facts = self.kept(place).facts();
+            self.facts.remove(facts);
             self.free.push(place.0);
         }
     }
 
     /// The record at a place.
     #[inline(always)]
-    pub fn get(&self, place: Place) -> FlowRecord {
+    pub fn get(&self, place: RecordPlace) -> FlowRecord {
         match self.table(place) {
             None => self.kept(place).record(),
             Some((flows, at)) => flows.record(at),
         }
     }
 
+    /// The facts of the record at a place.
+    #[inline]
+    pub fn facts(&self, place: RecordPlace) -> FactSet<'_> {
+        match self.table(place) {
+            None => self.facts.get(self.kept(place).facts()),
+            // Tables have none.
+            Some(_) => FactSet::NONE,
+        }
+    }
+
+    /// Records whose facts found no room.
+    pub fn facts_left_out(&self) -> u64 {
+        self.facts.left_out()
+    }
+
     /// The key of the record at a place.
     #[inline]
-    pub fn key(&self, place: Place) -> &FlowKey {
+    pub fn key(&self, place: RecordPlace) -> &FlowKey {
         self.weight(place).0
     }
 
     /// The key of the record at a place, and who began the flow.
     #[inline(always)]
-    pub fn name(&self, place: Place) -> (&FlowKey, Direction) {
+    pub fn name(&self, place: RecordPlace) -> (&FlowKey, Direction) {
         match self.table(place) {
             None => self.kept(place).name(),
             Some((flows, at)) => flows.name(at),
@@ -125,7 +140,7 @@ impl Records {
 
     /// The key of the record at a place, and the bytes of both directions.
     #[inline(always)]
-    pub fn weight(&self, place: Place) -> (&FlowKey, u64) {
+    pub fn weight(&self, place: RecordPlace) -> (&FlowKey, u64) {
         match self.table(place) {
             None => self.kept(place).weight(),
             Some((flows, at)) => flows.weight(at),
@@ -134,7 +149,7 @@ impl Records {
 
     /// Number of the first packet of the record at a place.
     #[inline]
-    pub fn first_packet(&self, place: Place) -> u64 {
+    pub fn first_packet(&self, place: RecordPlace) -> u64 {
         match self.table(place) {
             None => self.kept(place).first_packet(),
             Some((flows, at)) => flows.first_packet(at),
@@ -143,7 +158,7 @@ impl Records {
 
     /// Hints that the weight at a place will be asked for soon.
     #[inline(always)]
-    pub fn prefetch_weight(&self, place: Place) {
+    pub fn prefetch_weight(&self, place: RecordPlace) {
         match self.table(place) {
             None => prefetch_read(self.kept(place)),
             Some((flows, at)) => flows.prefetch_weight(at),
@@ -152,7 +167,7 @@ impl Records {
 
     /// Hints that the record at a place will be read soon.
     #[inline(always)]
-    pub fn prefetch(&self, place: Place) {
+    pub fn prefetch(&self, place: RecordPlace) {
         match self.table(place) {
             None => prefetch_whole(self.kept(place)),
             Some((flows, at)) => flows.prefetch(at),
@@ -161,7 +176,7 @@ impl Records {
 
     /// The table that a place lies in, and where in it.
     #[inline(always)]
-    fn table(&self, place: Place) -> Option<(&LastFlows, u32)> {
+    fn table(&self, place: RecordPlace) -> Option<(&LastFlows, u32)> {
         if (place.0 as usize) < self.extent {
             return None;
         }
@@ -171,7 +186,7 @@ impl Records {
     }
 
     #[inline(always)]
-    fn kept(&self, place: Place) -> &Kept {
+    fn kept(&self, place: RecordPlace) -> &CompactRecord {
         let (segment, at) = position(place.0 as usize);
         &self.segments[segment][at]
     }
@@ -180,32 +195,50 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::synthetic;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::flow::{FactBuffer, FactId, synthetic};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 
     #[test]
     fn places_stay_and_are_used_again() {
         let mut records = Records::default();
-        let first = records.insert(&tcp_record());
-        let places: Vec<Place> = (0..FIRST_LEN).map(|_| records.insert(&udp6_record())).collect();
+        let first = records.insert(&tcp_record(), FactSet::NONE);
+        let places: Vec<RecordPlace> = (0..FIRST_LEN).map(|_| records.insert(&udp6_record(), FactSet::NONE)).collect();
         assert_eq!(records.segments.len(), 2);
         assert_eq!(records.get(first), tcp_record());
         let given_back = places[FIRST_LEN / 2];
         records.remove(given_back);
-        assert_eq!(records.insert(&icmp_record()), given_back);
+        assert_eq!(records.insert(&icmp_record(), FactSet::NONE), given_back);
         assert_eq!(records.get(given_back), icmp_record());
         assert!(places.iter().filter(|&&place| place != given_back).all(|&place| records.get(place) == udp6_record()));
     }
 
     #[test]
+    fn facts_go_with_their_record_and_with_its_place() {
+        let mut facts = FactBuffer::default();
+        let mut records = Records::default();
+        let stays = records.insert(&tcp_record(), FactSet::NONE);
+        for number in 0..1000 {
+            facts.clear();
+            assert!(facts.number(FactId { object: 0, member: 0 }, number));
+            let place = records.insert(&udp6_record(), facts.facts());
+            assert_eq!(records.facts(place), facts.facts());
+            assert!(records.facts(stays).is_empty());
+            records.remove(place);
+        }
+        let place = records.insert(&icmp_record(), FactSet::NONE);
+        assert!(records.facts(place).is_empty(), "not those of the one that was there before");
+        assert_eq!(records.facts_left_out(), 0);
+    }
+
+    #[test]
     fn tables_taken_over_and_records_stored_stay_apart() {
         let mut records = Records::default();
-        let (mut places, mut expected) = (vec![records.insert(&tcp_record())], vec![tcp_record()]);
+        let (mut places, mut expected) = (vec![records.insert(&tcp_record(), FactSet::NONE)], vec![tcp_record()]);
         for flow_count in [5, 0, 3] {
             let flows = synthetic(flow_count).table.finish(&mut |_| {});
             expected.extend(flows.records());
             records.take_over(flows, |place| places.push(place));
-            places.push(records.insert(&udp6_record()));
+            places.push(records.insert(&udp6_record(), FactSet::NONE));
             expected.push(udp6_record());
         }
         assert_eq!(places.len(), 1 + 5 + 3 + 3);
@@ -217,6 +250,6 @@ mod tests {
         }
         // In a table nothing is stored, also where a record was given back.
         records.remove(places[1]);
-        assert!(!places.contains(&records.insert(&icmp_record())));
+        assert!(!places.contains(&records.insert(&icmp_record(), FactSet::NONE)));
     }
 }

@@ -84,6 +84,8 @@ pub struct Summary {
     pub tcp_gaps_forgotten: u64,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
     pub export_left_out: u64,
+    /// Ended flows without their facts because a box or the store of facts had no room for them.
+    pub facts_left_out: u64,
     /// Records of the table exports that were joined from halves that came on different queues.
     pub flows_joined: u64,
     /// Batches of all workers, and how long those of the slowest one took.

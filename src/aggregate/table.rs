@@ -2,19 +2,19 @@
 //!
 //! Owns the records and the order they are shown in. Knows no format. Invariant: it does not change any more.
 
-use super::records::{Place, Records};
-use crate::flow::{Direction, FlowKey, FlowRecord};
+use super::records::{RecordPlace, Records};
+use crate::flow::{Direction, FactSet, FlowKey, FlowRecord};
 
 /// Flow records in the order in which they are shown.
 #[derive(Default)]
 pub struct Table {
     records: Records,
-    order: Vec<Place>,
+    order: Vec<RecordPlace>,
 }
 
 impl Table {
     /// A table of the records at `order`.
-    pub(super) fn new(records: Records, order: Vec<Place>) -> Self {
+    pub(super) fn new(records: Records, order: Vec<RecordPlace>) -> Self {
         Self { records, order }
     }
 
@@ -39,6 +39,12 @@ impl Table {
         self.records.get(self.order[index])
     }
 
+    /// The facts of the record at `index`, which is below [`Self::len`].
+    #[inline(always)]
+    pub fn facts(&self, index: usize) -> FactSet<'_> {
+        self.records.facts(self.order[index])
+    }
+
     /// Key and initiator of the record at `index`, which is below [`Self::len`].
     #[inline(always)]
     pub fn name(&self, index: usize) -> (&FlowKey, Direction) {
@@ -57,7 +63,7 @@ impl FromIterator<FlowRecord> for Table {
     /// A table that shows the records in the order given.
     fn from_iter<I: IntoIterator<Item = FlowRecord>>(flows: I) -> Self {
         let mut records = Records::default();
-        let order = flows.into_iter().map(|record| records.insert(&record)).collect();
+        let order = flows.into_iter().map(|record| records.insert(&record, FactSet::NONE)).collect();
         Self { records, order }
     }
 }
@@ -65,7 +71,7 @@ impl FromIterator<FlowRecord> for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 
     #[test]
     fn records_come_in_the_order_given() {

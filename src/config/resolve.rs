@@ -9,7 +9,8 @@ use super::settings::{
     OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings, Verbosity,
 };
 use crate::flow::FlowSettings;
-use crate::output::RecordSettings;
+use crate::output::ExportSettings;
+use crate::record::FACT_SCHEMA;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -117,7 +118,11 @@ fn output(options: &Options, is_file: bool, workers: usize) -> Result<OutputSett
         summary_json: output.summary_json.clone(),
         flow_table_rows: size(output.flow_table.unwrap_or(0).into()),
         // As many cores as the workers had.
-        record: RecordSettings { community_id_seed: output.community_id_seed.unwrap_or(0), threads: workers },
+        record: ExportSettings {
+            community_id_seed: output.community_id_seed.unwrap_or(0),
+            threads: workers,
+            schema: FACT_SCHEMA,
+        },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::options::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::flow::FlowSettings;
-use crate::output::RecordSettings;
+use crate::output::ExportSettings;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ pub struct OutputSettings {
     /// Rows of the table printed at the end, 0 = no table.
     pub flow_table_rows: usize,
     /// How records are exported.
-    pub record: RecordSettings,
+    pub record: ExportSettings,
 }
 
 /// A capture file to write.

@@ -132,6 +132,8 @@ pub struct Ledger {
     pub taps_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
     pub records_skipped: u64,
+    /// Records of ended flows that went without their facts because the box had no room for them.
+    pub facts_left_out: u64,
     /// Snapshots that were not sent because no box was free (wires only). The next one has their totals and their evidence.
     pub snapshots_skipped: u64,
 }
@@ -151,6 +153,7 @@ impl Default for Ledger {
             unread: 0,
             taps_skipped: 0,
             records_skipped: 0,
+            facts_left_out: 0,
             snapshots_skipped: 0,
         }
     }
@@ -213,6 +216,7 @@ impl AddAssign<&Self> for Ledger {
             unread,
             taps_skipped,
             records_skipped,
+            facts_left_out,
             snapshots_skipped,
         } = other;
         self.packets = self.packets.wrapping_add(*packets);
@@ -233,6 +237,7 @@ impl AddAssign<&Self> for Ledger {
         self.unread += unread;
         self.taps_skipped += taps_skipped;
         self.records_skipped += records_skipped;
+        self.facts_left_out += facts_left_out;
         self.snapshots_skipped += snapshots_skipped;
     }
 }

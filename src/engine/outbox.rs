@@ -4,7 +4,7 @@
 
 use super::mailbox::Sender;
 use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapChunk};
-use crate::flow::{FlowRecord, LastFlows};
+use crate::flow::{FactRef, FactSet, FlowRecord, LastFlows};
 use netscope_backends::Packet;
 
 /// What a worker sends away.
@@ -52,6 +52,11 @@ impl Outbox {
 
     /// A flow ended at packet number `event`.
     pub fn ended(&mut self, event: u64, record: &FlowRecord, ledger: &mut Ledger) {
+        self.ended_with_facts(event, record, FactSet::NONE, ledger);
+    }
+
+    /// The same for a flow of which more is known. What finds no room in the box is counted.
+    pub fn ended_with_facts(&mut self, event: u64, record: &FlowRecord, facts: FactSet<'_>, ledger: &mut Ledger) {
         let Some(sender) = &self.ended else { return };
         let mut open = match self.ended_open.take().or_else(|| take(sender, self.waits)) {
             Some(open) => open,
@@ -60,7 +65,11 @@ impl Outbox {
                 return;
             }
         };
-        open.flows.push(EndedFlow { event, record: *record });
+        let facts = open.facts.push(facts).unwrap_or_else(|| {
+            ledger.facts_left_out += 1;
+            FactRef::NONE
+        });
+        open.flows.push(EndedFlow { event, record: FlowRecord { facts, ..*record } });
         if open.flows.len() < EndedChunk::CAPACITY {
             self.ended_open = Some(open);
         } else {

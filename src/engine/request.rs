@@ -301,7 +301,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::udp6_record;
+    use crate::record::test_records::udp6_record;
 
     /// A table with a flow at every second place.
     struct Table(u32);

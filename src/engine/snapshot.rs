@@ -2,7 +2,7 @@
 //! the flows that are still alive.
 
 use super::Ledger;
-use crate::flow::{FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
+use crate::flow::{FactArena, FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::{Counters, Timestamp};
 
@@ -126,6 +126,8 @@ pub struct EndedFlow {
 pub struct EndedChunk {
     /// Flows in the order they ended.
     pub flows: Vec<EndedFlow>,
+    /// Their facts.
+    pub facts: FactArena,
     /// Everything with a smaller event is in this box or an earlier one.
     pub through: u64,
     /// In the last box: what was alive until the end, with the event of that end.
@@ -138,7 +140,7 @@ impl EndedChunk {
 
     /// An empty box with its memory reserved.
     pub fn new() -> Self {
-        Self { flows: Vec::with_capacity(Self::CAPACITY), through: 0, last: None }
+        Self { flows: Vec::with_capacity(Self::CAPACITY), facts: FactArena::default(), through: 0, last: None }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::extra::{Extra, Extras};
 use super::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
-use super::{Direction, EndReason, FlowKey, FlowRecord, TcpRecord};
+use super::{Direction, EndReason, FactRef, FlowKey, FlowRecord, TcpRecord};
 use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 use std::mem::offset_of;
@@ -264,6 +264,7 @@ impl Entry {
             ended: at,
             reason,
             queues: 1,
+            facts: FactRef::NONE,
         }
     }
 

@@ -10,6 +10,7 @@ mod digest;
 mod entries;
 mod entry;
 mod extra;
+mod facts;
 mod fragment;
 mod index;
 mod key;
@@ -27,6 +28,7 @@ mod wheel;
 mod tests;
 
 pub use community_id::{CommunityId, community_id, community_ids};
+pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue};
 pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held, Later};
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed};
 pub use last::LastFlows;

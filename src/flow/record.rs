@@ -1,6 +1,6 @@
 //! What remains of a flow when it leaves the table, and what exports are made of. Plain values, no table inside.
 
-use super::{Direction, FlowKey};
+use super::{Direction, FactRef, FlowKey};
 use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -72,11 +72,13 @@ pub struct FlowRecord {
     pub reason: EndReason,
     /// Queues on which its packets came. More than 1 in a record that was joined from halves ([`FlowRecord::join`]).
     pub queues: u16,
+    /// What else is known of the flow: a place in the arena that goes with the record.
+    pub facts: FactRef,
 }
 
 impl FlowRecord {
     /// Adds what another queue saw of the same flow, beginning no earlier. Who began, and tags and tunnel, are those of the earlier
-    /// half. Counters add up; what takes both directions to know (round trips, answers to a FIN) stays as far as one half knew it.
+    /// half. Counters add up; what takes both directions to know (round trips, answers to a FIN) stays as far as one half knew it. FactSet are those of `self`.
     pub fn join(&mut self, later: &Self) {
         let add = |mine: [u64; 2], other: [u64; 2]| [mine[0].saturating_add(other[0]), mine[1].saturating_add(other[1])];
         self.packets = add(self.packets, later.packets);

@@ -3,55 +3,56 @@
 //! Owns the file and when lines reach it. Knows no format. Invariant: whenever nothing more is to be told, all
 //! flows that ended so far are in the file.
 
-use super::bytes::Bytes;
-use super::fields::{Exported, RecordSettings};
+use super::rows::ExportSettings;
 use super::{OutputError, StreamFile};
 use crate::aggregate::{Output, Summary, Table};
-use crate::flow::FlowRecord;
+use crate::flow::{FactSet, FlowRecord};
+use crate::record::{Exported, FactSchema, TextBuffer};
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// The syntax of such a file.
-pub trait Line {
-    /// Writes what stands before the first line.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    fn begin(_out: &mut impl Write) -> io::Result<()> {
-        Ok(())
-    }
+/// The format of such a file.
+pub trait LineFormat {
+    /// Appends what stands before the first line.
+    fn begin(_out: &mut TextBuffer, _schema: FactSchema) {}
 
     /// Appends an ended flow and the end of its line.
-    fn push(out: &mut Bytes, exported: &Exported<'_>);
+    fn push(out: &mut TextBuffer, exported: &Exported<'_>);
 }
 
-/// Ended flows in the syntax `L`.
-pub struct Lines<L> {
+/// Ended flows in the format `L`.
+pub struct LineFile<L> {
     file: StreamFile,
-    text: Bytes,
-    settings: RecordSettings,
-    syntax: PhantomData<L>,
+    text: TextBuffer,
+    settings: ExportSettings,
+    format: PhantomData<L>,
 }
 
-impl<L: Line> Lines<L> {
+impl<L: LineFormat> LineFile<L> {
     /// Creates or empties `path` and writes what stands before the first line.
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn create(path: &Path, settings: RecordSettings) -> Result<Self, OutputError> {
-        let mut file = StreamFile::create(path)?;
-        L::begin(&mut file).and_then(|()| file.flush()).map_err(|source| OutputError::new("write", path, source))?;
-        Ok(Self { file, text: Bytes::default(), settings, syntax: PhantomData })
+    pub fn create(path: &Path, settings: ExportSettings) -> Result<Self, OutputError> {
+        let mut lines = Self { file: StreamFile::create(path)?, text: TextBuffer::default(), settings, format: PhantomData };
+        L::begin(&mut lines.text, settings.schema);
+        lines.write_all().map_err(|source| OutputError::new("write", path, source))?;
+        Ok(lines)
     }
 
     fn write_all(&mut self) -> io::Result<()> {
-        self.text.write(&mut self.file)?;
+        self.write_text()?;
         self.file.flush()
+    }
+
+    /// Writes whole lines: somebody may be reading.
+    fn write_text(&mut self) -> io::Result<()> {
+        self.text.write(&mut self.file)
     }
 }
 
-impl<L: Line + Send> Output for Lines<L> {
+impl<L: LineFormat + Send> Output for LineFile<L> {
     fn name(&self) -> &str {
         self.file.name()
     }
@@ -60,10 +61,10 @@ impl<L: Line + Send> Output for Lines<L> {
         true
     }
 
-    fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
-        L::push(&mut self.text, &Exported::new(record, self.settings));
-        // Whole lines: somebody may be reading.
-        if self.text.is_full() { self.text.write(&mut self.file) } else { Ok(()) }
+    fn ended(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> io::Result<()> {
+        let ExportSettings { community_id_seed, schema, .. } = self.settings;
+        L::push(&mut self.text, &Exported::new(record, community_id_seed).with_facts(facts, schema));
+        if self.text.is_full() { self.write_text() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {

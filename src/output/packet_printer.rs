@@ -2,8 +2,8 @@
 //!
 //! Owns the buffer and the style. Invariant: one write per box of packets, so lines are whole.
 
-use super::{packet_detail, write_hex_dump, write_layers, write_packet_line};
 use crate::engine::PacketConsumer;
+use crate::record::{packet_detail, write_hex_dump, write_layers, write_packet_line};
 use netscope_backends::Packet;
 use std::convert::Infallible;
 use std::io::{self, Write};

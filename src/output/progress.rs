@@ -13,17 +13,17 @@ const SPIN: Duration = Duration::from_millis(200);
 
 /// A bar (bytes done and in all, packets per second, time left), or a spinner when the length is unknown.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ProgressDisplay {
     bar: ProgressBar,
     total: u64,
 }
 
 /// A display on standard error, or `None` when that is no terminal.
-pub fn show_progress() -> Option<Progress> {
-    io::stderr().is_terminal().then(|| Progress::on(ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SEC)))
+pub fn show_progress() -> Option<ProgressDisplay> {
+    io::stderr().is_terminal().then(|| ProgressDisplay::on(ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SEC)))
 }
 
-impl Progress {
+impl ProgressDisplay {
     fn on(target: ProgressDrawTarget) -> Self {
         let bar = ProgressBar::with_draw_target(None, target).with_style(spinner());
         bar.enable_steady_tick(SPIN);
@@ -56,7 +56,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -82,7 +82,7 @@ mod tests {
 
     fn drawn(position: Position) -> String {
         let terminal = InMemoryTerm::new(4, 100);
-        let mut progress = Progress::on(ProgressDrawTarget::term_like(Box::new(terminal.clone())));
+        let mut progress = ProgressDisplay::on(ProgressDrawTarget::term_like(Box::new(terminal.clone())));
         progress.update(position, 1234);
         progress.bar.force_draw();
         let text = terminal.contents();

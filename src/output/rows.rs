@@ -2,21 +2,18 @@
 //!
 //! Owns how the work is divided and put together again. Knows no format. Invariant: the text is the same for any number of threads.
 
-use super::bytes::Bytes;
-use super::fields::{Exported, RecordSettings};
-use super::turns::{Piece, Turns};
-use crate::aggregate::Table;
+use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
-use netscope_backends::thread::spawn_apart;
+use crate::record::{Exported, FACT_SCHEMA, FactSchema, TextBuffer};
+use rayon::prelude::*;
 use std::convert::Infallible;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Records that one thread makes into text before it writes: some 100 KiB of CSV, which is worth a write.
-const PIECE_LEN: usize = 384;
-/// Pieces per thread that wait for their turn, at most. Each takes as many texts of 136 KiB as it needs.
-const WAITING_MAX: usize = 2;
+/// Records that one thread makes into text at a time: some 100 KiB of CSV.
+const CHUNK_LEN: usize = 384;
+/// Chunks per thread that are made while those before them are written.
+const CHUNKS_PER_THREAD: usize = 4;
 /// Threads at most: one writes at a time, and would hold up more of them.
 const THREADS_MAX: usize = 8;
 
@@ -25,32 +22,53 @@ const GROUP: usize = 8;
 /// How many records ahead memory is asked for, one while another is made into text.
 const PREFETCH_AHEAD: usize = 2 * GROUP;
 
-/// Writes all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
+/// How records are exported, whatever the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportSettings {
+    /// Seed of the Community ID; 0 is what other tools use unless told otherwise.
+    pub community_id_seed: u16,
+    /// Threads that make records into text when the table is written; 0 and 1 mean the one that writes it.
+    pub threads: usize,
+    /// Names of facts.
+    pub schema: FactSchema,
+}
+
+impl Default for ExportSettings {
+    fn default() -> Self {
+        Self { community_id_seed: 0, threads: 0, schema: FACT_SCHEMA }
+    }
+}
+
+/// Writes `head` and all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
 ///
 /// # Errors
 /// Those of `out`.
 pub(super) fn write_rows(
     out: &mut (impl Write + Send),
     table: &Table,
-    settings: RecordSettings,
-    push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
+    settings: ExportSettings,
+    head: impl Fn(&mut TextBuffer),
+    push: impl Fn(&mut TextBuffer, &Exported<'_>, bool) + Sync,
 ) -> io::Result<()> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    write_rows_by(settings.threads.min(processors), out, table, settings, push)
+    let settings = ExportSettings { threads: settings.threads.min(processors), ..settings };
+    write_rows_by(out, table, settings, head, push)
 }
 
 fn write_rows_by(
-    threads: usize,
     out: &mut (impl Write + Send),
     table: &Table,
-    settings: RecordSettings,
-    push: impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync,
+    settings: ExportSettings,
+    head: impl Fn(&mut TextBuffer),
+    push: impl Fn(&mut TextBuffer, &Exported<'_>, bool) + Sync,
 ) -> io::Result<()> {
-    let threads = threads.min(THREADS_MAX).min(table.len().div_ceil(PIECE_LEN));
-    if threads > 1 {
-        return write_by_threads(out, table, settings, threads, &push);
+    let threads = settings.threads.min(THREADS_MAX).min(table.len().div_ceil(CHUNK_LEN));
+    let mut text = TextBuffer::default();
+    head(&mut text);
+    if let Some(pool) = export_pool(threads) {
+        text.write(out)?;
+        return pool.install(|| write_in_parallel(out, table, settings, threads, &push));
     }
-    let mut text = Bytes::default();
     let mut is_first = true;
     export_all(table, 0..table.len(), settings, |exported| {
         push(&mut text, exported, std::mem::take(&mut is_first));
@@ -59,16 +77,44 @@ fn write_rows_by(
     text.write(out)
 }
 
+/// The same in a pool of `threads`: they make the next chunks while one of them writes those before.
+fn write_in_parallel(
+    out: &mut (impl Write + Send),
+    table: &Table,
+    settings: ExportSettings,
+    threads: usize,
+    push: &(impl Fn(&mut TextBuffer, &Exported<'_>, bool) + Sync),
+) -> io::Result<()> {
+    let buffers = || (0..threads * CHUNKS_PER_THREAD).map(|_| TextBuffer::default()).collect::<Vec<_>>();
+    let (mut made, mut ready) = (buffers(), buffers());
+    let step = made.len() * CHUNK_LEN;
+    // Once more than there is to make, for what was made last.
+    for start in (0..table.len() + step).step_by(step) {
+        let (written, ()) = rayon::join(
+            || ready.iter_mut().try_for_each(|text| text.write(out)),
+            || {
+                made.par_iter_mut().enumerate().for_each(|(number, text)| {
+                    let first = table.len().min(start + number * CHUNK_LEN);
+                    push_all(text, table, first..table.len().min(first + CHUNK_LEN), settings, push);
+                });
+            },
+        );
+        written?;
+        std::mem::swap(&mut made, &mut ready);
+    }
+    Ok(())
+}
+
 /// Makes the records of `range` ready and gives them to `visit` in the same order.
 fn export_all<E>(
     table: &Table,
     range: Range<usize>,
-    settings: RecordSettings,
+    settings: ExportSettings,
     mut visit: impl FnMut(&Exported<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
+    let Some(last) = range.clone().last() else { return Ok(()) };
     range.clone().take(PREFETCH_AHEAD).for_each(|index| table.prefetch(index));
     for start in range.clone().step_by(GROUP) {
-        let last = range.end - 1;
         // Behind the last record its name fills the group.
         let names = std::array::from_fn::<_, GROUP, _>(|lane| table.name(last.min(start + lane)));
         let ids = community_ids(names, settings.community_id_seed);
@@ -76,64 +122,23 @@ fn export_all<E>(
             if index + PREFETCH_AHEAD < range.end {
                 table.prefetch(index + PREFETCH_AHEAD);
             }
-            visit(&Exported::with_id(&table.record(index), id))?;
+            visit(&Exported::with_id(&table.record(index), id).with_facts(table.facts(index), settings.schema))?;
         }
     }
     Ok(())
 }
 
-/// The same by `threads` of them, this one among them. Where the system refuses a thread, there are fewer.
-fn write_by_threads(
-    out: &mut (impl Write + Send),
-    table: &Table,
-    settings: RecordSettings,
-    threads: usize,
-    push: &(impl Fn(&mut Bytes, &Exported<'_>, bool) + Sync),
-) -> io::Result<()> {
-    let turns = Turns::new(out, threads * WAITING_MAX);
-    let next = AtomicUsize::new(0);
-    let work = &|| {
-        let _part = turns.take_part();
-        let mut piece = Piece::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let start = number * PIECE_LEN;
-            if start >= table.len() {
-                break;
-            }
-            make(&mut piece, table, start..table.len().min(start + PIECE_LEN), settings, push);
-            match turns.take(number, piece) {
-                Some(memory) => piece = memory,
-                None => break,
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for i in 1..threads {
-            // Refused or not, all pieces are made.
-            let _ = spawn_apart(scope, i, work);
-        }
-        work();
-    });
-    turns.finish()
-}
-
 /// Makes the records of `range` into text.
-fn make(
-    piece: &mut Piece,
+fn push_all(
+    text: &mut TextBuffer,
     table: &Table,
     range: Range<usize>,
-    settings: RecordSettings,
-    push: &impl Fn(&mut Bytes, &Exported<'_>, bool),
+    settings: ExportSettings,
+    push: &impl Fn(&mut TextBuffer, &Exported<'_>, bool),
 ) {
     let mut is_first = range.start == 0;
-    let mut at = 0;
     let Ok(()) = export_all(table, range, settings, |exported| {
-        at += usize::from(piece.get(at).is_some_and(Bytes::is_full));
-        if at == piece.len() {
-            piece.push(Bytes::default());
-        }
-        push(&mut piece[at], exported, std::mem::take(&mut is_first));
+        push(text, exported, std::mem::take(&mut is_first));
         Ok::<(), Infallible>(())
     });
 }
@@ -143,22 +148,27 @@ mod tests {
     use super::*;
     use crate::flow::FlowRecord;
     use crate::output::json::push_element;
-    use crate::output::test_records::{tcp_record, udp6_record};
+    use crate::record::test_records::{tcp_record, udp6_record};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn table(len: usize) -> Table {
         let record = |number| FlowRecord { first_packet: number, ..if number % 3 == 0 { tcp_record() } else { udp6_record() } };
         (0..).map(record).take(len).collect()
     }
 
+    fn by(threads: usize) -> ExportSettings {
+        ExportSettings { threads, ..ExportSettings::default() }
+    }
+
     fn written(threads: usize, table: &Table) -> Vec<u8> {
         let mut out = Vec::new();
-        write_rows_by(threads, &mut out, table, RecordSettings::default(), push_element).expect("memory takes all");
+        write_rows_by(&mut out, table, by(threads), |_| {}, push_element).expect("memory takes all");
         out
     }
 
     #[test]
     fn any_number_of_threads_writes_the_same() {
-        for len in [0, 1, PIECE_LEN - 1, PIECE_LEN, PIECE_LEN + 1, 3 * PIECE_LEN, 20 * PIECE_LEN + 7] {
+        for len in [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, 3 * CHUNK_LEN, 20 * CHUNK_LEN + 7] {
             let table = table(len);
             let alone = written(1, &table);
             assert_eq!(alone.iter().filter(|&&byte| byte == b'\n').count(), len);
@@ -172,9 +182,9 @@ mod tests {
     fn a_panic_ends_all_threads() {
         let made = AtomicUsize::new(0);
         let push =
-            |_: &mut Bytes, _: &Exported<'_>, _| assert!(made.fetch_add(1, Ordering::Relaxed) != 5000, "as it is meant to");
-        let table = table(100 * PIECE_LEN);
-        let write = || write_rows_by(3, &mut Vec::new(), &table, RecordSettings::default(), push);
+            |_: &mut TextBuffer, _: &Exported<'_>, _| assert!(made.fetch_add(1, Ordering::Relaxed) != 5000, "as it is meant to");
+        let table = table(100 * CHUNK_LEN);
+        let write = || write_rows_by(&mut Vec::new(), &table, by(3), |_| {}, push);
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)).is_err());
     }
 
@@ -194,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_ends_all_threads() {
-        let failed = write_rows_by(3, &mut Full(100_000), &table(100 * PIECE_LEN), RecordSettings::default(), push_element);
+        let failed = write_rows_by(&mut Full(100_000), &table(100 * CHUNK_LEN), by(3), |_| {}, push_element);
         let failed = failed.expect_err("there is no room");
         assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
     }

@@ -67,6 +67,7 @@ fn document(summary: &Summary) -> Value {
             "alive_at_exit": summary.flow_count,
             "ended": ended,
             "left_out_of_exports": summary.export_left_out,
+            "facts_left_out": summary.facts_left_out,
             "joined": summary.flows_joined,
         },
         "fragments": {

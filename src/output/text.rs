@@ -3,11 +3,10 @@
 //! Owns their wording. Knows no terminal. Invariant: whatever is written here is made from numbers, addresses and names of ours,
 //! so nothing that a packet carried reaches the terminal.
 
-use super::fields::protocol_name;
-use super::table::{endpoints, flow_table, human_bytes, human_duration};
 use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
+use crate::record::{endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -18,7 +17,7 @@ use std::sync::mpsc::Receiver;
 pub struct TextSettings {
     /// A line per tick and its top flows.
     pub stats: bool,
-    /// Rows of the table of the largest flows at the end, 0 = no table.
+    /// SummaryText of the table of the largest flows at the end, 0 = no table.
     pub table_rows: usize,
     /// Width of that table in characters.
     pub columns: usize,
@@ -27,13 +26,13 @@ pub struct TextSettings {
 }
 
 /// Writes text for a person. Whole lines, flushed.
-pub struct Text<W: Write> {
+pub struct TextReport<W: Write> {
     out: W,
     settings: TextSettings,
     before: Option<Receiver<Infallible>>,
 }
 
-impl<W: Write> Text<W> {
+impl<W: Write> TextReport<W> {
     /// Writes to `out`.
     pub fn new(out: W, settings: TextSettings) -> Self {
         Self { out, settings, before: None }
@@ -46,7 +45,7 @@ impl<W: Write> Text<W> {
     }
 }
 
-impl<W: Write + Send> Output for Text<W> {
+impl<W: Write + Send> Output for TextReport<W> {
     fn name(&self) -> &str {
         "standard output"
     }
@@ -146,7 +145,7 @@ fn per_second(count: u64, interval_ns: u64) -> u128 {
 /// The summary at the end, several lines. Rests, faults and losses are named only where there are any; the fixed rows always.
 pub fn summary_text(summary: &Summary) -> String {
     let (ledger, source) = (&summary.ledger, &summary.source);
-    let mut text = Rows(String::from("Summary\n"));
+    let mut text = SummaryText(String::from("Summary\n"));
     text.row("packets", format!("{} ({})", ledger.packets, human_bytes(ledger.bytes)));
     text.row("packets in flows", ledger.in_flows);
     for rest in NoFlowReason::ALL {
@@ -186,6 +185,7 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if(&format!("  ended by {}", words(reason.name())), summary.flows.ended[reason as usize]);
     }
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
+    text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);
     if summary.unaccounted() != 0 {
         text.row("packets unaccounted for (please report this)", summary.unaccounted());
@@ -205,9 +205,9 @@ fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
-struct Rows(String);
+struct SummaryText(String);
 
-impl Rows {
+impl SummaryText {
     fn row(&mut self, name: &str, value: impl std::fmt::Display) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.0, "  {name}: {value}");

@@ -2,7 +2,7 @@
 
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, OutputFailure};
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
-use netscope::flow::{FlowRecord, FlowSettings};
+use netscope::flow::{FactSet, FlowRecord, FlowSettings};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
 use netscope_backends::Backend;
 use std::io;
@@ -45,7 +45,7 @@ impl Output for Collect {
         true
     }
 
-    fn ended(&mut self, record: &FlowRecord) -> io::Result<()> {
+    fn ended(&mut self, record: &FlowRecord, _facts: FactSet<'_>) -> io::Result<()> {
         self.0.lock().expect("no panic while collecting").push(*record);
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::engine::{EndedFlow, TickEvidence};
-use crate::flow::EndReason;
-use crate::output::test_records::{tcp_record, udp6_record};
+use crate::flow::{EndReason, FactArena};
+use crate::record::test_records::{tcp_record, udp6_record};
 use std::time::Duration;
 
 const TICK_NS: u64 = 1_000_000_000;
@@ -21,7 +21,7 @@ fn record(first_packet: u64) -> FlowRecord {
 /// Flows that ended, at the events given.
 fn ended(events: &[u64], through: u64) -> EndedChunk {
     let flows = events.iter().map(|&event| EndedFlow { event, record: record(event) }).collect();
-    EndedChunk { flows, through, last: None }
+    EndedChunk { flows, through, last: None, facts: FactArena::default() }
 }
 
 fn snapshot(tick: u64, packets: u64) -> Snapshot {
@@ -34,7 +34,7 @@ fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
     std::iter::from_fn(|| aggregator.poll(now))
         .map(|event| match event {
             Event::Ended(records) => {
-                format!("ended {:?}", records.iter().map(|record| record.first_packet).collect::<Vec<_>>())
+                format!("ended {:?}", records.iter().map(|(record, _)| record.first_packet).collect::<Vec<_>>())
             }
             Event::Report(report) => {
                 let silent: Vec<_> = report.queues.iter().filter(|queue| queue.silent_since.is_some()).map(|q| q.queue).collect();

@@ -2,7 +2,7 @@
 //!
 //! Owns the digits of addresses. Knows no field. Its invariant: the text is that of `Display` for [`IpAddr`], byte for byte.
 
-use super::bytes::Text;
+use super::text::TextEnd;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Every octet as text with a point behind it, the first character in the lowest byte; above these four bytes the length of both.
@@ -24,7 +24,7 @@ const OCTETS: [u64; 256] = {
 
 /// Appends an address and the character `behind` it.
 #[inline(always)]
-pub fn push_ip(out: &mut Text<'_>, ip: IpAddr, behind: u8) {
+pub fn push_ip(out: &mut TextEnd<'_>, ip: IpAddr, behind: u8) {
     match ip {
         IpAddr::V4(ip) => push_ipv4(out, ip, behind),
         IpAddr::V6(ip) => out.aside(|out| push_ipv6(out, ip, behind)),
@@ -32,7 +32,7 @@ pub fn push_ip(out: &mut Text<'_>, ip: IpAddr, behind: u8) {
 }
 
 #[inline(always)]
-fn push_ipv4(out: &mut Text<'_>, ip: Ipv4Addr, behind: u8) {
+fn push_ipv4(out: &mut TextEnd<'_>, ip: Ipv4Addr, behind: u8) {
     out.fill::<32>(|room| {
         let mut len = 0;
         for octet in ip.octets() {
@@ -54,7 +54,7 @@ fn push_ipv4(out: &mut Text<'_>, ip: Ipv4Addr, behind: u8) {
 /// RFC 5952: groups without leading zeros, the first of the longest runs of two or more zero groups as `::`, IPv4-mapped
 /// addresses with their last four bytes as IPv4.
 #[inline(never)]
-fn push_ipv6(out: &mut Text<'_>, ip: Ipv6Addr, behind: u8) {
+fn push_ipv6(out: &mut TextEnd<'_>, ip: Ipv6Addr, behind: u8) {
     if let Some(mapped) = ip.to_ipv4_mapped() {
         out.word(b"::ffff:");
         push_ipv4(out, mapped, behind);
@@ -97,7 +97,7 @@ fn longest_run(groups: &[u16; 8]) -> (usize, usize) {
 }
 
 #[inline(always)]
-fn push_group(out: &mut Text<'_>, group: u16) {
+fn push_group(out: &mut TextEnd<'_>, group: u16) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = [12, 8, 4, 0].map(|shift| DIGITS[usize::from(group >> shift & 0xf)]);
     let leading = (group | 1).leading_zeros() / 4;
@@ -107,7 +107,7 @@ fn push_group(out: &mut Text<'_>, group: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::bytes::pushed;
+    use crate::record::text::pushed;
     use proptest::prelude::*;
 
     fn text(ip: IpAddr) -> String {

@@ -1,12 +1,12 @@
-//! Text under construction: bytes with room behind them, so that short pieces are stored at once and cut afterwards.
+//! TextEnd under construction: bytes with room behind them, so that short pieces are stored at once and cut afterwards.
 //!
 //! Owns the memory. Knows no number and no format. Its invariant: what was pushed stands there in order, whatever was stored beyond it
 //! on the way.
 //!
 //! A million records are some hundred million pieces, so a piece must cost next to nothing: the memory's size is a constant, which
-//! leaves one comparison to be made, and a [`Text`] lies in registers as long as nobody but inlined functions gets a reference to it:
+//! leaves one comparison to be made, and a [`TextEnd`] lies in registers as long as nobody but inlined functions gets a reference to it:
 //! whoever builds a record owns its text and passes it to functions that are always inlined, and to no large closure, which would
-//! not be. Others are called by way of [`Text::aside`].
+//! not be. Others are called by way of [`TextEnd::aside`].
 
 use std::io::{self, Write};
 
@@ -18,7 +18,7 @@ const MEMORY: usize = WRITTEN_AT + ROOM;
 
 /// A text that is gathered and written from time to time.
 #[derive(Debug)]
-pub struct Bytes {
+pub struct TextBuffer {
     /// What found no room any more was moved here; it comes first.
     spilled: Vec<u8>,
     /// The first `len` bytes are the text.
@@ -65,14 +65,14 @@ impl Word {
 }
 
 /// The end of a text, open for appending. What is pushed counts once it is closed.
-pub struct Text<'a> {
+pub struct TextEnd<'a> {
     spilled: &'a mut Vec<u8>,
     memory: &'a mut [u8; MEMORY],
     closed_len: &'a mut usize,
     len: usize,
 }
 
-impl Default for Bytes {
+impl Default for TextBuffer {
     fn default() -> Self {
         // Made on the heap at once.
         let memory = vec![0; MEMORY].into_boxed_slice().try_into().expect("the size is the one asked for");
@@ -80,12 +80,12 @@ impl Default for Bytes {
     }
 }
 
-impl Bytes {
+impl TextBuffer {
     /// Opens the end.
     #[inline(always)]
-    pub fn open(&mut self) -> Text<'_> {
+    pub fn open(&mut self) -> TextEnd<'_> {
         let Self { spilled, memory, len } = self;
-        Text { spilled, memory, len: *len, closed_len: len }
+        TextEnd { spilled, memory, len: *len, closed_len: len }
     }
 
     /// Writes what has gathered to `out`, if that is worth a call: pieces of one size, so that in a file that nobody else writes to each begins
@@ -129,7 +129,7 @@ impl Bytes {
     }
 }
 
-impl Text<'_> {
+impl TextEnd<'_> {
     /// Ends the appending.
     #[inline(always)]
     pub fn close(self) {
@@ -207,8 +207,8 @@ impl Text<'_> {
 
     /// Has a function push that is not inlined.
     #[inline(always)]
-    pub fn aside(&mut self, push: impl FnOnce(&mut Text<'_>)) {
-        let mut other = Text { spilled: self.spilled, memory: self.memory, closed_len: self.closed_len, len: self.len };
+    pub fn aside(&mut self, push: impl FnOnce(&mut TextEnd<'_>)) {
+        let mut other = TextEnd { spilled: self.spilled, memory: self.memory, closed_len: self.closed_len, len: self.len };
         push(&mut other);
         self.len = other.len;
     }
@@ -241,8 +241,8 @@ impl Text<'_> {
 
 /// What `push` pushes.
 #[cfg(test)]
-pub fn pushed(push: impl FnOnce(&mut Text<'_>)) -> Vec<u8> {
-    let (mut bytes, mut out) = (Bytes::default(), Vec::new());
+pub fn pushed(push: impl FnOnce(&mut TextEnd<'_>)) -> Vec<u8> {
+    let (mut bytes, mut out) = (TextBuffer::default(), Vec::new());
     let mut text = bytes.open();
     push(&mut text);
     text.close();
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_had_no_room_is_written_before_what_came_after_it() {
-        let (mut out, mut bytes) = (Vec::new(), Bytes::default());
+        let (mut out, mut bytes) = (Vec::new(), TextBuffer::default());
         let mut text = bytes.open();
         (0..MEMORY).for_each(|_| text.byte(b'x'));
         text.word(b"last");
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_full_text_is_written_and_a_small_one_waits() {
         let mut out = Vec::new();
-        let mut bytes = Bytes::default();
+        let mut bytes = TextBuffer::default();
         let mut text = bytes.open();
         text.word(b"first");
         text.close();

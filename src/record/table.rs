@@ -3,22 +3,16 @@
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
 //! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
-use super::fields::{bytes_total, duration_ns, icmp_id, ports, protocol_name};
+use super::fields::{bytes_total, duration_ns, icmp_id, ports};
+use super::names::protocol_name;
 use crate::flow::{Direction, FlowKey, FlowRecord};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 /// Below this many columns lines may be wider than asked.
 const COLUMNS_MIN: usize = 60;
-/// Width where there is no terminal.
-const COLUMNS_DEFAULT: usize = 120;
 /// Endpoints are not cut below this.
 const ENDPOINT_MIN: usize = 12;
-
-/// Width of the terminal on standard output, or a default where there is none.
-pub fn terminal_columns() -> usize {
-    terminal_size::terminal_size_of(std::io::stdout()).map_or(COLUMNS_DEFAULT, |(width, _)| usize::from(width.0))
-}
 
 /// A column: its heading, whether it stands right, and how early it goes when there is no room (0 = never).
 struct Column {
@@ -187,7 +181,7 @@ pub fn human_duration(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
     use proptest::prelude::*;
 
     #[test]

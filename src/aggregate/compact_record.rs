@@ -1,33 +1,34 @@
 //! A flow record as it is kept until it is shown: half its size.
 //!
-//! Owns the small form of the usual record. Knows no place and no order. Its invariant: what was kept comes back exactly; a
+//! Owns the compact form of the usual record. Knows no place and no order. Its invariant: what was kept comes back exactly; a
 //! record with a value that the small form cannot hold is kept as it is. Memory that nobody used before has to be cleared page by
 //! page, and for a million records that costs more than writing them.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FlowKey, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord};
 use crate::wire::VlanTags;
 use netscope_backends::Timestamp;
 
 /// A record, small if it can be.
-pub(super) enum Kept {
+pub(super) enum CompactRecord {
     /// The usual case.
-    Small(Small),
+    Usual(UsualRecord),
     /// A record in a tunnel, with fragments, of very many packets or bytes, or odd in another way.
     Whole(Box<FlowRecord>),
 }
 
-const _: () = assert!(size_of::<Kept>() <= 128, "two cache lines per record");
+const _: () = assert!(size_of::<CompactRecord>() <= 128, "two cache lines per record");
 
-impl Kept {
-    pub fn new(record: &FlowRecord) -> Self {
-        Small::new(record).map_or_else(|| Self::Whole(Box::new(*record)), Self::Small)
+impl CompactRecord {
+    /// A record whose facts were moved to `facts`.
+    pub fn new(record: &FlowRecord, facts: FactRef) -> Self {
+        UsualRecord::new(record, facts).map_or_else(|| Self::Whole(Box::new(FlowRecord { facts, ..*record })), Self::Usual)
     }
 
     #[inline]
     pub fn record(&self) -> FlowRecord {
         match self {
-            Self::Small(small) => small.record(),
+            Self::Usual(usual) => usual.record(),
             Self::Whole(record) => **record,
         }
     }
@@ -36,7 +37,7 @@ impl Kept {
     #[inline]
     pub fn name(&self) -> (&FlowKey, Direction) {
         match self {
-            Self::Small(small) => (&small.key, small.initiator),
+            Self::Usual(usual) => (&usual.key, usual.initiator),
             Self::Whole(record) => (&record.key, record.initiator),
         }
     }
@@ -45,15 +46,23 @@ impl Kept {
     #[inline]
     pub fn weight(&self) -> (&FlowKey, u64) {
         match self {
-            Self::Small(small) => (&small.key, u64::from(small.bytes[0]) + u64::from(small.bytes[1])),
+            Self::Usual(usual) => (&usual.key, u64::from(usual.bytes[0]) + u64::from(usual.bytes[1])),
             Self::Whole(record) => (&record.key, record.bytes[0].saturating_add(record.bytes[1])),
+        }
+    }
+
+    #[inline]
+    pub fn facts(&self) -> FactRef {
+        match self {
+            Self::Usual(usual) => usual.facts,
+            Self::Whole(record) => record.facts,
         }
     }
 
     #[inline]
     pub fn first_packet(&self) -> u64 {
         match self {
-            Self::Small(small) => small.first_packet.into(),
+            Self::Usual(usual) => usual.first_packet.into(),
             Self::Whole(record) => record.first_packet,
         }
     }
@@ -61,9 +70,9 @@ impl Kept {
 
 /// A number below 2^48, which as nanoseconds is three days, aligned to two bytes.
 #[derive(Clone, Copy)]
-struct Medium([u16; 3]);
+struct U48([u16; 3]);
 
-impl Medium {
+impl U48 {
     fn new(value: u64) -> Option<Self> {
         (value >> 48 == 0).then_some(Self([value as u16, (value >> 16) as u16, (value >> 32) as u16]))
     }
@@ -74,27 +83,28 @@ impl Medium {
 }
 
 /// The fields of a [`FlowRecord`] that has no tunnel and no fragments and came on one queue, in fewer bytes.
-pub(super) struct Small {
+pub(super) struct UsualRecord {
     first_seen: Timestamp,
     key: FlowKey,
     /// From the first to the last packet.
-    duration_ns: Medium,
+    duration_ns: U48,
     /// From the last packet to the end.
-    linger_ns: Medium,
+    linger_ns: U48,
     vlan: VlanTags,
     packets: [u32; 2],
     bytes: [u32; 2],
     first_packet: u32,
     initiator: Direction,
     reason: EndReason,
-    tcp: Option<SmallTcp>,
+    facts: FactRef,
+    /// Of TCP: the handshake's round trip, and the last, smallest and averaged one, in ns. Here, because they would round the size of
+    /// [`UsualTcp`] up.
+    rtts_ns: [u32; 4],
+    tcp: Option<UsualTcp>,
 }
 
 /// The fields of a [`TcpRecord`] in fewer bytes.
-struct SmallTcp {
-    handshake_rtt_ns: u32,
-    /// Last, smallest and averaged round trip in ns.
-    rtt_ns: [u32; 3],
+struct UsualTcp {
     rtt_samples: u16,
     mss: [u16; 2],
     counts: [u8; COUNTS],
@@ -127,28 +137,31 @@ fn both<T, U: TryFrom<T>>([a, b]: [T; 2]) -> Option<[U; 2]> {
     Some([U::try_from(a).ok()?, U::try_from(b).ok()?])
 }
 
-impl Small {
+impl UsualRecord {
     /// The small form, if the record has one.
     #[inline]
-    fn new(record: &FlowRecord) -> Option<Self> {
+    fn new(record: &FlowRecord, facts: FactRef) -> Option<Self> {
         if record.tunnel.is_some() || record.fragments != 0 || record.queues != 1 {
             return None;
         }
+        let (tcp, rtts_ns) = match &record.tcp {
+            None => (None, [NONE; 4]),
+            Some(tcp) => (Some(UsualTcp::new(tcp)?), rtts(tcp)?),
+        };
         Some(Self {
             first_seen: record.first_seen,
             key: record.key,
-            duration_ns: Medium::new(record.last_seen.0.checked_sub(record.first_seen.0)?)?,
-            linger_ns: Medium::new(record.ended.0.checked_sub(record.last_seen.0)?)?,
+            duration_ns: U48::new(record.last_seen.0.checked_sub(record.first_seen.0)?)?,
+            linger_ns: U48::new(record.ended.0.checked_sub(record.last_seen.0)?)?,
             vlan: record.vlan,
             packets: both(record.packets)?,
             bytes: both(record.bytes)?,
             first_packet: u32::try_from(record.first_packet).ok()?,
             initiator: record.initiator,
             reason: record.reason,
-            tcp: match &record.tcp {
-                None => None,
-                Some(tcp) => Some(SmallTcp::new(tcp)?),
-            },
+            facts,
+            rtts_ns,
+            tcp,
         })
     }
 
@@ -166,15 +179,28 @@ impl Small {
             first_packet: self.first_packet.into(),
             vlan: self.vlan,
             tunnel: None,
-            tcp: self.tcp.as_ref().map(SmallTcp::record),
+            tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns)),
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
             queues: 1,
+            facts: self.facts,
         }
     }
 }
 
-impl SmallTcp {
+/// The handshake's round trip, and the last, smallest and averaged one; `None` when one does not fit.
+#[inline]
+fn rtts(tcp: &TcpRecord) -> Option<[u32; 4]> {
+    let rtt = tcp.rtt.as_ref();
+    Some([
+        optional(tcp.handshake_rtt_ns)?,
+        optional(rtt.map(|rtt| rtt.last_ns))?,
+        optional(rtt.map(|rtt| rtt.min_ns))?,
+        optional(rtt.map(|rtt| rtt.ewma_ns))?,
+    ])
+}
+
+impl UsualTcp {
     #[inline]
     fn new(tcp: &TcpRecord) -> Option<Self> {
         let counts = [
@@ -193,12 +219,6 @@ impl SmallTcp {
             return None;
         }
         Some(Self {
-            handshake_rtt_ns: optional(tcp.handshake_rtt_ns)?,
-            rtt_ns: [
-                optional(rtt.map(|rtt| rtt.last_ns))?,
-                optional(rtt.map(|rtt| rtt.min_ns))?,
-                optional(rtt.map(|rtt| rtt.ewma_ns))?,
-            ],
             rtt_samples: u16::try_from(rtt.map_or(0, |rtt| rtt.samples)).ok()?,
             mss: tcp.mss,
             counts: counts.map(|count| count as u8),
@@ -211,9 +231,8 @@ impl SmallTcp {
     }
 
     #[inline]
-    fn record(&self) -> TcpRecord {
+    fn record(&self, [handshake, last, min, ewma]: [u32; 4]) -> TcpRecord {
         let counts = self.counts.map(u32::from);
-        let [last, min, ewma] = self.rtt_ns;
         let rtt = |last_ns| RttRecord { last_ns, min_ns: min.into(), ewma_ns: ewma.into(), samples: self.rtt_samples.into() };
         TcpRecord {
             state: self.state,
@@ -231,7 +250,7 @@ impl SmallTcp {
             zero_windows: counts[8],
             mss: self.mss,
             window_scale: self.window_scale.map(|scale| (scale != NO_SCALE).then_some(scale)),
-            handshake_rtt_ns: present(self.handshake_rtt_ns),
+            handshake_rtt_ns: present(handshake),
             rtt: present(last).map(rtt),
         }
     }
@@ -240,7 +259,7 @@ impl SmallTcp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
     use crate::wire::{Tunnel, TunnelKind};
     use proptest::prelude::*;
 
@@ -291,6 +310,7 @@ mod tests {
             fragments in prop_oneof![4 => Just(0u32), 1 => any::<u32>()],
             tunnel in prop::option::weighted(0.2, any::<u32>()),
             queues in prop_oneof![4 => Just(1u16), 1 => any::<u16>()],
+            facts in 0..3usize,
             tcp in tcp(),
         ) {
             let record = FlowRecord {
@@ -303,15 +323,17 @@ mod tests {
                 first_packet,
                 fragments,
                 queues,
+                facts: FactRef::to_index(facts).unwrap(),
                 tunnel: tunnel.map(|id| Tunnel { kind: TunnelKind::Vxlan, id }),
                 tcp,
                 ..icmp_record()
             };
-            let kept = Kept::new(&record);
+            let kept = CompactRecord::new(&record, record.facts);
             prop_assert_eq!(kept.record(), record);
             prop_assert_eq!(kept.name(), (&record.key, record.initiator));
             prop_assert_eq!(kept.weight(), (&record.key, record.bytes[0].saturating_add(record.bytes[1])));
             prop_assert_eq!(kept.first_packet(), record.first_packet);
+            prop_assert_eq!(kept.facts(), record.facts);
         }
     }
 
@@ -319,8 +341,8 @@ mod tests {
     fn usual_records_are_small() {
         let tcp = FlowRecord { tunnel: None, fragments: 0, ..tcp_record() };
         for record in [tcp, udp6_record(), icmp_record()] {
-            assert!(matches!(Kept::new(&record), Kept::Small(_)));
+            assert!(matches!(CompactRecord::new(&record, record.facts), CompactRecord::Usual(_)));
         }
-        assert!(matches!(Kept::new(&tcp_record()), Kept::Whole(_)));
+        assert!(matches!(CompactRecord::new(&tcp_record(), FactRef::NONE), CompactRecord::Whole(_)));
     }
 }

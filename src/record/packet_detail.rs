@@ -41,7 +41,7 @@ pub fn packet_detail(link_type: LinkType, data: &[u8], wire_len: u32) -> Vec<Lay
         .with("link type", format_args!("{link_type} ({})", link_name(link_type)))
         .with("length on the wire", wire_len)
         .with("captured", data.len());
-    let mut layers = Layers(vec![frame]);
+    let mut layers = LayerCollector(vec![frame]);
     let facts = walk(link_type, data, wire_len, &mut layers);
     let mut layers = layers.0;
     if facts.payload_len > 0 {
@@ -65,9 +65,9 @@ pub fn write_layers(out: &mut String, layers: &[LayerView]) {
     }
 }
 
-struct Layers(Vec<LayerView>);
+struct LayerCollector(Vec<LayerView>);
 
-impl Visitor for Layers {
+impl Visitor for LayerCollector {
     fn header(&mut self, header: &Header<'_>, offset: usize) {
         let view = link_view(header).or_else(|| network_view(header)).or_else(|| tunnel_view(header));
         self.0.extend(view.map(|v| v.with("offset", offset)));

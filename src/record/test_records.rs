@@ -1,7 +1,7 @@
 //! Records made by hand, for tests of formats.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FlowKey, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord};
 use crate::wire::{IpVersion, Network, Ports, Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use std::net::IpAddr;
@@ -56,6 +56,7 @@ pub fn tcp_record() -> FlowRecord {
         ended: Timestamp(1_700_000_062_500_000_001),
         reason: EndReason::Timeout,
         queues: 1,
+        facts: FactRef::NONE,
     }
 }
 
@@ -76,6 +77,7 @@ pub fn udp6_record() -> FlowRecord {
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,
         queues: 1,
+        facts: FactRef::NONE,
     }
 }
 

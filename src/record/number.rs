@@ -4,14 +4,11 @@
 //! exactly the number, whichever way it was made.
 //!
 //! Numbers below a million, and such with a fraction, are put together from a table of three digits, which takes the fewest
-//! instructions and no branch on the count of digits. For others eight digits are made at once, in the bytes of one word.
+//! instructions and no branch on the count of digits. Others are the `itoa` crate's.
 
-use super::bytes::Text;
+use super::text::TextEnd;
 
-const EIGHT: u64 = 100_000_000;
 const MILLION: u64 = 1_000_000;
-/// `0` in every byte.
-const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// A number below 1000 as text, the first digit in the lowest byte.
 #[derive(Clone, Copy)]
@@ -73,33 +70,21 @@ fn store<const N: usize, const M: usize>(room: &mut [u8; N], at: usize, piece: [
     }
 }
 
-/// The eight decimal digits of a number below 10^8, leading zeros included: the first in the lowest byte, each 0 to 9.
-#[inline(always)]
-const fn eight_digits(number: u64) -> u64 {
-    // Divisions by multiplication, two, then four side by side: exact for what is left in each part (< 10^4, < 10^2). Each step
-    // has `rest << n | quotient` where the rest is `number - quotient * unit`: one multiplication for both.
-    let fours = (number << 32) - (number / 10_000) * ((10_000 << 32) - 1);
-    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let twos = (fours << 16) - hundreds * ((100 << 16) - 1);
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    (twos << 8) - tens * ((10 << 8) - 1)
-}
-
 /// Appends a whole number.
 #[inline(always)]
-pub fn push_number(out: &mut Text<'_>, value: u64) {
+pub fn push_number(out: &mut TextEnd<'_>, value: u64) {
     number(out, value, 0);
 }
 
 /// Appends a whole number and a comma.
 #[inline(always)]
-pub fn push_number_comma(out: &mut Text<'_>, value: u64) {
+pub fn push_number_comma(out: &mut TextEnd<'_>, value: u64) {
     number(out, value, 1);
 }
 
 /// Appends a whole number and as much of a comma as `comma` says, 0 or 1.
 #[inline(always)]
-fn number(out: &mut Text<'_>, value: u64, comma: usize) {
+fn number(out: &mut TextEnd<'_>, value: u64, comma: usize) {
     if value < 1000 {
         out.fill::<8>(|room| {
             let len = Three::of(value).store_short(room, 0);
@@ -118,35 +103,15 @@ fn number(out: &mut Text<'_>, value: u64, comma: usize) {
     }
 }
 
-/// Appends any number, eight digits at a time.
+/// Appends any number.
 #[inline(never)]
-fn push_large(out: &mut Text<'_>, value: u64) {
-    let (high, low) = (value / EIGHT, value % EIGHT);
-    if high == 0 {
-        return push_below_eight(out, low);
-    }
-    if high < EIGHT {
-        push_below_eight(out, high);
-    } else {
-        // Below 1845, as there are 64 bits.
-        push_below_eight(out, high / EIGHT);
-        out.put((eight_digits(high % EIGHT) | ZEROS).to_le_bytes(), 8);
-    }
-    out.put((eight_digits(low) | ZEROS).to_le_bytes(), 8);
-}
-
-/// Appends a number below 10^8.
-#[inline(always)]
-fn push_below_eight(out: &mut Text<'_>, value: u64) {
-    let digits = eight_digits(value);
-    // One digit stays where all are 0.
-    let leading = (digits | 1 << 56).trailing_zeros() / 8;
-    out.put(((digits | ZEROS) >> (leading * 8)).to_le_bytes(), 8 - leading as usize);
+fn push_large(out: &mut TextEnd<'_>, value: u64) {
+    out.word(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends seconds with six decimals and a comma, given in ns and rounded to the nearest, halves up.
 #[inline(always)]
-pub fn push_seconds(out: &mut Text<'_>, ns: u64) {
+pub fn push_seconds(out: &mut TextEnd<'_>, ns: u64) {
     let us = rounded_thousandth(ns);
     let (whole, fraction) = split(us, MILLION);
     push_with_tail(out, whole, |room, at| store_fixed::<2>(room, at, fraction));
@@ -154,13 +119,13 @@ pub fn push_seconds(out: &mut Text<'_>, ns: u64) {
 
 /// Appends milliseconds with three decimals and a comma, given in ns and rounded to the nearest, halves up.
 #[inline(always)]
-pub fn push_milliseconds(out: &mut Text<'_>, ns: u64) {
+pub fn push_milliseconds(out: &mut TextEnd<'_>, ns: u64) {
     push_thousandths(out, rounded_thousandth(ns).into());
 }
 
 /// Appends a number of thousandths with three decimals and a comma.
 #[inline(always)]
-pub fn push_thousandths(out: &mut Text<'_>, value: u128) {
+pub fn push_thousandths(out: &mut TextEnd<'_>, value: u128) {
     match u64::try_from(value) {
         Ok(value) => {
             let (whole, fraction) = split(value, 1000);
@@ -172,21 +137,21 @@ pub fn push_thousandths(out: &mut Text<'_>, value: u128) {
 
 /// Appends seconds and a comma, given in ns, exactly: trailing zeros dropped, one decimal at least (`1.0`, `1.000000001`).
 #[inline(always)]
-pub fn push_seconds_exact(out: &mut Text<'_>, ns: u64) {
+pub fn push_seconds_exact(out: &mut TextEnd<'_>, ns: u64) {
     let (whole, fraction) = split(ns, 1000 * MILLION);
     push_with_tail(out, whole, |room, at| store_exact::<3>(room, at, fraction));
 }
 
 /// Appends milliseconds and a comma, given in ns, exactly as seconds are.
 #[inline(always)]
-pub fn push_milliseconds_exact(out: &mut Text<'_>, ns: u64) {
+pub fn push_milliseconds_exact(out: &mut TextEnd<'_>, ns: u64) {
     let (whole, fraction) = split(ns, MILLION);
     push_with_tail(out, whole, |room, at| store_exact::<2>(room, at, fraction));
 }
 
 /// [`push_thousandths`] with trailing zeros dropped, one decimal at least.
 #[inline(always)]
-pub fn push_thousandths_exact(out: &mut Text<'_>, value: u128) {
+pub fn push_thousandths_exact(out: &mut TextEnd<'_>, value: u128) {
     match u64::try_from(value) {
         Ok(value) => {
             let (whole, fraction) = split(value, 1000);
@@ -231,7 +196,7 @@ type Room = [u8; 32];
 
 /// Appends a whole number and what `tail` stores behind it, from a place on to the one that it gives.
 #[inline(always)]
-fn push_with_tail(out: &mut Text<'_>, whole: u64, tail: impl Fn(&mut Room, usize) -> usize) {
+fn push_with_tail(out: &mut TextEnd<'_>, whole: u64, tail: impl Fn(&mut Room, usize) -> usize) {
     if whole < 1000 {
         out.fill(|room| {
             let len = Three::of(whole).store_short(room, 0);
@@ -262,7 +227,7 @@ fn push_with_tail(out: &mut Text<'_>, whole: u64, tail: impl Fn(&mut Room, usize
 /// Rates above 10^16 bits per second are found in broken captures alone.
 #[cold]
 #[inline(never)]
-fn push_huge(out: &mut Text<'_>, thousandths: u128, tail: impl FnOnce(&mut Room, u32) -> usize) {
+fn push_huge(out: &mut TextEnd<'_>, thousandths: u128, tail: impl FnOnce(&mut Room, u32) -> usize) {
     out.word(itoa::Buffer::new().format(thousandths / 1000).as_bytes());
     out.fill(|room| tail(room, (thousandths % 1000) as u32));
 }
@@ -294,11 +259,11 @@ fn store_exact<const T: usize>(room: &mut Room, at: usize, fraction: u32) -> usi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::bytes::pushed;
-    use crate::output::reference::{exact, rounded};
+    use crate::record::reference::{exact, rounded};
+    use crate::record::text::pushed;
     use proptest::prelude::*;
 
-    fn text(push: impl FnOnce(&mut Text<'_>)) -> String {
+    fn text(push: impl FnOnce(&mut TextEnd<'_>)) -> String {
         String::from_utf8(pushed(push)).unwrap()
     }
 
@@ -370,15 +335,6 @@ mod tests {
         for value in (0..20_000).chain(999_000..1_001_000) {
             for (written, expected) in ways(value) {
                 assert_eq!(written, expected, "{value}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_entry_of_eight_digits() {
-        for value in 0..10_000u64 {
-            for whole in [value * 10_000, value * 10_001, EIGHT - 1 - value] {
-                assert_eq!((eight_digits(whole) | ZEROS).to_le_bytes(), *format!("{whole:08}").as_bytes());
             }
         }
     }

@@ -2,11 +2,12 @@
 //!
 //! Owns the slow way, to which the fast ones are held. Its invariant: every field is written by itself, whatever its neighbours.
 
-use super::bytes::Word;
-use super::fields::FieldSink;
+use super::field::{Field, FieldSink, FieldType, FieldValue};
 use super::test_records::key;
+use super::text::Word;
+use super::untrusted::shown;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowRecord, RttRecord, TcpRecord};
 use crate::wire::{Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
@@ -46,6 +47,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             ended: Timestamp(ended),
             reason,
             queues: numbers[0] as u16,
+            facts: FactRef::NONE,
         },
     )
 }
@@ -112,6 +114,42 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
     })
 }
 
+/// Text as a malicious sender would choose it: quotes, line ends, controls, invalid UTF-8, marks of direction, up to 64 kB.
+pub fn hostile_text() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: Vec<&[u8]> = vec![
+        b"\"",
+        b"\"\"",
+        b",",
+        b";",
+        b"\r\n",
+        b"\n",
+        b"\\",
+        b"\\u0041",
+        b"\0",
+        b"\x1b[2J",
+        b"\x7f",
+        b"\xff",
+        b"\xc3\x28",
+        b"\xed\xa0\x80",
+        b"=1+1",
+        b" ",
+        b"{",
+        b"example.org",
+        "\u{202e}".as_bytes(),
+        "\u{2066}".as_bytes(),
+        "\u{feff}".as_bytes(),
+        "\u{e0001}".as_bytes(),
+        "\u{85}".as_bytes(),
+        "\u{1f980}".as_bytes(),
+    ];
+    let short = prop::collection::vec(prop::sample::select(pieces), 0..40).prop_map(|pieces| pieces.concat());
+    prop_oneof![
+        4 => short.clone(),
+        2 => prop::collection::vec(any::<u8>(), 0..200),
+        1 => short.prop_map(|text| text.iter().copied().cycle().take(if text.is_empty() { 0 } else { 65_536 }).collect()),
+    ]
+}
+
 /// `value / 10^scale` with exactly `digits` decimals, rounded to the nearest, halves up.
 pub fn rounded(value: u128, scale: u32, digits: u32) -> String {
     let (unit, whole) = (10u128.pow(scale - digits), 10u128.pow(digits));
@@ -134,6 +172,8 @@ pub struct Reference {
     pub columns: Vec<String>,
     /// Fields of a row.
     pub row: Vec<String>,
+    /// Each field with its columns in the row.
+    pub visited: Vec<(Field, Vec<String>)>,
     members: Vec<String>,
 }
 
@@ -150,51 +190,95 @@ impl Reference {
         format!("{{{}}}", self.members.join(","))
     }
 
-    fn push(&mut self, name: &str, row: Option<String>, json: Option<String>) {
-        self.columns.push(name.to_owned());
-        self.row.push(row.unwrap_or_default());
-        self.members.push(format!("\"{name}\":{}", json.unwrap_or_else(|| String::from("null"))));
+    /// Takes a value that was read from the list of fields.
+    pub fn value(&mut self, value: FieldValue<'_>) {
+        self.row.extend(match value {
+            FieldValue::Null => vec![String::new()],
+            FieldValue::Word(word) => vec![word.to_owned()],
+            FieldValue::Number(number) => vec![number.to_string()],
+            FieldValue::Seconds(ns) => vec![rounded(ns.into(), 9, 6)],
+            FieldValue::Milliseconds(ns) => vec![rounded(ns.into(), 6, 3)],
+            FieldValue::Rate(thousandths) => vec![rounded(thousandths, 3, 3)],
+            FieldValue::Endpoint(ip, port) => vec![ip.to_string(), port.to_string()],
+            FieldValue::List(values) => vec![values.iter().map(u16::to_string).collect::<Vec<_>>().join(";")],
+        });
     }
 
-    fn push_quoted(&mut self, name: &str, text: Option<&str>) {
-        self.push(name, text.map(str::to_owned), text.map(|text| format!("\"{text}\"")));
+    fn push(&mut self, field: &Field, kind: FieldType, row: Option<String>, json: Option<String>) {
+        assert_eq!(field.kind, kind, "{}: the visitor's type is not the list's", field.name);
+        self.columns.push(field.name.to_owned());
+        self.row.push(row.clone().unwrap_or_default());
+        self.visited.push((*field, vec![row.unwrap_or_default()]));
+        self.members.push(format!("\"{}\":{}", field.name, json.unwrap_or_else(|| String::from("null"))));
+    }
+
+    fn push_quoted(&mut self, field: &Field, kind: FieldType, text: Option<&str>) {
+        self.push(field, kind, text.map(str::to_owned), text.map(|text| serde_json::to_string(text).unwrap()));
     }
 }
 
 impl FieldSink for Reference {
-    fn word(&mut self, name: &'static str, value: Option<&Word>) {
-        self.push_quoted(name, value.map(Word::as_str));
+    const HAS_COLUMNS: bool = false;
+
+    fn word(&mut self, field: &'static Field, value: Option<&Word>) {
+        self.push_quoted(field, FieldType::Word, value.map(Word::as_str));
     }
 
-    fn code<const N: usize>(&mut self, name: &'static str, value: Option<&[u8; N]>) {
-        self.push_quoted(name, value.map(|code| std::str::from_utf8(code).unwrap()));
+    fn code<const N: usize>(&mut self, field: &'static Field, value: Option<&[u8; N]>) {
+        self.push_quoted(field, FieldType::Word, value.map(|code| std::str::from_utf8(code).unwrap()));
     }
 
-    fn number(&mut self, name: &'static str, value: Option<u64>) {
+    fn number(&mut self, field: &'static Field, value: Option<u64>) {
         let text = value.map(|value| value.to_string());
-        self.push(name, text.clone(), text);
+        self.push(field, FieldType::Number, text.clone(), text);
     }
 
-    fn seconds(&mut self, name: &'static str, ns: u64) {
-        self.push(name, Some(rounded(ns.into(), 9, 6)), Some(exact(ns.into(), 9)));
+    fn seconds(&mut self, field: &'static Field, ns: u64) {
+        self.push(field, FieldType::Seconds, Some(rounded(ns.into(), 9, 6)), Some(exact(ns.into(), 9)));
     }
 
-    fn milliseconds(&mut self, name: &'static str, ns: Option<u64>) {
-        self.push(name, ns.map(|ns| rounded(ns.into(), 6, 3)), ns.map(|ns| exact(ns.into(), 6)));
+    fn milliseconds(&mut self, field: &'static Field, ns: Option<u64>) {
+        let (row, json) = (ns.map(|ns| rounded(ns.into(), 6, 3)), ns.map(|ns| exact(ns.into(), 6)));
+        self.push(field, FieldType::Milliseconds, row, json);
     }
 
-    fn thousandths(&mut self, name: &'static str, value: u128) {
-        self.push(name, Some(rounded(value, 3, 3)), Some(exact(value, 3)));
+    fn rate(&mut self, field: &'static Field, thousandths: u128) {
+        self.push(field, FieldType::Rate, Some(rounded(thousandths, 3, 3)), Some(exact(thousandths, 3)));
     }
 
-    fn endpoint(&mut self, name: &'static str, ip: IpAddr, port: u16) {
+    fn endpoint(&mut self, field: &'static Field, (ip, port): (IpAddr, u16)) {
+        assert_eq!(field.kind, FieldType::Endpoint, "{}", field.name);
+        let name = field.name;
         self.columns.extend([format!("{name}_ip"), format!("{name}_port")]);
         self.row.extend([ip.to_string(), port.to_string()]);
+        self.visited.push((*field, vec![ip.to_string(), port.to_string()]));
         self.members.push(format!("\"{name}\":{{\"ip\":\"{ip}\",\"port\":{port}}}"));
     }
 
-    fn list(&mut self, name: &'static str, values: &[u16]) {
+    fn list(&mut self, field: &'static Field, values: &[u16]) {
         let texts: Vec<String> = values.iter().map(u16::to_string).collect();
-        self.push(name, Some(texts.join(";")), Some(format!("[{}]", texts.join(","))));
+        self.push(field, FieldType::List, Some(texts.join(";")), Some(format!("[{}]", texts.join(","))));
+    }
+
+    fn text(&mut self, field: &'static Field, value: Option<&[u8]>) {
+        let text = value.map(|text| shown(text).collect::<String>());
+        self.push_quoted(field, FieldType::Text, text.as_deref());
+    }
+
+    fn texts<'t>(&mut self, field: &'static Field, values: impl Iterator<Item = &'t [u8]> + Clone) {
+        let texts: Vec<String> = values.map(|text| shown(text).collect()).collect();
+        self.push(field, FieldType::List, Some(texts.join(";")), Some(serde_json::to_string(&texts).unwrap()));
+    }
+
+    fn boolean(&mut self, field: &'static Field, value: Option<bool>) {
+        let text = value.map(|value| value.to_string());
+        self.push(field, FieldType::Boolean, text.clone(), text);
+    }
+
+    fn object(&mut self, field: &'static Field, members: impl FnOnce(&mut Self)) {
+        let outer = std::mem::take(&mut self.members);
+        members(self);
+        let inner = std::mem::replace(&mut self.members, outer);
+        self.members.push(format!("\"{}\":{{{}}}", field.name, inner.join(",")));
     }
 }

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub fn write_packet_line(out: &mut String, number: u64, time: Timestamp, link_type: LinkType, data: &[u8], wire_len: u32) {
     // Writing to a String cannot fail, here and below.
     let _ = write!(out, "#{number} {}", TimeOfDay(time));
-    let mut line = Line { out, ports_shown: false };
+    let mut line = LineVisitor { out, ports_shown: false };
     let facts = walk(link_type, data, wire_len, &mut line);
     line.end(&facts);
 }
@@ -68,13 +68,13 @@ impl Display for ProtocolAddress<'_> {
     }
 }
 
-struct Line<'a> {
+struct LineVisitor<'a> {
     out: &'a mut String,
     /// The innermost IP header's ports are in the line.
     ports_shown: bool,
 }
 
-impl Visitor for Line<'_> {
+impl Visitor for LineVisitor<'_> {
     fn header(&mut self, header: &Header<'_>, _offset: usize) {
         self.out.push(' ');
         let _ = match header {
@@ -107,7 +107,7 @@ impl Visitor for Line<'_> {
     }
 }
 
-impl Line<'_> {
+impl LineVisitor<'_> {
     fn tcp(&mut self, header: &wire::Tcp<'_>) -> fmt::Result {
         let (ports, flags) = (header.ports(), header.flags());
         self.ports_shown = true;

@@ -1,0 +1,295 @@
+//! FactSet of a flow that are not numbers of every record: names, versions, fingerprints, as inspection finds them.
+//!
+//! Owns their form in memory: the facts of a record are one run of bytes, so they are copied, moved and freed as one. Knows no
+//! protocol and no name: a fact has a number, and what it is called is the business of whoever shows it. Invariants: reading never
+//! panics, whatever the bytes are; a record's facts take at most [`FACTS_LEN_MAX`] bytes, an arena's at most its limit.
+
+/// Bytes that the facts of one record take, at most. A fact takes five more than its value.
+pub const FACTS_LEN_MAX: usize = 4096;
+
+/// Where the facts of a record are, in the arena that goes with the record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FactRef(u32);
+
+impl FactRef {
+    /// No facts.
+    pub const NONE: Self = Self(0);
+
+    /// The reference to what has this index in some list. `None` where indices run out.
+    pub fn to_index(index: usize) -> Option<Self> {
+        u32::try_from(index).ok()?.checked_add(1).map(Self)
+    }
+
+    /// The index; `None` when there are no facts.
+    pub fn index(self) -> Option<usize> {
+        self.0.checked_sub(1).map(|index| index as usize)
+    }
+}
+
+/// Which fact it is: the object it belongs to (a protocol, as a rule), and which of its members it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactId {
+    /// Number of the object.
+    pub object: u8,
+    /// Number of the member in the object.
+    pub member: u8,
+}
+
+/// What is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactValue<'a> {
+    /// Text out of packets: untrusted, any bytes.
+    Text(&'a [u8]),
+    /// A number.
+    Number(u64),
+    /// True or false.
+    Boolean(bool),
+    /// Several texts.
+    List(FactList<'a>),
+}
+
+/// Several texts, in the form in which they are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactList<'a>(&'a [u8]);
+
+impl<'a> FactList<'a> {
+    /// The texts, in the order in which they were given.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let mut left = self.0;
+        std::iter::from_fn(move || sized(&mut left))
+    }
+}
+
+/// Takes a length of two bytes and as many bytes.
+fn sized<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, rest) = left.split_first_chunk()?;
+    let (bytes, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+    *left = rest;
+    Some(bytes)
+}
+
+/// The facts of one record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FactSet<'a>(&'a [u8]);
+
+const TEXT: u8 = 0;
+const NUMBER: u8 = 1;
+const BOOLEAN: u8 = 2;
+const LIST: u8 = 3;
+
+impl<'a> FactSet<'a> {
+    /// No facts.
+    pub const NONE: Self = Self(&[]);
+
+    /// True when there is none.
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them, in the order in which they were given.
+    pub fn iter(self) -> impl Iterator<Item = (FactId, FactValue<'a>)> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let (&[object, member, form], rest) = left.split_first_chunk()?;
+            left = rest;
+            let value = sized(&mut left)?;
+            let value = match form {
+                TEXT => FactValue::Text(value),
+                NUMBER => FactValue::Number(u64::from_le_bytes(value.try_into().ok()?)),
+                BOOLEAN => FactValue::Boolean(value.first().is_some_and(|&byte| byte != 0)),
+                LIST => FactValue::List(FactList(value)),
+                _ => return None,
+            };
+            Some((FactId { object, member }, value))
+        })
+    }
+
+    /// The first fact of this name.
+    pub fn get(self, id: FactId) -> Option<FactValue<'a>> {
+        self.iter().find(|(found, _)| *found == id).map(|(_, value)| value)
+    }
+
+    /// The form in which they are kept.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// FactSet that were kept in that form.
+    pub const fn of_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// FactSet of a record while they are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FactBuffer(Vec<u8>);
+
+impl FactBuffer {
+    /// Forgets all of them; keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// All of them.
+    pub fn facts(&self) -> FactSet<'_> {
+        FactSet(&self.0)
+    }
+
+    /// Adds a text. False when the record has no room for it, here and below; then nothing is added.
+    #[must_use]
+    pub fn text(&mut self, id: FactId, text: &[u8]) -> bool {
+        self.add(id, TEXT, |bytes| bytes.extend_from_slice(text))
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn number(&mut self, id: FactId, number: u64) -> bool {
+        self.add(id, NUMBER, |bytes| bytes.extend_from_slice(&number.to_le_bytes()))
+    }
+
+    /// Adds a truth.
+    #[must_use]
+    pub fn boolean(&mut self, id: FactId, value: bool) -> bool {
+        self.add(id, BOOLEAN, |bytes| bytes.push(value.into()))
+    }
+
+    /// Adds several texts.
+    #[must_use]
+    pub fn list<'t>(&mut self, id: FactId, texts: impl IntoIterator<Item = &'t [u8]>) -> bool {
+        self.add(id, LIST, |bytes| {
+            for text in texts {
+                // One that is longer takes more room than there is, so it is left out whole.
+                bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+                bytes.extend_from_slice(text);
+            }
+        })
+    }
+
+    fn add(&mut self, id: FactId, form: u8, value: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let start = self.0.len();
+        self.0.extend_from_slice(&[id.object, id.member, form, 0, 0]);
+        let value_start = self.0.len();
+        value(&mut self.0);
+        let value_len = self.0.len() - value_start;
+        if self.0.len() > FACTS_LEN_MAX {
+            self.0.truncate(start);
+            return false;
+        }
+        if let Some(len) = self.0.get_mut(value_start - 2..value_start) {
+            // Below 2^16, as all of it is.
+            len.copy_from_slice(&(value_len as u16).to_le_bytes());
+        }
+        true
+    }
+}
+
+/// The facts of many records, that are kept and forgotten together.
+#[derive(Debug)]
+pub struct FactArena {
+    bytes: Vec<u8>,
+    len_max: usize,
+}
+
+impl Default for FactArena {
+    /// For a box of ended flows.
+    fn default() -> Self {
+        Self::new(Self::BOX_LEN_MAX)
+    }
+}
+
+impl FactArena {
+    /// Bytes of facts that go with a box of ended flows: 256 for each of 256 flows.
+    pub const BOX_LEN_MAX: usize = 64 << 10;
+
+    /// An arena of at most `len_max` bytes. It takes memory when the first fact comes, and keeps it.
+    pub const fn new(len_max: usize) -> Self {
+        Self { bytes: Vec::new(), len_max }
+    }
+
+    /// Copies facts into it; `None` when there is no room. A record's length takes two bytes more.
+    pub fn push(&mut self, facts: FactSet<'_>) -> Option<FactRef> {
+        let FactSet(bytes) = facts;
+        if bytes.is_empty() {
+            return Some(FactRef::NONE);
+        }
+        let len = u16::try_from(bytes.len()).ok()?;
+        let start = self.bytes.len();
+        if bytes.len() + 2 > self.len_max.saturating_sub(start) {
+            return None;
+        }
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve_exact(self.len_max.min(Self::BOX_LEN_MAX));
+        }
+        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.extend_from_slice(bytes);
+        FactRef::to_index(start)
+    }
+
+    /// The facts of a record; none for a reference of another arena.
+    pub fn get(&self, facts: FactRef) -> FactSet<'_> {
+        let mut left = facts.index().and_then(|start| self.bytes.get(start..)).unwrap_or_default();
+        FactSet(sized(&mut left).unwrap_or_default())
+    }
+
+    /// Forgets all of them; keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ID: FactId = FactId { object: 3, member: 250 };
+
+    #[test]
+    fn facts_come_back_in_order() {
+        let mut buffer = FactBuffer::default();
+        assert!(buffer.text(ID, b"a\0\xff"));
+        assert!(buffer.number(FactId { object: 0, member: 0 }, u64::MAX));
+        assert!(buffer.list(ID, [b"h2".as_slice(), b"", b"http/1.1"]));
+        assert!(buffer.boolean(ID, true));
+        let facts: Vec<_> = buffer.facts().iter().collect();
+        assert_eq!(facts.len(), 4);
+        assert_eq!(facts[0], (ID, FactValue::Text(b"a\0\xff")));
+        assert_eq!(facts[1].1, FactValue::Number(u64::MAX));
+        let FactValue::List(list) = facts[2].1 else { panic!("a list") };
+        assert!(list.iter().eq([b"h2".as_slice(), b"", b"http/1.1"]));
+        assert_eq!(buffer.facts().get(ID), Some(FactValue::Text(b"a\0\xff")), "the first one");
+        assert_eq!(buffer.facts().get(FactId { object: 9, member: 9 }), None);
+    }
+
+    #[test]
+    fn a_record_and_an_arena_have_a_limit() {
+        let mut buffer = FactBuffer::default();
+        assert!(!buffer.text(ID, &[b'x'; FACTS_LEN_MAX - 4]));
+        assert!(!buffer.list(ID, [[b'x'; 65_536 + 3].as_slice()]));
+        assert!(buffer.facts().is_empty());
+        assert!(buffer.text(ID, &[b'x'; 95]));
+        assert_eq!(buffer.facts().as_bytes().len(), 100);
+        let mut arena = FactArena::new(300);
+        for round in 0..3 {
+            let places =
+                [arena.push(buffer.facts()), arena.push(FactSet::NONE), arena.push(buffer.facts()), arena.push(buffer.facts())];
+            let [Some(first), Some(FactRef::NONE), Some(second), None] = places else { panic!("round {round}: {places:?}") };
+            assert!([first, second].iter().all(|&place| arena.get(place) == buffer.facts()));
+            assert!(arena.get(FactRef::NONE).is_empty());
+            arena.clear();
+            assert!(arena.get(first).is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for (_, value) in FactSet::of_bytes(&bytes).iter() {
+                if let FactValue::List(list) = value {
+                    prop_assert!(list.iter().map(<[u8]>::len).sum::<usize>() <= bytes.len());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A record as a row of CSV (RFC 4180), and the header of such rows.
+//!
+//! Owns columns, rounding and quotes. Numbers, addresses and words of ours never need quotes, so they are written as they are
+//! ([0008](../../docs/decisions/0008-rows-without-a-writer.md)). Text out of packets is quoted where it has a comma, a quote or a line
+//! end. It is not changed otherwise but for its bound and invalid UTF-8: CSV has no escapes, so control characters, and a `=`, `+`,
+//! `-` or `@` in front that a spreadsheet takes for a formula, stay. Invariants: header and rows come from the same list of fields, and
+//! a row is what the `csv` crate would have written.
+
+use super::address::push_ip;
+use super::facts::{FactSchema, fact_columns, fact_fields};
+use super::field::{Field, FieldSink, FieldType};
+use super::fields::{END_FIELDS, Exported, FIELDS, RecordField, ended_fields, record_fields};
+use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_thousandths};
+use super::text::{TextBuffer, TextEnd, Word};
+use super::untrusted::shown;
+use std::net::IpAddr;
+
+/// Appends the header of rows made by [`push_row`].
+pub fn push_header(out: &mut TextBuffer, schema: FactSchema) {
+    push_names(out, FIELDS.iter(), schema);
+}
+
+/// Appends the header of rows made by [`push_ended_row`].
+pub fn push_ended_header(out: &mut TextBuffer, schema: FactSchema) {
+    push_names(out, END_FIELDS.iter().chain(FIELDS), schema);
+}
+
+fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordField>, schema: FactSchema) {
+    let mut row = CsvRow(out.open());
+    for Field { name, kind, .. } in fields.map(|field| field.field) {
+        let parts: &[&str] = if kind == FieldType::Endpoint { &["_ip", "_port"] } else { &[""] };
+        for part in parts {
+            row.0.word(name.as_bytes());
+            row.0.word(part.as_bytes());
+            row.0.byte(b',');
+        }
+    }
+    for [object, member] in fact_columns(schema) {
+        for part in [object, "_", member, ","] {
+            row.0.word(part.as_bytes());
+        }
+    }
+    row.0.close();
+    end_line(out);
+}
+
+/// Appends the row of a record and its line end.
+#[inline(always)]
+pub fn push_row(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut row = CsvRow(out.open());
+    record_fields(exported, &mut row);
+    row.0.close();
+    end_row(out, exported);
+}
+
+/// Appends the row of a flow that ended: its end, and the record; and its line end.
+#[inline(always)]
+pub fn push_ended_row(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut row = CsvRow(out.open());
+    ended_fields(exported, &mut row);
+    row.0.close();
+    end_row(out, exported);
+}
+
+/// Appends the columns of facts, if there are any, and ends the row.
+#[inline(always)]
+fn end_row(out: &mut TextBuffer, exported: &Exported<'_>) {
+    if !exported.schema().is_empty() {
+        push_facts(out, exported);
+    }
+    end_line(out);
+}
+
+/// The comma behind the last field becomes the end of the line.
+#[inline(always)]
+fn end_line(out: &mut TextBuffer) {
+    let mut text = out.open();
+    text.shorten(1);
+    text.byte(b'\n');
+    text.close();
+}
+
+/// Not inlined, so that the sink of the fields before lies in registers.
+#[inline(never)]
+fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut row = CsvRow(out.open());
+    fact_fields(exported, &mut row);
+    row.0.close();
+}
+
+/// An open row; every field ends with a comma.
+struct CsvRow<'a>(TextEnd<'a>);
+
+impl FieldSink for CsvRow<'_> {
+    const HAS_COLUMNS: bool = true;
+
+    #[inline(always)]
+    fn word(&mut self, _field: &'static Field, value: Option<&Word>) {
+        self.0.letters_comma(value.unwrap_or(&Word::EMPTY));
+    }
+
+    #[inline(always)]
+    fn code<const N: usize>(&mut self, _field: &'static Field, value: Option<&[u8; N]>) {
+        if let Some(value) = value {
+            self.0.word(value);
+        }
+        self.0.byte(b',');
+    }
+
+    #[inline(always)]
+    fn number(&mut self, _field: &'static Field, value: Option<u64>) {
+        match value {
+            Some(number) => push_number_comma(&mut self.0, number),
+            None => self.0.byte(b','),
+        }
+    }
+
+    #[inline(always)]
+    fn seconds(&mut self, _field: &'static Field, ns: u64) {
+        push_seconds(&mut self.0, ns);
+    }
+
+    #[inline(always)]
+    fn milliseconds(&mut self, _field: &'static Field, ns: Option<u64>) {
+        match ns {
+            Some(ns) => push_milliseconds(&mut self.0, ns),
+            None => self.0.byte(b','),
+        }
+    }
+
+    #[inline(always)]
+    fn rate(&mut self, _field: &'static Field, thousandths: u128) {
+        push_thousandths(&mut self.0, thousandths);
+    }
+
+    #[inline(always)]
+    fn endpoint(&mut self, _field: &'static Field, (ip, port): (IpAddr, u16)) {
+        push_ip(&mut self.0, ip, b',');
+        push_number_comma(&mut self.0, port.into());
+    }
+
+    #[inline(always)]
+    fn list(&mut self, _field: &'static Field, values: &[u16]) {
+        for (i, &value) in values.iter().enumerate() {
+            if i > 0 {
+                self.0.byte(b';');
+            }
+            push_number(&mut self.0, value.into());
+        }
+        self.0.byte(b',');
+    }
+
+    fn text(&mut self, _field: &'static Field, value: Option<&[u8]>) {
+        if let Some(text) = value {
+            push_text(&mut self.0, || shown(text));
+        }
+        self.0.byte(b',');
+    }
+
+    fn texts<'t>(&mut self, _field: &'static Field, values: impl Iterator<Item = &'t [u8]> + Clone) {
+        let chars = || {
+            let texts = values.clone().enumerate();
+            texts.flat_map(|(i, text)| (i > 0).then_some(';').into_iter().chain(shown(text)))
+        };
+        push_text(&mut self.0, chars);
+        self.0.byte(b',');
+    }
+
+    fn boolean(&mut self, _field: &'static Field, value: Option<bool>) {
+        self.0.word(match value {
+            Some(true) => b"true,",
+            Some(false) => b"false,",
+            None => b",",
+        });
+    }
+
+    fn object(&mut self, _field: &'static Field, members: impl FnOnce(&mut Self)) {
+        members(self);
+    }
+}
+
+/// Appends the characters that `text` gives, each time the same, in quotes if they need them.
+fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() -> I) {
+    let is_quoted = text().any(|c| matches!(c, ',' | '"' | '\r' | '\n'));
+    if is_quoted {
+        out.byte(b'"');
+    }
+    for c in text() {
+        if c == '"' {
+            out.byte(b'"');
+        }
+        out.word(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    if is_quoted {
+        out.byte(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::FACT_SCHEMA;
+    use crate::record::reference::{Reference, any_record, hostile_text};
+    use ::csv::{ReaderBuilder, Writer};
+    use proptest::prelude::*;
+
+    fn written(mut out: TextBuffer) -> String {
+        let mut text = Vec::new();
+        out.write(&mut text).expect("memory takes all");
+        String::from_utf8(text).expect("UTF-8")
+    }
+
+    /// Rows as the `csv` crate writes them, under their header.
+    fn by_the_crate(references: Vec<Reference>) -> String {
+        let mut writer = Writer::from_writer(Vec::new());
+        if let Some(first) = references.first() {
+            writer.write_record(&first.columns).unwrap();
+        }
+        for reference in references {
+            writer.write_record(reference.row).unwrap();
+        }
+        String::from_utf8(writer.into_inner().unwrap()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_what_the_crate_writes(records in prop::collection::vec(any_record(), 1..20)) {
+            let (mut rows, mut ended) = (TextBuffer::default(), TextBuffer::default());
+            push_header(&mut rows, FACT_SCHEMA);
+            push_ended_header(&mut ended, FACT_SCHEMA);
+            let exported = || records.iter().map(|record| Exported::new(record, 0));
+            for exported in exported() {
+                push_row(&mut rows, &exported);
+                push_ended_row(&mut ended, &exported);
+            }
+            let references = exported().map(|exported| Reference::of(|reference| record_fields(&exported, reference)));
+            prop_assert_eq!(written(rows), by_the_crate(references.collect()));
+            let references = exported().map(|exported| Reference::of(|reference| ended_fields(&exported, reference)));
+            prop_assert_eq!(written(ended), by_the_crate(references.collect()));
+        }
+
+        #[test]
+        fn the_crate_reads_hostile_text_back(text in hostile_text(), other in hostile_text()) {
+            const FIELD: Field = Field { name: "x", json_key: "\"x\":", kind: FieldType::Text, unit: "", width: 1 };
+            let mut out = TextBuffer::default();
+            let mut row = CsvRow(out.open());
+            // A byte order mark in front of everything would be the reader's.
+            row.boolean(&FIELD, Some(false));
+            row.text(&FIELD, Some(&text));
+            row.texts(&FIELD, [other.as_slice(), b"end"].into_iter());
+            row.boolean(&FIELD, Some(true));
+            row.text(&FIELD, None);
+            row.0.close();
+            end_line(&mut out);
+            let out = written(out);
+            let mut reader = ReaderBuilder::new().has_headers(false).from_reader(out.as_bytes());
+            let rows: Vec<Vec<String>> =
+                reader.records().map(|row| row.expect("valid CSV").iter().map(str::to_owned).collect()).collect();
+            let [text, other] = [text, other].map(|text| shown(&text).collect::<String>());
+            prop_assert_eq!(rows, [["false".to_owned(), text, other + ";end", "true".to_owned(), String::new()]]);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The facts that a record may have beyond its fields: what they are called, and how they are given to a format.
+//!
+//! Owns their names, by the numbers that [`crate::flow::FactId`] holds. Knows no protocol. Invariants: objects and members are only
+//! ever appended, as their place here is their number; a record without facts looks as if there were no such list.
+//!
+//! A new fact is a line here. JSON then has it in an object of its protocol, in the records that know it; CSV has a column for it.
+
+use super::field::{Field, FieldSink};
+use super::fields::Exported;
+use crate::flow::{FactId, FactValue};
+
+/// FactSet that belong together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FactObject {
+    /// The object's name in JSON.
+    pub field: Field,
+    /// Its members; their names are those of columns, too.
+    pub members: &'static [Field],
+}
+
+/// Names of facts by their numbers.
+pub type FactSchema = &'static [FactObject];
+
+/// All facts of ours. Nothing finds any yet.
+pub const FACT_SCHEMA: FactSchema = &[];
+
+/// Gives a record's facts to `sink`: each object of which it has a fact, or all where there are columns.
+pub(super) fn fact_fields<S: FieldSink>(exported: &Exported<'_>, sink: &mut S) {
+    for (number, object) in (0..).zip(exported.schema()) {
+        let members = || {
+            let numbered = (0..).zip(object.members);
+            numbered.map(|(member, field)| (field, exported.facts().get(FactId { object: number, member })))
+        };
+        if S::HAS_COLUMNS || members().any(|(_, value)| value.is_some()) {
+            sink.object(&object.field, |sink| {
+                members()
+                    .filter(|(_, value)| S::HAS_COLUMNS || value.is_some())
+                    .for_each(|(field, value)| give(sink, field, value));
+            });
+        }
+    }
+}
+
+fn give(sink: &mut impl FieldSink, field: &'static Field, value: Option<FactValue<'_>>) {
+    match value {
+        None => sink.text(field, None),
+        Some(FactValue::Text(text)) => sink.text(field, Some(text)),
+        Some(FactValue::Number(number)) => sink.number(field, Some(number)),
+        Some(FactValue::Boolean(value)) => sink.boolean(field, Some(value)),
+        Some(FactValue::List(list)) => sink.texts(field, list.iter()),
+    }
+}
+
+/// Names of columns: the members, with the object's name before them.
+pub(super) fn fact_columns(schema: FactSchema) -> impl Iterator<Item = [&'static str; 2]> {
+    schema.iter().flat_map(|object| object.members.iter().map(|member| [object.field.name, member.name]))
+}
+
+/// FactSet made up for tests.
+#[cfg(test)]
+pub(crate) const TEST_SCHEMA: FactSchema = {
+    use super::field::{FieldType, field};
+    &[
+        FactObject {
+            field: field!("tls", FieldType::Object, "", 1),
+            members: &[
+                field!("server_name", FieldType::Text, "", 30),
+                field!("version", FieldType::Number, "", 5),
+                field!("alpn", FieldType::List, "", 10),
+            ],
+        },
+        FactObject { field: field!("ssh", FieldType::Object, "", 1), members: &[field!("old", FieldType::Boolean, "", 5)] },
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::FactBuffer;
+    use crate::record::test_records::tcp_record;
+    use crate::record::{TextBuffer, push_ended_object, push_header, push_object, push_row};
+
+    fn text(push: impl FnOnce(&mut TextBuffer)) -> String {
+        let (mut buffer, mut out) = (TextBuffer::default(), Vec::new());
+        push(&mut buffer);
+        buffer.write(&mut out).expect("memory takes all");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    fn facts() -> FactBuffer {
+        let mut facts = FactBuffer::default();
+        // Not in the order of the schema.
+        assert!(facts.boolean(FactId { object: 1, member: 0 }, false));
+        assert!(facts.list(FactId { object: 0, member: 2 }, [b"h2".as_slice(), b"\"x\""]));
+        assert!(facts.text(FactId { object: 0, member: 0 }, b"a,b\xff\n"));
+        facts
+    }
+
+    #[test]
+    fn json_has_the_facts_that_are_known_in_objects_behind_all_fields() {
+        let (record, facts) = (tcp_record(), facts());
+        let exported = Exported::new(&record, 0);
+        for push in [push_object, push_ended_object] {
+            let without = text(|out| push(out, &exported.with_facts(facts.facts(), FACT_SCHEMA)));
+            assert_eq!(without, text(|out| push(out, &exported)), "facts that have no name are not shown");
+            let with = text(|out| push(out, &exported.with_facts(facts.facts(), TEST_SCHEMA)));
+            let appended = r#","tls":{"server_name":"a,b�\n","alpn":["h2","\"x\""]},"ssh":{"old":false}}"#;
+            assert_eq!(with, without.strip_suffix('}').expect("an object").to_owned() + appended);
+            serde_json::from_str::<serde_json::Value>(&with).expect("valid JSON");
+        }
+    }
+
+    #[test]
+    fn csv_has_a_column_for_every_fact() {
+        let (record, facts) = (tcp_record(), facts());
+        let plain = Exported::new(&record, 0);
+        let csv = |schema, facts| {
+            text(|out| {
+                push_header(out, schema);
+                push_row(out, &plain.with_facts(facts, schema));
+            })
+        };
+        let without = csv(FACT_SCHEMA, facts.facts());
+        let lines: Vec<&str> = without.lines().collect();
+        let with = csv(TEST_SCHEMA, facts.facts());
+        let header = ",tls_server_name,tls_version,tls_alpn,ssh_old\n";
+        assert_eq!(with, format!("{}{header}{},\"a,b�\n\",,\"h2;\"\"x\"\"\",false\n", lines[0], lines[1]));
+        let none = csv(TEST_SCHEMA, crate::flow::FactSet::NONE);
+        assert_eq!(none, format!("{}{header}{},,,,\n", lines[0], lines[1]));
+    }
+}

@@ -1,0 +1,283 @@
+//! The one list of a flow record's fields, in order: name, type, unit, width and value. Every format is made from it.
+//!
+//! Owns names, order and units. Knows no syntax: a [`FieldSink`] does. Invariants: fields are only ever appended, and every format
+//! shows the same fields in the same order, because the list ([`FIELDS`]) and the visitor ([`record_fields`]) come from one macro.
+
+use super::facts::{FACT_SCHEMA, FactSchema};
+use super::field::{Field, FieldSink, FieldType, FieldValue, field};
+use super::names::{ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, tunnel_word};
+use super::text::Word;
+use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, RttRecord, TcpRecord, community_id};
+
+/// A record and what is calculated for its export.
+#[derive(Clone, Copy, Debug)]
+pub struct Exported<'a> {
+    record: &'a FlowRecord,
+    community_id: Option<CommunityId>,
+    facts: FactSet<'a>,
+    schema: FactSchema,
+}
+
+impl<'a> Exported<'a> {
+    /// Makes a record ready for export. `community_id_seed`: 0 is what other tools use unless told otherwise.
+    pub fn new(record: &'a FlowRecord, community_id_seed: u16) -> Self {
+        Self::with_id(record, community_id(&record.key, record.initiator, community_id_seed))
+    }
+
+    /// A record and its Community ID.
+    #[inline(always)]
+    pub fn with_id(record: &'a FlowRecord, community_id: Option<CommunityId>) -> Self {
+        Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA }
+    }
+
+    /// The same with the facts of the record, and their names.
+    #[must_use]
+    #[inline(always)]
+    pub fn with_facts(self, facts: FactSet<'a>, schema: FactSchema) -> Self {
+        Self { facts, schema, ..self }
+    }
+
+    pub(super) fn facts(&self) -> FactSet<'a> {
+        self.facts
+    }
+
+    pub(super) fn schema(&self) -> FactSchema {
+        self.schema
+    }
+}
+
+/// A field of every record, and how its value is read.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordField {
+    /// Its description.
+    pub field: Field,
+    /// Its value in a record.
+    pub value: for<'a> fn(&'a Exported<'a>) -> FieldValue<'a>,
+}
+
+/// The type of a field, by the method of [`FieldSink`] that takes its value.
+macro_rules! field_type {
+    (word) => {
+        FieldType::Word
+    };
+    (code) => {
+        FieldType::Word
+    };
+    (number) => {
+        FieldType::Number
+    };
+    (seconds) => {
+        FieldType::Seconds
+    };
+    (milliseconds) => {
+        FieldType::Milliseconds
+    };
+    (rate) => {
+        FieldType::Rate
+    };
+    (endpoint) => {
+        FieldType::Endpoint
+    };
+    (list) => {
+        FieldType::List
+    };
+}
+
+/// Makes a list of fields and the function that gives their values to a sink. A line is: name, type (a method of [`FieldSink`] and
+/// of [`FieldValue`]), unit, width in a table, and the value, made of the names that stand before the list.
+macro_rules! fields {
+    (
+        $(#[$list_doc:meta])* list $list:ident;
+        $(#[$visit_doc:meta])* visitor $visit:ident($exported:ident, $record:ident);
+        $($name:literal: $kind:ident $unit:literal $width:literal = $value:expr;)*
+    ) => {
+        $(#[$list_doc])*
+        pub const $list: &[RecordField] = &[$(RecordField {
+            field: field!($name, field_type!($kind), $unit, $width),
+            value: |$exported| {
+                #[allow(unused_variables, reason = "not every field is read from the record alone")]
+                let $record = $exported.record;
+                FieldValue::$kind($value)
+            },
+        }),*];
+
+        $(#[$visit_doc])*
+        #[inline(always)]
+        pub fn $visit($exported: &Exported<'_>, sink: &mut impl FieldSink) {
+            let $record = $exported.record;
+            $(sink.$kind(const { &field!($name, field_type!($kind), $unit, $width) }, $value);)*
+        }
+    };
+}
+
+fields! {
+    /// What is said of the end of a flow, in the files that get flows as they end, before [`FIELDS`].
+    list END_FIELDS;
+    /// Gives [`END_FIELDS`] to `sink`.
+    visitor end_fields(exported, record);
+    "ts": seconds "s" 17 = record.ended.0;
+    "reason": word "" 14 = Some(reason_word(record.reason));
+}
+
+fields! {
+    /// The fields of a record. The first 23 are known to other programs: their names, order and meaning are fixed.
+    list FIELDS;
+    /// Gives all fields of a record to `sink`, in order. Inlined, as are the sinks of rows.
+    visitor record_fields(exported, record);
+    "protocol": word "" 8 = Some(protocol_word(record.key.protocol()));
+    "endpoint_a": endpoint "" 21 = (record.key.a_ip(), ports(&record.key).0);
+    "endpoint_b": endpoint "" 21 = (record.key.b_ip(), ports(&record.key).1);
+    "first_seen": seconds "s" 17 = record.first_seen.0;
+    "last_seen": seconds "s" 17 = record.last_seen.0;
+    "duration_secs": seconds "s" 10 = duration_ns(record);
+    "packets_a_to_b": number "packets" 8 = Some(record.packets[0]);
+    "packets_b_to_a": number "packets" 8 = Some(record.packets[1]);
+    "bytes_a_to_b": number "bytes" 10 = Some(record.bytes[0]);
+    "bytes_b_to_a": number "bytes" 10 = Some(record.bytes[1]);
+    "packets_total": number "packets" 8 = Some(record.packets[0].saturating_add(record.packets[1]));
+    "bytes_total": number "bytes" 10 = Some(bytes_total(record));
+    "avg_bps": rate "bit/s" 12 = bits_per_second_thousandths(bytes_total(record), duration_ns(record));
+    "tcp_state": word "" 11 = record.tcp.as_ref().map(|tcp| state_word(tcp.state));
+    "client": word "" 6 = record.tcp.as_ref().and_then(|tcp| tcp.client).map(direction_word);
+    "retransmissions": number "segments" 5 = count(record, |tcp| tcp.retransmissions);
+    "out_of_order": number "segments" 5 = count(record, |tcp| tcp.out_of_order);
+    "rtt_last_ms": milliseconds "ms" 9 = rtt(record).map(|rtt| rtt.last_ns);
+    "rtt_min_ms": milliseconds "ms" 9 = rtt(record).map(|rtt| rtt.min_ns);
+    "rtt_ewma_ms": milliseconds "ms" 9 = rtt(record).map(|rtt| rtt.ewma_ns);
+    "rtt_samples": number "samples" 5 = Some(rtt(record).map_or(0, |rtt| rtt.samples.into()));
+    "handshake_rtt_ms": milliseconds "ms" 9 = record.tcp.as_ref().and_then(|tcp| tcp.handshake_rtt_ns);
+    "tcp_state_detail": word "" 12 = record.tcp.as_ref().map(|tcp| detail_word(tcp.detail));
+    "fast_retransmissions": number "segments" 5 = count(record, |tcp| tcp.fast_retransmissions);
+    "spurious_retransmissions": number "segments" 5 = count(record, |tcp| tcp.spurious_retransmissions);
+    "lost_segments": number "segments" 5 = count(record, |tcp| tcp.lost_segments);
+    "ack_lost_segments": number "segments" 5 = count(record, |tcp| tcp.ack_lost_segments);
+    "duplicate_acks": number "segments" 5 = count(record, |tcp| tcp.duplicate_acks);
+    "keep_alives": number "segments" 5 = count(record, |tcp| tcp.keep_alives);
+    "zero_windows": number "segments" 5 = count(record, |tcp| tcp.zero_windows);
+    "tcp_flags_a_to_b": word "" 8 = flags(record, Direction::AToB);
+    "tcp_flags_b_to_a": word "" 8 = flags(record, Direction::BToA);
+    "mss_a_to_b": number "bytes" 5 = mss(record, Direction::AToB);
+    "mss_b_to_a": number "bytes" 5 = mss(record, Direction::BToA);
+    "window_scale_a_to_b": number "bits" 2 = window_scale(record, Direction::AToB);
+    "window_scale_b_to_a": number "bits" 2 = window_scale(record, Direction::BToA);
+    "vlan": list "" 9 = vlan_ids(record);
+    "tunnel": word "" 6 = record.tunnel.map(|tunnel| tunnel_word(tunnel.kind));
+    "tunnel_id": number "" 10 = record.tunnel.map(|tunnel| u64::from(tunnel.id));
+    "fragments": number "packets" 5 = Some(u64::from(record.fragments));
+    "icmp_id": number "" 5 = icmp_id(&record.key).map(u64::from);
+    "community_id": code "" 30 = exported.community_id.as_ref().map(CommunityId::as_bytes);
+    "ip_version": number "" 1 = Some(record.key.version() as u64);
+    "initiator": word "" 6 = Some(direction_word(record.initiator));
+    "first_packet": number "" 10 = Some(record.first_packet);
+    "end_reason": word "" 14 = Some(reason_word(record.reason));
+    "queues": number "" 2 = Some(u64::from(record.queues));
+}
+
+/// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].
+#[inline(always)]
+pub fn ended_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
+    end_fields(exported, sink);
+    record_fields(exported, sink);
+}
+
+#[inline(always)]
+fn rtt(record: &FlowRecord) -> Option<&RttRecord> {
+    record.tcp.as_ref().and_then(|tcp| tcp.rtt.as_ref())
+}
+
+/// A count of TCP's; 0 for other flows.
+#[inline(always)]
+fn count(record: &FlowRecord, of: impl FnOnce(&TcpRecord) -> u32) -> Option<u64> {
+    Some(record.tcp.as_ref().map_or(0, of).into())
+}
+
+#[inline(always)]
+fn flags(record: &FlowRecord, direction: Direction) -> Option<&'static Word> {
+    record.tcp.as_ref().map(|tcp| flags_word(tcp.flags[direction.index()]))
+}
+
+#[inline(always)]
+fn mss(record: &FlowRecord, direction: Direction) -> Option<u64> {
+    record.tcp.as_ref().map(|tcp| u64::from(tcp.mss[direction.index()])).filter(|&mss| mss > 0)
+}
+
+#[inline(always)]
+fn window_scale(record: &FlowRecord, direction: Direction) -> Option<u64> {
+    record.tcp.as_ref().and_then(|tcp| tcp.window_scale[direction.index()]).map(u64::from)
+}
+
+#[inline(always)]
+fn vlan_ids(record: &FlowRecord) -> &[u16] {
+    record.vlan.ids.get(..usize::from(record.vlan.count).min(record.vlan.ids.len())).unwrap_or_default()
+}
+
+/// Bytes of both directions.
+pub fn bytes_total(record: &FlowRecord) -> u64 {
+    record.bytes[0].saturating_add(record.bytes[1])
+}
+
+/// From the first to the last packet, in ns.
+pub fn duration_ns(record: &FlowRecord) -> u64 {
+    record.last_seen.since(record.first_seen)
+}
+
+/// Thousandths of bits per second, rounded down; 0 when the duration is 0.
+pub fn bits_per_second_thousandths(bytes: u64, duration_ns: u64) -> u128 {
+    const FACTOR: u64 = 8 * 1_000_000_000_000;
+    // 64 bits are enough up to some megabytes, and their division is an order of magnitude faster.
+    if let Some(product) = bytes.checked_mul(FACTOR) {
+        return u128::from(product.checked_div(duration_ns).unwrap_or(0));
+    }
+    // 2^64 bytes times 8 bits, 10^9 ns and 10^3 thousandths stay below 2^128.
+    (u128::from(bytes) * u128::from(FACTOR)).checked_div(u128::from(duration_ns)).unwrap_or(0)
+}
+
+/// Identifier of an ICMP echo flow. The key of any other ICMP flow has 0 there, so an identifier of 0 reads as none.
+pub fn icmp_id(key: &FlowKey) -> Option<u16> {
+    (matches!(key.protocol(), ICMP | ICMPV6) && key.a_port() != 0).then_some(key.a_port())
+}
+
+/// Ports as shown: 0 for ICMP, where the key holds an identifier.
+pub fn ports(key: &FlowKey) -> (u16, u16) {
+    if matches!(key.protocol(), ICMP | ICMPV6) { (0, 0) } else { (key.a_port(), key.b_port()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::reference::{Reference, any_record};
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_rate_needs_a_duration() {
+        assert_eq!(bits_per_second_thousandths(1000, 0), 0);
+        assert_eq!(bits_per_second_thousandths(125, 1_000_000_000), 1_000_000);
+        assert_eq!(bits_per_second_thousandths(u64::MAX, 1), u128::from(u64::MAX) * 8_000_000_000_000);
+    }
+
+    #[test]
+    fn names_are_different_and_need_no_quotes() {
+        let names: HashSet<&str> = FIELDS.iter().map(|field| field.field.name).collect();
+        assert_eq!(names.len(), FIELDS.len());
+        for Field { name, json_key, width, .. } in END_FIELDS.iter().chain(FIELDS).map(|field| field.field) {
+            assert!(name.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit()), "{name}");
+            assert_eq!(json_key, format!("\"{name}\":"));
+            assert!((1..=30).contains(&width));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_list_and_the_visitor_agree(record in any_record()) {
+            let exported = Exported::new(&record, 0);
+            let visited = Reference::of(|reference| ended_fields(&exported, reference)).visited;
+            let listed: Vec<_> = END_FIELDS
+                .iter()
+                .chain(FIELDS)
+                .map(|RecordField { field, value }| (*field, Reference::of(|reference| reference.value(value(&exported))).row))
+                .collect();
+            prop_assert_eq!(visited, listed);
+        }
+    }
+}
