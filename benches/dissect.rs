@@ -7,34 +7,32 @@ mod setup;
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::wire::{Dissected, Transport, dissect, dissect_into};
 use netscope_backends::LinkType;
-use setup::{ProcessorTime, floor, frames, in_parts, timed};
+use setup::{BenchCriterion, floor, frames, in_parts, timed};
 use std::hint::black_box;
 
-type Criterion = criterion::Criterion<ProcessorTime>;
-
 /// Frames of one kind, where their innermost 5-tuple is, and how its facts are recognised.
-struct Kind {
+struct FrameKind {
     name: &'static str,
     frames: Vec<Vec<u8>>,
     tuple: fn(&[u8]) -> u64,
     is_right: fn(&Dissected) -> bool,
 }
 
-fn kinds() -> [Kind; 3] {
+fn kinds() -> [FrameKind; 3] {
     [
-        Kind {
+        FrameKind {
             name: "tcp-ipv4",
             frames: frames::tcp_ipv4(),
             tuple: |frame| floor::five_tuple::<4>(frame, 23, 26, 34),
             is_right: |facts| facts.vlan.count == 0 && facts.tunnel.is_none(),
         },
-        Kind {
+        FrameKind {
             name: "qinq-ipv6-extensions",
             frames: frames::qinq_ipv6_extensions(),
             tuple: |frame| floor::five_tuple::<16>(frame, 70, 30, 78),
             is_right: |facts| facts.vlan.count == 2,
         },
-        Kind {
+        FrameKind {
             name: "vxlan",
             frames: frames::vxlan(),
             tuple: |frame| floor::five_tuple::<4>(frame, 73, 76, 84),
@@ -47,7 +45,7 @@ fn wire_len(frame: &[u8]) -> u32 {
     u32::try_from(frame.len()).expect("frames are short")
 }
 
-fn dissecting(criterion: &mut Criterion) {
+fn dissecting(criterion: &mut BenchCriterion) {
     let mut group = criterion.benchmark_group("dissect");
     group.throughput(Throughput::Elements(1));
     for kind in kinds() {

@@ -23,7 +23,7 @@ mod linux {
     use netscope::flow::{FlowSettings, HashSecret};
     use netscope_backends::memory::{MemoryBackend, OwnedPacket};
     use netscope_backends::{Backend, LinkType, Packet, Polled};
-    use netscope_perf::live::{Generator, Load, Pace, RECEIVER, Rig, RigSettings, Ring};
+    use netscope_perf::live::{Load, LoadGenerator, Pace, RECEIVER, Rig, RigSettings, RingKind};
     use nix::time::{ClockId, clock_gettime};
     use std::hint::black_box;
     use std::process::ExitCode;
@@ -41,8 +41,8 @@ mod linux {
     /// Windows that may lose packets and be made again; with more, the ring does not hold what is put into it.
     const REPEATS_MAX: u64 = 5;
 
-    struct Options {
-        rings: Vec<Ring>,
+    struct DrainOptions {
+        rings: Vec<RingKind>,
         packets: u64,
         runs: usize,
         /// Ratio above which the run fails.
@@ -79,11 +79,11 @@ mod linux {
     }
 
     /// `cargo test` runs without `--bench`: then once, small, to see that it works; the words are the test runner's.
-    fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    fn options(arguments: impl Iterator<Item = String>) -> Result<DrainOptions, String> {
         let arguments: Vec<String> = arguments.collect();
         let is_bench = arguments.iter().any(|word| word == "--bench") && !arguments.iter().any(|word| word == "--test");
-        let mut options = Options {
-            rings: Ring::ALL.iter().copied().filter(|ring| *ring != Ring::Libpcap).collect(),
+        let mut options = DrainOptions {
+            rings: RingKind::ALL.iter().copied().filter(|ring| *ring != RingKind::Libpcap).collect(),
             packets: if is_bench { PACKETS } else { 2_048 },
             runs: if is_bench { RUNS } else { 1 },
             limit: None,
@@ -100,7 +100,7 @@ mod linux {
                 "--runs" => options.runs = number::<usize>(word, value()?)?.max(1),
                 "--packets" => options.packets = number::<u64>(word, value()?)?.max(1),
                 "--flows" => options.flows = vec![number(word, value()?)?],
-                "--ring" => options.rings = vec![Ring::named(value()?)?],
+                "--ring" => options.rings = vec![RingKind::named(value()?)?],
                 _ => return Err(format!("unknown option {word}; there are --ring, --flows, --packets, --runs, --limit")),
             }
         }
@@ -112,7 +112,7 @@ mod linux {
     }
 
     /// Measures all; false where a ratio is above the limit.
-    fn run(options: &Options) -> Result<bool, String> {
+    fn run(options: &DrainOptions) -> Result<bool, String> {
         println!(
             "user-side ns of thread CPU per packet; medians (least to most) of at least {} drains of {} packets",
             options.runs, options.packets
@@ -142,13 +142,13 @@ mod linux {
     }
 
     /// Of some values.
-    struct Spread {
+    struct DrainSpread {
         least: f64,
         median: f64,
         most: f64,
     }
 
-    impl Spread {
+    impl DrainSpread {
         fn of(values: &[f64]) -> Result<Self, String> {
             let mut values = values.to_vec();
             values.sort_by(f64::total_cmp);
@@ -159,7 +159,7 @@ mod linux {
         }
     }
 
-    impl std::fmt::Display for Spread {
+    impl std::fmt::Display for DrainSpread {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             write!(f, "{:.1} ({:.1} to {:.1})", self.median, self.least, self.most)
         }
@@ -167,7 +167,7 @@ mod linux {
 
     /// Bare drain, ring and engine, engine from memory: ns per packet, a value per drain.
     #[derive(Default)]
-    struct Measured {
+    struct DrainTimes {
         bare: Vec<f64>,
         both: Vec<f64>,
         memory: Vec<f64>,
@@ -175,9 +175,9 @@ mod linux {
         repeats: u64,
     }
 
-    impl Measured {
-        fn spreads(&self) -> Result<[Spread; 3], String> {
-            Ok([Spread::of(&self.bare)?, Spread::of(&self.both)?, Spread::of(&self.memory)?])
+    impl DrainTimes {
+        fn spreads(&self) -> Result<[DrainSpread; 3], String> {
+            Ok([DrainSpread::of(&self.bare)?, DrainSpread::of(&self.both)?, DrainSpread::of(&self.memory)?])
         }
 
         /// Least cost of ring and engine against the sum of what each costs at the least.
@@ -187,19 +187,19 @@ mod linux {
         }
 
         /// Enough drains: the ratio is judged once, or, when it is above the limit, once more over all that [`TRIES_MAX`] allows.
-        fn is_enough(&self, options: &Options) -> bool {
+        fn is_enough(&self, options: &DrainOptions) -> bool {
             let is_within = options.limit.is_none_or(|limit| self.ratio() <= limit);
             self.bare.len() == options.runs && is_within || self.bare.len() >= options.runs * TRIES_MAX
         }
     }
 
     /// Measures one ring; only windows without a loss count.
-    fn measure(ring: Ring, flows: u32, options: &Options) -> Result<Measured, String> {
+    fn measure(ring: RingKind, flows: u32, options: &DrainOptions) -> Result<DrainTimes, String> {
         let mut backend = ring.open_to_fill(RECEIVER)?;
-        let source = Source { generator: Generator::new(&Load::tcp(flows), ring.via())?, ring, packets: options.packets };
+        let source = RingFiller { generator: LoadGenerator::new(&Load::tcp(flows), ring.via())?, ring, packets: options.packets };
         let (mut on_ring, mut on_memory) = (worker(), worker());
         let before = (ROUNDS_BEFORE * u64::from(flows)).div_ceil(options.packets);
-        let mut measured = Measured::default();
+        let mut measured = DrainTimes::default();
         let (mut window, mut dropped) = (0, 0);
         while !measured.is_enough(options) {
             let (mut of_bare, mut of_both, mut of_memory) = (0.0, 0.0, 0.0);
@@ -251,13 +251,13 @@ mod linux {
     }
 
     /// What fills the ring.
-    struct Source {
-        generator: Generator,
-        ring: Ring,
+    struct RingFiller {
+        generator: LoadGenerator,
+        ring: RingKind,
         packets: u64,
     }
 
-    impl Source {
+    impl RingFiller {
         /// Puts the packets of this window into the ring; how many.
         fn fill(&self, window: u64) -> Result<u64, String> {
             self.generator.seek(window * self.packets)?;
@@ -312,6 +312,6 @@ mod linux {
         };
         // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
         let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
-        Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()))
+        Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), ())
     }
 }

@@ -6,13 +6,11 @@
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
-use netscope::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, HashSecret};
+use netscope::flow::{Candidate, Content, FlowPacket, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed};
 use netscope_backends::Timestamp;
-use setup::conversations::{Lane, Protocol, WIRE_LEN, facts, lane};
-use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
+use setup::conversations::{Protocol, TablePacket, WIRE_LEN, facts, lane};
+use setup::{BenchCriterion, in_parts, only_tests, shuffled, timed};
 use std::hint::black_box;
-
-type Criterion = criterion::Criterion<ProcessorTime>;
 
 /// Flows alive. The idle timeout is 60 s, so one packet per 600 µs keeps as many alive where each packet is a flow.
 fn flow_count() -> u32 {
@@ -20,37 +18,30 @@ fn flow_count() -> u32 {
 }
 
 /// A table that is shown new flows, one packet each.
-struct Subject {
+struct ExpiryTable {
     table: FlowTable,
     time: Timestamp,
     number: u64,
     ended: u64,
 }
 
-impl Subject {
+impl ExpiryTable {
     fn new() -> Self {
         let settings = FlowSettings { flow_count_max: 2 * flow_count() as usize, ..FlowSettings::default() };
         Self { table: FlowTable::new(&settings, HashSecret::random()), time: Timestamp(0), number: 0, ended: 0 }
     }
 
     /// Opens the flows, `gap_ns` of traffic's time apart; what is over by then ends.
-    fn open(&mut self, lanes: &[Lane], gap_ns: u64) {
+    fn open(&mut self, lanes: &[TablePacket], gap_ns: u64) {
         let dissected = facts(Protocol::Tcp, 0, 0);
         for lane in lanes {
             self.pass(gap_ns);
             self.number += 1;
-            let packet = FlowPacket {
-                key: &lane.key,
-                hash: self.table.hash(&lane.key),
-                direction: lane.direction,
-                time: self.time,
-                wire_len: WIRE_LEN,
-                number: self.number,
-                dissected: &dissected,
-                fragment: false,
-                candidate: Candidate::NONE,
-            };
-            black_box(self.table.observe(&packet, &mut |_| self.ended += 1));
+            let keyed = &Keyed { key: lane.key, hash: self.table.hash(&lane.key), direction: lane.direction };
+            let (candidate, content) = (Candidate::NONE, Content::Other);
+            let packet = FlowPacket { keyed, candidate, time: self.time, wire_len: WIRE_LEN, content };
+            let facts = FullFacts { number: self.number, dissected: &dissected };
+            black_box(self.table.count(packet, facts, false, |_| self.ended += 1));
         }
     }
 
@@ -63,17 +54,17 @@ impl Subject {
     }
 }
 
-fn lanes(flows: impl IntoIterator<Item = u32>) -> Vec<Lane> {
+fn lanes(flows: impl IntoIterator<Item = u32>) -> Vec<TablePacket> {
     flows.into_iter().map(|flow| lane(Protocol::Tcp, flow, 0)).collect()
 }
 
-fn expiring(criterion: &mut Criterion) {
+fn expiring(criterion: &mut BenchCriterion) {
     let idle_timeout_ns = FlowSettings::default().idle_timeout_ns;
     let mut group = criterion.benchmark_group("expiry");
     group.throughput(Throughput::Elements(1)).sample_size(10);
     let all = lanes(shuffled(flow_count()));
     group.bench_function("all-at-once", |bencher| {
-        let mut subject = Subject::new();
+        let mut subject = ExpiryTable::new();
         bencher.iter_custom(|flows| {
             // Always a whole table, as a few flows alone would be in the cache; told as the share that was asked for.
             let rounds = flows.div_ceil(all.len() as u64);
@@ -88,7 +79,7 @@ fn expiring(criterion: &mut Criterion) {
     });
     group.bench_function("one-by-one", |bencher| {
         let gap_ns = idle_timeout_ns / u64::from(flow_count());
-        let mut subject = Subject::new();
+        let mut subject = ExpiryTable::new();
         subject.open(&lanes(0..flow_count()), gap_ns);
         // Twice as many tuples as fit into the timeout: a flow is gone before its tuple comes again.
         let mut tuples = (flow_count()..2 * flow_count() + 1000).chain(0..flow_count()).cycle();

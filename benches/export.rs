@@ -7,16 +7,16 @@ mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::aggregate::{Output, Summary, Table};
-use netscope::flow::{Candidate, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, HashSecret, ports_of};
+use netscope::flow::{
+    Candidate, Content, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, ports_of,
+};
 use netscope::output::{CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, RecordSettings};
 use netscope::wire::dissect;
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
-use setup::{ProcessorTime, in_parts, only_tests, timed};
+use setup::{BenchCriterion, in_parts, only_tests, timed};
 use std::io::Write;
 use std::path::Path;
-
-type Criterion = criterion::Criterion<ProcessorTime>;
 
 const SINK: &str = "/dev/null";
 
@@ -42,10 +42,11 @@ fn records() -> Vec<FlowRecord> {
         let dissected = dissect(packet.link_type, packet.data, packet.wire_len);
         let network = dissected.network.as_ref().expect("an IP packet");
         let (key, direction) = FlowKey::new(network, ports_of(&dissected).expect("a TCP packet"));
-        let (hash, time, wire_len, candidate) = (table.hash(&key), packet.time, packet.wire_len, Candidate::NONE);
-        let packet =
-            FlowPacket { key: &key, hash, direction, time, wire_len, number, dissected: &dissected, fragment: false, candidate };
-        table.observe(&packet, &mut |record| records.push(*record));
+        let keyed = &Keyed { key, hash: table.hash(&key), direction };
+        let (candidate, content, time, wire_len) = (Candidate::NONE, Content::Other, packet.time, packet.wire_len);
+        let facts = FullFacts { number, dissected: &dissected };
+        let packet = FlowPacket { keyed, candidate, time, wire_len, content };
+        table.count(packet, facts, false, |record| records.push(*record));
     }
     let last = table.finish(&mut |record| records.push(*record));
     records.extend(last.records());
@@ -77,7 +78,7 @@ fn lines(create: Create, records: &[FlowRecord]) -> Vec<Vec<u8>> {
     text.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
 }
 
-fn exporting(criterion: &mut Criterion) {
+fn exporting(criterion: &mut BenchCriterion) {
     let mut group = criterion.benchmark_group("export");
     group.throughput(Throughput::Elements(1));
     let all = records();

@@ -8,16 +8,14 @@
 mod setup;
 
 use criterion::{BenchmarkId, Throughput, criterion_group, criterion_main};
-use netscope::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, HashSecret, PlainPacket};
-use netscope::wire::{Dissected, PlainSegment, Transport};
+use netscope::flow::{Candidate, Content, FlowPacket, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed};
+use netscope::wire::{Dissected, PlainSegment, SynSegment, Transport};
 use netscope_backends::{BATCH_MAX, Timestamp};
-use setup::conversations::{HANDSHAKE_ROUNDS, Lane, Protocol, WIRE_LEN, facts, lane};
+use setup::conversations::{HANDSHAKE_ROUNDS, Protocol, TablePacket, WIRE_LEN, facts, lane};
 use setup::floor::FlatTable;
-use setup::{ProcessorTime, in_parts, only_tests, shuffled, timed};
+use setup::{BenchCriterion, in_parts, only_tests, shuffled, timed};
 use std::hint::black_box;
 use std::time::Duration;
-
-type Criterion = criterion::Criterion<ProcessorTime>;
 
 /// Packets made ready at a time: few enough for the second cache, enough to make the clock's own cost vanish.
 const READY_MAX: usize = 1024;
@@ -31,20 +29,20 @@ fn flow_counts() -> &'static [u32] {
 }
 
 /// All flows again and again in one random order; each time round is the next step of their connections.
-struct Traffic {
+struct RandomOrder {
     protocol: Protocol,
     order: Vec<u32>,
     at: usize,
     round: u32,
 }
 
-impl Traffic {
+impl RandomOrder {
     fn new(protocol: Protocol, flow_count: u32) -> Self {
         Self { protocol, order: shuffled(flow_count), at: 0, round: 0 }
     }
 
     /// Up to `count` packets of one round, and what each of them says of itself.
-    fn next(&mut self, count: usize) -> (Vec<Lane>, Dissected) {
+    fn next(&mut self, count: usize) -> (Vec<TablePacket>, Dissected) {
         if self.at == self.order.len() {
             (self.at, self.round) = (0, self.round.wrapping_add(1).max(HANDSHAKE_ROUNDS));
         }
@@ -55,14 +53,14 @@ impl Traffic {
 }
 
 /// A table and how far time and the numbers of packets have come.
-struct Subject {
+struct CountingTable {
     table: FlowTable,
     number: u64,
     /// When the first packet came.
     began: Timestamp,
 }
 
-impl Subject {
+impl CountingTable {
     fn new(flow_count: u32) -> Self {
         let settings = FlowSettings { flow_count_max: flow_count as usize, ..FlowSettings::default() };
         Self { table: FlowTable::new(&settings, HashSecret::random()), number: 0, began: Timestamp(0) }
@@ -78,8 +76,8 @@ impl Subject {
 
     /// As the worker does it with a wave of packets: the straight way where the table allows it, the long one else. (These flows are
     /// orderly, so what the worker does beside a loss is left out.)
-    fn observe(&mut self, lanes: &[Lane], dissected: &Dissected) {
-        let segment = plain_segment(dissected);
+    fn observe(&mut self, lanes: &[TablePacket], dissected: &Dissected) {
+        let (segment, syn) = (plain_segment(dissected), syn_segment(dissected));
         let is_plain = segment.is_some() || matches!(dissected.transport, Transport::Udp(_));
         let Self { table, number, began } = self;
         let (mut hashes, mut candidates) = ([0; BATCH_MAX], [Candidate::NONE; BATCH_MAX]);
@@ -93,7 +91,7 @@ impl Subject {
             };
             (0..wave.len().min(PREFETCH_AHEAD)).for_each(|at| candidates[at] = ask(table, at));
             let mut next_deadline = Timestamp(0);
-            for (i, Lane { key, direction, .. }) in wave.iter().enumerate() {
+            for (i, TablePacket { key, direction, .. }) in wave.iter().enumerate() {
                 if i + PREFETCH_AHEAD < wave.len() {
                     candidates[i + PREFETCH_AHEAD] = ask(table, i + PREFETCH_AHEAD);
                 }
@@ -104,14 +102,15 @@ impl Subject {
                     table.advance(time, usize::MAX, &mut |_| {});
                     next_deadline = table.next_deadline();
                 }
-                let segment = segment.as_ref();
-                let plain = PlainPacket { key, candidate, direction, time, wire_len: WIRE_LEN, segment };
-                if !is_plain || !table.observe_plain(&plain) {
-                    let fragment = false;
-                    let packet =
-                        FlowPacket { key, hash, direction, time, wire_len: WIRE_LEN, number, dissected, fragment, candidate };
-                    black_box(table.observe(&packet, &mut |_| {}));
-                }
+                let content = match (&segment, &syn) {
+                    (Some(segment), _) => Content::Segment(segment),
+                    (_, Some(segment)) => Content::Syn(segment),
+                    _ if is_plain => Content::Datagram,
+                    _ => Content::Other,
+                };
+                let keyed = &Keyed { key: *key, hash, direction };
+                let packet = FlowPacket { keyed, candidate, time, wire_len: WIRE_LEN, content };
+                black_box(table.count(packet, FullFacts { number, dissected }, false, |_| {}));
             }
         }
     }
@@ -125,12 +124,19 @@ fn plain_segment(dissected: &Dissected) -> Option<PlainSegment> {
     }
 }
 
-fn hit(criterion: &mut Criterion) {
+fn syn_segment(dissected: &Dissected) -> Option<SynSegment> {
+    match &dissected.transport {
+        Transport::Tcp(segment) => SynSegment::of(segment),
+        _ => None,
+    }
+}
+
+fn hit(criterion: &mut BenchCriterion) {
     hit_of(criterion, "flow/hit", Protocol::Tcp);
     hit_of(criterion, "flow/hit-udp", Protocol::Udp);
 }
 
-fn hit_of(criterion: &mut Criterion, name: &str, protocol: Protocol) {
+fn hit_of(criterion: &mut BenchCriterion, name: &str, protocol: Protocol) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
     for &flow_count in flow_counts() {
@@ -147,14 +153,14 @@ fn hit_of(criterion: &mut Criterion, name: &str, protocol: Protocol) {
 }
 
 /// A table in which all connections have shaken hands.
-fn established(protocol: Protocol, flow_count: u32) -> (Subject, Traffic) {
-    let (mut subject, mut traffic) = (Subject::new(flow_count), Traffic::new(protocol, flow_count));
+fn established(protocol: Protocol, flow_count: u32) -> (CountingTable, RandomOrder) {
+    let (mut subject, mut traffic) = (CountingTable::new(flow_count), RandomOrder::new(protocol, flow_count));
     // In the order of their numbers, so that the random order of later packets is not the order of their places.
     for round in 0..HANDSHAKE_ROUNDS {
         let facts = facts(protocol, 0, round);
         for first in (0..flow_count).step_by(READY_MAX) {
             let flows = first..flow_count.min(first + READY_MAX as u32);
-            let lanes: Vec<Lane> = flows.map(|flow| lane(protocol, flow, round)).collect();
+            let lanes: Vec<TablePacket> = flows.map(|flow| lane(protocol, flow, round)).collect();
             subject.observe(&lanes, &facts);
         }
     }
@@ -163,7 +169,7 @@ fn established(protocol: Protocol, flow_count: u32) -> (Subject, Traffic) {
 }
 
 /// Times exactly `packets` packets, although a round's end may cut what is made ready at a time.
-fn in_rounds(packets: u64, traffic: &mut Traffic, mut run: impl FnMut(&[Lane], &Dissected)) -> Duration {
+fn in_rounds(packets: u64, traffic: &mut RandomOrder, mut run: impl FnMut(&[TablePacket], &Dissected)) -> Duration {
     in_parts(packets, READY_MAX, |mut left| {
         let mut ready = Vec::new();
         while left > 0 {
@@ -175,21 +181,22 @@ fn in_rounds(packets: u64, traffic: &mut Traffic, mut run: impl FnMut(&[Lane], &
     })
 }
 
-fn miss(criterion: &mut Criterion) {
+fn miss(criterion: &mut BenchCriterion) {
     let mut group = criterion.benchmark_group("flow/miss");
     group.throughput(Throughput::Elements(1));
     let syn = facts(Protocol::Tcp, 0, 0);
     for &flow_count in flow_counts() {
         let mut built = None;
         group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
-            let (subject, order) = built.get_or_insert_with(|| (Subject::new(flow_count), shuffled(flow_count)));
+            let (subject, order) = built.get_or_insert_with(|| (CountingTable::new(flow_count), shuffled(flow_count)));
             bencher.iter_custom(|packets| {
                 in_parts(packets, READY_MAX.min(order.len()), |count| {
                     if subject.table.len() + count > order.len() {
                         subject.empty(); // full: from the start again, in the same memory
                     }
                     let first = subject.table.len();
-                    let lanes: Vec<Lane> = order[first..first + count].iter().map(|&flow| lane(Protocol::Tcp, flow, 0)).collect();
+                    let lanes: Vec<TablePacket> =
+                        order[first..first + count].iter().map(|&flow| lane(Protocol::Tcp, flow, 0)).collect();
                     timed(|| subject.observe(&lanes, &syn))
                 })
             });
@@ -199,14 +206,14 @@ fn miss(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn flat(criterion: &mut Criterion) {
+fn flat(criterion: &mut BenchCriterion) {
     let mut group = criterion.benchmark_group("flow/floor");
     group.throughput(Throughput::Elements(1));
     for &flow_count in flow_counts() {
         let mut built = None;
         group.bench_function(BenchmarkId::from_parameter(flow_count), |bencher| {
             let (table, traffic) =
-                built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), Traffic::new(Protocol::Tcp, flow_count)));
+                built.get_or_insert_with(|| (FlatTable::new(flow_count as usize), RandomOrder::new(Protocol::Tcp, flow_count)));
             let mut number = 0;
             bencher.iter_custom(|packets| {
                 in_rounds(packets, traffic, |lanes, _| {

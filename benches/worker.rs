@@ -11,10 +11,8 @@ use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, Packet};
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
-use setup::{ProcessorTime, floor, in_parts, only_tests, timed};
+use setup::{BenchCriterion, floor, in_parts, only_tests, timed};
 use std::hint::black_box;
-
-type Criterion = criterion::Criterion<ProcessorTime>;
 
 /// Name, profile, packets, flows: as many packets per flow as in the captures of `docs/measuring.md`.
 const LOADS: &[(&str, Profile, u64, u64)] = &[
@@ -34,7 +32,7 @@ fn worker() -> Worker {
     };
     // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
     let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
-    Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()))
+    Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), ())
 }
 
 /// Batches of the same packets again and again, each time round later.
@@ -61,7 +59,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-fn working(criterion: &mut Criterion) {
+fn working(criterion: &mut BenchCriterion) {
     let mut group = criterion.benchmark_group("worker");
     group.throughput(Throughput::Elements(1));
     let scale = if only_tests() { 100 } else { 1 };

@@ -50,7 +50,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
             waits: false,
             secret: HashSecret::random(),
         };
-        let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, Some(ended), vec![tap]));
+        let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, Some(ended), vec![tap]), ());
         for (round, part) in (1..).zip(&rounds) {
             for batch in part.chunks(BATCH_MAX) {
                 let allocated = allocation_counter::measure(|| worker.batch(batch));

@@ -5,7 +5,7 @@ mod common;
 
 use common::netns::{NetNs, RECEIVER, SENDER};
 use common::{Finished, netscope, run};
-use netscope_backends::bpf::{Link, Loaded, Mode};
+use netscope_backends::bpf::{Loaded, Mode, XdpLink};
 use netscope_backends::nic;
 use netscope_bpf::xdp::{XdpParts, XdpProgram};
 use serde_json::Value;
@@ -80,7 +80,7 @@ fn names_a_program_that_is_already_there_and_leaves_it() {
         let program = XdpProgram::new(&parts).expect("it can be put together");
         let loaded = Loaded::load(program.program()).expect("root may load it");
         let index = nic::Nic::read(RECEIVER).expect("the interface is there").index;
-        Link::attach(&loaded, RECEIVER, index, Mode::Generic).expect("root may attach it")
+        XdpLink::attach(&loaded, RECEIVER, index, Mode::Generic).expect("root may attach it")
     });
     let document = examined(&namespace, &["--try-xdp"]);
     assert_eq!(document["xdp"]["tried"], Value::Null, "what is attached is not disturbed");

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{netscope, temp_dir};
-use netscope_perf::{Profile, Resolution, Settings, floor, write_pcap};
+use netscope_perf::{GeneratorSettings, Profile, Resolution, floor, write_pcap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -39,7 +39,7 @@ fn the_floor_counts_the_same_flows() {
         let path = dir.path().join(format!("{name}.pcap"));
         let mut out = BufWriter::new(File::create(&path).expect("a capture"));
         // 10 µs between packets: no flow is silent long enough to end before its last packet.
-        let settings = Settings { gap_ns: 10_000, ..Settings::new(*profile, 20_000, 1_000, 7) };
+        let settings = GeneratorSettings { gap_ns: 10_000, ..GeneratorSettings::new(*profile, 20_000, 1_000, 7) };
         let generated = write_pcap(&settings, Resolution::Nano, &mut out).expect("generated");
         out.flush().expect("written");
         let (ours, theirs) = (dir.path().join("ours.csv"), dir.path().join("floor.csv"));

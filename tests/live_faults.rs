@@ -8,8 +8,8 @@ mod common;
 
 use common::live::{self, Exports, capture, datagrams, flow_count, on_receiver, send, stop};
 use common::netns::{NetNs, RECEIVER, Wire};
-use common::{RUN_LIMIT, Running, netscope, run, temp_dir};
-use netscope_backends::bpf::{Link, Loaded, Mode};
+use common::{RUN_LIMIT, RunningProgram, netscope, run, temp_dir};
+use netscope_backends::bpf::{Loaded, Mode, XdpLink};
 use netscope_bpf::xdp::{XdpParts, XdpProgram};
 use nix::net::if_::if_nametoindex;
 use nix::sys::signal::Signal;
@@ -80,7 +80,7 @@ fn a_program_of_others_is_named_and_stays() {
         let program = XdpProgram::new(&XdpParts { frags: true, ..XdpParts::default() }).expect("a program without a filter");
         let loaded = Loaded::load(program.program()).expect("root may load it");
         let index = if_nametoindex(RECEIVER).expect("it is there");
-        Link::attach(&loaded, RECEIVER, index, Mode::Generic).expect("nothing is attached")
+        XdpLink::attach(&loaded, RECEIVER, index, Mode::Generic).expect("nothing is attached")
     });
     let before = shown(&namespace);
     for mode in ["auto", "native", "generic"] {
@@ -208,7 +208,7 @@ fn an_interface_that_vanishes_is_named_and_waited_for() {
 fn another_user_keeps_what_af_xdp_takes_to_open_again() {
     const KEPT: u64 = 1 << 12 | 1 << 13 | 1 << 14 | 1 << 39; // net_admin, net_raw, ipc_lock, bpf
     let Some(namespace) = NetNs::with_wire(&WIRE) else { return };
-    let mut running = Running::start(&mut on_receiver(&namespace, &[WAYS[2], &["--user", "nobody", "--quiet"]].concat()));
+    let mut running = RunningProgram::start(&mut on_receiver(&namespace, &[WAYS[2], &["--user", "nobody", "--quiet"]].concat()));
     running.wait_for_line("[stats]");
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.id())).expect("it runs");
     let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned();

@@ -8,7 +8,7 @@ mod common;
 
 use common::live::{self, Exports, datagrams, frames, send, timeless};
 use common::netns::{NetNs, RECEIVER};
-use common::{RUN_LIMIT, Running, corpus, fixture, netscope};
+use common::{RUN_LIMIT, RunningProgram, corpus, fixture, netscope};
 use nix::sys::signal::Signal;
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const CORPUS_CAPTURES: &[&str] =
     &["dpkt__nb6-http.pcap", "ipfixprobe__mixed.pcap", "joy__kali-normal-ssh.pcap", "arkime__wireshark-retrans.pcap"];
 
 /// netscope on the receiving end by libpcap, with all exports; it captures as soon as this returns.
-fn capture(namespace: &NetNs, exports: &Exports, more: &[&str]) -> Running {
+fn capture(namespace: &NetNs, exports: &Exports, more: &[&str]) -> RunningProgram {
     let by_libpcap = ["--backend", "libpcap", "--timeout-ms", "20"];
     live::capture(namespace, exports, &[&by_libpcap[..], more].concat())
 }
@@ -113,7 +113,7 @@ fn immediate_mode_shows_a_packet_at_once() {
                 "100",
             ])
             .args(more);
-        let mut running = Running::start(&mut command);
+        let mut running = RunningProgram::start(&mut command);
         running.wait_for_line("[stats]");
         send(&namespace, &datagrams(60, 1, 6));
         let mut ticks = 0;

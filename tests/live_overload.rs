@@ -8,8 +8,8 @@ mod common;
 
 use common::live::{self, Exports, flow_count, on_receiver, stop, wait_for_silence};
 use common::netns::{NetNs, Wire};
-use common::{RUN_LIMIT, Running};
-use netscope_perf::live::{Generator, Load, Offered, Pace, RunTime, Via};
+use common::{RUN_LIMIT, RunningProgram};
+use netscope_perf::live::{Load, LoadGenerator, Offered, Pace, RunTime, Via};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs::File;
@@ -23,16 +23,16 @@ use std::time::{Duration, Instant};
 const LOAD_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A way to capture, and the way by which the generator reaches it.
-struct Way {
+struct LoadPath {
     flags: &'static [&'static str],
     via: Via,
 }
 
-const WAYS: [Way; 4] = [
-    Way { flags: &["--backend", "tpacket"], via: Via::Stack },
-    Way { flags: &["--backend", "xdp", "--xdp-mode", "native"], via: Via::Wire },
-    Way { flags: &["--backend", "xdp", "--xdp-mode", "generic"], via: Via::Stack },
-    Way { flags: &["--backend", "libpcap"], via: Via::Stack },
+const WAYS: [LoadPath; 4] = [
+    LoadPath { flags: &["--backend", "tpacket"], via: Via::Stack },
+    LoadPath { flags: &["--backend", "xdp", "--xdp-mode", "native"], via: Via::Wire },
+    LoadPath { flags: &["--backend", "xdp", "--xdp-mode", "generic"], via: Via::Stack },
+    LoadPath { flags: &["--backend", "libpcap"], via: Via::Stack },
 ];
 
 /// A namespace whose wire takes native XDP.
@@ -44,7 +44,7 @@ fn wire() -> Option<NetNs> {
 #[track_caller]
 fn offer(namespace: &NetNs, load: Load, via: Via, packets: u64) -> Offered {
     let offered = namespace
-        .inside(|| Generator::new(&load, via).and_then(|generator| generator.run(&Pace::flat_out(packets, LOAD_TIME_MAX))));
+        .inside(|| LoadGenerator::new(&load, via).and_then(|generator| generator.run(&Pace::flat_out(packets, LOAD_TIME_MAX))));
     let offered = offered.unwrap_or_else(|reason| panic!("{reason}"));
     assert_eq!(offered.sent + offered.undelivered, packets, "{offered:?}");
     assert!(offered.sent > 0, "{offered:?}");
@@ -152,7 +152,7 @@ impl FifoReader {
 
 /// Waits until the program does next to nothing; for one that cannot tell by its ticks.
 #[track_caller]
-fn wait_until_idle(running: &Running) {
+fn wait_until_idle(running: &RunningProgram) {
     let deadline = Instant::now() + RUN_LIMIT;
     let time = || RunTime::of_process(running.id()).expect("it runs");
     let mut quiet = 0;
@@ -176,7 +176,7 @@ fn a_reader_of_ended_flows_that_stands_still_costs_flows_not_packets() {
         // A table so small that each packet ends a flow.
         let mut command = on_receiver(&namespace, &[way.flags, &["--quiet", "--max-flows", "100"]].concat());
         command.arg("--expired-flows-jsonl").arg(&fifo.path).arg("--summary-json").arg(exports.file("summary.json"));
-        let mut running = Running::start(&mut command);
+        let mut running = RunningProgram::start(&mut command);
         running.wait_for_line("[stats]");
         let reader = fifo.reader();
         let offered = offer(&namespace, Load::udp(FLOWS), way.via, FLOWS.into());
@@ -210,7 +210,7 @@ fn a_reader_of_the_packet_view_that_stands_still_costs_lines_not_packets() {
         let fifo = Fifo::new(exports.file("fifo"));
         let mut command = on_receiver(&namespace, way.flags);
         command.arg("--summary-json").arg(exports.file("summary.json"));
-        let running = Running::start(&mut with_output_to(&command, &fifo.path));
+        let running = RunningProgram::start(&mut with_output_to(&command, &fifo.path));
         let mut reader = fifo.reader();
         while !reader.line().expect("ended before a tick").contains("[stats]") {}
         // More than the boxes of copied packets hold.
@@ -235,7 +235,7 @@ fn silence_costs_next_to_nothing() {
         let Some(namespace) = wire() else { return };
         // Ticks as by default.
         let mut command = on_receiver(&namespace, &[way.flags, &["--quiet", "--stats-interval-ms", "1000"]].concat());
-        let mut running = Running::start(&mut command);
+        let mut running = RunningProgram::start(&mut command);
         running.wait_for_line("[stats]");
         programs.push((way, running, namespace));
     }

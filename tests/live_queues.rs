@@ -7,7 +7,7 @@
 mod common;
 
 use common::netns::{NetNs, RECEIVER, SENDER, Wire};
-use common::{Finished, RUN_LIMIT, Running, fixture, netscope, run, skip};
+use common::{Finished, RUN_LIMIT, RunningProgram, fixture, netscope, run, skip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -34,14 +34,14 @@ fn send(namespace: &NetNs, path: &Path) -> u64 {
 }
 
 /// netscope on [`RECEIVER`] with the table and the summary in `directory`; it captures as soon as this returns.
-fn capture(namespace: &NetNs, directory: &TempDir, more: &[&str]) -> Running {
+fn capture(namespace: &NetNs, directory: &TempDir, more: &[&str]) -> RunningProgram {
     let program = netscope();
     let mut command = namespace.command(program.get_program().to_str().expect("a path in UTF-8"));
     command.args(["-v", "--interface", RECEIVER, "--stats", "--stats-interval-ms", "100", "--quiet"]);
     command.args(["--flow-timeout-s", "0"]).args(more);
     command.arg("--export-json").arg(directory.path().join("flows.json"));
     command.arg("--summary-json").arg(directory.path().join("summary.json"));
-    let mut running = Running::start(&mut command);
+    let mut running = RunningProgram::start(&mut command);
     running.wait_for_line("[stats]");
     running
 }
@@ -66,7 +66,7 @@ fn timeless(flows: &Value) -> Vec<String> {
     lines
 }
 
-fn stop(running: Running) -> Finished {
+fn stop(running: RunningProgram) -> Finished {
     running.signal(Signal::SIGTERM);
     running.finish(RUN_LIMIT).expect_code(0)
 }
@@ -124,7 +124,7 @@ fn what_tpacket_cannot_do_is_said_and_done_by_libpcap() {
     };
     let refused = run(&mut on_any("tpacket")).expect_code(1);
     assert!(refused.stderr.contains("--backend libpcap"), "{}", refused.stderr);
-    let mut running = Running::start(&mut on_any("auto"));
+    let mut running = RunningProgram::start(&mut on_any("auto"));
     running.wait_for_line("[stats]");
     let finished = stop(running);
     assert!(finished.stderr.contains("capturing on any by libpcap"), "{}", finished.stderr);
@@ -192,7 +192,7 @@ fn a_right_that_root_does_not_have_is_named_and_done_without() {
     command.arg("--bounding-set=-ipc_lock").arg(netscope().get_program()).args(["--quiet", "--interface", RECEIVER]);
     command.args(["--backend", "xdp", "--xdp-mode", "generic", "--xdp-frames", "64", "--xdp-frame-size", "2048", "--user", USER]);
     command.args(["--stats", "--stats-interval-ms", "100"]);
-    let mut running = Running::start(&mut command);
+    let mut running = RunningProgram::start(&mut command);
     running.wait_for_line("[stats]");
     let finished = stop(running);
     assert!(finished.stderr.contains("keeps no CAP_IPC_LOCK, which root does not have here"), "{}", finished.stderr);

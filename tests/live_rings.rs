@@ -26,7 +26,7 @@ const CORPUS_CAPTURES: &[&str] =
     &["dpkt__nb6-http.pcap", "ipfixprobe__mixed.pcap", "joy__kali-normal-ssh.pcap", "arkime__wireshark-retrans.pcap"];
 
 /// A way to capture.
-struct Way {
+struct CaptureMode {
     flags: &'static [&'static str],
     /// What several workers take.
     several: &'static [&'static str],
@@ -36,7 +36,7 @@ struct Way {
     queues_before: u32,
 }
 
-impl Way {
+impl CaptureMode {
     const NATIVE: Self =
         Self { flags: &["--backend", "xdp", "--xdp-mode", "native"], several: &[], by_queue: true, queues_before: 0 };
     const GENERIC: Self = Self { flags: &["--backend", "xdp", "--xdp-mode", "generic"], queues_before: 1, ..Self::NATIVE };
@@ -200,7 +200,7 @@ fn write_capture(path: &Path, frames: &[Vec<u8>]) {
 #[track_caller]
 fn same_flows_by_every_backend(paths: &[PathBuf]) {
     let sample = Sample::new(paths);
-    let try_one = |way: &Way, queues: u32| {
+    let try_one = |way: &CaptureMode, queues: u32| {
         let Some(exports) = way.capture(&sample.frames, queues, symmetric) else { return };
         let (flows, what) = (exports.flows(), format!("{:?}, {queues} queues", way.flags));
         if way.by_queue || queues == 1 {
@@ -211,7 +211,7 @@ fn same_flows_by_every_backend(paths: &[PathBuf]) {
     for queues in QUEUES {
         // All ways at once: each mostly waits.
         std::thread::scope(|scope| {
-            for way in &Way::ALL {
+            for way in &CaptureMode::ALL {
                 scope.spawn(|| try_one(way, queues));
             }
         });
@@ -236,7 +236,7 @@ fn halves_that_come_on_two_queues_are_joined_and_marked() {
     let both_ways = |flow: &&Map<String, Value>| flow["packets_a_to_b"] != 0 && flow["packets_b_to_a"] != 0;
     let expected = sample.flows.iter().filter(both_ways).count();
     assert!(expected > 10, "a sample with few conversations shows little");
-    for way in [Way::NATIVE, Way::GENERIC] {
+    for way in [CaptureMode::NATIVE, CaptureMode::GENERIC] {
         let Some(exports) = way.capture(&sample.frames, 2, by_direction) else { return };
         let (flows, what) = (exports.flows(), format!("{:?}", way.flags));
         same_but_joined(&flows, &sample.flows, &what);

@@ -6,7 +6,7 @@
 mod common;
 
 use common::netscope;
-use netscope_perf::{Profile, Resolution, Settings, write_pcap};
+use netscope_perf::{GeneratorSettings, Profile, Resolution, write_pcap};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::io::BufWriter;
 use std::process::Stdio;
@@ -25,7 +25,7 @@ fn a_flood_of_flows_stays_within_the_bound() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("netscope runs");
-    let flood = Settings::new(Profile::ManyFlows, 600_000, 200_000, 7);
+    let flood = GeneratorSettings::new(Profile::ManyFlows, 600_000, 200_000, 7);
     let mut pipe = BufWriter::new(child.stdin.take().expect("stdin is piped"));
     let generated = write_pcap(&flood, Resolution::Micro, &mut pipe).expect("netscope reads to the end");
     drop(pipe);

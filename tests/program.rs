@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{RUN_LIMIT, Running, fixture, netscope, run, temp_dir};
+use common::{RUN_LIMIT, RunningProgram, fixture, netscope, run, temp_dir};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -122,7 +122,7 @@ fn a_signal_amid_a_file_or_pipe_leaves_nothing_unaccounted_for() {
         let summary = directory.path().join("summary.json");
         let mut command = netscope();
         command.args(["--quiet", "--stats", "--stats-interval-ms", "1", "--workers", workers]).arg("--read-pcap").arg(&path);
-        let mut running = Running::start(command.arg("--summary-json").arg(&summary));
+        let mut running = RunningProgram::start(command.arg("--summary-json").arg(&summary));
         running.wait_for_line("[stats]");
         running.signal(Signal::SIGINT);
         running.finish(RUN_LIMIT).expect_code(0);
@@ -132,7 +132,7 @@ fn a_signal_amid_a_file_or_pipe_leaves_nothing_unaccounted_for() {
         let (fifo, mut writer) = fifo(directory.path());
         let mut command = netscope();
         command.args(["--quiet", "--stats", "--stats-interval-ms", "1", "--workers", workers]).arg("--read-pcap").arg(&fifo);
-        let mut running = Running::start(command.arg("--summary-json").arg(&summary));
+        let mut running = RunningProgram::start(command.arg("--summary-json").arg(&summary));
         let bytes = fs::read(&path).expect("the capture");
         writer.write_all(&bytes[..4_000_000]).expect("it is read");
         running.wait_for_line("[stats]");
@@ -154,7 +154,7 @@ fn a_signal_before_a_pipe_said_anything_writes_the_exports() {
         let flows = directory.path().join("flows.json");
         let mut command = netscope();
         command.arg("--read-pcap").arg(&fifo).args(["--quiet", "--workers", "2"]);
-        let running = Running::start(command.arg("--summary-json").arg(&summary).arg("--export-json").arg(&flows));
+        let running = RunningProgram::start(command.arg("--summary-json").arg(&summary).arg("--export-json").arg(&flows));
         wait_for_handlers(running.id(), signal);
         running.signal(signal);
         running.finish(SIGNAL_LIMIT).expect_code(0);

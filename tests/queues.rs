@@ -143,9 +143,9 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
 }
 
 /// Keeps the numbers and times it is shown.
-struct Shown(Arc<Mutex<Vec<(u64, Timestamp)>>>);
+struct ShownPackets(Arc<Mutex<Vec<(u64, Timestamp)>>>);
 
-impl PacketConsumer for Shown {
+impl PacketConsumer for ShownPackets {
     type Error = io::Error;
 
     fn packet(&mut self, number: u64, packet: &Packet<'_>) -> io::Result<()> {
@@ -167,7 +167,7 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
     let record = SavefileOptions { path: path.clone(), rotate_bytes: None, rotate_ns: None, files_max: None, snaplen: 0 };
     let session = Session {
         record: Some(record),
-        view: Some(Box::new(Shown(Arc::clone(&shown)))),
+        view: Some(Box::new(ShownPackets(Arc::clone(&shown)))),
         ..session(queues_of(&packets, 3, true, symmetric), &engine::settings(), Vec::new())
     };
     let outcome = run(session, &Stop::default(), &engine::watcher()).expect("the session starts");

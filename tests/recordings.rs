@@ -13,7 +13,7 @@ use std::fs;
 
 /// What is compared of a flow.
 #[derive(Debug, Default, PartialEq)]
-struct Facts {
+struct ComparedFlow {
     packets: [u64; 2],
     bytes: [u64; 2],
     /// Retransmissions and out-of-order segments.
@@ -24,7 +24,7 @@ struct Facts {
 }
 
 /// Flows by protocol and endpoints.
-type Flows = BTreeMap<String, Facts>;
+type ComparedFlows = BTreeMap<String, ComparedFlow>;
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
@@ -39,7 +39,7 @@ fn microseconds(ms: &Value) -> Option<u64> {
 }
 
 /// What tshark says of a recording; in tunnels of the innermost flows.
-fn truth(name: &str) -> Flows {
+fn truth(name: &str) -> ComparedFlows {
     let text = fs::read(fixture(&format!("truth/{name}.json"))).expect("truth");
     let truth: Value = serde_json::from_slice(&text).expect("truth is JSON");
     let flows = if truth["flows_inner"].is_array() { &truth["flows_inner"] } else { &truth["flows"] };
@@ -47,7 +47,7 @@ fn truth(name: &str) -> Flows {
         let sum = |name: &str, direction: &str| {
             number(&flow[format!("{name}_{direction}")]) + number(&flow[format!("frag_{name}_{direction}")])
         };
-        Facts {
+        ComparedFlow {
             packets: [sum("packets", "ab"), sum("packets", "ba")],
             bytes: [sum("bytes", "ab"), sum("bytes", "ba")],
             again_or_late: number(&flow["analysis"]["retransmission"]) + number(&flow["analysis"]["out_of_order"]),
@@ -63,13 +63,13 @@ fn truth(name: &str) -> Flows {
 }
 
 /// What the program says of it, TCP and UDP only.
-fn exported(name: &str) -> Flows {
+fn exported(name: &str) -> ComparedFlows {
     let dir = temp_dir("recordings");
     let json = dir.path().join("flows.json");
     run(netscope().args(["--quiet", "--flow-timeout-s", "0", "--read-pcap"]).arg(fixture(name)).arg("--export-json").arg(&json))
         .expect_code(0);
     let records: Vec<Value> = serde_json::from_slice(&fs::read(json).expect("export")).expect("export is JSON");
-    let mut flows = Flows::new();
+    let mut flows = ComparedFlows::new();
     for record in records.iter().filter(|record| record["protocol"] == "tcp" || record["protocol"] == "udp") {
         let facts = flows.entry(key(&record["protocol"], &record["endpoint_a"], &record["endpoint_b"])).or_default();
         for (i, direction) in ["a_to_b", "b_to_a"].into_iter().enumerate() {
@@ -97,7 +97,7 @@ fn recordings_agree_with_tshark() {
 
 #[test]
 fn the_recordings_have_something_to_find() {
-    let sum = |name: &str, what: fn(&Facts) -> u64| truth(name).values().map(what).sum::<u64>();
+    let sum = |name: &str, what: fn(&ComparedFlow) -> u64| truth(name).values().map(what).sum::<u64>();
     assert!(sum("loss.pcap", |facts| facts.again_or_late) > 10);
     assert!(sum("demo.pcapng", |facts| facts.again_or_late) > 10);
     assert!(sum("fragments.pcap", |facts| facts.packets[0] + facts.packets[1]) > 10);

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What a packet is.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum PacketKind {
     Tcp(u8),
     Udp,
     /// A first or a later fragment, with an identification.
@@ -38,23 +38,23 @@ fn ipv4(protocol: u8, host: u8, fragment: [u8; 4], payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn frame(kind: Kind, host: u8) -> Vec<u8> {
+fn frame(kind: PacketKind, host: u8) -> Vec<u8> {
     let udp = [0x10, host, 0, 53, 0, 16, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
     match kind {
-        Kind::Tcp(flags) => {
+        PacketKind::Tcp(flags) => {
             let tcp = [0x20, host, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 1, 0, 0, 0, 0, 0];
             ipv4(6, host, [0, 0, 0, 0], &tcp)
         }
-        Kind::Udp => ipv4(17, host, [0, 0, 0, 0], &udp),
-        Kind::Fragment(true, id) => ipv4(17, host, [0, id, 0x20, 0], &udp),
-        Kind::Fragment(false, id) => ipv4(17, host, [0, id, 0, 2], &udp),
-        Kind::Arp => {
+        PacketKind::Udp => ipv4(17, host, [0, 0, 0, 0], &udp),
+        PacketKind::Fragment(true, id) => ipv4(17, host, [0, id, 0x20, 0], &udp),
+        PacketKind::Fragment(false, id) => ipv4(17, host, [0, id, 0, 2], &udp),
+        PacketKind::Arp => {
             let mut arp = vec![0xff; 12];
             arp.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
             arp.extend([0; 20]);
             arp
         }
-        Kind::Ipv6 => {
+        PacketKind::Ipv6 => {
             let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 16, 17, 64];
             frame.extend([0x20; 15]);
             frame.push(host);
@@ -62,7 +62,7 @@ fn frame(kind: Kind, host: u8) -> Vec<u8> {
             frame.extend(udp);
             frame
         }
-        Kind::Cut => ipv4(6, host, [0, 0, 0, 0], &[1, 2])[..30].to_vec(),
+        PacketKind::Cut => ipv4(6, host, [0, 0, 0, 0], &[1, 2])[..30].to_vec(),
     }
 }
 
@@ -129,7 +129,7 @@ fn assert_closed(outcome: &Outcome, records: &[FlowRecord]) {
 fn plenty(name: &str, count: u64) -> (tempfile::TempDir, PathBuf) {
     let dir = common::temp_dir(name);
     let path = dir.path().join("plenty.pcap");
-    let kinds = [Kind::Tcp(0x10), Kind::Udp, Kind::Arp, Kind::Ipv6, Kind::Fragment(false, 3)];
+    let kinds = [PacketKind::Tcp(0x10), PacketKind::Udp, PacketKind::Arp, PacketKind::Ipv6, PacketKind::Fragment(false, 3)];
     write(&path, (0..count).map(|i| (i * 1000, frame(kinds[(i % 5) as usize], (i % 97) as u8))));
     (dir, path)
 }
@@ -286,14 +286,14 @@ fn a_worker_that_panics_ends_all() {
     }
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+fn kind() -> impl Strategy<Value = PacketKind> {
     prop_oneof![
-        4 => prop_oneof![Just(0x02u8), Just(0x12), Just(0x10), Just(0x11), Just(0x04)].prop_map(Kind::Tcp),
-        2 => Just(Kind::Udp),
-        2 => (any::<bool>(), 0u8..4).prop_map(|(first, id)| Kind::Fragment(first, id)),
-        1 => Just(Kind::Arp),
-        1 => Just(Kind::Ipv6),
-        1 => Just(Kind::Cut),
+        4 => prop_oneof![Just(0x02u8), Just(0x12), Just(0x10), Just(0x11), Just(0x04)].prop_map(PacketKind::Tcp),
+        2 => Just(PacketKind::Udp),
+        2 => (any::<bool>(), 0u8..4).prop_map(|(first, id)| PacketKind::Fragment(first, id)),
+        1 => Just(PacketKind::Arp),
+        1 => Just(PacketKind::Ipv6),
+        1 => Just(PacketKind::Cut),
     ]
 }
 
@@ -365,7 +365,11 @@ proptest! {
 }
 
 /// Each of the packets comes `repeats` times, 10 ns after each other.
-fn same_together_as_alone(packets: &[(Kind, u8, i64)], repeats: u64, settings: &EngineSettings) -> Result<(), TestCaseError> {
+fn same_together_as_alone(
+    packets: &[(PacketKind, u8, i64)],
+    repeats: u64,
+    settings: &EngineSettings,
+) -> Result<(), TestCaseError> {
     let dir = common::temp_dir("together");
     let path = dir.path().join("x.pcap");
     let mut time = 1_000_000_000_000i64;

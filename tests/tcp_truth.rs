@@ -5,7 +5,7 @@
 //! `TCP_TRUTH_PACKETS=1` every segment with what was counted for it, `TCP_TRUTH_ONLY=text` takes only captures whose name
 //! contains the text (and asserts nothing).
 
-use netscope::flow::tcp::{TcpAnalysis, TcpArena, TcpBeginning, TcpTracker};
+use netscope::flow::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
 use netscope::flow::{Direction, FlowKey, TcpRecord};
 use netscope::wire::{IpVersion, Network, PlainSegment, Ports, SynSegment, TcpSegment, Transport, dissect};
 use netscope_backends::file::{CaptureFile, FileOptions};
@@ -16,10 +16,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-type Count = fn(&TcpRecord) -> u32;
+type TcpCounter = fn(&TcpRecord) -> u32;
 
 /// The names tshark gives to what a record counts.
-const COUNTS: [(&str, Count); 9] = [
+const COUNTS: [(&str, TcpCounter); 9] = [
     ("retransmission", |r| r.retransmissions),
     ("out_of_order", |r| r.out_of_order),
     ("fast_retransmission", |r| r.fast_retransmissions),
@@ -32,45 +32,78 @@ const COUNTS: [(&str, Count); 9] = [
 ];
 
 /// All records of one 5-tuple: a tuple that is used again gives several.
-type Records = HashMap<FlowKey, Vec<TcpRecord>>;
+type TupleRecords = HashMap<FlowKey, Vec<TcpRecord>>;
 
-/// Trackers by tuple, with one arena for all.
+/// The parts of one connection.
+struct Parts {
+    connection: TcpConnection,
+    sequences: TcpSequences,
+    epoch: Epoch,
+    beginning: TcpBeginning,
+}
+
+impl Parts {
+    const BLANK: Self = Self {
+        connection: TcpConnection::BLANK,
+        sequences: TcpSequences::BLANK,
+        epoch: Epoch::BLANK,
+        beginning: TcpBeginning::UNKNOWN,
+    };
+
+    fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
+        let mut parts = Self::BLANK;
+        parts.both().0.open(segment, direction, time);
+        parts
+    }
+
+    const fn both(&mut self) -> (TcpTracker<'_>, &mut TcpBeginning) {
+        (TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch), &mut self.beginning)
+    }
+
+    fn record(&self, arena: &TcpArena) -> TcpRecord {
+        self.sequences.record(&self.connection, &self.beginning, arena)
+    }
+}
+
+/// Connections by tuple, with one arena for all.
 struct Tracking {
-    open: HashMap<FlowKey, (TcpTracker, TcpBeginning)>,
-    records: Records,
+    open: HashMap<FlowKey, Parts>,
+    records: TupleRecords,
     arena: TcpArena,
     packet: u64,
     print: bool,
-    /// The straight ways first.
-    is_straight: bool,
-    /// Segments that went one.
-    went: u64,
+    /// The fast paths first.
+    is_fast: bool,
+    /// Segments that one took.
+    taken: u64,
 }
 
 impl Tracking {
     fn segment(&mut self, network: &Network, segment: &TcpSegment, time: Timestamp) {
         let (key, direction) = FlowKey::new(network, segment.ports);
-        let begin = || (TcpTracker::open(segment, direction, time), TcpBeginning::UNKNOWN);
         let is_new = !self.open.contains_key(&key);
-        let (tracker, beginning) = self.open.entry(key).or_insert_with(begin);
-        if tracker.reopens(beginning, segment, direction) {
-            self.records.entry(key).or_default().push(tracker.record(beginning, &self.arena));
-            tracker.release(&mut self.arena);
-            (*tracker, *beginning) = begin();
+        let parts = self.open.entry(key).or_insert_with(|| Parts::opened(segment, direction, time));
+        if parts.connection.reopens(&parts.beginning, segment, direction) {
+            self.records.entry(key).or_default().push(parts.record(&self.arena));
+            parts.sequences.release(&mut self.arena);
+            *parts = Parts::opened(segment, direction, time);
         }
-        let before = tracker.record(beginning, &self.arena);
-        let begun = SynSegment::of(segment).filter(|syn| self.is_straight && is_new && !syn.is_answer());
+        let before = parts.record(&self.arena);
+        let analysis = &TcpAnalysis::default();
+        let begun = SynSegment::of(segment).filter(|syn| self.is_fast && is_new && !syn.is_answer());
         if let Some(syn) = begun {
-            (*tracker, *beginning) = (TcpTracker::BLANK, TcpBeginning::UNKNOWN);
-            tracker.begin(&syn, direction, time, beginning);
-            self.went += 1;
-        } else if self.is_straight && goes_straight(tracker, segment, direction, time, beginning, &mut self.arena) {
-            self.went += 1;
+            *parts = Parts::BLANK;
+            let (mut tracker, beginning) = parts.both();
+            tracker.begin(&syn, direction, time, beginning, analysis);
+            self.taken += 1;
+        } else if self.is_fast && takes_fast_path(parts, segment, direction, time, &mut self.arena) {
+            self.taken += 1;
         } else {
-            tracker.observe(segment, direction, time, beginning, &mut self.arena, &TcpAnalysis::default());
+            let (mut tracker, beginning) = parts.both();
+            tracker.observe(segment, direction, time, beginning, &mut self.arena, analysis);
         }
         if self.print {
-            let after = tracker.record(beginning, &self.arena);
+            let after = parts.record(&self.arena);
             let found: String = COUNTS.iter().filter(|(_, f)| f(&after) != f(&before)).map(|(n, _)| format!(" {n}")).collect();
             let (ports, s) = (segment.ports, segment);
             println!(
@@ -90,48 +123,45 @@ impl Tracking {
     }
 }
 
-/// By the first of the straight ways that takes the segment, in the order of the flow table.
-fn goes_straight(
-    tracker: &mut TcpTracker,
-    segment: &TcpSegment,
-    direction: Direction,
-    time: Timestamp,
-    beginning: &mut TcpBeginning,
-    arena: &mut TcpArena,
-) -> bool {
+/// By the fast path that takes the segment, in the order of the flow table.
+fn takes_fast_path(parts: &mut Parts, segment: &TcpSegment, direction: Direction, time: Timestamp, arena: &mut TcpArena) -> bool {
+    let (analysis, is_steady) = (&TcpAnalysis::default(), parts.connection.is_steady());
+    let (mut tracker, beginning) = parts.both();
     match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
-        (Some(plain), ..) if tracker.is_steady() => {
-            tracker.observe_plain(&plain, direction, time) || tracker.observe_loss(&plain, direction, time, arena)
+        (Some(plain), ..) if is_steady => {
+            tracker.observe_plain(&plain, direction, time, analysis)
+                || tracker.observe_loss(&plain, direction, time, arena, analysis)
         }
         (Some(plain), ..) => {
-            tracker.observe_first_ack(&plain, direction, time, beginning) || tracker.observe_closing(&plain, direction, time)
+            tracker.observe_first_ack(&plain, direction, time, beginning, analysis)
+                || tracker.observe_closing(&plain, direction, time, analysis)
         }
-        (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, beginning),
-        (.., Some(last)) => tracker.observe_closing(&last, direction, time),
+        (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, beginning, analysis),
+        (.., Some(last)) => tracker.observe_closing(&last, direction, time, analysis),
         _ => false,
     }
 }
 
 /// What came of a capture.
 struct Tracked {
-    records: Records,
+    records: TupleRecords,
     arena: TcpArena,
-    /// Segments that went a straight way.
-    went: u64,
+    /// Segments that a fast path took.
+    taken: u64,
 }
 
 /// Everything tracked in a capture; `None` when it is no capture we read.
-fn track(capture: &Path, is_straight: bool) -> Option<Tracked> {
+fn track(capture: &Path, is_fast: bool) -> Option<Tracked> {
     let mut backend = CaptureFile::open(capture, &FileOptions::default()).and_then(|file| file.backend()).ok()?;
     let print = std::env::var_os("TCP_TRUTH_PACKETS").is_some();
     let mut tracking = Tracking {
         open: HashMap::new(),
-        records: Records::new(),
+        records: TupleRecords::new(),
         arena: TcpArena::with_capacity(0),
         packet: 0,
         print,
-        is_straight,
-        went: 0,
+        is_fast,
+        taken: 0,
     };
     loop {
         let polled = backend.poll(Duration::from_secs(5), &mut |batch| {
@@ -148,13 +178,13 @@ fn track(capture: &Path, is_straight: bool) -> Option<Tracked> {
             break;
         }
     }
-    let Tracking { mut open, mut records, mut arena, went, .. } = tracking;
-    for (key, (tracker, beginning)) in &mut open {
-        records.entry(*key).or_default().push(tracker.record(beginning, &arena));
-        tracker.release(&mut arena);
+    let Tracking { mut open, mut records, mut arena, taken, .. } = tracking;
+    for (key, parts) in &mut open {
+        records.entry(*key).or_default().push(parts.record(&arena));
+        parts.sequences.release(&mut arena);
     }
     assert_eq!(arena.flow_count(), 0, "all side memory comes back");
-    Some(Tracked { records, arena, went })
+    Some(Tracked { records, arena, taken })
 }
 
 fn key_of(flow: &Value) -> FlowKey {
@@ -204,12 +234,12 @@ fn acceptable_states(flow: &Value) -> Vec<&'static str> {
 
 /// How many of how many agree.
 #[derive(Clone, Copy, Default)]
-struct Share {
+struct AgreeingShare {
     good: u64,
     all: u64,
 }
 
-impl Share {
+impl AgreeingShare {
     fn percent(self) -> f64 {
         if self.all == 0 { 100.0 } else { 100.0 * self.good as f64 / self.all as f64 }
     }
@@ -217,7 +247,7 @@ impl Share {
 
 /// Agreement by metric.
 #[derive(Default)]
-struct Score(BTreeMap<&'static str, Share>);
+struct Score(BTreeMap<&'static str, AgreeingShare>);
 
 impl Score {
     fn note(&mut self, metric: &'static str, good: bool) {
@@ -245,7 +275,7 @@ fn near(truth: f64, ours: f64) -> bool {
 }
 
 fn compare_counts(flow: &Value, records: &[TcpRecord], score: &mut Score, differences: &mut Vec<String>) {
-    let sum = |count: Count| records.iter().map(|r| u64::from(count(r))).sum::<u64>();
+    let sum = |count: TcpCounter| records.iter().map(|r| u64::from(count(r))).sum::<u64>();
     let (mut truth_both, mut our_both) = (0, 0);
     for (i, (name, count)) in COUNTS.into_iter().enumerate() {
         let (truth, ours) = (flow["analysis"][name].as_u64().unwrap_or(0), sum(count));
@@ -295,7 +325,7 @@ fn compare_rest(flow: &Value, records: &[TcpRecord], score: &mut Score, differen
 }
 
 /// Compares one capture; flows with cut headers or an unusual link layer are left out, for their segments are not all read.
-fn compare(name: &str, truth: &Value, records: &Records) -> (Score, u64) {
+fn compare(name: &str, truth: &Value, records: &TupleRecords) -> (Score, u64) {
     let (mut score, mut missing) = (Score::default(), 0);
     let flows = truth["flows_inner"].as_array().or(truth["flows"].as_array()).expect("flows");
     for flow in flows.iter().filter(|f| f["proto"] == "tcp") {
@@ -329,7 +359,7 @@ fn agrees_with_tshark() {
         return;
     }
     let only = std::env::var("TCP_TRUTH_ONLY").unwrap_or_default();
-    let (mut total, mut captures, mut missing, mut went) = (Score::default(), 0, 0, 0);
+    let (mut total, mut captures, mut missing, mut taken) = (Score::default(), 0, 0, 0);
     let mut means: BTreeMap<&'static str, f64> = BTreeMap::new();
     for folder in ["", "derived", "malformed"] {
         for entry in std::fs::read_dir(corpus.join("truth").join(folder)).expect("truth") {
@@ -341,9 +371,9 @@ fn agrees_with_tshark() {
             let truth: Value = serde_json::from_slice(&std::fs::read(&path).expect("truth")).expect("truth");
             let capture = corpus.join("captures").join(folder).join(&name);
             let Some(Tracked { records, arena, .. }) = track(&capture, false) else { continue };
-            let straight = track(&capture, true).expect("read before");
-            went += straight.went;
-            assert!(records == straight.records, "{name}: the straight ways leave other records than the long one");
+            let fast = track(&capture, true).expect("read before");
+            taken += fast.taken;
+            assert!(records == fast.records, "{name}: the fast paths leave other records than the slow path");
             let (score, absent) = compare(&name, &truth, &records);
             missing += absent;
             if arena.gaps_forgotten() + absent > 0 {
@@ -362,12 +392,12 @@ fn agrees_with_tshark() {
             }
         }
     }
-    println!("{captures} captures, {missing} flows not found; {went} segments went a straight way, too");
+    println!("{captures} captures, {missing} flows not found; {taken} segments took a fast path, too");
     for (metric, share) in &total.0 {
         println!("{metric}: {}/{} flows, {:.3} %", share.good, share.all, share.percent());
     }
     if only.is_empty() {
-        assert!(went > 30_000, "only {went} segments went a straight way");
+        assert!(taken > 30_000, "only {taken} segments took a fast path");
         assert_agreement(&total, &means, captures);
     }
 }

@@ -1,16 +1,44 @@
-//! The house rules that a machine can check: who may use whom, sizes, openings, leftovers.
+//! The rules that a machine can check: who may use whom, sizes, openings, leftovers.
 //!
 //! Looks at source text only. A rule that is broken is named with file and line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FILE_LINES_MAX: usize = 600;
-const FUNCTION_LINES_MAX: usize = 100;
+const FILE_LINES_MAX: usize = 550;
+const FUNCTION_LINES_MAX: usize = 80;
 
-/// Rooms of the package, lowest first; rooms of equal height do not know each other.
-const ROOMS: &[(&str, u8)] = &[
+/// Files that are still longer. One that no longer is has to go from the list.
+const LONG_FILES: &[&str] = &["src/flow/tests/table.rs"];
+
+/// Type names that still stand for several types. One that no longer does has to go from the list; none is added.
+const AMBIGUOUS_NAMES: &[&str] = &[
+    "Candidate",
+    "Failure",
+    "Half",
+    "Lane",
+    "Line",
+    "List",
+    "Outcome",
+    "PacketView",
+    "Place",
+    "Places",
+    "Progress",
+    "Queues",
+    "Rank",
+    "Run",
+    "Share",
+    "Shared",
+    "State",
+    "Task",
+    "Text",
+    "XdpOptions",
+];
+
+/// Modules of the package, lowest first; modules of equal height do not know each other.
+const MODULES: &[(&str, u8)] = &[
     ("wire", 1),
     ("app", 2),
     ("flow", 3),
@@ -24,14 +52,14 @@ const ROOMS: &[(&str, u8)] = &[
 ];
 
 /// A source file, its path relative to the workspace.
-struct Source {
+struct SourceFile {
     path: String,
     text: String,
 }
 
-impl Source {
-    /// The room of `src/` it belongs to.
-    fn room(&self) -> Option<&str> {
+impl SourceFile {
+    /// The module of `src/` it belongs to.
+    fn module(&self) -> Option<&str> {
         let inside = self.path.strip_prefix("src/")?;
         let name = inside.split('/').next()?;
         Some(name.strip_suffix(".rs").unwrap_or(name))
@@ -57,7 +85,7 @@ fn root() -> &'static Path {
 }
 
 /// All Rust files of the workspace, build output left out.
-fn sources() -> Vec<Source> {
+fn sources() -> Vec<SourceFile> {
     let mut files = Vec::new();
     for directory in ["src", "backends", "bpf", "perf", "xtask", "benches", "tests", "fuzz/fuzz_targets"] {
         collect(&root().join(directory), &mut files);
@@ -67,12 +95,12 @@ fn sources() -> Vec<Source> {
     let relative = |path: &Path| path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/");
     files
         .iter()
-        .map(|path| Source { path: relative(path), text: fs::read_to_string(path).expect("source files are UTF-8") })
+        .map(|path| SourceFile { path: relative(path), text: fs::read_to_string(path).expect("source files are UTF-8") })
         .collect()
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(directory) else { return }; // a room that is not built yet
+    let Ok(entries) = fs::read_dir(directory) else { return }; // a module that is not built yet
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() && !path.ends_with("target") {
             collect(&path, files);
@@ -84,9 +112,9 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
 
 /// Collects what is wrong and tells all of it at once.
 #[derive(Default)]
-struct Findings(String);
+struct BrokenRules(String);
 
-impl Findings {
+impl BrokenRules {
     fn add(&mut self, path: &str, line: usize, what: &str) {
         writeln!(self.0, "{path}:{line}: {what}").expect("a String takes any text");
     }
@@ -96,17 +124,17 @@ impl Findings {
     }
 }
 
-fn height(room: &str) -> Option<u8> {
-    ROOMS.iter().find(|(name, _)| *name == room).map(|(_, height)| *height)
+fn height(module: &str) -> Option<u8> {
+    MODULES.iter().find(|(name, _)| *name == module).map(|(_, height)| *height)
 }
 
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Names of rooms that a line of code refers to by `crate::room`, `netscope::room` or `crate::{room, ...}`.
-fn rooms_used(line: &str) -> Vec<&str> {
-    let mut rooms = Vec::new();
+/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module, ...}`.
+fn modules_used(line: &str) -> Vec<&str> {
+    let mut modules = Vec::new();
     for start in ["crate::", "netscope::"] {
         for (at, _) in line.match_indices(start) {
             if line[..at].chars().next_back().is_some_and(is_word) {
@@ -114,14 +142,14 @@ fn rooms_used(line: &str) -> Vec<&str> {
             }
             let rest = &line[at + start.len()..];
             if let Some(group) = rest.strip_prefix('{') {
-                rooms.extend(first_names(group));
+                modules.extend(first_names(group));
             } else {
-                rooms.extend(rest.split(|c| !is_word(c)).next());
+                modules.extend(rest.split(|c| !is_word(c)).next());
             }
         }
     }
-    rooms.retain(|room| height(room).is_some());
-    rooms
+    modules.retain(|module| height(module).is_some());
+    modules
 }
 
 /// The first path segment of each member of a braced group, nested groups left out.
@@ -143,8 +171,8 @@ fn first_names(group: &str) -> Vec<&str> {
     names
 }
 
-/// `super` taken once more than a file is deep leaves its room.
-fn leaves_room_by_super(source: &Source, line: &str) -> bool {
+/// `super` taken once more than a file is deep leaves its module.
+fn leaves_module_by_super(source: &SourceFile, line: &str) -> bool {
     let inside = source.path.trim_start_matches("src/");
     let is_root = inside.ends_with("/mod.rs") || !inside.contains('/');
     let depth = inside.matches('/').count() - usize::from(is_root && inside.contains('/'));
@@ -152,21 +180,21 @@ fn leaves_room_by_super(source: &Source, line: &str) -> bool {
 }
 
 #[test]
-fn rooms_use_only_lower_rooms() {
-    let mut findings = Findings::default();
+fn modules_use_only_lower_modules() {
+    let mut findings = BrokenRules::default();
     for source in sources() {
-        let Some(own) = source.room().and_then(height) else { continue };
-        let room = source.room().unwrap_or_default().to_owned();
+        let Some(own) = source.module().and_then(height) else { continue };
+        let module = source.module().unwrap_or_default().to_owned();
         for (number, line) in statements(&source) {
-            for used in rooms_used(&line) {
-                if used != room && height(used).is_some_and(|height| height >= own) {
-                    findings.add(&source.path, number, &format!("`{room}` must not use `{used}`"));
+            for used in modules_used(&line) {
+                if used != module && height(used).is_some_and(|height| height >= own) {
+                    findings.add(&source.path, number, &format!("`{module}` must not use `{used}`"));
                 }
             }
         }
         for (number, line) in source.code_without_tests() {
-            if leaves_room_by_super(&source, line) {
-                findings.add(&source.path, number, "leaves its room by `super`; say `crate::`");
+            if leaves_module_by_super(&source, line) {
+                findings.add(&source.path, number, "leaves its module by `super`; say `crate::`");
             }
         }
     }
@@ -174,7 +202,7 @@ fn rooms_use_only_lower_rooms() {
 }
 
 /// Code outside tests with `use` statements joined to one line each.
-fn statements(source: &Source) -> Vec<(usize, String)> {
+fn statements(source: &SourceFile) -> Vec<(usize, String)> {
     let mut statements: Vec<(usize, String)> = Vec::new();
     let mut open = false;
     for (number, line) in source.code_without_tests() {
@@ -189,8 +217,8 @@ fn statements(source: &Source) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn backends_and_bpf_know_no_room_of_the_package() {
-    let mut findings = Findings::default();
+fn backends_and_bpf_know_no_module_of_the_package() {
+    let mut findings = BrokenRules::default();
     for source in sources() {
         let below = ["backends/src/", "bpf/src/", "xtask/src/", "perf/src/"];
         if !below.iter().any(|directory| source.path.starts_with(directory)) {
@@ -212,15 +240,15 @@ fn backends_and_bpf_know_no_room_of_the_package() {
 
 #[test]
 fn wire_and_app_know_no_clock_and_the_cold_side_no_flow_table() {
-    let mut findings = Findings::default();
+    let mut findings = BrokenRules::default();
     let forbidden: &[(&[&str], &[&str])] =
         &[(&["wire", "app"], &["Instant", "SystemTime", "Timestamp", "std::time"]), (&["output", "dashboard"], &["FlowTable"])];
     for source in sources() {
-        let room = source.room().unwrap_or_default().to_owned();
-        for (rooms, words) in forbidden {
-            for (number, line) in source.code_without_tests().filter(|_| rooms.contains(&room.as_str())) {
+        let module = source.module().unwrap_or_default().to_owned();
+        for (modules, words) in forbidden {
+            for (number, line) in source.code_without_tests().filter(|_| modules.contains(&module.as_str())) {
                 for word in words.iter().filter(|word| has_word(line, word)) {
-                    findings.add(&source.path, number, &format!("`{room}` must not know `{word}`"));
+                    findings.add(&source.path, number, &format!("`{module}` must not know `{word}`"));
                 }
             }
         }
@@ -239,7 +267,7 @@ fn has_word(line: &str, word: &str) -> bool {
 
 #[test]
 fn unsafe_code_lives_in_backends_alone() {
-    let mut findings = Findings::default();
+    let mut findings = BrokenRules::default();
     for source in sources() {
         let is_test = source.path.starts_with("tests/") || source.path.starts_with("benches/");
         let forbids = source.text.contains("#![forbid(unsafe_code)]");
@@ -262,7 +290,7 @@ fn unsafe_code_lives_in_backends_alone() {
 
 #[test]
 fn files_have_an_opening_an_end_and_a_limit() {
-    let mut findings = Findings::default();
+    let mut findings = BrokenRules::default();
     for source in sources() {
         if !source.text.starts_with("//!") {
             findings.add(&source.path, 1, "begins with `//!`: what it owns, must not know, its invariant");
@@ -271,7 +299,11 @@ fn files_have_an_opening_an_end_and_a_limit() {
             findings.add(&source.path, source.text.lines().count(), "ends with one newline");
         }
         let lines = source.text.lines().count();
-        if lines > FILE_LINES_MAX {
+        let is_listed = LONG_FILES.contains(&source.path.as_str());
+        if is_listed && lines <= FILE_LINES_MAX {
+            findings.add(&source.path, lines, "is no longer too long; take it from LONG_FILES");
+        }
+        if lines > FILE_LINES_MAX && !is_listed {
             findings.add(&source.path, lines, &format!("{lines} lines, at most {FILE_LINES_MAX}"));
         }
         let stem = Path::new(&source.path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -283,9 +315,55 @@ fn files_have_an_opening_an_end_and_a_limit() {
     findings.check();
 }
 
+/// Types that code outside tests declares, with their lines; associated types are left out.
+fn declared_types(source: &SourceFile) -> Vec<(String, usize)> {
+    let mut names = Vec::new();
+    // The column of the `impl` or `trait` that is open: rustfmt puts its closing brace there.
+    let mut block: Option<usize> = None;
+    for (number, line) in source.code_without_tests() {
+        let start = line.trim_start();
+        let column = line.len() - start.len();
+        let words: Vec<&str> = start.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+        let unmarked: Vec<&str> =
+            words.iter().copied().skip_while(|word| ["pub", "crate", "super", "in", "unsafe", "const"].contains(word)).collect();
+        match unmarked[..] {
+            ["struct" | "enum" | "union" | "trait", name, ..] => names.push((name.to_owned(), number)),
+            ["type", name, ..] if block.is_none() => names.push((name.to_owned(), number)),
+            _ => {}
+        }
+        let opens = matches!(unmarked.first(), Some(&("impl" | "trait"))) && !start.ends_with('}');
+        if block.is_none() && opens {
+            block = Some(column);
+        } else if block == Some(column) && start == "}" {
+            block = None;
+        }
+    }
+    names
+}
+
+#[test]
+fn a_type_name_means_one_thing() {
+    let mut declared: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| !source.path.starts_with("tests/")) {
+        for (name, line) in declared_types(source) {
+            declared.entry(name).or_default().push((source.path.clone(), line));
+        }
+    }
+    let mut findings = BrokenRules::default();
+    for (name, places) in declared.iter().filter(|(name, places)| places.len() > 1 && !AMBIGUOUS_NAMES.contains(&name.as_str())) {
+        for (path, line) in places {
+            findings.add(path, *line, &format!("`{name}` is the name of {} types", places.len()));
+        }
+    }
+    for name in AMBIGUOUS_NAMES.iter().filter(|name| declared.get(**name).is_none_or(|places| places.len() < 2)) {
+        findings.add("tests/tidy.rs", 1, &format!("`{name}` means one thing now; take it from AMBIGUOUS_NAMES"));
+    }
+    findings.check();
+}
+
 #[test]
 fn functions_have_a_limit() {
-    let mut findings = Findings::default();
+    let mut findings = BrokenRules::default();
     for source in sources() {
         // rustfmt puts a function's closing brace into the column of its first word.
         let mut open: Option<(usize, usize, String)> = None;
@@ -324,7 +402,7 @@ fn nothing_is_left_over() {
     ]
     .map(|(first, second)| format!("{first}{second}"))
     .into();
-    let mut findings = Findings::default();
+    let mut findings = BrokenRules::default();
     for source in sources() {
         for (number, line) in source.text.lines().enumerate() {
             for mark in marks.iter().filter(|mark| line.contains(mark.as_str())) {
@@ -346,14 +424,18 @@ fn the_readme_has_the_two_commands() {
 
 #[test]
 fn the_rules_themselves_see_what_they_should() {
-    assert_eq!(rooms_used("use crate::{flow::{FlowKey, table}, wire::dissect, Other};"), ["flow", "wire"]);
-    assert_eq!(rooms_used("let x = crate::engine::Worker::new(netscope::output::Json);"), ["engine", "output"]);
-    assert_eq!(rooms_used("use netscope_backends::Timestamp; use mycrate::flow::X;"), Vec::<&str>::new());
+    assert_eq!(modules_used("use crate::{flow::{FlowKey, table}, wire::dissect, Other};"), ["flow", "wire"]);
+    assert_eq!(modules_used("let x = crate::engine::Worker::new(netscope::output::Json);"), ["engine", "output"]);
+    assert_eq!(modules_used("use netscope_backends::Timestamp; use mycrate::flow::X;"), Vec::<&str>::new());
     assert!(has_word("a: Timestamp,", "Timestamp") && !has_word("Timestamps { }", "Timestamp"));
-    let source = |path: &str| Source { path: path.to_owned(), text: String::new() };
-    assert!(leaves_room_by_super(&source("src/flow/mod.rs"), "use super::wire::X;"));
-    assert!(!leaves_room_by_super(&source("src/flow/key.rs"), "use super::wheel::X;"));
-    assert!(leaves_room_by_super(&source("src/flow/key.rs"), "use super::super::wire::X;"));
-    assert!(!leaves_room_by_super(&source("src/flow/tcp/state.rs"), "use super::super::key::X;"));
-    assert!(leaves_room_by_super(&source("src/main.rs"), "use super::X;"));
+    let source = |path: &str| SourceFile { path: path.to_owned(), text: String::new() };
+    assert!(leaves_module_by_super(&source("src/flow/mod.rs"), "use super::wire::X;"));
+    assert!(!leaves_module_by_super(&source("src/flow/key.rs"), "use super::wheel::X;"));
+    assert!(leaves_module_by_super(&source("src/flow/key.rs"), "use super::super::wire::X;"));
+    assert!(!leaves_module_by_super(&source("src/flow/tcp/state.rs"), "use super::super::key::X;"));
+    assert!(leaves_module_by_super(&source("src/main.rs"), "use super::X;"));
+    let text = "pub(crate) struct A<T>(T);\nimpl A<u8> {\n    type B = u8;\n}\ntype C = u8;\n// struct D;\npub unsafe trait E {\n    type F;\n}\n\
+                mod m {\n    enum G {}\n}\n#[cfg(test)]\nmod tests {\n    struct H;\n}\n";
+    let source = SourceFile { path: "src/x.rs".to_owned(), text: text.to_owned() };
+    assert_eq!(declared_types(&source), [("A", 1), ("C", 5), ("E", 7), ("G", 11)].map(|(name, line)| (name.to_owned(), line)));
 }

@@ -1,10 +1,11 @@
-//! Dissects every capture of the corpus and compares flows, VLAN tags and tunnels with what tshark found.
+//! Dissects every capture of the corpus and compares flows, VLAN tags, tunnels and the types of ARP and ICMP
+//! messages with what tshark found; and of our own recording the messages field by field.
 //!
 //! The corpus is where `NETSCOPE_CORPUS` says, or in `../shared/corpus`. Without one the test says so and passes, but not in CI.
 //! It reads capture files itself, so that a mistake in the program's own reader cannot hide here.
 
 use netscope::flow::{Direction, FlowKey};
-use netscope::wire::{Dissected, Header, Network, Ports, Transport, Visitor, supports, walk};
+use netscope::wire::{Dissected, Header, Network, Ports, Transport, Visitor, dissect, mac_addresses, supports, walk};
 use netscope_backends::LinkType;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,14 +23,14 @@ struct RawPacket {
 
 /// Notes VLAN ids and the tunnel before each IP header but the first.
 #[derive(Default)]
-struct Seen {
+struct SeenTags {
     vlan: Vec<String>,
     between: Vec<&'static str>,
     ip_count: usize,
     tunnels: Vec<String>,
 }
 
-impl Visitor for Seen {
+impl Visitor for SeenTags {
     fn header(&mut self, header: &Header<'_>, _offset: usize) {
         match header {
             Header::Vlan(tag) => self.vlan.push(tag.id().to_string()),
@@ -53,14 +54,39 @@ impl Visitor for Seen {
     }
 }
 
-type Key = (&'static str, FlowKey);
+type TruthKey = (&'static str, FlowKey);
 
 /// Packets, TCP payload bytes and packets with each of FIN SYN RST PSH ACK, per direction.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-struct Counts {
+struct DirectionCounts {
     packets: [u64; 2],
     tcp_payload: [u64; 2],
     flags: [[u64; 5]; 2],
+}
+
+/// Messages outside tunnels, by operation or type.
+#[derive(Default)]
+struct Messages {
+    arp: BTreeMap<String, u64>,
+    icmp: BTreeMap<String, u64>,
+    icmpv6: BTreeMap<String, u64>,
+}
+
+impl Messages {
+    fn count(&mut self, packet: &RawPacket, facts: &Dissected) {
+        match (facts.network, facts.transport.icmp_type_and_code()) {
+            (Some(network), Some((kind, _))) if facts.tunnel_depth == 0 => {
+                let types = if network.protocol == 1 { &mut self.icmp } else { &mut self.icmpv6 };
+                *types.entry(kind.to_string()).or_default() += 1;
+            }
+            (None, _) => {
+                if let Some(arp) = facts.arp(&packet.data) {
+                    *self.arp.entry(arp.operation.to_string()).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn flow_of(facts: &Dissected) -> Option<(&'static str, Network, Ports)> {
@@ -120,14 +146,16 @@ fn every_capture_agrees_with_tshark() {
 }
 
 fn compare(name: &str, truth: &Value, packets: &[RawPacket], differences: &mut Vec<String>) -> (usize, usize) {
-    let mut ours: BTreeMap<Key, Counts> = BTreeMap::new();
+    let mut ours: BTreeMap<TruthKey, DirectionCounts> = BTreeMap::new();
     let (mut stacks, mut tunnels) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+    let mut messages = Messages::default();
     for packet in packets {
-        let mut path = Seen::default();
+        let mut path = SeenTags::default();
         let facts = walk(packet.link_type, &packet.data, packet.wire_len, &mut path);
         if !path.vlan.is_empty() {
             *stacks.entry(path.vlan.join(".")).or_default() += 1;
         }
+        messages.count(packet, &facts);
         for tunnel in path.tunnels {
             *tunnels.entry(tunnel).or_default() += 1;
         }
@@ -153,10 +181,13 @@ fn compare(name: &str, truth: &Value, packets: &[RawPacket], differences: &mut V
     };
     expect("VLAN stacks", &stacks, &truth["vlan"]["stacks"]);
     expect("tunnels", &tunnels, &truth["tunnels"]);
+    expect("ARP operations", &messages.arp, &truth["arp_opcodes"]);
+    expect("ICMP types", &messages.icmp, &truth["icmp_types"]);
+    expect("ICMPv6 types", &messages.icmpv6, &truth["icmpv6_types"]);
 
     let list = if truth["flows_inner"].is_array() { &truth["flows_inner"] } else { &truth["flows"] };
     let mut neutral = BTreeSet::new();
-    let mut theirs: BTreeMap<Key, Counts> = BTreeMap::new();
+    let mut theirs: BTreeMap<TruthKey, DirectionCounts> = BTreeMap::new();
     for flow in list.as_array().expect("flows") {
         let key = truth_key(flow);
         if ["short_packets", "unusual_link_packets", "alt_addresses"].iter().any(|k| !flow[*k].is_null() && flow[*k] != 0) {
@@ -181,7 +212,72 @@ fn compare(name: &str, truth: &Value, packets: &[RawPacket], differences: &mut V
     (theirs.len(), neutral.len())
 }
 
-fn truth_key(flow: &Value) -> Key {
+/// ARP and ICMP messages of our own recording: addresses, operation, type, code and quoted packet of each.
+#[test]
+fn messages_of_our_recording() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let truth = std::fs::read_to_string(fixtures.join("truth/demo.pcapng.messages.tsv")).expect("truth");
+    let packets = read_capture(&std::fs::read(fixtures.join("demo.pcapng")).expect("recording"));
+    let ours: Vec<String> = packets.iter().enumerate().filter_map(|(index, packet)| message_line(index + 1, packet)).collect();
+    let theirs: Vec<String> = truth.lines().skip(1).map(truth_line).collect();
+    assert_eq!(ours, theirs);
+    assert!(theirs.len() > 40 && theirs.iter().any(|line| line.contains("quotes")), "{} messages", theirs.len());
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn ipv4(bytes: &[u8]) -> String {
+    bytes[..4].iter().map(u8::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// A packet with an ARP or ICMP message as one line.
+fn message_line(number: usize, packet: &RawPacket) -> Option<String> {
+    let facts = dissect(packet.link_type, &packet.data, packet.wire_len);
+    let frame = mac_addresses(packet.link_type, &packet.data).expect("Ethernet");
+    let head = format!("{number} {} {}", mac(frame.source), mac(frame.destination.expect("Ethernet")));
+    if let Some(arp) = facts.arp(&packet.data) {
+        let (sender, target) = (ipv4(&arp.sender_ip), ipv4(&arp.target_ip));
+        return Some(format!("{head} arp {} {} {sender} {} {target}", arp.operation, mac(arp.sender_mac), mac(arp.target_mac)));
+    }
+    let (kind, code) = facts.transport.icmp_type_and_code()?;
+    let name = if facts.network?.protocol == 1 { "icmp" } else { "icmpv6" };
+    let quoted = facts.quoted_packet(&packet.data).map_or(String::new(), |quoted| {
+        let ports = ports_of(&quoted.transport).map_or(String::new(), |ports| format!("{} {}", ports.source, ports.destination));
+        let network = quoted.network;
+        format!(" quotes {} {} {} {ports}", ipv4(&network.source), ipv4(&network.destination), network.protocol)
+    });
+    Some(format!("{head} {name} {kind} {code}{quoted}"))
+}
+
+fn ports_of(transport: &Transport) -> Option<Ports> {
+    match *transport {
+        Transport::Udp(ports) | Transport::TcpPorts(ports) => Some(ports),
+        _ => None,
+    }
+}
+
+/// The same out of a line of tshark's: values of several layers stand outermost first, a comma between them.
+fn truth_line(line: &str) -> String {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let outermost = |index: usize| fields[index].split(',').next().expect("a value");
+    let innermost = |index: usize| fields[index].rsplit(',').next().expect("a value");
+    let head = format!("{} {} {}", fields[0], outermost(1), outermost(2));
+    if !fields[3].is_empty() {
+        return format!("{head} arp {}", fields[3..8].join(" "));
+    }
+    if !fields[10].is_empty() {
+        return format!("{head} icmpv6 {} {}", fields[10], fields[11]);
+    }
+    let quoted = match fields[8] {
+        "3" => format!(" quotes {}", [12, 13, 14, 15, 16].map(innermost).join(" ")),
+        _ => String::new(),
+    };
+    format!("{head} icmp {} {}{quoted}", fields[8], fields[9])
+}
+
+fn truth_key(flow: &Value) -> TruthKey {
     let end = |side: &str| {
         let ip: std::net::IpAddr = flow[side]["ip"].as_str().expect("ip").parse().expect("ip");
         (ip, flow[side]["port"].as_u64().expect("port") as u16)
@@ -209,14 +305,14 @@ fn truth_key(flow: &Value) -> Key {
     (protocol, key)
 }
 
-fn truth_counts(flow: &Value, tcp: bool) -> Counts {
+fn truth_counts(flow: &Value, tcp: bool) -> DirectionCounts {
     let pair = |name: &str| [flow[format!("{name}_ab")].as_u64().unwrap_or(0), flow[format!("{name}_ba")].as_u64().unwrap_or(0)];
     if !tcp {
-        return Counts { packets: pair("packets"), ..Counts::default() };
+        return DirectionCounts { packets: pair("packets"), ..DirectionCounts::default() };
     }
     let flags =
         ["flags_ab", "flags_ba"].map(|side| ["fin", "syn", "rst", "psh", "ack"].map(|f| flow[side][f].as_u64().unwrap_or(0)));
-    Counts { packets: pair("packets"), tcp_payload: pair("payload"), flags }
+    DirectionCounts { packets: pair("packets"), tcp_payload: pair("payload"), flags }
 }
 
 /// Packets of a pcap or pcapng file, as far as it is sound.

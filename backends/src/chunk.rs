@@ -17,7 +17,7 @@ const _: () = assert!(CHUNK_BYTES <= u32::MAX as usize);
 
 /// Where a copied packet's bytes lie, and what else is known of it.
 #[derive(Clone, Copy, Debug)]
-struct Header {
+struct CopiedPacket {
     time: Timestamp,
     start: u32,
     captured_len: u32,
@@ -29,7 +29,7 @@ struct Header {
 #[derive(Clone, Debug)]
 pub struct PacketChunk {
     bytes: Vec<u8>,
-    headers: Vec<Header>,
+    headers: Vec<CopiedPacket>,
 }
 
 impl Default for PacketChunk {
@@ -53,7 +53,7 @@ impl PacketChunk {
             return false;
         }
         // Both fit: the sum is at most CHUNK_BYTES, which is less than 2^32.
-        self.headers.push(Header {
+        self.headers.push(CopiedPacket {
             time: packet.time,
             start: self.bytes.len() as u32,
             captured_len: packet.data.len() as u32,
@@ -88,7 +88,8 @@ impl PacketChunk {
     /// Packet number `index`, from 0; one without bytes when there are not so many.
     #[inline(always)]
     pub fn packet(&self, index: usize) -> Packet<'_> {
-        const NOTHING: Header = Header { time: Timestamp(0), start: 0, captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
+        const NOTHING: CopiedPacket =
+            CopiedPacket { time: Timestamp(0), start: 0, captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
         self.at(self.headers.get(index).unwrap_or(&NOTHING))
     }
 
@@ -116,7 +117,7 @@ impl PacketChunk {
     }
 
     #[inline(always)]
-    fn at(&self, header: &Header) -> Packet<'_> {
+    fn at(&self, header: &CopiedPacket) -> Packet<'_> {
         let start = header.start as usize;
         Packet {
             data: self.bytes.get(start..start + header.captured_len as usize).unwrap_or_default(),

@@ -11,13 +11,13 @@ use pcap::{BpfProgram, Capture, Linktype};
 
 use crate::{BackendError, LinkType, Packet};
 
-pub use netscope_bpf::classic::Instruction;
+pub use netscope_bpf::classic::ClassicInstruction;
 
 /// `struct bpf_program` of libpcap.
 #[repr(C)]
 struct RawProgram {
     len: libc::c_uint,
-    instructions: *const Instruction,
+    instructions: *const ClassicInstruction,
 }
 
 /// `struct pcap_pkthdr` of libpcap.
@@ -39,7 +39,7 @@ static COMPILER: Mutex<()> = Mutex::new(());
 #[derive(Clone, Debug)]
 pub struct Filter {
     link_type: LinkType,
-    instructions: Box<[Instruction]>,
+    instructions: Box<[ClassicInstruction]>,
 }
 
 impl Filter {
@@ -62,7 +62,7 @@ impl Filter {
     }
 
     /// The program, for a kernel to run. Its return value is the number of bytes to keep: 0 = no match.
-    pub fn instructions(&self) -> &[Instruction] {
+    pub fn instructions(&self) -> &[ClassicInstruction] {
         &self.instructions
     }
 
@@ -97,13 +97,13 @@ impl Filter {
     }
 }
 
-pub(crate) fn copy_instructions(program: &BpfProgram) -> Box<[Instruction]> {
+pub(crate) fn copy_instructions(program: &BpfProgram) -> Box<[ClassicInstruction]> {
     let raw = program.get_instructions();
     // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the kernel, and memory of
     // our own, so that a filter can be cloned and shared.
     // SAFETY: `BpfInstruction` is a transparent wrapper of libpcap's `struct bpf_insn` {u16, u8, u8, u32}, the layout of
-    // `Instruction`; pointer and length are those of one live slice, borrowed for as long as this one.
-    let instructions = unsafe { std::slice::from_raw_parts(raw.as_ptr().cast::<Instruction>(), raw.len()) };
+    // `ClassicInstruction`; pointer and length are those of one live slice, borrowed for as long as this one.
+    let instructions = unsafe { std::slice::from_raw_parts(raw.as_ptr().cast::<ClassicInstruction>(), raw.len()) };
     instructions.into()
 }
 

@@ -149,7 +149,7 @@ fn lookup(name: &CStr) -> io::Result<Option<(libc::uid_t, libc::gid_t)>> {
 const VERSION: u32 = 0x2008_0522;
 
 #[repr(C)]
-struct Header {
+struct CapabilityHeader {
     version: u32,
     /// 0: the calling thread.
     pid: libc::c_int,
@@ -157,21 +157,21 @@ struct Header {
 
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-struct Word {
+struct CapabilityWord {
     effective: u32,
     permitted: u32,
     inheritable: u32,
 }
 
 /// The words that stand for these rights, and for no other.
-fn words(kept: &[Capability]) -> [Word; 2] {
+fn words(kept: &[Capability]) -> [CapabilityWord; 2] {
     let mask = kept.iter().fold(0, |mask, capability| mask | capability.bit());
-    [mask as u32, (mask >> 32) as u32].map(|half| Word { effective: half, permitted: half, inheritable: 0 })
+    [mask as u32, (mask >> 32) as u32].map(|half| CapabilityWord { effective: half, permitted: half, inheritable: 0 })
 }
 
 /// The rights that this process has or could take, as bits.
 fn permitted() -> io::Result<u64> {
-    let (mut header, mut words) = (Header { version: VERSION, pid: 0 }, [Word::default(); 2]);
+    let (mut header, mut words) = (CapabilityHeader { version: VERSION, pid: 0 }, [CapabilityWord::default(); 2]);
     // JUSTIFICATION: no safe crate in use, nor libc, has a wrapper.
     // SAFETY: capget(2) reads a header and writes, in this version, two words, both live and laid out as linux/capability.h has them; it may
     // write to the header, which is ours alone.
@@ -185,7 +185,7 @@ fn permitted() -> io::Result<u64> {
 }
 
 fn set_capabilities(kept: &[Capability]) -> io::Result<()> {
-    let (mut header, words) = (Header { version: VERSION, pid: 0 }, words(kept));
+    let (mut header, words) = (CapabilityHeader { version: VERSION, pid: 0 }, words(kept));
     // JUSTIFICATION: no safe crate in use, nor libc, has a wrapper.
     // SAFETY: capset(2) reads a header and, in this version, two words, both live and laid out as linux/capability.h has them; it may
     // write to the header, which is ours alone.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use netscope_backends::file::{CaptureFile, FileOptions};
-use netscope_backends::filter::{Filter, Instruction};
+use netscope_backends::filter::{ClassicInstruction, Filter};
 use netscope_backends::{Backend, LinkType, Packet, Polled, Timestamp};
 use netscope_bpf::classic::{ClassicFilter, FilterError};
 use netscope_bpf::interpreter::{Frame, Machine};
@@ -97,7 +97,7 @@ unsafe extern "C" {
 #[repr(C)]
 struct RawProgram {
     len: libc::c_uint,
-    instructions: *const Instruction,
+    instructions: *const ClassicInstruction,
 }
 
 #[repr(C)]
@@ -108,7 +108,7 @@ struct RawHeader {
 }
 
 /// What libpcap says of a program that need not come from its compiler. The caller made it valid (see [`arbitrary_program`]).
-fn libpcap_matches(instructions: &[Instruction], bytes: &[u8]) -> bool {
+fn libpcap_matches(instructions: &[ClassicInstruction], bytes: &[u8]) -> bool {
     let program = RawProgram { len: instructions.len() as u32, instructions: instructions.as_ptr() };
     let len = bytes.len() as u32;
     let header = RawHeader { time: libc::timeval { tv_sec: 0, tv_usec: 0 }, captured_len: len, wire_len: len };
@@ -276,7 +276,7 @@ fn long_filters_pass_the_verifier() {
     if !kernel::has_root() {
         return;
     }
-    let instruction = |code, jump_false, operand| Instruction { code, jump_true: 0, jump_false, operand };
+    let instruction = |code, jump_false, operand| ClassicInstruction { code, jump_true: 0, jump_false, operand };
     // X = 4 * (P[14] & 15), then over and over: A = P[..]; a match when it is this number.
     for load in [0x20_u16, 0x48] {
         let mut instructions = vec![instruction(0xb1, 0, 14)];
@@ -304,7 +304,7 @@ fn long_filters_pass_the_verifier() {
 }
 
 /// One random instruction: code and operand; jumps are made to fit where the program is put together.
-fn arbitrary_instruction() -> impl Strategy<Value = Instruction> {
+fn arbitrary_instruction() -> impl Strategy<Value = ClassicInstruction> {
     let offset = prop_oneof![8 => 0..80_u32, 1 => 80..2000_u32, 1 => 65_500..70_000_u32];
     let number = prop_oneof![4 => 0..100_u32, 2 => any::<u32>(), 1 => Just(u32::MAX), 1 => Just(0x8000_0000_u32)];
     let size = prop_oneof![Just(0_u16), Just(8), Just(0x10)];
@@ -326,7 +326,7 @@ fn arbitrary_instruction() -> impl Strategy<Value = Instruction> {
         1 => prop_oneof![Just((0x06_u16, 0_u32)), Just((0x06, 65535)), Just((0x16, 0))],
         2 => prop_oneof![Just((0x07_u16, 0_u32)), Just((0x87, 0))],
     ];
-    (code, 0..6_u8, 0..6_u8).prop_map(|((code, operand), jump_true, jump_false)| Instruction {
+    (code, 0..6_u8, 0..6_u8).prop_map(|((code, operand), jump_true, jump_false)| ClassicInstruction {
         code,
         jump_true,
         jump_false,
@@ -335,7 +335,7 @@ fn arbitrary_instruction() -> impl Strategy<Value = Instruction> {
 }
 
 /// A valid program. libpcap does not clear its memory, so all words are written first; the last instruction returns A.
-fn arbitrary_program(len_max: usize) -> impl Strategy<Value = Vec<Instruction>> {
+fn arbitrary_program(len_max: usize) -> impl Strategy<Value = Vec<ClassicInstruction>> {
     prop::collection::vec(arbitrary_instruction(), 1..len_max).prop_map(|mut body| {
         let last = body.len();
         for (at, instruction) in body.iter_mut().enumerate() {
@@ -347,9 +347,9 @@ fn arbitrary_program(len_max: usize) -> impl Strategy<Value = Vec<Instruction>> 
             }
         }
         let mut program: Vec<_> =
-            (0..16).map(|word| Instruction { code: 0x02, jump_true: 0, jump_false: 0, operand: word }).collect();
+            (0..16).map(|word| ClassicInstruction { code: 0x02, jump_true: 0, jump_false: 0, operand: word }).collect();
         program.append(&mut body);
-        program.push(Instruction { code: 0x16, jump_true: 0, jump_false: 0, operand: 0 });
+        program.push(ClassicInstruction { code: 0x16, jump_true: 0, jump_false: 0, operand: 0 });
         program
     })
 }

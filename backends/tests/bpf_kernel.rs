@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use netscope_backends::LinkType;
-use netscope_backends::bpf::{BpfError, Ingress, Link, Loaded, Mode, load_xdp, programs_at};
+use netscope_backends::bpf::{BpfError, Ingress, Loaded, Mode, XdpLink, load_xdp, programs_at};
 use netscope_backends::filter::Filter;
 use netscope_bpf::interpreter::{Frame, Machine};
-use netscope_bpf::xdp::{Clock, Counts, FromDriver, Stamp, Unmatched, XdpParts, XdpProgram, context, verdict};
+use netscope_bpf::xdp::{FromDriver, PacketStamp, StampClock, Unmatched, VerdictCounts, XdpParts, XdpProgram, context, verdict};
 use netscope_bpf::{Assembler, Cond, Helper, Program, Reg, Size};
 
 mod kernel;
@@ -29,8 +29,8 @@ fn frame() -> Vec<u8> {
     frame
 }
 
-fn counts(loaded: &Loaded, program: &XdpProgram, queue: u32) -> Counts {
-    Counts::from_words(&loaded.map(program.counters()).unwrap().sums(queue).unwrap())
+fn counts(loaded: &Loaded, program: &XdpProgram, queue: u32) -> VerdictCounts {
+    VerdictCounts::from_words(&loaded.map(program.counters()).unwrap().sums(queue).unwrap())
 }
 
 fn load(program: &XdpProgram) -> Loaded {
@@ -67,7 +67,7 @@ fn the_kernel_does_what_the_interpreter_does() {
         [None, Some("udp port 53"), Some("tcp port 80"), Some("vlan and ip[ip[0] & 15] > 3"), Some("less 10"), Some("")];
     let frame = frame();
     for filter in filters.map(|it| it.map(|it| Filter::compile(it, LinkType::ETHERNET).unwrap().for_driver().unwrap())) {
-        for clock in [None, Some(Clock::Tai), Some(Clock::Monotonic)] {
+        for clock in [None, Some(StampClock::Tai), Some(StampClock::Monotonic)] {
             for (frags, unmatched) in [(false, Unmatched::Pass), (true, Unmatched::Pass), (false, Unmatched::Drop)] {
                 let parts = XdpParts { queues: 4, filter: filter.as_ref(), unmatched, clock, frags, ..XdpParts::default() };
                 let program = XdpProgram::new(&parts).unwrap();
@@ -78,7 +78,7 @@ fn the_kernel_does_what_the_interpreter_does() {
                 let model = [(); 3].map(|()| machine.run(&Frame::new(&frame)).unwrap());
                 let told = format!("{parts:?}\n{}", program.listing());
                 assert_eq!(u64::from(run.verdict), model[2].verdict, "{told}");
-                let expected = Counts::from_words(&machine.words(program.counters(), 0));
+                let expected = VerdictCounts::from_words(&machine.words(program.counters(), 0));
                 assert_eq!(counts(&loaded, &program, 0), expected, "{told}");
                 assert_eq!(expected.total(), 3);
                 assert_eq!(run.data[run.metadata_len..], frame, "{told}");
@@ -93,13 +93,13 @@ fn the_stamp_is_the_clock() {
     if !has_root() {
         return;
     }
-    for (clock, id) in [(Clock::Tai, libc::CLOCK_TAI), (Clock::Monotonic, libc::CLOCK_MONOTONIC)] {
+    for (clock, id) in [(StampClock::Tai, libc::CLOCK_TAI), (StampClock::Monotonic, libc::CLOCK_MONOTONIC)] {
         let program = XdpProgram::new(&XdpParts { queues: 1, clock: Some(clock), ..XdpParts::default() }).unwrap();
         let loaded = load(&program);
         let before = now(id);
         let run = loaded.test_run(&frame(), None, 1).unwrap();
         let after = now(id);
-        let stamp = run.data[run.metadata_len - Stamp::LEN..].first_chunk().and_then(Stamp::read).unwrap();
+        let stamp = run.data[run.metadata_len - PacketStamp::LEN..].first_chunk().and_then(PacketStamp::read).unwrap();
         assert!((before..=after).contains(&stamp.time_ns), "{before} {stamp:?} {after}");
         assert_eq!(counts(&loaded, &program, 0).unstamped, 0);
     }
@@ -152,7 +152,7 @@ fn live_frames_are_counted_at_the_other_end() {
         let program = XdpProgram::new(&parts).unwrap();
         let loaded = load(&program);
         // The other end of a veth takes such frames in native mode only.
-        let link = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
+        let link = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
         let sender = Loaded::load(&sender(ifindex("veth1"))).unwrap();
         let ingress = Ingress { ifindex: ifindex("lo"), queue: 0 };
         for _ in 0..FRAMES / BATCH {
@@ -173,12 +173,12 @@ fn a_program_that_is_there_is_named_and_stays() {
     inside(|| {
         let other = Loaded::load(&sender(1)).unwrap();
         for (theirs, name) in [(Mode::Native, "native"), (Mode::Generic, "generic")] {
-            let link = Link::attach(&other, "veth0", ifindex("veth0"), theirs).unwrap();
+            let link = XdpLink::attach(&other, "veth0", ifindex("veth0"), theirs).unwrap();
             let program_id = link.state().unwrap().program_id;
             let program = XdpProgram::new(&XdpParts::default()).unwrap();
             let loaded = load(&program);
             for ours in [Mode::Native, Mode::Generic] {
-                let error = Link::attach(&loaded, "veth0", ifindex("veth0"), ours).unwrap_err();
+                let error = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), ours).unwrap_err();
                 let expected = format!(
                     "interface veth0 already runs the XDP program test_sender (id {program_id}, {name}, held by BPF link {0}), which is \
                      never replaced; end its owner, or take it away: bpftool link detach id {0}",
@@ -186,7 +186,7 @@ fn a_program_that_is_there_is_named_and_stays() {
                 );
                 assert_eq!(error.to_string(), expected);
             }
-            let error = Link::attach_best(&loaded, "veth0", ifindex("veth0")).unwrap_err();
+            let error = XdpLink::attach_best(&loaded, "veth0", ifindex("veth0")).unwrap_err();
             assert!(matches!(error, BpfError::Occupied { .. }), "{error}");
             assert_eq!(link.state().unwrap().program_id, program_id);
         }
@@ -200,17 +200,17 @@ fn what_a_driver_refuses_is_explained() {
     }
     inside(|| {
         let loaded = load(&XdpProgram::new(&XdpParts::default()).unwrap());
-        let error = Link::attach(&loaded, "lo", ifindex("lo"), Mode::Native).unwrap_err();
+        let error = XdpLink::attach(&loaded, "lo", ifindex("lo"), Mode::Native).unwrap_err();
         assert!(error.to_string().contains("this driver cannot run XDP programs"), "{error}");
-        let (link, why) = Link::attach_best(&loaded, "lo", ifindex("lo")).unwrap();
+        let (link, why) = XdpLink::attach_best(&loaded, "lo", ifindex("lo")).unwrap();
         assert_eq!((link.mode(), why.and_then(|why| why.errno())), (Mode::Generic, Some(libc::EOPNOTSUPP)));
-        let error = Link::attach(&loaded, "gone", 4711, Mode::Native).unwrap_err();
+        let error = XdpLink::attach(&loaded, "gone", 4711, Mode::Native).unwrap_err();
         assert!(error.to_string().contains("no such interface"), "{error}");
         sh("ip link set dev veth1 mtu 9000");
-        let error = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap_err();
+        let error = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap_err();
         assert!(error.to_string().contains("the MTU is too large"), "{error}");
         let frags = load(&XdpProgram::new(&XdpParts { frags: true, ..XdpParts::default() }).unwrap());
-        let link = Link::attach(&frags, "veth0", ifindex("veth0"), Mode::Native).unwrap();
+        let link = XdpLink::attach(&frags, "veth0", ifindex("veth0"), Mode::Native).unwrap();
         sh("ip link delete dev veth0");
         assert_eq!(link.state().unwrap().ifindex, 0, "the interface is gone");
     });
@@ -226,7 +226,7 @@ fn a_killed_process_leaves_no_program() {
     }
     if std::env::var_os(VICTIM).is_some() {
         let loaded = load(&XdpProgram::new(&XdpParts::default()).unwrap());
-        let _link = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
+        let _link = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
         eprintln!("attached");
         std::thread::sleep(Duration::from_secs(60));
         return;
@@ -261,10 +261,11 @@ fn three_capabilities_are_enough() {
         {
             let filter = Filter::compile(expression, LinkType::ETHERNET).unwrap().for_driver().unwrap();
             for frags in [false, true] {
-                let parts = XdpParts { queues: 2, filter: Some(&filter), clock: Some(Clock::Tai), frags, ..XdpParts::default() };
+                let parts =
+                    XdpParts { queues: 2, filter: Some(&filter), clock: Some(StampClock::Tai), frags, ..XdpParts::default() };
                 let (_, loaded) = load_xdp(&parts).unwrap();
-                let _link = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
-                let error = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap_err().to_string();
+                let _link = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
+                let error = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap_err().to_string();
                 assert!(error.contains("of unknown name (id ") && error.contains("ip link set dev veth0 xdpdrv off"), "{error}");
             }
         }
@@ -308,20 +309,20 @@ fn programs_that_ask_the_driver_are_for_one_interface() {
         let (both, tag) = (FromDriver { vlan_tag: true, time: true }, FromDriver { vlan_tag: true, time: false });
         for filter in filters.iter().map(Option::as_ref) {
             for (from_driver, clock) in
-                [(tag, None), (both, Some(Clock::Tai)), (FromDriver { vlan_tag: false, ..both }, Some(Clock::Tai))]
+                [(tag, None), (both, Some(StampClock::Tai)), (FromDriver { vlan_tag: false, ..both }, Some(StampClock::Tai))]
             {
                 for frags in [false, true] {
                     let program = program(from_driver, filter, clock, frags);
                     let loaded = Loaded::load_for(program.program(), ifindex("veth0"))
                         .unwrap_or_else(|error| panic!("{error}\n{}", program.listing()));
-                    drop(Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap());
+                    drop(XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap());
                 }
             }
         }
-        let program = program(both, None, Some(Clock::Tai), true);
+        let program = program(both, None, Some(StampClock::Tai), true);
         let loaded = Loaded::load_for(program.program(), ifindex("veth0")).unwrap();
-        assert!(Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Generic).is_err(), "not in generic mode");
-        assert!(Link::attach(&loaded, "veth1", ifindex("veth1"), Mode::Native).is_err(), "not elsewhere");
+        assert!(XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Generic).is_err(), "not in generic mode");
+        assert!(XdpLink::attach(&loaded, "veth1", ifindex("veth1"), Mode::Native).is_err(), "not elsewhere");
         assert!(loaded.test_run(&frame(), None, 1).is_err(), "not without its interface");
         let error = Loaded::load(program.program()).unwrap_err().to_string();
         assert!(error.contains("metadata kfuncs require device-bound program"), "{error}");
@@ -329,8 +330,9 @@ fn programs_that_ask_the_driver_are_for_one_interface() {
         assert!(error.errno().is_some(), "a driver without answers: {error}");
 
         keep_capabilities(&[CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF]);
-        let program = XdpProgram::new(&XdpParts { clock: Some(Clock::Tai), from_driver: both, ..XdpParts::default() }).unwrap();
+        let program =
+            XdpProgram::new(&XdpParts { clock: Some(StampClock::Tai), from_driver: both, ..XdpParts::default() }).unwrap();
         let loaded = Loaded::load_for(program.program(), ifindex("veth0")).unwrap_or_else(|error| panic!("{error:?}"));
-        let _link = Link::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
+        let _link = XdpLink::attach(&loaded, "veth0", ifindex("veth0"), Mode::Native).unwrap();
     });
 }

@@ -22,18 +22,18 @@ pub enum Protocol {
 }
 
 /// What the table has to know of a packet besides its facts.
-pub struct Lane {
+pub struct TablePacket {
     pub flow: u32,
     pub key: FlowKey,
     pub direction: Direction,
 }
 
 /// The packet of `flow` in `round`: its key and which way it goes.
-pub fn lane(protocol: Protocol, flow: u32, round: u32) -> Lane {
+pub fn lane(protocol: Protocol, flow: u32, round: u32) -> TablePacket {
     let dissected = facts(protocol, flow, round);
     let network = dissected.network.as_ref().expect("an IPv4 packet");
     let (key, direction) = FlowKey::new(network, ports_of(&dissected).expect("a packet with ports"));
-    Lane { flow, key, direction }
+    TablePacket { flow, key, direction }
 }
 
 /// What a packet of `round` says of itself. The flow table takes addresses and ports from the key alone.

@@ -8,21 +8,21 @@ use netscope_backends::prefetch::prefetch_read;
 /// One cache line of counters.
 #[derive(Clone)]
 #[repr(align(64))]
-pub struct Line {
+pub struct CacheLine {
     packets: [u64; 2],
     bytes: [u64; 2],
     last: u64,
 }
 
 /// A line per flow, found by its number: nothing is searched.
-pub struct FlatTable(Vec<Line>);
+pub struct FlatTable(Vec<CacheLine>);
 
 impl FlatTable {
     /// Lines for `count` flows, on huge pages where the table of flows has them.
     pub fn new(count: usize) -> Self {
         let mut lines = Vec::with_capacity(count);
         prefer_huge_pages(&lines);
-        lines.resize(count, Line { packets: [0; 2], bytes: [0; 2], last: 0 });
+        lines.resize(count, CacheLine { packets: [0; 2], bytes: [0; 2], last: 0 });
         Self(lines)
     }
 

@@ -2,11 +2,11 @@
 //!
 //! Owns the headers put around. Its one invariant: lengths and IPv4 checksums are right, so the dissector goes all the way.
 
-use netscope_perf::{Generator, Profile, Settings};
+use netscope_perf::{Generator, GeneratorSettings, Profile};
 
 /// 1000 frames of 10 flows; together they fit into the second cache.
 fn plain(profile: Profile) -> Vec<Vec<u8>> {
-    let mut generator = Generator::new(&Settings::new(profile, 1000, 10, 1)).expect("possible settings");
+    let mut generator = Generator::new(&GeneratorSettings::new(profile, 1000, 10, 1)).expect("possible settings");
     let mut frames = Vec::new();
     while let Some((_, frame)) = generator.next_packet() {
         frames.push(frame.to_vec());

@@ -14,6 +14,9 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
+/// Criterion with that clock.
+pub type BenchCriterion = Criterion<ProcessorTime>;
+
 /// Time this thread had a processor, so that other programs on the machine count less than they would by the clock on the wall.
 pub struct ProcessorTime;
 

@@ -3,7 +3,7 @@
 //! Owns the bytes. Its one invariant: a packet's bytes follow those of the packet before.
 
 use netscope_backends::{LinkType, Packet, Timestamp};
-use netscope_perf::{Generator, Profile, Settings};
+use netscope_perf::{Generator, GeneratorSettings, Profile};
 
 /// Packets one behind the other.
 pub struct Traffic {
@@ -15,7 +15,7 @@ pub struct Traffic {
 impl Traffic {
     /// All packets of these settings.
     pub fn new(profile: Profile, packets: u64, flows: u64) -> Self {
-        let settings = Settings::new(profile, packets, flows, 1);
+        let settings = GeneratorSettings::new(profile, packets, flows, 1);
         let mut generator = Generator::new(&settings).expect("possible settings");
         let (mut bytes, mut records) = (Vec::new(), Vec::new());
         while let Some((time, frame)) = generator.next_packet() {

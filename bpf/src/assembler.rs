@@ -53,14 +53,14 @@ impl std::fmt::Display for AssembleError {
 impl std::error::Error for AssembleError {}
 
 #[derive(Debug)]
-struct Line {
+struct SourceLine {
     instruction: Instruction,
     comment: Comment,
     target: Option<Label>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct JumpPlace {
     name: String,
     at: Option<usize>,
 }
@@ -70,8 +70,8 @@ struct Place {
 /// Every instruction takes a comment; an empty one prints nothing.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    lines: Vec<Line>,
-    places: Vec<Place>,
+    lines: Vec<SourceLine>,
+    places: Vec<JumpPlace>,
     maps: Vec<MapSpec>,
     map_loads: Vec<(usize, MapId)>,
     kfunc_calls: Vec<(usize, Kfunc)>,
@@ -92,7 +92,7 @@ impl Assembler {
 
     /// A label that stands nowhere yet. Several may have the same name.
     pub fn label(&mut self, name: impl Into<String>) -> Label {
-        self.places.push(Place { name: name.into(), at: None });
+        self.places.push(JumpPlace { name: name.into(), at: None });
         Label(self.places.len() - 1)
     }
 
@@ -130,7 +130,7 @@ impl Assembler {
 
     /// An instruction as it is (jumps: with the offset it has).
     pub fn raw(&mut self, instruction: Instruction, comment: impl Into<Comment>) {
-        self.lines.push(Line { instruction, comment: comment.into(), target: None });
+        self.lines.push(SourceLine { instruction, comment: comment.into(), target: None });
     }
 
     /// `dst = dst <alu> src`, 64 bits.
@@ -212,7 +212,7 @@ impl Assembler {
     }
 
     fn push_jump(&mut self, instruction: Instruction, label: Label, comment: impl Into<Comment>) {
-        self.lines.push(Line { instruction, comment: comment.into(), target: Some(label) });
+        self.lines.push(SourceLine { instruction, comment: comment.into(), target: Some(label) });
     }
 
     /// Calls a function of the kernel; R1 to R5 are lost, R0 is its result.

@@ -23,7 +23,7 @@ const STACK_LEN: usize = 512;
 
 /// Why a program stopped before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum ProgramFault {
     /// An address that does not belong to the program.
     OutOfBounds {
         /// Index of the instruction.
@@ -43,7 +43,7 @@ pub enum Fault {
     Endless,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for ProgramFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::OutOfBounds { at } => write!(f, "instruction {at} reaches outside of its memory"),
@@ -54,7 +54,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ProgramFault {}
 
 /// A frame and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Frame {
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ProgramOutcome {
     /// R0 at the end, see [`verdict`].
     pub verdict: u64,
     /// The metadata before the frame.
@@ -169,15 +169,16 @@ impl<'a> Machine<'a> {
     /// Runs the program on `frame`.
     ///
     /// # Errors
-    /// What the verifier would not have let happen, see [`Fault`].
-    pub fn run(&mut self, frame: &Frame) -> Result<Outcome, Fault> {
+    /// What the verifier would not have let happen, see [`ProgramFault`].
+    pub fn run(&mut self, frame: &Frame) -> Result<ProgramOutcome, ProgramFault> {
         let mut registers = [None; 11];
         registers[1] = Some(CONTEXT);
         registers[10] = Some(STACK + STACK_LEN as u64);
         let mut buffer = vec![0; HEADROOM];
         buffer.extend_from_slice(&frame.bytes);
         let (data_at, metadata_at) = (HEADROOM, HEADROOM);
-        Run { machine: self, frame, registers, stack: [None; STACK_LEN], buffer, data_at, metadata_at, epoch: 0, at: 0 }.finish()
+        Execution { machine: self, frame, registers, stack: [None; STACK_LEN], buffer, data_at, metadata_at, epoch: 0, at: 0 }
+            .finish()
     }
 }
 
@@ -192,7 +193,7 @@ const VALUES: u64 = 0x1000 << REGION_BITS;
 /// Map n itself.
 const MAPS: u64 = 0x2000 << REGION_BITS;
 
-struct Run<'m, 'a> {
+struct Execution<'m, 'a> {
     machine: &'m mut Machine<'a>,
     frame: &'m Frame,
     registers: [Option<u64>; 11],
@@ -208,40 +209,40 @@ struct Run<'m, 'a> {
     at: usize,
 }
 
-impl Run<'_, '_> {
-    fn finish(mut self) -> Result<Outcome, Fault> {
+impl Execution<'_, '_> {
+    fn finish(mut self) -> Result<ProgramOutcome, ProgramFault> {
         for steps in 1..=STEPS_MAX {
             let Some(instruction) = self.machine.program.instructions().get(self.at).copied() else {
-                return Err(Fault::Unmodelled { at: self.at });
+                return Err(ProgramFault::Unmodelled { at: self.at });
             };
             if instruction.code == EXIT {
                 let verdict = self.get(0)?;
                 let bytes = self.buffer.split_off(self.data_at);
                 let metadata = self.buffer.split_off(self.metadata_at);
-                return Ok(Outcome { verdict, metadata, bytes, steps });
+                return Ok(ProgramOutcome { verdict, metadata, bytes, steps });
             }
             self.step(instruction)?;
         }
-        Err(Fault::Endless)
+        Err(ProgramFault::Endless)
     }
 
-    fn get(&self, register: u8) -> Result<u64, Fault> {
-        let register = self.registers.get(usize::from(register)).ok_or(Fault::Unmodelled { at: self.at })?;
-        register.ok_or(Fault::Uninitialised { at: self.at })
+    fn get(&self, register: u8) -> Result<u64, ProgramFault> {
+        let register = self.registers.get(usize::from(register)).ok_or(ProgramFault::Unmodelled { at: self.at })?;
+        register.ok_or(ProgramFault::Uninitialised { at: self.at })
     }
 
-    fn set(&mut self, register: u8, value: u64) -> Result<(), Fault> {
+    fn set(&mut self, register: u8, value: u64) -> Result<(), ProgramFault> {
         // R10 is read-only.
         let registers = &mut self.registers[..10];
-        *registers.get_mut(usize::from(register)).ok_or(Fault::Unmodelled { at: self.at })? = Some(value);
+        *registers.get_mut(usize::from(register)).ok_or(ProgramFault::Unmodelled { at: self.at })? = Some(value);
         Ok(())
     }
 
-    fn right(&self, instruction: Instruction) -> Result<u64, Fault> {
+    fn right(&self, instruction: Instruction) -> Result<u64, ProgramFault> {
         if instruction.is_from_reg() { self.get(instruction.src) } else { Ok(i64::from(instruction.immediate) as u64) }
     }
 
-    fn step(&mut self, instruction: Instruction) -> Result<(), Fault> {
+    fn step(&mut self, instruction: Instruction) -> Result<(), ProgramFault> {
         let Instruction { code, dst, src, offset, immediate } = instruction;
         let mut next = self.at + 1;
         let size = Size::from_code(code);
@@ -259,7 +260,7 @@ impl Run<'_, '_> {
                     16 => u64::from((value as u16).to_be()),
                     32 => u64::from((value as u32).to_be()),
                     64 => value.to_be(),
-                    _ => return Err(Fault::Unmodelled { at: self.at }),
+                    _ => return Err(ProgramFault::Unmodelled { at: self.at }),
                 };
                 self.set(dst, value)?;
             }
@@ -276,20 +277,20 @@ impl Run<'_, '_> {
                         next = self.target(offset)?;
                     }
                 }
-                _ => return Err(Fault::Unmodelled { at: self.at }),
+                _ => return Err(ProgramFault::Unmodelled { at: self.at }),
             },
         }
         self.at = next;
         Ok(())
     }
 
-    fn target(&self, offset: i16) -> Result<usize, Fault> {
-        (self.at + 1).checked_add_signed(offset.into()).ok_or(Fault::Unmodelled { at: self.at })
+    fn target(&self, offset: i16) -> Result<usize, ProgramFault> {
+        (self.at + 1).checked_add_signed(offset.into()).ok_or(ProgramFault::Unmodelled { at: self.at })
     }
 
-    fn load_pair(&mut self, instruction: Instruction) -> Result<(), Fault> {
+    fn load_pair(&mut self, instruction: Instruction) -> Result<(), ProgramFault> {
         let value = if instruction.src == PSEUDO_MAP_FD {
-            let map = self.machine.map_loads.get(&self.at).ok_or(Fault::Unmodelled { at: self.at })?;
+            let map = self.machine.map_loads.get(&self.at).ok_or(ProgramFault::Unmodelled { at: self.at })?;
             MAPS + ((map.0 as u64) << REGION_BITS)
         } else {
             let high = self.machine.program.instructions().get(self.at + 1).map_or(0, |second| second.immediate);
@@ -298,8 +299,8 @@ impl Run<'_, '_> {
         self.set(instruction.dst, value)
     }
 
-    fn calculate(&mut self, instruction: Instruction) -> Result<(), Fault> {
-        let alu = Alu::from_code(instruction.code).ok_or(Fault::Unmodelled { at: self.at })?;
+    fn calculate(&mut self, instruction: Instruction) -> Result<(), ProgramFault> {
+        let alu = Alu::from_code(instruction.code).ok_or(ProgramFault::Unmodelled { at: self.at })?;
         let left = if alu == Alu::Mov { 0 } else { self.get(instruction.dst)? };
         let right = if alu == Alu::Neg { 0 } else { self.right(instruction)? };
         let result = if instruction.class() == class::ALU64 {
@@ -310,8 +311,8 @@ impl Run<'_, '_> {
         self.set(instruction.dst, result)
     }
 
-    fn compare(&self, instruction: Instruction) -> Result<bool, Fault> {
-        let cond = Cond::from_code(instruction.code).ok_or(Fault::Unmodelled { at: self.at })?;
+    fn compare(&self, instruction: Instruction) -> Result<bool, ProgramFault> {
+        let cond = Cond::from_code(instruction.code).ok_or(ProgramFault::Unmodelled { at: self.at })?;
         let (mut left, mut right) = (self.get(instruction.dst)?, self.right(instruction)?);
         if instruction.class() == class::JMP32 {
             // The sign is extended, so that both kinds of comparison come out as on 32 bits.
@@ -337,7 +338,7 @@ impl Run<'_, '_> {
     }
 
     /// Fields of the context are 32 bits wide and give whole pointers, as the verifier rewrites them.
-    fn load_context(&self, at: u64) -> Result<u64, Fault> {
+    fn load_context(&self, at: u64) -> Result<u64, ProgramFault> {
         let base = self.packet_base();
         Ok(match i16::try_from(at) {
             Ok(context::DATA) => base + self.data_at as u64,
@@ -345,11 +346,11 @@ impl Run<'_, '_> {
             Ok(context::DATA_META) => base + self.metadata_at as u64,
             Ok(context::INGRESS_IFINDEX) => self.frame.ifindex.into(),
             Ok(context::RX_QUEUE_INDEX) => self.frame.queue.into(),
-            _ => return Err(Fault::OutOfBounds { at: self.at }),
+            _ => return Err(ProgramFault::OutOfBounds { at: self.at }),
         })
     }
 
-    fn load(&self, address: u64, size: Size) -> Result<u64, Fault> {
+    fn load(&self, address: u64, size: Size) -> Result<u64, ProgramFault> {
         let offset = address & ((1 << REGION_BITS) - 1);
         if address - offset == CONTEXT && size == Size::Word {
             return self.load_context(offset);
@@ -367,12 +368,12 @@ impl Run<'_, '_> {
         })
     }
 
-    fn byte(&self, address: u64) -> Result<u8, Fault> {
+    fn byte(&self, address: u64) -> Result<u8, ProgramFault> {
         let offset = (address & ((1 << REGION_BITS) - 1)) as usize;
         let region = address - offset as u64;
-        let outside = Fault::OutOfBounds { at: self.at };
+        let outside = ProgramFault::OutOfBounds { at: self.at };
         if region == STACK {
-            return self.stack.get(offset).ok_or(outside)?.ok_or(Fault::Uninitialised { at: self.at });
+            return self.stack.get(offset).ok_or(outside)?.ok_or(ProgramFault::Uninitialised { at: self.at });
         }
         if region == self.packet_base() {
             let is_inside = (self.metadata_at..HEADROOM + self.frame.first_len).contains(&offset);
@@ -385,7 +386,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn store(&mut self, dst: u8, offset: i16, size: Size, value: u64) -> Result<(), Fault> {
+    fn store(&mut self, dst: u8, offset: i16, size: Size, value: u64) -> Result<(), ProgramFault> {
         let address = self.get(dst)?.wrapping_add_signed(offset.into());
         let len = size.bytes() as usize;
         let bytes = value.to_le_bytes();
@@ -396,10 +397,10 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn put(&mut self, address: u64, byte: u8) -> Result<(), Fault> {
+    fn put(&mut self, address: u64, byte: u8) -> Result<(), ProgramFault> {
         let offset = (address & ((1 << REGION_BITS) - 1)) as usize;
         let region = address - offset as u64;
-        let outside = Fault::OutOfBounds { at: self.at };
+        let outside = ProgramFault::OutOfBounds { at: self.at };
         if region == STACK {
             *self.stack.get_mut(offset).ok_or(outside)? = Some(byte);
             return Ok(());
@@ -418,14 +419,14 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn map_of(&self, register: u8) -> Result<usize, Fault> {
-        let unmodelled = Fault::Unmodelled { at: self.at };
+    fn map_of(&self, register: u8) -> Result<usize, ProgramFault> {
+        let unmodelled = ProgramFault::Unmodelled { at: self.at };
         let map = self.get(register)?.checked_sub(MAPS).ok_or(unmodelled)? >> REGION_BITS;
         usize::try_from(map).ok().filter(|map| *map < self.machine.maps.len()).ok_or(unmodelled)
     }
 
-    fn call(&mut self, number: i32) -> Result<(), Fault> {
-        let unmodelled = Fault::Unmodelled { at: self.at };
+    fn call(&mut self, number: i32) -> Result<(), ProgramFault> {
+        let unmodelled = ProgramFault::Unmodelled { at: self.at };
         let result = match Helper::from_number(number).ok_or(unmodelled)? {
             Helper::MapLookup => self.lookup()?,
             Helper::KtimeGetNs | Helper::KtimeGetTaiNs => self.machine.time_ns,
@@ -450,10 +451,10 @@ impl Run<'_, '_> {
         self.set(0, result)
     }
 
-    fn lookup(&self) -> Result<u64, Fault> {
+    fn lookup(&self) -> Result<u64, ProgramFault> {
         let map = self.map_of(1)?;
         let key = self.load(self.get(2)?, Size::Word)?;
-        let unmodelled = Fault::Unmodelled { at: self.at };
+        let unmodelled = ProgramFault::Unmodelled { at: self.at };
         let spec = self.machine.program.maps().get(map).ok_or(unmodelled)?;
         match self.machine.maps.get(map) {
             Some(MapMemory::Array(_)) if key < u64::from(spec.entries) => {
@@ -464,7 +465,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn adjust_metadata(&mut self) -> Result<u64, Fault> {
+    fn adjust_metadata(&mut self) -> Result<u64, ProgramFault> {
         let delta = self.get(2)? as i32;
         self.epoch += 1;
         let wanted = i64::try_from(self.metadata_at).unwrap_or(0) + i64::from(delta);
@@ -478,7 +479,7 @@ impl Run<'_, '_> {
     }
 
     /// Metadata moves along, as in bpf_xdp_adjust_head() of net/core/filter.c.
-    fn adjust_head(&mut self) -> Result<u64, Fault> {
+    fn adjust_head(&mut self) -> Result<u64, ProgramFault> {
         const ETHERNET_HEADER: usize = 14;
         let delta = self.get(2)? as i32 as isize;
         self.epoch += 1;
@@ -492,8 +493,8 @@ impl Run<'_, '_> {
     }
 
     /// As in veth: nothing is written where nothing is told.
-    fn call_kfunc(&mut self) -> Result<(), Fault> {
-        let unmodelled = Fault::Unmodelled { at: self.at };
+    fn call_kfunc(&mut self) -> Result<(), ProgramFault> {
+        let unmodelled = ProgramFault::Unmodelled { at: self.at };
         if self.get(1)? != CONTEXT {
             return Err(unmodelled);
         }
@@ -515,11 +516,11 @@ impl Run<'_, '_> {
         self.set(0, if is_told { 0xdead_beef_0000_0000 } else { 0xffff_ffc3 })
     }
 
-    fn put_all(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+    fn put_all(&mut self, address: u64, bytes: &[u8]) -> Result<(), ProgramFault> {
         bytes.iter().zip(address..).try_for_each(|(byte, at)| self.put(at, *byte))
     }
 
-    fn load_bytes(&mut self) -> Result<u64, Fault> {
+    fn load_bytes(&mut self) -> Result<u64, ProgramFault> {
         let (offset, to, len) = (self.get(2)? as u32 as usize, self.get(3)?, self.get(4)? as usize);
         let found = self.data_at.checked_add(offset).and_then(|start| self.buffer.get(start..start.checked_add(len)?));
         let Some(bytes) = found.filter(|_| offset <= 0xffff).map(<[u8]>::to_vec) else { return Ok(-22_i64 as u64) };

@@ -58,7 +58,7 @@ pub enum Unmatched {
 /// Both are turned into time since 1970 by adding a difference measured by the reader. TAI differs from `CLOCK_REALTIME` by whole
 /// seconds that change only with leap seconds, also where the clock is set; the monotonic clock's difference changes with every setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
+pub enum StampClock {
     /// `CLOCK_TAI`, Linux 6.1.
     Tai,
     /// `CLOCK_MONOTONIC`, any Linux.
@@ -67,14 +67,14 @@ pub enum Clock {
 
 /// The stamp that lies right before the first byte of a redirected frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// Nanoseconds of the program's [`Clock`].
+pub struct PacketStamp {
+    /// Nanoseconds of the program's [`StampClock`].
     pub time_ns: u64,
     /// Nanoseconds of the hardware's clock, whatever that is set to; 0 where the driver told none or was not asked.
     pub hardware_ns: u64,
 }
 
-impl Stamp {
+impl PacketStamp {
     /// Bytes before the frame: time, the hardware's time, mark, zero; in the byte order of the machine.
     pub const LEN: usize = 24;
     /// Says that a program of this crate wrote the stamp.
@@ -82,7 +82,7 @@ impl Stamp {
 
     /// The stamp in the [`Self::LEN`] bytes before a frame; `None` where the mark is missing.
     ///
-    /// Where the driver has no room for metadata ([`Counts::unstamped`] grows) these bytes can be an older frame's stamp: believe only
+    /// Where the driver has no room for metadata ([`VerdictCounts::unstamped`] grows) these bytes can be an older frame's stamp: believe only
     /// times that do not go back.
     pub fn read(before: &[u8; Self::LEN]) -> Option<Self> {
         let (time, rest) = before.split_first_chunk::<8>()?;
@@ -95,7 +95,7 @@ impl Stamp {
 
 /// What became of the frames of one queue, as the program decided. What a full ring loses afterwards the socket counts (`XDP_STATISTICS`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct VerdictCounts {
     /// Given to the queue's socket.
     pub redirected: u64,
     /// Not matching the filter, given to the stack.
@@ -110,7 +110,7 @@ pub struct Counts {
     pub untagged: u64,
 }
 
-impl Counts {
+impl VerdictCounts {
     /// Bytes of the map's value: as many `u64` in the order of the fields.
     pub const LEN: usize = 48;
 
@@ -126,7 +126,7 @@ impl Counts {
     }
 }
 
-impl std::ops::AddAssign<&Self> for Counts {
+impl std::ops::AddAssign<&Self> for VerdictCounts {
     fn add_assign(&mut self, other: &Self) {
         let Self { redirected, passed, dropped, no_socket, unstamped, untagged } = other;
         self.redirected += redirected;
@@ -173,7 +173,7 @@ pub struct XdpParts<'a> {
     /// For frames that do not match.
     pub unmatched: Unmatched,
     /// Stamp each redirected frame by this clock.
-    pub clock: Option<Clock>,
+    pub clock: Option<StampClock>,
     /// Take frames of several buffers too.
     pub frags: bool,
     /// What the driver is asked.
@@ -203,7 +203,7 @@ impl XdpProgram {
         let mut asm = Assembler::new();
         let entries = parts.queues.max(1);
         let sockets = asm.map(MapSpec::new("netscope_socks", MapKind::XskMap, 4, entries));
-        let counters = asm.map(MapSpec::new("netscope_counts", MapKind::PerCpuArray, Counts::LEN as u32, entries));
+        let counters = asm.map(MapSpec::new("netscope_counts", MapKind::PerCpuArray, VerdictCounts::LEN as u32, entries));
         let (matched, unmatched, count) = (asm.label("matched"), asm.label("unmatched"), asm.label("count"));
         asm.mov(R6, R1, "the context, kept over calls");
         let from_driver = FromDriver { time: parts.from_driver.time && parts.clock.is_some(), ..parts.from_driver };
@@ -214,8 +214,8 @@ impl XdpProgram {
             from_driver::put_tag_back(&mut asm);
         }
         if let Some(filter) = parts.filter {
-            let options = classic::Options { has_frags: parts.frags, indexed: parts.indexed };
-            classic::translate(&mut asm, filter, options, classic::Places { matched, unmatched });
+            let options = classic::TranslateOptions { has_frags: parts.frags, indexed: parts.indexed };
+            classic::translate(&mut asm, filter, options, classic::JumpTargets { matched, unmatched });
         }
         if asm.is_used(unmatched) {
             let (verdict, counter, say) = match parts.unmatched {
@@ -254,7 +254,7 @@ impl XdpProgram {
         self.sockets
     }
 
-    /// The map of [`Counts`], by queue, one value per CPU.
+    /// The map of [`VerdictCounts`], by queue, one value per CPU.
     pub const fn counters(&self) -> MapId {
         self.counters
     }
@@ -265,22 +265,22 @@ impl XdpProgram {
     }
 }
 
-/// Writes a [`Stamp`] before the frame; R9 becomes 1 where there is no room.
-fn stamp(asm: &mut Assembler, clock: Clock, has_hardware_time: bool) {
+/// Writes a [`PacketStamp`] before the frame; R9 becomes 1 where there is no room.
+fn stamp(asm: &mut Assembler, clock: StampClock, has_hardware_time: bool) {
     let (done, no_room) = (asm.label("stamped"), asm.label("no_room"));
     asm.mov(R1, R6, "");
-    asm.mov(R2, -(Stamp::LEN as i32), "room for the stamp before the frame");
+    asm.mov(R2, -(PacketStamp::LEN as i32), "room for the stamp before the frame");
     asm.call(Helper::XdpAdjustMeta, "");
     asm.jump_if(Cond::Ne, R0, 0, no_room, "not with this driver");
     let (helper, say) = match clock {
-        Clock::Tai => (Helper::KtimeGetTaiNs, "now, TAI"),
-        Clock::Monotonic => (Helper::KtimeGetNs, "now, monotonic"),
+        StampClock::Tai => (Helper::KtimeGetTaiNs, "now, TAI"),
+        StampClock::Monotonic => (Helper::KtimeGetNs, "now, monotonic"),
     };
     asm.call(helper, say);
     asm.load(Size::Word, R2, R6, context::DATA, "");
     asm.load(Size::Word, R3, R6, context::DATA_META, "");
     asm.mov(R4, R3, "");
-    asm.add(R4, Stamp::LEN as i32, "");
+    asm.add(R4, PacketStamp::LEN as i32, "");
     asm.jump_if(Cond::Gt, R4, R2, no_room, "always false; the verifier wants to see it");
     asm.store(Size::Double, R3, 0, R0, "stamp: time");
     if has_hardware_time {
@@ -289,7 +289,7 @@ fn stamp(asm: &mut Assembler, clock: Clock, has_hardware_time: bool) {
     } else {
         asm.store(Size::Double, R3, 8, 0, "stamp: no time of the hardware");
     }
-    asm.store(Size::Word, R3, 16, Stamp::MARK as i32, "stamp: mark");
+    asm.store(Size::Word, R3, 16, PacketStamp::MARK as i32, "stamp: mark");
     asm.store(Size::Word, R3, 20, 0, "stamp: unused");
     asm.jump(done, "");
     asm.place(no_room);

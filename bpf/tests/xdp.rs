@@ -1,13 +1,13 @@
 //! NetScope's XDP program by the interpreter: what becomes of a frame, and what is counted and stamped.
 
-use netscope_bpf::classic::{ClassicFilter, ETHERNET, Instruction};
-use netscope_bpf::interpreter::{Fault, Frame, Machine};
-use netscope_bpf::xdp::{Clock, Counts, Indexed, Stamp, Unmatched, XdpParts, XdpProgram, context, verdict};
+use netscope_bpf::classic::{ClassicFilter, ClassicInstruction, ETHERNET};
+use netscope_bpf::interpreter::{Frame, Machine, ProgramFault};
+use netscope_bpf::xdp::{Indexed, PacketStamp, StampClock, Unmatched, VerdictCounts, XdpParts, XdpProgram, context, verdict};
 use netscope_bpf::{Alu, Assembler, Cond, Helper, Program, Reg, Size};
 
 /// `ether[12:2] = 0x0800`, as libpcap compiles "ip".
 fn ipv4() -> ClassicFilter {
-    let instruction = |code, jump_true, jump_false, operand| Instruction { code, jump_true, jump_false, operand };
+    let instruction = |code, jump_true, jump_false, operand| ClassicInstruction { code, jump_true, jump_false, operand };
     let ip = [instruction(0x28, 0, 0, 12), instruction(0x15, 0, 1, 0x0800), instruction(6, 0, 0, 65535), instruction(6, 0, 0, 0)];
     ClassicFilter::new(&ip, ETHERNET).unwrap()
 }
@@ -18,8 +18,8 @@ fn frame(ethertype: u16) -> Frame {
     Frame::new(&bytes)
 }
 
-fn counts(machine: &Machine<'_>, program: &XdpProgram, queue: u32) -> Counts {
-    Counts::from_words(&machine.words(program.counters(), queue))
+fn counts(machine: &Machine<'_>, program: &XdpProgram, queue: u32) -> VerdictCounts {
+    VerdictCounts::from_words(&machine.words(program.counters(), queue))
 }
 
 #[test]
@@ -36,31 +36,31 @@ fn every_frame_is_counted_once_on_its_queue() {
         assert_eq!(verdict_of(0x86dd, 1), fate);
         assert_eq!(verdict_of(0x0800, 3), verdict::PASS, "a queue we were not told of");
         let other = if unmatched == Unmatched::Pass { (1, 0) } else { (0, 1) };
-        let expected = Counts { redirected: 2, passed: other.0, dropped: other.1, ..Counts::default() };
+        let expected = VerdictCounts { redirected: 2, passed: other.0, dropped: other.1, ..VerdictCounts::default() };
         assert_eq!(counts(&machine, &program, 1), expected);
-        assert_eq!(counts(&machine, &program, 2), Counts { no_socket: 1, ..Counts::default() });
-        assert_eq!(counts(&machine, &program, 0), Counts::default());
+        assert_eq!(counts(&machine, &program, 2), VerdictCounts { no_socket: 1, ..VerdictCounts::default() });
+        assert_eq!(counts(&machine, &program, 0), VerdictCounts::default());
     }
 }
 
 #[test]
 fn a_stamp_lies_right_before_a_redirected_frame() {
     let filter = ipv4();
-    let parts = XdpParts { queues: 1, filter: Some(&filter), clock: Some(Clock::Tai), ..XdpParts::default() };
+    let parts = XdpParts { queues: 1, filter: Some(&filter), clock: Some(StampClock::Tai), ..XdpParts::default() };
     let program = XdpProgram::new(&parts).unwrap();
     let mut machine = Machine::new(program.program());
     machine.set_socket(program.sockets(), 0, true);
     machine.time_ns = 1_700_000_000_123_456_789;
     let outcome = machine.run(&frame(0x0800)).unwrap();
-    let stamp = Stamp::read(outcome.metadata.last_chunk().unwrap());
-    assert_eq!(stamp, Some(Stamp { time_ns: 1_700_000_000_123_456_789, hardware_ns: 0 }));
+    let stamp = PacketStamp::read(outcome.metadata.last_chunk().unwrap());
+    assert_eq!(stamp, Some(PacketStamp { time_ns: 1_700_000_000_123_456_789, hardware_ns: 0 }));
     assert_eq!(outcome.bytes, frame(0x0800).bytes);
     assert_eq!(machine.run(&frame(0x0806)).unwrap().metadata, [], "what goes to the stack is left as it is");
     let outcome = machine.run(&Frame { takes_metadata: false, ..frame(0x0800) }).unwrap();
     assert_eq!((outcome.verdict as i32, outcome.metadata.len()), (verdict::REDIRECT, 0));
-    let expected = Counts { redirected: 2, passed: 1, unstamped: 1, ..Counts::default() };
+    let expected = VerdictCounts { redirected: 2, passed: 1, unstamped: 1, ..VerdictCounts::default() };
     assert_eq!(counts(&machine, &program, 0), expected);
-    assert_eq!(Stamp::read(&[0; Stamp::LEN]), None);
+    assert_eq!(PacketStamp::read(&[0; PacketStamp::LEN]), None);
 }
 
 /// The header of a frame may lie in a later buffer; where it lies changes nothing.
@@ -84,7 +84,8 @@ fn buffers_are_cut_anywhere() {
 #[test]
 fn the_listing_has_every_instruction_and_its_reason() {
     let filter = ipv4();
-    let parts = XdpParts { queues: 2, filter: Some(&filter), clock: Some(Clock::Monotonic), frags: true, ..XdpParts::default() };
+    let parts =
+        XdpParts { queues: 2, filter: Some(&filter), clock: Some(StampClock::Monotonic), frags: true, ..XdpParts::default() };
     let program = XdpProgram::new(&parts).unwrap();
     let listing = program.listing();
     for expected in [
@@ -109,7 +110,7 @@ fn the_listing_has_every_instruction_and_its_reason() {
     assert_eq!(lines + pairs, program.program().instructions().len());
 }
 
-fn fault(assemble: impl FnOnce(&mut Assembler)) -> Result<u64, Fault> {
+fn fault(assemble: impl FnOnce(&mut Assembler)) -> Result<u64, ProgramFault> {
     let mut asm = Assembler::new();
     assemble(&mut asm);
     let program: Program = asm.finish("test").unwrap();
@@ -119,19 +120,19 @@ fn fault(assemble: impl FnOnce(&mut Assembler)) -> Result<u64, Fault> {
 #[test]
 fn what_the_verifier_would_refuse_is_a_fault() {
     use Reg::{R0, R1, R2, R10};
-    assert_eq!(fault(|asm| asm.exit("")), Err(Fault::Uninitialised { at: 0 }));
-    assert_eq!(fault(|asm| asm.load(Size::Byte, R0, R10, -1, "")), Err(Fault::Uninitialised { at: 0 }));
-    assert_eq!(fault(|asm| asm.load(Size::Byte, R0, R10, 0, "")), Err(Fault::OutOfBounds { at: 0 }));
-    assert_eq!(fault(|asm| asm.store(Size::Double, R10, -516, 0, "")), Err(Fault::OutOfBounds { at: 0 }));
-    assert_eq!(fault(|asm| asm.load(Size::Word, R0, R1, context::SIZE as i16, "")), Err(Fault::OutOfBounds { at: 0 }));
-    assert_eq!(fault(|asm| asm.mov(R10, 0, "")), Err(Fault::Unmodelled { at: 0 }));
-    assert_eq!(fault(|asm| asm.mov(R0, 0, "")), Err(Fault::Unmodelled { at: 1 }), "no end");
-    assert_eq!(fault(|asm| asm.call(Helper::CsumDiff, "")), Err(Fault::Unmodelled { at: 0 }));
+    assert_eq!(fault(|asm| asm.exit("")), Err(ProgramFault::Uninitialised { at: 0 }));
+    assert_eq!(fault(|asm| asm.load(Size::Byte, R0, R10, -1, "")), Err(ProgramFault::Uninitialised { at: 0 }));
+    assert_eq!(fault(|asm| asm.load(Size::Byte, R0, R10, 0, "")), Err(ProgramFault::OutOfBounds { at: 0 }));
+    assert_eq!(fault(|asm| asm.store(Size::Double, R10, -516, 0, "")), Err(ProgramFault::OutOfBounds { at: 0 }));
+    assert_eq!(fault(|asm| asm.load(Size::Word, R0, R1, context::SIZE as i16, "")), Err(ProgramFault::OutOfBounds { at: 0 }));
+    assert_eq!(fault(|asm| asm.mov(R10, 0, "")), Err(ProgramFault::Unmodelled { at: 0 }));
+    assert_eq!(fault(|asm| asm.mov(R0, 0, "")), Err(ProgramFault::Unmodelled { at: 1 }), "no end");
+    assert_eq!(fault(|asm| asm.call(Helper::CsumDiff, "")), Err(ProgramFault::Unmodelled { at: 0 }));
     let endless = |asm: &mut Assembler| {
         let top = asm.here("top");
         asm.jump(top, "");
     };
-    assert_eq!(fault(endless), Err(Fault::Endless));
+    assert_eq!(fault(endless), Err(ProgramFault::Endless));
     for (offset, is_inside) in [(0, true), (59, true), (60, false), (-1, false)] {
         let result = fault(|asm| {
             asm.load(Size::Word, R2, R1, context::DATA, "");
@@ -147,7 +148,7 @@ fn what_the_verifier_would_refuse_is_a_fault() {
         asm.call(Helper::XdpAdjustMeta, "");
         asm.load(Size::Byte, R0, Reg::R7, 0, "");
     });
-    assert_eq!(stale, Err(Fault::OutOfBounds { at: 3 }));
+    assert_eq!(stale, Err(ProgramFault::OutOfBounds { at: 3 }));
 }
 
 #[test]

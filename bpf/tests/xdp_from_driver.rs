@@ -1,13 +1,13 @@
 //! What the driver tells, by the interpreter: tags put back and taken out, the hardware's time in the stamp.
 
-use netscope_bpf::classic::{ClassicFilter, ETHERNET, Instruction};
+use netscope_bpf::classic::{ClassicFilter, ClassicInstruction, ETHERNET};
 use netscope_bpf::interpreter::{Frame, Machine};
-use netscope_bpf::xdp::{Clock, Counts, FromDriver, Indexed, Stamp, Unmatched, XdpParts, XdpProgram, verdict};
+use netscope_bpf::xdp::{FromDriver, Indexed, PacketStamp, StampClock, Unmatched, VerdictCounts, XdpParts, XdpProgram, verdict};
 use netscope_bpf::{AssembleError, Kfunc};
 
 /// The type at offset 12 is `ethertype` and, where there is one, the number at offset 14 is `tag`.
 fn type_is(ethertype: u32, tag: Option<u32>) -> ClassicFilter {
-    let instruction = |code, jump_true, jump_false, operand| Instruction { code, jump_true, jump_false, operand };
+    let instruction = |code, jump_true, jump_false, operand| ClassicInstruction { code, jump_true, jump_false, operand };
     let (load, equal, yes, no) = (|at| instruction(0x28, 0, 0, at), 0x15, instruction(6, 0, 0, 65535), instruction(6, 0, 0, 0));
     let filter = match tag {
         None => vec![load(12), instruction(equal, 0, 1, ethertype), yes, no],
@@ -40,7 +40,7 @@ struct Way {
     has_headroom: bool,
     takes_metadata: bool,
     is_dropping: bool,
-    clock: Option<Clock>,
+    clock: Option<StampClock>,
     /// Bytes in the first buffer, where there are more.
     first_len: Option<usize>,
 }
@@ -70,11 +70,11 @@ fn check(way: Way) {
         _ => (verdict::PASS, plain),
     };
     assert_eq!((outcome.verdict as i32, outcome.bytes), expected, "{way:?}");
-    let counts = Counts::from_words(&machine.words(program.counters(), 0));
+    let counts = VerdictCounts::from_words(&machine.words(program.counters(), 0));
     let untagged = u64::from(vlan_tag.is_some() && !has_headroom);
     assert_eq!((counts.total(), counts.untagged), (1, untagged), "{way:?}");
     let has_stamp = is_matching && clock.is_some() && takes_metadata;
-    assert_eq!(outcome.metadata.len(), if has_stamp { Stamp::LEN } else { 0 }, "{way:?}");
+    assert_eq!(outcome.metadata.len(), if has_stamp { PacketStamp::LEN } else { 0 }, "{way:?}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn the_socket_gets_the_tag_and_the_stack_does_not() {
                     has_headroom: bit(2),
                     takes_metadata: bit(3),
                     is_dropping: bit(4),
-                    clock: bit(5).then_some(Clock::Tai),
+                    clock: bit(5).then_some(StampClock::Tai),
                 });
             }
         }
@@ -109,14 +109,14 @@ fn the_stamp_has_both_times() {
         (FromDriver { vlan_tag: false, ..ALL }, Some(78), 78),
     ] {
         let program =
-            XdpProgram::new(&XdpParts { queues: 1, clock: Some(Clock::Tai), from_driver, ..XdpParts::default() }).unwrap();
+            XdpProgram::new(&XdpParts { queues: 1, clock: Some(StampClock::Tai), from_driver, ..XdpParts::default() }).unwrap();
         let mut machine = Machine::new(program.program());
         machine.set_socket(program.sockets(), 0, true);
         machine.time_ns = 1_000;
         let vlan_tag = Some((0x8100, 5));
         let outcome = machine.run(&Frame { hardware_ns, vlan_tag, ..Frame::new(&untagged(60)) }).unwrap();
-        let stamp = Stamp::read(outcome.metadata.last_chunk().unwrap());
-        assert_eq!(stamp, Some(Stamp { time_ns: 1_000, hardware_ns: expected }), "{from_driver:?}");
+        let stamp = PacketStamp::read(outcome.metadata.last_chunk().unwrap());
+        assert_eq!(stamp, Some(PacketStamp { time_ns: 1_000, hardware_ns: expected }), "{from_driver:?}");
         assert_eq!(outcome.bytes.len(), if from_driver.vlan_tag { 64 } else { 60 });
     }
 }
@@ -127,9 +127,9 @@ fn functions_of_the_kernel_are_listed_and_asked_for_by_name() {
         let program = XdpProgram::new(&XdpParts { clock, from_driver, ..XdpParts::default() }).unwrap();
         program.program().kfuncs()
     };
-    assert_eq!(names(FromDriver::default(), Some(Clock::Tai)), []);
+    assert_eq!(names(FromDriver::default(), Some(StampClock::Tai)), []);
     assert_eq!(names(ALL, None), [Kfunc::XdpRxVlanTag], "a time without a stamp goes nowhere");
-    assert_eq!(names(ALL, Some(Clock::Tai)), [Kfunc::XdpRxTimestamp, Kfunc::XdpRxVlanTag]);
+    assert_eq!(names(ALL, Some(StampClock::Tai)), [Kfunc::XdpRxTimestamp, Kfunc::XdpRxVlanTag]);
 
     let program = XdpProgram::new(&XdpParts { from_driver: ALL, ..XdpParts::default() }).unwrap();
     let listing = program.listing();

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope::wire::{Header, TUNNEL_DEPTH_MAX, Transport, Visitor, dissect, walk};
+use netscope::wire::{Header, TUNNEL_DEPTH_MAX, Transport, Visitor, dissect, mac_addresses, walk};
 use netscope_backends::LinkType;
 
 /// Checks that every header lies behind the one before.
@@ -25,4 +25,7 @@ fuzz_target!(|input: (u16, u32, &[u8])| {
     assert!(facts.network.is_some() || facts.transport == Transport::None);
     assert!(facts.tunnel_depth <= TUNNEL_DEPTH_MAX);
     assert_eq!(facts.tunnel.is_some(), facts.tunnel_depth > 0);
+    assert!(facts.arp(data).is_none() || facts.arp_offset.is_some());
+    assert!(facts.quoted_packet(data).is_none() || matches!(facts.transport, Transport::Icmp { .. }));
+    let _ = mac_addresses(link_type, data);
 });

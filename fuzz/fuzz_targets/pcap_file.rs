@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope_backends::file::{PACKET_LEN_MAX, Step, Walker};
+use netscope_backends::file::{PACKET_LEN_MAX, WalkStep, CaptureWalker};
 
 /// Little-endian microseconds, so that the fuzzer starts behind the magic.
 const HEADER: [u8; 24] = [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0, 0, 0];
@@ -13,23 +13,23 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn walk(bytes: &[u8]) {
-    let (mut walker, mut at) = (Walker::new(), 0_usize);
+    let (mut walker, mut at) = (CaptureWalker::new(), 0_usize);
     while let Some(rest) = bytes.get(at..) {
         match walker.step(rest) {
-            Step::Packet { packet, consumed } => {
+            WalkStep::Packet { packet, consumed } => {
                 assert!(consumed >= packet.data.len() && consumed <= rest.len());
                 assert!(packet.data.len() <= PACKET_LEN_MAX);
                 at += consumed;
             }
-            Step::Skip { consumed } => {
+            WalkStep::Skip { consumed } => {
                 assert!(consumed > 0);
                 at += consumed;
             }
-            Step::NeedMore(needed) => {
+            WalkStep::NeedMore(needed) => {
                 assert!(needed > rest.len());
                 return;
             }
-            Step::Damage(_) => return,
+            WalkStep::Damage(_) => return,
         }
     }
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope_backends::file::{BLOCK_LEN_MAX, Step, Walker};
+use netscope_backends::file::{BLOCK_LEN_MAX, WalkStep, CaptureWalker};
 
 /// A little-endian section and an Ethernet interface, so that the fuzzer starts with blocks.
 const HEADER: [u8; 48] = [
@@ -21,28 +21,28 @@ fuzz_target!(|data: &[u8]| {
 
 /// Time, captured length and wire length of each packet.
 fn walk(bytes: &[u8], window: usize) -> Vec<(u64, usize, u32)> {
-    let (mut walker, mut packets, mut at, mut shown) = (Walker::new(), Vec::new(), 0_usize, window);
+    let (mut walker, mut packets, mut at, mut shown) = (CaptureWalker::new(), Vec::new(), 0_usize, window);
     while let Some(rest) = bytes.get(at..) {
         match walker.step(&rest[..rest.len().min(shown)]) {
-            Step::Packet { packet, consumed } => {
+            WalkStep::Packet { packet, consumed } => {
                 assert!(consumed <= rest.len());
                 packets.push((packet.time.0, packet.data.len(), packet.wire_len));
                 at += consumed;
                 shown = window;
             }
-            Step::Skip { consumed } => {
+            WalkStep::Skip { consumed } => {
                 assert!(consumed > 0);
                 at += consumed;
                 shown = window;
             }
-            Step::NeedMore(needed) => {
+            WalkStep::NeedMore(needed) => {
                 assert!(needed > rest.len().min(shown) && needed <= BLOCK_LEN_MAX);
                 if shown >= rest.len() {
                     break;
                 }
                 shown = needed;
             }
-            Step::Damage(_) => break,
+            WalkStep::Damage(_) => break,
         }
     }
     packets

@@ -68,7 +68,7 @@ fuzz_target!(|input: &[u8]| {
         waits: true,
         secret: HashSecret::random(),
     };
-    let mut worker = Worker::new(&settings, Outbox::new(false, to_snapshots, Some(to_ended), Vec::new()));
+    let mut worker = Worker::new(&settings, Outbox::new(false, to_snapshots, Some(to_ended), Vec::new()), ());
     let (mut input, mut now) = (input, Timestamp(1_700_000_000 * Timestamp::NS_PER_SEC));
     loop {
         let batch: Vec<Packet<'_>> = std::iter::from_fn(|| next(&mut input, &mut now)).take(BATCH_MAX).collect();

@@ -2,7 +2,7 @@
 //!
 //! A TCP flow of n packets is: handshake (3), requests and responses, and FIN or RST at the end, each where n leaves room for it.
 
-use crate::frame::{ACK, FIN, Frame, PSH, Path, RST, SYN, Tcp};
+use crate::frame::{ACK, FIN, FrameBuilder, PSH, Path, RST, SYN, TcpFields};
 use crate::random::{Random, mix};
 
 /// Packets of a flow that ends with a FIN exchange, and those of one that ends with a RST, handshake included.
@@ -37,7 +37,7 @@ pub struct Shape {
 
 /// A live flow. Small, because a million of them may be alive.
 #[derive(Clone, Debug)]
-pub struct Flow {
+pub struct SyntheticFlow {
     number: u64,
     /// Packets in all, and those already built.
     packets: u32,
@@ -46,7 +46,7 @@ pub struct Flow {
     sequence: [u32; 2],
 }
 
-impl Flow {
+impl SyntheticFlow {
     pub fn new(number: u64, packets: u32, seed: u64) -> Self {
         let start = mix(seed ^ number.rotate_left(32));
         Self { number, packets, built: 0, sequence: [start as u32, (start >> 32) as u32] }
@@ -57,7 +57,7 @@ impl Flow {
     }
 
     /// Builds the next packet.
-    pub fn build(&mut self, shape: &Shape, random: &mut Random, frame: &mut Frame) {
+    pub fn build(&mut self, shape: &Shape, random: &mut Random, frame: &mut FrameBuilder) {
         let index = self.built;
         self.built += 1;
         if shape.craft == Craft::Fragments {
@@ -79,7 +79,7 @@ impl Flow {
         }
     }
 
-    fn build_tcp(&mut self, index: u32, shape: &Shape, random: &mut Random, frame: &mut Frame) {
+    fn build_tcp(&mut self, index: u32, shape: &Shape, random: &mut Random, frame: &mut FrameBuilder) {
         let left = self.packets - index;
         let (from_server, flags) = match (index, left) {
             (0, _) => (false, SYN),
@@ -96,7 +96,7 @@ impl Flow {
         let payload = if flags & PSH != 0 { payload_len(shape, from_server, 20, &path, random) } else { 0 };
         let (me, peer) = (usize::from(from_server), usize::from(!from_server));
         let acknowledgment = if flags & ACK != 0 { self.sequence[peer] } else { 0 };
-        frame.tcp(&path, &Tcp { sequence: self.sequence[me], acknowledgment, flags, window: 0xfaf0 }, payload);
+        frame.tcp(&path, &TcpFields { sequence: self.sequence[me], acknowledgment, flags, window: 0xfaf0 }, payload);
         let used = payload as u32 + u32::from(flags & (SYN | FIN) != 0);
         self.sequence[me] = self.sequence[me].wrapping_add(used);
     }
@@ -158,5 +158,5 @@ impl Flow {
 fn payload_len(shape: &Shape, from_server: bool, transport: usize, path: &Path, random: &mut Random) -> usize {
     let (min, max) = if from_server { shape.response } else { shape.request };
     let len = u64::from(min) + random.below(u64::from(max - min) + 1);
-    (len as usize).min(Frame::payload_max(path, transport))
+    (len as usize).min(FrameBuilder::payload_max(path, transport))
 }

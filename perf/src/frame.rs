@@ -27,7 +27,7 @@ pub struct Path {
 
 /// What a TCP header says.
 #[derive(Clone, Copy, Debug)]
-pub struct Tcp {
+pub struct TcpFields {
     pub sequence: u32,
     pub acknowledgment: u32,
     pub flags: u8,
@@ -35,14 +35,14 @@ pub struct Tcp {
 }
 
 /// The buffer; payload bytes are a fixed pattern, written once.
-pub struct Frame {
+pub struct FrameBuilder {
     bytes: [u8; FRAME_MAX],
     pattern: [u8; FRAME_MAX],
     len: usize,
     identification: u16,
 }
 
-impl Frame {
+impl FrameBuilder {
     pub fn new() -> Self {
         let pattern = std::array::from_fn(|i| b' ' + (i % 95) as u8);
         Self { bytes: [0; FRAME_MAX], pattern, len: 0, identification: 0 }
@@ -59,7 +59,7 @@ impl Frame {
     }
 
     /// Builds a TCP segment with `payload` bytes of data; a SYN carries MSS, SACK-permitted and window scale.
-    pub fn tcp(&mut self, path: &Path, tcp: &Tcp, payload: usize) {
+    pub fn tcp(&mut self, path: &Path, tcp: &TcpFields, payload: usize) {
         const SYN_OPTIONS: [u8; 12] = [2, 4, 0x05, 0xb4, 4, 2, 1, 3, 3, 7, 1, 1];
         let options: &[u8] = if tcp.flags & SYN != 0 { &SYN_OPTIONS } else { &[] };
         let header = 20 + options.len();

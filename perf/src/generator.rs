@@ -1,7 +1,7 @@
 //! Interleaving of flows: a fixed number is alive at a time, a random one of them sends next. One allocation at the start.
 
-use crate::flow::{Craft, Flow, Shape};
-use crate::frame::Frame;
+use crate::flow::{Craft, Shape, SyntheticFlow};
+use crate::frame::FrameBuilder;
 use crate::random::Random;
 use std::fmt;
 
@@ -74,7 +74,7 @@ impl Profile {
 
 /// What to generate.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct GeneratorSettings {
     /// Kind of traffic.
     pub profile: Profile,
     /// Packets in all; at least `flows`, at most 2^32 - 1 per flow.
@@ -91,7 +91,7 @@ pub struct Settings {
     pub gap_ns: u64,
 }
 
-impl Settings {
+impl GeneratorSettings {
     /// Settings for this profile, the rest being plausible: all flows alive at once up to 100,000, 1 µs between packets.
     pub const fn new(profile: Profile, packets: u64, flows: u64, seed: u64) -> Self {
         Self { profile, packets, flows, live_flows: 100_000, seed, start_ns: 1_700_000_000_000_000_000, gap_ns: 1_000 }
@@ -136,11 +136,11 @@ const FLOWS_MAX: u64 = 1 << 38;
 
 /// An endless supply that ends: packets one after the other, in the order of their time.
 pub struct Generator {
-    settings: Settings,
+    settings: GeneratorSettings,
     shape: Shape,
     random: Random,
-    frame: Frame,
-    live: Vec<Flow>,
+    frame: FrameBuilder,
+    live: Vec<SyntheticFlow>,
     time_ns: u64,
     generated: Generated,
 }
@@ -150,7 +150,7 @@ impl Generator {
     ///
     /// # Errors
     /// Where the settings cannot be met exactly.
-    pub fn new(settings: &Settings) -> Result<Self, GenerateError> {
+    pub fn new(settings: &GeneratorSettings) -> Result<Self, GenerateError> {
         if settings.flows == 0 || settings.flows > FLOWS_MAX {
             return Err(GenerateError::Flows(settings.flows));
         }
@@ -162,7 +162,7 @@ impl Generator {
             settings: *settings,
             shape: settings.profile.shape(),
             random: Random::new(settings.seed),
-            frame: Frame::new(),
+            frame: FrameBuilder::new(),
             live: Vec::with_capacity(usize::try_from(live_max).unwrap_or(usize::MAX)),
             time_ns: settings.start_ns,
             generated: Generated::default(),
@@ -199,7 +199,7 @@ impl Generator {
     }
 
     /// The packets are dealt out evenly; the first flows get what is left over.
-    fn begin_flow(&mut self) -> Option<Flow> {
+    fn begin_flow(&mut self) -> Option<SyntheticFlow> {
         let number = self.generated.flows;
         if number == self.settings.flows {
             return None;
@@ -207,7 +207,7 @@ impl Generator {
         self.generated.flows += 1;
         let (share, rest) = (self.settings.packets / self.settings.flows, self.settings.packets % self.settings.flows);
         let packets = u32::try_from(share + u64::from(number < rest)).ok()?;
-        Some(Flow::new(number, packets, self.settings.seed))
+        Some(SyntheticFlow::new(number, packets, self.settings.seed))
     }
 }
 

@@ -14,7 +14,7 @@ pub mod live;
 mod random;
 
 pub use frame::FRAME_MAX;
-pub use generator::{GenerateError, Generated, Generator, Profile, Settings};
+pub use generator::{GenerateError, Generated, Generator, GeneratorSettings, Profile};
 
 use std::io::{self, Write};
 
@@ -31,7 +31,7 @@ pub enum Resolution {
 ///
 /// # Errors
 /// Impossible settings, or a failed write; both as [`io::Error`].
-pub fn write_pcap(settings: &Settings, resolution: Resolution, out: &mut impl Write) -> io::Result<Generated> {
+pub fn write_pcap(settings: &GeneratorSettings, resolution: Resolution, out: &mut impl Write) -> io::Result<Generated> {
     let mut generator = Generator::new(settings).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let (magic, divisor) = match resolution {
         Resolution::Micro => (0xa1b2_c3d4_u32, 1000),

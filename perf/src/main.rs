@@ -9,7 +9,7 @@ mod wire;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
-use netscope_perf::{Profile, Resolution, Settings, floor, write_pcap};
+use netscope_perf::{GeneratorSettings, Profile, Resolution, floor, write_pcap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -135,8 +135,8 @@ fn floor(options: &Floor) -> Result<(), String> {
 }
 
 fn generate(options: &Generate) -> std::io::Result<()> {
-    let defaults = Settings::new(options.profile.0, options.packets, options.flows, options.seed);
-    let settings = Settings { live_flows: options.live_flows, gap_ns: options.gap_ns, ..defaults };
+    let defaults = GeneratorSettings::new(options.profile.0, options.packets, options.flows, options.seed);
+    let settings = GeneratorSettings { live_flows: options.live_flows, gap_ns: options.gap_ns, ..defaults };
     let resolution = if options.nanoseconds { Resolution::Nano } else { Resolution::Micro };
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&options.out)?);
     let generated = write_pcap(&settings, resolution, &mut out)?;

@@ -3,7 +3,7 @@
 //! Owns the options and what is printed; the work is in [`netscope_perf::live`].
 
 use netscope_backends::Polled;
-use netscope_perf::live::{Load, Pace, RECEIVER, Replay, Ring, Speech, Trial, Tried, Via};
+use netscope_perf::live::{LiveTrial, Load, Pace, RECEIVER, Replay, RingKind, Speech, Tried, Via};
 use std::ffi::OsString;
 use std::hint::black_box;
 use std::io::Write;
@@ -15,7 +15,7 @@ use std::time::Duration;
 #[derive(clap::Subcommand)]
 pub enum Live {
     /// Starts a program in a namespace with a veth pair, offers it a load on `veth0`, and prints what came of it.
-    Run(Run),
+    Run(LoadOptions),
     /// Counts packets of an interface and reads one byte of each, until SIGINT: the ceiling of a ring.
     Receive(Receive),
     /// Sends the frames of a capture into an interface.
@@ -23,7 +23,7 @@ pub enum Live {
 }
 
 #[derive(clap::Args)]
-pub struct Run {
+pub struct LoadOptions {
     /// Flows in turn.
     #[arg(long, default_value_t = 1_000)]
     flows: u32,
@@ -95,11 +95,11 @@ impl Live {
     }
 }
 
-impl Run {
+impl LoadOptions {
     fn run(&self) -> Result<(), String> {
         let speech = if self.udp { Speech::Udp { stamped: false } } else { Speech::Tcp };
         let time = Duration::try_from_secs_f64(self.seconds).map_err(|error| format!("--seconds {}: {error}", self.seconds))?;
-        let trial = Trial {
+        let trial = LiveTrial {
             words: &self.command,
             ready: &self.ready,
             output: std::env::temp_dir().join(format!("netscope-perf-live-{}.txt", std::process::id())),
@@ -137,7 +137,7 @@ impl Run {
 
 impl Receive {
     fn run(&self) -> Result<(), String> {
-        let mut ring = Ring::named(&self.backend)?.open(&self.interface)?;
+        let mut ring = RingKind::named(&self.backend)?.open(&self.interface)?;
         let deadline =
             self.seconds.map(Duration::try_from_secs_f64).transpose().map_err(|error| format!("--seconds: {error}"))?;
         let start = std::time::Instant::now();

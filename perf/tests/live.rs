@@ -3,7 +3,8 @@
 
 use netscope_backends::Backend;
 use netscope_perf::live::{
-    Generator, InterfaceCounters, Load, Pace, RECEIVER, Replay, Rig, RigSettings, Ring, SENDER, Speech, Via, offer_flat_out,
+    InterfaceCounters, Load, LoadGenerator, Pace, RECEIVER, Replay, Rig, RigSettings, RingKind, SENDER, Speech, Via,
+    offer_flat_out,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +48,7 @@ fn the_program_makes_the_frames_of_the_model() {
             Load { frame_len: 61, speech: Speech::Udp { stamped: false }, ..some },
         ] {
             for via in [Via::Wire, Via::Stack] {
-                let generator = Generator::new(&load, via).unwrap();
+                let generator = LoadGenerator::new(&load, via).unwrap();
                 for start in [0, 3 << 20, u64::from(load.flows) * 0x3fff_ffff - 2] {
                     generator.seek(start).unwrap();
                     for position in start..start + 20 {
@@ -73,7 +74,7 @@ fn receive(backend: &mut dyn Backend, count: u64) -> Vec<Vec<u8>> {
 }
 
 fn tpacket() -> Box<dyn Backend> {
-    Ring::Tpacket.open(RECEIVER).unwrap()
+    RingKind::Tpacket.open(RECEIVER).unwrap()
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn frames_arrive_in_order_through_the_stack() {
         let load = Load::udp(7);
         let mut ring = tpacket();
         let pace = Pace { packets_max: 500, ..Pace::at_rate(50_000.0, Duration::from_secs(1)) };
-        let offered = Generator::new(&load, Via::Stack).unwrap().run(&pace).unwrap();
+        let offered = LoadGenerator::new(&load, Via::Stack).unwrap().run(&pace).unwrap();
         assert_eq!((offered.sent, offered.undelivered, offered.refused), (500, 0, 0));
         let frames = receive(&mut *ring, 500);
         assert_eq!(frames.len(), 500);
@@ -96,14 +97,14 @@ fn frames_arrive_in_order_through_the_stack() {
 
 #[test]
 fn sent_is_received_and_lost_under_overload() {
-    for ring in Ring::ALL {
+    for ring in RingKind::ALL {
         let Some(rig) = rig(&RigSettings::default()) else { return };
         check_ledger(&rig, *ring);
     }
 }
 
 /// Offers a million packets flat out to a reader that stalls again and again.
-fn check_ledger(rig: &Rig, ring: Ring) {
+fn check_ledger(rig: &Rig, ring: RingKind) {
     const PACKETS: u64 = 1_000_000;
     let mut backend = rig.inside(|| ring.open(RECEIVER)).unwrap().unwrap();
     let stop = AtomicBool::new(false);

@@ -2,6 +2,7 @@
 //!
 //! Owns names and help texts. Knows no default: `None` is "not said". Invariant: a field that is added is in the overlay, or the
 //! code does not compile.
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, Serialize};

@@ -5,7 +5,8 @@ use crate::doctor::facts::{Host, HugePages, Process};
 use crate::doctor::holders::{Holders, Owner};
 use netscope_backends::bpf::Attached;
 use netscope_backends::nic::{
-    Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, VLAN_STRIP, XdpMode, XdpSocket, symmetric_key,
+    AttachMode, Channels, Fanout, Features, HashFunction, PacketSocket, Queue, Rings, Rss, Use, VLAN_STRIP, XdpSocket,
+    symmetric_key,
 };
 
 /// A fine machine with a fine card of two queues.
@@ -91,13 +92,13 @@ fn the_link() {
 
 #[test]
 fn others_at_the_interface() {
-    let attached = |mode: XdpMode, link| {
+    let attached = |mode: AttachMode, link| {
         move |facts: &mut Facts| facts.xdp = vec![Attached { id: 12, name: Some("lb".to_owned()), mode, link }]
     };
-    let native = found("xdp-attached", attached(XdpMode::Native, None));
+    let native = found("xdp-attached", attached(AttachMode::Native, None));
     check(&native, Mark::Trouble, Some("ip link set dev eth0 xdpdrv off"));
     assert!(native.what.contains("XDP program lb (id 12, native)"), "{}", native.what);
-    let linked = found("xdp-attached", attached(XdpMode::Generic, Some(5)));
+    let linked = found("xdp-attached", attached(AttachMode::Generic, Some(5)));
     check(&linked, Mark::Trouble, Some("bpftool link detach id 5"));
 
     let socket = found("xdp-socket", |facts| facts.holders.xdp = Some(vec![(XdpSocket { inode: 1, queue: 3 }, owner())]));

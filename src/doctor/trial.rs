@@ -5,7 +5,7 @@
 
 use super::facts::Process;
 use netscope_backends::BackendError;
-use netscope_backends::bpf::{Link, Loaded, Mode};
+use netscope_backends::bpf::{Loaded, Mode, XdpLink};
 use netscope_backends::nic::Nic;
 use netscope_backends::xdp::{self, XdpMode, XdpOptions};
 use netscope_bpf::classic::FilterError;
@@ -69,7 +69,7 @@ pub fn try_modes(nic: &Nic, process: Process, insist: bool) -> Trial {
         Err(error) => return Trial::Skipped(format!("the program could not be loaded: {error}")),
     };
     // No socket is in the program's map, so it passes every packet on. The link ends as it is dropped.
-    let attach = |mode| Link::attach(&loaded, &nic.name, nic.index, mode).map(drop).map_err(|error| error.to_string());
+    let attach = |mode| XdpLink::attach(&loaded, &nic.name, nic.index, mode).map(drop).map_err(|error| error.to_string());
     let (native, generic) = (attach(Mode::Native), attach(Mode::Generic));
     let zero_copy = (native.is_ok() && nic.up).then(|| zero_copy(&nic.name));
     Trial::Tried { native, generic, zero_copy }

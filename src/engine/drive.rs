@@ -4,7 +4,7 @@
 //! handed on and every export can be written.
 
 use super::scheduler::WorkerHandle;
-use super::{ProgressLane, Worker};
+use super::{Observer, ProgressLane, Worker};
 use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ impl Feed {
         }
     }
 
-    fn poll(&mut self, timeout: Duration, worker: &mut Worker) -> Result<Polled, BackendError> {
+    fn poll<O: Observer>(&mut self, timeout: Duration, worker: &mut Worker<O>) -> Result<Polled, BackendError> {
         match self {
             Self::Backend(backend) => backend.poll(timeout, &mut |packets| worker.batch(packets)),
             Self::Shared(handle) => handle.poll(worker),
@@ -82,9 +82,9 @@ impl Feed {
 ///
 /// # Errors
 /// What the source reports; everything before it was processed and handed on, and workers on other queues end, too.
-pub fn drive(
+pub fn drive<O: Observer>(
     mut feed: Feed,
-    mut worker: Worker,
+    mut worker: Worker<O>,
     poll_timeout: Duration,
     stop: Option<&Stop>,
     progress: Option<&ProgressLane>,

@@ -244,7 +244,7 @@ impl Running {
                 None => begins.iter().for_each(|begins| begins.move_by(index + 1)),
             }
             // Built here, so that the table's memory is first touched by the thread that uses it.
-            let mut worker = Worker::new(&worker_settings, outbox);
+            let mut worker = Worker::new(&worker_settings, outbox, ());
             worker.join(group);
             drive(feed, worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
         })?;

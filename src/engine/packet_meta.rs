@@ -1,11 +1,13 @@
-//! A packet's meta: what the first wave finds out about it and the second one goes by.
+//! A packet's metadata: what the first pass over a wave finds out about it and the second one goes by.
 //!
 //! Owns the way from a common frame into a meta. Knows no table and no clock, nor whose packet it is. Its invariant: what
 //! stands in a meta is what dissecting the packet in full would say; whatever does not fit is left to whoever has the packet.
 
 use super::NoFlowReason;
-use crate::flow::{Candidate, HashSecret, Keyed, PlainPacket};
-use crate::wire::{Announced, Common, PlainSegment, SynSegment, VlanTags};
+use super::worker::PacketSource;
+use crate::flow::{Direction, HashSecret, Keyed, PacketFacts};
+use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpOptions, TcpSegment, Tunnel, VlanTags};
+use crate::wire::{common_tcp_options, common_vlan};
 use netscope_backends::{Packet, Timestamp};
 
 /// One packet between the two waves, written field by field into the place where it stays. Whoever counts it need not be on the core that
@@ -23,12 +25,11 @@ pub(super) struct PacketMeta {
     pub(super) route: Route,
     /// Set for plain segments; of a SYN, what it has in common with one; of a fragment, see [`PacketMeta::datagram`].
     pub(super) segment: PlainSegment,
-    /// Set for SYN segments, and the tags of their frames.
+    /// Set for SYN segments.
     announced: Announced,
-    pub(super) vlan: VlanTags,
 }
 
-const _: () = assert!(size_of::<PacketMeta>() == 96);
+const _: () = assert!(size_of::<PacketMeta>() == 88);
 
 /// Where a packet goes; the most common first, which makes it quickly known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,6 @@ impl PacketMeta {
         route: Route::Unread,
         segment: PlainSegment::NONE,
         announced: Announced { mss: None, window_scale: None },
-        vlan: VlanTags { ids: [0; VlanTags::KEPT], count: 0 },
     };
 
     /// Of a packet that is left to whoever counts it.
@@ -100,7 +100,7 @@ impl PacketMeta {
         }
         if let Some(SynSegment { sequence, acknowledgment, window, flags, announced }) = common.syn_segment() {
             self.segment = PlainSegment { sequence, acknowledgment, payload_len: 0, window, flags };
-            (self.announced, self.vlan) = (announced, common.vlan());
+            self.announced = announced;
             self.route = Route::Syn { checksum_bad };
             return true;
         }
@@ -136,19 +136,71 @@ impl PacketMeta {
     pub(super) const fn set_datagram(&mut self, hash: u64) {
         (self.segment.sequence, self.segment.acknowledgment) = ((hash >> 32) as u32, hash as u32);
     }
+}
 
-    /// The packet as the straight way sees it.
-    #[inline(always)]
-    pub(super) const fn packet<'a>(&'a self, candidate: Candidate, segment: Option<&'a PlainSegment>) -> PlainPacket<'a> {
-        let &Self { keyed: Keyed { ref key, direction, .. }, time, wire_len, .. } = self;
-        PlainPacket { key, candidate, direction, time, wire_len, segment }
+/// What a common frame says beyond its metadata, read again from the frame where the slow path asks for it.
+#[derive(Clone, Copy)]
+pub(super) struct CommonFacts<'a> {
+    pub(super) source: &'a dyn PacketSource,
+    /// Its place in the wave.
+    pub(super) at: usize,
+    pub(super) meta: &'a PacketMeta,
+}
+
+impl CommonFacts<'_> {
+    fn options(&self) -> TcpOptions {
+        common_tcp_options(self.source.packet(self.at).data, self.meta.keyed.key.version())
+    }
+}
+
+impl PacketFacts for CommonFacts<'_> {
+    fn number(&self) -> u64 {
+        self.source.number(self.at)
+    }
+
+    fn segment(&self) -> Option<TcpSegment> {
+        let &PacketMeta { route, segment: PlainSegment { sequence, acknowledgment, payload_len, window, flags }, .. } = self.meta;
+        let is_segment = matches!(route, Route::Plain { .. } | Route::Last { .. } | Route::Syn { .. });
+        is_segment.then(|| TcpSegment {
+            ports: self.ports(),
+            sequence,
+            acknowledgment,
+            flags,
+            window,
+            payload_len,
+            options: self.options(),
+        })
+    }
+
+    fn vlan(&self) -> VlanTags {
+        common_vlan(self.source.packet(self.at).data)
+    }
+
+    fn tunnel(&self) -> Option<Tunnel> {
+        None
+    }
+
+    fn is_echo_reply(&self) -> bool {
+        false
+    }
+}
+
+impl CommonFacts<'_> {
+    fn ports(&self) -> Ports {
+        let Keyed { key, direction, .. } = &self.meta.keyed;
+        let (a, b) = (key.a_port(), key.b_port());
+        match direction {
+            Direction::AToB => Ports { source: a, destination: b },
+            Direction::BToA => Ports { source: b, destination: a },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{FlowKey, ports_of};
+    use crate::engine::worker::Consecutive;
+    use crate::flow::{FlowKey, FullFacts, ports_of};
     use crate::wire::tests::fast::frame;
     use crate::wire::{self, Transport};
     use netscope_backends::LinkType;
@@ -182,7 +234,7 @@ mod tests {
                             checksum_bad
                         }
                         Route::Syn { checksum_bad } => {
-                            prop_assert_eq!((Some(meta.syn()), meta.vlan), (tcp.and_then(SynSegment::of), facts.vlan));
+                            prop_assert_eq!(Some(meta.syn()), tcp.and_then(SynSegment::of));
                             checksum_bad
                         }
                         Route::Datagram { checksum_bad } => {
@@ -193,6 +245,13 @@ mod tests {
                         other => panic!("a common frame has a flow: {other:?}"),
                     };
                     prop_assert_eq!(needs_facts, meta.route == Route::Flow);
+                    if !needs_facts {
+                        let packet = [Packet { data, time: Timestamp(1), wire_len: data.len() as u32, link_type: LinkType::ETHERNET }];
+                        let source = Consecutive { packets: &packet, first: 7 };
+                        let again = CommonFacts { source: &source, at: 0, meta: &meta };
+                        let full = FullFacts { number: 7, dissected: &facts };
+                        prop_assert_eq!((again.segment(), again.vlan(), again.number()), (full.segment(), full.vlan(), 7));
+                    }
                     prop_assert_eq!(checksum_bad, facts.ipv4_checksum_bad);
                 }
             }

@@ -194,7 +194,7 @@ mod tests {
         };
         let share = Share { index, count };
         let settings = WorkerSettings { flow, tick_ns: u64::MAX, count_max: 0, share, waits: false, secret: HashSecret::FIXED };
-        Worker::new(&settings, Outbox::new(false, mailbox(1, || Snapshot::new(0)).0, None, Vec::new()))
+        Worker::new(&settings, Outbox::new(false, mailbox(1, || Snapshot::new(0)).0, None, Vec::new()), ())
     }
 
     /// Polls until the end; packets, and the times that were told without any.

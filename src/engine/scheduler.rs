@@ -11,7 +11,7 @@
 //! all end at one packet.
 
 use super::work_unit::WorkUnit;
-use super::{Stop, Worker};
+use super::{Observer, Stop, Worker};
 use crate::flow::HashSecret;
 use netscope_backends::file::Scanner;
 use netscope_backends::{BackendError, Counters, Polled, Position};
@@ -316,7 +316,7 @@ impl WorkerHandle {
     ///
     /// # Errors
     /// What went wrong in the source, told to the leading worker alone, after everything before it was processed.
-    pub fn poll(&mut self, worker: &mut Worker) -> Result<Polled, BackendError> {
+    pub fn poll<O: Observer>(&mut self, worker: &mut Worker<O>) -> Result<Polled, BackendError> {
         match self.task() {
             UnitTask::Walk(number, walk, mut unit) => {
                 self.walk(walk, &mut unit);
@@ -387,7 +387,7 @@ impl WorkerHandle {
         });
     }
 
-    fn process(&mut self, unit: Arc<WorkUnit>, worker: &mut Worker) -> Polled {
+    fn process<O: Observer>(&mut self, unit: Arc<WorkUnit>, worker: &mut Worker<O>) -> Polled {
         (self.counters, self.position) = (unit.counters, unit.position);
         if unit.notice.is_some() {
             self.notice.clone_from(&unit.notice);

@@ -8,11 +8,15 @@ mod fragment;
 mod part;
 mod wave;
 
-use self::wave::Consecutive;
+pub(super) use self::wave::{Consecutive, PacketSource};
+use super::observer::Watch;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
-use super::{BatchTimes, Clock, Ledger, Share, StopGroup};
-use crate::flow::{Candidate, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, HashSecret, Keyed, TopFlow};
+use super::{BatchTimes, Clock, Ledger, Observer, Share, StopGroup};
+use crate::flow::{
+    Candidate, Content, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts, HashSecret, Keyed,
+    PacketFacts, TopFlow,
+};
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
@@ -43,7 +47,7 @@ pub struct WorkerSettings {
 }
 
 /// One queue's packets, run to completion.
-pub struct Worker {
+pub struct Worker<O: Observer = ()> {
     share: Share,
     clock: Clock,
     flows: FlowTable,
@@ -52,13 +56,14 @@ pub struct Worker {
     orphans_noted: u64,
     ledger: Ledger,
     outbox: Outbox,
+    watch: Watch<O>,
     /// One per packet of a wave.
     metas: Vec<PacketMeta>,
     /// One per packet of a unit, where some of it are everybody's.
     merged: Vec<PacketMeta>,
     /// The same; valid for packets without a short way, and for others once they needed the long one.
     facts: Vec<Dissected>,
-    /// How often a packet of the latest wave left the straightest way; twice for one that went the long one in the end.
+    /// How often a packet of the latest wave left the fast path; twice for one that took the slow one.
     slow_path_count: usize,
     /// Before this time no tick ends and no flow falls due.
     next_deadline: Timestamp,
@@ -77,9 +82,9 @@ pub struct Worker {
     alive_at_exit: Option<u64>,
 }
 
-impl Worker {
+impl<O: Observer> Worker<O> {
     /// A worker that has seen nothing.
-    pub fn new(settings: &WorkerSettings, outbox: Outbox) -> Self {
+    pub fn new(settings: &WorkerSettings, outbox: Outbox, observer: O) -> Self {
         let flow = FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow };
         Self {
             share: settings.share,
@@ -89,6 +94,7 @@ impl Worker {
             orphans_noted: 0,
             ledger: Ledger::default(),
             outbox,
+            watch: Watch::new(observer),
             metas: vec![PacketMeta::EMPTY; BATCH_MAX],
             merged: Vec::new(),
             facts: vec![Dissected::NOTHING; BATCH_MAX],
@@ -135,15 +141,33 @@ impl Worker {
         (self.metas, self.facts) = (metas, facts);
     }
 
-    #[inline]
-    fn sight(&mut self, packet: &Packet<'_>, dissected: &Dissected, keyed: &Keyed, candidate: Candidate, fragment: bool) {
-        self.ledger.in_flows += 1;
-        let event = self.event();
-        let Self { flows, outbox, ledger, number, .. } = self;
-        let &Keyed { ref key, hash, direction } = keyed;
+    /// Counts one packet of a flow.
+    #[inline(always)]
+    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) {
+        let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
+        let counted = flows.count(packet, facts, O::WATCHES, |record| {
+            // Where the end stands in the order of all workers, as `event` has it.
+            let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
+            watch.ended(record);
+            outbox.ended(event, record, ledger);
+        });
+        watch.note(&packet, &facts, &counted);
+        self.slow_path_count += counted.path as usize;
+    }
+
+    /// The same for a packet that was dissected in full.
+    fn count_full(
+        &mut self,
+        packet: &Packet<'_>,
+        number: u64,
+        dissected: &Dissected,
+        keyed: &Keyed,
+        candidate: Candidate,
+        content: Content<'_>,
+    ) {
         let &Packet { time, wire_len, .. } = packet;
-        let packet = FlowPacket { key, hash, direction, time, wire_len, number: *number, dissected, fragment, candidate };
-        flows.observe(&packet, &mut |record| outbox.ended(event, record, ledger));
+        let packet = FlowPacket { keyed, candidate, time, wire_len, content };
+        self.count(packet, FullFacts { number, dissected });
     }
 
     /// Counts a packet that is ours, whatever becomes of it.
@@ -165,8 +189,11 @@ impl Worker {
         // A wire does not lose records for want of a box: flows that are over can wait in the table.
         let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
         let event = self.event();
-        let Self { flows, clock, outbox, ledger, .. } = self;
-        let done = flows.advance(clock.now(), budget, &mut |record| outbox.ended(event, record, ledger));
+        let Self { flows, clock, outbox, watch, ledger, .. } = self;
+        let done = flows.advance(clock.now(), budget, &mut |record| {
+            watch.ended(record);
+            outbox.ended(event, record, ledger);
+        });
         self.next_deadline = if done { flows.next_deadline().min(clock.tick_end()) } else { Timestamp(0) };
     }
 
@@ -277,8 +304,11 @@ impl Worker {
         // How many were alive is told before the table is emptied.
         self.alive_at_exit = Some(self.flows.len() as u64);
         let event = self.event() + 1;
-        let Self { flows, outbox, ledger, .. } = &mut self;
-        let last = flows.finish(&mut |record| outbox.ended(event, record, ledger));
+        let Self { flows, outbox, watch, ledger, .. } = &mut self;
+        let last = flows.finish(&mut |record| {
+            watch.ended(record);
+            outbox.ended(event, record, ledger);
+        });
         self.outbox.last(event, last);
         self.outbox.flush_taps();
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);

@@ -1,14 +1,15 @@
 //! One flow's place in the table: packed, without padding.
 //!
-//! Owns the packing of counters, times, flags and links into a front of three cache lines, which every packet asks for, and a back
+//! Owns the packing of counters, times, flags and links into a front of three cache lines, which every packet asks for, and a cold half
 //! of 56 bytes, which few do. Knows no table, no wheel and no settings. Its invariant: what goes in comes out exactly; what does
-//! not fit lies in the [`ColdArena`].
+//! not fit lies in the [`Extras`].
 
-use super::cold::{Cold, ColdArena};
-use super::tcp::{TcpArena, TcpBeginning, TcpTracker};
+use super::extra::{Extra, Extras};
+use super::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
 use super::{Direction, EndReason, FlowKey, FlowRecord, TcpRecord};
 use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
+use std::mem::offset_of;
 
 /// The front of a flow's place.
 #[derive(Clone, Copy)]
@@ -19,12 +20,18 @@ pub(super) struct Entry {
     pub last_seen: Timestamp,
     pub bytes: [u64; 2],
     packets_low: [u32; 2],
+    /// Unused: room for the bytes of a tick.
+    tick_bytes: u32,
+    /// Means something while `TRACKED` is set, as do `sequences` and `epoch`. An `Option` would need more room.
+    pub connection: TcpConnection,
+    pub sequences: TcpSequences,
+    epoch: Epoch,
     flags: Flag,
-    /// Means something while `TRACKED` is set. An `Option` would need more room, because a tracker has no unused values.
-    pub tracker: TcpTracker,
+    /// Unused: room for how the flow began.
+    begun: u8,
 }
 
-/// The back of a flow's place.
+/// The half of a flow's place that few packets need.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct ColdHalf {
@@ -34,9 +41,9 @@ pub(super) struct ColdHalf {
     /// Links of the wheel's lists and of the list of free places.
     pub next: u32,
     pub previous: u32,
-    /// While `SKEWED` is set: the clock when last touched lies this much after `last_seen`; `SKEW_COLD`: it is in the cold facts.
+    /// While `SKEWED` is set: the clock when last touched lies this much after `last_seen`; `SKEW_EXTRA`: it is in the extra facts.
     skew_ns: u32,
-    /// `COLD` set: number of the cold facts; clear: count (7 bits) and two VLAN ids (12 bits each).
+    /// `EXTRA` set: number of the extra facts; clear: count (7 bits) and two VLAN ids (12 bits each).
     link: u32,
     /// Belongs to the tracker.
     pub beginning: TcpBeginning,
@@ -44,10 +51,14 @@ pub(super) struct ColdHalf {
 
 const _: () = assert!(size_of::<Entry>() == 192);
 const _: () = assert!(size_of::<Entry>() + size_of::<ColdHalf>() <= 248, "one million flows have to fit into 256 MiB");
-const _: () = assert!(std::mem::offset_of!(Entry, packets_low) == 64);
+const _: () = assert!(size_of::<ColdHalf>() == 56);
+const _: () = assert!(offset_of!(Entry, packets_low) == 64);
+const _: () = assert!(offset_of!(Entry, tick_bytes) == 72 && offset_of!(Entry, connection) == 76);
+const _: () = assert!(offset_of!(Entry, sequences) == 80 && offset_of!(Entry, epoch) == 188);
+const _: () = assert!(offset_of!(Entry, flags) == 190 && offset_of!(Entry, begun) == 191);
 
-const COLD: u32 = 1 << 31;
-const SKEW_COLD: u32 = u32::MAX;
+const EXTRA: u32 = 1 << 31;
+const SKEW_EXTRA: u32 = u32::MAX;
 
 /// Most packets of one direction that an entry counts; the table ends the record and opens the next one there.
 pub(super) const PACKETS_MAX: u64 = (1 << 40) - 1;
@@ -69,9 +80,9 @@ impl Flag {
     const TRACKED: Self = Self(16);
     /// The clock when the flow was last touched was ahead of `last_seen`.
     const SKEWED: Self = Self(32);
-    /// What comes next needs no look at the back: the tracker [`is_steady`](TcpTracker::is_steady), or there is no TCP.
+    /// What comes next needs no look at the cold half: the connection [`is_steady`](TcpConnection::is_steady), or there is no TCP.
     const STEADY: Self = Self(64);
-    /// The tracker probably [`asks the arena`](TcpTracker::may_ask_arena) about the next segment.
+    /// The analysis probably [`asks the arena`](TcpSequences::may_ask_arena) about the next segment.
     const GAPPED: Self = Self(128);
 }
 
@@ -90,18 +101,18 @@ pub(super) struct Opening {
 }
 
 /// A live flow without packets.
-pub(super) fn open(opening: &Opening, cold: &mut ColdArena) -> (Entry, ColdHalf) {
+pub(super) fn open(opening: &Opening, extras: &mut Extras) -> (Entry, ColdHalf) {
     let steady = if opening.key.protocol() == TCP { 0 } else { Flag::STEADY.0 };
     let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
     let flags = Flag(Flag::LIVE.0 | begun | steady);
     let mut entry = Entry { key: opening.key, last_seen: opening.time, flags, ..Entry::BLANK };
     let link = match (opening.tunnel, pack_vlan(opening.vlan)) {
         (None, Some(packed)) => packed,
-        (tunnel, _) => COLD | cold.insert(Cold { vlan: opening.vlan, tunnel, ..Cold::default() }),
+        (tunnel, _) => EXTRA | extras.take(Extra { vlan: opening.vlan, tunnel, ..Extra::default() }),
     };
-    let mut back = ColdHalf { first_packet: opening.number, first_seen: opening.time, link, ..ColdHalf::BLANK };
-    entry.touch(opening.clock, &mut back, cold);
-    (entry, back)
+    let mut cold = ColdHalf { first_packet: opening.number, first_seen: opening.time, link, ..ColdHalf::BLANK };
+    entry.touch(opening.clock, &mut cold, extras);
+    (entry, cold)
 }
 
 impl Entry {
@@ -112,26 +123,29 @@ impl Entry {
         last_seen: Timestamp(0),
         bytes: [0; 2],
         packets_low: [0; 2],
+        tick_bytes: 0,
+        connection: TcpConnection::BLANK,
+        sequences: TcpSequences::BLANK,
+        epoch: Epoch::BLANK,
         flags: Flag(0),
-        tracker: TcpTracker::BLANK,
+        begun: 0,
     };
 
-    /// Makes a blank entry a flow of one packet of `bytes` bytes, its client's SYN, at the table's time. `back` was begun.
+    /// Makes a blank entry a flow that begins with its client's SYN, which is still to be counted. `cold` was begun.
     #[inline(always)]
     pub fn begin(
         &mut self,
-        back: &mut ColdHalf,
+        cold: &mut ColdHalf,
         syn: &SynSegment,
         key: &FlowKey,
         client: Direction,
         time: Timestamp,
-        bytes: u32,
+        analysis: &TcpAnalysis,
     ) {
         let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
         self.key = *key;
         self.flags = Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun);
-        self.tracker.begin(syn, client, time, &mut back.beginning);
-        self.count_one(client, u64::from(bytes), time);
+        self.tracker().begin(syn, client, time, &mut cold.beginning, analysis);
     }
 
     #[inline(always)]
@@ -160,21 +174,21 @@ impl Entry {
         self.flags.0 & ASKED == Flag::LIVE.0 | Flag::TRACKED.0
     }
 
-    /// What comes next needs more than the front: the back, or what the arena holds.
+    /// What comes next needs more than the hot half: the cold one, or what the arena holds.
     #[inline(always)]
     pub const fn needs_more(&self) -> bool {
         self.flags.0 & (Flag::STEADY.0 | Flag::GAPPED.0) != Flag::STEADY.0
     }
 
-    /// Whatever comes next, the back is needed for it.
+    /// Whatever comes next, the cold half is needed for it.
     pub const fn needs_cold_half(&self) -> bool {
         !self.is(Flag::STEADY)
     }
 
     /// The tracker took in a segment.
     pub fn note_tracked(&mut self) {
-        self.set(Flag::STEADY, self.tracker.is_steady());
-        self.set(Flag::GAPPED, self.tracker.may_ask_arena());
+        self.set(Flag::STEADY, self.connection.is_steady());
+        self.set(Flag::GAPPED, self.sequences.may_ask_arena());
     }
 
     /// The flow had a segment.
@@ -183,27 +197,33 @@ impl Entry {
         self.is(Flag::TRACKED)
     }
 
+    /// The TCP tracker of a flow that had a segment.
+    #[inline(always)]
+    pub const fn tracker(&mut self) -> TcpTracker<'_> {
+        TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch)
+    }
+
     /// The TCP tracker, made at the first segment.
     #[inline]
     pub fn tcp_or_open(
         &mut self,
-        back: &mut ColdHalf,
+        cold: &mut ColdHalf,
         segment: &TcpSegment,
         direction: Direction,
         time: Timestamp,
-    ) -> &mut TcpTracker {
+    ) -> TcpTracker<'_> {
         if !self.is_tracked() {
-            self.tracker = TcpTracker::open(segment, direction, time);
-            back.beginning = TcpBeginning::UNKNOWN;
+            self.tracker().open(segment, direction, time);
+            cold.beginning = TcpBeginning::UNKNOWN;
             self.set(Flag::TRACKED, true);
         }
-        &mut self.tracker
+        self.tracker()
     }
 
     /// Gives the tracker's side memory back, if there is a tracker.
     pub fn release_tcp(&mut self, arena: &mut TcpArena) {
         if self.is_tracked() {
-            self.tracker.release(arena);
+            self.sequences.release(arena);
             self.set(Flag::TRACKED, false);
             self.set(Flag::STEADY, false);
             self.set(Flag::GAPPED, false);
@@ -212,7 +232,7 @@ impl Entry {
 
     /// Goes on with the TCP tracker of the record before.
     pub fn inherit_tcp(&mut self, before: &Self) {
-        self.tracker = before.tracker;
+        (self.connection, self.sequences, self.epoch) = (before.connection, before.sequences, before.epoch);
         self.set(Flag::TRACKED, before.is_tracked());
         self.set(Flag::FINISHED, before.is(Flag::FINISHED));
         self.set(Flag::STEADY, before.is(Flag::STEADY));
@@ -221,26 +241,26 @@ impl Entry {
 
     /// The TCP part of the flow's record.
     #[inline]
-    pub fn tcp_record(&self, back: &ColdHalf, arena: &TcpArena) -> Option<TcpRecord> {
-        self.is_tracked().then(|| self.tracker.record(&back.beginning, arena))
+    pub fn tcp_record(&self, cold: &ColdHalf, arena: &TcpArena) -> Option<TcpRecord> {
+        self.is_tracked().then(|| self.sequences.record(&self.connection, &cold.beginning, arena))
     }
 
     /// The flow's record, when it ended `at` for this reason. Inlined, so that it is made where it is wanted.
     #[inline(always)]
-    pub fn record(&self, back: &ColdHalf, cold: &ColdArena, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
-        let cold = back.cold(cold);
+    pub fn record(&self, cold: &ColdHalf, extras: &Extras, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
+        let extra = cold.extra(extras);
         FlowRecord {
             key: self.key,
-            first_seen: back.first_seen,
+            first_seen: cold.first_seen,
             last_seen: self.last_seen,
             packets: self.packets(),
             bytes: self.bytes,
-            fragments: cold.fragments,
+            fragments: extra.fragments,
             initiator: self.initiator(),
-            first_packet: back.first_packet,
-            vlan: cold.vlan,
-            tunnel: cold.tunnel,
-            tcp: self.tcp_record(back, arena),
+            first_packet: cold.first_packet,
+            vlan: extra.vlan,
+            tunnel: extra.tunnel,
+            tcp: self.tcp_record(cold, arena),
             ended: at,
             reason,
             queues: 1,
@@ -270,6 +290,12 @@ impl Entry {
         self.bytes[i] = self.bytes[i].saturating_add(bytes);
     }
 
+    /// The next packet of this direction is the first one, and there were others before it: somebody answers.
+    #[inline(always)]
+    pub const fn is_first_answer(&self, direction: Direction) -> bool {
+        self.packets_low[direction as usize] == 0 && self.packets_high[direction as usize] == 0
+    }
+
     /// True when one more packet of this direction can be counted by [`Self::count_one`].
     #[inline(always)]
     pub const fn has_room_for_one(&self, direction: Direction) -> bool {
@@ -285,27 +311,27 @@ impl Entry {
     }
 
     /// Widens the span of packet times; call [`Self::touch`] afterwards, because the clock is kept relative to it.
-    pub fn see(&mut self, earliest: Timestamp, latest: Timestamp, back: &mut ColdHalf) {
-        back.first_seen = back.first_seen.min(earliest);
+    pub fn see(&mut self, earliest: Timestamp, latest: Timestamp, cold: &mut ColdHalf) {
+        cold.first_seen = cold.first_seen.min(earliest);
         self.last_seen = self.last_seen.max(latest);
     }
 
     /// The flow was touched when the clock said `clock`, which is never before any packet's time.
-    pub fn touch(&mut self, clock: Timestamp, back: &mut ColdHalf, cold: &mut ColdArena) {
+    pub fn touch(&mut self, clock: Timestamp, cold: &mut ColdHalf, extras: &mut Extras) {
         let skew = clock.since(self.last_seen);
         self.set(Flag::SKEWED, skew != 0);
         if skew != 0 {
-            back.skew_ns = u32::try_from(skew).unwrap_or(SKEW_COLD);
-            if back.skew_ns == SKEW_COLD {
-                back.cold_mut(cold).touched = clock;
+            cold.skew_ns = u32::try_from(skew).unwrap_or(SKEW_EXTRA);
+            if cold.skew_ns == SKEW_EXTRA {
+                cold.extra_mut(extras).touched = clock;
             }
         }
     }
 
     /// The clock when the flow was last touched.
     #[inline(always)]
-    pub fn touched(&self, back: &ColdHalf, cold: &ColdArena) -> Timestamp {
-        if self.is(Flag::SKEWED) { back.touched(self.last_seen, cold) } else { self.last_seen }
+    pub fn touched(&self, cold: &ColdHalf, extras: &Extras) -> Timestamp {
+        if self.is(Flag::SKEWED) { cold.touched(self.last_seen, extras) } else { self.last_seen }
     }
 }
 
@@ -321,7 +347,7 @@ impl ColdHalf {
         beginning: TcpBeginning::UNKNOWN,
     };
 
-    /// Makes a blank back that of a flow; `link` as [`pack_vlan`].
+    /// Makes a blank cold half that of a flow; `link` as [`pack_vlan`].
     #[inline(always)]
     pub const fn begin(&mut self, first_packet: u64, first_seen: Timestamp, link: u32) {
         self.first_packet = first_packet;
@@ -330,42 +356,42 @@ impl ColdHalf {
     }
 
     #[cold]
-    fn touched(&self, last_seen: Timestamp, cold: &ColdArena) -> Timestamp {
-        if self.skew_ns == SKEW_COLD { cold.get(self.link & !COLD).touched } else { last_seen.plus(u64::from(self.skew_ns)) }
+    fn touched(&self, last_seen: Timestamp, extras: &Extras) -> Timestamp {
+        if self.skew_ns == SKEW_EXTRA { extras.get(self.link & !EXTRA).touched } else { last_seen.plus(u64::from(self.skew_ns)) }
     }
 
-    pub fn add_fragments(&mut self, count: u32, cold: &mut ColdArena) {
-        let cold = self.cold_mut(cold);
-        cold.fragments = cold.fragments.saturating_add(count);
+    pub fn add_fragments(&mut self, count: u32, extras: &mut Extras) {
+        let extra = self.extra_mut(extras);
+        extra.fragments = extra.fragments.saturating_add(count);
     }
 
     /// The rare facts, wherever they lie.
     #[inline]
-    pub fn cold(&self, cold: &ColdArena) -> Cold {
-        if self.link & COLD == 0 {
-            Cold { vlan: unpack_vlan(self.link), ..Cold::default() }
+    pub fn extra(&self, extras: &Extras) -> Extra {
+        if self.link & EXTRA == 0 {
+            Extra { vlan: unpack_vlan(self.link), ..Extra::default() }
         } else {
-            *cold.get(self.link & !COLD)
+            *extras.get(self.link & !EXTRA)
         }
     }
 
-    /// Gives the cold place back; the entry must not be used afterwards.
-    pub fn release_cold(&mut self, cold: &mut ColdArena) {
-        if self.link & COLD != 0 {
-            cold.remove(self.link & !COLD);
+    /// Gives the place of the extra facts back; the entry must not be used afterwards.
+    pub fn release_extra(&mut self, extras: &mut Extras) {
+        if self.link & EXTRA != 0 {
+            extras.give_back(self.link & !EXTRA);
             self.link = 0;
         }
     }
 
-    fn cold_mut<'a>(&mut self, cold: &'a mut ColdArena) -> &'a mut Cold {
-        if self.link & COLD == 0 {
-            self.link = COLD | cold.insert(Cold { vlan: unpack_vlan(self.link), ..Cold::default() });
+    fn extra_mut<'a>(&mut self, extras: &'a mut Extras) -> &'a mut Extra {
+        if self.link & EXTRA == 0 {
+            self.link = EXTRA | extras.take(Extra { vlan: unpack_vlan(self.link), ..Extra::default() });
         }
-        cold.get_mut(self.link & !COLD)
+        extras.get_mut(self.link & !EXTRA)
     }
 }
 
-/// The `link` of these tags; `None` where they are cold facts.
+/// The `link` of these tags; `None` where they are extra facts.
 #[inline(always)]
 pub(super) fn pack_vlan(vlan: VlanTags) -> Option<u32> {
     let [outer, inner] = vlan.ids;

@@ -6,7 +6,8 @@
 
 mod datagram;
 
-use self::datagram::{Datagram, DatagramKey, NONE, Progress};
+use self::datagram::{Datagram, DatagramKey, DatagramProgress};
+use super::arena::{Arena, NO_PLACE as NONE};
 use super::index::Index;
 use super::{Candidate, FoldHash, Keyed};
 use crate::wire::{Fragment, Network};
@@ -102,10 +103,9 @@ const TINY_LEN: u32 = 48;
 
 /// Datagrams on their way, oldest first.
 pub struct FragmentTable {
-    places: Vec<Datagram>,
+    places: Arena<Datagram, 12>,
     index: Index,
     hasher: FoldHash,
-    free: Vec<u32>,
     oldest: u32,
     newest: u32,
     clock: Timestamp,
@@ -133,11 +133,10 @@ impl FragmentTable {
     /// The same for `count_max` datagrams.
     pub(super) fn with_count_max(count_max: usize) -> Self {
         Self {
-            places: Vec::with_capacity(count_max),
+            places: Arena::with_capacity(count_max),
             // With room to spare: most fragments ask for a datagram that is not there yet, and one bucket has to tell so.
             index: Index::new(2 * count_max),
             hasher: FoldHash::random(),
-            free: Vec::with_capacity(count_max),
             oldest: NONE,
             newest: NONE,
             clock: Timestamp(0),
@@ -156,16 +155,16 @@ impl FragmentTable {
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         if let Some(place) = self.index.candidate(hash) {
-            prefetch_whole(&self.places[place as usize]);
+            prefetch_whole(self.places.get(place));
         }
     }
 
     /// Where the flow of the datagram of this hash probably lies, as far as is known yet.
     #[inline]
     pub fn candidate(&self, hash: u64) -> Candidate {
-        match self.index.candidate(hash).map(|place| &self.places[place as usize].progress) {
-            Some(Progress::Known(flow)) => flow.candidate,
-            Some(Progress::Held(_)) | None => Candidate::NONE,
+        match self.index.candidate(hash).map(|place| self.places.get(place).progress) {
+            Some(DatagramProgress::Known(flow)) => flow.candidate,
+            Some(DatagramProgress::Held(_)) | None => Candidate::NONE,
         }
     }
 
@@ -182,9 +181,9 @@ impl FragmentTable {
         let flow = *flow?;
         let key = DatagramKey::new(network, &fragment);
         let place = match self.find(&key, hash) {
-            Some(place) => match self.places[place as usize].progress {
-                Progress::Held(_) => place,
-                Progress::Known(_) => {
+            Some(place) => match self.places.get(place).progress {
+                DatagramProgress::Held(_) => place,
+                DatagramProgress::Known(_) => {
                     // The same identification again: what comes from now on belongs to the newer datagram.
                     self.forget(place);
                     self.insert(&key, hash)
@@ -192,11 +191,11 @@ impl FragmentTable {
             },
             None => self.insert(&key, hash),
         };
-        let datagram = &mut self.places[place as usize];
+        let datagram = self.places.get_mut(place);
         self.counters.overlapping += u64::from(datagram.ranges.add(0, fragment.len));
-        match std::mem::replace(&mut datagram.progress, Progress::Known(flow)) {
-            Progress::Held(held) => held,
-            Progress::Known(_) => None,
+        match std::mem::replace(&mut datagram.progress, DatagramProgress::Known(flow)) {
+            DatagramProgress::Held(held) => held,
+            DatagramProgress::Known(_) => None,
         }
     }
 
@@ -213,12 +212,12 @@ impl FragmentTable {
             Some(place) => place,
             None => self.insert(&key, hash),
         };
-        let datagram = &mut self.places[place as usize];
+        let datagram = self.places.get_mut(place);
         let end = fragment.offset.saturating_add(fragment.len);
         self.counters.overlapping += u64::from(datagram.ranges.add(fragment.offset, end));
         let held = match &mut datagram.progress {
-            Progress::Known(flow) => return Some(Later::Known(*flow)),
-            Progress::Held(held) => held,
+            DatagramProgress::Known(flow) => return Some(Later::Known(*flow)),
+            DatagramProgress::Held(held) => held,
         };
         let one = Held { packets: 1, bytes: u64::from(wire_len), earliest: time, latest: time, first_packet: number };
         *held = Some(match *held {
@@ -237,7 +236,7 @@ impl FragmentTable {
     /// Forgets datagrams older than the timeout at `now`, which never takes the clock back.
     pub fn advance(&mut self, now: Timestamp) {
         self.clock = self.clock.max(now);
-        while self.oldest != NONE && self.clock.since(self.places[self.oldest as usize].began) > Self::TIMEOUT_NS {
+        while self.oldest != NONE && self.clock.since(self.places.get(self.oldest).began) > Self::TIMEOUT_NS {
             self.forget(self.oldest);
         }
     }
@@ -251,7 +250,7 @@ impl FragmentTable {
 
     /// Datagrams on their way.
     pub fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.places.len()
     }
 
     /// True when no datagram is on its way.
@@ -264,8 +263,8 @@ impl FragmentTable {
         let mut sum = (0, 0);
         let mut place = self.oldest;
         while place != NONE {
-            let datagram = &self.places[place as usize];
-            if let Progress::Held(Some(held)) = &datagram.progress {
+            let datagram = self.places.get(place);
+            if let DatagramProgress::Held(Some(held)) = &datagram.progress {
                 sum.0 += held.packets;
                 sum.1 += held.bytes;
             }
@@ -281,7 +280,7 @@ impl FragmentTable {
 
     #[inline(always)]
     fn find(&self, key: &DatagramKey, hash: u64) -> Option<u32> {
-        let is = |place: u32| self.places[place as usize].key == *key;
+        let is = |place: u32| self.places.get(place).key == *key;
         // Most often the first candidate is the one.
         self.index.candidate(hash).filter(|&place| is(place)).or_else(|| self.index.find(hash, is))
     }
@@ -292,40 +291,37 @@ impl FragmentTable {
             self.counters.evicted += 1;
             self.forget(self.oldest);
             // The next one to give way, most likely soon.
-            if let Some(datagram) = self.places.get(self.oldest as usize) {
-                prefetch_whole(datagram);
+            if self.oldest != NONE {
+                prefetch_whole(self.places.get(self.oldest));
             }
         }
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Datagram::NONE);
-            (self.places.len() - 1) as u32
-        });
+        let place = self.places.take(Datagram::NONE);
         let older = std::mem::replace(&mut self.newest, place);
         match older {
             NONE => self.oldest = place,
-            older => self.places[older as usize].newer = place,
+            older => self.places.get_mut(older).newer = place,
         }
-        self.places[place as usize].begin(key, self.clock, older);
+        self.places.get_mut(place).begin(key, self.clock, older);
         self.index.add(hash, place);
         place
     }
 
     fn forget(&mut self, place: u32) {
-        let &Datagram { ref key, ref progress, older, newer, .. } = &self.places[place as usize];
+        let &Datagram { ref key, ref progress, older, newer, .. } = self.places.get(place);
         self.index.remove(self.hasher.hash_one(key), place);
-        if let Progress::Held(Some(held)) = progress {
+        if let DatagramProgress::Held(Some(held)) = progress {
             self.counters.orphaned_packets += held.packets;
             self.counters.orphaned_bytes = self.counters.orphaned_bytes.saturating_add(held.bytes);
         }
         match older {
             NONE => self.oldest = newer,
-            older => self.places[older as usize].newer = newer,
+            older => self.places.get_mut(older).newer = newer,
         }
         match newer {
             NONE => self.newest = older,
-            newer => self.places[newer as usize].older = older,
+            newer => self.places.get_mut(newer).older = older,
         }
-        self.free.push(place);
+        self.places.give_back(place);
     }
 }
 

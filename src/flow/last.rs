@@ -4,10 +4,8 @@
 //! change any more, so each gives the same record whenever it is asked for. A million records need not be made, copied and kept,
 //! only to be written once.
 
-use super::cold::ColdArena;
-use super::entry::{Entry, Flag};
-use super::slab::Slab;
-use super::tcp::TcpArena;
+use super::entry::Entry;
+use super::store::FlowStore;
 use super::{Direction, EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
@@ -15,9 +13,7 @@ use std::fmt;
 
 /// Flows that end with the run, by their places in the table they were in.
 pub struct LastFlows {
-    pub(super) slab: Slab,
-    pub(super) cold: ColdArena,
-    pub(super) arena: TcpArena,
+    pub(super) store: FlowStore,
     /// When the run ended.
     pub(super) ended: Timestamp,
 }
@@ -25,7 +21,7 @@ pub struct LastFlows {
 impl LastFlows {
     /// How many.
     pub fn len(&self) -> usize {
-        self.slab.len()
+        self.store.entries.len()
     }
 
     /// True when there is none.
@@ -35,14 +31,12 @@ impl LastFlows {
 
     /// All places lie below this.
     pub fn extent(&self) -> u32 {
-        self.slab.extent()
+        self.store.entries.extent()
     }
 
     /// Their places, in order.
     pub fn places(&self) -> impl Iterator<Item = u32> {
-        // Where no place is free none is looked at.
-        let all_live = self.slab.len() == self.slab.extent() as usize;
-        (0..self.slab.extent()).filter(move |&place| all_live || self.slab.get(place).is(Flag::LIVE))
+        self.store.places(0)
     }
 
     /// The records of all, in the order of their places.
@@ -53,42 +47,41 @@ impl LastFlows {
     /// The record of the flow at a place.
     #[inline(always)]
     pub fn record(&self, place: u32) -> FlowRecord {
-        let (entry, back) = self.slab.both(place);
-        entry.record(back, &self.cold, &self.arena, EndReason::Exit, self.ended)
+        self.store.record(place, EndReason::Exit, self.ended)
     }
 
     /// The key of the flow at a place, and who began the flow.
     #[inline(always)]
     pub fn name(&self, place: u32) -> (&FlowKey, Direction) {
-        let entry = self.slab.get(place);
+        let entry = self.store.entries.get(place);
         (&entry.key, entry.initiator())
     }
 
     /// The key of the flow at a place, and the bytes of both directions.
     #[inline(always)]
     pub fn weight(&self, place: u32) -> (&FlowKey, u64) {
-        let Entry { key, bytes: [a_to_b, b_to_a], .. } = self.slab.get(place);
+        let Entry { key, bytes: [a_to_b, b_to_a], .. } = self.store.entries.get(place);
         (key, a_to_b.saturating_add(*b_to_a))
     }
 
     /// Number of the first packet of the flow at a place.
     #[inline]
     pub fn first_packet(&self, place: u32) -> u64 {
-        self.slab.back(place).first_packet
+        self.store.entries.cold(place).first_packet
     }
 
     /// Hints that the name or the weight at a place will be asked for soon.
     #[inline(always)]
     pub fn prefetch_weight(&self, place: u32) {
-        prefetch_read(self.slab.get(place));
+        prefetch_read(self.store.entries.get(place));
     }
 
     /// Hints that the record at a place will be asked for soon.
     #[inline(always)]
     pub fn prefetch(&self, place: u32) {
-        let (entry, back) = self.slab.both(place);
+        let (entry, cold) = self.store.entries.both(place);
         prefetch_whole(entry);
-        prefetch_whole(back);
+        prefetch_whole(cold);
     }
 }
 

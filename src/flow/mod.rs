@@ -3,18 +3,20 @@
 //! Owns what is known about each conversation on one queue. Time comes in from the caller and never goes back here. Its invariant:
 //! memory is reserved by the settings and never exceeds them, whatever arrives.
 
+mod arena;
 mod base64;
-mod cold;
 mod community_id;
 mod digest;
+mod entries;
 mod entry;
+mod extra;
 mod fragment;
 mod index;
 mod key;
 mod last;
 mod ports;
 mod record;
-mod slab;
+mod store;
 mod synthetic;
 mod table;
 pub mod tcp;
@@ -28,8 +30,10 @@ pub use community_id::{CommunityId, community_id, community_ids};
 pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held, Later};
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed};
 pub use last::LastFlows;
-pub use ports::ports_of;
+pub use ports::{ports_of, transport_ports};
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
-pub use table::{Candidate, FlowCounters, FlowPacket, FlowSettings, FlowTable, Observed, PlainPacket, SynPacket};
+pub use table::{
+    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowPacket, FlowSettings, FlowTable, FullFacts, PacketFacts,
+};
 pub use top::TopFlow;

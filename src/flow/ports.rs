@@ -9,7 +9,12 @@ pub const fn ports_of(dissected: &Dissected) -> Option<Ports> {
     if dissected.network.is_none() {
         return None;
     }
-    match dissected.transport {
+    transport_ports(&dissected.transport)
+}
+
+/// As [`ports_of`], of a transport header below a readable IP header.
+pub const fn transport_ports(transport: &Transport) -> Option<Ports> {
+    match *transport {
         Transport::None => None,
         Transport::Tcp(segment) => Some(segment.ports),
         Transport::TcpPorts(ports) | Transport::Udp(ports) | Transport::UdpLite(ports) | Transport::Sctp(ports) => Some(ports),

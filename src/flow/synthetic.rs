@@ -1,9 +1,9 @@
 //! A table filled with made-up connections, to see what a flow costs.
 //!
 //! Owns the made-up traffic. Knows the table from outside only. Its invariant: what is measured came in through
-//! [`FlowTable::observe`].
+//! [`FlowTable::count`].
 
-use super::{FlowKey, FlowPacket, FlowSettings, FlowTable, HashSecret, ports_of};
+use super::{Content, FlowKey, FlowPacket, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, ports_of};
 use crate::wire::{Dissected, IpVersion, Layer, Network, Ports, TcpFlags, TcpOptions, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -30,10 +30,9 @@ pub fn synthetic(flow_count: usize) -> Synthetic {
                 let (key, direction) = FlowKey::new(network, ports);
                 let (hash, time) = (table.hash(&key), Timestamp(number * 1000));
                 let candidate = table.prefetch_entry(hash);
-                let (key, dissected) = (&key, &dissected);
-                let packet =
-                    FlowPacket { key, hash, direction, time, wire_len: 74, number, dissected, fragment: false, candidate };
-                table.observe(&packet, &mut |_| {});
+                let keyed = &Keyed { key, hash, direction };
+                let packet = FlowPacket { keyed, candidate, time, wire_len: 74, content: Content::Other };
+                table.count(packet, FullFacts { number, dissected: &dissected }, false, |_| {});
             }
         }
     }
@@ -73,5 +72,6 @@ fn segment_of(flow: usize, reply: bool, flags: TcpFlags, sequence: u32) -> Disse
         layer: Layer::Tcp,
         fault: None,
         ipv4_checksum_bad: false,
+        arp_offset: None,
     }
 }

@@ -1,7 +1,7 @@
 //! The flow table of one queue.
 //!
 //! Owns every live flow: finds or opens it, counts, tracks TCP, ends it, and keeps to the bound. Knows no packet bytes, no queue
-//! and no wall clock: sightings with their times come in, records go out. Its invariant: after any call
+//! and no wall clock: packets with their times come in, records go out. Its invariant: after any call
 //! `opened = live + ended`, live never exceeds the bound, and the clock never goes back.
 //!
 //! When a flow is over does not depend on when the wheel looks: the record's end is the clock at the last touch plus the timeout,
@@ -10,73 +10,30 @@
 //! [`FlowTable::next_deadline`] on, without a budget, where two runs have to agree.)
 
 mod ahead;
+mod count;
 mod counters;
-mod handshake;
 mod opening;
-mod plain;
+mod packet;
 mod settings;
-
-use self::opening::opening_of;
+mod slow;
+mod syn;
 
 pub use counters::FlowCounters;
-pub use handshake::SynPacket;
-pub use plain::PlainPacket;
+pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
 pub use settings::FlowSettings;
 
-use super::cold::ColdArena;
-use super::entry::{Entry, Flag, Opening};
-use super::fragment::Held;
+use super::arena::PLACE_COUNT_MAX;
+use super::entries::Entries;
+use super::entry::{Entry, Flag};
 use super::index::{self, Index};
 use super::last::LastFlows;
-use super::slab::{ENTRY_COUNT_MAX, Slab};
+use super::store::FlowStore;
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
-use crate::wire::{Dissected, SynSegment, TcpSegment, Transport, VlanTags};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
-
-/// One packet as the flow table sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct FlowPacket<'a> {
-    /// The flow's key.
-    pub key: &'a FlowKey,
-    /// [`FlowTable::hash`] of the key.
-    pub hash: u64,
-    /// The packet's direction in the key.
-    pub direction: Direction,
-    /// When it was captured.
-    pub time: Timestamp,
-    /// Bytes on the wire, link header included.
-    pub wire_len: u32,
-    /// Number of the packet on its queue, from 1, below 2^59.
-    pub number: u64,
-    /// What the packet says of itself.
-    pub dissected: &'a Dissected,
-    /// A later fragment: it counts, but carries no transport facts.
-    pub fragment: bool,
-    /// What [`FlowTable::prefetch_entry`] said; [`Candidate::NONE`] where it was not asked.
-    pub candidate: Candidate,
-}
-
-/// Where a flow probably lies; whether it does is asked of the entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate(u32);
-
-impl Candidate {
-    /// No place is known.
-    pub const NONE: Self = Self(u32::MAX);
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observed {
-    /// Number of the flow's place; the same for all packets of one record, used again after it ended.
-    pub place: u32,
-    /// This packet opened the record.
-    pub opened: bool,
-}
 
 /// For a table that ends nothing by time, the timeout that orders evictions.
 const ORDER_TIMEOUT_NS: u64 = 60 * Timestamp::NS_PER_SEC;
@@ -89,16 +46,12 @@ const RESERVED_COUNT_MAX: usize = 1 << 24;
 pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
-    /// Nothing is set that the straight way leaves out: every part of the analysis on, no active timeout.
-    is_plain_table: bool,
     secret: HashSecret,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
     clock: Timestamp,
     index: Index,
-    slab: Slab,
-    cold: ColdArena,
-    arena: TcpArena,
+    store: FlowStore,
     wheel: Wheel,
     top: Top,
     counters: FlowCounters,
@@ -106,17 +59,17 @@ pub struct FlowTable {
 
 /// The entries as the index sees them.
 struct Places<'a> {
-    slab: &'a Slab,
+    entries: &'a Entries,
     secret: &'a HashSecret,
 }
 
 impl index::Entries for Places<'_> {
     fn hash_of(&self, number: u32) -> u64 {
-        self.slab.get(number).key.hash(self.secret)
+        self.entries.get(number).key.hash(self.secret)
     }
 
     fn prefetch(&self, number: u32) {
-        prefetch_read(&self.slab.get(number).key);
+        prefetch_read(&self.entries.get(number).key);
     }
 }
 
@@ -134,7 +87,7 @@ impl FlowTable {
     /// An empty table. Memory for a bounded table is reserved here; pages that no flow has touched are not resident.
     pub fn new(settings: &FlowSettings, secret: HashSecret) -> Self {
         let bounded = settings.flow_count_max != 0;
-        let flow_count_max = if bounded { settings.flow_count_max.min(ENTRY_COUNT_MAX) } else { ENTRY_COUNT_MAX };
+        let flow_count_max = if bounded { settings.flow_count_max.min(PLACE_COUNT_MAX) } else { PLACE_COUNT_MAX };
         let reserved = if bounded { flow_count_max.min(RESERVED_COUNT_MAX) } else { 0 };
         let fixed_index = bounded && flow_count_max <= RESERVED_COUNT_MAX;
         let horizon_ns = match settings.idle_timeout_ns {
@@ -148,14 +101,11 @@ impl FlowTable {
                 retransmissions: settings.retransmissions,
                 out_of_order: settings.out_of_order,
             },
-            is_plain_table: settings.rtt && settings.retransmissions && settings.out_of_order && settings.active_timeout_ns == 0,
             secret,
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
-            slab: Slab::with_capacity(reserved),
-            cold: ColdArena::with_capacity(reserved),
-            arena: TcpArena::with_capacity(settings.flow_count_max),
+            store: FlowStore::new(reserved, settings.flow_count_max),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count, reserved),
             counters: FlowCounters::default(),
@@ -199,131 +149,37 @@ impl FlowTable {
         self.wheel.next_deadline(self.clock)
     }
 
-    /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
-    /// the flow itself when it is overdue, older than the active timeout, or its tuple begins a new connection; and another flow
-    /// when the table is full.
-    ///
-    /// A record that goes on after the active timeout keeps the TCP analysis: sequence numbers, state and TCP counts are those of
-    /// the connection, packets and bytes begin again.
-    #[inline]
-    pub fn observe(&mut self, packet: &FlowPacket<'_>, ended: &mut impl FnMut(&FlowRecord)) -> Observed {
-        self.clock = self.clock.max(packet.time);
-        let direction = packet.direction;
-        let segment = match &packet.dissected.transport {
-            Transport::Tcp(segment) if !packet.fragment => Some(segment),
-            _ => None,
-        };
-        let found = match packet.candidate {
-            candidate if self.is_at(candidate, packet.key) => Some(candidate.0),
-            _ => self.find(packet.key, packet.hash),
-        };
-        let over = found.and_then(|place| {
-            self.over(place, direction, 1).or_else(|| {
-                let (entry, back) = self.slab.both(place);
-                let reopens = |segment| entry.is_tracked() && entry.tracker.reopens(&back.beginning, segment, direction);
-                segment.is_some_and(reopens).then_some((EndReason::Closed, self.clock))
-            })
-        });
-        let (place, opened) = match (found, over) {
-            (Some(place), None) => (place, false),
-            (found, over) => {
-                let opening = opening_of(packet, self.clock);
-                (self.open(&opening, packet.hash, found.zip(over), ended), true)
-            }
-        };
-        if let Some(segment) = segment {
-            self.track(place, segment, direction, packet.time);
-        }
-        let share = Share {
-            direction,
-            packets: 1,
-            bytes: u64::from(packet.wire_len),
-            fragments: u64::from(packet.fragment),
-            earliest: packet.time,
-            latest: packet.time,
-        };
-        self.count(place, &share);
-        Observed { place, opened }
-    }
-
-    /// Counts later fragments that arrived before their first one; call it after [`Self::observe`] of that one.
-    pub fn add_fragments(
-        &mut self,
-        key: &FlowKey,
-        hash: u64,
-        direction: Direction,
-        held: &Held,
-        ended: &mut impl FnMut(&FlowRecord),
-    ) {
-        let found = self.find(key, hash);
-        let over = found.and_then(|place| self.over(place, direction, held.packets));
-        let place = match (found, over) {
-            (Some(place), None) => place,
-            (found, over) => {
-                let opening = Opening {
-                    key: *key,
-                    time: held.earliest,
-                    clock: self.clock,
-                    number: held.first_packet,
-                    vlan: VlanTags::default(),
-                    tunnel: None,
-                    initiator: direction,
-                };
-                self.open(&opening, hash, found.zip(over), ended)
-            }
-        };
-        let (entry, back) = self.slab.both_mut(place);
-        back.first_packet = back.first_packet.min(held.first_packet);
-        if entry.is(Flag::LISTED) {
-            self.top.renumber(place, back.first_packet);
-        }
-        let share = Share {
-            direction,
-            packets: held.packets,
-            bytes: held.bytes,
-            fragments: held.packets,
-            earliest: held.earliest,
-            latest: held.latest,
-        };
-        self.count(place, &share);
-    }
-
     /// Ends a tick: the flows with the most bytes since the last call, most first, ties by key. A flow that ended within the tick
     /// is among them as it ended; one that began again after that stands for itself.
     pub fn end_tick(&mut self, top: &mut Vec<TopFlow>) {
-        self.top.end_tick(self.clock, &mut self.slab, &self.cold, &self.arena, top);
+        self.top.end_tick(self.clock, &mut self.store, top);
     }
 
     /// The run is over: ends the flows whose timeout is over already, by a record each, and hands out the memory of all others, which
     /// end with reason exit. An empty table with next to no memory stays behind.
     pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord)) -> LastFlows {
         if self.settings.idle_timeout_ns != 0 {
-            let mut places = self.wheel.filed_until(&self.slab, self.clock);
+            let mut places = self.wheel.filed_until(&self.store.entries, self.clock);
             // Records come in the order of places, whatever the wheel's.
             places.sort_unstable();
             for place in places {
                 if let Some((reason, at)) = self.overdue(place) {
                     self.report(place, reason, at, ended);
                     // Off the list of places that count; neither index nor wheel will be asked again.
-                    self.slab.remove(place);
+                    self.store.entries.give_back(place);
                 }
             }
         }
-        self.counters.ended[EndReason::Exit as usize] += self.slab.len() as u64;
+        self.counters.ended[EndReason::Exit as usize] += self.store.entries.len() as u64;
         self.index = Index::new(0);
         self.wheel.clear();
         self.top.forget_places();
-        LastFlows {
-            slab: std::mem::replace(&mut self.slab, Slab::with_capacity(0)),
-            cold: std::mem::replace(&mut self.cold, ColdArena::with_capacity(0)),
-            arena: self.arena.give_away(),
-            ended: self.clock,
-        }
+        LastFlows { store: self.store.give_away(), ended: self.clock }
     }
 
     /// Live flows.
     pub fn len(&self) -> usize {
-        self.slab.len()
+        self.store.entries.len()
     }
 
     /// True when no flow is live.
@@ -338,26 +194,26 @@ impl FlowTable {
 
     /// The TCP trackers' side memory.
     pub fn tcp_arena(&self) -> &TcpArena {
-        &self.arena
+        &self.store.tcp
     }
 
     /// Bytes of the index and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
-        self.index.memory_bytes() + self.slab.memory_bytes() + self.cold.memory_bytes() + self.top.memory_bytes()
+        self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes()
     }
 
     /// True when the candidate is the flow.
     #[inline]
     fn is_at(&self, candidate: Candidate, key: &FlowKey) -> bool {
         candidate != Candidate::NONE && {
-            let entry = self.slab.get(candidate.0);
+            let entry = self.store.entries.get(candidate.0);
             entry.is(Flag::LIVE) && entry.key == *key
         }
     }
 
     #[inline]
     fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
-        self.index.find(hash, |number| self.slab.get(number).key == *key)
+        self.index.find(hash, |number| self.store.entries.get(number).key == *key)
     }
 
     /// Why and when a flow is over at the clock or cannot take `packets` more, if so.
@@ -366,9 +222,9 @@ impl FlowTable {
         if let Some(overdue) = self.overdue(place) {
             return Some(overdue);
         }
-        let entry = self.slab.get(place);
+        let entry = self.store.entries.get(place);
         let active = self.settings.active_timeout_ns;
-        let old = active != 0 && self.clock.since(self.slab.back(place).first_seen) > active;
+        let old = active != 0 && self.clock.since(self.store.entries.cold(place).first_seen) > active;
         (old || entry.would_overflow(direction, packets)).then_some((EndReason::ActiveTimeout, self.clock))
     }
 
@@ -378,8 +234,8 @@ impl FlowTable {
         if self.settings.idle_timeout_ns == 0 {
             return None;
         }
-        let (entry, back) = self.slab.both(place);
-        let (touched, timeout_ns) = (entry.touched(back, &self.cold), self.timeout_ns(entry));
+        let entry = self.store.entries.get(place);
+        let (touched, timeout_ns) = (self.store.touched(place), self.timeout_ns(entry));
         let reason = if entry.is(Flag::FINISHED) { EndReason::Closed } else { EndReason::Timeout };
         (self.clock.since(touched) > timeout_ns).then(|| (reason, touched.plus(timeout_ns)))
     }
@@ -395,60 +251,29 @@ impl FlowTable {
     }
 
     fn deadline(&self, place: u32) -> Timestamp {
-        let (entry, back) = self.slab.both(place);
-        entry.touched(back, &self.cold).plus(self.timeout_ns(entry))
-    }
-
-    /// Takes a segment into the flow's TCP tracker, which its first segment makes.
-    #[inline]
-    fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) {
-        let (entry, back) = self.slab.both_mut(place);
-        let tcp = entry.tcp_or_open(back, segment, direction, time);
-        if let Some(syn) = SynSegment::of(segment).filter(|_| self.is_plain_table)
-            && tcp.observe_syn(&syn, direction, time, &mut back.beginning)
-        {
-            return;
-        }
-        tcp.observe(segment, direction, time, &mut back.beginning, &mut self.arena, &self.analysis);
-        entry.note_tracked();
-        self.note_finished(place);
+        self.store.touched(place).plus(self.timeout_ns(self.store.entries.get(place)))
     }
 
     /// After a segment that may have ended the connection.
     #[inline]
-    fn note_finished(&mut self, place: u32) {
-        let entry = self.slab.get_mut(place);
-        let (was, is) = (entry.is(Flag::FINISHED), entry.tracker.finished());
+    fn note_finished(&mut self, place: u32) -> FlowEvents {
+        let entry = self.store.entries.get_mut(place);
+        let (was, is) = (entry.is(Flag::FINISHED), entry.connection.finished());
         if was == is {
-            return;
+            return FlowEvents::NONE;
         }
         entry.set(Flag::FINISHED, is);
         if is && self.settings.closed_timeout_ns < self.timeout_ns_idle() {
             // The one case in which a deadline comes nearer, and once per connection.
             let deadline = self.clock.plus(self.settings.closed_timeout_ns);
-            self.wheel.unlink(&mut self.slab, place);
-            self.wheel.file(&mut self.slab, place, deadline);
+            self.wheel.unlink(&mut self.store.entries, place);
+            self.wheel.file(&mut self.store.entries, place, deadline);
         }
+        FlowEvents::FINISHED.when(is)
     }
 
     fn timeout_ns_idle(&self) -> u64 {
         if self.settings.idle_timeout_ns == 0 { ORDER_TIMEOUT_NS } else { self.settings.idle_timeout_ns }
-    }
-
-    #[inline]
-    fn count(&mut self, place: u32, share: &Share) {
-        let (entry, back) = self.slab.both_mut(place);
-        let touched = entry.touched(back, &self.cold);
-        entry.count(share.direction, share.packets, share.bytes);
-        entry.see(share.earliest, share.latest, back);
-        entry.touch(self.clock, back, &mut self.cold);
-        if share.fragments != 0 {
-            back.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.cold);
-        }
-        let listed = entry.is(Flag::LISTED);
-        if self.top.is_on() && self.top.add(place, listed, touched, share.bytes) {
-            self.top.list(place, &mut self.slab, &self.cold);
-        }
     }
 
     #[cold]
@@ -461,14 +286,14 @@ impl FlowTable {
             left -= 1;
             let deadline = self.deadline(place);
             if self.wheel.slot_of(deadline) > slot {
-                self.wheel.unlink(&mut self.slab, place);
-                self.wheel.file(&mut self.slab, place, deadline);
+                self.wheel.unlink(&mut self.store.entries, place);
+                self.wheel.file(&mut self.store.entries, place, deadline);
             } else if let Some((reason, at)) = self.overdue(place) {
                 self.prepare_behind(place);
                 self.end(place, reason, at, ended);
             } else {
-                self.wheel.unlink(&mut self.slab, place);
-                self.wheel.file_stale(&mut self.slab, place);
+                self.wheel.unlink(&mut self.store.entries, place);
+                self.wheel.file_stale(&mut self.store.entries, place);
             }
         }
         true
@@ -476,11 +301,11 @@ impl FlowTable {
 
     /// The flows behind this one end soon, too: asks for the index line of the next and for the entry of the one after it.
     fn prepare_behind(&self, place: u32) {
-        let Some(next) = self.wheel.next(&self.slab, place) else { return };
-        self.index.prefetch(self.slab.get(next).key.hash(&self.secret));
-        if let Some(after) = self.wheel.next(&self.slab, next) {
-            self.slab.prefetch(after);
-            self.slab.prefetch_cold_half(after);
+        let Some(next) = self.wheel.next(&self.store.entries, place) else { return };
+        self.index.prefetch(self.store.entries.get(next).key.hash(&self.secret));
+        if let Some(after) = self.wheel.next(&self.store.entries, next) {
+            self.store.entries.prefetch(after);
+            self.store.entries.prefetch_cold(after);
         }
     }
 
@@ -497,8 +322,8 @@ impl FlowTable {
             if best.is_none_or(|(earliest, _)| deadline < earliest) {
                 best = Some((deadline, place));
             }
-            self.wheel.unlink(&mut self.slab, place);
-            self.wheel.file(&mut self.slab, place, deadline);
+            self.wheel.unlink(&mut self.store.entries, place);
+            self.wheel.file(&mut self.store.entries, place, deadline);
         }
         if let Some((_, place)) = best {
             self.prepare_behind(place);
@@ -510,22 +335,19 @@ impl FlowTable {
     /// Reports a flow and frees its place.
     fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
         self.report(place, reason, at, ended);
-        self.wheel.unlink(&mut self.slab, place);
-        let (entry, back) = self.slab.both_mut(place);
-        entry.release_tcp(&mut self.arena);
-        back.release_cold(&mut self.cold);
-        let hash = entry.key.hash(&self.secret);
+        self.wheel.unlink(&mut self.store.entries, place);
+        self.store.release(place);
+        let hash = self.store.entries.get(place).key.hash(&self.secret);
         self.index.remove(hash, place);
-        self.slab.remove(place);
+        self.store.entries.give_back(place);
     }
 
     /// Hands out the record of a flow that ends.
     fn report(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
-        if self.slab.get(place).is(Flag::LISTED) {
-            self.top.keep(place, &mut self.slab, &self.cold, &self.arena);
+        if self.store.entries.get(place).is(Flag::LISTED) {
+            self.top.keep(place, &mut self.store);
         }
-        let (entry, back) = self.slab.both(place);
         self.counters.ended[reason as usize] += 1;
-        ended(&entry.record(back, &self.cold, &self.arena, reason, at));
+        ended(&self.store.record(place, reason, at));
     }
 }

@@ -7,10 +7,8 @@
 //! the last of them, so an entry costs amortised constant time. A record that ends within the tick leaves a copy behind. Ties go
 //! to the smaller key, then to the earlier record.
 
-use super::cold::ColdArena;
 use super::entry::Flag;
-use super::slab::Slab;
-use super::tcp::TcpArena;
+use super::store::FlowStore;
 use super::{FlowKey, TcpRecord};
 use netscope_backends::Timestamp;
 use std::cmp::Reverse;
@@ -116,30 +114,29 @@ impl Top {
         if touched >= self.tick.began && tick as u16 == self.tick.number { tick >> 16 } else { 0 }
     }
 
-    fn bytes_of(&self, number: u32, slab: &Slab, cold: &ColdArena) -> u64 {
-        let (entry, back) = slab.both(number);
-        self.tick_bytes(number, entry.touched(back, cold))
+    fn bytes_of(&self, number: u32, store: &FlowStore) -> u64 {
+        self.tick_bytes(number, store.touched(number))
     }
 
-    fn rank(&self, candidate: Candidate, slab: &Slab, cold: &ColdArena) -> Rank {
-        let bytes = self.bytes_of(candidate.number, slab, cold);
-        (Reverse(bytes), slab.get(candidate.number).key, candidate.first_packet)
+    fn rank(&self, candidate: Candidate, store: &FlowStore) -> Rank {
+        let bytes = self.bytes_of(candidate.number, store);
+        (Reverse(bytes), store.entries.get(candidate.number).key, candidate.first_packet)
     }
 
     /// Lists a flow and, when the list is full, cuts it to the best.
-    pub fn list(&mut self, number: u32, slab: &mut Slab, cold: &ColdArena) {
-        let (entry, back) = slab.both_mut(number);
+    pub fn list(&mut self, number: u32, store: &mut FlowStore) {
+        let (entry, cold) = store.entries.both_mut(number);
         entry.set(Flag::LISTED, true);
-        self.live.push(Candidate { number, first_packet: back.first_packet });
-        self.cut_if_full(slab, cold);
+        self.live.push(Candidate { number, first_packet: cold.first_packet });
+        self.cut_if_full(store);
     }
 
     /// Keeps a copy of a listed flow whose record ends now.
-    pub fn keep(&mut self, number: u32, slab: &mut Slab, cold: &ColdArena, arena: &TcpArena) {
-        let copy = self.describe(number, slab, cold, arena);
-        slab.get_mut(number).set(Flag::LISTED, false);
-        self.gone.push((slab.back(number).first_packet, copy));
-        self.cut_if_full(slab, cold);
+    pub fn keep(&mut self, number: u32, store: &mut FlowStore) {
+        let copy = self.describe(number, store);
+        store.entries.get_mut(number).set(Flag::LISTED, false);
+        self.gone.push((store.entries.cold(number).first_packet, copy));
+        self.cut_if_full(store);
     }
 
     /// A listed flow's first packet turned out to be an earlier one.
@@ -150,13 +147,13 @@ impl Top {
     }
 
     /// Ends the tick: the best flows, most bytes first, and an empty list.
-    pub fn end_tick(&mut self, clock: Timestamp, slab: &mut Slab, cold: &ColdArena, arena: &TcpArena, out: &mut Vec<TopFlow>) {
+    pub fn end_tick(&mut self, clock: Timestamp, store: &mut FlowStore, out: &mut Vec<TopFlow>) {
         out.clear();
         if self.count == 0 {
             return;
         }
         if self.live.len() + self.gone.len() > self.count {
-            self.cut(slab, cold);
+            self.cut(store);
         }
         let mut ranked = std::mem::take(&mut self.ranked);
         for &(first_packet, flow) in &self.gone {
@@ -164,9 +161,9 @@ impl Top {
         }
         for i in 0..self.live.len() {
             let candidate = self.live[i];
-            if self.is_valid(candidate, slab) {
-                slab.get_mut(candidate.number).set(Flag::LISTED, false);
-                let flow = self.describe(candidate.number, slab, cold, arena);
+            if self.is_valid(candidate, store) {
+                store.entries.get_mut(candidate.number).set(Flag::LISTED, false);
+                let flow = self.describe(candidate.number, store);
                 ranked.push(((Reverse(flow.delta_bytes), flow.key, candidate.first_packet), flow));
             }
         }
@@ -197,44 +194,44 @@ impl Top {
         if limit < 64 { 64 } else { limit }
     }
 
-    fn is_valid(&self, candidate: Candidate, slab: &Slab) -> bool {
-        let (entry, back) = slab.both(candidate.number);
-        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && back.first_packet == candidate.first_packet
+    fn is_valid(&self, candidate: Candidate, store: &FlowStore) -> bool {
+        let (entry, cold) = store.entries.both(candidate.number);
+        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && cold.first_packet == candidate.first_packet
     }
 
-    fn describe(&self, number: u32, slab: &Slab, cold: &ColdArena, arena: &TcpArena) -> TopFlow {
-        let (entry, back) = slab.both(number);
+    fn describe(&self, number: u32, store: &FlowStore) -> TopFlow {
+        let (entry, cold) = store.entries.both(number);
         TopFlow {
             key: entry.key,
             packets: entry.packets(),
             bytes: entry.bytes,
-            delta_bytes: self.bytes_of(number, slab, cold),
-            first_seen: back.first_seen,
+            delta_bytes: self.bytes_of(number, store),
+            first_seen: cold.first_seen,
             last_seen: entry.last_seen,
-            tcp: entry.tcp_record(back, arena),
+            tcp: store.tcp_record(number),
         }
     }
 
-    fn cut_if_full(&mut self, slab: &mut Slab, cold: &ColdArena) {
+    fn cut_if_full(&mut self, store: &mut FlowStore) {
         if self.live.len() + self.gone.len() >= Self::limit(self.count) {
-            self.cut(slab, cold);
+            self.cut(store);
         }
     }
 
     /// Drops candidates that are gone or not among the best `count`.
-    fn cut(&mut self, slab: &mut Slab, cold: &ColdArena) {
+    fn cut(&mut self, store: &mut FlowStore) {
         let mut live = std::mem::take(&mut self.live);
-        live.retain(|&candidate| self.is_valid(candidate, slab));
+        live.retain(|&candidate| self.is_valid(candidate, store));
         let mut ranks = std::mem::take(&mut self.ranks);
         ranks.clear();
-        ranks.extend(live.iter().map(|&candidate| self.rank(candidate, slab, cold)));
+        ranks.extend(live.iter().map(|&candidate| self.rank(candidate, store)));
         ranks.extend(self.gone.iter().map(|(first, flow)| (Reverse(flow.delta_bytes), flow.key, *first)));
         if ranks.len() > self.count {
             let (_, &mut last, _) = ranks.select_nth_unstable(self.count - 1);
             live.retain(|&candidate| {
-                let keep = self.rank(candidate, slab, cold) <= last;
+                let keep = self.rank(candidate, store) <= last;
                 if !keep {
-                    slab.get_mut(candidate.number).set(Flag::LISTED, false);
+                    store.entries.get_mut(candidate.number).set(Flag::LISTED, false);
                 }
                 keep
             });

@@ -7,7 +7,7 @@
 //! slots are between 1/512 and 1/256 of the longest timeout wide (117 to 235 ms for 60 s), so that is how late an end can be
 //! noticed by the wheel; the packet that finds its flow overdue does not wait for the wheel.
 
-use super::slab::Slab;
+use super::entries::Entries;
 use netscope_backends::Timestamp;
 
 const SLOTS: u64 = 1024;
@@ -77,15 +77,15 @@ impl Wheel {
     }
 
     /// Files an entry, which is in no list, at the end of the slot of its deadline.
-    pub fn file(&mut self, slab: &mut Slab, number: u32, deadline: Timestamp) {
+    pub fn file(&mut self, entries: &mut Entries, number: u32, deadline: Timestamp) {
         let slot = self.slot_of(deadline).max(self.cursor);
         let list = if slot - self.cursor < SLOTS { (slot % SLOTS) as usize } else { FAR };
-        self.append(slab, number, list);
+        self.append(entries, number, list);
     }
 
     /// Files an entry, which is in no list, behind those whose slot came up and whom no timer ends.
-    pub fn file_stale(&mut self, slab: &mut Slab, number: u32) {
-        self.append(slab, number, STALE);
+    pub fn file_stale(&mut self, entries: &mut Entries, number: u32) {
+        self.append(entries, number, STALE);
     }
 
     /// The first entry of the earliest slot that ended before the clock, and that slot; when there is none, an entry that was too
@@ -116,32 +116,32 @@ impl Wheel {
     }
 
     /// All entries whose deadlines may have passed, in no order. What is stale is not among them, as no timer ends it.
-    pub fn filed_until(&self, slab: &Slab, clock: Timestamp) -> Vec<u32> {
+    pub fn filed_until(&self, entries: &Entries, clock: Timestamp) -> Vec<u32> {
         let slot_count = (self.slot_of(clock) + 1).saturating_sub(self.cursor).min(SLOTS);
         let slots = (self.cursor..).take(slot_count as usize).map(|slot| (slot % SLOTS) as usize);
         let heads = slots.chain([FAR]).filter_map(|list| self.head_of(list));
-        heads.flat_map(|head| std::iter::successors(Some(head), |&number| self.next(slab, number))).collect()
+        heads.flat_map(|head| std::iter::successors(Some(head), |&number| self.next(entries, number))).collect()
     }
 
     /// The entry behind this one in its list.
-    pub fn next(&self, slab: &Slab, number: u32) -> Option<u32> {
-        let next = slab.back(number).next;
+    pub fn next(&self, entries: &Entries, number: u32) -> Option<u32> {
+        let next = entries.cold(number).next;
         (next & END == 0).then_some(next)
     }
 
     /// Takes an entry out of its list.
-    pub fn unlink(&mut self, slab: &mut Slab, number: u32) {
+    pub fn unlink(&mut self, entries: &mut Entries, number: u32) {
         let (previous, next) = {
-            let back = slab.back(number);
-            (back.previous, back.next)
+            let cold = entries.cold(number);
+            (cold.previous, cold.next)
         };
         if previous & END == 0 {
-            slab.cold_half_mut(previous).next = next;
+            entries.cold_mut(previous).next = next;
         } else {
             self.lists[(previous & !END) as usize].head = next;
         }
         if next & END == 0 {
-            slab.cold_half_mut(next).previous = previous;
+            entries.cold_mut(next).previous = previous;
         } else {
             self.lists[(next & !END) as usize].tail = previous;
         }
@@ -155,17 +155,17 @@ impl Wheel {
         (head & END == 0).then_some(head)
     }
 
-    fn append(&mut self, slab: &mut Slab, number: u32, list: usize) {
+    fn append(&mut self, entries: &mut Entries, number: u32, list: usize) {
         let end = END | list as u32;
         let empty = self.lists[list].tail & END != 0;
         let previous = if empty { end } else { self.lists[list].tail };
-        let back = slab.cold_half_mut(number);
-        back.previous = previous;
-        back.next = end;
+        let cold = entries.cold_mut(number);
+        cold.previous = previous;
+        cold.next = end;
         if empty {
             self.lists[list].head = number;
         } else {
-            slab.cold_half_mut(previous).next = number;
+            entries.cold_mut(previous).next = number;
         }
         self.lists[list].tail = number;
         if list < STALE {

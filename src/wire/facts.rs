@@ -1,4 +1,9 @@
 //! What one packet says of itself: plain `Copy` values, no borrowed bytes, no time.
+//!
+//! Facts of rare packets are read from the packet's bytes when they are asked for: [`Dissected::arp`],
+//! [`Dissected::quoted_packet`].
+
+use std::num::NonZeroU32;
 
 /// IP version of a network layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +40,9 @@ pub struct Dissected {
     pub fault: Option<Fault>,
     /// An IPv4 header checksum on the way was wrong (0, as left by offloading senders, counts as wrong too).
     pub ipv4_checksum_bad: bool,
+    /// Offset in bytes, from the start of the packet, of a whole ARP packet, also of one in a tunnel; `None`
+    /// when there is none.
+    pub arp_offset: Option<NonZeroU32>,
 }
 
 impl Dissected {
@@ -50,8 +58,11 @@ impl Dissected {
         layer: Layer::Link,
         fault: None,
         ipv4_checksum_bad: false,
+        arp_offset: None,
     };
 }
+
+const _: () = assert!(size_of::<Dissected>() == 160);
 
 /// An IP header's facts. IPv4 addresses stand in the first 4 bytes, the rest is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +115,10 @@ pub enum Transport {
         id: u16,
         /// A request, as opposed to a reply.
         request: bool,
+        /// Message type.
+        kind: u8,
+        /// Message code.
+        code: u8,
     },
     /// Any other ICMP or ICMPv6 message (RFC 792, RFC 4443).
     Icmp {
@@ -114,6 +129,16 @@ pub enum Transport {
     },
     /// Any other protocol; its number is in [`Network::protocol`].
     Other,
+}
+
+impl Transport {
+    /// Type and code of an ICMP or ICMPv6 message; which of the two it is, [`Network::protocol`] says.
+    pub const fn icmp_type_and_code(&self) -> Option<(u8, u8)> {
+        match *self {
+            Self::Echo { kind, code, .. } | Self::Icmp { kind, code } => Some((kind, code)),
+            _ => None,
+        }
+    }
 }
 
 /// Source and destination port.

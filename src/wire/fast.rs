@@ -326,6 +326,20 @@ impl<'a> Common<'a> {
         Some(SynSegment { sequence, acknowledgment, window, flags, announced })
     }
 
+    /// Offset in bytes, from the start of the frame, of the first byte behind the transport header: at most
+    /// 18 bytes of Ethernet with a tag, 40 of IPv6 and 60 of TCP.
+    #[inline(always)]
+    pub const fn payload_offset(&self) -> u16 {
+        self.payload.offset as u16
+    }
+
+    /// Captured payload bytes, link-layer padding left out; an IP packet with a length field of 16 bits has
+    /// no more.
+    #[inline(always)]
+    pub const fn payload_len(&self) -> u16 {
+        self.payload.len as u16
+    }
+
     /// Its tag, if it has one.
     #[inline(always)]
     pub const fn vlan(&self) -> VlanTags {
@@ -348,6 +362,7 @@ impl<'a> Common<'a> {
         out.tunnel_depth = 0;
         out.fault = None;
         out.ipv4_checksum_bad = self.network.is_checksum_bad();
+        out.arp_offset = None;
         match self.transport {
             CommonTransport::Tcp { fixed, options, payload_len } => {
                 out.layer = Layer::Tcp;

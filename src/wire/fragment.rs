@@ -71,6 +71,7 @@ fn read(link_type: LinkType, data: &[u8], out: &mut Dissected) -> Option<()> {
     out.tunnel_depth = 0;
     out.fault = None;
     out.ipv4_checksum_bad = carried.checksum_bad;
+    out.arp_offset = None;
     Some(())
 }
 

@@ -1,4 +1,4 @@
-//! ICMP and ICMPv6 headers. A packet quoted in an error message is never looked into.
+//! ICMP and ICMPv6 headers. Knows nothing of what a message carries.
 
 use super::view::{be16, fixed_view};
 

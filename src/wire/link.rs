@@ -1,6 +1,38 @@
-//! Link types: which are read, and what all of them are called.
+//! Link types: which are read, what all of them are called, and whose frame it is.
+//!
+//! Owns what is said of the outermost link layer alone. Knows nothing of what a frame carries.
 
+use super::view::View;
+use super::{Ethernet, Sll, Sll2};
 use netscope_backends::LinkType;
+
+/// Addresses of a frame (IEEE 802 MAC addresses).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MacAddresses {
+    /// Its sender.
+    pub source: [u8; 6],
+    /// Its receiver; `None` in cooked captures, which do not keep it.
+    pub destination: Option<[u8; 6]>,
+}
+
+/// The addresses of the outermost link-layer header: Ethernet, or Linux cooked capture with a sender's
+/// address of 6 bytes. `None` for other link types, and when the header was cut.
+#[inline]
+pub fn mac_addresses(link_type: LinkType, data: &[u8]) -> Option<MacAddresses> {
+    let cooked = |len: u16, address: [u8; 8]| {
+        let [source @ .., _, _] = address;
+        (len == 6).then_some(MacAddresses { source, destination: None })
+    };
+    match link_type {
+        LinkType::ETHERNET => {
+            let header = Ethernet::read(data).ok()?;
+            Some(MacAddresses { source: header.source(), destination: Some(header.destination()) })
+        }
+        LinkType::LINUX_SLL => Sll::read(data).ok().and_then(|h| cooked(h.address_len(), h.address())),
+        LinkType::LINUX_SLL2 => Sll2::read(data).ok().and_then(|h| cooked(h.address_len(), h.address())),
+        _ => None,
+    }
+}
 
 /// True for the link types that [`super::dissect`] reads.
 pub const fn supports(link_type: LinkType) -> bool {

@@ -23,6 +23,8 @@ mod mpls;
 mod null;
 mod ppp;
 mod pppoe;
+mod quote;
+mod reread;
 mod sctp;
 mod sll;
 mod syn;
@@ -37,7 +39,7 @@ mod walk;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use arp::Arp;
+pub use arp::{Arp, ArpMessage};
 pub use erspan::Erspan;
 pub use ethernet::{Ethernet, ethertype};
 pub use facts::{
@@ -54,12 +56,14 @@ pub use igmp::Igmp;
 pub use ipv4::Ipv4;
 pub use ipv6::{Ipv6, Ipv6Extension, extension};
 pub use l2tp::L2tp;
-pub use link::{link_name, supports};
+pub use link::{MacAddresses, link_name, mac_addresses, supports};
 pub use llc::Llc;
 pub use mpls::Mpls;
 pub use null::Null;
 pub use ppp::Ppp;
 pub use pppoe::Pppoe;
+pub use quote::QuotedPacket;
+pub use reread::{common_tcp_options, common_vlan};
 pub use sctp::Sctp;
 pub use sll::{Sll, Sll2, packet_type_name};
 pub use syn::{Announced, SynSegment};

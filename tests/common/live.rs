@@ -4,7 +4,7 @@
 //! all of it.
 
 use super::netns::{NetNs, RECEIVER, SENDER};
-use super::{RUN_LIMIT, Running, netscope};
+use super::{RUN_LIMIT, RunningProgram, netscope};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,11 +78,11 @@ pub fn on_receiver(namespace: &NetNs, more: &[&str]) -> Command {
 }
 
 /// That, started, with all exports and no lines per packet; it captures as soon as the first tick is out.
-pub fn capture(namespace: &NetNs, exports: &Exports, more: &[&str]) -> Running {
+pub fn capture(namespace: &NetNs, exports: &Exports, more: &[&str]) -> RunningProgram {
     let mut command = on_receiver(namespace, more);
     command.arg("--quiet");
     exports.arguments(&mut command);
-    let mut running = Running::start(&mut command);
+    let mut running = RunningProgram::start(&mut command);
     running.wait_for_line("[stats]");
     running
 }
@@ -99,7 +99,7 @@ pub fn from_file(path: &Path) -> Exports {
 
 /// Waits until ticks say that nothing arrives any more.
 #[track_caller]
-pub fn wait_for_silence(running: &mut Running) {
+pub fn wait_for_silence(running: &mut RunningProgram) {
     running.skip_lines();
     let mut silent = 0;
     while silent < SILENT_TICKS {
@@ -109,7 +109,7 @@ pub fn wait_for_silence(running: &mut Running) {
 
 /// Asks it to end, and waits for that.
 #[track_caller]
-pub fn stop(running: Running) -> super::Finished {
+pub fn stop(running: RunningProgram) -> super::Finished {
     running.signal(nix::sys::signal::Signal::SIGTERM);
     running.finish(RUN_LIMIT).expect_code(0)
 }
@@ -157,7 +157,7 @@ pub fn send_here(frames: &[Vec<u8>]) {
 
 /// UDP datagrams of `flows` flows.
 pub fn datagrams(packets: u64, flows: u64, seed: u64) -> Vec<Vec<u8>> {
-    let settings = netscope_perf::Settings::new(netscope_perf::Profile::Udp, packets, flows, seed);
+    let settings = netscope_perf::GeneratorSettings::new(netscope_perf::Profile::Udp, packets, flows, seed);
     let mut generator = netscope_perf::Generator::new(&settings).expect("settings that can be met");
     let mut frames = Vec::new();
     while let Some((_, frame)) = generator.next_packet() {

@@ -87,18 +87,18 @@ impl Finished {
 
 /// Runs a program to its end.
 pub fn run(command: &mut Command) -> Finished {
-    Running::start(command).finish(RUN_LIMIT)
+    RunningProgram::start(command).finish(RUN_LIMIT)
 }
 
 /// A started program; killed when dropped before its end.
-pub struct Running {
+pub struct RunningProgram {
     child: Child,
     stdout: Receiver<String>,
     stderr: Option<JoinHandle<String>>,
     seen: String,
 }
 
-impl Running {
+impl RunningProgram {
     /// Starts a program whose output is read as it comes.
     pub fn start(command: &mut Command) -> Self {
         let mut child = command
@@ -190,7 +190,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             // It may end by itself between the two calls, and then there is nothing to kill.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Instructions of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Profile {
+pub struct InstructionProfile {
     /// All of them.
     pub total: u64,
     /// The same by layer.
@@ -30,10 +30,10 @@ impl Names {
 }
 
 /// Adds up each function's own instructions, what it calls left out. `root`: where the workspace lies.
-pub fn parse(text: &str, root: &str) -> Result<Profile, String> {
+pub fn parse(text: &str, root: &str) -> Result<InstructionProfile, String> {
     let (mut files, mut functions) = (Names::default(), Names::default());
     let (mut file, mut function) = (String::new(), String::new());
-    let mut profile = Profile::default();
+    let mut profile = InstructionProfile::default();
     let mut is_call = false;
     for line in text.lines() {
         match line.split_once('=') {

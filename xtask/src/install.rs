@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Times a download is tried before giving up.
 const ATTEMPTS: u32 = 3;
 
+/// The version of cargo-nextest that is installed where there is none.
+const NEXTEST_VERSION: &str = "0.9.143";
+
 /// A package manager that we know how to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
@@ -51,6 +54,10 @@ impl Manager {
             (Self::Apt | Self::Dnf | Self::Pacman, Need::Linker) => "gcc",
             (Self::Apk, Need::Linker) => "build-base",
             (Self::Brew, Need::Linker) => "gcc",
+            (Self::Apt, Need::CppCompiler) => "g++",
+            (Self::Dnf, Need::CppCompiler) => "gcc-c++",
+            (Self::Pacman | Self::Brew, Need::CppCompiler) => "gcc",
+            (Self::Apk, Need::CppCompiler) => "build-base",
             (Self::Apt, Need::Libpcap) => "libpcap-dev",
             (Self::Dnf, Need::Libpcap) => "libpcap-devel",
             (Self::Apk, Need::Libpcap) => "libpcap-dev",
@@ -131,6 +138,15 @@ pub fn ensure(needs: &[Need]) -> Result<(), String> {
     }
     let still = still.iter().map(|need| need.name()).collect::<Vec<_>>().join(", ");
     Err(format!("still missing after installing {}: {still}", packages.join(" ")))
+}
+
+/// Makes sure that cargo-nextest is there; without it tests have no limit of time.
+pub fn ensure_nextest(root: &Path) -> Result<(), String> {
+    if run::succeeds(run::cargo(root).args(["nextest", "--version"])) {
+        return Ok(());
+    }
+    println!("Missing: cargo-nextest. Installing now, which takes some minutes:");
+    run::show_and_run(run::cargo(root).args(["install", "cargo-nextest", "--version", NEXTEST_VERSION, "--locked"]))
 }
 
 /// The commands in order, or `None` where the rights do not suffice.

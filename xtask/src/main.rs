@@ -1,4 +1,4 @@
-//! `cargo xtask demo | test | bench`: the commands of newcomers and of CI.
+//! `cargo xtask demo | test | bench | compare | fuzz`: the commands of newcomers and of CI.
 //!
 //! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its one invariant: a
 //! step that fails ends the run with one line that says what failed and what to type.
@@ -6,7 +6,9 @@
 
 mod bench;
 mod callgrind;
+mod compare;
 mod demo;
+mod fuzz;
 mod install;
 mod instructions;
 mod needs;
@@ -35,6 +37,11 @@ Commands:
          what a packet costs the reader of a ring, beside the engine alone; fails above RATIO; Linux, root
   bench instructions [--record]
          instructions per packet, layer by layer, against the figure in perf/instructions.toml; fails when it rose by more than 5 %
+  compare OLD NEW [--captures DIR]
+         run two builds of the program over every capture, with several numbers of workers and settings, and tell where their
+         exports, packet lines, messages or exit codes differ; by default over tests/fixtures and the corpus beside the repository
+  fuzz [--seconds N]
+         build every fuzz target and run each for 20 s or N; fails when one of them finds something
   help   this text
 
 All first install what is missing (a C linker, libpcap, valgrind where it is needed) and say with which command.
@@ -47,6 +54,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(&workspace_root()),
         ["test"] => test::run(&workspace_root()),
+        ["fuzz", rest @ ..] => fuzz::run(&workspace_root(), rest),
+        ["compare", rest @ ..] => compare::run(&workspace_root(), rest),
         ["bench", "instructions", rest @ ..] => instructions::run(&workspace_root(), rest),
         ["bench", rest @ ..] => bench::run(&workspace_root(), rest),
         [] | ["help" | "--help" | "-h"] => {

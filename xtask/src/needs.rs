@@ -9,6 +9,8 @@ use std::process::Command;
 pub enum Need {
     /// A C compiler driver, which rustc links with.
     Linker,
+    /// A C++ compiler, which builds libFuzzer.
+    CppCompiler,
     /// libpcap's headers and the file the linker reads.
     Libpcap,
     /// `ip` of iproute2, which makes the namespaces of the live tests.
@@ -38,6 +40,7 @@ impl Need {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linker => "a C linker (cc)",
+            Self::CppCompiler => "a C++ compiler (c++)",
             Self::Libpcap => "libpcap with headers",
             Self::Iproute2 => "iproute2 (ip)",
             Self::Ethtool => "ethtool",
@@ -50,6 +53,7 @@ impl Need {
     pub fn is_met(self) -> bool {
         match self {
             Self::Linker => run::find("cc").is_some(),
+            Self::CppCompiler => run::find("c++").is_some(),
             Self::Libpcap => libpcap_is_there(),
             Self::Iproute2 => run::find("ip").is_some(),
             Self::Ethtool => run::find("ethtool").is_some(),

@@ -6,9 +6,11 @@ use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs all tests; in CI, whatever cannot run is an error.
+/// Runs all tests, each in a process of its own and for a limited time (`.config/nextest.toml`), then the examples in the
+/// documentation; in CI, whatever cannot run is an error.
 pub fn run(root: &Path) -> Result<(), String> {
     install::ensure(Need::test())?;
+    install::ensure_nextest(root)?;
     let gaps = gaps(namespaces_work(), corpus(root).is_dir());
     for gap in &gaps {
         println!("Skipped here: {gap}");
@@ -16,7 +18,8 @@ pub fn run(root: &Path) -> Result<(), String> {
     if run::in_ci() && !gaps.is_empty() {
         return Err(format!("CI=true, and these tests cannot run here: {}", gaps.join("; ")));
     }
-    run::show_and_run(run::cargo(root).args(["test", "--workspace", "--locked"]))?;
+    run::show_and_run(run::cargo(root).args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]))?;
+    run::show_and_run(run::cargo(root).args(["test", "--workspace", "--locked", "--doc"]))?;
     for gap in &gaps {
         println!("Skipped here: {gap}");
     }
@@ -36,7 +39,7 @@ fn gaps(namespaces_work: bool, corpus_is_there: bool) -> Vec<&'static str> {
 }
 
 /// Where the corpus is looked for; the tests look in the same places.
-fn corpus(root: &Path) -> PathBuf {
+pub fn corpus(root: &Path) -> PathBuf {
     std::env::var_os("NETSCOPE_CORPUS").map_or_else(|| root.join("../shared/corpus"), PathBuf::from)
 }
 

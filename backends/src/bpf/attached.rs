@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use super::{link, sys};
 use crate::BackendError;
-use crate::nic::{self, XdpMode};
+use crate::nic::{self, AttachMode};
 
 /// `BPF_LINK_TYPE_XDP`
 const LINK_TYPE_XDP: u32 = 6;
@@ -20,7 +20,7 @@ pub struct Attached {
     /// Its name; `None` where the kernel does not tell us (that needs CAP_SYS_ADMIN).
     pub name: Option<String>,
     /// How it is attached.
-    pub mode: XdpMode,
+    pub mode: AttachMode,
     /// The link that holds it, as `bpftool link show id` takes it; `None` for none, or where the kernel does not tell us.
     pub link: Option<u32>,
 }
@@ -29,9 +29,9 @@ impl Attached {
     /// The command that takes it away.
     pub fn cure(&self, interface: &str) -> String {
         let mode = match self.mode {
-            XdpMode::Native => "xdpdrv",
-            XdpMode::Generic => "xdpgeneric",
-            XdpMode::Offload => "xdpoffload",
+            AttachMode::Native => "xdpdrv",
+            AttachMode::Generic => "xdpgeneric",
+            AttachMode::Offload => "xdpoffload",
         };
         match self.link {
             Some(link) => format!("bpftool link detach id {link}"),

@@ -23,7 +23,7 @@ const FUNCTION: u32 = 12;
 /// The bytes contradict themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("damaged BTF")]
-struct Damaged;
+struct DamagedBtf;
 
 /// The numbers of kernel functions, as instructions have them; those the kernel does not have are missing.
 ///
@@ -44,16 +44,16 @@ pub(super) fn kfunc_ids(kfuncs: &[Kfunc]) -> Result<Vec<(Kfunc, i32)>, BpfError>
 }
 
 /// The number of the function of each name, where there is one. Types are numbered from 1, in their order.
-fn function_ids(btf: &[u8], names: &[&str]) -> Result<Vec<Option<u32>>, Damaged> {
+fn function_ids(btf: &[u8], names: &[&str]) -> Result<Vec<Option<u32>>, DamagedBtf> {
     let (mut types, strings) = sections(btf)?;
     let mut ids = vec![None; names.len()];
     let mut id = 0_u32;
     while !types.is_empty() {
-        id = id.checked_add(1).ok_or(Damaged)?;
+        id = id.checked_add(1).ok_or(DamagedBtf)?;
         let (name, info) = (word(types, 0)?, word(types, 4)?);
         let kind = info >> 24 & 0x1f;
         if kind == FUNCTION {
-            let text = strings.get(name as usize..).ok_or(Damaged)?;
+            let text = strings.get(name as usize..).ok_or(DamagedBtf)?;
             for (found, wanted) in ids.iter_mut().zip(names) {
                 // The zero behind it belongs to the name: no other function begins with this one's.
                 if text.strip_prefix(wanted.as_bytes()).is_some_and(|rest| rest.first() == Some(&0)) {
@@ -61,22 +61,22 @@ fn function_ids(btf: &[u8], names: &[&str]) -> Result<Vec<Option<u32>>, Damaged>
                 }
             }
         }
-        let len = TYPE_LEN + detail_len(kind, (info & 0xffff) as usize).ok_or(Damaged)?;
-        types = types.get(len..).ok_or(Damaged)?;
+        let len = TYPE_LEN + detail_len(kind, (info & 0xffff) as usize).ok_or(DamagedBtf)?;
+        types = types.get(len..).ok_or(DamagedBtf)?;
     }
     Ok(ids)
 }
 
 /// The bytes of the types and those of the strings (`struct btf_header`).
-fn sections(btf: &[u8]) -> Result<(&[u8], &[u8]), Damaged> {
-    let magic = btf.first_chunk().ok_or(Damaged)?;
+fn sections(btf: &[u8]) -> Result<(&[u8], &[u8]), DamagedBtf> {
+    let magic = btf.first_chunk().ok_or(DamagedBtf)?;
     if u16::from_ne_bytes(*magic) != MAGIC {
-        return Err(Damaged);
+        return Err(DamagedBtf);
     }
-    let behind_header = btf.get(word(btf, 4)? as usize..).ok_or(Damaged)?;
+    let behind_header = btf.get(word(btf, 4)? as usize..).ok_or(DamagedBtf)?;
     let section = |at: usize| {
         let (offset, len) = (word(btf, at)? as usize, word(btf, at + 4)? as usize);
-        behind_header.get(offset..).and_then(|section| section.get(..len)).ok_or(Damaged)
+        behind_header.get(offset..).and_then(|section| section.get(..len)).ok_or(DamagedBtf)
     };
     Ok((section(8)?, section(16)?))
 }
@@ -98,8 +98,8 @@ const fn detail_len(kind: u32, count: usize) -> Option<usize> {
     })
 }
 
-fn word(bytes: &[u8], at: usize) -> Result<u32, Damaged> {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map(|word| u32::from_ne_bytes(*word)).ok_or(Damaged)
+fn word(bytes: &[u8], at: usize) -> Result<u32, DamagedBtf> {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map(|word| u32::from_ne_bytes(*word)).ok_or(DamagedBtf)
 }
 
 #[cfg(test)]
@@ -143,10 +143,10 @@ mod tests {
     fn what_is_damaged_is_refused() {
         let good = example();
         for len in 0..good.len() {
-            assert_eq!(function_ids(&good[..len], &["one"]), Err(Damaged), "cut to {len}");
+            assert_eq!(function_ids(&good[..len], &["one"]), Err(DamagedBtf), "cut to {len}");
         }
-        assert_eq!(function_ids(&btf(&[(20, 0, "unknown", 0)]), &[]), Err(Damaged));
-        assert_eq!(function_ids(&btf(&[(4, 65_535, "lies", 0)]), &[]), Err(Damaged));
+        assert_eq!(function_ids(&btf(&[(20, 0, "unknown", 0)]), &[]), Err(DamagedBtf));
+        assert_eq!(function_ids(&btf(&[(4, 65_535, "lies", 0)]), &[]), Err(DamagedBtf));
         assert_eq!(function_ids(&btf(&[]), &["one"]), Ok(vec![None]));
     }
 

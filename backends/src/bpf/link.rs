@@ -1,7 +1,7 @@
 //! Attaching to an interface.
 //!
 //! Owns the link that holds a program at an interface, and finds out who else is there. Knows no sockets. Its one invariant: a
-//! program that is already there is never replaced, and ours goes when the [`Link`] is dropped or the process ends, however it ends.
+//! program that is already there is never replaced, and ours goes when the [`XdpLink`] is dropped or the process ends, however it ends.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,7 +37,7 @@ impl Mode {
 
 /// Holds a program at an interface.
 #[derive(Debug)]
-pub struct Link {
+pub struct XdpLink {
     descriptor: OwnedFd,
     mode: Mode,
     id: u32,
@@ -52,7 +52,7 @@ pub struct LinkState {
     pub ifindex: u32,
 }
 
-impl Link {
+impl XdpLink {
     /// Attaches `program` to the interface `ifindex` of this network namespace. `interface` is its name, for errors.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Link {
     /// [`Mode::Native`], else [`Mode::Generic`] with the reason why the driver did not want it.
     ///
     /// # Errors
-    /// As [`Link::attach`]. Where another program is there, generic mode is not tried.
+    /// As [`XdpLink::attach`]. Where another program is there, generic mode is not tried.
     pub fn attach_best(program: &Loaded, interface: &str, ifindex: u32) -> Result<(Self, Option<BpfError>), BpfError> {
         match Self::attach(program, interface, ifindex, Mode::Native) {
             Ok(link) => Ok((link, None)),

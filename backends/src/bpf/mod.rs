@@ -13,6 +13,6 @@ mod sys;
 
 pub use attached::{Attached, program_name, programs_at};
 pub use error::BpfError;
-pub use link::{Link, LinkState, Mode};
+pub use link::{LinkState, Mode, XdpLink};
 pub use map::Map;
 pub use program::{Ingress, Loaded, TestRun, load_xdp};

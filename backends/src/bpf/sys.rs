@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// `enum bpf_cmd`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
-enum Command {
+enum BpfCommand {
     MapCreate = 0,
     MapLookup = 1,
     MapUpdate = 2,
@@ -33,7 +33,7 @@ enum Command {
 unsafe trait Attribute {}
 
 /// Calls bpf(2).
-fn call<A: Attribute>(command: Command, attribute: &mut A) -> io::Result<i32> {
+fn call<A: Attribute>(command: BpfCommand, attribute: &mut A) -> io::Result<i32> {
     loop {
         // JUSTIFICATION: there is no other way to talk to BPF, and neither std nor libc has a function for it.
         // SAFETY: `attribute` is valid for reading and writing of its size, which is passed along; addresses in it are valid by the
@@ -44,14 +44,14 @@ fn call<A: Attribute>(command: Command, attribute: &mut A) -> io::Result<i32> {
         }
         let error = io::Error::last_os_error();
         // EAGAIN: the verifier was interrupted by a signal; nothing has happened. A test run has sent part of its frames.
-        let is_to_repeat = matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) && command != Command::ProgTestRun;
+        let is_to_repeat = matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) && command != BpfCommand::ProgTestRun;
         if !is_to_repeat {
             return Err(error);
         }
     }
 }
 
-fn call_for_fd<A: Attribute>(command: Command, attribute: &mut A) -> io::Result<OwnedFd> {
+fn call_for_fd<A: Attribute>(command: BpfCommand, attribute: &mut A) -> io::Result<OwnedFd> {
     let descriptor = call(command, attribute)?;
     // JUSTIFICATION: a descriptor comes out of a raw system call as a number.
     // SAFETY: the command succeeded, so the kernel has just given us this descriptor; nobody else knows it.
@@ -104,7 +104,7 @@ pub(super) fn map_create(kind: u32, key_size: u32, value_size: u32, entries: u32
         map_name: object_name(name),
         ..MapCreate::default()
     };
-    call_for_fd(Command::MapCreate, &mut attribute)
+    call_for_fd(BpfCommand::MapCreate, &mut attribute)
 }
 
 #[repr(C)]
@@ -124,20 +124,20 @@ unsafe impl Attribute for MapElement {}
 pub(super) fn map_lookup(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {
     let mut attribute =
         MapElement { map_fd: map.as_raw_fd() as u32, unused: 0, key: address(key), value: address_mut(value), flags: 0 };
-    call(Command::MapLookup, &mut attribute).map(drop)
+    call(BpfCommand::MapLookup, &mut attribute).map(drop)
 }
 
 /// The slices must have the lengths of the map's key and value.
 pub(super) fn map_update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
     let mut attribute =
         MapElement { map_fd: map.as_raw_fd() as u32, unused: 0, key: address(key), value: address(value), flags: 0 };
-    call(Command::MapUpdate, &mut attribute).map(drop)
+    call(BpfCommand::MapUpdate, &mut attribute).map(drop)
 }
 
 /// The slice must have the length of the map's key.
 pub(super) fn map_delete(map: BorrowedFd<'_>, key: &[u8]) -> io::Result<()> {
     let mut attribute = MapElement { map_fd: map.as_raw_fd() as u32, unused: 0, key: address(key), value: 0, flags: 0 };
-    call(Command::MapDelete, &mut attribute).map(drop)
+    call(BpfCommand::MapDelete, &mut attribute).map(drop)
 }
 
 const PROG_TYPE_XDP: u32 = 6;
@@ -189,12 +189,12 @@ pub(super) fn prog_load_xdp(instructions: &[u64], load: &ProgLoadIn<'_>, log: &m
         expected_attach_type: ATTACH_XDP,
         ..ProgLoad::default()
     };
-    call_for_fd(Command::ProgLoad, &mut attribute)
+    call_for_fd(BpfCommand::ProgLoad, &mut attribute)
 }
 
 #[repr(C)]
 #[derive(Default)]
-struct TestRun {
+struct TestRunAttributes {
     prog_fd: u32,
     retval: u32,
     data_size_in: u32,
@@ -214,7 +214,7 @@ struct TestRun {
 }
 
 // SAFETY: `test_run` fills all four addresses and lengths from slices it borrows.
-unsafe impl Attribute for TestRun {}
+unsafe impl Attribute for TestRunAttributes {}
 
 /// What a test run is given.
 pub(super) struct TestRunIn<'a> {
@@ -236,7 +236,7 @@ pub(super) struct TestRunOut {
 
 /// Runs a program on frames of ours.
 pub(super) fn test_run(program: BorrowedFd<'_>, run: TestRunIn<'_>) -> io::Result<TestRunOut> {
-    let mut attribute = TestRun {
+    let mut attribute = TestRunAttributes {
         prog_fd: program.as_raw_fd() as u32,
         data_size_in: length(run.data),
         data_size_out: length(run.data_out),
@@ -249,9 +249,9 @@ pub(super) fn test_run(program: BorrowedFd<'_>, run: TestRunIn<'_>) -> io::Resul
         ctx_out: address_mut(run.context_out),
         flags: run.flags,
         batch_size: run.batch_size,
-        ..TestRun::default()
+        ..TestRunAttributes::default()
     };
-    call(Command::ProgTestRun, &mut attribute)?;
+    call(BpfCommand::ProgTestRun, &mut attribute)?;
     Ok(TestRunOut { verdict: attribute.retval, data_len: attribute.data_size_out, duration_ns: attribute.duration })
 }
 
@@ -267,17 +267,17 @@ struct ObjectId {
 unsafe impl Attribute for ObjectId {}
 
 pub(super) fn prog_by_id(id: u32) -> io::Result<OwnedFd> {
-    call_for_fd(Command::ProgGetFdById, &mut ObjectId { id, ..ObjectId::default() })
+    call_for_fd(BpfCommand::ProgGetFdById, &mut ObjectId { id, ..ObjectId::default() })
 }
 
 pub(super) fn link_by_id(id: u32) -> io::Result<OwnedFd> {
-    call_for_fd(Command::LinkGetFdById, &mut ObjectId { id, ..ObjectId::default() })
+    call_for_fd(BpfCommand::LinkGetFdById, &mut ObjectId { id, ..ObjectId::default() })
 }
 
 /// The id of the first link behind `id`; `None` behind the last.
 pub(super) fn link_id_after(id: u32) -> io::Result<Option<u32>> {
     let mut attribute = ObjectId { id, ..ObjectId::default() };
-    match call(Command::LinkGetNextId, &mut attribute) {
+    match call(BpfCommand::LinkGetNextId, &mut attribute) {
         Ok(_) => Ok(Some(attribute.next_id)),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
@@ -297,7 +297,7 @@ unsafe impl Attribute for ObjectInfo {}
 /// `struct bpf_prog_info` or `struct bpf_link_info`, as far as it fits. The buffer must be zero: it is also an input.
 pub(super) fn object_info(object: BorrowedFd<'_>, info: &mut [u64]) -> io::Result<()> {
     let mut attribute = ObjectInfo { bpf_fd: object.as_raw_fd() as u32, info_len: length(info), info: address_mut(info) };
-    call(Command::ObjGetInfoByFd, &mut attribute).map(drop)
+    call(BpfCommand::ObjGetInfoByFd, &mut attribute).map(drop)
 }
 
 #[repr(C)]
@@ -314,7 +314,7 @@ unsafe impl Attribute for LinkCreate {}
 pub(super) fn link_create_xdp(program: BorrowedFd<'_>, ifindex: u32, flags: u32) -> io::Result<OwnedFd> {
     let mut attribute =
         LinkCreate { prog_fd: program.as_raw_fd() as u32, target_ifindex: ifindex, attach_type: ATTACH_XDP, flags };
-    call_for_fd(Command::LinkCreate, &mut attribute)
+    call_for_fd(BpfCommand::LinkCreate, &mut attribute)
 }
 
 #[repr(C)]
@@ -331,7 +331,7 @@ unsafe impl Attribute for LinkUpdate {}
 pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     let mut attribute =
         LinkUpdate { link_fd: link.as_raw_fd() as u32, new_prog_fd: program.as_raw_fd() as u32, flags: 0, old_prog_fd: 0 };
-    call(Command::LinkUpdate, &mut attribute).map(drop)
+    call(BpfCommand::LinkUpdate, &mut attribute).map(drop)
 }
 
 #[repr(C)]
@@ -343,7 +343,7 @@ struct LinkDetach {
 unsafe impl Attribute for LinkDetach {}
 
 pub(super) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
-    call(Command::LinkDetach, &mut LinkDetach { link_fd: link.as_raw_fd() as u32 }).map(drop)
+    call(BpfCommand::LinkDetach, &mut LinkDetach { link_fd: link.as_raw_fd() as u32 }).map(drop)
 }
 
 #[cfg(test)]
@@ -358,8 +358,8 @@ mod tests {
         assert_eq!(std::mem::offset_of!(ProgLoad, prog_name), 48);
         assert_eq!(std::mem::offset_of!(ProgLoad, prog_ifindex), 64);
         assert_eq!(size_of::<ProgLoad>(), 72);
-        assert_eq!(std::mem::offset_of!(TestRun, ctx_in), 48);
-        assert_eq!(size_of::<TestRun>(), 80);
+        assert_eq!(std::mem::offset_of!(TestRunAttributes, ctx_in), 48);
+        assert_eq!(size_of::<TestRunAttributes>(), 80);
         assert_eq!(size_of::<ObjectInfo>(), 16);
     }
 

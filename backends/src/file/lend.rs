@@ -5,7 +5,7 @@
 
 use super::pcap::PcapWalker;
 use super::scout::Scout;
-use super::walker::{Fault, PACKET_LEN_MAX, Step, Walker};
+use super::walker::{CaptureWalker, PACKET_LEN_MAX, RecordFault, WalkStep};
 use crate::filter::FilterSet;
 use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
@@ -18,7 +18,7 @@ const LOOK_AHEAD_LEN: usize = 4096;
 
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ReadCounts {
     /// Bytes of the (decompressed) capture consumed.
     pub(super) offset: u64,
     pub(super) received: u64,
@@ -47,7 +47,7 @@ impl Selection {
 
 /// Why [`lend`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum LendEnd {
     /// Enough for one call.
     Full,
     /// The rest is no whole record; this many bytes are needed.
@@ -55,7 +55,7 @@ pub(super) enum Stop {
     /// The next record starts this many bytes behind the end.
     SkipAhead(usize),
     /// The rest cannot be read.
-    Damage(Fault),
+    Damage(RecordFault),
 }
 
 /// What a call of [`lend`] came to.
@@ -64,23 +64,23 @@ pub(super) struct Lent {
     pub(super) consumed: usize,
     /// Packets given to the visitor.
     pub(super) packets: u32,
-    pub(super) stop: Stop,
+    pub(super) stop: LendEnd,
 }
 
 /// Lends the packets of `bytes`. Before each slice is lent, `intact` says how many of its packets may be; fewer than all
 /// means that the file became shorter. A `scout` looks ahead in bytes that lie in memory, but not in the caches.
 pub(super) fn lend<'a>(
     bytes: &'a [u8],
-    walker: &mut Walker,
+    walker: &mut CaptureWalker,
     selection: &mut Selection,
-    tally: &mut Tally,
+    tally: &mut ReadCounts,
     mut scout: Option<&mut Scout>,
     intact: impl Fn(&[Packet<'a>]) -> usize,
     visit: &mut dyn FnMut(&[Packet<'_>]),
 ) -> Lent {
     const NONE: Packet<'_> = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL };
     let mut batch = [NONE; BATCH_MAX];
-    let mut lent = Lent { consumed: 0, packets: 0, stop: Stop::Full };
+    let mut lent = Lent { consumed: 0, packets: 0, stop: LendEnd::Full };
     for _ in 0..BATCHES_PER_POLL {
         let start = lent.consumed;
         let plain = match walker.plain_pcap() {
@@ -102,7 +102,7 @@ pub(super) fn lend<'a>(
         let filled = batch.get(..len).unwrap_or_default();
         let whole = filled.get(..intact(filled)).unwrap_or(filled);
         if whole.len() < len {
-            lent.stop = Stop::Damage(Fault::Shrunk);
+            lent.stop = LendEnd::Damage(RecordFault::Shrunk);
         }
         tally.received += whole.len() as u64 + filtered;
         tally.filtered += filtered;
@@ -111,7 +111,7 @@ pub(super) fn lend<'a>(
             visit(whole);
             lent.packets += whole.len() as u32;
         }
-        if lent.stop != Stop::Full {
+        if lent.stop != LendEnd::Full {
             break;
         }
     }
@@ -148,14 +148,14 @@ fn fill_plain<'a>(
 fn fill<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],
     bytes: &'a [u8],
-    walker: &mut Walker,
+    walker: &mut CaptureWalker,
     selection: &mut Selection,
     lent: &mut Lent,
 ) -> (usize, u64) {
     let (mut len, mut filtered, mut at) = (0, 0, lent.consumed);
     for _ in 0..BATCH_MAX {
         match walker.step(bytes.get(at..).unwrap_or_default()) {
-            Step::Packet { packet, consumed } => {
+            WalkStep::Packet { packet, consumed } => {
                 at += consumed;
                 if selection.filter.as_mut().is_none_or(|filter| filter.matches(&packet)) {
                     if let Some(slot) = batch.get_mut(len) {
@@ -167,20 +167,20 @@ fn fill<'a>(
                     filtered += 1;
                 }
             }
-            Step::Skip { consumed } => {
+            WalkStep::Skip { consumed } => {
                 let ahead = consumed.saturating_sub(bytes.len() - at);
                 at += consumed - ahead;
                 if ahead > 0 {
-                    lent.stop = Stop::SkipAhead(ahead);
+                    lent.stop = LendEnd::SkipAhead(ahead);
                     break;
                 }
             }
-            Step::NeedMore(needed) => {
-                lent.stop = Stop::NeedMore(needed);
+            WalkStep::NeedMore(needed) => {
+                lent.stop = LendEnd::NeedMore(needed);
                 break;
             }
-            Step::Damage(fault) => {
-                lent.stop = Stop::Damage(fault);
+            WalkStep::Damage(fault) => {
+                lent.stop = LendEnd::Damage(fault);
                 break;
             }
         }

@@ -6,9 +6,9 @@
 use std::io;
 use std::sync::Arc;
 
-use super::lend::{Lent, Selection, Stop, Tally, lend};
+use super::lend::{LendEnd, Lent, ReadCounts, Selection, lend};
 use super::scout::Scout;
-use super::walker::{Fault, Walker};
+use super::walker::{CaptureWalker, RecordFault};
 use super::windows::{WINDOW_LEN, Windows};
 use super::{Ending, Reading};
 use crate::Packet;
@@ -16,15 +16,15 @@ use crate::Packet;
 pub(super) struct MappedReader {
     windows: Arc<Windows>,
     at: usize,
-    walker: Walker,
+    walker: CaptureWalker,
     scout: Scout,
     pub(super) selection: Selection,
-    pub(super) tally: Tally,
+    pub(super) tally: ReadCounts,
 }
 
 impl MappedReader {
     pub(super) fn new(windows: Arc<Windows>, selection: Selection) -> Self {
-        let (walker, scout, tally) = (Walker::new(), Scout::default(), Tally::default());
+        let (walker, scout, tally) = (CaptureWalker::new(), Scout::default(), ReadCounts::default());
         Self { windows, at: 0, walker, scout, selection, tally }
     }
 
@@ -38,7 +38,7 @@ impl MappedReader {
         let mapping = windows.mapping();
         let end = mapping.len_now()?;
         let Some(bytes) = mapping.bytes().get(*at..end) else {
-            return Ok(Reading::Ended(Ending::Fault(Fault::Shrunk)));
+            return Ok(Reading::Ended(Ending::Fault(RecordFault::Shrunk)));
         };
         let intact = |batch: &[Packet<'_>]| {
             if !mapping.is_hit() {
@@ -54,11 +54,11 @@ impl MappedReader {
         *at += consumed;
         let is_cut = end < mapping.bytes().len() || mapping.is_hit();
         let ending = match stop {
-            Stop::Full => return Ok(Reading::Lent(packets)),
-            Stop::NeedMore(_) if *at == mapping.bytes().len() => Ending::Well,
-            Stop::Damage(_) | Stop::NeedMore(_) | Stop::SkipAhead(_) if is_cut => Ending::Fault(Fault::Shrunk),
-            Stop::NeedMore(_) | Stop::SkipAhead(_) => Ending::Fault(Fault::CutShort),
-            Stop::Damage(fault) => Ending::Fault(fault),
+            LendEnd::Full => return Ok(Reading::Lent(packets)),
+            LendEnd::NeedMore(_) if *at == mapping.bytes().len() => Ending::Well,
+            LendEnd::Damage(_) | LendEnd::NeedMore(_) | LendEnd::SkipAhead(_) if is_cut => Ending::Fault(RecordFault::Shrunk),
+            LendEnd::NeedMore(_) | LendEnd::SkipAhead(_) => Ending::Fault(RecordFault::CutShort),
+            LendEnd::Damage(fault) => Ending::Fault(fault),
         };
         Ok(Reading::last(packets, ending))
     }

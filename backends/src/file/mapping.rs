@@ -1,8 +1,8 @@
 //! A capture file in memory, safe against growing shorter.
 //!
 //! Owns the mapping and the handling of SIGBUS, the signal that touching a page behind the end of a mapped file raises. Knows no
-//! capture format. Its one invariant: as long as a [`Mapping`] lives, every byte of it can be read; where the file no longer has
-//! the page, the byte is zero and [`Mapping::is_hit`] says so.
+//! capture format. Its one invariant: as long as a [`MappedFile`] lives, every byte of it can be read; where the file no longer has
+//! the page, the byte is zero and [`MappedFile::is_hit`] says so.
 //!
 //! Another process may also change the bytes under us. The walkers treat every byte as hostile and rely on no byte being the same
 //! twice, and a packet's bytes are plain data, so that changes what is reported and nothing else.
@@ -18,14 +18,14 @@ use memmap2::{Advice, Mmap, UncheckedAdvice};
 pub const MAPPINGS_MAX: usize = 64;
 
 /// A whole file, mapped for reading at the length it had when it was opened.
-pub(super) struct Mapping {
+pub(super) struct MappedFile {
     /// Before `map`, so that the range leaves the table before its addresses can mean something else.
     guard: Guard,
     map: Mmap,
     file: File,
 }
 
-impl Mapping {
+impl MappedFile {
     /// Maps `file`, which must not be empty.
     pub(super) fn new(file: File) -> io::Result<Self> {
         install_handler()?;
@@ -85,15 +85,16 @@ const FREE: usize = 0;
 const CLAIMED: usize = 1;
 
 /// A range whose missing pages the handler fills. `start` is written last (Release) and read first (Acquire) by the handler.
-struct Slot {
+struct FaultRange {
     start: AtomicUsize,
     len: AtomicUsize,
-    /// Set by the handler (Release), read by [`Mapping::is_hit`] (Acquire).
+    /// Set by the handler (Release), read by [`MappedFile::is_hit`] (Acquire).
     is_hit: AtomicBool,
 }
 
-static SLOTS: [Slot; MAPPINGS_MAX] =
-    [const { Slot { start: AtomicUsize::new(FREE), len: AtomicUsize::new(0), is_hit: AtomicBool::new(false) } }; MAPPINGS_MAX];
+static SLOTS: [FaultRange; MAPPINGS_MAX] =
+    [const { FaultRange { start: AtomicUsize::new(FREE), len: AtomicUsize::new(0), is_hit: AtomicBool::new(false) } };
+        MAPPINGS_MAX];
 
 /// Bytes per page; written before the handler is installed, so the handler reads it without ordering.
 static PAGE_LEN: AtomicUsize = AtomicUsize::new(0);
@@ -102,7 +103,7 @@ static PAGE_LEN: AtomicUsize = AtomicUsize::new(0);
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
 struct Guard {
-    slot: &'static Slot,
+    slot: &'static FaultRange,
 }
 
 impl Guard {
@@ -217,7 +218,7 @@ mod tests {
     fn missing_pages_read_as_zero() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![7; 1 << 20]).unwrap();
-        let mapping = Mapping::new(file.try_clone().unwrap()).unwrap();
+        let mapping = MappedFile::new(file.try_clone().unwrap()).unwrap();
         assert_eq!(mapping.bytes()[1 << 19], 7);
         assert_eq!(mapping.len_now().unwrap(), 1 << 20);
         assert!(!mapping.is_hit());
@@ -233,7 +234,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         let content: Vec<u8> = (0..1 << 20).map(|i: u32| (i / 1000) as u8).collect();
         file.write_all(&content).unwrap();
-        let mapping = Mapping::new(file.try_clone().unwrap()).unwrap();
+        let mapping = MappedFile::new(file.try_clone().unwrap()).unwrap();
         assert!(mapping.bytes() == content);
         mapping.release(1 << 12, 1 << 19);
         // More than there is.
@@ -255,7 +256,7 @@ mod tests {
         for _ in 0..3 * MAPPINGS_MAX {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&[1; 10]).unwrap();
-            let mapping = Mapping::new(file).unwrap();
+            let mapping = MappedFile::new(file).unwrap();
             assert!(!mapping.is_hit());
         }
     }

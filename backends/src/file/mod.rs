@@ -28,16 +28,16 @@ mod tests;
 mod walker;
 mod windows;
 
-use lend::{BATCHES_PER_POLL, Selection, Tally};
+use lend::{BATCHES_PER_POLL, ReadCounts, Selection};
 use mapped::MappedReader;
-use mapping::Mapping;
+use mapping::MappedFile;
 use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
 use windows::Windows;
 
 pub use mapping::MAPPINGS_MAX;
 pub use scan::{PLACES_MAX, Places, Scanner};
 pub use stream::STREAM_BUFFER_LEN;
-pub use walker::{BLOCK_LEN_MAX, Fault, INTERFACES_MAX, PACKET_LEN_MAX, Step, Walker};
+pub use walker::{BLOCK_LEN_MAX, CaptureWalker, INTERFACES_MAX, PACKET_LEN_MAX, RecordFault, WalkStep};
 
 /// The path that means standard input.
 pub const STDIN_PATH: &str = "-";
@@ -68,7 +68,7 @@ pub struct CaptureFile {
 }
 
 enum Source {
-    Mapped(Arc<Mapping>),
+    Mapped(Arc<MappedFile>),
     /// Taken by the one reader there can be.
     Stream(Mutex<Option<Box<StreamReader>>>),
 }
@@ -76,7 +76,7 @@ enum Source {
 /// How a capture ended.
 pub(crate) enum Ending {
     Well,
-    Fault(Fault),
+    Fault(RecordFault),
     /// The compressed data is damaged.
     Corrupt(String),
 }
@@ -133,8 +133,9 @@ impl CaptureFile {
     }
 
     fn open_mapped(path: &Path, file: File, options: &FileOptions) -> Result<Self, BackendError> {
-        let mapping = Mapping::new(file).map_err(|source| BackendError::Io { action: "map", path: path.to_owned(), source })?;
-        let mut walker = Walker::new();
+        let mapping =
+            MappedFile::new(file).map_err(|source| BackendError::Io { action: "map", path: path.to_owned(), source })?;
+        let mut walker = CaptureWalker::new();
         let found = find_link_type(&mut walker, mapping.bytes(), true);
         let link_type = found.map_err(|fault| BackendError::Format { path: path.to_owned(), what: fault.to_string() })?;
         Self::new(path, link_type.unwrap_or(LinkType::ETHERNET), Source::Mapped(Arc::new(mapping)), options)
@@ -168,7 +169,7 @@ impl CaptureFile {
         let plain = Compression::detect(&first).decode(first, raw).map_err(fail)?;
         let mut reader = Box::new(StreamReader::new(plain, gauge, bytes_total));
         let link_type = loop {
-            let found = find_link_type(&mut Walker::new(), reader.pending(), reader.is_drained());
+            let found = find_link_type(&mut CaptureWalker::new(), reader.pending(), reader.is_drained());
             match found.map_err(|fault| bad(fault.to_string()))? {
                 Some(link_type) => break link_type,
                 None if reader.is_drained() || reader.pending().len() >= STREAM_BUFFER_LEN => break LinkType::ETHERNET,
@@ -237,16 +238,16 @@ fn is_not_yet(error: &io::Error) -> bool {
 
 /// The link type of the first packet in `bytes`, else that of the first interface, else `None`. An error when the header is none,
 /// or is not whole although `is_all` there is.
-fn find_link_type(walker: &mut Walker, bytes: &[u8], is_all: bool) -> Result<Option<LinkType>, Fault> {
+fn find_link_type(walker: &mut CaptureWalker, bytes: &[u8], is_all: bool) -> Result<Option<LinkType>, RecordFault> {
     let mut at = 0;
     for _ in 0..PEEK_RECORDS_MAX {
         match walker.step(bytes.get(at..).unwrap_or_default()) {
-            Step::Packet { packet, .. } => return Ok(Some(packet.link_type)),
-            Step::Skip { consumed } => at += consumed,
-            Step::NeedMore(_) if walker.is_started() || !is_all => break,
-            Step::NeedMore(_) => return Err(Fault::CutShort),
-            Step::Damage(_) if walker.is_started() => break,
-            Step::Damage(fault) => return Err(fault),
+            WalkStep::Packet { packet, .. } => return Ok(Some(packet.link_type)),
+            WalkStep::Skip { consumed } => at += consumed,
+            WalkStep::NeedMore(_) if walker.is_started() || !is_all => break,
+            WalkStep::NeedMore(_) => return Err(RecordFault::CutShort),
+            WalkStep::Damage(_) if walker.is_started() => break,
+            WalkStep::Damage(fault) => return Err(fault),
         }
     }
     Ok(walker.link_type())
@@ -273,7 +274,7 @@ enum State {
 }
 
 impl FileBackend {
-    const fn tally(&self) -> &Tally {
+    const fn tally(&self) -> &ReadCounts {
         match &self.reader {
             Reader::Mapped(reader) => &reader.tally,
             Reader::Stream(reader) => &reader.tally,
@@ -287,7 +288,7 @@ impl FileBackend {
             Ending::Fault(fault) => fault.to_string(),
             Ending::Corrupt(what) => format!("its compressed data is damaged: {what}"),
         };
-        let Tally { offset, received, .. } = *self.tally();
+        let ReadCounts { offset, received, .. } = *self.tally();
         Err(BackendError::Damaged { path: self.path.clone(), offset, what, packets: received })
     }
 }
@@ -331,7 +332,7 @@ impl Backend for FileBackend {
     }
 
     fn counters(&mut self) -> Result<Counters, BackendError> {
-        let Tally { received, filtered, .. } = *self.tally();
+        let ReadCounts { received, filtered, .. } = *self.tally();
         Ok(Counters { received, filtered, ..Counters::default() })
     }
 

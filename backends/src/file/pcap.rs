@@ -5,7 +5,7 @@
 //!
 //! Follows pcap-savefile(5) and draft-ietf-opsawg-pcap.
 
-use super::walker::{Fault, Order, PACKET_LEN_MAX, Step, half, word};
+use super::walker::{ByteOrder, PACKET_LEN_MAX, RecordFault, WalkStep, half, word};
 use crate::{LinkType, Packet, Timestamp};
 
 /// Microseconds, as written by libpcap.
@@ -30,7 +30,7 @@ const NEAR_BITS: u32 = 8;
 
 #[derive(Clone, Debug)]
 pub(super) struct PcapWalker {
-    order: Order,
+    order: ByteOrder,
     /// Nanoseconds of one unit of the second time field.
     fraction_ns: u64,
     header_len: usize,
@@ -40,18 +40,18 @@ pub(super) struct PcapWalker {
 
 impl PcapWalker {
     /// Reads the file header that begins with `magic`; the error is the step to answer instead.
-    pub(super) fn start(magic: [u8; 4], bytes: &[u8]) -> Result<(Self, usize), Step<'static>> {
+    pub(super) fn start(magic: [u8; 4], bytes: &[u8]) -> Result<(Self, usize), WalkStep<'static>> {
         let (order, value) = match (u32::from_le_bytes(magic), u32::from_be_bytes(magic)) {
-            (value @ (MAGIC_US | MAGIC_NS | MAGIC_MODIFIED), _) => (Order::Little, value),
-            (_, value @ (MAGIC_US | MAGIC_NS | MAGIC_MODIFIED)) => (Order::Big, value),
-            _ => return Err(Step::Damage(Fault::UnknownMagic(magic))),
+            (value @ (MAGIC_US | MAGIC_NS | MAGIC_MODIFIED), _) => (ByteOrder::Little, value),
+            (_, value @ (MAGIC_US | MAGIC_NS | MAGIC_MODIFIED)) => (ByteOrder::Big, value),
+            _ => return Err(WalkStep::Damage(RecordFault::UnknownMagic(magic))),
         };
         let Some((header, _)) = bytes.split_first_chunk::<FILE_HEADER_LEN>() else {
-            return Err(Step::NeedMore(FILE_HEADER_LEN));
+            return Err(WalkStep::NeedMore(FILE_HEADER_LEN));
         };
         let (major, minor) = (order.u16(half::<4, _>(header)), order.u16(half::<6, _>(header)));
         if major != 2 {
-            return Err(Step::Damage(Fault::Version(major, minor)));
+            return Err(WalkStep::Damage(RecordFault::Version(major, minor)));
         }
         // The upper half holds the length of the frame check sequence and reserved bits.
         let link_type = LinkType((order.u32(word::<20, _>(header)) & 0xffff) as u16);
@@ -71,7 +71,7 @@ impl PcapWalker {
 
     /// True for the records that nearly every file has: little-endian, of the usual length, lengths in order.
     pub(super) fn is_plain(&self) -> bool {
-        self.order == Order::Little && self.header_len == RECORD_HEADER_LEN && self.minor >= LENGTHS_IN_ORDER_MINOR
+        self.order == ByteOrder::Little && self.header_len == RECORD_HEADER_LEN && self.minor >= LENGTHS_IN_ORDER_MINOR
     }
 
     /// As [`Self::step`], for a walker that is [`Self::is_plain`]. `None` for anything but a whole packet.
@@ -150,9 +150,9 @@ impl PcapWalker {
     }
 
     #[inline(always)]
-    pub(super) fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
+    pub(super) fn step<'a>(&mut self, bytes: &'a [u8]) -> WalkStep<'a> {
         let Some((header, _)) = bytes.split_first_chunk::<RECORD_HEADER_LEN>() else {
-            return Step::NeedMore(RECORD_HEADER_LEN);
+            return WalkStep::NeedMore(RECORD_HEADER_LEN);
         };
         let seconds = self.order.u32(word::<0, _>(header));
         let fraction = self.order.u32(word::<4, _>(header));
@@ -162,13 +162,13 @@ impl PcapWalker {
             std::mem::swap(&mut captured_len, &mut wire_len);
         }
         if captured_len as usize > PACKET_LEN_MAX {
-            return Step::Damage(Fault::PacketTooLong(captured_len));
+            return WalkStep::Damage(RecordFault::PacketTooLong(captured_len));
         }
         let end = self.header_len + captured_len as usize;
         let Some(data) = bytes.get(self.header_len..end) else {
-            return Step::NeedMore(end);
+            return WalkStep::NeedMore(end);
         };
         let time = self.time(seconds, fraction);
-        Step::Packet { packet: Packet { data, time, wire_len, link_type: self.link_type }, consumed: end }
+        WalkStep::Packet { packet: Packet { data, time, wire_len, link_type: self.link_type }, consumed: end }
     }
 }

@@ -1,7 +1,7 @@
 //! Finds where the packets of a mapped capture lie, for several readers at once.
 //!
 //! Owns the one walk over the records. Knows no flow and no thread. Its one invariant: the [`Places`] of one call follow those of
-//! the call before, and together they are what one [`FileBackend`](super::FileBackend) would lend.
+//! the call before, and together they are what one [`FileBackend`] would lend.
 
 use super::windows::{WINDOW_LEN, Windows};
 use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
@@ -24,7 +24,7 @@ const HEADERS_LEN: usize = 50;
 
 /// A packet in the mapped file.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct PacketPlace {
     start: usize,
     time: Timestamp,
     captured_len: u32,
@@ -32,7 +32,7 @@ struct Place {
     link_type: LinkType,
 }
 
-impl Place {
+impl PacketPlace {
     #[inline(always)]
     fn packet<'a>(&self, file: &'a [u8]) -> Packet<'a> {
         let &Self { start, time, captured_len, wire_len, link_type } = self;
@@ -44,7 +44,7 @@ impl Place {
 /// Where some packets that follow each other lie. Memory is reserved once.
 pub struct Places {
     windows: Arc<Windows>,
-    places: Vec<Place>,
+    places: Vec<PacketPlace>,
 }
 
 /// The one walk over the records of a mapped capture.
@@ -124,12 +124,12 @@ impl Scanner {
 }
 
 #[inline(always)]
-fn place(packet: &Packet<'_>, base: usize) -> Place {
+fn place(packet: &Packet<'_>, base: usize) -> PacketPlace {
     // The walk has touched the line of the record's header; the next one is wanted by whoever reads the packet's.
     if let Some(byte) = packet.data.get(HEADERS_LEN) {
         prefetch_read(byte);
     }
-    Place {
+    PacketPlace {
         start: (packet.data.as_ptr() as usize).wrapping_sub(base),
         time: packet.time,
         // No packet is longer than PACKET_LEN_MAX.
@@ -166,7 +166,8 @@ impl Places {
     /// Packet number `index` of these; one without bytes when there are not so many.
     #[inline(always)]
     pub fn packet(&self, index: usize) -> Packet<'_> {
-        const NOTHING: Place = Place { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
+        const NOTHING: PacketPlace =
+            PacketPlace { start: 0, time: Timestamp(0), captured_len: 0, wire_len: 0, link_type: LinkType::NULL };
         self.places.get(index).unwrap_or(&NOTHING).packet(self.windows.mapping().bytes())
     }
 

@@ -40,7 +40,7 @@ struct Chain {
 
 /// What a look came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct ScoutResult {
     /// Where the chain that began at the known record arrived, over all chains it met.
     pub(super) arrived: usize,
     /// Chains it went over, its own included.
@@ -74,7 +74,7 @@ impl Scout {
             // What does not fit lies far behind the end.
             let ahead = usize::try_from(self.at.saturating_sub(offset)).unwrap_or(usize::MAX);
             if ahead < MARGIN_LEN {
-                let Seen { arrived, is_right, .. } = follow(pcap, rest, ahead);
+                let ScoutResult { arrived, is_right, .. } = follow(pcap, rest, ahead);
                 self.at = offset + arrived as u64;
                 if !is_right {
                     self.paused_until = self.at + PAUSE_LEN;
@@ -87,7 +87,7 @@ impl Scout {
 
 /// Follows the chain that begins at `start` and those guessed behind it, a record of each in turn.
 #[inline(never)]
-pub(super) fn follow(pcap: &PcapWalker, rest: &[u8], start: usize) -> Seen {
+pub(super) fn follow(pcap: &PcapWalker, rest: &[u8], start: usize) -> ScoutResult {
     let mut chains = [Chain::default(); CHAINS];
     let mut len = 0;
     let end = start + CHAINS * CHAIN_LEN;
@@ -126,5 +126,5 @@ pub(super) fn follow(pcap: &PcapWalker, rest: &[u8], start: usize) -> Seen {
         arrived = chain.at;
         met += 1;
     }
-    Seen { arrived, met, is_right: met == len && met > CHAINS / 2 }
+    ScoutResult { arrived, met, is_right: met == len && met > CHAINS / 2 }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::lend::{Lent, Selection, Stop, Tally, lend};
-use super::walker::{BLOCK_LEN_MAX, Fault, Walker};
+use super::lend::{LendEnd, Lent, ReadCounts, Selection, lend};
+use super::walker::{BLOCK_LEN_MAX, CaptureWalker, RecordFault};
 use super::{Ending, Reading};
 use crate::Packet;
 use crate::wait::{Readiness, wait_readable};
@@ -89,7 +89,7 @@ impl<R: Read> Read for Stepwise<R> {
     }
 }
 
-type Source = Chain<Cursor<Vec<u8>>, RawStream>;
+type InnerStream = Chain<Cursor<Vec<u8>>, RawStream>;
 
 /// How a stream is compressed, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Compression {
 
     /// The plain bytes of the stream that begins with `first` and goes on with `rest`. Several members or frames are joined.
     pub(super) fn decode(self, first: Vec<u8>, rest: RawStream) -> io::Result<Box<dyn Read + Send>> {
-        let source: Source = Cursor::new(first).chain(rest);
+        let source: InnerStream = Cursor::new(first).chain(rest);
         Ok(match self {
             Self::None => Box::new(source),
             Self::Gzip => {
@@ -140,9 +140,9 @@ pub(super) struct StreamReader {
     /// Bytes of a block without packets that still have to come and go.
     skip_len: usize,
     is_drained: bool,
-    pub(super) walker: Walker,
+    pub(super) walker: CaptureWalker,
     pub(super) selection: Selection,
-    pub(super) tally: Tally,
+    pub(super) tally: ReadCounts,
 }
 
 /// What a read of the source brought.
@@ -166,9 +166,9 @@ impl StreamReader {
             end: 0,
             skip_len: 0,
             is_drained: false,
-            walker: Walker::new(),
+            walker: CaptureWalker::new(),
             selection: Selection::ALL,
-            tally: Tally::default(),
+            tally: ReadCounts::default(),
         }
     }
 
@@ -230,10 +230,10 @@ impl StreamReader {
             let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, None, <[_]>::len, visit);
             self.start += consumed;
             match stop {
-                Stop::Full => return Ok(Reading::Lent(packets)),
-                Stop::Damage(fault) => return Ok(Reading::last(packets, Ending::Fault(fault))),
-                Stop::SkipAhead(len) => self.skip_len = len,
-                Stop::NeedMore(_) => {}
+                LendEnd::Full => return Ok(Reading::Lent(packets)),
+                LendEnd::Damage(fault) => return Ok(Reading::last(packets, Ending::Fault(fault))),
+                LendEnd::SkipAhead(len) => self.skip_len = len,
+                LendEnd::NeedMore(_) => {}
             }
             if packets > 0 {
                 return Ok(Reading::Lent(packets));
@@ -243,7 +243,7 @@ impl StreamReader {
                 Refill::More => {}
                 Refill::Corrupt(what) => return Ok(Reading::Ended(Ending::Corrupt(what))),
                 Refill::Drained if self.start == self.end && self.skip_len == 0 => return Ok(Reading::Ended(Ending::Well)),
-                Refill::Drained => return Ok(Reading::Ended(Ending::Fault(Fault::CutShort))),
+                Refill::Drained => return Ok(Reading::Ended(Ending::Fault(RecordFault::CutShort))),
                 Refill::NothingYet => return Ok(Reading::Idle),
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Owns the choice of format and the vocabulary both formats answer in. Does no I/O and knows neither files nor mappings: the
 //! caller hands it the bytes that follow the last record and learns what lies at their beginning. Its one invariant: it never
-//! looks beyond the bytes given, and every answer but [`Step::NeedMore`] and [`Step::Damage`] moves the caller forward by at
+//! looks beyond the bytes given, and every answer but [`WalkStep::NeedMore`] and [`WalkStep::Damage`] moves the caller forward by at
 //! least one byte, so a walk always ends.
 
 use std::fmt;
@@ -22,9 +22,9 @@ pub const BLOCK_LEN_MAX: usize = 1 << 20;
 /// Most interfaces of one pcapng section; one more is damage.
 pub const INTERFACES_MAX: usize = 65_536;
 
-/// What lies at the beginning of the bytes given to [`Walker::step`].
+/// What lies at the beginning of the bytes given to [`CaptureWalker::step`].
 #[derive(Clone, Copy, Debug)]
-pub enum Step<'a> {
+pub enum WalkStep<'a> {
     /// A packet; it and its header take `consumed` bytes.
     Packet {
         /// The packet, borrowed from the bytes given.
@@ -41,12 +41,12 @@ pub enum Step<'a> {
     /// none to come, the capture has ended well; with some, it was cut short.
     NeedMore(usize),
     /// The bytes are no valid record. There is nothing after it to find.
-    Damage(Fault),
+    Damage(RecordFault),
 }
 
 /// Why a record is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum RecordFault {
     /// The first four bytes belong to no capture format.
     UnknownMagic([u8; 4]),
     /// A version of a known format that is not read.
@@ -73,7 +73,7 @@ pub enum Fault {
     Shrunk,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RecordFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::UnknownMagic([a, b, c, d]) => {
@@ -96,12 +96,12 @@ impl fmt::Display for Fault {
 
 /// Byte order of a file or section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     #[inline(always)]
     pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
@@ -135,76 +135,76 @@ pub(super) fn half<const AT: usize, const N: usize>(header: &[u8; N]) -> [u8; 2]
 
 /// The walk over one capture, of whichever format its first bytes announce.
 #[derive(Clone, Debug)]
-pub struct Walker(Format);
+pub struct CaptureWalker(CaptureFormat);
 
 #[derive(Clone, Debug)]
-enum Format {
+enum CaptureFormat {
     Unknown,
     Pcap(PcapWalker),
     Pcapng(PcapngWalker),
 }
 
-impl Default for Walker {
+impl Default for CaptureWalker {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Walker {
+impl CaptureWalker {
     /// At the first byte of a capture.
     pub const fn new() -> Self {
-        Self(Format::Unknown)
+        Self(CaptureFormat::Unknown)
     }
 
     /// Link type of the file (pcap) or of the first interface of the section (pcapng), once known.
     pub fn link_type(&self) -> Option<LinkType> {
         match &self.0 {
-            Format::Unknown => None,
-            Format::Pcap(pcap) => Some(pcap.link_type()),
-            Format::Pcapng(pcapng) => pcapng.link_type(),
+            CaptureFormat::Unknown => None,
+            CaptureFormat::Pcap(pcap) => Some(pcap.link_type()),
+            CaptureFormat::Pcapng(pcapng) => pcapng.link_type(),
         }
     }
 
     /// True once the file header (pcap) or the first section header (pcapng) was read.
     pub fn is_started(&self) -> bool {
-        !matches!(self.0, Format::Unknown)
+        !matches!(self.0, CaptureFormat::Unknown)
     }
 
     /// The walker of a pcap file whose records have the most usual form.
     pub(super) fn plain_pcap(&self) -> Option<&PcapWalker> {
         match &self.0 {
-            Format::Pcap(pcap) if pcap.is_plain() => Some(pcap),
+            CaptureFormat::Pcap(pcap) if pcap.is_plain() => Some(pcap),
             _ => None,
         }
     }
 
     /// What lies at the beginning of `bytes`, which follow what was consumed before.
     #[inline(always)]
-    pub fn step<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
+    pub fn step<'a>(&mut self, bytes: &'a [u8]) -> WalkStep<'a> {
         match &mut self.0 {
-            Format::Pcap(pcap) => pcap.step(bytes),
-            Format::Pcapng(pcapng) => pcapng.step(bytes),
-            Format::Unknown => self.start(bytes),
+            CaptureFormat::Pcap(pcap) => pcap.step(bytes),
+            CaptureFormat::Pcapng(pcapng) => pcapng.step(bytes),
+            CaptureFormat::Unknown => self.start(bytes),
         }
     }
 
     #[cold]
-    fn start<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
+    fn start<'a>(&mut self, bytes: &'a [u8]) -> WalkStep<'a> {
         let Some((&magic, _)) = bytes.split_first_chunk::<4>() else {
-            return Step::NeedMore(4);
+            return WalkStep::NeedMore(4);
         };
         if magic == PcapngWalker::MAGIC {
             let mut pcapng = PcapngWalker::new();
             let step = pcapng.step(bytes);
-            if let Step::Skip { .. } = step {
-                self.0 = Format::Pcapng(pcapng);
+            if let WalkStep::Skip { .. } = step {
+                self.0 = CaptureFormat::Pcapng(pcapng);
             }
             return step;
         }
         match PcapWalker::start(magic, bytes) {
             Ok((pcap, consumed)) => {
-                self.0 = Format::Pcap(pcap);
-                Step::Skip { consumed }
+                self.0 = CaptureFormat::Pcap(pcap);
+                WalkStep::Skip { consumed }
             }
             Err(step) => step,
         }

@@ -3,7 +3,7 @@
 //! Owns when pages are brought in and given back, for all who share one walk. Knows no record. Its one invariant: it changes how
 //! fast bytes are read and never what they are.
 
-use super::mapping::Mapping;
+use super::mapping::MappedFile;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ const KEPT_LEN: usize = 32 << 20;
 
 /// The windows of one walk.
 pub(super) struct Windows {
-    mapping: Arc<Mapping>,
+    mapping: Arc<MappedFile>,
     /// Bytes before this were brought in, or are just being.
     populated: AtomicUsize,
     /// Bytes before this were given back.
@@ -24,12 +24,12 @@ pub(super) struct Windows {
 
 impl Windows {
     /// Of a walk that begins at the file's first byte.
-    pub(super) const fn new(mapping: Arc<Mapping>) -> Self {
+    pub(super) const fn new(mapping: Arc<MappedFile>) -> Self {
         Self { mapping, populated: AtomicUsize::new(0), released: AtomicUsize::new(0) }
     }
 
     /// The file.
-    pub(super) const fn mapping(&self) -> &Arc<Mapping> {
+    pub(super) const fn mapping(&self) -> &Arc<MappedFile> {
         &self.mapping
     }
 
@@ -65,7 +65,7 @@ mod tests {
         let len = KEPT_LEN + 5 * WINDOW_LEN + 100;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![7; len]).unwrap();
-        let windows = Windows::new(Arc::new(Mapping::new(file).unwrap()));
+        let windows = Windows::new(Arc::new(MappedFile::new(file).unwrap()));
         let state = || (windows.populated.load(Ordering::Relaxed), windows.released.load(Ordering::Relaxed));
         windows.bring_in(0, WINDOW_LEN);
         assert_eq!(state(), (WINDOW_LEN, 0));

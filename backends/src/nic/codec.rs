@@ -17,7 +17,7 @@ const TYPE_MASK: u16 = 0x3fff;
 /// A length or its padding contradicts the bytes there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("damaged netlink message")]
-pub struct Damaged;
+pub struct DamagedMessage;
 
 /// The length with its padding.
 const fn padded(length: usize) -> usize {
@@ -26,9 +26,9 @@ const fn padded(length: usize) -> usize {
 
 /// Bytes of attributes in the making, after the fixed part of a message.
 #[derive(Clone, Debug, Default)]
-pub struct Payload(Vec<u8>);
+pub struct AttributeBytes(Vec<u8>);
 
-impl Payload {
+impl AttributeBytes {
     /// Starts with the fixed part of the family at hand, padded.
     pub fn new(fixed: &[u8]) -> Self {
         let mut payload = Self(fixed.to_vec());
@@ -93,7 +93,7 @@ impl Payload {
 
 /// One received message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message<'a> {
+pub struct NetlinkMessage<'a> {
     /// `nlmsg_type`.
     pub kind: u16,
     /// `nlmsg_flags`.
@@ -107,13 +107,13 @@ pub struct Message<'a> {
 /// The messages of one datagram.
 ///
 /// # Errors
-/// [`Damaged`] when a length says less than a header or more than there is.
-pub fn messages(mut bytes: &[u8]) -> Result<Vec<Message<'_>>, Damaged> {
+/// [`DamagedMessage`] when a length says less than a header or more than there is.
+pub fn messages(mut bytes: &[u8]) -> Result<Vec<NetlinkMessage<'_>>, DamagedMessage> {
     let mut messages = Vec::new();
     while !bytes.is_empty() {
-        let length = usize::try_from(u32_at(bytes, 0)?).map_err(|_| Damaged)?;
-        let payload = bytes.get(MESSAGE_HEADER..length).ok_or(Damaged)?;
-        messages.push(Message { kind: u16_at(bytes, 4)?, flags: u16_at(bytes, 6)?, sequence: u32_at(bytes, 8)?, payload });
+        let length = usize::try_from(u32_at(bytes, 0)?).map_err(|_| DamagedMessage)?;
+        let payload = bytes.get(MESSAGE_HEADER..length).ok_or(DamagedMessage)?;
+        messages.push(NetlinkMessage { kind: u16_at(bytes, 4)?, flags: u16_at(bytes, 6)?, sequence: u32_at(bytes, 8)?, payload });
         bytes = bytes.get(padded(length)..).unwrap_or_default(); // the last one may come without padding
     }
     Ok(messages)
@@ -127,13 +127,13 @@ impl<'a> Attributes<'a> {
     /// Takes apart what follows the first `fixed` bytes (padded) of `payload`.
     ///
     /// # Errors
-    /// [`Damaged`] as for [`messages`].
-    pub fn parse(payload: &'a [u8], fixed: usize) -> Result<Self, Damaged> {
-        let mut bytes = payload.get(padded(fixed)..).ok_or(Damaged)?;
+    /// [`DamagedMessage`] as for [`messages`].
+    pub fn parse(payload: &'a [u8], fixed: usize) -> Result<Self, DamagedMessage> {
+        let mut bytes = payload.get(padded(fixed)..).ok_or(DamagedMessage)?;
         let mut attributes = Vec::new();
         while !bytes.is_empty() {
             let length = usize::from(u16_at(bytes, 0)?);
-            let value = bytes.get(ATTRIBUTE_HEADER..length).ok_or(Damaged)?;
+            let value = bytes.get(ATTRIBUTE_HEADER..length).ok_or(DamagedMessage)?;
             attributes.push((u16_at(bytes, 2)? & TYPE_MASK, value));
             bytes = bytes.get(padded(length)..).unwrap_or_default();
         }
@@ -176,8 +176,8 @@ impl<'a> Attributes<'a> {
     /// The attributes inside the first of this type; empty when there is none.
     ///
     /// # Errors
-    /// [`Damaged`] as for [`messages`].
-    pub fn nest(&self, kind: u16) -> Result<Attributes<'a>, Damaged> {
+    /// [`DamagedMessage`] as for [`messages`].
+    pub fn nest(&self, kind: u16) -> Result<Attributes<'a>, DamagedMessage> {
         Attributes::parse(self.get(kind).unwrap_or_default(), 0)
     }
 }
@@ -185,17 +185,17 @@ impl<'a> Attributes<'a> {
 /// A number of 16 bits in host byte order.
 ///
 /// # Errors
-/// [`Damaged`] past the end.
-pub fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Damaged> {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|chunk| u16::from_ne_bytes(*chunk)).ok_or(Damaged)
+/// [`DamagedMessage`] past the end.
+pub fn u16_at(bytes: &[u8], at: usize) -> Result<u16, DamagedMessage> {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|chunk| u16::from_ne_bytes(*chunk)).ok_or(DamagedMessage)
 }
 
 /// A number of 32 bits in host byte order.
 ///
 /// # Errors
-/// [`Damaged`] past the end.
-pub fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Damaged> {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|chunk| u32::from_ne_bytes(*chunk)).ok_or(Damaged)
+/// [`DamagedMessage`] past the end.
+pub fn u32_at(bytes: &[u8], at: usize) -> Result<u32, DamagedMessage> {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|chunk| u32::from_ne_bytes(*chunk)).ok_or(DamagedMessage)
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn lays_a_message_out_as_the_header_file_says() {
-        let request = Payload::new(&[7, 1, 0, 0]).nest(1, &Payload::default().text(2, "eth0"));
+        let request = AttributeBytes::new(&[7, 1, 0, 0]).nest(1, &AttributeBytes::default().text(2, "eth0"));
         let bytes = request.message(0x10, 0x0301, 9);
         assert_eq!(bytes.len(), 16 + 4 + 4 + 4 + 8, "header, fixed part, nest, attribute, text with its zero and padding");
         assert_eq!(u32_at(&bytes, 0), Ok(36));
@@ -219,23 +219,23 @@ mod tests {
 
     #[test]
     fn refuses_lengths_that_lie() {
-        let good = Payload::default().u32(1, 5).message(2, 0, 0);
+        let good = AttributeBytes::default().u32(1, 5).message(2, 0, 0);
         for length in (0..16).chain([25, 1000, u32::MAX]) {
             let mut bytes = good.clone();
             bytes[..4].copy_from_slice(&length.to_ne_bytes());
-            assert_eq!(messages(&bytes), Err(Damaged), "{length}");
+            assert_eq!(messages(&bytes), Err(DamagedMessage), "{length}");
         }
         for length in (0..4).chain([9, u16::MAX]) {
             let mut bytes = good[MESSAGE_HEADER..].to_vec();
             bytes[..2].copy_from_slice(&length.to_ne_bytes());
-            assert_eq!(Attributes::parse(&bytes, 0), Err(Damaged), "{length}");
+            assert_eq!(Attributes::parse(&bytes, 0), Err(DamagedMessage), "{length}");
         }
-        assert_eq!(Attributes::parse(&[], 4), Err(Damaged), "no room for the fixed part");
+        assert_eq!(Attributes::parse(&[], 4), Err(DamagedMessage), "no room for the fixed part");
     }
 
     #[test]
     fn numbers_of_another_length_are_not_there() {
-        let payload = Payload::default().bytes(1, &[1]).bytes(2, &[1, 0, 0, 0]).bytes(3, &[0; 8]);
+        let payload = AttributeBytes::default().bytes(1, &[1]).bytes(2, &[1, 0, 0, 0]).bytes(3, &[0; 8]);
         let attributes = Attributes::parse(&payload.0, 0).unwrap();
         assert_eq!((attributes.u32(1), attributes.u8(1)), (None, Some(1)));
         assert_eq!(attributes.u64(2), Some(u64::from(u32::from_ne_bytes([1, 0, 0, 0]))), "a small number in 32 bits");
@@ -245,7 +245,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_built_is_read_back(values in vec((0_u16..0x4000, vec(any::<u8>(), 0..40)), 0..12), fixed in vec(any::<u8>(), 0..9)) {
-            let payload = values.iter().fold(Payload::new(&fixed), |payload, (kind, value)| payload.bytes(*kind, value));
+            let payload = values.iter().fold(AttributeBytes::new(&fixed), |payload, (kind, value)| payload.bytes(*kind, value));
             let bytes = [payload.message(5, 1, 2), payload.message(6, 0, 3)].concat();
             let found = messages(&bytes).unwrap();
             prop_assert_eq!(found.len(), 2);
@@ -268,8 +268,8 @@ mod tests {
 
         #[test]
         fn a_damaged_byte_or_a_cut_never_panics(at in 0_usize..64, value in any::<u8>(), cut in 0_usize..64) {
-            let nest = Payload::default().text(1, "veth").u32(2, 3);
-            let mut bytes = Payload::new(&[0; 16]).nest(18, &nest).bytes(10, &[1, 2, 3]).message(16, 0, 1);
+            let nest = AttributeBytes::default().text(1, "veth").u32(2, 3);
+            let mut bytes = AttributeBytes::new(&[0; 16]).nest(18, &nest).bytes(10, &[1, 2, 3]).message(16, 0, 1);
             let index = at.min(bytes.len() - 1);
             bytes[index] = value;
             bytes.truncate(bytes.len().saturating_sub(cut));

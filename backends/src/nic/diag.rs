@@ -7,7 +7,7 @@ use std::io;
 
 use nix::sys::socket::SockProtocol;
 
-use super::codec::{Attributes, Damaged, Payload, u16_at, u32_at};
+use super::codec::{AttributeBytes, Attributes, DamagedMessage, u16_at, u32_at};
 use super::netlink::{Netlink, offered};
 
 /// `SOCK_DIAG_BY_FAMILY`.
@@ -77,7 +77,7 @@ fn sockets(family: u8, show: u32) -> io::Result<Option<Vec<Vec<u8>>>> {
     let mut request = vec![family, 0, 0, 0, 0, 0, 0, 0];
     request.extend_from_slice(&show.to_ne_bytes());
     request.extend_from_slice(&[0xff; 8]); // no cookie
-    match offered(netlink.dump(BY_FAMILY, &Payload::new(&request)).map(Some)) {
+    match offered(netlink.dump(BY_FAMILY, &AttributeBytes::new(&request)).map(Some)) {
         // xdp_diag says EINVAL where AF_XDP itself is not built.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
         answer => answer,
@@ -98,7 +98,7 @@ pub fn xdp_sockets(index: u32) -> io::Result<Option<Vec<XdpSocket>>> {
     Ok(Some(found.map_err(io::Error::other)?.into_iter().flatten().collect()))
 }
 
-fn parse_packet(payload: &[u8], index: u32) -> Result<Option<PacketSocket>, Damaged> {
+fn parse_packet(payload: &[u8], index: u32) -> Result<Option<PacketSocket>, DamagedMessage> {
     let protocol = u16_at(payload, 2)?;
     let inode = u32_at(payload, 4)?;
     let attributes = Attributes::parse(payload, HEADER)?;
@@ -110,7 +110,7 @@ fn parse_packet(payload: &[u8], index: u32) -> Result<Option<PacketSocket>, Dama
     Ok(Some(socket).filter(|_| protocol != 0 && (bound == 0 || bound == index)))
 }
 
-fn parse_xdp(payload: &[u8], index: u32) -> Result<Option<XdpSocket>, Damaged> {
+fn parse_xdp(payload: &[u8], index: u32) -> Result<Option<XdpSocket>, DamagedMessage> {
     let inode = u32_at(payload, 4)?;
     let Some(bound) = Attributes::parse(payload, HEADER)?.get(XDP_INFO) else { return Ok(None) };
     let socket = XdpSocket { inode, queue: u32_at(bound, 4)? };
@@ -123,8 +123,8 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    fn payload(header: &[u8], attributes: impl FnOnce(Payload) -> Payload) -> Vec<u8> {
-        attributes(Payload::new(header)).message(0, 0, 0).split_off(16)
+    fn payload(header: &[u8], attributes: impl FnOnce(AttributeBytes) -> AttributeBytes) -> Vec<u8> {
+        attributes(AttributeBytes::new(header)).message(0, 0, 0).split_off(16)
     }
 
     fn header(protocol: u16, inode: u32) -> Vec<u8> {

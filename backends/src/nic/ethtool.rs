@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::codec::{Attributes, Damaged, Payload, u32_at};
+use super::codec::{AttributeBytes, Attributes, DamagedMessage, u32_at};
 use super::netlink::{Generic, offered};
 use super::rss::{HashFunction, Rss};
 
@@ -94,11 +94,15 @@ impl Ethtool {
 
     fn get(&mut self, command: u8) -> io::Result<Option<Vec<u8>>> {
         let Some(generic) = &mut self.generic else { return Ok(None) };
-        let header = Payload::default().text(HEADER_DEV_NAME, &self.interface);
+        let header = AttributeBytes::default().text(HEADER_DEV_NAME, &self.interface);
         offered(generic.get(command, |request| request.nest(HEADER, &header)))
     }
 
-    fn read<T>(&mut self, command: u8, parse: impl FnOnce(&Attributes<'_>) -> Result<T, Damaged>) -> io::Result<Option<T>> {
+    fn read<T>(
+        &mut self,
+        command: u8,
+        parse: impl FnOnce(&Attributes<'_>) -> Result<T, DamagedMessage>,
+    ) -> io::Result<Option<T>> {
         let Some(bytes) = self.get(command)? else { return Ok(None) };
         let read = Attributes::parse(&bytes, 0).and_then(|attributes| parse(&attributes));
         read.map(Some).map_err(io::Error::other)
@@ -135,13 +139,13 @@ fn parse_rings(attributes: &Attributes<'_>) -> Rings {
     Rings { rx: number(6), rx_max: number(2), tx: number(9), tx_max: number(5) }
 }
 
-fn parse_features(attributes: &Attributes<'_>) -> Result<Features, Damaged> {
+fn parse_features(attributes: &Attributes<'_>) -> Result<Features, DamagedMessage> {
     let names = |kind| bit_names(&attributes.nest(kind)?);
     Ok(Features { active: names(FEATURES_ACTIVE)?, fixed: names(FEATURES_NOCHANGE)? })
 }
 
 /// Names of the bits of a bit set in its long form. Sent without a mask, so every bit that is listed is set.
-fn bit_names(bitset: &Attributes<'_>) -> Result<BTreeSet<String>, Damaged> {
+fn bit_names(bitset: &Attributes<'_>) -> Result<BTreeSet<String>, DamagedMessage> {
     let mut names = BTreeSet::new();
     for (_, bit) in bitset.nest(BITSET_BITS)?.iter() {
         names.extend(Attributes::parse(bit, 0)?.text(BITSET_BIT_NAME));
@@ -149,10 +153,10 @@ fn bit_names(bitset: &Attributes<'_>) -> Result<BTreeSet<String>, Damaged> {
     Ok(names)
 }
 
-fn parse_rss(attributes: &Attributes<'_>) -> Result<Option<Rss>, Damaged> {
+fn parse_rss(attributes: &Attributes<'_>) -> Result<Option<Rss>, DamagedMessage> {
     let table = attributes.get(4).unwrap_or_default();
     if !table.len().is_multiple_of(4) {
-        return Err(Damaged);
+        return Err(DamagedMessage);
     }
     let indirection = (0..table.len() / 4).map(|entry| u32_at(table, entry * 4)).collect::<Result<Vec<_>, _>>()?;
     let function = attributes.u32(3).filter(|bits| *bits != 0).map(HashFunction::from_bits);
@@ -171,26 +175,26 @@ mod tests {
     use proptest::prelude::*;
 
     /// What `build` put together, as attributes.
-    fn read<T>(payload: &Payload, parse: impl FnOnce(&Attributes<'_>) -> T) -> T {
+    fn read<T>(payload: &AttributeBytes, parse: impl FnOnce(&Attributes<'_>) -> T) -> T {
         let message = payload.message(0, 0, 0);
         parse(&Attributes::parse(&message[16..], 0).unwrap())
     }
 
     #[test]
     fn reads_queues_and_rings() {
-        let channels = Payload::default().u32(5, 64).u32(9, 8);
+        let channels = AttributeBytes::default().u32(5, 64).u32(9, 8);
         let channels = read(&channels, parse_channels);
         assert_eq!((channels.rx_queues(), channels.rx_queues_max()), (8, 64));
-        let rings = Payload::default().u32(2, 4096).u32(5, 2048).u32(6, 512).u32(9, 256);
+        let rings = AttributeBytes::default().u32(2, 4096).u32(5, 2048).u32(6, 512).u32(9, 256);
         assert_eq!(read(&rings, parse_rings), Rings { rx: 512, rx_max: 4096, tx: 256, tx_max: 2048 });
     }
 
     #[test]
     fn reads_names_of_features() {
-        let bit = |name| Payload::default().u32(1, 0).text(BITSET_BIT_NAME, name);
-        let bits = Payload::default().nest(1, &bit("rx-gro")).nest(1, &bit("rx-lro"));
-        let set = Payload::default().u32(2, 64).nest(BITSET_BITS, &bits);
-        let features = read(&Payload::default().nest(FEATURES_ACTIVE, &set), parse_features).unwrap();
+        let bit = |name| AttributeBytes::default().u32(1, 0).text(BITSET_BIT_NAME, name);
+        let bits = AttributeBytes::default().nest(1, &bit("rx-gro")).nest(1, &bit("rx-lro"));
+        let set = AttributeBytes::default().u32(2, 64).nest(BITSET_BITS, &bits);
+        let features = read(&AttributeBytes::default().nest(FEATURES_ACTIVE, &set), parse_features).unwrap();
         assert!(features.is_active("rx-gro") && features.is_active("rx-lro") && !features.is_active("rx-hashing"));
         assert!(features.can_change("rx-gro"));
     }
@@ -198,12 +202,12 @@ mod tests {
     #[test]
     fn reads_hash_key_and_table_and_knows_when_there_is_nothing() {
         let table: Vec<u8> = [0_u32, 1, 2, 3].into_iter().flat_map(u32::to_ne_bytes).collect();
-        let rss = Payload::default().u32(3, 1).bytes(4, &table).bytes(5, &[0x6d; 40]).u32(6, 1);
+        let rss = AttributeBytes::default().u32(3, 1).bytes(4, &table).bytes(5, &[0x6d; 40]).u32(6, 1);
         let rss = read(&rss, parse_rss).unwrap().unwrap();
         assert_eq!((rss.function, rss.transform, rss.key.len()), (Some(HashFunction::Toeplitz), 1, 40));
         assert_eq!(rss.indirection, [0, 1, 2, 3]);
-        assert_eq!(read(&Payload::default().u32(2, 0), parse_rss), Ok(None));
-        assert_eq!(read(&Payload::default().bytes(4, &[1, 2, 3]), parse_rss), Err(Damaged));
+        assert_eq!(read(&AttributeBytes::default().u32(2, 0), parse_rss), Ok(None));
+        assert_eq!(read(&AttributeBytes::default().bytes(4, &[1, 2, 3]), parse_rss), Err(DamagedMessage));
     }
 
     #[test]
@@ -220,7 +224,7 @@ mod tests {
     proptest! {
         #[test]
         fn hostile_answers_never_panic(bytes in vec(any::<u8>(), 0..200), kind in 1_u16..8) {
-            let whole = Payload::default().bytes(kind, &bytes);
+            let whole = AttributeBytes::default().bytes(kind, &bytes);
             let _ = read(&whole, parse_features);
             let _ = read(&whole, parse_rss);
             let _ = read(&whole, |attributes| (parse_channels(attributes), parse_rings(attributes)));

@@ -8,7 +8,7 @@
 use std::io;
 
 use super::ethtool::Ethtool;
-use super::link::Route;
+use super::link::RouteNetlink;
 use super::rss::{HashFunction, Rss, symmetric_key};
 use super::{failed, ioctl};
 use crate::BackendError;
@@ -52,7 +52,7 @@ impl SymmetricKey {
         if old.is_empty() {
             return Ok(());
         }
-        match Route::open()?.name_of(self.index)? {
+        match RouteNetlink::open()?.name_of(self.index)? {
             Some(name) => {
                 self.interface = name;
                 ioctl::set_key(&self.interface, &old)
@@ -81,7 +81,7 @@ impl Drop for SymmetricKey {
 /// [`BackendError::Interface`] when the driver shows no key, hashes by another function, or refuses or forgets the key.
 pub fn set_symmetric_key(interface: &str) -> Result<SymmetricKey, BackendError> {
     let refuse = |what: String| BackendError::Interface { interface: interface.to_owned(), what };
-    let link = Route::open().and_then(|mut route| route.link(interface)).map_err(|error| failed(interface, &error))?;
+    let link = RouteNetlink::open().and_then(|mut route| route.link(interface)).map_err(|error| failed(interface, &error))?;
     let guard = |old| SymmetricKey { interface: interface.to_owned(), index: link.index, old };
     let mut ethtool = Ethtool::open(interface).map_err(|error| failed(interface, &error))?;
     let rss = ethtool.rss().map_err(|error| failed(interface, &error))?;
@@ -152,7 +152,7 @@ mod tests {
         use super::super::link::tests::{in_new_namespace, ip};
         in_new_namespace(|| {
             ip("link add card0 type veth peer name end0");
-            let index = Route::open().unwrap().link("card0").unwrap().index;
+            let index = RouteNetlink::open().unwrap().link("card0").unwrap().index;
             let guard = || SymmetricKey { interface: "card0".to_owned(), index, old: vec![7; 40] };
             // A veth takes no key, so what is said names whom it was offered.
             ip("link set card0 name other0");

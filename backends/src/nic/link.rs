@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use nix::sys::socket::SockProtocol;
 
-use super::codec::{Attributes, Damaged, Payload, u32_at};
+use super::codec::{AttributeBytes, Attributes, DamagedMessage, u32_at};
 use super::netlink::Netlink;
 
 /// Bytes of `ifinfomsg`, `ifaddrmsg` and `rtmsg`.
@@ -33,7 +33,8 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;
 /// `XDP_ATTACHED_DRV` to `XDP_ATTACHED_MULTI` of `linux/if_link.h`.
-const ATTACHED_MODES: [(u8, XdpMode, u16); 3] = [(1, XdpMode::Native, 5), (2, XdpMode::Generic, 6), (3, XdpMode::Offload, 7)];
+const ATTACHED_MODES: [(u8, AttachMode, u16); 3] =
+    [(1, AttachMode::Native, 5), (2, AttachMode::Generic, 6), (3, AttachMode::Offload, 7)];
 const ATTACHED_MULTI: u8 = 4;
 
 const IFA_ADDRESS: u16 = 1;
@@ -50,7 +51,7 @@ const STACKED_KINDS: [&str; 7] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvta
 
 /// How an XDP program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum XdpMode {
+pub enum AttachMode {
     /// In the driver, before a packet buffer is made.
     Native,
     /// In the stack, for drivers without support.
@@ -59,7 +60,7 @@ pub enum XdpMode {
     Offload,
 }
 
-impl fmt::Display for XdpMode {
+impl fmt::Display for AttachMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Native => "native",
@@ -73,7 +74,7 @@ impl fmt::Display for XdpMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttachedXdp {
     /// How it is attached.
-    pub mode: XdpMode,
+    pub mode: AttachMode,
     /// The kernel's number of the program, as `bpftool prog show id` takes it.
     pub program_id: u32,
 }
@@ -155,9 +156,9 @@ impl fmt::Display for Use {
 }
 
 /// A conversation with rtnetlink.
-pub struct Route(Netlink);
+pub struct RouteNetlink(Netlink);
 
-impl Route {
+impl RouteNetlink {
     /// Opens it; needs no privilege.
     pub fn open() -> io::Result<Self> {
         let netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
@@ -167,7 +168,7 @@ impl Route {
 
     /// The link of this name; an error ENODEV when there is none.
     pub fn link(&mut self, name: &str) -> io::Result<Link> {
-        let request = Payload::new(&[0; LINK_HEADER]).text(IFLA_IFNAME, name);
+        let request = AttributeBytes::new(&[0; LINK_HEADER]).text(IFLA_IFNAME, name);
         let answer = self.0.get(libc::RTM_GETLINK, &request)?;
         let payload = answer.first().ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))?;
         parse_link(payload).map_err(io::Error::other)
@@ -176,7 +177,7 @@ impl Route {
     /// What the link of this number is called now; `None` when there is none.
     pub fn name_of(&mut self, index: u32) -> io::Result<Option<String>> {
         let header = [&[0; 4][..], &index.to_ne_bytes(), &[0; 8]].concat();
-        let answer = match self.0.get(libc::RTM_GETLINK, &Payload::new(&header)) {
+        let answer = match self.0.get(libc::RTM_GETLINK, &AttributeBytes::new(&header)) {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
             answer => answer?,
         };
@@ -186,17 +187,17 @@ impl Route {
 
     /// All links.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
-        self.0.dump_kept(libc::RTM_GETLINK, &Payload::new(&[0; LINK_HEADER]), |payload| parse_link(payload).map(Some))
+        self.0.dump_kept(libc::RTM_GETLINK, &AttributeBytes::new(&[0; LINK_HEADER]), |payload| parse_link(payload).map(Some))
     }
 
     /// Addresses of an interface with the bits of their prefixes, link-local ones too.
     pub fn addresses(&mut self, index: u32) -> io::Result<Vec<(IpAddr, u8)>> {
-        self.0.dump_kept(libc::RTM_GETADDR, &Payload::new(&[0; ADDRESS_HEADER]), |payload| parse_address(payload, index))
+        self.0.dump_kept(libc::RTM_GETADDR, &AttributeBytes::new(&[0; ADDRESS_HEADER]), |payload| parse_address(payload, index))
     }
 
     /// Routers of the default routes that leave by an interface. Of a table of a million routes only these are kept.
     fn default_routes(&mut self, index: u32) -> io::Result<Vec<Option<IpAddr>>> {
-        let request = Payload::new(&[0; ROUTE_HEADER]).u32(RTA_OIF, index);
+        let request = AttributeBytes::new(&[0; ROUTE_HEADER]).u32(RTA_OIF, index);
         self.0.dump_kept(libc::RTM_GETROUTE, &request, |payload| parse_default_route(payload, index))
     }
 
@@ -235,7 +236,7 @@ fn is_link_local(address: &IpAddr) -> bool {
     }
 }
 
-fn parse_link(payload: &[u8]) -> Result<Link, Damaged> {
+fn parse_link(payload: &[u8]) -> Result<Link, DamagedMessage> {
     let flags = u32_at(payload, 8)?;
     let attributes = Attributes::parse(payload, LINK_HEADER)?;
     let is_set = |flag: libc::c_int| flags & flag.cast_unsigned() != 0;
@@ -271,7 +272,7 @@ fn parse_xdp(attributes: &Attributes<'_>) -> Vec<AttachedXdp> {
 }
 
 /// The address, when it belongs to the interface `index`.
-fn parse_address(payload: &[u8], index: u32) -> Result<Option<(IpAddr, u8)>, Damaged> {
+fn parse_address(payload: &[u8], index: u32) -> Result<Option<(IpAddr, u8)>, DamagedMessage> {
     if u32_at(payload, 4)? != index {
         return Ok(None);
     }
@@ -288,7 +289,7 @@ fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// The router, when this is a default route over the interface `index`.
-fn parse_default_route(payload: &[u8], index: u32) -> Result<Option<Option<IpAddr>>, Damaged> {
+fn parse_default_route(payload: &[u8], index: u32) -> Result<Option<Option<IpAddr>>, DamagedMessage> {
     let destination_bits = payload.get(1).copied().unwrap_or_default();
     let kind = payload.get(7).copied().unwrap_or_default();
     if destination_bits != 0 || kind != RTN_UNICAST {
@@ -301,7 +302,7 @@ fn parse_default_route(payload: &[u8], index: u32) -> Result<Option<Option<IpAdd
     let Some(mut hops) = attributes.get(RTA_MULTIPATH) else { return Ok(None) };
     while !hops.is_empty() {
         let length = usize::from(super::codec::u16_at(hops, 0)?);
-        let hop = hops.get(..length).filter(|hop| hop.len() >= NEXT_HOP_HEADER).ok_or(Damaged)?;
+        let hop = hops.get(..length).filter(|hop| hop.len() >= NEXT_HOP_HEADER).ok_or(DamagedMessage)?;
         if u32_at(hop, 4)? == index {
             return Ok(Some(Attributes::parse(hop, NEXT_HOP_HEADER)?.get(RTA_GATEWAY).and_then(ip_address)));
         }

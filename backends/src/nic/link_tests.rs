@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// The payload of a message: its bytes without the header.
-fn payload(payload: &Payload) -> Vec<u8> {
+fn payload(payload: &AttributeBytes) -> Vec<u8> {
     payload.message(0, 0, 0).split_off(16)
 }
 
@@ -15,9 +15,9 @@ fn link_header(index: u32, flags: libc::c_int) -> Vec<u8> {
 
 #[test]
 fn reads_a_link() {
-    let xdp = Payload::default().bytes(IFLA_XDP_ATTACHED, &[2]).u32(IFLA_XDP_PROG_ID, 77).u32(6, 77);
-    let info = Payload::default().text(IFLA_INFO_KIND, "veth");
-    let message = Payload::new(&link_header(4, libc::IFF_UP))
+    let xdp = AttributeBytes::default().bytes(IFLA_XDP_ATTACHED, &[2]).u32(IFLA_XDP_PROG_ID, 77).u32(6, 77);
+    let info = AttributeBytes::default().text(IFLA_INFO_KIND, "veth");
+    let message = AttributeBytes::new(&link_header(4, libc::IFF_UP))
         .text(IFLA_IFNAME, "v0")
         .u32(IFLA_MTU, 1500)
         .u32(IFLA_LINK, 5)
@@ -29,31 +29,31 @@ fn reads_a_link() {
     assert_eq!((link.index, link.name.as_str(), link.kind.as_deref(), link.mtu), (4, "v0", Some("veth"), 1500));
     assert!(link.up && !link.loopback && link.carrier == Some(true));
     assert_eq!((link.lower, link.master), (Some(5), Some(9)));
-    assert_eq!(link.xdp, [AttachedXdp { mode: XdpMode::Generic, program_id: 77 }]);
+    assert_eq!(link.xdp, [AttachedXdp { mode: AttachMode::Generic, program_id: 77 }]);
     let elsewhere = parse_link(&payload(&message.u32(IFLA_LINK_NETNSID, 0))).unwrap();
     assert_eq!(elsewhere.lower, None, "a number of another namespace");
 }
 
 #[test]
 fn reads_programs_in_several_modes_and_none() {
-    let several = payload(&Payload::default().bytes(IFLA_XDP_ATTACHED, &[ATTACHED_MULTI]).u32(5, 1).u32(6, 2));
+    let several = payload(&AttributeBytes::default().bytes(IFLA_XDP_ATTACHED, &[ATTACHED_MULTI]).u32(5, 1).u32(6, 2));
     let modes = parse_xdp(&Attributes::parse(&several, 0).unwrap());
-    let expected = [(XdpMode::Native, 1), (XdpMode::Generic, 2)].map(|(mode, program_id)| AttachedXdp { mode, program_id });
+    let expected = [(AttachMode::Native, 1), (AttachMode::Generic, 2)].map(|(mode, program_id)| AttachedXdp { mode, program_id });
     assert_eq!(modes, expected);
-    let none = payload(&Payload::default().bytes(IFLA_XDP_ATTACHED, &[0]));
+    let none = payload(&AttributeBytes::default().bytes(IFLA_XDP_ATTACHED, &[0]));
     assert_eq!(parse_xdp(&Attributes::parse(&none, 0).unwrap()), []);
 }
 
 #[test]
 fn reads_default_routes_and_each_hop_of_several() {
-    let route = |bits, kind| Payload::new(&[2, bits, 0, 0, 0, 0, 0, kind, 0, 0, 0, 0]);
+    let route = |bits, kind| AttributeBytes::new(&[2, bits, 0, 0, 0, 0, 0, kind, 0, 0, 0, 0]);
     let plain = payload(&route(0, 1).u32(RTA_OIF, 3).bytes(RTA_GATEWAY, &[10, 0, 0, 1]));
     assert_eq!(parse_default_route(&plain, 3), Ok(Some(Some(IpAddr::from([10, 0, 0, 1])))));
     assert_eq!(parse_default_route(&plain, 4), Ok(None));
     assert_eq!(parse_default_route(&payload(&route(24, 1).u32(RTA_OIF, 3)), 3), Ok(None), "not a default route");
     assert_eq!(parse_default_route(&payload(&route(0, 7).u32(RTA_OIF, 3)), 3), Ok(None), "unreachable");
 
-    let gateway = payload(&Payload::default().bytes(RTA_GATEWAY, &[10, 0, 0, 2]));
+    let gateway = payload(&AttributeBytes::default().bytes(RTA_GATEWAY, &[10, 0, 0, 2]));
     let hop = |index: u32, more: &[u8]| {
         let length = (NEXT_HOP_HEADER + more.len()) as u16;
         [&length.to_ne_bytes()[..], &[0, 0], &index.to_ne_bytes(), more].concat()
@@ -64,7 +64,7 @@ fn reads_default_routes_and_each_hop_of_several() {
     assert_eq!(parse_default_route(&several, 8), Ok(Some(Some(IpAddr::from([10, 0, 0, 2])))));
     assert_eq!(parse_default_route(&several, 9), Ok(None));
     let lying = payload(&route(0, 1).bytes(RTA_MULTIPATH, &[0; 8]));
-    assert_eq!(parse_default_route(&lying, 9), Err(Damaged), "a hop of no length would never end");
+    assert_eq!(parse_default_route(&lying, 9), Err(DamagedMessage), "a hop of no length would never end");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn link_local_addresses_are_told_apart() {
 
 #[test]
 fn the_loopback_is_a_link_and_a_missing_one_is_not() {
-    let mut route = Route::open().unwrap();
+    let mut route = RouteNetlink::open().unwrap();
     let link = route.link("lo").unwrap();
     assert!(link.loopback && link.mtu > 0 && link.index > 0);
     assert!(route.links().unwrap().iter().any(|other| other.index == link.index));
@@ -126,7 +126,7 @@ fn default_routes_are_found_among_others_in_any_table() {
                 ip(&format!("route add 10.{net}.{other}.0/24 via 10.0.{net}.2"));
             }
         }
-        let mut route = Route::open().unwrap();
+        let mut route = RouteNetlink::open().unwrap();
         let (a, b) = (route.link("a0").unwrap(), route.link("b0").unwrap());
         assert_eq!(route.default_routes(a.index).unwrap(), []);
         ip("route add default via 10.0.1.9");
@@ -149,7 +149,7 @@ proptest! {
         let _ = parse_link(&bytes);
         let _ = parse_address(&bytes, index);
         let _ = parse_default_route(&bytes, index);
-        let hops = payload(&Payload::new(&[2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]).bytes(RTA_MULTIPATH, &bytes));
+        let hops = payload(&AttributeBytes::new(&[2, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]).bytes(RTA_MULTIPATH, &bytes));
         let _ = parse_default_route(&hops, index);
     }
 }

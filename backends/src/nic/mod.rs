@@ -26,13 +26,13 @@ pub use ethtool::{Channels, Features, Rings};
 pub use host::cpus_of_node;
 pub use ioctl::Driver;
 pub use key::{SymmetricKey, set_symmetric_key};
-pub use link::{AttachedXdp, Use, XdpMode};
+pub use link::{AttachMode, AttachedXdp, Use};
 pub use netdev::XdpAbilities;
 pub use rss::{HashFunction, Rss, is_symmetric_key, symmetric_key};
 
 use ethtool::Ethtool;
 use host::Directory;
-use link::{Link, Route};
+use link::{Link, RouteNetlink};
 
 /// Name of the offload that takes VLAN tags off.
 pub const VLAN_STRIP: &str = "rx-vlan-hw-parse";
@@ -101,7 +101,7 @@ impl Nic {
     /// # Errors
     /// [`BackendError::Interface`] when there is none of this name or a conversation with the kernel fails.
     pub fn read(interface: &str) -> Result<Self, BackendError> {
-        read(interface, Route::uses).map_err(|error| failed(interface, &error))
+        read(interface, RouteNetlink::uses).map_err(|error| failed(interface, &error))
     }
 
     /// The same without asking what the host uses it for: `uses` is empty.
@@ -118,8 +118,8 @@ impl Nic {
     }
 }
 
-fn read(interface: &str, uses: fn(&mut Route, &Link) -> io::Result<Vec<Use>>) -> io::Result<Nic> {
-    let mut route = Route::open()?;
+fn read(interface: &str, uses: fn(&mut RouteNetlink, &Link) -> io::Result<Vec<Use>>) -> io::Result<Nic> {
+    let mut route = RouteNetlink::open()?;
     let link = route.link(interface)?;
     let mut ethtool = Ethtool::open(interface)?;
     let directory = Directory::of(&link);
@@ -152,7 +152,7 @@ fn read(interface: &str, uses: fn(&mut Route, &Link) -> io::Result<Vec<Use>>) ->
 }
 
 /// The other end of a veth and its offloads.
-fn peer(route: &mut Route, link: &Link) -> io::Result<Option<(String, Features)>> {
+fn peer(route: &mut RouteNetlink, link: &Link) -> io::Result<Option<(String, Features)>> {
     let (Some("veth"), Some(index)) = (link.kind.as_deref(), link.lower) else { return Ok(None) };
     let Some(peer) = route.links()?.into_iter().find(|other| other.index == index) else { return Ok(None) };
     let features = Ethtool::open(&peer.name)?.features()?;
@@ -179,8 +179,8 @@ fn queues(link: &Link, channels: Option<Channels>, directory: Option<&Directory>
     Ok((0..count).map(queue).collect())
 }
 
-fn ask<T>(interface: &str, question: impl FnOnce(&mut Route, Link) -> io::Result<T>) -> Result<T, BackendError> {
-    let answer = Route::open().and_then(|mut route| {
+fn ask<T>(interface: &str, question: impl FnOnce(&mut RouteNetlink, Link) -> io::Result<T>) -> Result<T, BackendError> {
+    let answer = RouteNetlink::open().and_then(|mut route| {
         let link = route.link(interface)?;
         question(&mut route, link)
     });
@@ -228,7 +228,7 @@ pub fn uses(interface: &str) -> Result<Vec<Use>, BackendError> {
 
 /// Whether there is an interface of this name and it is up.
 pub(crate) fn is_up(interface: &str) -> Result<bool, BackendError> {
-    match Route::open().and_then(|mut route| route.link(interface)) {
+    match RouteNetlink::open().and_then(|mut route| route.link(interface)) {
         Ok(link) => Ok(link.up),
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(false),
         Err(error) => Err(failed(interface, &error)),
@@ -297,7 +297,7 @@ fn failed(interface: &str, error: &io::Error) -> BackendError {
         || interface.len() >= libc::IFNAMSIZ
         || interface.is_empty();
     let what = if is_missing {
-        match Route::open().and_then(|mut route| route.links()) {
+        match RouteNetlink::open().and_then(|mut route| route.links()) {
             Ok(links) => {
                 let names: Vec<_> = links.into_iter().map(|link| link.name).collect();
                 format!("there is no such interface; available: {}", names.join(", "))

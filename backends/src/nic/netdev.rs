@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::codec::{Attributes, Damaged};
+use super::codec::{Attributes, DamagedMessage};
 use super::netlink::{Generic, offered};
 
 const FAMILY: &str = "netdev";
@@ -105,7 +105,7 @@ pub fn queue_interrupts(index: u32) -> io::Result<BTreeMap<u32, u32>> {
 }
 
 /// Queue to NAPI instance to interrupt.
-fn joined(queues: &[Vec<u8>], napis: &[Vec<u8>], index: u32) -> Result<BTreeMap<u32, u32>, Damaged> {
+fn joined(queues: &[Vec<u8>], napis: &[Vec<u8>], index: u32) -> Result<BTreeMap<u32, u32>, DamagedMessage> {
     let mut interrupts = BTreeMap::new();
     for napi in napis {
         let napi = Attributes::parse(napi, 0)?;
@@ -127,20 +127,26 @@ fn joined(queues: &[Vec<u8>], napis: &[Vec<u8>], index: u32) -> Result<BTreeMap<
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::Payload;
+    use super::super::codec::AttributeBytes;
     use super::*;
 
     #[test]
     fn joins_queues_with_their_interrupts() {
-        let payload = |payload: Payload| payload.message(0, 0, 0).split_off(16);
+        let payload = |payload: AttributeBytes| payload.message(0, 0, 0).split_off(16);
         let queue = |id, kind, index, napi| {
-            payload(Payload::default().u32(QUEUE_ID, id).u32(QUEUE_TYPE, kind).u32(QUEUE_IFINDEX, index).u32(QUEUE_NAPI_ID, napi))
+            payload(
+                AttributeBytes::default()
+                    .u32(QUEUE_ID, id)
+                    .u32(QUEUE_TYPE, kind)
+                    .u32(QUEUE_IFINDEX, index)
+                    .u32(QUEUE_NAPI_ID, napi),
+            )
         };
         let queues = [queue(0, 0, 3, 100), queue(1, 0, 3, 101), queue(0, 1, 3, 102), queue(2, 0, 4, 100), queue(3, 0, 3, 999)];
-        let napi = |id, irq| payload(Payload::default().u32(NAPI_ID, id).u32(NAPI_IRQ, irq));
-        let napis = [napi(100, 40), napi(101, 41), napi(102, 42), payload(Payload::default().u32(NAPI_ID, 999))];
+        let napi = |id, irq| payload(AttributeBytes::default().u32(NAPI_ID, id).u32(NAPI_IRQ, irq));
+        let napis = [napi(100, 40), napi(101, 41), napi(102, 42), payload(AttributeBytes::default().u32(NAPI_ID, 999))];
         assert_eq!(joined(&queues, &napis, 3), Ok(BTreeMap::from([(0, 40), (1, 41)])));
-        assert_eq!(joined(&[vec![1, 0, 0]], &[], 3), Err(Damaged));
+        assert_eq!(joined(&[vec![1, 0, 0]], &[], 3), Err(DamagedMessage));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use super::codec::{Attributes, Damaged, Message, Payload, messages, u16_at, u32_at};
+use super::codec::{AttributeBytes, Attributes, DamagedMessage, NetlinkMessage, messages, u16_at, u32_at};
 
 /// Seconds to wait for the kernel, which answers at once unless its network lock is held.
 const ANSWER_LIMIT: i64 = 5;
@@ -37,7 +37,7 @@ const CONTROL_FAMILY_NAME: u16 = libc::CTRL_ATTR_FAMILY_NAME as u16;
 
 /// How far an answer has come.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Progress {
+struct AnswerState {
     /// It is whole.
     is_done: bool,
     /// What a dump goes over changed meanwhile. The rest has to be read all the same: until its end the kernel starts no other.
@@ -79,13 +79,13 @@ impl Netlink {
     }
 
     /// Asks about one thing; the payloads of the answer (usually one).
-    pub fn get(&mut self, kind: u16, payload: &Payload) -> io::Result<Vec<Vec<u8>>> {
+    pub fn get(&mut self, kind: u16, payload: &AttributeBytes) -> io::Result<Vec<Vec<u8>>> {
         let answer = self.ask(kind, 0, payload, &whole)?;
         answer.ok_or_else(|| io::Error::other("the kernel's answer changed while it was given"))
     }
 
     /// Asks about all things of a kind; the payloads of the answers.
-    pub fn dump(&mut self, kind: u16, payload: &Payload) -> io::Result<Vec<Vec<u8>>> {
+    pub fn dump(&mut self, kind: u16, payload: &AttributeBytes) -> io::Result<Vec<Vec<u8>>> {
         self.dump_kept(kind, payload, whole)
     }
 
@@ -93,8 +93,8 @@ impl Netlink {
     pub fn dump_kept<T>(
         &mut self,
         kind: u16,
-        payload: &Payload,
-        keep: impl Fn(&[u8]) -> Result<Option<T>, Damaged>,
+        payload: &AttributeBytes,
+        keep: impl Fn(&[u8]) -> Result<Option<T>, DamagedMessage>,
     ) -> io::Result<Vec<T>> {
         for _ in 0..ATTEMPTS {
             if let Some(answer) = self.ask(kind, FLAG_DUMP, payload, &keep)? {
@@ -109,14 +109,14 @@ impl Netlink {
         &mut self,
         kind: u16,
         flags: u16,
-        payload: &Payload,
-        keep: &impl Fn(&[u8]) -> Result<Option<T>, Damaged>,
+        payload: &AttributeBytes,
+        keep: &impl Fn(&[u8]) -> Result<Option<T>, DamagedMessage>,
     ) -> io::Result<Option<Vec<T>>> {
         self.sequence = self.sequence.wrapping_add(1);
         let request = payload.message(kind, FLAG_REQUEST | flags, self.sequence);
         let kernel = NetlinkAddr::new(0, 0);
         sendto(self.socket.as_raw_fd(), &request, &kernel, MsgFlags::empty())?;
-        let (mut answer, mut progress) = (Vec::new(), Progress::default());
+        let (mut answer, mut progress) = (Vec::new(), AnswerState::default());
         while !progress.is_done {
             // MSG_TRUNC: the length the datagram has, also where the buffer is shorter.
             let length = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_TRUNC)?;
@@ -127,14 +127,14 @@ impl Netlink {
             })?;
         }
         if progress.is_damaged {
-            return Err(io::Error::other(Damaged));
+            return Err(io::Error::other(DamagedMessage));
         }
         Ok((!progress.has_changed).then_some(answer))
     }
 }
 
 /// Keeps all of a payload.
-fn whole(payload: &[u8]) -> Result<Option<Vec<u8>>, Damaged> {
+fn whole(payload: &[u8]) -> Result<Option<Vec<u8>>, DamagedMessage> {
     Ok(Some(payload.to_vec()))
 }
 
@@ -142,8 +142,8 @@ fn whole(payload: &[u8]) -> Result<Option<Vec<u8>>, Damaged> {
 fn take(
     bytes: &[u8],
     sequence: u32,
-    progress: &mut Progress,
-    visit: &mut dyn FnMut(&[u8]) -> Result<(), Damaged>,
+    progress: &mut AnswerState,
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), DamagedMessage>,
 ) -> io::Result<()> {
     for message in messages(bytes).map_err(io::Error::other)? {
         if message.sequence != sequence || message.kind == MESSAGE_NOOP {
@@ -165,7 +165,7 @@ fn take(
 }
 
 /// The error number in an error message or at the end of a dump (negative; 0 is an acknowledgement).
-fn fail(message: &Message<'_>) -> io::Result<()> {
+fn fail(message: &NetlinkMessage<'_>) -> io::Result<()> {
     match u32_at(message.payload, 0).map(u32::cast_signed) {
         Ok(0) => Ok(()),
         Ok(number) => Err(io::Error::from_raw_os_error(number.saturating_neg())),
@@ -194,20 +194,20 @@ impl Generic {
     }
 
     /// Asks about one thing: the payload behind the generic header; `None` when the answer is empty.
-    pub fn get(&mut self, command: u8, attributes: impl FnOnce(Payload) -> Payload) -> io::Result<Option<Vec<u8>>> {
+    pub fn get(&mut self, command: u8, attributes: impl FnOnce(AttributeBytes) -> AttributeBytes) -> io::Result<Option<Vec<u8>>> {
         let answer = self.netlink.get(self.family, &attributes(header(command)))?;
         Ok(answer.into_iter().next().map(body))
     }
 
     /// Asks about all things of a kind.
-    pub fn dump(&mut self, command: u8, attributes: impl FnOnce(Payload) -> Payload) -> io::Result<Vec<Vec<u8>>> {
+    pub fn dump(&mut self, command: u8, attributes: impl FnOnce(AttributeBytes) -> AttributeBytes) -> io::Result<Vec<Vec<u8>>> {
         let answer = self.netlink.dump(self.family, &attributes(header(command)))?;
         Ok(answer.into_iter().map(body).collect())
     }
 }
 
-fn header(command: u8) -> Payload {
-    Payload::new(&[command, 1, 0, 0])
+fn header(command: u8) -> AttributeBytes {
+    AttributeBytes::new(&[command, 1, 0, 0])
 }
 
 fn body(mut payload: Vec<u8>) -> Vec<u8> {
@@ -228,54 +228,54 @@ mod tests {
     use super::*;
 
     fn say(kind: u16, flags: u16, sequence: u32, value: u32) -> Vec<u8> {
-        Payload::new(&value.to_ne_bytes()).message(kind, flags, sequence)
+        AttributeBytes::new(&value.to_ne_bytes()).message(kind, flags, sequence)
     }
 
     #[test]
     fn an_answer_ends_where_it_says_and_old_ones_are_passed_over() {
-        let (mut progress, mut answer) = (Progress::default(), Vec::new());
-        let mut visit = |payload: &[u8]| -> Result<(), Damaged> {
+        let (mut progress, mut answer) = (AnswerState::default(), Vec::new());
+        let mut visit = |payload: &[u8]| -> Result<(), DamagedMessage> {
             answer.push(u32_at(payload, 0)?);
             Ok(())
         };
         take(&say(20, 0, 1, 9), 2, &mut progress, &mut visit).unwrap();
         let part = [say(20, FLAG_MULTI, 2, 1), say(20, FLAG_MULTI, 2, 2)].concat();
         take(&part, 2, &mut progress, &mut visit).unwrap();
-        assert_eq!(progress, Progress::default());
+        assert_eq!(progress, AnswerState::default());
         take(&say(MESSAGE_DONE, FLAG_MULTI, 2, 0), 2, &mut progress, &mut visit).unwrap();
-        assert_eq!(progress, Progress { is_done: true, ..Progress::default() });
+        assert_eq!(progress, AnswerState { is_done: true, ..AnswerState::default() });
         assert_eq!(answer, [1, 2]);
     }
 
     #[test]
     fn a_dump_that_changes_or_is_damaged_is_read_to_its_end() {
-        let mut progress = Progress::default();
+        let mut progress = AnswerState::default();
         let changed = say(20, FLAG_MULTI | FLAG_DUMP_INTR, 2, 1);
-        take(&changed, 2, &mut progress, &mut |_| Err(Damaged)).unwrap();
-        assert_eq!(progress, Progress { has_changed: true, is_damaged: true, is_done: false });
+        take(&changed, 2, &mut progress, &mut |_| Err(DamagedMessage)).unwrap();
+        assert_eq!(progress, AnswerState { has_changed: true, is_damaged: true, is_done: false });
         take(&say(20, FLAG_MULTI, 2, 2), 2, &mut progress, &mut |_| Ok(())).unwrap();
         assert!(!progress.is_done);
         take(&say(MESSAGE_DONE, FLAG_MULTI, 2, 0), 2, &mut progress, &mut |_| Ok(())).unwrap();
-        assert_eq!(progress, Progress { has_changed: true, is_damaged: true, is_done: true });
+        assert_eq!(progress, AnswerState { has_changed: true, is_damaged: true, is_done: true });
     }
 
     #[test]
     fn after_a_damaged_dump_the_next_question_is_answered() {
         let mut netlink = Netlink::open(SockProtocol::NetlinkRoute).unwrap();
-        let links = Payload::new(&[0; 16]);
-        let damaged = netlink.dump_kept(libc::RTM_GETLINK, &links, |_| Err::<Option<()>, _>(Damaged));
+        let links = AttributeBytes::new(&[0; 16]);
+        let damaged = netlink.dump_kept(libc::RTM_GETLINK, &links, |_| Err::<Option<()>, _>(DamagedMessage));
         assert!(damaged.is_err());
         assert!(!netlink.dump(libc::RTM_GETLINK, &links).unwrap().is_empty());
     }
 
     #[test]
     fn errors_carry_their_number() {
-        let taken = |bytes: &[u8]| take(bytes, 1, &mut Progress::default(), &mut |_| Ok(()));
-        let refusal = Payload::new(&(-libc::ENODEV).to_ne_bytes()).message(MESSAGE_ERROR, 0, 1);
+        let taken = |bytes: &[u8]| take(bytes, 1, &mut AnswerState::default(), &mut |_| Ok(()));
+        let refusal = AttributeBytes::new(&(-libc::ENODEV).to_ne_bytes()).message(MESSAGE_ERROR, 0, 1);
         assert_eq!(taken(&refusal).unwrap_err().raw_os_error(), Some(libc::ENODEV));
-        let lowest = Payload::new(&i32::MIN.to_ne_bytes()).message(MESSAGE_ERROR, 0, 1);
+        let lowest = AttributeBytes::new(&i32::MIN.to_ne_bytes()).message(MESSAGE_ERROR, 0, 1);
         assert!(taken(&lowest).is_err());
-        let short = Payload::default().message(MESSAGE_ERROR, 0, 1);
+        let short = AttributeBytes::default().message(MESSAGE_ERROR, 0, 1);
         assert!(taken(&short).is_err(), "an error without its number");
     }
 

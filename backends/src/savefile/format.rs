@@ -34,11 +34,11 @@ pub(super) enum Refusal {
 pub(super) struct Encoder {
     snaplen: u32,
     has_header: bool,
-    kind: Kind,
+    kind: FileKind,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum FileKind {
     Pcap(Option<LinkType>),
     /// The link types of the interfaces, in order.
     Pcapng(Vec<LinkType>),
@@ -47,7 +47,7 @@ enum Kind {
 impl Encoder {
     pub(super) fn for_path(path: &Path, snaplen: u32) -> Self {
         let is_pcapng = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pcapng"));
-        let kind = if is_pcapng { Kind::Pcapng(Vec::new()) } else { Kind::Pcap(None) };
+        let kind = if is_pcapng { FileKind::Pcapng(Vec::new()) } else { FileKind::Pcap(None) };
         Self { snaplen, has_header: false, kind }
     }
 
@@ -55,8 +55,8 @@ impl Encoder {
     pub(super) fn restart(&mut self) {
         self.has_header = false;
         match &mut self.kind {
-            Kind::Pcap(link_type) => *link_type = None,
-            Kind::Pcapng(interfaces) => interfaces.clear(),
+            FileKind::Pcap(link_type) => *link_type = None,
+            FileKind::Pcapng(interfaces) => interfaces.clear(),
         }
     }
 
@@ -64,8 +64,8 @@ impl Encoder {
     pub(super) fn record_len(&self, packet: &Packet<'_>) -> u64 {
         let captured_len = packet.data.len().min(self.snaplen as usize);
         let len = match self.kind {
-            Kind::Pcap(_) => PCAP_RECORD_HEADER_LEN + captured_len,
-            Kind::Pcapng(_) => PACKET_ENHANCED_LEN + captured_len.next_multiple_of(4),
+            FileKind::Pcap(_) => PCAP_RECORD_HEADER_LEN + captured_len,
+            FileKind::Pcapng(_) => PACKET_ENHANCED_LEN + captured_len.next_multiple_of(4),
         };
         len as u64
     }
@@ -76,7 +76,7 @@ impl Encoder {
             return;
         }
         match &self.kind {
-            Kind::Pcap(link_type) => {
+            FileKind::Pcap(link_type) => {
                 let link_type = link_type.unwrap_or(LinkType::ETHERNET);
                 put_u32(out, PCAP_MAGIC_NS);
                 put_u16(out, 2);
@@ -86,7 +86,7 @@ impl Encoder {
                 put_u32(out, self.snaplen);
                 put_u32(out, u32::from(link_type.0));
             }
-            Kind::Pcapng(_) => {
+            FileKind::Pcapng(_) => {
                 put_u32(out, SECTION_HEADER);
                 put_u32(out, SECTION_HEADER_LEN);
                 put_u32(out, BYTE_ORDER_MAGIC);
@@ -103,7 +103,7 @@ impl Encoder {
     pub(super) fn encode(&mut self, packet: &Packet<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let data = packet.data.get(..self.snaplen as usize).unwrap_or(packet.data);
         match &mut self.kind {
-            Kind::Pcap(link_type) => {
+            FileKind::Pcap(link_type) => {
                 let seconds = u32::try_from(packet.time.0 / Timestamp::NS_PER_SEC).map_err(|_| Refusal::Time)?;
                 if *link_type.get_or_insert(packet.link_type) != packet.link_type {
                     return Err(Refusal::LinkType);
@@ -115,7 +115,7 @@ impl Encoder {
                 put_u32(out, packet.wire_len);
                 out.extend_from_slice(data);
             }
-            Kind::Pcapng(_) => {
+            FileKind::Pcapng(_) => {
                 self.encode_header(out);
                 let interface = self.interface(packet.link_type, out);
                 let padded_len = data.len().next_multiple_of(4);
@@ -137,7 +137,7 @@ impl Encoder {
 
     /// Number of the interface of this link type, whose block is appended first when it is new.
     fn interface(&mut self, link_type: LinkType, out: &mut Vec<u8>) -> u32 {
-        let Kind::Pcapng(interfaces) = &mut self.kind else { return 0 };
+        let FileKind::Pcapng(interfaces) = &mut self.kind else { return 0 };
         if let Some(index) = interfaces.iter().position(|known| *known == link_type) {
             return index as u32;
         }
@@ -162,9 +162,9 @@ impl Encoder {
         loop {
             let rest = bytes.get(len..).unwrap_or_default();
             let record_len = match &self.kind {
-                Kind::Pcap(_) if begins_file && len == 0 => Some(PCAP_FILE_HEADER_LEN),
-                Kind::Pcap(_) => u32_at(rest, 8).map(|captured_len| PCAP_RECORD_HEADER_LEN + captured_len as usize),
-                Kind::Pcapng(_) => u32_at(rest, 4).map(|block_len| block_len as usize),
+                FileKind::Pcap(_) if begins_file && len == 0 => Some(PCAP_FILE_HEADER_LEN),
+                FileKind::Pcap(_) => u32_at(rest, 8).map(|captured_len| PCAP_RECORD_HEADER_LEN + captured_len as usize),
+                FileKind::Pcapng(_) => u32_at(rest, 4).map(|block_len| block_len as usize),
             };
             match record_len {
                 Some(record_len) if record_len <= rest.len() => len += record_len,

@@ -9,10 +9,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::group::Group;
-use super::open::Member;
-use super::ring::Ring;
-use super::walker::{Format, Walker};
+use super::group::FanoutGroup;
+use super::open::FanoutMember;
+use super::ring::BlockRing;
+use super::walker::{BlockWalker, RingFormat};
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::wait::{Readiness, wait_readable};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
@@ -29,12 +29,12 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 /// One queue of packets of a TPACKET_V3 capture.
 #[derive(Debug)]
 pub struct TpacketBackend {
-    group: Arc<Group>,
+    group: Arc<FanoutGroup>,
     /// Which socket of the group this is. The first one speaks for the interface.
     number: usize,
     generation: u64,
-    format: Format,
-    state: State,
+    format: RingFormat,
+    state: SourceState,
     /// What the interface is called now.
     interface: String,
     counters: Counters,
@@ -48,16 +48,16 @@ pub struct TpacketBackend {
 }
 
 #[derive(Debug)]
-enum State {
-    Open(Open),
+enum SourceState {
+    Open(OpenSource),
     /// The interface is gone; when to look for it again.
     Gone(Instant),
     Ended,
 }
 
 #[derive(Debug)]
-struct Open {
-    member: Member,
+struct OpenSource {
+    member: FanoutMember,
     down: Option<Down>,
     /// The interface is gone; until when the ring is still read.
     leaving: Option<Instant>,
@@ -71,14 +71,14 @@ struct Down {
 }
 
 impl TpacketBackend {
-    pub(super) fn new(group: Arc<Group>, number: usize, member: Member, notices: Notices) -> Self {
+    pub(super) fn new(group: Arc<FanoutGroup>, number: usize, member: FanoutMember, notices: Notices) -> Self {
         let mut backend = Self {
-            format: Format { link_type: member.link_type, snaplen: group.options.snaplen_bytes() as usize },
+            format: RingFormat { link_type: member.link_type, snaplen: group.options.snaplen_bytes() as usize },
             interface: group.interface.clone(),
             group,
             number,
             generation: 0,
-            state: State::Open(Open { member, down: None, leaving: None }),
+            state: SourceState::Open(OpenSource { member, down: None, leaving: None }),
             counters: Counters::default(),
             counted: Instant::now(),
             lent: 0,
@@ -97,8 +97,8 @@ impl TpacketBackend {
     /// Number of the fanout group that the socket is in; `None` without one.
     pub fn fanout_id(&self) -> Option<u16> {
         match &self.state {
-            State::Open(open) => open.member.fanout_id,
-            State::Gone(_) | State::Ended => None,
+            SourceState::Open(open) => open.member.fanout_id,
+            SourceState::Gone(_) | SourceState::Ended => None,
         }
     }
 
@@ -108,7 +108,7 @@ impl TpacketBackend {
             self.counters += &self.group.take_abandoned();
         }
         self.counted = Instant::now();
-        let State::Open(open) = &self.state else { return Ok(()) };
+        let SourceState::Open(open) = &self.state else { return Ok(()) };
         let statistics = open
             .member
             .mapped
@@ -126,7 +126,7 @@ impl TpacketBackend {
 
     /// Adds what the interface dropped before the kernel saw it. The interface counts once for all sockets.
     fn count_interface(&mut self) {
-        let State::Open(open) = &self.state else { return };
+        let SourceState::Open(open) = &self.state else { return };
         if self.number != 0 {
             return;
         }
@@ -145,7 +145,7 @@ impl TpacketBackend {
 
     /// The kernel reported an error on the socket.
     fn take_error(&mut self) -> Result<(), BackendError> {
-        let State::Open(open) = &mut self.state else { return Ok(()) };
+        let SourceState::Open(open) = &mut self.state else { return Ok(()) };
         let fail = |what: String| interface_error(&self.interface, format!("reading failed: {what}"));
         match open.member.mapped.socket.error() {
             Ok(0) => Ok(()),
@@ -160,7 +160,7 @@ impl TpacketBackend {
 
     /// Looks what has become of an interface that went down.
     fn look_at_down(&mut self) -> Result<(), BackendError> {
-        let State::Open(open) = &mut self.state else { return Ok(()) };
+        let SourceState::Open(open) = &mut self.state else { return Ok(()) };
         let Some(down) = open.down.filter(|down| down.look <= Instant::now()) else { return Ok(()) };
         let socket = &open.member.mapped.socket;
         let fail = |error| interface_error(&self.interface, format!("asking for its state failed: {error}"));
@@ -199,7 +199,7 @@ impl TpacketBackend {
 
     /// Ends with a deleted interface once its ring is empty, or has been waited for.
     fn leave(&mut self) -> Result<Polled, BackendError> {
-        let State::Open(Open { leaving: Some(until), .. }) = &self.state else { return Ok(Polled::Idle(now())) };
+        let SourceState::Open(OpenSource { leaving: Some(until), .. }) = &self.state else { return Ok(Polled::Idle(now())) };
         let until = *until;
         self.count()?;
         if self.in_ring() > 0 && Instant::now() < until {
@@ -210,14 +210,14 @@ impl TpacketBackend {
         self.drops_last = None;
         let wanted = self.group.interface.clone();
         if !self.group.options.reopen {
-            self.state = State::Ended;
+            self.state = SourceState::Ended;
             return Err(interface_error(&self.interface, DELETED.to_owned()));
         }
         if self.number == 0 {
             self.notices.is_gone(&wanted);
         }
         self.interface = wanted;
-        self.state = State::Gone(Instant::now());
+        self.state = SourceState::Gone(Instant::now());
         Ok(Polled::Idle(now()))
     }
 
@@ -243,9 +243,9 @@ impl TpacketBackend {
                 self.generation = generation;
                 // Another kind of device may have come by the name.
                 self.format.link_type = member.link_type;
-                State::Open(Open { member, down: None, leaving: None })
+                SourceState::Open(OpenSource { member, down: None, leaving: None })
             }
-            None => State::Gone(Instant::now() + RETRY_INTERVAL),
+            None => SourceState::Gone(Instant::now() + RETRY_INTERVAL),
         };
         if speaks {
             self.notices.append(self.group.take_notices());
@@ -256,11 +256,11 @@ impl TpacketBackend {
 }
 
 /// Reads every block that has been handed over, at most each once; the packets lent and those that could not be read.
-fn lap(ring: &mut Ring, format: Format, lent: &mut u64, damaged: &mut u64, visit: &mut dyn FnMut(&[Packet<'_>])) -> u32 {
+fn lap(ring: &mut BlockRing, format: RingFormat, lent: &mut u64, damaged: &mut u64, visit: &mut dyn FnMut(&[Packet<'_>])) -> u32 {
     let mut lent_now = 0;
     for _ in 0..ring.block_count() {
         let Some(mut block) = ring.take() else { break };
-        let mut walker = Walker::new(block.bytes(), format);
+        let mut walker = BlockWalker::new(block.bytes(), format);
         let nothing = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: format.link_type };
         let mut batch = [nothing; BATCH_MAX];
         loop {
@@ -295,12 +295,12 @@ impl Backend for TpacketBackend {
             self.count()?;
         }
         let open = match &mut self.state {
-            State::Open(open) => open,
-            State::Gone(again) => {
+            SourceState::Open(open) => open,
+            SourceState::Gone(again) => {
                 let again = *again;
                 return Ok(self.look_for_interface(again, timeout));
             }
-            State::Ended => return Ok(Polled::End),
+            SourceState::Ended => return Ok(Polled::End),
         };
         if !open.member.mapped.ring.is_ready() {
             let readiness = wait_readable(&open.member.mapped.socket, timeout)
@@ -309,16 +309,16 @@ impl Backend for TpacketBackend {
                 self.take_error()?;
             }
         }
-        let State::Open(open) = &mut self.state else { return Ok(Polled::End) };
+        let SourceState::Open(open) = &mut self.state else { return Ok(Polled::End) };
         let ring = &mut open.member.mapped.ring;
         let lent = lap(ring, self.format, &mut self.lent, &mut self.counters.damaged, visit);
         if lent > 0 {
             return Ok(Polled::Lent(lent));
         }
         match open {
-            Open { leaving: Some(_), .. } => return self.leave(),
-            Open { down: Some(_), .. } => self.look_at_down()?,
-            Open { .. } => {}
+            OpenSource { leaving: Some(_), .. } => return self.leave(),
+            OpenSource { down: Some(_), .. } => self.look_at_down()?,
+            OpenSource { .. } => {}
         }
         Ok(Polled::Idle(now()))
     }
@@ -327,7 +327,7 @@ impl Backend for TpacketBackend {
     /// kernel's 32-bit counters before they wrap.
     fn counters(&mut self) -> Result<Counters, BackendError> {
         self.count()?;
-        if let State::Open(Open { member, leaving: None, .. }) = &self.state
+        if let SourceState::Open(OpenSource { member, leaving: None, .. }) = &self.state
             && let Ok(Some(name)) = member.mapped.socket.bound_name()
         {
             self.rename(name);

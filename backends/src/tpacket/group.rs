@@ -8,25 +8,25 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::TpacketOptions;
-use super::open::{Member, Opened, Opening};
+use super::open::{FanoutMember, OpenedInterface, TpacketOpener};
 use crate::live::Notices;
 use crate::{BackendError, Counters, nic};
 
 /// What the backends of an interface share.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct FanoutGroup {
     pub(super) options: TpacketOptions,
     /// As it was called when it was opened, which is what is looked for.
     pub(super) interface: String,
-    shared: Mutex<Shared>,
+    shared: Mutex<FanoutGroupParts>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct FanoutGroupParts {
     /// How often the group has been opened again.
     generation: u64,
     /// Sockets opened by one backend for another that has not come for its own yet, by number.
-    waiting: Vec<Option<Member>>,
+    waiting: Vec<Option<FanoutMember>>,
     /// What sockets received that nobody came for before the interface went away again.
     abandoned: Counters,
     /// What the first backend has to say about opening again, whichever did it.
@@ -35,23 +35,23 @@ struct Shared {
     refusal: String,
 }
 
-impl Group {
+impl FanoutGroup {
     pub(super) fn new(options: TpacketOptions, interface: String, members: usize) -> Self {
-        let shared = Shared { waiting: (0..members).map(|_| None).collect(), ..Shared::default() };
+        let shared = FanoutGroupParts { waiting: (0..members).map(|_| None).collect(), ..FanoutGroupParts::default() };
         Self { options, interface, shared: Mutex::new(shared) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, FanoutGroupParts> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The socket of the backend `number`, whose last one was of `generation`, and the generation it is of; `None` while the
     /// interface is not there, or not up.
-    pub(super) fn reopen(&self, number: usize, generation: u64) -> Option<(Member, u64)> {
+    pub(super) fn reopen(&self, number: usize, generation: u64) -> Option<(FanoutMember, u64)> {
         let mut shared = self.lock();
         if shared.generation == generation {
             let opened = self.open(&mut shared)?;
-            let Shared { waiting, abandoned, notices, .. } = &mut *shared;
+            let FanoutGroupParts { waiting, abandoned, notices, .. } = &mut *shared;
             notices.append(opened.notices);
             for (place, member) in waiting.iter_mut().zip(opened.members) {
                 if let Some(old) = place.replace(member) {
@@ -65,12 +65,12 @@ impl Group {
     }
 
     /// Opens all sockets. That the interface is not there or not up yet is what is waited for; any other reason is told, once.
-    fn open(&self, shared: &mut Shared) -> Option<Opened> {
+    fn open(&self, shared: &mut FanoutGroupParts) -> Option<OpenedInterface> {
         // Where the question fails, opening says more.
         if matches!(self.is_up(), Ok(false)) {
             return None;
         }
-        match (Opening { refuse: None }.open(&self.options, &self.interface)) {
+        match (TpacketOpener { refuse: None }.open(&self.options, &self.interface)) {
             Ok(opened) => {
                 shared.refusal.clear();
                 Some(opened)
@@ -102,7 +102,7 @@ impl Group {
     }
 }
 
-fn count_lost(abandoned: &mut Counters, member: &Member) {
+fn count_lost(abandoned: &mut Counters, member: &FanoutMember) {
     // A socket whose counters cannot be read has nothing to add; it is closed in any case.
     let statistics = member.mapped.socket.statistics().unwrap_or_default();
     abandoned.received += u64::from(statistics.packets);

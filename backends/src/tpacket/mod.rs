@@ -36,8 +36,8 @@ use crate::BackendError;
 use crate::file::PACKET_LEN_MAX;
 use crate::live::interface_error;
 use crate::pcap::interface::default_name;
-use group::Group;
-use open::Opening;
+use group::FanoutGroup;
+use open::TpacketOpener;
 
 /// Most sockets that the kernel takes into a fanout group (`PACKET_FANOUT_MAX` before Linux 5.5, its default since).
 pub const WORKERS_MAX: usize = 256;
@@ -191,13 +191,13 @@ pub fn open(options: TpacketOptions) -> Result<Vec<TpacketBackend>, BackendError
         Some(name) => name.clone(),
         None => default_name()?,
     };
-    open_by(&Opening { refuse: None }, options, interface)
+    open_by(&TpacketOpener { refuse: None }, options, interface)
 }
 
-fn open_by(opening: &Opening, options: TpacketOptions, interface: String) -> Result<Vec<TpacketBackend>, BackendError> {
+fn open_by(opening: &TpacketOpener, options: TpacketOptions, interface: String) -> Result<Vec<TpacketBackend>, BackendError> {
     options.check().map_err(|what| interface_error(&interface, what))?;
     let opened = opening.open(&options, &interface)?;
-    let group = Arc::new(Group::new(options, interface, opened.members.len()));
+    let group = Arc::new(FanoutGroup::new(options, interface, opened.members.len()));
     let mut notices = opened.notices;
     let backends = opened.members.into_iter().enumerate().map(|(number, member)| {
         // The first one speaks for all.

@@ -12,7 +12,7 @@ use crate::{BackendError, LinkType};
 
 /// What opening asks of the kernel, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum OpenStep {
     Socket,
     Interface,
     Version,
@@ -26,13 +26,13 @@ pub(super) enum Step {
 
 /// How to open; a test names a step that the kernel shall refuse, with the number of the error.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Opening {
-    pub(super) refuse: Option<(Step, i32)>,
+pub(super) struct TpacketOpener {
+    pub(super) refuse: Option<(OpenStep, i32)>,
 }
 
 /// One socket of a group, ready to be read.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct FanoutMember {
     pub(super) mapped: Mapped,
     /// Index of the interface.
     pub(super) index: i32,
@@ -43,8 +43,8 @@ pub(super) struct Member {
 
 /// An interface opened.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) members: Vec<Member>,
+pub(super) struct OpenedInterface {
+    pub(super) members: Vec<FanoutMember>,
     pub(super) notices: Notices,
 }
 
@@ -68,10 +68,10 @@ const fn link_type_of(hardware: u16) -> Option<LinkType> {
     }
 }
 
-impl Opening {
+impl TpacketOpener {
     fn step<T>(
         &self,
-        step: Step,
+        step: OpenStep,
         options: &TpacketOptions,
         interface: &str,
         call: impl FnOnce() -> io::Result<T>,
@@ -84,28 +84,28 @@ impl Opening {
     }
 
     /// Opens all sockets of a group. None receives anything until all of them are complete.
-    pub(super) fn open(&self, options: &TpacketOptions, interface: &str) -> Result<Opened, BackendError> {
+    pub(super) fn open(&self, options: &TpacketOptions, interface: &str) -> Result<OpenedInterface, BackendError> {
         let step = |step, call: &mut dyn FnMut() -> io::Result<()>| self.step(step, options, interface, call);
         let mut notices = Notices::default();
-        let first = self.step(Step::Socket, options, interface, Socket::new)?;
+        let first = self.step(OpenStep::Socket, options, interface, Socket::new)?;
         let device = self.device(options, interface, &first)?;
         let program = build(options, interface, device.link_type, device.is_loopback)?;
         if device.is_loopback {
             notices.push(format!("interface {interface} carries each packet twice, out and in again; the first is left out"));
         }
         let mut first = Some(first);
-        let mut members: Vec<Member> = Vec::with_capacity(options.workers);
+        let mut members: Vec<FanoutMember> = Vec::with_capacity(options.workers);
         for _ in 0..options.workers {
             let socket = match first.take() {
                 Some(socket) => socket,
-                None => self.step(Step::Socket, options, interface, Socket::new)?,
+                None => self.step(OpenStep::Socket, options, interface, Socket::new)?,
             };
             let mapped = self.ring(options, interface, socket)?;
             let socket = &mapped.socket;
             if options.promiscuous && socket.set_promiscuous(device.index).is_err() && members.is_empty() {
                 notices.has_no_promiscuous_mode(interface);
             }
-            step(Step::Bind, &mut || {
+            step(OpenStep::Bind, &mut || {
                 socket.bind(device.index)?;
                 // A bind to an interface that is down succeeds and leaves this behind.
                 match socket.error()? {
@@ -116,14 +116,14 @@ impl Opening {
             let group = members.first().and_then(|member| member.fanout_id);
             let fanout_id = match options.workers {
                 1 => None,
-                _ => Some(self.step(Step::Fanout, options, interface, || join(socket, options, group))?),
+                _ => Some(self.step(OpenStep::Fanout, options, interface, || join(socket, options, group))?),
             };
-            members.push(Member { mapped, index: device.index, link_type: device.link_type, fanout_id });
+            members.push(FanoutMember { mapped, index: device.index, link_type: device.link_type, fanout_id });
         }
         for member in &members {
-            step(Step::Filter, &mut || member.mapped.socket.set_filter(&program))?;
+            step(OpenStep::Filter, &mut || member.mapped.socket.set_filter(&program))?;
         }
-        Ok(Opened { members, notices })
+        Ok(OpenedInterface { members, notices })
     }
 
     fn device(&self, options: &TpacketOptions, interface: &str, socket: &Socket) -> Result<Device, BackendError> {
@@ -131,7 +131,7 @@ impl Opening {
         if interface == "any" {
             return Err(fail("is no interface but all of them, which tpacket cannot read; use --backend libpcap".to_owned()));
         }
-        let (index, hardware, is_up) = self.step(Step::Interface, options, interface, || {
+        let (index, hardware, is_up) = self.step(OpenStep::Interface, options, interface, || {
             Ok((socket.index_of(interface)?, socket.hardware_of(interface)?, socket.is_up(interface)?))
         })?;
         if !is_up {
@@ -149,10 +149,10 @@ impl Opening {
     fn ring(&self, options: &TpacketOptions, interface: &str, socket: Socket) -> Result<Mapped, BackendError> {
         let step = |step, call: &mut dyn FnMut() -> io::Result<()>| self.step(step, options, interface, call);
         let (block_bytes, block_count) = (options.block_bytes, options.blocks_per_ring());
-        step(Step::Version, &mut || socket.set_version_3())?;
-        step(Step::Lock, &mut || socket.set_filter(LOCKED))?;
-        step(Step::Ring, &mut || socket.set_ring(block_bytes, block_count, options.retire_after_ms()))?;
-        self.step(Step::Map, options, interface, || Mapped::new(socket, block_bytes, block_count))
+        step(OpenStep::Version, &mut || socket.set_version_3())?;
+        step(OpenStep::Lock, &mut || socket.set_filter(LOCKED))?;
+        step(OpenStep::Ring, &mut || socket.set_ring(block_bytes, block_count, options.retire_after_ms()))?;
+        self.step(OpenStep::Map, options, interface, || Mapped::new(socket, block_bytes, block_count))
     }
 }
 
@@ -174,31 +174,31 @@ fn join(socket: &Socket, options: &TpacketOptions, group: Option<u16>) -> io::Re
 }
 
 /// What failed, why and what to do.
-fn why(step: Step, error: &io::Error, options: &TpacketOptions, interface: &str) -> String {
+fn why(step: OpenStep, error: &io::Error, options: &TpacketOptions, interface: &str) -> String {
     let ring = || {
         let (kib, count) = (options.block_bytes >> 10, options.blocks_per_ring());
         let mebibytes = (u64::from(kib) * u64::from(count) * options.workers as u64) >> 10;
         format!("{} rings of {count} blocks of {kib} KiB ({mebibytes} MiB in all)", options.workers)
     };
     match (step, error.raw_os_error()) {
-        (Step::Socket, Some(libc::EAFNOSUPPORT)) => {
+        (OpenStep::Socket, Some(libc::EAFNOSUPPORT)) => {
             format!("the kernel has no packet sockets ({error}); load its module af_packet, or use --backend libpcap")
         }
-        (Step::Socket | Step::Interface, _) => explain(interface, &error.to_string()),
-        (Step::Version, Some(libc::EINVAL | libc::ENOPROTOOPT)) => {
+        (OpenStep::Socket | OpenStep::Interface, _) => explain(interface, &error.to_string()),
+        (OpenStep::Version, Some(libc::EINVAL | libc::ENOPROTOOPT)) => {
             format!("the kernel has no TPACKET_V3 rings ({error}), which came with Linux 3.2; use --backend libpcap")
         }
-        (Step::Ring | Step::Map, Some(libc::ENOMEM | libc::EAGAIN)) => {
+        (OpenStep::Ring | OpenStep::Map, Some(libc::ENOMEM | libc::EAGAIN)) => {
             format!("no memory for {} ({error}); ask for fewer or smaller blocks, or fewer workers", ring())
         }
-        (Step::Ring, _) => format!("the kernel refuses {}: {error}; ask for other block sizes or counts", ring()),
-        (Step::Bind, Some(libc::ENETDOWN | libc::ENODEV | libc::ENXIO)) => explain(interface, &error.to_string()),
-        (Step::Fanout, _) => format!(
+        (OpenStep::Ring, _) => format!("the kernel refuses {}: {error}; ask for other block sizes or counts", ring()),
+        (OpenStep::Bind, Some(libc::ENETDOWN | libc::ENODEV | libc::ENXIO)) => explain(interface, &error.to_string()),
+        (OpenStep::Fanout, _) => format!(
             "the kernel refuses a fanout group of {} sockets ({error}), which needs Linux 4.12; ask for one worker, or use --backend libpcap",
             options.workers
         ),
-        (Step::Filter, _) => format!("the kernel refuses the filter ({error}); use a shorter one, or --backend libpcap"),
-        (Step::Version | Step::Lock | Step::Map | Step::Bind, _) => {
+        (OpenStep::Filter, _) => format!("the kernel refuses the filter ({error}); use a shorter one, or --backend libpcap"),
+        (OpenStep::Version | OpenStep::Lock | OpenStep::Map | OpenStep::Bind, _) => {
             format!("opening it failed at the step {step:?}: {error}; use --backend libpcap")
         }
     }

@@ -6,7 +6,7 @@
 use pcap::{Capture, Device};
 
 use super::TpacketOptions;
-use crate::filter::{Instruction, copy_instructions, link_type_from_dlt, pcap_reason};
+use crate::filter::{ClassicInstruction, copy_instructions, link_type_from_dlt, pcap_reason};
 use crate::live::{explain, interface_error};
 use crate::{BackendError, LinkType};
 
@@ -21,18 +21,18 @@ const KIND: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE) as u32;
 /// `PACKET_OUTGOING` (linux/if_packet.h).
 const OUTGOING: u32 = libc::PACKET_OUTGOING as u32;
 
-const fn instruction(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> Instruction {
-    Instruction { code, jump_true, jump_false, operand }
+const fn instruction(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> ClassicInstruction {
+    ClassicInstruction { code, jump_true, jump_false, operand }
 }
 
 /// Accepts nothing. It stands before a socket's ring from its making until its group is complete, so that no packet is seen by
 /// two sockets of a group, or by one that has no filter yet.
-pub(super) const LOCKED: &[Instruction] = &[instruction(RETURN_CONSTANT, 0, 0, 0)];
+pub(super) const LOCKED: &[ClassicInstruction] = &[instruction(RETURN_CONSTANT, 0, 0, 0)];
 
 /// Accepts what `filter` does (everything without one) and keeps `snaplen` bytes of it.
 ///
 /// On a loopback every packet passes twice, out and in again; there the copies on the way out are left out, as libpcap does.
-pub(super) fn fitted(filter: Option<&[Instruction]>, snaplen: u32, is_loopback: bool) -> Vec<Instruction> {
+pub(super) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loopback: bool) -> Vec<ClassicInstruction> {
     let mut program = Vec::new();
     if is_loopback {
         program.push(instruction(LOAD_WORD, 0, 0, KIND));
@@ -43,7 +43,7 @@ pub(super) fn fitted(filter: Option<&[Instruction]>, snaplen: u32, is_loopback: 
     match filter {
         None => program.push(instruction(RETURN_CONSTANT, 0, 0, snaplen)),
         Some(filter) => program.extend(filter.iter().map(|step| match *step {
-            Instruction { code: RETURN_CONSTANT, operand: 1.., .. } => instruction(RETURN_CONSTANT, 0, 0, snaplen),
+            ClassicInstruction { code: RETURN_CONSTANT, operand: 1.., .. } => instruction(RETURN_CONSTANT, 0, 0, snaplen),
             other => other,
         })),
     }
@@ -55,7 +55,7 @@ pub(super) fn fitted(filter: Option<&[Instruction]>, snaplen: u32, is_loopback: 
 /// The kernel takes the outer VLAN tag out of a frame before a filter sees it. Only for a live handle does libpcap make code that
 /// looks for the tag where it is then (`SKF_AD_VLAN_TAG` and its like, linux/filter.h), and in the frame where it is not. So `vlan 5`
 /// finds tagged frames, and `udp` matches with and without a tag, both as in any live capture by libpcap.
-pub(super) fn compile(expression: &str, interface: &str, link_type: LinkType) -> Result<Box<[Instruction]>, BackendError> {
+pub(super) fn compile(expression: &str, interface: &str, link_type: LinkType) -> Result<Box<[ClassicInstruction]>, BackendError> {
     let fail = |error| interface_error(interface, explain(interface, &pcap_reason(error)));
     // Never read from; its buffer is as small as can be.
     let handle = Capture::from_device(Device::from(interface))
@@ -79,7 +79,7 @@ pub(super) fn build(
     interface: &str,
     link_type: LinkType,
     is_loopback: bool,
-) -> Result<Vec<Instruction>, BackendError> {
+) -> Result<Vec<ClassicInstruction>, BackendError> {
     let filter = match &options.filter {
         Some(expression) => Some(compile(expression, interface, link_type)?),
         None => None,

@@ -11,7 +11,7 @@ use libc::{TP_STATUS_KERNEL, TP_STATUS_USER};
 use super::layout::{BLOCK_STATUS, READABLE};
 
 /// A ring of blocks in memory shared with the kernel.
-pub(super) struct Ring {
+pub(super) struct BlockRing {
     base: NonNull<u8>,
     block_len: usize,
     block_count: usize,
@@ -20,11 +20,11 @@ pub(super) struct Ring {
 }
 
 // JUSTIFICATION: a pointer is not `Send` by itself, and a ring belongs to the thread that reads it, which is not the one that made it.
-// SAFETY: whoever holds the `Ring` is its only reader in this process (`new` asks for that), and every method that touches memory
+// SAFETY: whoever holds the `BlockRing` is its only reader in this process (`new` asks for that), and every method that touches memory
 // takes `&mut self` or reads an atomic.
-unsafe impl Send for Ring {}
+unsafe impl Send for BlockRing {}
 
-impl Ring {
+impl BlockRing {
     /// A ring at `base`, its first block next.
     ///
     /// # Safety
@@ -78,7 +78,7 @@ impl Ring {
 
 /// A block that is ours until it is dropped.
 pub(super) struct Block<'a> {
-    ring: &'a mut Ring,
+    ring: &'a mut BlockRing,
     index: usize,
 }
 
@@ -86,7 +86,7 @@ impl Block<'_> {
     /// The block without its first [`READABLE`] bytes.
     #[inline]
     pub(super) fn bytes(&mut self) -> &mut [u8] {
-        // JUSTIFICATION: as in [`Ring::block`].
+        // JUSTIFICATION: as in [`BlockRing::block`].
         // SAFETY: within the block, which is longer than its header.
         let start = unsafe { self.ring.block(self.index).add(READABLE) };
         let len = self.ring.block_len - READABLE;
@@ -107,7 +107,7 @@ impl Drop for Block<'_> {
     }
 }
 
-impl std::fmt::Debug for Ring {
+impl std::fmt::Debug for BlockRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { base: _, block_len, block_count, next } = self;
         f.debug_struct("Ring")

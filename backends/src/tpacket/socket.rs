@@ -11,14 +11,14 @@ use std::ptr::NonNull;
 
 use libc::{c_int, socklen_t};
 
-use super::ring::Ring;
-use crate::filter::Instruction;
+use super::ring::BlockRing;
+use crate::filter::ClassicInstruction;
 
 /// `struct sock_fprog` (linux/filter.h).
 #[repr(C)]
-struct Program {
+struct SocketFilterProgram {
     len: libc::c_ushort,
-    instructions: *const Instruction,
+    instructions: *const ClassicInstruction,
 }
 
 /// What the kernel counted since it was last asked (`struct tpacket_stats_v3`).
@@ -80,9 +80,9 @@ impl Socket {
     }
 
     /// From the next packet on only what `program` accepts, in place of any filter before.
-    pub(super) fn set_filter(&self, program: &[Instruction]) -> io::Result<()> {
+    pub(super) fn set_filter(&self, program: &[ClassicInstruction]) -> io::Result<()> {
         let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &Program { len, instructions: program.as_ptr() })
+        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &SocketFilterProgram { len, instructions: program.as_ptr() })
     }
 
     /// Has the kernel allocate the ring. A block is closed `retire_ms` after it was begun.
@@ -232,8 +232,8 @@ fn named(name: &str) -> io::Result<libc::ifreq> {
 #[derive(Debug)]
 pub(super) struct Mapped {
     /// Before the mapping, so that nobody holds an address that is gone.
-    pub(super) ring: Ring,
-    _mapping: Mapping,
+    pub(super) ring: BlockRing,
+    _mapping: RingMemory,
     pub(super) socket: Socket,
 }
 
@@ -250,28 +250,28 @@ impl Mapped {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast::<u8>()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        let mapping = Mapping { base, len };
+        let mapping = RingMemory { base, len };
         // JUSTIFICATION: the ring cannot know who keeps its memory.
         // SAFETY: the mapping has `block_count * block_len` bytes (the kernel refuses any other length), begins at a page, and
         // lives in the same struct, of which nobody moves the ring out. The kernel accepts only block lengths that are multiples
         // of a page and at least one block; it writes to a block while the status is its own.
-        let ring = unsafe { Ring::new(base, block_len, block_count) };
+        let ring = unsafe { BlockRing::new(base, block_len, block_count) };
         Ok(Self { ring, _mapping: mapping, socket })
     }
 }
 
 /// Memory that is unmapped when dropped.
 #[derive(Debug)]
-struct Mapping {
+struct RingMemory {
     base: NonNull<u8>,
     len: usize,
 }
 
 // JUSTIFICATION: a pointer is not `Send` by itself.
 // SAFETY: a mapping belongs to the process, so any thread may unmap it; nothing else is done with the pointer.
-unsafe impl Send for Mapping {}
+unsafe impl Send for RingMemory {}
 
-impl Drop for Mapping {
+impl Drop for RingMemory {
     fn drop(&mut self) {
         // JUSTIFICATION: what mmap gave only munmap takes.
         // SAFETY: exactly what was mapped, and the ring that used it is dropped by then. It cannot fail for such a range.

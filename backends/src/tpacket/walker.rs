@@ -28,7 +28,7 @@ const AHEAD_STEP: usize = 64;
 
 /// How the packets of a ring are to be read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Format {
+pub(super) struct RingFormat {
     pub(super) link_type: LinkType,
     /// Most bytes lent of a packet, a VLAN tag that was put back included.
     pub(super) snaplen: usize,
@@ -36,17 +36,17 @@ pub(super) struct Format {
 
 /// The packets of a block, one after the other.
 #[derive(Debug)]
-pub(super) struct Walker<'a> {
-    format: Format,
+pub(super) struct BlockWalker<'a> {
+    format: RingFormat,
     /// From the next packet's header to the end of what is in use.
     rest: &'a mut [u8],
     /// Packets that the block says are still to come.
     left: u32,
 }
 
-impl<'a> Walker<'a> {
+impl<'a> BlockWalker<'a> {
     /// `readable` is a block without its first [`READABLE`] bytes. Offsets in it count from the block's start.
-    pub(super) fn new(readable: &'a mut [u8], format: Format) -> Self {
+    pub(super) fn new(readable: &'a mut [u8], format: RingFormat) -> Self {
         let word = |offset: usize| word(readable, offset - READABLE).unwrap_or(0) as usize;
         let (left, first, len) = (word(BLOCK_PACKETS), word(BLOCK_FIRST), word(BLOCK_LEN));
         let used = len.saturating_sub(READABLE).min(readable.len());
@@ -105,7 +105,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-impl<'a> Iterator for Walker<'a> {
+impl<'a> Iterator for BlockWalker<'a> {
     type Item = Packet<'a>;
 
     #[inline]

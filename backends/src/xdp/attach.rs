@@ -6,18 +6,18 @@
 use std::os::fd::AsFd;
 
 use netscope_bpf::classic::ClassicFilter;
-use netscope_bpf::xdp::{Clock as ProgramClock, Counts, FromDriver, Indexed, XdpParts, XdpProgram};
+use netscope_bpf::xdp::{FromDriver, Indexed, StampClock, VerdictCounts, XdpParts, XdpProgram};
 
 use super::asked::worth_asking;
-use super::explain::{Facts, explain};
+use super::explain::{ErrorContext, explain};
 use super::open::QueueSocket;
 use super::options::{QUEUES_MAX, Times, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
-use super::socket::{Fault, Seam, Step};
-use super::tally::Tally;
-use super::time::Clock;
+use super::socket::{Seam, SocketFault, SocketStep};
+use super::tally::RingReading;
+use super::time::PacketClock;
 use crate::BackendError;
-use crate::bpf::{BpfError, Link, Loaded, Mode};
+use crate::bpf::{BpfError, Loaded, Mode, XdpLink};
 use crate::filter::Filter;
 use crate::live::interface_error;
 use crate::nic::Nic;
@@ -26,10 +26,10 @@ use crate::nic::Nic;
 #[derive(Debug)]
 pub(crate) struct Attachment {
     /// Detaches first.
-    link: Link,
+    link: XdpLink,
     program: Loaded,
     shown: XdpProgram,
-    clock: Option<ProgramClock>,
+    clock: Option<StampClock>,
     /// What the program asks the driver.
     pub asked: FromDriver,
     /// Whether the program leaves out what does not match; where not, it has to be done by the reader.
@@ -46,7 +46,7 @@ pub(crate) struct Attachment {
 
 /// What the interface has become, as far as the program knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum AttachState {
     /// The program is where it was.
     Yes,
     /// Somebody took it away, or the interface is gone.
@@ -71,7 +71,7 @@ impl Attachment {
             filter: None,
             indexed: Indexed::default(),
             unmatched: options.unmatched,
-            clock: (options.times == Times::PerPacket).then_some(ProgramClock::Tai),
+            clock: (options.times == Times::PerPacket).then_some(StampClock::Tai),
             frags: options.needs_fragments(nic.mtu),
             from_driver: worth_asking(options, nic),
         };
@@ -94,22 +94,22 @@ impl Attachment {
     /// Which clock the program reads, for a person.
     pub(crate) const fn clock_name(&self) -> Option<&'static str> {
         match self.clock {
-            Some(ProgramClock::Tai) => Some("CLOCK_TAI"),
-            Some(ProgramClock::Monotonic) => Some("CLOCK_MONOTONIC"),
+            Some(StampClock::Tai) => Some("CLOCK_TAI"),
+            Some(StampClock::Monotonic) => Some("CLOCK_MONOTONIC"),
             None => None,
         }
     }
 
     /// How to read packets' times now: the clocks may have been set since the last call.
-    pub(crate) fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> PacketClock {
         let offset_ns = match self.clock {
-            None => return Clock::Batch,
-            Some(ProgramClock::Tai) => whole_seconds(clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(libc::CLOCK_TAI))),
-            Some(ProgramClock::Monotonic) => narrowest(std::iter::repeat_with(|| {
+            None => return PacketClock::Batch,
+            Some(StampClock::Tai) => whole_seconds(clock_ns(libc::CLOCK_REALTIME).wrapping_sub(clock_ns(libc::CLOCK_TAI))),
+            Some(StampClock::Monotonic) => narrowest(std::iter::repeat_with(|| {
                 [libc::CLOCK_MONOTONIC, libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC].map(clock_ns)
             })),
         };
-        Clock::Packet { offset_ns }
+        PacketClock::Packet { offset_ns }
     }
 
     /// Lets the packets of its queue come to `socket`.
@@ -120,17 +120,17 @@ impl Attachment {
 
     /// What the program did with the packets of `queue` since it was attached, and where asked for with those of queues that came to
     /// be since then.
-    pub(crate) fn tally(&self, queue: u32, with_strays: bool) -> Result<Tally, BackendError> {
+    pub(crate) fn tally(&self, queue: u32, with_strays: bool) -> Result<RingReading, BackendError> {
         let added = if with_strays { self.queue_count..self.places } else { 0..0 };
         let strays = added.map(|queue| Ok(self.counts(queue)?.no_socket)).sum::<Result<u64, BackendError>>()?;
-        Ok(Tally { own: self.counts(queue)?, strays })
+        Ok(RingReading { own: self.counts(queue)?, strays })
     }
 
     /// What the program did with the packets of `queue` since it was attached.
-    pub(crate) fn counts(&self, queue: u32) -> Result<Counts, BackendError> {
+    pub(crate) fn counts(&self, queue: u32) -> Result<VerdictCounts, BackendError> {
         let counters = self.program.map(self.shown.counters()).ok_or_else(|| self.no_map())?;
         let sums = counters.sums(queue).map_err(|error| error.on_interface(&self.interface))?;
-        Ok(Counts::from_words(&sums))
+        Ok(VerdictCounts::from_words(&sums))
     }
 
     fn no_map(&self) -> BackendError {
@@ -144,10 +144,10 @@ impl Attachment {
     }
 
     /// Whether the program is still where it was.
-    pub(crate) fn held(&self) -> Held {
+    pub(crate) fn held(&self) -> AttachState {
         match self.link.state() {
-            Ok(state) if state.ifindex == self.ifindex => Held::Yes,
-            _ => Held::No,
+            Ok(state) if state.ifindex == self.ifindex => AttachState::Yes,
+            _ => AttachState::No,
         }
     }
 }
@@ -156,7 +156,7 @@ impl Attachment {
 struct Chosen {
     shown: XdpProgram,
     program: Loaded,
-    clock: Option<ProgramClock>,
+    clock: Option<StampClock>,
     asked: FromDriver,
     is_filtering: bool,
 }
@@ -168,13 +168,13 @@ fn load_and_attach(
     filter: Option<&Filter>,
     nic: &Nic,
     said: &mut Vec<String>,
-) -> Result<(Chosen, Link), BackendError> {
+) -> Result<(Chosen, XdpLink), BackendError> {
     let interface = &nic.name;
     let mut why_not = None;
     if parts.from_driver.is_asked() {
         let mut heard = Vec::new();
         let asking = load(nic, parts, filter, &mut heard).and_then(|chosen| {
-            let link = Link::attach(&chosen.program, interface, nic.index, Mode::Native);
+            let link = XdpLink::attach(&chosen.program, interface, nic.index, Mode::Native);
             link.map(|link| (chosen, link)).map_err(|error| error.on_interface(interface))
         });
         match asking {
@@ -228,8 +228,8 @@ fn load_filter(nic: &Nic, parts: &XdpParts<'_>, filter: &Filter) -> Result<(Chos
     load(Indexed::ByPointer).or_else(|_: String| load(Indexed::ByHelper))
 }
 
-fn load_clock(nic: &Nic, parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<ProgramClock>), String> {
-    type Taken = (XdpProgram, Loaded, Option<ProgramClock>);
+fn load_clock(nic: &Nic, parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Option<StampClock>), String> {
+    type Taken = (XdpProgram, Loaded, Option<StampClock>);
     let load = |parts: &XdpParts<'_>| -> Result<Result<Taken, BpfError>, String> {
         let shown = XdpProgram::new(parts).map_err(|error| error.to_string())?;
         let loaded = match parts.from_driver.is_asked() {
@@ -238,7 +238,7 @@ fn load_clock(nic: &Nic, parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Op
         };
         Ok(loaded.map(|loaded| (shown, loaded, parts.clock)))
     };
-    let other_clock = parts.clock.filter(|clock| *clock == ProgramClock::Tai).map(|_| ProgramClock::Monotonic);
+    let other_clock = parts.clock.filter(|clock| *clock == StampClock::Tai).map(|_| StampClock::Monotonic);
     match (load(parts)?, other_clock) {
         (Ok(loaded), _) => Ok(loaded),
         (Err(BpfError::Verifier { .. }), Some(clock)) => {
@@ -248,32 +248,38 @@ fn load_clock(nic: &Nic, parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded, Op
     }
 }
 
-fn attach(mode: XdpMode, program: &Loaded, interface: &str, ifindex: u32, said: &mut Vec<String>) -> Result<Link, BackendError> {
+fn attach(
+    mode: XdpMode,
+    program: &Loaded,
+    interface: &str,
+    ifindex: u32,
+    said: &mut Vec<String>,
+) -> Result<XdpLink, BackendError> {
     let result = match mode {
-        XdpMode::Auto => Link::attach_best(program, interface, ifindex).map(|(link, why)| {
+        XdpMode::Auto => XdpLink::attach_best(program, interface, ifindex).map(|(link, why)| {
             said.extend(why.map(|why| {
                 format!("interface {interface}: no native XDP ({why}); generic mode, at a third to a half of the rate")
             }));
             link
         }),
-        XdpMode::ZeroCopy | XdpMode::Native => Link::attach(program, interface, ifindex, Mode::Native),
-        XdpMode::Generic => Link::attach(program, interface, ifindex, Mode::Generic),
+        XdpMode::ZeroCopy | XdpMode::Native => XdpLink::attach(program, interface, ifindex, Mode::Native),
+        XdpMode::Generic => XdpLink::attach(program, interface, ifindex, Mode::Generic),
     };
     result.map_err(|error| error.on_interface(interface))
 }
 
 fn beside(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Beside, BackendError> {
     let enter = || {
-        let fault = |error| Fault::new(Step::Promiscuous, error);
+        let fault = |error| SocketFault::new(SocketStep::Promiscuous, error);
         let beside = Beside::new().map_err(fault)?;
         if options.promiscuous {
-            seam.check(Step::Promiscuous, 0)?;
+            seam.check(SocketStep::Promiscuous, 0)?;
             beside.enter(nic.index).map_err(fault)?;
         }
         Ok(beside)
     };
-    let facts = Facts { interface: nic.name.clone(), ..Facts::default() };
-    enter().map_err(|fault: Fault| interface_error(&nic.name, explain(&fault, &facts)))
+    let facts = ErrorContext { interface: nic.name.clone(), ..ErrorContext::default() };
+    enter().map_err(|fault: SocketFault| interface_error(&nic.name, explain(&fault, &facts)))
 }
 
 /// The difference of two clocks that differ by whole seconds, however long the processor was away between the readings.

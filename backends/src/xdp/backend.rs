@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::attach::Held;
-use super::group::{Group, Left, Reopened};
+use super::attach::AttachState;
+use super::group::{Left, QueueGroup, Reopened};
 use super::open::{Prepared, QueueSocket, damaged_ring};
 use super::pace::{Pacer, Wait};
-use super::tally::Tally;
+use super::tally::RingReading;
 use crate::filter::Filter;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::tpacket::interface_drops;
@@ -22,13 +22,13 @@ const ENTRIES_MAX: u32 = 16 * BATCH_MAX as u32;
 
 /// One queue of an AF_XDP capture.
 pub struct XdpBackend {
-    group: Arc<Group>,
+    group: Arc<QueueGroup>,
     /// Which of the backends of the interface this is. The first one speaks for the interface.
     number: usize,
     queue: u32,
     /// What the interface is called now.
     name: String,
-    state: State,
+    state: QueueState,
     pacer: Pacer,
     /// Of sockets before this one, and of the interface.
     counters: Counters,
@@ -43,14 +43,14 @@ pub struct XdpBackend {
     waits: u64,
 }
 
-enum State {
-    Open(Box<Open>),
+enum QueueState {
+    Open(Box<OpenQueue>),
     /// The interface is gone; when to look for it again, and what was left there.
     Gone(Instant, Left),
     Ended,
 }
 
-struct Open {
+struct OpenQueue {
     /// Goes first: the program stays attached until nobody needs it.
     socket: QueueSocket,
     prepared: Arc<Prepared>,
@@ -62,7 +62,7 @@ struct Open {
     has_strays: bool,
 }
 
-impl Open {
+impl OpenQueue {
     fn new(prepared: Arc<Prepared>, socket: QueueSocket) -> Box<Self> {
         Box::new(Self {
             socket,
@@ -101,7 +101,7 @@ impl Open {
     }
 
     /// What this socket and the program for it counted; `tally` is the program's part.
-    fn counters(&self, tally: &Tally) -> Result<Counters, BackendError> {
+    fn counters(&self, tally: &RingReading) -> Result<Counters, BackendError> {
         let attachment = &self.prepared.attachment;
         let statistics =
             self.socket.socket.statistics().map_err(|fault| {
@@ -123,7 +123,7 @@ impl Open {
 }
 
 impl XdpBackend {
-    pub(super) fn new(group: Arc<Group>, number: usize, prepared: Arc<Prepared>, socket: QueueSocket) -> Self {
+    pub(super) fn new(group: Arc<QueueGroup>, number: usize, prepared: Arc<Prepared>, socket: QueueSocket) -> Self {
         let options = &group.opening().options;
         let mut backend = Self {
             pacer: Pacer::new(options.rx_ring.unwrap_or(options.frame_count).min(options.frame_count), options.nap_max),
@@ -131,7 +131,7 @@ impl XdpBackend {
             number,
             queue: socket.queue,
             name: prepared.attachment.interface.clone(),
-            state: State::Open(Open::new(prepared, socket)),
+            state: QueueState::Open(OpenQueue::new(prepared, socket)),
             counters: Counters::default(),
             drops_last: None,
             filtered: 0,
@@ -162,8 +162,8 @@ impl XdpBackend {
     #[cfg(test)]
     pub(crate) fn attachment(&self) -> &super::attach::Attachment {
         match &self.state {
-            State::Open(open) => &open.prepared.attachment,
-            State::Gone(..) | State::Ended => panic!("the interface is gone"),
+            QueueState::Open(open) => &open.prepared.attachment,
+            QueueState::Gone(..) | QueueState::Ended => panic!("the interface is gone"),
         }
     }
 
@@ -173,7 +173,7 @@ impl XdpBackend {
 
     /// Finds out what the interface is called now; it is captured from under any name.
     fn rename(&mut self) {
-        let State::Open(open) = &self.state else { return };
+        let QueueState::Open(open) = &self.state else { return };
         if let Some(name) = open.prepared.attachment.name().filter(|name| *name != self.name) {
             if self.number == 0 {
                 self.notices.push(format!("interface {} is called {name} now; the capture goes on", self.name));
@@ -184,7 +184,7 @@ impl XdpBackend {
 
     /// Adds what the interface dropped before the kernel saw it. It counts once for all queues, so the first backend does.
     fn count_interface(&mut self) {
-        let State::Open(open) = &self.state else { return };
+        let QueueState::Open(open) = &self.state else { return };
         if self.number != 0 {
             return;
         }
@@ -198,7 +198,7 @@ impl XdpBackend {
 
     /// Lends what is in the ring.
     fn receive(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<u32, BackendError> {
-        let Self { state: State::Open(open), pacer, group, filtered, .. } = self else { return Ok(0) };
+        let Self { state: QueueState::Open(open), pacer, group, filtered, .. } = self else { return Ok(0) };
         let receiver = &mut open.socket.receiver;
         let result = receiver.waiting().and_then(|waiting| {
             if waiting == 0 {
@@ -221,14 +221,14 @@ impl XdpBackend {
             let _state = open.socket.socket.kick();
         }
         result.map_err(|overrun| {
-            self.state = State::Ended;
+            self.state = QueueState::Ended;
             self.error(damaged_ring(overrun))
         })
     }
 
     /// Waits a while for packets, at most `timeout`.
     fn wait(&mut self, timeout: Duration) -> Result<(), BackendError> {
-        let State::Open(open) = &mut self.state else { return Ok(()) };
+        let QueueState::Open(open) = &mut self.state else { return Ok(()) };
         self.waits += 1;
         if self.group.opening().options.busy_poll.is_some() && !open.is_down {
             // Here the kernel lets the driver work on this core; there is nothing to sleep for.
@@ -253,7 +253,7 @@ impl XdpBackend {
     fn look(&mut self) -> Result<(), BackendError> {
         let is_first = self.number == 0;
         self.rename();
-        let State::Open(open) = &mut self.state else { return Ok(()) };
+        let QueueState::Open(open) = &mut self.state else { return Ok(()) };
         self.look = Instant::now() + RETRY_INTERVAL;
         open.socket.receiver.settle();
         let interface = &self.name;
@@ -274,7 +274,7 @@ impl XdpBackend {
         if !is_first {
             return Ok(());
         }
-        if !open.is_detached && open.prepared.attachment.held() == Held::No {
+        if !open.is_detached && open.prepared.attachment.held() == AttachState::No {
             open.is_detached = true;
             self.notices.push(format!(
                 "interface {interface}: somebody detached our XDP program; no more packets are seen until the capture is started again"
@@ -294,7 +294,7 @@ impl XdpBackend {
     /// The interface is gone, and the socket with it; or the kernel closed the socket alone, as when the interface changes its network
     /// namespace.
     fn leave(&mut self) -> Result<(), BackendError> {
-        let State::Open(open) = &self.state else { return Ok(()) };
+        let QueueState::Open(open) = &self.state else { return Ok(()) };
         let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
         let mut last = open.counters(&tally)?;
         let left = Left { prepared: Arc::downgrade(&open.prepared), tally };
@@ -303,13 +303,13 @@ impl XdpBackend {
         last.kernel_drops += last.received.saturating_sub(known);
         self.counters += &last;
         self.drops_last = None;
-        let is_there = open.prepared.attachment.held() == Held::Yes;
+        let is_there = open.prepared.attachment.held() == AttachState::Yes;
         if !self.group.opening().options.reopen {
-            self.state = State::Ended;
+            self.state = QueueState::Ended;
             let what = if is_there { format!("{} and the capture has ended", self.closed()) } else { DELETED.to_owned() };
             return Err(self.error(what));
         }
-        self.state = State::Gone(Instant::now() + RETRY_INTERVAL, left);
+        self.state = QueueState::Gone(Instant::now() + RETRY_INTERVAL, left);
         if is_there {
             let notice = format!("interface {}: {} and is opened again when it can be", self.interface(), self.closed());
             self.notices.push(notice);
@@ -329,7 +329,7 @@ impl XdpBackend {
     }
 
     fn look_for_interface(&mut self, timeout: Duration) {
-        let State::Gone(again, left) = &mut self.state else { return };
+        let QueueState::Gone(again, left) = &mut self.state else { return };
         std::thread::sleep(timeout.min(again.saturating_duration_since(Instant::now())));
         if Instant::now() < *again {
             return;
@@ -344,7 +344,7 @@ impl XdpBackend {
                 for said in said {
                     self.notices.push(said);
                 }
-                self.state = State::Open(Open::new(prepared, socket));
+                self.state = QueueState::Open(OpenQueue::new(prepared, socket));
             }
             Err(told) => {
                 *again = Instant::now() + RETRY_INTERVAL;
@@ -389,12 +389,12 @@ impl Backend for XdpBackend {
         let mut deadline = None;
         loop {
             match &self.state {
-                State::Open(_) => {}
-                State::Gone(..) => {
+                QueueState::Open(_) => {}
+                QueueState::Gone(..) => {
                     self.look_for_interface(timeout);
                     return Ok(Polled::Idle(now()));
                 }
-                State::Ended => return Ok(Polled::End),
+                QueueState::Ended => return Ok(Polled::End),
             }
             let filtered_before = self.filtered;
             let lent = self.receive(visit)?;
@@ -419,7 +419,7 @@ impl Backend for XdpBackend {
         self.rename();
         self.count_interface();
         let mut counters = self.counters;
-        if let State::Open(open) = &mut self.state {
+        if let QueueState::Open(open) = &mut self.state {
             let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
             counters += &open.counters(&tally)?;
             if tally.strays > 0 && !std::mem::replace(&mut open.has_strays, true) {

@@ -2,11 +2,11 @@
 //!
 //! Owns the sentences. Asks nobody: what they name is given. Its one invariant: a sentence says what failed, why, and what to do.
 
-use super::socket::{Fault, Step};
+use super::socket::{SocketFault, SocketStep};
 
 /// What sentences may name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct ErrorContext {
     pub interface: String,
     pub queue: u32,
     /// Bytes of packet memory of one queue.
@@ -28,16 +28,16 @@ pub(crate) const RIGHTS: &str = "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP
 const OTHERWISE: &str = "take --backend tpacket, which needs no such thing";
 
 /// What failed, why, and what to do.
-pub(crate) fn explain(fault: &Fault, facts: &Facts) -> String {
+pub(crate) fn explain(fault: &SocketFault, facts: &ErrorContext) -> String {
     let (queue, mebibytes) = (facts.queue, facts.memory_bytes.div_ceil(1 << 20));
     match (fault.step, fault.errno()) {
-        (Step::Socket | Step::Promiscuous | Step::Bind, libc::EPERM | libc::EACCES) => {
+        (SocketStep::Socket | SocketStep::Promiscuous | SocketStep::Bind, libc::EPERM | libc::EACCES) => {
             format!("no permission to capture ({}); {RIGHTS}", reason(fault))
         }
-        (Step::Socket, libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT) => {
+        (SocketStep::Socket, libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT) => {
             format!("this kernel is built without AF_XDP sockets (CONFIG_XDP_SOCKETS); {OTHERWISE}")
         }
-        (Step::Register, libc::ENOBUFS | libc::EPERM) => format!(
+        (SocketStep::Register, libc::ENOBUFS | libc::EPERM) => format!(
             "its {mebibytes} MiB of packet memory for a queue cannot be locked: {}run it with CAP_IPC_LOCK, raise the limit \
              (`ulimit -l unlimited`, or LimitMEMLOCK=infinity for a service), or take fewer frames",
             facts.memlock_bytes.map_or_else(String::new, |bytes| format!(
@@ -45,42 +45,42 @@ pub(crate) fn explain(fault: &Fault, facts: &Facts) -> String {
                 bytes / 1024
             ))
         ),
-        (Step::HugePages, libc::ENOMEM) => format!(
+        (SocketStep::HugePages, libc::ENOMEM) => format!(
             "there are not {0} free huge pages of 2 MiB for a queue; reserve them (`sudo sysctl vm.nr_hugepages={0}`, for each queue) \
              or do without",
             facts.memory_bytes.div_ceil(super::map::HUGE_PAGE_BYTES as u64)
         ),
-        (Step::Memory | Step::Register | Step::Map, libc::ENOMEM) => {
+        (SocketStep::Memory | SocketStep::Register | SocketStep::Map, libc::ENOMEM) => {
             format!("there is not enough memory for the {mebibytes} MiB of a queue's packets; take fewer frames")
         }
-        (Step::FillRing | Step::RxRing, libc::ENOMEM | libc::EINVAL) => format!(
+        (SocketStep::FillRing | SocketStep::RxRing, libc::ENOMEM | libc::EINVAL) => format!(
             "the kernel does not make rings of {} and {} places ({}); take fewer frames",
             facts.rx_entries,
             facts.fill_entries,
             reason(fault)
         ),
-        (Step::Offsets, libc::ENOPROTOOPT) => {
+        (SocketStep::Offsets, libc::ENOPROTOOPT) => {
             format!("this kernel is too old for this use of AF_XDP (Linux 5.4 is needed); {OTHERWISE}")
         }
-        (Step::BusyPoll, libc::EPERM) => {
+        (SocketStep::BusyPoll, libc::EPERM) => {
             format!("busy polling is not allowed: it needs CAP_NET_ADMIN; {RIGHTS}; or do without it")
         }
-        (Step::BusyPoll, libc::ENOPROTOOPT) => {
+        (SocketStep::BusyPoll, libc::ENOPROTOOPT) => {
             "this kernel has no preferred busy polling (Linux 5.11 is needed); do without it".to_owned()
         }
-        (Step::Bind, libc::EBUSY) => format!(
+        (SocketStep::Bind, libc::EBUSY) => format!(
             "another AF_XDP socket has receive queue {queue}; stop the program that has it (`ss --xdp -p` shows it) or take other queues"
         ),
-        (Step::Bind, libc::ENETDOWN) => {
+        (SocketStep::Bind, libc::ENETDOWN) => {
             format!("it is down; bring it up first (`sudo ip link set {} up`)", facts.interface)
         }
-        (Step::Bind, libc::ENODEV | libc::ENXIO) => "it vanished while it was being opened".to_owned(),
-        (Step::Bind, libc::EINVAL) => format!(
+        (SocketStep::Bind, libc::ENODEV | libc::ENXIO) => "it vanished while it was being opened".to_owned(),
+        (SocketStep::Bind, libc::EINVAL) => format!(
             "the kernel refuses a socket at receive queue {queue} ({}): is that queue still there (`ethtool -l {}`)?",
             reason(fault),
             facts.interface
         ),
-        (Step::Bind, libc::EOPNOTSUPP) => {
+        (SocketStep::Bind, libc::EOPNOTSUPP) => {
             format!("its driver has no zero copy for this; {}take mode native or auto", smaller(facts))
         }
         (step, _) => format!("{} failed: {}", doing(step), reason(fault)),
@@ -88,32 +88,32 @@ pub(crate) fn explain(fault: &Fault, facts: &Facts) -> String {
 }
 
 /// What may help where packets need several frames; empty where they do not.
-pub(crate) fn smaller(facts: &Facts) -> String {
+pub(crate) fn smaller(facts: &ErrorContext) -> String {
     let Some(mtu) = facts.mtu_max else { return String::new() };
     let or_frames = if facts.frame_bytes < 4096 { " or frames of 4096 bytes" } else { "" };
     format!("not every driver has it for packets in several frames: an MTU of at most {mtu}{or_frames} may be the cure; ")
 }
 
 /// What the system says, without the number that Rust appends.
-pub(crate) fn reason(fault: &Fault) -> String {
+pub(crate) fn reason(fault: &SocketFault) -> String {
     let text = fault.error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
-const fn doing(step: Step) -> &'static str {
+const fn doing(step: SocketStep) -> &'static str {
     match step {
-        Step::Memory | Step::HugePages => "making the packet memory",
-        Step::Socket => "making an AF_XDP socket",
-        Step::Register => "registering the packet memory",
-        Step::CompletionRing => "making the completion ring",
-        Step::FillRing => "making the fill ring",
-        Step::RxRing => "making the rx ring",
-        Step::Offsets => "asking for the layout of the rings",
-        Step::Map => "mapping a ring",
-        Step::BusyPoll => "asking for busy polling",
-        Step::Bind => "binding the AF_XDP socket",
-        Step::Promiscuous => "entering promiscuous mode",
-        Step::Statistics => "reading the counters",
+        SocketStep::Memory | SocketStep::HugePages => "making the packet memory",
+        SocketStep::Socket => "making an AF_XDP socket",
+        SocketStep::Register => "registering the packet memory",
+        SocketStep::CompletionRing => "making the completion ring",
+        SocketStep::FillRing => "making the fill ring",
+        SocketStep::RxRing => "making the rx ring",
+        SocketStep::Offsets => "asking for the layout of the rings",
+        SocketStep::Map => "mapping a ring",
+        SocketStep::BusyPoll => "asking for busy polling",
+        SocketStep::Bind => "binding the AF_XDP socket",
+        SocketStep::Promiscuous => "entering promiscuous mode",
+        SocketStep::Statistics => "reading the counters",
     }
 }
 
@@ -130,8 +130,8 @@ pub(crate) fn memlock_bytes() -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn said(step: Step, errno: i32) -> String {
-        let facts = Facts {
+    fn said(step: SocketStep, errno: i32) -> String {
+        let facts = ErrorContext {
             interface: "eth9".to_owned(),
             queue: 3,
             memory_bytes: 64 << 20,
@@ -141,13 +141,13 @@ mod tests {
             frame_bytes: 2048,
             mtu_max: None,
         };
-        explain(&Fault::new(step, std::io::Error::from_raw_os_error(errno)), &facts)
+        explain(&SocketFault::new(step, std::io::Error::from_raw_os_error(errno)), &facts)
     }
 
     #[test]
     fn large_packets_may_be_why_there_is_no_zero_copy() {
-        let fault = Fault::new(Step::Bind, std::io::Error::from_raw_os_error(libc::EOPNOTSUPP));
-        let said = |frame_bytes, mtu_max| explain(&fault, &Facts { frame_bytes, mtu_max, ..Facts::default() });
+        let fault = SocketFault::new(SocketStep::Bind, std::io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+        let said = |frame_bytes, mtu_max| explain(&fault, &ErrorContext { frame_bytes, mtu_max, ..ErrorContext::default() });
         assert!(said(2048, Some(1770)).contains("an MTU of at most 1770 or frames of 4096 bytes may be the cure"));
         assert!(said(4096, Some(3818)).contains("an MTU of at most 3818 may be the cure"));
         assert!(!said(2048, None).contains("MTU"));
@@ -155,21 +155,25 @@ mod tests {
 
     #[test]
     fn each_says_why_and_what_to_do() {
-        let cases: &[(Step, i32, &[&str])] = &[
-            (Step::Socket, libc::EPERM, &["no permission", "CAP_BPF", "setcap cap_net_raw,cap_net_admin,cap_bpf"]),
-            (Step::Socket, libc::EAFNOSUPPORT, &["CONFIG_XDP_SOCKETS", "--backend tpacket"]),
-            (Step::Register, libc::ENOBUFS, &["64 MiB", "RLIMIT_MEMLOCK allows (8192 KiB)", "CAP_IPC_LOCK", "LimitMEMLOCK"]),
-            (Step::Register, libc::ENOMEM, &["64 MiB", "fewer frames"]),
-            (Step::HugePages, libc::ENOMEM, &["32 free huge pages", "vm.nr_hugepages=32"]),
-            (Step::RxRing, libc::ENOMEM, &["1024 and 2048 places", "fewer frames"]),
-            (Step::Offsets, libc::ENOPROTOOPT, &["too old", "5.4"]),
-            (Step::BusyPoll, libc::EPERM, &["CAP_NET_ADMIN"]),
-            (Step::BusyPoll, libc::ENOPROTOOPT, &["5.11"]),
-            (Step::Bind, libc::EBUSY, &["another AF_XDP socket has receive queue 3", "ss --xdp"]),
-            (Step::Bind, libc::ENETDOWN, &["ip link set eth9 up"]),
-            (Step::Bind, libc::EINVAL, &["queue 3", "ethtool -l eth9"]),
-            (Step::Bind, libc::EOPNOTSUPP, &["zero copy", "mode native"]),
-            (Step::CompletionRing, libc::EIO, &["making the completion ring failed: Input/output error"]),
+        let cases: &[(SocketStep, i32, &[&str])] = &[
+            (SocketStep::Socket, libc::EPERM, &["no permission", "CAP_BPF", "setcap cap_net_raw,cap_net_admin,cap_bpf"]),
+            (SocketStep::Socket, libc::EAFNOSUPPORT, &["CONFIG_XDP_SOCKETS", "--backend tpacket"]),
+            (
+                SocketStep::Register,
+                libc::ENOBUFS,
+                &["64 MiB", "RLIMIT_MEMLOCK allows (8192 KiB)", "CAP_IPC_LOCK", "LimitMEMLOCK"],
+            ),
+            (SocketStep::Register, libc::ENOMEM, &["64 MiB", "fewer frames"]),
+            (SocketStep::HugePages, libc::ENOMEM, &["32 free huge pages", "vm.nr_hugepages=32"]),
+            (SocketStep::RxRing, libc::ENOMEM, &["1024 and 2048 places", "fewer frames"]),
+            (SocketStep::Offsets, libc::ENOPROTOOPT, &["too old", "5.4"]),
+            (SocketStep::BusyPoll, libc::EPERM, &["CAP_NET_ADMIN"]),
+            (SocketStep::BusyPoll, libc::ENOPROTOOPT, &["5.11"]),
+            (SocketStep::Bind, libc::EBUSY, &["another AF_XDP socket has receive queue 3", "ss --xdp"]),
+            (SocketStep::Bind, libc::ENETDOWN, &["ip link set eth9 up"]),
+            (SocketStep::Bind, libc::EINVAL, &["queue 3", "ethtool -l eth9"]),
+            (SocketStep::Bind, libc::EOPNOTSUPP, &["zero copy", "mode native"]),
+            (SocketStep::CompletionRing, libc::EIO, &["making the completion ring failed: Input/output error"]),
         ];
         for (step, errno, parts) in cases {
             let said = said(*step, *errno);

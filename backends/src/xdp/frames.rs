@@ -1,6 +1,6 @@
 //! Whose each frame of the packet memory is.
 //!
-//! Owns the tokens: a [`Frame`] in our hands is memory the kernel does not write to. Knows no memory and no ring. Its one
+//! Owns the tokens: a [`FrameToken`] in our hands is memory the kernel does not write to. Knows no memory and no ring. Its one
 //! invariant: for each frame there is at most one token, and while there is one the frame is not the kernel's.
 //!
 //! The packet memory (UMEM) is cut into frames of equal size. A frame is with the kernel (in the fill ring, being written, or in
@@ -30,12 +30,12 @@ impl Descriptor {
 
 /// The right to use a frame. Neither copied nor made elsewhere.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Frame(u32);
+pub(crate) struct FrameToken(u32);
 
 /// A frame that the kernel gave us, and where in the packet memory its bytes are: checked to lie within the frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claimed {
-    frame: Frame,
+    frame: FrameToken,
     start: usize,
     len: u32,
 }
@@ -54,14 +54,14 @@ impl Claimed {
     }
 
     /// Ends the use of the bytes.
-    pub(crate) fn into_frame(self) -> Frame {
+    pub(crate) fn into_frame(self) -> FrameToken {
         self.frame
     }
 }
 
 /// A descriptor that cannot be believed. The frame comes along where the kernel named one that was its own to give.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refused(pub Option<Frame>);
+pub(crate) struct Refused(pub Option<FrameToken>);
 
 /// Who has which frame.
 #[derive(Debug)]
@@ -77,11 +77,11 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// `count` frames of `frame_bytes` (a power of two), all ours at first; `metadata_len` bytes in front of a packet can be read, too.
-    pub(crate) fn new(count: u32, frame_bytes: u32, metadata_len: u32) -> (Self, Vec<Frame>) {
+    pub(crate) fn new(count: u32, frame_bytes: u32, metadata_len: u32) -> (Self, Vec<FrameToken>) {
         assert!(frame_bytes.is_power_of_two(), "frame sizes are checked when options are");
         let ours = vec![u64::MAX; count.div_ceil(64) as usize];
         let frames = Self { ours, ours_count: count, count, frame_shift: frame_bytes.trailing_zeros(), metadata_len };
-        (frames, (0..count).map(Frame).collect())
+        (frames, (0..count).map(FrameToken).collect())
     }
 
     /// Frames in our hands.
@@ -112,16 +112,16 @@ impl Frames {
         let frame_bytes = self.frame_bytes();
         let offset = (descriptor.address & u64::from(frame_bytes - 1)) as u32; // less than 2^32
         if offset < self.metadata_len || descriptor.len > frame_bytes - offset {
-            return Err(Refused(Some(Frame(index))));
+            return Err(Refused(Some(FrameToken(index))));
         }
         let start = descriptor.address as usize - self.metadata_len as usize;
-        Ok(Claimed { frame: Frame(index), start, len: descriptor.len + self.metadata_len })
+        Ok(Claimed { frame: FrameToken(index), start, len: descriptor.len + self.metadata_len })
     }
 
     /// Gives a frame to the kernel; its address, for the fill ring.
     #[inline]
-    pub(crate) fn give(&mut self, frame: Frame) -> u64 {
-        let Frame(index) = frame;
+    pub(crate) fn give(&mut self, frame: FrameToken) -> u64 {
+        let FrameToken(index) = frame;
         if let Some(word) = self.ours.get_mut((index / 64) as usize) {
             *word &= !(1 << (index % 64));
         }

@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::attach::Held;
-use super::open::{Opening, Prepared, QueueSocket};
-use super::tally::Tally;
+use super::attach::AttachState;
+use super::open::{Prepared, QueueSocket, XdpOpener};
+use super::tally::RingReading;
 use crate::{BackendError, nic};
 
 /// What a backend leaves behind when its socket is gone.
@@ -19,7 +19,7 @@ pub(crate) struct Left {
     /// The program that gave packets to the socket, which other queues may still have.
     pub prepared: Weak<Prepared>,
     /// What it had counted by then.
-    pub tally: Tally,
+    pub tally: RingReading,
 }
 
 /// An opened socket.
@@ -31,14 +31,14 @@ pub(crate) struct Reopened {
 }
 
 /// What the backends of an interface share.
-pub(crate) struct Group {
-    opening: Opening,
+pub(crate) struct QueueGroup {
+    opening: XdpOpener,
     /// All that were opened.
     queues: Vec<u32>,
-    shared: Mutex<Shared>,
+    shared: Mutex<QueueGroupParts>,
 }
 
-struct Shared {
+struct QueueGroupParts {
     /// The last one that was made; the backends own it.
     prepared: Weak<Prepared>,
     /// What was said of how it was opened.
@@ -47,13 +47,13 @@ struct Shared {
     refusals: BTreeMap<u32, String>,
 }
 
-impl Group {
-    pub(crate) fn new(opening: Opening, queues: Vec<u32>, prepared: &Arc<Prepared>, said: Vec<String>) -> Self {
-        let shared = Shared { prepared: Arc::downgrade(prepared), said, refusals: BTreeMap::new() };
+impl QueueGroup {
+    pub(crate) fn new(opening: XdpOpener, queues: Vec<u32>, prepared: &Arc<Prepared>, said: Vec<String>) -> Self {
+        let shared = QueueGroupParts { prepared: Arc::downgrade(prepared), said, refusals: BTreeMap::new() };
         Self { opening, queues, shared: Mutex::new(shared) }
     }
 
-    pub(crate) const fn opening(&self) -> &Opening {
+    pub(crate) const fn opening(&self) -> &XdpOpener {
         &self.opening
     }
 
@@ -79,8 +79,8 @@ impl Group {
         }
     }
 
-    fn open(&self, shared: &mut Shared, queue: u32, left: &Left) -> Result<Reopened, BackendError> {
-        if let Some(prepared) = shared.prepared.upgrade().filter(|prepared| prepared.attachment.held() == Held::Yes) {
+    fn open(&self, shared: &mut QueueGroupParts, queue: u32, left: &Left) -> Result<Reopened, BackendError> {
+        if let Some(prepared) = shared.prepared.upgrade().filter(|prepared| prepared.attachment.held() == AttachState::Yes) {
             let mut socket = self.opening.queue(&prepared, queue)?;
             if std::ptr::eq(left.prepared.as_ptr(), Arc::as_ptr(&prepared)) {
                 socket.base = left.tally;
@@ -101,7 +101,7 @@ impl Group {
     }
 }
 
-impl Shared {
+impl QueueGroupParts {
     /// What to tell of a refusal: nothing when it was told of this queue or of another one already.
     fn refused(&mut self, queue: u32, refusal: String) -> Option<String> {
         let is_told = self.refusals.values().any(|told| *told == refusal);
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_once_and_again_when_it_changes() {
-        let mut shared = Shared { prepared: Weak::new(), said: Vec::new(), refusals: BTreeMap::new() };
+        let mut shared = QueueGroupParts { prepared: Weak::new(), said: Vec::new(), refusals: BTreeMap::new() };
         let told = ["taken", "taken", "locked", "taken"].map(|refusal| shared.refused(0, refusal.to_owned()).is_some());
         assert_eq!(told, [true, false, true, true]);
         assert_eq!(shared.refused(1, "taken".to_owned()), None, "the other queue said so");

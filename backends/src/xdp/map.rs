@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::frames::{Claimed, Descriptor};
-use super::receive::Shared;
+use super::receive::SharedRings;
 
 /// `XDP_RING_NEED_WAKEUP` of linux/if_xdp.h.
 const NEED_WAKEUP: u32 = 1 << 0;
@@ -20,16 +20,16 @@ const MPOL_PREFERRED: libc::c_int = 1;
 
 /// A mapping, unmapped when dropped.
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub(crate) struct SharedMemory {
     start: NonNull<u8>,
     len: usize,
 }
 
 // JUSTIFICATION: a pointer is not Send by itself; the mapping it names belongs to no thread.
 // SAFETY: the pointer is used through `&self` and `Drop` only, and a mapping is valid in all threads of the process.
-unsafe impl Send for Mapping {}
+unsafe impl Send for SharedMemory {}
 
-impl Mapping {
+impl SharedMemory {
     /// Zeroed memory of our own; with `flags` (MAP_HUGETLB) beside what that takes.
     pub(crate) fn anonymous(len: usize, flags: libc::c_int) -> io::Result<Self> {
         Self::map(len, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags, -1, 0)
@@ -85,7 +85,7 @@ impl Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl Drop for SharedMemory {
     fn drop(&mut self) {
         // JUSTIFICATION: what mmap(2) made only munmap(2) takes away.
         // SAFETY: this is the mapping made in `map`, whole, and nothing borrows it any more.
@@ -95,8 +95,8 @@ impl Drop for Mapping {
 
 /// A ring as the kernel laid it out in its mapping (`struct xdp_ring_offset`).
 #[derive(Debug)]
-pub(crate) struct Ring {
-    mapping: Mapping,
+pub(crate) struct RingLayout {
+    mapping: SharedMemory,
     producer: usize,
     consumer: usize,
     flags: Option<usize>,
@@ -105,14 +105,19 @@ pub(crate) struct Ring {
     entries: u32,
 }
 
-impl Ring {
+impl RingLayout {
     /// Bytes a ring's mapping needs.
     pub(crate) fn mapping_len(offsets: &libc::xdp_ring_offset, entries: u32, entry_len: usize) -> usize {
         (offsets.desc as usize).saturating_add((entries as usize).saturating_mul(entry_len))
     }
 
     /// A ring of `entries` (a power of two) entries of `entry_len` bytes; EPROTO when the kernel's offsets do not fit the mapping.
-    pub(crate) fn new(mapping: Mapping, offsets: &libc::xdp_ring_offset, entries: u32, entry_len: usize) -> io::Result<Self> {
+    pub(crate) fn new(
+        mapping: SharedMemory,
+        offsets: &libc::xdp_ring_offset,
+        entries: u32,
+        entry_len: usize,
+    ) -> io::Result<Self> {
         let end = Self::mapping_len(offsets, entries, entry_len);
         let is_counter = |at: u64| at.is_multiple_of(4) && at.checked_add(4).is_some_and(|end| end <= mapping.len as u64);
         let has_flags = is_counter(offsets.flags) && offsets.flags != 0;
@@ -158,14 +163,14 @@ impl Ring {
 /// The two rings of a socket and its packet memory.
 #[derive(Debug)]
 pub(crate) struct KernelMemory {
-    rx: Ring,
-    fill: Ring,
-    umem: Mapping,
+    rx: RingLayout,
+    fill: RingLayout,
+    umem: SharedMemory,
 }
 
 impl KernelMemory {
     /// Of one socket. `rx` has entries of 16 bytes, `fill` of 8.
-    pub(crate) const fn new(rx: Ring, fill: Ring, umem: Mapping) -> Self {
+    pub(crate) const fn new(rx: RingLayout, fill: RingLayout, umem: SharedMemory) -> Self {
         Self { rx, fill, umem }
     }
 
@@ -176,7 +181,7 @@ impl KernelMemory {
     }
 }
 
-impl Shared for KernelMemory {
+impl SharedRings for KernelMemory {
     #[inline]
     fn rx_producer(&self) -> u32 {
         // Partner: smp_store_release of __xskq_prod_submit in net/xdp/xsk_queue.h.
@@ -243,14 +248,14 @@ mod tests {
 
     const OFFSETS: libc::xdp_ring_offset = libc::xdp_ring_offset { producer: 0, consumer: 64, desc: 192, flags: 128 };
 
-    fn ring(entries: u32, entry_len: usize) -> Ring {
-        let mapping = Mapping::anonymous(Ring::mapping_len(&OFFSETS, entries, entry_len), 0).unwrap();
-        Ring::new(mapping, &OFFSETS, entries, entry_len).unwrap()
+    fn ring(entries: u32, entry_len: usize) -> RingLayout {
+        let mapping = SharedMemory::anonymous(RingLayout::mapping_len(&OFFSETS, entries, entry_len), 0).unwrap();
+        RingLayout::new(mapping, &OFFSETS, entries, entry_len).unwrap()
     }
 
     #[test]
     fn both_sides_see_the_same_memory() {
-        let memory = KernelMemory::new(ring(4, 16), ring(8, 8), Mapping::anonymous(4 * 2048, 0).unwrap());
+        let memory = KernelMemory::new(ring(4, 16), ring(8, 8), SharedMemory::anonymous(4 * 2048, 0).unwrap());
         memory.set_rx_consumer(5);
         assert_eq!(memory.rx.counter(64).load(Ordering::Relaxed), 5);
         memory.rx.counter(0).store(9, Ordering::Relaxed);
@@ -271,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_place_beyond_the_end_stays_inside() {
-        let memory = KernelMemory::new(ring(4, 16), ring(8, 8), Mapping::anonymous(4096, 0).unwrap());
+        let memory = KernelMemory::new(ring(4, 16), ring(8, 8), SharedMemory::anonymous(4096, 0).unwrap());
         memory.set_fill(u32::MAX, 1);
         assert_eq!(memory.descriptor(u32::MAX).len, 0);
         let (mut frames, tokens) = Frames::new(8, 2048, 0); // more than are mapped
@@ -294,8 +299,8 @@ mod tests {
             libc::xdp_ring_offset { desc: 4096, ..OFFSETS },
         ];
         for offsets in bad {
-            let mapping = Mapping::anonymous(4096, 0).unwrap();
-            assert_eq!(Ring::new(mapping, &offsets, 4, 16).unwrap_err().raw_os_error(), Some(libc::EPROTO), "{offsets:?}");
+            let mapping = SharedMemory::anonymous(4096, 0).unwrap();
+            assert_eq!(RingLayout::new(mapping, &offsets, 4, 16).unwrap_err().raw_os_error(), Some(libc::EPROTO), "{offsets:?}");
         }
     }
 }

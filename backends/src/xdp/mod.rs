@@ -51,14 +51,14 @@ use std::sync::Arc;
 
 pub use backend::XdpBackend;
 pub use netscope_bpf::xdp::Unmatched;
-pub use options::{BusyPoll, HugePages, Times, XdpMode, XdpOptions};
+pub use options::{BusyPoll, HugePageUse, Times, XdpMode, XdpOptions};
 pub use pace::{NAP_MAX, NAP_MIN};
 pub use tags::{LostTags, lost_tags};
 pub use uses::refuse_used;
 
 use crate::BackendError;
-use group::Group;
-use open::Opening;
+use group::QueueGroup;
+use open::XdpOpener;
 use socket::Seam;
 
 /// An opened interface.
@@ -77,10 +77,10 @@ pub struct Opened {
 /// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile,
 /// [`BackendError::Used`] when the host uses the interface and the options do not insist.
 pub fn open(options: XdpOptions) -> Result<Opened, BackendError> {
-    open_by(Opening::new(options, Seam::default())?)
+    open_by(XdpOpener::new(options, Seam::default())?)
 }
 
-fn open_by(opening: Opening) -> Result<Opened, BackendError> {
+fn open_by(opening: XdpOpener) -> Result<Opened, BackendError> {
     let mut said = Vec::new();
     let (prepared, first, queues) = opening.interface(None, &mut said)?;
     let prepared = Arc::new(prepared);
@@ -95,7 +95,7 @@ fn open_by(opening: Opening) -> Result<Opened, BackendError> {
     for (number, socket) in sockets.iter_mut().enumerate() {
         socket.base = prepared.attachment.tally(socket.queue, number == 0)?.begin();
     }
-    let group = Arc::new(Group::new(opening, queues, &prepared, said.clone()));
+    let group = Arc::new(QueueGroup::new(opening, queues, &prepared, said.clone()));
     let backends = sockets
         .into_iter()
         .enumerate()

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use super::asked::{about_tags, about_times};
 use super::attach::Attachment;
-use super::explain::{Facts, explain, memlock_bytes, reason, smaller};
+use super::explain::{ErrorContext, explain, memlock_bytes, reason, smaller};
 use super::index::Overrun;
-use super::map::{HUGE_PAGE_BYTES, KernelMemory, Mapping};
-use super::options::{HugePages, XdpMode, XdpOptions};
+use super::map::{HUGE_PAGE_BYTES, KernelMemory, SharedMemory};
+use super::options::{HugePageUse, XdpMode, XdpOptions};
 use super::promiscuous::Beside;
-use super::receive::{Receiver, Shape};
-use super::socket::{Fault, Seam, Step, XdpSocket};
-use super::tally::Tally;
+use super::receive::{ReceiveShape, XdpReceiver};
+use super::socket::{RingSocket, Seam, SocketFault, SocketStep};
+use super::tally::RingReading;
 use super::uses::refuse_used;
 use crate::bpf::Mode;
 use crate::filter::Filter;
@@ -35,16 +35,16 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// A queue's socket with its memory.
 pub(crate) struct QueueSocket {
     /// Unmaps first: the kernel takes a socket down only when nothing of it is mapped.
-    pub receiver: Receiver<KernelMemory>,
-    pub socket: XdpSocket,
+    pub receiver: XdpReceiver<KernelMemory>,
+    pub socket: RingSocket,
     pub queue: u32,
     /// What the program had counted when this socket took over.
-    pub base: Tally,
+    pub base: RingReading,
 }
 
 /// Opens.
 #[derive(Clone, Debug)]
-pub(crate) struct Opening {
+pub(crate) struct XdpOpener {
     pub options: XdpOptions,
     /// The filter of the options.
     pub filter: Option<Filter>,
@@ -55,12 +55,12 @@ pub(crate) struct Opening {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub attachment: Attachment,
-    shape: Shape,
+    shape: ReceiveShape,
     flags: u16,
     numa_node: Option<u32>,
 }
 
-impl Opening {
+impl XdpOpener {
     pub(crate) fn new(options: XdpOptions, seam: Seam) -> Result<Self, BackendError> {
         let filter = options.filter.as_deref().map(|expression| Filter::compile(expression, LinkType::ETHERNET)).transpose()?;
         Ok(Self { options, filter, seam })
@@ -97,7 +97,7 @@ impl Opening {
         let first = *queues.first().ok_or_else(|| self.fail("it has no receive queue".to_owned()))?;
         let shape = self.options.shape(self.options.needs_fragments(nic.mtu))?;
         // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything is changed.
-        XdpSocket::new(self.seam).map_err(|fault| self.explained(&fault, &shape, first))?;
+        RingSocket::new(self.seam).map_err(|fault| self.explained(&fault, &shape, first))?;
         let attachment = Attachment::new(&self.options, self.filter.as_ref(), &nic, count, self.seam, said)?;
         let mut prepared = Prepared { attachment, shape, flags: 0, numa_node: nic.numa_node.filter(|_| has_several_nodes()) };
         let socket = self.first_queue(&mut prepared, first, said)?;
@@ -111,8 +111,8 @@ impl Opening {
             return Err(self.fail(format!("it is down; bring it up first (`sudo ip link set {} up`)", nic.name)));
         }
         let hardware = Beside::new().and_then(|beside| beside.hardware_type(&nic.name)).map_err(|error| {
-            let fault = Fault::new(Step::Promiscuous, error);
-            self.fail(explain(&fault, &Facts { interface: nic.name.clone(), ..Facts::default() }))
+            let fault = SocketFault::new(SocketStep::Promiscuous, error);
+            self.fail(explain(&fault, &ErrorContext { interface: nic.name.clone(), ..ErrorContext::default() }))
         })?;
         if ![libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK].contains(&hardware) {
             return Err(self.fail(format!("it is no Ethernet interface (type {hardware}); take --backend tpacket")));
@@ -160,7 +160,7 @@ impl Opening {
     }
 
     /// Binds with all that is wanted, then with less where the kernel does not know a flag; the flags that were taken.
-    fn bind_by(&self, prepared: &Prepared, socket: &XdpSocket, queue: u32, way: u16) -> Result<u16, Fault> {
+    fn bind_by(&self, prepared: &Prepared, socket: &RingSocket, queue: u32, way: u16) -> Result<u16, SocketFault> {
         let fragments = if prepared.shape.has_fragments { libc::XDP_USE_SG } else { 0 };
         let mut refused = None;
         for flags in [way | fragments | libc::XDP_USE_NEED_WAKEUP, way | libc::XDP_USE_NEED_WAKEUP, way] {
@@ -170,10 +170,10 @@ impl Opening {
                 Err(fault) => return Err(fault),
             }
         }
-        Err(refused.unwrap_or_else(|| Fault::new(Step::Bind, std::io::Error::from_raw_os_error(libc::EINVAL))))
+        Err(refused.unwrap_or_else(|| SocketFault::new(SocketStep::Bind, std::io::Error::from_raw_os_error(libc::EINVAL))))
     }
 
-    fn bind(&self, ifindex: u32, socket: &XdpSocket, queue: u32, flags: u16) -> Result<(), Fault> {
+    fn bind(&self, ifindex: u32, socket: &RingSocket, queue: u32, flags: u16) -> Result<(), SocketFault> {
         retried(libc::EBUSY, || socket.bind(ifindex, queue, flags))
     }
 
@@ -188,16 +188,16 @@ impl Opening {
     /// Everything up to the bind.
     fn unbound(&self, prepared: &Prepared, queue: u32, said: &mut Vec<String>) -> Result<QueueSocket, BackendError> {
         let shape = &prepared.shape;
-        let mut make = || -> Result<Result<QueueSocket, Overrun>, Fault> {
+        let mut make = || -> Result<Result<QueueSocket, Overrun>, SocketFault> {
             let memory = self.memory(shape, prepared.numa_node, said)?;
-            let socket = XdpSocket::new(self.seam)?;
+            let socket = RingSocket::new(self.seam)?;
             retried(libc::ENOBUFS, || socket.register(&memory, shape.frame_bytes))?;
             let (rx, fill) = socket.rings(shape.rx_entries, shape.fill_entries)?;
             if let Some(busy_poll) = self.options.busy_poll {
                 socket.set_busy_poll(busy_poll)?;
             }
-            let receiver = Receiver::new(KernelMemory::new(rx, fill, memory), shape);
-            Ok(receiver.map(|receiver| QueueSocket { receiver, socket, queue, base: Tally::default() }))
+            let receiver = XdpReceiver::new(KernelMemory::new(rx, fill, memory), shape);
+            Ok(receiver.map(|receiver| QueueSocket { receiver, socket, queue, base: RingReading::default() }))
         };
         match make() {
             Ok(Ok(socket)) => Ok(socket),
@@ -207,23 +207,23 @@ impl Opening {
     }
 
     /// The packet memory: huge pages as asked for, on the device's node where there are several.
-    fn memory(&self, shape: &Shape, node: Option<u32>, said: &mut Vec<String>) -> Result<Mapping, Fault> {
+    fn memory(&self, shape: &ReceiveShape, node: Option<u32>, said: &mut Vec<String>) -> Result<SharedMemory, SocketFault> {
         let interface = &self.options.interface;
         let bytes = shape.frame_count as usize * shape.frame_bytes as usize;
         let huge_bytes = bytes.next_multiple_of(HUGE_PAGE_BYTES);
         let huge = || {
-            self.seam.check(Step::HugePages, 0)?;
-            Mapping::anonymous(huge_bytes, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB)
-                .map_err(|error| Fault::new(Step::HugePages, error))
+            self.seam.check(SocketStep::HugePages, 0)?;
+            SharedMemory::anonymous(huge_bytes, libc::MAP_HUGETLB | libc::MAP_HUGE_2MB)
+                .map_err(|error| SocketFault::new(SocketStep::HugePages, error))
         };
         let ordinary = || {
-            self.seam.check(Step::Memory, 0)?;
-            Mapping::anonymous(bytes, 0).map_err(|error| Fault::new(Step::Memory, error))
+            self.seam.check(SocketStep::Memory, 0)?;
+            SharedMemory::anonymous(bytes, 0).map_err(|error| SocketFault::new(SocketStep::Memory, error))
         };
         let memory = match self.options.huge_pages {
-            HugePages::Require => huge()?,
-            HugePages::Off => ordinary()?,
-            HugePages::Auto => match huge() {
+            HugePageUse::Require => huge()?,
+            HugePageUse::Off => ordinary()?,
+            HugePageUse::Auto => match huge() {
                 Ok(memory) => memory,
                 Err(_) => {
                     said.push(format!(
@@ -244,12 +244,12 @@ impl Opening {
         Ok(memory)
     }
 
-    fn explained(&self, fault: &Fault, shape: &Shape, queue: u32) -> BackendError {
+    fn explained(&self, fault: &SocketFault, shape: &ReceiveShape, queue: u32) -> BackendError {
         self.fail(explain(fault, &self.facts(shape, queue)))
     }
 
-    fn facts(&self, shape: &Shape, queue: u32) -> Facts {
-        Facts {
+    fn facts(&self, shape: &ReceiveShape, queue: u32) -> ErrorContext {
+        ErrorContext {
             interface: self.options.interface.clone(),
             queue,
             memory_bytes: u64::from(shape.frame_count) * u64::from(shape.frame_bytes),
@@ -293,7 +293,7 @@ impl Opening {
 }
 
 /// Tries again for a while as long as the kernel says `errno`.
-fn retried(errno: i32, mut attempt: impl FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
+fn retried(errno: i32, mut attempt: impl FnMut() -> Result<(), SocketFault>) -> Result<(), SocketFault> {
     let mut tries = 0;
     loop {
         match attempt() {

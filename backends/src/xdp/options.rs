@@ -8,7 +8,7 @@ use std::time::Duration;
 use netscope_bpf::xdp::Unmatched;
 
 use super::pace::NAP_MAX;
-use super::receive::Shape;
+use super::receive::ReceiveShape;
 use crate::BackendError;
 use crate::file::PACKET_LEN_MAX;
 
@@ -39,7 +39,7 @@ pub enum XdpMode {
 
 /// Whether huge pages hold the packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HugePages {
+pub enum HugePageUse {
     /// Reserved ones where there are enough, else what the kernel makes of ordinary memory.
     #[default]
     Auto,
@@ -99,7 +99,7 @@ pub struct XdpOptions {
     /// Busy polling; none for interrupts and naps.
     pub busy_poll: Option<BusyPoll>,
     /// Huge pages.
-    pub huge_pages: HugePages,
+    pub huge_pages: HugePageUse,
     /// Where packets' times come from.
     pub times: Times,
     /// Expression in the language of pcap-filter(7).
@@ -132,7 +132,7 @@ impl Default for XdpOptions {
             rx_ring: None,
             fill_ring: None,
             busy_poll: None,
-            huge_pages: HugePages::Auto,
+            huge_pages: HugePageUse::Auto,
             times: Times::PerBatch,
             filter: None,
             unmatched: Unmatched::Pass,
@@ -165,7 +165,7 @@ impl XdpOptions {
     ///
     /// # Errors
     /// [`BackendError::Interface`] naming the setting and what it may be.
-    pub(super) fn shape(&self, has_fragments: bool) -> Result<Shape, BackendError> {
+    pub(super) fn shape(&self, has_fragments: bool) -> Result<ReceiveShape, BackendError> {
         let fail = |what: String| Err(BackendError::Interface { interface: self.interface.clone(), what });
         if ![2048, 4096].contains(&self.frame_bytes) {
             return fail(format!("frames of {} bytes; AF_XDP takes 2048 or 4096", self.frame_bytes));
@@ -192,7 +192,7 @@ impl XdpOptions {
         let (frame_count, frame_bytes) = (self.frame_count, self.frame_bytes);
         let has_stamps = self.times == Times::PerPacket;
         let ready_count = self.ready_count;
-        Ok(Shape { rx_entries, fill_entries, frame_count, ready_count, frame_bytes, has_stamps, has_fragments, snaplen })
+        Ok(ReceiveShape { rx_entries, fill_entries, frame_count, ready_count, frame_bytes, has_stamps, has_fragments, snaplen })
     }
 
     /// The queues to open on an interface that has `count` of them; in order, each once.

@@ -1,26 +1,26 @@
 //! From the rx ring to the visitor and back to the fill ring.
 //!
 //! Owns both positions, the tokens of all frames and the counts of what was lent and what was damaged. Knows no system call: the
-//! memory that is shared with the kernel is behind [`Shared`], so that tests play the kernel. Its one invariant: a frame taken from
-//! the rx ring is in the fill ring again, or spare, when [`Receiver::receive`] returns or unwinds.
+//! memory that is shared with the kernel is behind [`SharedRings`], so that tests play the kernel. Its one invariant: a frame taken from
+//! the rx ring is in the fill ring again, or spare, when [`XdpReceiver::receive`] returns or unwinds.
 //!
 //! Spare frames are a stack: the frame that was read last is filled next, while it still lies in the caches. `level` says how many the
 //! kernel is given in advance.
 
 use std::ops::Range;
 
-use netscope_bpf::xdp::Stamp;
+use netscope_bpf::xdp::PacketStamp;
 
-use super::frames::{Claimed, Descriptor, Frame, Frames, Refused};
+use super::frames::{Claimed, Descriptor, FrameToken, Frames, Refused};
 use super::index::{Consumer, Overrun, Producer};
 use super::join::Joiner;
 use super::level::Level;
-use super::time::{Clock, Stamps};
+use super::time::{PacketClock, Stamps};
 use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 /// What the kernel and we share: two rings and the packet memory.
-pub(crate) trait Shared {
+pub(crate) trait SharedRings {
     /// The kernel's position in the rx ring. What it wrote before is visible after (Acquire).
     fn rx_producer(&self) -> u32;
     /// Publishes our position in the rx ring, after all reading (Release).
@@ -39,7 +39,7 @@ pub(crate) trait Shared {
 
 /// How to receive.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
+pub(crate) struct ReceiveShape {
     /// Places of the rx ring, a power of two.
     pub rx_entries: u32,
     /// Places of the fill ring, a power of two and at least `frame_count`.
@@ -65,7 +65,7 @@ enum Lend {
 }
 
 /// Receives.
-pub(crate) struct Receiver<S: Shared> {
+pub(crate) struct XdpReceiver<S: SharedRings> {
     shared: S,
     rx: Consumer,
     fill: Producer,
@@ -74,7 +74,7 @@ pub(crate) struct Receiver<S: Shared> {
     frames: Frames,
     lends: Vec<Lend>,
     /// Frames that are done with, the one used last on top.
-    spare: Vec<Frame>,
+    spare: Vec<FrameToken>,
     joiner: Joiner,
     metadata_len: usize,
     /// Times in front of packets.
@@ -86,16 +86,16 @@ pub(crate) struct Receiver<S: Shared> {
     pub damaged: u64,
 }
 
-impl<S: Shared> Receiver<S> {
+impl<S: SharedRings> XdpReceiver<S> {
     /// Takes both rings at their beginning and gives every frame to the kernel.
-    pub(crate) fn new(shared: S, shape: &Shape) -> Result<Self, Overrun> {
+    pub(crate) fn new(shared: S, shape: &ReceiveShape) -> Result<Self, Overrun> {
         Self::at(shared, shape, 0)
     }
 
     /// As [`Self::new`], for rings whose positions begin elsewhere.
-    pub(crate) fn at(shared: S, shape: &Shape, position: u32) -> Result<Self, Overrun> {
+    pub(crate) fn at(shared: S, shape: &ReceiveShape, position: u32) -> Result<Self, Overrun> {
         assert!(shape.frame_count <= shape.fill_entries, "sizes are checked when options are");
-        let metadata_len = if shape.has_stamps { Stamp::LEN as u32 } else { 0 };
+        let metadata_len = if shape.has_stamps { PacketStamp::LEN as u32 } else { 0 };
         let (frames, spare) = Frames::new(shape.frame_count, shape.frame_bytes, metadata_len);
         let mut receiver = Self {
             shared,
@@ -160,7 +160,7 @@ impl<S: Shared> Receiver<S> {
     pub(crate) fn receive(
         &mut self,
         entries_max: u32,
-        clock: Clock,
+        clock: PacketClock,
         now: &dyn Fn() -> Timestamp,
         visit: &mut dyn FnMut(&[Packet<'_>]),
     ) -> Result<u32, Overrun> {
@@ -189,7 +189,7 @@ impl<S: Shared> Receiver<S> {
     }
 
     /// Takes entries out of the rx ring until a batch is full; how many.
-    fn gather(&mut self, available: u32, clock: Clock) -> u32 {
+    fn gather(&mut self, available: u32, clock: PacketClock) -> u32 {
         self.joiner.restart();
         let mut taken = 0;
         while taken < available && self.lends.len() < BATCH_MAX {
@@ -229,7 +229,7 @@ impl<S: Shared> Receiver<S> {
     }
 
     /// Lends the batch; the stamps seen.
-    fn lend(&self, now: Timestamp, clock: Clock, visit: &mut dyn FnMut(&[Packet<'_>])) -> Stamps {
+    fn lend(&self, now: Timestamp, clock: PacketClock, visit: &mut dyn FnMut(&[Packet<'_>])) -> Stamps {
         let mut stamps = self.stamps;
         let nothing = Packet { data: &[], time: now, wire_len: 0, link_type: LinkType::ETHERNET };
         let mut batch = [nothing; BATCH_MAX];
@@ -285,16 +285,16 @@ impl<S: Shared> Receiver<S> {
 }
 
 /// Gives the frames of a batch back when dropped: also when the visitor panics.
-struct Returning<'a, S: Shared>(&'a mut Receiver<S>);
+struct Returning<'a, S: SharedRings>(&'a mut XdpReceiver<S>);
 
-impl<S: Shared> Returning<'_, S> {
+impl<S: SharedRings> Returning<'_, S> {
     fn finish(self) -> Result<(), Overrun> {
         self.0.give_back()
         // Dropping finds nothing left to give.
     }
 }
 
-impl<S: Shared> Drop for Returning<'_, S> {
+impl<S: SharedRings> Drop for Returning<'_, S> {
     fn drop(&mut self) {
         // A kernel that lies here is met again, and told of, by the next call.
         let _overrun = self.0.give_back();

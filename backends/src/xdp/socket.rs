@@ -6,12 +6,12 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::map::{Mapping, Ring};
+use super::map::{RingLayout, SharedMemory};
 use super::options::BusyPoll;
 
 /// A step on the way to packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum SocketStep {
     Memory,
     HugePages,
     Socket,
@@ -29,13 +29,13 @@ pub(crate) enum Step {
 
 /// A step that failed.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    pub step: Step,
+pub(crate) struct SocketFault {
+    pub step: SocketStep,
     pub error: io::Error,
 }
 
-impl Fault {
-    pub(crate) fn new(step: Step, error: io::Error) -> Self {
+impl SocketFault {
+    pub(crate) fn new(step: SocketStep, error: io::Error) -> Self {
         Self { step, error }
     }
 
@@ -46,20 +46,20 @@ impl Fault {
 
 /// Where a test refuses what the kernel would not. The second value are the flags of a bind, else 0.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seam(pub Option<fn(Step, u16) -> Option<i32>>);
+pub(crate) struct Seam(pub Option<fn(SocketStep, u16) -> Option<i32>>);
 
 impl Seam {
     /// Whether a test refuses this step.
-    pub(crate) fn check(self, step: Step, flags: u16) -> Result<(), Fault> {
+    pub(crate) fn check(self, step: SocketStep, flags: u16) -> Result<(), SocketFault> {
         match self.0.and_then(|refuse| refuse(step, flags)) {
-            Some(errno) => Err(Fault::new(step, io::Error::from_raw_os_error(errno))),
+            Some(errno) => Err(SocketFault::new(step, io::Error::from_raw_os_error(errno))),
             None => Ok(()),
         }
     }
 
-    fn call(self, step: Step, result: impl FnOnce() -> io::Result<()>) -> Result<(), Fault> {
+    fn call(self, step: SocketStep, result: impl FnOnce() -> io::Result<()>) -> Result<(), SocketFault> {
         self.check(step, 0)?;
-        result().map_err(|error| Fault::new(step, error))
+        result().map_err(|error| SocketFault::new(step, error))
     }
 }
 
@@ -68,19 +68,19 @@ const COMPLETION_ENTRIES: u32 = 64;
 
 /// A socket.
 #[derive(Debug)]
-pub(crate) struct XdpSocket {
+pub(crate) struct RingSocket {
     descriptor: OwnedFd,
     seam: Seam,
 }
 
-impl XdpSocket {
-    pub(crate) fn new(seam: Seam) -> Result<Self, Fault> {
-        seam.check(Step::Socket, 0)?;
+impl RingSocket {
+    pub(crate) fn new(seam: Seam) -> Result<Self, SocketFault> {
+        seam.check(SocketStep::Socket, 0)?;
         // JUSTIFICATION: the standard library makes no sockets of this family.
         // SAFETY: no pointer is passed; the result is checked.
         let descriptor = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
         if descriptor < 0 {
-            return Err(Fault::new(Step::Socket, io::Error::last_os_error()));
+            return Err(SocketFault::new(SocketStep::Socket, io::Error::last_os_error()));
         }
         // JUSTIFICATION: a number from the C library becomes an owner.
         // SAFETY: the descriptor was just made and nobody else has it.
@@ -109,7 +109,7 @@ impl XdpSocket {
     }
 
     /// Makes `memory` the packet memory, in frames of `frame_bytes`.
-    pub(crate) fn register(&self, memory: &Mapping, frame_bytes: u32) -> Result<(), Fault> {
+    pub(crate) fn register(&self, memory: &SharedMemory, frame_bytes: u32) -> Result<(), SocketFault> {
         let registration = libc::xdp_umem_reg {
             addr: memory.address(),
             len: memory.len() as u64,
@@ -118,41 +118,41 @@ impl XdpSocket {
             flags: 0,
             tx_metadata_len: 0,
         };
-        self.seam.call(Step::Register, || self.set(libc::SOL_XDP, libc::XDP_UMEM_REG, &registration))
+        self.seam.call(SocketStep::Register, || self.set(libc::SOL_XDP, libc::XDP_UMEM_REG, &registration))
     }
 
     /// Makes the rings and maps the two that are used: rx, fill.
-    pub(crate) fn rings(&self, rx_entries: u32, fill_entries: u32) -> Result<(Ring, Ring), Fault> {
+    pub(crate) fn rings(&self, rx_entries: u32, fill_entries: u32) -> Result<(RingLayout, RingLayout), SocketFault> {
         let set = |step, name, entries: u32| self.seam.call(step, || self.set(libc::SOL_XDP, name, &entries));
-        set(Step::CompletionRing, libc::XDP_UMEM_COMPLETION_RING, COMPLETION_ENTRIES)?;
-        set(Step::FillRing, libc::XDP_UMEM_FILL_RING, fill_entries)?;
-        set(Step::RxRing, libc::XDP_RX_RING, rx_entries)?;
+        set(SocketStep::CompletionRing, libc::XDP_UMEM_COMPLETION_RING, COMPLETION_ENTRIES)?;
+        set(SocketStep::FillRing, libc::XDP_UMEM_FILL_RING, fill_entries)?;
+        set(SocketStep::RxRing, libc::XDP_RX_RING, rx_entries)?;
         let offsets = self.offsets()?;
         let map = |offsets: &libc::xdp_ring_offset, entries, entry_len, page_offset| {
-            self.seam.check(Step::Map, 0)?;
-            Mapping::of(self.descriptor.as_fd(), Ring::mapping_len(offsets, entries, entry_len), page_offset)
-                .and_then(|mapping| Ring::new(mapping, offsets, entries, entry_len))
-                .map_err(|error| Fault::new(Step::Map, error))
+            self.seam.check(SocketStep::Map, 0)?;
+            SharedMemory::of(self.descriptor.as_fd(), RingLayout::mapping_len(offsets, entries, entry_len), page_offset)
+                .and_then(|mapping| RingLayout::new(mapping, offsets, entries, entry_len))
+                .map_err(|error| SocketFault::new(SocketStep::Map, error))
         };
         let rx = map(&offsets.rx, rx_entries, size_of::<libc::xdp_desc>(), libc::XDP_PGOFF_RX_RING)?;
         let fill = map(&offsets.fr, fill_entries, size_of::<u64>(), libc::XDP_UMEM_PGOFF_FILL_RING as libc::off_t)?;
         Ok((rx, fill))
     }
 
-    fn offsets(&self) -> Result<libc::xdp_mmap_offsets, Fault> {
-        self.seam.check(Step::Offsets, 0)?;
+    fn offsets(&self) -> Result<libc::xdp_mmap_offsets, SocketFault> {
+        self.seam.check(SocketStep::Offsets, 0)?;
         const NONE: libc::xdp_ring_offset = libc::xdp_ring_offset { producer: 0, consumer: 0, desc: 0, flags: 0 };
         let mut offsets = libc::xdp_mmap_offsets { rx: NONE, tx: NONE, fr: NONE, cr: NONE };
         match self.get(libc::XDP_MMAP_OFFSETS, &mut offsets) {
             Ok(len) if len == size_of_val(&offsets) => Ok(offsets),
             // The layout without flags, of kernels before 5.4.
-            Ok(_) => Err(Fault::new(Step::Offsets, io::Error::from_raw_os_error(libc::ENOPROTOOPT))),
-            Err(error) => Err(Fault::new(Step::Offsets, error)),
+            Ok(_) => Err(SocketFault::new(SocketStep::Offsets, io::Error::from_raw_os_error(libc::ENOPROTOOPT))),
+            Err(error) => Err(SocketFault::new(SocketStep::Offsets, error)),
         }
     }
 
     /// Asks for preferred busy polling.
-    pub(crate) fn set_busy_poll(&self, busy_poll: BusyPoll) -> Result<(), Fault> {
+    pub(crate) fn set_busy_poll(&self, busy_poll: BusyPoll) -> Result<(), SocketFault> {
         let on: libc::c_int = 1;
         let as_int = |value: u32| libc::c_int::try_from(value).unwrap_or(libc::c_int::MAX);
         for (name, value) in [
@@ -160,14 +160,14 @@ impl XdpSocket {
             (SO_BUSY_POLL, as_int(busy_poll.timeout_us)),
             (SO_BUSY_POLL_BUDGET, as_int(busy_poll.budget)),
         ] {
-            self.seam.call(Step::BusyPoll, || self.set(libc::SOL_SOCKET, name, &value))?;
+            self.seam.call(SocketStep::BusyPoll, || self.set(libc::SOL_SOCKET, name, &value))?;
         }
         Ok(())
     }
 
     /// Binds to a queue; `flags` are `XDP_ZEROCOPY` and the like.
-    pub(crate) fn bind(&self, ifindex: u32, queue: u32, flags: u16) -> Result<(), Fault> {
-        self.seam.check(Step::Bind, flags)?;
+    pub(crate) fn bind(&self, ifindex: u32, queue: u32, flags: u16) -> Result<(), SocketFault> {
+        self.seam.check(SocketStep::Bind, flags)?;
         let address = libc::sockaddr_xdp {
             sxdp_family: libc::AF_XDP as u16,
             sxdp_flags: flags,
@@ -179,12 +179,12 @@ impl XdpSocket {
         // JUSTIFICATION: the standard library knows no address of this family.
         // SAFETY: `address` is live and `len` bytes long, and the kernel only reads it.
         let result = unsafe { libc::bind(self.descriptor.as_raw_fd(), (&raw const address).cast(), len) };
-        if result == 0 { Ok(()) } else { Err(Fault::new(Step::Bind, io::Error::last_os_error())) }
+        if result == 0 { Ok(()) } else { Err(SocketFault::new(SocketStep::Bind, io::Error::last_os_error())) }
     }
 
     /// What the kernel counted since the bind.
-    pub(crate) fn statistics(&self) -> Result<libc::xdp_statistics, Fault> {
-        self.seam.check(Step::Statistics, 0)?;
+    pub(crate) fn statistics(&self) -> Result<libc::xdp_statistics, SocketFault> {
+        self.seam.check(SocketStep::Statistics, 0)?;
         let mut statistics = libc::xdp_statistics {
             rx_dropped: 0,
             rx_invalid_descs: 0,
@@ -194,7 +194,7 @@ impl XdpSocket {
             tx_ring_empty_descs: 0,
         };
         // Kernels before 5.9 know the first three alone; the others stay 0.
-        self.get(libc::XDP_STATISTICS, &mut statistics).map_err(|error| Fault::new(Step::Statistics, error))?;
+        self.get(libc::XDP_STATISTICS, &mut statistics).map_err(|error| SocketFault::new(SocketStep::Statistics, error))?;
         Ok(statistics)
     }
 
@@ -217,13 +217,13 @@ impl XdpSocket {
     }
 }
 
-impl AsFd for XdpSocket {
+impl AsFd for RingSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 }
 
-impl AsRawFd for XdpSocket {
+impl AsRawFd for RingSocket {
     fn as_raw_fd(&self) -> libc::c_int {
         self.descriptor.as_raw_fd()
     }

@@ -5,7 +5,7 @@
 //!
 //! A card's clock says what it was set to: time since 1970, TAI, or anything (since it was switched on). The program's time tells which.
 
-use netscope_bpf::xdp::Stamp;
+use netscope_bpf::xdp::PacketStamp;
 
 use crate::Timestamp;
 
@@ -14,7 +14,7 @@ const APART_MAX_NS: u64 = 1_000_000_000;
 
 /// Where a packet's time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clock {
+pub(crate) enum PacketClock {
     /// One reading per batch.
     Batch,
     /// What the program wrote in front of the packet: the card's time, else its own.
@@ -41,8 +41,8 @@ const SET_BACK_NS: u64 = 1_000_000_000;
 
 impl Stamps {
     /// Forgets the newest time where the clock was set back since: it would make every stamp look old until the clock is there again.
-    pub(crate) fn forget_future(&mut self, clock: Clock, now: &dyn Fn() -> Timestamp) {
-        if let Clock::Packet { offset_ns } = clock
+    pub(crate) fn forget_future(&mut self, clock: PacketClock, now: &dyn Fn() -> Timestamp) {
+        if let PacketClock::Packet { offset_ns } = clock
             && self.newest_ns > now().0.wrapping_sub(offset_ns).saturating_add(SET_BACK_NS)
         {
             self.newest_ns = 0;
@@ -51,9 +51,9 @@ impl Stamps {
 
     /// The time that stands in front of a packet, if the program writes one and wrote this one.
     #[inline]
-    pub(crate) fn time(&mut self, before: &[u8], clock: Clock) -> Option<Timestamp> {
-        let (Clock::Packet { offset_ns }, Some(before)) = (clock, before.first_chunk()) else { return None };
-        let stamp = Stamp::read(before).filter(|stamp| stamp.time_ns >= self.newest_ns)?;
+    pub(crate) fn time(&mut self, before: &[u8], clock: PacketClock) -> Option<Timestamp> {
+        let (PacketClock::Packet { offset_ns }, Some(before)) = (clock, before.first_chunk()) else { return None };
+        let stamp = PacketStamp::read(before).filter(|stamp| stamp.time_ns >= self.newest_ns)?;
         self.newest_ns = stamp.time_ns;
         let time_ns = stamp.time_ns.wrapping_add(offset_ns);
         let card_ns = card_time(stamp, time_ns, offset_ns);
@@ -63,7 +63,7 @@ impl Stamps {
 }
 
 /// The card's time since 1970, where its clock tells that or runs with the program's (TAI).
-fn card_time(stamp: Stamp, time_ns: u64, offset_ns: u64) -> Option<u64> {
+fn card_time(stamp: PacketStamp, time_ns: u64, offset_ns: u64) -> Option<u64> {
     let card_ns = stamp.hardware_ns;
     if card_ns == 0 {
         return None; // not told; a time this early is none
@@ -84,8 +84,8 @@ mod tests {
     const NOW_NS: u64 = 1_800_000_000_000_000_000;
 
     fn time(stamps: &mut Stamps, time_ns: u64, hardware_ns: u64) -> Option<u64> {
-        let before = [time_ns, hardware_ns, u64::from(Stamp::MARK)].map(u64::to_ne_bytes).concat();
-        stamps.time(&before, Clock::Packet { offset_ns: OFFSET_NS }).map(|time| time.0)
+        let before = [time_ns, hardware_ns, u64::from(PacketStamp::MARK)].map(u64::to_ne_bytes).concat();
+        stamps.time(&before, PacketClock::Packet { offset_ns: OFFSET_NS }).map(|time| time.0)
     }
 
     #[test]
@@ -111,9 +111,9 @@ mod tests {
         assert!(time(&mut stamps, TAI_NS, NOW_NS).is_some());
         assert_eq!(time(&mut stamps, TAI_NS - 1, NOW_NS), None);
         assert_eq!(time(&mut stamps, TAI_NS, NOW_NS), Some(NOW_NS));
-        assert_eq!(stamps.time(&[0; Stamp::LEN], Clock::Packet { offset_ns: 0 }), None);
-        assert_eq!(stamps.time(&[], Clock::Packet { offset_ns: 0 }), None);
-        assert_eq!(stamps.time(&[0; Stamp::LEN], Clock::Batch), None);
+        assert_eq!(stamps.time(&[0; PacketStamp::LEN], PacketClock::Packet { offset_ns: 0 }), None);
+        assert_eq!(stamps.time(&[], PacketClock::Packet { offset_ns: 0 }), None);
+        assert_eq!(stamps.time(&[0; PacketStamp::LEN], PacketClock::Batch), None);
         assert_eq!((stamps.by_program, stamps.by_card), (0, 2));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use netscope_backends::xdp::{HugePages, Times, XdpMode, XdpOptions};
+use netscope_backends::xdp::{HugePageUse, Times, XdpMode, XdpOptions};
 use netscope_backends::{Backend, LinkType};
 
 use crate::netns::{NetNs, RECEIVER};
@@ -123,7 +123,7 @@ fn jumbo_frames_are_put_together() {
 #[test]
 fn the_snap_length_and_huge_pages() {
     let Some(namespace) = namespace(1, 1500) else { return };
-    let mut backend = open_one(&namespace, XdpOptions { snaplen: 64, huge_pages: HugePages::Off, ..options(XdpMode::Native) });
+    let mut backend = open_one(&namespace, XdpOptions { snaplen: 64, huge_pages: HugePageUse::Off, ..options(XdpMode::Native) });
     send(&namespace, &[udp(1, 53, 1000)]);
     let seen = read(&mut backend, 1);
     assert_eq!((seen[0].data.len(), seen[0].wire_len), (64, 1042));

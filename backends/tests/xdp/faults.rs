@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use netscope_backends::xdp::{BusyPoll, HugePages, XdpMode, XdpOptions};
+use netscope_backends::xdp::{BusyPoll, HugePageUse, XdpMode, XdpOptions};
 use netscope_backends::{Backend, Polled};
 
 use crate::netns::{NetNs, RECEIVER, SENDER, Wire};
@@ -75,7 +75,7 @@ fn what_cannot_be_opened_says_why() {
     let filter = with(&|options| options.filter = Some("port and".to_owned()));
     assert!(filter.contains("invalid filter expression"), "{filter}");
     let huge = with(&|options| {
-        options.huge_pages = HugePages::Require;
+        options.huge_pages = HugePageUse::Require;
         options.frame_count = 1 << 20;
     });
     assert!(huge.contains("vm.nr_hugepages=1024"), "{huge}");

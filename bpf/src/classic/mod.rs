@@ -6,14 +6,14 @@
 
 mod translate;
 
-pub(crate) use translate::{Options, Places, translate};
+pub(crate) use translate::{JumpTargets, TranslateOptions, translate};
 
 use crate::instruction::{Alu, Cond, Size};
 
 /// One instruction, laid out like `struct sock_filter` of the kernel and `struct bpf_insn` of libpcap.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
+pub struct ClassicInstruction {
     /// Operation.
     pub code: u16,
     /// Instructions to jump over when true.
@@ -110,27 +110,27 @@ pub(crate) enum Right {
 /// An instruction by its meaning. A is the accumulator, X the index register, M the memory, P the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
-    /// A = P[k:size]
+    /// A = `P[k:size]`
     LoadAbsolute(Size, u32),
-    /// A = P[X+k:size]
+    /// A = `P[X+k:size]`
     LoadIndexed(Size, u32),
     /// A = length on the wire
     LoadLen,
     /// A = k
     LoadNumber(u32),
-    /// A = M[k]
+    /// A = `M[k]`
     LoadMemory(u32),
     /// X = k
     LoadXNumber(u32),
     /// X = length on the wire
     LoadXLen,
-    /// X = M[k]
+    /// X = `M[k]`
     LoadXMemory(u32),
-    /// X = 4 * (P[k] & 15), the length of an IPv4 header
+    /// X = 4 * (`P[k]` & 15), the length of an IPv4 header
     LoadXHeader(u32),
-    /// M[k] = A
+    /// `M[k]` = A
     Store(u32),
-    /// M[k] = X
+    /// `M[k]` = X
     StoreX(u32),
     /// A = A op k or X
     Calculate(Alu, Right),
@@ -160,7 +160,7 @@ impl ClassicFilter {
     ///
     /// # Errors
     /// [`FilterError`] says what an XDP program cannot do.
-    pub fn new(instructions: &[Instruction], link_type: u16) -> Result<Self, FilterError> {
+    pub fn new(instructions: &[ClassicInstruction], link_type: u16) -> Result<Self, FilterError> {
         if link_type != ETHERNET {
             return Err(FilterError::NotEthernet { link_type });
         }
@@ -220,8 +220,8 @@ mod code {
     pub(super) const X: u16 = 0x08;
 }
 
-fn decode(at: usize, instruction: Instruction) -> Result<Op, FilterError> {
-    let Instruction { code, jump_true, jump_false, operand } = instruction;
+fn decode(at: usize, instruction: ClassicInstruction) -> Result<Op, FilterError> {
+    let ClassicInstruction { code, jump_true, jump_false, operand } = instruction;
     let unknown = FilterError::Unknown { at, code };
     let memory =
         |op: fn(u32) -> Op| if operand < MEMORY_WORDS { Ok(op(operand)) } else { Err(FilterError::Operand { at, operand }) };
@@ -280,8 +280,8 @@ const fn right(code: u16, operand: u32) -> Right {
     if code & code::X != 0 { Right::X } else { Right::Number(operand) }
 }
 
-fn decode_alu(at: usize, instruction: Instruction) -> Result<Op, FilterError> {
-    let Instruction { code, operand, .. } = instruction;
+fn decode_alu(at: usize, instruction: ClassicInstruction) -> Result<Op, FilterError> {
+    let ClassicInstruction { code, operand, .. } = instruction;
     let alu = Alu::from_code((code & 0xf0) as u8).filter(|alu| !matches!(alu, Alu::Mov | Alu::Arsh));
     let alu = alu.filter(|_| code <= 0xff).ok_or(FilterError::Unknown { at, code })?;
     let right = right(code, operand);
@@ -298,8 +298,8 @@ mod tests {
     use super::*;
 
     fn one(code: u16, operand: u32) -> Result<ClassicFilter, FilterError> {
-        let instruction = Instruction { code, jump_true: 0, jump_false: 0, operand };
-        ClassicFilter::new(&[instruction, Instruction { code: 6, jump_true: 0, jump_false: 0, operand: 1 }], ETHERNET)
+        let instruction = ClassicInstruction { code, jump_true: 0, jump_false: 0, operand };
+        ClassicFilter::new(&[instruction, ClassicInstruction { code: 6, jump_true: 0, jump_false: 0, operand: 1 }], ETHERNET)
     }
 
     #[test]
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(one(0x05, 1), Err(FilterError::RunsOut { at: 0 }));
         assert_eq!(ClassicFilter::new(&[], ETHERNET), Err(FilterError::Empty));
         assert_eq!(ClassicFilter::new(&[], 113), Err(FilterError::NotEthernet { link_type: 113 }));
-        let many = [Instruction { code: 6, jump_true: 0, jump_false: 0, operand: 0 }; INSTRUCTIONS_MAX + 1];
+        let many = [ClassicInstruction { code: 6, jump_true: 0, jump_false: 0, operand: 0 }; INSTRUCTIONS_MAX + 1];
         assert_eq!(ClassicFilter::new(&many, ETHERNET), Err(FilterError::TooLong { len: 4097 }));
         assert!(ClassicFilter::new(&many[1..], ETHERNET).is_ok());
     }

@@ -20,19 +20,19 @@ const OFFSET_MAX: u32 = 0xffff;
 const SCRATCH: i16 = -8;
 /// Stack: length of the frame.
 const LEN_SLOT: i16 = -16;
-/// Stack: M[0]; the others lie below.
+/// Stack: `M[0]`; the others lie below.
 const MEMORY: i16 = -24;
 
 /// Where the translation goes on.
 #[derive(Clone, Copy)]
-pub(crate) struct Places {
+pub(crate) struct JumpTargets {
     pub(crate) matched: Label,
     pub(crate) unmatched: Label,
 }
 
 /// What the translation may use.
 #[derive(Clone, Copy)]
-pub(crate) struct Options {
+pub(crate) struct TranslateOptions {
     /// Frames may consist of several buffers.
     pub(crate) has_frags: bool,
     /// How calculated offsets are reached.
@@ -49,8 +49,8 @@ enum Access {
 }
 
 /// Adds the translation: R6 must be the context; R0 to R5 and R7 to R9 are lost. Leaves only by the two places.
-pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, options: Options, places: Places) {
-    let Options { has_frags, indexed } = options;
+pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, options: TranslateOptions, places: JumpTargets) {
+    let TranslateOptions { has_frags, indexed } = options;
     let uses_len = filter.ops().iter().any(|op| matches!(op, Op::LoadLen | Op::LoadXLen));
     if uses_len {
         asm.mov(R1, R6, "");
@@ -79,7 +79,7 @@ pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, options: Op
 struct Translation<'a> {
     ops: &'a [Op],
     access: Access,
-    places: Places,
+    places: JumpTargets,
     /// Where a load goes that lies behind the end.
     behind: Label,
     /// Register of the accumulator.
@@ -93,7 +93,7 @@ struct Translation<'a> {
 }
 
 impl<'a> Translation<'a> {
-    fn new(filter: &'a ClassicFilter, access: Access, places: Places, behind: Label) -> Self {
+    fn new(filter: &'a ClassicFilter, access: Access, places: JumpTargets, behind: Label) -> Self {
         let a = if access == Access::Helper { R7 } else { R0 };
         let known = known_bytes(filter.ops());
         Self { ops: filter.ops(), access, places, behind, a, x: R9, labels: vec![None; known.len()], known }

@@ -1,7 +1,7 @@
 //! The captures of the benchmarks: made once, kept, and brought into the page cache before they are read. Their names say what is
 //! in them. Its one invariant: a capture under its name is complete.
 
-use netscope_perf::{Profile, Resolution, Settings, write_pcap};
+use netscope_perf::{GeneratorSettings, Profile, Resolution, write_pcap};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,12 @@ pub struct Capture {
     pub flows: u64,
     /// Flows alive at a time; 0 for all.
     pub live_flows: u64,
+    /// Mean distance of packets in ns.
+    pub gap_ns: u64,
 }
+
+/// Mean distance of packets where nothing else is said.
+const GAP_NS: u64 = 1_000;
 
 impl Capture {
     pub const SMALL: Self = Self::new("small packets", Profile::SmallPackets, 10_000_000, 100_000);
@@ -28,7 +33,7 @@ impl Capture {
 
     /// All flows alive at once.
     pub const fn new(name: &'static str, profile: Profile, packets: u64, flows: u64) -> Self {
-        Self { name, profile, packets, flows, live_flows: 0 }
+        Self { name, profile, packets, flows, live_flows: 0, gap_ns: GAP_NS }
     }
 
     /// A tenth, for a quick look.
@@ -45,6 +50,11 @@ impl Capture {
         format!("{} packets, {} flows", short(self.packets), short(self.flows))
     }
 
+    /// Seconds of packet time, in the mean.
+    pub fn seconds(&self) -> f64 {
+        self.packets as f64 * self.gap_ns as f64 / 1e9
+    }
+
     /// The file in `directory`, generated if it is not there, and read once.
     ///
     /// # Errors
@@ -53,7 +63,8 @@ impl Capture {
         let profile = Profile::ALL.iter().chain(Profile::CRAFTED).find(|(_, profile)| *profile == self.profile);
         let profile = profile.map_or("unnamed", |(name, _)| name);
         let live = if self.live_flows == 0 { String::new() } else { format!("-live-{}", self.live_flows) };
-        let path = directory.join(format!("{profile}-{}-{}{live}-g{GENERATION}.pcap", self.packets, self.flows));
+        let gap = if self.gap_ns == GAP_NS { String::new() } else { format!("-gap-{}", self.gap_ns) };
+        let path = directory.join(format!("{profile}-{}-{}{live}{gap}-g{GENERATION}.pcap", self.packets, self.flows));
         if !path.exists() {
             println!("Generating {}", path.display());
             self.generate(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -64,7 +75,9 @@ impl Capture {
 
     fn generate(&self, path: &Path) -> std::io::Result<()> {
         let unfinished = path.with_extension("unfinished");
-        let settings = Settings { live_flows: self.live_flows, ..Settings::new(self.profile, self.packets, self.flows, 1) };
+        let Self { live_flows, gap_ns, .. } = *self;
+        let settings =
+            GeneratorSettings { live_flows, gap_ns, ..GeneratorSettings::new(self.profile, self.packets, self.flows, 1) };
         let mut out = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
         write_pcap(&settings, Resolution::Micro, &mut out)?;
         out.flush()?;

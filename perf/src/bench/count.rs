@@ -61,9 +61,9 @@ fn lines(path: &Path) -> Result<impl Iterator<Item = Result<String, String>>, St
 }
 
 /// The summary that NetScope wrote.
-pub struct Summary(Value);
+pub struct WrittenSummary(Value);
 
-impl Summary {
+impl WrittenSummary {
     /// Reads it; every packet of the capture must be in it.
     pub fn read(path: &Path, packets: u64) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -126,12 +126,13 @@ mod tests {
     #[test]
     fn a_summary_must_hold_every_packet() {
         let text = r#"{"packets": 5, "unaccounted": 0, "flows": {"opened": 3}}"#;
-        let opened =
-            |packets| scratch("summary", text, |path| Summary::read(path, packets).and_then(|all| all.get("/flows/opened")));
+        let opened = |packets| {
+            scratch("summary", text, |path| WrittenSummary::read(path, packets).and_then(|all| all.get("/flows/opened")))
+        };
         assert_eq!(opened(5), Ok(3));
         assert!(opened(6).is_err());
         let text = r#"{"packets": 5, "unaccounted": 0, "faults": [{"kind": "malformed", "packets": 2}, {"kind": "truncated", "packets": 1},
             {"kind": "malformed", "packets": 1}]}"#;
-        assert_eq!(scratch("faults", text, |path| Summary::read(path, 5).and_then(|all| all.faults("malformed"))), Ok(3));
+        assert_eq!(scratch("faults", text, |path| WrittenSummary::read(path, 5).and_then(|all| all.faults("malformed"))), Ok(3));
     }
 }

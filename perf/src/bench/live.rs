@@ -5,10 +5,10 @@
 //! of runs in which it received a load that was really offered.
 
 use super::live_programs::{Counted, LiveProgram, all};
-use super::report::{Report, verdict};
+use super::report::{BenchReport, verdict};
 use super::series::Spread;
 use super::{Bench, machine};
-use netscope_perf::live::{BUFFER_BYTES, Load, Pace, Ring, Trial, Tried, trickle_ages};
+use netscope_perf::live::{BUFFER_BYTES, LiveTrial, Load, Pace, RingKind, Tried, trickle_ages};
 use std::time::Duration;
 
 const COLUMNS: &str = "\
@@ -37,22 +37,22 @@ const OFFERS: &[Offer] = &[
 ];
 
 /// A run that counts.
-struct Run {
+struct LiveRun {
     tried: Tried,
     counted: Counted,
 }
 
 struct Runs {
-    runs: Vec<Run>,
+    runs: Vec<LiveRun>,
     disturbed: usize,
     failure: Option<String>,
 }
 
-pub fn run(bench: &Bench) -> Result<Report, String> {
+pub fn run(bench: &Bench) -> Result<BenchReport, String> {
     if let Some(reason) = netscope_perf::live::Rig::obstacle() {
         return Err(format!("the live rig cannot be made: {reason}"));
     }
-    let mut report = Report::new("live", "programs on a live wire").with_columns(COLUMNS, HOW);
+    let mut report = BenchReport::new("live", "programs on a live wire").with_columns(COLUMNS, HOW);
     let programs = all(bench)?;
     for program in &programs {
         report.version(&program.name, &program.version);
@@ -104,10 +104,10 @@ fn add_run(bench: &Bench, offer: &Offer, program: &LiveProgram, runs: &mut Runs,
     Ok(())
 }
 
-fn run_once(bench: &Bench, offer: &Offer, program: &LiveProgram, idle: Duration) -> Result<Run, String> {
+fn run_once(bench: &Bench, offer: &Offer, program: &LiveProgram, idle: Duration) -> Result<LiveRun, String> {
     program.clear()?;
     let time = Duration::from_secs(if bench.quick { 1 } else { 5 });
-    let trial = Trial {
+    let trial = LiveTrial {
         words: &program.words,
         ready: program.ready,
         output: bench.output("live-output.txt"),
@@ -121,28 +121,28 @@ fn run_once(bench: &Bench, offer: &Offer, program: &LiveProgram, idle: Duration)
     if counted.received < tried.offered.sent / 100 {
         return Err(format!("it started, and received {} of {} packets", counted.received, tried.offered.sent));
     }
-    Ok(Run { tried, counted })
+    Ok(LiveRun { tried, counted })
 }
 
 /// Of the packets sent, those it did not work on.
-fn lost_share(run: &Run) -> f64 {
+fn lost_share(run: &LiveRun) -> f64 {
     1.0 - run.counted.received as f64 / run.tried.offered.sent.max(1) as f64
 }
 
-fn received_rate(run: &Run) -> f64 {
+fn received_rate(run: &LiveRun) -> f64 {
     run.counted.received as f64 / run.tried.offered.elapsed.as_secs_f64()
 }
 
-fn cost_ns(run: &Run) -> f64 {
+fn cost_ns(run: &LiveRun) -> f64 {
     run.tried.run_time.ran.as_nanos() as f64 / run.counted.received.max(1) as f64
 }
 
 impl Runs {
-    fn spread(&self, of: impl Fn(&Run) -> f64) -> Option<Spread> {
+    fn spread(&self, of: impl Fn(&LiveRun) -> f64) -> Option<Spread> {
         Spread::of(self.runs.iter().map(of))
     }
 
-    fn median(&self, of: impl Fn(&Run) -> f64) -> f64 {
+    fn median(&self, of: impl Fn(&LiveRun) -> f64) -> f64 {
         self.spread(of).map_or(f64::NAN, |spread| spread.median)
     }
 }
@@ -192,20 +192,20 @@ fn losses(runs: &Runs) -> String {
 }
 
 /// What was to be shown at this load, and whether it was.
-fn goals(offer: &Offer, programs: &[LiveProgram], series: &[Runs], report: &mut Report) {
+fn goals(offer: &Offer, programs: &[LiveProgram], series: &[Runs], report: &mut BenchReport) {
     let of = |name: &str| {
         let found = programs.iter().zip(series).find(|(program, _)| program.name == name);
         found.map(|(_, runs)| runs).filter(|runs| !runs.runs.is_empty())
     };
-    let say = |report: &mut Report, name: &str, what: &str, ratio: f64, is_met: bool| {
+    let say = |report: &mut BenchReport, name: &str, what: &str, ratio: f64, is_met: bool| {
         report.note(format!("{}: {name}: {what} {ratio:.2}: {}", offer.name, verdict(is_met)));
     };
-    for ring in Ring::ALL {
+    for ring in RingKind::ALL {
         let name = format!("netscope, {}", ring.name());
         let Some(own) = of(&name) else { continue };
         let bare = of(&format!("bare {}", ring.name()));
         let cost = own.median(cost_ns);
-        if let (Ring::Tpacket, Some(bare)) = (ring, bare) {
+        if let (RingKind::Tpacket, Some(bare)) = (ring, bare) {
             let (lost, most) = (own.median(lost_share), bare.median(lost_share));
             let what = format!("share of packets lost (goal at most the bare ring's, {most:.4})");
             report.note(format!("{}: {name}: {what} {lost:.4}: {}", offer.name, verdict(lost <= most)));
@@ -218,15 +218,15 @@ fn goals(offer: &Offer, programs: &[LiveProgram], series: &[Runs], report: &mut 
             }
         } else if let Some(bare) = bare {
             let ratio = own.median(received_rate) / bare.median(received_rate);
-            let enough = *ring != Ring::XdpNative || own.median(received_rate) >= XDP_GOAL;
-            let goal = if *ring == Ring::XdpNative { "goal at least 0.90, and 4 Mpps" } else { "goal at least 0.90" };
+            let enough = *ring != RingKind::XdpNative || own.median(received_rate) >= XDP_GOAL;
+            let goal = if *ring == RingKind::XdpNative { "goal at least 0.90, and 4 Mpps" } else { "goal at least 0.90" };
             say(report, &name, &format!("rate in times the bare ring's ({goal})"), ratio, ratio >= 0.9 && enough);
         }
     }
 }
 
 /// Idle cost of ours, and the age of packets in a trickle.
-fn quiet_wire(bench: &Bench, programs: &[LiveProgram], report: &mut Report) {
+fn quiet_wire(bench: &Bench, programs: &[LiveProgram], report: &mut BenchReport) {
     let idle = Duration::from_secs(5);
     let trickle = Offer { name: "100 packets a second", flows: 10, rate: Some(100.0) };
     for program in programs.iter().filter(|program| program.name.starts_with("netscope")) {
@@ -240,7 +240,7 @@ fn quiet_wire(bench: &Bench, programs: &[LiveProgram], report: &mut Report) {
             Err(reason) => report.note(format!("{}: no idle figure: {reason}", program.name)),
         }
     }
-    for ring in Ring::ALL {
+    for ring in RingKind::ALL {
         match trickle_ages(*ring, 100.0, Duration::from_secs(2)) {
             Ok(ages) if !ages.is_empty() => report.note(format!(
                 "{}: packets of a trickle of 100 a second are {:.2} ms old when the ring's reader sees them, {:.2} ms at most (goal 20)",
@@ -254,7 +254,7 @@ fn quiet_wire(bench: &Bench, programs: &[LiveProgram], report: &mut Report) {
     }
 }
 
-fn notes(bench: &Bench, report: &mut Report) {
+fn notes(bench: &Bench, report: &mut BenchReport) {
     report.note(format!(
         "All frames are 64 bytes on a cable, TCP with handshakes and data by turns, in order, checksums right. Each program has {} MiB \
          between the kernel and itself. Offered is what reached the receiving interface. A generator's core does the kernel's part of \

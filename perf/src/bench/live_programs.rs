@@ -3,7 +3,7 @@
 //! Owns their commands. Its one invariant: each has the same memory between the kernel and itself.
 
 use super::{Bench, machine, words};
-use netscope_perf::live::{BUFFER_BYTES, RECEIVER, Ring, Via};
+use netscope_perf::live::{BUFFER_BYTES, RECEIVER, RingKind, Via};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
@@ -21,7 +21,7 @@ pub struct Counted {
     pub lost: Vec<(&'static str, u64)>,
 }
 
-type Count = Box<dyn Fn(&str) -> Result<Counted, String>>;
+type CountOutput = Box<dyn Fn(&str) -> Result<Counted, String>>;
 
 /// A program that captures on the rig.
 pub struct LiveProgram {
@@ -34,7 +34,7 @@ pub struct LiveProgram {
     /// Removed before each run.
     outputs: Vec<PathBuf>,
     /// Counts by what it said.
-    pub count: Count,
+    pub count: CountOutput,
 }
 
 impl LiveProgram {
@@ -60,7 +60,7 @@ impl LiveProgram {
 pub fn all(bench: &Bench) -> Result<Vec<LiveProgram>, String> {
     let own = std::env::current_exe().map_err(|error| format!("our own program is not found: {error}"))?;
     let mut all = Vec::new();
-    for ring in Ring::ALL {
+    for ring in RingKind::ALL {
         all.push(bare(&own, *ring));
         all.push(ours(bench, *ring));
     }
@@ -74,7 +74,7 @@ pub fn all(bench: &Bench) -> Result<Vec<LiveProgram>, String> {
     Ok(all)
 }
 
-fn bare(own: &Path, ring: Ring) -> LiveProgram {
+fn bare(own: &Path, ring: RingKind) -> LiveProgram {
     let mut words = words(&["live", "receive", "--interface", RECEIVER, "--backend", ring.name()]);
     words.insert(0, own.into());
     LiveProgram {
@@ -94,18 +94,18 @@ fn bare(own: &Path, ring: Ring) -> LiveProgram {
 }
 
 /// All analyses are on by default; flows that end are written, too.
-fn ours(bench: &Bench, ring: Ring) -> LiveProgram {
+fn ours(bench: &Bench, ring: RingKind) -> LiveProgram {
     let summary = bench.output("netscope-live-summary.json");
     let backend: &[&str] = match ring {
-        Ring::Libpcap => &["libpcap"],
-        Ring::Tpacket => &["tpacket"],
-        Ring::XdpNative => &["xdp", "--xdp-mode", "native"],
-        Ring::XdpGeneric => &["xdp", "--xdp-mode", "generic"],
+        RingKind::Libpcap => &["libpcap"],
+        RingKind::Tpacket => &["tpacket"],
+        RingKind::XdpNative => &["xdp", "--xdp-mode", "native"],
+        RingKind::XdpGeneric => &["xdp", "--xdp-mode", "generic"],
     };
     let buffer = (BUFFER_BYTES >> 20).to_string();
     let mut line = vec![OsString::from(&bench.netscope)];
     line.extend(words(&["--interface", RECEIVER, "--quiet", "--workers", "1", "--stats", "--stats-interval-ms", "1000"]));
-    if !matches!(ring, Ring::XdpNative | Ring::XdpGeneric) {
+    if !matches!(ring, RingKind::XdpNative | RingKind::XdpGeneric) {
         line.extend(words(&["--buffer-size-mb", &buffer])); // AF_XDP has its 64 MiB by default
     }
     line.push("--backend".into());
@@ -230,7 +230,7 @@ mod tests {
         let said = "File: /dev/null\nPackets received/dropped on interface 'veth0': 10/2 (pcap:2/dumpcap:0) (83.3%)\n";
         assert_eq!(counted(&dumpcap(), said), (10, vec![2]));
         let said = "capturing on veth0 by tpacket\nreceived 7 lost 3 damaged 0\n";
-        assert_eq!(counted(&bare(Path::new("x"), Ring::Tpacket), said), (7, vec![3, 0]));
+        assert_eq!(counted(&bare(Path::new("x"), RingKind::Tpacket), said), (7, vec![3, 0]));
         assert!((tcpdump().count)("nothing").is_err());
     }
 

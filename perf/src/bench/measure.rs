@@ -17,6 +17,9 @@ pub struct Measure {
     /// File that takes the program's standard output; without it the output is thrown away.
     #[arg(long)]
     stdout: Option<PathBuf>,
+    /// File that is the program's standard input; without it there is none.
+    #[arg(long)]
+    stdin: Option<PathBuf>,
     /// The program and its arguments.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
@@ -29,8 +32,12 @@ pub fn run(options: &Measure) -> Result<ExitCode, String> {
         Some(path) => Stdio::from(File::create(path).map_err(|error| format!("{}: {error}", path.display()))?),
         None => Stdio::null(),
     };
+    let stdin = match &options.stdin {
+        Some(path) => Stdio::from(File::open(path).map_err(|error| format!("{}: {error}", path.display()))?),
+        None => Stdio::null(),
+    };
     let start = Instant::now();
-    let status = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(stdout).status();
+    let status = Command::new(program).args(arguments).stdin(stdin).stdout(stdout).status();
     let status = status.map_err(|error| format!("cannot start {}: {error}", program.display()))?;
     let wall_us = start.elapsed().as_micros();
     let used = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| format!("getrusage: {error}"))?;
@@ -74,10 +81,13 @@ impl Usage {
 ///
 /// # Errors
 /// When it cannot be started or fails; with the end of what it said.
-pub fn once(words: &[OsString], stdout: Option<&Path>) -> Result<Usage, String> {
+pub fn once(words: &[OsString], stdin: Option<&Path>, stdout: Option<&Path>) -> Result<Usage, String> {
     let own = std::env::current_exe().map_err(|error| format!("our own program is not found: {error}"))?;
     let mut command = Command::new(own);
     command.arg("measure");
+    if let Some(path) = stdin {
+        command.arg("--stdin").arg(path);
+    }
     if let Some(path) = stdout {
         command.arg("--stdout").arg(path);
     }

@@ -17,7 +17,7 @@ mod series;
 
 use capture::Capture;
 use clap::ValueEnum;
-use series::{Candidate, Repeats};
+use series::{MeasuredCommand, Repeats};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,9 @@ pub struct Bench {
     /// Directory for the page of results [default: perf/results, with --quick the captures'].
     #[arg(long)]
     results: Option<PathBuf>,
+    /// Of the cliffs, those whose names contain this, and what they are compared with; results beside the captures.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
     /// The program that is measured.
     #[arg(long, default_value = "target/release/netscope")]
     netscope: PathBuf,
@@ -48,7 +51,7 @@ pub struct Bench {
 enum What {
     /// Ours against the floor, one worker and two, and memory for 1 M and 10 M flows.
     Ours,
-    /// 10 M flows, a flood, one flow, fragments, malformed packets, colliding tuples.
+    /// 10 M flows, a flood, one flow, fragments, malformed packets, colliding tuples, configurations, long recordings.
     Cliffs,
     /// Other programs on the same captures.
     Peers,
@@ -64,6 +67,9 @@ impl Bench {
     /// When a capture or the page cannot be written; a program that fails has its reason in the table instead.
     pub fn run(&self) -> Result<(), String> {
         std::fs::create_dir_all(&self.captures).map_err(|error| format!("{}: {error}", self.captures.display()))?;
+        if self.only.is_some() && self.what != What::Cliffs {
+            return Err("--only chooses among the cases of `bench cliffs`".to_owned());
+        }
         let report = match self.what {
             What::Ours => ours::run(self)?,
             What::Cliffs => cliffs::run(self)?,
@@ -71,7 +77,7 @@ impl Bench {
             #[cfg(target_os = "linux")]
             What::Live => live::run(self)?,
         };
-        let beside = if self.quick { self.captures.clone() } else { PathBuf::from("perf/results") };
+        let beside = if self.quick || self.only.is_some() { self.captures.clone() } else { PathBuf::from("perf/results") };
         report.write(self.results.as_ref().unwrap_or(&beside)).map(|_path| ())
     }
 
@@ -85,13 +91,13 @@ impl Bench {
     }
 
     /// NetScope with all its TCP analyses (they are on by default) and the CSV of all flows.
-    fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> Candidate {
+    fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> MeasuredCommand {
         let csv = self.output("netscope.csv");
         let workers = workers.to_string();
         let mut words = self.netscope_words(path, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
         words.push(csv.clone().into());
         let packets = capture.packets;
-        Candidate { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
+        MeasuredCommand { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
     }
 
     fn netscope_words(&self, path: &Path, rest: &[&str]) -> Vec<OsString> {
@@ -101,8 +107,16 @@ impl Bench {
     }
 }
 
-fn candidate(name: &str, words: Vec<OsString>, count: impl Fn() -> Result<u64, String> + 'static) -> Candidate {
-    Candidate { name: name.to_owned(), words, stdout: None, outputs: Vec::new(), directories: Vec::new(), count: Box::new(count) }
+fn candidate(name: &str, words: Vec<OsString>, count: impl Fn() -> Result<u64, String> + 'static) -> MeasuredCommand {
+    MeasuredCommand {
+        name: name.to_owned(),
+        words,
+        stdin: None,
+        stdout: None,
+        outputs: Vec::new(),
+        directories: Vec::new(),
+        count: Box::new(count),
+    }
 }
 
 /// Words of text as words of a command.

@@ -1,8 +1,8 @@
 //! NetScope against the floor, with one worker and with two, and its memory for a stated number of flows.
 
 use super::capture::Capture;
-use super::report::{Report, SPREAD_NOTE, at_most, verdict};
-use super::series::{Candidate, Repeats, Series, alternate};
+use super::report::{BenchReport, SPREAD_NOTE, at_most, verdict};
+use super::series::{MeasuredCommand, Repeats, Series, alternate};
 use super::{Bench, candidate, count, machine, words};
 use std::path::Path;
 
@@ -13,8 +13,8 @@ const TWO_WORKERS_GOAL: f64 = 1.7;
 /// Peak memory for a million flows, in MiB.
 const MEMORY_GOAL_MIB: f64 = 256.0;
 
-pub fn run(bench: &Bench) -> Result<Report, String> {
-    let mut report = Report::new("ours-and-floor", "NetScope and the floor");
+pub fn run(bench: &Bench) -> Result<BenchReport, String> {
+    let mut report = BenchReport::new("ours-and-floor", "NetScope and the floor");
     let netscope = bench.netscope.to_string_lossy().into_owned();
     report.version("netscope", &machine::said(&netscope, &["--version"]));
     report.version("rustc", &machine::said("rustc", &["--version"]));
@@ -48,12 +48,12 @@ pub fn run(bench: &Bench) -> Result<Report, String> {
     Ok(report)
 }
 
-fn floor(bench: &Bench, path: &Path, capture: &Capture) -> Result<Candidate, String> {
+fn floor(bench: &Bench, path: &Path, capture: &Capture) -> Result<MeasuredCommand, String> {
     let own = std::env::current_exe().map_err(|error| format!("our own program is not found: {error}"))?;
     let csv = bench.output("floor.csv");
     let words = vec![own.into(), "floor".into(), path.into(), "--csv".into(), csv.clone().into()];
     let packets = capture.packets;
-    Ok(Candidate { outputs: vec![csv.clone()], ..candidate("floor", words, move || count::csv(&csv, packets)) })
+    Ok(MeasuredCommand { outputs: vec![csv.clone()], ..candidate("floor", words, move || count::csv(&csv, packets)) })
 }
 
 /// By wall-clock time, as this is what a second worker is for.
@@ -64,13 +64,13 @@ fn throughput(one: &Series, two: &Series) -> String {
 }
 
 /// One run: memory does not vary as time does.
-fn memory(bench: &Bench, flows: u64, report: &mut Report) {
+fn memory(bench: &Bench, flows: u64, report: &mut BenchReport) {
     let said = bench.output("synthetic-flows.txt");
     let mut command = words(&["--synthetic-flows", &flows.to_string()]);
     command.insert(0, bench.netscope.clone().into());
     let path = said.clone();
     let count = move || count::named(&path, "flows:");
-    let candidate = Candidate { stdout: Some(said.clone()), ..candidate("netscope", command, count) };
+    let candidate = MeasuredCommand { stdout: Some(said.clone()), ..candidate("netscope", command, count) };
     let label = format!("live TCP flows, all analyses: {flows}");
     let mut all = alternate(&label, std::slice::from_ref(&candidate), Repeats { runs: 1, once_above_s: 0.0, retries: 0 });
     let Some(mut series) = all.pop() else { return };

@@ -2,8 +2,8 @@
 //! that is not there or whose flows cannot be counted is named in the table without a figure, and the others go on.
 
 use super::capture::Capture;
-use super::report::{Report, SPREAD_NOTE, verdict};
-use super::series::{Candidate, Series, alternate};
+use super::report::{BenchReport, SPREAD_NOTE, verdict};
+use super::series::{MeasuredCommand, Series, alternate};
 use super::{Bench, candidate, count, machine, words};
 use std::net::UdpSocket;
 use std::path::Path;
@@ -25,8 +25,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("tshark", "tshark"),
 ];
 
-pub fn run(bench: &Bench) -> Result<Report, String> {
-    let mut report = Report::new("peers", "NetScope and its peers");
+pub fn run(bench: &Bench) -> Result<BenchReport, String> {
+    let mut report = BenchReport::new("peers", "NetScope and its peers");
     report.version("netscope", &machine::said(&bench.netscope.to_string_lossy(), &["--version"]));
     for (name, package) in PACKAGES {
         report.version(name, &version(package));
@@ -66,7 +66,7 @@ fn version(package: &str) -> String {
     }
 }
 
-fn add_rows(report: &mut Report, capture: &Capture, all: &[Series], goal: f64) {
+fn add_rows(report: &mut BenchReport, capture: &Capture, all: &[Series], goal: f64) {
     let label = format!("{} ({})", capture.name, capture.size());
     let Some((ours, peers)) = all.split_first() else { return };
     let Some(own) = ours.cpu().filter(|_| ours.failure.is_none()) else {
@@ -87,14 +87,14 @@ fn add_rows(report: &mut Report, capture: &Capture, all: &[Series], goal: f64) {
 }
 
 /// The peers' commands, each set so that it keeps and writes all flows.
-fn peers(bench: &Bench, path: &Path, port: u16) -> Result<Vec<Candidate>, String> {
+fn peers(bench: &Bench, path: &Path, port: u16) -> Result<Vec<MeasuredCommand>, String> {
     let capture = path.to_string_lossy().into_owned();
     let limited = |rest: &[&str]| words(&[&["timeout", LIMIT_S], rest].concat());
     let output = |name: &str| bench.output(name);
     let text = |name: &str| bench.output(name).to_string_lossy().into_owned();
 
     let directory = text("nfpcapd");
-    let mut all = vec![Candidate {
+    let mut all = vec![MeasuredCommand {
         directories: vec![output("nfpcapd")],
         ..candidate("nfpcapd", limited(&["nfpcapd", "-r", &capture, "-w", &directory]), {
             let directory = directory.clone();
@@ -105,13 +105,13 @@ fn peers(bench: &Bench, path: &Path, port: u16) -> Result<Vec<Candidate>, String
     // Its own statistics go to standard output.
     let (said, pid, sink) = (output("softflowd.txt"), text("softflowd.pid"), format!("127.0.0.1:{port}"));
     let command = ["softflowd", "-r", &capture, "-m", "20000000", "-n", &sink, "-v", "9", "-d", "-c", "none", "-p", &pid];
-    all.push(Candidate {
+    all.push(MeasuredCommand {
         stdout: Some(said.clone()),
         ..candidate("softflowd", limited(&command), move || count::named(&said, "Flows expired:"))
     });
 
     let records = text("argus.records");
-    all.push(Candidate {
+    all.push(MeasuredCommand {
         outputs: vec![output("argus.records")],
         ..candidate("argus", limited(&["argus", "-F", "/dev/null", "-r", &capture, "-w", &records]), move || {
             count::told("racount", &["-r", &records], "sum")
@@ -122,14 +122,14 @@ fn peers(bench: &Bench, path: &Path, port: u16) -> Result<Vec<Candidate>, String
     std::fs::write(&settings, SURICATA_SETTINGS).map_err(|error| format!("{}: {error}", settings.display()))?;
     let (settings, directory, log) = (text("suricata.yaml"), text("suricata"), output("suricata").join("eve.json"));
     let command = ["suricata", "-c", &settings, "-r", &capture, "-l", &directory, "-k", "none", "--runmode", "single"];
-    all.push(Candidate {
+    all.push(MeasuredCommand {
         directories: vec![output("suricata")],
         ..candidate("suricata, flow log", limited(&command), move || count::marked(&log, "\"event_type\":\"flow\""))
     });
 
     let said = output("ndpireader.txt");
     let flows = text("ndpireader.flows");
-    all.push(Candidate {
+    all.push(MeasuredCommand {
         stdout: Some(said.clone()),
         outputs: vec![output("ndpireader.flows")],
         ..candidate("ndpiReader", limited(&["ndpiReader", "-i", &capture, "-v", "2", "-w", &flows]), move || {
@@ -138,7 +138,7 @@ fn peers(bench: &Bench, path: &Path, port: u16) -> Result<Vec<Candidate>, String
     });
 
     let said = output("tshark.txt");
-    all.push(Candidate {
+    all.push(MeasuredCommand {
         stdout: Some(said.clone()),
         ..candidate("tshark, conversations", limited(&["tshark", "-n", "-q", "-r", &capture, "-z", "conv,tcp"]), move || {
             count::marked(&said, " <-> ")

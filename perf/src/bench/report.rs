@@ -13,7 +13,7 @@ const COLUMNS: &str = "\
 ";
 
 /// A page in the making.
-pub struct Report {
+pub struct BenchReport {
     what: &'static str,
     head: String,
     rows: String,
@@ -24,7 +24,7 @@ pub struct Report {
     how: &'static str,
 }
 
-impl Report {
+impl BenchReport {
     /// Begins with the machine as it is now, before the first run.
     pub fn new(what: &'static str, title: &str) -> Self {
         let mut head = format!("# {}: {title}\n\n", machine::today());
@@ -37,7 +37,7 @@ impl Report {
         Self { what, head, rows: String::new(), commands: Vec::new(), notes: Vec::new(), columns: COLUMNS, how }
     }
 
-    /// Another table than that of CPU time, filled by [`Report::line`], and how its commands were run.
+    /// Another table than that of CPU time, filled by [`BenchReport::line`], and how its commands were run.
     #[cfg(target_os = "linux")]
     pub fn with_columns(self, columns: &'static str, how: &'static str) -> Self {
         Self { columns, how, ..self }
@@ -175,7 +175,7 @@ mod tests {
     fn a_page_is_never_overwritten_and_failures_have_their_reason() {
         let directory = std::env::temp_dir().join(format!("netscope-perf-report-{}", std::process::id()));
         let write = || {
-            let mut report = Report::new("test", "a test");
+            let mut report = BenchReport::new("test", "a test");
             report.row("capture", 1_000_000_000, &series("own", &[3.0]), "");
             report.row("capture", 10, &Series { failure: Some("not there".to_owned()), ..series("other", &[]) }, "");
             report.write(&directory).unwrap()

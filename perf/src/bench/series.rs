@@ -10,14 +10,16 @@ use std::path::PathBuf;
 const RETRY_WALL_S_MAX: f64 = 10.0;
 
 /// How to count the flows that a run wrote.
-pub type Count = Box<dyn Fn() -> Result<u64, String>>;
+pub type CountFlows = Box<dyn Fn() -> Result<u64, String>>;
 
 /// A program with its arguments.
-pub struct Candidate {
+pub struct MeasuredCommand {
     /// What a reader calls it.
     pub name: String,
     /// The program and its arguments.
     pub words: Vec<OsString>,
+    /// File for its standard input.
+    pub stdin: Option<PathBuf>,
     /// File for its standard output.
     pub stdout: Option<PathBuf>,
     /// What it writes: removed before each run, because cutting off an old file costs time, too.
@@ -25,16 +27,19 @@ pub struct Candidate {
     /// Directories that must be there, and empty.
     pub directories: Vec<PathBuf>,
     /// Counts the flows after the first run.
-    pub count: Count,
+    pub count: CountFlows,
 }
 
-impl Candidate {
+impl MeasuredCommand {
     /// The command as one would type it.
     pub fn shown(&self) -> String {
         // A path below the working directory is shown as one would type it there.
         let here = std::env::current_dir().map_or_else(|_| String::new(), |here| format!("{}/", here.display()));
         let typed = |word: &OsString| word.to_string_lossy().replace(&here, "");
         let mut words: Vec<String> = self.words.iter().map(typed).collect();
+        if let Some(path) = &self.stdin {
+            words.push(format!("< {}", path.display()));
+        }
         if let Some(path) = &self.stdout {
             words.push(format!("> {}", path.display()));
         }
@@ -112,8 +117,8 @@ pub struct Repeats {
 }
 
 /// Runs all candidates in turn, each `repeats.runs` times, with a line of progress for each run.
-pub fn alternate(what: &str, candidates: &[Candidate], repeats: Repeats) -> Vec<Series> {
-    let start = |candidate: &Candidate| Series {
+pub fn alternate(what: &str, candidates: &[MeasuredCommand], repeats: Repeats) -> Vec<Series> {
+    let start = |candidate: &MeasuredCommand| Series {
         name: candidate.name.clone(),
         command: candidate.shown(),
         runs: Vec::new(),
@@ -138,7 +143,7 @@ pub fn alternate(what: &str, candidates: &[Candidate], repeats: Repeats) -> Vec<
     all
 }
 
-fn add_run(candidate: &Candidate, series: &mut Series, label: &str, retries: u32) -> Result<(), String> {
+fn add_run(candidate: &MeasuredCommand, series: &mut Series, label: &str, retries: u32) -> Result<(), String> {
     let mut usage = run_once(candidate, label)?;
     for _ in 0..retries {
         if !usage.is_disturbed() || usage.wall_s > RETRY_WALL_S_MAX {
@@ -154,9 +159,9 @@ fn add_run(candidate: &Candidate, series: &mut Series, label: &str, retries: u32
     Ok(())
 }
 
-fn run_once(candidate: &Candidate, label: &str) -> Result<Usage, String> {
+fn run_once(candidate: &MeasuredCommand, label: &str) -> Result<Usage, String> {
     candidate.clear()?;
-    let usage = once(&candidate.words, candidate.stdout.as_deref())?;
+    let usage = once(&candidate.words, candidate.stdin.as_deref(), candidate.stdout.as_deref())?;
     let disturbed = if usage.is_disturbed() { ", disturbed" } else { "" };
     println!("{label}: {:.3} s CPU, {:.3} s wall, {:.0} MiB{disturbed}", usage.cpu_s(), usage.wall_s, usage.peak_mib);
     Ok(usage)

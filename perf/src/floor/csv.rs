@@ -2,7 +2,7 @@
 //! (RFC 5952 for IPv6).
 
 use super::key::VERSION_SHIFT;
-use super::table::{Flow, Table};
+use super::table::{FloorFlow, FloorTable};
 use std::io::{self, Write};
 use std::net::Ipv6Addr;
 
@@ -17,7 +17,7 @@ const LINE_MAX: usize = 256;
 ///
 /// # Errors
 /// A failed write.
-pub fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
+pub fn write_csv(table: &FloorTable, out: &mut impl Write) -> io::Result<()> {
     let mut line = Vec::with_capacity(BUFFER_LEN);
     line.extend_from_slice(HEADER.as_bytes());
     for flow in table.flows() {
@@ -30,7 +30,7 @@ pub fn write_csv(table: &Table, out: &mut impl Write) -> io::Result<()> {
     out.write_all(&line)
 }
 
-fn push_flow(line: &mut Vec<u8>, flow: &Flow) -> io::Result<()> {
+fn push_flow(line: &mut Vec<u8>, flow: &FloorFlow) -> io::Result<()> {
     let last = flow.key[4];
     let protocol: &[u8] = if (last >> 32) as u8 == 6 { b"tcp," } else { b"udp," };
     line.extend_from_slice(protocol);

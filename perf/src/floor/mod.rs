@@ -12,9 +12,9 @@ mod records;
 mod table;
 
 pub use csv::write_csv;
-pub use key::{Key, Keyed, key_of};
+pub use key::{FloorKey, KeyedPacket, key_of};
 pub use records::FloorError;
-pub use table::{Flow, Table};
+pub use table::{FloorFlow, FloorTable};
 
 use records::{Buffer, RECORD_HEADER_LEN};
 use std::fs::File;
@@ -37,7 +37,7 @@ pub struct Totals {
 /// A packet between the two halves of a wave.
 #[derive(Clone, Copy, Default)]
 struct Pending {
-    keyed: Keyed,
+    keyed: KeyedPacket,
     home: u32,
     bytes: u32,
 }
@@ -46,10 +46,10 @@ struct Pending {
 ///
 /// # Errors
 /// When the file cannot be read, is no little-endian Ethernet pcap, or ends within a packet.
-pub fn count(path: &Path) -> Result<(Table, Totals), FloorError> {
+pub fn count(path: &Path) -> Result<(FloorTable, Totals), FloorError> {
     let file = File::open(path).map_err(FloorError::Io)?;
     let mut buffer = Buffer::open(file)?;
-    let mut counting = Counting { table: Table::new(), totals: Totals::default(), wave: [Pending::default(); WAVE] };
+    let mut counting = Counting { table: FloorTable::new(), totals: Totals::default(), wave: [Pending::default(); WAVE] };
     while buffer.refill()? {
         let used = counting.count_all(buffer.bytes())?;
         buffer.consume(used);
@@ -59,7 +59,7 @@ pub fn count(path: &Path) -> Result<(Table, Totals), FloorError> {
 }
 
 struct Counting {
-    table: Table,
+    table: FloorTable,
     totals: Totals,
     wave: [Pending; WAVE],
 }

@@ -1,23 +1,23 @@
 //! The floor's flow table: open addressing, one cache line per flow, keyed hash. Its one invariant: at most half of the slots are in
 //! use, so that a search ends and seldom takes a second line.
 
-use super::key::{Key, Keyed};
+use super::key::{FloorKey, KeyedPacket};
 use netscope_backends::{pages, prefetch};
 use std::hash::{BuildHasher, RandomState};
 
 /// Words of a slot: the key (5), packets there and back (32 bits each), bytes there, bytes back. The key's last word is 0 in a free
 /// slot.
 const SLOT: usize = 8;
-type Slot = [u64; SLOT];
+type FloorSlot = [u64; SLOT];
 
 /// Slots at the start: 16 MiB.
 const SLOTS_MIN_BITS: u32 = 18;
 
 /// What was counted for a conversation; `[0]` is from its first endpoint to its second, `[1]` back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
+pub struct FloorFlow {
     /// Its 5-tuple.
-    pub key: Key,
+    pub key: FloorKey,
     /// Packets per direction.
     pub packets: [u32; 2],
     /// Bytes on the wire per direction.
@@ -25,7 +25,7 @@ pub struct Flow {
 }
 
 /// All flows so far.
-pub struct Table {
+pub struct FloorTable {
     /// Comes zeroed and untouched from the system, so an empty table costs nothing; `start` words are left out to reach a line.
     words: Vec<u64>,
     start: usize,
@@ -34,7 +34,7 @@ pub struct Table {
     secret: [u64; 5],
 }
 
-impl Table {
+impl FloorTable {
     /// An empty table with a fresh secret.
     pub fn new() -> Self {
         let state = RandomState::new();
@@ -54,9 +54,9 @@ impl Table {
     }
 
     /// All flows in the order of the table.
-    pub fn flows(&self) -> impl Iterator<Item = Flow> + '_ {
+    pub fn flows(&self) -> impl Iterator<Item = FloorFlow> + '_ {
         let used = self.slots().iter().filter(|slot| slot[4] != 0);
-        used.map(|slot| Flow {
+        used.map(|slot| FloorFlow {
             key: [slot[0], slot[1], slot[2], slot[3], slot[4]],
             packets: [slot[5] as u32, (slot[5] >> 32) as u32],
             bytes: [slot[6], slot[7]],
@@ -73,7 +73,7 @@ impl Table {
 
     /// Where the search for `key` begins. High bits of the hash, so that a table twice the size has the same order.
     #[inline(always)]
-    pub(super) fn home(&self, key: &Key) -> u32 {
+    pub(super) fn home(&self, key: &FloorKey) -> u32 {
         (hash(&self.secret, key) >> (64 - self.bits)) as u32
     }
 
@@ -86,7 +86,7 @@ impl Table {
 
     /// Adds one packet. There must be room for a flow.
     #[inline(always)]
-    pub(super) fn count(&mut self, home: u32, keyed: &Keyed, bytes: u32) {
+    pub(super) fn count(&mut self, home: u32, keyed: &KeyedPacket, bytes: u32) {
         let mask = (1 << self.bits) - 1;
         let (slots, _) = self.words[self.start..].as_chunks_mut::<SLOT>();
         let mut at = home as usize & mask;
@@ -105,7 +105,7 @@ impl Table {
         }
     }
 
-    fn slots(&self) -> &[Slot] {
+    fn slots(&self) -> &[FloorSlot] {
         self.words[self.start..].as_chunks().0
     }
 
@@ -127,7 +127,7 @@ impl Table {
     }
 }
 
-impl Default for Table {
+impl Default for FloorTable {
     fn default() -> Self {
         Self::new()
     }
@@ -143,13 +143,13 @@ fn slots(bits: u32) -> (Vec<u64>, usize) {
 
 /// Without a branch per word, and without a call.
 #[inline(always)]
-fn is_same(slot: &Slot, key: &Key) -> bool {
+fn is_same(slot: &FloorSlot, key: &FloorKey) -> bool {
     slot.iter().zip(key).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
 }
 
 /// Three folded multiplications under a secret.
 #[inline(always)]
-fn hash(secret: &[u64; 5], key: &Key) -> u64 {
+fn hash(secret: &[u64; 5], key: &FloorKey) -> u64 {
     let low = fold(key[0] ^ secret[0], key[1] ^ secret[1]);
     let high = fold(key[2] ^ secret[2], key[3] ^ secret[3]);
     fold(low ^ key[4], high ^ secret[4])

@@ -1,7 +1,7 @@
 //! The floor against the generator's own count, and its edges.
 
 use super::{FloorError, count, key_of, write_csv};
-use crate::{Profile, Resolution, Settings, write_pcap};
+use crate::{GeneratorSettings, Profile, Resolution, write_pcap};
 use std::path::PathBuf;
 
 /// A file in the temporary directory that goes away at the end.
@@ -25,7 +25,8 @@ impl Drop for Scratch {
 fn totals_are_the_generator_s() {
     for (name, profile) in Profile::ALL {
         let mut bytes = Vec::new();
-        let generated = write_pcap(&Settings::new(*profile, 30_000, 1_234, 3), Resolution::Micro, &mut bytes).expect("generated");
+        let generated =
+            write_pcap(&GeneratorSettings::new(*profile, 30_000, 1_234, 3), Resolution::Micro, &mut bytes).expect("generated");
         let file = Scratch::new(name, &bytes);
         let (table, totals) = count(&file.0).expect("counted");
         assert_eq!((totals.packets, totals.bytes, totals.other), (generated.packets, generated.bytes, 0), "{name}");
@@ -38,7 +39,7 @@ fn totals_are_the_generator_s() {
 
 #[test]
 fn a_table_that_grows_loses_nothing() {
-    let settings = Settings { live_flows: 0, ..Settings::new(Profile::ManyFlows, 600_000, 300_000, 5) };
+    let settings = GeneratorSettings { live_flows: 0, ..GeneratorSettings::new(Profile::ManyFlows, 600_000, 300_000, 5) };
     let mut bytes = Vec::new();
     write_pcap(&settings, Resolution::Nano, &mut bytes).expect("generated");
     let file = Scratch::new("grow", &bytes);
@@ -85,7 +86,7 @@ fn both_directions_have_one_key_and_the_csv_says_which() {
 #[test]
 fn other_files_are_refused_and_damage_is_named() {
     let mut sound = Vec::new();
-    write_pcap(&Settings::new(Profile::Udp, 10, 2, 1), Resolution::Micro, &mut sound).expect("generated");
+    write_pcap(&GeneratorSettings::new(Profile::Udp, 10, 2, 1), Resolution::Micro, &mut sound).expect("generated");
     let outcome = |name: &str, bytes: &[u8]| count(&Scratch::new(name, bytes).0).map(|(_, totals)| totals.packets);
     assert_eq!(outcome("sound", &sound).unwrap(), 10);
     assert!(matches!(outcome("cut", &sound[..sound.len() - 1]), Err(FloorError::Cut(_))));

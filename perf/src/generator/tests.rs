@@ -5,8 +5,8 @@ use crate::frame::{finish, sum};
 use crate::{Resolution, write_pcap};
 use std::collections::{HashMap, HashSet};
 
-fn settings(profile: Profile) -> Settings {
-    Settings { live_flows: 7, ..Settings::new(profile, 1003, 50, 42) }
+fn settings(profile: Profile) -> GeneratorSettings {
+    GeneratorSettings { live_flows: 7, ..GeneratorSettings::new(profile, 1003, 50, 42) }
 }
 
 /// Ethernet payload, with the tag taken off.
@@ -100,7 +100,7 @@ fn small_packets_are_minimal_frames() {
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     let bytes = |seed| {
         let mut out = Vec::new();
-        write_pcap(&Settings { seed, ..settings(Profile::ManyFlows) }, Resolution::Micro, &mut out).unwrap();
+        write_pcap(&GeneratorSettings { seed, ..settings(Profile::ManyFlows) }, Resolution::Micro, &mut out).unwrap();
         out
     };
     assert_eq!(bytes(1), bytes(1));
@@ -122,7 +122,7 @@ fn the_file_is_a_classic_capture_of_the_stated_resolution() {
 
 #[test]
 fn settings_that_cannot_be_met_are_refused() {
-    let refused = |packets, flows| Generator::new(&Settings::new(Profile::Udp, packets, flows, 1)).err();
+    let refused = |packets, flows| Generator::new(&GeneratorSettings::new(Profile::Udp, packets, flows, 1)).err();
     assert_eq!(refused(10, 0), Some(GenerateError::Flows(0)));
     assert_eq!(refused(9, 10), Some(GenerateError::Packets(9)));
     assert_eq!(refused(10, 10), None);
@@ -130,7 +130,8 @@ fn settings_that_cannot_be_met_are_refused() {
 
 #[test]
 fn fragments_are_halves_of_valid_datagrams_each_with_its_own_identification() {
-    let mut generator = Generator::new(&Settings { live_flows: 0, ..Settings::new(Profile::Fragments, 1_000, 50, 7) }).unwrap();
+    let mut generator =
+        Generator::new(&GeneratorSettings { live_flows: 0, ..GeneratorSettings::new(Profile::Fragments, 1_000, 50, 7) }).unwrap();
     let mut waiting: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     let mut whole = 0;
     while let Some((_, frame)) = generator.next_packet() {

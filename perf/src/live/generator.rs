@@ -6,10 +6,10 @@
 
 use super::load::Load;
 use super::pace::Pace;
-use super::program::{HandOn, State, program};
+use super::program::{GeneratorState, HandOn, program};
 use super::rig::{InterfaceCounters, RECEIVER, SENDER};
 use super::schedstat::RunTime;
-use netscope_backends::bpf::{Ingress, Link, Loaded, Mode};
+use netscope_backends::bpf::{Ingress, Loaded, Mode, XdpLink};
 use netscope_bpf::MapId;
 use nix::net::if_::if_nametoindex;
 use std::thread::sleep;
@@ -61,7 +61,7 @@ impl Offered {
 }
 
 /// A load ready to be offered in the namespace it was made in, by the thread it was made in.
-pub struct Generator {
+pub struct LoadGenerator {
     load: Load,
     via: Via,
     loaded: Loaded,
@@ -69,10 +69,10 @@ pub struct Generator {
     ingress: Ingress,
     /// Keeps the program in the kernel's list of attached ones. Without it each run would put it there and take it out again,
     /// waiting for all processors twice (some ms): no pace could be kept.
-    _attached: Link,
+    _attached: XdpLink,
 }
 
-impl Generator {
+impl LoadGenerator {
     /// Loads the program. The calling thread must be inside the rig ([`super::Rig::enter`]); needs CAP_BPF and CAP_NET_ADMIN.
     ///
     /// # Errors
@@ -88,8 +88,8 @@ impl Generator {
         let program = program(load, hand_on).map_err(|error| error.to_string())?;
         let loaded = Loaded::load(&program).map_err(|error| error.to_string())?;
         // Where nothing ever arrives: at the sender, or (an MTU too large for its driver) at the loopback, which is down.
-        let attached = Link::attach(&loaded, SENDER, index(SENDER)?, Mode::Native)
-            .or_else(|_refusal| Link::attach(&loaded, "lo", index("lo")?, Mode::Generic).map_err(|error| error.to_string()))?;
+        let attached = XdpLink::attach(&loaded, SENDER, index(SENDER)?, Mode::Native)
+            .or_else(|_refusal| XdpLink::attach(&loaded, "lo", index("lo")?, Mode::Generic).map_err(|error| error.to_string()))?;
         Ok(Self { _attached: attached, load: *load, via, loaded, template: load.template(), ingress })
     }
 
@@ -98,7 +98,7 @@ impl Generator {
     /// # Errors
     /// When the kernel refuses to set the state.
     pub fn seek(&self, position: u64) -> Result<(), String> {
-        self.set(State::at(&self.load, position))
+        self.set(GeneratorState::at(&self.load, position))
     }
 
     /// Makes one frame without sending it.
@@ -116,7 +116,7 @@ impl Generator {
     /// When the kernel refuses a run, or makes no frames.
     pub fn run(&self, pace: &Pace) -> Result<Offered, String> {
         let before = self.state()?;
-        self.set(State { handed_on: 0, refused: 0, ..before })?;
+        self.set(GeneratorState { handed_on: 0, refused: 0, ..before })?;
         let interface_before = self.interfaces()?;
         let run_time = RunTime::of_this_thread()?;
         let mut paced = pace.start();
@@ -127,7 +127,7 @@ impl Generator {
             paced.sent(u64::from(count));
         }
         let (elapsed, run_time) = (paced.elapsed(), RunTime::of_this_thread()?.since(&run_time));
-        let State { handed_on, refused, .. } = self.state()?;
+        let GeneratorState { handed_on, refused, .. } = self.state()?;
         let undelivered = self.undelivered(handed_on, interface_before)?;
         let sent = handed_on.checked_sub(undelivered).ok_or("the interface counts more drops than frames were made")?;
         Ok(Offered { sent, undelivered, refused, elapsed, run_time, is_late: paced.is_late() })
@@ -157,12 +157,14 @@ impl Generator {
         self.loaded.map(MapId(0)).ok_or_else(|| "the generator has no state".to_owned())
     }
 
-    fn state(&self) -> Result<State, String> {
+    fn state(&self) -> Result<GeneratorState, String> {
         let value = self.map()?.lookup(&0_u32.to_ne_bytes()).map_err(|error| error.to_string())?;
-        value.and_then(|bytes| State::from_bytes(&bytes)).ok_or_else(|| "the generator's state cannot be read".to_owned())
+        value
+            .and_then(|bytes| GeneratorState::from_bytes(&bytes))
+            .ok_or_else(|| "the generator's state cannot be read".to_owned())
     }
 
-    fn set(&self, state: State) -> Result<(), String> {
+    fn set(&self, state: GeneratorState) -> Result<(), String> {
         self.map()?.update(&0_u32.to_ne_bytes(), &state.to_bytes()).map_err(|error| error.to_string())
     }
 }

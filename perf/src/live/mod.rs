@@ -14,14 +14,14 @@ mod schedstat;
 mod trial;
 mod trickle;
 
-pub use generator::{Generator, Offered, Via};
+pub use generator::{LoadGenerator, Offered, Via};
 pub use load::{Load, Speech};
 pub use pace::Pace;
 pub use replay::{Replay, Replayed};
 pub use rig::{InterfaceCounters, RECEIVER, Rig, RigSettings, SENDER};
-pub use ring::{BUFFER_BYTES, Ring};
+pub use ring::{BUFFER_BYTES, RingKind};
 pub use schedstat::RunTime;
-pub use trial::{Trial, Tried};
+pub use trial::{LiveTrial, Tried};
 pub use trickle::trickle_ages;
 
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -43,7 +43,7 @@ pub fn pin_to(cpu: usize) -> Result<(), String> {
 /// allows. Blocks, on a thread of its own.
 ///
 /// # Errors
-/// As [`Generator::new`] and [`Generator::run`].
+/// As [`LoadGenerator::new`] and [`LoadGenerator::run`].
 pub fn offer_flat_out(rig: &Rig, load: &Load, via: Via, packets: u64) -> Result<Offered, String> {
-    rig.inside(|| Generator::new(load, via)?.run(&Pace::flat_out(packets, Duration::from_secs(30))))?
+    rig.inside(|| LoadGenerator::new(load, via)?.run(&Pace::flat_out(packets, Duration::from_secs(30))))?
 }

@@ -23,7 +23,7 @@ const REFUSED: i16 = 32;
 
 /// Where the generator is and what it has done. One program has one state; only one thread runs it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct GeneratorState {
     /// Of the next packet.
     pub flow: u64,
     pub round: u64,
@@ -34,7 +34,7 @@ pub(super) struct State {
     pub refused: u64,
 }
 
-impl State {
+impl GeneratorState {
     pub(super) const LEN: usize = 40;
 
     /// Before the packet at `position`, with nothing counted.
@@ -67,10 +67,10 @@ pub(super) enum HandOn {
     Redirect(u32),
 }
 
-/// The program. Its one map holds the [`State`].
+/// The program. Its one map holds the [`GeneratorState`].
 pub(super) fn program(load: &Load, hand_on: HandOn) -> Result<Program, AssembleError> {
     let mut asm = Assembler::new();
-    let state = asm.map(MapSpec::new("rig_state", MapKind::Array, State::LEN as u32, 1));
+    let state = asm.map(MapSpec::new("rig_state", MapKind::Array, GeneratorState::LEN as u32, 1));
     let abort = asm.label("abort");
     enter(&mut asm, load, state, abort);
     take_turn(&mut asm, load);

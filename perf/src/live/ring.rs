@@ -14,7 +14,7 @@ pub const BUFFER_BYTES: u32 = 64 << 20;
 
 /// A way to take packets from an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ring {
+pub enum RingKind {
     /// Through libpcap.
     Libpcap,
     /// AF_PACKET, TPACKET_V3.
@@ -25,7 +25,7 @@ pub enum Ring {
     XdpGeneric,
 }
 
-impl Ring {
+impl RingKind {
     /// All of them.
     pub const ALL: &[Self] = &[Self::Libpcap, Self::Tpacket, Self::XdpNative, Self::XdpGeneric];
 

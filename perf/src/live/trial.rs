@@ -2,7 +2,7 @@
 //!
 //! Owns the process. Knows programs by their command alone. Its one invariant: the program has ended when a trial has, however it went.
 
-use super::generator::{Generator, Offered, Via};
+use super::generator::{LoadGenerator, Offered, Via};
 use super::load::Load;
 use super::pace::Pace;
 use super::pin_to;
@@ -29,7 +29,7 @@ const SETTLE: Duration = Duration::from_millis(700);
 const WAIT_SHARE_MAX: f64 = 0.06;
 
 /// What is tried.
-pub struct Trial<'a> {
+pub struct LiveTrial<'a> {
     /// The program and its arguments.
     pub words: &'a [OsString],
     /// What stands in its output once it captures.
@@ -67,7 +67,7 @@ impl Tried {
     }
 }
 
-impl Trial<'_> {
+impl LiveTrial<'_> {
     /// Runs it on a rig of its own: the generator on the first processor, the program on the second where there is one.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Trial<'_> {
         let before = program.run_time()?;
         let offered = rig.inside(|| {
             pin_to(0)?;
-            Generator::new(&self.load, self.via)?.run(&self.pace)
+            LoadGenerator::new(&self.load, self.via)?.run(&self.pace)
         })??;
         sleep(SETTLE);
         let run_time = program.run_time()?.since(&before);
@@ -92,7 +92,7 @@ impl Trial<'_> {
         Ok(Tried { offered, run_time, idle, said })
     }
 
-    fn start(&self, rig: &Rig) -> Result<Running, String> {
+    fn start(&self, rig: &Rig) -> Result<RunningPeer, String> {
         let fail = |error: std::io::Error| format!("{}: {error}", self.output.display());
         let file = File::create(&self.output).map_err(fail)?;
         let both = file.try_clone().map_err(fail)?;
@@ -100,17 +100,17 @@ impl Trial<'_> {
         let mut command = rig.command(program);
         command.args(arguments).stdin(Stdio::null()).stdout(file).stderr(both);
         let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", program.display()))?;
-        Ok(Running { child, output: self.output.clone() })
+        Ok(RunningPeer { child, output: self.output.clone() })
     }
 }
 
 /// A program under way; killed when dropped.
-struct Running {
+struct RunningPeer {
     child: Child,
     output: PathBuf,
 }
 
-impl Running {
+impl RunningPeer {
     fn said(&self) -> String {
         fs::read(&self.output).map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -150,7 +150,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningPeer {
     fn drop(&mut self) {
         // One that has ended cannot be killed, and has been waited for; either error says just that.
         let _killed = self.child.kill();

@@ -3,11 +3,11 @@
 //! Owns the comparison of clocks: the generator writes CLOCK_MONOTONIC into each datagram. Its one invariant: only datagrams of the
 //! load are looked at.
 
-use super::generator::Generator;
+use super::generator::LoadGenerator;
 use super::load::{Load, SERVER_PORT, Speech};
 use super::pace::Pace;
 use super::rig::{RECEIVER, Rig, RigSettings};
-use super::ring::Ring;
+use super::ring::RingKind;
 use netscope_backends::Packet;
 use nix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
@@ -19,13 +19,13 @@ const POLL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// As the ring and the generator.
-pub fn trickle_ages(ring: Ring, rate: f64, time: Duration) -> Result<Vec<Duration>, String> {
+pub fn trickle_ages(ring: RingKind, rate: f64, time: Duration) -> Result<Vec<Duration>, String> {
     let rig = Rig::new(&RigSettings::default())?;
     let mut backend = rig.inside(|| ring.open(RECEIVER))??;
     let load = Load { speech: Speech::Udp { stamped: true }, ..Load::udp(10) };
     let mut ages = Vec::new();
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| rig.inside(|| Generator::new(&load, ring.via())?.run(&Pace::at_rate(rate, time))));
+        let sender = scope.spawn(|| rig.inside(|| LoadGenerator::new(&load, ring.via())?.run(&Pace::at_rate(rate, time))));
         let start = Instant::now();
         while start.elapsed() < time + 4 * POLL {
             backend.poll(POLL, &mut |packets| ages.extend(packets.iter().filter_map(age))).map_err(|error| error.to_string())?;

@@ -5,13 +5,13 @@
 
 use super::Worker;
 use super::wave::no_flow_reason;
-use crate::engine::NoFlowReason;
 use crate::engine::packet_meta::PacketMeta;
-use crate::flow::{Candidate, FlowAt, FragmentPacket, Held, Keyed, Later, PlainPacket, ports_of};
+use crate::engine::{NoFlowReason, Observer};
+use crate::flow::{Candidate, Content, FlowAt, FragmentPacket, Held, Keyed, Later, ports_of};
 use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
-impl Worker {
+impl<O: Observer> Worker<O> {
     /// The way of a fragment.
     pub(super) fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, meta: &PacketMeta, candidate: Candidate) {
         let Some(network) = &dissected.network else { return };
@@ -22,11 +22,10 @@ impl Worker {
                 let flow = FlowAt { keyed: meta.keyed, candidate };
                 self.first_fragment(packet, dissected, flow, &fragment);
             }
-            Some(Later::Known(mut flow)) => {
+            Some(Later::Known(flow)) => {
                 if self.share.owns(&flow.keyed.key) {
-                    flow.candidate = self.place_of(&flow.keyed, flow.candidate);
                     self.account(packet, dissected);
-                    self.sight_fragment(packet, dissected, &flow, true);
+                    self.count_fragment(packet, dissected, &flow, true);
                 }
             }
             Some(Later::Held) => {
@@ -39,7 +38,7 @@ impl Worker {
         self.note_orphans();
     }
 
-    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, mut flow: FlowAt, fragment: &FragmentPacket<'_>) {
+    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: FlowAt, fragment: &FragmentPacket<'_>) {
         if ports_of(dissected).is_none() {
             self.fragments.first(fragment, None);
             if self.share.leads() {
@@ -49,40 +48,29 @@ impl Worker {
             return;
         }
         let owned = self.share.owns(&flow.keyed.key);
-        if owned {
-            flow.candidate = self.place_of(&flow.keyed, flow.candidate);
-        }
         let held = self.fragments.first(fragment, Some(&flow));
         if owned {
             self.account(packet, dissected);
-            self.sight_fragment(packet, dissected, &flow, false);
+            self.count_fragment(packet, dissected, &flow, false);
         }
         if let Some(held) = held {
-            self.settle(&held, owned, &flow.keyed);
+            self.settle_held(packet, dissected, &held, owned, &flow.keyed);
         }
     }
 
-    /// The candidate, or where the flow lies by now.
-    #[inline(always)]
-    fn place_of(&self, keyed: &Keyed, candidate: Candidate) -> Candidate {
-        if candidate == Candidate::NONE { self.flows.look_up(&keyed.key, keyed.hash) } else { candidate }
-    }
-
-    /// Counts a fragment for its flow: straight on, when nothing begins or ends with it.
-    fn sight_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: &FlowAt, is_later: bool) {
-        let &FlowAt { keyed: Keyed { ref key, direction, .. }, candidate } = flow;
-        let &Packet { time, wire_len, .. } = packet;
-        let plain = PlainPacket { key, candidate, direction, time, wire_len, segment: None };
-        let has_segment = matches!(dissected.transport, Transport::Tcp(_));
-        if !has_segment && self.flows.observe_fragment(&plain, is_later) {
-            self.ledger.in_flows += 1;
-        } else {
-            self.sight(packet, dissected, &flow.keyed, candidate, is_later);
-        }
+    /// Counts a fragment for its flow.
+    fn count_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: &FlowAt, is_later: bool) {
+        self.ledger.in_flows += 1;
+        let content = match dissected.transport {
+            _ if is_later => Content::LaterFragment,
+            Transport::Tcp(_) => Content::Other,
+            _ => Content::Datagram,
+        };
+        self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
     }
 
     /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.
-    fn settle(&mut self, held: &Held, owned: bool, keyed: &Keyed) {
+    fn settle_held(&mut self, packet: &Packet<'_>, dissected: &Dissected, held: &Held, owned: bool, keyed: &Keyed) {
         if self.share.leads() {
             self.ledger.packets = self.ledger.packets.wrapping_sub(held.packets);
             self.ledger.bytes = self.ledger.bytes.wrapping_sub(held.bytes);
@@ -93,10 +81,7 @@ impl Worker {
             self.ledger.packets = self.ledger.packets.wrapping_add(held.packets);
             self.ledger.bytes = self.ledger.bytes.wrapping_add(held.bytes);
             self.ledger.in_flows += held.packets;
-            let event = self.event();
-            let Self { flows, outbox, ledger, .. } = self;
-            let &Keyed { ref key, hash, direction } = keyed;
-            flows.add_fragments(key, hash, direction, held, &mut |record| outbox.ended(event, record, ledger));
+            self.count_full(packet, self.number, dissected, keyed, Candidate::NONE, Content::Held(held));
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::wave::PacketSource;
 use super::{BATCH_NS_MAX, Worker};
+use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::work_unit::WorkUnit;
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
@@ -39,7 +40,7 @@ impl PacketSource for Picked<'_> {
     }
 }
 
-impl Worker {
+impl<O: Observer> Worker<O> {
     /// Processes this worker's part of a unit.
     pub fn work_unit(&mut self, unit: &WorkUnit) {
         let room = usize::try_from(self.count_max.saturating_sub(self.number)).unwrap_or(usize::MAX);

@@ -6,9 +6,10 @@
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::NoFlowReason;
-use crate::engine::packet_meta::{PacketMeta, Route};
-use crate::flow::{Candidate, FlowKey, Keyed, SynPacket, ports_of};
-use crate::wire::{self, Common, Dissected, FaultKind, Layer};
+use crate::engine::Observer;
+use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
+use crate::flow::{Candidate, Content, FlowKey, FlowPacket, Keyed, ports_of};
+use crate::wire::{self, Common, Dissected, FaultKind, Layer, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
@@ -18,18 +19,18 @@ const PREFETCH_AHEAD: usize = 12;
 /// The same for what a look at the entry's front tells to be needed, too.
 const REST_AHEAD: usize = 5;
 
-/// That look is worth its while when at least one in this many packets of the wave before left the straightest way.
-const LOOKED_AT_PER_RARE: usize = 8;
+/// That look is worth its while when at least one in this many packets of the wave before left the fast path.
+const LOOKED_AT_PER_SLOW: usize = 8;
 
-/// Packets that went the straight way and are not in the ledger yet.
+/// Packets of common frames that are not in the ledger yet.
 #[derive(Default)]
-struct PlainCounts {
+struct CommonCounts {
     packets: u64,
     bytes: u64,
     ipv4_checksums_bad: u64,
 }
 
-impl PlainCounts {
+impl CommonCounts {
     #[inline(always)]
     fn note(&mut self, wire_len: u32, checksum_bad: bool) {
         self.packets += 1;
@@ -39,7 +40,7 @@ impl PlainCounts {
 }
 
 /// Where the packets of a wave lie, and where they stand among all that move the time.
-pub(super) trait PacketSource {
+pub(in crate::engine) trait PacketSource {
     /// Packet `i` of the wave.
     fn packet(&self, i: usize) -> Packet<'_>;
 
@@ -51,10 +52,10 @@ pub(super) trait PacketSource {
 }
 
 /// Packets that follow each other.
-pub(super) struct Consecutive<'a> {
-    pub(super) packets: &'a [Packet<'a>],
+pub(in crate::engine) struct Consecutive<'a> {
+    pub(in crate::engine) packets: &'a [Packet<'a>],
     /// Number of the first one.
-    pub(super) first: u64,
+    pub(in crate::engine) first: u64,
 }
 
 impl PacketSource for Consecutive<'_> {
@@ -69,7 +70,7 @@ impl PacketSource for Consecutive<'_> {
     fn time_steps(&self, _i: usize, _visit: &mut dyn FnMut(u64, Timestamp)) {}
 }
 
-impl Worker {
+impl<O: Observer> Worker<O> {
     /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
     #[inline(never)]
     pub(super) fn dissect(&self, packets: &[Packet<'_>], metas: &mut [PacketMeta], facts: &mut [Dissected]) {
@@ -183,12 +184,12 @@ impl Worker {
         }
     }
 
-    /// Second wave: time, ticks, expiry and counting, packet by packet in source, while the entries of the next flows arrive. `ALONE`: no
-    /// packet of others moves the time.
+    /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
+    /// `ALONE`: no packet of others moves the time.
     #[inline(never)]
     pub(super) fn update<const ALONE: bool>(&mut self, metas: &[PacketMeta], facts: &mut [Dissected], source: &dyn PacketSource) {
         let metas = metas.get(..BATCH_MAX).unwrap_or(metas);
-        let looks_again = std::mem::take(&mut self.slow_path_count) * LOOKED_AT_PER_RARE >= metas.len();
+        let looks_again = std::mem::take(&mut self.slow_path_count) * LOOKED_AT_PER_SLOW >= metas.len();
         // Where the flows probably lie.
         let mut candidates = [Candidate::NONE; BATCH_MAX];
         for (candidate, meta) in candidates.iter_mut().zip(metas).take(PREFETCH_AHEAD) {
@@ -198,7 +199,7 @@ impl Worker {
             // Nothing is counted before these to wait behind.
             candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.flows.prefetch_cold_half(candidate));
         }
-        let mut plain = PlainCounts::default();
+        let mut counts = CommonCounts::default();
         for i in 0..metas.len() {
             let meta = &metas[i];
             if let Some(ahead) = metas.get(i + PREFETCH_AHEAD) {
@@ -208,50 +209,34 @@ impl Worker {
                 self.prefetch_rest(ahead, candidate);
             }
             if !ALONE {
-                source.time_steps(i, &mut |number, time| self.reach(|| number, time, &mut plain));
+                source.time_steps(i, &mut |number, time| self.reach(|| number, time, &mut counts));
+                self.flows.pass(self.clock.now());
             }
-            self.reach(|| source.number(i), meta.time, &mut plain);
-            let mut candidate = candidates[i];
+            self.reach(|| source.number(i), meta.time, &mut counts);
             // Asked first, as it is nearly always so.
-            let (is_counted, checksum_bad) = if let Route::Plain { checksum_bad } = meta.route {
-                let is_plain = self.flows.observe_plain(&meta.packet(candidate, Some(&meta.segment)));
-                (is_plain || self.try_warm_path(meta, &mut candidate), checksum_bad)
+            if let Route::Plain { checksum_bad } = meta.route {
+                counts.note(meta.wire_len, checksum_bad);
+                self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
+            } else if let Route::Datagram { checksum_bad } = meta.route {
+                counts.note(meta.wire_len, checksum_bad);
+                self.count_common(i, meta, candidates[i], Content::Datagram, source);
             } else {
-                match meta.route {
-                    Route::Datagram { checksum_bad } => {
-                        let is_plain = self.flows.observe_plain(&meta.packet(candidate, None));
-                        (is_plain || self.try_warm_path(meta, &mut candidate), checksum_bad)
-                    }
-                    Route::Syn { checksum_bad } => {
-                        self.number = source.number(i);
-                        (self.observe_syn(meta, candidate), checksum_bad)
-                    }
-                    Route::Last { checksum_bad } => (self.try_warm_path(meta, &mut candidate), checksum_bad),
-                    Route::Unread => continue,
-                    Route::Plain { .. } | Route::Flow | Route::FirstFragment | Route::Fragment | Route::NoFlow(_) => {
-                        (false, false)
-                    }
-                }
-            };
-            if is_counted {
-                plain.note(meta.wire_len, checksum_bad);
-            } else {
-                self.count(i, meta, candidate, facts, source);
+                self.count_other(i, meta, candidates[i], &mut facts[i], source, &mut counts);
             }
         }
         if let Some(last) = metas.len().checked_sub(1) {
             self.number = source.number(last);
         }
         self.flows.pass(self.clock.now());
-        self.settle_plain(&mut plain);
+        self.settle(&mut counts);
     }
 
     /// A packet moves the time, whosever it is.
     #[inline(always)]
-    fn reach(&mut self, number: impl FnOnce() -> u64, time: Timestamp, plain: &mut PlainCounts) {
+    fn reach(&mut self, number: impl FnOnce() -> u64, time: Timestamp, counts: &mut CommonCounts) {
         if !self.clock.advance_within(time, self.next_deadline) {
             self.number = number();
-            self.settle_plain(plain);
+            self.settle(counts);
             let left = self.clock.advance(time);
             self.pass_time(left, EXPIRY_BUDGET);
         }
@@ -259,66 +244,76 @@ impl Worker {
 
     /// A packet of others moves the time.
     pub(super) fn live_to(&mut self, number: u64, time: Timestamp) {
-        self.reach(|| number, time, &mut PlainCounts::default());
+        self.reach(|| number, time, &mut CommonCounts::default());
     }
 
-    /// What went the straight way comes into the ledger: before anybody reads it, and at the end of a wave.
-    fn settle_plain(&mut self, plain: &mut PlainCounts) {
-        let PlainCounts { packets, bytes, ipv4_checksums_bad } = std::mem::take(plain);
+    /// What was counted comes into the ledger, and to the observer: before time moves on, and at the end of a wave.
+    fn settle(&mut self, counts: &mut CommonCounts) {
+        let CommonCounts { packets, bytes, ipv4_checksums_bad } = std::mem::take(counts);
         self.ledger.packets += packets;
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;
         self.ledger.ipv4_checksums_bad += ipv4_checksums_bad;
+        self.watch.flush();
     }
 
-    /// The straight way of a SYN or SYN-ACK.
-    #[inline(never)]
-    fn observe_syn(&mut self, meta: &PacketMeta, candidate: Candidate) -> bool {
-        let event = self.event();
-        let Self { flows, outbox, ledger, number, .. } = self;
-        let &PacketMeta { keyed: Keyed { ref key, hash, direction }, time, wire_len, vlan, .. } = meta;
-        let segment = &meta.syn();
-        let packet = SynPacket { key, hash, candidate, direction, time, wire_len, number: *number, vlan, segment };
-        flows.observe_syn(&packet, &mut |record| outbox.ended(event, record, ledger))
+    /// Counts a packet of a common frame.
+    #[inline(always)]
+    fn count_common(
+        &mut self,
+        at: usize,
+        meta: &PacketMeta,
+        candidate: Candidate,
+        content: Content<'_>,
+        source: &dyn PacketSource,
+    ) {
+        let &PacketMeta { ref keyed, time, wire_len, .. } = meta;
+        let packet = FlowPacket { keyed, candidate, time, wire_len, content };
+        self.count(packet, CommonFacts { source, at, meta });
     }
 
-    /// The straight ways once more, for a packet whose flow was not there when it was asked ahead, and those that nearly are.
+    /// Counts what is neither a plain segment nor a datagram.
     #[inline(never)]
-    fn try_warm_path(&mut self, meta: &PacketMeta, candidate: &mut Candidate) -> bool {
-        self.slow_path_count += 1;
-        // Packets of other workers move the time, too.
-        self.flows.pass(self.clock.now());
-        let is_known = *candidate != Candidate::NONE;
-        if !is_known {
-            *candidate = self.flows.look_up(&meta.keyed.key, meta.keyed.hash);
-        }
-        let is_last = matches!(meta.route, Route::Last { .. });
-        let segment = (is_last || matches!(meta.route, Route::Plain { .. })).then_some(&meta.segment);
-        let packet = meta.packet(*candidate, segment);
-        !is_known && !is_last && self.flows.observe_plain(&packet) || self.flows.observe_nearly_plain(&packet)
-    }
-
-    /// The way of every packet but those that went straight on.
-    #[inline(never)]
-    fn count(&mut self, i: usize, meta: &PacketMeta, candidate: Candidate, facts: &mut [Dissected], source: &dyn PacketSource) {
-        self.slow_path_count += 1;
-        self.number = source.number(i);
-        self.flows.pass(self.clock.now());
-        let (packet, facts) = (&source.packet(i), &mut facts[i]);
-        if let Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } = meta.route {
-            wire::dissect_into(facts, packet.link_type, packet.data, packet.wire_len);
-        }
+    fn count_other(
+        &mut self,
+        at: usize,
+        meta: &PacketMeta,
+        candidate: Candidate,
+        facts: &mut Dissected,
+        source: &dyn PacketSource,
+        counts: &mut CommonCounts,
+    ) {
         match meta.route {
+            Route::Syn { checksum_bad } => {
+                counts.note(meta.wire_len, checksum_bad);
+                self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
+            }
+            Route::Last { checksum_bad } => {
+                counts.note(meta.wire_len, checksum_bad);
+                self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
+            }
             Route::Unread => {}
-            Route::NoFlow(rest) => {
-                self.account(packet, facts);
-                self.ledger.note_no_flow(rest);
+            Route::NoFlow(reason) => {
+                let packet = source.packet(at);
+                self.account(&packet, facts);
+                self.ledger.note_no_flow(reason);
+                self.watch.other(&packet, facts);
             }
-            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } | Route::Syn { .. } | Route::Last { .. } => {
-                self.account(packet, facts);
-                self.sight(packet, facts, &meta.keyed, candidate, false);
+            Route::Flow | Route::Plain { .. } | Route::Datagram { .. } => {
+                let (packet, number) = (source.packet(at), source.number(at));
+                self.account(&packet, facts);
+                self.ledger.in_flows += 1;
+                let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
+                self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
+                if matches!(facts.transport, Transport::Icmp { .. }) {
+                    self.watch.other(&packet, facts);
+                }
             }
-            Route::FirstFragment | Route::Fragment => self.fragment(packet, facts, meta, candidate),
+            Route::FirstFragment | Route::Fragment => {
+                self.slow_path_count += 1;
+                self.number = source.number(at);
+                self.fragment(&source.packet(at), facts, meta, candidate);
+            }
         }
     }
 }

@@ -3,14 +3,12 @@
 //! Owns its name and the units seen of it. Knows no other datagram, no time and no limit but its own size.
 
 use super::{FlowAt, Held};
+use crate::flow::arena::{NO_PLACE, Slot};
 use crate::wire::{Fragment, IpVersion, Network, array_at};
 use netscope_backends::Timestamp;
 use std::hash::{Hash, Hasher};
 
-/// No place.
-pub(super) const NONE: u32 = u32::MAX;
-
-/// Stretches that are told apart.
+/// Ranges that are told apart.
 const RANGE_COUNT: usize = 8;
 
 /// The name of a datagram: IP version, addresses, identification and, for IPv4, the protocol (RFC 791, RFC 8200 section 4.5; in
@@ -48,7 +46,7 @@ impl DatagramKey {
     }
 }
 
-/// Stretches of a datagram seen so far, apart from each other.
+/// Ranges of a datagram seen so far, apart from each other.
 #[derive(Clone, Copy)]
 pub(super) struct Ranges {
     ranges: [(u32, u32); RANGE_COUNT],
@@ -83,7 +81,7 @@ impl Ranges {
 
 /// How far a datagram has come.
 #[derive(Clone, Copy)]
-pub(super) enum Progress {
+pub(super) enum DatagramProgress {
     /// Its first fragment was not seen; these wait for it.
     Held(Option<Held>),
     /// It was, and this is the flow of all its fragments, as their addresses are the same.
@@ -96,7 +94,7 @@ pub(super) enum Progress {
 pub(super) struct Datagram {
     pub key: DatagramKey,
     pub began: Timestamp,
-    pub progress: Progress,
+    pub progress: DatagramProgress,
     pub ranges: Ranges,
     /// Places of the datagrams that began before and after it.
     pub older: u32,
@@ -110,16 +108,27 @@ impl Datagram {
     pub const NONE: Self = Self {
         key: DatagramKey { source: [0; 16], destination: [0; 16], id: 0, version: IpVersion::V4, protocol: 0 },
         began: Timestamp(0),
-        progress: Progress::Held(None),
+        progress: DatagramProgress::Held(None),
         ranges: Ranges { ranges: [(0, 0); RANGE_COUNT], count: 0 },
-        older: NONE,
-        newer: NONE,
+        older: NO_PLACE,
+        newer: NO_PLACE,
     };
 
     /// Makes it the newest datagram, of which nothing was seen.
     pub fn begin(&mut self, key: &DatagramKey, began: Timestamp, older: u32) {
         // What lies behind the count is not read, so it need not be cleared.
         self.ranges.count = 0;
-        (self.key, self.began, self.progress, self.older, self.newer) = (*key, began, Progress::Held(None), older, NONE);
+        (self.key, self.began, self.progress, self.older, self.newer) =
+            (*key, began, DatagramProgress::Held(None), older, NO_PLACE);
+    }
+}
+
+impl Slot for Datagram {
+    fn next_free(&self) -> u32 {
+        self.newer
+    }
+
+    fn set_next_free(&mut self, next: u32) {
+        self.newer = next;
     }
 }

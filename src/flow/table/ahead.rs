@@ -13,19 +13,19 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// Second wave: brings the entry that this hash probably means into the cache; its place, for `FlowPacket::candidate`.
+    /// Second wave: brings the entry that this hash probably means into the cache; its place, for [`super::FlowPacket::candidate`].
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: u64) -> Candidate {
         match self.index.candidate(hash) {
             Some(number) => {
-                self.slab.prefetch(number);
+                self.store.entries.prefetch(number);
                 Candidate(number)
             }
             None => Candidate::NONE,
         }
     }
 
-    /// As [`FlowTable::prefetch_entry`], for a packet that will not go the straight way ([`FlowTable::observe_plain`]).
+    /// As [`FlowTable::prefetch_entry`], for a packet that will not take the fast path.
     #[inline(always)]
     pub fn prefetch_entry_whole(&self, hash: u64) -> Candidate {
         let candidate = self.prefetch_entry(hash);
@@ -37,7 +37,7 @@ impl FlowTable {
     #[inline(always)]
     pub fn prefetch_cold_half(&self, candidate: Candidate) {
         if candidate != Candidate::NONE {
-            self.slab.prefetch_cold_half(candidate.0);
+            self.store.entries.prefetch_cold(candidate.0);
         }
     }
 
@@ -45,7 +45,7 @@ impl FlowTable {
     #[inline]
     pub fn prefetch_candidate(&self, candidate: Candidate) {
         if candidate != Candidate::NONE {
-            self.slab.prefetch(candidate.0);
+            self.store.entries.prefetch(candidate.0);
         }
         self.prefetch_cold_half(candidate);
     }
@@ -60,17 +60,17 @@ impl FlowTable {
     /// Third wave: for a packet whose entry has arrived by now, asks for what [`FlowTable::prefetch_entry`] left out, if it will be needed.
     #[inline(always)]
     pub fn prefetch_rest(&self, candidate: Candidate) {
-        if candidate != Candidate::NONE && self.slab.get(candidate.0).needs_more() {
+        if candidate != Candidate::NONE && self.store.entries.get(candidate.0).needs_more() {
             self.prefetch_more(candidate.0);
         }
     }
 
     #[inline(never)]
     fn prefetch_more(&self, place: u32) {
-        let entry = self.slab.get(place);
+        let entry = self.store.entries.get(place);
         if entry.needs_cold_half() {
-            self.slab.prefetch_cold_half(place);
+            self.store.entries.prefetch_cold(place);
         }
-        entry.tracker.prefetch(&self.arena);
+        entry.sequences.prefetch(&self.store.tcp);
     }
 }

@@ -3,26 +3,22 @@
 //! Owns who counts as the one that began, and the order of what is entered where. Invariant: a live flow is in slab, index and
 //! wheel, or in none of them.
 
-use super::{FlowPacket, FlowTable, Places};
+use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::{EndReason, FlowRecord};
-use crate::wire::Transport;
 use netscope_backends::Timestamp;
 
 /// Of the flow that this packet begins; `clock` is the table's time.
-pub(super) fn opening_of(packet: &FlowPacket<'_>, clock: Timestamp) -> Opening {
-    let initiator = match packet.dissected.transport {
-        Transport::Echo { request: false, .. } => packet.direction.reverse(),
-        _ => packet.direction,
-    };
+pub(super) fn opening_of(packet: &FlowPacket<'_>, facts: &dyn PacketFacts, clock: Timestamp) -> Opening {
+    let direction = packet.keyed.direction;
     Opening {
-        key: *packet.key,
+        key: packet.keyed.key,
         time: packet.time,
         clock,
-        number: packet.number,
-        vlan: packet.dissected.vlan,
-        tunnel: packet.dissected.tunnel,
-        initiator,
+        number: facts.number(),
+        vlan: facts.vlan(),
+        tunnel: facts.tunnel(),
+        initiator: if facts.is_echo_reply() { direction.reverse() } else { direction },
     }
 }
 
@@ -42,9 +38,9 @@ impl FlowTable {
             return place;
         }
         self.make_room(ended);
-        let (entry, back) = entry::open(opening, &mut self.cold);
-        let (place, at, at_back) = self.slab.take();
-        (*at, *at_back) = (entry, back);
+        let (entry, cold) = entry::open(opening, &mut self.store.extras);
+        let (place, at, at_back) = self.store.entries.take();
+        (*at, *at_back) = (entry, cold);
         let deadline = self.deadline(place);
         self.enter(place, hash, deadline);
         place
@@ -52,19 +48,19 @@ impl FlowTable {
 
     /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
     fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
-        let (entry, back) = self.slab.both_mut(place);
-        back.release_cold(&mut self.cold);
+        let (entry, cold) = self.store.entries.both_mut(place);
+        cold.release_extra(&mut self.store.extras);
         let goes_on = reason == EndReason::ActiveTimeout;
         if !goes_on {
-            entry.release_tcp(&mut self.arena);
+            entry.release_tcp(&mut self.store.tcp);
         }
-        let (mut new, mut new_back) = entry::open(opening, &mut self.cold);
-        (new_back.next, new_back.previous) = (back.next, back.previous);
+        let (mut new, mut new_back) = entry::open(opening, &mut self.store.extras);
+        (new_back.next, new_back.previous) = (cold.next, cold.previous);
         if goes_on {
             new.inherit_tcp(entry);
-            new_back.beginning = back.beginning;
+            new_back.beginning = cold.beginning;
         }
-        (*entry, *back) = (new, new_back);
+        (*entry, *cold) = (new, new_back);
         self.top.reset(place);
         self.counters.opened += 1;
     }
@@ -72,7 +68,7 @@ impl FlowTable {
     /// Ends a flow when there is no room for one more.
     #[inline(always)]
     pub(super) fn make_room(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
-        if self.slab.len() >= self.flow_count_max {
+        if self.store.entries.len() >= self.flow_count_max {
             self.evict(ended);
         }
     }
@@ -81,8 +77,8 @@ impl FlowTable {
     #[inline(always)]
     pub(super) fn enter(&mut self, place: u32, hash: u64, deadline: Timestamp) {
         self.top.reset(place);
-        self.index.insert(hash, place, &Places { slab: &self.slab, secret: &self.secret });
-        self.wheel.file(&mut self.slab, place, deadline);
+        self.index.insert(hash, place, &Places { entries: &self.store.entries, secret: &self.secret });
+        self.wheel.file(&mut self.store.entries, place, deadline);
         self.counters.opened += 1;
     }
 }

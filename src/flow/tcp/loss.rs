@@ -1,8 +1,8 @@
-//! The shorter way of a plain segment on a steady connection that something is to be remarked of, or that the arena has to hear of:
-//! what was lost before it, what it acknowledges though nobody saw it, a window, an ACK said twice.
+//! Fast path of a plain segment on a steady connection that the analysis marks, or that the arena has to hear of: one that comes
+//! after a loss, acknowledges what was not captured, changes the window, repeats an ACK.
 //!
-//! Owns no rule: the rules are [`tcp_direction::analyse`](super::tcp_direction)'s. Left out is what such a segment cannot do: open, close, shake hands, be a
-//! retransmission. Its invariant is that of [`super::plain`]: what [`TcpTracker::observe`] would leave, or nothing changed and false.
+//! Owns no rule: the rules are [`tcp_direction::analyse`](super::tcp_direction)'s. Left out is what such a segment cannot do: open,
+//! close, shake hands, be a retransmission. Its invariant is that of [`super::plain`].
 
 use super::arena::TcpArena;
 use super::rtt::{Epoch, Passed};
@@ -13,17 +13,25 @@ use crate::flow::Direction;
 use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};
 use netscope_backends::Timestamp;
 
-impl TcpTracker {
+impl TcpTracker<'_> {
     /// Takes in a segment that [`TcpTracker::observe_plain`] declined; false, and nothing changed, when [`TcpTracker::observe`] has
-    /// to look at it. All parts of the analysis must be on.
+    /// to look at it.
     #[inline]
-    pub fn observe_loss(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp, arena: &mut TcpArena) -> bool {
-        debug_assert!(self.is_steady(), "who calls has to know");
-        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
+    pub fn observe_loss(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        time: Timestamp,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
+    ) -> bool {
+        debug_assert!(self.connection.is_steady(), "who calls has to know");
+        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.sequences.directions[of.index()]);
         let (start, end) = (Sequence(segment.sequence), Sequence(segment.sequence) + segment.payload_len);
+        // Without sequence analysis no number is known.
         let is_resent = !fwd.next.known() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
         // The timestamps of what is sent again and of its ACK are asked for, and a plain segment has left them out.
-        if is_resent || rev.is_retimed() || Epoch::of(time).since(self.epoch) != Passed::Nothing {
+        if is_resent || rev.is_retimed() || Epoch::of(time).since(*self.epoch) != Passed::Nothing {
             return false;
         }
         let &PlainSegment { sequence, acknowledgment, payload_len, window, flags } = segment;
@@ -33,9 +41,11 @@ impl TcpTracker {
         let arrival = Arrival::new(&whole, direction, time);
         // The handshake's round trip tells late from sent again, and this is neither.
         let marks = self.analyse(&arrival, None, arena);
-        self.count(marks, arena, &TcpAnalysis::default());
-        self.time(&arrival, marks, arena);
-        self.flags[direction.index()] |= flags.0 as u8;
+        self.count(marks, arena, analysis);
+        if analysis.rtt {
+            self.time(&arrival, marks, arena);
+        }
+        self.connection.note_flags(flags, direction);
         true
     }
 }

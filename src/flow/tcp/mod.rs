@@ -5,6 +5,8 @@
 
 mod arena;
 mod closing;
+mod compact;
+mod connection;
 mod gaps;
 mod handshake;
 mod loss;
@@ -19,5 +21,8 @@ mod tracker;
 mod tests;
 
 pub use arena::TcpArena;
+pub use compact::CompactTcp;
+pub use connection::TcpConnection;
+pub use rtt::Epoch;
 pub use state::{TcpState, TcpStateDetail};
-pub use tracker::{TcpAnalysis, TcpBeginning, TcpTracker};
+pub use tracker::{TcpAnalysis, TcpBeginning, TcpSequences, TcpTracker};

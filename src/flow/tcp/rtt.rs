@@ -43,9 +43,9 @@ impl Stamp {
     }
 }
 
-/// Which 18 minutes a time lies in, modulo 2^16 (over two years).
+/// Which 18 minutes the latest segment's time lies in, modulo 2^16 (over two years).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Epoch(u16);
+pub struct Epoch(u16);
 
 /// How two epochs lie to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) enum Passed {
 
 impl Epoch {
     /// To be written over.
-    pub(super) const BLANK: Self = Self(0);
+    pub const BLANK: Self = Self(0);
 
     /// Of this time.
     pub(super) const fn of(time: Timestamp) -> Self {

@@ -93,8 +93,7 @@ const _: () = assert!(size_of::<TcpDirection>() == 44);
 pub(super) struct Arrival<'a> {
     pub(super) segment: &'a TcpSegment,
     pub(super) direction: Direction,
-    pub(super) time: Timestamp,
-    /// The same, to be kept.
+    /// When it came.
     pub(super) now: Stamp,
     /// Sequence number of the first byte.
     pub(super) start: Sequence,
@@ -115,7 +114,6 @@ impl<'a> Arrival<'a> {
         Self {
             segment,
             direction,
-            time,
             now: Stamp::of(time),
             start,
             data_end,
@@ -156,9 +154,9 @@ impl TcpDirection {
         Self { time: now.long_ago(), next_time: now.long_ago(), ..Self::BLANK }
     }
 
-    /// After a SYN or SYN-ACK, the first segment of its direction.
+    /// After a SYN or SYN-ACK, the first segment of its direction; `is_timed`: its ACK is awaited.
     #[inline(always)]
-    pub(super) fn begun_by(syn: &SynSegment, now: Stamp) -> Self {
+    pub(super) fn begun_by(syn: &SynSegment, now: Stamp, is_timed: bool) -> Self {
         let start = Sequence(syn.sequence);
         let end = start + 1;
         Self {
@@ -171,7 +169,7 @@ impl TcpDirection {
             window: syn.window,
             duplicates: 0,
             bits: WINDOW_KNOWN | MOVED_BY_NOTHING,
-            timings: [Timing { end, sent: now }, Timing::FREE],
+            timings: [if is_timed { Timing { end, sent: now } } else { Timing::FREE }, Timing::FREE],
         }
     }
 
@@ -537,11 +535,11 @@ pub(super) fn take_in_plain(fwd: &mut TcpDirection, rev: &mut TcpDirection, segm
     rev.acknowledged_plainly(ack);
 }
 
-/// As [`analyse`] and then [`rtt::start`], for a SYN or SYN-ACK without data of which [`super::handshake`] has found that it is the
-/// first segment of its direction and that no rule marks it.
+/// As [`analyse`] and then, when `is_timed`, [`rtt::start`], for a SYN or SYN-ACK without data of which [`super::handshake`] has found
+/// that it is the first segment of its direction and that no rule marks it.
 #[inline(always)]
-pub(super) fn take_in_syn(fwd: &mut TcpDirection, rev: &mut TcpDirection, syn: &SynSegment, now: Stamp) {
-    *fwd = TcpDirection::begun_by(syn, now);
+pub(super) fn take_in_syn(fwd: &mut TcpDirection, rev: &mut TcpDirection, syn: &SynSegment, now: Stamp, is_timed: bool) {
+    *fwd = TcpDirection::begun_by(syn, now, is_timed);
     rev.acknowledged_plainly(Sequence(syn.acknowledgment));
 }
 

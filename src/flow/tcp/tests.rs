@@ -1,6 +1,6 @@
 //! One small exchange for each rule, and any segments at all.
 
-use super::{TcpAnalysis, TcpArena, TcpBeginning, TcpState, TcpStateDetail, TcpTracker};
+use super::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpState, TcpStateDetail, TcpTracker};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment};
 use Direction::{AToB, BToA};
@@ -12,10 +12,58 @@ const SYN: u16 = 2;
 const RST: u16 = 4;
 const ACK: u16 = 16;
 
+/// The parts of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) connection: TcpConnection,
+    pub(super) sequences: TcpSequences,
+    pub(super) epoch: Epoch,
+    pub(super) beginning: TcpBeginning,
+}
+
+impl Parts {
+    pub(super) const BLANK: Self = Self {
+        connection: TcpConnection::BLANK,
+        sequences: TcpSequences::BLANK,
+        epoch: Epoch::BLANK,
+        beginning: TcpBeginning::UNKNOWN,
+    };
+
+    /// For this first segment, which has to be observed next.
+    pub(super) fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
+        let mut parts = Self::BLANK;
+        parts.both().0.open(segment, direction, time);
+        parts
+    }
+
+    pub(super) fn both(&mut self) -> (TcpTracker<'_>, &mut TcpBeginning) {
+        (TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch), &mut self.beginning)
+    }
+
+    pub(super) fn observe(
+        &mut self,
+        segment: &TcpSegment,
+        direction: Direction,
+        time: Timestamp,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
+    ) {
+        let (mut tracker, beginning) = self.both();
+        tracker.observe(segment, direction, time, beginning, arena, analysis);
+    }
+
+    pub(super) fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
+        self.connection.reopens(&self.beginning, segment, direction)
+    }
+
+    pub(super) fn record(&self, arena: &TcpArena) -> TcpRecord {
+        self.sequences.record(&self.connection, &self.beginning, arena)
+    }
+}
+
 /// Client a has initial sequence number 1000, server b 5000.
 struct Exchange {
-    tracker: Option<TcpTracker>,
-    beginning: TcpBeginning,
+    parts: Option<Parts>,
     arena: TcpArena,
     now_us: u64,
     analysis: TcpAnalysis,
@@ -35,13 +83,7 @@ fn segment(flags: u16, sequence: u32, acknowledgment: u32, payload_len: u32) -> 
 
 impl Exchange {
     fn new() -> Self {
-        Self {
-            tracker: None,
-            beginning: TcpBeginning::UNKNOWN,
-            arena: TcpArena::with_capacity(0),
-            now_us: 1_000_000,
-            analysis: TcpAnalysis::default(),
-        }
+        Self { parts: None, arena: TcpArena::with_capacity(0), now_us: 1_000_000, analysis: TcpAnalysis::default() }
     }
 
     /// SYN, SYN-ACK, ACK, 10 ms apart: the handshake's round trip is 20 ms.
@@ -60,8 +102,8 @@ impl Exchange {
 
     fn send(&mut self, direction: Direction, segment: TcpSegment) -> &mut Self {
         let time = Timestamp(self.now_us * 1000);
-        let tracker = self.tracker.get_or_insert_with(|| TcpTracker::open(&segment, direction, time));
-        tracker.observe(&segment, direction, time, &mut self.beginning, &mut self.arena, &self.analysis);
+        let parts = self.parts.get_or_insert_with(|| Parts::opened(&segment, direction, time));
+        parts.observe(&segment, direction, time, &mut self.arena, &self.analysis);
         self.now_us += 1;
         self
     }
@@ -77,7 +119,7 @@ impl Exchange {
     }
 
     fn record(&self) -> TcpRecord {
-        self.tracker.expect("a segment").record(&self.beginning, &self.arena)
+        self.parts.expect("a segment").record(&self.arena)
     }
 }
 
@@ -243,7 +285,7 @@ fn a_syn_sent_again_is_a_retransmission_and_moves_the_clock() {
 fn another_initial_number_or_an_end_makes_a_new_connection() {
     let mut x = Exchange::open();
     let (same, other, answer) = (segment(SYN, 1000, 0, 0), segment(SYN, 9000, 0, 0), segment(SYN | ACK, 5000, 1001, 0));
-    let reopens = |x: &Exchange, s: &TcpSegment, d| x.tracker.as_ref().expect("open").reopens(&x.beginning, s, d);
+    let reopens = |x: &Exchange, s: &TcpSegment, d| x.parts.as_ref().expect("open").reopens(s, d);
     assert!(!reopens(&x, &same, AToB) && reopens(&x, &other, AToB) && !reopens(&x, &answer, BToA));
     assert!(reopens(&x, &segment(SYN | ACK, 77, 1001, 0), BToA));
     assert!(!reopens(&x, &segment(ACK, 77, 1001, 0), BToA));
@@ -255,8 +297,8 @@ fn another_initial_number_or_an_end_makes_a_new_connection() {
 fn the_direction_that_was_only_acknowledged_is_known_too() {
     let mut x = Exchange::new();
     x.send(BToA, segment(SYN | ACK, 5000, 1001, 0));
-    let tracker = x.tracker.expect("open");
-    assert!(!tracker.reopens(&x.beginning, &segment(SYN, 1000, 0, 0), AToB), "the SYN was captured after its answer");
+    let parts = x.parts.expect("open");
+    assert!(!parts.reopens(&segment(SYN, 1000, 0, 0), AToB), "the SYN was captured after its answer");
     assert_eq!(x.record().client, Some(AToB));
     x.send(AToB, segment(SYN, 1000, 0, 0));
     assert_eq!((x.record().client, x.record().state), (Some(AToB), TcpState::SynAck));
@@ -271,14 +313,14 @@ fn closing_goes_through_the_states_and_a_second_fin_changes_nothing() {
     x.wait_ms(300).send(AToB, segment(FIN | ACK, 1001, 5001, 0));
     assert_eq!(states(&x), (TcpState::FinWait, TcpStateDetail::FinWait1));
     assert_eq!(resent(x.record()), [1, 0, 0, 0]);
-    assert!(!x.tracker.expect("open").finished());
+    assert!(!x.parts.expect("open").connection.finished());
     x.ack(2);
     assert_eq!(states(&x), (TcpState::FinWait, TcpStateDetail::FinWait2));
     x.send(BToA, segment(ACK, 5001, 1002, 10));
     assert_eq!(states(&x), (TcpState::FinWait, TcpStateDetail::CloseWait), "side-closed, data goes on");
     x.send(AToB, segment(ACK, 1002, 5011, 0)).send(BToA, segment(FIN | ACK, 5011, 1002, 0));
     assert_eq!(states(&x), (TcpState::Closed, TcpStateDetail::LastAck));
-    assert!(x.tracker.expect("open").finished());
+    assert!(x.parts.expect("open").connection.finished());
     x.send(AToB, segment(ACK, 1002, 5012, 0));
     assert_eq!(states(&x), (TcpState::Closed, TcpStateDetail::TimeWait));
 }
@@ -302,7 +344,7 @@ fn a_reset_ends_it() {
     let mut x = Exchange::open();
     x.send(BToA, segment(RST | ACK, 5001, 1001, 0));
     assert_eq!((x.record().state, x.record().detail), (TcpState::Reset, TcpStateDetail::Closed));
-    assert!(x.tracker.expect("open").finished());
+    assert!(x.parts.expect("open").connection.finished());
     x.data(1, 10);
     assert_eq!(x.record().state, TcpState::Reset);
 }
@@ -384,14 +426,14 @@ fn parts_can_be_switched_off() {
 fn a_full_arena_costs_counts_and_nothing_else() {
     let mut x = Exchange::open();
     x.arena = TcpArena::with_capacity(1);
-    let (mut other, mut beginning) = (x.tracker.expect("open"), x.beginning);
+    let mut other = x.parts.expect("open");
     x.data(1, 100).data(1, 100);
     for at in [1101, 1001] {
-        other.observe(&segment(ACK, at, 5001, 10), AToB, Timestamp(0), &mut beginning, &mut x.arena, &TcpAnalysis::default());
+        other.observe(&segment(ACK, at, 5001, 10), AToB, Timestamp(0), &mut x.arena, &TcpAnalysis::default());
     }
-    assert_eq!((x.record().retransmissions, other.record(&beginning, &x.arena).retransmissions), (1, 0));
+    assert_eq!((x.record().retransmissions, other.record(&x.arena).retransmissions), (1, 0));
     assert!(x.arena.refused() > 0);
-    x.tracker.as_mut().expect("open").release(&mut x.arena);
+    x.parts.as_mut().expect("open").sequences.release(&mut x.arena);
     assert_eq!(x.arena.flow_count(), 0);
 }
 
@@ -415,9 +457,9 @@ fn half_an_hour_of_silence_is_not_taken_for_a_moment() {
     assert_eq!(resent(x.record()), [1, 0, 0, 0]);
 }
 
-type Wild = (bool, u16, u32, u32, u32, u16, u64, Option<(u32, u32)>, [(u32, u32); 4], u8);
+pub(super) type Wild = (bool, u16, u32, u32, u32, u16, u64, Option<(u32, u32)>, [(u32, u32); 4], u8);
 
-fn wild() -> impl Strategy<Value = Vec<Wild>> {
+pub(super) fn wild() -> impl Strategy<Value = Vec<Wild>> {
     // Small numbers collide and overlap; any numbers wrap.
     let number = prop_oneof![0u32..400, (u32::MAX - 200)..=u32::MAX, any::<u32>()];
     let len = prop_oneof![4 => 0u32..100, 1 => any::<u32>()];
@@ -437,25 +479,30 @@ fn wild() -> impl Strategy<Value = Vec<Wild>> {
     prop::collection::vec(one, 0..120)
 }
 
+/// The segment and its direction.
+pub(super) fn wild_segment(wild: &Wild) -> (TcpSegment, Direction) {
+    let &(a, flags, sequence, acknowledgment, len, window, _, timestamps, sack, sack_count) = wild;
+    let mut s = segment(flags, sequence, acknowledgment, len);
+    s.window = window;
+    s.options = TcpOptions { timestamps, sack, sack_count, window_scale: Some(window as u8), ..TcpOptions::default() };
+    (s, if a { AToB } else { BToA })
+}
+
 fn run(segments: &[Wild], flow_count_max: usize) -> Option<(TcpRecord, u64)> {
-    let (mut arena, mut tracker, mut time) = (TcpArena::with_capacity(flow_count_max), None, Timestamp(0));
-    let mut beginning = TcpBeginning::UNKNOWN;
-    for &(a, flags, sequence, acknowledgment, len, window, step, timestamps, sack, sack_count) in segments {
-        let direction = if a { AToB } else { BToA };
-        let mut s = segment(flags, sequence, acknowledgment, len);
-        s.window = window;
-        s.options = TcpOptions { timestamps, sack, sack_count, window_scale: Some(window as u8), ..TcpOptions::default() };
-        time = Timestamp(time.0.wrapping_add(step));
-        let tracker = tracker.get_or_insert_with(|| TcpTracker::open(&s, direction, time));
-        if tracker.reopens(&beginning, &s, direction) {
-            tracker.release(&mut arena);
-            (*tracker, beginning) = (TcpTracker::open(&s, direction, time), TcpBeginning::UNKNOWN);
+    let (mut arena, mut parts, mut time) = (TcpArena::with_capacity(flow_count_max), None, Timestamp(0));
+    for wild in segments {
+        let (s, direction) = wild_segment(wild);
+        time = Timestamp(time.0.wrapping_add(wild.6));
+        let parts = parts.get_or_insert_with(|| Parts::opened(&s, direction, time));
+        if parts.reopens(&s, direction) {
+            parts.sequences.release(&mut arena);
+            *parts = Parts::opened(&s, direction, time);
         }
-        tracker.observe(&s, direction, time, &mut beginning, &mut arena, &TcpAnalysis::default());
+        parts.observe(&s, direction, time, &mut arena, &TcpAnalysis::default());
         assert!(arena.flow_count() <= 1);
     }
-    let tracker: TcpTracker = tracker?;
-    Some((tracker.record(&beginning, &arena), arena.gaps_forgotten()))
+    let parts: Parts = parts?;
+    Some((parts.record(&arena), arena.gaps_forgotten()))
 }
 
 proptest! {

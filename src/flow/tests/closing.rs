@@ -53,9 +53,11 @@ proptest! {
     fn ends_are_the_same_by_either_way(
         idle in prop_oneof![Just(0), Just(10 * SECOND)],
         closed in prop_oneof![Just(0), Just(1), Just(2 * SECOND), Just(20 * SECOND)],
+        [rtt, retransmissions, out_of_order] in any::<[bool; 3]>(),
         steps in prop::collection::vec((0usize..3, wait(), 0..12i8, prop::bool::weighted(0.2)), 1..60),
     ) {
-        let settings = FlowSettings { idle_timeout_ns: idle, closed_timeout_ns: closed, top_count: 2, ..FlowSettings::default() };
+        let analysis = FlowSettings { rtt, retransmissions, out_of_order, ..FlowSettings::default() };
+        let settings = FlowSettings { idle_timeout_ns: idle, closed_timeout_ns: closed, top_count: 2, ..analysis };
         let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
         let (mut time, mut next) = (5 * SECOND, [0usize; 3]);
         for (flow, wait, odd, looks) in steps {

@@ -37,6 +37,7 @@ pub(super) fn dissected(network: Network, transport: Transport) -> Dissected {
         layer: Layer::Ipv4,
         fault: None,
         ipv4_checksum_bad: false,
+        arp_offset: None,
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Rig {
     pub(super) table: FlowTable,
     pub(super) number: u64,
     pub(super) records: Vec<FlowRecord>,
-    /// Packets try the straight way first.
+    /// Packets say what they are, so that they may take the fast and warm paths.
     pub(super) straight: bool,
     /// Packets are later fragments of what they would be otherwise.
     pub(super) later: bool,
@@ -35,11 +35,11 @@ impl Rig {
     }
 
     /// A UDP packet of flow `flow`.
-    fn udp(&mut self, flow: u32, back: bool, time: u64, wire_len: u32) -> Observed {
+    fn udp(&mut self, flow: u32, back: bool, time: u64, wire_len: u32) -> Counted {
         self.packet(flow, back, time, wire_len, None)
     }
 
-    pub(super) fn packet(&mut self, flow: u32, back: bool, time: u64, wire_len: u32, tcp: Option<(u16, u32)>) -> Observed {
+    pub(super) fn packet(&mut self, flow: u32, back: bool, time: u64, wire_len: u32, tcp: Option<(u16, u32)>) -> Counted {
         let [a, b, c, d] = flow.to_be_bytes();
         let mut network = network_of("10.0.0.0", "192.0.2.1", if tcp.is_some() { 6 } else { 17 });
         network.source[..4].copy_from_slice(&[10 ^ a, b, c, d]);
@@ -68,38 +68,25 @@ impl Rig {
         let (key, direction) = FlowKey::new(&network, ports);
         self.number += 1;
         let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
-        let time = Timestamp(time);
         let candidate = if self.straight { self.table.prefetch_entry(hash) } else { Candidate::NONE };
-        if self.straight {
-            let (segment, syn) = match &dissected.transport {
-                Transport::Tcp(segment) => {
-                    (PlainSegment::of(segment).or(PlainSegment::last_of(segment)), SynSegment::of(segment))
-                }
-                _ => (None, None),
-            };
-            if let Some(segment) = &syn {
-                let (key, opened) = (&key, self.table.counters().opened);
-                let syn = SynPacket { key, hash, candidate, direction, time, wire_len, number, vlan: dissected.vlan, segment };
-                if self.table.observe_syn(&syn, &mut |record| records.push(*record)) {
-                    self.went += 1;
-                    return Observed { place: u32::MAX, opened: self.table.counters().opened > opened };
-                }
-            }
-            let plain = PlainPacket { key: &key, candidate, direction, time, wire_len, segment: segment.as_ref() };
-            if self.later && self.table.observe_fragment(&plain, true) {
-                self.went += 1;
-                return Observed { place: u32::MAX, opened: false };
-            }
-            let is_plain = !self.later && (tcp.is_none() || segment.is_some());
-            let is_last = segment.is_some_and(|segment| segment.is_last());
-            if is_plain && (!is_last && self.table.observe_plain(&plain) || self.table.observe_nearly_plain(&plain)) {
-                self.went += 1;
-                return Observed { place: u32::MAX, opened: false };
-            }
-        }
-        let (key, dissected, fragment) = (&key, &dissected, self.later);
-        let packet = FlowPacket { key, hash, direction, time, wire_len, number, dissected, fragment, candidate };
-        self.table.observe(&packet, &mut |record| records.push(*record))
+        let (plain, syn) = match &dissected.transport {
+            Transport::Tcp(segment) => (PlainSegment::of(segment).or(PlainSegment::last_of(segment)), SynSegment::of(segment)),
+            _ => (None, None),
+        };
+        let content = match (&plain, &syn) {
+            _ if self.later => Content::LaterFragment,
+            _ if !self.straight => Content::Other,
+            (Some(segment), _) if segment.is_last() => Content::LastSegment(segment),
+            (Some(segment), _) => Content::Segment(segment),
+            (_, Some(segment)) => Content::Syn(segment),
+            _ if tcp.is_none() => Content::Datagram,
+            _ => Content::Other,
+        };
+        let packet = FlowPacket { keyed: &Keyed { key, hash, direction }, candidate, time: Timestamp(time), wire_len, content };
+        let facts = FullFacts { number, dissected: &dissected };
+        let counted = self.table.count(packet, facts, true, |record| records.push(*record));
+        self.went += u64::from(counted.path != CountPath::Slow);
+        counted
     }
 
     pub(super) fn advance(&mut self, now: u64, budget: usize) -> bool {
@@ -149,7 +136,7 @@ fn a_packet_that_finds_its_flow_overdue_ends_it_without_the_wheel() {
     let mut rig = Rig::new(&settings(100));
     rig.udp(1, false, SECOND, 100);
     let observed = rig.udp(1, false, 11 * SECOND + 1, 100);
-    assert!(observed.opened);
+    assert!(observed.opened());
     assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::Timeout, Timestamp(11 * SECOND)));
     assert_eq!(rig.table.len(), 1);
 }
@@ -239,11 +226,11 @@ fn a_flood_of_new_flows_never_passes_the_bound() {
 fn an_unlimited_table_grows_and_finds_everything() {
     let mut rig = Rig::new(&FlowSettings { idle_timeout_ns: 0, ..settings(0) });
     for flow in 0..200_000 {
-        assert!(rig.udp(flow, false, 1, 60).opened);
-        assert!(!rig.udp(flow / 2, true, 1, 60).opened);
+        assert!(rig.udp(flow, false, 1, 60).opened());
+        assert!(!rig.udp(flow / 2, true, 1, 60).opened());
     }
     for flow in 0..200_000 {
-        assert!(!rig.udp(flow, false, 2, 60).opened);
+        assert!(!rig.udp(flow, false, 2, 60).opened());
     }
     assert_eq!(rig.table.len(), 200_000);
     rig.drain();
@@ -261,7 +248,7 @@ fn a_closed_connection_ends_early_and_a_new_syn_opens_a_new_record() {
     rig.packet(1, false, 2, 60, Some((fin, 101)));
     rig.packet(1, true, 3, 60, Some((fin, 501)));
     rig.packet(1, false, 4, 60, Some((ack, 102)));
-    assert!(rig.packet(1, false, SECOND, 60, Some((syn, 9000))).opened);
+    assert!(rig.packet(1, false, SECOND, 60, Some((syn, 9000))).opened());
     assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::Closed, Timestamp(SECOND)));
     assert_eq!(rig.records[0].packets.iter().sum::<u64>(), 5);
     rig.packet(1, true, SECOND + 1, 60, Some((4 + 16, 501)));
@@ -321,7 +308,15 @@ fn held_fragments_are_added() {
     let (key, direction) = key_of("10.0.0.1", "192.0.2.1", 1000, 53, 17);
     let held = Held { packets: 2, bytes: 300, earliest: Timestamp(3), latest: Timestamp(4), first_packet: 0 };
     let hash = rig.table.hash(&key);
-    rig.table.add_fragments(&key, hash, direction, &held, &mut |_| {});
+    let packet = FlowPacket {
+        keyed: &Keyed { key, hash, direction },
+        candidate: Candidate::NONE,
+        time: Timestamp(0),
+        wire_len: 0,
+        content: Content::Held(&held),
+    };
+    let nothing = dissected(network_of("10.0.0.0", "192.0.2.1", 17), Transport::None);
+    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |_| {});
     rig.drain();
     let record = rig.records[0];
     assert_eq!((record.fragments, record.first_seen, record.first_packet), (2, Timestamp(3), 0));
@@ -427,6 +422,7 @@ proptest! {
         idle in any::<bool>(),
         closed in prop_oneof![Just(0), Just(1), Just(2 * SECOND), Just(20 * SECOND)],
         waits in any::<bool>(),
+        [rtt, retransmissions, out_of_order] in any::<[bool; 3]>(),
         steps in prop::collection::vec(
             (0u32..12, any::<bool>(), wait(), prop::option::of((flags(), 0u32..3)), any::<bool>(), prop::bool::weighted(0.2)),
             1..400,
@@ -437,6 +433,9 @@ proptest! {
             top_count,
             active_timeout_ns: if active { 30 * SECOND } else { 0 },
             idle_timeout_ns: if idle { 10 * SECOND } else { 0 },
+            rtt,
+            retransmissions,
+            out_of_order,
             ..settings(max)
         };
         let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
@@ -480,7 +479,7 @@ proptest! {
             for (flow, len) in tick {
                 time += 1_000_000;
                 let observed = rig.udp(flow, false, time, len);
-                if observed.opened {
+                if observed.opened() {
                     current.insert(flow, rig.number);
                 }
                 let opening = current.get(&flow).copied().unwrap_or(0);
@@ -567,9 +566,9 @@ fn a_handshake_goes_the_straight_way() {
     let mut rig = Rig { straight: true, ..Rig::new(&settings(3)) };
     for flow in 0..10 {
         let at = u64::from(flow) * SECOND;
-        assert!(rig.packet(flow, false, at, 74, Some((2, 0))).opened);
-        assert!(!rig.packet(flow, true, at + 1, 74, Some((18, 4))).opened);
-        assert!(!rig.packet(flow, false, at + 1000, 66, Some((16, 1))).opened);
+        assert!(rig.packet(flow, false, at, 74, Some((2, 0))).opened());
+        assert!(!rig.packet(flow, true, at + 1, 74, Some((18, 4))).opened());
+        assert!(!rig.packet(flow, false, at + 1000, 66, Some((16, 1))).opened());
         assert_eq!(rig.went, u64::from(flow + 1) * 3, "also where another gives way");
         assert_eq!(rig.table.counters().opened, u64::from(flow + 1));
     }

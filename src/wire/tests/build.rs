@@ -129,6 +129,8 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
         &[6, 0, 0, 1, 0, 0, 0, 9],
         &tcp(b"x"),
     ]);
+    let optioned = ipv4_with(17, 0, &[0x94, 4, 0, 0], &udp(b"12345678"));
+    let later_fragment = ipv4_with(17, 0x0010, &[], &[9; 200]);
     let arp = [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2];
     let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner]);
     let over_udp = |u: Vec<u8>| on_eth(&ipv4(17, &u));
@@ -145,11 +147,26 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("ipv6 chain", 1, on_eth(&ipv6(0, &chain))),
         ("icmp echo", 1, on_eth(&ipv4(1, &[8, 0, 0, 0, 1, 2, 0, 1, 9, 9]))),
         ("icmp error", 1, on_eth(&ipv4(1, &join(&[&[3, 1, 0, 0, 0, 0, 0, 0], &inner])))),
+        ("icmp error about options", 1, on_eth(&ipv4(1, &join(&[&[11, 0, 0, 0, 0, 0, 0, 0], &optioned])))),
+        ("icmp error about a fragment", 1, on_eth(&ipv4(1, &join(&[&[11, 1, 0, 0, 0, 0, 0, 0], &later_fragment[..28]])))),
+        (
+            "icmp error about an echo",
+            1,
+            on_eth(&ipv4(1, &join(&[&[5, 1, 0, 0, 10, 0, 0, 1], &ipv4(1, &[8, 0, 0, 0, 1, 2, 0, 1])]))),
+        ),
+        (
+            "icmp error about a tunnel",
+            1,
+            on_eth(&ipv4(1, &join(&[&[3, 3, 0, 0, 0, 32, 0, 0], &ipv4(17, &vxlan(&frame)), &[0; 60]]))),
+        ),
+        ("icmpv6 error", 1, on_eth(&ipv6(58, &join(&[&[1, 4, 0, 0, 0, 0, 0, 0], &ipv6(0, &chain)])))),
+        ("icmpv6 error about 8 bytes", 1, on_eth(&ipv6(58, &join(&[&[3, 0, 0, 0, 0, 0, 0, 0], &inner6[..48]])))),
         ("icmpv6", 1, on_eth(&ipv6(58, &[129, 0, 0, 0, 1, 2, 0, 1]))),
         ("igmp", 1, on_eth(&ipv4(2, &[0x16, 0, 0, 0, 224, 0, 0, 5]))),
         ("sctp", 1, on_eth(&ipv4(132, &[0, 1, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]))),
         ("udp-lite", 1, on_eth(&ipv4(136, &[0, 1, 0, 2, 0, 8, 0, 3, 0, 0]))),
         ("arp", 1, ethernet(0x0806, &arp)),
+        ("arp in vxlan", 1, over_udp(vxlan(&ethernet(0x0806, &arp)))),
         ("llc snap", 1, ethernet(snap.len() as u16, &snap)),
         ("qinq", 1, ethernet(0x88a8, &vlan(5, 0x8100, &vlan(6, 0x0800, &inner)))),
         ("mpls", 1, ethernet(0x8847, &join(&[&mpls(16, false), &mpls(17, true), &inner]))),

@@ -19,6 +19,13 @@ fn check(link: LinkType, data: &[u8], wire_len: u32) -> (Dissected, Trace) {
     assert!(facts.tunnel_depth <= TUNNEL_DEPTH_MAX);
     assert!(headers.0.windows(2).all(|w| w[0].1 < w[1].1), "{headers:?}");
     assert!(headers.0.iter().all(|h| h.1 < data.len()));
+    let arp = headers.0.iter().find(|h| h.0 == "Arp").map(|h| h.1);
+    assert_eq!(facts.arp_offset.map(|offset| offset.get() as usize), arp);
+    assert!(arp.is_some() || facts.arp(data).is_none());
+    let quoted = facts.quoted_packet(data);
+    assert!(quoted.is_none() || matches!(facts.transport, Transport::Icmp { .. }), "{quoted:?} in {facts:?}");
+    // Whatever bytes they are read from.
+    let _ = (facts.arp(&data[data.len() / 2..]), facts.quoted_packet(&data[data.len() / 2..]), mac_addresses(link, data));
     (facts, headers)
 }
 
@@ -42,6 +49,10 @@ fn cut_at_every_length_never_gives_more() {
             let kind = facts.fault.map(|f| f.kind);
             assert!(matches!(kind, None | Some(FaultKind::Truncated)), "{name} cut to {len}: {facts:?}");
             assert!(facts.network.is_none() || whole.network.is_some(), "{name} cut to {len}");
+            assert!([None, whole.arp(&bytes)].contains(&facts.arp(&bytes[..len])), "{name} cut to {len}");
+            assert!([None, mac_addresses(LinkType(link), &bytes)].contains(&mac_addresses(LinkType(link), &bytes[..len])));
+            let quoted = facts.quoted_packet(&bytes[..len]);
+            assert!(quoted.is_none() || whole.quoted_packet(&bytes).is_some(), "{name} cut to {len}: {quoted:?}");
             check(LinkType(link), &bytes[..len], len as u32);
         }
     }

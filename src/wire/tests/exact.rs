@@ -57,6 +57,7 @@ fn tcp_over_ipv4_with_padding() {
             layer: Layer::Tcp,
             fault: None,
             ipv4_checksum_bad: false,
+            arp_offset: None,
         }
     );
 }
@@ -245,12 +246,12 @@ fn jumbo_payload_length() {
 }
 
 #[test]
-fn icmp_and_the_packets_it_quotes() {
+fn icmp_messages() {
     let echo = |bytes: &[u8]| dissect(LinkType::RAW, bytes).transport;
-    assert_eq!(echo(&ipv4(1, &[8, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: true });
-    assert_eq!(echo(&ipv4(1, &[0, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: false });
-    assert_eq!(echo(&ipv6(58, &[128, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: true });
-    assert_eq!(echo(&ipv6(58, &[129, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: false });
+    assert_eq!(echo(&ipv4(1, &[8, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: true, kind: 8, code: 0 });
+    assert_eq!(echo(&ipv4(1, &[0, 3, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: false, kind: 0, code: 3 });
+    assert_eq!(echo(&ipv6(58, &[128, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: true, kind: 128, code: 0 });
+    assert_eq!(echo(&ipv6(58, &[129, 0, 0, 0, 1, 2, 0, 1])), Transport::Echo { id: 0x102, request: false, kind: 129, code: 0 });
     assert_eq!(echo(&ipv6(58, &[8, 0, 0, 0, 1, 2, 0, 1])), Transport::Icmp { kind: 8, code: 0 });
     let error = dissect(LinkType::RAW, &ipv4(1, &join(&[&[3, 4, 0, 0, 0, 0, 0, 0], &ipv4(6, &tcp(b""))])));
     assert_eq!((error.transport, error.network, error.fault), (Transport::Icmp { kind: 3, code: 4 }, Some(v4(1)), None));

@@ -4,7 +4,7 @@ use super::super::fast::{common, common_tcp4, dissect_common};
 use super::super::walk::is_tunnel_port;
 use super::build::{ethernet, ipv4, ipv6, tcp_with, udp_ports, vlan};
 use super::trace;
-use crate::wire::{Dissected, SynSegment, TcpFlags, TcpOptions, Transport};
+use crate::wire::{Common, Dissected, SynSegment, TcpFlags, TcpOptions, Transport};
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
@@ -15,16 +15,27 @@ fn agrees(data: &[u8], wire_len: u32) -> bool {
     if let Some(common) = common_tcp4(LinkType::ETHERNET, data, wire_len) {
         let mut shortest = Dissected::NOTHING;
         common.write(&mut shortest);
+        payload_agrees(&common, &shortest);
         assert_eq!(shortest, trace(LinkType::ETHERNET, data, wire_len).0, "{data:02x?}, {wire_len} on the wire");
     }
     if read {
         assert_eq!(short, trace(LinkType::ETHERNET, data, wire_len).0, "{data:02x?}, {wire_len} on the wire");
+        payload_agrees(&common(LinkType::ETHERNET, data, wire_len).expect("it was read"), &short);
         plain_segment_agrees(data, wire_len, &short);
         syn_segment_agrees(data, wire_len, &short);
+        // What was there before is written over in full.
+        let mut again = trace(LinkType::ETHERNET, &ethernet(0x8100, &vlan(7, 0x0806, &[0; 28])), 60).0;
+        dissect_common(LinkType::ETHERNET, data, wire_len, &mut again);
+        assert_eq!(again, short);
     } else {
         assert_eq!(short, Dissected::NOTHING, "what was not read is not touched");
     }
     read
+}
+
+fn payload_agrees(common: &Common<'_>, facts: &Dissected) {
+    let short = (u32::from(common.payload_offset()), u32::from(common.payload_len()));
+    assert_eq!(short, (facts.payload_offset, facts.payload_len));
 }
 
 /// A plain segment is one that says nothing else, and says the same.
@@ -94,5 +105,20 @@ proptest! {
         agrees(&data, wire_len);
         agrees(&data[..cut.index(data.len())], wire_len);
         agrees(&data[..cut.index(data.len())], 0);
+    }
+}
+
+#[test]
+fn the_longest_payloads_fit() {
+    let longest = tcp_with(0x10, &[1; 40], &[7; 65535 - 60]);
+    let frames = [
+        (ethernet(0x8100, &vlan(9, 0x86dd, &ipv6(6, &longest))), (118, 65535 - 60)),
+        (ethernet(0x86dd, &ipv6(17, &udp_ports(1, 2, &[7; 65535 - 8]))), (62, 65535 - 8)),
+        (ethernet(0x0800, &ipv4(17, &udp_ports(1, 2, &[7; 65535 - 28]))), (42, 65535 - 28)),
+    ];
+    for (data, expected) in frames {
+        assert!(agrees(&data, data.len() as u32));
+        let common = common(LinkType::ETHERNET, &data, data.len() as u32).expect("common");
+        assert_eq!((common.payload_offset(), common.payload_len()), expected);
     }
 }

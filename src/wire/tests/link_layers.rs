@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 /// What is left when the way to the packet does not count.
 fn inner(facts: Dissected) -> Dissected {
-    Dissected { payload_offset: 0, vlan: VlanTags::default(), tunnel: None, tunnel_depth: 0, ..facts }
+    Dissected { payload_offset: 0, arp_offset: None, vlan: VlanTags::default(), tunnel: None, tunnel_depth: 0, ..facts }
 }
 
 #[test]
@@ -136,6 +136,58 @@ fn arp_and_unknown_types() {
         );
     }
     assert_eq!(dissect(LinkType(105), &[0; 60]).fault, Some(Fault { layer: Layer::Link, kind: FaultKind::Unknown }));
+}
+
+/// What ARP says of Ethernet and IPv4, wherever it lies.
+#[test]
+fn arp_messages() {
+    let arp = [0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 2, 0, 0, 0, 0, 9, 10, 0, 0, 2];
+    let message = ArpMessage {
+        operation: 2,
+        sender_mac: [2, 0, 0, 0, 0, 1],
+        sender_ip: [10, 0, 0, 1],
+        target_mac: [2, 0, 0, 0, 0, 9],
+        target_ip: [10, 0, 0, 2],
+    };
+    let said = |link: LinkType, data: &[u8]| dissect(link, data).arp(data);
+    let plain = ethernet(0x0806, &arp);
+    assert_eq!(said(LinkType::ETHERNET, &plain), Some(message));
+    assert_eq!(said(LinkType::ETHERNET, &join(&[&plain, &[0; 18]])), Some(message), "padding");
+    assert_eq!(said(LinkType::ETHERNET, &ethernet(0x88a8, &vlan(5, 0x8100, &vlan(6, 0x0806, &arp)))), Some(message));
+    assert_eq!(said(LinkType::ETHERNET, &ethernet(0x0800, &ipv4(17, &vxlan(&plain)))), Some(message), "in a tunnel");
+    assert_eq!(said(LinkType::LINUX_SLL, &join(&[&[0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 6], &arp])), Some(message));
+    assert_eq!(said(LinkType::ETHERNET, &plain[..41]), None, "cut");
+    let with = |at: usize, value: u8| {
+        let mut other = join(&[&plain, &[0; 40]]);
+        other[14 + at] = value;
+        let facts = eth(&other);
+        assert_eq!((facts.layer, facts.fault), (Layer::Arp, None), "still an ARP packet");
+        facts.arp(&other)
+    };
+    assert_eq!(with(1, 6), Some(message), "IEEE 802.2");
+    assert_eq!([with(1, 7), with(0, 1), with(2, 9), with(3, 6), with(4, 8), with(4, 0), with(5, 16), with(5, 0)], [None; 8]);
+    // The lengths of the addresses are swapped, and 20 bytes again.
+    let mut swapped = plain.clone();
+    (swapped[18], swapped[19]) = (4, 6);
+    assert_eq!(said(LinkType::ETHERNET, &swapped), None);
+}
+
+#[test]
+fn addresses_of_frames() {
+    let (source, destination) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+    let frame = ethernet(0x8100, &vlan(5, 0x0800, &ipv4(17, &vxlan(&ethernet(0x88cc, &[])))));
+    let outer = MacAddresses { source, destination: Some(destination) };
+    assert_eq!(mac_addresses(LinkType::ETHERNET, &frame), Some(outer));
+    assert_eq!(
+        (mac_addresses(LinkType::ETHERNET, &frame[..14]), mac_addresses(LinkType::ETHERNET, &frame[..13])),
+        (Some(outer), None)
+    );
+    let sender = Some(MacAddresses { source, destination: None });
+    let sll = |len: u8| mac_addresses(LinkType::LINUX_SLL, &[0, 4, 0, 1, 0, len, 2, 0, 0, 0, 0, 1, 9, 9, 8, 0]);
+    assert_eq!((sll(6), sll(0), sll(8)), (sender, None, None));
+    let sll2 = |len: u8| mac_addresses(LinkType::LINUX_SLL2, &[8, 0, 0, 0, 0, 0, 0, 3, 0, 1, 4, len, 2, 0, 0, 0, 0, 1, 9, 9]);
+    assert_eq!((sll2(6), sll2(0), sll2(8)), (sender, None, None));
+    assert_eq!(mac_addresses(LinkType::RAW, &frame), None);
 }
 
 #[test]

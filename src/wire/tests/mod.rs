@@ -6,6 +6,7 @@ mod exact;
 pub(crate) mod fast;
 mod fragment;
 mod link_layers;
+mod quote;
 mod tunnels;
 
 use super::{Dissected, Header, Layer, Visitor, walk};

@@ -9,6 +9,7 @@ use crate::wire::{
     Arp, Ethernet, FaultKind, IpVersion, Ipv4, Ipv6, Layer, Llc, Mpls, Null, Ppp, Pppoe, Sll, Sll2, Visitor, Vlan, VlanTags, llc,
     ppp, sll,
 };
+use std::num::NonZeroU32;
 
 /// Shortest LLC header.
 const LLC_LEN_MIN: usize = 3;
@@ -36,7 +37,10 @@ impl<V: Visitor> Walker<'_, '_, V> {
     fn rare_ether_type(&mut self, value: u16) -> Next {
         match value {
             ethertype::ARP => {
-                self.header::<Arp>();
+                let start = self.at;
+                if self.header::<Arp>().is_some() {
+                    self.out.arp_offset = NonZeroU32::new(start as u32);
+                }
                 Next::Stop
             }
             ethertype::MPLS_UNICAST | ethertype::MPLS_MULTICAST => Next::Mpls,

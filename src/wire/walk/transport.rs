@@ -98,7 +98,7 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
         match self.rest().first_chunk::<4>() {
             Some(word) => {
                 self.at += 4;
-                self.found_transport(Transport::Echo { id: be16(word, 0), request: kind == request });
+                self.found_transport(Transport::Echo { id: be16(word, 0), request: kind == request, kind, code });
                 Next::Stop
             }
             None => {

@@ -3,41 +3,41 @@
 use proptest::prelude::*;
 
 use super::{Endian, Maker, owned};
-use crate::file::walker::{BLOCK_LEN_MAX, Fault, INTERFACES_MAX, PACKET_LEN_MAX, Step, Walker};
+use crate::file::walker::{BLOCK_LEN_MAX, CaptureWalker, INTERFACES_MAX, PACKET_LEN_MAX, RecordFault, WalkStep};
 use crate::memory::OwnedPacket;
 
 /// How a walk ended: well, or with a fault.
-type Walked = (Vec<OwnedPacket>, Option<Fault>);
+type Walked = (Vec<OwnedPacket>, Option<RecordFault>);
 
 /// Walks bytes of which at first only `window` are shown, then as many as are asked for.
 fn walk_in_windows(bytes: &[u8], window: usize) -> Walked {
-    let (mut walker, mut packets, mut at, mut shown) = (Walker::new(), Vec::new(), 0_usize, window);
+    let (mut walker, mut packets, mut at, mut shown) = (CaptureWalker::new(), Vec::new(), 0_usize, window);
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         match walker.step(&rest[..rest.len().min(shown)]) {
-            Step::Packet { packet, consumed } => {
+            WalkStep::Packet { packet, consumed } => {
                 assert!(consumed > 0 && consumed <= rest.len().min(shown));
                 packets.push(OwnedPacket::from(&packet));
                 at += consumed;
                 shown = window;
             }
-            Step::Skip { consumed } => {
+            WalkStep::Skip { consumed } => {
                 assert!(consumed > 0);
                 if consumed > rest.len() {
-                    return (packets, Some(Fault::CutShort));
+                    return (packets, Some(RecordFault::CutShort));
                 }
                 at += consumed;
                 shown = window;
             }
-            Step::NeedMore(needed) if shown >= rest.len() => {
+            WalkStep::NeedMore(needed) if shown >= rest.len() => {
                 assert!(needed > rest.len() && needed <= BLOCK_LEN_MAX);
-                return (packets, (!rest.is_empty() || !walker.is_started()).then_some(Fault::CutShort));
+                return (packets, (!rest.is_empty() || !walker.is_started()).then_some(RecordFault::CutShort));
             }
-            Step::NeedMore(needed) => {
+            WalkStep::NeedMore(needed) => {
                 assert!(needed > shown);
                 shown = needed;
             }
-            Step::Damage(fault) => return (packets, Some(fault)),
+            WalkStep::Damage(fault) => return (packets, Some(fault)),
         }
     }
 }
@@ -84,15 +84,15 @@ fn pcap_damage() {
     let good_len = maker.bytes.len();
     maker.u32(1).u32(1).u32(PACKET_LEN_MAX as u32 + 1).u32(1);
     let (packets, fault) = walk(&maker.bytes);
-    assert_eq!((packets.len(), fault), (1, Some(Fault::PacketTooLong(262_145))));
+    assert_eq!((packets.len(), fault), (1, Some(RecordFault::PacketTooLong(262_145))));
     for len in 0..=good_len {
         let (packets, fault) = walk(&maker.bytes[..len]);
         assert_eq!(packets.len(), usize::from(len == good_len));
         assert_eq!(fault.is_none(), len == 24 || len == good_len, "{len}");
     }
     maker.bytes[4] = 1;
-    assert_eq!(walk(&maker.bytes).1, Some(Fault::Version(1, 4)));
-    assert_eq!(walk(b"GET / HTTP/1.1").1, Some(Fault::UnknownMagic(*b"GET ")));
+    assert_eq!(walk(&maker.bytes).1, Some(RecordFault::Version(1, 4)));
+    assert_eq!(walk(b"GET / HTTP/1.1").1, Some(RecordFault::UnknownMagic(*b"GET ")));
 }
 
 /// Everything pcapng offers, in two sections of different byte order.
@@ -170,26 +170,26 @@ fn pcapng_damage() {
             maker.u32(index).u64(0).u32(captured_len).u32(captured_len).raw(&[0; 8]);
         });
     };
-    assert_eq!(damage(&|maker| enhanced(maker, 1, 8)), Fault::UnknownInterface(1));
-    assert_eq!(damage(&|maker| enhanced(maker, 0, 9)), Fault::PacketBeyondBlock(9, 40));
-    assert_eq!(damage(&|maker| enhanced(maker, 0, u32::MAX)), Fault::PacketTooLong(u32::MAX));
-    assert_eq!(damage(&|maker| _ = maker.u32(6).u32(28).u32(0)), Fault::BlockLen(28));
-    assert_eq!(damage(&|maker| _ = maker.u32(6).u32(34)), Fault::BlockLen(34));
-    assert_eq!(damage(&|maker| _ = maker.u32(6).u32(BLOCK_LEN_MAX as u32 + 4)), Fault::BlockLen(BLOCK_LEN_MAX as u32 + 4));
-    assert_eq!(damage(&|maker| _ = maker.u32(99).u32(8)), Fault::BlockLen(8));
-    assert_eq!(damage(&|maker| _ = maker.u32(99).u32(16).u32(0).u32(20)), Fault::BlockTrailer(16, 20));
-    assert_eq!(damage(&|maker| _ = maker.u32(99).u32(u32::MAX - 3).u32(0)), Fault::CutShort);
+    assert_eq!(damage(&|maker| enhanced(maker, 1, 8)), RecordFault::UnknownInterface(1));
+    assert_eq!(damage(&|maker| enhanced(maker, 0, 9)), RecordFault::PacketBeyondBlock(9, 40));
+    assert_eq!(damage(&|maker| enhanced(maker, 0, u32::MAX)), RecordFault::PacketTooLong(u32::MAX));
+    assert_eq!(damage(&|maker| _ = maker.u32(6).u32(28).u32(0)), RecordFault::BlockLen(28));
+    assert_eq!(damage(&|maker| _ = maker.u32(6).u32(34)), RecordFault::BlockLen(34));
+    assert_eq!(damage(&|maker| _ = maker.u32(6).u32(BLOCK_LEN_MAX as u32 + 4)), RecordFault::BlockLen(BLOCK_LEN_MAX as u32 + 4));
+    assert_eq!(damage(&|maker| _ = maker.u32(99).u32(8)), RecordFault::BlockLen(8));
+    assert_eq!(damage(&|maker| _ = maker.u32(99).u32(16).u32(0).u32(20)), RecordFault::BlockTrailer(16, 20));
+    assert_eq!(damage(&|maker| _ = maker.u32(99).u32(u32::MAX - 3).u32(0)), RecordFault::CutShort);
     assert_eq!(
         damage(&|maker| _ = maker.block(0x0a0d_0d0a, |maker| _ = maker.raw(b"\x4d\x3c\x2b\x1b"))),
-        Fault::ByteOrder(*b"\x4d\x3c\x2b\x1b")
+        RecordFault::ByteOrder(*b"\x4d\x3c\x2b\x1b")
     );
     let section = |maker: &mut Maker| _ = maker.block(0x0a0d_0d0a, |maker| _ = maker.u32(0x1a2b_3c4d).u16(2).u16(1).u64(0));
-    assert_eq!(damage(&section), Fault::Version(2, 1));
-    assert_eq!(damage(&|maker| _ = maker.interface(1, 0, |maker| _ = maker.u16(2).u16(9))), Fault::OptionTooLong(9));
+    assert_eq!(damage(&section), RecordFault::Version(2, 1));
+    assert_eq!(damage(&|maker| _ = maker.interface(1, 0, |maker| _ = maker.u16(2).u16(9))), RecordFault::OptionTooLong(9));
     // A section forgets the interfaces of the one before.
-    assert_eq!(damage(&|maker| _ = maker.section().enhanced(0, 1, 1, b"a")), Fault::UnknownInterface(0));
+    assert_eq!(damage(&|maker| _ = maker.section().enhanced(0, 1, 1, b"a")), RecordFault::UnknownInterface(0));
     let many = |maker: &mut Maker| (0..INTERFACES_MAX).for_each(|_| _ = maker.interface(1, 0, |_| ()));
-    assert_eq!(damage(&many), Fault::TooManyInterfaces);
+    assert_eq!(damage(&many), RecordFault::TooManyInterfaces);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Looking ahead asks for the right places, gives up where it guesses wrong, and changes nothing of what is lent.
 
 use super::{Endian, Maker, numbered};
-use crate::file::lend::{Selection, Stop, Tally, lend};
+use crate::file::lend::{LendEnd, ReadCounts, Selection, lend};
 use crate::file::pcap::PcapWalker;
-use crate::file::scout::{CHAIN_LEN, CHAINS, PAUSE_LEN, Scout, Seen, follow};
-use crate::file::walker::{PACKET_LEN_MAX, Step, Walker};
+use crate::file::scout::{CHAIN_LEN, CHAINS, PAUSE_LEN, Scout, ScoutResult, follow};
+use crate::file::walker::{CaptureWalker, PACKET_LEN_MAX, WalkStep};
 use crate::file::{CaptureFile, FileOptions};
 use crate::{BATCH_MAX, Backend, Packet, Polled};
 use proptest::prelude::*;
@@ -92,7 +92,7 @@ fn all_chains_meet_in_mixed_traffic() {
     let (bytes, starts) = mixed(2 << 20);
     let (walker, records) = plain(&bytes);
     for start in starts.iter().copied().take_while(|start| *start < 300_000) {
-        let Seen { arrived, met, is_right } = follow(&walker, records, start);
+        let ScoutResult { arrived, met, is_right } = follow(&walker, records, start);
         assert_eq!((met, is_right), (CHAINS, true), "{start}");
         let end = start + CHAINS * CHAIN_LEN;
         assert_eq!(arrived, *starts.iter().find(|at| **at >= end).unwrap(), "{start}");
@@ -123,7 +123,7 @@ fn a_chain_ends_at_damage() {
         let start = starts[number];
         bytes[HEADER_LEN + start + 8..][..4].copy_from_slice(&[0, 0, 4, 1]);
         let (walker, records) = plain(&bytes);
-        assert_eq!(follow(&walker, records, 0), Seen { arrived: start, met: 1, is_right: false });
+        assert_eq!(follow(&walker, records, 0), ScoutResult { arrived: start, met: 1, is_right: false });
         bytes[HEADER_LEN + start + 8..][..4].copy_from_slice(&(starts[number + 1] as u32 - start as u32 - 16).to_le_bytes());
     }
 }
@@ -198,10 +198,10 @@ fn a_file_that_becomes_shorter_where_was_looked_ahead_ends_as_damage_after_what_
 }
 
 /// What is lent: offset, length, length on the wire, time; and how much was consumed, and why no more.
-type Lendings = (Vec<(usize, usize, u32, u64)>, usize, Stop);
+type Lendings = (Vec<(usize, usize, u32, u64)>, usize, LendEnd);
 
 fn lend_all(bytes: &[u8], mut scout: Option<&mut Scout>) -> Lendings {
-    let (mut walker, mut selection, mut tally) = (Walker::new(), Selection::ALL, Tally::default());
+    let (mut walker, mut selection, mut tally) = (CaptureWalker::new(), Selection::ALL, ReadCounts::default());
     let (mut lent, mut at) = (Vec::new(), 0);
     loop {
         let visit = &mut |batch: &[Packet<'_>]| {
@@ -211,7 +211,7 @@ fn lend_all(bytes: &[u8], mut scout: Option<&mut Scout>) -> Lendings {
         let more = lend(&bytes[at..], &mut walker, &mut selection, &mut tally, scout.as_deref_mut(), <[_]>::len, visit);
         at += more.consumed;
         assert_eq!(tally.offset, at as u64);
-        if more.stop != Stop::Full {
+        if more.stop != LendEnd::Full {
             assert_eq!(tally.received, lent.len() as u64);
             return (lent, at, more.stop);
         }
@@ -220,16 +220,16 @@ fn lend_all(bytes: &[u8], mut scout: Option<&mut Scout>) -> Lendings {
 
 /// The same, record by record.
 fn step_all(bytes: &[u8]) -> Lendings {
-    let (mut walker, mut lent, mut at) = (Walker::new(), Vec::new(), 0);
+    let (mut walker, mut lent, mut at) = (CaptureWalker::new(), Vec::new(), 0);
     loop {
         match walker.step(&bytes[at..]) {
-            Step::Packet { packet, consumed } => {
+            WalkStep::Packet { packet, consumed } => {
                 lent.push((at + consumed - packet.data.len(), packet.data.len(), packet.wire_len, packet.time.0));
                 at += consumed;
             }
-            Step::Skip { consumed } => at += consumed,
-            Step::NeedMore(needed) => return (lent, at, Stop::NeedMore(needed)),
-            Step::Damage(fault) => return (lent, at, Stop::Damage(fault)),
+            WalkStep::Skip { consumed } => at += consumed,
+            WalkStep::NeedMore(needed) => return (lent, at, LendEnd::NeedMore(needed)),
+            WalkStep::Damage(fault) => return (lent, at, LendEnd::Damage(fault)),
         }
     }
 }
@@ -279,7 +279,7 @@ proptest! {
         let (bytes, _) = capture(packets.into_iter().cycle().take(count));
         let (walker, records) = plain(&bytes);
         let start = start.index(records.len() + 100);
-        let Seen { arrived, met, .. } = follow(&walker, records, start);
+        let ScoutResult { arrived, met, .. } = follow(&walker, records, start);
         prop_assert!((1..=CHAINS).contains(&met));
         prop_assert!(arrived >= start && arrived < start + CHAINS * CHAIN_LEN + 16 + PACKET_LEN_MAX);
     }

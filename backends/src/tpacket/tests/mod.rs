@@ -7,10 +7,10 @@ mod walker;
 pub(super) use opening::in_new_namespace;
 
 use super::layout::{BLOCK_FIRST, BLOCK_HEADER_LEN, BLOCK_LEN, BLOCK_PACKETS, PACKET_HEADER_LEN};
-use super::walker::Format;
+use super::walker::RingFormat;
 use crate::LinkType;
 
-const FORMAT: Format = Format { link_type: LinkType::ETHERNET, snaplen: 65_535 };
+const FORMAT: RingFormat = RingFormat { link_type: LinkType::ETHERNET, snaplen: 65_535 };
 /// Where the kernel puts the link header of an Ethernet frame: 68 bytes for its own headers, then aligned.
 const MAC: usize = 82;
 

@@ -1,6 +1,6 @@
 //! Settings, the program in the kernel, and what is said when a step of opening is refused.
 
-use super::super::open::{Opening, Step};
+use super::super::open::{OpenStep, TpacketOpener};
 use super::super::program::fitted;
 use super::super::{Fanout, TpacketOptions, open_by};
 use crate::BackendError;
@@ -12,12 +12,12 @@ fn loopback() -> TpacketOptions {
 }
 
 /// What opening says when the kernel refuses this step with this error; `None` (told) without the right to capture.
-fn refused(step: Step, number: i32, options: TpacketOptions) -> Option<String> {
-    match open_by(&Opening { refuse: Some((step, number)) }, options, "lo".to_owned()) {
+fn refused(step: OpenStep, number: i32, options: TpacketOptions) -> Option<String> {
+    match open_by(&TpacketOpener { refuse: Some((step, number)) }, options, "lo".to_owned()) {
         Ok(_) => panic!("{step:?} was not refused"),
         Err(error) => {
             let text = error.to_string();
-            if text.contains("no permission") && step != Step::Socket && std::env::var("CI").as_deref() != Ok("true") {
+            if text.contains("no permission") && step != OpenStep::Socket && std::env::var("CI").as_deref() != Ok("true") {
                 eprintln!("skipped: {text}");
                 return None;
             }
@@ -30,15 +30,15 @@ fn refused(step: Step, number: i32, options: TpacketOptions) -> Option<String> {
 fn each_refused_step_says_what_to_do() {
     let two = || TpacketOptions { workers: 2, ..loopback() };
     for (step, number, said) in [
-        (Step::Socket, libc::EPERM, &["no permission to capture", "CAP_NET_RAW", "setcap"][..]),
-        (Step::Socket, libc::EAFNOSUPPORT, &["no packet sockets", "--backend libpcap"]),
-        (Step::Version, libc::EINVAL, &["no TPACKET_V3 rings", "Linux 3.2", "--backend libpcap"]),
-        (Step::Ring, libc::ENOMEM, &["no memory for 2 rings of 2 blocks of 1024 KiB (4 MiB in all)", "ask for fewer"]),
-        (Step::Map, libc::EAGAIN, &["no memory for 2 rings", "ask for fewer"]),
-        (Step::Ring, libc::EINVAL, &["the kernel refuses 2 rings", "ask for other"]),
-        (Step::Fanout, libc::EINVAL, &["fanout group of 2 sockets", "ask for one worker"]),
-        (Step::Filter, libc::ENOMEM, &["refuses the filter", "shorter"]),
-        (Step::Lock, libc::ENOMEM, &["step Lock", "--backend libpcap"]),
+        (OpenStep::Socket, libc::EPERM, &["no permission to capture", "CAP_NET_RAW", "setcap"][..]),
+        (OpenStep::Socket, libc::EAFNOSUPPORT, &["no packet sockets", "--backend libpcap"]),
+        (OpenStep::Version, libc::EINVAL, &["no TPACKET_V3 rings", "Linux 3.2", "--backend libpcap"]),
+        (OpenStep::Ring, libc::ENOMEM, &["no memory for 2 rings of 2 blocks of 1024 KiB (4 MiB in all)", "ask for fewer"]),
+        (OpenStep::Map, libc::EAGAIN, &["no memory for 2 rings", "ask for fewer"]),
+        (OpenStep::Ring, libc::EINVAL, &["the kernel refuses 2 rings", "ask for other"]),
+        (OpenStep::Fanout, libc::EINVAL, &["fanout group of 2 sockets", "ask for one worker"]),
+        (OpenStep::Filter, libc::ENOMEM, &["refuses the filter", "shorter"]),
+        (OpenStep::Lock, libc::ENOMEM, &["step Lock", "--backend libpcap"]),
     ] {
         let Some(text) = refused(step, number, two()) else { return };
         assert!(said.iter().all(|part| text.contains(part)), "{step:?}: {text}");
@@ -70,10 +70,19 @@ fn packet_sockets() -> usize {
 fn a_refused_step_leaves_nothing_open() {
     in_new_namespace(|| {
         let two = || TpacketOptions { workers: 2, filter: Some("udp".to_owned()), ..loopback() };
-        let open = open_by(&Opening { refuse: None }, two(), "lo".to_owned()).expect("root may");
+        let open = open_by(&TpacketOpener { refuse: None }, two(), "lo".to_owned()).expect("root may");
         assert_eq!(packet_sockets(), 2);
         drop(open);
-        for step in [Step::Interface, Step::Version, Step::Lock, Step::Ring, Step::Map, Step::Bind, Step::Fanout, Step::Filter] {
+        for step in [
+            OpenStep::Interface,
+            OpenStep::Version,
+            OpenStep::Lock,
+            OpenStep::Ring,
+            OpenStep::Map,
+            OpenStep::Bind,
+            OpenStep::Fanout,
+            OpenStep::Filter,
+        ] {
             refused(step, libc::ENOMEM, two());
             assert_eq!(packet_sockets(), 0, "{step:?}");
         }
@@ -92,7 +101,7 @@ fn impossible_settings_are_refused_by_name() {
         (TpacketOptions { retire_ms: 0, ..loopback() }, "after 0 ms"),
         (TpacketOptions { retire_ms: 10_001, ..loopback() }, "1 to 10000 ms"),
     ] {
-        let error = open_by(&Opening { refuse: None }, options, "lo".to_owned()).expect_err(said);
+        let error = open_by(&TpacketOpener { refuse: None }, options, "lo".to_owned()).expect_err(said);
         assert!(matches!(&error, BackendError::Interface { what, .. } if what.contains(said)), "{error}");
     }
 }
@@ -122,14 +131,14 @@ fn a_program_keeps_the_snap_length_and_leaves_out_the_way_out() {
 #[test]
 fn an_unknown_interface_lists_the_known_ones() {
     let options = TpacketOptions::default();
-    let error = open_by(&Opening { refuse: None }, options, "netscope-none0".to_owned()).expect_err("no such interface");
+    let error = open_by(&TpacketOpener { refuse: None }, options, "netscope-none0".to_owned()).expect_err("no such interface");
     let text = error.to_string();
     assert!(text.contains("no permission") || (text.contains("available:") && text.contains("lo")), "{text}");
 }
 
 #[test]
 fn all_interfaces_at_once_are_for_libpcap() {
-    let error = open_by(&Opening { refuse: None }, TpacketOptions::default(), "any".to_owned()).expect_err("no interface");
+    let error = open_by(&TpacketOpener { refuse: None }, TpacketOptions::default(), "any".to_owned()).expect_err("no interface");
     let text = error.to_string();
     assert!(text.contains("no permission") || text.contains("--backend libpcap"), "{text}");
 }

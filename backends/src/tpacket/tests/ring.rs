@@ -9,8 +9,8 @@ use libc::{TP_STATUS_BLK_TMO, TP_STATUS_KERNEL, TP_STATUS_USER};
 use proptest::prelude::*;
 
 use super::super::layout::{BLOCK_STATUS, READABLE};
-use super::super::ring::Ring;
-use super::super::walker::Walker;
+use super::super::ring::BlockRing;
+use super::super::walker::BlockWalker;
 use super::*;
 
 const BLOCK: usize = 512;
@@ -33,11 +33,11 @@ impl Kernel {
         NonNull::from(&mut self.memory[..]).cast()
     }
 
-    fn ring(&mut self) -> Ring {
+    fn ring(&mut self) -> BlockRing {
         let base = self.base();
         // SAFETY: `count` blocks of 512 bytes, aligned to 8, which outlive the ring in every test; this struct writes to them by
         // the same pointer, and only while a block's status is its own.
-        unsafe { Ring::new(base, BLOCK, self.count) }
+        unsafe { BlockRing::new(base, BLOCK, self.count) }
     }
 
     fn status(&self, base: NonNull<u8>, index: usize) -> &AtomicU32 {
@@ -68,9 +68,9 @@ impl Kernel {
 }
 
 /// The number in the next block; `None` when there is none.
-fn read(ring: &mut Ring) -> Option<u32> {
+fn read(ring: &mut BlockRing) -> Option<u32> {
     let mut block = ring.take()?;
-    let mut walker = Walker::new(block.bytes(), FORMAT);
+    let mut walker = BlockWalker::new(block.bytes(), FORMAT);
     let packet = walker.next().expect("a packet in each block");
     Some(u32::from_ne_bytes(packet.data.try_into().expect("four bytes")))
 }

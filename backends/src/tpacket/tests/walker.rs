@@ -4,7 +4,7 @@ use libc::{TP_STATUS_CSUMNOTREADY, TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VAL
 use proptest::prelude::*;
 
 use super::super::layout::READABLE;
-use super::super::walker::Walker;
+use super::super::walker::BlockWalker;
 use super::*;
 use crate::{Packet, Timestamp};
 
@@ -13,9 +13,9 @@ const BLOCK: usize = 4096;
 /// What a walk came to: data, time, length on the wire; and how many packets were announced in vain.
 type Walked = (Vec<(Vec<u8>, Timestamp, u32)>, u32);
 
-fn walk(block: &mut [u8], format: Format) -> Walked {
+fn walk(block: &mut [u8], format: RingFormat) -> Walked {
     let readable = &mut block[READABLE..];
-    let mut walker = Walker::new(readable, format);
+    let mut walker = BlockWalker::new(readable, format);
     let packets = (&mut walker).map(|Packet { data, time, wire_len, .. }| (data.to_vec(), time, wire_len)).collect();
     (packets, walker.left())
 }
@@ -80,11 +80,11 @@ fn a_tag_counts_in_the_snap_length() {
     let status = TP_STATUS_VLAN_VALID;
     // The kernel cut at 16 bytes, without the tag that it had taken out.
     fill(&mut block, &[Frame { status, tci: 5, cut: 50, ..frame(UNTAGGED) }]);
-    let (packets, _) = walk(&mut block, Format { snaplen: 16, ..FORMAT });
+    let (packets, _) = walk(&mut block, RingFormat { snaplen: 16, ..FORMAT });
     assert_eq!(packets, [(tagged(0x8100, 5)[..16].to_vec(), Timestamp(0), 70)]);
     // Where the addresses are cut, there is nothing to put a tag behind; its bytes were on the wire all the same.
     fill(&mut block, &[Frame { status, tci: 5, cut: 50, ..frame(&UNTAGGED[..11]) }]);
-    let (packets, _) = walk(&mut block, Format { snaplen: 11, ..FORMAT });
+    let (packets, _) = walk(&mut block, RingFormat { snaplen: 11, ..FORMAT });
     assert_eq!(packets, [(UNTAGGED[..11].to_vec(), Timestamp(0), 65)]);
 }
 
@@ -92,7 +92,7 @@ fn a_tag_counts_in_the_snap_length() {
 fn a_device_without_link_header_has_no_place_for_a_tag() {
     let mut block = vec![0; BLOCK];
     fill(&mut block, &[Frame { status: TP_STATUS_VLAN_VALID, tci: 5, ..frame(UNTAGGED) }]);
-    let (packets, _) = walk(&mut block, Format { link_type: LinkType::RAW, ..FORMAT });
+    let (packets, _) = walk(&mut block, RingFormat { link_type: LinkType::RAW, ..FORMAT });
     assert_eq!(packets, [(UNTAGGED.to_vec(), Timestamp(0), 16)]);
 }
 
@@ -147,7 +147,7 @@ fn a_lying_block_header_is_counted() {
     // Even a block that is too short for its own header.
     for len in 0..BLOCK_HEADER_LEN {
         let mut bytes = vec![0xff; len];
-        let mut walker = Walker::new(&mut bytes, FORMAT);
+        let mut walker = BlockWalker::new(&mut bytes, FORMAT);
         assert!(walker.next().is_none());
     }
 }
@@ -198,7 +198,7 @@ proptest! {
         put(&mut block, at, if small { word % 300 } else { word });
         let readable = &mut block[READABLE..];
         let bounds = readable.as_ptr_range();
-        let mut walker = Walker::new(readable, FORMAT);
+        let mut walker = BlockWalker::new(readable, FORMAT);
         let mut end = bounds.start;
         let mut count = 0;
         for packet in &mut walker {

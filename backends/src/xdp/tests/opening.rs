@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 
-use crate::xdp::open::Opening;
-use crate::xdp::socket::{Seam, Step};
-use crate::xdp::{BusyPoll, HugePages, Opened, XdpMode, XdpOptions, open_by};
+use crate::xdp::open::XdpOpener;
+use crate::xdp::socket::{Seam, SocketStep};
+use crate::xdp::{BusyPoll, HugePageUse, Opened, XdpMode, XdpOptions, open_by};
 use crate::{Backend, Counters};
 
 const NEEDED: &str = "making network namespaces needs root";
@@ -38,8 +38,8 @@ fn options(mode: XdpMode) -> XdpOptions {
     XdpOptions { interface: "near0".to_owned(), frame_count: 64, mode, ..XdpOptions::default() }
 }
 
-fn open(options: XdpOptions, refuse: fn(Step, u16) -> Option<i32>) -> Result<Opened, String> {
-    let opening = Opening::new(options, Seam(Some(refuse))).map_err(|error| error.to_string())?;
+fn open(options: XdpOptions, refuse: fn(SocketStep, u16) -> Option<i32>) -> Result<Opened, String> {
+    let opening = XdpOpener::new(options, Seam(Some(refuse))).map_err(|error| error.to_string())?;
     open_by(opening).map_err(|error| error.to_string())
 }
 
@@ -57,22 +57,22 @@ fn said(opened: &Opened, part: &str) {
 
 #[test]
 fn what_cannot_be_done_without_ends_with_what_to_do() {
-    type Case = (fn(Step, u16) -> Option<i32>, &'static str);
+    type Case = (fn(SocketStep, u16) -> Option<i32>, &'static str);
     const CASES: [Case; 11] = [
-        (|step, _| (step == Step::Socket).then_some(libc::EAFNOSUPPORT), "CONFIG_XDP_SOCKETS"),
-        (|step, _| (step == Step::Socket).then_some(libc::EPERM), "CAP_BPF"),
-        (|step, _| (step == Step::Promiscuous).then_some(libc::EPERM), "setcap"),
-        (|step, _| (step == Step::Register).then_some(libc::ENOBUFS), "RLIMIT_MEMLOCK"),
-        (|step, _| (step == Step::Memory).then_some(libc::ENOMEM), "take fewer frames"),
+        (|step, _| (step == SocketStep::Socket).then_some(libc::EAFNOSUPPORT), "CONFIG_XDP_SOCKETS"),
+        (|step, _| (step == SocketStep::Socket).then_some(libc::EPERM), "CAP_BPF"),
+        (|step, _| (step == SocketStep::Promiscuous).then_some(libc::EPERM), "setcap"),
+        (|step, _| (step == SocketStep::Register).then_some(libc::ENOBUFS), "RLIMIT_MEMLOCK"),
+        (|step, _| (step == SocketStep::Memory).then_some(libc::ENOMEM), "take fewer frames"),
         (
-            |step, _| (step == Step::CompletionRing).then_some(libc::ENOMEM),
+            |step, _| (step == SocketStep::CompletionRing).then_some(libc::ENOMEM),
             "making the completion ring failed: Cannot allocate memory",
         ),
-        (|step, _| (step == Step::RxRing).then_some(libc::ENOMEM), "rings of 64 and 64 places"),
-        (|step, _| (step == Step::Offsets).then_some(libc::ENOPROTOOPT), "Linux 5.4"),
-        (|step, _| (step == Step::Map).then_some(libc::EAGAIN), "mapping a ring failed"),
-        (|step, _| (step == Step::Bind).then_some(libc::EBUSY), "another AF_XDP socket has receive queue 0"),
-        (|step, _| (step == Step::Bind).then_some(libc::EINVAL), "is that queue still there"),
+        (|step, _| (step == SocketStep::RxRing).then_some(libc::ENOMEM), "rings of 64 and 64 places"),
+        (|step, _| (step == SocketStep::Offsets).then_some(libc::ENOPROTOOPT), "Linux 5.4"),
+        (|step, _| (step == SocketStep::Map).then_some(libc::EAGAIN), "mapping a ring failed"),
+        (|step, _| (step == SocketStep::Bind).then_some(libc::EBUSY), "another AF_XDP socket has receive queue 0"),
+        (|step, _| (step == SocketStep::Bind).then_some(libc::EINVAL), "is that queue still there"),
     ];
     in_namespace(1500, || {
         for (refuse, expected) in CASES {
@@ -87,7 +87,7 @@ fn what_cannot_be_done_without_ends_with_what_to_do() {
 #[test]
 fn zero_copy_falls_back_to_one_copy() {
     in_namespace(1500, || {
-        let refuse = |step, flags: u16| (step == Step::Bind && flags & libc::XDP_ZEROCOPY != 0).then_some(libc::EINVAL);
+        let refuse = |step, flags: u16| (step == SocketStep::Bind && flags & libc::XDP_ZEROCOPY != 0).then_some(libc::EINVAL);
         let opened = open(options(XdpMode::Auto), refuse).unwrap();
         said(&opened, "no zero copy with this driver (Invalid argument)");
         said(&opened, "native mode, one copy");
@@ -99,7 +99,8 @@ fn zero_copy_falls_back_to_one_copy() {
 fn memory_that_is_not_free_yet_is_waited_for() {
     static TRIES: AtomicU32 = AtomicU32::new(0); // alone: no other memory depends on its order
     in_namespace(1500, || {
-        let refuse = |step, _| (step == Step::Register && TRIES.fetch_add(1, Ordering::Relaxed) < 2).then_some(libc::ENOBUFS);
+        let refuse =
+            |step, _| (step == SocketStep::Register && TRIES.fetch_add(1, Ordering::Relaxed) < 2).then_some(libc::ENOBUFS);
         assert!(open(options(XdpMode::Native), refuse).is_ok());
         assert_eq!(TRIES.load(Ordering::Relaxed), 3);
     });
@@ -108,7 +109,7 @@ fn memory_that_is_not_free_yet_is_waited_for() {
 #[test]
 fn packets_in_several_frames_need_a_kernel_that_has_them() {
     in_namespace(9000, || {
-        let refuse = |step, flags: u16| (step == Step::Bind && flags & libc::XDP_USE_SG != 0).then_some(libc::EINVAL);
+        let refuse = |step, flags: u16| (step == SocketStep::Bind && flags & libc::XDP_USE_SG != 0).then_some(libc::EINVAL);
         let opened = open(options(XdpMode::Native), refuse).unwrap();
         said(&opened, "those longer than 1792 bytes are counted as dropped by the kernel");
         let opened_with_all = {
@@ -122,7 +123,8 @@ fn packets_in_several_frames_need_a_kernel_that_has_them() {
 #[test]
 fn a_kernel_without_need_wakeup_is_used_without() {
     in_namespace(1500, || {
-        let refuse = |step, flags: u16| (step == Step::Bind && flags & libc::XDP_USE_NEED_WAKEUP != 0).then_some(libc::EINVAL);
+        let refuse =
+            |step, flags: u16| (step == SocketStep::Bind && flags & libc::XDP_USE_NEED_WAKEUP != 0).then_some(libc::EINVAL);
         assert!(open(options(XdpMode::Native), refuse).is_ok());
     });
 }
@@ -130,17 +132,17 @@ fn a_kernel_without_need_wakeup_is_used_without() {
 #[test]
 fn huge_pages_and_busy_polling_when_refused() {
     in_namespace(1500, || {
-        let no_pages = |step, _| (step == Step::HugePages).then_some(libc::ENOMEM);
+        let no_pages = |step, _| (step == SocketStep::HugePages).then_some(libc::ENOMEM);
         let opened = open(options(XdpMode::Native), no_pages).unwrap();
         said(&opened, "not enough huge pages");
         drop(opened);
-        let required = XdpOptions { huge_pages: HugePages::Require, ..options(XdpMode::Native) };
+        let required = XdpOptions { huge_pages: HugePageUse::Require, ..options(XdpMode::Native) };
         assert!(open(required, no_pages).err().expect("it is refused").contains("vm.nr_hugepages=1`"));
         let busy = || XdpOptions { busy_poll: Some(BusyPoll::default()), ..options(XdpMode::Native) };
         for (errno, expected) in [(libc::EPERM, "CAP_NET_ADMIN"), (libc::ENOPROTOOPT, "Linux 5.11")] {
-            let refuse: fn(Step, u16) -> Option<i32> = match errno {
-                libc::EPERM => |step, _| (step == Step::BusyPoll).then_some(libc::EPERM),
-                _ => |step, _| (step == Step::BusyPoll).then_some(libc::ENOPROTOOPT),
+            let refuse: fn(SocketStep, u16) -> Option<i32> = match errno {
+                libc::EPERM => |step, _| (step == SocketStep::BusyPoll).then_some(libc::EPERM),
+                _ => |step, _| (step == SocketStep::BusyPoll).then_some(libc::ENOPROTOOPT),
             };
             assert!(open(busy(), refuse).err().expect("it is refused").contains(expected));
         }
@@ -161,7 +163,7 @@ fn a_filter_that_no_program_can_run_runs_in_user_space() {
 #[test]
 fn a_queue_that_another_socket_has_is_named() {
     in_namespace(1500, || {
-        let opening = Opening::new(options(XdpMode::Native), Seam::default()).unwrap();
+        let opening = XdpOpener::new(options(XdpMode::Native), Seam::default()).unwrap();
         let (prepared, socket, _) = opening.interface(None, &mut Vec::new()).unwrap();
         drop(prepared); // its program goes, the socket stays at the queue
         let error = open(options(XdpMode::Auto), |_, _| None).err().expect("it is refused");
@@ -224,7 +226,7 @@ fn nothing_before_the_last_socket_is_part_of_the_capture() {
         add_two_queues();
         // Packets come before the first bind and before the second, when the first queue could have them.
         let noise = |step, _| {
-            if step == Step::Bind {
+            if step == SocketStep::Bind {
                 send("far2", 53);
                 std::thread::sleep(Duration::from_millis(20)); // where the kernel puts its work off
             }

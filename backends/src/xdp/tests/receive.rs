@@ -2,14 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 
-use netscope_bpf::xdp::Stamp;
+use netscope_bpf::xdp::PacketStamp;
 use proptest::prelude::*;
 
 use crate::file::PACKET_LEN_MAX;
 use crate::memory::OwnedPacket;
 use crate::xdp::frames::{Claimed, Descriptor};
-use crate::xdp::receive::{Receiver, Shape, Shared};
-use crate::xdp::time::Clock;
+use crate::xdp::receive::{ReceiveShape, SharedRings, XdpReceiver};
+use crate::xdp::time::PacketClock;
 use crate::{BATCH_MAX, LinkType, Timestamp};
 
 const HEADROOM: u64 = 256;
@@ -29,7 +29,7 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(shape: &Shape, position: u32) -> Self {
+    fn new(shape: &ReceiveShape, position: u32) -> Self {
         Self {
             rx: vec![Descriptor { address: 0, len: 0, options: 0 }; shape.rx_entries as usize],
             rx_producer: position,
@@ -92,7 +92,7 @@ impl Kernel {
     }
 }
 
-impl Shared for Kernel {
+impl SharedRings for Kernel {
     fn rx_producer(&self) -> u32 {
         self.rx_producer
     }
@@ -116,8 +116,8 @@ impl Shared for Kernel {
     }
 }
 
-fn shape() -> Shape {
-    Shape {
+fn shape() -> ReceiveShape {
+    ReceiveShape {
         ready_count: 0,
         rx_entries: 32,
         fill_entries: 64,
@@ -129,8 +129,8 @@ fn shape() -> Shape {
     }
 }
 
-fn receiver(shape: &Shape, position: u32) -> Receiver<Kernel> {
-    Receiver::at(Kernel::new(shape, position), shape, position).unwrap()
+fn receiver(shape: &ReceiveShape, position: u32) -> XdpReceiver<Kernel> {
+    XdpReceiver::at(Kernel::new(shape, position), shape, position).unwrap()
 }
 
 fn now() -> Timestamp {
@@ -138,10 +138,10 @@ fn now() -> Timestamp {
 }
 
 /// All that can be received, as owned packets.
-fn receive(receiver: &mut Receiver<Kernel>) -> Vec<OwnedPacket> {
+fn receive(receiver: &mut XdpReceiver<Kernel>) -> Vec<OwnedPacket> {
     let mut packets = Vec::new();
     let lent = receiver
-        .receive(u32::MAX, Clock::Batch, &now, &mut |batch| {
+        .receive(u32::MAX, PacketClock::Batch, &now, &mut |batch| {
             assert!((1..=BATCH_MAX).contains(&batch.len()));
             packets.extend(batch.iter().map(OwnedPacket::from));
         })
@@ -192,7 +192,7 @@ fn a_full_ring_and_an_empty_one() {
 
 #[test]
 fn the_snap_length_cuts_and_the_wire_length_stays() {
-    let mut receiver = receiver(&Shape { snaplen: 60, ..shape() }, 0);
+    let mut receiver = receiver(&ReceiveShape { snaplen: 60, ..shape() }, 0);
     receiver.shared_mut().deliver(&[5; 100], 1792);
     receiver.shared_mut().deliver(&[6; 9000], 1792);
     let received = receive(&mut receiver);
@@ -201,39 +201,39 @@ fn the_snap_length_cuts_and_the_wire_length_stays() {
 }
 
 /// A packet with a stamp of `time_ns` in front, in the frame at `address`.
-fn deliver_stamped(receiver: &mut Receiver<Kernel>, address: u64, time_ns: u64, mark: u32) {
+fn deliver_stamped(receiver: &mut XdpReceiver<Kernel>, address: u64, time_ns: u64, mark: u32) {
     let start = (address + HEADROOM) as usize;
     let stamp = [time_ns.to_ne_bytes(), [0; 8], u64::from(mark).to_ne_bytes()].concat();
-    receiver.shared_mut().memory[start - Stamp::LEN..start].copy_from_slice(&stamp);
+    receiver.shared_mut().memory[start - PacketStamp::LEN..start].copy_from_slice(&stamp);
     receiver.shared_mut().memory[start..start + 3].copy_from_slice(b"abc");
     receiver.shared_mut().announce(address + HEADROOM, 3, 0);
 }
 
 #[test]
 fn a_stamp_in_front_is_the_time_unless_it_is_old_or_none() {
-    let mut receiver = receiver(&Shape { has_stamps: true, ..shape() }, 0);
-    for (time_ns, mark) in [(1_000, Stamp::MARK), (900, Stamp::MARK), (1_100, 0), (1_001, Stamp::MARK)] {
+    let mut receiver = receiver(&ReceiveShape { has_stamps: true, ..shape() }, 0);
+    for (time_ns, mark) in [(1_000, PacketStamp::MARK), (900, PacketStamp::MARK), (1_100, 0), (1_001, PacketStamp::MARK)] {
         let address = receiver.shared_mut().take_frame().unwrap();
         deliver_stamped(&mut receiver, address, time_ns, mark);
     }
     let mut seen = Vec::new();
-    let clock = Clock::Packet { offset_ns: 500 };
+    let clock = PacketClock::Packet { offset_ns: 500 };
     receiver.receive(9, clock, &now, &mut |batch| seen.extend(batch.iter().map(OwnedPacket::from))).unwrap();
     assert!(seen.iter().all(|packet| packet.data == b"abc" && packet.wire_len == 3));
     let times: Vec<_> = seen.iter().map(|packet| packet.time.0).collect();
     assert_eq!(times, [1_500, now().0, now().0, 1_501]);
     let address = receiver.shared_mut().take_frame().unwrap();
-    deliver_stamped(&mut receiver, address, 1_000, Stamp::MARK);
+    deliver_stamped(&mut receiver, address, 1_000, PacketStamp::MARK);
     receiver.receive(9, clock, &now, &mut |batch| assert_eq!(batch[0].time, now(), "older than in the batch before")).unwrap();
 }
 
 #[test]
 fn stamps_go_on_when_the_clock_is_set_back() {
-    let mut receiver = receiver(&Shape { has_stamps: true, ..shape() }, 0);
+    let mut receiver = receiver(&ReceiveShape { has_stamps: true, ..shape() }, 0);
     let mut receive = |stamp_ns: u64, now_ns: u64| {
         let address = receiver.shared_mut().take_frame().unwrap();
-        deliver_stamped(&mut receiver, address, stamp_ns, Stamp::MARK);
-        let (mut seen, clock) = (0, Clock::Packet { offset_ns: 37_u64.wrapping_neg() });
+        deliver_stamped(&mut receiver, address, stamp_ns, PacketStamp::MARK);
+        let (mut seen, clock) = (0, PacketClock::Packet { offset_ns: 37_u64.wrapping_neg() });
         receiver.receive(9, clock, &|| Timestamp(now_ns), &mut |batch| seen = batch[0].time.0).unwrap();
         seen
     };
@@ -248,14 +248,14 @@ fn stamps_go_on_when_the_clock_is_set_back() {
 /// Frames pile up in our hands, and nothing waits for places.
 #[test]
 fn a_lying_fill_consumer_ends() {
-    let shape = Shape { rx_entries: 1024, fill_entries: 1024, frame_count: 1000, ..shape() };
+    let shape = ReceiveShape { rx_entries: 1024, fill_entries: 1024, frame_count: 1000, ..shape() };
     let mut receiver = receiver(&shape, 0);
     for number in 0..1000_u32 {
         receiver.shared_mut().deliver(&number.to_ne_bytes(), 1792);
     }
     // As if not one of them had left the fill ring.
     receiver.shared_mut().fill_consumer = 0;
-    let mut again = || receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| ()).unwrap();
+    let mut again = || receiver.receive(u32::MAX, PacketClock::Batch, &now, &mut |_| ()).unwrap();
     assert_eq!((again(), again()), (1000, 0), "the frames that find no place stay with us");
 }
 
@@ -302,7 +302,7 @@ fn a_panic_of_the_visitor_loses_no_frame() {
             assert!(receiver.shared_mut().deliver(&[number], 1792), "round {round}");
         }
         let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| std::panic::resume_unwind(Box::new("on purpose")))
+            receiver.receive(u32::MAX, PacketClock::Batch, &now, &mut |_| std::panic::resume_unwind(Box::new("on purpose")))
         }));
         assert!(unwound.is_err());
         assert_eq!((receiver.held_count(), receiver.shared().count()), (0, 50));
@@ -312,13 +312,13 @@ fn a_panic_of_the_visitor_loses_no_frame() {
 
 #[test]
 fn at_most_the_given_number_is_read_beyond_a_batch() {
-    let shape = Shape { rx_entries: 1024, fill_entries: 1024, frame_count: 1000, ..shape() };
+    let shape = ReceiveShape { rx_entries: 1024, fill_entries: 1024, frame_count: 1000, ..shape() };
     let mut receiver = receiver(&shape, 0);
     for number in 0..1000_u32 {
         receiver.shared_mut().deliver(&number.to_ne_bytes(), 1792);
     }
     let mut batches = Vec::new();
-    receiver.receive(100, Clock::Batch, &now, &mut |batch| batches.push(batch.len())).unwrap();
+    receiver.receive(100, PacketClock::Batch, &now, &mut |batch| batches.push(batch.len())).unwrap();
     assert_eq!(batches, [64, 64]);
 }
 
@@ -326,7 +326,7 @@ fn at_most_the_given_number_is_read_beyond_a_batch() {
 fn positions_that_cannot_be_are_an_error() {
     let mut receiver = receiver(&shape(), 0);
     receiver.shared_mut().rx_producer = 33;
-    assert!(receiver.receive(u32::MAX, Clock::Batch, &now, &mut |_| panic!("nothing can be read")).is_err());
+    assert!(receiver.receive(u32::MAX, PacketClock::Batch, &now, &mut |_| panic!("nothing can be read")).is_err());
     assert_eq!(receiver.held_count(), 0);
 }
 
@@ -367,7 +367,7 @@ proptest! {
                 Act::Unwind if receiver.waiting() != Ok(0) => {
                     let before = receiver.lent;
                     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                        receiver.receive(u32::MAX, Clock::Batch, &now, &mut |batch| {
+                        receiver.receive(u32::MAX, PacketClock::Batch, &now, &mut |batch| {
                             received.extend(batch.iter().map(|packet| packet.data.to_vec()));
                             std::panic::resume_unwind(Box::new("on purpose"))
                         })
@@ -412,13 +412,13 @@ proptest! {
 
 #[test]
 fn only_as_many_frames_are_given_in_advance_as_are_needed() {
-    let shape = Shape { rx_entries: 8192, fill_entries: 8192, frame_count: 8192, ..shape() };
+    let shape = ReceiveShape { rx_entries: 8192, fill_entries: 8192, frame_count: 8192, ..shape() };
     let mut receiver = receiver(&shape, 0);
-    let read = |receiver: &mut Receiver<Kernel>, count: usize| {
+    let read = |receiver: &mut XdpReceiver<Kernel>, count: usize| {
         for _ in 0..count {
             assert!(receiver.shared_mut().deliver(b"packet", 1000));
         }
-        let lent = receiver.receive(u32::MAX, Clock::Batch, &|| Timestamp(1), &mut |_| {}).unwrap();
+        let lent = receiver.receive(u32::MAX, PacketClock::Batch, &|| Timestamp(1), &mut |_| {}).unwrap();
         assert_eq!((lent as usize, receiver.held_count()), (count, 0));
         assert_eq!(receiver.shared().count() + receiver.spare_count(), 8192);
         receiver.shared().count()

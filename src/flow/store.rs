@@ -1,0 +1,77 @@
+//! Everything that is remembered of the flows of one table: the one way to walk them and to make a record of any.
+//!
+//! Owns the entries and their side memory together. Knows no key lookup, no timeout and no clock. Its invariant: what an entry
+//! names in the side memory is its own.
+
+use super::entries::Entries;
+use super::entry::Flag;
+use super::extra::Extras;
+use super::tcp::TcpArena;
+use super::{EndReason, FlowRecord, TcpRecord};
+use netscope_backends::Timestamp;
+
+/// Entries, extra facts and TCP side memory.
+pub(super) struct FlowStore {
+    pub entries: Entries,
+    pub extras: Extras,
+    pub tcp: TcpArena,
+}
+
+impl FlowStore {
+    /// Reserves memory for `reserved` flows, of which at most `flow_count_max` may have TCP side memory (0 = no limit).
+    pub fn new(reserved: usize, flow_count_max: usize) -> Self {
+        Self {
+            entries: Entries::with_capacity(reserved),
+            extras: Extras::with_capacity(reserved),
+            tcp: TcpArena::with_capacity(flow_count_max),
+        }
+    }
+
+    /// Gives everything away but the counts; an empty store stays behind.
+    pub fn give_away(&mut self) -> Self {
+        Self {
+            entries: std::mem::replace(&mut self.entries, Entries::with_capacity(0)),
+            extras: std::mem::replace(&mut self.extras, Extras::with_capacity(0)),
+            tcp: self.tcp.give_away(),
+        }
+    }
+
+    /// Places of live flows, in order, from place `from` on.
+    pub fn places(&self, from: u32) -> impl Iterator<Item = u32> {
+        // Where no place is free none is looked at.
+        let all_live = self.entries.len() == self.entries.extent() as usize;
+        (from..self.entries.extent()).filter(move |&place| all_live || self.entries.get(place).is(Flag::LIVE))
+    }
+
+    /// The record of the flow at a place, when it ended `at` for this reason. Inlined, so that it is made where it is wanted.
+    #[inline(always)]
+    pub fn record(&self, place: u32, reason: EndReason, at: Timestamp) -> FlowRecord {
+        let (entry, cold) = self.entries.both(place);
+        entry.record(cold, &self.extras, &self.tcp, reason, at)
+    }
+
+    /// The TCP part of that record.
+    pub fn tcp_record(&self, place: u32) -> Option<TcpRecord> {
+        let (entry, cold) = self.entries.both(place);
+        entry.tcp_record(cold, &self.tcp)
+    }
+
+    /// The clock when the flow at a place was last touched.
+    #[inline(always)]
+    pub fn touched(&self, place: u32) -> Timestamp {
+        let (entry, cold) = self.entries.both(place);
+        entry.touched(cold, &self.extras)
+    }
+
+    /// Gives back the side memory of the flow at a place, which is over.
+    pub fn release(&mut self, place: u32) {
+        let (entry, cold) = self.entries.both_mut(place);
+        entry.release_tcp(&mut self.tcp);
+        cold.release_extra(&mut self.extras);
+    }
+
+    /// Bytes in use, the TCP trackers' side memory left out.
+    pub const fn memory_bytes(&self) -> usize {
+        self.entries.memory_bytes() + self.extras.memory_bytes()
+    }
+}

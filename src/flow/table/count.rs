@@ -1,0 +1,178 @@
+//! The one call that counts a packet for its flow, and the order in which its paths are tried.
+//!
+//! Owns which path a packet takes. [`FlowTable::count_slow`] is the rule; every other path leaves exactly what it would, or
+//! changes nothing and declines. Its invariant: a packet's flow is looked up once, whatever happens to it.
+
+use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
+use crate::flow::entry::{Entry, Flag};
+use crate::flow::{Direction, FlowRecord, Keyed};
+use crate::wire::PlainSegment;
+use netscope_backends::Timestamp;
+
+impl FlowTable {
+    /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
+    /// the flow itself when it is overdue, older than the active timeout, or its tuple begins a new connection; and another
+    /// flow when the table is full. With `watched`, the events that only observers ask for are told, too.
+    ///
+    /// A record that goes on after the active timeout keeps the TCP analysis: sequence numbers, state and TCP counts are those
+    /// of the connection, packets and bytes begin again.
+    ///
+    /// All arguments are values: what the fast path does not need is then put together where the others begin.
+    #[inline(always)]
+    pub fn count(
+        &mut self,
+        packet: FlowPacket<'_>,
+        facts: impl PacketFacts,
+        watched: bool,
+        ended: impl FnMut(&FlowRecord),
+    ) -> Counted {
+        let fast = match packet.content {
+            Content::Segment(segment) => self.count_fast(&packet, packet.candidate.0, Some(segment), watched),
+            Content::Datagram => self.count_fast(&packet, packet.candidate.0, None, watched),
+            _ => None,
+        };
+        match fast {
+            Some(counted) => counted,
+            None => self.count_otherwise(packet, facts, watched, ended),
+        }
+    }
+
+    /// The fast path: a flow that lives, is established if it is a connection, and goes on. `place` is where it probably lies.
+    #[inline(always)]
+    pub(super) fn count_fast(
+        &mut self,
+        packet: &FlowPacket<'_>,
+        place: u32,
+        segment: Option<&PlainSegment>,
+        watched: bool,
+    ) -> Option<Counted> {
+        // Apart from all else, a flow that is touched in the past needs the clock beside its own time.
+        if packet.time < self.clock || place == u32::MAX {
+            return None;
+        }
+        let direction = packet.keyed.direction;
+        let is_old = self.settings.active_timeout_ns != 0 && self.is_old(place, packet.time);
+        let entry: &mut Entry = self.store.entries.get_mut(place);
+        let goes_on = entry.is_plain()
+            && entry.key == packet.keyed.key
+            && has_time_and_room(entry, direction, packet.time, self.settings.idle_timeout_ns)
+            && !is_old;
+        if !goes_on {
+            return None;
+        }
+        if let Some(segment) = segment
+            && !entry.tracker().observe_plain(segment, direction, packet.time, &self.analysis)
+        {
+            return None;
+        }
+        let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction));
+        let before = count_one(entry, packet);
+        self.settle(packet, place, before);
+        Some(Counted { place, events, path: CountPath::Fast })
+    }
+
+    /// Every packet that the fast path declined at its candidate.
+    #[inline(never)]
+    fn count_otherwise(
+        &mut self,
+        packet: FlowPacket<'_>,
+        facts: impl PacketFacts,
+        watched: bool,
+        mut ended: impl FnMut(&FlowRecord),
+    ) -> Counted {
+        let (packet, facts, ended): (&FlowPacket<'_>, &dyn PacketFacts, _) = (&packet, &facts, &mut ended);
+        let Keyed { key, hash, .. } = packet.keyed;
+        let is_known = self.is_at(packet.candidate, key);
+        let place = if is_known { Some(packet.candidate.0) } else { self.find(key, *hash) };
+        let done = match (packet.content, place) {
+            (Content::Syn(segment), place) => self.count_syn(packet, facts, segment, place, watched, ended),
+            (Content::Segment(segment), Some(place)) => {
+                let fast = if is_known { None } else { self.count_fast(packet, place, Some(segment), watched) };
+                fast.or_else(|| self.count_warm(packet, place, segment, watched))
+            }
+            (Content::LastSegment(segment), Some(place)) => self.count_warm(packet, place, segment, watched),
+            (Content::Datagram, Some(place)) if !is_known => self.count_fast(packet, place, None, watched),
+            (Content::LaterFragment, Some(place)) => self.count_later_fragment(packet, place, watched),
+            _ => None,
+        };
+        done.unwrap_or_else(|| self.count_slow(packet, facts, place, watched, ended))
+    }
+
+    /// The warm path of a plain segment that makes a connection established, has to do with a loss, ends a direction, or comes
+    /// after a FIN.
+    #[inline]
+    fn count_warm(&mut self, packet: &FlowPacket<'_>, place: u32, segment: &PlainSegment, watched: bool) -> Option<Counted> {
+        let &FlowPacket { time, keyed: &Keyed { direction, .. }, .. } = packet;
+        if time < self.clock || self.settings.active_timeout_ns != 0 && self.is_old(place, time) {
+            return None;
+        }
+        let idle_timeout_ns = self.settings.idle_timeout_ns;
+        let (entry, cold) = self.store.entries.both_mut(place);
+        if !has_time_and_room(entry, direction, time, idle_timeout_ns) {
+            return None;
+        }
+        let is_last = segment.is_last();
+        let mut events = FlowEvents::NONE;
+        let is_taken = if entry.is_plain() && !is_last {
+            entry.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)
+        } else {
+            let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
+            let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
+            let may_go_on = entry.may_go_on() && !is_over;
+            if may_go_on
+                && !is_last
+                && entry.tracker().observe_first_ack(segment, direction, time, &mut cold.beginning, &self.analysis)
+            {
+                events = FlowEvents::ESTABLISHED;
+                true
+            } else {
+                may_go_on && entry.tracker().observe_closing(segment, direction, time, &self.analysis)
+            }
+        };
+        if !is_taken {
+            return None;
+        }
+        entry.note_tracked();
+        events = events.and(FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction)));
+        let before = count_one(entry, packet);
+        self.settle(packet, place, before);
+        let finished = self.note_finished(place);
+        Some(Counted { place, events: events.and(finished), path: CountPath::Warm })
+    }
+
+    fn count_later_fragment(&mut self, packet: &FlowPacket<'_>, place: u32, watched: bool) -> Option<Counted> {
+        let counted = self.count_fast(packet, place, None, watched)?;
+        self.store.entries.cold_mut(place).add_fragments(1, &mut self.store.extras);
+        Some(Counted { path: CountPath::Warm, ..counted })
+    }
+
+    /// What the table notes of a packet that was counted; `touched` and `listed` are [`count_one`]'s.
+    #[inline(always)]
+    pub(super) fn settle(&mut self, packet: &FlowPacket<'_>, place: u32, (touched, listed): (Timestamp, bool)) {
+        self.clock = packet.time;
+        if self.top.is_on() && self.top.add(place, listed, touched, u64::from(packet.wire_len)) {
+            self.top.list(place, &mut self.store);
+        }
+    }
+
+    /// The flow at a place began longer ago than the active timeout, which is set.
+    #[inline(always)]
+    pub(super) fn is_old(&self, place: u32, now: Timestamp) -> bool {
+        now.since(self.store.entries.cold(place).first_seen) > self.settings.active_timeout_ns
+    }
+}
+
+/// The flow is not overdue at `time`, and counts one more packet of this direction.
+#[inline(always)]
+pub(super) fn has_time_and_room(entry: &Entry, direction: Direction, time: Timestamp, idle_timeout_ns: u64) -> bool {
+    (time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0) && entry.has_room_for_one(direction)
+}
+
+/// Counts a packet whose time is not before the clock, for a flow that has room for it; when the flow was touched before, and
+/// whether it is among the tick's top candidates.
+#[inline(always)]
+pub(super) fn count_one(entry: &mut Entry, packet: &FlowPacket<'_>) -> (Timestamp, bool) {
+    let before = (entry.last_seen, entry.is(Flag::LISTED));
+    entry.count_one(packet.keyed.direction, u64::from(packet.wire_len), packet.time);
+    before
+}

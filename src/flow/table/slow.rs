@@ -1,0 +1,140 @@
+//! The slow path: what a packet does to its flow, with everything asked for. It is the rule that all other paths follow.
+//!
+//! Owns when a flow begins, goes on and is over. Knows no shortcut.
+
+use super::opening::opening_of;
+use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts, Share};
+use crate::flow::entry::{Flag, Opening};
+use crate::flow::fragment::Held;
+use crate::flow::{Direction, EndReason, FlowRecord, Keyed};
+use crate::wire::{SynSegment, TcpFlags, TcpSegment, VlanTags};
+use netscope_backends::Timestamp;
+
+impl FlowTable {
+    /// Counts any packet. `place` is where its flow lies, if there is one.
+    #[inline(never)]
+    pub(super) fn count_slow(
+        &mut self,
+        packet: &FlowPacket<'_>,
+        facts: &dyn PacketFacts,
+        place: Option<u32>,
+        watched: bool,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) -> Counted {
+        if let Content::Held(held) = packet.content {
+            return self.count_held(packet, held, place, ended);
+        }
+        self.clock = self.clock.max(packet.time);
+        let &Keyed { hash, direction, .. } = packet.keyed;
+        let is_later = matches!(packet.content, Content::LaterFragment);
+        let segment = if is_later { None } else { facts.segment() };
+        let over = place.and_then(|place| {
+            self.over(place, direction, 1).or_else(|| {
+                let (entry, cold) = self.store.entries.both(place);
+                let reopens =
+                    |segment: &TcpSegment| entry.is_tracked() && entry.connection.reopens(&cold.beginning, segment, direction);
+                segment.as_ref().is_some_and(reopens).then_some((EndReason::Closed, self.clock))
+            })
+        });
+        let (place, mut events) = match (place, over) {
+            (Some(place), None) => {
+                let is_answer = watched && self.store.entries.get(place).is_first_answer(direction);
+                (place, FlowEvents::ANSWERED.when(is_answer))
+            }
+            (found, over) => {
+                let opening = opening_of(packet, facts, self.clock);
+                (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
+            }
+        };
+        if let Some(segment) = &segment {
+            events = events.and(self.track(place, segment, direction, packet.time));
+        }
+        let share = Share {
+            direction,
+            packets: 1,
+            bytes: u64::from(packet.wire_len),
+            fragments: u64::from(is_later),
+            earliest: packet.time,
+            latest: packet.time,
+        };
+        self.add(place, &share);
+        Counted { place, events, path: CountPath::Slow }
+    }
+
+    /// Counts later fragments that arrived before their first one, which was counted just now.
+    fn count_held(
+        &mut self,
+        packet: &FlowPacket<'_>,
+        held: &Held,
+        place: Option<u32>,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) -> Counted {
+        let &Keyed { ref key, hash, direction } = packet.keyed;
+        let over = place.and_then(|place| self.over(place, direction, held.packets));
+        let (place, events) = match (place, over) {
+            (Some(place), None) => (place, FlowEvents::NONE),
+            (found, over) => {
+                let opening = Opening {
+                    key: *key,
+                    time: held.earliest,
+                    clock: self.clock,
+                    number: held.first_packet,
+                    vlan: VlanTags::default(),
+                    tunnel: None,
+                    initiator: direction,
+                };
+                (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
+            }
+        };
+        let (entry, cold) = self.store.entries.both_mut(place);
+        cold.first_packet = cold.first_packet.min(held.first_packet);
+        if entry.is(Flag::LISTED) {
+            self.top.renumber(place, cold.first_packet);
+        }
+        let share = Share {
+            direction,
+            packets: held.packets,
+            bytes: held.bytes,
+            fragments: held.packets,
+            earliest: held.earliest,
+            latest: held.latest,
+        };
+        self.add(place, &share);
+        Counted { place, events, path: CountPath::Slow }
+    }
+
+    /// Takes a segment into the flow's TCP tracker, which its first segment makes.
+    #[inline]
+    fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) -> FlowEvents {
+        let syn = FlowEvents::SYN.when(segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK));
+        let (entry, cold) = self.store.entries.both_mut(place);
+        let mut tcp = entry.tcp_or_open(cold, segment, direction, time);
+        if let Some(segment) = SynSegment::of(segment)
+            && tcp.observe_syn(&segment, direction, time, &mut cold.beginning, &self.analysis)
+        {
+            return syn;
+        }
+        let before = entry.connection;
+        entry.tracker().observe(segment, direction, time, &mut cold.beginning, &mut self.store.tcp, &self.analysis);
+        let established = FlowEvents::ESTABLISHED.when(before.is_handshaking() && entry.connection.is_established());
+        let is_refusal = before.is_syn_sent() && segment.flags.has(TcpFlags::RST) && before.client() == Some(direction.reverse());
+        entry.note_tracked();
+        syn.and(established).and(FlowEvents::REFUSED.when(is_refusal)).and(self.note_finished(place))
+    }
+
+    #[inline]
+    fn add(&mut self, place: u32, share: &Share) {
+        let (entry, cold) = self.store.entries.both_mut(place);
+        let touched = entry.touched(cold, &self.store.extras);
+        entry.count(share.direction, share.packets, share.bytes);
+        entry.see(share.earliest, share.latest, cold);
+        entry.touch(self.clock, cold, &mut self.store.extras);
+        if share.fragments != 0 {
+            cold.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.store.extras);
+        }
+        let listed = entry.is(Flag::LISTED);
+        if self.top.is_on() && self.top.add(place, listed, touched, share.bytes) {
+            self.top.list(place, &mut self.store);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The warm path of a SYN into a new flow, and of the SYN-ACK into the flow that it answers.
+//!
+//! Owns a shortcut and no rule: it leaves exactly what [`FlowTable::count_slow`] would, or changes nothing and declines.
+
+use super::count::{count_one, has_time_and_room};
+use super::{CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
+use crate::flow::entry::pack_vlan;
+use crate::flow::{FlowRecord, Keyed};
+use crate::wire::SynSegment;
+
+impl FlowTable {
+    /// Counts a SYN that opens a flow, or the SYN-ACK that comes next in it. A flow that gives way to the new one in a full table
+    /// is ended by a record. `place` is where the flow lies, if there is one.
+    #[inline(always)]
+    pub(super) fn count_syn(
+        &mut self,
+        packet: &FlowPacket<'_>,
+        facts: &dyn PacketFacts,
+        segment: &SynSegment,
+        place: Option<u32>,
+        watched: bool,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) -> Option<Counted> {
+        if packet.time < self.clock {
+            return None;
+        }
+        let (place, events) = match place {
+            Some(place) => (place, self.answer(packet, segment, place, watched)?),
+            None => (self.begin(packet, facts, segment, ended)?, FlowEvents::OPENED),
+        };
+        let events = events.and(FlowEvents::SYN.when(!segment.is_answer()));
+        Some(Counted { place, events, path: CountPath::Warm })
+    }
+
+    /// The flow is there: most often this is the SYN-ACK.
+    #[inline(always)]
+    fn answer(&mut self, packet: &FlowPacket<'_>, segment: &SynSegment, place: u32, watched: bool) -> Option<FlowEvents> {
+        let &FlowPacket { time, keyed: &Keyed { direction, .. }, .. } = packet;
+        if self.settings.active_timeout_ns != 0 && self.is_old(place, time) {
+            return None;
+        }
+        let idle_timeout_ns = self.settings.idle_timeout_ns;
+        let (entry, cold) = self.store.entries.both_mut(place);
+        let is_taken = entry.may_begin()
+            && has_time_and_room(entry, direction, time, idle_timeout_ns)
+            && !entry.connection.is_other_syn(&cold.beginning, segment.sequence, direction)
+            && entry.tracker().observe_syn(segment, direction, time, &mut cold.beginning, &self.analysis);
+        if !is_taken {
+            return None;
+        }
+        let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction));
+        let before = count_one(entry, packet);
+        self.settle(packet, place, before);
+        Some(events)
+    }
+
+    /// There is no such flow: a SYN opens it.
+    #[inline(always)]
+    fn begin(
+        &mut self,
+        packet: &FlowPacket<'_>,
+        facts: &dyn PacketFacts,
+        segment: &SynSegment,
+        ended: &mut impl FnMut(&FlowRecord),
+    ) -> Option<u32> {
+        let &FlowPacket { keyed: &Keyed { ref key, hash, direction }, time, wire_len, .. } = packet;
+        let link = pack_vlan(facts.vlan()).filter(|_| !segment.is_answer())?;
+        self.clock = time;
+        self.make_room(ended);
+        let (place, entry, cold) = self.store.entries.take();
+        cold.begin(facts.number(), time, link);
+        entry.begin(cold, segment, key, direction, time, &self.analysis);
+        entry.count_one(direction, u64::from(wire_len), time);
+        self.enter(place, hash, time.plus(self.timeout_ns_idle()));
+        if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
+            self.top.list(place, &mut self.store);
+        }
+        Some(place)
+    }
+}
