@@ -7,7 +7,7 @@ mod open;
 mod reporter;
 mod synthetic;
 
-use netscope::aggregate::{AggregateSettings, Output};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
 use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
@@ -18,7 +18,7 @@ use netscope::output::{
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
 use reporter::Reporter;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use std::convert::Infallible;
 use std::error::Error;
@@ -70,6 +70,7 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 /// Captures or reads until the end.
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
+    let live_table = live_table_on_signal()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
     let reporter = Arc::new(Reporter::new(is_file, settings.verbosity, stop.1.clone()));
@@ -103,6 +104,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         outputs: outputs(settings, shown).map_err(|error| as_user(error.into(), settings))?,
         record: recording(settings),
         view: view(settings.view, packets_shown),
+        live_table,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
     let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
@@ -142,6 +144,13 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
+/// SIGUSR1 asks for the live flow table.
+fn live_table_on_signal() -> Result<LiveTableRequest, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    flag::register(SIGUSR1, Arc::clone(&asked))?;
+    Ok(LiveTableRequest::from_flag(asked))
+}
+
 fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
@@ -156,6 +165,7 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
         cpus: if settings.pipeline.cpus.is_empty() { opened_cpus } else { settings.pipeline.cpus.clone() },
         poll_timeout,
         wants_ended: false,
+        wants_reports: false,
         taps: 0,
         broadcast_chunks: settings.pipeline.broadcast_chunks,
     }

@@ -1,9 +1,12 @@
-//! One run from the first packet to the last line: workers, aggregator, packet consumers, put together.
+//! One run from the first packet to the last line: workers, aggregator, outputs, packet consumers, put together.
 //!
 //! Owns the order of starting and ending. Knows no flag and no format. Invariant: whatever fails, every thread is joined, every
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
-use crate::aggregate::{AggregateSettings, Aggregator, Output, OutputFailure, Queues, Summary};
+use crate::aggregate::{
+    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, Outputs, QueueLimits, QueueSetup,
+    Summary, Wants, wants_of,
+};
 use crate::engine::{
     EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
 };
@@ -14,6 +17,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
+use std::time::Instant;
 
 /// A packet consumer of the output room (the packet view).
 pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
@@ -22,7 +26,7 @@ pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
 pub struct Session {
     /// Where the packets come from.
     pub source: Source,
-    /// The hot side. Its `taps` and `wants_ended` are set by [`run`].
+    /// The hot side. Its `taps`, `wants_ended` and `wants_reports` are set by [`run`].
     pub engine: EngineSettings,
     /// The cold side.
     pub aggregate: AggregateSettings,
@@ -32,6 +36,8 @@ pub struct Session {
     pub record: Option<SavefileOptions>,
     /// Show every packet.
     pub view: Option<PacketView>,
+    /// By which the live flow table is asked for.
+    pub live_table: LiveTableRequest,
 }
 
 /// What came of a run.
@@ -62,10 +68,11 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, view } = session;
+    let Session { source, mut engine, aggregate, outputs, record, view, live_table } = session;
     let recorder = record.as_ref().map(Recorder::create).transpose()?;
     engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
-    engine.wants_ended = outputs.iter().any(|output| output.wants_ended() || output.wants_table());
+    let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
+    (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
     let noticing = Arc::clone(watcher);
     let waits = source.waits();
     let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;
@@ -79,14 +86,25 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let mut taps = std::mem::take(&mut running.taps).into_iter();
     let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
-    let queues = Queues { mail: std::mem::take(&mut running.queues), may_be_split: running.may_be_split, waits };
-    let aggregator = Aggregator::new(aggregate, queues, outputs);
+    let queues = std::mem::take(&mut running.queues);
+    let count = u16::try_from(queues.len()).unwrap_or(u16::MAX);
+    let setup = QueueSetup { count, may_be_split: running.may_be_split, waits };
+    let aggregator = Aggregator::new(aggregate, wants, setup, Instant::now());
+    let limits = if waits { QueueLimits::FILE } else { QueueLimits::WIRE };
+    let failed = |failure: &OutputFailure| watcher.failed(failure);
     thread::scope(|scope| {
         let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
-        let (summary, failures) = aggregator.run(|| watcher.progress(&running.progress), |failure| watcher.failed(failure));
-        outcome.summary = summary;
+        let outputs = Outputs::start(scope, outputs, limits, &failed);
+        let control = Control {
+            live_table: &live_table,
+            notice: &|text| watcher.notice(text),
+            idle: &|| watcher.progress(&running.progress),
+        };
+        outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
+        let (failures, panicked) = outputs.join();
         outcome.failures = failures;
+        outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));
         match recording.map(ScopedJoinHandle::join) {
             None => {}
             Some(Ok(Ok(recorded))) => outcome.recorded = Some(recorded),

@@ -59,7 +59,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
                     measured += batch.len();
                 }
                 while let Some(mut full) = snapshot_mail.receive() {
-                    full.top.clear();
+                    full.evidence.clear();
                     snapshot_mail.give_back(full);
                 }
                 while let Some(mut full) = ended_mail.receive() {

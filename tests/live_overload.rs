@@ -10,7 +10,10 @@ use common::live::{self, Exports, flow_count, on_receiver, stop, wait_for_silenc
 use common::netns::{NetNs, Wire};
 use common::{RUN_LIMIT, RunningProgram};
 use netscope_perf::live::{Load, LoadGenerator, Offered, Pace, RunTime, Via};
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -176,6 +179,7 @@ fn a_reader_of_ended_flows_that_stands_still_costs_flows_not_packets() {
         // A table so small that each packet ends a flow.
         let mut command = on_receiver(&namespace, &[way.flags, &["--quiet", "--max-flows", "100"]].concat());
         command.arg("--expired-flows-jsonl").arg(&fifo.path).arg("--summary-json").arg(exports.file("summary.json"));
+        command.arg("--expired-flows-csv").arg(exports.file("ended.csv"));
         let mut running = RunningProgram::start(&mut command);
         running.wait_for_line("[stats]");
         let reader = fifo.reader();
@@ -187,11 +191,72 @@ fn a_reader_of_ended_flows_that_stands_still_costs_flows_not_packets() {
         let summary = exports.summary();
         // Nothing is unread: the worker did not wait for the FIFO.
         check_ledger(&summary, offered.sent, &format!("{:?}", way.flags));
-        let not_written = number(&summary["ended_flows_not_written"]);
         let ended: u64 = summary["flows"]["ended"].as_object().expect("an object").values().map(number).sum();
-        assert!(not_written > 0, "{:?}: the FIFO did not fill: {summary:#}", way.flags);
-        assert_eq!(written + not_written, ended, "{:?}: {summary:#}", way.flags);
+        let skipped = number(&summary["ended_flows_not_written"]);
+        let losses = summary["left_out_of_outputs"].as_array().expect("an array");
+        assert_eq!(losses.len(), 1, "{:?}: the FIFO did not fill, or another output lost something: {summary:#}", way.flags);
+        assert_eq!(losses[0]["output"], fifo.path.to_str().expect("UTF-8"), "{:?}: {summary:#}", way.flags);
+        let left_out = number(&losses[0]["ended_flows"]);
+        assert_eq!(written + left_out + skipped, ended, "{:?}: {summary:#}", way.flags);
+        // The other output was kept waiting by nobody.
+        assert_eq!(exports.lines("ended.csv") as u64 + skipped, ended + 1, "{:?}: {summary:#}", way.flags);
     }
+}
+
+#[test]
+fn a_disk_that_fails_costs_its_own_output() {
+    const FLOWS: u32 = 20_000;
+    let Some(namespace) = wire() else { return };
+    let exports = Exports::new();
+    let mut command = on_receiver(&namespace, &["--quiet", "--max-flows", "100"]);
+    command.args(["--expired-flows-jsonl", "/dev/full"]).arg("--expired-flows-csv").arg(exports.file("ended.csv"));
+    let mut running = RunningProgram::start(command.arg("--summary-json").arg(exports.file("summary.json")));
+    running.wait_for_line("[stats]");
+    let offered = offer(&namespace, Load::udp(FLOWS), Via::Stack, FLOWS.into());
+    wait_for_silence(&mut running);
+    running.signal(Signal::SIGTERM);
+    let finished = running.finish(RUN_LIMIT).expect_code(1);
+    assert_eq!(finished.stderr.matches("/dev/full").count(), 1, "told once: {}", finished.stderr);
+    let summary = exports.summary();
+    check_ledger(&summary, offered.sent, "/dev/full");
+    assert_eq!(summary["left_out_of_outputs"], Value::Array(Vec::new()), "the failure was told: {summary:#}");
+    let ended: u64 = summary["flows"]["ended"].as_object().expect("an object").values().map(number).sum();
+    assert_eq!(exports.lines("ended.csv") as u64, ended + 1);
+}
+
+/// The thread of a process with this name.
+fn thread_of(process: u32, name: &str) -> Pid {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
+    let found = threads
+        .map(|thread| thread.expect("a thread").path())
+        .find(|thread| std::fs::read_to_string(thread.join("comm")).is_ok_and(|comm| comm.trim_end() == name));
+    let found = found.unwrap_or_else(|| panic!("no thread {name}"));
+    Pid::from_raw(found.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok()).expect("a thread's number"))
+}
+
+#[test]
+fn a_worker_that_is_held_holds_up_no_report_and_loses_nothing() {
+    /// So many ticks without it, after those that it is waited for.
+    const TICKS: usize = 20;
+    let Some(namespace) = wire() else { return };
+    let exports = Exports::new();
+    let mut running = live::capture(&namespace, &exports, &["--backend", "tpacket", "--workers", "2"]);
+    let worker = thread_of(running.id(), "netscope-w1");
+    ptrace::seize(worker, ptrace::Options::empty()).expect("root may hold a thread");
+    ptrace::interrupt(worker).expect("it is ours");
+    waitpid(worker, Some(WaitPidFlag::__WALL)).expect("it stops");
+    live::send(&namespace, &live::datagrams(2000, 200, 1));
+    running.skip_lines();
+    for _ in 0..TICKS {
+        running.wait_for_line("[stats]");
+    }
+    ptrace::detach(worker, None).expect("it goes on");
+    wait_for_silence(&mut running);
+    stop(running);
+    let summary = exports.summary();
+    assert_eq!(check_ledger(&summary, 2000, "held"), 0);
+    assert_eq!(summary["left_out_of_outputs"], Value::Array(Vec::new()));
+    assert_eq!(exports.check_complete(), 200);
 }
 
 /// `command` with its standard output going to `path`.

@@ -10,6 +10,7 @@ use common::live::{self, Exports, analysed, counted, frames, send_here, stop, ta
 use common::netns::{NetNs, SENDER, Wire};
 use common::{corpus, fixture, temp_dir};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -76,7 +77,15 @@ impl CaptureMode {
             });
         }
         wait_for_silence(&mut running);
+        // The table on request is that of the end.
+        running.signal(Signal::SIGUSR1);
+        exports.wait_for("flows.json");
+        let asked = exports.flows();
         stop(running);
+        let with_queues = |flows: &[Map<String, Value>]| {
+            tally(flows.iter().map(|flow| format!("{} {} {}", counted(flow), analysed(flow), flow["queues"])))
+        };
+        assert_eq!(with_queues(&asked), with_queues(&exports.flows()), "{flags:?}, {queues} queues");
         let summary = exports.summary();
         let expected = (frames.len().into(), 0.into(), 0.into());
         let found = (summary["packets"].clone(), summary["unaccounted"].clone(), summary["source"]["unread"].clone());

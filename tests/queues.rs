@@ -4,9 +4,9 @@
 mod common;
 
 use common::{captures, engine, temp_dir};
-use netscope::aggregate::{AggregateSettings, Output, Report, Summary, Table};
-use netscope::engine::{EngineSettings, PacketConsumer, Source, Stop};
-use netscope::flow::{EndReason, FlowRecord};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Report, Summary, Table};
+use netscope::engine::{EngineSettings, Outbox, PacketConsumer, Share, Snapshot, Source, Stop, Worker, WorkerSettings, mailbox};
+use netscope::flow::{EndReason, FlowRecord, FlowSettings, HashSecret};
 use netscope::session::{Outcome, Session, run};
 use netscope::wire;
 use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket, read_all};
@@ -67,10 +67,7 @@ fn run_queues(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings) -> (Outc
 
 #[test]
 fn queues_give_the_records_of_one_queue() {
-    let settings = EngineSettings {
-        flow: netscope::flow::FlowSettings { flow_count_max: 0, ..engine::settings().flow },
-        ..engine::settings()
-    };
+    let settings = EngineSettings { flow: FlowSettings { flow_count_max: 0, ..engine::settings().flow }, ..engine::settings() };
     let mut tried = 0;
     for capture in captures() {
         let packets = packets_of(&capture);
@@ -139,7 +136,15 @@ fn the_bound_on_flows_holds_over_all_queues() {
 
 fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Vec<Box<dyn Output>>) -> Session {
     let aggregate = AggregateSettings { tick_ns: settings.tick_ns, top_count: 3, export_ended_max: usize::MAX };
-    Session { source: Source::Queues(queues), engine: settings.clone(), aggregate, outputs, record: None, view: None }
+    Session {
+        source: Source::Queues(queues),
+        engine: settings.clone(),
+        aggregate,
+        outputs,
+        record: None,
+        view: None,
+        live_table: LiveTableRequest::default(),
+    }
 }
 
 /// Keeps the numbers and times it is shown.
@@ -168,6 +173,7 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
     let session = Session {
         record: Some(record),
         view: Some(Box::new(ShownPackets(Arc::clone(&shown)))),
+        live_table: LiveTableRequest::default(),
         ..session(queues_of(&packets, 3, true, symmetric), &engine::settings(), Vec::new())
     };
     let outcome = run(session, &Stop::default(), &engine::watcher()).expect("the session starts");
@@ -276,6 +282,10 @@ impl Output for UntilTold {
     }
 
     fn wants_ended(&self) -> bool {
+        true
+    }
+
+    fn wants_reports(&self) -> bool {
         true
     }
 
@@ -393,4 +403,35 @@ fn halves_on_two_queues_are_joined_once_and_marked() {
         assert_eq!(table.iter().filter(|record| record.queues == 2).count() as u64, joined, "{capture}: each has its mark");
         assert_eq!(outline(&table), outline(&expected), "{capture}");
     }
+}
+
+#[test]
+fn a_snapshot_without_a_box_is_counted_and_its_evidence_is_in_the_next() {
+    const TICK_NS: u64 = 1_000_000_000;
+    let (_, packets) = packets_of(&common::fixture("demo.pcapng"));
+    let packet = packets.iter().find(|packet| packet.data.len() > 60).expect("a packet of a flow");
+    let bytes = u64::from(packet.wire_len);
+    let settings = WorkerSettings {
+        flow: FlowSettings { top_count: 2, ..FlowSettings::default() },
+        tick_ns: TICK_NS,
+        count_max: 0,
+        share: Share::WHOLE,
+        waits: false,
+        secret: HashSecret::random(),
+    };
+    let (sender, mail) = mailbox(1, || Snapshot::new(2));
+    let mut worker = Worker::new(&settings, Outbox::new(false, sender, None, Vec::new()), ());
+    let mut see = |tick: u64| {
+        let packet = OwnedPacket { time: Timestamp(tick * TICK_NS), ..packet.clone() };
+        worker.batch(&[packet.borrow()]);
+    };
+    // The box goes with tick 1; ticks 2 and 3 find none.
+    (1..=4).for_each(&mut see);
+    let first = mail.receive().expect("tick 1");
+    assert_eq!((first.tick, first.evidence.top[0].delta_bytes, first.ledger.snapshots_skipped), (1, bytes, 0));
+    mail.give_back(first);
+    see(5);
+    let next = mail.receive().expect("tick 4");
+    assert_eq!((next.tick, next.ledger.snapshots_skipped, next.evidence.top.len()), (4, 2, 1));
+    assert_eq!(next.evidence.top[0].delta_bytes, 3 * bytes, "those of ticks 2 and 3 are added");
 }

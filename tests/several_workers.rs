@@ -4,7 +4,7 @@
 mod common;
 
 use common::engine::{run_source, settings, watcher};
-use netscope::aggregate::{AggregateSettings, OutputFailure};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, OutputFailure};
 use netscope::engine::{EngineSettings, Progress, Source, Stop};
 use netscope::flow::{FlowRecord, FlowSettings};
 use netscope::session::{Outcome, Session, Watcher, run};
@@ -169,7 +169,7 @@ fn damage_in_the_middle_is_told_once_and_after_everything_before_it() {
 fn session(source: Source, workers: usize) -> Session {
     let engine = EngineSettings { workers, ..timeouts() };
     let aggregate = AggregateSettings { tick_ns: engine.tick_ns, top_count: engine.flow.top_count, export_ended_max: usize::MAX };
-    Session { source, engine, aggregate, outputs: Vec::new(), record: None, view: None }
+    Session { source, engine, aggregate, outputs: Vec::new(), record: None, view: None, live_table: LiveTableRequest::default() }
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn memory(count: u64) -> MemoryBackend {
         time: Timestamp(i * 1000),
         wire_len: 60,
         link_type: LinkType::ETHERNET,
-        data: frame(Kind::Udp, (i % 97) as u8),
+        data: frame(PacketKind::Udp, (i % 97) as u8),
     };
     MemoryBackend::new(LinkType::ETHERNET, (0..count).map(packet).collect())
 }

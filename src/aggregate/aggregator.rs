@@ -1,26 +1,23 @@
-//! The cold side's one thread: merges the queues, keeps what the exports at the end need, feeds the outputs.
+//! Merges the queues, and keeps what the exports at the end need: mail goes in, events come out.
 //!
-//! Owns the merged totals and the retained records. Knows no format and no socket. Invariant: an output that fails is told of
-//! once, left out from then on, and never reaches a worker.
+//! Owns the merged totals and the retained records. Knows no thread, no mailbox, no output and no clock: whoever feeds it brings the
+//! time. Invariant: where the source waits, the events depend on what each queue sent alone, not on when it arrived.
 
+use super::answers::{Answers, Purpose};
 use super::join::join_halves;
-use super::merge::{Arrivals, Ended, Inbox, collect, next_tick, settle, sort_settled};
+use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::records::{Place, Records};
-use super::{Output, OutputFailure, Report, Summary, Table};
-use crate::engine::{Ledger, QueueMail};
-use crate::flow::TopFlow;
+use super::{QueueReport, Report, Summary, Table};
+use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
+use crate::flow::{FlowRecord, TopFlow};
 use netscope_backends::{Counters, Timestamp};
-use std::time::Duration;
+use std::ops::BitOr;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// How long the aggregator naps when no queue had anything. Each nap in vain is twice as long as the one before.
-const NAP: Duration = Duration::from_millis(1);
-/// Longest nap where nobody waits for it: at a thousand naps a second it would use most of what a silent wire costs at all (1.0 % of a
-/// core, 0.2 % with these). The boxes hold what ends meanwhile.
-const NAP_MAX: Duration = Duration::from_millis(16);
-/// The same where a reader of a file waits once all boxes are full, and the run's end for what is found here. (A silent pipe costs half a
-/// percent of a core.)
-const NAP_MAX_AWAITED: Duration = Duration::from_millis(2);
+/// Most records in one [`Event::Ended`].
+const RECORDS_PER_EVENT: usize = 256;
 
 /// How to aggregate.
 #[derive(Clone, Debug)]
@@ -33,144 +30,249 @@ pub struct AggregateSettings {
     pub export_ended_max: usize,
 }
 
-/// What the aggregator reads from.
-pub struct Queues {
-    /// One per worker.
-    pub mail: Vec<QueueMail>,
-    /// True when the packets of one flow may have come on several queues.
+/// What anybody wants to be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The table of all flows at the end.
+    pub table: bool,
+    /// Every flow as it ends.
+    pub ended: bool,
+    /// A report per tick.
+    pub reports: bool,
+    /// The table of all flows while the run goes on, when somebody asks for it.
+    pub live_table: bool,
+}
+
+impl BitOr for Wants {
+    type Output = Self;
+
+    /// What one of two wants.
+    fn bitor(self, other: Self) -> Self {
+        Self {
+            table: self.table || other.table,
+            ended: self.ended || other.ended,
+            reports: self.reports || other.reports,
+            live_table: self.live_table || other.live_table,
+        }
+    }
+}
+
+/// The queues that send mail.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSetup {
+    /// How many.
+    pub count: u16,
+    /// True when the packets of one flow may come on several of them.
     pub may_be_split: bool,
-    /// True when the source waits for us (a file).
+    /// True when the source waits for us (a file): then every queue is waited for, too.
     pub waits: bool,
+}
+
+/// What a queue sends.
+pub enum Mail<'a> {
+    /// Its totals at the end of a tick.
+    Snapshot(&'a Snapshot),
+    /// Flows that ended; the box is emptied.
+    Ended(&'a mut EndedChunk),
+    /// Live flows that were asked for; the box is emptied.
+    Answer(&'a mut FlowAnswer),
+    /// Nothing more.
+    End,
+}
+
+/// What the aggregator tells.
+pub enum Event {
+    /// Flows that ended, in order.
+    Ended(Vec<FlowRecord>),
+    /// A tick is complete.
+    Report(Box<Report>),
+    /// The live flows that were asked for.
+    Answer(Vec<FlowRecord>),
+    /// All flows as they are now, as [`Event::End`] would have them.
+    Table(Box<Table>),
+    /// The run is over: all flows, most bytes first (none unless wanted), and everything that was counted. The last event.
+    End(Box<(Table, Summary)>),
 }
 
 /// Merges queues into reports.
 pub struct Aggregator {
     settings: AggregateSettings,
+    wants: Wants,
     inboxes: Vec<Inbox>,
-    outputs: Vec<Slot>,
-    failures: Vec<OutputFailure>,
+    /// `None` where every queue is waited for.
+    patience: Option<Patience>,
     /// Records under way, and those for the table exports.
     records: Records,
-    /// Ended flows that are being passed on.
+    /// Ended flows that are being passed on, from `passed` on.
     settled: Vec<Ended>,
+    passed: usize,
     /// Places of the records for the table exports; kept only when an output wants them.
     shown: Vec<Place>,
     /// The queue of each of them; `None` where no flow can be split over queues.
     shown_queues: Option<Vec<u16>>,
-    wants_table: bool,
-    wants_ended: bool,
     /// How many of `shown` ended before the exit.
     retained: usize,
     summary: Summary,
-    last_report: Option<Timestamp>,
-    /// Longest nap.
-    nap_max: Duration,
-}
-
-/// An output and whether it still works.
-struct Slot {
-    output: Box<dyn Output>,
-    failed: bool,
+    /// The question under way.
+    answers: Option<Answers>,
+    /// Tick and time of the latest report.
+    reported: Option<(u64, Timestamp)>,
+    has_ended: bool,
 }
 
 impl Aggregator {
-    /// An aggregator over these queues and outputs.
-    pub fn new(settings: AggregateSettings, queues: Queues, outputs: Vec<Box<dyn Output>>) -> Self {
-        let wants_table = outputs.iter().any(|output| output.wants_table());
-        let wants_ended = outputs.iter().any(|output| output.wants_ended());
+    /// An aggregator over these queues, that start `now`.
+    pub fn new(settings: AggregateSettings, wants: Wants, queues: QueueSetup, now: Instant) -> Self {
         Self {
+            inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now)).collect(),
+            patience: (!queues.waits).then(|| Patience::new(settings.tick_ns)),
             settings,
-            inboxes: (0..).zip(queues.mail).map(|(index, mail)| Inbox::new(index, mail)).collect(),
-            outputs: outputs.into_iter().map(|output| Slot { output, failed: false }).collect(),
-            failures: Vec::new(),
+            wants,
             records: Records::default(),
             settled: Vec::new(),
+            passed: 0,
             shown: Vec::new(),
             shown_queues: queues.may_be_split.then(Vec::new),
-            wants_table,
-            wants_ended,
             retained: 0,
             summary: Summary::default(),
-            last_report: None,
-            nap_max: if queues.waits { NAP_MAX_AWAITED } else { NAP_MAX },
+            answers: None,
+            reported: None,
+            has_ended: false,
         }
     }
 
-    /// Runs until every queue has ended and everything was passed on. `idle` is called every few milliseconds or sooner
-    /// while something arrives or a file is read (progress display); `failed` as soon as an output fails.
-    pub fn run(mut self, mut idle: impl FnMut(), mut failed: impl FnMut(&OutputFailure)) -> (Summary, Vec<OutputFailure>) {
-        let mut nap = NAP;
-        loop {
-            let mut some = self.collect();
-            self.pass_ended(&mut failed);
-            while next_tick(&mut self.inboxes).is_some() {
-                self.report(&mut failed);
-                some = true;
+    /// True when a snapshot of this queue may be given now. False until slower queues have caught up.
+    pub fn takes_snapshot(&self, queue: usize) -> bool {
+        self.inboxes[queue].takes_snapshot()
+    }
+
+    /// The same for ended flows.
+    pub fn takes_ended(&self, queue: usize) -> bool {
+        self.inboxes[queue].takes_ended(least_through(&self.inboxes))
+    }
+
+    /// Takes what a queue sent, `now` that it arrives.
+    pub fn accept(&mut self, queue: usize, mail: Mail<'_>, now: Instant) {
+        let inbox = &mut self.inboxes[queue];
+        match mail {
+            Mail::Snapshot(snapshot) => inbox.accept_snapshot(snapshot, now),
+            Mail::Ended(ended) => {
+                if let Some(answers) = &mut self.answers {
+                    answers.note_ended(inbox.index(), ended);
+                }
+                let unordered = self.wants.table && !self.wants.ended && self.shown_queues.is_none();
+                let alive = unordered.then_some(&mut self.shown);
+                inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive }, now);
             }
-            if self.inboxes.iter().all(Inbox::is_done) {
+            Mail::Answer(answer) => match &mut self.answers {
+                Some(answers) => answers.accept(inbox.index(), answer),
+                None => answer.records.clear(),
+            },
+            Mail::End => inbox.accept_end(now),
+        }
+    }
+
+    /// Awaits the answers of all queues to this question, which they are then asked; false while another one is under way.
+    pub fn ask(&mut self, query: &Arc<FlowQuery>, purpose: Purpose) -> bool {
+        if self.answers.is_none() {
+            self.answers = Some(Answers::new(Arc::clone(query), purpose, self.inboxes.len()));
+            return true;
+        }
+        false
+    }
+
+    /// True when this queue's end was accepted.
+    pub fn is_finished(&self, queue: usize) -> bool {
+        self.inboxes[queue].is_finished()
+    }
+
+    /// True when no queue has packets any more: nothing is lost by waiting.
+    pub fn is_ending(&self) -> bool {
+        self.inboxes.iter().all(|inbox| inbox.is_finished() || inbox.is_through())
+    }
+
+    /// The next event by `now`, if any; called until there is none, after each time something was accepted and, on a wire, about
+    /// every tick.
+    pub fn poll(&mut self, now: Instant) -> Option<Event> {
+        if let Some(patience) = self.patience {
+            patience.mark_silent(&mut self.inboxes, now);
+        }
+        loop {
+            if self.passed == self.settled.len() && !self.settle() {
                 break;
             }
-            idle();
-            if some {
-                nap = NAP;
-            } else {
-                std::thread::sleep(nap);
-                nap = (nap * 2).min(self.nap_max);
+            let records = self.pass_ended();
+            if !records.is_empty() {
+                return Some(Event::Ended(records));
             }
         }
-        self.finish(&mut failed);
-        (self.summary, self.failures)
+        while let Some(tick) = next_tick(&mut self.inboxes, self.reported.map(|(tick, _)| tick)) {
+            if let Some(report) = self.report(tick) {
+                return Some(Event::Report(Box::new(report)));
+            }
+        }
+        if self.has_ended || !self.inboxes.iter().all(Inbox::is_done) {
+            let answers = self.answers.take_if(|answers| answers.is_complete(&self.inboxes))?;
+            return Some(match answers.purpose() {
+                Purpose::Records => Event::Answer(answers.chosen()),
+                Purpose::Table => Event::Table(Box::new(self.table_now(&answers))),
+            });
+        }
+        self.has_ended = true;
+        Some(Event::End(Box::new(self.finish())))
     }
 
-    /// Takes what has arrived; false when there was nothing.
-    fn collect(&mut self) -> bool {
-        let unordered = self.wants_table && !self.wants_ended && self.shown_queues.is_none();
-        let alive = unordered.then_some(&mut self.shown);
-        collect(&mut self.inboxes, Arrivals { records: &mut self.records, alive })
-    }
-
-    /// Passes on the ended flows whose place in the order is settled: to the outputs that want them, and to the table.
-    fn pass_ended(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
-        let mut settled = std::mem::take(&mut self.settled);
-        settle(&mut self.inboxes, &mut settled);
-        let ended_max = self.settings.export_ended_max;
-        let ended_count = settled.iter().filter(|flow| !flow.alive).count();
+    /// Finds the ended flows whose place in the order is settled by now; false when there is none.
+    fn settle(&mut self) -> bool {
+        self.settled.clear();
+        self.passed = 0;
+        settle(&mut self.inboxes, &mut self.settled);
+        let ended_count = self.settled.iter().filter(|flow| !flow.alive).count();
         // The table is sorted at the end, so this order matters only to those who see it, and to which ones are left out.
-        if self.wants_ended || self.retained + ended_count > ended_max {
-            sort_settled(&mut settled, &self.records);
+        if self.wants.ended || self.retained + ended_count > self.settings.export_ended_max {
+            sort_settled(&mut self.settled, &self.records);
         }
-        for flow in settled.drain(..) {
-            if self.wants_ended {
-                let record = self.records.get(flow.place);
-                for slot in &mut self.outputs {
-                    slot.call(&mut self.failures, failed, |output| output.ended(&record));
-                }
+        !self.settled.is_empty()
+    }
+
+    /// Passes settled flows on: to the table, and as records to whoever wants them. All of them, or as many as go into one event.
+    fn pass_ended(&mut self) -> Vec<FlowRecord> {
+        let left = self.settled.get(self.passed..).unwrap_or_default();
+        let next = if self.wants.ended { left.get(..RECORDS_PER_EVENT).unwrap_or(left) } else { left };
+        let mut told = Vec::with_capacity(if self.wants.ended { next.len() } else { 0 });
+        for flow in next {
+            if self.wants.ended {
+                told.push(self.records.get(flow.place));
             }
-            let kept = self.wants_table && (flow.alive || self.retained < ended_max);
-            if kept {
+            if self.wants.table && (flow.alive || self.retained < self.settings.export_ended_max) {
                 self.retained += usize::from(!flow.alive);
                 self.shown.push(flow.place);
                 if let Some(queues) = &mut self.shown_queues {
                     queues.push(flow.queue);
                 }
             } else {
-                self.summary.export_left_out += u64::from(self.wants_table);
+                self.summary.export_left_out += u64::from(self.wants.table);
                 self.records.remove(flow.place);
             }
         }
-        self.settled = settled;
+        self.passed += next.len();
+        told
     }
 
-    /// A tick is complete on all queues.
-    fn report(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
+    /// A tick is complete on all queues that are waited for.
+    fn report(&mut self, tick: u64) -> Option<Report> {
+        if !self.wants.reports {
+            self.reported = Some((tick, Timestamp(0)));
+            return None;
+        }
         let before = (self.summary.ledger, self.summary.source);
         self.sum_up();
-        let Some(time) = self.inboxes.iter().map(|inbox| inbox.merged.time).max() else { return };
-        let interval_ns = self.last_report.map_or(self.settings.tick_ns, |last| time.since(last)).max(1);
-        self.last_report = Some(time);
+        let time = self.inboxes.iter().map(|inbox| inbox.merged.time).max()?;
+        let interval_ns = self.reported.map_or(self.settings.tick_ns, |(_, last)| time.since(last)).max(1);
+        self.reported = Some((tick, time));
         let (ledger, source) = (&self.summary.ledger, &self.summary.source);
         let skipped = |ledger: &Ledger, source: &Counters| source.skipped + ledger.taps_skipped + ledger.records_skipped;
-        let report = Report {
+        Some(Report {
             tick: self.inboxes.iter().map(|inbox| inbox.merged.tick).max().unwrap_or(0),
             time,
             interval_ns,
@@ -186,10 +288,9 @@ impl Aggregator {
             interface_drops: source.interface_drops.saturating_sub(before.1.interface_drops),
             interface_drops_total: source.interface_drops,
             top: top(&self.inboxes, self.settings.top_count),
-        };
-        for slot in &mut self.outputs {
-            slot.call(&mut self.failures, failed, |output| output.report(&report));
-        }
+            totals: self.summary.clone(),
+            queues: self.inboxes.iter().map(queue_report).collect(),
+        })
     }
 
     /// Totals over all queues.
@@ -211,7 +312,35 @@ impl Aggregator {
         self.summary = sum;
     }
 
-    fn finish(&mut self, failed: &mut impl FnMut(&OutputFailure)) {
+    /// The table as it would be at the end: what is retained, what is on its way there, and what is alive. Copied, as the run goes on.
+    fn table_now(&self, answers: &Answers) -> Table {
+        let (mut records, mut shown) = (Records::default(), Vec::new());
+        let mut queues = Vec::new();
+        let mut add = |record: &FlowRecord, queue: u16| {
+            shown.push(records.insert(record));
+            queues.push(queue);
+        };
+        for (i, &place) in self.shown.iter().enumerate() {
+            let queue = self.shown_queues.as_ref().and_then(|queues| queues.get(i)).copied();
+            add(&self.records.get(place), queue.unwrap_or_default());
+        }
+        let mut room = self.settings.export_ended_max.saturating_sub(self.retained);
+        let unsettled = self.inboxes.iter().flat_map(Inbox::pending);
+        for flow in self.settled.iter().skip(self.passed).chain(unsettled) {
+            if flow.alive || room > 0 {
+                room -= usize::from(!flow.alive);
+                add(&self.records.get(flow.place), flow.queue);
+            }
+        }
+        answers.alive().for_each(|(queue, record)| add(record, *queue));
+        if self.shown_queues.is_some() {
+            join_halves(&mut records, &mut shown, &queues);
+        }
+        largest_first(&records, &mut shown, 1);
+        Table::new(records, shown)
+    }
+
+    fn finish(&mut self) -> (Table, Summary) {
         self.sum_up();
         if let Some(queues) = &self.shown_queues {
             self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues);
@@ -220,37 +349,31 @@ impl Aggregator {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(self.inboxes.len());
         let mut order = std::mem::take(&mut self.shown);
         largest_first(&self.records, &mut order, threads);
-        let table = Table::new(std::mem::take(&mut self.records), order);
-        let Self { outputs, failures, summary, .. } = self;
-        for slot in outputs {
-            slot.call(failures, failed, |output| output.finish(&table, summary));
-        }
+        (Table::new(std::mem::take(&mut self.records), order), std::mem::take(&mut self.summary))
     }
 }
 
 /// The flows with the largest byte difference over all queues.
 fn top(inboxes: &[Inbox], count: usize) -> Vec<TopFlow> {
-    let mut top: Vec<TopFlow> = inboxes.iter().flat_map(|inbox| inbox.merged.top.iter().copied()).collect();
+    let mut top: Vec<TopFlow> = inboxes.iter().flat_map(|inbox| inbox.merged.evidence.top.iter().copied()).collect();
     top.sort_unstable_by(|x, y| y.delta_bytes.cmp(&x.delta_bytes).then_with(|| x.key.cmp(&y.key)));
     top.truncate(count);
     top
 }
 
-impl Slot {
-    fn call(
-        &mut self,
-        failures: &mut Vec<OutputFailure>,
-        failed: &mut impl FnMut(&OutputFailure),
-        action: impl FnOnce(&mut dyn Output) -> std::io::Result<()>,
-    ) {
-        if self.failed {
-            return;
-        }
-        if let Err(source) = action(self.output.as_mut()) {
-            self.failed = true;
-            let failure = OutputFailure { output: self.output.name().to_owned(), source };
-            failed(&failure);
-            failures.push(failure);
-        }
+fn queue_report(inbox: &Inbox) -> QueueReport {
+    let Snapshot { tick, time, ledger, source, flow_count, batches, .. } = &inbox.merged;
+    QueueReport {
+        queue: inbox.index(),
+        tick: *tick,
+        packets: ledger.packets,
+        bytes: ledger.bytes,
+        source: *source,
+        flow_count: *flow_count,
+        batches: *batches,
+        silent_since: inbox.is_silent.then_some(*time),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,24 @@
 //! Brings the queues together: ticks with the same number become one, ended flows get one order.
 //!
-//! Owns what has arrived from each queue and was not passed on yet. Invariant: what comes out does not depend on how many
-//! queues there were or which was faster.
+//! Owns what has arrived from each queue and was not passed on yet. Knows no mailbox and no clock. Invariant: where the source
+//! waits, what comes out does not depend on how many queues there were or which was faster. A queue of a wire that is silent for
+//! too long is not waited for.
 
 use super::records::{Place, Records};
-use crate::engine::{QueueMail, Snapshot};
+use crate::engine::{EndedChunk, Snapshot, TickEvidence};
 use crate::flow::LastFlows;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it. The slowest queue is never
 /// held back, or nothing would move: what may wait there is what one packet ended, at most its whole table.
 const PENDING_MAX: usize = 64 * 1024;
 /// Snapshots of one queue that may wait for slower queues; beyond that its boxes are left with it.
 const SNAPSHOTS_MAX: usize = 64;
+/// No queue is silent for less: a worker may wait this long for packets, and then has to be given a processor.
+const SILENCE_MIN: Duration = Duration::from_millis(500);
+/// Ticks after which a queue that said nothing is silent.
+const SILENT_TICKS: u32 = 2;
 
 /// An ended flow whose record has been stored.
 #[derive(Clone, Copy)]
@@ -39,64 +45,96 @@ pub struct Arrivals<'a> {
 /// One queue as the aggregator sees it.
 pub struct Inbox {
     index: u16,
-    mail: QueueMail,
     snapshots: VecDeque<Snapshot>,
-    /// Totals of the latest snapshot that went into a report.
+    /// Totals of the latest snapshot that went into a report; its evidence is that of all snapshots since the report before.
     pub merged: Snapshot,
+    /// Of snapshots that came too late for the report of their tick.
+    late: TickEvidence,
+    top_count: usize,
     pending: VecDeque<Ended>,
+    /// Boxes of ended flows accepted so far.
+    ended_boxes: u64,
     /// Everything that ended before this event has arrived.
     through: u64,
     finished: bool,
+    /// When anything came last.
+    heard: Instant,
+    /// True while it is not waited for.
+    pub is_silent: bool,
 }
 
 impl Inbox {
-    /// An inbox over the mailboxes of queue number `index`.
-    pub fn new(index: u16, mail: QueueMail) -> Self {
+    /// An inbox of queue number `index`, whose worker keeps `top_count` top flows, `now` that it starts.
+    pub fn new(index: u16, top_count: usize, now: Instant) -> Self {
         Self {
             index,
-            mail,
             snapshots: VecDeque::new(),
             merged: Snapshot::default(),
+            late: TickEvidence::default(),
+            top_count,
             pending: VecDeque::new(),
+            ended_boxes: 0,
             through: 0,
             finished: false,
+            heard: now,
+            is_silent: false,
         }
     }
 
-    /// Takes what is there, as far as it may wait; false when there was nothing. `least`: how far the slowest queue is.
-    fn collect(&mut self, least: u64, arrivals: &mut Arrivals<'_>) -> bool {
-        // Asked before the boxes are emptied: what was sent before the end is then seen.
-        let finished = self.mail.snapshots.is_finished() && self.mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
-        let mut some = finished != self.finished;
-        self.finished = finished;
-        while self.snapshots.len() < SNAPSHOTS_MAX {
-            let Some(taken) = self.mail.snapshots.receive() else { break };
-            // Copied, so that the box keeps its memory and the worker need not allocate.
-            self.snapshots.push_back((*taken).clone());
-            self.mail.snapshots.give_back(taken);
-            some = true;
+    /// The queue's number.
+    pub fn index(&self) -> u16 {
+        self.index
+    }
+
+    /// True when one more snapshot may wait here.
+    pub fn takes_snapshot(&self) -> bool {
+        self.snapshots.len() < SNAPSHOTS_MAX
+    }
+
+    /// True when another box of ended flows may wait here. `least`: how far the slowest queue is.
+    pub fn takes_ended(&self, least: u64) -> bool {
+        self.pending.len() < PENDING_MAX || self.through <= least
+    }
+
+    /// Takes a snapshot. Copied, so that the box keeps its memory and the worker need not allocate.
+    pub fn accept_snapshot(&mut self, snapshot: &Snapshot, now: Instant) {
+        self.snapshots.push_back(snapshot.clone());
+        self.hear(now);
+    }
+
+    /// Empties a box of ended flows.
+    pub fn accept_ended(&mut self, ended: &mut EndedChunk, arrivals: &mut Arrivals<'_>, now: Instant) {
+        for flow in ended.flows.drain(..) {
+            let place = arrivals.records.insert(&flow.record);
+            self.pending.push_back(Ended { event: flow.event, place, alive: false, queue: self.index });
         }
-        let mut last = None;
-        if let Some(ended) = &self.mail.ended {
-            while self.pending.len() < PENDING_MAX || self.through <= least {
-                let Some(mut taken) = ended.receive() else { break };
-                for flow in taken.flows.drain(..) {
-                    let place = arrivals.records.insert(&flow.record);
-                    self.pending.push_back(Ended { event: flow.event, place, alive: false, queue: self.index });
-                }
-                last = last.or(taken.last.take());
-                self.through = self.through.max(taken.through);
-                ended.give_back(taken);
-                some = true;
-            }
-        }
-        if let Some((event, flows)) = last {
+        if let Some((event, flows)) = ended.last.take() {
             self.take_over(event, *flows, arrivals);
         }
-        if self.finished {
-            self.through = u64::MAX;
-        }
-        some
+        self.ended_boxes += 1;
+        self.through = self.through.max(ended.through);
+        self.hear(now);
+    }
+
+    /// Boxes of ended flows accepted so far.
+    pub fn ended_boxes(&self) -> u64 {
+        self.ended_boxes
+    }
+
+    /// Ended flows whose place in the order is not settled.
+    pub fn pending(&self) -> impl Iterator<Item = &Ended> {
+        self.pending.iter()
+    }
+
+    /// Nothing more will come.
+    pub fn accept_end(&mut self, now: Instant) {
+        self.finished = true;
+        self.through = u64::MAX;
+        self.hear(now);
+    }
+
+    fn hear(&mut self, now: Instant) {
+        (self.heard, self.is_silent) = (now, false);
     }
 
     /// What was alive until the end is left where it lies.
@@ -114,44 +152,91 @@ impl Inbox {
         }
     }
 
+    /// True when nothing more will come.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// True when everything that ended has arrived.
+    pub fn is_through(&self) -> bool {
+        self.through == u64::MAX
+    }
+
     /// True when nothing more will come and everything was passed on.
     pub fn is_done(&self) -> bool {
         self.finished && self.snapshots.is_empty() && self.pending.is_empty()
     }
-}
 
-/// Takes what has arrived from all queues; false when there was nothing.
-pub fn collect(inboxes: &mut [Inbox], mut arrivals: Arrivals<'_>) -> bool {
-    let least = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
-    let mut some = false;
-    for inbox in inboxes {
-        some |= inbox.collect(least, &mut arrivals);
-    }
-    some
-}
-
-/// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`. A queue on which
-/// time made a leap takes no part in the ticks between.
-pub fn next_tick(inboxes: &mut [Inbox]) -> Option<u64> {
-    let tick = inboxes.iter().filter_map(|inbox| inbox.snapshots.front()).map(|snapshot| snapshot.tick).min()?;
-    let is_awaited = |inbox: &Inbox| inbox.snapshots.is_empty() && !inbox.finished && inbox.merged.next_tick <= tick;
-    if inboxes.iter().any(is_awaited) {
-        return None;
-    }
-    for inbox in inboxes {
-        inbox.merged.top.clear();
-        while inbox.snapshots.front().is_some_and(|snapshot| snapshot.tick == tick) {
-            if let Some(snapshot) = inbox.snapshots.pop_front() {
-                inbox.merged = snapshot;
+    /// Brings the totals of ticks up to `reported` in: others were reported without them.
+    fn take_late(&mut self, reported: Option<u64>) {
+        while self.snapshots.front().is_some_and(|snapshot| Some(snapshot.tick) <= reported) {
+            if let Some(mut snapshot) = self.snapshots.pop_front() {
+                self.late.add(&snapshot.evidence, self.top_count);
+                snapshot.evidence.clear();
+                self.merged = snapshot;
             }
         }
     }
+
+    /// Moves the totals of this tick to `merged`, with the evidence since the report before.
+    fn take_tick(&mut self, tick: u64) {
+        self.merged.evidence.clear();
+        std::mem::swap(&mut self.merged.evidence, &mut self.late);
+        while self.snapshots.front().is_some_and(|snapshot| snapshot.tick == tick) {
+            if let Some(mut snapshot) = self.snapshots.pop_front() {
+                if !self.merged.evidence.top.is_empty() {
+                    self.merged.evidence.add(&snapshot.evidence, self.top_count);
+                    std::mem::swap(&mut snapshot.evidence, &mut self.merged.evidence);
+                }
+                self.merged = snapshot;
+            }
+        }
+    }
+}
+
+/// When a queue of a wire is not waited for any more.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    tick: Duration,
+}
+
+impl Patience {
+    /// For ticks of this length.
+    pub fn new(tick_ns: u64) -> Self {
+        Self { tick: Duration::from_nanos(tick_ns) }
+    }
+
+    /// Marks the queues that said nothing for so long by `now`.
+    pub fn mark_silent(self, inboxes: &mut [Inbox], now: Instant) {
+        let limit = self.tick.saturating_mul(SILENT_TICKS).max(SILENCE_MIN);
+        for inbox in inboxes.iter_mut().filter(|inbox| !inbox.finished) {
+            inbox.is_silent = now.saturating_duration_since(inbox.heard) >= limit;
+        }
+    }
+}
+
+/// How far the slowest queue is that is waited for.
+pub fn least_through(inboxes: &[Inbox]) -> u64 {
+    inboxes.iter().filter(|inbox| !inbox.is_silent).map(|inbox| inbox.through).min().unwrap_or(0)
+}
+
+/// The next tick that every queue has left behind: its number, after moving each queue's totals into `merged`. A queue on which
+/// time made a leap takes no part in the ticks between. `reported`: the tick before; a queue that was silent comes too late for it.
+pub fn next_tick(inboxes: &mut [Inbox], reported: Option<u64>) -> Option<u64> {
+    inboxes.iter_mut().for_each(|inbox| inbox.take_late(reported));
+    let tick = inboxes.iter().filter_map(|inbox| inbox.snapshots.front()).map(|snapshot| snapshot.tick).min()?;
+    let is_awaited =
+        |inbox: &Inbox| inbox.snapshots.is_empty() && !inbox.finished && !inbox.is_silent && inbox.merged.next_tick <= tick;
+    if inboxes.iter().any(is_awaited) {
+        return None;
+    }
+    inboxes.iter_mut().for_each(|inbox| inbox.take_tick(tick));
     Some(tick)
 }
 
 /// Moves the ended flows whose place in the order is settled to `settled`, queue after queue.
 pub fn settle(inboxes: &mut [Inbox], settled: &mut Vec<Ended>) {
-    let through = inboxes.iter().map(|inbox| inbox.through).min().unwrap_or(u64::MAX);
+    let through = least_through(inboxes);
     let is_settled = |flow: &Ended| flow.event < through || through == u64::MAX;
     for inbox in inboxes {
         let count = inbox.pending.iter().take_while(|flow| is_settled(flow)).count();
@@ -159,8 +244,8 @@ pub fn settle(inboxes: &mut [Inbox], settled: &mut Vec<Ended>) {
     }
 }
 
-/// Brings settled flows into their order: by the event that ended them (a packet's number, or a time), then by when they ended, then by the packet that opened
-/// them.
+/// Brings settled flows into their order: by the event that ended them (a packet's number, or a time), then by when they ended,
+/// then by the packet that opened them.
 pub fn sort_settled(settled: &mut [Ended], records: &Records) {
     let rank = |flow: &Ended| {
         let record = records.get(flow.place);
@@ -175,40 +260,65 @@ pub fn sort_settled(settled: &mut [Ended], records: &Records) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Sender, mailbox};
 
-    fn queue() -> (Sender<Snapshot>, Inbox) {
-        let (sender, snapshots) = mailbox(64, || Snapshot::new(0));
-        (sender, Inbox::new(0, QueueMail { snapshots, ended: None }))
+    fn end_tick(inbox: &mut Inbox, tick: u64, next_tick: u64, now: Instant) {
+        inbox.accept_snapshot(&Snapshot { tick, next_tick, ..Snapshot::new(0) }, now);
     }
 
-    fn end_tick(sender: &Sender<Snapshot>, tick: u64, next_tick: u64) {
-        let mut snapshot = sender.try_take().expect("a free box");
-        (snapshot.tick, snapshot.next_tick) = (tick, next_tick);
-        sender.send(snapshot);
+    /// Every tick that can be reported now.
+    fn merged(inboxes: &mut [Inbox], reported: &mut Option<u64>) -> Vec<u64> {
+        std::iter::from_fn(|| {
+            let tick = next_tick(inboxes, *reported);
+            *reported = tick.or(*reported);
+            tick
+        })
+        .collect()
     }
 
     #[test]
     fn ticks_are_merged_by_number_and_a_leap_holds_nobody_back() {
-        let ((steady, steady_box), (leaping, leaping_box)) = (queue(), queue());
-        let mut inboxes = [steady_box, leaping_box];
-        let mut merged = || {
-            let mut records = Records::default();
-            collect(&mut inboxes, Arrivals { records: &mut records, alive: None });
-            std::iter::from_fn(|| next_tick(&mut inboxes)).collect::<Vec<u64>>()
-        };
-        end_tick(&steady, 5, 6);
-        assert_eq!(merged(), [0; 0], "the other queue has said nothing yet");
-        end_tick(&leaping, 5, 9);
-        assert_eq!(merged(), [5], "one tick of both");
+        let now = Instant::now();
+        let mut inboxes = [Inbox::new(0, 0, now), Inbox::new(1, 0, now)];
+        let reported = &mut None;
+        end_tick(&mut inboxes[0], 5, 6, now);
+        assert_eq!(merged(&mut inboxes, reported), [0; 0], "the other queue has said nothing yet");
+        end_tick(&mut inboxes[1], 5, 9, now);
+        assert_eq!(merged(&mut inboxes, reported), [5], "one tick of both");
         for tick in 6..12 {
-            end_tick(&steady, tick, tick + 1);
+            end_tick(&mut inboxes[0], tick, tick + 1, now);
         }
-        assert_eq!(merged(), [6, 7, 8], "the other queue is in tick 9, and ends none before");
-        end_tick(&leaping, 9, 40);
-        assert_eq!(merged(), [9, 10, 11]);
-        drop(steady);
-        end_tick(&leaping, 40, 41);
-        assert_eq!(merged(), [40], "a queue that has ended is not waited for");
+        assert_eq!(merged(&mut inboxes, reported), [6, 7, 8], "the other queue is in tick 9, and ends none before");
+        end_tick(&mut inboxes[1], 9, 40, now);
+        assert_eq!(merged(&mut inboxes, reported), [9, 10, 11]);
+        inboxes[0].accept_end(now);
+        end_tick(&mut inboxes[1], 40, 41, now);
+        assert_eq!(merged(&mut inboxes, reported), [40], "a queue that has ended is not waited for");
+    }
+
+    #[test]
+    fn a_silent_queue_is_passed_by_and_what_it_says_later_is_not_lost() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let patience = Patience::new(1_000_000_000);
+        let mut inboxes = [Inbox::new(0, 0, start), Inbox::new(1, 0, start)];
+        let reported = &mut None;
+        for tick in 1..4 {
+            end_tick(&mut inboxes[0], tick, tick + 1, at(tick));
+        }
+        end_tick(&mut inboxes[1], 1, 2, at(2));
+        patience.mark_silent(&mut inboxes, at(3));
+        assert_eq!(merged(&mut inboxes, reported), [1], "one tick's silence is none");
+        patience.mark_silent(&mut inboxes, at(4));
+        assert_eq!((inboxes[0].is_silent, inboxes[1].is_silent), (false, true));
+        assert_eq!(merged(&mut inboxes, reported), [2, 3]);
+        // It comes back: old ticks are added without a report of their own, and it is waited for again.
+        let mut late = Snapshot { tick: 2, next_tick: 5, ..Snapshot::new(0) };
+        late.ledger.packets = 7;
+        inboxes[1].accept_snapshot(&late, at(5));
+        end_tick(&mut inboxes[0], 4, 5, at(5));
+        assert_eq!(merged(&mut inboxes, reported), [4]);
+        assert_eq!(inboxes[1].merged.ledger.packets, 7);
+        end_tick(&mut inboxes[0], 5, 6, at(6));
+        assert_eq!(merged(&mut inboxes, reported), [0; 0]);
     }
 }

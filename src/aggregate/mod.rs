@@ -1,25 +1,34 @@
-//! The cold side: one low-priority thread that brings all queues together.
+//! The cold side: a machine that brings all queues together, a low-priority thread that feeds it, and a thread for each output.
 //!
 //! Owns merged totals, reports and what the exports at the end hold. Only a [`Report`], ended flows and a [`Summary`] leave it.
+//! Invariant: on a wire no output is waited for.
 
 mod aggregator;
+mod answers;
 mod join;
 mod kept;
 mod merge;
 mod order;
+mod output_queue;
+mod outputs;
 mod records;
 mod report;
+mod run;
 mod table;
 
 use crate::flow::FlowRecord;
 use std::io;
 
-pub use aggregator::{AggregateSettings, Aggregator, Queues};
-pub use report::{Report, Summary};
+pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
+pub use answers::Purpose;
+pub use output_queue::QueueLimits;
+pub use outputs::{OnFailure, Outputs, wants_of};
+pub use report::{OutputLoss, QueueReport, Report, Summary};
+pub use run::{Control, LiveTableRequest, run};
 pub use table::Table;
 
-/// Somebody who shows or writes what the aggregator knows. Every method may do nothing.
-pub trait Output {
+/// Somebody who shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.
+pub trait Output: Send {
     /// What it is, for messages: usually the path it writes to.
     fn name(&self) -> &str;
 
@@ -33,7 +42,17 @@ pub trait Output {
         false
     }
 
-    /// A flow ended.
+    /// True when [`Output::report`] needs every tick.
+    fn wants_reports(&self) -> bool {
+        false
+    }
+
+    /// True when [`Output::live_table`] writes something.
+    fn wants_live_table(&self) -> bool {
+        false
+    }
+
+    /// A flow ended. Told in batches: it may be some milliseconds ago.
     ///
     /// # Errors
     /// Any error ends the output: it is called no more.
@@ -46,6 +65,22 @@ pub trait Output {
     /// # Errors
     /// As [`Output::ended`].
     fn report(&mut self, _report: &Report) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Nothing more is to be told for the moment: what was written so far is to be seen.
+    ///
+    /// # Errors
+    /// As [`Output::ended`].
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Somebody asked for the flows while the run goes on. `table`: what [`Output::finish`] would get now.
+    ///
+    /// # Errors
+    /// As [`Output::ended`].
+    fn live_table(&mut self, _table: &Table) -> io::Result<()> {
         Ok(())
     }
 

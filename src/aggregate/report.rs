@@ -37,6 +37,32 @@ pub struct Report {
     pub interface_drops_total: u64,
     /// The flows with the most bytes in this tick, largest first.
     pub top: Vec<TopFlow>,
+    /// Everything since the start, as a summary would have it now.
+    pub totals: Summary,
+    /// What each queue has of it.
+    pub queues: Vec<QueueReport>,
+}
+
+/// One queue in a report. All numbers but the times of its batches are since the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueReport {
+    /// The queue's number, from 0.
+    pub queue: u16,
+    /// The latest tick that it ended.
+    pub tick: u64,
+    /// Packets that its worker answers for.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// What its source counted, losses by place.
+    pub source: Counters,
+    /// Flows alive in its table.
+    pub flow_count: u64,
+    /// How long its batches took.
+    pub batches: BatchTimes,
+    /// Set when it has said nothing for two ticks and the report was made without it: the end of `tick` in packet time, 0 when it
+    /// never ended one.
+    pub silent_since: Option<Timestamp>,
 }
 
 /// A whole run.
@@ -62,6 +88,19 @@ pub struct Summary {
     pub flows_joined: u64,
     /// Batches of all workers, and how long those of the slowest one took.
     pub batches: BatchTimes,
+    /// Outputs that were too slow for a wire, and what each left out for it.
+    pub outputs: Vec<OutputLoss>,
+}
+
+/// What an output did not get because its queue was full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputLoss {
+    /// Its name: usually the path it writes to.
+    pub output: String,
+    /// Ended flows.
+    pub records: u64,
+    /// Reports.
+    pub reports: u64,
 }
 
 impl Summary {

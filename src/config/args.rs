@@ -13,7 +13,8 @@ use std::path::PathBuf;
     version,
     about = "Capture packets or read capture files, track every flow, and account for every packet",
     after_help = "A flag beats the configuration file, the file beats the default. Exit codes: 0 fine, 1 configuration or capture \
-                  error, 2 --synthetic-flows over its memory budget.",
+                  error, 2 --synthetic-flows over its memory budget. Signals: Ctrl-C ends the run in order, a second \
+                  one at once; SIGUSR1 writes the files of --export-json and --export-csv while the run goes on.",
     max_term_width = 120,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true

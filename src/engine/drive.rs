@@ -4,11 +4,14 @@
 //! handed on and every export can be written.
 
 use super::scheduler::WorkerHandle;
-use super::{Observer, ProgressLane, Worker};
+use super::{Observer, ProgressLane, RequestReceiver, Worker};
 use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Longest wait for packets while a question is under way.
+const ASKED_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// Set from outside (a signal, a closed terminal) to end a run early; shared by all threads.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +88,7 @@ impl Feed {
 pub fn drive<O: Observer>(
     mut feed: Feed,
     mut worker: Worker<O>,
+    mut requests: RequestReceiver,
     poll_timeout: Duration,
     stop: Option<&Stop>,
     progress: Option<&ProgressLane>,
@@ -93,15 +97,24 @@ pub fn drive<O: Observer>(
     let mut outcome = Ok(());
     let live = !feed.waits();
     while stop.is_none_or(|stop| !worker.ends_early(stop.is_requested())) {
-        match feed.poll(poll_timeout, &mut worker) {
+        let is_asked = requests.is_asked();
+        let timeout = if is_asked { poll_timeout.min(ASKED_TIMEOUT) } else { poll_timeout };
+        let mut is_idle = false;
+        match feed.poll(timeout, &mut worker) {
             Ok(Polled::Lent(_)) if live => worker.flush(),
             Ok(Polled::Lent(_)) => {}
-            Ok(Polled::Idle(now)) => worker.idle(now),
+            Ok(Polled::Idle(now)) => {
+                worker.idle(now);
+                is_idle = true;
+            }
             Ok(Polled::End) => break,
             Err(error) => {
                 outcome = Err(error);
                 break;
             }
+        }
+        if is_asked {
+            requests.answer(&mut worker, is_idle);
         }
         if worker.leads() {
             if worker.take_tick_ended() {

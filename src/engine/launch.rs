@@ -2,11 +2,11 @@
 //!
 //! Owns the threads. Invariant: every thread that was started is joined by [`Running::join`], and what went wrong in it is told.
 
-use super::mailbox::{Receiver, mailbox};
+use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerHandle, WorkerSettings,
-    drive, share_mapped, share_read,
+    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Share, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerHandle,
+    WorkerSettings, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Snapshots under way per queue.
-const SNAPSHOT_BOXES: usize = 4;
+const SNAPSHOT_BOXES: usize = 32;
 /// Boxes of ended flows under way per queue.
 const ENDED_BOXES: usize = 64;
 /// Chunks of copied packets under way per tap, 1 MiB each.
@@ -70,18 +70,22 @@ pub struct EngineSettings {
     pub poll_timeout: Duration,
     /// Whether anybody wants the ended flows.
     pub wants_ended: bool,
+    /// Whether anybody wants reports.
+    pub wants_reports: bool,
     /// How many consumers want a copy of every packet.
     pub taps: usize,
     /// Chunks of 1 MiB between a reader and several workers.
     pub broadcast_chunks: usize,
 }
 
-/// The cold side's end of one queue.
+/// The cold side's end of one queue. All queues wake the same thread.
 pub struct QueueMail {
     /// A snapshot per tick.
     pub snapshots: Receiver<Snapshot>,
     /// Ended flows, when wanted.
     pub ended: Option<Receiver<EndedChunk>>,
+    /// Questions about live flows, and the answers.
+    pub requests: RequestSender,
 }
 
 /// Workers at work.
@@ -95,6 +99,10 @@ pub struct Running {
     /// True when the packets of one flow may have come on several queues.
     pub may_be_split: bool,
     threads: Vec<JoinHandle<Result<(), BackendError>>>,
+    /// Who receives from all queues.
+    parker: Arc<Parker>,
+    /// Who receives from each tap.
+    tap_parkers: Vec<Arc<Parker>>,
 }
 
 /// Why a run went wrong.
@@ -144,6 +152,8 @@ pub fn launch(
         progress: Arc::new(Progress::new(workers)),
         may_be_split: false,
         threads: Vec::new(),
+        parker: Arc::default(),
+        tap_parkers: (0..settings.taps).map(|_| Arc::default()).collect(),
     };
     let secret = HashSecret::random();
     // Workers that share a source end where its units do: whoever fills those is stopped.
@@ -226,7 +236,8 @@ impl Running {
         notice: impl Fn(&str) + Send + 'static,
     ) -> Result<(), EngineError> {
         let worker_settings = assignment.settings(settings, feed.waits());
-        let outbox = self.open_mailboxes(&worker_settings, settings);
+        let (request_sender, request_receiver) = requests(&self.parker);
+        let outbox = self.open_mailboxes(&worker_settings, settings, request_sender);
         let index = assignment.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
@@ -246,7 +257,7 @@ impl Running {
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox, ());
             worker.join(group);
-            drive(feed, worker, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
+            drive(feed, worker, request_receiver, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);
         // It moves away, or is on its way already.
@@ -254,24 +265,25 @@ impl Running {
         Ok(())
     }
 
-    fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings) -> Outbox {
-        let (snapshot_sender, snapshots) = mailbox(SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
+    fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings, requests: RequestSender) -> Outbox {
+        let (snapshot_sender, snapshots) = mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
-            let (sender, receiver) = mailbox(ENDED_BOXES, EndedChunk::new);
+            let (sender, receiver) = mailbox_to(&self.parker, ENDED_BOXES, EndedChunk::new);
             (Some(sender), Some(receiver))
         } else {
             (None, None)
         };
-        self.queues.push(QueueMail { snapshots, ended });
+        self.queues.push(QueueMail { snapshots, ended, requests });
         let mut tap_senders = Vec::new();
         if worker.share.leads() {
-            for tap in &mut self.taps {
-                let (sender, receiver) = mailbox(TAP_BOXES, || TapChunk { first_number: 0, packets: PacketChunk::new() });
+            for (tap, parker) in self.taps.iter_mut().zip(&self.tap_parkers) {
+                let chunk = || TapChunk { first_number: 0, packets: PacketChunk::new() };
+                let (sender, receiver) = mailbox_to(parker, TAP_BOXES, chunk);
                 tap_senders.push(sender);
                 tap.push(receiver);
             }
         }
-        Outbox::new(worker.waits, snapshot_sender, ended_sender, tap_senders)
+        Outbox::new(worker.waits, snapshot_sender, ended_sender, tap_senders).with_reports(settings.wants_reports)
     }
 
     /// Waits for all threads.

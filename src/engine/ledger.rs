@@ -56,6 +56,54 @@ impl NoFlowReason {
     }
 }
 
+/// Protocols that are told apart in totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ProtocolClass {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP and ICMPv6.
+    Icmp,
+    /// Anything else in IP.
+    OtherIp,
+    /// No IP, or none whose header can be read.
+    NonIp,
+}
+
+impl ProtocolClass {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::OtherIp, Self::NonIp];
+
+    /// The class of an IP protocol number, `None` without IP.
+    pub const fn of(protocol: Option<u8>) -> Self {
+        match protocol {
+            Some(6) => Self::Tcp,
+            Some(17) => Self::Udp,
+            Some(1 | 58) => Self::Icmp,
+            Some(_) => Self::OtherIp,
+            None => Self::NonIp,
+        }
+    }
+}
+
+/// Packets and bytes on the wire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrafficCount {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl AddAssign for TrafficCount {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
 /// Packets and bytes of one worker, and where they went. Sums of several workers are the whole link's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ledger {
@@ -63,6 +111,9 @@ pub struct Ledger {
     pub packets: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
+    /// Of `packets` and `bytes`: those of each protocol, by [`ProtocolClass`]. A fragment that waited stays with the worker that
+    /// counted it, so one worker's parts may differ from its `packets`; the sums of all workers agree.
+    pub protocols: [TrafficCount; ProtocolClass::ALL.len()],
     /// Packets counted in a flow.
     pub in_flows: u64,
     /// Packets counted in no flow, by reason.
@@ -81,6 +132,8 @@ pub struct Ledger {
     pub taps_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
     pub records_skipped: u64,
+    /// Snapshots that were not sent because no box was free (wires only). The next one has their totals and their evidence.
+    pub snapshots_skipped: u64,
 }
 
 impl Default for Ledger {
@@ -88,6 +141,7 @@ impl Default for Ledger {
         Self {
             packets: 0,
             bytes: 0,
+            protocols: [TrafficCount::default(); ProtocolClass::ALL.len()],
             in_flows: 0,
             no_flow: [0; NoFlowReason::ALL.len()],
             faults: [[0; FaultKind::ALL.len()]; Layer::ALL.len()],
@@ -97,6 +151,7 @@ impl Default for Ledger {
             unread: 0,
             taps_skipped: 0,
             records_skipped: 0,
+            snapshots_skipped: 0,
         }
     }
 }
@@ -105,6 +160,12 @@ impl Ledger {
     /// Counts a packet that belongs to no flow.
     pub fn note_no_flow(&mut self, reason: NoFlowReason) {
         self.no_flow[reason as usize] += 1;
+    }
+
+    /// Counts packets of a protocol.
+    #[inline(always)]
+    pub fn note_protocol(&mut self, class: ProtocolClass, traffic: TrafficCount) {
+        self.protocols[class as usize] += traffic;
     }
 
     /// Counts a fault.
@@ -142,6 +203,7 @@ impl AddAssign<&Self> for Ledger {
         let Self {
             packets,
             bytes,
+            protocols,
             in_flows,
             no_flow,
             faults,
@@ -151,9 +213,11 @@ impl AddAssign<&Self> for Ledger {
             unread,
             taps_skipped,
             records_skipped,
+            snapshots_skipped,
         } = other;
         self.packets = self.packets.wrapping_add(*packets);
         self.bytes = self.bytes.wrapping_add(*bytes);
+        self.protocols.iter_mut().zip(protocols).for_each(|(sum, one)| *sum += *one);
         self.in_flows += in_flows;
         for (sum, one) in self.no_flow.iter_mut().zip(no_flow) {
             *sum = sum.wrapping_add(*one);
@@ -169,6 +233,7 @@ impl AddAssign<&Self> for Ledger {
         self.unread += unread;
         self.taps_skipped += taps_skipped;
         self.records_skipped += records_skipped;
+        self.snapshots_skipped += snapshots_skipped;
     }
 }
 
@@ -180,6 +245,9 @@ mod tests {
     fn discriminants_are_the_places_in_all() {
         for (i, rest) in NoFlowReason::ALL.iter().enumerate() {
             assert_eq!(*rest as usize, i);
+        }
+        for (i, class) in ProtocolClass::ALL.iter().enumerate() {
+            assert_eq!(*class as usize, i);
         }
         for (i, layer) in Layer::ALL.iter().enumerate() {
             assert_eq!(*layer as usize, i);

@@ -11,10 +11,13 @@ use netscope_backends::Packet;
 pub struct Outbox {
     /// True where the source waits for us, so that we may wait for the cold side.
     waits: bool,
+    /// Whether anybody reads reports: without a reader a tick needs no snapshot.
+    wants_reports: bool,
     snapshots: Sender<Snapshot>,
     /// `None` when nobody wants ended flows.
     ended: Option<Sender<EndedChunk>>,
     ended_open: Option<Box<EndedChunk>>,
+    ended_sent: u64,
     taps: Vec<Tap>,
 }
 
@@ -28,7 +31,18 @@ impl Outbox {
     /// An outbox over these mailboxes. `taps` get a copy of every packet.
     pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<Sender<TapChunk>>) -> Self {
         let taps = taps.into_iter().map(|sender| Tap { sender, open: None }).collect();
-        Self { waits, snapshots, ended, ended_open: None, taps }
+        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps }
+    }
+
+    /// The same where nobody reads reports, unless `wanted`.
+    #[must_use]
+    pub fn with_reports(self, wanted: bool) -> Self {
+        Self { wants_reports: wanted, ..self }
+    }
+
+    /// True when each tick is to end in a snapshot.
+    pub const fn wants_reports(&self) -> bool {
+        self.wants_reports
     }
 
     /// True when packets are copied for somebody.
@@ -52,6 +66,7 @@ impl Outbox {
         } else {
             open.through = event;
             sender.send(open);
+            self.ended_sent += 1;
         }
     }
 
@@ -62,6 +77,7 @@ impl Outbox {
         if let Some(mut open) = self.ended_open.take().or_else(|| take(sender, self.waits)) {
             open.through = through;
             sender.send(open);
+            self.ended_sent += 1;
         }
     }
 
@@ -72,7 +88,13 @@ impl Outbox {
             open.last = Some((event, Box::new(flows)));
             open.through = u64::MAX;
             sender.send(open);
+            self.ended_sent += 1;
         }
+    }
+
+    /// Boxes of ended flows begun so far: those sent, and the one that is being filled.
+    pub fn ended_boxes(&self) -> u64 {
+        self.ended_sent + u64::from(self.ended_open.is_some())
     }
 
     /// Ended flows that can be taken in without waiting; at least, not exactly.
@@ -109,12 +131,13 @@ impl Outbox {
         }
     }
 
-    /// Sends a snapshot filled in by `fill`; on a wire without a free box it is skipped.
-    pub fn snapshot(&mut self, fill: impl FnOnce(&mut Snapshot)) {
-        if let Some(mut free) = take(&self.snapshots, self.waits) {
-            fill(&mut free);
-            self.snapshots.send(free);
-        }
+    /// Sends a snapshot filled in by `fill`; false when it was skipped, as on a wire without a free box.
+    #[must_use]
+    pub fn snapshot(&mut self, fill: impl FnOnce(&mut Snapshot)) -> bool {
+        let Some(mut free) = take(&self.snapshots, self.waits) else { return false };
+        fill(&mut free);
+        self.snapshots.send(free);
+        true
     }
 
     /// From now on even a wire waits for free boxes: the end must not be skipped.

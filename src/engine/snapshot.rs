@@ -6,7 +6,8 @@ use crate::flow::{FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::{Counters, Timestamp};
 
-/// Totals of one worker at the end of a tick. They are totals, not differences, so a skipped snapshot loses nothing.
+/// Totals of one worker at the end of a tick, and the evidence of that tick. Totals are not differences, and evidence of a skipped
+/// snapshot is added to the next one, so a skipped snapshot loses nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Number of the tick that ended: packet time divided by the tick's length.
@@ -29,8 +30,8 @@ pub struct Snapshot {
     pub tcp_refused: u64,
     /// Gaps in TCP sequences that were forgotten because a flow had too many at once.
     pub tcp_gaps_forgotten: u64,
-    /// Flows with the most bytes in this tick, unordered.
-    pub top: Vec<TopFlow>,
+    /// What was seen in this tick, and in those before it whose snapshots were skipped.
+    pub evidence: TickEvidence,
     /// How long batches took.
     pub batches: BatchTimes,
     /// The worker's last snapshot.
@@ -40,7 +41,52 @@ pub struct Snapshot {
 impl Snapshot {
     /// An empty snapshot with room for `top_count` top flows.
     pub fn new(top_count: usize) -> Self {
-        Self { top: Vec::with_capacity(top_count), ..Self::default() }
+        Self { evidence: TickEvidence::new(top_count), ..Self::default() }
+    }
+}
+
+/// What a worker saw in a tick that is no total: it belongs to that tick, and must be added where ticks are put together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TickEvidence {
+    /// Flows with the most bytes, unordered.
+    pub top: Vec<TopFlow>,
+}
+
+impl TickEvidence {
+    /// No evidence, with room for that of two ticks with `top_count` top flows each.
+    pub fn new(top_count: usize) -> Self {
+        Self { top: Vec::with_capacity(top_count.saturating_mul(2)) }
+    }
+
+    /// Forgets all of it; keeps the memory.
+    pub fn clear(&mut self) {
+        let Self { top } = self;
+        top.clear();
+    }
+
+    /// Becomes a copy of `other` without giving its memory up.
+    pub fn copy_from(&mut self, other: &Self) {
+        let Self { top } = self;
+        top.clear();
+        top.extend_from_slice(&other.top);
+    }
+
+    /// Adds the evidence of a later tick of the same worker; of the top flows the `top_count` largest are kept.
+    pub fn add(&mut self, later: &Self, top_count: usize) {
+        let Self { top } = self;
+        if top.is_empty() {
+            top.extend_from_slice(&later.top);
+            return;
+        }
+        for flow in &later.top {
+            match top.iter_mut().find(|known| (known.key, known.first_seen) == (flow.key, flow.first_seen)) {
+                // The later one has the later totals.
+                Some(known) => *known = TopFlow { delta_bytes: known.delta_bytes.saturating_add(flow.delta_bytes), ..*flow },
+                None => top.push(*flow),
+            }
+        }
+        top.sort_unstable_by(|x, y| y.delta_bytes.cmp(&x.delta_bytes).then_with(|| x.key.cmp(&y.key)));
+        top.truncate(top_count);
     }
 }
 

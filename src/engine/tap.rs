@@ -1,6 +1,6 @@
 //! The receiving side of copied packets: a thread that shows those of all queues, in order, to one consumer.
 //!
-//! Owns the loop and the nap. Invariant: the boxes go back whatever the consumer does, so a failing consumer never stops a
+//! Owns the loop and how long it sleeps. Invariant: the boxes go back whatever the consumer does, so a failing consumer never stops a
 //! worker.
 
 use super::TapChunk;
@@ -8,7 +8,10 @@ use super::mailbox::Receiver;
 use netscope_backends::Packet;
 use std::time::Duration;
 
-const NAP: Duration = Duration::from_millis(1);
+/// First sleep of a receiver that found nothing, and the longest: each in vain is twice as long as the one before. It is woken
+/// before when much has come.
+const SLEEP: Duration = Duration::from_millis(1);
+const SLEEP_MAX: Duration = Duration::from_millis(16);
 
 /// Somebody who wants every packet, off the worker.
 pub trait PacketConsumer {
@@ -37,18 +40,19 @@ pub trait PacketConsumer {
 pub fn consume<C: PacketConsumer>(receivers: &[Receiver<TapChunk>], consumer: &mut C) -> Result<(), (u64, C::Error)> {
     let mut failed: Option<(u64, C::Error)> = None;
     let mut round: Vec<(usize, Box<TapChunk>)> = Vec::with_capacity(receivers.len());
-    let mut numbered = 0;
+    let (mut numbered, mut sleep) = (0, SLEEP);
+    receivers.iter().take(1).for_each(|receiver| receiver.parker().register());
     loop {
         // Asked before the boxes are taken: what was sent before the end is then seen.
         let finished = receivers.iter().all(Receiver::is_finished);
         round.extend(receivers.iter().enumerate().filter_map(|(queue, receiver)| Some((queue, receiver.receive()?))));
         if round.is_empty() {
-            if finished {
-                break;
-            }
-            std::thread::sleep(NAP);
+            let Some(receiver) = receivers.first().filter(|_| !finished) else { break };
+            receiver.parker().sleep(sleep);
+            sleep = (sleep * 2).min(SLEEP_MAX);
             continue;
         }
+        sleep = SLEEP;
         let count = round.iter().map(|(_, chunk)| chunk.packets.len() as u64).sum::<u64>();
         match &mut failed {
             Some((unshown, _)) => *unshown += count,

@@ -5,6 +5,7 @@
 //! order alone, not on batch borders, on other workers, or on the wall clock.
 
 mod fragment;
+mod live;
 mod part;
 mod wave;
 
@@ -12,10 +13,10 @@ pub(super) use self::wave::{Consecutive, PacketSource};
 use super::observer::Watch;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
-use super::{BatchTimes, Clock, Ledger, Observer, Share, StopGroup};
+use super::{BatchTimes, Clock, Ledger, Observer, ProtocolClass, Share, StopGroup, TickEvidence, TrafficCount};
 use crate::flow::{
     Candidate, Content, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts, HashSecret, Keyed,
-    PacketFacts, TopFlow,
+    PacketFacts,
 };
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
@@ -28,6 +29,9 @@ const EXPIRY_BUDGET: usize = 256;
 const IDLE_EXPIRY_BUDGET: usize = 8192;
 /// Longest batch time the histogram tells apart, in ns (10 s); longer ones count as this.
 const BATCH_NS_MAX: u64 = 10_000_000_000;
+
+/// On a file, batches after which a snapshot's quantiles are read anew.
+const QUANTILES_PER_BATCHES: u64 = 64;
 
 /// How a worker is set up.
 #[derive(Clone, Debug)]
@@ -77,7 +81,13 @@ pub struct Worker<O: Observer = ()> {
     source: Counters,
     tick_ended: bool,
     batch_times: Histogram<u64>,
-    top: Vec<TopFlow>,
+    /// Batch times as of the latest snapshot that asked for them.
+    batches: BatchTimes,
+    /// Of the tick that ended.
+    evidence: TickEvidence,
+    /// Of ticks whose snapshots were skipped.
+    unsent: TickEvidence,
+    top_count: usize,
     /// Flows alive when the end came, for the last snapshot.
     alive_at_exit: Option<u64>,
 }
@@ -107,7 +117,10 @@ impl<O: Observer> Worker<O> {
             source: Counters::default(),
             tick_ended: false,
             batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
-            top: Vec::with_capacity(settings.flow.top_count),
+            batches: BatchTimes::default(),
+            evidence: TickEvidence::new(settings.flow.top_count),
+            unsent: TickEvidence::new(settings.flow.top_count),
+            top_count: settings.flow.top_count,
             alive_at_exit: None,
         }
     }
@@ -174,6 +187,8 @@ impl<O: Observer> Worker<O> {
     fn account(&mut self, packet: &Packet<'_>, dissected: &Dissected) {
         self.ledger.packets += 1;
         self.ledger.bytes += u64::from(packet.wire_len);
+        let class = ProtocolClass::of(dissected.network.as_ref().map(|network| network.protocol));
+        self.ledger.note_protocol(class, TrafficCount { packets: 1, bytes: packet.wire_len.into() });
         self.ledger.ipv4_checksums_bad += u64::from(dissected.ipv4_checksum_bad);
         if let Some(fault) = dissected.fault {
             self.ledger.fault(fault);
@@ -200,14 +215,19 @@ impl<O: Observer> Worker<O> {
     fn end_tick(&mut self, tick: u64) {
         self.tick_ended = true;
         self.outbox.flush_ended(self.event());
-        self.flows.end_tick(&mut self.top);
-        self.send_snapshot(tick, self.clock.end_of(tick), false);
+        if self.outbox.wants_reports() {
+            self.flows.end_tick(&mut self.evidence.top);
+            self.send_snapshot(tick, self.clock.end_of(tick), false);
+        }
     }
 
     fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
         self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
-        let Self { outbox, ledger, source, flows, top, batch_times, alive_at_exit, fragments, share, clock, .. } = self;
-        outbox.snapshot(|snapshot| {
+        self.read_batch_times(last);
+        let Self { outbox, ledger, source, flows, batches, alive_at_exit, fragments, share, clock, .. } = self;
+        let (evidence, unsent) = (&self.evidence, &mut self.unsent);
+        unsent.add(evidence, self.top_count);
+        let is_sent = outbox.snapshot(|snapshot| {
             snapshot.tick = tick;
             snapshot.next_tick = clock.tick().unwrap_or(tick);
             snapshot.time = time;
@@ -218,16 +238,26 @@ impl<O: Observer> Worker<O> {
             snapshot.fragments = if share.leads() { fragments.counters() } else { FragmentCounters::default() };
             snapshot.tcp_refused = flows.tcp_arena().refused();
             snapshot.tcp_gaps_forgotten = flows.tcp_arena().gaps_forgotten();
-            snapshot.top.clear();
-            snapshot.top.extend_from_slice(top);
-            snapshot.batches = BatchTimes {
-                count: batch_times.len(),
-                p50_ns: batch_times.value_at_quantile(0.5),
-                p99_ns: batch_times.value_at_quantile(0.99),
-                max_ns: batch_times.max(),
-            };
+            snapshot.evidence.copy_from(unsent);
+            snapshot.batches = *batches;
             snapshot.last = last;
         });
+        if is_sent {
+            unsent.clear();
+        } else {
+            ledger.snapshots_skipped += 1;
+        }
+    }
+
+    /// Brings `batches` up to date. Quantiles are read off a histogram, which takes as long as many packets: where ticks follow each
+    /// other as fast as packets do, not for each of them.
+    fn read_batch_times(&mut self, last: bool) {
+        let times = &self.batch_times;
+        if last || !self.waits || times.len() >= self.batches.count + QUANTILES_PER_BATCHES {
+            self.batches.p50_ns = times.value_at_quantile(0.5);
+            self.batches.p99_ns = times.value_at_quantile(0.99);
+            (self.batches.count, self.batches.max_ns) = (times.len(), times.max());
+        }
     }
 
     /// Nothing arrived by `now`: ticks and expiry go on.
@@ -300,7 +330,7 @@ impl<O: Observer> Worker<O> {
         }
         self.fragments.drain();
         self.note_orphans();
-        self.flows.end_tick(&mut self.top);
+        self.flows.end_tick(&mut self.evidence.top);
         // How many were alive is told before the table is emptied.
         self.alive_at_exit = Some(self.flows.len() as u64);
         let event = self.event() + 1;

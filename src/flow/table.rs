@@ -12,6 +12,7 @@
 mod ahead;
 mod count;
 mod counters;
+mod live;
 mod opening;
 mod packet;
 mod settings;

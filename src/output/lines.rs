@@ -1,11 +1,12 @@
 //! Files that get one line per flow as flows end: what they have in common.
 //!
-//! Owns the file and when lines reach it. Knows no format. Invariant: with each tick, all flows that ended before it are in the file.
+//! Owns the file and when lines reach it. Knows no format. Invariant: whenever nothing more is to be told, all
+//! flows that ended so far are in the file.
 
 use super::bytes::Bytes;
 use super::fields::{Exported, RecordSettings};
 use super::{OutputError, StreamFile};
-use crate::aggregate::{Output, Report, Summary, Table};
+use crate::aggregate::{Output, Summary, Table};
 use crate::flow::FlowRecord;
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -50,7 +51,7 @@ impl<L: Line> Lines<L> {
     }
 }
 
-impl<L: Line> Output for Lines<L> {
+impl<L: Line + Send> Output for Lines<L> {
     fn name(&self) -> &str {
         self.file.name()
     }
@@ -65,7 +66,7 @@ impl<L: Line> Output for Lines<L> {
         if self.text.is_full() { self.text.write(&mut self.file) } else { Ok(()) }
     }
 
-    fn report(&mut self, _report: &Report) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.write_all()
     }
 

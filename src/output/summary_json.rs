@@ -30,6 +30,11 @@ fn document(summary: &Summary) -> Value {
         .collect();
     let ended: Map<String, Value> =
         EndReason::ALL.iter().map(|&reason| (reason.name().to_owned(), summary.flows.ended[reason as usize].into())).collect();
+    let left_out: Vec<Value> = summary
+        .outputs
+        .iter()
+        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports}))
+        .collect();
     json!({
         "packets": ledger.packets,
         "bytes": ledger.bytes,
@@ -55,6 +60,8 @@ fn document(summary: &Summary) -> Value {
         "time_regressions": ledger.time_regressions,
         "packets_not_copied": ledger.taps_skipped,
         "ended_flows_not_written": ledger.records_skipped,
+        "left_out_of_outputs": left_out,
+        "snapshots_skipped": ledger.snapshots_skipped,
         "flows": {
             "opened": summary.flows.opened,
             "alive_at_exit": summary.flow_count,

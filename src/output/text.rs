@@ -5,7 +5,7 @@
 
 use super::fields::protocol_name;
 use super::table::{endpoints, flow_table, human_bytes, human_duration};
-use crate::aggregate::{Output, Report, Summary, Table};
+use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
 use std::convert::Infallible;
@@ -46,7 +46,7 @@ impl<W: Write> Text<W> {
     }
 }
 
-impl<W: Write> Output for Text<W> {
+impl<W: Write + Send> Output for Text<W> {
     fn name(&self) -> &str {
         "standard output"
     }
@@ -55,14 +55,18 @@ impl<W: Write> Output for Text<W> {
         self.settings.table_rows > 0
     }
 
+    fn wants_reports(&self) -> bool {
+        self.settings.stats
+    }
+
     fn report(&mut self, report: &Report) -> io::Result<()> {
-        if !self.settings.stats {
-            return Ok(());
-        }
         let mut text = stats_line(report);
         text.push('\n');
         text.push_str(&top_lines(report));
-        self.out.write_all(text.as_bytes())?;
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
@@ -165,6 +169,11 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("packets still in the kernel at the end", ledger.unread);
     text.row_if("packets not copied to the recorder or view", ledger.taps_skipped);
     text.row_if("ended flows not written", ledger.records_skipped);
+    for OutputLoss { output, records, reports } in &summary.outputs {
+        text.row_if(&format!("ended flows left out of {output}"), *records);
+        text.row_if(&format!("reports left out of {output}"), *reports);
+    }
+    text.row_if("snapshots skipped (the next ones had their numbers)", ledger.snapshots_skipped);
     text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);
     text.row_if("packets with an earlier time than the one before", ledger.time_regressions);
     text.row_if("overlapping fragments", summary.fragments.overlapping);

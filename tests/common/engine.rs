@@ -1,7 +1,7 @@
 //! The engine without the program: a session over any backend, with what came out of it.
 
-use netscope::aggregate::{AggregateSettings, Output, OutputFailure};
-use netscope::engine::{EngineSettings, Progress, Source, Stop};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, OutputFailure};
+use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
 use netscope::flow::{FlowRecord, FlowSettings};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
 use netscope_backends::Backend;
@@ -28,6 +28,7 @@ pub fn settings() -> EngineSettings {
         cpus: Vec::new(),
         poll_timeout: Duration::from_millis(10),
         wants_ended: true,
+        wants_reports: true,
         taps: 0,
         broadcast_chunks: 2,
     }
@@ -70,7 +71,22 @@ pub fn run_source(source: Source, settings: &EngineSettings) -> (Outcome, Vec<Fl
     let records = Arc::new(Mutex::new(Vec::new()));
     let outcome = run_into(source, settings, vec![Box::new(Collect(Arc::clone(&records)))]);
     let records = std::mem::take(&mut *records.lock().expect("no panic while collecting"));
+    check_protocols(&outcome.summary.ledger, &records);
     (outcome, records)
+}
+
+/// Every packet is under one protocol, and those of a protocol's flows are under it.
+#[track_caller]
+fn check_protocols(ledger: &Ledger, records: &[FlowRecord]) {
+    let sum = |number: fn(&TrafficCount) -> u64| ledger.protocols.iter().map(number).sum::<u64>();
+    assert_eq!((sum(|count| count.packets), sum(|count| count.bytes)), (ledger.packets, ledger.bytes));
+    let mut in_flows = [0; ProtocolClass::ALL.len()];
+    for record in records {
+        in_flows[ProtocolClass::of(Some(record.key.protocol())) as usize] += record.packets[0] + record.packets[1];
+    }
+    for (count, in_flows) in ledger.protocols.iter().zip(in_flows) {
+        assert!(count.packets >= in_flows, "{:?} {records:?}", ledger.protocols);
+    }
 }
 
 /// Runs any source into any outputs; the table exports hold every flow.
@@ -86,6 +102,7 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
         outputs,
         record: None,
         view: None,
+        live_table: LiveTableRequest::default(),
     };
     run_session(session, &Stop::default(), &watcher()).expect("the session starts")
 }

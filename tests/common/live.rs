@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Ticks without a packet, in a row, after which nothing is on its way any more.
@@ -41,6 +41,22 @@ impl Exports {
 
     fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.file(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Lines of a file in it.
+    #[track_caller]
+    pub fn lines(&self, name: &str) -> usize {
+        self.text(name).lines().count()
+    }
+
+    /// Waits until a file is there.
+    #[track_caller]
+    pub fn wait_for(&self, name: &str) {
+        let deadline = Instant::now() + RUN_LIMIT;
+        while !self.file(name).exists() {
+            assert!(Instant::now() < deadline, "{name} does not appear");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The flow table.

@@ -5,9 +5,8 @@
 //! whether it went the straight way or the long one.
 
 use super::{EXPIRY_BUDGET, Worker};
-use crate::engine::NoFlowReason;
-use crate::engine::Observer;
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
+use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
 use crate::flow::{Candidate, Content, FlowKey, FlowPacket, Keyed, ports_of};
 use crate::wire::{self, Common, Dissected, FaultKind, Layer, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
@@ -28,6 +27,8 @@ struct CommonCounts {
     packets: u64,
     bytes: u64,
     ipv4_checksums_bad: u64,
+    /// Of `packets` and `bytes`; the others are TCP.
+    udp: TrafficCount,
 }
 
 impl CommonCounts {
@@ -219,6 +220,7 @@ impl<O: Observer> Worker<O> {
                 self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
+                counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
                 self.count_common(i, meta, candidates[i], Content::Datagram, source);
             } else {
                 self.count_other(i, meta, candidates[i], &mut facts[i], source, &mut counts);
@@ -249,7 +251,10 @@ impl<O: Observer> Worker<O> {
 
     /// What was counted comes into the ledger, and to the observer: before time moves on, and at the end of a wave.
     fn settle(&mut self, counts: &mut CommonCounts) {
-        let CommonCounts { packets, bytes, ipv4_checksums_bad } = std::mem::take(counts);
+        let CommonCounts { packets, bytes, ipv4_checksums_bad, udp } = std::mem::take(counts);
+        self.ledger.note_protocol(ProtocolClass::Udp, udp);
+        let tcp = TrafficCount { packets: packets - udp.packets, bytes: bytes - udp.bytes };
+        self.ledger.note_protocol(ProtocolClass::Tcp, tcp);
         self.ledger.packets += packets;
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;

@@ -1,0 +1,172 @@
+//! The machine by its mail and its events alone: no thread, no clock but the times that are given.
+
+use super::*;
+use crate::engine::{EndedFlow, TickEvidence};
+use crate::flow::EndReason;
+use crate::output::test_records::{tcp_record, udp6_record};
+use std::time::Duration;
+
+const TICK_NS: u64 = 1_000_000_000;
+const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true };
+
+fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
+    let settings = AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100 };
+    Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: count > 1, waits }, start)
+}
+
+fn record(first_packet: u64) -> FlowRecord {
+    FlowRecord { first_packet, reason: EndReason::Timeout, ..udp6_record() }
+}
+
+/// Flows that ended, at the events given.
+fn ended(events: &[u64], through: u64) -> EndedChunk {
+    let flows = events.iter().map(|&event| EndedFlow { event, record: record(event) }).collect();
+    EndedChunk { flows, through, last: None }
+}
+
+fn snapshot(tick: u64, packets: u64) -> Snapshot {
+    let ledger = Ledger { packets, in_flows: packets, ..Ledger::default() };
+    Snapshot { tick, next_tick: tick + 1, time: Timestamp((tick + 1) * TICK_NS), ledger, ..Snapshot::new(2) }
+}
+
+/// What is told now, in short.
+fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
+    std::iter::from_fn(|| aggregator.poll(now))
+        .map(|event| match event {
+            Event::Ended(records) => {
+                format!("ended {:?}", records.iter().map(|record| record.first_packet).collect::<Vec<_>>())
+            }
+            Event::Report(report) => {
+                let silent: Vec<_> = report.queues.iter().filter(|queue| queue.silent_since.is_some()).map(|q| q.queue).collect();
+                format!("tick {} packets {} of {} silent {silent:?}", report.tick, report.packets, report.totals.ledger.packets)
+            }
+            Event::Answer(records) => format!("answer {:?}", records.iter().map(|r| r.first_packet).collect::<Vec<_>>()),
+            Event::Table(table) => format!("table {:?}", numbers(&table)),
+            Event::End(end) => format!("end {:?} packets {}", numbers(&end.0), end.1.ledger.packets),
+        })
+        .collect()
+}
+
+fn numbers(table: &Table) -> Vec<u64> {
+    let mut numbers: Vec<u64> = table.iter().map(|record| record.first_packet).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn mail_of_two_queues_becomes_one_run_of_events() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(2, true, now);
+    aggregator.accept(0, Mail::Ended(&mut ended(&[3, 8], 8)), now);
+    aggregator.accept(0, Mail::Snapshot(&snapshot(1, 10)), now);
+    assert!(
+        told(&mut aggregator, now + Duration::from_secs(3600)).is_empty(),
+        "where the source waits every queue is waited for"
+    );
+    aggregator.accept(1, Mail::Ended(&mut ended(&[2, 5], 6)), now);
+    aggregator.accept(1, Mail::Snapshot(&snapshot(1, 5)), now);
+    assert_eq!(told(&mut aggregator, now), ["ended [2, 3, 5]", "tick 1 packets 15 of 15 silent []"]);
+    aggregator.accept(0, Mail::Snapshot(&snapshot(2, 12)), now);
+    aggregator.accept(0, Mail::End, now);
+    aggregator.accept(1, Mail::Snapshot(&snapshot(3, 6)), now);
+    aggregator.accept(1, Mail::End, now);
+    assert_eq!(
+        told(&mut aggregator, now),
+        ["ended [8]", "tick 2 packets 2 of 17 silent []", "tick 3 packets 1 of 18 silent []", "end [2, 3, 5, 8] packets 18"]
+    );
+    assert!(aggregator.poll(now).is_none(), "the end is told once");
+}
+
+#[test]
+fn a_silent_queue_of_a_wire_is_named_and_holds_up_nothing() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut aggregator = aggregator(2, false, start);
+    for tick in 1..6 {
+        aggregator.accept(0, Mail::Ended(&mut ended(&[tick], tick + 1)), at(tick));
+        aggregator.accept(0, Mail::Snapshot(&snapshot(tick, tick)), at(tick));
+        if tick == 1 {
+            aggregator.accept(1, Mail::Ended(&mut ended(&[], 2)), at(1));
+            aggregator.accept(1, Mail::Snapshot(&snapshot(1, 100)), at(1));
+        }
+        let expected: &[&str] = match tick {
+            1 => &["ended [1]", "tick 1 packets 101 of 101 silent []"],
+            2 => &[],
+            3 => &["ended [2]", "ended [3]", "tick 2 packets 1 of 102 silent [1]", "tick 3 packets 1 of 103 silent [1]"],
+            4 => &["ended [4]", "tick 4 packets 1 of 104 silent [1]"],
+            _ => &["ended [5]", "tick 5 packets 1 of 105 silent [1]"],
+        };
+        let events = told(&mut aggregator, at(tick)).join(", ").replace("], ended [", ", ");
+        assert_eq!(events, expected.join(", ").replace("], ended [", ", "), "tick {tick}");
+    }
+    // What it had to say counts when it comes.
+    aggregator.accept(1, Mail::Ended(&mut ended(&[2], 7)), at(6));
+    aggregator.accept(1, Mail::Snapshot(&snapshot(2, 120)), at(6));
+    aggregator.accept(1, Mail::Snapshot(&snapshot(6, 150)), at(6));
+    aggregator.accept(0, Mail::Snapshot(&snapshot(6, 6)), at(6));
+    assert_eq!(told(&mut aggregator, at(6)), ["ended [2]", "tick 6 packets 51 of 156 silent []"]);
+}
+
+#[test]
+fn evidence_of_a_late_snapshot_is_in_the_next_report() {
+    let start = Instant::now();
+    let mut aggregator = aggregator(2, false, start);
+    let late = start + Duration::from_secs(10);
+    aggregator.accept(0, Mail::Snapshot(&snapshot(1, 1)), late);
+    assert_eq!(told(&mut aggregator, late), ["tick 1 packets 1 of 1 silent [1]"]);
+    let record = tcp_record();
+    let flow = TopFlow {
+        key: record.key,
+        packets: record.packets,
+        bytes: record.bytes,
+        delta_bytes: 7,
+        first_seen: record.first_seen,
+        last_seen: record.last_seen,
+        tcp: None,
+    };
+    aggregator.accept(1, Mail::Snapshot(&Snapshot { evidence: TickEvidence { top: vec![flow] }, ..snapshot(1, 3) }), late);
+    aggregator.accept(1, Mail::Snapshot(&Snapshot { evidence: TickEvidence { top: vec![flow] }, ..snapshot(2, 4) }), late);
+    aggregator.accept(0, Mail::Snapshot(&snapshot(2, 1)), late);
+    let Some(Event::Report(report)) = aggregator.poll(late) else { panic!("a report") };
+    assert_eq!((report.tick, report.top.len(), report.top[0].delta_bytes), (2, 1, 14));
+}
+
+fn answer(query: u64, numbers: &[u64], ended_boxes: Option<u64>) -> FlowAnswer {
+    FlowAnswer { query, records: numbers.iter().map(|&number| record(number)).collect(), ended_boxes }
+}
+
+#[test]
+fn a_live_table_has_each_flow_once_and_the_run_goes_on() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(1, false, now);
+    aggregator.accept(0, Mail::Ended(&mut ended(&[1, 2], 3)), now);
+    assert_eq!(told(&mut aggregator, now), ["ended [1, 2]"]);
+    let query = Arc::new(FlowQuery::all(9));
+    assert!(aggregator.ask(&query, Purpose::Table) && !aggregator.ask(&query, Purpose::Table), "one at a time");
+    aggregator.accept(0, Mail::Answer(&mut answer(8, &[99], Some(0))), now);
+    aggregator.accept(0, Mail::Answer(&mut answer(9, &[3, 4], None)), now);
+    // 3 was alive when it was looked at and has ended since, 5 ended before it was looked at; neither is settled.
+    aggregator.accept(0, Mail::Answer(&mut answer(9, &[6], Some(2))), now);
+    assert!(told(&mut aggregator, now).is_empty(), "a box of ended flows is still to come");
+    aggregator.accept(0, Mail::Ended(&mut ended(&[3, 5], 3)), now);
+    assert_eq!(told(&mut aggregator, now), ["table [1, 2, 3, 4, 5, 6]"]);
+    aggregator.accept(0, Mail::Ended(&mut ended(&[4, 6], u64::MAX)), now);
+    aggregator.accept(0, Mail::Snapshot(&snapshot(1, 1)), now);
+    aggregator.accept(0, Mail::End, now);
+    let events = told(&mut aggregator, now);
+    assert_eq!(events.last().map(String::as_str), Some("end [1, 2, 3, 4, 5, 6] packets 1"));
+}
+
+#[test]
+fn answers_of_all_queues_are_brought_together() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(2, false, now);
+    assert!(aggregator.ask(&Arc::new(FlowQuery { limit: 2, ..FlowQuery::all(1) }), Purpose::Records));
+    let with_bytes = |bytes: u64| FlowRecord { bytes: [bytes, 0], first_packet: bytes, ..udp6_record() };
+    for (queue, sizes) in [[5, 1], [9, 3]].into_iter().enumerate() {
+        assert!(told(&mut aggregator, now).is_empty());
+        let records = sizes.map(with_bytes).to_vec();
+        aggregator.accept(queue, Mail::Answer(&mut FlowAnswer { query: 1, records, ended_boxes: Some(0) }), now);
+    }
+    assert_eq!(told(&mut aggregator, now), ["answer [9, 5]"]);
+}

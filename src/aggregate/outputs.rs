@@ -1,0 +1,265 @@
+//! The outputs at work: each on a thread of its own behind its own queue.
+//!
+//! Owns the threads. Knows no format. Invariants: an output that stands still or fails holds up no other and no worker; one that
+//! fails is told of once and left out from then on; what was given to the others is written before [`Outputs::join`] returns.
+
+use super::output_queue::{Message, OutputQueue, QueueLimits};
+use super::{Output, OutputFailure, OutputLoss, Report, Summary, Table, Wants};
+use crate::flow::FlowRecord;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+/// Called as soon as an output fails, on that output's thread.
+pub type OnFailure<'env> = dyn Fn(&OutputFailure) + Sync + 'env;
+
+/// All outputs of a run.
+pub struct Outputs<'scope> {
+    lanes: Vec<Lane<'scope>>,
+}
+
+/// One of them.
+struct Lane<'scope> {
+    name: String,
+    wants: Wants,
+    queue: Arc<OutputQueue>,
+    thread: Result<ScopedJoinHandle<'scope, Option<OutputFailure>>, OutputFailure>,
+}
+
+impl<'scope> Outputs<'scope> {
+    /// Starts a thread for each output. One that cannot be started has failed.
+    pub fn start(
+        scope: &'scope Scope<'scope, '_>,
+        outputs: Vec<Box<dyn Output>>,
+        limits: QueueLimits,
+        failed: &'scope OnFailure<'_>,
+    ) -> Self {
+        let start = |mut output: Box<dyn Output>| {
+            let (name, wants) = (output.name().to_owned(), wants_of(output.as_ref()));
+            let queue = Arc::new(OutputQueue::new(limits));
+            let taken = Arc::clone(&queue);
+            let thread = thread::Builder::new().name(thread_name(&name)).spawn_scoped(scope, move || {
+                let served = serve(&taken, output.as_mut());
+                served.err().map(|source| {
+                    let failure = OutputFailure { output: output.name().to_owned(), source };
+                    failed(&failure);
+                    failure
+                })
+            });
+            let thread = thread.map_err(|source| {
+                queue.close();
+                let failure = OutputFailure { output: name.clone(), source };
+                failed(&failure);
+                failure
+            });
+            Lane { name, wants, queue, thread }
+        };
+        Self { lanes: outputs.into_iter().map(start).collect() }
+    }
+
+    /// Passes ended flows on to those that want them. `may_wait`: for one that is slow; otherwise it loses them.
+    pub fn ended(&self, records: Vec<FlowRecord>, may_wait: bool) {
+        self.give(|wants| wants.ended, &Message::Ended(Arc::new(records)), may_wait);
+    }
+
+    /// The same for a report.
+    pub fn report(&self, report: Report, may_wait: bool) {
+        self.give(|wants| wants.reports, &Message::Report(Arc::new(report)), may_wait);
+    }
+
+    /// Has those that want it write the table now.
+    pub fn live_table(&self, table: Table) {
+        self.give(|wants| wants.live_table, &Message::Table(Arc::new(table)), true);
+    }
+
+    /// True when an output writes tables on request.
+    pub fn wants_live_table(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.wants.live_table)
+    }
+
+    /// True while a table that was asked for is not written.
+    pub fn has_live_table(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.queue.has_table())
+    }
+
+    /// Tells all of the end.
+    pub fn end(&self, table: Table, summary: Summary) {
+        self.give(|_| true, &Message::End(Arc::new((table, summary))), true);
+    }
+
+    fn give(&self, wants: impl Fn(&Wants) -> bool, message: &Message, may_wait: bool) {
+        for lane in self.lanes.iter().filter(|lane| wants(&lane.wants)) {
+            lane.queue.give(message.clone(), may_wait);
+        }
+    }
+
+    /// Lets the outputs see what they were given; called before the giver sleeps.
+    pub fn wake(&self) {
+        self.lanes.iter().for_each(|lane| lane.queue.wake());
+    }
+
+    /// What each output left out so far, where that is anything.
+    pub fn losses(&self) -> Vec<OutputLoss> {
+        let losses = self.lanes.iter().map(|lane| OutputLoss { output: lane.name.clone(), ..lane.queue.left_out() });
+        losses.filter(|loss| loss.records + loss.reports > 0).collect()
+    }
+
+    /// Waits for all outputs: which failed, and the names of those that panicked.
+    pub fn join(self) -> (Vec<OutputFailure>, Vec<String>) {
+        let (mut failures, mut panicked) = (Vec::new(), Vec::new());
+        for lane in self.lanes {
+            match lane.thread.map(ScopedJoinHandle::join) {
+                Ok(Ok(failure)) => failures.extend(failure),
+                Ok(Err(_)) => panicked.push(lane.name),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        (failures, panicked)
+    }
+}
+
+/// What an output wants.
+pub fn wants_of(output: &dyn Output) -> Wants {
+    Wants {
+        table: output.wants_table(),
+        ended: output.wants_ended(),
+        reports: output.wants_reports(),
+        live_table: output.wants_live_table(),
+    }
+}
+
+/// The last part of a path, as systems show few characters of a thread's name.
+fn thread_name(output: &str) -> String {
+    let last = Path::new(output).file_name().map_or(output.into(), |name| name.to_string_lossy());
+    // A NUL would be refused, and no path on Unix has one.
+    last.replace('\0', "")
+}
+
+/// Closes the queue however the output comes to its end, by a panic too.
+struct Closes<'a>(&'a OutputQueue);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Shows an output what it is given, to the end.
+fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
+    let closes = Closes(queue);
+    loop {
+        let message = match queue.try_take() {
+            Some(message) => message,
+            None => {
+                output.flush()?;
+                closes.0.take()
+            }
+        };
+        match message {
+            Message::Ended(records) => records.iter().try_for_each(|record| output.ended(record))?,
+            Message::Report(report) => output.report(&report)?,
+            Message::Table(table) => {
+                output.live_table(&table)?;
+                queue.note_table_written();
+            }
+            Message::End(end) => return output.finish(&end.0, &end.1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::test_records::tcp_record;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+
+    /// Counts what it is told, waits before each record, and fails at one of them.
+    struct Slow<'a> {
+        name: &'static str,
+        go: Receiver<()>,
+        fails_at: usize,
+        seen: &'a Mutex<Vec<&'static str>>,
+        count: usize,
+    }
+
+    impl Output for Slow<'static> {
+        fn name(&self) -> &str {
+            self.name
+        }
+
+        fn wants_ended(&self) -> bool {
+            true
+        }
+
+        fn ended(&mut self, _record: &FlowRecord) -> io::Result<()> {
+            // Goes on when the test is over with telling it to.
+            let _ = self.go.recv();
+            self.count += 1;
+            if self.count == self.fails_at { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn finish(&mut self, _table: &Table, summary: &Summary) -> io::Result<()> {
+            assert_eq!(summary.outputs.len(), 1);
+            self.seen.lock().expect("no panic").push(self.name);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn one_that_stands_still_and_one_that_fails_leave_the_others_alone() {
+        let seen: &'static Mutex<Vec<&'static str>> = Box::leak(Box::default());
+        let told = Mutex::new(Vec::new());
+        let failed = |failure: &OutputFailure| told.lock().expect("no panic").push(failure.output.clone());
+        let limits = QueueLimits { records: 4, reports: 1 };
+        let (still, still_goes) = channel();
+        let (full, full_goes) = channel();
+        thread::scope(|scope| {
+            let output = |name, go, fails_at| Box::new(Slow { name, go, fails_at, seen, count: 0 }) as Box<dyn Output>;
+            let (fast, fast_goes) = channel();
+            drop(fast);
+            let outputs = vec![
+                output("dir/still", still_goes, usize::MAX),
+                output("dir/full", full_goes, 1),
+                output("dir/fast", fast_goes, usize::MAX),
+            ];
+            let outputs = Outputs::start(scope, outputs, limits, &failed);
+            full.send(()).expect("it waits for this");
+            for _ in 0..20 {
+                // One that keeps up is given time to.
+                for lane in outputs.lanes.iter().filter(|lane| lane.name == "dir/fast") {
+                    lane.queue.give(Message::Ended(Arc::new(vec![tcp_record(); 2])), true);
+                    lane.queue.wake();
+                }
+                for lane in outputs.lanes.iter().filter(|lane| lane.name != "dir/fast") {
+                    lane.queue.give(Message::Ended(Arc::new(vec![tcp_record(); 2])), false);
+                    lane.queue.wake();
+                }
+                while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty()
+                {
+                    thread::yield_now();
+                }
+            }
+            let losses = outputs.losses();
+            drop(still);
+            let summary =
+                Summary { outputs: losses.into_iter().filter(|loss| loss.output == "dir/still").collect(), ..Summary::default() };
+            assert!((32..=36).contains(&summary.outputs[0].records), "{:?}", summary.outputs);
+            outputs.end(Table::default(), summary);
+            outputs.wake();
+            let (failures, panicked) = outputs.join();
+            assert_eq!(failures.iter().map(|failure| failure.output.as_str()).collect::<Vec<_>>(), ["dir/full"]);
+            assert!(panicked.is_empty());
+        });
+        assert_eq!(*told.lock().expect("no panic"), ["dir/full"], "told once");
+        let mut seen = seen.lock().expect("no panic").clone();
+        seen.sort_unstable();
+        assert_eq!(seen, ["dir/fast", "dir/still"], "both were written to their end");
+    }
+
+    #[test]
+    fn threads_are_named_after_files() {
+        assert_eq!(["/tmp/x/flows.jsonl", "standard output", ".."].map(thread_name), ["flows.jsonl", "standard output", ".."]);
+    }
+}

@@ -1,0 +1,152 @@
+//! The cold side's thread: carries mail from the queues to the aggregator, and what it tells to the outputs.
+//!
+//! Owns the time and the sleep. Knows no record. Invariant: on a wire it waits for no output before the end, so it always takes the
+//! queues' boxes.
+
+use super::outputs::Outputs;
+use super::{Aggregator, Event, Mail, Purpose, Summary};
+use crate::engine::{FlowQuery, Parker, QueueMail};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Sleep when no queue had anything. Whoever waits for this thread wakes it, and so does a mailbox that is half full: it looks by
+/// itself only for what trickles in. At a thousand looks a second it would use most of what a silent wire costs at all.
+const SLEEP: Duration = Duration::from_millis(20);
+
+/// Somebody wants the live flow table written now (a signal).
+#[derive(Clone, Debug, Default)]
+pub struct LiveTableRequest(Arc<AtomicBool>);
+
+impl LiveTableRequest {
+    /// A flag that something else sets, too.
+    pub fn from_flag(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
+    /// Asks for it.
+    pub fn request(&self) {
+        // Relaxed: the flag carries no data; whoever sees it late answers a little later. Read in `take`.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// True once for each time somebody asked, or for several at once.
+    fn take(&self) -> bool {
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// What [`run`] is told from outside and tells.
+pub struct Control<'a> {
+    /// The live table is wanted.
+    pub live_table: &'a LiveTableRequest,
+    /// Something the user should know.
+    pub notice: &'a dyn Fn(&str),
+    /// Called every few milliseconds (progress display).
+    pub idle: &'a dyn Fn(),
+}
+
+/// Asks all queues for their live flows, if somebody wants them now and an output writes them. `id`: of the question.
+fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>, control: &Control<'_>, id: u64) {
+    if !outputs.wants_live_table() {
+        (control.notice)(
+            "SIGUSR1 writes the flow table to the export files, and there is none: add --export-json or --export-csv",
+        );
+        return;
+    }
+    let query = Arc::new(FlowQuery::all(id));
+    if outputs.has_live_table() || !aggregator.ask(&query, Purpose::Table) {
+        (control.notice)("the flow table that was asked for before is still being written");
+        return;
+    }
+    for (queue, mail) in queues.iter().enumerate() {
+        // One question at a time, so there is always room.
+        let is_asked = aggregator.is_finished(queue) || mail.requests.ask(&query);
+        debug_assert!(is_asked, "questions do not pile up");
+    }
+}
+
+/// Runs until every queue has ended and everything was passed on. `waits`: the source does, so that slow outputs hold it up instead
+/// of losing something.
+pub fn run(
+    mut aggregator: Aggregator,
+    queues: &[QueueMail],
+    outputs: &Outputs<'_>,
+    waits: bool,
+    control: &Control<'_>,
+) -> Summary {
+    let parker: Arc<Parker> = queues.first().map(|mail| Arc::clone(mail.snapshots.parker())).unwrap_or_default();
+    parker.register();
+    let mut question = 0;
+    loop {
+        if control.live_table.take() {
+            question += 1;
+            ask(&mut aggregator, queues, outputs, control, question);
+        }
+        let now = Instant::now();
+        let mut some = false;
+        for (queue, mail) in queues.iter().enumerate() {
+            some |= collect(&mut aggregator, queue, mail, now);
+        }
+        while let Some(event) = aggregator.poll(now) {
+            let may_wait = waits || aggregator.is_ending();
+            match event {
+                Event::Ended(records) => outputs.ended(records, may_wait),
+                Event::Report(report) => outputs.report(*report, may_wait),
+                Event::Table(table) => outputs.live_table(*table),
+                // Nobody on this side asks for single flows.
+                Event::Answer(_) => {}
+                Event::End(end) => {
+                    let (table, summary) = *end;
+                    let summary = Summary { outputs: outputs.losses(), ..summary };
+                    outputs.end(table, summary.clone());
+                    outputs.wake();
+                    return summary;
+                }
+            }
+        }
+        (control.idle)();
+        if !some {
+            outputs.wake();
+            parker.sleep(SLEEP);
+        }
+    }
+}
+
+/// Takes what has arrived from a queue, as far as the aggregator takes it; false when there was nothing.
+fn collect(aggregator: &mut Aggregator, queue: usize, mail: &QueueMail, now: Instant) -> bool {
+    if aggregator.is_finished(queue) {
+        return false;
+    }
+    // Asked before the boxes are emptied: what was sent before the end is then seen.
+    let is_finished = mail.snapshots.is_finished() && mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
+    let mut some = is_finished;
+    // Before ended flows: what an answer says has ended by then is in a box that was sent before it.
+    while let Some(mut taken) = mail.requests.answers.receive() {
+        aggregator.accept(queue, Mail::Answer(&mut taken), now);
+        mail.requests.answers.give_back(taken);
+        some = true;
+    }
+    while aggregator.takes_snapshot(queue)
+        && let Some(taken) = mail.snapshots.receive()
+    {
+        aggregator.accept(queue, Mail::Snapshot(&taken), now);
+        mail.snapshots.give_back(taken);
+        some = true;
+    }
+    if let Some(ended) = &mail.ended {
+        while aggregator.takes_ended(queue)
+            && let Some(mut taken) = ended.receive()
+        {
+            aggregator.accept(queue, Mail::Ended(&mut taken), now);
+            ended.give_back(taken);
+            some = true;
+        }
+        ended.wake_sender();
+    }
+    mail.snapshots.wake_sender();
+    if is_finished {
+        aggregator.accept(queue, Mail::End, now);
+    }
+    some
+}

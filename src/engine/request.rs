@@ -1,0 +1,381 @@
+//! Questions to a worker about the flows in its table, and its answers.
+//!
+//! Owns the question under way and how far it has come. Knows no table but by its places. Invariants: one poll looks at a bounded
+//! number of places, and a question that finds no empty box waits without holding up a packet; each flow that lived from the
+//! question's beginning to its end is looked at once.
+
+use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
+use crate::flow::FlowRecord;
+use crossbeam_queue::ArrayQueue;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Places that are looked at after a poll that lent packets: about as long as a batch takes.
+const LOOK_MAX: u32 = 256;
+/// The same after a poll that lent none.
+const IDLE_LOOK_MAX: u32 = 8192;
+/// Questions that may wait for one worker.
+const REQUESTS_MAX: usize = 4;
+/// Boxes of answers under way per queue.
+const ANSWER_BOXES: usize = 8;
+/// Most records that a question for the best ones gets from each queue.
+const LIMIT_MAX: usize = 10_000;
+
+/// Says of a record whether it is asked for.
+pub type Predicate = Arc<dyn Fn(&FlowRecord) -> bool + Send + Sync>;
+
+/// What makes a flow better than another: the largest value is the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortKey {
+    /// Bytes of both directions.
+    Bytes,
+    /// Packets of both directions.
+    Packets,
+    /// Time of the latest packet.
+    LastSeen,
+}
+
+impl SortKey {
+    /// Its value in a record.
+    pub fn of(self, record: &FlowRecord) -> u64 {
+        match self {
+            Self::Bytes => record.bytes[0].saturating_add(record.bytes[1]),
+            Self::Packets => record.packets[0].saturating_add(record.packets[1]),
+            Self::LastSeen => record.last_seen.0,
+        }
+    }
+}
+
+/// A question about live flows. Their records are as if the run ended now.
+#[derive(Clone)]
+pub struct FlowQuery {
+    /// Tells this question's answers from those to others.
+    pub id: u64,
+    /// Which flows; `None`: all.
+    pub predicate: Option<Predicate>,
+    /// By what they are chosen where there are more than `limit`.
+    pub sort: SortKey,
+    /// How many at most, best first; 0: all of them, in no order. Above 10,000 it counts as that.
+    pub limit: usize,
+}
+
+impl FlowQuery {
+    /// A question for all live flows.
+    pub const fn all(id: u64) -> Self {
+        Self { id, predicate: None, sort: SortKey::Bytes, limit: 0 }
+    }
+
+    fn wants(&self, record: &FlowRecord) -> bool {
+        self.predicate.as_ref().is_none_or(|predicate| predicate(record))
+    }
+
+    /// Brings the best records of all queues together: best first, no more than were asked for.
+    pub fn choose(&self, records: &mut Vec<FlowRecord>) {
+        if self.limit > 0 {
+            records.sort_unstable_by_key(|record| (Reverse(self.sort.of(record)), record.key, record.first_packet));
+            records.truncate(self.limit);
+        }
+    }
+}
+
+impl fmt::Debug for FlowQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, predicate, sort, limit } = self;
+        let (id, chosen) = (id, predicate.is_some());
+        f.debug_struct("FlowQuery")
+            .field("id", id)
+            .field("has_predicate", &chosen)
+            .field("sort", sort)
+            .field("limit", limit)
+            .finish()
+    }
+}
+
+/// A box of records that answer a question.
+#[derive(Debug, Default)]
+pub struct FlowAnswer {
+    /// Which question.
+    pub query: u64,
+    /// The records.
+    pub records: Vec<FlowRecord>,
+    /// In the last box: how many boxes of ended flows this queue has begun. What is in them had ended before the answer was
+    /// complete; nothing that ended before is in a later one.
+    pub ended_boxes: Option<u64>,
+}
+
+impl FlowAnswer {
+    /// Records that fit into one box.
+    pub const CAPACITY: usize = 256;
+
+    fn new() -> Self {
+        Self { records: Vec::with_capacity(Self::CAPACITY), ..Self::default() }
+    }
+}
+
+/// Who asks one queue.
+pub struct RequestSender {
+    requests: Arc<ArrayQueue<Arc<FlowQuery>>>,
+    /// What it answers.
+    pub answers: Receiver<FlowAnswer>,
+}
+
+impl RequestSender {
+    /// Asks; false when too many questions wait already.
+    pub fn ask(&self, query: &Arc<FlowQuery>) -> bool {
+        self.requests.push(Arc::clone(query)).is_ok()
+    }
+}
+
+/// The worker's side: takes questions and answers them, a part after each poll.
+pub struct RequestReceiver {
+    requests: Arc<ArrayQueue<Arc<FlowQuery>>>,
+    answers: Sender<FlowAnswer>,
+    cursor: Option<Cursor>,
+}
+
+/// Both sides, the asking one being woken through `parker`.
+pub fn requests(parker: &Arc<Parker>) -> (RequestSender, RequestReceiver) {
+    let requests = Arc::new(ArrayQueue::new(REQUESTS_MAX));
+    let (sender, answers) = mailbox_to(parker, ANSWER_BOXES, FlowAnswer::new);
+    (RequestSender { requests: Arc::clone(&requests), answers }, RequestReceiver { requests, answers: sender, cursor: None })
+}
+
+/// Where live flows lie by place, and what is known of those that ended.
+pub trait LiveFlows {
+    /// Looks at up to `look_max` places from `from` on and shows the records of the live flows there; the place after them, `None`
+    /// behind the last one.
+    fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32>;
+
+    /// Sends what ended so far, if there is a box for it; boxes of ended flows begun so far.
+    fn flush_ended(&mut self) -> u64;
+}
+
+/// A question under way.
+struct Cursor {
+    query: Arc<FlowQuery>,
+    /// The next place to look at; `None` when all were.
+    place: Option<u32>,
+    /// The best so far, the worst of them on top; empty where all are wanted.
+    best: BinaryHeap<Reverse<Ranked>>,
+    open: Option<Box<FlowAnswer>>,
+}
+
+/// A record that is compared by its value.
+struct Ranked(u64, FlowRecord);
+
+impl Ranked {
+    fn rank(&self) -> impl Ord {
+        (self.0, Reverse((self.1.key, self.1.first_packet)))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl RequestReceiver {
+    /// True when there is a question: the next poll is not to wait long.
+    #[inline]
+    pub fn is_asked(&self) -> bool {
+        self.cursor.is_some() || !self.requests.is_empty()
+    }
+
+    /// Answers a part of the question that is next; more of it after an `idle` poll.
+    #[cold]
+    pub fn answer(&mut self, flows: &mut impl LiveFlows, idle: bool) {
+        let begin = |query: Arc<FlowQuery>| Cursor { query, place: Some(0), best: BinaryHeap::new(), open: None };
+        let Some(mut cursor) = self.cursor.take().or_else(|| self.requests.pop().map(begin)) else { return };
+        let look_max = if idle { IDLE_LOOK_MAX } else { LOOK_MAX };
+        let is_done = if cursor.query.limit == 0 {
+            cursor.send_all(&self.answers, flows, look_max)
+        } else {
+            cursor.look_for_best(flows, look_max) && cursor.send_best(&self.answers)
+        };
+        if !is_done || !cursor.send_end(&self.answers, flows) {
+            self.cursor = Some(cursor);
+        }
+    }
+}
+
+impl Cursor {
+    /// The box that is being filled, or an empty one; `None` while there is none.
+    fn open(&mut self, answers: &Sender<FlowAnswer>) -> Option<&mut FlowAnswer> {
+        if self.open.is_none() {
+            let mut open = answers.try_take()?;
+            open.records.clear();
+            (open.query, open.ended_boxes) = (self.query.id, None);
+            self.open = Some(open);
+        }
+        self.open.as_deref_mut()
+    }
+
+    fn send_if_full(&mut self, answers: &Sender<FlowAnswer>) {
+        if let Some(full) = self.open.take_if(|open| open.records.len() == FlowAnswer::CAPACITY) {
+            answers.send(full);
+        }
+    }
+
+    /// Sends records as they are found; true when all places were looked at.
+    fn send_all(&mut self, answers: &Sender<FlowAnswer>, flows: &impl LiveFlows, look_max: u32) -> bool {
+        let mut left = look_max;
+        while left > 0
+            && let Some(place) = self.place
+        {
+            let query = Arc::clone(&self.query);
+            let Some(open) = self.open(answers) else { return false };
+            let room = (FlowAnswer::CAPACITY - open.records.len()) as u32;
+            let looked = room.min(left);
+            let next = flows.live_records(place, looked, &mut |record| {
+                if query.wants(record) {
+                    open.records.push(*record);
+                }
+            });
+            self.place = next;
+            left -= looked;
+            self.send_if_full(answers);
+        }
+        self.place.is_none()
+    }
+
+    /// Keeps the best records found; true when all places were looked at.
+    fn look_for_best(&mut self, flows: &impl LiveFlows, look_max: u32) -> bool {
+        let Self { query, place, best, .. } = self;
+        let Some(from) = *place else { return true };
+        let limit = query.limit.min(LIMIT_MAX);
+        *place = flows.live_records(from, look_max, &mut |record| {
+            if query.wants(record) {
+                best.push(Reverse(Ranked(query.sort.of(record), *record)));
+                if best.len() > limit {
+                    best.pop();
+                }
+            }
+        });
+        place.is_none()
+    }
+
+    /// Sends the best records; true when all were sent.
+    fn send_best(&mut self, answers: &Sender<FlowAnswer>) -> bool {
+        while !self.best.is_empty() {
+            if self.open(answers).is_none() {
+                return false;
+            }
+            if let (Some(Reverse(Ranked(_, record))), Some(open)) = (self.best.pop(), &mut self.open) {
+                open.records.push(record);
+            }
+            self.send_if_full(answers);
+        }
+        true
+    }
+
+    /// Sends the last box; false while there is none.
+    fn send_end(&mut self, answers: &Sender<FlowAnswer>, flows: &mut impl LiveFlows) -> bool {
+        if self.open(answers).is_none() {
+            return false;
+        }
+        if let Some(mut last) = self.open.take() {
+            last.ended_boxes = Some(flows.flush_ended());
+            answers.send(last);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::test_records::udp6_record;
+
+    /// A table with a flow at every second place.
+    struct Table(u32);
+
+    impl LiveFlows for Table {
+        fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32> {
+            let end = self.0.min(from + look_max);
+            (from..end).filter(|place| place % 2 == 1).for_each(|place| {
+                let number = u64::from(place);
+                visit(&FlowRecord { first_packet: number, bytes: [number * 7919 % 1009, 0], ..udp6_record() });
+            });
+            (end < self.0).then_some(end)
+        }
+
+        fn flush_ended(&mut self) -> u64 {
+            17
+        }
+    }
+
+    /// The records of a whole answer, and how many calls it took.
+    fn answered(query: FlowQuery, places: u32, idle: bool) -> (Vec<FlowRecord>, u32) {
+        let (sender, mut receiver) = requests(&Arc::default());
+        assert!(!receiver.is_asked());
+        assert!(sender.ask(&Arc::new(query)));
+        let (mut records, mut calls) = (Vec::new(), 0);
+        loop {
+            assert!(receiver.is_asked());
+            receiver.answer(&mut Table(places), idle);
+            calls += 1;
+            let Some(mut answer) = sender.answers.receive() else { continue };
+            records.append(&mut answer.records);
+            let end = answer.ended_boxes;
+            sender.answers.give_back(answer);
+            if let Some(boxes) = end {
+                assert_eq!((boxes, receiver.is_asked()), (17, false));
+                return (records, calls);
+            }
+        }
+    }
+
+    #[test]
+    fn all_flows_come_once_however_large_the_table() {
+        for places in [0, 1, 2, 255, 256, 257, 100_000] {
+            for idle in [false, true] {
+                let (records, calls) = answered(FlowQuery::all(3), places, idle);
+                let numbers: Vec<u64> = records.iter().map(|record| record.first_packet).collect();
+                assert_eq!(numbers, (0..u64::from(places)).filter(|place| place % 2 == 1).collect::<Vec<_>>(), "{places}");
+                assert!(idle || calls > places / LOOK_MAX, "each call looks at few places: {calls}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_best_are_chosen_and_a_predicate_heard() {
+        let predicate: Predicate = Arc::new(|record| record.first_packet % 3 == 0);
+        let query = FlowQuery { predicate: Some(predicate), limit: 300, ..FlowQuery::all(0) };
+        let (mut records, _) = answered(query.clone(), 10_000, false);
+        query.choose(&mut records);
+        let everything = FlowQuery { limit: 0, ..query.clone() };
+        let (mut expected, _) = answered(everything, 10_000, false);
+        query.choose(&mut expected);
+        assert_eq!(records.len(), 300);
+        assert!(records == expected && records.is_sorted_by_key(|record| Reverse(record.bytes[0])));
+    }
+
+    #[test]
+    fn without_a_box_the_question_waits() {
+        let (sender, mut receiver) = requests(&Arc::default());
+        assert!(sender.ask(&Arc::new(FlowQuery::all(0))));
+        (0..100).for_each(|_| receiver.answer(&mut Table(100_000), true));
+        assert!(receiver.is_asked());
+        let taken = std::iter::from_fn(|| sender.answers.receive()).count();
+        assert_eq!(taken, ANSWER_BOXES);
+        assert!((0..REQUESTS_MAX).all(|_| sender.ask(&Arc::new(FlowQuery::all(1)))));
+        assert!(!sender.ask(&Arc::new(FlowQuery::all(2))), "too many wait");
+    }
+}

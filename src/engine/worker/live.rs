@@ -1,0 +1,19 @@
+//! What a worker shows of its table while it counts.
+//!
+//! Owns nothing. Invariant: it is asked between two polls, so no packet is half counted.
+
+use super::Worker;
+use crate::engine::Observer;
+use crate::engine::request::LiveFlows;
+use crate::flow::FlowRecord;
+
+impl<O: Observer> LiveFlows for Worker<O> {
+    fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32> {
+        self.flows.live_records(from, look_max, visit)
+    }
+
+    fn flush_ended(&mut self) -> u64 {
+        self.outbox.flush_ended(self.event());
+        self.outbox.ended_boxes()
+    }
+}
