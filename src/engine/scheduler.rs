@@ -68,6 +68,7 @@ struct UnderWay {
 }
 
 /// How far a unit is.
+#[expect(clippy::large_enum_variant, reason = "there is one per unit, and a unit holds a thousand packets")]
 enum UnitStage {
     /// Whose its packets are is not known.
     Filled(WorkUnit),
@@ -91,7 +92,6 @@ pub struct WorkerHandle {
 }
 
 /// What a worker has to do.
-#[expect(clippy::large_enum_variant, reason = "lives on the stack, once per unit of thousands of packets")]
 enum UnitTask {
     Walk(u64, Walk, WorkUnit),
     Assign(u64, WorkUnit),
