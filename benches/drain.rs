@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+    use netscope::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
     use netscope::flow::{FlowSettings, HashSecret};
     use netscope_backends::memory::{MemoryBackend, OwnedPacket};
     use netscope_backends::{Backend, LinkType, Packet, Polled};
@@ -306,7 +306,7 @@ mod linux {
             flow: FlowSettings { flow_count_max: 1 << 20, ..FlowSettings::default() },
             tick_ns: 1_000_000_000,
             count_max: 0,
-            share: Share::WHOLE,
+            share: WorkerShare::WHOLE,
             waits: false,
             secret: HashSecret::random(),
         };

@@ -6,7 +6,7 @@
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
-use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+use netscope::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
 use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, Packet};
 use netscope_perf::Profile;
@@ -26,7 +26,7 @@ fn worker() -> Worker {
         flow: FlowSettings { flow_count_max: 1 << 20, ..FlowSettings::default() },
         tick_ns: 1_000_000_000,
         count_max: 0,
-        share: Share::WHOLE,
+        share: WorkerShare::WHOLE,
         waits: true,
         secret: HashSecret::random(),
     };

@@ -3,7 +3,7 @@
 mod common;
 
 use common::captures;
-use netscope::engine::{EndedChunk, Outbox, Share, Snapshot, TapChunk, Worker, WorkerSettings, mailbox};
+use netscope::engine::{EndedChunk, Outbox, Snapshot, TapChunk, Worker, WorkerSettings, WorkerShare, mailbox};
 use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::chunk::PacketChunk;
 use netscope_backends::memory::{OwnedPacket, read_all};
@@ -46,7 +46,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
             },
             tick_ns: 100_000_000,
             count_max: 0,
-            share: Share::WHOLE,
+            share: WorkerShare::WHOLE,
             waits: false,
             secret: HashSecret::random(),
         };

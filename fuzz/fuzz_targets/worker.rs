@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope::engine::{EndedChunk, Outbox, Receiver, Share, Snapshot, Worker, WorkerSettings, mailbox};
+use netscope::engine::{EndedChunk, Outbox, Receiver, WorkerShare, Snapshot, Worker, WorkerSettings, mailbox};
 use netscope::flow::{FlowRecord, FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
@@ -64,7 +64,7 @@ fuzz_target!(|input: &[u8]| {
         flow,
         tick_ns: 1_000_000_000,
         count_max: 0,
-        share: Share::WHOLE,
+        share: WorkerShare::WHOLE,
         waits: true,
         secret: HashSecret::random(),
     };

@@ -36,7 +36,7 @@ pub use reader::{Reader, share_read};
 pub use recorder::Recorder;
 pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey, requests};
 pub use scheduler::{WorkerHandle, share_mapped};
-pub use share::Share;
+pub use share::WorkerShare;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TickEvidence};
 pub use tap::{PacketConsumer, consume};
 pub use work_unit::WorkUnit;
