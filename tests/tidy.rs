@@ -13,7 +13,8 @@ const FUNCTION_LINES_MAX: usize = 80;
 /// Files that are still longer. One that no longer is has to go from the list.
 const LONG_FILES: &[&str] = &["src/flow/tests/table.rs"];
 
-/// Type names that still stand for several types. One that no longer does has to go from the list; none is added.
+/// Type names that still stand for several types. One that no longer does has to go from the list; none is
+/// added.
 const AMBIGUOUS_NAMES: &[&str] = &[
     "Candidate",
     "Failure",
@@ -132,7 +133,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module, ...}`.
+/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module,
+/// ...}`.
 fn modules_used(line: &str) -> Vec<&str> {
     let mut modules = Vec::new();
     for start in ["crate::", "netscope::"] {

@@ -1,8 +1,8 @@
 //! A reusable buffer of copied packets.
 //!
-//! Owns bytes and headers of packets that have to outlive their source's memory: on their way to the recorder, to the packet
-//! view, or from a libpcap handle to several workers. Its one invariant: it never grows beyond [`CHUNK_BYTES`] and
-//! [`CHUNK_PACKETS_MAX`], both reserved when it is made.
+//! Owns bytes and headers of packets that have to outlive their source's memory: on their way to the
+//! recorder, to the packet view, or from a libpcap handle to several workers. Its one invariant: it never
+//! grows beyond [`CHUNK_BYTES`] and [`CHUNK_PACKETS_MAX`], both reserved when it is made.
 
 use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
 
