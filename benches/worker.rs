@@ -1,7 +1,8 @@
 //! What a packet costs in the whole worker: `cargo bench --bench worker`. One iteration is one packet.
 //!
-//! Batches as a backend lends them, over the generator's traffic in memory: dissecting, keys, table, TCP analysis, time, ledger. No
-//! reading and no output. The floor takes the 5-tuple's bytes from where they are and counts them: what reading the headers costs.
+//! Batches as a backend lends them, over the generator's traffic in memory: dissecting, keys, table, TCP
+//! analysis, time, ledger. No reading and no output. The floor takes the 5-tuple's bytes from where they are
+//! and counts them: what reading the headers costs.
 
 mod setup;
 

@@ -115,7 +115,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module, ...}`.
+/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module,
+/// ...}`.
 fn modules_used(line: &str) -> Vec<&str> {
     let mut modules = Vec::new();
     for start in ["crate::", "netscope::"] {

@@ -1,5 +1,5 @@
-//! A whole worker over any series of packets: no panic, the ledger adds up, the table stays within its bound, and the ended flows
-//! hold exactly the packets that the ledger has in flows.
+//! A whole worker over any series of packets: no panic, the ledger adds up, the table stays within its bound,
+//! and the ended flows hold exactly the packets that the ledger has in flows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,7 +8,8 @@ use netscope::flow::{FlowRecord, FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 const FLOW_COUNT_MAX: usize = 8;
-/// Enough for what one batch can end: every packet may end a tick, and each tick sends a box. Emptied after each batch.
+/// Enough for what one batch can end: every packet may end a tick, and each tick sends a box. Emptied after
+/// each batch.
 const BOXES: usize = 4 * BATCH_MAX;
 const LINK_TYPES: [LinkType; 6] =
     [LinkType::ETHERNET, LinkType::ETHERNET, LinkType::RAW, LinkType::NULL, LinkType::LINUX_SLL, LinkType::LINUX_SLL2];
