@@ -67,10 +67,7 @@ fn run_queues(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings) -> (Outc
 
 #[test]
 fn queues_give_the_records_of_one_queue() {
-    let settings = EngineSettings {
-        flow: FlowSettings { flow_count_max: 0, ..engine::settings().flow },
-        ..engine::settings()
-    };
+    let settings = EngineSettings { flow: FlowSettings { flow_count_max: 0, ..engine::settings().flow }, ..engine::settings() };
     let mut tried = 0;
     for capture in captures() {
         let packets = packets_of(&capture);
