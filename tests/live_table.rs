@@ -43,7 +43,7 @@ fn the_table_is_written_while_the_capture_goes_on_by_every_backend() {
         let mut running = live::capture(
             &namespace,
             &exports,
-            &[&flags[..], &["--max-flows", FLOWS_MAX, "--export-ended-max", "1000"]].concat(),
+            &[&flags[..], &["--max-flows", FLOWS_MAX, "--export-ended-max", "100000"]].concat(),
         );
         let packets = live::datagrams(FLOWS * 4, FLOWS, 1);
         let (earlier, later) = packets.split_at(packets.len() / 2);
