@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Places that are looked at after a poll that lent packets: about as long as a batch takes.
-const LOOK_MAX: u32 = 256;
+const LOOK_MAX: u32 = 64;
 /// The same after a poll that lent none.
 const IDLE_LOOK_MAX: u32 = 8192;
 /// Questions that may wait for one worker.
