@@ -215,9 +215,9 @@ fn ended_flows_begin_with_time_and_reason() {
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), header);
     json.ended(&tcp_record(), FactSet::NONE).unwrap();
     csv.ended(&tcp_record(), FactSet::NONE).unwrap();
-    // A tick brings them to the file.
-    json.report(&Report::default()).unwrap();
-    csv.report(&Report::default()).unwrap();
+    // When nothing more is to be told they are in the file.
+    json.flush().unwrap();
+    csv.flush().unwrap();
     let rest = tcp_json();
     let expected = format!("{{\"ts\":1700000062.500000001,\"reason\":\"timeout\",{}\n", rest.strip_prefix('{').unwrap());
     assert_eq!(fs::read_to_string(&json_path).unwrap(), expected);
