@@ -217,8 +217,9 @@ impl FlowTable {
         }
     }
 
+    /// Number of the place of the flow with this key and [`FlowTable::hash`].
     #[inline]
-    fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
+    pub fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
         self.index.find(hash, |number| self.store.entries.get(number).key == *key)
     }
 
