@@ -18,7 +18,7 @@ type Bucket = [u16; WORDS];
 const WORDS: usize = 32;
 const SLOTS: usize = 10;
 const PAST: usize = 30;
-/// Entries per bucket that the index is sized for.
+/// IndexedEntries per bucket that the index is sized for.
 const LOAD: usize = 7;
 const BUCKETS_MIN: usize = 4;
 /// What an index without a limit begins with: 1 MiB, which is resident as it is used.
@@ -31,10 +31,10 @@ const FIRST_GROWTH: usize = 16;
 const LARGE_PAGE_BYTES: usize = 2 << 20;
 
 /// What the index asks of those whose numbers it holds.
-pub(super) trait Entries {
+pub(super) trait IndexedEntries {
     /// The hash under which an entry was added.
     fn hash_of(&self, number: u32) -> u64;
-    /// [`Entries::hash_of`] will be asked of this one.
+    /// [`IndexedEntries::hash_of`] will be asked of this one.
     fn prefetch(&self, number: u32);
 }
 
@@ -68,7 +68,7 @@ impl Index {
 
     /// Adds an entry. `entries` answers for entry numbers already in the index, for moving them.
     #[inline]
-    pub fn insert(&mut self, hash: u64, number: u32, entries: &impl Entries) {
+    pub fn insert(&mut self, hash: u64, number: u32, entries: &impl IndexedEntries) {
         if self.grows && (self.old.is_some() || self.len >= self.now.prepared_from()) {
             self.grow_step(entries);
         }
@@ -113,7 +113,7 @@ impl Index {
     /// the old table is empty after at most a twentieth of the inserts that fill the new one. No insert waits for more than one
     /// page to be cleared.
     #[inline(never)]
-    fn grow_step(&mut self, entries: &impl Entries) {
+    fn grow_step(&mut self, entries: &impl IndexedEntries) {
         if self.old.is_none() {
             self.prepare();
             if self.len >= self.now.full()
@@ -180,13 +180,13 @@ impl Buckets {
         Self { words, offset, count }
     }
 
-    /// Entries that it holds when it is full.
+    /// IndexedEntries that it holds when it is full.
     #[inline(always)]
     const fn full(&self) -> usize {
         self.count * LOAD
     }
 
-    /// Entries from which on the next table is made ready.
+    /// IndexedEntries from which on the next table is made ready.
     #[inline(always)]
     const fn prepared_from(&self) -> usize {
         self.full() - self.full() / 4
@@ -293,7 +293,7 @@ impl Buckets {
     /// Removes what lies at this place, under this hash.
     fn take(&mut self, hash: u64, at: usize, slot: usize) {
         self.bucket_mut(at)[slot] = 0;
-        // Entries past a bucket are counted from their home on, so they leave by the same way.
+        // IndexedEntries past a bucket are counted from their home on, so they leave by the same way.
         self.forget_way(self.home(hash), at);
     }
 
@@ -361,12 +361,12 @@ fn set_past(bucket: &mut Bucket, count: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entries, GROWING_MIN, Index, LOAD, past};
+    use super::{GROWING_MIN, Index, IndexedEntries, LOAD, past};
 
-    /// Entries whose hash follows from their number.
+    /// IndexedEntries whose hash follows from their number.
     struct Numbered;
 
-    impl Entries for Numbered {
+    impl IndexedEntries for Numbered {
         fn hash_of(&self, number: u32) -> u64 {
             let mixed = u64::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)

@@ -68,7 +68,7 @@ struct Places<'a> {
     secret: &'a HashSecret,
 }
 
-impl index::Entries for Places<'_> {
+impl index::IndexedEntries for Places<'_> {
     fn hash_of(&self, number: u32) -> u64 {
         self.entries.get(number).key.hash(self.secret)
     }
