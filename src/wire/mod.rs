@@ -111,7 +111,7 @@ pub enum Header<'a> {
     L2tp(L2tp<'a>),
 }
 
-/// Is shown every header [`walk`] reads, outermost first.
+/// Is shown every header [`walk()`] reads, outermost first.
 pub trait Visitor {
     /// `offset` is where the header begins, in bytes from the start of the packet.
     #[inline(always)]

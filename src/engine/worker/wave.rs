@@ -1,4 +1,4 @@
-//! A wave: up to [`BATCH_MAX`](netscope_backends::BATCH_MAX) packets go through the worker together.
+//! A wave: up to [`BATCH_MAX`] packets go through the worker together.
 //!
 //! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in source, while the memory of
 //! those that follow is on its way. Its invariant: what comes of a packet does not depend on how packets fall into waves, nor on
