@@ -1,4 +1,4 @@
-//! The workers beside one: whose packets they see, and where they all stop.
+//! Where workers stop: those with a queue each share one budget of packets.
 //!
 //! Owns the rule of stopping. Knows no packet. Invariant: `--count` is exact over all workers.
 
@@ -52,7 +52,7 @@ pub struct PacketBudget(AtomicU64);
 const UNLIMITED: u64 = u64::MAX;
 
 impl PacketBudget {
-    /// An allowance of `count_max` packets, 0 = as many as come.
+    /// A budget of `count_max` packets, 0 = as many as come.
     pub fn new(count_max: u64) -> Self {
         Self(AtomicU64::new(if count_max == 0 { UNLIMITED } else { count_max.min(UNLIMITED - 1) }))
     }

@@ -207,7 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// In a meta that was used before stands what the long way finds.
+        /// A meta that was used before holds what dissecting in full finds.
         #[test]
         fn a_lane_says_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
             let mut meta = PacketMeta::EMPTY;

@@ -117,7 +117,7 @@ impl<'a> FactSet<'a> {
         self.0
     }
 
-    /// FactSet that were kept in that form.
+    /// Facts that were kept in that form.
     pub const fn of_bytes(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
