@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Sleep when no queue had anything. Whoever waits for this thread wakes it, and so does a mailbox that is half full: it looks by
-/// itself only for what trickles in. At a thousand looks a second it would use most of what a silent wire costs at all.
+/// Sleep when no queue had anything. A sender that waits for this thread wakes it, and so does a mailbox that
+/// is half full. It looks by itself only for what arrives slowly. At a thousand looks a second it would use
+/// most of what a silent wire costs at all.
 const SLEEP: Duration = Duration::from_millis(20);
 
 /// Somebody wants the live flow table written now (a signal).
@@ -30,7 +31,7 @@ impl LiveTableRequest {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// True once for each time somebody asked, or for several at once.
+    /// True once for each request, or for several at once.
     fn take(&self) -> bool {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }

@@ -1,14 +1,16 @@
-//! Several workers on a source with one reader: the units of packets that are under way, and who does what with them next.
+//! Several workers on a source with one reader: the work units that are under way, and what each worker does
+//! next.
 //!
 //! Owns the units, a fixed number of them. Knows no packet and no format. Its invariant: every worker is given every unit, in
 //! the order of the source, and a unit is filled anew only when the last of them is done with it.
 //!
-//! A unit is filled, then somebody finds out whose the packets are, without a lock, then every worker processes it. Of a
-//! mapped file, a worker with time fills the next unit: one at a time walks over the records, which form a chain. Any other source has a
-//! thread that fills the units ([`Reader`](super::reader::Reader)). The lock is held for a few instructions per unit, never per
-//! packet. Nobody waits while it could make a unit ready, and whoever does that waits for nobody, so somebody can
-//! always go on. Only the filling is ended early, by a stop or by `--count`: then everybody goes on to the last unit that was filled, so
-//! all end at one packet.
+//! A unit is filled, then one worker finds out whose the packets are, without a lock, then every worker
+//! processes it. Of a mapped file, a worker with time fills the next unit: one at a time walks over the
+//! records, which form a chain. Any other source has a thread that fills the units
+//! ([`Reader`](super::reader::Reader)). The lock is held for a few instructions per unit, never per packet.
+//! No worker waits while it could make a unit ready, and a worker that does so waits for no other, so there
+//! is always one that can go on. Only the filling is ended early, by a stop or by `--count`: then all workers
+//! go on to the last unit that was filled, so all end at one packet.
 
 use super::work_unit::WorkUnit;
 use super::{Observer, Stop, Worker};
