@@ -6,9 +6,9 @@
 //! close, shake hands, be a retransmission. Its invariant is that of [`super::plain`].
 
 use super::arena::TcpArena;
+use super::arrival::Arrival;
 use super::rtt::{Epoch, Passed};
 use super::sequence::Sequence;
-use super::tcp_direction::Arrival;
 use super::tracker::{TcpAnalysis, TcpTracker};
 use crate::flow::Direction;
 use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};

@@ -5,10 +5,11 @@
 //! [`TcpSequences`], [`Epoch`], [`TcpBeginning`] and at most one place in the arena, however long it lives.
 
 use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
+use super::arrival::{Arrival, Marks};
 use super::connection::TcpConnection;
 use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
-use super::tcp_direction::{Arrival, Marks, TcpDirection, analyse, may_ask_arena};
+use super::tcp_direction::{TcpDirection, analyse, may_ask_arena};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Announced, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
