@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// most of what a silent wire costs at all.
 const SLEEP: Duration = Duration::from_millis(20);
 
-/// Somebody wants the live flow table written now (a signal).
+/// A request to write the live flow table now (a signal).
 #[derive(Clone, Debug, Default)]
 pub struct LiveTableRequest(Arc<AtomicBool>);
 
@@ -47,7 +47,7 @@ pub struct Control<'a> {
     pub idle: &'a dyn Fn(),
 }
 
-/// Asks all queues for their live flows, if somebody wants them now and an output writes them. `id`: of the question.
+/// Asks all queues for their live flows, if an output writes them. `id`: of the question.
 fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>, control: &Control<'_>, id: u64) {
     if !outputs.wants_live_table() {
         (control.notice)(
@@ -95,7 +95,7 @@ pub fn run(
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
                 Event::Table(table) => outputs.live_table(*table),
-                // Nobody on this side asks for single flows.
+                // This thread never asks for single flows.
                 Event::Answer(_) => {}
                 Event::End(end) => {
                     let (table, summary) = *end;

@@ -25,27 +25,27 @@ const AHEAD: usize = 2;
 /// Units of a mapped file under way, per worker. With as many as this, the fastest can be [`AHEAD`] and the slowest as far behind.
 const UNITS: usize = 4;
 
-/// What all who work on one source share.
+/// What all workers on one source share.
 pub(super) struct Scheduler {
     state: Mutex<SchedulerState>,
     /// A unit was filled or became ready, the walk or a unit for it is free again, or the end was reached.
     changed: Condvar,
-    /// The same for the reader: a unit is free again, or nobody is left to fill it for.
+    /// The same for the reader: a unit is free again, or no worker is left to fill it for.
     freed: Condvar,
     workers: usize,
 }
 
 struct SchedulerState {
-    /// `None` while somebody walks, and where a reader fills the units.
+    /// `None` while a worker walks, and where a reader fills the units.
     walk: Option<Walk>,
     free: Vec<WorkUnit>,
-    /// Units that were taken for a walk or filled by a reader and that somebody still needs, in order.
+    /// Units that were taken for a walk or filled by a reader and that a worker still needs, in order.
     under_way: VecDeque<UnderWay>,
     /// Number of the first of them.
     first: u64,
-    /// Number of the first one that nobody has taken to make it ready.
+    /// Number of the first one that no worker has taken to make it ready.
     untaken: u64,
-    /// Workers that wait for a change; to wake nobody costs a system call, too.
+    /// Workers that wait for a change. Waking costs a system call even when none waits.
     waiting: usize,
     reader_waits: bool,
     /// No more will come.
@@ -74,7 +74,7 @@ struct UnderWay {
 enum UnitStage {
     /// Whose its packets are is not known.
     Filled(WorkUnit),
-    /// Somebody makes it ready.
+    /// A worker is making it ready.
     Taken,
     Ready(Arc<WorkUnit>),
 }
@@ -221,7 +221,7 @@ impl Scheduler {
         drop(state);
         match is_awaited {
             true if is_empty => self.changed.notify_all(),
-            // Whoever waits can make it ready, and wakes the others then.
+            // The worker that waits can make it ready, and then wakes the others.
             true => self.changed.notify_one(),
             false => {}
         }
@@ -235,7 +235,7 @@ impl Scheduler {
         });
     }
 
-    /// True when a worker is gone before the end, so that nobody goes on.
+    /// True when a worker ended before the source did, so that no worker goes on.
     pub(super) fn is_deserted(&self) -> bool {
         self.lock().is_deserted
     }

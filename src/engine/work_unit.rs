@@ -128,7 +128,7 @@ impl WorkUnit {
         };
     }
 
-    /// Packets, everybody's.
+    /// Packets, those of all workers.
     pub const fn len(&self) -> usize {
         match &self.packets {
             UnitPackets::Mapped(places) => places.len(),
