@@ -57,7 +57,7 @@ struct State {
     left_out: OutputLoss,
     taker_waits: bool,
     giver_waits: bool,
-    /// The output has failed: nobody takes any more.
+    /// The output has failed: no more messages are taken.
     is_closed: bool,
 }
 
@@ -175,7 +175,7 @@ impl OutputQueue {
         state.tables > 0 && !state.is_closed
     }
 
-    /// Nobody takes any more: what waits is dropped, and what is given later, without being counted.
+    /// No more messages are taken: what waits is dropped, and what is given later, without being counted.
     pub fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;

@@ -1,7 +1,8 @@
 //! The outputs at work: each on a thread of its own behind its own queue.
 //!
-//! Owns the threads. Knows no format. Invariants: an output that stands still or fails holds up no other and no worker; one that
-//! fails is told of once and left out from then on; what was given to the others is written before [`Outputs::join`] returns.
+//! Owns the threads. Knows no format. Invariants: an output that stands still or fails holds up no other and
+//! no worker; one that fails is reported once and gets nothing more; what was given to the others is written
+//! before [`Outputs::join`] returns.
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
 use super::{Output, OutputFailure, OutputLoss, RecordBatch, Report, Summary, Table, Wants};

@@ -1,4 +1,4 @@
-//! Community ID version 1: a name of a flow that other tools compute alike.
+//! Community ID version 1: an identifier of a flow that other tools compute, too.
 //!
 //! Owns the mapping of a key to the identifier (<https://github.com/corelight/community-id-spec>). Knows no table. Its invariant:
 //! an identifier is given only where the key holds everything the specification asks for.

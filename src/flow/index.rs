@@ -4,9 +4,10 @@
 //! invariant: each bucket counts the entries that had to go past it, so a search ends at the first bucket nobody went past,
 //! and removing leaves nothing behind.
 //!
-//! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of entries past it.
-//! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. Whoever shares flows among
-//! queues must do so independently of this hash, or most buckets of each queue's index would stay empty.
+//! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of
+//! entries past it. The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. The
+//! sharing of flows among queues must not depend on this hash, or most buckets of each queue's index would
+//! stay empty.
 
 use netscope_backends::lanes::equal_of_eight;
 use netscope_backends::pages::prefer_huge_pages;
@@ -25,7 +26,8 @@ const BUCKETS_MIN: usize = 4;
 const GROWING_MIN: usize = 1 << 14;
 /// How many times larger it becomes when it is full: each entry is moved a third of a time on average, once with twice.
 const GROWTH: usize = 4;
-/// The same the first time: whoever has a hundred thousand flows probably has many more, and 16 MiB are little beside what they take.
+/// The same the first time: a table of a hundred thousand flows probably grows much larger, and 16 MiB are
+/// little beside its entries.
 const FIRST_GROWTH: usize = 16;
 /// Large pages are this large, or larger.
 const LARGE_PAGE_BYTES: usize = 2 << 20;

@@ -1,8 +1,8 @@
 //! A wave: up to [`BATCH_MAX`] packets go through the worker together.
 //!
-//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in source, while the memory of
-//! those that follow is on its way. Its invariant: what comes of a packet does not depend on how packets fall into waves, nor on
-//! whether it went the straight way or the long one.
+//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in order,
+//! while the memory of those that follow is being fetched. Its invariant: what comes of a packet does not
+//! depend on how packets fall into waves, nor on which path it took.
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};

@@ -1,5 +1,6 @@
-//! Fast path of a plain segment on a steady connection that the analysis marks, or that the arena has to hear of: one that comes
-//! after a loss, acknowledges what was not captured, changes the window, repeats an ACK.
+//! Warm path of a plain segment on a steady connection that the analysis marks, or that changes what the
+//! arena holds: one that comes after a loss, acknowledges what was not captured, changes the window, repeats
+//! an ACK.
 //!
 //! Owns no rule: the rules are [`tcp_direction::analyse`](super::tcp_direction)'s. Left out is what such a segment cannot do: open,
 //! close, shake hands, be a retransmission. Its invariant is that of [`super::plain`].
