@@ -1,11 +1,14 @@
-//! What a packet costs the reader of a ring: `cargo bench --bench drain` or `cargo xtask bench drain`. Linux and root.
+//! What a packet costs the reader of a ring: `cargo bench --bench drain` or `cargo xtask bench drain`. Linux
+//! and root.
 //!
-//! Prefill and drain: the in-kernel generator fills a ring, then one thread empties it and its processor time is read. Three drains of
-//! the same packets, in turn: bare (a byte of each packet is read), with the engine, and the engine on the same packets from memory.
-//! Judged is the least of each, not the median: another program on the machine only ever adds, and may be there for the drains of one kind
-//! and gone for the next. Where that is still too much, `TRIES_MAX` times as many drains are made, and it is judged once more. (Noise in all
-//! drains of one kind moves even this ratio, either way; the spread stands beside it.)
-//! Invariant: engine and memory see the same packets in the same order, and every flow is past its handshake when the clock runs.
+//! Prefill and drain: the in-kernel generator fills a ring, then one thread empties it and its processor time
+//! is read. Three drains of the same packets, in turn: bare (a byte of each packet is read), with the engine,
+//! and the engine on the same packets from memory. Judged is the least of each, not the median: another
+//! program on the machine only ever adds, and may be there for the drains of one kind and gone for the next.
+//! Where that is still too much, `TRIES_MAX` times as many drains are made, and it is judged once more.
+//! (Noise in all drains of one kind moves even this ratio, either way; the spread stands beside it.)
+//! Invariant: engine and memory see the same packets in the same order, and every flow is past its handshake
+//! when the clock runs.
 
 fn main() -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
@@ -19,7 +22,7 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+    use netscope::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
     use netscope::flow::{FlowSettings, HashSecret};
     use netscope_backends::memory::{MemoryBackend, OwnedPacket};
     use netscope_backends::{Backend, LinkType, Packet, Polled};
@@ -38,7 +41,8 @@ mod linux {
     const RUNS: usize = 15;
     /// Times the number of runs, at most, before a ratio counts as above the limit.
     const TRIES_MAX: usize = 3;
-    /// Windows that may lose packets and be made again; with more, the ring does not hold what is put into it.
+    /// Windows that may lose packets and be made again; with more, the ring does not hold what is put into
+    /// it.
     const REPEATS_MAX: u64 = 5;
 
     struct DrainOptions {
@@ -78,7 +82,8 @@ mod linux {
         }
     }
 
-    /// `cargo test` runs without `--bench`: then once, small, to see that it works; the words are the test runner's.
+    /// `cargo test` runs without `--bench`: then once, small, to see that it works; the words are the test
+    /// runner's.
     fn options(arguments: impl Iterator<Item = String>) -> Result<DrainOptions, String> {
         let arguments: Vec<String> = arguments.collect();
         let is_bench = arguments.iter().any(|word| word == "--bench") && !arguments.iter().any(|word| word == "--test");
@@ -186,7 +191,8 @@ mod linux {
             least(&self.both) / (least(&self.bare) + least(&self.memory))
         }
 
-        /// Enough drains: the ratio is judged once, or, when it is above the limit, once more over all that [`TRIES_MAX`] allows.
+        /// Enough drains: the ratio is judged once, or, when it is above the limit, once more over all that
+        /// [`TRIES_MAX`] allows.
         fn is_enough(&self, options: &DrainOptions) -> bool {
             let is_within = options.limit.is_none_or(|limit| self.ratio() <= limit);
             self.bare.len() == options.runs && is_within || self.bare.len() >= options.runs * TRIES_MAX
@@ -306,7 +312,7 @@ mod linux {
             flow: FlowSettings { flow_count_max: 1 << 20, ..FlowSettings::default() },
             tick_ns: 1_000_000_000,
             count_max: 0,
-            share: Share::WHOLE,
+            share: WorkerShare::WHOLE,
             waits: false,
             secret: HashSecret::random(),
         };

@@ -1,7 +1,8 @@
 //! What the end of a flow costs: `cargo bench --bench expiry`. One iteration is one flow.
 //!
-//! `all-at-once`: a table of 100,000 flows without a packet for longer than the timeout, ended by one call. `one-by-one`: each new
-//! flow is met by the end of an old one, the table being as full as before; opening it is in the figure.
+//! `all-at-once`: a table of 100,000 flows without a packet for longer than the timeout, ended by one call.
+//! `one-by-one`: each new flow is met by the end of an old one, the table being as full as before; opening it
+//! is in the figure.
 
 mod setup;
 
@@ -12,7 +13,8 @@ use setup::conversations::{Protocol, TablePacket, WIRE_LEN, facts, lane};
 use setup::{BenchCriterion, in_parts, only_tests, shuffled, timed};
 use std::hint::black_box;
 
-/// Flows alive. The idle timeout is 60 s, so one packet per 600 µs keeps as many alive where each packet is a flow.
+/// Flows alive. The idle timeout is 60 s, so one packet per 600 µs keeps as many alive where each packet is a
+/// flow.
 fn flow_count() -> u32 {
     if only_tests() { 1_000 } else { 100_000 }
 }
@@ -66,7 +68,8 @@ fn expiring(criterion: &mut BenchCriterion) {
     group.bench_function("all-at-once", |bencher| {
         let mut subject = ExpiryTable::new();
         bencher.iter_custom(|flows| {
-            // Always a whole table, as a few flows alone would be in the cache; told as the share that was asked for.
+            // Always a whole table, as a few flows alone would be in the cache; told as the share that was
+            // asked for.
             let rounds = flows.div_ceil(all.len() as u64);
             let whole = in_parts(rounds, 1, |_| {
                 subject.open(&all, 1);

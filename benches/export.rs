@@ -1,7 +1,7 @@
 //! What a flow record costs in each export format: `cargo bench --bench export`. One iteration is one record.
 //!
-//! Records come from the generator's traffic by way of the flow table; they are written to a sink of the system, /dev/null. The
-//! floor copies the same lines, made beforehand, through a buffer to the same sink.
+//! Records come from the generator's traffic by way of the flow table; they are written to a sink of the
+//! system, /dev/null. The floor copies the same lines, made beforehand, through a buffer to the same sink.
 
 mod setup;
 

@@ -1,9 +1,10 @@
-//! What a packet costs in the flow table: of a known flow (hit) and of a new one (miss). `cargo bench --bench flow`, or with a
-//! filter: `cargo bench --bench flow -- hit/100000`. One iteration is one packet.
+//! What a packet costs in the flow table: of a known flow (hit) and of a new one (miss). `cargo bench --bench
+//! flow`, or with a filter: `cargo bench --bench flow -- hit/100000`. One iteration is one packet.
 //!
-//! TCP with all analyses (`hit-udp`: the same without TCP), in random order over N flows, in the worker's waves: hash and ask for the bucket, ask for the entry some
-//! packets ahead, let time pass, count. Keys are made outside the clock. The floor does the same over a flat array of one cache
-//! line per flow, found by number: no hash, no key, no TCP. 10 million flows take 3 GB and some seconds to build.
+//! TCP with all analyses (`hit-udp`: the same without TCP), in random order over N flows, in the worker's
+//! batches: hash and ask for the bucket, ask for the entry some packets ahead, let time pass, count. Keys are
+//! made outside the clock. The floor does the same over a flat array of one cache line per flow, found by
+//! number: no hash, no key, no TCP. 10 million flows take 3 GB and some seconds to build.
 
 mod setup;
 
@@ -74,25 +75,24 @@ impl CountingTable {
         assert!(self.table.is_empty(), "every flow had run out");
     }
 
-    /// As the worker does it with a wave of packets: the straight way where the table allows it, the long one else. (These flows are
-    /// orderly, so what the worker does beside a loss is left out.)
+    /// As the worker does it with a batch of packets: a wave at a time, memory asked for ahead.
     fn observe(&mut self, lanes: &[TablePacket], dissected: &Dissected) {
         let (segment, syn) = (plain_segment(dissected), syn_segment(dissected));
         let is_plain = segment.is_some() || matches!(dissected.transport, Transport::Udp(_));
         let Self { table, number, began } = self;
         let (mut hashes, mut candidates) = ([0; BATCH_MAX], [Candidate::NONE; BATCH_MAX]);
-        for wave in lanes.chunks(BATCH_MAX) {
-            for (hash, lane) in hashes.iter_mut().zip(wave) {
+        for batch in lanes.chunks(BATCH_MAX) {
+            for (hash, lane) in hashes.iter_mut().zip(batch) {
                 *hash = table.hash(&lane.key);
                 table.prefetch_bucket(*hash);
             }
             let ask = |table: &FlowTable, at: usize| {
                 if is_plain { table.prefetch_entry(hashes[at]) } else { table.prefetch_entry_whole(hashes[at]) }
             };
-            (0..wave.len().min(PREFETCH_AHEAD)).for_each(|at| candidates[at] = ask(table, at));
+            (0..batch.len().min(PREFETCH_AHEAD)).for_each(|at| candidates[at] = ask(table, at));
             let mut next_deadline = Timestamp(0);
-            for (i, TablePacket { key, direction, .. }) in wave.iter().enumerate() {
-                if i + PREFETCH_AHEAD < wave.len() {
+            for (i, TablePacket { key, direction, .. }) in batch.iter().enumerate() {
+                if i + PREFETCH_AHEAD < batch.len() {
                     candidates[i + PREFETCH_AHEAD] = ask(table, i + PREFETCH_AHEAD);
                 }
                 *number += 1;
@@ -155,7 +155,8 @@ fn hit_of(criterion: &mut BenchCriterion, name: &str, protocol: Protocol) {
 /// A table in which all connections have shaken hands.
 fn established(protocol: Protocol, flow_count: u32) -> (CountingTable, RandomOrder) {
     let (mut subject, mut traffic) = (CountingTable::new(flow_count), RandomOrder::new(protocol, flow_count));
-    // In the order of their numbers, so that the random order of later packets is not the order of their places.
+    // In the order of their numbers, so that the random order of later packets is not the order of their
+    // places.
     for round in 0..HANDSHAKE_ROUNDS {
         let facts = facts(protocol, 0, round);
         for first in (0..flow_count).step_by(READY_MAX) {
@@ -217,9 +218,9 @@ fn flat(criterion: &mut BenchCriterion) {
             let mut number = 0;
             bencher.iter_custom(|packets| {
                 in_rounds(packets, traffic, |lanes, _| {
-                    for wave in lanes.chunks(BATCH_MAX) {
-                        wave.iter().for_each(|lane| table.prefetch(lane.flow));
-                        for lane in wave {
+                    for batch in lanes.chunks(BATCH_MAX) {
+                        batch.iter().for_each(|lane| table.prefetch(lane.flow));
+                        for lane in batch {
                             number += 1;
                             table.count(lane.flow, lane.direction.index(), u64::from(WIRE_LEN), number);
                         }

@@ -1,12 +1,13 @@
 //! What a packet costs in the whole worker: `cargo bench --bench worker`. One iteration is one packet.
 //!
-//! Batches as a backend lends them, over the generator's traffic in memory: dissecting, keys, table, TCP analysis, time, ledger. No
-//! reading and no output. The floor takes the 5-tuple's bytes from where they are and counts them: what reading the headers costs.
+//! Batches as a backend lends them, over the generator's traffic in memory: dissecting, keys, table, TCP
+//! analysis, time, ledger. No reading and no output. The floor takes the 5-tuple's bytes from where they are
+//! and counts them: what reading the headers costs.
 
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
-use netscope::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+use netscope::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
 use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, Packet};
 use netscope_perf::Profile;
@@ -26,7 +27,7 @@ fn worker() -> Worker {
         flow: FlowSettings { flow_count_max: 1 << 20, ..FlowSettings::default() },
         tick_ns: 1_000_000_000,
         count_max: 0,
-        share: Share::WHOLE,
+        share: WorkerShare::WHOLE,
         waits: true,
         secret: HashSecret::random(),
     };

@@ -4,7 +4,7 @@ mod common;
 
 use common::captures;
 use netscope::engine::{
-    EndedChunk, Outbox, Share, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, mailbox,
+    EndedChunk, Outbox, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare, mailbox,
 };
 use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::memory::{OwnedPacket, read_all};
@@ -55,7 +55,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
             },
             tick_ns: 100_000_000,
             count_max: 0,
-            share: Share::WHOLE,
+            share: WorkerShare::WHOLE,
             waits: false,
             secret,
         };

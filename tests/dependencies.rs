@@ -1,15 +1,18 @@
 //! What this package is built from: licences that its own allows, and no crate twice without a reason.
 //!
-//! Asks `cargo metadata` about this system's crates and goes to no network. Crates of other systems are seen there.
+//! Asks `cargo metadata` about this system's crates and goes to no network. Crates of other systems are seen
+//! there.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-/// Licences under which a crate may be used. Each allows use in a program of another licence as long as it is named.
+/// Licences under which a crate may be used. Each allows use in a program of another licence as long as it is
+/// named.
 const LICENCES: &[&str] = &["MIT", "MIT-0", "Apache-2.0", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0"];
 
-/// Crates that are there in more than one version, and why. One that is no longer there twice has to go from the list.
+/// Crates that are there in more than one version, and why. One that is no longer there twice has to go from
+/// the list.
 const TWICE: &[(&str, &str)] = &[
     ("bit-set", "jsonschema's fancy-regex and proptest, both for tests alone, ask for different versions"),
     ("bit-vec", "comes with bit-set"),
@@ -44,7 +47,8 @@ fn text<'a>(package: &'a Value, key: &str) -> &'a str {
     package[key].as_str().unwrap_or_default()
 }
 
-/// True where one of the choices of an SPDX expression needs nothing but licences of the list. Those are added to `used`.
+/// True where one of the choices of an SPDX expression needs nothing but licences of the list. Those are
+/// added to `used`.
 fn is_allowed(expression: &str, used: &mut BTreeSet<String>) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ").replace(" WITH ", "+WITH+");
     let words: Vec<&str> = spaced.split_whitespace().collect();

@@ -7,14 +7,14 @@ use netscope::{flow, wire};
 mod test_records;
 
 use flow::{FactSet, FlowRecord, community_id};
-use netscope::aggregate::{Output, Report, Summary, Table};
+use netscope::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryJson, TextReport, TextSettings, stats_line,
-    write_array, write_table,
+    summary_text, write_array, write_table,
 };
 use netscope::record::FACT_SCHEMA;
 use netscope_backends::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -215,9 +215,9 @@ fn ended_flows_begin_with_time_and_reason() {
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), header);
     json.ended(&tcp_record(), FactSet::NONE).unwrap();
     csv.ended(&tcp_record(), FactSet::NONE).unwrap();
-    // A tick brings them to the file.
-    json.report(&Report::default()).unwrap();
-    csv.report(&Report::default()).unwrap();
+    // When nothing more is to be told they are in the file.
+    json.flush().unwrap();
+    csv.flush().unwrap();
     let rest = tcp_json();
     let expected = format!("{{\"ts\":1700000062.500000001,\"reason\":\"timeout\",{}\n", rest.strip_prefix('{').unwrap());
     assert_eq!(fs::read_to_string(&json_path).unwrap(), expected);
@@ -256,6 +256,24 @@ fn an_unfinished_table_leaves_the_target_alone() {
     drop(DocumentFile::create(&path, JsonTable(SETTINGS)).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_an_output_lost_is_in_the_summary_by_its_name() {
+    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, reports: 0 };
+    let mut summary = Summary::default();
+    assert!(!summary_text(&summary).contains("left out") && !summary_text(&summary).contains("skipped"));
+    summary.outputs.push(loss);
+    summary.ledger.snapshots_skipped = 3;
+    let text = summary_text(&summary);
+    assert!(text.contains("  ended flows left out of ended.jsonl: 7\n") && !text.contains("reports left out"), "{text}");
+    assert!(text.contains("  snapshots skipped (the next ones had their numbers): 3\n"), "{text}");
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("summary.json");
+    DocumentFile::create(&path, SummaryJson).unwrap().finish(&Table::default(), &summary).unwrap();
+    let json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(json["left_out_of_outputs"], json!([{"output": "ended.jsonl", "ended_flows": 7, "reports": 0}]));
+    assert_eq!(json["snapshots_skipped"], 3);
 }
 
 fn report() -> Report {

@@ -40,7 +40,11 @@ fn the_table_is_written_while_the_capture_goes_on_by_every_backend() {
     for flags in [["--backend", "tpacket"], ["--backend", "xdp"], ["--backend", "libpcap"]] {
         let Some(namespace) = NetNs::with_wire(&common::netns::Wire { queues: 1, mtu: 1500 }) else { return };
         let exports = Exports::new();
-        let mut running = live::capture(&namespace, &exports, &[&flags[..], &["--max-flows", FLOWS_MAX]].concat());
+        let mut running = live::capture(
+            &namespace,
+            &exports,
+            &[&flags[..], &["--max-flows", FLOWS_MAX, "--export-ended-max", "100000"]].concat(),
+        );
         let packets = live::datagrams(FLOWS * 4, FLOWS, 1);
         let (earlier, later) = packets.split_at(packets.len() / 2);
         live::send(&namespace, earlier);

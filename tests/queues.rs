@@ -5,7 +5,9 @@ mod common;
 
 use common::{captures, engine, temp_dir};
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Report, Summary, Table};
-use netscope::engine::{EngineSettings, Outbox, PacketConsumer, Share, Snapshot, Source, Stop, Worker, WorkerSettings, mailbox};
+use netscope::engine::{
+    EngineSettings, Outbox, PacketConsumer, Snapshot, Source, Stop, Worker, WorkerSettings, WorkerShare, mailbox,
+};
 use netscope::flow::{EndReason, FactSet, FlowRecord, FlowSettings, HashSecret};
 use netscope::session::{Outcome, Session, run};
 use netscope::wire;
@@ -415,7 +417,7 @@ fn a_snapshot_without_a_box_is_counted_and_its_evidence_is_in_the_next() {
         flow: FlowSettings { top_count: 2, ..FlowSettings::default() },
         tick_ns: TICK_NS,
         count_max: 0,
-        share: Share::WHOLE,
+        share: WorkerShare::WHOLE,
         waits: false,
         secret: HashSecret::random(),
     };

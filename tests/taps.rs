@@ -5,8 +5,8 @@ mod common;
 
 use common::{captures, engine, fixture};
 use netscope::engine::{
-    EngineSettings, Observer, Outbox, PacketConsumer, Receiver, SeenPacket, Share, Snapshot, Source, Stop, TapChunk, TapFlows,
-    TapMark, TapPolicy, TapReceivers, TapSender, Worker, WorkerSettings, consume, launch, mailbox, requests,
+    EngineSettings, Observer, Outbox, PacketConsumer, Receiver, SeenPacket, Snapshot, Source, Stop, TapChunk, TapFlows, TapMark,
+    TapPolicy, TapReceivers, TapSender, Worker, WorkerSettings, WorkerShare, consume, launch, mailbox, requests,
 };
 use netscope::flow::{FlowKey, FlowRecord, FlowSettings, HashSecret, ports_of};
 use netscope::wire::{self, Dissected};
@@ -190,7 +190,7 @@ impl Observer for Told {
 
 fn worker_settings(flow: FlowSettings) -> WorkerSettings {
     let secret = HashSecret::FIXED;
-    WorkerSettings { flow, tick_ns: 100_000_000, count_max: 0, share: Share::WHOLE, waits: false, secret }
+    WorkerSettings { flow, tick_ns: 100_000_000, count_max: 0, share: WorkerShare::WHOLE, waits: false, secret }
 }
 
 /// A worker with one tap, which has `boxes` boxes.

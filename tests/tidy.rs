@@ -14,28 +14,7 @@ const FUNCTION_LINES_MAX: usize = 80;
 const LONG_FILES: &[&str] = &["src/flow/tests/table.rs"];
 
 /// Type names that still stand for several types. One that no longer does has to go from the list; none is added.
-const AMBIGUOUS_NAMES: &[&str] = &[
-    "Candidate",
-    "Failure",
-    "Half",
-    "Lane",
-    "Line",
-    "List",
-    "Outcome",
-    "PacketView",
-    "Place",
-    "Places",
-    "Progress",
-    "Queues",
-    "Rank",
-    "Run",
-    "Share",
-    "Shared",
-    "State",
-    "Task",
-    "Text",
-    "XdpOptions",
-];
+const AMBIGUOUS_NAMES: &[&str] = &["Candidate", "Failure", "Outcome", "PacketView", "Places", "Rank", "XdpOptions"];
 
 /// Modules of the package, lowest first; modules of equal height do not know each other.
 const MODULES: &[(&str, u8)] = &[
@@ -136,7 +115,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module, ...}`.
+/// Names of modules that a line of code refers to by `crate::module`, `netscope::module` or `crate::{module,
+/// ...}`.
 fn modules_used(line: &str) -> Vec<&str> {
     let mut modules = Vec::new();
     for start in ["crate::", "netscope::"] {

@@ -1,8 +1,8 @@
 //! Filter expressions in the language of pcap-filter(7).
 //!
-//! Owns compiling (by libpcap) and running (by libpcap's interpreter) a filter over packets that did not pass through a kernel.
-//! Knows nothing of where packets come from. Its one invariant: a program only ever runs on packets of the link type it was
-//! compiled for.
+//! Owns compiling (by libpcap) and running (by libpcap's interpreter) a filter over packets that did not pass
+//! through a kernel. Knows nothing of where packets come from. Its one invariant: a program only ever runs on
+//! packets of the link type it was compiled for.
 
 use std::sync::Mutex;
 
@@ -46,7 +46,8 @@ impl Filter {
     /// Compiles `expression` for packets of `link_type`. An empty expression matches everything.
     ///
     /// # Errors
-    /// [`BackendError::Filter`] with libpcap's reason when the expression is not valid, or not for this link type.
+    /// [`BackendError::Filter`] with libpcap's reason when the expression is not valid, or not for this link
+    /// type.
     pub fn compile(expression: &str, link_type: LinkType) -> Result<Self, BackendError> {
         let fail = |error| BackendError::Filter { expression: expression.to_owned(), why: pcap_reason(error) };
         let _one_at_a_time = COMPILER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -74,7 +75,8 @@ impl Filter {
         ClassicFilter::new(&self.instructions, self.link_type.0)
     }
 
-    /// Whether `packet` matches; never true for a packet of another link type. `len`, `less` and `greater` see the length on the wire.
+    /// Whether `packet` matches; never true for a packet of another link type. `len`, `less` and `greater`
+    /// see the length on the wire.
     #[inline]
     pub fn matches(&self, packet: &Packet<'_>) -> bool {
         if packet.link_type != self.link_type {
@@ -86,12 +88,13 @@ impl Filter {
             captured_len: u32::try_from(packet.data.len()).unwrap_or(u32::MAX),
             wire_len: packet.wire_len,
         };
-        // JUSTIFICATION: the interpreter of libpcap is C; crate pcap offers it only with the captured length in place of the
-        // length on the wire, which makes `greater` wrong for packets cut by a snap length.
-        // SAFETY: `program` and `header` have the layouts of pcap/bpf.h and pcap/pcap.h (Apple's header has a comment behind these
-        // fields, which a filter does not read) and outlive the call. The instructions are those pcap_compile made (copied whole,
-        // never changed), so they are what the interpreter trusts. `bytes` is valid for `captured_len` bytes, which is never more
-        // than the slice has, and the interpreter checks every load against it.
+        // JUSTIFICATION: the interpreter of libpcap is C; crate pcap offers it only with the captured length
+        // in place of the length on the wire, which makes `greater` wrong for packets cut by a snap length.
+        // SAFETY: `program` and `header` have the layouts of pcap/bpf.h and pcap/pcap.h (Apple's header has a
+        // comment behind these fields, which a filter does not read) and outlive the call. The instructions
+        // are those pcap_compile made (copied whole, never changed), so they are what the interpreter trusts.
+        // `bytes` is valid for `captured_len` bytes, which is never more than the slice has, and the
+        // interpreter checks every load against it.
         let kept = unsafe { pcap_offline_filter(&raw const program, &raw const header, packet.data.as_ptr()) };
         kept != 0
     }
@@ -99,15 +102,17 @@ impl Filter {
 
 pub(crate) fn copy_instructions(program: &BpfProgram) -> Box<[ClassicInstruction]> {
     let raw = program.get_instructions();
-    // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the kernel, and memory of
-    // our own, so that a filter can be cloned and shared.
-    // SAFETY: `BpfInstruction` is a transparent wrapper of libpcap's `struct bpf_insn` {u16, u8, u8, u32}, the layout of
-    // `ClassicInstruction`; pointer and length are those of one live slice, borrowed for as long as this one.
+    // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the
+    // kernel, and memory of our own, so that a filter can be cloned and shared.
+    // SAFETY: `BpfInstruction` is a transparent wrapper of libpcap's `struct bpf_insn` {u16, u8, u8, u32},
+    // the layout of `ClassicInstruction`; pointer and length are those of one live slice, borrowed for as
+    // long as this one.
     let instructions = unsafe { std::slice::from_raw_parts(raw.as_ptr().cast::<ClassicInstruction>(), raw.len()) };
     instructions.into()
 }
 
-/// A filter for a source whose packets may have several link types: one program each, compiled when first needed.
+/// A filter for a source whose packets may have several link types: one program each, compiled when first
+/// needed.
 #[derive(Clone, Debug)]
 pub(crate) struct FilterSet {
     expression: String,
@@ -123,7 +128,8 @@ impl FilterSet {
         Ok(Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice: None })
     }
 
-    /// Whether the packet matches. Where the expression makes no sense for a link type, its packets do not match.
+    /// Whether the packet matches. Where the expression makes no sense for a link type, its packets do not
+    /// match.
     #[inline]
     pub(crate) fn matches(&mut self, packet: &Packet<'_>) -> bool {
         if let Some((link_type, Some(filter))) = self.programs.get(self.last)

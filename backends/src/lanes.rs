@@ -1,13 +1,15 @@
 //! Compares eight small numbers at once.
 //!
-//! Owns the instructions for it, which compilers do not find by themselves. Its one invariant: the same answer on every processor.
+//! Owns the instructions for it, which compilers do not find by themselves. Its one invariant: the same
+//! answer on every processor.
 
 /// One bit for each of the eight that is `wanted`, the first lowest.
 #[inline(always)]
 pub fn equal_of_eight(values: &[u16; 8], wanted: u16) -> u8 {
     #[cfg(target_arch = "x86_64")]
     {
-        // JUSTIFICATION: there is no stable safe way to compare a vector, and each packet is looked for by such a comparison.
+        // JUSTIFICATION: there is no stable safe way to compare a vector, and each packet is looked for by
+        // such a comparison.
         // SAFETY: SSE2 is part of x86-64.
         unsafe { with_sse2(values, wanted) }
     }

@@ -1,8 +1,8 @@
 //! Where packets come from.
 //!
-//! This crate owns every packet source of NetScope and is the only one with `unsafe` code. It knows nothing of protocols: it
-//! lends bytes, their time, their length on the wire and their link type. Its one invariant: the bytes of a [`Packet`] are
-//! valid only while the visitor given to [`Backend::poll`] runs.
+//! This crate owns every packet source of NetScope and is the only one with `unsafe` code. It knows nothing
+//! of protocols: it lends bytes, their time, their length on the wire and their link type. Its one invariant:
+//! the bytes of a [`Packet`] are valid only while the visitor given to [`Backend::poll`] runs.
 
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -43,7 +43,8 @@ pub const BATCH_MAX: usize = 64;
 /// What a call of [`Backend::poll`] came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {
-    /// This many packets were lent to the visitor (possibly in several slices); 0 when all that was read did not match a filter.
+    /// This many packets were lent to the visitor (possibly in several slices); 0 when all that was read did
+    /// not match a filter.
     Lent(u32),
     /// Nothing arrived within the timeout; the time by which ticks and expiry may go on.
     Idle(Timestamp),
@@ -53,24 +54,26 @@ pub enum Polled {
 
 /// Received and lost packets since the source was opened. All values only grow.
 ///
-/// `received` counts every packet the source saw for us, so once nothing is in flight
-/// `received = lent to the visitor + filtered + kernel_drops + damaged + skipped`.
-/// `interface_drops` lie before `received` and are not part of it; `ring_full_drops` and `fill_empty_drops` are parts of
-/// `kernel_drops`; `ring_freezes` are not packets.
+/// `received` counts every packet the source saw for us, so once nothing is in flight `received = lent to the
+/// visitor + filtered + kernel_drops + damaged + skipped`. `interface_drops` lie before `received` and are
+/// not part of it; `ring_full_drops` and `fill_empty_drops` are parts of `kernel_drops`; `ring_freezes` are
+/// not packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Packets the source saw for us, lost ones included.
     pub received: u64,
-    /// Packets that did not match the filter: those read by us in user space, and of AF_XDP those its program left out (the filter of
-    /// another kernel ring does not count here).
+    /// Packets that did not match the filter: those read by us in user space, and of AF_XDP those its program
+    /// left out (the filter of another kernel ring does not count here).
     pub filtered: u64,
-    /// Packets the kernel dropped because we did not read fast enough (AF_XDP: also those that met no socket of ours).
+    /// Packets the kernel dropped because we did not read fast enough (AF_XDP: also those that met no socket
+    /// of ours).
     pub kernel_drops: u64,
     /// Of `kernel_drops`: the ring between the kernel and us was full (AF_XDP: `rx_ring_full`).
     pub ring_full_drops: u64,
     /// Of `kernel_drops`: the kernel had no free frame to receive into (AF_XDP: `rx_fill_ring_empty_descs`).
     pub fill_empty_drops: u64,
-    /// Times the kernel found no free block and stopped receiving for a while (TPACKET_V3: `tp_freeze_q_cnt`). Not packets.
+    /// Times the kernel found no free block and stopped receiving for a while (TPACKET_V3:
+    /// `tp_freeze_q_cnt`). Not packets.
     pub ring_freezes: u64,
     /// Packets that a ring announced and that could not be read because its lengths contradict each other.
     pub damaged: u64,
@@ -117,17 +120,19 @@ pub struct Position {
 
 /// One queue of packets.
 pub trait Backend: Send {
-    /// Link type of the first packet (a capture file may change it from packet to packet, so each [`Packet`] carries its own).
+    /// Link type of the first packet (a capture file may change it from packet to packet, so each [`Packet`]
+    /// carries its own).
     fn link_type(&self) -> LinkType;
 
     /// True where an unread packet waits for us (a file) instead of being lost (a wire).
     fn waits(&self) -> bool;
 
-    /// Waits at most `timeout`, then lends what is there to `visit`, at most [`BATCH_MAX`] packets per call of `visit`.
-    /// The bytes are valid while `visit` runs; afterwards the memory is the source's again.
+    /// Waits at most `timeout`, then lends what is there to `visit`, at most [`BATCH_MAX`] packets per call
+    /// of `visit`. The bytes are valid while `visit` runs; afterwards the memory is the source's again.
     ///
     /// # Errors
-    /// Damage in a file is reported once, after everything before it has been lent; afterwards the source says `End`.
+    /// Damage in a file is reported once, after everything before it has been lent; afterwards the source
+    /// says `End`.
     fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError>;
 
     /// Received and lost packets since the start, per place of loss, as the source counts them.
@@ -136,7 +141,8 @@ pub trait Backend: Send {
     /// When the kernel refuses its statistics.
     fn counters(&mut self) -> Result<Counters, BackendError>;
 
-    /// Something a person should know that is no error (an interface went down, packets a filter cannot judge), once each.
+    /// Something a person should know that is no error (an interface went down, packets a filter cannot
+    /// judge), once each.
     fn notice(&mut self) -> Option<String> {
         None
     }

@@ -1,7 +1,7 @@
 //! Packets from memory, for tests and for whoever already has them.
 //!
-//! Owns a list of packets and moments of silence and replays it. Knows no file and no wire. Its one invariant: the order of the
-//! list is the order of lending.
+//! Owns a list of packets and moments of silence and replays it. Knows no file and no wire. Its one
+//! invariant: the order of the list is the order of lending.
 
 use std::path::Path;
 use std::time::Duration;
@@ -60,7 +60,8 @@ impl MemoryBackend {
         Self::with_events(link_type, packets.into_iter().map(MemoryEvent::Packet).collect())
     }
 
-    /// Replays packets with moments of silence between them, each answered by [`Polled::Idle`] from one poll, and ends.
+    /// Replays packets with moments of silence between them, each answered by [`Polled::Idle`] from one poll,
+    /// and ends.
     pub fn with_events(link_type: LinkType, events: Vec<MemoryEvent>) -> Self {
         Self { link_type, events, next: 0, waits: true, received: 0 }
     }

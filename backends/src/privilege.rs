@@ -1,10 +1,11 @@
-//! Going on as somebody else: a process that was started as root keeps what it has opened and gives up nearly all rights.
+//! Going on as somebody else: a process that was started as root keeps what it has opened and gives up nearly
+//! all rights.
 //!
-//! Owns the order of the steps. Knows no interface. Invariant: either the process is that user with just the capabilities named, or there
-//! is an error and it must end.
+//! Owns the order of the steps. Knows no interface. Invariant: either the process is that user with just the
+//! capabilities named, or there is an error and it must end.
 //!
-//! The calls follow capabilities(7), "Effect of user ID changes on capabilities". Rights belong to threads, so this is done while there is
-//! only one.
+//! The calls follow capabilities(7), "Effect of user ID changes on capabilities". Rights belong to threads,
+//! so this is done while there is only one.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -86,8 +87,9 @@ pub enum PrivilegeError {
     },
 }
 
-/// Becomes `user` with that user's groups, keeping `kept` and no other right, also not by running another program. Those of `kept` that this
-/// process does not have (in a container, or because the kernel does not know them yet) are returned.
+/// Becomes `user` with that user's groups, keeping `kept` and no other right, also not by running another
+/// program. Those of `kept` that this process does not have (in a container, or because the kernel does not
+/// know them yet) are returned.
 ///
 /// # Errors
 /// Any of [`PrivilegeError`]; the process may then have given up part of its rights already.
@@ -135,7 +137,8 @@ fn lookup(name: &CStr) -> io::Result<Option<(libc::uid_t, libc::gid_t)>> {
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
     let mut found: *mut libc::passwd = ptr::null_mut();
     // JUSTIFICATION: as above.
-    // SAFETY: all pointers are to live memory of ours for as long as the call runs, and the length is that of `memory`.
+    // SAFETY: all pointers are to live memory of ours for as long as the call runs, and the length is that of
+    // `memory`.
     let error = unsafe { libc::getpwnam_r(name.as_ptr(), &raw mut entry, memory.as_mut_ptr(), memory.len(), &raw mut found) };
     match error {
         _ if !found.is_null() => Ok(Some((entry.pw_uid, entry.pw_gid))),
@@ -173,8 +176,8 @@ fn words(kept: &[Capability]) -> [CapabilityWord; 2] {
 fn permitted() -> io::Result<u64> {
     let (mut header, mut words) = (CapabilityHeader { version: VERSION, pid: 0 }, [CapabilityWord::default(); 2]);
     // JUSTIFICATION: no safe crate in use, nor libc, has a wrapper.
-    // SAFETY: capget(2) reads a header and writes, in this version, two words, both live and laid out as linux/capability.h has them; it may
-    // write to the header, which is ours alone.
+    // SAFETY: capget(2) reads a header and writes, in this version, two words, both live and laid out as
+    // linux/capability.h has them; it may write to the header, which is ours alone.
     let result = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, words.as_mut_ptr()) };
     if result == 0 {
         let [low, high] = words.map(|word| u64::from(word.permitted));
@@ -187,8 +190,8 @@ fn permitted() -> io::Result<u64> {
 fn set_capabilities(kept: &[Capability]) -> io::Result<()> {
     let (mut header, words) = (CapabilityHeader { version: VERSION, pid: 0 }, words(kept));
     // JUSTIFICATION: no safe crate in use, nor libc, has a wrapper.
-    // SAFETY: capset(2) reads a header and, in this version, two words, both live and laid out as linux/capability.h has them; it may
-    // write to the header, which is ours alone.
+    // SAFETY: capset(2) reads a header and, in this version, two words, both live and laid out as
+    // linux/capability.h has them; it may write to the header, which is ours alone.
     let result = unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,4 +1,5 @@
-//! What std cannot do about threads: lowering the priority of the current one, keeping it off some CPUs, and where it begins to run.
+//! What std cannot do about threads: lowering the priority of the current one, keeping it off some CPUs, and
+//! where it begins to run.
 
 #[cfg(target_os = "linux")]
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -8,23 +9,23 @@ use nix::unistd::Pid;
 /// Nice value of cold threads (0 is normal, 19 the lowest).
 const COLD_NICE: i32 = 10;
 
-/// Lowers the scheduling priority of the calling thread, so that on a busy machine the cold side yields to the workers.
-/// On Linux a nice value belongs to a thread (sched(7), "the nice value is per-thread"); elsewhere nothing happens, as it
-/// would lower the whole process.
+/// Lowers the scheduling priority of the calling thread, so that on a busy machine the cold side yields to
+/// the workers. On Linux a nice value belongs to a thread (sched(7), "the nice value is per-thread");
+/// elsewhere nothing happens, as it would lower the whole process.
 pub fn lower_thread_priority() {
     #[cfg(target_os = "linux")]
     {
         // JUSTIFICATION: std and safe crates in use have no per-thread priority.
-        // SAFETY: setpriority(2) takes three integers and touches no memory of ours; `who` 0 is the calling thread.
-        // A refusal leaves the priority as it was, which is only slower, so the result is not needed.
+        // SAFETY: setpriority(2) takes three integers and touches no memory of ours; `who` 0 is the calling
+        // thread. A refusal leaves the priority as it was, which is only slower, so the result is not needed.
         let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, COLD_NICE) };
     }
     #[cfg(not(target_os = "linux"))]
     let _ = COLD_NICE;
 }
 
-/// Keeps the calling thread, and those it starts from now on, off these CPUs. Where it may run on no other, or cannot be told where to
-/// run, nothing changes.
+/// Keeps the calling thread, and those it starts from now on, off these CPUs. Where it may run on no other,
+/// or cannot be told where to run, nothing changes.
 pub fn keep_off_cpus(cpus: &[usize]) {
     #[cfg(target_os = "linux")]
     if let Ok(mut allowed) = sched_getaffinity(THIS_THREAD) {
@@ -39,9 +40,10 @@ pub fn keep_off_cpus(cpus: &[usize]) {
     let _ = cpus;
 }
 
-/// Where a thread is to begin, relative to the one that starts it. A scheduler may put a new thread behind the one that started it and take ten
-/// milliseconds to find that another CPU idles, which for a small file is a tenth of the run. For threads that end with a run: one that
-/// was moved does not take to CPUs that come later.
+/// Where a thread is to begin, relative to the one that starts it. A scheduler may put a new thread behind
+/// the one that started it and take ten milliseconds to find that another CPU idles, which for a small file
+/// is a tenth of the run. For threads that end with a run: one that was moved does not take to CPUs that come
+/// later.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
     #[cfg(target_os = "linux")]
@@ -57,15 +59,16 @@ impl Start {
         }
     }
 
-    /// Moves the calling thread to the CPU that is `count` behind the origin among those it may run on. It may run on all of them as
-    /// before. Where it cannot be told where to run, nothing changes.
+    /// Moves the calling thread to the CPU that is `count` behind the origin among those it may run on. It
+    /// may run on all of them as before. Where it cannot be told where to run, nothing changes.
     pub fn move_by(self, count: usize) {
         #[cfg(target_os = "linux")]
         if let (Some(origin), Ok(allowed)) = (self.origin, sched_getaffinity(THIS_THREAD))
             && let Some(only) = behind(&allowed, origin, count)
             && sched_setaffinity(THIS_THREAD, &only).is_ok()
         {
-            // Where it was allowed to run a moment ago; if a CPU was taken away meanwhile, the kernel knows better.
+            // Where it was allowed to run a moment ago; if a CPU was taken away meanwhile, the kernel knows
+            // better.
             let _ = sched_setaffinity(THIS_THREAD, &allowed);
         }
         #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,7 @@
 //! Waits for a descriptor.
 //!
-//! Owns the call of poll(2). Knows nothing of what is read. Its one invariant: it returns once the timeout has passed.
+//! Owns the call of poll(2). Knows nothing of what is read. Its one invariant: it returns once the timeout
+//! has passed.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -17,7 +18,8 @@ pub(crate) enum Readiness {
     Error,
 }
 
-/// Waits at most `timeout` (rounded up to milliseconds) until `file` has bytes, has ended or has failed. A signal ends the wait.
+/// Waits at most `timeout` (rounded up to milliseconds) until `file` has bytes, has ended or has failed. A
+/// signal ends the wait.
 pub(crate) fn wait_readable(file: &impl AsRawFd, timeout: Duration) -> io::Result<Readiness> {
     let mut entry = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let timeout_ms = libc::c_int::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX);

@@ -1,26 +1,29 @@
 //! Runs arithmetic with the widest instructions of the processor at hand.
 //!
-//! Owns the choice, which safe code cannot make at run time. Its one invariant: it changes how fast a result comes and never what
-//! it is.
+//! Owns the choice, which safe code cannot make at run time. Its one invariant: it changes how fast a result
+//! comes and never what it is.
 
 /// A piece of arithmetic that the compiler can spread over vector lanes.
 pub trait Wide {
     /// What comes of it.
     type Output;
 
-    /// Does it. Mark the implementation `#[inline(always)]`: only what is inlined is compiled for the wider instructions.
+    /// Does it. Mark the implementation `#[inline(always)]`: only what is inlined is compiled for the wider
+    /// instructions.
     fn run(self) -> Self::Output;
 }
 
-/// Does `work` with the widest vectors the processor has: those of AVX-512, in which a rotation is one instruction, those of AVX2, or
-/// what every processor of its kind has.
+/// Does `work` with the widest vectors the processor has: those of AVX-512, in which a rotation is one
+/// instruction, those of AVX2, or what every processor of its kind has.
 #[inline]
 pub fn widest<W: Wide>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vl") {
-            // JUSTIFICATION: which instructions a processor has is known at run time alone, and safe code cannot call by it.
-            // SAFETY: the function asks for these two and what they imply, and the line above found that the processor has them.
+            // JUSTIFICATION: which instructions a processor has is known at run time alone, and safe code
+            // cannot call by it.
+            // SAFETY: the function asks for these two and what they imply, and the line above found that the
+            // processor has them.
             return unsafe { with_avx512(work) };
         }
         if std::arch::is_x86_feature_detected!("avx2") {

@@ -1,4 +1,5 @@
-//! Filters translated to eBPF against libpcap's own interpreter: by the interpreter of eBPF and, as root, in the kernel.
+//! Filters translated to eBPF against libpcap's own interpreter: by the interpreter of eBPF and, as root, in
+//! the kernel.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -107,14 +108,16 @@ struct RawHeader {
     wire_len: u32,
 }
 
-/// What libpcap says of a program that need not come from its compiler. The caller made it valid (see [`arbitrary_program`]).
+/// What libpcap says of a program that need not come from its compiler. The caller made it valid (see
+/// [`arbitrary_program`]).
 fn libpcap_matches(instructions: &[ClassicInstruction], bytes: &[u8]) -> bool {
     let program = RawProgram { len: instructions.len() as u32, instructions: instructions.as_ptr() };
     let len = bytes.len() as u32;
     let header = RawHeader { time: libc::timeval { tv_sec: 0, tv_usec: 0 }, captured_len: len, wire_len: len };
     // JUSTIFICATION: crate pcap runs only programs that its compiler made.
-    // SAFETY: both structures have the layouts of libpcap and outlive the call; the program passed `ClassicFilter::new`, which asks
-    // for what `bpf_validate` asks for; every load is checked against `captured_len`, the length of the slice.
+    // SAFETY: both structures have the layouts of libpcap and outlive the call; the program passed
+    // `ClassicFilter::new`, which asks for what `bpf_validate` asks for; every load is checked against
+    // `captured_len`, the length of the slice.
     unsafe { pcap_offline_filter(&raw const program, &raw const header, bytes.as_ptr()) != 0 }
 }
 
@@ -259,7 +262,8 @@ fn expressions_in_the_kernel_agree_with_libpcap() {
                 assert_eq!(in_kernel::matches(loaded, frame), expected, "{expression} on {frame:02x?}");
                 compared += 1;
             }
-            // A test run puts what does not fit into a page into further buffers, which this one does not take.
+            // A test run puts what does not fit into a page into further buffers, which this one does not
+            // take.
             if frame.len() <= in_kernel::ONE_BUFFER_MAX {
                 assert_eq!(in_kernel::matches(one_buffer, frame), expected, "{expression} on {frame:02x?}");
                 compared += 1;
@@ -334,7 +338,8 @@ fn arbitrary_instruction() -> impl Strategy<Value = ClassicInstruction> {
     })
 }
 
-/// A valid program. libpcap does not clear its memory, so all words are written first; the last instruction returns A.
+/// A valid program. libpcap does not clear its memory, so all words are written first; the last instruction
+/// returns A.
 fn arbitrary_program(len_max: usize) -> impl Strategy<Value = Vec<ClassicInstruction>> {
     prop::collection::vec(arbitrary_instruction(), 1..len_max).prop_map(|mut body| {
         let last = body.len();

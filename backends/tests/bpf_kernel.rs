@@ -57,7 +57,8 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Every combination of parts passes the verifier, and kernel and interpreter agree on verdict, counters and metadata.
+/// Every combination of parts passes the verifier, and kernel and interpreter agree on verdict, counters and
+/// metadata.
 #[test]
 fn the_kernel_does_what_the_interpreter_does() {
     if !has_root() {
@@ -248,7 +249,8 @@ fn a_killed_process_leaves_no_program() {
     });
 }
 
-/// Three capabilities are enough for everything the capture needs; names of other programs need more and are left out.
+/// Three capabilities are enough for everything the capture needs; names of other programs need more and are
+/// left out.
 #[test]
 fn three_capabilities_are_enough() {
     if !has_root() {
@@ -287,13 +289,14 @@ fn keep_capabilities(kept: &[u32]) {
         |from: u32| kept.iter().filter(|cap| (from..from + 32).contains(cap)).fold(0_u32, |bits, cap| bits | 1 << (cap - from));
     let data = [word(0), word(0), 0, word(32), word(32), 0];
     // JUSTIFICATION: neither std nor libc has a function for capset(2).
-    // SAFETY: header and data have the layout of version 3 (two words; twice effective, permitted, inheritable).
+    // SAFETY: header and data have the layout of version 3 (two words; twice effective, permitted,
+    // inheritable).
     let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// Every combination of parts that ask the driver passes the verifier and attaches; what a veth's driver tells is put back, see the tests
-/// of AF_XDP. Such a program is for one interface, natively.
+/// Every combination of parts that ask the driver passes the verifier and attaches; what a veth's driver
+/// tells is put back, see the tests of AF_XDP. Such a program is for one interface, natively.
 #[test]
 fn programs_that_ask_the_driver_are_for_one_interface() {
     if !has_root() {

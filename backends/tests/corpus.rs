@@ -1,6 +1,7 @@
 //! Reads every capture of a corpus and compares with what tshark saw in it.
 //!
-//! The corpus lies at `NETSCOPE_CORPUS`, else beside the repository. Without one the tests say so and pass, except when `CI=true`.
+//! The corpus lies at `NETSCOPE_CORPUS`, else beside the repository. Without one the tests say so and pass,
+//! except when `CI=true`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

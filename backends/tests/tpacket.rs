@@ -1,5 +1,5 @@
-//! Live capture by TPACKET_V3 on a wire inside a namespace: every byte arrives, flows stay together, every packet is accounted for,
-//! and what happens to the interface is lived through.
+//! Live capture by TPACKET_V3 on a wire inside a namespace: every byte arrives, flows stay together, every
+//! packet is accounted for, and what happens to the interface is lived through.
 //!
 //! Limits on waiting are there to end a hung run, not to measure.
 #![cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
-//! Live capture by AF_XDP on a wire inside a namespace: every byte arrives in every mode and from every queue, every packet is
-//! accounted for, and what happens to the interface is lived through.
+//! Live capture by AF_XDP on a wire inside a namespace: every byte arrives in every mode and from every
+//! queue, every packet is accounted for, and what happens to the interface is lived through.
 //!
 //! Limits on waiting are there to end a hung run, not to measure.
 #![cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! Any number of conversations, TCP or UDP, each a step further per round, for the flow table alone.
 //!
-//! Owns the bytes of such a packet: a real frame, read by the real dissector. Its one invariant: all conversations of a round are at
-//! the same step, so no state per flow is kept outside the table.
+//! Owns the bytes of such a packet: a real frame, read by the real dissector. Its one invariant: all
+//! conversations of a round are at the same step, so no state per flow is kept outside the table.
 
 use netscope::flow::{Direction, FlowKey, ports_of};
 use netscope::wire::{Dissected, Transport, dissect};

@@ -1,6 +1,8 @@
-//! What a layer's work cannot cost less than: the 5-tuple at known places, and a flat array instead of a flow table.
+//! What a layer's work cannot cost less than: the 5-tuple at known places, and a flat array instead of a flow
+//! table.
 //!
-//! Owns the least that still counts as the same job. Its one invariant: no hashing, no comparing, no decision.
+//! Owns the least that still counts as the same job. Its one invariant: no hashing, no comparing, no
+//! decision.
 
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::prefetch_read;

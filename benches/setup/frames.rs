@@ -1,6 +1,7 @@
 //! Frames of one kind each for the dissector: the generator's, bare or inside more headers.
 //!
-//! Owns the headers put around. Its one invariant: lengths and IPv4 checksums are right, so the dissector goes all the way.
+//! Owns the headers put around. Its one invariant: lengths and IPv4 checksums are right, so the dissector
+//! goes all the way.
 
 use netscope_perf::{Generator, GeneratorSettings, Profile};
 

@@ -1,7 +1,7 @@
 //! What the benches of all layers share: the clock, the traffic, the order of flows, the floor's table.
 //!
-//! Owns no measurement. Knows only the public interface of the crates. Its one invariant: the same call gives the same packets in
-//! the same order on every machine.
+//! Owns no measurement. Knows only the public interface of the crates. Its one invariant: the same call gives
+//! the same packets in the same order on every machine.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub mod conversations;
@@ -17,7 +17,8 @@ use std::time::Duration;
 /// Criterion with that clock.
 pub type BenchCriterion = Criterion<ProcessorTime>;
 
-/// Time this thread had a processor, so that other programs on the machine count less than they would by the clock on the wall.
+/// Time this thread had a processor, so that other programs on the machine count less than they would by the
+/// clock on the wall.
 pub struct ProcessorTime;
 
 impl Measurement for ProcessorTime {
@@ -55,7 +56,8 @@ pub fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every platform served has this clock").into()
 }
 
-/// How all layers are measured: short, as the drift of the machine is larger than what more samples could win.
+/// How all layers are measured: short, as the drift of the machine is larger than what more samples could
+/// win.
 pub fn criterion() -> Criterion<ProcessorTime> {
     Criterion::default()
         .with_measurement(ProcessorTime)
@@ -71,7 +73,8 @@ pub fn only_tests() -> bool {
     said("--test") || !said("--bench")
 }
 
-/// Sums up the time of `iterations` packets, which `part` works on in parts of at most `most`, telling how long each took.
+/// Sums up the time of `iterations` packets, which `part` works on in parts of at most `most`, telling how
+/// long each took.
 pub fn in_parts(iterations: u64, most: usize, mut part: impl FnMut(usize) -> Duration) -> Duration {
     let (mut sum, mut left) = (Duration::ZERO, iterations);
     while left > 0 {

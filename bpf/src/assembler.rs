@@ -1,7 +1,8 @@
 //! Puts instructions together.
 //!
-//! Owns labels, the comment of each instruction, and the maps a program refers to. Knows no file descriptor: those are filled in
-//! by [`Program::resolve`]. Its one invariant: a [`Program`] has no jump without a target.
+//! Owns labels, the comment of each instruction, and the maps a program refers to. Knows no file descriptor:
+//! those are filled in by [`Program::resolve`]. Its one invariant: a [`Program`] has no jump without a
+//! target.
 
 use std::borrow::Cow;
 
@@ -158,7 +159,8 @@ impl Assembler {
         self.alu(Alu::Add, dst, src, comment);
     }
 
-    /// The lower bytes of `dst` between network order and the machine's; what is above them becomes 0. Not for single bytes.
+    /// The lower bytes of `dst` between network order and the machine's; what is above them becomes 0. Not
+    /// for single bytes.
     pub fn to_be(&mut self, size: Size, dst: Reg, comment: impl Into<Comment>) {
         let immediate = 8 * size.bytes() as i32;
         self.raw(Instruction { code: TO_BE, dst: dst as u8, immediate, ..Instruction::default() }, comment);
@@ -220,7 +222,8 @@ impl Assembler {
         self.raw(Instruction { code: CALL, immediate: helper as i32, ..Instruction::default() }, comment);
     }
 
-    /// Calls a function of the kernel by its name; R1 to R5 are lost, R0 is its result (an `int`: its lower 32 bits).
+    /// Calls a function of the kernel by its name; R1 to R5 are lost, R0 is its result (an `int`: its lower
+    /// 32 bits).
     pub fn call_kfunc(&mut self, kfunc: Kfunc, comment: impl Into<Comment>) {
         self.kfunc_calls.push((self.lines.len(), kfunc));
         self.raw(Instruction { code: CALL, src: PSEUDO_KFUNC, ..Instruction::default() }, comment);
@@ -231,7 +234,8 @@ impl Assembler {
         self.raw(Instruction { code: EXIT, ..Instruction::default() }, comment);
     }
 
-    /// The program. `name` is what tools show of it: the kernel takes 15 bytes of letters, digits, `_` and `.`.
+    /// The program. `name` is what tools show of it: the kernel takes 15 bytes of letters, digits, `_` and
+    /// `.`.
     ///
     /// # Errors
     /// A label that stands nowhere, at two places, or too far away.

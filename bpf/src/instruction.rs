@@ -1,9 +1,10 @@
 //! One eBPF instruction.
 //!
-//! Owns its fields, its numbers (RFC 9669, linux/bpf.h) and its eight bytes. Knows nothing of programs. Its one invariant: every
-//! value that can be built here has a place in the eight bytes.
+//! Owns its fields, its numbers (RFC 9669, linux/bpf.h) and its eight bytes. Knows nothing of programs. Its
+//! one invariant: every value that can be built here has a place in the eight bytes.
 
-/// A register: R0 is the result, R1 to R5 are arguments (lost in a call), R6 to R9 are kept, R10 is the frame pointer.
+/// A register: R0 is the result, R1 to R5 are arguments (lost in a call), R6 to R9 are kept, R10 is the frame
+/// pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "ten names that say all there is to say")]
@@ -163,9 +164,11 @@ pub enum Helper {
     CsumDiff = 28,
     /// `(ctx, delta) -> 0 or error`: moves the first byte; all packet pointers are void afterwards.
     XdpAdjustHead = 44,
-    /// `(map, index, flags) -> verdict`: the low two bits of `flags` are the verdict where the map has nothing there.
+    /// `(map, index, flags) -> verdict`: the low two bits of `flags` are the verdict where the map has
+    /// nothing there.
     RedirectMap = 51,
-    /// `(ctx, delta) -> 0 or error`: moves the start of the metadata; all packet pointers are void afterwards.
+    /// `(ctx, delta) -> 0 or error`: moves the start of the metadata; all packet pointers are void
+    /// afterwards.
     XdpAdjustMeta = 54,
     /// `(ctx, delta) -> 0 or error`: moves the end; all packet pointers are void afterwards.
     XdpAdjustTail = 65,
@@ -220,16 +223,17 @@ impl Helper {
     }
 }
 
-/// A function of the kernel without a fixed number (Documentation/bpf/kfuncs.rst): called by its number in the kernel's BTF, which the
-/// loader looks up by name.
+/// A function of the kernel without a fixed number (Documentation/bpf/kfuncs.rst): called by its number in
+/// the kernel's BTF, which the loader looks up by name.
 ///
-/// These ask the driver what the hardware knows of a frame (Documentation/networking/xdp-rx-metadata.rst). A program that calls one is
-/// loaded for one interface and runs there in native mode only.
+/// These ask the driver what the hardware knows of a frame (Documentation/networking/xdp-rx-metadata.rst). A
+/// program that calls one is loaded for one interface and runs there in native mode only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kfunc {
     /// `(ctx, &u64) -> 0 or error`: when the hardware saw the frame, in nanoseconds of its clock (Linux 6.3).
     XdpRxTimestamp,
-    /// `(ctx, &be16, &u16) -> 0 or error`: protocol (network order) and tag (machine order) that lie beside the frame (Linux 6.8).
+    /// `(ctx, &be16, &u16) -> 0 or error`: protocol (network order) and tag (machine order) that lie beside
+    /// the frame (Linux 6.8).
     XdpRxVlanTag,
 }
 

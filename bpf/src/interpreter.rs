@@ -1,7 +1,8 @@
 //! Runs programs without a kernel.
 //!
-//! Owns a machine with registers, a stack, one frame and maps of one CPU. Knows only the instructions and helpers that NetScope's
-//! programs use. Its one invariant: an access outside of what the verifier would allow is an error and touches nothing.
+//! Owns a machine with registers, a stack, one frame and maps of one CPU. Knows only the instructions and
+//! helpers that NetScope's programs use. Its one invariant: an access outside of what the verifier would
+//! allow is an error and touches nothing.
 
 mod arithmetic;
 

@@ -1,7 +1,7 @@
 //! eBPF programs as values.
 //!
-//! Owns instructions and how they are put together. Knows no system call: `netscope-backends` loads what is made here. Its one
-//! invariant: nothing here is `unsafe`, and nothing depends on the machine it runs on.
+//! Owns instructions and how they are put together. Knows no system call: `netscope-backends` loads what is
+//! made here. Its one invariant: nothing here is `unsafe`, and nothing depends on the machine it runs on.
 #![forbid(unsafe_code)]
 
 pub mod assembler;

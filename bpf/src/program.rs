@@ -1,6 +1,7 @@
 //! A finished program and how it is shown.
 //!
-//! Owns the instructions with their comments, labels and maps. Knows no kernel. Its one invariant: what is printed is what is loaded.
+//! Owns the instructions with their comments, labels and maps. Knows no kernel. Its one invariant: what is
+//! printed is what is loaded.
 
 use std::fmt::Write as _;
 
@@ -75,7 +76,8 @@ impl Program {
         Self { name: name.to_owned(), instructions, comments, labels, maps, map_loads, kfunc_calls, takes_frags: false }
     }
 
-    /// Says that the program knows frames of several buffers (`BPF_F_XDP_HAS_FRAGS`, Linux 5.18): the packet pointers see the first only.
+    /// Says that the program knows frames of several buffers (`BPF_F_XDP_HAS_FRAGS`, Linux 5.18): the packet
+    /// pointers see the first only.
     #[must_use]
     pub fn with_frags(mut self, takes_frags: bool) -> Self {
         self.takes_frags = takes_frags;
@@ -107,7 +109,8 @@ impl Program {
         self.map_loads.iter().copied()
     }
 
-    /// The kernel functions it needs, each once. With any, it has to be loaded for the interface that it will run at.
+    /// The kernel functions it needs, each once. With any, it has to be loaded for the interface that it will
+    /// run at.
     pub fn kfuncs(&self) -> Vec<Kfunc> {
         let mut kfuncs: Vec<Kfunc> = self.kfunc_calls.iter().map(|(_, kfunc)| *kfunc).collect();
         kfuncs.sort_unstable();
@@ -120,12 +123,12 @@ impl Program {
         self.kfunc_calls.iter().copied()
     }
 
-    /// The words to load, with the file descriptors of the maps in the order of [`Program::maps`] and the numbers of the kernel
-    /// functions in the kernel's BTF.
+    /// The words to load, with the file descriptors of the maps in the order of [`Program::maps`] and the
+    /// numbers of the kernel functions in the kernel's BTF.
     ///
     /// # Errors
-    /// [`AssembleError::MapMissing`] when there are fewer descriptors than maps, [`AssembleError::KfuncMissing`] for a kernel function
-    /// without a number.
+    /// [`AssembleError::MapMissing`] when there are fewer descriptors than maps,
+    /// [`AssembleError::KfuncMissing`] for a kernel function without a number.
     pub fn resolve(&self, descriptors: &[i32], kfuncs: &[(Kfunc, i32)]) -> Result<Vec<u64>, AssembleError> {
         let mut instructions = self.instructions.clone();
         for (at, map) in &self.map_loads {

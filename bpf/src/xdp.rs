@@ -1,7 +1,8 @@
 //! NetScope's XDP program, put together from parts.
 //!
-//! Owns what the program does with a frame: ask the driver, filter, stamp, redirect, count. Knows no interface and no socket. Its one invariant:
-//! every frame is counted under exactly one of redirected, passed, dropped and no-socket, by the queue it came in on.
+//! Owns what the program does with a frame: ask the driver, filter, stamp, redirect, count. Knows no
+//! interface and no socket. Its one invariant: every frame is counted under exactly one of redirected,
+//! passed, dropped and no-socket, by the queue it came in on.
 
 mod from_driver;
 
@@ -55,8 +56,9 @@ pub enum Unmatched {
 
 /// The clock of the stamp in the metadata.
 ///
-/// Both are turned into time since 1970 by adding a difference measured by the reader. TAI differs from `CLOCK_REALTIME` by whole
-/// seconds that change only with leap seconds, also where the clock is set; the monotonic clock's difference changes with every setting.
+/// Both are turned into time since 1970 by adding a difference measured by the reader. TAI differs from
+/// `CLOCK_REALTIME` by whole seconds that change only with leap seconds, also where the clock is set; the
+/// monotonic clock's difference changes with every setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StampClock {
     /// `CLOCK_TAI`, Linux 6.1.
@@ -70,7 +72,8 @@ pub enum StampClock {
 pub struct PacketStamp {
     /// Nanoseconds of the program's [`StampClock`].
     pub time_ns: u64,
-    /// Nanoseconds of the hardware's clock, whatever that is set to; 0 where the driver told none or was not asked.
+    /// Nanoseconds of the hardware's clock, whatever that is set to; 0 where the driver told none or was not
+    /// asked.
     pub hardware_ns: u64,
 }
 
@@ -82,8 +85,8 @@ impl PacketStamp {
 
     /// The stamp in the [`Self::LEN`] bytes before a frame; `None` where the mark is missing.
     ///
-    /// Where the driver has no room for metadata ([`VerdictCounts::unstamped`] grows) these bytes can be an older frame's stamp: believe only
-    /// times that do not go back.
+    /// Where the driver has no room for metadata ([`VerdictCounts::unstamped`] grows) these bytes can be an
+    /// older frame's stamp: believe only times that do not go back.
     pub fn read(before: &[u8; Self::LEN]) -> Option<Self> {
         let (time, rest) = before.split_first_chunk::<8>()?;
         let (hardware, rest) = rest.split_first_chunk::<8>()?;
@@ -93,7 +96,8 @@ impl PacketStamp {
     }
 }
 
-/// What became of the frames of one queue, as the program decided. What a full ring loses afterwards the socket counts (`XDP_STATISTICS`).
+/// What became of the frames of one queue, as the program decided. What a full ring loses afterwards the
+/// socket counts (`XDP_STATISTICS`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VerdictCounts {
     /// Given to the queue's socket.
@@ -106,7 +110,8 @@ pub struct VerdictCounts {
     pub no_socket: u64,
     /// Of `redirected` and `no_socket`: without a stamp because the driver has no room for metadata.
     pub unstamped: u64,
-    /// Of all: without the VLAN tag that lay beside them, because the driver leaves no room in front of a frame.
+    /// Of all: without the VLAN tag that lay beside them, because the driver leaves no room in front of a
+    /// frame.
     pub untagged: u64,
 }
 
@@ -151,7 +156,8 @@ mod counter {
         [(REDIRECTED, "redirected"), (PASSED, "passed"), (DROPPED, "dropped"), (NO_SOCKET, "no_socket")];
 }
 
-/// How the filter reaches bytes at offsets that it calculates (behind an IPv4 header: every filter for ports has such).
+/// How the filter reaches bytes at offsets that it calculates (behind an IPv4 header: every filter for ports
+/// has such).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Indexed {
     /// By pointers: fast; the verifier asks for CAP_PERFMON.
@@ -309,8 +315,8 @@ fn redirect(asm: &mut Assembler, sockets: MapId, count: Label) {
     asm.mov(R8, counter::NO_SOCKET, "count as without a socket");
 }
 
-/// R7 is the verdict, R8 the offset of its counter, R9 how many lack a stamp: adds to the counters of this queue on this CPU (where
-/// no other frame is handled meanwhile) and ends.
+/// R7 is the verdict, R8 the offset of its counter, R9 how many lack a stamp: adds to the counters of this
+/// queue on this CPU (where no other frame is handled meanwhile) and ends.
 fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, is_tagging: bool, place: Label) {
     let end = asm.label("end");
     asm.place(place);
@@ -329,7 +335,8 @@ fn count(asm: &mut Assembler, counters: MapId, is_stamping: bool, is_tagging: bo
     if is_tagging {
         from_driver::count_lost_tag(asm, counter::UNTAGGED as i16);
     }
-    // Adding R8 to the pointer would do, but without CAP_PERFMON the verifier refuses offsets that differ from way to way.
+    // Adding R8 to the pointer would do, but without CAP_PERFMON the verifier refuses offsets that differ
+    // from way to way.
     for (offset, name) in counter::EXCLUSIVE {
         let next = asm.label(format!("not_{name}"));
         asm.jump_if(Cond::Ne, R8, offset, next, "");

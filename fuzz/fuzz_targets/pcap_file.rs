@@ -1,4 +1,5 @@
-//! Any bytes, walked as a classic pcap file: the walk ends, moves forward, and every packet lies in the bytes.
+//! Any bytes, walked as a classic pcap file: the walk ends, moves forward, and every packet lies in the
+//! bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! Any bytes, walked as pcapng: the walk ends, and shown little by little it gives the same packets as shown at once.
+//! Any bytes, walked as pcapng: the walk ends, and shown little by little it gives the same packets as shown
+//! at once.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

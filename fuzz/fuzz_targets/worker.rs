@@ -1,14 +1,15 @@
-//! A whole worker over any series of packets: no panic, the ledger adds up, the table stays within its bound, and the ended flows
-//! hold exactly the packets that the ledger has in flows.
+//! A whole worker over any series of packets: no panic, the ledger adds up, the table stays within its bound,
+//! and the ended flows hold exactly the packets that the ledger has in flows.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope::engine::{EndedChunk, Outbox, Receiver, Share, Snapshot, Worker, WorkerSettings, mailbox};
+use netscope::engine::{EndedChunk, Outbox, Receiver, WorkerShare, Snapshot, Worker, WorkerSettings, mailbox};
 use netscope::flow::{FlowRecord, FlowSettings, HashSecret};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 const FLOW_COUNT_MAX: usize = 8;
-/// Enough for what one batch can end: every packet may end a tick, and each tick sends a box. Emptied after each batch.
+/// Enough for what one batch can end: every packet may end a tick, and each tick sends a box. Emptied after
+/// each batch.
 const BOXES: usize = 4 * BATCH_MAX;
 const LINK_TYPES: [LinkType; 6] =
     [LinkType::ETHERNET, LinkType::ETHERNET, LinkType::RAW, LinkType::NULL, LinkType::LINUX_SLL, LinkType::LINUX_SLL2];
@@ -64,7 +65,7 @@ fuzz_target!(|input: &[u8]| {
         flow,
         tick_ns: 1_000_000_000,
         count_max: 0,
-        share: Share::WHOLE,
+        share: WorkerShare::WHOLE,
         waits: true,
         secret: HashSecret::random(),
     };

@@ -1,11 +1,13 @@
 //! One synthetic conversation: which packet comes next, with right sequence and acknowledgment numbers.
 //!
-//! A TCP flow of n packets is: handshake (3), requests and responses, and FIN or RST at the end, each where n leaves room for it.
+//! A TCP flow of n packets is: handshake (3), requests and responses, and FIN or RST at the end, each where n
+//! leaves room for it.
 
 use crate::frame::{ACK, FIN, FrameBuilder, PSH, Path, RST, SYN, TcpFields};
 use crate::random::{Random, mix};
 
-/// Packets of a flow that ends with a FIN exchange, and those of one that ends with a RST, handshake included.
+/// Packets of a flow that ends with a FIN exchange, and those of one that ends with a RST, handshake
+/// included.
 const WITH_FIN_MIN: u32 = 7;
 const WITH_RST_MIN: u32 = 5;
 

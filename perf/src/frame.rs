@@ -1,4 +1,5 @@
-//! Building one Ethernet frame in a buffer that is used again. RFC 791, 8200, 9293, 768; checksums by RFC 1071.
+//! Building one Ethernet frame in a buffer that is used again. RFC 791, 8200, 9293, 768; checksums by RFC
+//! 1071.
 
 /// Longest frame in bytes that is ever built.
 pub const FRAME_MAX: usize = 1518;
@@ -138,8 +139,8 @@ impl FrameBuilder {
         header[10..12].copy_from_slice(&sum.to_be_bytes());
     }
 
-    /// Writes Ethernet, tag and IP headers for `len` bytes of `protocol`; the offset behind them. Frames shorter than 60 bytes
-    /// are padded, as a network card does.
+    /// Writes Ethernet, tag and IP headers for `len` bytes of `protocol`; the offset behind them. Frames
+    /// shorter than 60 bytes are padded, as a network card does.
     fn lower_layers(&mut self, path: &Path, protocol: u8, len: usize) -> usize {
         let from_low = path.source_port > path.destination_port;
         let (source, destination) = if from_low { (1, 2) } else { (2, 1) };
@@ -195,7 +196,8 @@ fn pseudo_header(path: &Path, protocol: u8, len: usize) -> u64 {
     sum(&path.source) + sum(&path.destination) + u64::from(protocol) + len as u64
 }
 
-/// Sum of big-endian 16-bit words, not yet folded. Eight bytes at a time: a sum of 32-bit words folds to the same.
+/// Sum of big-endian 16-bit words, not yet folded. Eight bytes at a time: a sum of 32-bit words folds to the
+/// same.
 pub fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut total: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();

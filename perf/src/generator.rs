@@ -1,4 +1,5 @@
-//! Interleaving of flows: a fixed number is alive at a time, a random one of them sends next. One allocation at the start.
+//! Interleaving of flows: a fixed number is alive at a time, a random one of them sends next. One allocation
+//! at the start.
 
 use crate::flow::{Craft, Shape, SyntheticFlow};
 use crate::frame::FrameBuilder;
@@ -22,8 +23,8 @@ pub enum Profile {
     Ipv6,
     /// The web mix with an 802.1Q tag.
     Vlan,
-    /// As [`Self::SmallPackets`], between addresses and ports that mirror each other's bits: XOR, sum and every linear hash with a
-    /// symmetric key are the same for all flows.
+    /// As [`Self::SmallPackets`], between addresses and ports that mirror each other's bits: XOR, sum and
+    /// every linear hash with a symmetric key are the same for all flows.
     Colliding,
     /// UDP datagrams of 64 bytes in two fragments each. Not in [`Self::ALL`].
     Fragments,
@@ -92,7 +93,8 @@ pub struct GeneratorSettings {
 }
 
 impl GeneratorSettings {
-    /// Settings for this profile, the rest being plausible: all flows alive at once up to 100,000, 1 µs between packets.
+    /// Settings for this profile, the rest being plausible: all flows alive at once up to 100,000, 1 µs
+    /// between packets.
     pub const fn new(profile: Profile, packets: u64, flows: u64, seed: u64) -> Self {
         Self { profile, packets, flows, live_flows: 100_000, seed, start_ns: 1_700_000_000_000_000_000, gap_ns: 1_000 }
     }

@@ -1,8 +1,9 @@
 //! Synthetic captures: the same seed gives the same bytes on every machine.
 //!
-//! Owns the making of traffic for tests and benchmarks, and the [`floor`] they are measured against. Knows nothing of NetScope itself,
-//! so that it cannot share its mistakes. Its one invariant: every packet of [`Profile::ALL`] is valid (lengths, IPv4, TCP and UDP
-//! checksums, sequence and acknowledgment numbers), and the capture holds exactly the packets and flows that were asked for.
+//! Owns the making of traffic for tests and benchmarks, and the [`floor`] they are measured against. Knows
+//! nothing of NetScope itself, so that it cannot share its mistakes. Its one invariant: every packet of
+//! [`Profile::ALL`] is valid (lengths, IPv4, TCP and UDP checksums, sequence and acknowledgment numbers), and
+//! the capture holds exactly the packets and flows that were asked for.
 #![forbid(unsafe_code)]
 
 pub mod floor;

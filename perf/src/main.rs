@@ -1,4 +1,5 @@
-//! `netscope-perf`: writes synthetic captures, counts their flows as fast as one core can, and runs the benchmarks.
+//! `netscope-perf`: writes synthetic captures, counts their flows as fast as one core can, and runs the
+//! benchmarks.
 //!
 //! Owns the command line; the work is in the library and in [`bench`].
 #![forbid(unsafe_code)]
@@ -29,7 +30,8 @@ enum Verb {
     Generate(Generate),
     /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
     Floor(Floor),
-    /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need first.
+    /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need
+    /// first.
     Bench(bench::Bench),
     /// Runs one program and prints what it cost.
     Measure(bench::measure::Measure),

@@ -1,4 +1,5 @@
-//! `netscope-perf live`: the rig on the command line. A bare receiver, a program under a load, a replayed capture.
+//! `netscope-perf live`: the rig on the command line. A bare receiver, a program under a load, a replayed
+//! capture.
 //!
 //! Owns the options and what is printed; the work is in [`netscope_perf::live`].
 
@@ -14,7 +15,8 @@ use std::time::Duration;
 /// What can be done on a wire.
 #[derive(clap::Subcommand)]
 pub enum Live {
-    /// Starts a program in a namespace with a veth pair, offers it a load on `veth0`, and prints what came of it.
+    /// Starts a program in a namespace with a veth pair, offers it a load on `veth0`, and prints what came of
+    /// it.
     Run(LoadOptions),
     /// Counts packets of an interface and reads one byte of each, until SIGINT: the ceiling of a ring.
     Receive(Receive),
@@ -112,7 +114,8 @@ impl LoadOptions {
             idle: Duration::ZERO,
         };
         let outcome = trial.run();
-        // The output stands in the message or is printed; the file is no longer needed, and a file left there does no harm.
+        // The output stands in the message or is printed; the file is no longer needed, and a file left there
+        // does no harm.
         let _removed = std::fs::remove_file(&trial.output);
         let tried = outcome?;
         let Tried { offered, run_time, said, .. } = &tried;

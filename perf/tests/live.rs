@@ -1,4 +1,5 @@
-//! The live rig: what it makes, what it counts, and that it leaves nothing behind. Root; elsewhere it says that it was skipped.
+//! The live rig: what it makes, what it counts, and that it leaves nothing behind. Root; elsewhere it says
+//! that it was skipped.
 #![cfg(target_os = "linux")]
 
 use netscope_backends::Backend;

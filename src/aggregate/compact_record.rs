@@ -1,8 +1,8 @@
 //! A flow record as it is kept until it is shown: half its size.
 //!
-//! Owns the compact form of the usual record. Knows no place and no order. Its invariant: what was kept comes back exactly; a
-//! record with a value that the small form cannot hold is kept as it is. Memory that nobody used before has to be cleared page by
-//! page, and for a million records that costs more than writing them.
+//! Owns the compact form of the usual record. Knows no place and no order. Its invariant: what was kept comes
+//! back exactly; a record with a value that the small form cannot hold is kept as it is. Memory that nobody
+//! used before has to be cleared page by page, and for a million records that costs more than writing them.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord};
@@ -97,8 +97,8 @@ pub(super) struct UsualRecord {
     initiator: Direction,
     reason: EndReason,
     facts: FactRef,
-    /// Of TCP: the handshake's round trip, and the last, smallest and averaged one, in ns. Here, because they would round the size of
-    /// [`UsualTcp`] up.
+    /// Of TCP: the handshake's round trip, and the last, smallest and averaged one, in ns. Here, because they
+    /// would round the size of [`UsualTcp`] up.
     rtts_ns: [u32; 4],
     tcp: Option<UsualTcp>,
 }

@@ -1,7 +1,7 @@
 //! Where the cold side keeps the facts of records until they are shown.
 //!
-//! Owns their memory: a piece for each record, freed with it. Knows no record. Invariant: at most [`FACT_BYTES_MAX`] bytes of facts
-//! are kept at a time; what finds no room is counted.
+//! Owns their memory: a piece for each record, freed with it. Knows no record. Invariant: at most
+//! [`FACT_BYTES_MAX`] bytes of facts are kept at a time; what finds no room is counted.
 
 use crate::flow::{FactRef, FactSet};
 

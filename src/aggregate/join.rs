@@ -19,7 +19,7 @@ struct PartialFlow {
 }
 
 /// A flow that halves are added to, and the latest record of each queue in it.
-struct Open {
+struct OpenFlow {
     record: FlowRecord,
     parts: Vec<(u16, EndReason)>,
     shown: Vec<usize>,
@@ -76,7 +76,7 @@ fn keys_on_several_queues(records: &Records, shown: &[RecordPlace], queues: &[u1
 }
 
 /// Halves with one key, in order of time, put together to flows.
-fn flows_of(halves: &[PartialFlow], records: &Records, shown: &[RecordPlace]) -> Vec<Open> {
+fn flows_of(halves: &[PartialFlow], records: &Records, shown: &[RecordPlace]) -> Vec<OpenFlow> {
     let mut flows = Flows::default();
     for half in halves {
         flows.add(half, records.get(shown[half.shown]));
@@ -87,7 +87,7 @@ fn flows_of(halves: &[PartialFlow], records: &Records, shown: &[RecordPlace]) ->
 /// Flows of one key.
 #[derive(Default)]
 struct Flows {
-    all: Vec<Open>,
+    all: Vec<OpenFlow>,
     /// Those that may still take a half, by their beginnings. A key may have very many records one after the other; few of them last at
     /// the same time.
     lasting: Vec<usize>,
@@ -108,13 +108,13 @@ impl Flows {
             }
             None => {
                 lasting.push(all.len());
-                all.push(Open { parts: vec![(half.queue, record.reason)], shown: vec![half.shown], record });
+                all.push(OpenFlow { parts: vec![(half.queue, record.reason)], shown: vec![half.shown], record });
             }
         }
     }
 }
 
-impl Open {
+impl OpenFlow {
     /// True when one table would have counted this half here: it began before the flow had ended, and its own queue had either seen
     /// nothing of the flow or left it for silence alone, which the other half broke.
     fn takes(&self, half: &PartialFlow, record: &FlowRecord) -> bool {

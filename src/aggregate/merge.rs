@@ -212,7 +212,9 @@ impl Patience {
     pub fn mark_silent(self, inboxes: &mut [Inbox], now: Instant) {
         let limit = self.tick.saturating_mul(SILENT_TICKS).max(SILENCE_MIN);
         for inbox in inboxes.iter_mut().filter(|inbox| !inbox.finished) {
-            inbox.is_silent = now.saturating_duration_since(inbox.heard) >= limit;
+            // One that is full was not asked.
+            let is_asked = inbox.takes_snapshot() && inbox.pending.len() < PENDING_MAX;
+            inbox.is_silent = is_asked && now.saturating_duration_since(inbox.heard) >= limit;
         }
     }
 }

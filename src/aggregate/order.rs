@@ -1,8 +1,10 @@
-//! The order of the table: most bytes first, then by key, then by first packet, so that it is the same in every run. (Only halves of
-//! one flow that came on different queues can agree in all of it; they go by their places.)
+//! The order of the table: most bytes first, then by key, then by first packet, so that it is the same in
+//! every run. (Only halves of one flow that came on different queues can agree in all of it; they go by their
+//! places.)
 //!
-//! Owns what is compared, and the number that decides most comparisons without a look at the records. Knows no format. Invariant:
-//! the order is that of comparing (bytes descending, key, first packet, place), for any number of threads.
+//! Owns what is compared, and the number that decides most comparisons without a look at the records. Knows
+//! no format. Invariant: the order is that of comparing (bytes descending, key, first packet, place), for any
+//! number of threads.
 
 use super::export_pool;
 use super::records::{RecordPlace, Records};
@@ -14,14 +16,16 @@ use std::cmp::Ordering;
 const PREFETCH_AHEAD: usize = 16;
 /// Threads at most: more would wait for memory.
 const THREADS_MAX: usize = 8;
-/// Records that are ranked by one thread at a time; fewer than these are sorted by one, as starting others takes longer.
+/// Records that are ranked by one thread at a time; fewer than these are sorted by one, as starting others
+/// takes longer.
 const CHUNK_LEN: usize = if cfg!(test) { 1 << 10 } else { 1 << 14 };
 
-/// A place with as much of what is compared as fits into 128 bits, in two halves because that takes less room.
+/// A place with as much of what is compared as fits into 128 bits, in two halves because that takes less
+/// room.
 type Ranked = ([u64; 2], RecordPlace);
 
 /// What is compared first of a record; `None` when the record has no such number.
-type Rank = fn(&Records, RecordPlace) -> Option<u128>;
+type RankFn = fn(&Records, RecordPlace) -> Option<u128>;
 
 /// Puts `places` in order, by `threads` of them.
 pub(super) fn largest_first(records: &Records, places: &mut [RecordPlace], threads: usize) {
@@ -39,17 +43,24 @@ fn sort(records: &Records, places: &mut [RecordPlace], parallel: bool) {
     if !rank_all(records, places, &mut ranked, parallel, rank_v4) {
         rank_all(records, places, &mut ranked, parallel, rank_any);
     }
-    let order = |(x, x_place): &Ranked, (y, y_place): &Ranked| x.cmp(y).then_with(|| compare(records, *x_place, *y_place));
+    let number = |&([high, low], _): &Ranked| u128::from(high) << 64 | u128::from(low);
+    let by_record = |(_, x): &Ranked, (_, y): &Ranked| compare(records, *x, *y);
+    // Numbers alone are compared without a branch; few of them are equal.
     if parallel {
-        ranked.par_sort_unstable_by(order);
+        ranked.par_sort_unstable_by_key(number);
+        ranked
+            .par_chunk_by_mut(|x, y| x.0 == y.0)
+            .filter(|same| same.len() > 1)
+            .for_each(|same| same.par_sort_unstable_by(by_record));
     } else {
-        ranked.sort_unstable_by(order);
+        ranked.sort_unstable_by_key(number);
+        ranked.chunk_by_mut(|x, y| x.0 == y.0).filter(|same| same.len() > 1).for_each(|same| same.sort_unstable_by(by_record));
     }
     places.iter_mut().zip(ranked).for_each(|(place, (_, sorted))| *place = sorted);
 }
 
 /// Writes down each place with its rank; false, and not all are written, when one has none.
-fn rank_all(records: &Records, places: &[RecordPlace], ranked: &mut [Ranked], parallel: bool, rank: Rank) -> bool {
+fn rank_all(records: &Records, places: &[RecordPlace], ranked: &mut [Ranked], parallel: bool, rank: RankFn) -> bool {
     let part = |(places, ranked): (&[RecordPlace], &mut [Ranked])| {
         places.iter().zip(ranked).enumerate().all(|(i, (&place, ranked))| {
             if let Some(&ahead) = places.get(i + PREFETCH_AHEAD) {
@@ -83,7 +94,8 @@ fn rank_any(records: &Records, place: RecordPlace) -> Option<u128> {
     Some(with_bytes(bytes, key.numbers().0 >> 32))
 }
 
-/// As many bytes as fit before the 96 bits of `behind`; flows with more are all before those with fewer, and are compared.
+/// As many bytes as fit before the 96 bits of `behind`; flows with more are all before those with fewer, and
+/// are compared.
 fn with_bytes(bytes: u64, behind: u128) -> u128 {
     match u32::try_from(bytes) {
         Ok(bytes) => u128::from(!bytes) << 96 | behind,

@@ -1,12 +1,13 @@
 //! Threads for the work at the end of a run: order and rows of the table.
 //!
-//! Owns how such a pool is made. Knows no record. Invariant: a pool lives as long as the work it was made for, so a run that exports
-//! nothing starts no thread.
+//! Owns how such a pool is made. Knows no record. Invariant: a pool lives as long as the work it was made
+//! for, so a run that exports nothing starts no thread.
 
 use netscope_backends::thread::Start;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// A pool of `threads`; `None` where one thread is enough or the system refuses more: the caller does the work itself.
+/// A pool of `threads`; `None` where one thread is enough or the system refuses more: the caller does the
+/// work itself.
 pub fn export_pool(threads: usize) -> Option<ThreadPool> {
     if threads <= 1 {
         return None;

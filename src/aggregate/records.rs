@@ -1,7 +1,9 @@
-//! Where the cold side keeps flow records: written once when they arrive, read where they lie until they are shown.
+//! Where the cold side keeps flow records: written once when they arrive, read where they lie until they are
+//! shown.
 //!
-//! Owns the memory of all records under way and retained, and the flows that tables still held at the end. Knows no order and no
-//! queue. Its invariant: a place names the same record until it is given back, and growing moves no record.
+//! Owns the memory of all records under way and retained, and the flows that tables still held at the end.
+//! Knows no order and no queue. Its invariant: a place names the same record until it is given back, and
+//! growing moves no record.
 
 use super::compact_record::CompactRecord;
 use super::fact_store::FactStore;
@@ -9,13 +11,13 @@ use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, LastFlows};
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
 
-/// Records of the first segment, 2 MiB; each further one has room for twice as many. So few records take little memory, and most
-/// of many lie in segments that are worth huge pages.
+/// Records of the first segment, 2 MiB; each further one has room for twice as many. So few records take
+/// little memory, and most of many lie in segments that are worth huge pages.
 const FIRST_LEN: usize = 1 << FIRST_BITS;
 const FIRST_BITS: u32 = 14;
 
-/// Where a record lies: those that are stored here are numbered upwards from 0, those in tables that were taken over below 2^32, each
-/// table before the one taken over earlier.
+/// Where a record lies: those that are stored here are numbered upwards from 0, those in tables that were
+/// taken over below 2^32, each table before the one taken over earlier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordPlace(u32);
 

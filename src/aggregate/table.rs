@@ -51,8 +51,8 @@ impl Table {
         self.records.name(self.order[index])
     }
 
-    /// Hints that the record at `index`, which is below [`Self::len`], will be read soon: the order of showing is not the one in which
-    /// they lie.
+    /// Hints that the record at `index`, which is below [`Self::len`], will be read soon: the order of
+    /// showing is not the one in which they lie.
     #[inline(always)]
     pub fn prefetch(&self, index: usize) {
         self.records.prefetch(self.order[index]);

@@ -5,8 +5,8 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Share, Snapshot, Stop, StopGroup, TapChunk, TapPolicy, TapReceivers,
-    TapSender, Worker, WorkerHandle, WorkerSettings, drive, requests, share_mapped, share_read,
+    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapPolicy, TapReceivers,
+    TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
@@ -183,7 +183,8 @@ pub fn launch(
     };
     let count = u32::try_from(feeds.len()).unwrap_or(u32::MAX);
     for (index, feed) in (0..count).zip(feeds) {
-        let assignment = Assignment { part: Share { index, count }, group: group.clone(), stop: worker_stop.clone(), secret };
+        let assignment =
+            Assignment { part: WorkerShare { index, count }, group: group.clone(), stop: worker_stop.clone(), secret };
         running.start(feed, assignment, settings, notice.clone())?;
     }
     Ok(running)
@@ -192,7 +193,7 @@ pub fn launch(
 /// A worker's place among the others.
 struct Assignment {
     /// Its part of what all share.
-    part: Share,
+    part: WorkerShare,
     group: StopGroup,
     /// `None` for a worker that somebody else ends.
     stop: Option<Stop>,
@@ -207,7 +208,7 @@ impl Assignment {
         if self.group.has_own_packets() {
             let flow = FlowSettings { flow_count_max: self.part.part_of(flow.flow_count_max), ..flow };
             // The group count.
-            WorkerSettings { flow, tick_ns, count_max: 0, share: Share::WHOLE, waits, secret }
+            WorkerSettings { flow, tick_ns, count_max: 0, share: WorkerShare::WHOLE, waits, secret }
         } else {
             WorkerSettings { flow, tick_ns, count_max: settings.count_max, share: self.part, waits, secret }
         }

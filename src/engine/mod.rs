@@ -37,7 +37,7 @@ pub use reader::{Reader, share_read};
 pub use recorder::Recorder;
 pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey, requests};
 pub use scheduler::{WorkerHandle, share_mapped};
-pub use share::Share;
+pub use share::WorkerShare;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TapMark, TickEvidence};
 pub use tap::{PacketConsumer, TapReceivers, consume};
 pub use tap_sender::{TAP_FLOWS_MAX, TapFlows, TapPolicy, TapSender};

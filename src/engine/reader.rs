@@ -165,7 +165,7 @@ impl Copied {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Outbox, Share, Snapshot, Worker, WorkerSettings, mailbox};
+    use crate::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
     use crate::flow::FlowSettings;
     use netscope_backends::LinkType;
     use netscope_backends::chunk::{CHUNK_BYTES, CHUNK_PACKETS_MAX};
@@ -192,7 +192,7 @@ mod tests {
             out_of_order: false,
             top_count: 0,
         };
-        let share = Share { index, count };
+        let share = WorkerShare { index, count };
         let settings = WorkerSettings { flow, tick_ns: u64::MAX, count_max: 0, share, waits: false, secret: HashSecret::FIXED };
         Worker::new(&settings, Outbox::new(false, mailbox(1, || Snapshot::new(0)).0, None, Vec::new()), ())
     }

@@ -7,14 +7,14 @@ use crate::flow::FlowKey;
 
 /// One worker's part of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct WorkerShare {
     /// This worker, from 0.
     pub index: u32,
     /// Workers that see the same packets; 1 where the worker has a queue of its own.
     pub count: u32,
 }
 
-impl Share {
+impl WorkerShare {
     /// The whole of a queue.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
 
@@ -49,13 +49,13 @@ mod tests {
             source[..4].copy_from_slice(&i.to_be_bytes());
             let network = Network { version: IpVersion::V4, protocol: 6, ttl: 64, source, destination: [9; 16], fragment: None };
             let (key, _) = FlowKey::new(&network, Ports { source: 1, destination: 2 });
-            let owners: Vec<u32> = (0..4).filter(|&index| Share { index, count: 4 }.owns(&key)).collect();
+            let owners: Vec<u32> = (0..4).filter(|&index| WorkerShare { index, count: 4 }.owns(&key)).collect();
             assert_eq!(owners.len(), 1);
             per_worker[owners[0] as usize] += 1;
         }
         assert!(per_worker.iter().all(|&n| n > 800), "shares are about equal: {per_worker:?}");
-        let parts: usize = (0..3).map(|index| Share { index, count: 3 }.part_of(100_001)).sum();
+        let parts: usize = (0..3).map(|index| WorkerShare { index, count: 3 }.part_of(100_001)).sum();
         assert_eq!(parts, 100_001);
-        assert_eq!(Share { index: 2, count: 3 }.part_of(0), 0);
+        assert_eq!(WorkerShare { index: 2, count: 3 }.part_of(0), 0);
     }
 }

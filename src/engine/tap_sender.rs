@@ -4,7 +4,7 @@
 //! is not wanted is not copied, and what a policy decides depends on the packets of its worker and their time alone.
 
 use super::mailbox::Sender;
-use super::{Share, TapChunk, TapMark};
+use super::{TapChunk, TapMark, WorkerShare};
 use crate::flow::{FlowKey, HashSecret, Keyed};
 use netscope_backends::{Packet, Timestamp};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub enum TapPolicy {
 impl TapPolicy {
     /// What of it falls to one of several workers. A worker of a shared source copies nothing for [`TapPolicy::All`] unless it
     /// leads; that is not decided here.
-    pub(super) fn part_of(&self, part: Share) -> Self {
+    pub(super) fn part_of(&self, part: WorkerShare) -> Self {
         match self {
             Self::PerSecond(count) => Self::PerSecond(part.part_of(*count)),
             Self::All | Self::Flows(_) => self.clone(),
@@ -258,9 +258,9 @@ mod tests {
 
     #[test]
     fn parts_of_a_rate_add_up() {
-        let part = |index, count| TapPolicy::PerSecond(7).part_of(Share { index, count });
+        let part = |index, count| TapPolicy::PerSecond(7).part_of(WorkerShare { index, count });
         assert_eq!((0..3).map(|index| part(index, 3)).collect::<Vec<_>>(), [3, 2, 2].map(TapPolicy::PerSecond));
-        assert_eq!(TapPolicy::All.part_of(Share { index: 2, count: 3 }), TapPolicy::All);
+        assert_eq!(TapPolicy::All.part_of(WorkerShare { index: 2, count: 3 }), TapPolicy::All);
     }
 
     #[test]

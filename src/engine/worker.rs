@@ -14,7 +14,7 @@ pub(super) use self::wave::{Consecutive, PacketSource};
 use super::observer::Watch;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
-use super::{BatchTimes, Clock, Ledger, Observer, ProtocolClass, Share, StopGroup, TickEvidence, TrafficCount};
+use super::{BatchTimes, Clock, Ledger, Observer, ProtocolClass, StopGroup, TickEvidence, TrafficCount, WorkerShare};
 use crate::flow::{
     Candidate, Content, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts, HashSecret, Keyed,
     PacketFacts,
@@ -44,7 +44,7 @@ pub struct WorkerSettings {
     /// Packets to process, 0 = all.
     pub count_max: u64,
     /// The worker's part of the source.
-    pub share: Share,
+    pub share: WorkerShare,
     /// True where the source waits ([`netscope_backends::Backend::waits`]).
     pub waits: bool,
     /// Of the flow hash; the same for workers that share a file.
@@ -53,7 +53,7 @@ pub struct WorkerSettings {
 
 /// One queue's packets, run to completion.
 pub struct Worker<O: Observer = ()> {
-    share: Share,
+    share: WorkerShare,
     clock: Clock,
     flows: FlowTable,
     fragments: FragmentTable,

@@ -20,15 +20,15 @@ pub(super) struct Entry {
     pub last_seen: Timestamp,
     pub bytes: [u64; 2],
     packets_low: [u32; 2],
-    /// Unused: room for the bytes of a tick.
-    tick_bytes: u32,
+    /// Belongs to the top talkers: bytes of a tick, and which.
+    pub tick_bytes: u32,
     /// Means something while `TRACKED` is set, as do `sequences` and `epoch`. An `Option` would need more room.
     pub connection: TcpConnection,
     pub sequences: TcpSequences,
     epoch: Epoch,
     flags: Flag,
-    /// Unused: room for how the flow began.
-    begun: u8,
+    /// Belongs to the table's active timeout: when the record began.
+    pub begun: u8,
 }
 
 /// The half of a flow's place that few packets need.
@@ -270,6 +270,12 @@ impl Entry {
 
     pub const fn initiator(&self) -> Direction {
         if self.is(Flag::BEGUN_BY_B) { Direction::BToA } else { Direction::AToB }
+    }
+
+    /// Bytes of both directions.
+    #[inline(always)]
+    pub const fn bytes_total(&self) -> u64 {
+        self.bytes[0].saturating_add(self.bytes[1])
     }
 
     pub fn packets(&self) -> [u64; 2] {

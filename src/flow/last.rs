@@ -4,7 +4,6 @@
 //! change any more, so each gives the same record whenever it is asked for. A million records need not be made, copied and kept,
 //! only to be written once.
 
-use super::entry::Entry;
 use super::store::FlowStore;
 use super::{Direction, EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
@@ -60,8 +59,8 @@ impl LastFlows {
     /// The key of the flow at a place, and the bytes of both directions.
     #[inline(always)]
     pub fn weight(&self, place: u32) -> (&FlowKey, u64) {
-        let Entry { key, bytes: [a_to_b, b_to_a], .. } = self.store.entries.get(place);
-        (key, a_to_b.saturating_add(*b_to_a))
+        let entry = self.store.entries.get(place);
+        (&entry.key, entry.bytes_total())
     }
 
     /// Number of the first packet of the flow at a place.

@@ -9,6 +9,7 @@
 //! flow that gives way depends on how far expiry has come: call [`FlowTable::advance`] for each packet from
 //! [`FlowTable::next_deadline`] on, without a budget, where two runs have to agree.)
 
+mod active;
 mod ahead;
 mod count;
 mod counters;
@@ -18,6 +19,8 @@ mod packet;
 mod settings;
 mod slow;
 mod syn;
+
+use self::active::ActiveTimeout;
 
 pub use counters::FlowCounters;
 pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
@@ -47,6 +50,7 @@ const RESERVED_COUNT_MAX: usize = 1 << 24;
 pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
+    active: ActiveTimeout,
     secret: HashSecret,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -102,13 +106,14 @@ impl FlowTable {
                 retransmissions: settings.retransmissions,
                 out_of_order: settings.out_of_order,
             },
+            active: ActiveTimeout::new(settings.active_timeout_ns),
             secret,
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
             store: FlowStore::new(reserved, settings.flow_count_max),
             wheel: Wheel::new(horizon_ns),
-            top: Top::new(settings.top_count, reserved),
+            top: Top::new(settings.top_count),
             counters: FlowCounters::default(),
         }
     }
@@ -224,8 +229,7 @@ impl FlowTable {
             return Some(overdue);
         }
         let entry = self.store.entries.get(place);
-        let active = self.settings.active_timeout_ns;
-        let old = active != 0 && self.clock.since(self.store.entries.cold(place).first_seen) > active;
+        let old = self.active.is_on() && self.active.is_old(self.store.entries.cold(place).first_seen, self.clock);
         (old || entry.would_overflow(direction, packets)).then_some((EndReason::ActiveTimeout, self.clock))
     }
 

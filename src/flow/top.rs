@@ -1,13 +1,15 @@
 //! Top talkers of a tick, exact: the flows with the most bytes since the tick began.
 //!
-//! Owns the candidate list and its threshold. Knows no time beyond the tick's number. Its invariant: a flow outside the list has
-//! fewer bytes in this tick than each of the `count` best inside, so nothing outside can belong to the top.
+//! Owns the candidate list and its threshold. Knows no time beyond the tick's number. Its invariant: a flow outside the list ranks
+//! behind each of the `count` best inside, so nothing outside can belong to the top.
 //!
-//! A flow enters when its bytes of the tick reach the threshold. A full list is cut to the best `count` and the threshold rises to
-//! the last of them, so an entry costs amortised constant time. A record that ends within the tick leaves a copy behind. Ties go
-//! to the smaller key, then to the earlier record.
+//! A flow's bytes of the tick stand in its entry (24 bits, over 8 bits of the tick's number), which a packet has in hand anyway. A flow
+//! enters when it ranks before the threshold, or when its bytes outgrow half of those bits; from then on they are the difference
+//! of its total to what it was. A full list is cut to the best `count` and the threshold rises to the last of them, so an entry costs
+//! amortised constant time. A record that ends within the tick leaves a copy behind. Ties go to the smaller key, then to the
+//! earlier record.
 
-use super::entry::Flag;
+use super::entry::{Entry, Flag};
 use super::store::FlowStore;
 use super::{FlowKey, TcpRecord};
 use netscope_backends::Timestamp;
@@ -33,22 +35,31 @@ pub struct TopFlow {
 }
 
 /// Bytes, key, first packet: best first.
-type Rank = (Reverse<u64>, FlowKey, u64);
+type TopRank = (Reverse<u64>, FlowKey, u64);
 
 /// A live flow in the list; it is still the one meant while the entry is listed and began with this packet.
 #[derive(Clone, Copy)]
-struct Candidate {
-    number: u32,
+struct TopCandidate {
+    place: u32,
     first_packet: u64,
+    /// Bytes of the record before the tick.
+    bytes_before: u64,
 }
 
-/// Most bytes counted of one flow in one tick.
-const TICK_BYTES_MAX: u64 = (1 << 48) - 1;
+/// Most bytes of a tick that an entry holds.
+const HELD_MAX: u64 = (1 << 24) - 1;
+/// A flow with this many bytes in the tick is listed, whatever its rank: its entry would soon hold too few bits. A link of
+/// 100 Gbit/s brings 1,500 such flows a second at most.
+const HEAVY: u64 = 1 << 23;
+/// What any flow with bytes ranks before.
+const LOWEST: (u64, FlowKey) = (0, FlowKey::BLANK);
+/// Listed flows that memory is reserved for.
+const RESERVED: usize = 4096;
 
 /// The current tick.
 #[derive(Clone, Copy)]
 struct Tick {
-    number: u16,
+    number: u8,
     /// The clock when it began.
     began: Timestamp,
 }
@@ -58,27 +69,27 @@ pub(super) struct Top {
     /// 0: nothing here runs.
     count: usize,
     tick: Tick,
-    /// By place: bytes of the tick (48 bits, saturating) over the low 16 bits of the tick's number. Empty while nothing runs.
-    ticks: Vec<u64>,
-    threshold: u64,
-    live: Vec<Candidate>,
+    /// What a flow has to rank before: bytes, key.
+    threshold: (u64, FlowKey),
+    /// Listed flows at which the list is cut.
+    cut_at: usize,
+    live: Vec<TopCandidate>,
     gone: Vec<(u64, TopFlow)>,
-    ranks: Vec<Rank>,
+    ranks: Vec<TopRank>,
     /// The best of a tick on their way out; empty between ticks.
-    ranked: Vec<(Rank, TopFlow)>,
+    ranked: Vec<(TopRank, TopFlow)>,
 }
 
 impl Top {
-    /// The `count` best of a table with room for `reserved` flows.
-    pub fn new(count: usize, reserved: usize) -> Self {
-        let (capacity, reserved) = if count == 0 { (0, 0) } else { (Self::limit(count), reserved) };
+    /// The `count` best.
+    pub fn new(count: usize) -> Self {
+        let capacity = if count == 0 { 0 } else { Self::limit(count) };
         Self {
             count,
             tick: Tick { number: 0, began: Timestamp(0) },
-            // Zeroed memory comes from the system untouched.
-            ticks: vec![0; reserved],
-            threshold: 1,
-            live: Vec::with_capacity(capacity),
+            threshold: LOWEST,
+            cut_at: Self::limit(count),
+            live: Vec::with_capacity(if count == 0 { 0 } else { capacity.max(RESERVED) }),
             gone: Vec::with_capacity(capacity),
             ranks: Vec::with_capacity(capacity),
             ranked: Vec::with_capacity(capacity),
@@ -90,58 +101,55 @@ impl Top {
         self.count != 0
     }
 
-    /// Counts bytes of the tick for the flow at a place, last touched at `touched`; true when it now has to be listed.
-    pub fn add(&mut self, number: u32, listed: bool, touched: Timestamp, bytes: u64) -> bool {
-        let sum = self.tick_bytes(number, touched).saturating_add(bytes).min(TICK_BYTES_MAX);
-        let at = number as usize;
-        if at >= self.ticks.len() {
-            self.ticks.resize((at + 1).next_power_of_two(), 0);
+    /// Counts bytes of the tick for a flow, which was last touched at `touched` and has been counted since. When it now has to be
+    /// listed: the bytes of its record before the tick.
+    #[inline(always)]
+    pub fn add(&self, entry: &mut Entry, touched: Timestamp, bytes: u64) -> Option<u64> {
+        let sum = self.held(entry, touched) + bytes;
+        entry.tick_bytes = (sum.min(HELD_MAX) as u32) << 8 | u32::from(self.tick.number);
+        if sum < self.threshold.0.min(HEAVY) || entry.is(Flag::LISTED) || !self.ranks_before_threshold(entry, sum) {
+            return None;
         }
-        self.ticks[at] = sum << 16 | u64::from(self.tick.number);
-        sum >= self.threshold && !listed
+        Some(entry.bytes_total().saturating_sub(sum))
     }
 
-    /// A new record begins at a place.
-    pub fn reset(&mut self, number: u32) {
-        if let Some(tick) = self.ticks.get_mut(number as usize) {
-            *tick = 0;
-        }
+    #[inline(always)]
+    fn ranks_before_threshold(&self, entry: &Entry, sum: u64) -> bool {
+        let (bytes, key) = &self.threshold;
+        sum > *bytes || sum >= HEAVY || sum == *bytes && entry.key < *key
     }
 
-    /// Bytes of the tick of the flow at a place, last touched at `touched`: the 16 bits of the tick's number alone would come round.
-    fn tick_bytes(&self, number: u32, touched: Timestamp) -> u64 {
-        let tick = self.ticks.get(number as usize).copied().unwrap_or(0);
-        if touched >= self.tick.began && tick as u16 == self.tick.number { tick >> 16 } else { 0 }
+    /// Bytes of the tick that the entry of a flow holds, last touched at `touched`: the 8 bits of the tick's number alone would
+    /// come round.
+    #[inline(always)]
+    fn held(&self, entry: &Entry, touched: Timestamp) -> u64 {
+        let is_current = entry.tick_bytes as u8 == self.tick.number && touched >= self.tick.began;
+        if is_current { u64::from(entry.tick_bytes >> 8) } else { 0 }
     }
 
-    fn bytes_of(&self, number: u32, store: &FlowStore) -> u64 {
-        self.tick_bytes(number, store.touched(number))
-    }
-
-    fn rank(&self, candidate: Candidate, store: &FlowStore) -> Rank {
-        let bytes = self.bytes_of(candidate.number, store);
-        (Reverse(bytes), store.entries.get(candidate.number).key, candidate.first_packet)
-    }
-
-    /// Lists a flow and, when the list is full, cuts it to the best.
-    pub fn list(&mut self, number: u32, store: &mut FlowStore) {
-        let (entry, cold) = store.entries.both_mut(number);
+    /// Lists the flow at a place, of whose latest packet [`Top::add`] was told, and when the list is full, cuts it.
+    #[cold]
+    pub fn list(&mut self, place: u32, bytes_before: u64, store: &mut FlowStore) {
+        let (entry, cold) = store.entries.both_mut(place);
         entry.set(Flag::LISTED, true);
-        self.live.push(Candidate { number, first_packet: cold.first_packet });
+        self.live.push(TopCandidate { place, first_packet: cold.first_packet, bytes_before });
         self.cut_if_full(store);
     }
 
     /// Keeps a copy of a listed flow whose record ends now.
-    pub fn keep(&mut self, number: u32, store: &mut FlowStore) {
-        let copy = self.describe(number, store);
-        store.entries.get_mut(number).set(Flag::LISTED, false);
-        self.gone.push((store.entries.cold(number).first_packet, copy));
+    pub fn keep(&mut self, place: u32, store: &mut FlowStore) {
+        let first_packet = store.entries.cold(place).first_packet;
+        let listed = self.live.iter().find(|listed| listed.place == place && listed.first_packet == first_packet);
+        if let Some(&listed) = listed {
+            self.gone.push((first_packet, describe(listed, store)));
+        }
+        store.entries.get_mut(place).set(Flag::LISTED, false);
         self.cut_if_full(store);
     }
 
     /// A listed flow's first packet turned out to be an earlier one.
-    pub fn renumber(&mut self, number: u32, first_packet: u64) {
-        for candidate in self.live.iter_mut().filter(|c| c.number == number) {
+    pub fn renumber(&mut self, place: u32, first_packet: u64) {
+        for candidate in self.live.iter_mut().filter(|listed| listed.place == place) {
             candidate.first_packet = first_packet;
         }
     }
@@ -153,26 +161,23 @@ impl Top {
             return;
         }
         if self.live.len() + self.gone.len() > self.count {
-            self.cut(store);
+            self.cut(false, store);
         }
         let mut ranked = std::mem::take(&mut self.ranked);
-        for &(first_packet, flow) in &self.gone {
-            ranked.push(((Reverse(flow.delta_bytes), flow.key, first_packet), flow));
+        ranked.extend(self.gone.iter().map(|&(first_packet, flow)| (rank_of(&flow, first_packet), flow)));
+        for &listed in self.live.iter().filter(|listed| listed.is_valid(store)) {
+            ranked.push((rank(listed, store), describe(listed, store)));
         }
-        for i in 0..self.live.len() {
-            let candidate = self.live[i];
-            if self.is_valid(candidate, store) {
-                store.entries.get_mut(candidate.number).set(Flag::LISTED, false);
-                let flow = self.describe(candidate.number, store);
-                ranked.push(((Reverse(flow.delta_bytes), flow.key, candidate.first_packet), flow));
+        for listed in self.live.drain(..) {
+            if listed.is_valid(store) {
+                store.entries.get_mut(listed.place).set(Flag::LISTED, false);
             }
         }
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
         out.extend(ranked.drain(..).take(self.count).map(|(_, flow)| flow));
         self.ranked = ranked;
-        self.live.clear();
         self.gone.clear();
-        self.threshold = 1;
+        (self.threshold, self.cut_at) = (LOWEST, Self::limit(self.count));
         self.tick = Tick { number: self.tick.number.wrapping_add(1), began: clock };
     }
 
@@ -182,11 +187,10 @@ impl Top {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.ticks.capacity() * 8
-            + self.live.capacity() * size_of::<Candidate>()
+        self.live.capacity() * size_of::<TopCandidate>()
             + self.gone.capacity() * size_of::<(u64, TopFlow)>()
-            + self.ranks.capacity() * size_of::<Rank>()
-            + self.ranked.capacity() * size_of::<(Rank, TopFlow)>()
+            + self.ranks.capacity() * size_of::<TopRank>()
+            + self.ranked.capacity() * size_of::<(TopRank, TopFlow)>()
     }
 
     const fn limit(count: usize) -> usize {
@@ -194,51 +198,69 @@ impl Top {
         if limit < 64 { 64 } else { limit }
     }
 
-    fn is_valid(&self, candidate: Candidate, store: &FlowStore) -> bool {
-        let (entry, cold) = store.entries.both(candidate.number);
-        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && cold.first_packet == candidate.first_packet
-    }
-
-    fn describe(&self, number: u32, store: &FlowStore) -> TopFlow {
-        let (entry, cold) = store.entries.both(number);
-        TopFlow {
-            key: entry.key,
-            packets: entry.packets(),
-            bytes: entry.bytes,
-            delta_bytes: self.bytes_of(number, store),
-            first_seen: cold.first_seen,
-            last_seen: entry.last_seen,
-            tcp: store.tcp_record(number),
-        }
-    }
-
     fn cut_if_full(&mut self, store: &mut FlowStore) {
-        if self.live.len() + self.gone.len() >= Self::limit(self.count) {
-            self.cut(store);
+        if self.live.len() + self.gone.len() >= self.cut_at {
+            self.cut(true, store);
         }
     }
 
-    /// Drops candidates that are gone or not among the best `count`.
-    fn cut(&mut self, store: &mut FlowStore) {
+    /// Drops candidates that are gone or not among the best `count`; heavy ones stay where they are asked to.
+    fn cut(&mut self, keeps_heavy: bool, store: &mut FlowStore) {
         let mut live = std::mem::take(&mut self.live);
-        live.retain(|&candidate| self.is_valid(candidate, store));
+        live.retain(|listed| listed.is_valid(store));
         let mut ranks = std::mem::take(&mut self.ranks);
         ranks.clear();
-        ranks.extend(live.iter().map(|&candidate| self.rank(candidate, store)));
-        ranks.extend(self.gone.iter().map(|(first, flow)| (Reverse(flow.delta_bytes), flow.key, *first)));
+        ranks.extend(live.iter().map(|&listed| rank(listed, store)));
+        ranks.extend(self.gone.iter().map(|(first_packet, flow)| rank_of(flow, *first_packet)));
         if ranks.len() > self.count {
             let (_, &mut last, _) = ranks.select_nth_unstable(self.count - 1);
-            live.retain(|&candidate| {
-                let keep = self.rank(candidate, store) <= last;
-                if !keep {
-                    store.entries.get_mut(candidate.number).set(Flag::LISTED, false);
+            live.retain(|&listed| {
+                let rank = rank(listed, store);
+                let stays = rank <= last || keeps_heavy && rank.0.0 >= HEAVY;
+                if !stays {
+                    store.entries.get_mut(listed.place).set(Flag::LISTED, false);
                 }
-                keep
+                stays
             });
-            self.gone.retain(|(first, flow)| (Reverse(flow.delta_bytes), flow.key, *first) <= last);
-            self.threshold = self.threshold.max(last.0.0);
+            self.gone.retain(|(first_packet, flow)| rank_of(flow, *first_packet) <= last);
+            if (Reverse(last.0.0), last.1) < (Reverse(self.threshold.0), self.threshold.1) {
+                self.threshold = (last.0.0, last.1);
+            }
         }
+        // However many heavy flows stay, the next cut is as far away again.
+        self.cut_at = Self::limit(self.count).max(2 * (live.len() + self.gone.len()));
         self.live = live;
         self.ranks = ranks;
+    }
+}
+
+impl TopCandidate {
+    fn is_valid(&self, store: &FlowStore) -> bool {
+        let (entry, cold) = store.entries.both(self.place);
+        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && cold.first_packet == self.first_packet
+    }
+}
+
+/// Bytes of the tick, and what ties go by.
+fn rank(listed: TopCandidate, store: &FlowStore) -> TopRank {
+    let entry = store.entries.get(listed.place);
+    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key, listed.first_packet)
+}
+
+/// The same of a copy.
+const fn rank_of(flow: &TopFlow, first_packet: u64) -> TopRank {
+    (Reverse(flow.delta_bytes), flow.key, first_packet)
+}
+
+fn describe(listed: TopCandidate, store: &FlowStore) -> TopFlow {
+    let (entry, cold) = store.entries.both(listed.place);
+    TopFlow {
+        key: entry.key,
+        packets: entry.packets(),
+        bytes: entry.bytes,
+        delta_bytes: entry.bytes_total().saturating_sub(listed.bytes_before),
+        first_seen: cold.first_seen,
+        last_seen: entry.last_seen,
+        tcp: store.tcp_record(listed.place),
     }
 }

@@ -1,6 +1,7 @@
 //! Files that are written as a whole, when the run ends and, those with flows, when somebody asks: what they have in common.
 //!
-//! Owns the target and when it is written. Knows no format. Invariant: the target holds what it held before or a whole document.
+//! Owns the target and when it is written. Knows no format. Invariant: the target holds what it held before
+//! or a whole document.
 
 use super::{AtomicFile, OutputError};
 use crate::aggregate::{Output, Summary, Table};

@@ -19,8 +19,8 @@ const QUEUES: u64 = 3;
 const SERVER_NAME: FactId = FactId { object: 0, member: 0 };
 const ALPN: FactId = FactId { object: 0, member: 2 };
 
-/// Sends `count` ended flows from each queue, the facts of each made by `fill`, to a JSON table and to JSON lines; gives both and the
-/// summary.
+/// Sends `count` ended flows from each queue, the facts of each made by `fill`, to a JSON table and to JSON
+/// lines; gives both and the summary.
 fn written(count: u64, fill: impl Fn(u64, &mut FactBuffer) + Sync) -> (Vec<Value>, Vec<Value>, Summary) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let [table, lines] = ["table.json", "ended.jsonl"].map(|name| directory.path().join(name));
@@ -69,7 +69,7 @@ fn send(mut outbox: Outbox, queue: u64, count: u64, fill: &(impl Fn(u64, &mut Fa
         facts.clear();
         fill(number, &mut facts);
         // One of two kept small, the other whole.
-        let record = if number % 2 == 0 { udp6_record() } else { tcp_record() };
+        let record = if number.is_multiple_of(2) { udp6_record() } else { tcp_record() };
         let record = FlowRecord { first_packet: number, bytes: [number % 7, 0], ..record };
         outbox.ended_with_facts(event, &record, facts.facts(), &mut ledger);
     }
@@ -100,7 +100,7 @@ fn every_record_keeps_its_own_facts() {
             _ => json!({"server_name": format!("host-{number}\u{202e}"), "alpn": ["h2", number.to_string()]}),
         };
         assert_eq!(record["tls"], expected, "record {number}");
-        assert_eq!(record.get("tls").is_some(), number % 3 > 0, "no key without facts");
+        assert_eq!(record.get("tls").is_none(), number.is_multiple_of(3), "no key without facts");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files that get one line per flow as flows end: what they have in common.
 //!
-//! Owns the file and when lines reach it. Knows no format. Invariant: whenever nothing more is to be told, all
-//! flows that ended so far are in the file.
+//! Owns the file and when lines reach it. Knows no format. Invariant: whenever nothing more is to be told,
+//! all flows that ended so far are in the file.
 
 use super::rows::ExportSettings;
 use super::{OutputError, StreamFile};

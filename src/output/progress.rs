@@ -1,6 +1,7 @@
 //! How far the reading of a file has come, on a terminal's standard error.
 //!
-//! Owns the bar. Knows no file and no clock but the bar's own. Invariant: nothing is drawn when standard error is no terminal.
+//! Owns the bar. Knows no file and no clock but the bar's own. Invariant: nothing is drawn when standard
+//! error is no terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use netscope_backends::Position;

@@ -1,6 +1,7 @@
 //! A table's records as text, by one thread or by several.
 //!
-//! Owns how the work is divided and put together again. Knows no format. Invariant: the text is the same for any number of threads.
+//! Owns how the work is divided and put together again. Knows no format. Invariant: the text is the same for
+//! any number of threads.
 
 use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
@@ -39,7 +40,8 @@ impl Default for ExportSettings {
     }
 }
 
-/// Writes `head` and all records of `table`, in its order; `push` makes one into text and is told whether it is the first.
+/// Writes `head` and all records of `table`, in its order; `push` makes one into text and is told whether it
+/// is the first.
 ///
 /// # Errors
 /// Those of `out`.

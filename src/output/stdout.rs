@@ -8,8 +8,8 @@ const BUFFER_BYTES: usize = 1 << 16;
 /// Width where there is no terminal.
 const COLUMNS_DEFAULT: usize = 120;
 
-/// Standard output with a buffer; nothing is seen before a flush. Each holder has its own buffer, so one that writes whole lines
-/// and flushes after them never mixes them with another's.
+/// Standard output with a buffer; nothing is seen before a flush. Each holder has its own buffer, so one that
+/// writes whole lines and flushes after them never mixes them with another's.
 pub fn stdout() -> BufWriter<Stdout> {
     BufWriter::with_capacity(BUFFER_BYTES, io::stdout())
 }

@@ -1,11 +1,13 @@
 //! IP addresses as text, as the standard library and RFC 5952 have it, without its formatting machinery.
 //!
-//! Owns the digits of addresses. Knows no field. Its invariant: the text is that of `Display` for [`IpAddr`], byte for byte.
+//! Owns the digits of addresses. Knows no field. Its invariant: the text is that of `Display` for [`IpAddr`],
+//! byte for byte.
 
 use super::text::TextEnd;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Every octet as text with a point behind it, the first character in the lowest byte; above these four bytes the length of both.
+/// Every octet as text with a point behind it, the first character in the lowest byte; above these four bytes
+/// the length of both.
 const OCTETS: [u64; 256] = {
     let mut octets = [0; 256];
     let mut value = 0;
@@ -51,8 +53,8 @@ fn push_ipv4(out: &mut TextEnd<'_>, ip: Ipv4Addr, behind: u8) {
     });
 }
 
-/// RFC 5952: groups without leading zeros, the first of the longest runs of two or more zero groups as `::`, IPv4-mapped
-/// addresses with their last four bytes as IPv4.
+/// RFC 5952: groups without leading zeros, the first of the longest runs of two or more zero groups as `::`,
+/// IPv4-mapped addresses with their last four bytes as IPv4.
 #[inline(never)]
 fn push_ipv6(out: &mut TextEnd<'_>, ip: Ipv6Addr, behind: u8) {
     if let Some(mapped) = ip.to_ipv4_mapped() {

@@ -1,9 +1,10 @@
 //! A record as a row of CSV (RFC 4180), and the header of such rows.
 //!
-//! Owns columns, rounding and quotes. Numbers, addresses and words of ours never need quotes, so they are written as they are
-//! ([0008](../../docs/decisions/0008-rows-without-a-writer.md)). Text out of packets is quoted where it has a comma, a quote or a line
-//! end. It is not changed otherwise but for its bound and invalid UTF-8: CSV has no escapes, so control characters, and a `=`, `+`,
-//! `-` or `@` in front that a spreadsheet takes for a formula, stay. Invariants: header and rows come from the same list of fields, and
+//! Owns columns, rounding and quotes. Numbers, addresses and words of ours never need quotes, so they are
+//! written as they are ([0008](../../docs/decisions/0008-rows-without-a-writer.md)). Text out of packets is
+//! quoted where it has a comma, a quote or a line end. It is not changed otherwise but for its bound and
+//! invalid UTF-8: CSV has no escapes, so control characters, and a `=`, `+`, `-` or `@` in front that a
+//! spreadsheet takes for a formula, stay. Invariants: header and rows come from the same list of fields, and
 //! a row is what the `csv` crate would have written.
 
 use super::address::push_ip;
@@ -11,7 +12,7 @@ use super::facts::{FactSchema, fact_columns, fact_fields};
 use super::field::{Field, FieldSink, FieldType};
 use super::fields::{END_FIELDS, Exported, FIELDS, RecordField, ended_fields, record_fields};
 use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_thousandths};
-use super::text::{TextBuffer, TextEnd, Word};
+use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::shown;
 use std::net::IpAddr;
 
@@ -95,8 +96,8 @@ impl FieldSink for CsvRow<'_> {
     const HAS_COLUMNS: bool = true;
 
     #[inline(always)]
-    fn word(&mut self, _field: &'static Field, value: Option<&Word>) {
-        self.0.letters_comma(value.unwrap_or(&Word::EMPTY));
+    fn word(&mut self, _field: &'static Field, value: Option<&FieldWord>) {
+        self.0.letters_comma(value.unwrap_or(&FieldWord::EMPTY));
     }
 
     #[inline(always)]

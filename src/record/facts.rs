@@ -1,9 +1,12 @@
-//! The facts that a record may have beyond its fields: what they are called, and how they are given to a format.
+//! The facts that a record may have beyond its fields: what they are called, and how they are given to a
+//! format.
 //!
-//! Owns their names, by the numbers that [`crate::flow::FactId`] holds. Knows no protocol. Invariants: objects and members are only
-//! ever appended, as their place here is their number; a record without facts looks as if there were no such list.
+//! Owns their names, by the numbers that [`crate::flow::FactId`] holds. Knows no protocol. Invariants:
+//! objects and members are only ever appended, as their place here is their number; a record without facts
+//! looks as if there were no such list.
 //!
-//! A new fact is a line here. JSON then has it in an object of its protocol, in the records that know it; CSV has a column for it.
+//! A new fact is a line here. JSON then has it in an object of its protocol, in the records that know it; CSV
+//! has a column for it.
 
 use super::field::{Field, FieldSink};
 use super::fields::Exported;

@@ -1,8 +1,9 @@
 //! What a field is: its description, and how a format takes its value.
 //!
-//! Owns the types of fields. Knows no record and no syntax. Invariant: a field's type is the method of [`FieldSink`] that takes it.
+//! Owns the types of fields. Knows no record and no syntax. Invariant: a field's type is the method of
+//! [`FieldSink`] that takes it.
 
-use super::text::Word;
+use super::text::FieldWord;
 use std::net::IpAddr;
 
 /// What a field holds.
@@ -74,9 +75,10 @@ pub enum FieldValue<'a> {
     List(&'a [u16]),
 }
 
-/// One constructor per method of [`FieldSink`] that a record's own fields use, with the same name and the same value.
+/// One constructor per method of [`FieldSink`] that a record's own fields use, with the same name and the
+/// same value.
 impl<'a> FieldValue<'a> {
-    pub(super) fn word(value: Option<&'a Word>) -> Self {
+    pub(super) fn word(value: Option<&'a FieldWord>) -> Self {
         value.map_or(Self::Null, |word| Self::Word(word.as_str()))
     }
 
@@ -112,13 +114,14 @@ impl<'a> FieldValue<'a> {
 
 /// A format's way to write one field. Called once per field, in the order of the columns.
 pub trait FieldSink {
-    /// True when every record has to have the same fields, those without a value too (a table). False when facts that a record does
-    /// not have are left out.
+    /// True when every record has to have the same fields, those without a value too (a table). False when
+    /// facts that a record does not have are left out.
     const HAS_COLUMNS: bool;
 
     /// A word of ours: letters, digits and `_-` alone, so that no format needs to quote it; `None` is null.
-    fn word(&mut self, field: &'static Field, value: Option<&Word>);
-    /// A code of as many characters as every other in this field: letters, digits and `+/=:` alone; `None` is null.
+    fn word(&mut self, field: &'static Field, value: Option<&FieldWord>);
+    /// A code of as many characters as every other in this field: letters, digits and `+/=:` alone; `None` is
+    /// null.
     fn code<const N: usize>(&mut self, field: &'static Field, value: Option<&[u8; N]>);
     /// A whole number; `None` is null.
     fn number(&mut self, field: &'static Field, value: Option<u64>);

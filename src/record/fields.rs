@@ -1,12 +1,14 @@
-//! The one list of a flow record's fields, in order: name, type, unit, width and value. Every format is made from it.
+//! The one list of a flow record's fields, in order: name, type, unit, width and value. Every format is made
+//! from it.
 //!
-//! Owns names, order and units. Knows no syntax: a [`FieldSink`] does. Invariants: fields are only ever appended, and every format
-//! shows the same fields in the same order, because the list ([`FIELDS`]) and the visitor ([`record_fields`]) come from one macro.
+//! Owns names, order and units. Knows no syntax: a [`FieldSink`] does. Invariants: fields are only ever
+//! appended, and every format shows the same fields in the same order, because the list ([`FIELDS`]) and the
+//! visitor ([`record_fields`]) come from one macro.
 
 use super::facts::{FACT_SCHEMA, FactSchema};
 use super::field::{Field, FieldSink, FieldType, FieldValue, field};
 use super::names::{ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, tunnel_word};
-use super::text::Word;
+use super::text::FieldWord;
 use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, RttRecord, TcpRecord, community_id};
 
 /// A record and what is calculated for its export.
@@ -46,13 +48,16 @@ impl<'a> Exported<'a> {
     }
 }
 
+/// Reads the value of a field.
+pub type ReadField = for<'a> fn(&'a Exported<'a>) -> FieldValue<'a>;
+
 /// A field of every record, and how its value is read.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordField {
     /// Its description.
     pub field: Field,
     /// Its value in a record.
-    pub value: for<'a> fn(&'a Exported<'a>) -> FieldValue<'a>,
+    pub value: ReadField,
 }
 
 /// The type of a field, by the method of [`FieldSink`] that takes its value.
@@ -83,8 +88,9 @@ macro_rules! field_type {
     };
 }
 
-/// Makes a list of fields and the function that gives their values to a sink. A line is: name, type (a method of [`FieldSink`] and
-/// of [`FieldValue`]), unit, width in a table, and the value, made of the names that stand before the list.
+/// Makes a list of fields and the function that gives their values to a sink. A line is: name, type (a method
+/// of [`FieldSink`] and of [`FieldValue`]), unit, width in a table, and the value, made of the names that
+/// stand before the list.
 macro_rules! fields {
     (
         $(#[$list_doc:meta])* list $list:ident;
@@ -120,7 +126,8 @@ fields! {
 }
 
 fields! {
-    /// The fields of a record. The first 23 are known to other programs: their names, order and meaning are fixed.
+    /// The fields of a record. The first 23 are known to other programs: their names, order and meaning are
+    /// fixed.
     list FIELDS;
     /// Gives all fields of a record to `sink`, in order. Inlined, as are the sinks of rows.
     visitor record_fields(exported, record);
@@ -192,7 +199,7 @@ fn count(record: &FlowRecord, of: impl FnOnce(&TcpRecord) -> u32) -> Option<u64>
 }
 
 #[inline(always)]
-fn flags(record: &FlowRecord, direction: Direction) -> Option<&'static Word> {
+fn flags(record: &FlowRecord, direction: Direction) -> Option<&'static FieldWord> {
     record.tcp.as_ref().map(|tcp| flags_word(tcp.flags[direction.index()]))
 }
 
@@ -232,7 +239,8 @@ pub fn bits_per_second_thousandths(bytes: u64, duration_ns: u64) -> u128 {
     (u128::from(bytes) * u128::from(FACTOR)).checked_div(u128::from(duration_ns)).unwrap_or(0)
 }
 
-/// Identifier of an ICMP echo flow. The key of any other ICMP flow has 0 there, so an identifier of 0 reads as none.
+/// Identifier of an ICMP echo flow. The key of any other ICMP flow has 0 there, so an identifier of 0 reads
+/// as none.
 pub fn icmp_id(key: &FlowKey) -> Option<u16> {
     (matches!(key.protocol(), ICMP | ICMPV6) && key.a_port() != 0).then_some(key.a_port())
 }

@@ -8,8 +8,8 @@ use std::fmt::Write;
 pub const HEX_DUMP_LEN_MAX: usize = 256;
 const LINE_LEN: usize = 16;
 
-/// Appends lines of offset, 16 bytes in hex, and the same as ASCII with a dot for what is not printable; at most
-/// [`HEX_DUMP_LEN_MAX`] bytes of `data`.
+/// Appends lines of offset, 16 bytes in hex, and the same as ASCII with a dot for what is not printable; at
+/// most [`HEX_DUMP_LEN_MAX`] bytes of `data`.
 pub fn write_hex_dump(out: &mut String, data: &[u8]) {
     let shown = data.get(..HEX_DUMP_LEN_MAX).unwrap_or(data);
     for (line, bytes) in shown.chunks(LINE_LEN).enumerate() {

@@ -1,14 +1,14 @@
 //! A record as a JSON object (RFC 8259) on one line.
 //!
-//! Owns JSON's syntax and escapes. Knows nothing of the fields' meaning. Invariant: whatever a text holds, the output is valid JSON
-//! in UTF-8 without a character that a terminal acts upon.
+//! Owns JSON's syntax and escapes. Knows nothing of the fields' meaning. Invariant: whatever a text holds,
+//! the output is valid JSON in UTF-8 without a character that a terminal acts upon.
 
 use super::address::push_ip;
 use super::facts::fact_fields;
 use super::field::{Field, FieldSink};
 use super::fields::{Exported, ended_fields, record_fields};
 use super::number::{push_milliseconds_exact, push_number, push_number_comma, push_seconds_exact, push_thousandths_exact};
-use super::text::{TextBuffer, TextEnd, Word};
+use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::{is_hidden, shown};
 use std::net::IpAddr;
 
@@ -73,7 +73,7 @@ impl FieldSink for JsonObject<'_> {
     const HAS_COLUMNS: bool = false;
 
     #[inline(always)]
-    fn word(&mut self, field: &'static Field, value: Option<&Word>) {
+    fn word(&mut self, field: &'static Field, value: Option<&FieldWord>) {
         self.name(field);
         let Some(word) = value else { return self.null() };
         self.0.byte(b'"');
@@ -181,7 +181,8 @@ impl FieldSink for JsonObject<'_> {
     }
 }
 
-/// Appends text out of packets as a string: quotes and backslashes escaped, and whatever a terminal would act upon.
+/// Appends text out of packets as a string: quotes and backslashes escaped, and whatever a terminal would act
+/// upon.
 fn push_text(out: &mut TextEnd<'_>, text: &[u8]) {
     out.byte(b'"');
     for c in shown(text) {

@@ -1,7 +1,9 @@
-//! Records as text: the one list of fields, JSON objects, CSV rows and table rows made from it, packet lines and packet detail.
+//! Records as text: the one list of fields, JSON objects, CSV rows and table rows made from it, packet lines
+//! and packet detail.
 //!
-//! Owns names, order, units and syntax. Knows no file, no thread and no flow table: whoever shows records, on a page or in a file,
-//! stands above. Invariant: all formats of a record come from one list of fields, so they cannot drift.
+//! Owns names, order, units and syntax. Knows no file, no thread and no flow table: whoever shows records, on
+//! a page or in a file, stands above. Invariant: all formats of a record come from one list of fields, so
+//! they cannot drift.
 
 mod address;
 mod csv;
@@ -27,12 +29,12 @@ pub use csv::{push_ended_header, push_ended_row, push_header, push_row};
 pub(crate) use facts::TEST_SCHEMA;
 pub use facts::{FACT_SCHEMA, FactObject, FactSchema};
 pub use field::{Field, FieldSink, FieldType, FieldValue};
-pub use fields::{END_FIELDS, Exported, FIELDS, RecordField, end_fields, ended_fields, record_fields};
+pub use fields::{END_FIELDS, Exported, FIELDS, ReadField, RecordField, end_fields, ended_fields, record_fields};
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{push_ended_object, push_object};
 pub use names::protocol_name;
 pub use packet_detail::{LayerView, packet_detail, write_layers};
 pub use packet_line::write_packet_line;
 pub use table::{endpoints, flow_table, human_bytes, human_duration};
-pub use text::{TextBuffer, TextEnd, Word};
+pub use text::{FieldWord, TextBuffer, TextEnd};
 pub use untrusted::{CUT_MARK, TEXT_LEN_MAX};

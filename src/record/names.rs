@@ -1,9 +1,9 @@
 //! Names of ours for the values of a record: states, reasons, protocols, control bits.
 //!
-//! Owns the letters of names that `flow` and `wire` do not name themselves. Knows no format. Invariant: a name has letters, digits,
-//! `_` and `-` alone, so no format has to quote it.
+//! Owns the letters of names that `flow` and `wire` do not name themselves. Knows no format. Invariant: a
+//! name has letters, digits, `_` and `-` alone, so no format has to quote it.
 
-use super::text::Word;
+use super::text::FieldWord;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason};
 use crate::wire::TunnelKind;
@@ -16,9 +16,9 @@ macro_rules! words {
     ($($function:ident: $enum:ident { $($variant:ident),* $(,)? })*) => {
         $(
             #[inline(always)]
-            pub(super) fn $function(value: $enum) -> &'static Word {
+            pub(super) fn $function(value: $enum) -> &'static FieldWord {
                 match value {
-                    $($enum::$variant => const { &Word::new($enum::$variant.name()) },)*
+                    $($enum::$variant => const { &FieldWord::new($enum::$variant.name()) },)*
                 }
             }
         )*
@@ -36,8 +36,8 @@ words! {
 }
 
 /// Names of the IANA protocol numbers: "tcp", "udp", ..., "ip-proto-N" for those without a name here.
-static PROTOCOLS: [Word; 256] = {
-    let mut words = [Word::EMPTY; 256];
+static PROTOCOLS: [FieldWord; 256] = {
+    let mut words = [FieldWord::EMPTY; 256];
     let mut protocol = 0;
     while protocol < 256 {
         let digits = [b'0' + (protocol / 100) as u8, b'0' + (protocol / 10 % 10) as u8, b'0' + (protocol % 10) as u8];
@@ -51,24 +51,24 @@ static PROTOCOLS: [Word; 256] = {
             })
             .1;
         words[protocol] = match protocol as u8 {
-            ICMP => Word::new("icmp"),
-            2 => Word::new("igmp"),
-            4 => Word::new("ipip"),
-            6 => Word::new("tcp"),
-            17 => Word::new("udp"),
-            33 => Word::new("dccp"),
-            41 => Word::new("ipv6"),
-            47 => Word::new("gre"),
-            50 => Word::new("esp"),
-            51 => Word::new("ah"),
-            ICMPV6 => Word::new("icmpv6"),
-            88 => Word::new("eigrp"),
-            89 => Word::new("ospf"),
-            103 => Word::new("pim"),
-            112 => Word::new("vrrp"),
-            132 => Word::new("sctp"),
-            136 => Word::new("udplite"),
-            _ => Word::new("ip-proto-").and(number),
+            ICMP => FieldWord::new("icmp"),
+            2 => FieldWord::new("igmp"),
+            4 => FieldWord::new("ipip"),
+            6 => FieldWord::new("tcp"),
+            17 => FieldWord::new("udp"),
+            33 => FieldWord::new("dccp"),
+            41 => FieldWord::new("ipv6"),
+            47 => FieldWord::new("gre"),
+            50 => FieldWord::new("esp"),
+            51 => FieldWord::new("ah"),
+            ICMPV6 => FieldWord::new("icmpv6"),
+            88 => FieldWord::new("eigrp"),
+            89 => FieldWord::new("ospf"),
+            103 => FieldWord::new("pim"),
+            112 => FieldWord::new("vrrp"),
+            132 => FieldWord::new("sctp"),
+            136 => FieldWord::new("udplite"),
+            _ => FieldWord::new("ip-proto-").and(number),
         };
         protocol += 1;
     }
@@ -76,7 +76,7 @@ static PROTOCOLS: [Word; 256] = {
 };
 
 #[inline(always)]
-pub(super) fn protocol_word(protocol: u8) -> &'static Word {
+pub(super) fn protocol_word(protocol: u8) -> &'static FieldWord {
     &PROTOCOLS[usize::from(protocol)]
 }
 
@@ -85,9 +85,10 @@ pub fn protocol_name(protocol: u8) -> &'static str {
     protocol_word(protocol).as_str()
 }
 
-/// Letters of the TCP control bits in the order of the header: CWR, ECE, URG, ACK, PSH, RST, SYN, FIN. Every combination.
-static FLAGS: [Word; 256] = {
-    let mut words = [Word::EMPTY; 256];
+/// Letters of the TCP control bits in the order of the header: CWR, ECE, URG, ACK, PSH, RST, SYN, FIN. Every
+/// combination.
+static FLAGS: [FieldWord; 256] = {
+    let mut words = [FieldWord::EMPTY; 256];
     let mut flags = 0;
     while flags < 256 {
         let mut bit = 8;
@@ -103,7 +104,7 @@ static FLAGS: [Word; 256] = {
 };
 
 #[inline(always)]
-pub(super) fn flags_word(flags: u8) -> &'static Word {
+pub(super) fn flags_word(flags: u8) -> &'static FieldWord {
     &FLAGS[usize::from(flags)]
 }
 

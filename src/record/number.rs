@@ -1,10 +1,11 @@
-//! Decimal text from integers, never through floating point: nanoseconds keep their precision and there is no NaN.
+//! Decimal text from integers, never through floating point: nanoseconds keep their precision and there is no
+//! NaN.
 //!
-//! Owns rounding and digits. Knows no field and no format but that a comma stands behind most values. Its invariant: the text is
-//! exactly the number, whichever way it was made.
+//! Owns rounding and digits. Knows no field and no format but that a comma stands behind most values. Its
+//! invariant: the text is exactly the number, whichever way it was made.
 //!
-//! Numbers below a million, and such with a fraction, are put together from a table of three digits, which takes the fewest
-//! instructions and no branch on the count of digits. Others are the `itoa` crate's.
+//! Numbers below a million, and such with a fraction, are put together from a table of three digits, which
+//! takes the fewest instructions and no branch on the count of digits. Others are the `itoa` crate's.
 
 use super::text::TextEnd;
 
@@ -13,8 +14,8 @@ const MILLION: u64 = 1_000_000;
 /// A number below 1000 as text, the first digit in the lowest byte.
 #[derive(Clone, Copy)]
 struct Three {
-    /// Without leading zeros. In the uppermost two bits how many digits these are; in the two below how many there are as decimals,
-    /// trailing zeros dropped, one at least.
+    /// Without leading zeros. In the uppermost two bits how many digits these are; in the two below how many
+    /// there are as decimals, trailing zeros dropped, one at least.
     short: u32,
     /// Three digits and a comma.
     full: u32,
@@ -135,7 +136,8 @@ pub fn push_thousandths(out: &mut TextEnd<'_>, value: u128) {
     }
 }
 
-/// Appends seconds and a comma, given in ns, exactly: trailing zeros dropped, one decimal at least (`1.0`, `1.000000001`).
+/// Appends seconds and a comma, given in ns, exactly: trailing zeros dropped, one decimal at least (`1.0`,
+/// `1.000000001`).
 #[inline(always)]
 pub fn push_seconds_exact(out: &mut TextEnd<'_>, ns: u64) {
     let (whole, fraction) = split(ns, 1000 * MILLION);

@@ -1,6 +1,7 @@
 //! One packet as layers with named fields.
 //!
-//! Owns the names. Knows no flow. Its invariant: values are numbers, addresses and our own words; no byte of the packet is text.
+//! Owns the names. Knows no flow. Its invariant: values are numbers, addresses and our own words; no byte of
+//! the packet is text.
 
 use super::packet_line::{Colons, FlagNames, ProtocolAddress};
 use crate::wire::{self, Header, View, Visitor, ethertype, link_name, walk};
@@ -35,7 +36,8 @@ impl LayerView {
     }
 }
 
-/// The layers of a packet, outermost first: the frame, every header that was read, what is left, and what could not be read.
+/// The layers of a packet, outermost first: the frame, every header that was read, what is left, and what
+/// could not be read.
 pub fn packet_detail(link_type: LinkType, data: &[u8], wire_len: u32) -> Vec<LayerView> {
     let frame = LayerView::new("Frame")
         .with("link type", format_args!("{link_type} ({})", link_name(link_type)))
@@ -283,9 +285,9 @@ mod tests {
     }
 
     /// Counts headers, to compare with the views.
-    struct Count(usize);
+    struct HeaderCount(usize);
 
-    impl Visitor for Count {
+    impl Visitor for HeaderCount {
         fn header(&mut self, _header: &Header<'_>, _offset: usize) {
             self.0 += 1;
         }
@@ -294,7 +296,7 @@ mod tests {
     #[test]
     fn every_header_has_a_view_and_nothing_controls_the_terminal() {
         for (name, link, bytes) in zoo() {
-            let mut count = Count(0);
+            let mut count = HeaderCount(0);
             walk(LinkType(link), &bytes, bytes.len() as u32, &mut count);
             let layers = packet_detail(LinkType(link), &bytes, bytes.len() as u32);
             let views = layers.iter().filter(|l| !["Frame", "Payload"].contains(&l.name)).count();

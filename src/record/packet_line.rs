@@ -1,15 +1,16 @@
 //! One packet as one line of text.
 //!
-//! Owns the wording. Knows no flow. Its invariant: a line has no byte of the packet in it that was not turned into a number.
+//! Owns the wording. Knows no flow. Its invariant: a line has no byte of the packet in it that was not turned
+//! into a number.
 
 use crate::wire::{self, Dissected, Header, Transport, Visitor, ethertype, walk};
 use netscope_backends::{LinkType, Timestamp};
 use std::fmt::{self, Display, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Appends `#number HH:MM:SS.micros` (UTC) and the packet's layers, outermost first, without a line end: for example
-/// `#12 14:03:07.123456 eth 02:00:00:00:00:01 > 02:00:00:00:00:02 ipv4 10.0.0.1 > 10.0.0.2 tcp 443 > 51234 [SYN,ACK] seq=1 ack=2
-/// win=65535 len=0`. What could not be read comes last, as in `(truncated tcp)`.
+/// Appends `#number HH:MM:SS.micros` (UTC) and the packet's layers, outermost first, without a line end: for
+/// example `#12 14:03:07.123456 eth 02:00:00:00:00:01 > 02:00:00:00:00:02 ipv4 10.0.0.1 > 10.0.0.2 tcp 443 >
+/// 51234 [SYN,ACK] seq=1 ack=2 win=65535 len=0`. What could not be read comes last, as in `(truncated tcp)`.
 pub fn write_packet_line(out: &mut String, number: u64, time: Timestamp, link_type: LinkType, data: &[u8], wire_len: u32) {
     // Writing to a String cannot fail, here and below.
     let _ = write!(out, "#{number} {}", TimeOfDay(time));

@@ -1,10 +1,11 @@
 //! Records made by chance, and what formats should make of them by the standard library's means, for tests.
 //!
-//! Owns the slow way, to which the fast ones are held. Its invariant: every field is written by itself, whatever its neighbours.
+//! Owns the slow way, to which the fast ones are held. Its invariant: every field is written by itself,
+//! whatever its neighbours.
 
 use super::field::{Field, FieldSink, FieldType, FieldValue};
 use super::test_records::key;
-use super::text::Word;
+use super::text::FieldWord;
 use super::untrusted::shown;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason, FactRef, FlowRecord, RttRecord, TcpRecord};
@@ -114,7 +115,8 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
     })
 }
 
-/// Text as a malicious sender would choose it: quotes, line ends, controls, invalid UTF-8, marks of direction, up to 64 kB.
+/// Text as a malicious sender would choose it: quotes, line ends, controls, invalid UTF-8, marks of
+/// direction, up to 64 kB.
 pub fn hostile_text() -> impl Strategy<Value = Vec<u8>> {
     let pieces: Vec<&[u8]> = vec![
         b"\"",
@@ -220,8 +222,8 @@ impl Reference {
 impl FieldSink for Reference {
     const HAS_COLUMNS: bool = false;
 
-    fn word(&mut self, field: &'static Field, value: Option<&Word>) {
-        self.push_quoted(field, FieldType::Word, value.map(Word::as_str));
+    fn word(&mut self, field: &'static Field, value: Option<&FieldWord>) {
+        self.push_quoted(field, FieldType::Word, value.map(FieldWord::as_str));
     }
 
     fn code<const N: usize>(&mut self, field: &'static Field, value: Option<&[u8; N]>) {

@@ -34,8 +34,8 @@ const COLUMNS: [Column; 9] = [
 ];
 const ENDPOINTS: [usize; 2] = [1, 2];
 
-/// The first `rows` records as lines of at most `columns` characters, with a heading. Client is who sent the first SYN or, failing
-/// that, the first packet.
+/// The first `rows` records as lines of at most `columns` characters, with a heading. Client is who sent the
+/// first SYN or, failing that, the first packet.
 pub fn flow_table(records: impl ExactSizeIterator<Item = FlowRecord>, rows: usize, columns: usize) -> String {
     let more = records.len().saturating_sub(rows);
     let cells: Vec<[String; COLUMNS.len()]> = records.take(rows).map(|record| row(&record)).collect();

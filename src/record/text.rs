@@ -1,16 +1,19 @@
-//! TextEnd under construction: bytes with room behind them, so that short pieces are stored at once and cut afterwards.
+//! TextEnd under construction: bytes with room behind them, so that short pieces are stored at once and cut
+//! afterwards.
 //!
-//! Owns the memory. Knows no number and no format. Its invariant: what was pushed stands there in order, whatever was stored beyond it
-//! on the way.
+//! Owns the memory. Knows no number and no format. Its invariant: what was pushed stands there in order,
+//! whatever was stored beyond it on the way.
 //!
-//! A million records are some hundred million pieces, so a piece must cost next to nothing: the memory's size is a constant, which
-//! leaves one comparison to be made, and a [`TextEnd`] lies in registers as long as nobody but inlined functions gets a reference to it:
-//! whoever builds a record owns its text and passes it to functions that are always inlined, and to no large closure, which would
-//! not be. Others are called by way of [`TextEnd::aside`].
+//! A million records are some hundred million pieces, so a piece must cost next to nothing: the memory's size
+//! is a constant, which leaves one comparison to be made, and a [`TextEnd`] lies in registers as long as
+//! nobody but inlined functions gets a reference to it: whoever builds a record owns its text and passes it
+//! to functions that are always inlined, and to no large closure, which would not be. Others are called by
+//! way of [`TextEnd::aside`].
 
 use std::io::{self, Write};
 
-/// How much is gathered before it is written: enough that the call costs nothing, and small enough to stay in the second cache.
+/// How much is gathered before it is written: enough that the call costs nothing, and small enough to stay in
+/// the second cache.
 const WRITTEN_AT: usize = 128 << 10;
 /// Room behind that: more than any record takes. What goes beyond it is right, too, and slower.
 const ROOM: usize = 8 << 10;
@@ -28,14 +31,15 @@ pub struct TextBuffer {
 
 /// A word of a few letters, which is stored as one piece.
 ///
-/// A comma stands behind it, because one stands behind a value in most formats; where none does, it does not count.
+/// A comma stands behind it, because one stands behind a value in most formats; where none does, it does not
+/// count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word {
+pub struct FieldWord {
     letters: [u8; Self::SIZE],
     len: u8,
 }
 
-impl Word {
+impl FieldWord {
     const SIZE: usize = 16;
     /// No letter at all.
     pub const EMPTY: Self = Self { letters: [b','; Self::SIZE], len: 0 };
@@ -88,8 +92,9 @@ impl TextBuffer {
         TextEnd { spilled, memory, len: *len, closed_len: len }
     }
 
-    /// Writes what has gathered to `out`, if that is worth a call: pieces of one size, so that in a file that nobody else writes to each begins
-    /// where a page of memory begins, and fills pages of its own. Lines may be cut.
+    /// Writes what has gathered to `out`, if that is worth a call: pieces of one size, so that in a file that
+    /// nobody else writes to each begins where a page of memory begins, and fills pages of its own. Lines may
+    /// be cut.
     ///
     /// # Errors
     /// Those of `out`.
@@ -157,7 +162,8 @@ impl TextEnd<'_> {
         });
     }
 
-    /// Has `fill` store into room of `N` bytes and say how many of them count: several pieces for one look at what is left.
+    /// Has `fill` store into room of `N` bytes and say how many of them count: several pieces for one look at
+    /// what is left.
     #[inline(always)]
     pub fn fill<const N: usize>(&mut self, fill: impl FnOnce(&mut [u8; N]) -> usize) {
         if self.len > MEMORY - N {
@@ -195,13 +201,13 @@ impl TextEnd<'_> {
 
     /// Appends a word.
     #[inline(always)]
-    pub fn letters(&mut self, word: &Word) {
+    pub fn letters(&mut self, word: &FieldWord) {
         self.put(word.letters, word.len.into());
     }
 
     /// Appends a word and a comma.
     #[inline(always)]
-    pub fn letters_comma(&mut self, word: &Word) {
+    pub fn letters_comma(&mut self, word: &FieldWord) {
         self.put(word.letters, usize::from(word.len) + 1);
     }
 

@@ -1,15 +1,15 @@
 //! Text out of packets, made fit to be shown: valid, bounded, and without what would fool a terminal.
 //!
-//! Owns the bound and the list of characters that are not shown as they are. Knows no format. Invariant: at most [`TEXT_LEN_MAX`]
-//! bytes of UTF-8 and [`CUT_MARK`] come out, whatever goes in.
+//! Owns the bound and the list of characters that are not shown as they are. Knows no format. Invariant: at
+//! most [`TEXT_LEN_MAX`] bytes of UTF-8 and [`CUT_MARK`] come out, whatever goes in.
 
 /// Bytes of UTF-8 that are shown of a text, at most.
 pub const TEXT_LEN_MAX: usize = 1024;
 /// Stands behind a text that was cut.
 pub const CUT_MARK: char = '\u{2026}';
 
-/// The characters to show of a text: each invalid sequence of UTF-8 is one U+FFFD; what is longer than [`TEXT_LEN_MAX`] is cut
-/// before a character and gets [`CUT_MARK`].
+/// The characters to show of a text: each invalid sequence of UTF-8 is one U+FFFD; what is longer than
+/// [`TEXT_LEN_MAX`] is cut before a character and gets [`CUT_MARK`].
 pub fn shown(text: &[u8]) -> impl Iterator<Item = char> {
     let chars = text.utf8_chunks().flat_map(|chunk| {
         let replacement = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
@@ -26,8 +26,9 @@ pub fn shown(text: &[u8]) -> impl Iterator<Item = char> {
     })
 }
 
-/// True for characters that a terminal acts upon or does not show: controls (C0, DEL, C1), line and paragraph separators, marks
-/// that change the direction of text, and those without width. A format with escapes escapes them.
+/// True for characters that a terminal acts upon or does not show: controls (C0, DEL, C1), line and paragraph
+/// separators, marks that change the direction of text, and those without width. A format with escapes
+/// escapes them.
 pub const fn is_hidden(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: builds what is measured and what measures it, installs peers where they are asked for, and hands over to
-//! `netscope-perf bench`. Knows no figure.
+//! `cargo xtask bench`: builds what is measured and what measures it, installs peers where they are asked
+//! for, and hands over to `netscope-perf bench`. Knows no figure.
 
 use crate::install;
 use crate::needs::Need;
@@ -26,7 +26,8 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
         install::ensure(&[Need::Iproute2])?;
     }
     if subject == "drain" {
-        // Measured inside the engine, so it is a bench of the package and not of netscope-perf, which runs programs.
+        // Measured inside the engine, so it is a bench of the package and not of netscope-perf, which runs
+        // programs.
         let drain = ["bench", "--locked", "-p", "netscope", "--bench", "drain", "--"];
         return run::show_and_run(run::cargo(root).args(drain).args(options));
     }

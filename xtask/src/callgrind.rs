@@ -1,7 +1,7 @@
 //! Reading what callgrind wrote, and which layer of NetScope each instruction belongs to.
 //!
-//! Owns the file format (the manual of valgrind, chapter "Callgrind Format Specification") and the map from source files to layers.
-//! Knows no limits. Its one invariant: the layers add up to the total.
+//! Owns the file format (the manual of valgrind, chapter "Callgrind Format Specification") and the map from
+//! source files to layers. Knows no limits. Its one invariant: the layers add up to the total.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -100,7 +100,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("netscope::aggregate", "aggregator, sorting"),
     ("netscope::flow", "flow table"),
     ("netscope::wire", "dissecting"),
-    // Numbers, slices and iterators of the standard library; whose they were is lost where everything is inlined into one loop.
+    // Numbers, slices and iterators of the standard library; whose they were is lost where everything is
+    // inlined into one loop.
     ("netscope::engine", "library code inlined into the worker"),
     ("netscope_backends", "reading"),
     ("mem", "copies and memory (C library)"),

@@ -1,7 +1,8 @@
 //! `cargo xtask compare OLD NEW`: two builds of the program over the same captures, output for output.
 //!
-//! Owns the list of captures and settings and the running of both programs. Must not know what an output means beyond
-//! [`output`]. Its one invariant: both programs get the same arguments, the same input and an empty directory of their own.
+//! Owns the list of captures and settings and the running of both programs. Must not know what an output
+//! means beyond [`output`]. Its one invariant: both programs get the same arguments, the same input and an
+//! empty directory of their own.
 
 mod output;
 mod settings;
@@ -43,7 +44,8 @@ struct FoundDifference {
     difference: Difference,
 }
 
-/// Runs both programs over every capture with every setting and tells the differences; an error when there is one.
+/// Runs both programs over every capture with every setting and tells the differences; an error when there is
+/// one.
 pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     let request = parse(arguments)?;
     let programs = request.programs.map(|program| absolute(root, program));
@@ -84,7 +86,8 @@ fn parse<'a>(arguments: &[&'a str]) -> Result<Request<'a>, String> {
     }
 }
 
-/// Relative paths are meant from where the command was typed, which cargo makes the workspace's root or below it.
+/// Relative paths are meant from where the command was typed, which cargo makes the workspace's root or below
+/// it.
 fn absolute(root: &Path, path: &str) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_else(|_gone| root.to_owned());
     here.join(path)
@@ -117,7 +120,8 @@ fn collect(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-/// Shares the runs among as many threads as there are CPUs. Findings come in the order of the captures and settings.
+/// Shares the runs among as many threads as there are CPUs. Findings come in the order of the captures and
+/// settings.
 fn compare_all(
     programs: &[PathBuf; 2],
     captures: &[PathBuf],
@@ -172,7 +176,8 @@ fn compare_one(programs: &[PathBuf; 2], capture: &Path, setting: &Setting, direc
     Ok(differences)
 }
 
-/// Runs one program in its directory. File names are relative, so that both programs' messages name the same files.
+/// Runs one program in its directory. File names are relative, so that both programs' messages name the same
+/// files.
 fn run_one(program: &Path, capture: &Path, setting: &Setting, directory: &Path) -> Result<String, String> {
     let create = |name: &str| {
         let path = directory.join(name);

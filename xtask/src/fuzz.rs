@@ -1,7 +1,8 @@
 //! `cargo xtask fuzz`: every fuzz target for some seconds.
 //!
-//! Owns the compiler flags, which are those of cargo-fuzz, and where finds are kept. Must not know what a target is fed to. Its
-//! one invariant: every file of `fuzz/fuzz_targets` is run, and the one that finds something is named.
+//! Owns the compiler flags, which are those of cargo-fuzz, and where finds are kept. Must not know what a
+//! target is fed to. Its one invariant: every file of `fuzz/fuzz_targets` is run, and the one that finds
+//! something is named.
 
 use crate::install;
 use crate::needs::Need;
@@ -25,7 +26,8 @@ const SECONDS: u32 = 20;
 /// Lines of a failed target's log that are shown.
 const LOG_LINES: usize = 40;
 
-/// As cargo-fuzz sets them: counters at every edge, comparisons traced, AddressSanitizer, overflow and assertions checked.
+/// As cargo-fuzz sets them: counters at every edge, comparisons traced, AddressSanitizer, overflow and
+/// assertions checked.
 const RUSTFLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
@@ -37,8 +39,8 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     install::ensure(&[Need::Linker, Need::CppCompiler, Need::Libpcap])?;
     let targets = targets(root)?;
     let host = host(&run::line_of(Command::new("rustc").arg("-vV"))?)?;
-    // The flags of sanitizers are nightly's; the stable compiler takes them when told so. With a target named, build scripts go
-    // without them.
+    // The flags of sanitizers are nightly's; the stable compiler takes them when told so. With a target
+    // named, build scripts go without them.
     let mut build = run::cargo(root);
     build.args(["build", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", BUILD, "--release", "--locked", "--bins"]);
     run::show_and_run(build.args(["--target", &host]).env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", RUSTFLAGS))?;

@@ -1,6 +1,6 @@
-//! Installing what is missing. Owns the package managers' names and commands; asks nothing and hides nothing: the command is
-//! shown before it runs, `sudo` is used only by those who are not root, and where it cannot be done the command to type is the
-//! message.
+//! Installing what is missing. Owns the package managers' names and commands; asks nothing and hides nothing:
+//! the command is shown before it runs, `sudo` is used only by those who are not root, and where it cannot be
+//! done the command to type is the message.
 
 use crate::needs::{self, Need};
 use crate::run;
@@ -173,7 +173,8 @@ fn typed(manager: Manager, packages: &[&str]) -> String {
     format!("{refresh}{} {}", manager.install().join(" "), packages.join(" "))
 }
 
-/// Runs one step; a failed download is tried again, the lists of packages refreshed in between where that is a step.
+/// Runs one step; a failed download is tried again, the lists of packages refreshed in between where that is
+/// a step.
 pub fn install_step(words: &[&str]) -> Result<(), String> {
     let mut outcome = run_words(words);
     for attempt in 2..=ATTEMPTS {

@@ -1,7 +1,8 @@
 //! `cargo xtask bench instructions`: how many instructions a packet costs, against the figures on record.
 //!
-//! Owns the captures and the configurations that are counted. Must not know the limits, which [`record`] judges. Its one
-//! invariant: the figures do not depend on how busy the machine is, only on the code, the compiler and the C library.
+//! Owns the captures and the configurations that are counted. Must not know the limits, which [`record`]
+//! judges. Its one invariant: the figures do not depend on how busy the machine is, only on the code, the
+//! compiler and the C library.
 
 mod record;
 
@@ -100,7 +101,8 @@ fn generate(root: &Path, packets: u64) -> Result<(), String> {
     run::show_and_run(generate.current_dir(root))
 }
 
-/// Both captures' profiles for each configuration, in their order. One run per CPU at a time: they do not change each other's figures.
+/// Both captures' profiles for each configuration, in their order. One run per CPU at a time: they do not
+/// change each other's figures.
 fn count_all(root: &Path) -> Result<Vec<[InstructionProfile; 2]>, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // The long runs first, so that no CPU ends with one alone.

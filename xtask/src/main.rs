@@ -1,7 +1,7 @@
 //! `cargo xtask demo | test | bench | compare | fuzz`: the commands of newcomers and of CI.
 //!
-//! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its one invariant: a
-//! step that fails ends the run with one line that says what failed and what to type.
+//! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its
+//! one invariant: a step that fails ends the run with one line that says what failed and what to type.
 #![forbid(unsafe_code)]
 
 mod bench;

@@ -1,4 +1,5 @@
-//! What a command needs of the machine, and whether it is there. Owns the probes; knows nothing of package managers.
+//! What a command needs of the machine, and whether it is there. Owns the probes; knows nothing of package
+//! managers.
 
 use crate::run;
 use std::path::{Path, PathBuf};
@@ -68,8 +69,8 @@ pub fn missing(needs: &[Need]) -> Vec<Need> {
     needs.iter().copied().filter(|need| !need.is_met()).collect()
 }
 
-/// By pkg-config where it knows libpcap, else by linking a program that calls it; where there is no compiler yet, by looking for
-/// the files, because a compiler that is about to be installed brings no libpcap.
+/// By pkg-config where it knows libpcap, else by linking a program that calls it; where there is no compiler
+/// yet, by looking for the files, because a compiler that is about to be installed brings no libpcap.
 fn libpcap_is_there() -> bool {
     if run::succeeds(Command::new("pkg-config").args(["--exists", "libpcap"])) {
         return true;

@@ -1,5 +1,6 @@
-//! The programs NetScope is compared with, from Debian. Owns their packages and where each comes from. Its one invariant: a peer that
-//! cannot be had is named and the others are installed nevertheless; nothing under /etc is changed by us.
+//! The programs NetScope is compared with, from Debian. Owns their packages and where each comes from. Its
+//! one invariant: a peer that cannot be had is named and the others are installed nevertheless; nothing under
+//! /etc is changed by us.
 
 use crate::install::{self, Manager};
 use crate::run;
@@ -47,7 +48,8 @@ pub fn install(root: &Path, peers: &[(&'static str, &'static str)]) -> Result<()
     Ok(())
 }
 
-/// Suricata is in no stable release before Debian 13, only in its backports. apt is given a directory of sources of its own.
+/// Suricata is in no stable release before Debian 13, only in its backports. apt is given a directory of
+/// sources of its own.
 fn from_backports(root: &Path, package: &str, rights: install::Rights) -> Result<(), String> {
     let release = fs::read_to_string("/etc/os-release").map_err(|error| format!("/etc/os-release: {error}"))?;
     let codename = codename(&release).ok_or("this is no release of Debian")?;

@@ -1,4 +1,5 @@
-//! Running programs. Owns how commands are shown and how their failure is told; knows nothing of what they are for.
+//! Running programs. Owns how commands are shown and how their failure is told; knows nothing of what they
+//! are for.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,8 @@ pub fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }
 
-/// Where a program of this name lies: in PATH or in the directories of system programs, which a user's PATH often lacks.
+/// Where a program of this name lies: in PATH or in the directories of system programs, which a user's PATH
+/// often lacks.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);

@@ -6,8 +6,8 @@ use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs all tests, each in a process of its own and for a limited time (`.config/nextest.toml`), then the examples in the
-/// documentation; in CI, whatever cannot run is an error.
+/// Runs all tests, each in a process of its own and for a limited time (`.config/nextest.toml`), then the
+/// examples in the documentation; in CI, whatever cannot run is an error.
 pub fn run(root: &Path) -> Result<(), String> {
     install::ensure(Need::test())?;
     install::ensure_nextest(root)?;

@@ -1,6 +1,7 @@
 //! Who is attached to an interface.
 //!
-//! Owns naming the XDP programs that rtnetlink counts up. Knows nothing of attaching. Its one invariant: it only asks.
+//! Owns naming the XDP programs that rtnetlink counts up. Knows nothing of attaching. Its one invariant: it
+//! only asks.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -21,7 +22,8 @@ pub struct Attached {
     pub name: Option<String>,
     /// How it is attached.
     pub mode: AttachMode,
-    /// The link that holds it, as `bpftool link show id` takes it; `None` for none, or where the kernel does not tell us.
+    /// The link that holds it, as `bpftool link show id` takes it; `None` for none, or where the kernel does
+    /// not tell us.
     pub link: Option<u32>,
 }
 

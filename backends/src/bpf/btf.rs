@@ -1,7 +1,8 @@
 //! Numbers of the kernel's functions, by their names.
 //!
-//! Owns the walk over the kernel's description of its own types (Documentation/bpf/btf.rst). Knows no program. Its one invariant: whatever
-//! the bytes say, nothing outside of them is read and each is passed once.
+//! Owns the walk over the kernel's description of its own types (Documentation/bpf/btf.rst). Knows no
+//! program. Its one invariant: whatever the bytes say, nothing outside of them is read and each is passed
+//! once.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,7 +1,8 @@
 //! Attaching to an interface.
 //!
-//! Owns the link that holds a program at an interface, and finds out who else is there. Knows no sockets. Its one invariant: a
-//! program that is already there is never replaced, and ours goes when the [`XdpLink`] is dropped or the process ends, however it ends.
+//! Owns the link that holds a program at an interface, and finds out who else is there. Knows no sockets. Its
+//! one invariant: a program that is already there is never replaced, and ours goes when the [`XdpLink`] is
+//! dropped or the process ends, however it ends.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -53,10 +54,12 @@ pub struct LinkState {
 }
 
 impl XdpLink {
-    /// Attaches `program` to the interface `ifindex` of this network namespace. `interface` is its name, for errors.
+    /// Attaches `program` to the interface `ifindex` of this network namespace. `interface` is its name, for
+    /// errors.
     ///
     /// # Errors
-    /// [`BpfError::Occupied`] with name and id of a program that is there; else what the driver refuses, with what to do.
+    /// [`BpfError::Occupied`] with name and id of a program that is there; else what the driver refuses, with
+    /// what to do.
     pub fn attach(program: &Loaded, interface: &str, ifindex: u32, mode: Mode) -> Result<Self, BpfError> {
         match sys::link_create_xdp(program.as_fd(), ifindex, mode.flags()) {
             Ok(descriptor) => {
@@ -90,7 +93,8 @@ impl XdpLink {
         self.id
     }
 
-    /// Where the link is now: [`LinkState::ifindex`] is 0 once the interface is gone or somebody detached the link.
+    /// Where the link is now: [`LinkState::ifindex`] is 0 once the interface is gone or somebody detached the
+    /// link.
     ///
     /// # Errors
     /// What the kernel says.
@@ -138,7 +142,8 @@ fn refusal(interface: &str, mode: Mode, error: io::Error) -> BpfError {
         Mode::Native => "attaching the XDP program in the driver",
         Mode::Generic => "attaching the XDP program in generic mode",
     };
-    // EBUSY: one is there. EEXIST: one is there in the other mode. Both come for other reasons too, so ask who it is.
+    // EBUSY: one is there. EEXIST: one is there in the other mode. Both come for other reasons too, so ask
+    // who it is.
     if matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EEXIST))
         && let Ok(attached) = attached::programs_at(interface)
         && !attached.is_empty()

@@ -1,7 +1,7 @@
 //! BPF maps.
 //!
-//! Owns a map's descriptor and lengths. Knows no meaning of its values. Its one invariant: keys and values handed to the kernel
-//! have the lengths it will read or write.
+//! Owns a map's descriptor and lengths. Knows no meaning of its values. Its one invariant: keys and values
+//! handed to the kernel have the lengths it will read or write.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -43,7 +43,8 @@ impl Map {
         if given == expected { Ok(()) } else { Err(BpfError::Length { map: self.spec.name.clone(), what, expected, given }) }
     }
 
-    /// The value at `key`; of a per-CPU map the values of all CPUs, one behind the other, each rounded up to 8 bytes. `None`: no entry.
+    /// The value at `key`; of a per-CPU map the values of all CPUs, one behind the other, each rounded up to
+    /// 8 bytes. `None`: no entry.
     ///
     /// # Errors
     /// A key of the wrong length, or what the kernel says (an `XskMap` cannot be read).

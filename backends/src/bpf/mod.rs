@@ -1,7 +1,8 @@
 //! BPF programs in the kernel, by bpf(2) alone.
 //!
-//! Owns maps, loaded programs, test runs and links. Knows what a program is, not what it is for: `netscope-bpf` makes them. Its one
-//! invariant: everything made here is held by a descriptor of this process, so nothing stays behind when it ends, however it ends.
+//! Owns maps, loaded programs, test runs and links. Knows what a program is, not what it is for:
+//! `netscope-bpf` makes them. Its one invariant: everything made here is held by a descriptor of this
+//! process, so nothing stays behind when it ends, however it ends.
 
 mod attached;
 mod btf;

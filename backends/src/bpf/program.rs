@@ -1,7 +1,7 @@
 //! Programs in the kernel.
 //!
-//! Owns loading (with the verifier's reasons) and test runs. Knows no interface. Its one invariant: a program keeps the maps it
-//! was loaded with.
+//! Owns loading (with the verifier's reasons) and test runs. Knows no interface. Its one invariant: a program
+//! keeps the maps it was loaded with.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -17,7 +17,8 @@ const HAS_FRAGS: u32 = 1 << 5;
 const DEVICE_BOUND: u32 = 1 << 6;
 /// `BPF_F_TEST_XDP_LIVE_FRAMES`
 const LIVE_FRAMES: u32 = 1 << 1;
-/// Bytes kept of what the verifier says; it keeps the end, where the reason is (Linux 6.4), before that it refuses to say more.
+/// Bytes kept of what the verifier says; it keeps the end, where the reason is (Linux 6.4), before that it
+/// refuses to say more.
 const LOG_LEN: usize = 1 << 20;
 /// Largest frame a test run gives back.
 const FRAME_LEN_MAX: usize = 1 << 16;
@@ -43,8 +44,8 @@ pub struct TestRun {
     pub duration: Duration,
 }
 
-/// Puts NetScope's program together and loads it. Where the verifier wants CAP_PERFMON for the filter's pointers and we lack it,
-/// the filter calls a helper instead ([`Indexed::ByHelper`]).
+/// Puts NetScope's program together and loads it. Where the verifier wants CAP_PERFMON for the filter's
+/// pointers and we lack it, the filter calls a helper instead ([`Indexed::ByHelper`]).
 ///
 /// # Errors
 /// What the kernel refuses; a filter too long to be translated is [`BpfError::Filter`].
@@ -63,7 +64,8 @@ pub fn load_xdp(parts: &XdpParts<'_>) -> Result<(XdpProgram, Loaded), BpfError> 
 /// Where a frame of a live run seems to come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ingress {
-    /// An interface that is up; `XDP_PASS` hands the frame to the stack as if received there, `XDP_TX` sends it from there.
+    /// An interface that is up; `XDP_PASS` hands the frame to the stack as if received there, `XDP_TX` sends
+    /// it from there.
     pub ifindex: u32,
     /// One of its receive queues.
     pub queue: u32,
@@ -78,11 +80,12 @@ impl Loaded {
         Self::load_with(program, make_maps(program)?)
     }
 
-    /// [`Self::load`] for the interface `ifindex` of this network namespace alone, so that the program can ask its driver
-    /// ([`Program::kfuncs`]). It runs there in native mode only and cannot be test-run.
+    /// [`Self::load`] for the interface `ifindex` of this network namespace alone, so that the program can
+    /// ask its driver ([`Program::kfuncs`]). It runs there in native mode only and cannot be test-run.
     ///
     /// # Errors
-    /// As [`Self::load`]; a driver that can be asked nothing, a kernel without BTF or without one of the functions.
+    /// As [`Self::load`]; a driver that can be asked nothing, a kernel without BTF or without one of the
+    /// functions.
     pub fn load_for(program: &Program, ifindex: u32) -> Result<Self, BpfError> {
         Self::load_bound(program, make_maps(program)?, Some(ifindex))
     }
@@ -128,8 +131,8 @@ impl Loaded {
         self.maps.get(map.0)
     }
 
-    /// Runs the program `repeat` times on one frame (14 bytes at least); what it returns is the last run's. Maps are really
-    /// written, nothing is sent: the redirect itself does not happen.
+    /// Runs the program `repeat` times on one frame (14 bytes at least); what it returns is the last run's.
+    /// Maps are really written, nothing is sent: the redirect itself does not happen.
     ///
     /// `queue` is where the frame seems to come from; a queue other than 0 needs an interface that has it.
     ///
@@ -157,14 +160,17 @@ impl Loaded {
         Ok(TestRun { verdict: out.verdict, data, metadata_len, duration: Duration::from_nanos(u64::from(out.duration_ns)) })
     }
 
-    /// Runs the program `repeat` times on copies of one frame and does what it says (`XDP_TX`, `XDP_REDIRECT`, `XDP_PASS`): a
-    /// generator inside the kernel (Linux 5.18). The frame's memory is reused: what the program writes into it may be there next time.
+    /// Runs the program `repeat` times on copies of one frame and does what it says (`XDP_TX`,
+    /// `XDP_REDIRECT`, `XDP_PASS`): a generator inside the kernel (Linux 5.18). The frame's memory is reused:
+    /// what the program writes into it may be there next time.
     ///
-    /// `batch_size` frames are handled in one go, 1 to 256; 0 means 64. A signal interrupts between two batches (`EINTR`): then only
-    /// the program's own counters know how many were sent. Returns how long one frame took on average.
+    /// `batch_size` frames are handled in one go, 1 to 256; 0 means 64. A signal interrupts between two
+    /// batches (`EINTR`): then only the program's own counters know how many were sent. Returns how long one
+    /// frame took on average.
     ///
     /// # Errors
-    /// An interface that is not there, a frame longer than a page takes, or a signal (part of the frames are sent then).
+    /// An interface that is not there, a frame longer than a page takes, or a signal (part of the frames are
+    /// sent then).
     pub fn run_live(&self, frame: &[u8], ingress: Ingress, repeat: u32, batch_size: u32) -> Result<Duration, BpfError> {
         let context_in = xdp_context(frame.len(), Some(ingress));
         let run = sys::TestRunIn {
@@ -211,7 +217,8 @@ fn xdp_context(len: usize, ingress: Option<Ingress>) -> [u8; context::SIZE] {
 fn refusal(program: String, log: &[u8], source: std::io::Error) -> BpfError {
     let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
     let log = String::from_utf8_lossy(log.get(..end).unwrap_or_default()).into_owned();
-    // The last lines are statistics; what is wrong stands before them, unless the log is empty (rights, memory, flags).
+    // The last lines are statistics; what is wrong stands before them, unless the log is empty (rights,
+    // memory, flags).
     let is_statistics =
         |line: &&str| line.starts_with("processed ") || line.starts_with("verification time") || line.starts_with("stack depth");
     match log.lines().rev().find(|line| !line.trim().is_empty() && !is_statistics(line)) {

@@ -1,7 +1,8 @@
 //! The system call bpf(2).
 //!
-//! Owns the layout of what each command takes (`union bpf_attr` in linux/bpf.h) and the call itself. Knows no program. Its one
-//! invariant: every address in an attribute is that of a slice borrowed for the whole call, with that slice's length beside it.
+//! Owns the layout of what each command takes (`union bpf_attr` in linux/bpf.h) and the call itself. Knows no
+//! program. Its one invariant: every address in an attribute is that of a slice borrowed for the whole call,
+//! with that slice's length beside it.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -28,22 +29,25 @@ enum BpfCommand {
 /// Attributes of one command: plain numbers, without padding, of a multiple of four bytes.
 ///
 /// # Safety
-/// Every field that holds an address holds 0 or that of memory which stays borrowed as long as the attribute is used, of at least
-/// the length that the fields beside it say, and writable where the command writes.
+/// Every field that holds an address holds 0 or that of memory which stays borrowed as long as the attribute
+/// is used, of at least the length that the fields beside it say, and writable where the command writes.
 unsafe trait Attribute {}
 
 /// Calls bpf(2).
 fn call<A: Attribute>(command: BpfCommand, attribute: &mut A) -> io::Result<i32> {
     loop {
-        // JUSTIFICATION: there is no other way to talk to BPF, and neither std nor libc has a function for it.
-        // SAFETY: `attribute` is valid for reading and writing of its size, which is passed along; addresses in it are valid by the
-        // contract of `Attribute`, kept by the functions of this file, which fill them from slices they borrow.
+        // JUSTIFICATION: there is no other way to talk to BPF, and neither std nor libc has a function for
+        // it.
+        // SAFETY: `attribute` is valid for reading and writing of its size, which is passed along; addresses
+        // in it are valid by the contract of `Attribute`, kept by the functions of this file, which fill them
+        // from slices they borrow.
         let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut *attribute, size_of::<A>()) };
         if result >= 0 {
             return Ok(result as i32);
         }
         let error = io::Error::last_os_error();
-        // EAGAIN: the verifier was interrupted by a signal; nothing has happened. A test run has sent part of its frames.
+        // EAGAIN: the verifier was interrupted by a signal; nothing has happened. A test run has sent part of
+        // its frames.
         let is_to_repeat = matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN)) && command != BpfCommand::ProgTestRun;
         if !is_to_repeat {
             return Err(error);
@@ -116,8 +120,8 @@ struct MapElement {
     flags: u64,
 }
 
-// SAFETY: `key` and `value` are filled by `map_lookup`, `map_update` and `map_delete`, whose caller `Map` checks that both slices
-// are as long as the map's keys and values (per-CPU: times CPUs).
+// SAFETY: `key` and `value` are filled by `map_lookup`, `map_update` and `map_delete`, whose caller `Map`
+// checks that both slices are as long as the map's keys and values (per-CPU: times CPUs).
 unsafe impl Attribute for MapElement {}
 
 /// The slices must have the lengths of the map's key and value.
@@ -161,7 +165,8 @@ struct ProgLoad {
     expected_attach_type: u32,
 }
 
-// SAFETY: `prog_load` borrows instructions and log for the call; the license is a constant that ends with a zero.
+// SAFETY: `prog_load` borrows instructions and log for the call; the license is a constant that ends with a
+// zero.
 unsafe impl Attribute for ProgLoad {}
 
 /// How to load a program.
@@ -294,7 +299,8 @@ struct ObjectInfo {
 // SAFETY: `object_info` fills address and length from one slice it borrows.
 unsafe impl Attribute for ObjectInfo {}
 
-/// `struct bpf_prog_info` or `struct bpf_link_info`, as far as it fits. The buffer must be zero: it is also an input.
+/// `struct bpf_prog_info` or `struct bpf_link_info`, as far as it fits. The buffer must be zero: it is also
+/// an input.
 pub(super) fn object_info(object: BorrowedFd<'_>, info: &mut [u64]) -> io::Result<()> {
     let mut attribute = ObjectInfo { bpf_fd: object.as_raw_fd() as u32, info_len: length(info), info: address_mut(info) };
     call(BpfCommand::ObjGetInfoByFd, &mut attribute).map(drop)

@@ -1,7 +1,7 @@
-//! Lends the packets of a stretch of bytes.
+//! Lends the packets of a range of bytes.
 //!
-//! Owns the inner loop that the mapped and the streaming reader share. Does no I/O. Its one invariant: what it reports as
-//! consumed is exactly the records whose packets were lent, filtered or skipped, in order.
+//! Owns the inner loop that the mapped and the streaming reader share. Does no I/O. Its one invariant: what
+//! it reports as consumed is exactly the records whose packets were lent, filtered or skipped, in order.
 
 use super::pcap::PcapWalker;
 use super::scout::Scout;
@@ -67,8 +67,9 @@ pub(super) struct Lent {
     pub(super) stop: LendEnd,
 }
 
-/// Lends the packets of `bytes`. Before each slice is lent, `intact` says how many of its packets may be; fewer than all
-/// means that the file became shorter. A `scout` looks ahead in bytes that lie in memory, but not in the caches.
+/// Lends the packets of `bytes`. Before each slice is lent, `intact` says how many of its packets may be;
+/// fewer than all means that the file became shorter. A `scout` looks ahead in bytes that lie in memory, but
+/// not in the caches.
 pub(super) fn lend<'a>(
     bytes: &'a [u8],
     walker: &mut CaptureWalker,
@@ -118,7 +119,8 @@ pub(super) fn lend<'a>(
     lent
 }
 
-/// Fills `batch` with whole packets of a plain pcap file; returns how far. Asks for what lies `ahead_len` bytes ahead.
+/// Fills `batch` with whole packets of a plain pcap file; returns how far. Asks for what lies `ahead_len`
+/// bytes ahead.
 #[inline(always)]
 fn fill_plain<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],
@@ -131,7 +133,8 @@ fn fill_plain<'a>(
     let mut len = 0;
     for slot in batch.iter_mut() {
         let Some((packet, consumed)) = pcap.plain_packet(rest) else { break };
-        // Where a record begins is known only from the one before: without this, small packets wait for memory one by one.
+        // Where a record begins is known only from the one before: without this, small packets wait for
+        // memory one by one.
         if let Some(ahead) = rest.get(ahead_len) {
             prefetch_read(ahead);
         }
@@ -143,7 +146,8 @@ fn fill_plain<'a>(
     len
 }
 
-/// Fills `batch`; returns how far, and how many packets did not match. Looks at no more than [`BATCH_MAX`] records.
+/// Fills `batch`; returns how far, and how many packets did not match. Looks at no more than [`BATCH_MAX`]
+/// records.
 #[inline(always)]
 fn fill<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],

@@ -1,7 +1,7 @@
 //! Reads a mapped capture file.
 //!
-//! Owns one reader's place in a mapping that several readers share. Knows no format. Its one invariant: it never looks behind
-//! the end that the file had at the beginning of the call.
+//! Owns one reader's place in a mapping that several readers share. Knows no format. Its one invariant: it
+//! never looks behind the end that the file had at the beginning of the call.
 
 use std::io;
 use std::sync::Arc;

@@ -1,11 +1,13 @@
 //! A capture file in memory, safe against growing shorter.
 //!
-//! Owns the mapping and the handling of SIGBUS, the signal that touching a page behind the end of a mapped file raises. Knows no
-//! capture format. Its one invariant: as long as a [`MappedFile`] lives, every byte of it can be read; where the file no longer has
-//! the page, the byte is zero and [`MappedFile::is_hit`] says so.
+//! Owns the mapping and the handling of SIGBUS, the signal that touching a page behind the end of a mapped
+//! file raises. Knows no capture format. Its one invariant: as long as a [`MappedFile`] lives, every byte of
+//! it can be read; where the file no longer has the page, the byte is zero and [`MappedFile::is_hit`] says
+//! so.
 //!
-//! Another process may also change the bytes under us. The walkers treat every byte as hostile and rely on no byte being the same
-//! twice, and a packet's bytes are plain data, so that changes what is reported and nothing else.
+//! Another process may also change the bytes under us. The walkers treat every byte as hostile and rely on no
+//! byte being the same twice, and a packet's bytes are plain data, so that changes what is reported and
+//! nothing else.
 
 use std::fs::File;
 use std::io;
@@ -29,9 +31,10 @@ impl MappedFile {
     /// Maps `file`, which must not be empty.
     pub(super) fn new(file: File) -> io::Result<Self> {
         install_handler()?;
-        // JUSTIFICATION: packets are lent straight from the page cache, without a copy; only a mapping can do that.
-        // SAFETY: the mapping is private to this struct and only read. A file that becomes shorter is handled by the signal
-        // handler below, one whose bytes change by the walkers (see the top of this file).
+        // JUSTIFICATION: packets are lent straight from the page cache, without a copy; only a mapping can do
+        // that.
+        // SAFETY: the mapping is private to this struct and only read. A file that becomes shorter is handled
+        // by the signal handler below, one whose bytes change by the walkers (see the top of this file).
         let map = unsafe { Mmap::map(&file) }?;
         // Only a hint: where the kernel refuses it, reading is slower and nothing else.
         let _ = map.advise(Advice::Sequential);
@@ -45,23 +48,26 @@ impl MappedFile {
         &self.map
     }
 
-    /// Brings a stretch of the file into our address space in one step: a fault per few pages costs several times as much.
+    /// Brings a range of the file into our address space in one step: a fault per few pages costs several
+    /// times as much.
     pub(super) fn populate(&self, start: usize, len: usize) {
         let len = len.min(self.map.len().saturating_sub(start));
         if len > 0 {
-            // Only a hint: a kernel before 5.14 refuses it, and so does a file that became shorter, which reading then finds.
+            // Only a hint: a kernel before 5.14 refuses it, and so does a file that became shorter, which
+            // reading then finds.
             let _ = self.map.advise_range(Advice::PopulateRead, start, len);
         }
     }
 
-    /// Takes a stretch of the file out of our address space. It can be read all the same, for a fault per few pages.
+    /// Takes a range of the file out of our address space. It can be read all the same, for a fault per few
+    /// pages.
     pub(super) fn release(&self, start: usize, len: usize) {
         let len = len.min(self.map.len().saturating_sub(start));
         if len > 0 {
             // Only a hint: where the kernel refuses it, the pages stay until the end.
             // JUSTIFICATION: memmap2 calls it unsafe, as memory of ours would lose what was written to it.
-            // SAFETY: the mapping is shared and never written to. A page that is read again comes from the file, as it did before; where
-            // the signal handler put one of zeros, it is one of zeros again.
+            // SAFETY: the mapping is shared and never written to. A page that is read again comes from the
+            // file, as it did before; where the signal handler put one of zeros, it is one of zeros again.
             let _ = unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, len) };
         }
     }
@@ -84,7 +90,8 @@ const FREE: usize = 0;
 /// Address of no mapping: the slot is being filled.
 const CLAIMED: usize = 1;
 
-/// A range whose missing pages the handler fills. `start` is written last (Release) and read first (Acquire) by the handler.
+/// A range whose missing pages the handler fills. `start` is written last (Release) and read first (Acquire)
+/// by the handler.
 struct FaultRange {
     start: AtomicUsize,
     len: AtomicUsize,
@@ -133,16 +140,20 @@ fn install_handler() -> io::Result<()> {
         // SAFETY: sysconf takes no pointer and changes nothing.
         let page_len = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         PAGE_LEN.store(usize::try_from(page_len).map_err(|_| libc::EINVAL)?, Ordering::Relaxed);
-        // JUSTIFICATION: `struct sigaction` is C's and differs from system to system; zero is its neutral value.
+        // JUSTIFICATION: `struct sigaction` is C's and differs from system to system; zero is its neutral
+        // value.
         // SAFETY: integers, a signal set and an optional function pointer: all zero is a valid value of each.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
         action.sa_sigaction = handler as usize;
-        // On the alternate stack where a thread has one, as the handler of Rust's runtime that we may have to call expects.
+        // On the alternate stack where a thread has one, as the handler of Rust's runtime that we may have to
+        // call expects.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         let mut previous = action;
-        // JUSTIFICATION: only a signal handler can react to a page that vanished between the check and the use.
-        // SAFETY: both pointers are to live structs; the handler keeps to what is allowed in a signal handler (see there).
+        // JUSTIFICATION: only a signal handler can react to a page that vanished between the check and the
+        // use.
+        // SAFETY: both pointers are to live structs; the handler keeps to what is allowed in a signal handler
+        // (see there).
         let done = unsafe { libc::sigaction(libc::SIGBUS, &raw const action, &raw mut previous) };
         if done != 0 {
             return Err(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL));
@@ -162,7 +173,8 @@ extern "C" fn on_sigbus(signal: libc::c_int, facts: *mut libc::siginfo_t, contex
     // SAFETY: with SA_SIGINFO the kernel passes a pointer to a struct that lives as long as the handler runs.
     let facts_read = unsafe { &*facts };
     // JUSTIFICATION: the address lies in a union of C.
-    // SAFETY: for SIGBUS the address is the member in use; any bits are a valid address, which is only compared.
+    // SAFETY: for SIGBUS the address is the member in use; any bits are a valid address, which is only
+    // compared.
     let address = unsafe { facts_read.si_addr() } as usize;
     let slot = SLOTS.iter().find(|slot| {
         let start = slot.start.load(Ordering::Acquire);
@@ -179,9 +191,10 @@ fn fill_page(address: usize) -> bool {
     let page = (address & !(page_len - 1)) as *mut libc::c_void;
     let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // JUSTIFICATION: returning from the handler without a readable page would fault again for ever.
-    // SAFETY: the page lies in a mapping that is registered, hence alive (it leaves the table before it is unmapped, and the
-    // faulting thread borrows it) and only ever read; replacing a page whose content is gone invalidates nothing. mmap is a plain
-    // system call, safe in a signal handler, and does not touch errno when it succeeds.
+    // SAFETY: the page lies in a mapping that is registered, hence alive (it leaves the table before it is
+    // unmapped, and the faulting thread borrows it) and only ever read; replacing a page whose content is
+    // gone invalidates nothing. mmap is a plain system call, safe in a signal handler, and does not touch
+    // errno when it succeeds.
     let mapped = unsafe { libc::mmap(page, page_len, libc::PROT_READ, flags, -1, 0) };
     mapped == page
 }
@@ -190,20 +203,23 @@ fn pass_on(signal: libc::c_int, facts: *mut libc::siginfo_t, context: *mut libc:
     let previous = PREVIOUS.get().filter(|action| action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN);
     let Some(action) = previous else {
         // JUSTIFICATION: the process has to die of this fault as it would have without us, with a core dump.
-        // SAFETY: signal(2) takes no pointer of ours and is safe in a handler. The faulting instruction runs again on return.
+        // SAFETY: signal(2) takes no pointer of ours and is safe in a handler. The faulting instruction runs
+        // again on return.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
         return;
     };
     if action.sa_flags & libc::SA_SIGINFO != 0 {
         // JUSTIFICATION: the kernel keeps handlers as integers.
-        // SAFETY: with SA_SIGINFO, the field holds a function of this type: whoever installed it said so to the kernel.
+        // SAFETY: with SA_SIGINFO, the field holds a function of this type: whoever installed it said so to
+        // the kernel.
         let handler = unsafe {
             std::mem::transmute::<usize, extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void)>(action.sa_sigaction)
         };
         handler(signal, facts, context);
     } else {
         // JUSTIFICATION: as above.
-        // SAFETY: without SA_SIGINFO, and neither default nor ignore, the field holds a function of this type.
+        // SAFETY: without SA_SIGINFO, and neither default nor ignore, the field holds a function of this
+        // type.
         let handler = unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(action.sa_sigaction) };
         handler(signal);
     }

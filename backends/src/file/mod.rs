@@ -1,7 +1,8 @@
 //! Capture files: pcap and pcapng, plain, gzip or zstd, from disk, a FIFO or standard input.
 //!
-//! Owns opening and the choice between mapping and streaming. Knows no protocol. Its one invariant: everything readable before
-//! damage is lent before the damage is reported, once, and then the source has ended.
+//! Owns opening and the choice between mapping and streaming. Knows no protocol. Its one invariant:
+//! everything readable before damage is lent before the damage is reported, once, and then the source has
+//! ended.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -97,13 +98,15 @@ impl Reading {
 }
 
 impl CaptureFile {
-    /// Opens the capture at `path`; `-` is standard input. A plain regular file is mapped; everything else is streamed through
-    /// a buffer of [`STREAM_BUFFER_LEN`] bytes. A zstd window of more than 128 MiB is refused.
-    /// Of a gzip file with damaged data, up to 16 KiB of what was unpacked before the damage may be lost.
+    /// Opens the capture at `path`; `-` is standard input. A plain regular file is mapped; everything else is
+    /// streamed through a buffer of [`STREAM_BUFFER_LEN`] bytes. A zstd window of more than 128 MiB is
+    /// refused. Of a gzip file with damaged data, up to 16 KiB of what was unpacked before the damage may be
+    /// lost.
     ///
     /// # Errors
-    /// [`BackendError::Io`] when it cannot be opened or read, [`BackendError::Format`] when it does not begin with the whole header of
-    /// a capture file (an empty file neither), [`BackendError::Filter`] when the filter does not compile for its link type.
+    /// [`BackendError::Io`] when it cannot be opened or read, [`BackendError::Format`] when it does not begin
+    /// with the whole header of a capture file (an empty file neither), [`BackendError::Filter`] when the
+    /// filter does not compile for its link type.
     pub fn open(path: &Path, options: &FileOptions) -> Result<Self, BackendError> {
         let fail = |source| BackendError::Io { action: "open", path: path.to_owned(), source };
         let mut file = if path == Path::new(STDIN_PATH) {
@@ -191,7 +194,8 @@ impl CaptureFile {
         Ok(Self { path: path.to_owned(), link_type, selection: Selection { filter, snaplen }, source })
     }
 
-    /// A reader that walks all packets. A mapped file gives any number of them, each with a place of its own; a stream gives one.
+    /// A reader that walks all packets. A mapped file gives any number of them, each with a place of its own;
+    /// a stream gives one.
     ///
     /// # Errors
     /// [`BackendError::Io`] when a stream's only reader was taken already.
@@ -225,8 +229,8 @@ impl CaptureFile {
         matches!(self.source, Source::Mapped(_))
     }
 
-    /// Link type of the first packet, or of the first interface when no packet was found in what could be read at once.
-    /// A pcapng file with neither says Ethernet.
+    /// Link type of the first packet, or of the first interface when no packet was found in what could be
+    /// read at once. A pcapng file with neither says Ethernet.
     pub const fn link_type(&self) -> LinkType {
         self.link_type
     }
@@ -236,8 +240,8 @@ fn is_not_yet(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// The link type of the first packet in `bytes`, else that of the first interface, else `None`. An error when the header is none,
-/// or is not whole although `is_all` there is.
+/// The link type of the first packet in `bytes`, else that of the first interface, else `None`. An error when
+/// the header is none, or is not whole although `is_all` there is.
 fn find_link_type(walker: &mut CaptureWalker, bytes: &[u8], is_all: bool) -> Result<Option<LinkType>, RecordFault> {
     let mut at = 0;
     for _ in 0..PEEK_RECORDS_MAX {
@@ -302,7 +306,8 @@ impl Backend for FileBackend {
         true
     }
 
-    /// `Lent(0)` means that records were read but none was a packet that matches the filter. `timeout` matters to pipes alone.
+    /// `Lent(0)` means that records were read but none was a packet that matches the filter. `timeout`
+    /// matters to pipes alone.
     fn poll(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
         match std::mem::replace(&mut self.state, State::Reading) {
             State::Reading => {}

@@ -1,7 +1,8 @@
 //! The classic pcap format, record by record.
 //!
-//! Owns the file header and the packet headers of the microsecond, nanosecond and "modified" variants, in both byte orders.
-//! Does no I/O. Its one invariant: a packet it hands out lies wholly in the bytes it was given.
+//! Owns the file header and the packet headers of the microsecond, nanosecond and "modified" variants, in
+//! both byte orders. Does no I/O. Its one invariant: a packet it hands out lies wholly in the bytes it was
+//! given.
 //!
 //! Follows pcap-savefile(5) and draft-ietf-opsawg-pcap.
 
@@ -12,7 +13,8 @@ use crate::{LinkType, Packet, Timestamp};
 const MAGIC_US: u32 = 0xa1b2_c3d4;
 /// Nanoseconds.
 const MAGIC_NS: u32 = 0xa1b2_3c4d;
-/// Microseconds with eight more bytes in each packet header (interface index, protocol, packet type), by Alexey Kuznetsov's libpcap.
+/// Microseconds with eight more bytes in each packet header (interface index, protocol, packet type), by
+/// Alexey Kuznetsov's libpcap.
 const MAGIC_MODIFIED: u32 = 0xa1b2_cd34;
 
 const FILE_HEADER_LEN: usize = 24;
@@ -25,7 +27,8 @@ const LENGTHS_IN_ORDER_MINOR: u16 = 4;
 /// How far a record is looked for by its bytes: longer than the longest frames but those joined by a card.
 const SEARCH_LEN: usize = 16 << 10;
 
-/// Times are near each other when they differ in this many bits of their seconds: within four minutes, nearly always.
+/// Times are near each other when they differ in this many bits of their seconds: within four minutes, nearly
+/// always.
 const NEAR_BITS: u32 = 8;
 
 #[derive(Clone, Debug)]
@@ -91,8 +94,8 @@ impl PcapWalker {
         Some((Packet { data, time, wire_len, link_type: self.link_type }, end))
     }
 
-    /// Bytes that the record at the beginning of `bytes` takes, for a walker that is [`Self::is_plain`]; they need not be there. `None`
-    /// where no whole record header is, or none that can be.
+    /// Bytes that the record at the beginning of `bytes` takes, for a walker that is [`Self::is_plain`]; they
+    /// need not be there. `None` where no whole record header is, or none that can be.
     #[inline(always)]
     pub(super) fn plain_len(bytes: &[u8]) -> Option<usize> {
         let header = bytes.first_chunk::<RECORD_HEADER_LEN>()?;
@@ -100,13 +103,15 @@ impl PcapWalker {
         (captured_len <= PACKET_LEN_MAX).then_some(RECORD_HEADER_LEN + captured_len)
     }
 
-    /// The seconds of the time of the record at the beginning of `bytes`, for a walker that is [`Self::is_plain`].
+    /// The seconds of the time of the record at the beginning of `bytes`, for a walker that is
+    /// [`Self::is_plain`].
     pub(super) fn plain_seconds(bytes: &[u8]) -> Option<u32> {
         bytes.first_chunk::<RECORD_HEADER_LEN>().map(|header| u32::from_le_bytes(word::<0, _>(header)))
     }
 
-    /// Where at or behind `from` the first two records in a row seem to begin that were captured near `seconds`; within
-    /// [`SEARCH_LEN`] bytes, for a walker that is [`Self::is_plain`]. A guess: any packet may hold bytes that look the same.
+    /// Where at or behind `from` the first two records in a row seem to begin that were captured near
+    /// `seconds`; within [`SEARCH_LEN`] bytes, for a walker that is [`Self::is_plain`]. A guess: any packet
+    /// may hold bytes that look the same.
     pub(super) fn find_plain(&self, bytes: &[u8], from: usize, seconds: u32) -> Option<usize> {
         /// Bytes looked at in one step, by wide instructions where the processor has them.
         const STEP: usize = 64;

@@ -1,7 +1,8 @@
 //! The pcapng format, block by block.
 //!
-//! Owns sections, interfaces, time resolutions and the three kinds of packet blocks. Does no I/O. Its one invariant: a packet
-//! it hands out lies wholly in a block whose length at the end agrees with the one at the beginning.
+//! Owns sections, interfaces, time resolutions and the three kinds of packet blocks. Does no I/O. Its one
+//! invariant: a packet it hands out lies wholly in a block whose length at the end agrees with the one at the
+//! beginning.
 //!
 //! Follows draft-ietf-opsawg-pcapng.
 
@@ -275,7 +276,8 @@ impl PcapngWalker {
     }
 }
 
-/// The body of the block of `len` bytes at the beginning of `bytes`: without type, length and the length at the end.
+/// The body of the block of `len` bytes at the beginning of `bytes`: without type, length and the length at
+/// the end.
 #[inline(always)]
 fn block(order: ByteOrder, bytes: &[u8], len: u32, len_min: u32) -> Result<&[u8], WalkStep<'_>> {
     if len < len_min || !len.is_multiple_of(4) || len as usize > BLOCK_LEN_MAX {

@@ -1,7 +1,7 @@
 //! Finds where the packets of a mapped capture lie, for several readers at once.
 //!
-//! Owns the one walk over the records. Knows no flow and no thread. Its one invariant: the [`Places`] of one call follow those of
-//! the call before, and together they are what one [`FileBackend`] would lend.
+//! Owns the one walk over the records. Knows no flow and no thread. Its one invariant: the [`Places`] of one
+//! call follow those of the call before, and together they are what one [`FileBackend`] would lend.
 
 use super::windows::{WINDOW_LEN, Windows};
 use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
@@ -73,7 +73,8 @@ impl Scanner {
         Places { windows: Arc::clone(&self.windows), places: Vec::with_capacity(PLACES_MAX) }
     }
 
-    /// Puts the places of the next packets into `out`, over what was there: up to [`PLACES_MAX`], possibly none. False at the end.
+    /// Puts the places of the next packets into `out`, over what was there: up to [`PLACES_MAX`], possibly
+    /// none. False at the end.
     ///
     /// # Errors
     /// As [`Backend::poll`] of a file: once, after all packets before the damage; `out` is empty then.
@@ -125,7 +126,8 @@ impl Scanner {
 
 #[inline(always)]
 fn place(packet: &Packet<'_>, base: usize) -> PacketPlace {
-    // The walk has touched the line of the record's header; the next one is wanted by whoever reads the packet's.
+    // The walk has touched the line of the record's header; the next one is wanted by whoever reads the
+    // packet's.
     if let Some(byte) = packet.data.get(HEADERS_LEN) {
         prefetch_read(byte);
     }

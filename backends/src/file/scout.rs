@@ -1,11 +1,12 @@
 //! Looks ahead in a plain pcap file, along several chains of records side by side.
 //!
-//! Where a record begins is known only from the one before, so a walk over long records waits for memory once per packet. From the
-//! known record on, the scout guesses where records begin further on, follows all of these chains at once so that their waits
-//! overlap, and forgets what it read. The walk that lends then finds headers in the cache.
+//! Where a record begins is known only from the one before, so a walk over long records waits for memory once
+//! per packet. From the known record on, the scout guesses where records begin further on, follows all of
+//! these chains at once so that their waits overlap, and forgets what it read. The walk that lends then finds
+//! headers in the cache.
 //!
-//! Owns the places of these looks. Knows records' lengths and no packet. Its one invariant: it asks for memory and does nothing
-//! else, so a wrong guess changes nothing but time, and no byte is walked over twice.
+//! Owns the places of these looks. Knows records' lengths and no packet. Its one invariant: it asks for
+//! memory and does nothing else, so a wrong guess changes nothing but time, and no byte is walked over twice.
 
 use super::pcap::PcapWalker;
 use crate::BATCH_MAX;
@@ -14,7 +15,8 @@ use crate::prefetch::prefetch_read;
 /// Chains followed at once: about as many as a processor waits for lines, as each record asks for two.
 pub(super) const CHAINS: usize = 8;
 
-/// How far apart they begin. All of them together ask for about 120 KiB of mixed traffic, which stays in a second-level cache.
+/// How far apart they begin. All of them together ask for about 120 KiB of mixed traffic, which stays in a
+/// second-level cache.
 pub(super) const CHAIN_LEN: usize = 64 << 10;
 
 /// How close to the end of what was asked for the next look begins: what a batch of full frames takes.
@@ -23,8 +25,8 @@ const MARGIN_LEN: usize = 128 << 10;
 /// How much of the capture goes by without a look after a wrong guess.
 pub(super) const PAUSE_LEN: u64 = 4 << 20;
 
-/// Mean length of the records of a batch from which on looking ahead pays. Shorter ones lie in lines that the processor reads ahead
-/// by itself.
+/// Mean length of the records of a batch from which on looking ahead pays. Shorter ones lie in lines that the
+/// processor reads ahead by itself.
 const RECORD_LEN_MIN: usize = 200;
 
 /// Behind the beginning of a record: where the last byte of usual headers lies.
@@ -66,8 +68,9 @@ impl Scout {
         self.is_wanted = len >= BATCH_MAX * RECORD_LEN_MIN;
     }
 
-    /// Asks for what will soon be wanted of `rest`, whose first byte begins a record and is the capture's number `offset`. False when
-    /// that did not happen: records are too short, or the last look went wrong a short while ago.
+    /// Asks for what will soon be wanted of `rest`, whose first byte begins a record and is the capture's
+    /// number `offset`. False when that did not happen: records are too short, or the last look went wrong a
+    /// short while ago.
     #[inline]
     pub(super) fn look(&mut self, pcap: &PcapWalker, rest: &[u8], offset: u64) -> bool {
         if self.is_wanted && offset >= self.paused_until {

@@ -1,7 +1,7 @@
 //! Reads a capture that cannot be mapped: compressed, or out of a pipe.
 //!
-//! Owns the bounded buffer and the decoders. Knows no capture format. Its one invariant: a read waits no longer than the
-//! deadline of the call, so whoever polls can be stopped.
+//! Owns the bounded buffer and the decoders. Knows no capture format. Its one invariant: a read waits no
+//! longer than the deadline of the call, so whoever polls can be stopped.
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
@@ -21,13 +21,16 @@ pub const STREAM_BUFFER_LEN: usize = 2 * BLOCK_LEN_MAX;
 /// Bytes read at a time from below a decoder.
 const DECODER_BUFFER_LEN: usize = 128 << 10;
 
-/// What a stream tells its outside: how far it has come, and until when it may wait. Both sides hold it, one writes each value.
+/// What a stream tells its outside: how far it has come, and until when it may wait. Both sides hold it, one
+/// writes each value.
 #[derive(Debug)]
 pub(super) struct Gauge {
     origin: Instant,
-    /// Nanoseconds from `origin`; written by the reader before it reads, read by [`RawStream`] in the same thread.
+    /// Nanoseconds from `origin`; written by the reader before it reads, read by [`RawStream`] in the same
+    /// thread.
     deadline_ns: AtomicU64,
-    /// Bytes taken from the source; written by [`RawStream`], read by whoever shows progress. A lone number: relaxed.
+    /// Bytes taken from the source; written by [`RawStream`], read by whoever shows progress. A lone number:
+    /// relaxed.
     bytes_read: AtomicU64,
 }
 
@@ -75,8 +78,8 @@ impl Read for RawStream {
     }
 }
 
-/// Bytes asked of a gzip decoder at a time. When it finds damage, what it had unpacked for the same call is lost; so this is the most
-/// that is lost of what comes before the damage.
+/// Bytes asked of a gzip decoder at a time. When it finds damage, what it had unpacked for the same call is
+/// lost; so this is the most that is lost of what comes before the damage.
 pub(super) const GZIP_STEP_LEN: usize = 16 << 10;
 
 /// Hands out at most [`GZIP_STEP_LEN`] bytes at a time.
@@ -112,7 +115,8 @@ impl Compression {
         }
     }
 
-    /// The plain bytes of the stream that begins with `first` and goes on with `rest`. Several members or frames are joined.
+    /// The plain bytes of the stream that begins with `first` and goes on with `rest`. Several members or
+    /// frames are joined.
     pub(super) fn decode(self, first: Vec<u8>, rest: RawStream) -> io::Result<Box<dyn Read + Send>> {
         let source: InnerStream = Cursor::new(first).chain(rest);
         Ok(match self {

@@ -1,9 +1,10 @@
 //! Walks the bytes of a capture file, record by record.
 //!
-//! Owns the choice of format and the vocabulary both formats answer in. Does no I/O and knows neither files nor mappings: the
-//! caller hands it the bytes that follow the last record and learns what lies at their beginning. Its one invariant: it never
-//! looks beyond the bytes given, and every answer but [`WalkStep::NeedMore`] and [`WalkStep::Damage`] moves the caller forward by at
-//! least one byte, so a walk always ends.
+//! Owns the choice of format and the vocabulary both formats answer in. Does no I/O and knows neither files
+//! nor mappings: the caller hands it the bytes that follow the last record and learns what lies at their
+//! beginning. Its one invariant: it never looks beyond the bytes given, and every answer but
+//! [`WalkStep::NeedMore`] and [`WalkStep::Damage`] moves the caller forward by at least one byte, so a walk
+//! always ends.
 
 use std::fmt;
 
@@ -11,12 +12,12 @@ use super::pcap::PcapWalker;
 use super::pcapng::PcapngWalker;
 use crate::{LinkType, Packet};
 
-/// Most captured bytes of one packet; a longer one is damage. The limit that libpcap (MAXIMUM_SNAPLEN) and Wireshark
-/// (WTAP_MAX_PACKET_SIZE_STANDARD) set for every common link type.
+/// Most captured bytes of one packet; a longer one is damage. The limit that libpcap (MAXIMUM_SNAPLEN) and
+/// Wireshark (WTAP_MAX_PACKET_SIZE_STANDARD) set for every common link type.
 pub const PACKET_LEN_MAX: usize = 262_144;
 
-/// Longest pcapng section header, interface or packet block that is read, options included; a longer one is damage.
-/// Blocks that carry no packet are skipped whatever their length.
+/// Longest pcapng section header, interface or packet block that is read, options included; a longer one is
+/// damage. Blocks that carry no packet are skipped whatever their length.
 pub const BLOCK_LEN_MAX: usize = 1 << 20;
 
 /// Most interfaces of one pcapng section; one more is damage.
@@ -37,8 +38,8 @@ pub enum WalkStep<'a> {
         /// Bytes to move forward.
         consumed: usize,
     },
-    /// At least this many bytes, counted from the beginning of the bytes given, are needed to tell. With no bytes given and
-    /// none to come, the capture has ended well; with some, it was cut short.
+    /// At least this many bytes, counted from the beginning of the bytes given, are needed to tell. With no
+    /// bytes given and none to come, the capture has ended well; with some, it was cut short.
     NeedMore(usize),
     /// The bytes are no valid record. There is nothing after it to find.
     Damage(RecordFault),

@@ -1,7 +1,8 @@
-//! How much of a mapped file lies in our address space: some windows ahead of the walk, and a while behind it.
+//! How much of a mapped file lies in our address space: some windows ahead of the walk, and a while behind
+//! it.
 //!
-//! Owns when pages are brought in and given back, for all who share one walk. Knows no record. Its one invariant: it changes how
-//! fast bytes are read and never what they are.
+//! Owns when pages are brought in and given back, for all who share one walk. Knows no record. Its one
+//! invariant: it changes how fast bytes are read and never what they are.
 
 use super::mapping::MappedFile;
 use std::sync::Arc;
@@ -33,8 +34,8 @@ impl Windows {
         &self.mapping
     }
 
-    /// Brings in the next window, unless there are `ahead` bytes behind `at`, where the walk is. What it may want beyond comes in page by
-    /// page.
+    /// Brings in the next window, unless there are `ahead` bytes behind `at`, where the walk is. What it may
+    /// want beyond comes in page by page.
     pub(super) fn bring_in(&self, at: usize, ahead: usize) {
         let populated = self.populated.load(Ordering::Relaxed);
         if at + ahead <= populated {

@@ -1,7 +1,8 @@
 //! Netlink messages as bytes: built from attributes, taken apart again.
 //!
-//! Owns the layout of RFC 3549 and `linux/netlink.h` (host byte order, everything padded to 4 bytes). Makes no system call. Its one
-//! invariant: a length that contradicts the bytes around it is an error, never a read past them.
+//! Owns the layout of RFC 3549 and `linux/netlink.h` (host byte order, everything padded to 4 bytes). Makes
+//! no system call. Its one invariant: a length that contradicts the bytes around it is an error, never a read
+//! past them.
 
 /// Bytes of `struct nlmsghdr`.
 const MESSAGE_HEADER: usize = 16;
@@ -166,7 +167,8 @@ impl<'a> Attributes<'a> {
         value.try_into().ok().map(u64::from_ne_bytes).or_else(|| self.u32(kind).map(u64::from))
     }
 
-    /// The first of this type as text, up to its zero. What is not UTF-8 is replaced: an interface may be named with any bytes.
+    /// The first of this type as text, up to its zero. What is not UTF-8 is replaced: an interface may be
+    /// named with any bytes.
     pub fn text(&self, kind: u16) -> Option<String> {
         let value = self.get(kind)?;
         let text = value.split(|byte| *byte == 0).next().unwrap_or_default();

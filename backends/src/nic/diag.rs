@@ -1,7 +1,8 @@
-//! Who else holds packet sockets and AF_XDP sockets, by sock_diag (`linux/packet_diag.h`, `linux/xdp_diag.h`).
+//! Who else holds packet sockets and AF_XDP sockets, by sock_diag (`linux/packet_diag.h`,
+//! `linux/xdp_diag.h`).
 //!
-//! Owns these two questions. Knows no process: a socket is told by its inode, which stands in `/proc/PID/fd`. Its one invariant: a kernel
-//! without the diagnosis module is `None`, not an empty list.
+//! Owns these two questions. Knows no process: a socket is told by its inode, which stands in `/proc/PID/fd`.
+//! Its one invariant: a kernel without the diagnosis module is `None`, not an empty list.
 
 use std::io;
 

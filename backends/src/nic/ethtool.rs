@@ -1,7 +1,7 @@
 //! What ethtool knows of an interface, asked over generic netlink (`linux/ethtool_netlink.h`).
 //!
-//! Owns the messages CHANNELS_GET, RINGS_GET, FEATURES_GET and RSS_GET. Changes nothing. Its one invariant: what the driver does not
-//! offer is `None`, never an error and never a guess.
+//! Owns the messages CHANNELS_GET, RINGS_GET, FEATURES_GET and RSS_GET. Changes nothing. Its one invariant:
+//! what the driver does not offer is `None`, never an error and never a guess.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -59,7 +59,8 @@ pub struct Rings {
     pub tx_max: u32,
 }
 
-/// Offloads, by the names the kernel has for them (`net/ethtool/common.c`), such as "rx-gro" or "rx-vlan-hw-parse".
+/// Offloads, by the names the kernel has for them (`net/ethtool/common.c`), such as "rx-gro" or
+/// "rx-vlan-hw-parse".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// Switched on.

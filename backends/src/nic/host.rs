@@ -1,7 +1,9 @@
-//! What sysfs and procfs say: NUMA node, speed, queues that are there, interrupts and the CPUs that serve them.
+//! What sysfs and procfs say: NUMA node, speed, queues that are there, interrupts and the CPUs that serve
+//! them.
 //!
-//! Owns the paths under `/sys` and `/proc/irq`. Its one invariant: `/sys/class/net` is believed only where it shows the interface that
-//! rtnetlink shows, since a mount of sysfs belongs to one network namespace and we may be in another.
+//! Owns the paths under `/sys` and `/proc/irq`. Its one invariant: `/sys/class/net` is believed only where it
+//! shows the interface that rtnetlink shows, since a mount of sysfs belongs to one network namespace and we
+//! may be in another.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -76,12 +78,14 @@ impl Directory {
 }
 
 fn text(path: &Path) -> Option<String> {
-    // An unreadable file is a fact that is not known; sysfs refuses many (speed of a link that is down: EINVAL).
+    // An unreadable file is a fact that is not known; sysfs refuses many (speed of a link that is down:
+    // EINVAL).
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// RX queue that an interrupt handler of this name serves. Drivers name them as they like; these are the common ways:
-/// "eth0-TxRx-3", "ice-eth0-TxRx-3", "ens5-Tx-Rx-3", "eth0-rx-3", "eth0-fp-3", "virtio2-input.3", "mlx5_comp3@pci:0000:03:00.0".
+/// RX queue that an interrupt handler of this name serves. Drivers name them as they like; these are the
+/// common ways: "eth0-TxRx-3", "ice-eth0-TxRx-3", "ens5-Tx-Rx-3", "eth0-rx-3", "eth0-fp-3",
+/// "virtio2-input.3", "mlx5_comp3@pci:0000:03:00.0".
 fn queue_of_handler(name: &str) -> Option<u32> {
     let name = name.trim().split('@').next().unwrap_or_default();
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());

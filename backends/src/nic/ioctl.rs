@@ -1,7 +1,8 @@
-//! The two things that ethtool over netlink lacks on the kernels we support: a driver's name, and setting the hash key.
+//! The two things that ethtool over netlink lacks on the kernels we support: a driver's name, and setting the
+//! hash key.
 //!
-//! Owns SIOCETHTOOL (`linux/ethtool.h`: `ethtool_drvinfo`, `ethtool_rxfh`). Its one invariant: the buffer the kernel writes to is as
-//! long as the command's structure with the sizes that stand in it.
+//! Owns SIOCETHTOOL (`linux/ethtool.h`: `ethtool_drvinfo`, `ethtool_rxfh`). Its one invariant: the buffer the
+//! kernel writes to is as long as the command's structure with the sizes that stand in it.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -63,7 +64,8 @@ pub fn set_key(interface: &str, key: &[u8]) -> io::Result<()> {
     if key.len() > KEY_MAX {
         return Err(io::Error::other(format!("a hash key of {} bytes is longer than any card has", key.len())));
     }
-    // The transformation has no "unchanged" on all kernels, so it is set to what it is. Sizes 0 ask for nothing but the head.
+    // The transformation has no "unchanged" on all kernels, so it is set to what it is. Sizes 0 ask for
+    // nothing but the head.
     let mut head = vec![0; RSS_BYTES];
     head[..4].copy_from_slice(&GET_RSS.to_ne_bytes());
     exchange(interface, &mut head)?;
@@ -82,7 +84,8 @@ fn set_request(head: &[u8], key: &[u8]) -> Vec<u8> {
     [numbers.as_flattened(), &[0, transform, 0, 0, 0, 0, 0, 0], key].concat()
 }
 
-/// Bytes that the kernel reads and writes for the command at the start of `buffer`; `None` for any other command.
+/// Bytes that the kernel reads and writes for the command at the start of `buffer`; `None` for any other
+/// command.
 fn bytes_touched(buffer: &[u8]) -> Option<usize> {
     let number = |at| u32_at(buffer, at).ok();
     match number(0)? {
@@ -113,9 +116,10 @@ fn exchange(interface: &str, buffer: &mut [u8]) -> io::Result<()> {
     let data = buffer.as_mut_ptr().cast();
     let mut request = libc::ifreq { ifr_name, ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_data: data } };
     // JUSTIFICATION: ethtool's ioctl has no safe wrapper in std or nix.
-    // SAFETY: the socket is open; `request` lives through the call, its name ends with a zero (checked above), and its pointer is that of
-    // `buffer`, which is borrowed mutably and at least as long as what the kernel reads and writes for the command in it (checked above
-    // against the structures of linux/ethtool.h).
+    // SAFETY: the socket is open; `request` lives through the call, its name ends with a zero (checked
+    // above), and its pointer is that of `buffer`, which is borrowed mutably and at least as long as what the
+    // kernel reads and writes for the command in it (checked above against the structures of
+    // linux/ethtool.h).
     let answer = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

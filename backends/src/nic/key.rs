@@ -1,9 +1,10 @@
 //! Makes a card's hash symmetric for a while.
 //!
-//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard is dropped, on the card it
-//! was taken from, whatever that is called then, and on no other. A card that was taken out, or whose driver was loaded again, has a key
-//! of its own, and one that was moved to another network namespace is out of reach: nothing is put back there. After SIGKILL and
-//! `exit` nothing puts it back: [`SymmetricKey::cure`] does, or the driver's next load.
+//! Owns the key that was there before. Its one invariant: a key that was changed is put back when the guard
+//! is dropped, on the card it was taken from, whatever that is called then, and on no other. A card that was
+//! taken out, or whose driver was loaded again, has a key of its own, and one that was moved to another
+//! network namespace is out of reach: nothing is put back there. After SIGKILL and `exit` nothing puts it
+//! back: [`SymmetricKey::cure`] does, or the driver's next load.
 
 use std::io;
 
@@ -34,8 +35,8 @@ impl SymmetricKey {
         self.changed().then(|| cure(&self.interface, &self.old))
     }
 
-    /// Puts the old key back and says whether that worked, which `drop` cannot. There is nothing to do when the interface is gone: one of that
-    /// name that came since has its own key.
+    /// Puts the old key back and says whether that worked, which `drop` cannot. There is nothing to do when
+    /// the interface is gone: one of that name that came since has its own key.
     ///
     /// # Errors
     /// [`BackendError::Interface`] when the driver refuses it.
@@ -74,11 +75,12 @@ impl Drop for SymmetricKey {
     }
 }
 
-/// Gives the hash of an interface a symmetric key, so that both directions of a flow come by one queue. Changes nothing where they do
-/// already. Needs CAP_NET_ADMIN.
+/// Gives the hash of an interface a symmetric key, so that both directions of a flow come by one queue.
+/// Changes nothing where they do already. Needs CAP_NET_ADMIN.
 ///
 /// # Errors
-/// [`BackendError::Interface`] when the driver shows no key, hashes by another function, or refuses or forgets the key.
+/// [`BackendError::Interface`] when the driver shows no key, hashes by another function, or refuses or
+/// forgets the key.
 pub fn set_symmetric_key(interface: &str) -> Result<SymmetricKey, BackendError> {
     let refuse = |what: String| BackendError::Interface { interface: interface.to_owned(), what };
     let link = RouteNetlink::open().and_then(|mut route| route.link(interface)).map_err(|error| failed(interface, &error))?;

@@ -1,7 +1,8 @@
-//! What rtnetlink says of an interface: the link, its addresses, default routes, who stands above it, attached XDP programs.
+//! What rtnetlink says of an interface: the link, its addresses, default routes, who stands above it,
+//! attached XDP programs.
 //!
-//! Owns the messages of `linux/rtnetlink.h` that are asked here. Judges nothing. Its one invariant: only what lies in this thread's
-//! network namespace is seen.
+//! Owns the messages of `linux/rtnetlink.h` that are asked here. Judges nothing. Its one invariant: only what
+//! lies in this thread's network namespace is seen.
 
 use std::fmt;
 use std::io;
@@ -46,7 +47,8 @@ const RTN_UNICAST: u8 = 1;
 /// Bytes of `rtnexthop`.
 const NEXT_HOP_HEADER: usize = 8;
 
-/// Kinds of links whose IFLA_LINK names the interface they receive from (for others, such as veth, it is the other end).
+/// Kinds of links whose IFLA_LINK names the interface they receive from (for others, such as veth, it is the
+/// other end).
 const STACKED_KINDS: [&str; 7] = ["vlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "hsr"];
 
 /// How an XDP program is attached.
@@ -102,7 +104,8 @@ pub struct Link {
     pub rx_queues_allocated: Option<u32>,
     /// Number of the bridge, bond, team or VRF it is a member of.
     pub master: Option<u32>,
-    /// Number of the link it stands upon, or of a veth's other end; `None` when that lies in another namespace.
+    /// Number of the link it stands upon, or of a veth's other end; `None` when that lies in another
+    /// namespace.
     pub lower: Option<u32>,
     /// Bus ("pci") and address there of the device behind it.
     pub bus: Option<String>,
@@ -195,7 +198,8 @@ impl RouteNetlink {
         self.0.dump_kept(libc::RTM_GETADDR, &AttributeBytes::new(&[0; ADDRESS_HEADER]), |payload| parse_address(payload, index))
     }
 
-    /// Routers of the default routes that leave by an interface. Of a table of a million routes only these are kept.
+    /// Routers of the default routes that leave by an interface. Of a table of a million routes only these
+    /// are kept.
     fn default_routes(&mut self, index: u32) -> io::Result<Vec<Option<IpAddr>>> {
         let request = AttributeBytes::new(&[0; ROUTE_HEADER]).u32(RTA_OIF, index);
         self.0.dump_kept(libc::RTM_GETROUTE, &request, |payload| parse_default_route(payload, index))

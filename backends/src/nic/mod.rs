@@ -1,9 +1,11 @@
 //! What Linux says of a network interface: queues, interrupts, offloads, hash, addresses, who else uses it.
 //!
-//! Owns the asking (netlink, sysfs, one ioctl) and the answers as plain values; judges nothing and captures nothing. Its one invariant: what
-//! kernel or driver do not offer is `None` or empty, and only a missing interface or a failed conversation is an error.
+//! Owns the asking (netlink, sysfs, one ioctl) and the answers as plain values; judges nothing and captures
+//! nothing. Its one invariant: what kernel or driver do not offer is `None` or empty, and only a missing
+//! interface or a failed conversation is an error.
 //!
-//! Everything is answered for the network namespace of the calling thread and needs no privilege, [`set_symmetric_key`] excepted.
+//! Everything is answered for the network namespace of the calling thread and needs no privilege,
+//! [`set_symmetric_key`] excepted.
 
 mod codec;
 mod diag;
@@ -109,7 +111,8 @@ impl Nic {
         read(interface, |_, _| Ok(Vec::new())).map_err(|error| failed(interface, &error))
     }
 
-    /// Whether both directions of a flow come by the same queue: one queue, or a symmetric hash. `None` when that cannot be told.
+    /// Whether both directions of a flow come by the same queue: one queue, or a symmetric hash. `None` when
+    /// that cannot be told.
     pub fn keeps_flows_together(&self) -> Option<bool> {
         if self.queues.len() == 1 {
             return Some(true);
@@ -159,7 +162,8 @@ fn peer(route: &mut RouteNetlink, link: &Link) -> io::Result<Option<(String, Fea
     Ok(features.map(|features| (peer.name, features)))
 }
 
-/// Number of RX queues in use: what ethtool says, else what sysfs shows, else one where no more were allocated.
+/// Number of RX queues in use: what ethtool says, else what sysfs shows, else one where no more were
+/// allocated.
 fn queue_count(link: &Link, channels: Option<Channels>, directory: Option<&Directory>) -> Option<u32> {
     let by_ethtool = channels.map(|channels| channels.rx_queues()).filter(|count| *count > 0);
     let by_directory = || directory.and_then(Directory::rx_queues);
@@ -209,7 +213,8 @@ pub fn rx_queue_count(interface: &str) -> Result<Option<u32>, BackendError> {
     })
 }
 
-/// The first CPU that serves the interrupt of an RX queue; `None` when not known (virtual interfaces have no interrupts).
+/// The first CPU that serves the interrupt of an RX queue; `None` when not known (virtual interfaces have no
+/// interrupts).
 ///
 /// # Errors
 /// As for [`Nic::read`].
@@ -251,7 +256,8 @@ pub fn features(interface: &str) -> Result<Option<Features>, BackendError> {
     Ethtool::open(interface).and_then(|mut ethtool| ethtool.features()).map_err(|error| failed(interface, &error))
 }
 
-/// Whether the hardware takes VLAN tags off before AF_XDP sees a packet; `None` where the kernel does not say.
+/// Whether the hardware takes VLAN tags off before AF_XDP sees a packet; `None` where the kernel does not
+/// say.
 ///
 /// # Errors
 /// As for [`Nic::read`].
@@ -275,7 +281,8 @@ pub fn xdp_abilities(interface: &str) -> Result<Option<XdpAbilities>, BackendErr
     ask(interface, |_, link| netdev::xdp_abilities(link.index))
 }
 
-/// Packet sockets, of any process, that receive from this interface; `None` where the kernel cannot list them (no packet_diag module).
+/// Packet sockets, of any process, that receive from this interface; `None` where the kernel cannot list them
+/// (no packet_diag module).
 ///
 /// # Errors
 /// As for [`Nic::read`].
@@ -283,7 +290,8 @@ pub fn packet_sockets(interface: &str) -> Result<Option<Vec<PacketSocket>>, Back
     ask(interface, |_, link| diag::packet_sockets(link.index))
 }
 
-/// AF_XDP sockets, of any process, at this interface; `None` where the kernel cannot list them (no xsk_diag module).
+/// AF_XDP sockets, of any process, at this interface; `None` where the kernel cannot list them (no xsk_diag
+/// module).
 ///
 /// # Errors
 /// As for [`Nic::read`].

@@ -1,6 +1,8 @@
-//! What the kernel's "netdev" family (6.3 and newer; queues since 6.8) says: XDP abilities of a driver, the interrupt of a queue.
+//! What the kernel's "netdev" family (6.3 and newer; queues since 6.8) says: XDP abilities of a driver, the
+//! interrupt of a queue.
 //!
-//! Owns the messages of `linux/netdev.h` that are asked here. Its one invariant: a kernel or driver without an answer is `None`.
+//! Owns the messages of `linux/netdev.h` that are asked here. Its one invariant: a kernel or driver without
+//! an answer is `None`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -95,7 +97,8 @@ pub fn xdp_abilities(index: u32) -> io::Result<Option<XdpAbilities>> {
     }))
 }
 
-/// Interrupts of the RX queues of interface `index`, where driver and kernel say which; queues without one are missing.
+/// Interrupts of the RX queues of interface `index`, where driver and kernel say which; queues without one
+/// are missing.
 pub fn queue_interrupts(index: u32) -> io::Result<BTreeMap<u32, u32>> {
     let Some(mut generic) = offered(Generic::open(FAMILY).map(Some))? else { return Ok(BTreeMap::new()) };
     // Kernels that have the family without these commands know no queue.

@@ -1,7 +1,7 @@
 //! A netlink socket: a request in, the payloads of the answer out.
 //!
-//! Owns the conversation: sequence numbers, dumps that end with "done", errors as error numbers. Knows no family. Its one
-//! invariant: it never waits longer than [`ANSWER_LIMIT`] for a datagram of the kernel.
+//! Owns the conversation: sequence numbers, dumps that end with "done", errors as error numbers. Knows no
+//! family. Its one invariant: it never waits longer than [`ANSWER_LIMIT`] for a datagram of the kernel.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -40,7 +40,8 @@ const CONTROL_FAMILY_NAME: u16 = libc::CTRL_ATTR_FAMILY_NAME as u16;
 struct AnswerState {
     /// It is whole.
     is_done: bool,
-    /// What a dump goes over changed meanwhile. The rest has to be read all the same: until its end the kernel starts no other.
+    /// What a dump goes over changed meanwhile. The rest has to be read all the same: until its end the
+    /// kernel starts no other.
     has_changed: bool,
     /// A part of it could not be read.
     is_damaged: bool,
@@ -61,8 +62,8 @@ impl Netlink {
         Ok(Self { socket, sequence: 0, buffer: vec![0; DATAGRAM_MAX] })
     }
 
-    /// Has the kernel heed what a dump is narrowed to, and not its kind alone. Kernels before 4.20 refuse, and send more, which the asker
-    /// has to tell apart in any case.
+    /// Has the kernel heed what a dump is narrowed to, and not its kind alone. Kernels before 4.20 refuse,
+    /// and send more, which the asker has to tell apart in any case.
     pub fn narrow_dumps(&self) {
         let (on, len): (libc::c_int, _) = (1, size_of::<libc::c_int>() as libc::socklen_t);
         // JUSTIFICATION: nix does not know this option.
@@ -89,7 +90,8 @@ impl Netlink {
         self.dump_kept(kind, payload, whole)
     }
 
-    /// Asks about all things of a kind; what `keep` makes of each payload. What it passes over takes no memory.
+    /// Asks about all things of a kind; what `keep` makes of each payload. What it passes over takes no
+    /// memory.
     pub fn dump_kept<T>(
         &mut self,
         kind: u16,

@@ -1,7 +1,8 @@
 //! Receive-side scaling: which queue a card puts a flow on, and whether both directions get the same one.
 //!
-//! Owns the judgement on hash keys (Microsoft's Toeplitz hash, as the kernel's `Documentation/networking/scaling.rst` describes
-//! it). Makes no system call. Its one invariant: a hash is called symmetric only when that follows from key and transformation.
+//! Owns the judgement on hash keys (Microsoft's Toeplitz hash, as the kernel's
+//! `Documentation/networking/scaling.rst` describes it). Makes no system call. Its one invariant: a hash is
+//! called symmetric only when that follows from key and transformation.
 
 /// `ETH_RSS_HASH_TOP`, `_XOR`, `_CRC32` as bits of `ETHTOOL_A_RSS_HFUNC` (`linux/ethtool.h`).
 const FUNCTION_TOEPLITZ: u32 = 1;
@@ -10,12 +11,12 @@ const FUNCTION_CRC32: u32 = 1 << 2;
 /// `RXH_XFRM_SYM_XOR` and `RXH_XFRM_SYM_OR_XOR`.
 const TRANSFORM_SYMMETRIC: u32 = 0b11;
 
-/// The two bytes whose repetition makes a Toeplitz hash symmetric (Woo and Park, "Scalable TCP session monitoring with symmetric
-/// receive-side scaling", 2012).
+/// The two bytes whose repetition makes a Toeplitz hash symmetric (Woo and Park, "Scalable TCP session
+/// monitoring with symmetric receive-side scaling", 2012).
 const SYMMETRIC_PAIR: [u8; 2] = [0x6d, 0x5a];
 
-/// Positions, in bits, of the fields that swap with the direction of a flow: source, destination, length. First IPv4 with ports,
-/// then IPv6 with ports.
+/// Positions, in bits, of the fields that swap with the direction of a flow: source, destination, length.
+/// First IPv4 with ports, then IPv6 with ports.
 const SWAPPED: [(usize, usize, usize); 4] = [(0, 32, 32), (64, 80, 16), (0, 128, 128), (256, 272, 16)];
 
 /// How a card hashes.
@@ -95,12 +96,14 @@ pub fn symmetric_key(length: usize) -> Vec<u8> {
     SYMMETRIC_PAIR.into_iter().cycle().take(length).collect()
 }
 
-/// Whether a Toeplitz hash with this key is the same for both directions of every flow, IPv4 and IPv6, with ports and without.
+/// Whether a Toeplitz hash with this key is the same for both directions of every flow, IPv4 and IPv6, with
+/// ports and without.
 ///
-/// A set bit of the input takes in the 32 bits of the key that begin at its position, so swapping two fields changes nothing exactly
-/// when those of the one field equal those of the other.
+/// A set bit of the input takes in the 32 bits of the key that begin at its position, so swapping two fields
+/// changes nothing exactly when those of the one field equal those of the other.
 pub fn is_symmetric_key(key: &[u8]) -> bool {
-    // Drivers show keys of 40 bytes or more; a longer one is used from its start. What lies behind the end counts as zero.
+    // Drivers show keys of 40 bytes or more; a longer one is used from its start. What lies behind the end
+    // counts as zero.
     let window = |bit: usize| (0..32).map(move |offset| key_bit(key, bit + offset));
     SWAPPED.iter().all(|&(source, destination, length)| (0..length).all(|bit| window(source + bit).eq(window(destination + bit))))
 }
@@ -170,7 +173,8 @@ mod tests {
 
         #[test]
         fn a_key_called_asymmetric_parts_some_flow(bit in 0_usize..320) {
-            // One bit changed in a symmetric key. Each of the input's bits alone is a flow whose halves may be parted.
+            // One bit changed in a symmetric key. Each of the input's bits alone is a flow whose halves may
+            // be parted.
             let mut key = symmetric_key(40);
             key[bit / 8] ^= 0x80 >> (bit % 8);
             let parts = |address: usize| (0..(2 * address + 4) * 8).any(|bit| {

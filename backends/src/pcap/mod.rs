@@ -1,11 +1,12 @@
 //! Live capture by libpcap, on Linux and macOS.
 //!
-//! Owns one libpcap handle and its coming back after the interface went away. Knows no protocol. Its one invariant: no packet is
-//! lent from libpcap's own memory.
+//! Owns one libpcap handle and its coming back after the interface went away. Knows no protocol. Its one
+//! invariant: no packet is lent from libpcap's own memory.
 //!
-//! pcap_loop(3PCAP) lets a packet's bytes live until its callback returns, no longer: with TPACKET_V3 libpcap gives a block back
-//! to the kernel after the callback of its last packet, with TPACKET_V2 (immediate mode) a frame after every callback. A batch
-//! spans callbacks, so each packet is copied once into a [`PacketChunk`] that stays in the cache.
+//! pcap_loop(3PCAP) lets a packet's bytes live until its callback returns, no longer: with TPACKET_V3 libpcap
+//! gives a block back to the kernel after the callback of its last packet, with TPACKET_V2 (immediate mode) a
+//! frame after every callback. A batch spans callbacks, so each packet is copied once into a [`PacketChunk`]
+//! that stays in the cache.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,8 @@ pub use interface::{Interface, default_name as default_interface, list_interface
 /// Most packets taken from libpcap by one poll, so that a stop is noticed soon under any load.
 const DISPATCH_MAX: usize = 16 * BATCH_MAX;
 
-/// Asked for beyond the snap length and cut off again: in immediate mode libpcap reserves a frame whose alignment may take some
-/// bytes of the packet.
+/// Asked for beyond the snap length and cut off again: in immediate mode libpcap reserves a frame whose
+/// alignment may take some bytes of the packet.
 const SNAPLEN_SLACK: usize = 16;
 
 /// How to capture.
@@ -40,8 +41,8 @@ pub struct LiveOptions {
     pub promiscuous: bool,
     /// Bytes kept per packet; 0 or more than [`PACKET_LEN_MAX`] means that.
     pub snaplen: u32,
-    /// Longest time packets lie in the kernel's buffer before it hands them over, in milliseconds; at least 1. Without
-    /// meaning in immediate mode.
+    /// Longest time packets lie in the kernel's buffer before it hands them over, in milliseconds; at least
+    /// 1. Without meaning in immediate mode.
     pub timeout_ms: u32,
     /// Size of the kernel's buffer in MiB; libpcap's default (2 MiB on Linux) when none.
     pub buffer_size_mb: Option<u32>,
@@ -49,8 +50,8 @@ pub struct LiveOptions {
     pub immediate_mode: bool,
     /// Expression in the language of pcap-filter(7), run by the kernel.
     pub filter: Option<String>,
-    /// When the interface is deleted: true looks for it every second and goes on when one of that name is there; false
-    /// reports an error and ends.
+    /// When the interface is deleted: true looks for it every second and goes on when one of that name is
+    /// there; false reports an error and ends.
     pub reopen: bool,
 }
 
@@ -97,10 +98,11 @@ struct Handle {
     fraction_ns: u64,
     /// What libpcap counted when last asked. Its counters are 32 bits wide and wrap.
     last: Stat,
-    /// Whether what libpcap counts as received is what it hands over and what the kernel dropped, no more. True on Linux, where
-    /// the kernel adds its drops to what it received (packet_getsockopt in net/packet/af_packet.c), but not with a filter
-    /// (packets that came before the filter was set count too), nor where the loopback takes part (each of its packets counts
-    /// twice and libpcap leaves one out). BPF of macOS counts before the filter and without regard to whom packets are for.
+    /// Whether what libpcap counts as received is what it hands over and what the kernel dropped, no more.
+    /// True on Linux, where the kernel adds its drops to what it received (packet_getsockopt in
+    /// net/packet/af_packet.c), but not with a filter (packets that came before the filter was set count
+    /// too), nor where the loopback takes part (each of its packets counts twice and libpcap leaves one out).
+    /// BPF of macOS counts before the filter and without regard to whom packets are for.
     is_counting_ours: bool,
     /// Bytes kept per packet.
     snaplen: usize,
@@ -118,8 +120,8 @@ impl LiveBackend {
     /// Opens the interface and begins to capture.
     ///
     /// # Errors
-    /// [`BackendError::Interface`] saying what to do: without permission, for an unknown name (listing the known ones), for an
-    /// interface that is down. [`BackendError::Filter`] when the filter does not compile.
+    /// [`BackendError::Interface`] saying what to do: without permission, for an unknown name (listing the
+    /// known ones), for an interface that is down. [`BackendError::Filter`] when the filter does not compile.
     pub fn open(options: LiveOptions) -> Result<Self, BackendError> {
         let interface = match &options.interface {
             Some(name) => name.clone(),
@@ -202,7 +204,8 @@ impl LiveBackend {
             self.watch_down(Readiness::Error);
             return Ok(Polled::Idle(now()));
         }
-        // The last counts, as far as the handle still gives them. What it received and did not hand over went with it.
+        // The last counts, as far as the handle still gives them. What it received and did not hand over went
+        // with it.
         let _ = self.count();
         let Counters { received, kernel_drops, skipped, .. } = self.counters;
         self.counters.kernel_drops += received.saturating_sub(self.delivered + kernel_drops + skipped);
@@ -298,7 +301,8 @@ impl Backend for LiveBackend {
 impl Handle {
     fn open(interface: &str, options: &LiveOptions, notices: &mut Notices) -> Result<Self, BackendError> {
         let mut opened = activate(interface, options, options.promiscuous);
-        // Crate pcap makes an error of libpcap's warning that there is no promiscuous mode (the device "any").
+        // Crate pcap makes an error of libpcap's warning that there is no promiscuous mode (the device
+        // "any").
         if opened.is_err() && options.promiscuous {
             let plain = activate(interface, options, false);
             if plain.is_ok() {

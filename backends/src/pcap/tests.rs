@@ -1,4 +1,5 @@
-//! Captures on the loopback interface. Needs the right to capture; without it a test says so and passes, except when `CI=true`.
+//! Captures on the loopback interface. Needs the right to capture; without it a test says so and passes,
+//! except when `CI=true`.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! The bytes of a written capture.
 //!
-//! Owns the encoding of pcap and pcapng records. Does no I/O. Its one invariant: it appends whole records or nothing.
+//! Owns the encoding of pcap and pcapng records. Does no I/O. Its one invariant: it appends whole records or
+//! nothing.
 //!
 //! Follows pcap-savefile(5) and draft-ietf-opsawg-pcapng.
 

@@ -1,10 +1,11 @@
 //! Writes packets to capture files.
 //!
-//! Owns the output file, its buffer, rotation and retention. Knows no protocol. Its one invariant: what is in a file is a whole
-//! number of records, after an error too, wherever the file can be cut back.
+//! Owns the output file, its buffer, rotation and retention. Knows no protocol. Its one invariant: what is in
+//! a file is a whole number of records, after an error too, wherever the file can be cut back.
 //!
-//! A path that ends in `.pcapng` is written as pcapng, with nanoseconds and one interface per link type. Any other is written
-//! as classic pcap with nanoseconds (magic 0xa1b23c4d), which has room for one link type: that of the file's first packet.
+//! A path that ends in `.pcapng` is written as pcapng, with nanoseconds and one interface per link type. Any
+//! other is written as classic pcap with nanoseconds (magic 0xa1b23c4d), which has room for one link type:
+//! that of the file's first packet.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -27,14 +28,16 @@ const BUFFER_LEN: usize = 1 << 20;
 /// Where and how to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavefileOptions {
-    /// The file. With rotation this name is not created: segments `stem.000001.ext`, `stem.000002.ext`, ... are, beginning
-    /// after the highest number that is there already.
+    /// The file. With rotation this name is not created: segments `stem.000001.ext`, `stem.000002.ext`, ...
+    /// are, beginning after the highest number that is there already.
     pub path: PathBuf,
     /// Begin a new segment before one would grow beyond this many bytes. A segment holds at least one packet.
     pub rotate_bytes: Option<u64>,
-    /// Begin a new segment when a packet comes this many nanoseconds after the segment's first, by the packets' own time.
+    /// Begin a new segment when a packet comes this many nanoseconds after the segment's first, by the
+    /// packets' own time.
     pub rotate_ns: Option<u64>,
-    /// Keep this many of the newest segments, those of earlier runs under the same name included. Needs rotation.
+    /// Keep this many of the newest segments, those of earlier runs under the same name included. Needs
+    /// rotation.
     pub files_max: Option<u32>,
     /// Bytes kept per packet; 0 = all.
     pub snaplen: u32,
@@ -127,8 +130,8 @@ impl Savefile {
     /// Writes one packet, possibly into the buffer only.
     ///
     /// # Errors
-    /// [`BackendError::Io`] when the file cannot be written (a full disk). The file is then cut back to its last whole record, and
-    /// every further call fails.
+    /// [`BackendError::Io`] when the file cannot be written (a full disk). The file is then cut back to its
+    /// last whole record, and every further call fails.
     pub fn write(&mut self, packet: &Packet<'_>) -> Result<(), BackendError> {
         if self.is_rotation_due(packet) {
             self.rotate()?;

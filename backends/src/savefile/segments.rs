@@ -1,7 +1,8 @@
 //! The numbered files of a rotated capture.
 //!
-//! Owns their names, their numbers and which are deleted. Knows nothing of their content. Its one invariant: it creates and
-//! deletes no file but those named exactly `stem.NNNNNN.ext`, six digits, of its own stem and extension.
+//! Owns their names, their numbers and which are deleted. Knows nothing of their content. Its one invariant:
+//! it creates and deletes no file but those named exactly `stem.NNNNNN.ext`, six digits, of its own stem and
+//! extension.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -58,7 +59,8 @@ impl Segments {
         Ok((path, file))
     }
 
-    /// Deletes the oldest until `max` are left, but never the newest; how many were deleted, and why one was not.
+    /// Deletes the oldest until `max` are left, but never the newest; how many were deleted, and why one was
+    /// not.
     pub(super) fn retain(&mut self, max: u32) -> (u64, Option<String>) {
         let (mut deleted, mut failure) = (0, None);
         while self.numbers.len() > (max.max(1)) as usize {

@@ -1,10 +1,12 @@
-//! One socket of a group as a source of packets: waits, lends, counts, and lives through what happens to the interface.
+//! One socket of a group as a source of packets: waits, lends, counts, and lives through what happens to the
+//! interface.
 //!
-//! Owns one socket and its ring. Knows no protocol. Its one invariant: what the kernel counted is what was lent, named as lost, or
-//! still in the ring.
+//! Owns one socket and its ring. Knows no protocol. Its one invariant: what the kernel counted is what was
+//! lent, named as lost, or still in the ring.
 //!
-//! Waiting follows the blocks: poll(2) is called only when the next block has not been handed over, and after it every block that
-//! has been is read, at most one lap of the ring, so that a stop is noticed under any load.
+//! Waiting follows the blocks: poll(2) is called only when the next block has not been handed over, and after
+//! it every block that has been is read, at most one lap of the ring, so that a stop is noticed under any
+//! load.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +22,8 @@ use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled
 /// An interface that is being deleted goes down first; only after this long is it said to be down.
 const DOWN_GRACE: Duration = Duration::from_millis(50);
 
-/// How long what is left in the ring of a deleted interface is waited for, besides the time after which blocks are closed.
+/// How long what is left in the ring of a deleted interface is waited for, besides the time after which
+/// blocks are closed.
 const LEAVE_GRACE: Duration = Duration::from_millis(100);
 
 /// How often the kernel's counters are read, whoever asks for ours: they have 32 bits.
@@ -137,7 +140,8 @@ impl TpacketBackend {
         self.drops_last = drops.or(self.drops_last);
     }
 
-    /// Packets that the kernel counted and that have not come out of the ring, as of the last [`Self::count`].
+    /// Packets that the kernel counted and that have not come out of the ring, as of the last
+    /// [`Self::count`].
     fn in_ring(&self) -> u64 {
         let Counters { received, kernel_drops, damaged, .. } = self.counters;
         received.saturating_sub(self.lent + kernel_drops + damaged)
@@ -255,7 +259,8 @@ impl TpacketBackend {
     }
 }
 
-/// Reads every block that has been handed over, at most each once; the packets lent and those that could not be read.
+/// Reads every block that has been handed over, at most each once; the packets lent and those that could not
+/// be read.
 fn lap(ring: &mut BlockRing, format: RingFormat, lent: &mut u64, damaged: &mut u64, visit: &mut dyn FnMut(&[Packet<'_>])) -> u32 {
     let mut lent_now = 0;
     for _ in 0..ring.block_count() {
@@ -323,8 +328,8 @@ impl Backend for TpacketBackend {
         Ok(Polled::Idle(now()))
     }
 
-    /// What is in the ring has been received and not been lent; it is lent by the next calls of `poll`, which also read the
-    /// kernel's 32-bit counters before they wrap.
+    /// What is in the ring has been received and not been lent; it is lent by the next calls of `poll`, which
+    /// also read the kernel's 32-bit counters before they wrap.
     fn counters(&mut self) -> Result<Counters, BackendError> {
         self.count()?;
         if let SourceState::Open(OpenSource { member, leaving: None, .. }) = &self.state
@@ -340,9 +345,10 @@ impl Backend for TpacketBackend {
     }
 }
 
-/// What the interface dropped because its own or its driver's memory was full: `rx_missed_errors` and `rx_fifo_errors`, the two
-/// that libpcap adds too. `rx_dropped` is not among them: the kernel also counts packets there that were captured and that no
-/// protocol wanted. `None` where the system does not say, or where sysfs shows another network namespace's interface.
+/// What the interface dropped because its own or its driver's memory was full: `rx_missed_errors` and
+/// `rx_fifo_errors`, the two that libpcap adds too. `rx_dropped` is not among them: the kernel also counts
+/// packets there that were captured and that no protocol wanted. `None` where the system does not say, or
+/// where sysfs shows another network namespace's interface.
 pub(crate) fn interface_drops(name: &str, index: i32) -> Option<u64> {
     let directory = std::path::Path::new("/sys/class/net").join(name);
     let number = |file: &str| std::fs::read_to_string(directory.join(file)).ok()?.trim().parse::<u64>().ok();

@@ -1,7 +1,7 @@
 //! All sockets of one interface, and their coming back together after the interface went away.
 //!
-//! Owns what the backends of a group share. Reads no packet. Its one invariant: the sockets of a group are opened at once, by
-//! whichever backend first finds the interface back, so they are dealt to as before.
+//! Owns what the backends of a group share. Reads no packet. Its one invariant: the sockets of a group are
+//! opened at once, by whichever backend first finds the interface back, so they are dealt to as before.
 //!
 //! The lock is taken at opening and after the interface has gone, never while packets come.
 
@@ -45,8 +45,8 @@ impl FanoutGroup {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The socket of the backend `number`, whose last one was of `generation`, and the generation it is of; `None` while the
-    /// interface is not there, or not up.
+    /// The socket of the backend `number`, whose last one was of `generation`, and the generation it is of;
+    /// `None` while the interface is not there, or not up.
     pub(super) fn reopen(&self, number: usize, generation: u64) -> Option<(FanoutMember, u64)> {
         let mut shared = self.lock();
         if shared.generation == generation {
@@ -64,7 +64,8 @@ impl FanoutGroup {
         Some((member, shared.generation))
     }
 
-    /// Opens all sockets. That the interface is not there or not up yet is what is waited for; any other reason is told, once.
+    /// Opens all sockets. That the interface is not there or not up yet is what is waited for; any other
+    /// reason is told, once.
     fn open(&self, shared: &mut FanoutGroupParts) -> Option<OpenedInterface> {
         // Where the question fails, opening says more.
         if matches!(self.is_up(), Ok(false)) {

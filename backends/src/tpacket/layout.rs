@@ -1,6 +1,8 @@
-//! Where the fields of a ring's block and of its packets lie (linux/if_packet.h, Documentation/networking/packet_mmap.rst).
+//! Where the fields of a ring's block and of its packets lie (linux/if_packet.h,
+//! Documentation/networking/packet_mmap.rst).
 //!
-//! Owns numbers alone. Its one invariant: they are those of the kernel's structs, which the compiler checks below.
+//! Owns numbers alone. Its one invariant: they are those of the kernel's structs, which the compiler checks
+//! below.
 
 use std::mem::offset_of;
 
@@ -22,7 +24,8 @@ pub(super) const BLOCK_HEADER_LEN: usize = size_of::<tpacket_block_desc>();
 /// Bytes of a packet's header. A `sockaddr_ll` and a gap follow, then the link header.
 pub(super) const PACKET_HEADER_LEN: usize = size_of::<tpacket3_hdr>();
 
-// The header is read by word number: next_offset, sec, nsec, snaplen, len, status, mac | net, rxhash, vlan_tci, vlan_tpid.
+// The header is read by word number: next_offset, sec, nsec, snaplen, len, status, mac | net, rxhash,
+// vlan_tci, vlan_tpid.
 const _: () = assert!(offset_of!(tpacket3_hdr, tp_next_offset) == 0);
 const _: () = assert!(offset_of!(tpacket3_hdr, tp_sec) == 4);
 const _: () = assert!(offset_of!(tpacket3_hdr, tp_nsec) == 8);

@@ -1,9 +1,10 @@
 //! Live capture by TPACKET_V3, the memory-mapped rings of Linux packet sockets (packet(7), packet_mmap.rst).
 //!
-//! Owns the settings and the door. Knows no protocol. Its one invariant: packets are lent from the kernel's own memory, and it gets
-//! that memory back whatever happens.
+//! Owns the settings and the public interface. Knows no protocol. Its one invariant: packets are lent from the kernel's
+//! own memory, and it gets that memory back whatever happens.
 //!
-//! One socket with a ring for each worker; several of them form a fanout group, to which the kernel deals packets.
+//! One socket with a ring for each worker; several of them form a fanout group, to which the kernel deals
+//! packets.
 //!
 //! | file | owns |
 //! |---|---|
@@ -39,7 +40,8 @@ use crate::pcap::interface::default_name;
 use group::FanoutGroup;
 use open::TpacketOpener;
 
-/// Most sockets that the kernel takes into a fanout group (`PACKET_FANOUT_MAX` before Linux 5.5, its default since).
+/// Most sockets that the kernel takes into a fanout group (`PACKET_FANOUT_MAX` before Linux 5.5, its default
+/// since).
 pub const WORKERS_MAX: usize = 256;
 
 /// Memory of all rings together where [`TpacketOptions::block_count`] is not given.
@@ -58,20 +60,23 @@ const RETIRE_MS_IMMEDIATE: u32 = 1;
 /// How the kernel deals packets to the sockets of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fanout {
-    /// By a hash over the outermost addresses and ports that is the same for both directions: a flow stays on one socket, with any
-    /// number of queues and whatever the card's own hash is. The kernel does not look into UDP: the two directions of a flow inside
-    /// VXLAN, Geneve, GTP-U or Teredo, whose outer ports differ by direction, may come to two sockets.
+    /// By a hash over the outermost addresses and ports that is the same for both directions: a flow stays on
+    /// one socket, with any number of queues and whatever the card's own hash is. The kernel does not look
+    /// into UDP: the two directions of a flow inside VXLAN, Geneve, GTP-U or Teredo, whose outer ports differ
+    /// by direction, may come to two sockets.
     #[default]
     Hash,
-    /// By the CPU that receives the packet. Both directions of a flow stay together only where the card's hash is symmetric.
+    /// By the CPU that receives the packet. Both directions of a flow stay together only where the card's
+    /// hash is symmetric.
     Cpu,
     /// By the receive queue of the card, see [`queue_of_ring`]; as [`Fanout::Cpu`].
     Queue,
 }
 
-/// The receive queue whose packets come to socket `ring` of a group of `rings` by [`Fanout::Queue`]; with more queues than sockets, the first
-/// of them. Holds for cards with several queues, whose drivers record the queue: `fanout_demux_qm()` of the kernel deals by the field
-/// in which `skb_record_rx_queue()` keeps the number plus one.
+/// The receive queue whose packets come to socket `ring` of a group of `rings` by [`Fanout::Queue`]; with
+/// more queues than sockets, the first of them. Holds for cards with several queues, whose drivers record the
+/// queue: `fanout_demux_qm()` of the kernel deals by the field in which `skb_record_rx_queue()` keeps the
+/// number plus one.
 pub const fn queue_of_ring(ring: u32, rings: u32) -> u32 {
     match rings.checked_sub(1) {
         Some(last) => ring.wrapping_add(last) % rings,
@@ -88,30 +93,34 @@ pub struct TpacketOptions {
     pub workers: usize,
     /// How packets are dealt to several sockets; without meaning for one.
     pub fanout: Fanout,
-    /// With several sockets and [`Fanout::Hash`]: the kernel puts IPv4 fragments together before it deals, so that the whole
-    /// datagram comes to its flow's socket. It arrives as one packet then, and datagrams that never become whole are not seen and
-    /// not counted (nor are they with one packet missing). Without it, fragments are dealt by addresses alone and arrive as they
-    /// were on the wire. The fragments of IPv6 always are.
+    /// With several sockets and [`Fanout::Hash`]: the kernel puts IPv4 fragments together before it deals, so
+    /// that the whole datagram comes to its flow's socket. It arrives as one packet then, and datagrams that
+    /// never become whole are not seen and not counted (nor are they with one packet missing). Without it,
+    /// fragments are dealt by addresses alone and arrive as they were on the wire. The fragments of IPv6
+    /// always are.
     pub defrag: bool,
-    /// Bytes of a block, a multiple of 64 KiB from 128 KiB on. The reader is woken once per block, not per packet: smaller
-    /// blocks cost more wake-ups, larger ones wait longer in memory.
+    /// Bytes of a block, a multiple of 64 KiB from 128 KiB on. The reader is woken once per block, not per
+    /// packet: smaller blocks cost more wake-ups, larger ones wait longer in memory.
     pub block_bytes: u32,
-    /// Blocks of each ring, at least 2; when none, as many as make 64 MiB in all, at least 8. A block that is closed by time
-    /// counts whole: at a trickle, a reader may stand still for `block_count` times `retire_ms` before packets are lost.
+    /// Blocks of each ring, at least 2; when none, as many as make 64 MiB in all, at least 8. A block that is
+    /// closed by time counts whole: at a trickle, a reader may stand still for `block_count` times
+    /// `retire_ms` before packets are lost.
     pub block_count: Option<u32>,
     /// Milliseconds after which a block that has packets is handed over though it is not full, 1 to 10000.
     pub retire_ms: u32,
     /// Hands packets over as soon as rings of blocks can: `retire_ms` is 1.
     pub immediate: bool,
-    /// Bytes kept per packet, cut by the kernel; 0 or more than 262144 means that. A VLAN tag counts as part of the packet.
+    /// Bytes kept per packet, cut by the kernel; 0 or more than 262144 means that. A VLAN tag counts as part
+    /// of the packet.
     pub snaplen: u32,
     /// Also packets that are not for us. Ends with the process, however it ends.
     pub promiscuous: bool,
-    /// Expression in the language of pcap-filter(7), run by the kernel before a packet comes near the ring. As in every live
-    /// capture by libpcap, the outer VLAN tag is not in the way: `udp` matches with and without one.
+    /// Expression in the language of pcap-filter(7), run by the kernel before a packet comes near the ring.
+    /// As in every live capture by libpcap, the outer VLAN tag is not in the way: `udp` matches with and
+    /// without one.
     pub filter: Option<String>,
-    /// When the interface is deleted: true looks for it every second and goes on when one of that name is there; false reports
-    /// an error and ends.
+    /// When the interface is deleted: true looks for it every second and goes on when one of that name is
+    /// there; false reports an error and ends.
     pub reopen: bool,
 }
 
@@ -179,13 +188,15 @@ impl TpacketOptions {
     }
 }
 
-/// Opens the interface: one backend for each worker, in the order of the group's sockets. None sees a packet before all are ready,
-/// and no packet is seen by two. The memory of all rings lies on the NUMA node of the calling thread's CPU.
+/// Opens the interface: one backend for each worker, in the order of the group's sockets. None sees a packet
+/// before all are ready, and no packet is seen by two. The memory of all rings lies on the NUMA node of the
+/// calling thread's CPU.
 ///
 /// # Errors
-/// [`BackendError::Interface`] saying what to do: for settings that cannot be, without permission, for an unknown name (listing the
-/// known ones), an interface that is down or of a kind that has to be read by libpcap, for want of memory, for a kernel that
-/// lacks something. [`BackendError::Filter`] when the filter does not compile.
+/// [`BackendError::Interface`] saying what to do: for settings that cannot be, without permission, for an
+/// unknown name (listing the known ones), an interface that is down or of a kind that has to be read by
+/// libpcap, for want of memory, for a kernel that lacks something. [`BackendError::Filter`] when the filter
+/// does not compile.
 pub fn open(options: TpacketOptions) -> Result<Vec<TpacketBackend>, BackendError> {
     let interface = match &options.interface {
         Some(name) => name.clone(),

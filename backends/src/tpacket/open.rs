@@ -1,6 +1,7 @@
 //! The steps by which an interface is opened, and what to say when one of them is refused.
 //!
-//! Owns the order of the steps. Reads no packet. Its one invariant: either all sockets of a group are open, or none is.
+//! Owns the order of the steps. Reads no packet. Its one invariant: either all sockets of a group are open,
+//! or none is.
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! The classic BPF program of a packet socket: what libpcap makes of the user's expression, fitted to a ring.
 //!
-//! Owns what stands before and behind the user's filter. Attaches nothing. Its one invariant: a program returns either 0 or the
-//! number of bytes to keep.
+//! Owns what stands before and behind the user's filter. Attaches nothing. Its one invariant: a program
+//! returns either 0 or the number of bytes to keep.
 
 use pcap::{Capture, Device};
 
@@ -25,13 +25,14 @@ const fn instruction(code: u16, jump_true: u8, jump_false: u8, operand: u32) -> 
     ClassicInstruction { code, jump_true, jump_false, operand }
 }
 
-/// Accepts nothing. It stands before a socket's ring from its making until its group is complete, so that no packet is seen by
-/// two sockets of a group, or by one that has no filter yet.
+/// Accepts nothing. It stands before a socket's ring from its making until its group is complete, so that no
+/// packet is seen by two sockets of a group, or by one that has no filter yet.
 pub(super) const LOCKED: &[ClassicInstruction] = &[instruction(RETURN_CONSTANT, 0, 0, 0)];
 
 /// Accepts what `filter` does (everything without one) and keeps `snaplen` bytes of it.
 ///
-/// On a loopback every packet passes twice, out and in again; there the copies on the way out are left out, as libpcap does.
+/// On a loopback every packet passes twice, out and in again; there the copies on the way out are left out,
+/// as libpcap does.
 pub(super) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loopback: bool) -> Vec<ClassicInstruction> {
     let mut program = Vec::new();
     if is_loopback {
@@ -52,9 +53,10 @@ pub(super) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loo
 
 /// Compiles the expression as libpcap does for a live capture on this interface.
 ///
-/// The kernel takes the outer VLAN tag out of a frame before a filter sees it. Only for a live handle does libpcap make code that
-/// looks for the tag where it is then (`SKF_AD_VLAN_TAG` and its like, linux/filter.h), and in the frame where it is not. So `vlan 5`
-/// finds tagged frames, and `udp` matches with and without a tag, both as in any live capture by libpcap.
+/// The kernel takes the outer VLAN tag out of a frame before a filter sees it. Only for a live handle does
+/// libpcap make code that looks for the tag where it is then (`SKF_AD_VLAN_TAG` and its like,
+/// linux/filter.h), and in the frame where it is not. So `vlan 5` finds tagged frames, and `udp` matches with
+/// and without a tag, both as in any live capture by libpcap.
 pub(super) fn compile(expression: &str, interface: &str, link_type: LinkType) -> Result<Box<[ClassicInstruction]>, BackendError> {
     let fail = |error| interface_error(interface, explain(interface, &pcap_reason(error)));
     // Never read from; its buffer is as small as can be.

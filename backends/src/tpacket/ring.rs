@@ -1,7 +1,8 @@
 //! The blocks of a TPACKET_V3 ring, in the order in which the kernel fills them.
 //!
-//! Owns whose turn it is. Knows neither sockets nor what is in a block. Its one invariant: a block is read only between the
-//! kernel's handing over and ours, and it goes back to the kernel exactly once, also when the reader panics.
+//! Owns whose turn it is. Knows neither sockets nor what is in a block. Its one invariant: a block is read
+//! only between the kernel's handing over and ours, and it goes back to the kernel exactly once, also when
+//! the reader panics.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,18 +20,20 @@ pub(super) struct BlockRing {
     next: usize,
 }
 
-// JUSTIFICATION: a pointer is not `Send` by itself, and a ring belongs to the thread that reads it, which is not the one that made it.
-// SAFETY: whoever holds the `BlockRing` is its only reader in this process (`new` asks for that), and every method that touches memory
-// takes `&mut self` or reads an atomic.
+// JUSTIFICATION: a pointer is not `Send` by itself, and a ring belongs to the thread that reads it, which is
+// not the one that made it.
+// SAFETY: whoever holds the `BlockRing` is its only reader in this process (`new` asks for that), and every
+// method that touches memory takes `&mut self` or reads an atomic.
 unsafe impl Send for BlockRing {}
 
 impl BlockRing {
     /// A ring at `base`, its first block next.
     ///
     /// # Safety
-    /// `block_count` times `block_len` bytes at `base` are mapped for reading and writing as long as the ring lives, `base` and
-    /// `block_len` are multiples of 8, `block_len` is at least a page, `block_count` at least 1. Nobody in this process touches
-    /// them otherwise; somebody else writes to a block only while its status is `TP_STATUS_KERNEL`.
+    /// `block_count` times `block_len` bytes at `base` are mapped for reading and writing as long as the ring
+    /// lives, `base` and `block_len` are multiples of 8, `block_len` is at least a page, `block_count` at
+    /// least 1. Nobody in this process touches them otherwise; somebody else writes to a block only while its
+    /// status is `TP_STATUS_KERNEL`.
     pub(super) const unsafe fn new(base: NonNull<u8>, block_len: usize, block_count: usize) -> Self {
         Self { base, block_len, block_count, next: 0 }
     }
@@ -42,8 +45,8 @@ impl BlockRing {
     /// Whether the next block has been handed over.
     #[inline]
     pub(super) fn is_ready(&self) -> bool {
-        // Acquire: pairs with the barrier before prb_close_block() of the kernel's af_packet.c writes the status, so that the
-        // packets written before it are seen after it.
+        // Acquire: pairs with the barrier before prb_close_block() of the kernel's af_packet.c writes the
+        // status, so that the packets written before it are seen after it.
         self.status(self.next).load(Ordering::Acquire) & TP_STATUS_USER != 0
     }
 
@@ -61,7 +64,8 @@ impl BlockRing {
     fn block(&self, index: usize) -> NonNull<u8> {
         debug_assert!(index < self.block_count);
         // JUSTIFICATION: the kernel's memory has no owner of ours that could be indexed.
-        // SAFETY: `index` is less than `block_count` (kept by `take`), so this stays within the bytes that `new` was promised.
+        // SAFETY: `index` is less than `block_count` (kept by `take`), so this stays within the bytes that
+        // `new` was promised.
         unsafe { self.base.add(index * self.block_len) }
     }
 
@@ -70,8 +74,9 @@ impl BlockRing {
         // SAFETY: the status lies within the block, which is longer than its header.
         let status = unsafe { self.block(index).add(BLOCK_STATUS) };
         // JUSTIFICATION: the word is written by the kernel at any time, which only an atomic may read.
-        // SAFETY: it is mapped as long as the ring lives (promised to `new`) and 4-byte aligned, as base, block length and offset
-        // are multiples of 4; no reference to plain memory ever covers it ([`Block::bytes`] begins behind it).
+        // SAFETY: it is mapped as long as the ring lives (promised to `new`) and 4-byte aligned, as base,
+        // block length and offset are multiples of 4; no reference to plain memory ever covers it
+        // ([`Block::bytes`] begins behind it).
         unsafe { AtomicU32::from_ptr(status.cast::<u32>().as_ptr()) }
     }
 }
@@ -91,9 +96,10 @@ impl Block<'_> {
         let start = unsafe { self.ring.block(self.index).add(READABLE) };
         let len = self.ring.block_len - READABLE;
         // JUSTIFICATION: packets are lent from the memory the kernel wrote them to, without a copy.
-        // SAFETY: mapped for reading and writing and initialised (a mapping is zeroed); ours alone, as the status says (seen by
-        // an Acquire in `take`) and the kernel keeps to it until `drop` gives the block back, which cannot happen while the
-        // slice borrows `self`. Bytes have no invalid values and no alignment.
+        // SAFETY: mapped for reading and writing and initialised (a mapping is zeroed); ours alone, as the
+        // status says (seen by an Acquire in `take`) and the kernel keeps to it until `drop` gives the block
+        // back, which cannot happen while the slice borrows `self`. Bytes have no invalid values and no
+        // alignment.
         unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
     }
 }
@@ -101,8 +107,8 @@ impl Block<'_> {
 impl Drop for Block<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: pairs with the kernel's read of the status in prb_dispatch_next_block(), so that what we read of the block,
-        // and the tags we put back, come before its next packet.
+        // Release: pairs with the kernel's read of the status in prb_dispatch_next_block(), so that what we
+        // read of the block, and the tags we put back, come before its next packet.
         self.ring.status(self.index).store(TP_STATUS_KERNEL, Ordering::Release);
     }
 }

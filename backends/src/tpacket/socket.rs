@@ -1,7 +1,7 @@
 //! A packet socket and its mapped ring: the system calls of packet(7), each by its name.
 //!
-//! Owns the descriptor and the mapping. Decides nothing and explains nothing. Its one invariant: both are gone when it is dropped,
-//! and with them the membership in a fanout group and the promiscuous mode.
+//! Owns the descriptor and the mapping. Decides nothing and explains nothing. Its one invariant: both are
+//! gone when it is dropped, and with them the membership in a fanout group and the promiscuous mode.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -59,8 +59,9 @@ impl Socket {
     fn set<T>(&self, level: c_int, option: c_int, value: &T) -> io::Result<()> {
         let len = size_of::<T>() as socklen_t;
         // JUSTIFICATION: socket options exist as a C call only.
-        // SAFETY: the kernel reads `len` bytes at a live value of that size. Callers pass integers and C structs that have the
-        // layout the option asks for; the one that holds a pointer keeps its target alive during the call.
+        // SAFETY: the kernel reads `len` bytes at a live value of that size. Callers pass integers and C
+        // structs that have the layout the option asks for; the one that holds a pointer keeps its target
+        // alive during the call.
         checked(unsafe { libc::setsockopt(self.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) }).map(drop)
     }
 
@@ -90,7 +91,8 @@ impl Socket {
         let request = libc::tpacket_req3 {
             tp_block_size: block_bytes,
             tp_block_nr: block_count,
-            // Frames of TPACKET_V3 have any length; the kernel only checks that these two agree with the blocks.
+            // Frames of TPACKET_V3 have any length; the kernel only checks that these two agree with the
+            // blocks.
             tp_frame_size: block_bytes,
             tp_frame_nr: block_count,
             tp_retire_blk_tov: retire_ms,
@@ -113,7 +115,8 @@ impl Socket {
 
     /// Receives all protocols from the interface of this index.
     pub(super) fn bind(&self, index: c_int) -> io::Result<()> {
-        // JUSTIFICATION: an address of C, whose fields differ between systems; zero is the neutral value of each.
+        // JUSTIFICATION: an address of C, whose fields differ between systems; zero is the neutral value of
+        // each.
         // SAFETY: integers and an array of them.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as libc::sa_family_t;
@@ -144,7 +147,8 @@ impl Socket {
         self.get(libc::SOL_SOCKET, libc::SO_ERROR)
     }
 
-    /// An ioctl of netdevice(7) about the interface `name` (or the index in `request`), in the socket's network namespace.
+    /// An ioctl of netdevice(7) about the interface `name` (or the index in `request`), in the socket's
+    /// network namespace.
     fn ask(&self, what: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
         // JUSTIFICATION: netdevice(7) is spoken by ioctl alone.
         // SAFETY: the kernel reads and writes one live `ifreq`, for each of the requests made below.
@@ -243,7 +247,8 @@ impl Mapped {
         let (block_len, block_count) = (block_bytes as usize, block_count as usize);
         let len = block_len.checked_mul(block_count).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // JUSTIFICATION: the ring is the kernel's memory; crate memmap2 maps files of a length, and this has none.
+        // JUSTIFICATION: the ring is the kernel's memory; crate memmap2 maps files of a length, and this has
+        // none.
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, socket.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED {
@@ -252,9 +257,10 @@ impl Mapped {
         let base = NonNull::new(base.cast::<u8>()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
         let mapping = RingMemory { base, len };
         // JUSTIFICATION: the ring cannot know who keeps its memory.
-        // SAFETY: the mapping has `block_count * block_len` bytes (the kernel refuses any other length), begins at a page, and
-        // lives in the same struct, of which nobody moves the ring out. The kernel accepts only block lengths that are multiples
-        // of a page and at least one block; it writes to a block while the status is its own.
+        // SAFETY: the mapping has `block_count * block_len` bytes (the kernel refuses any other length),
+        // begins at a page, and lives in the same struct, of which nobody moves the ring out. The kernel
+        // accepts only block lengths that are multiples of a page and at least one block; it writes to a
+        // block while the status is its own.
         let ring = unsafe { BlockRing::new(base, block_len, block_count) };
         Ok(Self { ring, _mapping: mapping, socket })
     }
@@ -268,13 +274,15 @@ struct RingMemory {
 }
 
 // JUSTIFICATION: a pointer is not `Send` by itself.
-// SAFETY: a mapping belongs to the process, so any thread may unmap it; nothing else is done with the pointer.
+// SAFETY: a mapping belongs to the process, so any thread may unmap it; nothing else is done with the
+// pointer.
 unsafe impl Send for RingMemory {}
 
 impl Drop for RingMemory {
     fn drop(&mut self) {
         // JUSTIFICATION: what mmap gave only munmap takes.
-        // SAFETY: exactly what was mapped, and the ring that used it is dropped by then. It cannot fail for such a range.
+        // SAFETY: exactly what was mapped, and the ring that used it is dropped by then. It cannot fail for
+        // such a range.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }

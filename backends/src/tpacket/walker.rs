@@ -1,10 +1,11 @@
 //! Reads the packets of one block of a TPACKET_V3 ring.
 //!
-//! Owns no memory and makes no system call: plain bytes in, packets out. Its one invariant: whatever the bytes say, every packet
-//! lies within them, none twice, and what cannot be read is counted.
+//! Owns no memory and makes no system call: plain bytes in, packets out. Its one invariant: whatever the
+//! bytes say, every packet lies within them, none twice, and what cannot be read is counted.
 //!
-//! `TP_STATUS_CSUMNOTREADY` needs nothing from us: it says that the checksum of TCP, UDP or SCTP is left to the network card, and
-//! nobody here verifies those. The IPv4 header's is always written by the kernel before a packet can be captured.
+//! `TP_STATUS_CSUMNOTREADY` needs nothing from us: it says that the checksum of TCP, UDP or SCTP is left to
+//! the network card, and nobody here verifies those. The IPv4 header's is always written by the kernel before
+//! a packet can be captured.
 
 use libc::{TP_STATUS_VLAN_TPID_VALID, TP_STATUS_VLAN_VALID};
 
@@ -19,9 +20,10 @@ const TAG_LEN: usize = 4;
 /// Tag protocol where the kernel does not say which (before 3.14): IEEE 802.1Q.
 const TPID_8021Q: u16 = 0x8100;
 
-/// How many packets ahead memory is asked for, on the guess that they are as long as this one: each header says where the next
-/// begins, so without a guess every packet waits for the one before. Measured on a drained ring against no guess, nanoseconds per
-/// packet: 64 B 22 to 15, 1500 B 82 to 38, mixed lengths 70 to 60; three ahead gains a little less.
+/// How many packets ahead memory is asked for, on the guess that they are as long as this one: each header
+/// says where the next begins, so without a guess every packet waits for the one before. Measured on a
+/// drained ring against no guess, nanoseconds per packet: 64 B 22 to 15, 1500 B 82 to 38, mixed lengths 70 to
+/// 60; three ahead gains a little less.
 const AHEAD: usize = 6;
 /// Bytes from one request to the next: a header and the link header behind it lie in two cache lines.
 const AHEAD_STEP: usize = 64;
@@ -45,7 +47,8 @@ pub(super) struct BlockWalker<'a> {
 }
 
 impl<'a> BlockWalker<'a> {
-    /// `readable` is a block without its first [`READABLE`] bytes. Offsets in it count from the block's start.
+    /// `readable` is a block without its first [`READABLE`] bytes. Offsets in it count from the block's
+    /// start.
     pub(super) fn new(readable: &'a mut [u8], format: RingFormat) -> Self {
         let word = |offset: usize| word(readable, offset - READABLE).unwrap_or(0) as usize;
         let (left, first, len) = (word(BLOCK_PACKETS), word(BLOCK_FIRST), word(BLOCK_LEN));
@@ -54,13 +57,14 @@ impl<'a> BlockWalker<'a> {
         Self { format, rest: rest.unwrap_or_default(), left: left as u32 }
     }
 
-    /// Packets that were announced and not read. After the last packet: those that cannot be, because lengths contradict each
-    /// other.
+    /// Packets that were announced and not read. After the last packet: those that cannot be, because lengths
+    /// contradict each other.
     pub(super) const fn left(&self) -> u32 {
         self.left
     }
 
-    /// Takes the next packet's bytes, its header first, off the rest; `None` when its lengths contradict each other.
+    /// Takes the next packet's bytes, its header first, off the rest; `None` when its lengths contradict each
+    /// other.
     #[inline]
     fn split(&mut self) -> Option<(&'a mut [u8], [u8; PACKET_HEADER_LEN])> {
         let header: [u8; PACKET_HEADER_LEN] = *self.rest.first_chunk()?;
@@ -140,9 +144,9 @@ fn tag(header: &[u8; PACKET_HEADER_LEN], link_type: LinkType) -> Option<[u8; TAG
     Some([a, b, c, d])
 }
 
-/// Moves the addresses down by four bytes and writes the tag behind them; where the frame begins now. Those bytes are nobody's:
-/// between a packet's header and its link header the kernel writes a `sockaddr_ll`, which is not read here, and leaves a gap, at
-/// least 20 bytes in all; `None` where a length lies about that.
+/// Moves the addresses down by four bytes and writes the tag behind them; where the frame begins now. Those
+/// bytes are nobody's: between a packet's header and its link header the kernel writes a `sockaddr_ll`, which
+/// is not read here, and leaves a gap, at least 20 bytes in all; `None` where a length lies about that.
 #[inline]
 fn put_back(frame: &mut [u8], mac: usize, tag: [u8; TAG_LEN]) -> Option<usize> {
     let start = mac.checked_sub(TAG_LEN).filter(|start| *start >= PACKET_HEADER_LEN)?;

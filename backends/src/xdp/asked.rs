@@ -1,9 +1,10 @@
 //! What the driver is asked about each packet, and what is lost where it cannot be asked.
 //!
-//! Owns the decision and the words. Asks nothing itself. Its one invariant: tags that may lie beside packets are either put back or said to
-//! be lost.
+//! Owns the decision and the words. Asks nothing itself. Its one invariant: tags that may lie beside packets
+//! are either put back or said to be lost.
 //!
-//! A program that asks is made for one interface and runs natively only; so nothing is asked that the interface does not need.
+//! A program that asks is made for one interface and runs natively only; so nothing is asked that the
+//! interface does not need.
 
 use netscope_bpf::xdp::FromDriver;
 

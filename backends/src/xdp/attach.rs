@@ -1,7 +1,8 @@
 //! The program at the interface, shared by the sockets of all its queues.
 //!
-//! Owns the loaded program, its maps, the link that holds it, and promiscuous mode. Knows no ring. Its one invariant: when the last
-//! owner is gone, so is everything that was changed at the interface; a program that was there before is never touched.
+//! Owns the loaded program, its maps, the link that holds it, and promiscuous mode. Knows no ring. Its one
+//! invariant: when the last owner is gone, so is everything that was changed at the interface; a program that
+//! was there before is never touched.
 
 use std::os::fd::AsFd;
 
@@ -36,7 +37,8 @@ pub(crate) struct Attachment {
     pub is_filtering: bool,
     /// Keeps the interface promiscuous where that is wanted.
     beside: Beside,
-    /// Queues there were when it was attached, and queues there may come to be; the maps have places for these.
+    /// Queues there were when it was attached, and queues there may come to be; the maps have places for
+    /// these.
     queue_count: u32,
     places: u32,
     /// Number and name of the interface.
@@ -118,8 +120,8 @@ impl Attachment {
         sockets.set_socket(socket.queue, socket.socket.as_fd()).map_err(|error| error.on_interface(&self.interface))
     }
 
-    /// What the program did with the packets of `queue` since it was attached, and where asked for with those of queues that came to
-    /// be since then.
+    /// What the program did with the packets of `queue` since it was attached, and where asked for with those
+    /// of queues that came to be since then.
     pub(crate) fn tally(&self, queue: u32, with_strays: bool) -> Result<RingReading, BackendError> {
         let added = if with_strays { self.queue_count..self.places } else { 0..0 };
         let strays = added.map(|queue| Ok(self.counts(queue)?.no_socket)).sum::<Result<u64, BackendError>>()?;
@@ -193,8 +195,8 @@ fn load_and_attach(
     Ok((chosen, link))
 }
 
-/// Loads the program with the filter in it, where that can be; where the kernel has no helper for the better clock (before Linux 6.1),
-/// with the other.
+/// Loads the program with the filter in it, where that can be; where the kernel has no helper for the better
+/// clock (before Linux 6.1), with the other.
 fn load(nic: &Nic, parts: XdpParts<'_>, filter: Option<&Filter>, said: &mut Vec<String>) -> Result<Chosen, BackendError> {
     let interface = &nic.name;
     if let Some(filter) = filter {
@@ -282,15 +284,16 @@ fn beside(options: &XdpOptions, nic: &Nic, seam: Seam) -> Result<Beside, Backend
     enter().map_err(|fault: SocketFault| interface_error(&nic.name, explain(&fault, &facts)))
 }
 
-/// The difference of two clocks that differ by whole seconds, however long the processor was away between the readings.
+/// The difference of two clocks that differ by whole seconds, however long the processor was away between the
+/// readings.
 fn whole_seconds(offset_ns: u64) -> u64 {
     const SECOND: i64 = 1_000_000_000;
     let signed = offset_ns.cast_signed().wrapping_add(SECOND / 2);
     signed.div_euclid(SECOND).wrapping_mul(SECOND).cast_unsigned()
 }
 
-/// What is to be added to a clock to have another one, from readings of it, the other one, and it again: by those that lie closest
-/// together, so that the processor was hardly away between them.
+/// What is to be added to a clock to have another one, from readings of it, the other one, and it again: by
+/// those that lie closest together, so that the processor was hardly away between them.
 fn narrowest(readings: impl Iterator<Item = [u64; 3]>) -> u64 {
     let (mut best, mut offset_ns) = (u64::MAX, 0);
     for [before, other, after] in readings.take(READINGS) {

@@ -1,7 +1,7 @@
 //! One queue as a source of packets: waits, lends, counts, and lives through what happens to the interface.
 //!
-//! Owns one socket and its share of the program. Knows no protocol. Its one invariant: what the program gave to the socket was lent, is
-//! named as lost, or is still in the ring.
+//! Owns one socket and its share of the program. Knows no protocol. Its one invariant: what the program gave
+//! to the socket was lent, is named as lost, or is still in the ring.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,7 +182,8 @@ impl XdpBackend {
         }
     }
 
-    /// Adds what the interface dropped before the kernel saw it. It counts once for all queues, so the first backend does.
+    /// Adds what the interface dropped before the kernel saw it. It counts once for all queues, so the first
+    /// backend does.
     fn count_interface(&mut self) {
         let QueueState::Open(open) = &self.state else { return };
         if self.number != 0 {
@@ -291,8 +292,8 @@ impl XdpBackend {
         open.look_at_answers(self.queue, &mut self.notices)
     }
 
-    /// The interface is gone, and the socket with it; or the kernel closed the socket alone, as when the interface changes its network
-    /// namespace.
+    /// The interface is gone, and the socket with it; or the kernel closed the socket alone, as when the
+    /// interface changes its network namespace.
     fn leave(&mut self) -> Result<(), BackendError> {
         let QueueState::Open(open) = &self.state else { return Ok(()) };
         let tally = open.prepared.attachment.tally(self.queue, self.number == 0)?;
@@ -413,8 +414,8 @@ impl Backend for XdpBackend {
         }
     }
 
-    /// Received are the packets that the program gave to this queue's socket, those that it left out by the filter, and those for which
-    /// there was no socket.
+    /// Received are the packets that the program gave to this queue's socket, those that it left out by the
+    /// filter, and those for which there was no socket.
     fn counters(&mut self) -> Result<Counters, BackendError> {
         self.rename();
         self.count_interface();

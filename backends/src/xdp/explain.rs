@@ -1,6 +1,7 @@
 //! What to say when a step of opening fails.
 //!
-//! Owns the sentences. Asks nobody: what they name is given. Its one invariant: a sentence says what failed, why, and what to do.
+//! Owns the sentences. Asks nobody: what they name is given. Its one invariant: a sentence says what failed,
+//! why, and what to do.
 
 use super::socket::{SocketFault, SocketStep};
 

@@ -1,10 +1,12 @@
 //! Whose each frame of the packet memory is.
 //!
-//! Owns the tokens: a [`FrameToken`] in our hands is memory the kernel does not write to. Knows no memory and no ring. Its one
-//! invariant: for each frame there is at most one token, and while there is one the frame is not the kernel's.
+//! Owns the tokens: a [`FrameToken`] in our hands is memory the kernel does not write to. Knows no memory and
+//! no ring. Its one invariant: for each frame there is at most one token, and while there is one the frame is
+//! not the kernel's.
 //!
-//! The packet memory (UMEM) is cut into frames of equal size. A frame is with the kernel (in the fill ring, being written, or in
-//! the rx ring) or with us. The kernel names a frame by an address inside it; what it names is checked before it is believed.
+//! The packet memory (UMEM) is cut into frames of equal size. A frame is with the kernel (in the fill ring,
+//! being written, or in the rx ring) or with us. The kernel names a frame by an address inside it; what it
+//! names is checked before it is believed.
 
 /// `XDP_PKT_CONTD` of linux/if_xdp.h: the packet goes on in the next descriptor.
 const CONTINUED: u32 = 1 << 0;
@@ -32,7 +34,8 @@ impl Descriptor {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FrameToken(u32);
 
-/// A frame that the kernel gave us, and where in the packet memory its bytes are: checked to lie within the frame.
+/// A frame that the kernel gave us, and where in the packet memory its bytes are: checked to lie within the
+/// frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claimed {
     frame: FrameToken,
@@ -41,7 +44,8 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
-    /// Offset in bytes in the packet memory where what may be read begins: the metadata, where it was asked for, else the packet.
+    /// Offset in bytes in the packet memory where what may be read begins: the metadata, where it was asked
+    /// for, else the packet.
     #[inline]
     pub(crate) const fn start(&self) -> usize {
         self.start
@@ -59,7 +63,8 @@ impl Claimed {
     }
 }
 
-/// A descriptor that cannot be believed. The frame comes along where the kernel named one that was its own to give.
+/// A descriptor that cannot be believed. The frame comes along where the kernel named one that was its own to
+/// give.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused(pub Option<FrameToken>);
 
@@ -76,7 +81,8 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// `count` frames of `frame_bytes` (a power of two), all ours at first; `metadata_len` bytes in front of a packet can be read, too.
+    /// `count` frames of `frame_bytes` (a power of two), all ours at first; `metadata_len` bytes in front of
+    /// a packet can be read, too.
     pub(crate) fn new(count: u32, frame_bytes: u32, metadata_len: u32) -> (Self, Vec<FrameToken>) {
         assert!(frame_bytes.is_power_of_two(), "frame sizes are checked when options are");
         let ours = vec![u64::MAX; count.div_ceil(64) as usize];

@@ -1,7 +1,7 @@
 //! All queues of one interface, and their coming back after the interface went away.
 //!
-//! Owns what the backends of an interface share. Reads no packet. Its one invariant: there is one program at the interface, attached by
-//! whichever backend first finds it back.
+//! Owns what the backends of an interface share. Reads no packet. Its one invariant: there is one program at
+//! the interface, attached by whichever backend first finds it back.
 //!
 //! The lock is taken after the interface has gone, never while packets come.
 
@@ -60,7 +60,8 @@ impl QueueGroup {
     /// Opens `queue` again. What the program counts for it until there is a socket belongs to the capture.
     ///
     /// # Errors
-    /// What is to be told of why not: nothing while the interface is not there or not up, which is waited for, and nothing that was told.
+    /// What is to be told of why not: nothing while the interface is not there or not up, which is waited
+    /// for, and nothing that was told.
     pub(crate) fn reopen(&self, queue: u32, left: &Left) -> Result<Reopened, Option<String>> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         // Where the question fails, opening says more.

@@ -1,11 +1,11 @@
 //! Positions in a ring that is shared with somebody else.
 //!
-//! Owns the arithmetic of one side of a ring: where it is, how far the other side is known to be. Knows no memory: positions are
-//! read and published by the caller. Its one invariant: it never hands out more places than the ring has, whatever the other
-//! side claims.
+//! Owns the arithmetic of one side of a ring: where it is, how far the other side is known to be. Knows no
+//! memory: positions are read and published by the caller. Its one invariant: it never hands out more places
+//! than the ring has, whatever the other side claims.
 //!
-//! Positions are counters of 32 bits that wrap; a place is a position modulo the ring's size, which is a power of two
-//! (net/xdp/xsk_queue.h of Linux).
+//! Positions are counters of 32 bits that wrap; a place is a position modulo the ring's size, which is a
+//! power of two (net/xdp/xsk_queue.h of Linux).
 
 /// The other side claims a position that no ring of this size allows; the ring cannot be used any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,8 @@ impl Consumer {
         Self { next: position, seen: position, entries }
     }
 
-    /// Entries that can be read now. Asks for the producer's position only when fewer than `wanted` are known.
+    /// Entries that can be read now. Asks for the producer's position only when fewer than `wanted` are
+    /// known.
     #[inline]
     pub(crate) fn available(&mut self, wanted: u32, producer: impl FnOnce() -> u32) -> Result<u32, Overrun> {
         let known = self.seen.wrapping_sub(self.next);
@@ -80,7 +81,8 @@ impl Producer {
         Self { next: position, seen: position, entries }
     }
 
-    /// Places that can be written now. Asks for the consumer's position only when fewer than `wanted` are known.
+    /// Places that can be written now. Asks for the consumer's position only when fewer than `wanted` are
+    /// known.
     #[inline]
     pub(crate) fn free(&mut self, wanted: u32, consumer: impl FnOnce() -> u32) -> Result<u32, Overrun> {
         let known_used = self.next.wrapping_sub(self.seen);

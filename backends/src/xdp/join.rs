@@ -1,7 +1,8 @@
 //! Packets that come in several frames, put together.
 //!
-//! Owns a bounded buffer of whole packets and the beginning of one. Knows no ring. Its one invariant: it never holds more than
-//! [`ROOM`] bytes, reserved when it is made, and a packet longer than [`PACKET_LEN_MAX`] is never handed out.
+//! Owns a bounded buffer of whole packets and the beginning of one. Knows no ring. Its one invariant: it
+//! never holds more than [`ROOM`] bytes, reserved when it is made, and a packet longer than
+//! [`PACKET_LEN_MAX`] is never handed out.
 
 use crate::Timestamp;
 use crate::file::PACKET_LEN_MAX;

@@ -1,21 +1,25 @@
 //! How many frames the kernel is given in advance.
 //!
-//! Owns the level that the fill ring is kept at. Knows no ring: it is told what naps demand and how full the ring was found. Its one
-//! invariant: the level is never below what was asked for, and never above the number of frames.
+//! Owns the level that the fill ring is kept at. Knows no ring: it is told what naps demand and how full the
+//! ring was found. Its one invariant: the level is never below what was asked for, and never above the number
+//! of frames.
 //!
-//! The kernel takes frames in the order in which it was given them, so each that lies in the fill ring is used once before one is used
-//! again. With all 32768 there, every packet meets memory that the caches have forgotten: 64 MiB of frames, and the kernel's own
-//! records of them. On a veth at full rate over 100 k flows that is 3.6 million packets a second; with 4096 to 8192 given in advance and
-//! used again and again it is 4.2 to 5.2 million. The others are a reserve, for what waits in the rx ring: that is always made
-//! up for at once.
+//! The kernel takes frames in the order in which it was given them, so each that lies in the fill ring is
+//! used once before one is used again. With all 32768 there, every packet meets memory that the caches have
+//! forgotten: 64 MiB of frames, and the kernel's own records of them. On a veth at full rate over 100 k flows
+//! that is 3.6 million packets a second; with 4096 to 8192 given in advance and used again and again it is
+//! 4.2 to 5.2 million. The others are a reserve, for what waits in the rx ring: that is always made up for at
+//! once.
 //!
-//! Who naps asks for as many as the fastest wire uses meanwhile. Who is kept from looking (by another program on its processor) finds
-//! the ring nearly empty; then the level doubles, and falls after some periods without need.
+//! Who naps asks for as many as the fastest wire uses meanwhile. Who is kept from looking (by another program
+//! on its processor) finds the ring nearly empty; then the level doubles, and falls after some periods
+//! without need.
 
 /// Fewest frames in advance: two batches of the driver's and some more, 140 µs of the fastest wire.
 const LEVEL_MIN: u32 = 2048;
 
-/// Periods without need before the level falls. Interruptions of a machine come back, and each that finds a low level costs packets.
+/// Periods without need before the level falls. Interruptions of a machine come back, and each that finds a
+/// low level costs packets.
 const QUIET_MAX: u32 = 3;
 
 /// The level.

@@ -1,7 +1,7 @@
 //! Memory shared with the kernel.
 //!
-//! Owns mappings: the packet memory (UMEM) and the two rings, and every access to them. Knows no packet and no position arithmetic.
-//! Its one invariant: an access lies within its mapping, whatever it is asked for.
+//! Owns mappings: the packet memory (UMEM) and the two rings, and every access to them. Knows no packet and
+//! no position arithmetic. Its one invariant: an access lies within its mapping, whatever it is asked for.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -26,7 +26,8 @@ pub(crate) struct SharedMemory {
 }
 
 // JUSTIFICATION: a pointer is not Send by itself; the mapping it names belongs to no thread.
-// SAFETY: the pointer is used through `&self` and `Drop` only, and a mapping is valid in all threads of the process.
+// SAFETY: the pointer is used through `&self` and `Drop` only, and a mapping is valid in all threads of the
+// process.
 unsafe impl Send for SharedMemory {}
 
 impl SharedMemory {
@@ -43,7 +44,8 @@ impl SharedMemory {
     fn map(len: usize, flags: libc::c_int, fd: libc::c_int, offset: libc::off_t) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // JUSTIFICATION: memory shared with the kernel's rings can only be had by mmap(2).
-        // SAFETY: no address is given, so the kernel chooses one where nothing is mapped; a result is checked before it is used.
+        // SAFETY: no address is given, so the kernel chooses one where nothing is mapped; a result is checked
+        // before it is used.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), len, protection, flags, fd, offset) };
         match NonNull::new(start) {
             Some(found) if start != libc::MAP_FAILED => Ok(Self { start: found.cast(), len }),
@@ -78,7 +80,8 @@ impl SharedMemory {
         // The kernel reads one bit less than it is told.
         let bits = mask.len() * 64 + 1;
         // JUSTIFICATION: the C library has no function for mbind(2).
-        // SAFETY: the range is this live mapping, the mask has the bits that are announced and is only read during the call.
+        // SAFETY: the range is this live mapping, the mask has the bits that are announced and is only read
+        // during the call.
         let result =
             unsafe { libc::syscall(libc::SYS_mbind, self.start.as_ptr(), self.len, MPOL_PREFERRED, mask.as_ptr(), bits, 0) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -111,7 +114,8 @@ impl RingLayout {
         (offsets.desc as usize).saturating_add((entries as usize).saturating_mul(entry_len))
     }
 
-    /// A ring of `entries` (a power of two) entries of `entry_len` bytes; EPROTO when the kernel's offsets do not fit the mapping.
+    /// A ring of `entries` (a power of two) entries of `entry_len` bytes; EPROTO when the kernel's offsets do
+    /// not fit the mapping.
     pub(crate) fn new(
         mapping: SharedMemory,
         offsets: &libc::xdp_ring_offset,
@@ -145,8 +149,8 @@ impl RingLayout {
         // SAFETY: `new` checked that the offset lies within the mapping.
         let pointer = unsafe { self.mapping.start.add(at) };
         // JUSTIFICATION: the kernel writes it at any time, so it has to be an atomic.
-        // SAFETY: it is aligned to 4 (the mapping to a page, the offset checked by `new`), mapped as long as `self` lives, and the
-        // kernel accesses it by whole atomic loads and stores of 32 bits.
+        // SAFETY: it is aligned to 4 (the mapping to a page, the offset checked by `new`), mapped as long as
+        // `self` lives, and the kernel accesses it by whole atomic loads and stores of 32 bits.
         unsafe { AtomicU32::from_ptr(pointer.as_ptr().cast()) }
     }
 
@@ -154,8 +158,8 @@ impl RingLayout {
     fn entry<T>(&self, place: u32) -> NonNull<T> {
         let at = self.entries_at + (place & (self.entries - 1)) as usize * size_of::<T>();
         // JUSTIFICATION: entries lie in memory that the kernel maps for us.
-        // SAFETY: `new` checked that all entries of the size given there, which is that of `T`, lie within the mapping, and the
-        // place is less than their number.
+        // SAFETY: `new` checked that all entries of the size given there, which is that of `T`, lie within
+        // the mapping, and the place is less than their number.
         unsafe { self.mapping.start.add(at) }.cast()
     }
 }
@@ -176,7 +180,8 @@ impl KernelMemory {
 
     /// Whether the driver sleeps and has to be woken to take frames from the fill ring.
     pub(crate) fn needs_wakeup(&self) -> bool {
-        // Relaxed: a hint, nothing is read after it that it announces. Partner: xsk_set_rx_need_wakeup in net/xdp/xsk.c.
+        // Relaxed: a hint, nothing is read after it that it announces. Partner: xsk_set_rx_need_wakeup in
+        // net/xdp/xsk.c.
         self.fill.flags.is_some_and(|at| self.fill.counter(at).load(Ordering::Relaxed) & NEED_WAKEUP != 0)
     }
 }
@@ -190,7 +195,8 @@ impl SharedRings for KernelMemory {
 
     #[inline]
     fn set_rx_consumer(&self, position: u32) {
-        // Partner: __xskq_prod_refresh... reads it (READ_ONCE, ordered by a control dependency) in xskq_prod_nb_free.
+        // Partner: __xskq_prod_refresh... reads it (READ_ONCE, ordered by a control dependency) in
+        // xskq_prod_nb_free.
         self.rx.counter(self.rx.consumer).store(position, Ordering::Release);
     }
 
@@ -198,8 +204,8 @@ impl SharedRings for KernelMemory {
     fn descriptor(&self, place: u32) -> Descriptor {
         let entry = self.rx.entry::<libc::xdp_desc>(place);
         // JUSTIFICATION: the entry lies in memory shared with the kernel.
-        // SAFETY: `entry` points to a whole, aligned entry of the mapping; integers take any bits. The kernel does not write to it
-        // between its position (read with Acquire before) and ours (published after).
+        // SAFETY: `entry` points to a whole, aligned entry of the mapping; integers take any bits. The kernel
+        // does not write to it between its position (read with Acquire before) and ours (published after).
         let raw = unsafe { entry.read() };
         Descriptor { address: raw.addr, len: raw.len, options: raw.options }
     }
@@ -220,7 +226,8 @@ impl SharedRings for KernelMemory {
     fn set_fill(&self, place: u32, address: u64) {
         let entry = self.fill.entry::<u64>(place);
         // JUSTIFICATION: the entry lies in memory shared with the kernel.
-        // SAFETY: `entry` points to a whole, aligned entry of the mapping, and it is ours until our position is published after it.
+        // SAFETY: `entry` points to a whole, aligned entry of the mapping, and it is ours until our position
+        // is published after it.
         unsafe { entry.write(address) };
     }
 
@@ -234,9 +241,10 @@ impl SharedRings for KernelMemory {
         // SAFETY: the range lies within the mapping, as checked.
         let start = unsafe { self.umem.start.add(claimed.start()) };
         // JUSTIFICATION: as above; a copy would cost as much as all the rest.
-        // SAFETY: mapped as long as `self` lives. A `Claimed` is the only token of its frame (frames.rs), so while it is borrowed
-        // the frame is not in the fill ring and the kernel does not write to it (net/xdp/xsk_buff_pool.c takes frames from there
-        // alone); nobody else in this process has a pointer to it.
+        // SAFETY: mapped as long as `self` lives. A `Claimed` is the only token of its frame (frames.rs), so
+        // while it is borrowed the frame is not in the fill ring and the kernel does not write to it
+        // (net/xdp/xsk_buff_pool.c takes frames from there alone); nobody else in this process has a pointer
+        // to it.
         unsafe { std::slice::from_raw_parts(start.as_ptr(), claimed.len()) }
     }
 }

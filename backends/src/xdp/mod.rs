@@ -1,9 +1,12 @@
-//! Live capture by AF_XDP: packets from the driver straight into memory of ours (Documentation/networking/af_xdp.rst of Linux).
+//! Live capture by AF_XDP: packets from the driver straight into memory of ours
+//! (Documentation/networking/af_xdp.rst of Linux).
 //!
-//! Owns the door. Knows no protocol. Its one invariant: a frame of the packet memory is the kernel's or ours, never both.
+//! Owns the public interface. Knows no protocol. Its one invariant: a frame of the packet memory is the kernel's or ours,
+//! never both.
 //!
-//! An XDP program at the interface hands each packet that matches the filter to the socket of its receive queue; the host's own stack
-//! does not see it any more. One socket, one memory and one backend for each queue.
+//! An XDP program at the interface hands each packet that matches the filter to the socket of its receive
+//! queue; the host's own stack does not see it any more. One socket, one memory and one backend for each
+//! queue.
 //!
 //! | file | owns |
 //! |---|---|
@@ -65,16 +68,18 @@ use socket::Seam;
 pub struct Opened {
     /// One backend per queue, in the order of the queues.
     pub queues: Vec<XdpBackend>,
-    /// What a person should know: how packets are handed over, each fallback with its reason, what will not be seen.
+    /// What a person should know: how packets are handed over, each fallback with its reason, what will not
+    /// be seen.
     pub said: Vec<String>,
 }
 
 /// Opens the interface: attaches the program, opens a socket for each queue.
 ///
 /// # Errors
-/// [`BackendError::Interface`] saying what to do: settings that cannot be, no permission, an unknown interface (listing the known ones),
-/// one that is down or no Ethernet, an XDP program that is there already (named; it is never replaced), a queue that is not there or
-/// taken, memory that cannot be had or locked, a kernel that lacks something. [`BackendError::Filter`] when the filter does not compile,
+/// [`BackendError::Interface`] saying what to do: settings that cannot be, no permission, an unknown
+/// interface (listing the known ones), one that is down or no Ethernet, an XDP program that is there already
+/// (named; it is never replaced), a queue that is not there or taken, memory that cannot be had or locked, a
+/// kernel that lacks something. [`BackendError::Filter`] when the filter does not compile,
 /// [`BackendError::Used`] when the host uses the interface and the options do not insist.
 pub fn open(options: XdpOptions) -> Result<Opened, BackendError> {
     open_by(XdpOpener::new(options, Seam::default())?)
@@ -88,7 +93,8 @@ fn open_by(opening: XdpOpener) -> Result<Opened, BackendError> {
     for queue in queues.iter().skip(1) {
         sockets.push(opening.queue(&prepared, *queue)?);
     }
-    // Only now, and together: the capture begins on all queues at once, and until then the host has every packet.
+    // Only now, and together: the capture begins on all queues at once, and until then the host has every
+    // packet.
     for socket in &sockets {
         prepared.attachment.direct(socket)?;
     }

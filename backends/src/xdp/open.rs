@@ -1,11 +1,12 @@
 //! The steps from options to sockets with packets in them.
 //!
-//! Owns their order and what is tried when one is refused. Reads no packet. Its one invariant: what is not opened in the end leaves
-//! nothing behind.
+//! Owns their order and what is tried when one is refused. Reads no packet. Its one invariant: what is not
+//! opened in the end leaves nothing behind.
 //!
-//! The order for a queue is: memory, socket, rings, all frames into the fill ring, bind. So the kernel never finds the fill ring empty,
-//! and no packet is redirected to a socket that cannot take it. The program comes before the sockets, since it decides how they are
-//! bound; it passes everything on until the sockets of all queues are put into its map together.
+//! The order for a queue is: memory, socket, rings, all frames into the fill ring, bind. So the kernel never
+//! finds the fill ring empty, and no packet is redirected to a socket that cannot take it. The program comes
+//! before the sockets, since it decides how they are bound; it passes everything on until the sockets of all
+//! queues are put into its map together.
 
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ use crate::live::interface_error;
 use crate::nic::Nic;
 use crate::{BackendError, LinkType};
 
-/// The kernel takes a closed socket down behind our back, and its locked memory with it; how often a queue that is said to be busy, and
-/// memory that is said to be too much, is asked for again,
+/// The kernel takes a closed socket down behind our back, and its locked memory with it; how often a queue
+/// that is said to be busy, and memory that is said to be too much, is asked for again,
 const BUSY_RETRIES: u32 = 10;
 /// and how long is waited in between.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -70,10 +71,11 @@ impl XdpOpener {
         interface_error(&self.options.interface, what)
     }
 
-    /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound; the queues chosen. None is
-    /// in the program's map.
+    /// Attaches the program and opens the first of the chosen queues, which decides how the others are bound;
+    /// the queues chosen. None is in the program's map.
     ///
-    /// `again` are the queues of a capture that goes on, the one to be opened first; others may have ceased to be.
+    /// `again` are the queues of a capture that goes on, the one to be opened first; others may have ceased
+    /// to be.
     pub(crate) fn interface(
         &self,
         again: Option<&[u32]>,
@@ -96,7 +98,8 @@ impl XdpOpener {
         };
         let first = *queues.first().ok_or_else(|| self.fail("it has no receive queue".to_owned()))?;
         let shape = self.options.shape(self.options.needs_fragments(nic.mtu))?;
-        // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything is changed.
+        // A socket of no further use tells of missing rights and of a kernel without AF_XDP before anything
+        // is changed.
         RingSocket::new(self.seam).map_err(|fault| self.explained(&fault, &shape, first))?;
         let attachment = Attachment::new(&self.options, self.filter.as_ref(), &nic, count, self.seam, said)?;
         let mut prepared = Prepared { attachment, shape, flags: 0, numa_node: nic.numa_node.filter(|_| has_several_nodes()) };
@@ -159,7 +162,8 @@ impl XdpOpener {
         Err(self.fail("no way to bind a socket is left".to_owned()))
     }
 
-    /// Binds with all that is wanted, then with less where the kernel does not know a flag; the flags that were taken.
+    /// Binds with all that is wanted, then with less where the kernel does not know a flag; the flags that
+    /// were taken.
     fn bind_by(&self, prepared: &Prepared, socket: &RingSocket, queue: u32, way: u16) -> Result<u16, SocketFault> {
         let fragments = if prepared.shape.has_fragments { libc::XDP_USE_SG } else { 0 };
         let mut refused = None;

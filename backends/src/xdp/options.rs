@@ -1,7 +1,7 @@
 //! What can be set about an AF_XDP capture, and which settings make no sense.
 //!
-//! Owns the settings and their defaults. Asks no kernel. Its one invariant: settings that pass [`XdpOptions::shape`] describe rings and
-//! frames that the kernel's interface can have.
+//! Owns the settings and their defaults. Asks no kernel. Its one invariant: settings that pass
+//! [`XdpOptions::shape`] describe rings and frames that the kernel's interface can have.
 
 use std::time::Duration;
 
@@ -55,12 +55,14 @@ pub enum Times {
     /// The clock is read once per batch of up to 64 packets, when they are taken from the ring.
     #[default]
     PerBatch,
-    /// Each packet has a time of its own: the card's where the driver tells one that agrees with the system's clock to a second, else
-    /// the XDP program's reading of the clock (80 to 140 ns each on the machine where it was measured).
+    /// Each packet has a time of its own: the card's where the driver tells one that agrees with the system's
+    /// clock to a second, else the XDP program's reading of the clock (80 to 140 ns each on the machine where
+    /// it was measured).
     PerPacket,
 }
 
-/// Preferred busy polling (`SO_PREFER_BUSY_POLL`): our thread drives the driver instead of interrupts, and uses its core fully.
+/// Preferred busy polling (`SO_PREFER_BUSY_POLL`): our thread drives the driver instead of interrupts, and
+/// uses its core fully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusyPoll {
     /// Microseconds one call polls (`SO_BUSY_POLL`).
@@ -85,14 +87,17 @@ pub struct XdpOptions {
     pub queues: Option<Vec<u32>>,
     /// How packets are handed over.
     pub mode: XdpMode,
-    /// Bytes of a frame, 2048 or 4096; 256 of them stay free in front of a packet. A longer packet takes several frames.
+    /// Bytes of a frame, 2048 or 4096; 256 of them stay free in front of a packet. A longer packet takes
+    /// several frames.
     pub frame_bytes: u32,
     /// Frames of each queue, 64 to 1048576.
     pub frame_count: u32,
-    /// Frames that the kernel is given in advance at least; 0 = what the naps and interruptions seen so far demand. All of them bear the
-    /// longest pause from the start, at the price of memory that no cache remembers.
+    /// Frames that the kernel is given in advance at least; 0 = what the naps and interruptions seen so far
+    /// demand. All of them bear the longest pause from the start, at the price of memory that no cache
+    /// remembers.
     pub ready_count: u32,
-    /// Places of each queue's rx ring, a power of two; as many as frames (rounded up to a power of two) when none.
+    /// Places of each queue's rx ring, a power of two; as many as frames (rounded up to a power of two) when
+    /// none.
     pub rx_ring: Option<u32>,
     /// Places of each queue's fill ring, a power of two and at least as many as frames; just that when none.
     pub fill_ring: Option<u32>,
@@ -110,17 +115,19 @@ pub struct XdpOptions {
     pub snaplen: u32,
     /// Also packets that are not for us; ends with the process, however it ends.
     pub promiscuous: bool,
-    /// Takes the packets also of an interface that the host uses (an address, a default route, a bridge); without it that is an error.
+    /// Takes the packets also of an interface that the host uses (an address, a default route, a bridge);
+    /// without it that is an error.
     pub insist: bool,
     /// Longest nap while packets flow; zero wakes for every arrival.
     pub nap_max: Duration,
-    /// When the interface is deleted: true looks for it every second and goes on when one of that name is there; false reports an
-    /// error and ends.
+    /// When the interface is deleted: true looks for it every second and goes on when one of that name is
+    /// there; false reports an error and ends.
     pub reopen: bool,
 }
 
 impl Default for XdpOptions {
-    /// 32768 frames bear a pause of 2 ms on the fastest wire. Most are a reserve: the kernel is given as many as a nap needs (`level`).
+    /// 32768 frames bear a pause of 2 ms on the fastest wire. Most are a reserve: the kernel is given as many
+    /// as a nap needs (`level`).
     fn default() -> Self {
         Self {
             interface: String::new(),

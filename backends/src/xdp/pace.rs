@@ -1,35 +1,38 @@
 //! How to wait for packets without waking for each.
 //!
-//! Owns the choice between a nap and a blocking wait. Knows no clock and no descriptor: it is told what was found. Its one
-//! invariant: naps are short enough that a full 10-gigabit link does not fill the ring during one, and after a few naps in vain it
-//! blocks.
+//! Owns the choice between a nap and a blocking wait. Knows no clock and no descriptor: it is told what was
+//! found. Its one invariant: naps are short enough that a full 10-gigabit link does not fill the ring during
+//! one, and after a few naps in vain it blocks.
 //!
-//! Waking for every packet halves the rate of AF_XDP: a wake-up costs more than a microsecond, a packet a few dozen nanoseconds. So
-//! while packets flow, the ring is left to itself for a moment once it is empty. The moment grows while it brings little and shrinks
-//! when it brings much; without packets the thread blocks in poll(2), so that silence costs nothing and the first packet after it is
-//! seen at once.
+//! Waking for every packet halves the rate of AF_XDP: a wake-up costs more than a microsecond, a packet a few
+//! dozen nanoseconds. So while packets flow, the ring is left to itself for a moment once it is empty. The
+//! moment grows while it brings little and shrinks when it brings much; without packets the thread blocks in
+//! poll(2), so that silence costs nothing and the first packet after it is seen at once.
 
 use std::time::Duration;
 
-/// Shortest nap. Sleeping 50 to 100 µs nearly doubled the throughput against waking per packet; the kernel adds up to 50 µs of its own
-/// (the default timer slack) to any sleep, so less would not be shorter by much.
+/// Shortest nap. Sleeping 50 to 100 µs nearly doubled the throughput against waking per packet; the kernel
+/// adds up to 50 µs of its own (the default timer slack) to any sleep, so less would not be shorter by much.
 pub const NAP_MIN: Duration = Duration::from_micros(50);
 
-/// Longest nap. One millisecond is a thousand wake-ups a second, about half a percent of a core, and delays a packet by no more.
+/// Longest nap. One millisecond is a thousand wake-ups a second, about half a percent of a core, and delays a
+/// packet by no more.
 pub const NAP_MAX: Duration = Duration::from_millis(1);
 
-/// Packets per second that half of the frames given in advance has to hold during a nap: the smallest frames on 10-gigabit Ethernet.
+/// Packets per second that half of the frames given in advance has to hold during a nap: the smallest frames
+/// on 10-gigabit Ethernet.
 const WORST_RATE: u64 = 14_880_952;
 
-/// A nap that brought fewer packets than this is made longer. A wake-up costs some microseconds here (10 in a virtual machine), so over
-/// a thousand packets it costs little.
+/// A nap that brought fewer packets than this is made longer. A wake-up costs some microseconds here (10 in a
+/// virtual machine), so over a thousand packets it costs little.
 const FEW: u32 = 384;
 
-/// A nap that brought more is made shorter: the shorter, the fewer frames the kernel needs in advance (`level`), and the more of them are
-/// still in the caches.
+/// A nap that brought more is made shorter: the shorter, the fewer frames the kernel needs in advance
+/// (`level`), and the more of them are still in the caches.
 const MANY: u32 = 1024;
 
-/// Naps in vain before blocking. With two, packets up to twice the longest nap apart are gathered; a blocking wait costs more to end.
+/// Naps in vain before blocking. With two, packets up to twice the longest nap apart are gathered; a blocking
+/// wait costs more to end.
 const VAIN_NAPS_MAX: u32 = 2;
 
 /// What to do when the ring is empty.

@@ -1,7 +1,7 @@
 //! A packet socket beside the capture: it asks what the interface is and is called, and keeps it promiscuous.
 //!
-//! Owns one socket that receives nothing. Knows no packet. Its one invariant: the membership ends with the socket, hence with the
-//! process, however it ends.
+//! Owns one socket that receives nothing. Knows no packet. Its one invariant: the membership ends with the
+//! socket, hence with the process, however it ends.
 
 use std::ffi::CStr;
 use std::io;
@@ -56,7 +56,8 @@ impl Beside {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// What the interface of this number is called now, in the namespace of the socket; `None` when there is none.
+    /// What the interface of this number is called now, in the namespace of the socket; `None` when there is
+    /// none.
     pub(crate) fn name_of(&self, ifindex: u32) -> Option<String> {
         let mut request = empty();
         request.ifr_ifru.ifru_ifindex = libc::c_int::try_from(ifindex).ok()?;
@@ -78,7 +79,8 @@ impl Beside {
             *to = from as libc::c_char;
         }
         // JUSTIFICATION: the kind of link is asked for by ioctl(2).
-        // SAFETY: `request` is live, its name ends with a zero (checked above), and the kernel writes no more than the struct.
+        // SAFETY: `request` is live, its name ends with a zero (checked above), and the kernel writes no more
+        // than the struct.
         let result = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SIOCGIFHWADDR, &raw mut request) };
         if result != 0 {
             return Err(io::Error::last_os_error());

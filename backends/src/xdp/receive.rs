@@ -1,11 +1,12 @@
 //! From the rx ring to the visitor and back to the fill ring.
 //!
-//! Owns both positions, the tokens of all frames and the counts of what was lent and what was damaged. Knows no system call: the
-//! memory that is shared with the kernel is behind [`SharedRings`], so that tests play the kernel. Its one invariant: a frame taken from
-//! the rx ring is in the fill ring again, or spare, when [`XdpReceiver::receive`] returns or unwinds.
+//! Owns both positions, the tokens of all frames and the counts of what was lent and what was damaged. Knows
+//! no system call: the memory that is shared with the kernel is behind [`SharedRings`], so that tests play
+//! the kernel. Its one invariant: a frame taken from the rx ring is in the fill ring again, or spare, when
+//! [`XdpReceiver::receive`] returns or unwinds.
 //!
-//! Spare frames are a stack: the frame that was read last is filled next, while it still lies in the caches. `level` says how many the
-//! kernel is given in advance.
+//! Spare frames are a stack: the frame that was read last is filled next, while it still lies in the caches.
+//! `level` says how many the kernel is given in advance.
 
 use std::ops::Range;
 
@@ -121,7 +122,7 @@ impl<S: SharedRings> XdpReceiver<S> {
         &self.shared
     }
 
-    /// The same, for a test to play the kernel.
+    /// The same, for a test that stands in for the kernel.
     #[cfg(test)]
     pub(crate) const fn shared_mut(&mut self) -> &mut S {
         &mut self.shared
@@ -156,7 +157,8 @@ impl<S: SharedRings> XdpReceiver<S> {
         self.rx.available(u32::MAX, || shared.rx_producer())
     }
 
-    /// Lends what is in the ring to `visit`, at most `entries_max` entries of it, in batches whose time `now` tells. How many packets.
+    /// Lends what is in the ring to `visit`, at most `entries_max` entries of it, in batches whose time `now`
+    /// tells. How many packets.
     pub(crate) fn receive(
         &mut self,
         entries_max: u32,
@@ -241,8 +243,8 @@ impl<S: SharedRings> XdpReceiver<S> {
                 }
                 Lend::Joined(range, time) => (self.joiner.bytes(range), *time),
             };
-            // Frames lie 2 KiB apart, where no processor looks ahead by itself: all headers of the batch are asked for before the
-            // first is read.
+            // Frames lie 2 KiB apart, where no processor looks ahead by itself: all headers of the batch are
+            // asked for before the first is read.
             if let Some(first) = data.first() {
                 prefetch_read(first);
             }
@@ -270,7 +272,8 @@ impl<S: SharedRings> XdpReceiver<S> {
         Ok(())
     }
 
-    /// Makes up for what the fill ring, found with `used` entries, has less than it should. It has a place for every frame.
+    /// Makes up for what the fill ring, found with `used` entries, has less than it should. It has a place
+    /// for every frame.
     fn fill_up(&mut self, used: u32) {
         let missing = self.level.level().saturating_sub(used);
         let mut written = 0;

@@ -1,7 +1,7 @@
 //! An AF_XDP socket.
 //!
-//! Owns the system calls around one socket and says which of them failed. Knows no packet. Its one invariant: every call can be refused
-//! by the [`Seam`] instead of the kernel, so that a test meets any refusal.
+//! Owns the system calls around one socket and says which of them failed. Knows no packet. Its one invariant:
+//! every call can be refused by the [`Seam`] instead of the kernel, so that a test meets any refusal.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -91,8 +91,8 @@ impl RingSocket {
     fn set<T>(&self, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
         let len = size_of::<T>() as libc::socklen_t;
         // JUSTIFICATION: options of this family are set by setsockopt(2) alone.
-        // SAFETY: `value` is live and `len` bytes long, and the kernel only reads it; every `T` here is a struct or integer of the
-        // kernel's interface without pointers.
+        // SAFETY: `value` is live and `len` bytes long, and the kernel only reads it; every `T` here is a
+        // struct or integer of the kernel's interface without pointers.
         let result = unsafe { libc::setsockopt(self.descriptor.as_raw_fd(), level, name, (&raw const *value).cast(), len) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
@@ -102,8 +102,8 @@ impl RingSocket {
         let mut len = size_of::<T>() as libc::socklen_t;
         let fd = self.descriptor.as_raw_fd();
         // JUSTIFICATION: options of this family are read by getsockopt(2) alone.
-        // SAFETY: `value` is live, writable and `len` bytes long, and the kernel writes no more; every `T` here consists of integers, so
-        // any bits are valid.
+        // SAFETY: `value` is live, writable and `len` bytes long, and the kernel writes no more; every `T`
+        // here consists of integers, so any bits are valid.
         let result = unsafe { libc::getsockopt(fd, libc::SOL_XDP, name, (&raw mut *value).cast(), &raw mut len) };
         if result == 0 { Ok(len as usize) } else { Err(io::Error::last_os_error()) }
     }
@@ -198,8 +198,8 @@ impl RingSocket {
         Ok(statistics)
     }
 
-    /// Wakes the driver, and with busy polling lets it work; what has become of the interface: ENETDOWN when it is down, ENXIO when it
-    /// is gone.
+    /// Wakes the driver, and with busy polling lets it work; what has become of the interface: ENETDOWN when
+    /// it is down, ENXIO when it is gone.
     pub(crate) fn kick(&self) -> io::Result<()> {
         let fd = self.descriptor.as_raw_fd();
         // JUSTIFICATION: the kernel's interface of AF_XDP for this is a recvfrom(2) without a buffer.

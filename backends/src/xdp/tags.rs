@@ -1,9 +1,10 @@
 //! Which VLAN tags AF_XDP will not see unless the driver tells them.
 //!
-//! Owns what is said of them and the cure, for the capture and for whoever looks before. Asks nothing. Its one invariant: a cure is named only
-//! where the driver takes it.
+//! Owns what is said of them and the cure, for the capture and for whoever looks before. Asks nothing. Its
+//! one invariant: a cure is named only where the driver takes it.
 //!
-//! A tag that lies beside the packet is in the metadata of the kernel's stack, which AF_XDP does not hand over.
+//! A tag that lies beside the packet is in the metadata of the kernel's stack, which AF_XDP does not hand
+//! over.
 
 use crate::nic::{Nic, VLAN_STRIP};
 

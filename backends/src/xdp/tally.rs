@@ -1,7 +1,7 @@
 //! What the program counted since a socket took its queue over.
 //!
-//! Owns the difference between two readings. Asks nobody. Its one invariant: what a program counted for one socket is not counted for
-//! the next one.
+//! Owns the difference between two readings. Asks nobody. Its one invariant: what a program counted for one
+//! socket is not counted for the next one.
 
 use netscope_bpf::xdp::VerdictCounts;
 
@@ -10,12 +10,14 @@ use netscope_bpf::xdp::VerdictCounts;
 pub(crate) struct RingReading {
     /// Of the queue.
     pub own: VerdictCounts,
-    /// Packets that matched, on queues that the interface did not have when it was opened. Asked for by one backend of an interface.
+    /// Packets that matched, on queues that the interface did not have when it was opened. Asked for by one
+    /// backend of an interface.
     pub strays: u64,
 }
 
 impl RingReading {
-    /// Where a capture begins that has just come to a new program: what passed before is not part of it. Nothing went to a socket before.
+    /// Where a capture begins that has just come to a new program: what passed before is not part of it.
+    /// Nothing went to a socket before.
     pub(crate) fn begin(self) -> Self {
         Self { own: VerdictCounts { redirected: 0, unstamped: 0, untagged: 0, ..self.own }, ..self }
     }

@@ -1,9 +1,10 @@
 //! What a packet's time is.
 //!
-//! Owns the choice among the batch's time, the program's and the card's. Knows no ring. Its one invariant: a card's time is taken only
-//! where it agrees with the program's to a second.
+//! Owns the choice among the batch's time, the program's and the card's. Knows no ring. Its one invariant: a
+//! card's time is taken only where it agrees with the program's to a second.
 //!
-//! A card's clock says what it was set to: time since 1970, TAI, or anything (since it was switched on). The program's time tells which.
+//! A card's clock says what it was set to: time since 1970, TAI, or anything (since it was switched on). The
+//! program's time tells which.
 
 use netscope_bpf::xdp::PacketStamp;
 
@@ -27,8 +28,8 @@ pub(crate) enum PacketClock {
 /// The stamps of a queue's packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamps {
-    /// The newest time that the program wrote. Packets of a queue are in order, so an older one is left from an earlier packet that
-    /// was in the same memory.
+    /// The newest time that the program wrote. Packets of a queue are in order, so an older one is left from
+    /// an earlier packet that was in the same memory.
     newest_ns: u64,
     /// Packets that have the program's time.
     pub by_program: u64,
@@ -40,7 +41,8 @@ pub(crate) struct Stamps {
 const SET_BACK_NS: u64 = 1_000_000_000;
 
 impl Stamps {
-    /// Forgets the newest time where the clock was set back since: it would make every stamp look old until the clock is there again.
+    /// Forgets the newest time where the clock was set back since: it would make every stamp look old until
+    /// the clock is there again.
     pub(crate) fn forget_future(&mut self, clock: PacketClock, now: &dyn Fn() -> Timestamp) {
         if let PacketClock::Packet { offset_ns } = clock
             && self.newest_ns > now().0.wrapping_sub(offset_ns).saturating_add(SET_BACK_NS)

@@ -1,7 +1,7 @@
 //! Whether packets may be taken away from the host.
 //!
-//! Owns the refusal. Opens nothing. Its one invariant: an interface that the host uses is taken only when somebody insists, the first time
-//! and each time it comes back.
+//! Owns the refusal. Opens nothing. Its one invariant: an interface that the host uses is taken only when
+//! somebody insists, the first time and each time it comes back.
 
 use netscope_bpf::xdp::Unmatched;
 
@@ -11,8 +11,8 @@ use crate::{BackendError, nic};
 /// Refuses an interface that the host uses, unless the options insist; then nothing is asked.
 ///
 /// # Errors
-/// [`BackendError::Used`] with what it is used for, what would be lost and what to do; [`BackendError::Interface`] when it is not there or
-/// cannot be asked for.
+/// [`BackendError::Used`] with what it is used for, what would be lost and what to do;
+/// [`BackendError::Interface`] when it is not there or cannot be asked for.
 pub fn refuse_used(options: &XdpOptions) -> Result<(), BackendError> {
     if options.insist {
         return Ok(());

@@ -2,12 +2,14 @@
 
 use std::process::Command;
 
-/// Runs `work` on a thread inside a new namespace with the pair veth0 - veth1, both up, without addresses and without IPv6.
+/// Runs `work` on a thread inside a new namespace with the pair veth0 - veth1, both up, without addresses and
+/// without IPv6.
 #[track_caller]
 pub fn inside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let in_namespace = move || {
         // JUSTIFICATION: neither std nor a command can move this thread.
-        // SAFETY: unshare takes no pointer; a new network namespace changes what this thread's later calls see, nothing in memory.
+        // SAFETY: unshare takes no pointer; a new network namespace changes what this thread's later calls
+        // see, nothing in memory.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "{}", std::io::Error::last_os_error());
         sh("echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6");
         sh("ip link set dev lo up && ip link add veth0 numrxqueues 2 type veth peer name veth1 numtxqueues 2");

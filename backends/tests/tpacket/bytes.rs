@@ -1,4 +1,5 @@
-//! What was sent arrives byte for byte: captures of the corpus, VLAN tags, the filter, the snap length, other devices.
+//! What was sent arrives byte for byte: captures of the corpus, VLAN tags, the filter, the snap length, other
+//! devices.
 
 use std::io::Write;
 use std::net::UdpSocket;

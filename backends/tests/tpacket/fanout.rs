@@ -1,4 +1,5 @@
-//! Several sockets: both directions of a flow come to one of them, every packet to exactly one, and two captures do not mix.
+//! Several sockets: both directions of a flow come to one of them, every packet to exactly one, and two
+//! captures do not mix.
 
 use std::collections::BTreeMap;
 use std::io::Write;

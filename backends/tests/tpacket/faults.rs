@@ -1,5 +1,5 @@
-//! What happens to an interface while it is captured from: down and up, deleted and back, renamed, another MTU; and what must not
-//! be left behind.
+//! What happens to an interface while it is captured from: down and up, deleted and back, renamed, another
+//! MTU; and what must not be left behind.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -210,8 +210,8 @@ struct CapabilityHeader {
 fn give_up_rights() {
     let header = CapabilityHeader { version: 0x2008_0522, pid: 0 };
     let none = [0_u32; 6];
-    // SAFETY: version 3 of the call reads a header and two times three words, all alive; it takes the capabilities of this thread
-    // alone.
+    // SAFETY: version 3 of the call reads a header and two times three words, all alive; it takes the
+    // capabilities of this thread alone.
     let done = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
     assert_eq!(done, 0);
 }

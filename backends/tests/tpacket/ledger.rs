@@ -1,4 +1,5 @@
-//! Every packet is accounted for, with a reader that stands still too; and waiting follows blocks, not packets.
+//! Every packet is accounted for, with a reader that stands still too; and waiting follows blocks, not
+//! packets.
 
 use std::time::{Duration, Instant};
 

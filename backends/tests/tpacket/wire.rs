@@ -70,7 +70,8 @@ pub fn wait_for_notice(backend: &mut TpacketBackend, part: &str) -> String {
     }
 }
 
-/// An Ethernet frame of IPv4 and UDP, `payload` bytes long behind the headers; `tag` is put behind the addresses.
+/// An Ethernet frame of IPv4 and UDP, `payload` bytes long behind the headers; `tag` is put behind the
+/// addresses.
 pub fn udp(from: [u8; 4], to: [u8; 4], ports: [u16; 2], payload: usize, tag: &[u8]) -> Vec<u8> {
     let len = (8 + payload) as u16;
     let datagram =
@@ -93,8 +94,8 @@ pub fn ipv4(from: [u8; 4], to: [u8; 4], protocol: u8, fragment: u16, payload: &[
     frame
 }
 
-/// A tun or tap device (a queue of it) and the descriptor by which a program is behind it: what is written is what the device
-/// receives. It is gone when the last descriptor is. `None` (told) where there are none.
+/// A tun or tap device (a queue of it) and the descriptor by which a program is behind it: what is written is
+/// what the device receives. It is gone when the last descriptor is. `None` (told) where there are none.
 #[track_caller]
 pub fn tun(namespace: &NetNs, name: &str, kind: libc::c_int) -> Option<File> {
     if !std::path::Path::new("/dev/net/tun").exists() {

@@ -73,7 +73,8 @@ fn several_queues_see_each_packet_once_and_flows_stay_in_order() {
             send_flows(&namespace, 64, 10);
             let seen = read_all(&mut opened.queues, 640);
             let lens: Vec<_> = seen.iter().map(Vec::len).collect();
-            // Without a program in its driver, veth does not say which queue a packet came by: all count as of the first.
+            // Without a program in its driver, veth does not say which queue a packet came by: all count as
+            // of the first.
             let is_spread = lens.iter().all(|len| *len > 0);
             assert!(is_spread || mode == XdpMode::Generic, "every queue has some: {lens:?} {mode:?}");
             let mut flows = std::collections::BTreeMap::<u16, Vec<(usize, u32)>>::new();
@@ -145,7 +146,8 @@ fn each_packet_has_its_own_time_when_asked_for() {
         std::thread::sleep(Duration::from_millis(100)); // packets are older than their batch by this
         let seen = read(&mut opened.queues[0], 50);
         assert_eq!(data(&seen), datagrams(50));
-        // Two clocks are read one after the other to find their difference; that takes less than a millisecond as a rule.
+        // Two clocks are read one after the other to find their difference; that takes less than a
+        // millisecond as a rule.
         let slack = 50_000_000;
         assert!(
             seen.iter().all(|packet| (before - slack..sent_by + slack).contains(&packet.time_ns)),

@@ -1,5 +1,5 @@
-//! Every packet is accounted for: with a reader that stands still, with a filter, on all queues; and waiting does not cost a wake-up
-//! per packet.
+//! Every packet is accounted for: with a reader that stands still, with a filter, on all queues; and waiting
+//! does not cost a wake-up per packet.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! VLAN tags that lie beside packets: put back where the driver tells them, said to be lost where not.
 //!
-//! A bridge gets packets with the tag beside them and sends them so: to be put in by hardware, which a veth does not have.
+//! A bridge gets packets with the tag beside them and sends them so: to be put in by hardware, which a veth
+//! does not have.
 
 use std::time::Duration;
 
@@ -125,7 +126,8 @@ fn every_byte_of_tagged_packets_arrives() {
     }
 }
 
-/// The filter is asked about what was on the wire; what it does not match goes on to the host with its tag beside it, and nowhere else.
+/// The filter is asked about what was on the wire; what it does not match goes on to the host with its tag
+/// beside it, and nowhere else.
 #[test]
 fn the_filter_sees_the_tag_and_the_host_gets_packets_as_they_came() {
     let Some(namespace) = bridged(1500) else { return };

@@ -65,7 +65,8 @@ pub fn send_from(namespace: &NetNs, interface: &str, frames: &[Vec<u8>]) {
     });
 }
 
-/// Sends `count` numbered datagrams from each of `flows` ports by the host's own stack, which chooses the queue by the flow.
+/// Sends `count` numbered datagrams from each of `flows` ports by the host's own stack, which chooses the
+/// queue by the flow.
 pub fn send_flows(namespace: &NetNs, flows: u16, count: u32) {
     namespace.ip(&["address", "replace", "10.9.0.1/24", "dev", SENDER]);
     namespace.ip(&["neighbor", "replace", "10.9.0.2", "lladdr", "02:00:00:00:00:09", "dev", SENDER]);

@@ -1,8 +1,9 @@
 //! Classic BPF, the language capture filters are compiled to.
 //!
-//! Owns the instructions as libpcap and the kernel lay them out, and what a valid filter is. Knows no packet. Its one invariant: in
-//! a [`ClassicFilter`] every jump goes forward to an instruction of the filter, every path ends with a return, and every operand is
-//! one the machine has (`bpf_validate` of libpcap asks for the same, and the `bpf_filter` there is what each operation means).
+//! Owns the instructions as libpcap and the kernel lay them out, and what a valid filter is. Knows no packet.
+//! Its one invariant: in a [`ClassicFilter`] every jump goes forward to an instruction of the filter, every
+//! path ends with a return, and every operand is one the machine has (`bpf_validate` of libpcap asks for the
+//! same, and the `bpf_filter` there is what each operation means).
 
 mod translate;
 
@@ -30,7 +31,8 @@ pub const INSTRUCTIONS_MAX: usize = 4096;
 pub const MEMORY_WORDS: u32 = 16;
 /// Link type of Ethernet, the only one XDP sees.
 pub const ETHERNET: u16 = 1;
-/// Loads from here on are no packet bytes but facts that only an AF_PACKET socket knows (`SKF_LL_OFF` and above).
+/// Loads from here on are no packet bytes but facts that only an AF_PACKET socket knows (`SKF_LL_OFF` and
+/// above).
 const ANCILLARY_MIN: u32 = 0xffe0_0000;
 
 /// Why a filter cannot run in an XDP program. It can always run in user space.
@@ -48,7 +50,8 @@ pub enum FilterError {
         /// Its instructions.
         len: usize,
     },
-    /// It asks for a fact that only an AF_PACKET socket has (a VLAN tag beside the packet, the interface, ...).
+    /// It asks for a fact that only an AF_PACKET socket has (a VLAN tag beside the packet, the interface,
+    /// ...).
     Ancillary {
         /// Index of the instruction.
         at: usize,
@@ -62,14 +65,16 @@ pub enum FilterError {
         /// Its code.
         code: u16,
     },
-    /// An operand that is not allowed: a word of memory that does not exist, a division by 0, a shift by more than 31.
+    /// An operand that is not allowed: a word of memory that does not exist, a division by 0, a shift by more
+    /// than 31.
     Operand {
         /// Index of the instruction.
         at: usize,
         /// The operand.
         operand: u32,
     },
-    /// It jumps backward: libpcap follows a chain of headers (`protochain`) in a loop whose end the verifier cannot see.
+    /// It jumps backward: libpcap follows a chain of headers (`protochain`) in a loop whose end the verifier
+    /// cannot see.
     Loop {
         /// Index of the instruction.
         at: usize,
@@ -155,8 +160,8 @@ pub struct ClassicFilter {
 }
 
 impl ClassicFilter {
-    /// Checks the instructions of a filter that was compiled for `link_type` (by libpcap without a live interface: a live one
-    /// makes it look for VLAN tags beside the packet, where XDP has them inside).
+    /// Checks the instructions of a filter that was compiled for `link_type` (by libpcap without a live
+    /// interface: a live one makes it look for VLAN tags beside the packet, where XDP has them inside).
     ///
     /// # Errors
     /// [`FilterError`] says what an XDP program cannot do.

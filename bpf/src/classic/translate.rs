@@ -1,11 +1,13 @@
 //! Classic BPF to eBPF.
 //!
-//! Owns the translation of a filter. Knows nothing of what happens to frames that match. Its one invariant: for every frame of at
-//! most 65535 bytes the translation matches exactly when libpcap's interpreter returns something other than 0.
+//! Owns the translation of a filter. Knows nothing of what happens to frames that match. Its one invariant:
+//! for every frame of at most 65535 bytes the translation matches exactly when libpcap's interpreter returns
+//! something other than 0.
 //!
-//! A load behind the end of the frame ends the filter without a match. The verifier wants to see each bound checked against
-//! `data_end`; a bound that every way to an instruction has checked already is not checked again. Frames of several buffers show
-//! only their first one: a load behind that starts the filter over in a second translation, which asks the kernel for each load.
+//! A load behind the end of the frame ends the filter without a match. The verifier wants to see each bound
+//! checked against `data_end`; a bound that every way to an instruction has checked already is not checked
+//! again. Frames of several buffers show only their first one: a load behind that starts the filter over in a
+//! second translation, which asks the kernel for each load.
 
 use crate::assembler::{Assembler, Label};
 use crate::classic::{ClassicFilter, Op, Right};
@@ -42,13 +44,15 @@ pub(crate) struct TranslateOptions {
 /// How packet bytes are reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// By pointers: R7 is the first byte, R8 behind the last. A is R0, which a helper may overwrite: only what loads A calls one.
+    /// By pointers: R7 is the first byte, R8 behind the last. A is R0, which a helper may overwrite: only
+    /// what loads A calls one.
     Direct(Indexed),
     /// By a helper that knows all buffers.
     Helper,
 }
 
-/// Adds the translation: R6 must be the context; R0 to R5 and R7 to R9 are lost. Leaves only by the two places.
+/// Adds the translation: R6 must be the context; R0 to R5 and R7 to R9 are lost. Leaves only by the two
+/// places.
 pub(crate) fn translate(asm: &mut Assembler, filter: &ClassicFilter, options: TranslateOptions, places: JumpTargets) {
     let TranslateOptions { has_frags, indexed } = options;
     let uses_len = filter.ops().iter().any(|op| matches!(op, Op::LoadLen | Op::LoadXLen));

@@ -1,10 +1,11 @@
 //! Parts of the program that ask the driver what the hardware knows of a frame.
 //!
-//! Owns the VLAN tag's way back into the frame (and out again where the frame goes to the stack, which has the tag beside it still) and
-//! the hardware's time. Knows neither filter nor counters. Its one invariant: what leaves the program for the stack is as it came.
+//! Owns the VLAN tag's way back into the frame (and out again where the frame goes to the stack, which has
+//! the tag beside it still) and the hardware's time. Knows neither filter nor counters. Its one invariant:
+//! what leaves the program for the stack is as it came.
 //!
-//! The tag is put in before the filter runs, so the filter sees what was on the wire. The time is asked for first of all: a driver may
-//! keep it where tag and stamp are going to be written.
+//! The tag is put in before the filter runs, so the filter sees what was on the wire. The time is asked for
+//! first of all: a driver may keep it where tag and stamp are going to be written.
 
 use crate::assembler::Assembler;
 use crate::instruction::{Cond, Helper, Kfunc, Reg, Size};
@@ -30,7 +31,8 @@ const ADDRESSES: i32 = 12;
 /// Bytes of a tag.
 const TAG_LEN: i32 = 4;
 
-/// What the driver is asked about each frame, where it can be: natively, for one interface, and where it knows an answer.
+/// What the driver is asked about each frame, where it can be: natively, for one interface, and where it
+/// knows an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FromDriver {
     /// The VLAN tag that lies beside the frame: it is put back where it was on the wire (Linux 6.8).
@@ -64,7 +66,8 @@ pub(super) fn load_time(asm: &mut Assembler, to: Reg) {
     asm.load(Size::Double, to, R10, TIME, "");
 }
 
-/// Asks for the tag and puts it back. R6 must be the context; R0 to R5, R7 and R8 are lost, and packet pointers void.
+/// Asks for the tag and puts it back. R6 must be the context; R0 to R5, R7 and R8 are lost, and packet
+/// pointers void.
 pub(super) fn put_tag_back(asm: &mut Assembler) {
     let (no_room, done) = (asm.label("no_room_for_tag"), asm.label("tag_done"));
     asm.store(Size::Word, R10, TAG_STATE, state::NONE, "no tag was put back");
@@ -100,7 +103,8 @@ pub(super) fn count_lost_tag(asm: &mut Assembler, offset: i16) {
     asm.place(next);
 }
 
-/// Takes the tag out again where R7, the verdict, is to pass the frame on: the stack has it beside the frame. R0 to R5 and R8 are lost.
+/// Takes the tag out again where R7, the verdict, is to pass the frame on: the stack has it beside the frame.
+/// R0 to R5 and R8 are lost.
 pub(super) fn take_tag_out(asm: &mut Assembler) {
     let (moved, done) = (asm.label("tag_is_out"), asm.label("as_it_came"));
     asm.jump_if(Cond::Ne, R7, verdict::PASS, done, "");
@@ -112,8 +116,8 @@ pub(super) fn take_tag_out(asm: &mut Assembler) {
     asm.place(done);
 }
 
-/// Moves the first byte of the frame by `delta` and the addresses with it. R1 is the first byte then, and what was gained can be written
-/// to; R0 to R5, R7 and R8 are lost.
+/// Moves the first byte of the frame by `delta` and the addresses with it. R1 is the first byte then, and
+/// what was gained can be written to; R0 to R5, R7 and R8 are lost.
 fn move_addresses(asm: &mut Assembler, delta: i32, fails: crate::Label) {
     asm.load(Size::Word, R1, R6, context::DATA, "");
     asm.load(Size::Word, R2, R6, context::DATA_END, "");

@@ -1,12 +1,13 @@
-//! The captures of the benchmarks: made once, kept, and brought into the page cache before they are read. Their names say what is
-//! in them. Its one invariant: a capture under its name is complete.
+//! The captures of the benchmarks: made once, kept, and brought into the page cache before they are read.
+//! Their names say what is in them. Its one invariant: a capture under its name is complete.
 
 use netscope_perf::{GeneratorSettings, Profile, Resolution, write_pcap};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Goes up when the generator writes other bytes for the same settings, so that old files are not taken for new ones.
+/// Goes up when the generator writes other bytes for the same settings, so that old files are not taken for
+/// new ones.
 const GENERATION: u32 = 1;
 
 /// What is generated.

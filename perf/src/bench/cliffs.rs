@@ -1,5 +1,6 @@
-//! What must not cost much more than the common case. Owns the running of the cases in [`cases`] and the figures that are compared.
-//! Without export, as the table is what is looked at; the summary shows that the work was done.
+//! What must not cost much more than the common case. Owns the running of the cases in [`cases`] and the
+//! figures that are compared. Without export, as the table is what is looked at; the summary shows that the
+//! work was done.
 
 mod cases;
 

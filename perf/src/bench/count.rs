@@ -1,4 +1,5 @@
-//! Counting what a run wrote, so that no figure stands for work that was not done. Each function knows one program's output.
+//! Counting what a run wrote, so that no figure stands for work that was not done. Each function knows one
+//! program's output.
 
 use serde_json::Value;
 use std::fs::File;

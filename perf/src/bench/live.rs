@@ -1,8 +1,8 @@
-//! Programs on a live wire at the same offered loads: bare rings, ours with everything on, and peers; what an idle wire costs, and how
-//! old a packet is when it is seen.
+//! Programs on a live wire at the same offered loads: bare rings, ours with everything on, and peers; what an
+//! idle wire costs, and how old a packet is when it is seen.
 //!
-//! Owns the loads, the order of runs and the table; who runs is in `live_programs`. Its one invariant: a program's figures are those
-//! of runs in which it received a load that was really offered.
+//! Owns the loads, the order of runs and the table; who runs is in `live_programs`. Its one invariant: a
+//! program's figures are those of runs in which it received a load that was really offered.
 
 use super::live_programs::{Counted, LiveProgram, all};
 use super::report::{BenchReport, verdict};

@@ -127,7 +127,8 @@ fn ours(bench: &Bench, ring: RingKind) -> LiveProgram {
     }
 }
 
-/// Packets and losses out of NetScope's summary; `ring_full_drops` and `fill_empty_drops` are parts of `kernel_drops`.
+/// Packets and losses out of NetScope's summary; `ring_full_drops` and `fill_empty_drops` are parts of
+/// `kernel_drops`.
 fn summed(text: &str) -> Result<Counted, String> {
     let summary: Value = serde_json::from_str(text).map_err(|error| format!("the summary: {error}"))?;
     let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64);
@@ -167,7 +168,8 @@ fn dumpcap() -> LiveProgram {
         via: Via::Stack,
         outputs: Vec::new(),
         count: Box::new(|said| {
-            // "Packets received/dropped on interface 'veth0': 10/2 (pcap:2/dumpcap:0/flushed:0/ps_ifdrop:0) (83.3%)"
+            // "Packets received/dropped on interface 'veth0': 10/2 (pcap:2/dumpcap:0/flushed:0/ps_ifdrop:0)
+            // (83.3%)"
             let line = said.lines().find(|line| line.contains("received/dropped on interface"));
             let line = line.ok_or("it did not say how many packets it received")?;
             let dropped = line.split_once("': ").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, dropped)| dropped);

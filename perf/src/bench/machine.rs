@@ -1,5 +1,5 @@
-//! What stands at the head of every result: the day, the machine, the versions. Knows no benchmark. What cannot be found out is said
-//! to be unknown.
+//! What stands at the head of every result: the day, the machine, the versions. Knows no benchmark. What
+//! cannot be found out is said to be unknown.
 
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};

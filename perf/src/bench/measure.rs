@@ -1,7 +1,8 @@
 //! What one run of a program costs: CPU time, wall time, peak memory, as the kernel counts them.
 //!
-//! A program runs under a small process of its own (`netscope-perf measure`), whose only child it is, so that the peak memory of
-//! "all children" is the peak of this one. Owns that process and what it says. Its one invariant: a run that fails gives no figure.
+//! A program runs under a small process of its own (`netscope-perf measure`), whose only child it is, so that
+//! the peak memory of "all children" is the peak of this one. Owns that process and what it says. Its one
+//! invariant: a run that fails gives no figure.
 
 use nix::sys::resource::{Usage as Resources, UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};

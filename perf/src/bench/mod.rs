@@ -1,5 +1,5 @@
-//! The benchmarks: ours against the floor, the cases that must not be worse than others, and peers. Owns what is run against what;
-//! everything below it knows one step each.
+//! The benchmarks: ours against the floor, the cases that must not be worse than others, and peers. Owns what
+//! is run against what; everything below it knows one step each.
 
 mod capture;
 mod cliffs;
@@ -27,7 +27,8 @@ pub struct Bench {
     /// What is measured.
     #[arg(value_enum)]
     what: What,
-    /// A tenth of the packets and flows, three runs, results beside the captures: to see that everything works.
+    /// A tenth of the packets and flows, three runs, results beside the captures: to see that everything
+    /// works.
     #[arg(long)]
     quick: bool,
     /// Runs of each program on each capture [default: 5, with --quick 3, live 1].
@@ -39,7 +40,8 @@ pub struct Bench {
     /// Directory for the page of results [default: perf/results, with --quick the captures'].
     #[arg(long)]
     results: Option<PathBuf>,
-    /// Of the cliffs, those whose names contain this, and what they are compared with; results beside the captures.
+    /// Of the cliffs, those whose names contain this, and what they are compared with; results beside the
+    /// captures.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// The program that is measured.
@@ -51,7 +53,8 @@ pub struct Bench {
 enum What {
     /// Ours against the floor, one worker and two, and memory for 1 M and 10 M flows.
     Ours,
-    /// 10 M flows, a flood, one flow, fragments, malformed packets, colliding tuples, configurations, long recordings.
+    /// 10 M flows, a flood, one flow, fragments, malformed packets, colliding tuples, configurations, long
+    /// recordings.
     Cliffs,
     /// Other programs on the same captures.
     Peers,
@@ -64,7 +67,8 @@ impl Bench {
     /// Runs what was asked for.
     ///
     /// # Errors
-    /// When a capture or the page cannot be written; a program that fails has its reason in the table instead.
+    /// When a capture or the page cannot be written; a program that fails has its reason in the table
+    /// instead.
     pub fn run(&self) -> Result<(), String> {
         std::fs::create_dir_all(&self.captures).map_err(|error| format!("{}: {error}", self.captures.display()))?;
         if self.only.is_some() && self.what != What::Cliffs {

@@ -1,5 +1,6 @@
-//! NetScope and other programs on the same captures. Owns each peer's command and how its flows are counted. Its one invariant: a peer
-//! that is not there or whose flows cannot be counted is named in the table without a figure, and the others go on.
+//! NetScope and other programs on the same captures. Owns each peer's command and how its flows are counted.
+//! Its one invariant: a peer that is not there or whose flows cannot be counted is named in the table without
+//! a figure, and the others go on.
 
 use super::capture::Capture;
 use super::report::{BenchReport, SPREAD_NOTE, verdict};
@@ -31,7 +32,8 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
     for (name, package) in PACKAGES {
         report.version(name, &version(package));
     }
-    // softflowd's records go to a socket that nobody reads: the kernel throws away what does not fit, as a collector's would.
+    // softflowd's records go to a socket that nobody reads: the kernel throws away what does not fit, as a
+    // collector's would.
     let sink = UdpSocket::bind("127.0.0.1:0").map_err(|error| format!("a UDP socket: {error}"))?;
     let port = sink.local_addr().map_err(|error| format!("a UDP socket: {error}"))?.port();
     for (capture, goal) in GOALS {

@@ -1,5 +1,6 @@
-//! The result of a run as a page of Markdown: one table, and above it the day, the machine, the versions and the commands. Owns the
-//! form; judges nothing but figures against their stated goals. Its one invariant: an older result is never overwritten.
+//! The result of a run as a page of Markdown: one table, and above it the day, the machine, the versions and
+//! the commands. Owns the form; judges nothing but figures against their stated goals. Its one invariant: an
+//! older result is never overwritten.
 
 use super::machine;
 use super::series::{Series, Spread};
@@ -130,8 +131,8 @@ pub const SPREAD_NOTE: &str = "Candidates ran in turn; figures are medians, with
     during which others used more than 15 % of a core (from /proc/stat) was made again, at most twice; one that was still disturbed is \
     kept and counted under `runs`. Outputs of the run before were removed first. Peak memory contains pages of a mapped file.";
 
-/// "1.93 x what (rounds 1.85 to 2.02; goal at most 2: met)": medians against each other, and beside it the spread of the ratios of
-/// runs that followed each other.
+/// "1.93 x what (rounds 1.85 to 2.02; goal at most 2: met)": medians against each other, and beside it the
+/// spread of the ratios of runs that followed each other.
 pub fn at_most(own: &Series, other: &Series, goal: Option<f64>) -> String {
     let (Some(mine), Some(theirs)) = (own.cpu(), other.cpu()) else { return String::new() };
     let ratio = mine.median / theirs.median;

@@ -1,5 +1,6 @@
-//! Candidates, run in turn so that the drift of the machine hits all of them, and what their runs come to. Its one invariant: a
-//! candidate that fails, or whose flows cannot be counted, has no figures, only a reason.
+//! Candidates, run in turn so that the drift of the machine hits all of them, and what their runs come to.
+//! Its one invariant: a candidate that fails, or whose flows cannot be counted, has no figures, only a
+//! reason.
 
 use super::measure::{Usage, once};
 use std::ffi::OsString;

@@ -1,5 +1,5 @@
-//! The floor's export: one line per flow, numbers written digit by digit into one large buffer. Addresses have the usual text form
-//! (RFC 5952 for IPv6).
+//! The floor's export: one line per flow, numbers written digit by digit into one large buffer. Addresses
+//! have the usual text form (RFC 5952 for IPv6).
 
 use super::key::VERSION_SHIFT;
 use super::table::{FloorFlow, FloorTable};

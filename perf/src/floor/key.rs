@@ -1,9 +1,10 @@
-//! From a frame to its canonical 5-tuple. Owns the little dissection there is: Ethernet, at most one 802.1Q tag, IPv4 with its
-//! options or IPv6 without extension headers, TCP or UDP. Its one invariant: both directions of a conversation have the same key.
+//! From a frame to its canonical 5-tuple. Owns the little dissection there is: Ethernet, at most one 802.1Q
+//! tag, IPv4 with its options or IPv6 without extension headers, TCP or UDP. Its one invariant: both
+//! directions of a conversation have the same key.
 
-/// A 5-tuple, the smaller endpoint (address, then port) first. Addresses are 128-bit numbers, high half first, of which IPv4 uses
-/// the lowest 32; the last word holds the first port (bits 0 to 15), the second (16 to 31), the protocol (32 to 39) and the IP
-/// version (40 to 43), so it is never 0.
+/// A 5-tuple, the smaller endpoint (address, then port) first. Addresses are 128-bit numbers, high half
+/// first, of which IPv4 uses the lowest 32; the last word holds the first port (bits 0 to 15), the second (16
+/// to 31), the protocol (32 to 39) and the IP version (40 to 43), so it is never 0.
 pub type FloorKey = [u64; 5];
 
 /// Bit of the IP version in the last word of a key.

@@ -1,5 +1,5 @@
-//! Records of a classic pcap file, by large reads into a buffer that stays in the cache. Its one invariant: what is left over of a
-//! read stands in front of the next.
+//! Records of a classic pcap file, by large reads into a buffer that stays in the cache. Its one invariant:
+//! what is left over of a read stands in front of the next.
 
 use std::fmt;
 use std::fs::File;

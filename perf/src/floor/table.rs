@@ -1,12 +1,12 @@
-//! The floor's flow table: open addressing, one cache line per flow, keyed hash. Its one invariant: at most half of the slots are in
-//! use, so that a search ends and seldom takes a second line.
+//! The floor's flow table: open addressing, one cache line per flow, keyed hash. Its one invariant: at most
+//! half of the slots are in use, so that a search ends and seldom takes a second line.
 
 use super::key::{FloorKey, KeyedPacket};
 use netscope_backends::{pages, prefetch};
 use std::hash::{BuildHasher, RandomState};
 
-/// Words of a slot: the key (5), packets there and back (32 bits each), bytes there, bytes back. The key's last word is 0 in a free
-/// slot.
+/// Words of a slot: the key (5), packets there and back (32 bits each), bytes there, bytes back. The key's
+/// last word is 0 in a free slot.
 const SLOT: usize = 8;
 type FloorSlot = [u64; SLOT];
 
@@ -26,7 +26,8 @@ pub struct FloorFlow {
 
 /// All flows so far.
 pub struct FloorTable {
-    /// Comes zeroed and untouched from the system, so an empty table costs nothing; `start` words are left out to reach a line.
+    /// Comes zeroed and untouched from the system, so an empty table costs nothing; `start` words are left
+    /// out to reach a line.
     words: Vec<u64>,
     start: usize,
     bits: u32,
@@ -71,7 +72,8 @@ impl FloorTable {
         }
     }
 
-    /// Where the search for `key` begins. High bits of the hash, so that a table twice the size has the same order.
+    /// Where the search for `key` begins. High bits of the hash, so that a table twice the size has the same
+    /// order.
     #[inline(always)]
     pub(super) fn home(&self, key: &FloorKey) -> u32 {
         (hash(&self.secret, key) >> (64 - self.bits)) as u32
@@ -109,7 +111,8 @@ impl FloorTable {
         self.words[self.start..].as_chunks().0
     }
 
-    /// Moves everything into a table of twice the size; old and new are walked in the same order, so it streams.
+    /// Moves everything into a table of twice the size; old and new are walked in the same order, so it
+    /// streams.
     #[cold]
     fn grow(&mut self) {
         let bits = self.bits + 1;

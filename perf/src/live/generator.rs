@@ -1,8 +1,8 @@
-//! The generator inside the kernel: BPF_PROG_TEST_RUN with live frames runs the program of `program.rs`, and the kernel really
-//! transmits what it makes.
+//! The generator inside the kernel: BPF_PROG_TEST_RUN with live frames runs the program of `program.rs`, and
+//! the kernel really transmits what it makes.
 //!
-//! Owns the loaded program and its counters. Knows nothing of who receives. Its one invariant: every frame that was made is counted
-//! once, as sent, as undelivered or as refused.
+//! Owns the loaded program and its counters. Knows nothing of who receives. Its one invariant: every frame
+//! that was made is counted once, as sent, as undelivered or as refused.
 
 use super::load::Load;
 use super::pace::Pace;
@@ -23,10 +23,11 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// The way a load takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// Sent by [`SENDER`], received by [`RECEIVER`]'s driver: for native XDP. Frames vanish unless an XDP program is attached to
-    /// the receiver or its `gro` is on.
+    /// Sent by [`SENDER`], received by [`RECEIVER`]'s driver: for native XDP. Frames vanish unless an XDP
+    /// program is attached to the receiver or its `gro` is on.
     Wire,
-    /// Handed to the stack as if [`RECEIVER`] had received them: for AF_PACKET and generic XDP. The driver sees nothing of them.
+    /// Handed to the stack as if [`RECEIVER`] had received them: for AF_PACKET and generic XDP. The driver
+    /// sees nothing of them.
     Stack,
 }
 
@@ -35,8 +36,8 @@ pub enum Via {
 pub struct Offered {
     /// Frames that reached the receiving interface, or the stack.
     pub sent: u64,
-    /// Frames that were made and that the kernel could not deliver: the wire's own queue was full, or its other end was closed.
-    /// The receiver cannot know of them.
+    /// Frames that were made and that the kernel could not deliver: the wire's own queue was full, or its
+    /// other end was closed. The receiver cannot know of them.
     pub undelivered: u64,
     /// Runs of the program that made no frame; 0 unless something is wrong.
     pub refused: u64,
@@ -67,13 +68,14 @@ pub struct LoadGenerator {
     loaded: Loaded,
     template: Vec<u8>,
     ingress: Ingress,
-    /// Keeps the program in the kernel's list of attached ones. Without it each run would put it there and take it out again,
-    /// waiting for all processors twice (some ms): no pace could be kept.
+    /// Keeps the program in the kernel's list of attached ones. Without it each run would put it there and
+    /// take it out again, waiting for all processors twice (some ms): no pace could be kept.
     _attached: XdpLink,
 }
 
 impl LoadGenerator {
-    /// Loads the program. The calling thread must be inside the rig ([`super::Rig::enter`]); needs CAP_BPF and CAP_NET_ADMIN.
+    /// Loads the program. The calling thread must be inside the rig ([`super::Rig::enter`]); needs CAP_BPF
+    /// and CAP_NET_ADMIN.
     ///
     /// # Errors
     /// An impossible load, no rig, or what the kernel refuses.
@@ -87,7 +89,8 @@ impl LoadGenerator {
         };
         let program = program(load, hand_on).map_err(|error| error.to_string())?;
         let loaded = Loaded::load(&program).map_err(|error| error.to_string())?;
-        // Where nothing ever arrives: at the sender, or (an MTU too large for its driver) at the loopback, which is down.
+        // Where nothing ever arrives: at the sender, or (an MTU too large for its driver) at the loopback,
+        // which is down.
         let attached = XdpLink::attach(&loaded, SENDER, index(SENDER)?, Mode::Native)
             .or_else(|_refusal| XdpLink::attach(&loaded, "lo", index("lo")?, Mode::Generic).map_err(|error| error.to_string()))?;
         Ok(Self { _attached: attached, load: *load, via, loaded, template: load.template(), ingress })
@@ -133,7 +136,8 @@ impl LoadGenerator {
         Ok(Offered { sent, undelivered, refused, elapsed, run_time, is_late: paced.is_late() })
     }
 
-    /// Frames handed on that did not arrive: those the sending interface counts as dropped, and those that nobody counts.
+    /// Frames handed on that did not arrive: those the sending interface counts as dropped, and those that
+    /// nobody counts.
     fn undelivered(&self, handed_on: u64, before: [InterfaceCounters; 2]) -> Result<u64, String> {
         if self.via == Via::Stack {
             return Ok(0); // a frame that the stack cannot take makes the run fail

@@ -1,7 +1,8 @@
 //! What the in-kernel generator offers, said once more in Rust: the frame at any position of the load.
 //!
-//! Owns the addresses, ports, sequence numbers and checksums of the load. Knows nothing of how it is sent. Its one invariant: the
-//! program in `program.rs` makes these very frames; a test holds one against the other.
+//! Owns the addresses, ports, sequence numbers and checksums of the load. Knows nothing of how it is sent.
+//! Its one invariant: the program in `program.rs` makes these very frames; a test holds one against the
+//! other.
 
 /// Ethernet, IPv4 and TCP headers.
 pub(super) const TCP_HEADERS: u16 = 54;
@@ -32,8 +33,8 @@ const PSH_ACK: u8 = 0x18;
 pub enum Speech {
     /// A handshake, then data by turns from server and client, all in order, checksums right.
     Tcp,
-    /// Datagrams by turns, each with its number in the load (u64, big endian) and, where asked for, CLOCK_MONOTONIC in ns when it was
-    /// made (u64, big endian; else 0) in front of its payload. No checksum.
+    /// Datagrams by turns, each with its number in the load (u64, big endian) and, where asked for,
+    /// CLOCK_MONOTONIC in ns when it was made (u64, big endian; else 0) in front of its payload. No checksum.
     Udp {
         /// Whether the time is written: it costs the sender some tens of ns.
         stamped: bool,
@@ -47,7 +48,8 @@ pub struct Load {
     pub flows: u32,
     /// Number of the first flow, so that two loads can differ; `first_flow + flows` is at most 2^24.
     pub first_flow: u32,
-    /// Bytes of a frame without its check sequence: 60 (which is 64 on a cable) to 1514 (more where the MTU allows it).
+    /// Bytes of a frame without its check sequence: 60 (which is 64 on a cable) to 1514 (more where the MTU
+    /// allows it).
     pub frame_len: u16,
     /// TCP or UDP.
     pub speech: Speech,
@@ -125,8 +127,8 @@ impl Load {
         frame
     }
 
-    /// What of a TCP checksum's sum never changes in packets with data or without: everything but the client's address and port, and
-    /// sequence and acknowledgment numbers. Control bits are those of `round`.
+    /// What of a TCP checksum's sum never changes in packets with data or without: everything but the
+    /// client's address and port, and sequence and acknowledgment numbers. Control bits are those of `round`.
     pub(super) fn tcp_constant_sum(&self, round: u64) -> u32 {
         let data = round >= HANDSHAKE_ROUNDS;
         let payload = if data { sum(&self.template()[usize::from(TCP_HEADERS)..]) } else { 0 };

@@ -1,7 +1,8 @@
 //! A wire to measure on: a rig in a namespace, a generator inside the kernel, a replayer of captures.
 //!
-//! Owns what is needed to offer a known load and to know what became of it. Knows backends, not NetScope. Its one invariant: what
-//! is reported as sent is what the kernel took; frames it failed to deliver are told apart.
+//! Owns what is needed to offer a known load and to know what became of it. Knows backends, not NetScope. Its
+//! one invariant: what is reported as sent is what the kernel took; frames it failed to deliver are told
+//! apart.
 
 mod generator;
 mod load;
@@ -39,8 +40,8 @@ pub fn pin_to(cpu: usize) -> Result<(), String> {
     sched_setaffinity(Pid::from_raw(0), &set).map_err(fail)
 }
 
-/// Offers `packets` frames of `load` inside `rig`, as fast as it goes and at most for 30 s: some 15 million a second where the machine
-/// allows. Blocks, on a thread of its own.
+/// Offers `packets` frames of `load` inside `rig`, as fast as it goes and at most for 30 s: some 15 million a
+/// second where the machine allows. Blocks, on a thread of its own.
 ///
 /// # Errors
 /// As [`LoadGenerator::new`] and [`LoadGenerator::run`].

@@ -1,12 +1,14 @@
 //! How fast to send: bursts at fixed times, or as fast as it goes, within bounds.
 //!
-//! Owns the schedule. Knows nothing of frames. Its one invariant: never more than the bounds of packets and seconds allow.
+//! Owns the schedule. Knows nothing of frames. Its one invariant: never more than the bounds of packets and
+//! seconds allow.
 
 use std::time::{Duration, Instant};
 
 /// Behind by more than this many bursts, a sender is late: the rate was not offered.
 const LATE_BURSTS: u32 = 20;
-/// Packets per burst without a rate: some milliseconds of the fastest sender, so that time is looked at often.
+/// Packets per burst without a rate: some milliseconds of the fastest sender, so that time is looked at
+/// often.
 const FLAT_OUT_BURST: u64 = 32_768;
 
 /// A rate and its bounds.
@@ -28,7 +30,8 @@ impl Pace {
         Self { rate: None, interval: Duration::ZERO, packets_max, time_max }
     }
 
-    /// `rate` packets a second for `time_max`, a burst every millisecond (rarer where that would be less than a packet).
+    /// `rate` packets a second for `time_max`, a burst every millisecond (rarer where that would be less than
+    /// a packet).
     pub fn at_rate(rate: f64, time_max: Duration) -> Self {
         let interval = Duration::from_secs_f64((1.0 / rate).max(1e-3));
         let packets_max = (rate * time_max.as_secs_f64()).round() as u64;

@@ -1,7 +1,7 @@
 //! The program that makes a load's frames inside the kernel.
 //!
-//! Owns its instructions and the layout of its state. Knows no system call. Its one invariant: it makes the frames of
-//! [`Load::frame`], one per run, and counts each it hands on.
+//! Owns its instructions and the layout of its state. Knows no system call. Its one invariant: it makes the
+//! frames of [`Load::frame`], one per run, and counts each it hands on.
 
 use super::load::{
     CLIENT_NET, CLIENT_PORT_MASK, CLIENT_PORT_MIN, HANDSHAKE_ROUNDS, Load, SERVER, SERVER_PORT, Speech, TCP_HEADERS, UDP_HEADERS,
@@ -122,8 +122,8 @@ fn enter(asm: &mut Assembler, load: &Load, state: MapId, abort: Label) {
     asm.mov(R7, R0, "");
 }
 
-/// R8 = number of this packet's flow, R9 = its round; the state goes on to the next. R1 = client address, R2 = client port, R3 = sum of
-/// the address; addresses and ports are written.
+/// R8 = number of this packet's flow, R9 = its round; the state goes on to the next. R1 = client address, R2
+/// = client port, R3 = sum of the address; addresses and ports are written.
 fn take_turn(asm: &mut Assembler, load: &Load) {
     asm.load(Size::Double, R8, R7, FLOW, "this packet's flow");
     asm.load(Size::Double, R9, R7, ROUND, "and round");
@@ -169,7 +169,8 @@ fn ends(asm: &mut Assembler, client: i16, client_port: i16, server: i16, server_
     asm.store(Size::Half, R6, server_port, i32::from(SERVER_PORT.to_be()), "");
 }
 
-/// Total length, sequence, acknowledgment, control bits, checksums. R0 gathers the sum of TCP, R1 that of IPv4.
+/// Total length, sequence, acknowledgment, control bits, checksums. R0 gathers the sum of TCP, R1 that of
+/// IPv4.
 fn tcp(asm: &mut Assembler, load: &Load) {
     count(asm, POSITION);
     let (numbered, data) = (asm.label("numbered"), asm.label("data"));

@@ -1,7 +1,7 @@
 //! The frames of a capture on a wire, at a given rate: sendmmsg(2) on an AF_PACKET socket.
 //!
-//! Owns the socket and the list of frames. Knows nothing of what is in them. Its one invariant: frames leave in the order of the
-//! capture, and what is counted as sent was taken by the kernel.
+//! Owns the socket and the list of frames. Knows nothing of what is in them. Its one invariant: frames leave
+//! in the order of the capture, and what is counted as sent was taken by the kernel.
 
 use super::pace::{Pace, Paced};
 use netscope_backends::{LinkType, memory};
@@ -68,7 +68,8 @@ impl Replay {
         self.frames.is_empty()
     }
 
-    /// Sends all frames `rounds` times into `interface` of the calling thread's namespace. Blocks; needs CAP_NET_RAW.
+    /// Sends all frames `rounds` times into `interface` of the calling thread's namespace. Blocks; needs
+    /// CAP_NET_RAW.
     ///
     /// # Errors
     /// When the interface is not there or not up, or a frame does not fit it.
@@ -106,7 +107,8 @@ fn open(interface: &str) -> Result<OwnedFd, String> {
     Ok(socket)
 }
 
-/// The kernel's own address of the interface, its index included: taken from there, because no safe function makes one.
+/// The kernel's own address of the interface, its index included: taken from there, because no safe function
+/// makes one.
 fn link_address(interface: &str) -> Result<LinkAddr, String> {
     let all = getifaddrs().map_err(|error| format!("the list of interfaces: {error}"))?;
     let mut own = all.filter(|entry| entry.interface_name == interface).filter_map(|entry| entry.address);

@@ -1,7 +1,8 @@
 //! A wire to measure on: a network namespace with a veth pair inside, nothing outside.
 //!
-//! Owns the namespace. Knows nothing of what is sent or received on it. Its one invariant: what it made is gone when it is dropped,
-//! also after a panic; what a killed process left behind is removed when the next rig is made.
+//! Owns the namespace. Knows nothing of what is sent or received on it. Its one invariant: what it made is
+//! gone when it is dropped, also after a panic; what a killed process left behind is removed when the next
+//! rig is made.
 
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
@@ -24,10 +25,11 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// How the wire is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RigSettings {
-    /// Receive and transmit queues of either end. Native XDP wants at least as many receive queues as the other end has for
-    /// sending, so both are the same.
+    /// Receive and transmit queues of either end. Native XDP wants at least as many receive queues as the
+    /// other end has for sending, so both are the same.
     pub queues: u32,
-    /// Largest packet in bytes, Ethernet header not counted. Native XDP without multi-buffer takes at most 3506 on a veth.
+    /// Largest packet in bytes, Ethernet header not counted. Native XDP without multi-buffer takes at most
+    /// 3506 on a veth.
     pub mtu: u32,
 }
 
@@ -37,7 +39,8 @@ impl Default for RigSettings {
     }
 }
 
-/// A namespace with the pair [`RECEIVER`] - [`SENDER`], up, without addresses and without IPv6: the kernel says nothing on it by itself.
+/// A namespace with the pair [`RECEIVER`] - [`SENDER`], up, without addresses and without IPv6: the kernel
+/// says nothing on it by itself.
 #[derive(Debug)]
 pub struct Rig {
     name: String,
@@ -92,7 +95,8 @@ impl Rig {
         command
     }
 
-    /// Runs `work` on a thread of its own that is inside the namespace. Sockets opened there stay there. A panic goes on here.
+    /// Runs `work` on a thread of its own that is inside the namespace. Sockets opened there stay there. A
+    /// panic goes on here.
     ///
     /// # Errors
     /// When the namespace cannot be entered.
@@ -167,7 +171,8 @@ impl InterfaceCounters {
     }
 }
 
-/// Turns IPv6 off for what is and what will be in the calling thread's namespace; a kernel without IPv6 needs nothing.
+/// Turns IPv6 off for what is and what will be in the calling thread's namespace; a kernel without IPv6 needs
+/// nothing.
 fn without_ipv6() -> Result<(), String> {
     for family in ["all", "default"] {
         let path = PathBuf::from("/proc/sys/net/ipv6/conf").join(family).join("disable_ipv6");

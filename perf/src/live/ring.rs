@@ -1,4 +1,5 @@
-//! The sources that packets can be taken from, each opened the same way: 64 MiB of memory, everything else as it is by default.
+//! The sources that packets can be taken from, each opened the same way: 64 MiB of memory, everything else as
+//! it is by default.
 //!
 //! Owns the list of them. Its one invariant: each is offered its load on the way its kernel code lies on.
 
@@ -73,7 +74,8 @@ impl RingKind {
         self.open_with(interface, 0)
     }
 
-    /// The same, so that all its memory can be filled before anybody reads: AF_XDP otherwise gives the kernel what its naps need.
+    /// The same, so that all its memory can be filled before anybody reads: AF_XDP otherwise gives the kernel
+    /// what its naps need.
     ///
     /// # Errors
     /// What the source says.

@@ -24,7 +24,8 @@ impl RunTime {
         Self::read(Path::new("/proc/thread-self/schedstat"))
     }
 
-    /// Of all living threads of a process together; `waited` is that of the thread that ran most, as the others may wait for each other.
+    /// Of all living threads of a process together; `waited` is that of the thread that ran most, as the
+    /// others may wait for each other.
     ///
     /// # Errors
     /// When the process is gone, or the kernel does not tell.

@@ -1,6 +1,7 @@
 //! One program on a rig under one load: started, waited for, offered the load, asked to end.
 //!
-//! Owns the process. Knows programs by their command alone. Its one invariant: the program has ended when a trial has, however it went.
+//! Owns the process. Knows programs by their command alone. Its one invariant: the program has ended when a
+//! trial has, however it went.
 
 use super::generator::{LoadGenerator, Offered, Via};
 use super::load::Load;
@@ -60,7 +61,8 @@ pub struct Tried {
 }
 
 impl Tried {
-    /// The generator or the program waited for a processor more than 6 % of the time, or the rate was not kept.
+    /// The generator or the program waited for a processor more than 6 % of the time, or the rate was not
+    /// kept.
     pub fn is_disturbed(&self) -> bool {
         let allowed = self.offered.elapsed.mul_f64(WAIT_SHARE_MAX);
         self.offered.is_late || self.offered.run_time.waited > allowed || self.run_time.waited > allowed
@@ -68,7 +70,8 @@ impl Tried {
 }
 
 impl LiveTrial<'_> {
-    /// Runs it on a rig of its own: the generator on the first processor, the program on the second where there is one.
+    /// Runs it on a rig of its own: the generator on the first processor, the program on the second where
+    /// there is one.
     ///
     /// # Errors
     /// When the program cannot be started, does not get ready or fails; with the end of what it said.

@@ -1,7 +1,7 @@
 //! How old a packet is when a reader sees it, at a rate at which no buffer ever fills.
 //!
-//! Owns the comparison of clocks: the generator writes CLOCK_MONOTONIC into each datagram. Its one invariant: only datagrams of the
-//! load are looked at.
+//! Owns the comparison of clocks: the generator writes CLOCK_MONOTONIC into each datagram. Its one invariant:
+//! only datagrams of the load are looked at.
 
 use super::generator::LoadGenerator;
 use super::load::{Load, SERVER_PORT, Speech};

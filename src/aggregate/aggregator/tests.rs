@@ -11,7 +11,7 @@ const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: 
 
 fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
     let settings = AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100 };
-    Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: count > 1, waits }, start)
+    Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }
 
 fn record(first_packet: u64) -> FlowRecord {

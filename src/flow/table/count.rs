@@ -5,6 +5,7 @@
 
 use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
 use crate::flow::entry::{Entry, Flag};
+use crate::flow::top::Top;
 use crate::flow::{Direction, FlowRecord, Keyed};
 use crate::wire::PlainSegment;
 use netscope_backends::Timestamp;
@@ -51,23 +52,25 @@ impl FlowTable {
             return None;
         }
         let direction = packet.keyed.direction;
-        let is_old = self.settings.active_timeout_ns != 0 && self.is_old(place, packet.time);
-        let entry: &mut Entry = self.store.entries.get_mut(place);
+        let entry = self.store.entries.get(place);
         let goes_on = entry.is_plain()
             && entry.key == packet.keyed.key
-            && has_time_and_room(entry, direction, packet.time, self.settings.idle_timeout_ns)
-            && !is_old;
-        if !goes_on {
+            && has_time_and_room(entry, direction, packet.time, self.settings.idle_timeout_ns);
+        if !goes_on || !self.active.is_young(entry, packet.time) && self.is_old(place, packet.time) {
             return None;
         }
+        let entry = self.store.entries.get_mut(place);
         if let Some(segment) = segment
             && !entry.tracker().observe_plain(segment, direction, packet.time, &self.analysis)
         {
             return None;
         }
         let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction));
-        let before = count_one(entry, packet);
-        self.settle(packet, place, before);
+        self.clock = packet.time;
+        let listing = count_one(entry, packet, &self.top);
+        if let Some(before) = listing {
+            self.top.list(place, before, &mut self.store);
+        }
         Some(Counted { place, events, path: CountPath::Fast })
     }
 
@@ -103,7 +106,7 @@ impl FlowTable {
     #[inline]
     fn count_warm(&mut self, packet: &FlowPacket<'_>, place: u32, segment: &PlainSegment, watched: bool) -> Option<Counted> {
         let &FlowPacket { time, keyed: &Keyed { direction, .. }, .. } = packet;
-        if time < self.clock || self.settings.active_timeout_ns != 0 && self.is_old(place, time) {
+        if time < self.clock || self.active.is_on() && self.is_old(place, time) {
             return None;
         }
         let idle_timeout_ns = self.settings.idle_timeout_ns;
@@ -134,8 +137,10 @@ impl FlowTable {
         }
         entry.note_tracked();
         events = events.and(FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction)));
-        let before = count_one(entry, packet);
-        self.settle(packet, place, before);
+        self.clock = time;
+        if let Some(before) = count_one(entry, packet, &self.top) {
+            self.top.list(place, before, &mut self.store);
+        }
         let finished = self.note_finished(place);
         Some(Counted { place, events: events.and(finished), path: CountPath::Warm })
     }
@@ -146,19 +151,10 @@ impl FlowTable {
         Some(Counted { path: CountPath::Warm, ..counted })
     }
 
-    /// What the table notes of a packet that was counted; `touched` and `listed` are [`count_one`]'s.
-    #[inline(always)]
-    pub(super) fn settle(&mut self, packet: &FlowPacket<'_>, place: u32, (touched, listed): (Timestamp, bool)) {
-        self.clock = packet.time;
-        if self.top.is_on() && self.top.add(place, listed, touched, u64::from(packet.wire_len)) {
-            self.top.list(place, &mut self.store);
-        }
-    }
-
-    /// The flow at a place began longer ago than the active timeout, which is set.
-    #[inline(always)]
+    /// The record of the flow at a place is older than the active timeout.
+    #[inline]
     pub(super) fn is_old(&self, place: u32, now: Timestamp) -> bool {
-        now.since(self.store.entries.cold(place).first_seen) > self.settings.active_timeout_ns
+        self.active.is_old(self.store.entries.cold(place).first_seen, now)
     }
 }
 
@@ -168,11 +164,11 @@ pub(super) fn has_time_and_room(entry: &Entry, direction: Direction, time: Times
     (time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0) && entry.has_room_for_one(direction)
 }
 
-/// Counts a packet whose time is not before the clock, for a flow that has room for it; when the flow was touched before, and
-/// whether it is among the tick's top candidates.
+/// Counts a packet whose time is not before the clock, for a flow that has room for it. When the flow now belongs to the candidates
+/// for the top: the bytes of its record before the tick.
 #[inline(always)]
-pub(super) fn count_one(entry: &mut Entry, packet: &FlowPacket<'_>) -> (Timestamp, bool) {
-    let before = (entry.last_seen, entry.is(Flag::LISTED));
-    entry.count_one(packet.keyed.direction, u64::from(packet.wire_len), packet.time);
-    before
+pub(super) fn count_one(entry: &mut Entry, packet: &FlowPacket<'_>, top: &Top) -> Option<u64> {
+    let (touched, bytes) = (entry.last_seen, u64::from(packet.wire_len));
+    entry.count_one(packet.keyed.direction, bytes, packet.time);
+    if top.is_on() { top.add(entry, touched, bytes) } else { None }
 }

@@ -61,7 +61,6 @@ impl FlowTable {
             new_back.beginning = cold.beginning;
         }
         (*entry, *cold) = (new, new_back);
-        self.top.reset(place);
         self.counters.opened += 1;
     }
 
@@ -76,7 +75,6 @@ impl FlowTable {
     /// Enters a flow that has its place in the slab, due at `deadline`.
     #[inline(always)]
     pub(super) fn enter(&mut self, place: u32, hash: u64, deadline: Timestamp) {
-        self.top.reset(place);
         self.index.insert(hash, place, &Places { entries: &self.store.entries, secret: &self.secret });
         self.wheel.file(&mut self.store.entries, place, deadline);
         self.counters.opened += 1;

@@ -128,13 +128,15 @@ impl FlowTable {
         let touched = entry.touched(cold, &self.store.extras);
         entry.count(share.direction, share.packets, share.bytes);
         entry.see(share.earliest, share.latest, cold);
+        // A packet from before may have made the record older, a new one has no beginning yet.
+        entry.begun = self.active.begun(cold.first_seen, self.clock);
         entry.touch(self.clock, cold, &mut self.store.extras);
         if share.fragments != 0 {
             cold.add_fragments(u32::try_from(share.fragments).unwrap_or(u32::MAX), &mut self.store.extras);
         }
-        let listed = entry.is(Flag::LISTED);
-        if self.top.is_on() && self.top.add(place, listed, touched, share.bytes) {
-            self.top.list(place, &mut self.store);
+        let listing = if self.top.is_on() { self.top.add(entry, touched, share.bytes) } else { None };
+        if let Some(before) = listing {
+            self.top.list(place, before, &mut self.store);
         }
     }
 }

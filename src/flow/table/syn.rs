@@ -36,7 +36,7 @@ impl FlowTable {
     #[inline(always)]
     fn answer(&mut self, packet: &FlowPacket<'_>, segment: &SynSegment, place: u32, watched: bool) -> Option<FlowEvents> {
         let &FlowPacket { time, keyed: &Keyed { direction, .. }, .. } = packet;
-        if self.settings.active_timeout_ns != 0 && self.is_old(place, time) {
+        if self.active.is_on() && self.is_old(place, time) {
             return None;
         }
         let idle_timeout_ns = self.settings.idle_timeout_ns;
@@ -49,8 +49,10 @@ impl FlowTable {
             return None;
         }
         let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction));
-        let before = count_one(entry, packet);
-        self.settle(packet, place, before);
+        self.clock = time;
+        if let Some(before) = count_one(entry, packet, &self.top) {
+            self.top.list(place, before, &mut self.store);
+        }
         Some(events)
     }
 
@@ -63,17 +65,18 @@ impl FlowTable {
         segment: &SynSegment,
         ended: &mut impl FnMut(&FlowRecord),
     ) -> Option<u32> {
-        let &FlowPacket { keyed: &Keyed { ref key, hash, direction }, time, wire_len, .. } = packet;
+        let &FlowPacket { keyed: &Keyed { ref key, hash, direction }, time, .. } = packet;
         let link = pack_vlan(facts.vlan()).filter(|_| !segment.is_answer())?;
         self.clock = time;
         self.make_room(ended);
         let (place, entry, cold) = self.store.entries.take();
         cold.begin(facts.number(), time, link);
         entry.begin(cold, segment, key, direction, time, &self.analysis);
-        entry.count_one(direction, u64::from(wire_len), time);
+        entry.begun = self.active.begun(time, time);
+        let listing = count_one(entry, packet, &self.top);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
-        if self.top.is_on() && self.top.add(place, false, time, u64::from(wire_len)) {
-            self.top.list(place, &mut self.store);
+        if let Some(before) = listing {
+            self.top.list(place, before, &mut self.store);
         }
         Some(place)
     }

@@ -1,7 +1,8 @@
 //! What two runs wrote, compared. Owns which parts may differ and how a difference is shown; starts nothing.
 //!
-//! Files, packet lines and standard error have to be the same byte for byte. The summary may gain lines and fields: each one
-//! of the old summary has to be in the new one with the same value, except times and memory, which no two runs share.
+//! Files, packet lines and standard error have to be the same byte for byte. The summary may gain lines and
+//! fields: each one of the old summary has to be in the new one with the same value, except times and memory,
+//! which no two runs share.
 
 use super::settings::{CONFIG, SUMMARY};
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! The settings under which two programs are compared. Owns the flags and the names of the outputs; runs nothing.
+//! The settings under which two programs are compared. Owns the flags and the names of the outputs; runs
+//! nothing.
 
 use std::ffi::OsString;
 use std::path::Path;

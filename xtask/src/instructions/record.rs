@@ -1,6 +1,7 @@
 //! The record of instructions per packet, `perf/instructions.toml`, and what is within its limits.
 //!
-//! Owns the file's format and the rules; counts nothing. Its one invariant: a figure above a limit is an error that names it.
+//! Owns the file's format and the rules; counts nothing. Its one invariant: a figure above a limit is an
+//! error that names it.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! Looking ahead asks for the right places, gives up where it guesses wrong, and changes nothing of what is lent.
+//! Looking ahead asks for the right places, gives up where it guesses wrong, and changes nothing of what is
+//! lent.
 
 use super::{Endian, Maker, numbered};
 use crate::file::lend::{LendEnd, ReadCounts, Selection, lend};
@@ -268,7 +269,8 @@ proptest! {
         prop_assert_eq!(&lend_all(&bytes, Some(&mut Scout::default())), &expected);
     }
 
-    /// From any place, right or wrong: it ends, goes no further than one record behind its chains, and never back.
+    /// From any place, right or wrong: it ends, goes no further than one record behind its chains, and never
+    /// back.
     #[test]
     fn a_look_has_an_end(
         packets in prop::collection::vec(any_packet(), 1..64),

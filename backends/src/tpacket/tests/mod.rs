@@ -39,7 +39,8 @@ fn put_half(block: &mut [u8], at: usize, half: u16) {
     block[at..at + 2].copy_from_slice(&half.to_ne_bytes());
 }
 
-/// Fills a block as prb_fill_curr_block() and tpacket_rcv() of the kernel do, the status apart; the offsets of the headers.
+/// Fills a block as prb_fill_curr_block() and tpacket_rcv() of the kernel do, the status apart; the offsets
+/// of the headers.
 fn fill(block: &mut [u8], frames: &[Frame]) -> Vec<usize> {
     let mut at = BLOCK_HEADER_LEN;
     let mut offsets = Vec::new();

@@ -11,7 +11,8 @@ fn loopback() -> TpacketOptions {
     TpacketOptions { interface: Some("lo".to_owned()), block_count: Some(2), ..TpacketOptions::default() }
 }
 
-/// What opening says when the kernel refuses this step with this error; `None` (told) without the right to capture.
+/// What opening says when the kernel refuses this step with this error; `None` (told) without the right to
+/// capture.
 fn refused(step: OpenStep, number: i32, options: TpacketOptions) -> Option<String> {
     match open_by(&TpacketOpener { refuse: Some((step, number)) }, options, "lo".to_owned()) {
         Ok(_) => panic!("{step:?} was not refused"),
@@ -45,10 +46,12 @@ fn each_refused_step_says_what_to_do() {
     }
 }
 
-/// Runs `work` on a thread in a network namespace of its own, in which only the loopback is; `None` (told) without the right.
+/// Runs `work` on a thread in a network namespace of its own, in which only the loopback is; `None` (told)
+/// without the right.
 pub(in crate::tpacket) fn in_new_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     let in_thread = || {
-        // SAFETY: an integer; it changes nothing but the namespace of this thread, which ends with the closure.
+        // SAFETY: an integer; it changes nothing but the namespace of this thread, which ends with the
+        // closure.
         if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{}", std::io::Error::last_os_error());
             eprintln!("skipped: no new network namespace without root");

@@ -35,8 +35,8 @@ impl Kernel {
 
     fn ring(&mut self) -> BlockRing {
         let base = self.base();
-        // SAFETY: `count` blocks of 512 bytes, aligned to 8, which outlive the ring in every test; this struct writes to them by
-        // the same pointer, and only while a block's status is its own.
+        // SAFETY: `count` blocks of 512 bytes, aligned to 8, which outlive the ring in every test; this
+        // struct writes to them by the same pointer, and only while a block's status is its own.
         unsafe { BlockRing::new(base, BLOCK, self.count) }
     }
 

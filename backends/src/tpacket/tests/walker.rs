@@ -82,7 +82,8 @@ fn a_tag_counts_in_the_snap_length() {
     fill(&mut block, &[Frame { status, tci: 5, cut: 50, ..frame(UNTAGGED) }]);
     let (packets, _) = walk(&mut block, RingFormat { snaplen: 16, ..FORMAT });
     assert_eq!(packets, [(tagged(0x8100, 5)[..16].to_vec(), Timestamp(0), 70)]);
-    // Where the addresses are cut, there is nothing to put a tag behind; its bytes were on the wire all the same.
+    // Where the addresses are cut, there is nothing to put a tag behind; its bytes were on the wire all the
+    // same.
     fill(&mut block, &[Frame { status, tci: 5, cut: 50, ..frame(&UNTAGGED[..11]) }]);
     let (packets, _) = walk(&mut block, RingFormat { snaplen: 11, ..FORMAT });
     assert_eq!(packets, [(UNTAGGED[..11].to_vec(), Timestamp(0), 65)]);

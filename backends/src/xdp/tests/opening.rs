@@ -1,4 +1,5 @@
-//! Opening on a kernel that lacks something: what falls back says so, what does not says what to do, and nothing stays behind.
+//! Opening on a kernel that lacks something: what falls back says so, what does not says what to do, and
+//! nothing stays behind.
 //!
 //! Needs root, for a network namespace of its own; says so and passes without, except when `CI=true`.
 
@@ -15,7 +16,8 @@ use crate::{Backend, Counters};
 
 const NEEDED: &str = "making network namespaces needs root";
 
-/// Runs `work` on a thread inside a namespace of its own, in which a pair of links is up; both end with the thread.
+/// Runs `work` on a thread inside a namespace of its own, in which a pair of links is up; both end with the
+/// thread.
 fn in_namespace<T: Send>(mtu: u32, work: impl FnOnce() -> T + Send) -> Option<T> {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{NEEDED}");

@@ -1,4 +1,5 @@
-//! Receiving with a Vec as the kernel: wrap-around, fragments, frames conserved (also on unwind), and a kernel that lies.
+//! Receiving with a Vec as the kernel: wrap-around, fragments, frames conserved (also on unwind), and a
+//! kernel that lies.
 
 use std::cell::{Cell, RefCell};
 
@@ -65,7 +66,8 @@ impl Kernel {
         Some(address)
     }
 
-    /// Receives a packet as an honest kernel does, in frames of up to `part_len`; false when it has to drop it.
+    /// Receives a packet as an honest kernel does, in frames of up to `part_len`; false when it has to drop
+    /// it.
     fn deliver(&mut self, packet: &[u8], part_len: usize) -> bool {
         let parts: Vec<_> = if packet.is_empty() { vec![packet] } else { packet.chunks(part_len).collect() };
         if (self.rx_free() as usize) < parts.len() {

@@ -1,5 +1,6 @@
-//! The cases of `bench cliffs`: many flows, a flood against the bound, one flow, fragments, malformed packets, tuples made to collide,
-//! configurations beside the default, and recordings of a long time. Owns what each is compared with and what its summary must say.
+//! The cases of `bench cliffs`: many flows, a flood against the bound, one flow, fragments, malformed
+//! packets, tuples made to collide, configurations beside the default, and recordings of a long time. Owns
+//! what each is compared with and what its summary must say.
 
 use crate::bench::capture::Capture;
 use crate::bench::count::WrittenSummary;
@@ -156,13 +157,14 @@ fn configurations(is_quick: bool) -> Vec<CliffCase> {
     ]
 }
 
-/// The same packets over 10 s and over 30 days of packet time, from each input, and the rates of every second of them.
+/// The same packets over 10 s and over 30 days of packet time, from each input, and the rates of every second
+/// of them.
 fn long_recordings(is_quick: bool) -> Vec<CliffCase> {
     /// Mean distance of 200,000 packets over 10 s and over 30 days, in ns.
     const SHORT_GAP_NS: u64 = 50_000;
     const LONG_GAP_NS: u64 = 12_960_000_000;
-    // One flow at a time, and closed ones wait as long as open ones: the packets of a flow are at most 26 s apart, so both
-    // recordings have the same flows.
+    // One flow at a time, and closed ones wait as long as open ones: the packets of a flow are at most 26 s
+    // apart, so both recordings have the same flows.
     const TIMEOUT: &[&str] = &["--closed-timeout-s", "60"];
     const TIMEOUT_AND_STATS: &[&str] = &["--closed-timeout-s", "60", "--stats"];
     let capture = Capture { live_flows: 1, ..Capture::new("", Profile::SmallPackets, 200_000, 2_000) }.scaled(is_quick);
