@@ -1,5 +1,5 @@
-//! Copies of packets by policy: all of them, some per second, those of some flows; with their numbers and the places of their
-//! flows, from a worker alone, from several queues and from several workers on one file.
+//! Copies of packets by policy: all of them, some per second, those of some flows; with their numbers and the
+//! places of their flows, from a worker alone, from several queues and from several workers on one file.
 
 mod common;
 

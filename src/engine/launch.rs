@@ -284,7 +284,8 @@ impl Running {
         Outbox::new(worker.waits, snapshot_sender, ended_sender, taps).with_reports(settings.wants_reports)
     }
 
-    /// A worker's ends of the taps. Of a source that several share, the leading one copies all packets where all are wanted.
+    /// A worker's ends of the taps. Of a source that several share, the leading one copies all packets where
+    /// all are wanted.
     fn open_taps(&mut self, assignment: &Assignment, worker: &WorkerSettings, settings: &EngineSettings) -> Vec<TapSender> {
         let mut senders = Vec::new();
         for (tap, (policy, parker)) in settings.taps.iter().zip(&self.tap_parkers).enumerate() {

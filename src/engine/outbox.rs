@@ -126,7 +126,8 @@ impl Outbox {
         }
     }
 
-    /// Copies packets of a unit that several workers share, the first of which has number `first_number`, to the taps of units.
+    /// Copies packets of a unit that several workers share, the first of which has number `first_number`, to
+    /// the taps of units.
     pub(super) fn tap_unit<'a>(&mut self, first_number: u64, packets: impl Iterator<Item = Packet<'a>>, ledger: &mut Ledger) {
         for (number, packet) in (first_number..).zip(packets) {
             for tap in self.taps.iter_mut().filter(|tap| tap.takes_units()) {

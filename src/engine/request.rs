@@ -1,4 +1,5 @@
-//! Requests to a worker: questions about the flows in its table, which it answers, and which flows a tap is to follow.
+//! Requests to a worker: questions about the flows in its table, which it answers, and which flows a tap is
+//! to follow.
 //!
 //! Owns the question under way and how far it has come. Knows no table but by its places. Invariants: one poll looks at a bounded
 //! number of places, and a question that finds no empty box waits without holding up a packet; each flow that lived from the
@@ -135,9 +136,9 @@ impl RequestSender {
         self.requests.push(WorkerRequest::Flows(Arc::clone(query))).is_ok()
     }
 
-    /// Tells which flows tap number `tap` of [`EngineSettings::taps`](super::EngineSettings::taps) is to follow from now on, in
-    /// place of those before; no effect on a tap that follows none. It is heard once the questions before it are answered.
-    /// False when too many requests wait already.
+    /// Tells which flows tap number `tap` of [`EngineSettings::taps`](super::EngineSettings::taps) is to
+    /// follow from now on, in place of those before; no effect on a tap that follows none. It is heard once
+    /// the questions before it are answered. False when too many requests wait already.
     pub fn select_tap_flows(&self, tap: usize, flows: &TapFlows) -> bool {
         self.requests.push(WorkerRequest::Tap(tap, flows.clone())).is_ok()
     }

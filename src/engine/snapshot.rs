@@ -150,8 +150,8 @@ pub struct TapMark {
     /// Its number, from 1: of the queue, or of the source where several workers share one.
     pub number: u64,
     /// Number of its flow's place in the table of that worker when it was counted, as of
-    /// [`Counted::place`](crate::flow::Counted::place). `None`: it has no flow, or it was copied before it was counted, see
-    /// [`TapPolicy::All`](super::TapPolicy::All).
+    /// [`Counted::place`](crate::flow::Counted::place). `None`: it has no flow, or it was copied before it
+    /// was counted, see [`TapPolicy::All`](super::TapPolicy::All).
     pub place: Option<u32>,
 }
 

@@ -17,7 +17,8 @@ const SLEEP_MAX: Duration = Duration::from_millis(16);
 pub struct TapReceivers {
     /// One per worker that copies packets.
     pub receivers: Vec<Receiver<TapChunk>>,
-    /// True where each worker numbers the packets of a queue of its own; else the numbers are those of the source they share.
+    /// True where each worker numbers the packets of a queue of its own; else the numbers are those of the
+    /// source they share.
     pub has_own_numbers: bool,
 }
 
@@ -41,8 +42,9 @@ pub trait PacketConsumer {
 
 /// Feeds `consumer` until the senders are gone, one per queue. After an error the remaining packets are taken and counted, not shown.
 ///
-/// Packets of one worker come in the order in which they arrived, with its numbers. What lies ready of several queues at one moment
-/// is ordered by time, and numbered as it is shown; of several workers on one source it is ordered by their common numbers.
+/// Packets of one worker come in the order in which they arrived, with its numbers. What lies ready of
+/// several queues at one moment is ordered by time, and numbered as it is shown; of several workers on one
+/// source it is ordered by their common numbers.
 ///
 /// Returns the number of packets not shown, with the error that was the reason.
 pub fn consume<C: PacketConsumer>(tap: &TapReceivers, consumer: &mut C) -> Result<(), (u64, C::Error)> {
@@ -92,7 +94,8 @@ fn feed<C: PacketConsumer>(chunk: &TapChunk, consumer: &mut C) -> Result<(), (u6
     consumer.pause().map_err(|error| (chunk.len() as u64, error))
 }
 
-/// The same for boxes of several workers; after `numbered` packets where each has a queue with numbers of its own.
+/// The same for boxes of several workers; after `numbered` packets where each has a queue with numbers of its
+/// own.
 fn feed_merged<C: PacketConsumer>(
     chunks: &[(usize, Box<TapChunk>)],
     numbered: Option<u64>,

@@ -1,7 +1,8 @@
 //! The worker's side of a tap: which packets are copied for it, and the box they are copied to.
 //!
-//! Owns the policy's state and the mailbox. Knows no table: a flow is a key and the number of its place. Invariants: a packet that
-//! is not wanted is not copied, and what a policy decides depends on the packets of its worker and their time alone.
+//! Owns the policy's state and the mailbox. Knows no table: a flow is a key and the number of its place.
+//! Invariants: a packet that is not wanted is not copied, and what a policy decides depends on the packets of
+//! its worker and their time alone.
 
 use super::mailbox::Sender;
 use super::{TapChunk, TapMark, WorkerShare};
@@ -15,19 +16,20 @@ pub const TAP_FLOWS_MAX: usize = 16;
 /// Which packets a tap gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TapPolicy {
-    /// All of them. Where several workers share a source, the leading one copies them as they come, before they are counted:
-    /// of these no flow is known.
+    /// All of them. Where several workers share a source, the leading one copies them as they come, before
+    /// they are counted: of these no flow is known.
     All,
-    /// The first ones of each second of packet time, at most so many. Time that goes back begins no second anew. Each worker
-    /// has its part of the number, so with fewer than one per worker some workers are not heard.
+    /// The first ones of each second of packet time, at most so many. Time that goes back begins no second
+    /// anew. Each worker has its part of the number, so with fewer than one per worker some workers are not
+    /// heard.
     PerSecond(usize),
     /// Those that are counted for these flows.
     Flows(TapFlows),
 }
 
 impl TapPolicy {
-    /// What of it falls to one of several workers. A worker of a shared source copies nothing for [`TapPolicy::All`] unless it
-    /// leads; that is not decided here.
+    /// What of it falls to one of several workers. A worker of a shared source copies nothing for
+    /// [`TapPolicy::All`] unless it leads; that is not decided here.
     pub(super) fn part_of(&self, part: WorkerShare) -> Self {
         match self {
             Self::PerSecond(count) => Self::PerSecond(part.part_of(*count)),
@@ -177,8 +179,8 @@ impl TapSender {
         is_pushed
     }
 
-    /// Sends the half-filled box. On a wire the last box is filled first: a slow receiver is to have whole boxes of room, not
-    /// one packet in each.
+    /// Sends the half-filled box. On a wire the last box is filled first: a slow receiver is to have whole
+    /// boxes of room, not one packet in each.
     pub(super) fn flush(&mut self, waits: bool) {
         if !waits && self.sender.is_out() {
             return;

@@ -68,9 +68,8 @@ impl<O: Observer> Worker<O> {
         self.merged = merged;
     }
 
-    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others matters. `TAPPED`:
-    /// somebody may want copies. `is_open`: some metas are
-    /// to be completed.
+    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others
+    /// matters. `TAPPED`: somebody may want copies. `is_open`: some metas are to be completed.
     fn waves<const ALONE: bool, const TAPPED: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
         let (first, mut passed) = (self.number + 1, 0);
         // Taken out for as long as the worker changes; vectors without memory stand in.

@@ -1,7 +1,8 @@
 //! Packets on their way to the taps.
 //!
-//! Owns nothing. Invariant: a worker shows a packet to its taps once, in order, after it was counted; those of a unit that
-//! several workers share are copied before that, by the leading worker, where somebody wants all of them.
+//! Owns nothing. Invariant: a worker shows a packet to its taps once, in order, after it was counted; those
+//! of a unit that several workers share are copied before that, by the leading worker, where somebody wants
+//! all of them.
 
 use super::Worker;
 use super::wave::{Consecutive, PacketSource};
