@@ -166,7 +166,7 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
         poll_timeout,
         wants_ended: false,
         wants_reports: false,
-        taps: 0,
+        taps: Vec::new(),
         broadcast_chunks: settings.pipeline.broadcast_chunks,
     }
 }

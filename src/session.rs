@@ -8,7 +8,7 @@ use crate::aggregate::{
     Summary, Wants, wants_of,
 };
 use crate::engine::{
-    EngineError, EngineSettings, PacketConsumer, Progress, Receiver, Recorder, Source, Stop, TapChunk, consume, launch,
+    EngineError, EngineSettings, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume, launch,
 };
 use netscope_backends::BackendError;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
@@ -70,7 +70,7 @@ pub trait Watcher: Send + Sync {
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
     let Session { source, mut engine, aggregate, outputs, record, view, live_table } = session;
     let recorder = record.as_ref().map(Recorder::create).transpose()?;
-    engine.taps = usize::from(recorder.is_some()) + usize::from(view.is_some());
+    engine.taps = vec![TapPolicy::All; usize::from(recorder.is_some()) + usize::from(view.is_some())];
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
     let noticing = Arc::clone(watcher);
@@ -125,7 +125,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
 
 /// The recorder's thread.
 fn record_packets(
-    tap: &[Receiver<TapChunk>],
+    tap: &TapReceivers,
     mut recorder: Recorder,
     watcher: &dyn Watcher,
 ) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
@@ -155,7 +155,7 @@ fn record_packets(
 }
 
 /// The packet view's thread. A closed pipe (`| head`) ends the run quietly.
-fn show_packets(tap: &[Receiver<TapChunk>], mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
+fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
     struct Quiet<'a>(&'a mut PacketView, &'a Stop);
     impl PacketConsumer for Quiet<'_> {
         type Error = io::Error;

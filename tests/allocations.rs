@@ -3,9 +3,10 @@
 mod common;
 
 use common::captures;
-use netscope::engine::{EndedChunk, Outbox, Snapshot, TapChunk, Worker, WorkerSettings, WorkerShare, mailbox};
+use netscope::engine::{
+    EndedChunk, Outbox, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare, mailbox,
+};
 use netscope::flow::{FlowSettings, HashSecret};
-use netscope_backends::chunk::PacketChunk;
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
@@ -77,7 +78,15 @@ fn a_worker_in_steady_state_allocates_nothing() {
             .collect();
         let (snapshots, snapshot_mail) = mailbox(4, || Snapshot::new(5));
         let (ended, ended_mail) = mailbox(8, EndedChunk::new);
-        let (tap, tap_mail) = mailbox(2, || TapChunk { first_number: 0, packets: PacketChunk::new() });
+        let policies = [TapPolicy::All, TapPolicy::PerSecond(5), TapPolicy::Flows(TapFlows::default())];
+        let secret = HashSecret::random();
+        let (taps, tap_mails): (Vec<_>, Vec<_>) = (0..)
+            .zip(&policies)
+            .map(|(tap, policy)| {
+                let (sender, receiver) = mailbox(2, TapChunk::new);
+                (TapSender::new(tap, policy, secret, sender), receiver)
+            })
+            .unzip();
         let settings = WorkerSettings {
             flow: FlowSettings {
                 flow_count_max: 64,
@@ -93,9 +102,9 @@ fn a_worker_in_steady_state_allocates_nothing() {
             count_max: 0,
             share: WorkerShare::WHOLE,
             waits: false,
-            secret: HashSecret::random(),
+            secret,
         };
-        let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, Some(ended), vec![tap]), ());
+        let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, Some(ended), taps), ());
         for (round, part) in (1..).zip(&rounds) {
             for batch in part.chunks(BATCH_MAX) {
                 let allocated = allocation_counter::measure(|| worker.batch(batch));
@@ -111,8 +120,10 @@ fn a_worker_in_steady_state_allocates_nothing() {
                     full.flows.clear();
                     ended_mail.give_back(full);
                 }
-                while let Some(full) = tap_mail.receive() {
-                    tap_mail.give_back(full);
+                for tap_mail in &tap_mails {
+                    while let Some(full) = tap_mail.receive() {
+                        tap_mail.give_back(full);
+                    }
                 }
             }
         }

@@ -5,12 +5,11 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, Worker, WorkerHandle,
-    WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
+    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapPolicy, TapReceivers,
+    TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret};
 use core_affinity::CoreId;
-use netscope_backends::chunk::PacketChunk;
 use netscope_backends::file::Scanner;
 use netscope_backends::thread::Start;
 use netscope_backends::{Backend, BackendError};
@@ -72,8 +71,8 @@ pub struct EngineSettings {
     pub wants_ended: bool,
     /// Whether anybody wants reports.
     pub wants_reports: bool,
-    /// How many consumers want a copy of every packet.
-    pub taps: usize,
+    /// Which packets are copied, one policy per consumer.
+    pub taps: Vec<TapPolicy>,
     /// Chunks of 1 MiB between a reader and several workers.
     pub broadcast_chunks: usize,
 }
@@ -92,8 +91,8 @@ pub struct QueueMail {
 pub struct Running {
     /// One per worker.
     pub queues: Vec<QueueMail>,
-    /// One per tap that was asked for, each with a mailbox per queue.
-    pub taps: Vec<Vec<Receiver<TapChunk>>>,
+    /// One per tap that was asked for, in that order.
+    pub taps: Vec<TapReceivers>,
     /// How far the workers are.
     pub progress: Arc<Progress>,
     /// True when the packets of one flow may have come on several queues.
@@ -148,12 +147,12 @@ pub fn launch(
     }
     let mut running = Running {
         queues: Vec::new(),
-        taps: (0..settings.taps).map(|_| Vec::new()).collect(),
+        taps: settings.taps.iter().map(|_| TapReceivers { receivers: Vec::new(), has_own_numbers: false }).collect(),
         progress: Arc::new(Progress::new(workers)),
         may_be_split: false,
         threads: Vec::new(),
         parker: Arc::default(),
-        tap_parkers: (0..settings.taps).map(|_| Arc::default()).collect(),
+        tap_parkers: settings.taps.iter().map(|_| Arc::default()).collect(),
     };
     let secret = HashSecret::random();
     // Workers that share a source end where its units do: whoever fills those is stopped.
@@ -238,7 +237,8 @@ impl Running {
     ) -> Result<(), EngineError> {
         let worker_settings = assignment.settings(settings, feed.waits());
         let (request_sender, request_receiver) = requests(&self.parker);
-        let outbox = self.open_mailboxes(&worker_settings, settings, request_sender);
+        let tap_senders = self.open_taps(&assignment, &worker_settings, settings);
+        let outbox = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
@@ -266,7 +266,13 @@ impl Running {
         Ok(())
     }
 
-    fn open_mailboxes(&mut self, worker: &WorkerSettings, settings: &EngineSettings, requests: RequestSender) -> Outbox {
+    fn open_mailboxes(
+        &mut self,
+        worker: &WorkerSettings,
+        settings: &EngineSettings,
+        requests: RequestSender,
+        taps: Vec<TapSender>,
+    ) -> Outbox {
         let (snapshot_sender, snapshots) = mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
             let (sender, receiver) = mailbox_to(&self.parker, ENDED_BOXES, EndedChunk::new);
@@ -275,16 +281,28 @@ impl Running {
             (None, None)
         };
         self.queues.push(QueueMail { snapshots, ended, requests });
-        let mut tap_senders = Vec::new();
-        if worker.share.leads() {
-            for (tap, parker) in self.taps.iter_mut().zip(&self.tap_parkers) {
-                let chunk = || TapChunk { first_number: 0, packets: PacketChunk::new() };
-                let (sender, receiver) = mailbox_to(parker, TAP_BOXES, chunk);
-                tap_senders.push(sender);
-                tap.push(receiver);
+        Outbox::new(worker.waits, snapshot_sender, ended_sender, taps).with_reports(settings.wants_reports)
+    }
+
+    /// A worker's ends of the taps. Of a source that several share, the leading one copies all packets where
+    /// all are wanted.
+    fn open_taps(&mut self, assignment: &Assignment, worker: &WorkerSettings, settings: &EngineSettings) -> Vec<TapSender> {
+        let mut senders = Vec::new();
+        for (tap, (policy, parker)) in settings.taps.iter().zip(&self.tap_parkers).enumerate() {
+            let is_of_units = *policy == TapPolicy::All && worker.share.count > 1;
+            if is_of_units && !worker.share.leads() {
+                continue;
             }
+            let (sender, receiver) = mailbox_to(parker, TAP_BOXES, TapChunk::new);
+            senders.push(if is_of_units {
+                TapSender::of_units(tap, sender)
+            } else {
+                TapSender::new(tap, &policy.part_of(assignment.part), worker.secret, sender)
+            });
+            self.taps[tap].receivers.push(receiver);
+            self.taps[tap].has_own_numbers = assignment.group.has_own_packets();
         }
-        Outbox::new(worker.waits, snapshot_sender, ended_sender, tap_senders).with_reports(settings.wants_reports)
+        senders
     }
 
     /// Waits for all threads.

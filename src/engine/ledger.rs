@@ -128,7 +128,8 @@ pub struct Ledger {
     pub beyond_count: u64,
     /// Packets that lay in the kernel's buffer when the capture ended (wires only).
     pub unread: u64,
-    /// Packets that the recorder or the packet view did not get because no box was free (wires only).
+    /// Copies of packets that a tap (the recorder, the packet view) wanted and did not get because no box was
+    /// free (wires only).
     pub taps_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
     pub records_skipped: u64,

@@ -20,6 +20,7 @@ mod scheduler;
 mod share;
 mod snapshot;
 mod tap;
+mod tap_sender;
 mod work_unit;
 mod worker;
 
@@ -37,7 +38,8 @@ pub use recorder::Recorder;
 pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey, requests};
 pub use scheduler::{WorkerHandle, share_mapped};
 pub use share::WorkerShare;
-pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TickEvidence};
-pub use tap::{PacketConsumer, consume};
+pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TapMark, TickEvidence};
+pub use tap::{PacketConsumer, TapReceivers, consume};
+pub use tap_sender::{TAP_FLOWS_MAX, TapFlows, TapPolicy, TapSender};
 pub use work_unit::WorkUnit;
 pub use worker::{Worker, WorkerSettings};

@@ -3,7 +3,8 @@
 //! Owns the senders. Invariant: what finds no free box on a wire is counted in the ledger, never lost silently.
 
 use super::mailbox::Sender;
-use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapChunk};
+use super::tap_sender::{TapPacket, TapSender};
+use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
 use crate::flow::{FactRef, FactSet, FlowRecord, LastFlows};
 use netscope_backends::Packet;
 
@@ -18,20 +19,16 @@ pub struct Outbox {
     ended: Option<Sender<EndedChunk>>,
     ended_open: Option<Box<EndedChunk>>,
     ended_sent: u64,
-    taps: Vec<Tap>,
-}
-
-/// One receiver of copied packets.
-struct Tap {
-    sender: Sender<TapChunk>,
-    open: Option<Box<TapChunk>>,
+    taps: Vec<TapSender>,
+    /// Whether a tap is to be told of every packet once it was counted.
+    taps_counted: bool,
 }
 
 impl Outbox {
-    /// An outbox over these mailboxes. `taps` get a copy of every packet.
-    pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<Sender<TapChunk>>) -> Self {
-        let taps = taps.into_iter().map(|sender| Tap { sender, open: None }).collect();
-        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps }
+    /// An outbox over these mailboxes.
+    pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<TapSender>) -> Self {
+        let taps_counted = taps.iter().any(|tap| !tap.takes_units());
+        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps, taps_counted }
     }
 
     /// The same where nobody reads reports, unless `wanted`.
@@ -45,9 +42,15 @@ impl Outbox {
         self.wants_reports
     }
 
-    /// True when packets are copied for somebody.
-    pub fn has_taps(&self) -> bool {
-        !self.taps.is_empty()
+    /// True when [`Outbox::tap`] is to be told of every packet that was counted.
+    #[inline]
+    pub(super) const fn taps_counted(&self) -> bool {
+        self.taps_counted
+    }
+
+    /// True when whole units are copied for somebody.
+    pub(super) fn taps_units(&self) -> bool {
+        self.taps.iter().any(TapSender::takes_units)
     }
 
     /// A flow ended at packet number `event`.
@@ -116,28 +119,31 @@ impl Outbox {
         }
     }
 
-    /// Copies packets, the first of which has number `first_number`, to every tap.
-    pub fn tap(&mut self, first_number: u64, packets: &[Packet<'_>], ledger: &mut Ledger) {
+    /// A packet was counted: it is copied to the taps that want it. The packet is asked for by those alone.
+    pub(super) fn tap<'a>(&mut self, at: &TapPacket<'_>, packet: impl Fn() -> Packet<'a>, ledger: &mut Ledger) {
         for tap in &mut self.taps {
-            for (number, packet) in (first_number..).zip(packets) {
-                if !tap.push(number, packet, self.waits) {
-                    ledger.taps_skipped += 1;
-                }
+            ledger.taps_skipped += u64::from(!tap.counted(at, &packet, self.waits));
+        }
+    }
+
+    /// Copies packets of a unit that several workers share, the first of which has number `first_number`, to
+    /// the taps of units.
+    pub(super) fn tap_unit<'a>(&mut self, first_number: u64, packets: impl Iterator<Item = Packet<'a>>, ledger: &mut Ledger) {
+        for (number, packet) in (first_number..).zip(packets) {
+            for tap in self.taps.iter_mut().filter(|tap| tap.takes_units()) {
+                ledger.taps_skipped += u64::from(!tap.push(TapMark { number, place: None }, &packet, self.waits));
             }
         }
     }
 
-    /// Sends half-filled boxes of packets, so that a person sees them now. On a wire the last box is filled first: a slow
-    /// receiver is to have whole boxes of room, not one packet in each.
+    /// From now on tap number `tap` of the engine follows these flows, where it is one that follows any.
+    pub(super) fn select_tap_flows(&mut self, tap: usize, flows: &TapFlows) {
+        self.taps.iter_mut().filter(|sender| sender.tap() == tap).for_each(|sender| sender.select(flows));
+    }
+
+    /// Sends half-filled boxes of packets, so that a person sees them now.
     pub fn flush_taps(&mut self) {
-        for tap in &mut self.taps {
-            if !self.waits && tap.sender.is_out() {
-                continue;
-            }
-            if let Some(open) = tap.open.take() {
-                tap.sender.send(open);
-            }
-        }
+        self.taps.iter_mut().for_each(|tap| tap.flush(self.waits));
     }
 
     /// Sends a snapshot filled in by `fill`; false when it was skipped, as on a wire without a free box.
@@ -152,26 +158,6 @@ impl Outbox {
     /// From now on even a wire waits for free boxes: the end must not be skipped.
     pub fn wait_from_now_on(&mut self) {
         self.waits = true;
-    }
-}
-
-impl Tap {
-    /// False when there was no room for the packet.
-    fn push(&mut self, number: u64, packet: &Packet<'_>, waits: bool) -> bool {
-        if let Some(open) = &mut self.open {
-            if open.packets.push(packet) {
-                return true;
-            }
-            if let Some(full) = self.open.take() {
-                self.sender.send(full);
-            }
-        }
-        let Some(mut open) = take(&self.sender, waits) else { return false };
-        open.packets.clear();
-        open.first_number = number;
-        let pushed = open.packets.push(packet);
-        self.open = Some(open);
-        pushed
     }
 }
 

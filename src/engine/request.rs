@@ -1,9 +1,11 @@
-//! Questions to a worker about the flows in its table, and its answers.
+//! Requests to a worker: questions about the flows in its table, which it answers, and which flows a tap is
+//! to follow.
 //!
 //! Owns the question under way and how far it has come. Knows no table but by its places. Invariants: one poll looks at a bounded
 //! number of places, and a question that finds no empty box waits without holding up a packet; each flow that lived from the
 //! question's beginning to its end is looked at once.
 
+use super::TapFlows;
 use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
 use crate::flow::FlowRecord;
 use crossbeam_queue::ArrayQueue;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 const LOOK_MAX: u32 = 64;
 /// The same after a poll that lent none.
 const IDLE_LOOK_MAX: u32 = 8192;
-/// Questions that may wait for one worker.
+/// Requests that may wait for one worker.
 const REQUESTS_MAX: usize = 4;
 /// Boxes of answers under way per queue.
 const ANSWER_BOXES: usize = 8;
@@ -114,23 +116,37 @@ impl FlowAnswer {
     }
 }
 
+/// What one worker is asked for.
+enum WorkerRequest {
+    Flows(Arc<FlowQuery>),
+    /// Which flows one of the engine's taps is to follow.
+    Tap(usize, TapFlows),
+}
+
 /// Who asks one queue.
 pub struct RequestSender {
-    requests: Arc<ArrayQueue<Arc<FlowQuery>>>,
+    requests: Arc<ArrayQueue<WorkerRequest>>,
     /// What it answers.
     pub answers: Receiver<FlowAnswer>,
 }
 
 impl RequestSender {
-    /// Asks; false when too many questions wait already.
+    /// Asks; false when too many requests wait already.
     pub fn ask(&self, query: &Arc<FlowQuery>) -> bool {
-        self.requests.push(Arc::clone(query)).is_ok()
+        self.requests.push(WorkerRequest::Flows(Arc::clone(query))).is_ok()
+    }
+
+    /// Tells which flows tap number `tap` of [`EngineSettings::taps`](super::EngineSettings::taps) is to
+    /// follow from now on, in place of those before; no effect on a tap that follows none. It is heard once
+    /// the questions before it are answered. False when too many requests wait already.
+    pub fn select_tap_flows(&self, tap: usize, flows: &TapFlows) -> bool {
+        self.requests.push(WorkerRequest::Tap(tap, flows.clone())).is_ok()
     }
 }
 
-/// The worker's side: takes questions and answers them, a part after each poll.
+/// The worker's side: takes requests and answers questions, a part after each poll.
 pub struct RequestReceiver {
-    requests: Arc<ArrayQueue<Arc<FlowQuery>>>,
+    requests: Arc<ArrayQueue<WorkerRequest>>,
     answers: Sender<FlowAnswer>,
     cursor: Option<Cursor>,
 }
@@ -142,7 +158,7 @@ pub fn requests(parker: &Arc<Parker>) -> (RequestSender, RequestReceiver) {
     (RequestSender { requests: Arc::clone(&requests), answers }, RequestReceiver { requests, answers: sender, cursor: None })
 }
 
-/// Where live flows lie by place, and what is known of those that ended.
+/// Where live flows lie by place, what is known of those that ended, and whose packets are copied.
 pub trait LiveFlows {
     /// Looks at up to `look_max` places from `from` on and shows the records of the live flows there; the place after them, `None`
     /// behind the last one.
@@ -150,6 +166,9 @@ pub trait LiveFlows {
 
     /// Sends what ended so far, if there is a box for it; boxes of ended flows begun so far.
     fn flush_ended(&mut self) -> u64;
+
+    /// From now on this tap follows these flows.
+    fn select_tap_flows(&mut self, tap: usize, flows: &TapFlows);
 }
 
 /// A question under way.
@@ -192,17 +211,24 @@ impl Ord for RankedFlow {
 }
 
 impl RequestReceiver {
-    /// True when there is a question: the next poll is not to wait long.
+    /// True when there is a request: the next poll is not to wait long.
     #[inline]
     pub fn is_asked(&self) -> bool {
         self.cursor.is_some() || !self.requests.is_empty()
     }
 
-    /// Answers a part of the question that is next; more of it after an `idle` poll.
+    /// Does what is asked next; of a question a part, a larger one after an `idle` poll.
     #[cold]
     pub fn answer(&mut self, flows: &mut impl LiveFlows, idle: bool) {
         let begin = |query: Arc<FlowQuery>| Cursor { query, place: Some(0), best: BinaryHeap::new(), open: None };
-        let Some(mut cursor) = self.cursor.take().or_else(|| self.requests.pop().map(begin)) else { return };
+        let mut cursor = match self.cursor.take() {
+            Some(cursor) => cursor,
+            None => match self.requests.pop() {
+                Some(WorkerRequest::Flows(query)) => begin(query),
+                Some(WorkerRequest::Tap(tap, selected)) => return flows.select_tap_flows(tap, &selected),
+                None => return,
+            },
+        };
         let look_max = if idle { IDLE_LOOK_MAX } else { LOOK_MAX };
         let is_done = if cursor.query.limit == 0 {
             cursor.send_all(&self.answers, flows, look_max)
@@ -319,6 +345,8 @@ mod tests {
         fn flush_ended(&mut self) -> u64 {
             17
         }
+
+        fn select_tap_flows(&mut self, _tap: usize, _flows: &TapFlows) {}
     }
 
     /// The records of a whole answer, and how many calls it took.

@@ -3,8 +3,8 @@
 
 use super::Ledger;
 use crate::flow::{FactArena, FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
-use netscope_backends::chunk::PacketChunk;
-use netscope_backends::{Counters, Timestamp};
+use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
+use netscope_backends::{Counters, Packet, Timestamp};
 
 /// Totals of one worker at the end of a tick, and the evidence of that tick. Totals are not differences, and evidence of a skipped
 /// snapshot is added to the next one, so a skipped snapshot loses nothing.
@@ -144,13 +144,67 @@ impl EndedChunk {
     }
 }
 
-/// A box of copied packets for the recorder or the packet view.
+/// What a copied packet is to the worker that counted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapMark {
+    /// Its number, from 1: of the queue, or of the source where several workers share one.
+    pub number: u64,
+    /// Number of its flow's place in the table of that worker when it was counted, as of
+    /// [`Counted::place`](crate::flow::Counted::place). `None`: it has no flow, or it was copied before it
+    /// was counted, see [`TapPolicy::All`](super::TapPolicy::All).
+    pub place: Option<u32>,
+}
+
+/// A box of copied packets.
 #[derive(Debug)]
 pub struct TapChunk {
-    /// Number of the first packet in it, from 1.
-    pub first_number: u64,
-    /// The packets.
-    pub packets: PacketChunk,
+    /// One per packet.
+    marks: Vec<TapMark>,
+    packets: PacketChunk,
+}
+
+impl Default for TapChunk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TapChunk {
+    /// An empty box with its memory reserved.
+    pub fn new() -> Self {
+        Self { marks: Vec::with_capacity(CHUNK_PACKETS_MAX), packets: PacketChunk::new() }
+    }
+
+    /// Copies a packet to the end; false, and nothing changed, when the box is full.
+    #[must_use]
+    pub fn push(&mut self, mark: TapMark, packet: &Packet<'_>) -> bool {
+        let is_pushed = self.packets.push(packet);
+        if is_pushed {
+            self.marks.push(mark);
+        }
+        is_pushed
+    }
+
+    /// Forgets all packets, keeps the memory.
+    pub fn clear(&mut self) {
+        self.marks.clear();
+        self.packets.clear();
+    }
+
+    /// Packets held.
+    pub const fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// True when no packet is held.
+    pub const fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    /// The packets, in the order they came.
+    pub fn packets(&self) -> impl ExactSizeIterator<Item = (TapMark, Packet<'_>)> {
+        self.marks.iter().copied().zip(self.packets.packets())
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Owns the loop and how long it sleeps. Invariant: the boxes go back whatever the consumer does, so a failing consumer never stops a
 //! worker.
 
-use super::TapChunk;
 use super::mailbox::Receiver;
+use super::{TapChunk, TapMark};
 use netscope_backends::Packet;
 use std::time::Duration;
 
@@ -13,7 +13,16 @@ use std::time::Duration;
 const SLEEP: Duration = Duration::from_millis(1);
 const SLEEP_MAX: Duration = Duration::from_millis(16);
 
-/// Somebody who wants every packet, off the worker.
+/// The receiving side of one tap.
+pub struct TapReceivers {
+    /// One per worker that copies packets.
+    pub receivers: Vec<Receiver<TapChunk>>,
+    /// True where each worker numbers the packets of a queue of its own; else the numbers are those of the
+    /// source they share.
+    pub has_own_numbers: bool,
+}
+
+/// Somebody who wants packets, off the worker.
 pub trait PacketConsumer {
     /// Why it cannot go on.
     type Error;
@@ -33,11 +42,13 @@ pub trait PacketConsumer {
 
 /// Feeds `consumer` until the senders are gone, one per queue. After an error the remaining packets are taken and counted, not shown.
 ///
-/// Packets of one queue come in the order in which they arrived, with the queue's numbers. What lies ready on several queues at one
-/// moment is ordered by time, and numbered as it is shown.
+/// Packets of one worker come in the order in which they arrived, with its numbers. What lies ready of
+/// several queues at one moment is ordered by time, and numbered as it is shown; of several workers on one
+/// source it is ordered by their common numbers.
 ///
 /// Returns the number of packets not shown, with the error that was the reason.
-pub fn consume<C: PacketConsumer>(receivers: &[Receiver<TapChunk>], consumer: &mut C) -> Result<(), (u64, C::Error)> {
+pub fn consume<C: PacketConsumer>(tap: &TapReceivers, consumer: &mut C) -> Result<(), (u64, C::Error)> {
+    let TapReceivers { receivers, has_own_numbers } = tap;
     let mut failed: Option<(u64, C::Error)> = None;
     let mut round: Vec<(usize, Box<TapChunk>)> = Vec::with_capacity(receivers.len());
     let (mut numbered, mut sleep) = (0, SLEEP);
@@ -53,13 +64,13 @@ pub fn consume<C: PacketConsumer>(receivers: &[Receiver<TapChunk>], consumer: &m
             continue;
         }
         sleep = SLEEP;
-        let count = round.iter().map(|(_, chunk)| chunk.packets.len() as u64).sum::<u64>();
+        let count = round.iter().map(|(_, chunk)| chunk.len() as u64).sum::<u64>();
         match &mut failed {
             Some((unshown, _)) => *unshown += count,
             None => {
                 let fed = match round.as_slice() {
                     [(_, chunk)] if receivers.len() == 1 => feed(chunk, consumer),
-                    chunks => feed_merged(chunks, numbered, consumer),
+                    chunks => feed_merged(chunks, has_own_numbers.then_some(numbered), consumer),
                 };
                 numbered += count;
                 if let Err((shown, error)) = fed {
@@ -68,7 +79,7 @@ pub fn consume<C: PacketConsumer>(receivers: &[Receiver<TapChunk>], consumer: &m
             }
         }
         for (queue, mut chunk) in round.drain(..) {
-            chunk.packets.clear();
+            chunk.clear();
             receivers[queue].give_back(chunk);
         }
     }
@@ -77,28 +88,31 @@ pub fn consume<C: PacketConsumer>(receivers: &[Receiver<TapChunk>], consumer: &m
 
 /// Shows one box; an error comes with the number of packets that were taken before it.
 fn feed<C: PacketConsumer>(chunk: &TapChunk, consumer: &mut C) -> Result<(), (u64, C::Error)> {
-    for (shown, packet) in (0u64..).zip(chunk.packets.packets()) {
-        consumer.packet(chunk.first_number + shown, &packet).map_err(|error| (shown, error))?;
+    for (shown, (mark, packet)) in (0..).zip(chunk.packets()) {
+        consumer.packet(mark.number, &packet).map_err(|error| (shown, error))?;
     }
-    consumer.pause().map_err(|error| (chunk.packets.len() as u64, error))
+    consumer.pause().map_err(|error| (chunk.len() as u64, error))
 }
 
-/// The same for boxes of several queues, after `numbered` packets.
+/// The same for boxes of several workers; after `numbered` packets where each has a queue with numbers of its
+/// own.
 fn feed_merged<C: PacketConsumer>(
     chunks: &[(usize, Box<TapChunk>)],
-    numbered: u64,
+    numbered: Option<u64>,
     consumer: &mut C,
 ) -> Result<(), (u64, C::Error)> {
-    let mut queues: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.packets.packets().peekable()).collect();
+    let mut queues: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.packets().peekable()).collect();
     let mut shown = 0;
+    let rank = |(mark, packet): &(TapMark, Packet<'_>)| if numbered.is_some() { packet.time.0 } else { mark.number };
     // The oldest of those that are next on their queues; of several the one on the first queue.
-    while let Some(oldest) = queues
+    while let Some((mark, packet)) = queues
         .iter_mut()
-        .filter_map(|queue| queue.peek().map(|packet| packet.time).map(|time| (time, queue)))
-        .min_by_key(|(time, _)| *time)
+        .filter_map(|queue| queue.peek().map(rank).map(|rank| (rank, queue)))
+        .min_by_key(|(rank, _)| *rank)
         .and_then(|(_, queue)| queue.next())
     {
-        consumer.packet(numbered + shown + 1, &oldest).map_err(|error| (shown, error))?;
+        let number = numbered.map_or(mark.number, |numbered| numbered + shown + 1);
+        consumer.packet(number, &packet).map_err(|error| (shown, error))?;
         shown += 1;
     }
     consumer.pause().map_err(|error| (shown, error))

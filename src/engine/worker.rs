@@ -7,6 +7,7 @@
 mod fragment;
 mod live;
 mod part;
+mod tapped;
 mod wave;
 
 pub(super) use self::wave::{Consecutive, PacketSource};
@@ -133,9 +134,6 @@ impl<O: Observer> Worker<O> {
         let (packets, beyond) = packets.split_at(packets.len().min(room));
         if self.share.leads() {
             self.ledger.beyond_count += beyond.len() as u64;
-            if self.outbox.has_taps() {
-                self.outbox.tap(self.number + 1, packets, &mut self.ledger);
-            }
         }
         for wave in packets.chunks(BATCH_MAX) {
             self.wave(wave);
@@ -150,13 +148,18 @@ impl<O: Observer> Worker<O> {
         let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
         self.dissect(packets, &mut metas, &mut facts);
         let filled = metas.get(..packets.len()).unwrap_or_default();
-        self.update::<true>(filled, &mut facts, &Consecutive { packets, first: self.number + 1 });
+        let source = Consecutive { packets, first: self.number + 1 };
+        if self.outbox.taps_counted() {
+            self.update::<true, true>(filled, &mut facts, &source);
+        } else {
+            self.update::<true, false>(filled, &mut facts, &source);
+        }
         (self.metas, self.facts) = (metas, facts);
     }
 
-    /// Counts one packet of a flow.
+    /// Counts one packet of a flow; the number of the flow's place.
     #[inline(always)]
-    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) {
+    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> u32 {
         let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
         let counted = flows.count(packet, facts, O::WATCHES, |record| {
             // Where the end stands in the order of all workers, as `event` has it.
@@ -166,6 +169,7 @@ impl<O: Observer> Worker<O> {
         });
         watch.note(&packet, &facts, &counted);
         self.slow_path_count += counted.path as usize;
+        counted.place
     }
 
     /// The same for a packet that was dissected in full.
@@ -177,10 +181,10 @@ impl<O: Observer> Worker<O> {
         keyed: &Keyed,
         candidate: Candidate,
         content: Content<'_>,
-    ) {
+    ) -> u32 {
         let &Packet { time, wire_len, .. } = packet;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        self.count(packet, FullFacts { number, dissected });
+        self.count(packet, FullFacts { number, dissected })
     }
 
     /// Counts a packet that is ours, whatever becomes of it.

@@ -29,7 +29,7 @@ pub fn settings() -> EngineSettings {
         poll_timeout: Duration::from_millis(10),
         wants_ended: true,
         wants_reports: true,
-        taps: 0,
+        taps: Vec::new(),
         broadcast_chunks: 2,
     }
 }

@@ -13,38 +13,56 @@ use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
 impl<O: Observer> Worker<O> {
-    /// The way of a fragment.
-    pub(super) fn fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, meta: &PacketMeta, candidate: Candidate) {
+    /// The way of a fragment. `TAPPED`: as of a wave.
+    pub(super) fn fragment<const TAPPED: bool>(
+        &mut self,
+        packet: &Packet<'_>,
+        dissected: &Dissected,
+        meta: &PacketMeta,
+        candidate: Candidate,
+    ) {
         let Some(network) = &dissected.network else { return };
         let &Packet { time, wire_len, .. } = packet;
         let fragment = FragmentPacket { network, hash: meta.datagram(), time, wire_len, number: self.number };
         match self.fragments.later(&fragment) {
             None => {
                 let flow = FlowAt { keyed: meta.keyed, candidate };
-                self.first_fragment(packet, dissected, flow, &fragment);
+                self.first_fragment::<TAPPED>(packet, dissected, flow, &fragment);
             }
             Some(Later::Known(flow)) => {
                 if self.share.owns(&flow.keyed.key) {
                     self.account(packet, dissected);
-                    self.count_fragment(packet, dissected, &flow, true);
+                    self.count_fragment::<TAPPED>(packet, dissected, &flow, true);
                 }
             }
             Some(Later::Held) => {
                 if self.share.leads() {
                     self.account(packet, dissected);
                     self.ledger.note_no_flow(NoFlowReason::FragmentsHeld);
+                    if TAPPED {
+                        self.tap_one(packet, None);
+                    }
                 }
             }
         }
         self.note_orphans();
     }
 
-    fn first_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: FlowAt, fragment: &FragmentPacket<'_>) {
+    fn first_fragment<const TAPPED: bool>(
+        &mut self,
+        packet: &Packet<'_>,
+        dissected: &Dissected,
+        flow: FlowAt,
+        fragment: &FragmentPacket<'_>,
+    ) {
         if ports_of(dissected).is_none() {
             self.fragments.first(fragment, None);
             if self.share.leads() {
                 self.account(packet, dissected);
                 self.ledger.note_no_flow(no_flow_reason(dissected));
+                if TAPPED {
+                    self.tap_one(packet, None);
+                }
             }
             return;
         }
@@ -52,7 +70,7 @@ impl<O: Observer> Worker<O> {
         let held = self.fragments.first(fragment, Some(&flow));
         if owned {
             self.account(packet, dissected);
-            self.count_fragment(packet, dissected, &flow, false);
+            self.count_fragment::<TAPPED>(packet, dissected, &flow, false);
         }
         if let Some(held) = held {
             self.settle_held(packet, dissected, &held, owned, &flow.keyed);
@@ -60,14 +78,17 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Counts a fragment for its flow.
-    fn count_fragment(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: &FlowAt, is_later: bool) {
+    fn count_fragment<const TAPPED: bool>(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: &FlowAt, is_later: bool) {
         self.ledger.in_flows += 1;
         let content = match dissected.transport {
             _ if is_later => Content::LaterFragment,
             Transport::Tcp(_) => Content::Other,
             _ => Content::Datagram,
         };
-        self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
+        let place = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
+        if TAPPED {
+            self.tap_one(packet, Some((&flow.keyed, place)));
+        }
     }
 
     /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.

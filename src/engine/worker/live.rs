@@ -1,10 +1,10 @@
-//! What a worker shows of its table while it counts.
+//! What a worker shows of its table while it counts, and what it is told meanwhile.
 //!
 //! Owns nothing. Invariant: it is asked between two polls, so no packet is half counted.
 
 use super::Worker;
-use crate::engine::Observer;
 use crate::engine::request::LiveFlows;
+use crate::engine::{Observer, TapFlows};
 use crate::flow::FlowRecord;
 
 impl<O: Observer> LiveFlows for Worker<O> {
@@ -15,5 +15,9 @@ impl<O: Observer> LiveFlows for Worker<O> {
     fn flush_ended(&mut self) -> u64 {
         self.outbox.flush_ended(self.event());
         self.outbox.ended_boxes()
+    }
+
+    fn select_tap_flows(&mut self, tap: usize, flows: &TapFlows) {
+        self.outbox.select_tap_flows(tap, flows);
     }
 }

@@ -9,10 +9,8 @@ use super::{BATCH_NS_MAX, Worker};
 use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::work_unit::WorkUnit;
-use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
+use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 use std::time::Instant;
-
-const NONE: Packet<'_> = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL };
 
 /// A wave out of a unit.
 struct Picked<'a> {
@@ -54,9 +52,11 @@ impl<O: Observer> Worker<O> {
         let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let quiet_end = unit.quiet_end(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
-        let passed = match quiet_end {
-            Some(_) => self.waves::<true>(unit, list, is_open),
-            None => self.waves::<false>(unit, list, is_open),
+        let passed = match (quiet_end, self.outbox.taps_counted()) {
+            (Some(_), false) => self.waves::<true, false>(unit, list, is_open),
+            (None, false) => self.waves::<false, false>(unit, list, is_open),
+            (Some(_), true) => self.waves::<true, true>(unit, list, is_open),
+            (None, true) => self.waves::<false, true>(unit, list, is_open),
         };
         match quiet_end {
             // One step is as good as many: on the way there nothing is due.
@@ -68,9 +68,9 @@ impl<O: Observer> Worker<O> {
         self.merged = merged;
     }
 
-    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others matters. `is_open`: some metas are
-    /// to be completed.
-    fn waves<const ALONE: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
+    /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others
+    /// matters. `TAPPED`: somebody may want copies. `is_open`: some metas are to be completed.
+    fn waves<const ALONE: bool, const TAPPED: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
         let (first, mut passed) = (self.number + 1, 0);
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
@@ -84,9 +84,9 @@ impl<O: Observer> Worker<O> {
                 Some(own) if is_open && wave.iter().any(PacketMeta::is_open) => {
                     own.copy_from_slice(wave);
                     self.complete(own, &mut facts, &source);
-                    self.update::<ALONE>(own, &mut facts, &source);
+                    self.update::<ALONE, TAPPED>(own, &mut facts, &source);
                 }
-                _ => self.update::<ALONE>(wave, &mut facts, &source),
+                _ => self.update::<ALONE, TAPPED>(wave, &mut facts, &source),
             }
             passed = wave.last().map_or(passed, |last| usize::from(last.index) + 1);
             let ended = Instant::now();
@@ -96,19 +96,5 @@ impl<O: Observer> Worker<O> {
         }
         (self.metas, self.facts) = (metas, facts);
         passed
-    }
-
-    fn tap_unit(&mut self, unit: &WorkUnit, len: usize) {
-        if !self.outbox.has_taps() {
-            return;
-        }
-        for start in (0..len).step_by(BATCH_MAX) {
-            let mut packets = [NONE; BATCH_MAX];
-            let batch = packets.get_mut(..(len - start).min(BATCH_MAX)).unwrap_or_default();
-            for (packet, index) in batch.iter_mut().zip(start..) {
-                *packet = unit.packet(index);
-            }
-            self.outbox.tap(self.number + 1 + start as u64, batch, &mut self.ledger);
-        }
     }
 }

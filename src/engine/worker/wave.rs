@@ -191,9 +191,14 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
-    /// `ALONE`: no packet of others moves the time.
+    /// `ALONE`: no packet of others moves the time. `TAPPED`: somebody may want copies of packets that were counted.
     #[inline(never)]
-    pub(super) fn update<const ALONE: bool>(&mut self, metas: &[PacketMeta], facts: &mut [Dissected], source: &dyn PacketSource) {
+    pub(super) fn update<const ALONE: bool, const TAPPED: bool>(
+        &mut self,
+        metas: &[PacketMeta],
+        facts: &mut [Dissected],
+        source: &dyn PacketSource,
+    ) {
         let metas = metas.get(..BATCH_MAX).unwrap_or(metas);
         let looks_again = std::mem::take(&mut self.slow_path_count) * LOOKED_AT_PER_SLOW >= metas.len();
         // Where the flows probably lie.
@@ -222,13 +227,19 @@ impl<O: Observer> Worker<O> {
             // Asked first, as it is nearly always so.
             if let Route::Plain { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
-                self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
+                let place = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
+                if TAPPED {
+                    self.tap(i, source, Some((&meta.keyed, place)));
+                }
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
-                self.count_common(i, meta, candidates[i], Content::Datagram, source);
+                let place = self.count_common(i, meta, candidates[i], Content::Datagram, source);
+                if TAPPED {
+                    self.tap(i, source, Some((&meta.keyed, place)));
+                }
             } else {
-                self.count_other(i, meta, candidates[i], &mut facts[i], source, &mut counts);
+                self.count_other::<TAPPED>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
             }
         }
         if let Some(last) = metas.len().checked_sub(1) {
@@ -267,7 +278,7 @@ impl<O: Observer> Worker<O> {
         self.watch.flush();
     }
 
-    /// Counts a packet of a common frame.
+    /// Counts a packet of a common frame; the number of the flow's place.
     #[inline(always)]
     fn count_common(
         &mut self,
@@ -276,10 +287,10 @@ impl<O: Observer> Worker<O> {
         candidate: Candidate,
         content: Content<'_>,
         source: &dyn PacketSource,
-    ) {
+    ) -> u32 {
         let &PacketMeta { ref keyed, time, wire_len, .. } = meta;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        self.count(packet, CommonFacts { source, at, meta });
+        self.count(packet, CommonFacts { source, at, meta })
     }
 
     /// Tells observers of an ICMP message; when it says that the destination of a flow is unreachable, that this flow is refused.
@@ -303,7 +314,7 @@ impl<O: Observer> Worker<O> {
 
     /// Counts what is neither a plain segment nor a datagram.
     #[inline(never)]
-    fn count_other(
+    fn count_other<const TAPPED: bool>(
         &mut self,
         at: usize,
         meta: &PacketMeta,
@@ -312,37 +323,43 @@ impl<O: Observer> Worker<O> {
         source: &dyn PacketSource,
         counts: &mut CommonCounts,
     ) {
-        match meta.route {
+        let place = match meta.route {
             Route::Syn { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
-                self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
+                Some(self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source))
             }
             Route::Last { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
-                self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
+                Some(self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source))
             }
-            Route::Unread => {}
+            Route::Unread => return,
             Route::NoFlow(reason) => {
                 let packet = source.packet(at);
                 self.account(&packet, facts);
                 self.ledger.note_no_flow(reason);
                 self.watch.other(&packet, facts);
+                None
             }
             Route::Flow | Route::Plain { .. } | Route::Datagram { .. } => {
                 let (packet, number) = (source.packet(at), source.number(at));
                 self.account(&packet, facts);
                 self.ledger.in_flows += 1;
                 let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
-                self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
+                let place = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
                 if O::WATCHES && matches!(facts.transport, Transport::Icmp { .. }) {
                     self.tell_icmp(&packet, number, facts);
                 }
+                Some(place)
             }
             Route::FirstFragment | Route::Fragment => {
                 self.slow_path_count += 1;
                 self.number = source.number(at);
-                self.fragment(&source.packet(at), facts, meta, candidate);
+                // Tapped there, where it is known whose it is.
+                return self.fragment::<TAPPED>(&source.packet(at), facts, meta, candidate);
             }
+        };
+        if TAPPED {
+            self.tap(at, source, place.map(|place| (&meta.keyed, place)));
         }
     }
 }
