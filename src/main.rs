@@ -167,7 +167,7 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
         wants_ended: false,
         wants_reports: false,
         taps: Vec::new(),
-        broadcast_chunks: settings.pipeline.broadcast_chunks,
+        reader_chunks: settings.pipeline.reader_chunks,
     }
 }
 

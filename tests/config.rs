@@ -328,7 +328,7 @@ fn workers() {
     assert_eq!(workers(&["--backend", "xdp", "--workers", "2"], "", 8), 2);
     assert_eq!(workers(&["--workers", "2"], "", 8), 2);
     assert_eq!(settings(&["--workers", "2", "--cpus", "0,2-4"]).pipeline.cpus, [0, 2, 3, 4]);
-    assert_eq!(settings(&[]).pipeline.broadcast_chunks, 8);
+    assert_eq!(settings(&[]).pipeline.reader_chunks, 8);
 }
 
 #[test]

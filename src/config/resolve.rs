@@ -246,7 +246,7 @@ fn pipeline(
         workers,
         is_off: !enabled && options.enabled == Some(false),
         cpus: options.cpus.as_deref().map(cpus).transpose()?.unwrap_or_default(),
-        broadcast_chunks: size(chunks),
+        reader_chunks: size(chunks),
     })
 }
 

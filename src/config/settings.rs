@@ -184,7 +184,7 @@ pub struct PipelineSettings {
     /// CPUs to pin them to, in order; empty = not pinned.
     pub cpus: Vec<usize>,
     /// Chunks of 1 MiB between one reader and several workers.
-    pub broadcast_chunks: usize,
+    pub reader_chunks: usize,
 }
 
 /// How much is said on standard error.

@@ -4,7 +4,7 @@
 //! handed on and every export can be written.
 
 use super::scheduler::WorkerHandle;
-use super::{Observer, ProgressLane, RequestReceiver, Worker};
+use super::{Observer, RequestReceiver, Worker, WorkerProgress};
 use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,7 +91,7 @@ pub fn drive<O: Observer>(
     mut requests: RequestReceiver,
     poll_timeout: Duration,
     stop: Option<&Stop>,
-    progress: Option<&ProgressLane>,
+    progress: Option<&WorkerProgress>,
     notice: &mut dyn FnMut(&str),
 ) -> Result<(), BackendError> {
     let mut outcome = Ok(());

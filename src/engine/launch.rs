@@ -74,7 +74,7 @@ pub struct EngineSettings {
     /// Which packets are copied, one policy per consumer.
     pub taps: Vec<TapPolicy>,
     /// Chunks of 1 MiB between a reader and several workers.
-    pub broadcast_chunks: usize,
+    pub reader_chunks: usize,
 }
 
 /// The cold side's end of one queue. All queues wake the same thread.
@@ -168,7 +168,7 @@ pub fn launch(
         Source::Queues(backends) => (lent(backends), StopGroup::None),
         Source::Reader(backend) if workers == 1 => (lent(vec![backend]), StopGroup::None),
         Source::Reader(backend) => {
-            let (reader, handles) = share_read(backend, workers, secret, settings.broadcast_chunks);
+            let (reader, handles) = share_read(backend, workers, secret, settings.reader_chunks);
             let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
             running.threads.push(spawn("netscope-read", move || {
                 reader.run(timeout, count_max, &stop);
@@ -258,7 +258,7 @@ impl Running {
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox, ());
             worker.join(group);
-            drive(feed, worker, request_receiver, timeout, stop.as_ref(), progress.lane(index), &mut |text| notice(text))
+            drive(feed, worker, request_receiver, timeout, stop.as_ref(), progress.worker(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);
         // It moves away, or is on its way already.

@@ -32,7 +32,7 @@ pub use mailbox::{Parker, Receiver, Sender, mailbox, mailbox_to};
 pub use observer::{Observer, SeenPacket};
 pub use outbox::Outbox;
 pub use packet_budget::{PacketBudget, StopGroup};
-pub use progress::{Progress, ProgressLane};
+pub use progress::{Progress, WorkerProgress};
 pub use reader::{Reader, share_read};
 pub use recorder::Recorder;
 pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey, requests};

@@ -1,4 +1,4 @@
-//! The worker's side of its mailboxes: half-filled boxes and the rule of the house, *a file waits, a wire skips and counts*.
+//! The worker's side of its mailboxes: half-filled boxes and the rule: a file waits, a wire skips and counts.
 //!
 //! Owns the senders. Invariant: what finds no free box on a wire is counted in the ledger, never lost silently.
 

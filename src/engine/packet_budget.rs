@@ -19,7 +19,7 @@ impl StopGroup {
     pub(super) fn room(&self, len: u64) -> u64 {
         match self {
             Self::None => len,
-            Self::Queues(allowance) => allowance.claim(len),
+            Self::Queues(budget) => budget.claim(len),
         }
     }
 
@@ -27,14 +27,14 @@ impl StopGroup {
     pub(super) fn end(&self, requested: bool) -> bool {
         match self {
             Self::None => requested,
-            Self::Queues(allowance) => requested || allowance.is_used_up(),
+            Self::Queues(budget) => requested || budget.is_used_up(),
         }
     }
 
     /// One worker cannot go on: the workers on other queues end, too. (On a shared source they do so anyway.)
     pub(super) fn fail(&self) {
-        if let Self::Queues(allowance) = self {
-            allowance.close();
+        if let Self::Queues(budget) = self {
+            budget.close();
         }
     }
 
@@ -92,9 +92,9 @@ mod tests {
 
     #[test]
     fn an_allowance_is_used_up_exactly() {
-        let allowance = PacketBudget::new(100);
-        assert_eq!((allowance.claim(64), allowance.claim(64), allowance.claim(1)), (64, 36, 0));
-        assert!(allowance.is_used_up());
+        let budget = PacketBudget::new(100);
+        assert_eq!((budget.claim(64), budget.claim(64), budget.claim(1)), (64, 36, 0));
+        assert!(budget.is_used_up());
         let unlimited = PacketBudget::new(0);
         assert_eq!((unlimited.claim(u64::from(u32::MAX)), unlimited.claim(64)), (u64::from(u32::MAX), 64));
         assert!(!unlimited.is_used_up());
@@ -106,13 +106,13 @@ mod tests {
     #[test]
     fn threads_take_no_more_than_there_is() {
         for limit in [1, 1000, 12_345] {
-            let allowance = Arc::new(PacketBudget::new(limit));
+            let budget = Arc::new(PacketBudget::new(limit));
             let threads = (1..5u64).map(|piece| {
-                let allowance = Arc::clone(&allowance);
+                let budget = Arc::clone(&budget);
                 std::thread::spawn(move || {
                     let mut taken = 0;
-                    while !allowance.is_used_up() {
-                        taken += allowance.claim(piece);
+                    while !budget.is_used_up() {
+                        taken += budget.claim(piece);
                     }
                     taken
                 })

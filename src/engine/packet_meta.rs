@@ -210,7 +210,7 @@ mod tests {
     proptest! {
         /// A meta that was used before holds what dissecting in full finds.
         #[test]
-        fn a_lane_says_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
+        fn metadata_say_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
             let mut meta = PacketMeta::EMPTY;
             for data in [&before, &data] {
                 if let Some(common) = wire::common(LinkType::ETHERNET, data, data.len() as u32) {

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// another.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct ProgressLane {
+pub struct WorkerProgress {
     bytes_read: AtomicU64,
     bytes_total: AtomicU64,
     packets: AtomicU64,
 }
 
-impl ProgressLane {
+impl WorkerProgress {
     /// Tells where the source is and how many packets were read. Read by [`Progress::position`] and [`Progress::packets`].
     pub fn tell(&self, position: Position, packets: u64) {
         self.bytes_read.store(position.bytes_read, Ordering::Relaxed);
@@ -28,31 +28,31 @@ impl ProgressLane {
 /// How far all queues are.
 #[derive(Debug)]
 pub struct Progress {
-    lanes: Box<[ProgressLane]>,
+    workers: Box<[WorkerProgress]>,
 }
 
 impl Progress {
     /// Nothing read yet, for this many workers.
     pub fn new(workers: usize) -> Self {
-        Self { lanes: (0..workers).map(|_| ProgressLane::default()).collect() }
+        Self { workers: (0..workers).map(|_| WorkerProgress::default()).collect() }
     }
 
     /// Where worker `index` tells how far it is.
-    pub fn lane(&self, index: usize) -> Option<&ProgressLane> {
-        self.lanes.get(index)
+    pub fn worker(&self, index: usize) -> Option<&WorkerProgress> {
+        self.workers.get(index)
     }
 
     /// Bytes read and bytes there are, over all queues.
     pub fn position(&self) -> Position {
-        Position { bytes_read: self.sum(|lane| &lane.bytes_read), bytes_total: self.sum(|lane| &lane.bytes_total) }
+        Position { bytes_read: self.sum(|worker| &worker.bytes_read), bytes_total: self.sum(|worker| &worker.bytes_total) }
     }
 
     /// Packets read, over all queues.
     pub fn packets(&self) -> u64 {
-        self.sum(|lane| &lane.packets)
+        self.sum(|worker| &worker.packets)
     }
 
-    fn sum(&self, number: impl Fn(&ProgressLane) -> &AtomicU64) -> u64 {
-        self.lanes.iter().map(|lane| number(lane).load(Ordering::Relaxed)).sum()
+    fn sum(&self, number: impl Fn(&WorkerProgress) -> &AtomicU64) -> u64 {
+        self.workers.iter().map(|worker| number(worker).load(Ordering::Relaxed)).sum()
     }
 }

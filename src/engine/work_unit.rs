@@ -178,7 +178,7 @@ impl WorkUnit {
     }
 
     /// The latest time, when time never goes back on the way there from `now` and stays before `until`.
-    pub fn quiet_end(&self, now: Timestamp, until: Timestamp) -> Option<Timestamp> {
+    pub fn last_time(&self, now: Timestamp, until: Timestamp) -> Option<Timestamp> {
         self.in_order.filter(|&(first, last)| now <= first && last < until).map(|(_, last)| last)
     }
 }

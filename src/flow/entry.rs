@@ -1,6 +1,6 @@
 //! One flow's place in the table: packed, without padding.
 //!
-//! Owns the packing of counters, times, flags and links into a front of three cache lines, which every packet asks for, and a cold half
+//! Owns the packing of counters, times, flags and links into a hot half of three cache lines, which every packet asks for, and a cold half
 //! of 56 bytes, which few do. Knows no table, no wheel and no settings. Its invariant: what goes in comes out exactly; what does
 //! not fit lies in the [`Extras`].
 
@@ -11,7 +11,7 @@ use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 use std::mem::offset_of;
 
-/// The front of a flow's place.
+/// The hot half of a flow's place.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Entry {

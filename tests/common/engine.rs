@@ -30,7 +30,7 @@ pub fn settings() -> EngineSettings {
         wants_ended: true,
         wants_reports: true,
         taps: Vec::new(),
-        broadcast_chunks: 2,
+        reader_chunks: 2,
     }
 }
 

@@ -51,14 +51,14 @@ impl<O: Observer> Worker<O> {
         let (list, is_open) = unit.list(self.share.index, &mut merged);
         let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
-        let quiet_end = unit.quiet_end(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
-        let passed = match (quiet_end, self.outbox.taps_counted()) {
+        let last_time = unit.last_time(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
+        let passed = match (last_time, self.outbox.taps_counted()) {
             (Some(_), false) => self.waves::<true, false>(unit, list, is_open),
             (None, false) => self.waves::<false, false>(unit, list, is_open),
             (Some(_), true) => self.waves::<true, true>(unit, list, is_open),
             (None, true) => self.waves::<false, true>(unit, list, is_open),
         };
-        match quiet_end {
+        match last_time {
             // One step is as good as many: on the way there nothing is due.
             Some(end) => self.live_to(first, end),
             None => (passed..len).for_each(|index| self.live_to(first + index as u64, unit.time(index))),

@@ -34,8 +34,8 @@ impl Rig {
 }
 
 #[test]
-fn an_orderly_end_goes_the_straight_way() {
-    let mut rig = Rig { straight: true, ..Rig::new(&FlowSettings { closed_timeout_ns: SECOND, ..FlowSettings::default() }) };
+fn an_orderly_end_goes_the_fast_path() {
+    let mut rig = Rig { typed: true, ..Rig::new(&FlowSettings { closed_timeout_ns: SECOND, ..FlowSettings::default() }) };
     for step in 0..7 {
         rig.segment(1, step, step as u64 * 1000);
     }
@@ -58,7 +58,7 @@ proptest! {
     ) {
         let analysis = FlowSettings { rtt, retransmissions, out_of_order, ..FlowSettings::default() };
         let settings = FlowSettings { idle_timeout_ns: idle, closed_timeout_ns: closed, top_count: 2, ..analysis };
-        let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
+        let mut rigs = [false, true].map(|typed| Rig { typed, ..Rig::new(&settings) });
         let (mut time, mut next) = (5 * SECOND, [0usize; 3]);
         for (flow, wait, odd, looks) in steps {
             time = time.saturating_add_signed(wait);

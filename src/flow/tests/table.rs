@@ -19,7 +19,7 @@ pub(super) struct Rig {
     pub(super) number: u64,
     pub(super) records: Vec<FlowRecord>,
     /// Packets say what they are, so that they may take the fast and warm paths.
-    pub(super) straight: bool,
+    pub(super) typed: bool,
     /// Packets are later fragments of what they would be otherwise.
     pub(super) later: bool,
     /// Packets that went it.
@@ -31,7 +31,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(settings: &FlowSettings) -> Self {
         let table = FlowTable::new(settings, HashSecret::FIXED);
-        Self { table, number: 0, records: Vec::new(), straight: false, later: false, went: 0, acknowledgment: 1 }
+        Self { table, number: 0, records: Vec::new(), typed: false, later: false, went: 0, acknowledgment: 1 }
     }
 
     /// A UDP packet of flow `flow`.
@@ -68,14 +68,14 @@ impl Rig {
         let (key, direction) = FlowKey::new(&network, ports);
         self.number += 1;
         let (hash, number, records) = (self.table.hash(&key), self.number, &mut self.records);
-        let candidate = if self.straight { self.table.prefetch_entry(hash) } else { Candidate::NONE };
+        let candidate = if self.typed { self.table.prefetch_entry(hash) } else { Candidate::NONE };
         let (plain, syn) = match &dissected.transport {
             Transport::Tcp(segment) => (PlainSegment::of(segment).or(PlainSegment::last_of(segment)), SynSegment::of(segment)),
             _ => (None, None),
         };
         let content = match (&plain, &syn) {
             _ if self.later => Content::LaterFragment,
-            _ if !self.straight => Content::Other,
+            _ if !self.typed => Content::Other,
             (Some(segment), _) if segment.is_last() => Content::LastSegment(segment),
             (Some(segment), _) => Content::Segment(segment),
             (_, Some(segment)) => Content::Syn(segment),
@@ -416,7 +416,7 @@ proptest! {
     /// The fast and warm paths change no record, no top talker and no count, whatever ends flows and whatever
     /// is analysed.
     #[test]
-    fn the_straight_way_changes_nothing(
+    fn the_fast_path_changes_nothing(
         max in prop_oneof![1usize..6, Just(100)],
         top_count in 0usize..3,
         active in any::<bool>(),
@@ -439,7 +439,7 @@ proptest! {
             out_of_order,
             ..settings(max)
         };
-        let mut rigs = [false, true].map(|straight| Rig { straight, ..Rig::new(&settings) });
+        let mut rigs = [false, true].map(|typed| Rig { typed, ..Rig::new(&settings) });
         let mut time = 5 * SECOND;
         for (flow, back, wait, tcp, ends_tick, later) in steps {
             time = time.saturating_add_signed(wait);
@@ -551,8 +551,8 @@ proptest! {
 }
 
 #[test]
-fn a_plain_packet_of_a_live_flow_goes_the_straight_way() {
-    let mut rig = Rig { straight: true, ..Rig::new(&settings(100)) };
+fn a_plain_packet_of_a_live_flow_goes_the_fast_path() {
+    let mut rig = Rig { typed: true, ..Rig::new(&settings(100)) };
     for n in 1..=10 {
         rig.udp(1, n % 2 == 0, n * SECOND, 100);
     }
@@ -563,8 +563,8 @@ fn a_plain_packet_of_a_live_flow_goes_the_straight_way() {
 }
 
 #[test]
-fn a_handshake_goes_the_straight_way() {
-    let mut rig = Rig { straight: true, ..Rig::new(&settings(3)) };
+fn a_handshake_goes_the_fast_path() {
+    let mut rig = Rig { typed: true, ..Rig::new(&settings(3)) };
     for flow in 0..10 {
         let at = u64::from(flow) * SECOND;
         assert!(rig.packet(flow, false, at, 74, Some((2, 0))).opened());
