@@ -1,7 +1,7 @@
 //! NetScope: packet capture and flow analysis, run to completion on the core that received the packet.
 //!
-//! Rooms, lowest first; each may use only what stands before it:
-//! `netscope_backends` ← [`wire`] ← [`flow`] ← [`engine`] ← [`record`] ← [`aggregate`] ← [`output`] ← `main`; [`config`] is used by `main` alone.
+//! Modules, lowest first; each may use only those before it: `netscope_backends` ← [`wire`] ← [`flow`] ←
+//! [`engine`] ← [`record`] ← [`aggregate`] ← [`output`] ← `main`; [`config`] is used by `main` alone.
 #![forbid(unsafe_code)]
 
 pub mod aggregate;

@@ -1,6 +1,6 @@
 //! The netscope program: from a command line to an exit code.
 //!
-//! Owns what is said on standard error and the exit code. Everything else lies in the library's rooms.
+//! Owns what is said on standard error and the exit code. Everything else is in the library's modules.
 #![forbid(unsafe_code)]
 
 mod open;

@@ -68,7 +68,7 @@ impl Watcher for Reporter {
 
     fn failed(&self, failure: &OutputFailure) {
         if is_broken_pipe(&failure.source) {
-            // Nobody reads on: a quiet end.
+            // The reader is gone: end without a message.
             self.stop.request();
         } else {
             self.warn(&chain(failure));

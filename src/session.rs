@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
-/// A packet consumer of the output room (the packet view).
+/// A packet consumer of the output module (the packet view).
 pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
 
 /// Everything a run needs. Outputs are opened before, so that a wrong path is an error before the capture starts.

@@ -1,4 +1,4 @@
-//! Steady state allocates nothing per packet: a counting allocator watches a worker on real captures.
+//! Steady state allocates nothing per packet, and growing copies no flow: a counting allocator watches a worker.
 
 mod common;
 
@@ -8,10 +8,55 @@ use netscope::engine::{
 };
 use netscope::flow::{FlowSettings, HashSecret};
 use netscope_backends::memory::{OwnedPacket, read_all};
-use netscope_backends::{BATCH_MAX, Packet};
+use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
 /// Times each capture is seen; the last one is measured.
 const ROUNDS: u64 = 5;
+
+/// A frame of connection number `flow`: Ethernet, IPv4, TCP.
+fn segment(flow: u32, flags: u8, sequence: u32) -> [u8; 60] {
+    let mut frame = [0; 60];
+    frame[12..14].copy_from_slice(&[8, 0]);
+    frame[14..24].copy_from_slice(&[0x45, 0, 0, 46, 0, 0, 0, 0, 64, 6]);
+    frame[26..30].copy_from_slice(&(0x0a00_0000 + flow).to_be_bytes());
+    frame[30..34].copy_from_slice(&[192, 0, 2, 1]);
+    frame[34..38].copy_from_slice(&[0x10, 0, 0, 80]);
+    frame[38..42].copy_from_slice(&sequence.to_be_bytes());
+    frame[46..50].copy_from_slice(&[0x50, flags, 0x10, 0]);
+    frame
+}
+
+/// From no flow to many, each with a gap that takes side memory: new segments come, and none is copied into a larger one. Only the
+/// index frees its smaller tables.
+#[test]
+fn growing_copies_no_flow() {
+    const FLOWS: u32 = 150_000;
+    let (snapshots, _snapshot_mail) = mailbox(1, || Snapshot::new(0));
+    let settings = WorkerSettings {
+        flow: FlowSettings { flow_count_max: 0, ..FlowSettings::default() },
+        tick_ns: u64::MAX,
+        count_max: 0,
+        share: WorkerShare::WHOLE,
+        waits: false,
+        secret: HashSecret::random(),
+    };
+    let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), ());
+    let (mut count, mut freed) = (0, 0);
+    for first in (0..FLOWS).step_by(BATCH_MAX / 2) {
+        let frames: Vec<[u8; 60]> =
+            (first..first + BATCH_MAX as u32 / 2).flat_map(|flow| [segment(flow, 2, 1), segment(flow, 16, 1000)]).collect();
+        let batch: Vec<Packet<'_>> = frames
+            .iter()
+            .map(|data| Packet { data, time: Timestamp(1_000_000_000), wire_len: 60, link_type: LinkType::ETHERNET })
+            .collect();
+        let allocated = allocation_counter::measure(|| worker.batch(&batch));
+        count += allocated.count_total;
+        freed += allocated.bytes_total - allocated.bytes_current.max(0) as u64;
+    }
+    assert!((1..40).contains(&count), "{count} allocations");
+    // The index's first table is 1 MiB; flows and side memory took 90.
+    assert!(freed <= 2 << 20, "{freed} bytes were freed while it grew");
+}
 
 #[test]
 fn a_worker_in_steady_state_allocates_nothing() {

@@ -1,7 +1,8 @@
 //! Merges the queues, and keeps what the exports at the end need: mail goes in, events come out.
 //!
-//! Owns the merged totals and the retained records. Knows no thread, no mailbox, no output and no clock: whoever feeds it brings the
-//! time. Invariant: where the source waits, the events depend on what each queue sent alone, not on when it arrived.
+//! Owns the merged totals and the retained records. Knows no thread, no mailbox, no output and no clock: the
+//! caller brings the time. Invariant: where the source waits, the events depend on what each queue sent
+//! alone, not on when it arrived.
 
 use super::answers::{Answers, Purpose};
 use super::join::join_halves;
@@ -235,7 +236,8 @@ impl Aggregator {
         !self.settled.is_empty()
     }
 
-    /// Passes settled flows on: to the table, and as records to whoever wants them. All of them, or as many as go into one event.
+    /// Passes settled flows on: to the table, and as records to the outputs that want them. All of them, or
+    /// as many as go into one event.
     fn pass_ended(&mut self) -> RecordBatch {
         let left = self.settled.get(self.passed..).unwrap_or_default();
         let next = if self.wants.ended { left.get(..RECORDS_PER_EVENT).unwrap_or(left) } else { left };

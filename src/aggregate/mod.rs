@@ -1,4 +1,5 @@
-//! The cold side: a machine that brings all queues together, a low-priority thread that feeds it, and a thread for each output.
+//! The cold side: the aggregator that merges all queues, a low-priority thread that feeds it, and a thread
+//! for each output.
 //!
 //! Owns merged totals, reports and what the exports at the end hold. Only a [`Report`], ended flows and a [`Summary`] leave it.
 //! Invariant: on a wire no output is waited for.
@@ -32,7 +33,7 @@ pub use report::{OutputLoss, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use table::Table;
 
-/// Somebody who shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.
+/// Shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.
 pub trait Output: Send {
     /// What it is, for messages: usually the path it writes to.
     fn name(&self) -> &str;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What an output is told. Shared by all outputs.
 #[derive(Clone)]
-pub enum Message {
+pub enum OutputMessage {
     /// Flows that ended, in order.
     Ended(Arc<RecordBatch>),
     /// A tick ended.
@@ -48,7 +48,7 @@ pub struct OutputQueue {
 
 #[derive(Default)]
 struct State {
-    messages: VecDeque<Message>,
+    messages: VecDeque<OutputMessage>,
     /// Ended flows and reports among the messages.
     records: usize,
     reports: usize,
@@ -57,16 +57,16 @@ struct State {
     left_out: OutputLoss,
     taker_waits: bool,
     giver_waits: bool,
-    /// The output has failed: nobody takes any more.
+    /// The output has failed: no more messages are taken.
     is_closed: bool,
 }
 
 impl State {
-    fn has_room(&self, message: &Message, limits: QueueLimits) -> bool {
+    fn has_room(&self, message: &OutputMessage, limits: QueueLimits) -> bool {
         match message {
-            Message::Ended(_) => self.records < limits.records,
-            Message::Report(_) => self.reports < limits.reports,
-            Message::Table(_) | Message::End(_) => true,
+            OutputMessage::Ended(_) => self.records < limits.records,
+            OutputMessage::Report(_) => self.reports < limits.reports,
+            OutputMessage::Table(_) | OutputMessage::End(_) => true,
         }
     }
 
@@ -89,14 +89,14 @@ impl OutputQueue {
 
     /// Puts a message in. Where there is no room, `may_wait` for it; otherwise it is left out and counted. The taker is woken when
     /// half of the queue is used, and by [`OutputQueue::wake`].
-    pub fn give(&self, message: Message, may_wait: bool) {
+    pub fn give(&self, message: OutputMessage, may_wait: bool) {
         let mut state = self.state();
         while !state.is_closed && !state.has_room(&message, self.limits) {
             if !may_wait {
                 match &message {
-                    Message::Ended(records) => state.left_out.records += records.len() as u64,
-                    Message::Report(_) => state.left_out.reports += 1,
-                    Message::Table(_) | Message::End(_) => {}
+                    OutputMessage::Ended(records) => state.left_out.records += records.len() as u64,
+                    OutputMessage::Report(_) => state.left_out.reports += 1,
+                    OutputMessage::Table(_) | OutputMessage::End(_) => {}
                 }
                 return;
             }
@@ -108,10 +108,10 @@ impl OutputQueue {
             return;
         }
         match &message {
-            Message::Ended(records) => state.records += records.len(),
-            Message::Report(_) => state.reports += 1,
-            Message::Table(_) => state.tables += 1,
-            Message::End(_) => {}
+            OutputMessage::Ended(records) => state.records += records.len(),
+            OutputMessage::Report(_) => state.reports += 1,
+            OutputMessage::Table(_) => state.tables += 1,
+            OutputMessage::End(_) => {}
         }
         state.messages.push_back(message);
         if !state.is_half_empty(self.limits) {
@@ -134,12 +134,12 @@ impl OutputQueue {
     }
 
     /// The next message, if there is one.
-    pub fn try_take(&self) -> Option<Message> {
+    pub fn try_take(&self) -> Option<OutputMessage> {
         self.taken(&mut self.state())
     }
 
     /// The next message; waits for it.
-    pub fn take(&self) -> Message {
+    pub fn take(&self) -> OutputMessage {
         let mut state = self.state();
         loop {
             if let Some(message) = self.taken(&mut state) {
@@ -150,12 +150,12 @@ impl OutputQueue {
         }
     }
 
-    fn taken(&self, state: &mut State) -> Option<Message> {
+    fn taken(&self, state: &mut State) -> Option<OutputMessage> {
         let message = state.messages.pop_front()?;
         match &message {
-            Message::Ended(records) => state.records -= records.len(),
-            Message::Report(_) => state.reports -= 1,
-            Message::Table(_) | Message::End(_) => {}
+            OutputMessage::Ended(records) => state.records -= records.len(),
+            OutputMessage::Report(_) => state.reports -= 1,
+            OutputMessage::Table(_) | OutputMessage::End(_) => {}
         }
         if state.giver_waits && state.is_half_empty(self.limits) {
             state.giver_waits = false;
@@ -175,7 +175,7 @@ impl OutputQueue {
         state.tables > 0 && !state.is_closed
     }
 
-    /// Nobody takes any more: what waits is dropped, and what is given later, without being counted.
+    /// No more messages are taken: what waits is dropped, and what is given later, without being counted.
     pub fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
@@ -198,15 +198,15 @@ mod tests {
     use crate::record::test_records::tcp_record;
     use std::sync::mpsc::channel;
 
-    fn ended(count: usize) -> Message {
+    fn ended(count: usize) -> OutputMessage {
         let mut batch = RecordBatch::with_capacity(count);
         (0..count).for_each(|_| batch.push(tcp_record(), FactSet::NONE));
-        Message::Ended(Arc::new(batch))
+        OutputMessage::Ended(Arc::new(batch))
     }
 
-    fn records(message: &Message) -> usize {
+    fn records(message: &OutputMessage) -> usize {
         match message {
-            Message::Ended(records) => records.len(),
+            OutputMessage::Ended(records) => records.len(),
             _ => 0,
         }
     }
@@ -217,8 +217,8 @@ mod tests {
     fn a_full_queue_leaves_out_and_counts_by_kind() {
         let queue = OutputQueue::new(LIMITS);
         [4, 4, 4, 4, 1].into_iter().for_each(|count| queue.give(ended(count), false));
-        (0..5).for_each(|_| queue.give(Message::Report(Arc::default()), false));
-        queue.give(Message::End(Arc::default()), false);
+        (0..5).for_each(|_| queue.give(OutputMessage::Report(Arc::default()), false));
+        queue.give(OutputMessage::End(Arc::default()), false);
         assert_eq!(queue.left_out(), OutputLoss { output: String::new(), records: 5, reports: 3 });
         let taken: Vec<usize> = std::iter::from_fn(|| queue.try_take()).map(|message| records(&message)).collect();
         assert_eq!(taken, [4, 4, 4, 0, 0, 0], "three boxes, two reports and the end");
@@ -233,17 +233,17 @@ mod tests {
             scope.spawn(|| {
                 for _ in 0..1000 {
                     queue.give(ended(3), true);
-                    queue.give(Message::Report(Arc::default()), true);
+                    queue.give(OutputMessage::Report(Arc::default()), true);
                 }
-                queue.give(Message::End(Arc::default()), true);
+                queue.give(OutputMessage::End(Arc::default()), true);
                 queue.wake();
             });
             let (mut sum, mut reports) = (0, 0);
             loop {
                 match queue.take() {
-                    Message::Ended(records) => sum += records.len(),
-                    Message::Report(_) => reports += 1,
-                    Message::Table(_) | Message::End(_) => break,
+                    OutputMessage::Ended(records) => sum += records.len(),
+                    OutputMessage::Report(_) => reports += 1,
+                    OutputMessage::Table(_) | OutputMessage::End(_) => break,
                 }
             }
             assert_eq!((sum, reports), (3000, 1000));

@@ -1,9 +1,10 @@
 //! The outputs at work: each on a thread of its own behind its own queue.
 //!
-//! Owns the threads. Knows no format. Invariants: an output that stands still or fails holds up no other and no worker; one that
-//! fails is told of once and left out from then on; what was given to the others is written before [`Outputs::join`] returns.
+//! Owns the threads. Knows no format. Invariants: an output that stands still or fails holds up no other and
+//! no worker; one that fails is reported once and gets nothing more; what was given to the others is written
+//! before [`Outputs::join`] returns.
 
-use super::output_queue::{Message, OutputQueue, QueueLimits};
+use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
 use super::{Output, OutputFailure, OutputLoss, RecordBatch, Report, Summary, Table, Wants};
 use std::io;
 use std::path::Path;
@@ -59,17 +60,17 @@ impl<'scope> Outputs<'scope> {
 
     /// Passes ended flows on to those that want them. `may_wait`: for one that is slow; otherwise it loses them.
     pub fn ended(&self, records: RecordBatch, may_wait: bool) {
-        self.give(|wants| wants.ended, &Message::Ended(Arc::new(records)), may_wait);
+        self.give(|wants| wants.ended, &OutputMessage::Ended(Arc::new(records)), may_wait);
     }
 
     /// The same for a report.
     pub fn report(&self, report: Report, may_wait: bool) {
-        self.give(|wants| wants.reports, &Message::Report(Arc::new(report)), may_wait);
+        self.give(|wants| wants.reports, &OutputMessage::Report(Arc::new(report)), may_wait);
     }
 
     /// Has those that want it write the table now.
     pub fn live_table(&self, table: Table) {
-        self.give(|wants| wants.live_table, &Message::Table(Arc::new(table)), true);
+        self.give(|wants| wants.live_table, &OutputMessage::Table(Arc::new(table)), true);
     }
 
     /// True when an output writes tables on request.
@@ -84,10 +85,10 @@ impl<'scope> Outputs<'scope> {
 
     /// Tells all of the end.
     pub fn end(&self, table: Table, summary: Summary) {
-        self.give(|_| true, &Message::End(Arc::new((table, summary))), true);
+        self.give(|_| true, &OutputMessage::End(Arc::new((table, summary))), true);
     }
 
-    fn give(&self, wants: impl Fn(&Wants) -> bool, message: &Message, may_wait: bool) {
+    fn give(&self, wants: impl Fn(&Wants) -> bool, message: &OutputMessage, may_wait: bool) {
         for lane in self.lanes.iter().filter(|lane| wants(&lane.wants)) {
             lane.queue.give(message.clone(), may_wait);
         }
@@ -156,13 +157,13 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
             }
         };
         match message {
-            Message::Ended(records) => records.iter().try_for_each(|(record, facts)| output.ended(record, facts))?,
-            Message::Report(report) => output.report(&report)?,
-            Message::Table(table) => {
+            OutputMessage::Ended(records) => records.iter().try_for_each(|(record, facts)| output.ended(record, facts))?,
+            OutputMessage::Report(report) => output.report(&report)?,
+            OutputMessage::Table(table) => {
                 output.live_table(&table)?;
                 queue.note_table_written();
             }
-            Message::End(end) => return output.finish(&end.0, &end.1),
+            OutputMessage::End(end) => return output.finish(&end.0, &end.1),
         }
     }
 }
@@ -235,11 +236,11 @@ mod tests {
             for _ in 0..20 {
                 // One that keeps up is given time to.
                 for lane in outputs.lanes.iter().filter(|lane| lane.name == "dir/fast") {
-                    lane.queue.give(Message::Ended(two()), true);
+                    lane.queue.give(OutputMessage::Ended(two()), true);
                     lane.queue.wake();
                 }
                 for lane in outputs.lanes.iter().filter(|lane| lane.name != "dir/fast") {
-                    lane.queue.give(Message::Ended(two()), false);
+                    lane.queue.give(OutputMessage::Ended(two()), false);
                     lane.queue.wake();
                 }
                 while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty()

@@ -42,7 +42,7 @@ pub(super) struct Records {
     free: Vec<u32>,
     /// Tables that were taken over, and the number of the first place of each.
     tables: Vec<(u32, LastFlows)>,
-    /// FactSet of the records that are stored here.
+    /// Facts of the records that are stored here.
     facts: FactStore,
 }
 

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Sleep when no queue had anything. Whoever waits for this thread wakes it, and so does a mailbox that is half full: it looks by
-/// itself only for what trickles in. At a thousand looks a second it would use most of what a silent wire costs at all.
+/// Sleep when no queue had anything. A sender that waits for this thread wakes it, and so does a mailbox that
+/// is half full. It looks by itself only for what arrives slowly. At a thousand looks a second it would use
+/// most of what a silent wire costs at all.
 const SLEEP: Duration = Duration::from_millis(20);
 
-/// Somebody wants the live flow table written now (a signal).
+/// A request to write the live flow table now (a signal).
 #[derive(Clone, Debug, Default)]
 pub struct LiveTableRequest(Arc<AtomicBool>);
 
@@ -30,7 +31,7 @@ impl LiveTableRequest {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// True once for each time somebody asked, or for several at once.
+    /// True once for each request, or for several at once.
     fn take(&self) -> bool {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
@@ -46,7 +47,7 @@ pub struct Control<'a> {
     pub idle: &'a dyn Fn(),
 }
 
-/// Asks all queues for their live flows, if somebody wants them now and an output writes them. `id`: of the question.
+/// Asks all queues for their live flows, if an output writes them. `id`: of the question.
 fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>, control: &Control<'_>, id: u64) {
     if !outputs.wants_live_table() {
         (control.notice)(
@@ -94,7 +95,7 @@ pub fn run(
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
                 Event::Table(table) => outputs.live_table(*table),
-                // Nobody on this side asks for single flows.
+                // This thread never asks for single flows.
                 Event::Answer(_) => {}
                 Event::End(end) => {
                     let (table, summary) = *end;

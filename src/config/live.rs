@@ -77,7 +77,7 @@ fn check_rss(capture: &CaptureOptions, tpacket: &TpacketOptions) -> Result<(), C
     Ok(())
 }
 
-/// Dealing takes somebody to deal to.
+/// Packets can be distributed only to several rings.
 fn check_fanout(said: &Options, file: &Options) -> Result<(), ConfigError> {
     let flags = [
         (said.tpacket.fanout.is_some(), "--fanout"),

@@ -158,7 +158,7 @@ pub enum RssChoice {
     Symmetric,
 }
 
-/// How the kernel deals packets to several rings.
+/// How the kernel distributes packets to several rings.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum FanoutChoice {
@@ -253,17 +253,18 @@ pub struct TpacketOptions {
     #[arg(long = "tpacket-retire-ms", value_name = "MS")]
     pub retire_ms: Option<u32>,
 
-    /// How packets are dealt to several workers [default: hash]
+    /// How packets are distributed to several workers [default: hash]
     #[arg(long, value_enum, value_name = "NAME")]
     pub fanout: Option<FanoutChoice>,
 
     #[arg(skip)]
     pub fanout_defrag: Option<bool>,
-    /// Put IPv4 fragments together before they are dealt by hash, so that each comes to its flow's worker [default]
+    /// Put IPv4 fragments together before they are distributed by hash, so that each comes to its flow's
+    /// worker [default]
     #[arg(long = "fanout-defrag", conflicts_with = "fanout_defrag_no")]
     #[serde(skip)]
     pub fanout_defrag_yes: bool,
-    /// Deal fragments as they are
+    /// Distribute fragments as they are
     #[arg(long = "no-fanout-defrag")]
     #[serde(skip)]
     pub fanout_defrag_no: bool,
@@ -298,7 +299,8 @@ pub struct XdpOptions {
     #[arg(long = "xdp-ring-size", value_name = "N")]
     pub ring_size: Option<u32>,
 
-    /// Let our thread drive the driver, for this many microseconds at a time, 0 = interrupts and naps [default: 0]
+    /// Poll the driver from the worker's thread for this many microseconds at a time, 0 = interrupts and
+    /// sleeps [default: 0]
     #[arg(long = "xdp-busy-poll-us", value_name = "US")]
     pub busy_poll_us: Option<u32>,
 
@@ -527,7 +529,8 @@ pub struct PipelineOptions {
     #[serde(deserialize_with = "unset_when_empty")]
     pub cpus: Option<String>,
 
-    /// Packets of 2 KiB that may wait between one reader and several workers.
+    /// Packets of 2 KiB that may wait between one reader and several workers; in chunks of 1 MiB, 2 to 64 of
+    /// them.
     #[arg(skip)]
     pub channel_capacity: Option<u32>,
 }

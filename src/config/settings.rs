@@ -179,7 +179,7 @@ pub enum PacketView {
 pub struct PipelineSettings {
     /// Workers; 0 on an interface = one per receive queue.
     pub workers: usize,
-    /// It is one worker since the pipeline was turned off, and not by a number.
+    /// One worker, because the pipeline was turned off and not because of a number.
     pub is_off: bool,
     /// CPUs to pin them to, in order; empty = not pinned.
     pub cpus: Vec<usize>,

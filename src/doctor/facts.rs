@@ -1,4 +1,4 @@
-//! What is the case: the interface, this process's rights, the machine.
+//! The facts: the interface, this process's rights, the machine.
 //!
 //! Owns gathering. Judges nothing. Its one invariant: what cannot be read is `None` or empty, never a guess.
 

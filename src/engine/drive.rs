@@ -23,23 +23,23 @@ impl Stop {
         Self(flag)
     }
 
-    /// Asks everybody to end.
+    /// Asks all threads to end.
     pub fn request(&self) {
         // Relaxed: the flag carries no data; whoever sees it late ends one poll later.
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// True once somebody asked.
+    /// True once the end was requested.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Where a worker's packets come from: a queue that nobody else reads, or its place among several on one source.
+/// Where a worker's packets come from: a queue of its own, or its place among several on one source.
 pub enum Feed {
     /// Lends packets.
     Backend(Box<dyn Backend>),
-    /// Finds out for all whose the packets are, and is given its own.
+    /// One of several workers: it finds out whose packets are in a unit, and gets its own list of each.
     Shared(WorkerHandle),
 }
 
@@ -80,8 +80,8 @@ impl Feed {
     }
 }
 
-/// Runs `worker` on `feed` until the source ends, `--count` is reached, or `stop` is requested. Without a `stop` somebody else
-/// ends the source early, and nothing but its end counts.
+/// Runs `worker` on `feed` until the source ends, `--count` is reached, or `stop` is requested. Without a
+/// `stop` the source is ended early elsewhere, and only its end counts.
 ///
 /// # Errors
 /// What the source reports; everything before it was processed and handed on, and workers on other queues end, too.

@@ -1,8 +1,8 @@
-//! Who wants to know what the flow table knew when it counted: detectors, inspectors, sampling.
+//! Observers of what the flow table found out when it counted: detectors, inspectors, sampling.
 //!
-//! Owns what is still to be told. Knows no observer. Its invariant: an observer is told of packets, ended flows and packets without
-//! a flow in the order in which they were counted, and of all of them before time moves on. Without an observer the compiler
-//! removes all of it.
+//! Owns the events that observers have not been told of yet. Knows no observer. Its invariant: an observer is
+//! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
+//! all of them before time moves on. Without an observer the compiler removes all of it.
 
 use crate::flow::{Counted, Direction, FlowEvents, FlowKey, FlowPacket, FlowRecord, PacketFacts};
 use crate::wire::Dissected;

@@ -1,4 +1,4 @@
-//! The workers beside one: whose packets they see, and where they all stop.
+//! Where workers stop: those with a queue each share one budget of packets.
 //!
 //! Owns the rule of stopping. Knows no packet. Invariant: `--count` is exact over all workers.
 
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What a worker has to do with the others.
 #[derive(Clone, Debug)]
 pub enum StopGroup {
-    /// There is no other, or somebody else ends them all at one packet.
+    /// There is no other, or the source ends them all at one packet.
     None,
     /// Each has a queue of its own; they share what may still be processed.
     Queues(Arc<PacketBudget>),
@@ -31,7 +31,7 @@ impl StopGroup {
         }
     }
 
-    /// One worker cannot go on: where that is no matter of all anyway, the others end, too.
+    /// One worker cannot go on: the workers on other queues end, too. (On a shared source they do so anyway.)
     pub(super) fn fail(&self) {
         if let Self::Queues(allowance) = self {
             allowance.close();
@@ -52,7 +52,7 @@ pub struct PacketBudget(AtomicU64);
 const UNLIMITED: u64 = u64::MAX;
 
 impl PacketBudget {
-    /// An allowance of `count_max` packets, 0 = as many as come.
+    /// A budget of `count_max` packets, 0 = as many as come.
     pub fn new(count_max: u64) -> Self {
         Self(AtomicU64::new(if count_max == 0 { UNLIMITED } else { count_max.min(UNLIMITED - 1) }))
     }

@@ -1,7 +1,8 @@
 //! A packet's metadata: what the first pass over a wave finds out about it and the second one goes by.
 //!
-//! Owns the way from a common frame into a meta. Knows no table and no clock, nor whose packet it is. Its invariant: what
-//! stands in a meta is what dissecting the packet in full would say; whatever does not fit is left to whoever has the packet.
+//! Owns the way from a common frame into a meta. Knows no table and no clock, nor whose packet it is. Its
+//! invariant: a meta says what dissecting the packet in full would say; what does not fit is left to the
+//! worker that counts the packet.
 
 use super::NoFlowReason;
 use super::worker::PacketSource;
@@ -10,8 +11,8 @@ use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpOptions
 use crate::wire::{common_tcp_options, common_vlan};
 use netscope_backends::{Packet, Timestamp};
 
-/// One packet between the two waves, written field by field into the place where it stays. Whoever counts it need not be on the core that
-/// found it, so it is kept small: one and a half cache lines.
+/// One packet between the two passes, written field by field into the place where it stays. It may be counted
+/// on another core than the one that filled it, so it is kept small: less than one and a half cache lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PacketMeta {
     /// Set where the packet has a flow.
@@ -50,7 +51,7 @@ pub(super) enum Route {
     Fragment,
     /// To no flow.
     NoFlow(NoFlowReason),
-    /// Nothing is known yet: to be dissected by whoever counts it.
+    /// Nothing is known yet: to be dissected by the worker that counts it.
     Unread,
 }
 
@@ -65,7 +66,7 @@ impl PacketMeta {
         announced: Announced { mss: None, window_scale: None },
     };
 
-    /// Of a packet that is left to whoever counts it.
+    /// Of a packet that is left to the worker that counts it.
     pub(super) fn unread(index: u16, packet: &Packet<'_>) -> Self {
         let mut meta = Self { index, ..Self::EMPTY };
         meta.begin(packet);
@@ -207,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// In a meta that was used before stands what the long way finds.
+        /// A meta that was used before holds what dissecting in full finds.
         #[test]
         fn a_lane_says_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
             let mut meta = PacketMeta::EMPTY;

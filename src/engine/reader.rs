@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 /// Packets of a unit that are worth waking workers for: as many as one of a mapped file holds.
 const GATHER_PACKETS: usize = 1024;
-/// Longest time that packets wait for others to join them, while a worker may have nothing to do.
+/// Longest time that packets wait until a unit is worth handing over, while a worker may have nothing to do.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 /// With one unit the reader and the workers would wait for each other.
 const UNITS_MIN: usize = 2;

@@ -177,34 +177,34 @@ struct Cursor {
     /// The next place to look at; `None` when all were.
     place: Option<u32>,
     /// The best so far, the worst of them on top; empty where all are wanted.
-    best: BinaryHeap<Reverse<Ranked>>,
+    best: BinaryHeap<Reverse<RankedFlow>>,
     open: Option<Box<FlowAnswer>>,
 }
 
 /// A record that is compared by its value.
-struct Ranked(u64, FlowRecord);
+struct RankedFlow(u64, FlowRecord);
 
-impl Ranked {
+impl RankedFlow {
     fn rank(&self) -> impl Ord {
         (self.0, Reverse((self.1.key, self.1.first_packet)))
     }
 }
 
-impl PartialEq for Ranked {
+impl PartialEq for RankedFlow {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Ranked {}
+impl Eq for RankedFlow {}
 
-impl PartialOrd for Ranked {
+impl PartialOrd for RankedFlow {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Ranked {
+impl Ord for RankedFlow {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
     }
@@ -288,7 +288,7 @@ impl Cursor {
         let limit = query.limit.min(LIMIT_MAX);
         *place = flows.live_records(from, look_max, &mut |record| {
             if query.wants(record) {
-                best.push(Reverse(Ranked(query.sort.of(record), *record)));
+                best.push(Reverse(RankedFlow(query.sort.of(record), *record)));
                 if best.len() > limit {
                     best.pop();
                 }
@@ -303,7 +303,7 @@ impl Cursor {
             if self.open(answers).is_none() {
                 return false;
             }
-            if let (Some(Reverse(Ranked(_, record))), Some(open)) = (self.best.pop(), &mut self.open) {
+            if let (Some(Reverse(RankedFlow(_, record))), Some(open)) = (self.best.pop(), &mut self.open) {
                 open.records.push(record);
             }
             self.send_if_full(answers);

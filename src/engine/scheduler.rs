@@ -1,14 +1,16 @@
-//! Several workers on a source with one reader: the units of packets that are under way, and who does what with them next.
+//! Several workers on a source with one reader: the work units that are under way, and what each worker does
+//! next.
 //!
 //! Owns the units, a fixed number of them. Knows no packet and no format. Its invariant: every worker is given every unit, in
 //! the order of the source, and a unit is filled anew only when the last of them is done with it.
 //!
-//! A unit is filled, then somebody finds out whose the packets are, without a lock, then every worker processes it. Of a
-//! mapped file, a worker with time fills the next unit: one at a time walks over the records, which form a chain. Any other source has a
-//! thread that fills the units ([`Reader`](super::reader::Reader)). The lock is held for a few instructions per unit, never per
-//! packet. Nobody waits while it could make a unit ready, and whoever does that waits for nobody, so somebody can
-//! always go on. Only the filling is ended early, by a stop or by `--count`: then everybody goes on to the last unit that was filled, so
-//! all end at one packet.
+//! A unit is filled, then one worker finds out whose the packets are, without a lock, then every worker
+//! processes it. Of a mapped file, a worker with time fills the next unit: one at a time walks over the
+//! records, which form a chain. Any other source has a thread that fills the units
+//! ([`Reader`](super::reader::Reader)). The lock is held for a few instructions per unit, never per packet.
+//! No worker waits while it could make a unit ready, and a worker that does so waits for no other, so there
+//! is always one that can go on. Only the filling is ended early, by a stop or by `--count`: then all workers
+//! go on to the last unit that was filled, so all end at one packet.
 
 use super::work_unit::WorkUnit;
 use super::{Observer, Stop, Worker};
@@ -23,27 +25,27 @@ const AHEAD: usize = 2;
 /// Units of a mapped file under way, per worker. With as many as this, the fastest can be [`AHEAD`] and the slowest as far behind.
 const UNITS: usize = 4;
 
-/// What all who work on one source share.
+/// What all workers on one source share.
 pub(super) struct Scheduler {
     state: Mutex<SchedulerState>,
     /// A unit was filled or became ready, the walk or a unit for it is free again, or the end was reached.
     changed: Condvar,
-    /// The same for the reader: a unit is free again, or nobody is left to fill it for.
+    /// The same for the reader: a unit is free again, or no worker is left to fill it for.
     freed: Condvar,
     workers: usize,
 }
 
 struct SchedulerState {
-    /// `None` while somebody walks, and where a reader fills the units.
+    /// `None` while a worker walks, and where a reader fills the units.
     walk: Option<Walk>,
     free: Vec<WorkUnit>,
-    /// Units that were taken for a walk or filled by a reader and that somebody still needs, in order.
+    /// Units that were taken for a walk or filled by a reader and that a worker still needs, in order.
     under_way: VecDeque<UnderWay>,
     /// Number of the first of them.
     first: u64,
-    /// Number of the first one that nobody has taken to make it ready.
+    /// Number of the first one that no worker has taken to make it ready.
     untaken: u64,
-    /// Workers that wait for a change; to wake nobody costs a system call, too.
+    /// Workers that wait for a change. Waking costs a system call even when none waits.
     waiting: usize,
     reader_waits: bool,
     /// No more will come.
@@ -72,7 +74,7 @@ struct UnderWay {
 enum UnitStage {
     /// Whose its packets are is not known.
     Filled(WorkUnit),
-    /// Somebody makes it ready.
+    /// A worker is making it ready.
     Taken,
     Ready(Arc<WorkUnit>),
 }
@@ -219,7 +221,7 @@ impl Scheduler {
         drop(state);
         match is_awaited {
             true if is_empty => self.changed.notify_all(),
-            // Whoever waits can make it ready, and wakes the others then.
+            // The worker that waits can make it ready, and then wakes the others.
             true => self.changed.notify_one(),
             false => {}
         }
@@ -233,7 +235,7 @@ impl Scheduler {
         });
     }
 
-    /// True when a worker is gone before the end, so that nobody goes on.
+    /// True when a worker ended before the source did, so that no worker goes on.
     pub(super) fn is_deserted(&self) -> bool {
         self.lock().is_deserted
     }

@@ -1,8 +1,8 @@
 //! A unit of a source that several workers share: its packets, which of them are whose, and what is known of them before they
 //! are counted.
 //!
-//! Owns the packets, as places in a mapped file or as copies, and the lists. Knows no thread and no table. Its one invariant: every packet is shown to every worker that would do more
-//! with it than look at its time, in order; so a worker may leave out the others.
+//! Owns the packets, as places in a mapped file or as copies, and the lists. Knows no thread and no table.
+//! Its one invariant: the list of a worker has, in order, every packet of which it needs more than the time.
 
 use super::packet_meta::PacketMeta;
 use crate::flow::{FlowKey, HashSecret, ports_of};
@@ -128,7 +128,7 @@ impl WorkUnit {
         };
     }
 
-    /// Packets, everybody's.
+    /// Packets, those of all workers.
     pub const fn len(&self) -> usize {
         match &self.packets {
             UnitPackets::Mapped(places) => places.len(),

@@ -66,7 +66,7 @@ pub struct Worker<O: Observer = ()> {
     metas: Vec<PacketMeta>,
     /// One per packet of a unit, where some of it are everybody's.
     merged: Vec<PacketMeta>,
-    /// The same; valid for packets without a short way, and for others once they needed the long one.
+    /// The same; valid for packets that were dissected in full.
     facts: Vec<Dissected>,
     /// How often a packet of the latest wave left the fast path; twice for one that took the slow one.
     slow_path_count: usize,

@@ -1,10 +1,10 @@
-//! Community ID version 1: a name of a flow that other tools compute alike.
+//! Community ID version 1: an identifier of a flow that other tools compute, too.
 //!
 //! Owns the mapping of a key to the identifier (<https://github.com/corelight/community-id-spec>). Knows no table. Its invariant:
 //! an identifier is given only where the key holds everything the specification asks for.
 
 use super::base64::{Code, base64};
-use super::digest::{Message, Words, digest};
+use super::digest::{DigestMessage, Words, digest};
 use super::{Direction, FlowKey};
 use netscope_backends::wide::{Wide, widest};
 use std::net::IpAddr;
@@ -55,7 +55,7 @@ pub fn community_ids<const N: usize>(flows: [(&FlowKey, Direction); N], seed: u1
         } else {
             let message = message(key, initiator, seed);
             named[lane] = message.is_some();
-            for (words, word) in words.iter_mut().zip(message.unwrap_or(Message::EMPTY).words()) {
+            for (words, word) in words.iter_mut().zip(message.unwrap_or(DigestMessage::EMPTY).words()) {
                 words[lane] = word;
             }
         }
@@ -115,7 +115,7 @@ fn common_words(key: &FlowKey, seed: u16) -> Option<[u32; 4]> {
 }
 
 /// What is hashed; `None` where the specification asks for more than the key holds.
-fn message(key: &FlowKey, initiator: Direction, seed: u16) -> Option<Message> {
+fn message(key: &FlowKey, initiator: Direction, seed: u16) -> Option<DigestMessage> {
     let (a, b) = (key.a_ip(), key.b_ip());
     let ports = match key.protocol() {
         ICMP | ICMPV6 => {
@@ -128,7 +128,7 @@ fn message(key: &FlowKey, initiator: Direction, seed: u16) -> Option<Message> {
         TCP | UDP | SCTP => Some((key.a_port(), key.b_port())),
         _ => None,
     };
-    let mut message = Message::EMPTY;
+    let mut message = DigestMessage::EMPTY;
     message.push(seed.to_be_bytes());
     for ip in [a, b] {
         match ip {

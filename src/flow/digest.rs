@@ -16,12 +16,12 @@ pub(super) type Words = [u32; 16];
 pub(super) type Digest = [u32; 5];
 
 /// A message of at most [`MESSAGE_MAX`] bytes.
-pub(super) struct Message {
+pub(super) struct DigestMessage {
     bytes: [u8; 64],
     len: usize,
 }
 
-impl Message {
+impl DigestMessage {
     pub const EMPTY: Self = Self { bytes: [0; 64], len: 0 };
 
     /// Appends to the message.
@@ -88,7 +88,7 @@ mod tests {
     use sha1::{Digest, Sha1};
 
     fn bytes_of(message: &[u8]) -> Vec<u8> {
-        let mut padded = Message::EMPTY;
+        let mut padded = DigestMessage::EMPTY;
         message.iter().for_each(|&byte| padded.push([byte]));
         digest(padded.words()).iter().flat_map(|word| word.to_be_bytes()).collect()
     }

@@ -1,10 +1,10 @@
-//! FactSet of a flow that are not numbers of every record: names, versions, fingerprints, as inspection finds
+//! Facts of a flow that are not numbers of every record: names, versions, fingerprints, as inspection finds
 //! them.
 //!
 //! Owns their form in memory: the facts of a record are one run of bytes, so they are copied, moved and freed
-//! as one. Knows no protocol and no name: a fact has a number, and what it is called is the business of
-//! whoever shows it. Invariants: reading never panics, whatever the bytes are; a record's facts take at most
-//! [`FACTS_LEN_MAX`] bytes, an arena's at most its limit.
+//! as one. Knows no protocol and no name: a fact has a number, and its name is chosen where it is shown.
+//! Invariants: reading never panics, whatever the bytes are; a record's facts take at most [`FACTS_LEN_MAX`]
+//! bytes, an arena's at most its limit.
 
 /// Bytes that the facts of one record take, at most. A fact takes five more than its value.
 pub const FACTS_LEN_MAX: usize = 4096;
@@ -117,7 +117,7 @@ impl<'a> FactSet<'a> {
         self.0
     }
 
-    /// FactSet that were kept in that form.
+    /// Facts that were kept in that form.
     pub const fn of_bytes(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

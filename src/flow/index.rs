@@ -4,9 +4,10 @@
 //! invariant: each bucket counts the entries that had to go past it, so a search ends at the first bucket nobody went past,
 //! and removing leaves nothing behind.
 //!
-//! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of entries past it.
-//! The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. Whoever shares flows among
-//! queues must do so independently of this hash, or most buckets of each queue's index would stay empty.
+//! A bucket is 32 words of 16 bits: 10 tags (0 = empty), 10 entry numbers of two words, and a 32-bit count of
+//! entries past it. The bucket comes from the upper 32 bits of the hash, the tag from the lower 16. The
+//! sharing of flows among queues must not depend on this hash, or most buckets of each queue's index would
+//! stay empty.
 
 use netscope_backends::lanes::equal_of_eight;
 use netscope_backends::pages::prefer_huge_pages;
@@ -18,25 +19,24 @@ type Bucket = [u16; WORDS];
 const WORDS: usize = 32;
 const SLOTS: usize = 10;
 const PAST: usize = 30;
-/// Entries per bucket that the index is sized for.
+/// IndexedEntries per bucket that the index is sized for.
 const LOAD: usize = 7;
 const BUCKETS_MIN: usize = 4;
 /// What an index without a limit begins with: 1 MiB, which is resident as it is used.
 const GROWING_MIN: usize = 1 << 14;
 /// How many times larger it becomes when it is full: each entry is moved a third of a time on average, once with twice.
 const GROWTH: usize = 4;
-/// The same the first time: whoever has a hundred thousand flows probably has many more, and 16 MiB are little beside what they take.
+/// The same the first time: a table of a hundred thousand flows probably grows much larger, and 16 MiB are
+/// little beside its entries.
 const FIRST_GROWTH: usize = 16;
 /// Large pages are this large, or larger.
 const LARGE_PAGE_BYTES: usize = 2 << 20;
-/// Pages touched at once at most: clearing them takes some milliseconds.
-const TOUCHED_MAX: usize = 32;
 
 /// What the index asks of those whose numbers it holds.
-pub(super) trait Entries {
+pub(super) trait IndexedEntries {
     /// The hash under which an entry was added.
     fn hash_of(&self, number: u32) -> u64;
-    /// [`Entries::hash_of`] will be asked of this one.
+    /// [`IndexedEntries::hash_of`] will be asked of this one.
     fn prefetch(&self, number: u32);
 }
 
@@ -45,6 +45,8 @@ pub(super) struct Index {
     now: Buckets,
     /// While growing: the smaller table, and how many of its buckets have been emptied.
     old: Option<(Buckets, usize)>,
+    /// Before growing: the larger table, and how many of its pages are ready.
+    coming: Option<(Buckets, usize)>,
     grows: bool,
     len: usize,
 }
@@ -54,7 +56,7 @@ impl Index {
     pub fn new(count: usize) -> Self {
         let grows = count == 0;
         let buckets = if grows { GROWING_MIN } else { count.div_ceil(LOAD).max(BUCKETS_MIN) };
-        Self { now: Buckets::new(buckets), old: None, grows, len: 0 }
+        Self { now: Buckets::new(buckets), old: None, coming: None, grows, len: 0 }
     }
 
     /// The first entry number under this hash for which `is` holds.
@@ -68,8 +70,8 @@ impl Index {
 
     /// Adds an entry. `entries` answers for entry numbers already in the index, for moving them.
     #[inline]
-    pub fn insert(&mut self, hash: u64, number: u32, entries: &impl Entries) {
-        if self.grows && (self.old.is_some() || self.len >= self.now.count * LOAD) {
+    pub fn insert(&mut self, hash: u64, number: u32, entries: &impl IndexedEntries) {
+        if self.grows && (self.old.is_some() || self.len >= self.now.prepared_from()) {
             self.grow_step(entries);
         }
         self.add(hash, number);
@@ -105,18 +107,22 @@ impl Index {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.now.memory_bytes() + self.old.as_ref().map_or(0, |(old, _)| old.memory_bytes())
+        let others = [&self.old, &self.coming];
+        self.now.memory_bytes() + others.into_iter().flatten().map(|(table, _)| table.memory_bytes()).sum::<usize>()
     }
 
-    /// Takes a larger table when full, then empties one old bucket per insert: the old one is empty after at most a twentieth
-    /// of the inserts that fill the new one.
+    /// Makes a larger table ready in the last quarter before this one is full, then takes it and empties one old bucket per insert:
+    /// the old table is empty after at most a twentieth of the inserts that fill the new one. No insert waits for more than one
+    /// page to be cleared.
     #[inline(never)]
-    fn grow_step(&mut self, entries: &impl Entries) {
-        if self.old.is_none() && self.len >= self.now.count * LOAD {
-            let growth = if self.now.count == GROWING_MIN { FIRST_GROWTH } else { GROWTH };
-            let mut larger = Buckets::new(self.now.count * growth);
-            larger.touch();
-            self.old = Some((std::mem::replace(&mut self.now, larger), 0));
+    fn grow_step(&mut self, entries: &impl IndexedEntries) {
+        if self.old.is_none() {
+            self.prepare();
+            if self.len >= self.now.full()
+                && let Some((larger, _)) = self.coming.take()
+            {
+                self.old = Some((std::mem::replace(&mut self.now, larger), 0));
+            }
         }
         let Some((old, emptied)) = &mut self.old else { return };
         for (slot, number) in old.entries(*emptied) {
@@ -140,6 +146,23 @@ impl Index {
     }
 }
 
+impl Index {
+    /// Has as many pages of the larger table ready as are due by now. All of them are about to be used, and one that is read first
+    /// is given twice: at first a page of zeros that all share.
+    fn prepare(&mut self) {
+        let (from, full) = (self.now.prepared_from(), self.now.full());
+        let growth = if self.now.count == GROWING_MIN { FIRST_GROWTH } else { GROWTH };
+        let (larger, ready) = self.coming.get_or_insert_with(|| (Buckets::new(self.now.count * growth), 0));
+        let pages = larger.memory_bytes().div_ceil(LARGE_PAGE_BYTES);
+        let due = (self.len + 1).saturating_sub(from).saturating_mul(pages).div_ceil(full - from).min(pages);
+        // The next one alone, should entries have gone and come again.
+        if *ready < due {
+            larger.touch(*ready);
+            *ready += 1;
+        }
+    }
+}
+
 /// One table of buckets, each aligned to a cache line.
 struct Buckets {
     words: Vec<u16>,
@@ -159,10 +182,23 @@ impl Buckets {
         Self { words, offset, count }
     }
 
-    /// Writes to the first large pages. All of them are about to be used, and one that is read first is given twice: at first a page
-    /// of zeros that all share. But one packet waits for this.
-    fn touch(&mut self) {
-        self.words.iter_mut().step_by(LARGE_PAGE_BYTES / 2).take(TOUCHED_MAX).for_each(|word| *word = black_box(0));
+    /// IndexedEntries that it holds when it is full.
+    #[inline(always)]
+    const fn full(&self) -> usize {
+        self.count * LOAD
+    }
+
+    /// IndexedEntries from which on the next table is made ready.
+    #[inline(always)]
+    const fn prepared_from(&self) -> usize {
+        self.full() - self.full() / 4
+    }
+
+    /// Writes to a large page.
+    fn touch(&mut self, page: usize) {
+        if let Some(word) = self.words.get_mut(page * (LARGE_PAGE_BYTES / 2)) {
+            *word = black_box(0);
+        }
     }
 
     #[inline(always)]
@@ -259,7 +295,7 @@ impl Buckets {
     /// Removes what lies at this place, under this hash.
     fn take(&mut self, hash: u64, at: usize, slot: usize) {
         self.bucket_mut(at)[slot] = 0;
-        // Entries past a bucket are counted from their home on, so they leave by the same way.
+        // IndexedEntries past a bucket are counted from their home on, so they leave by the same way.
         self.forget_way(self.home(hash), at);
     }
 
@@ -327,12 +363,12 @@ fn set_past(bucket: &mut Bucket, count: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entries, GROWING_MIN, Index, LOAD, past};
+    use super::{GROWING_MIN, Index, IndexedEntries, LOAD, past};
 
-    /// Entries whose hash follows from their number.
+    /// IndexedEntries whose hash follows from their number.
     struct Numbered;
 
-    impl Entries for Numbered {
+    impl IndexedEntries for Numbered {
         fn hash_of(&self, number: u32) -> u64 {
             let mixed = u64::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)

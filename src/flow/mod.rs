@@ -1,7 +1,7 @@
 //! Flows: keys, the table, the timer wheel, TCP tracking, records.
 //!
-//! Owns what is known about each conversation on one queue. Time comes in from the caller and never goes back here. Its invariant:
-//! memory is reserved by the settings and never exceeds them, whatever arrives.
+//! Owns what is known about each flow on one queue. Time comes in from the caller and never goes back here.
+//! Its invariant: memory is reserved by the settings and never exceeds them, whatever arrives.
 
 mod arena;
 mod base64;

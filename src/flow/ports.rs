@@ -1,4 +1,4 @@
-//! What stands in a flow key for each transport.
+//! The ports in a flow key, for each transport.
 
 use crate::wire::{Dissected, Ports, Transport};
 

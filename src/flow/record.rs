@@ -77,8 +77,9 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
-    /// Adds what another queue saw of the same flow, beginning no earlier. Who began, and tags and tunnel, are those of the earlier
-    /// half. Counters add up; what takes both directions to know (round trips, answers to a FIN) stays as far as one half knew it. FactSet are those of `self`.
+    /// Adds what another queue saw of the same flow, beginning no earlier. Who began, and tags and tunnel,
+    /// are those of the earlier half. Counters add up; what takes both directions to know (round trips,
+    /// answers to a FIN) stays as far as one half knew it. Facts are those of `self`.
     pub fn join(&mut self, later: &Self) {
         let add = |mine: [u64; 2], other: [u64; 2]| [mine[0].saturating_add(other[0]), mine[1].saturating_add(other[1])];
         self.packets = add(self.packets, later.packets);

@@ -68,7 +68,7 @@ struct Places<'a> {
     secret: &'a HashSecret,
 }
 
-impl index::Entries for Places<'_> {
+impl index::IndexedEntries for Places<'_> {
     fn hash_of(&self, number: u32) -> u64 {
         self.entries.get(number).key.hash(self.secret)
     }
@@ -217,8 +217,9 @@ impl FlowTable {
         }
     }
 
+    /// Number of the place of the flow with this key and [`FlowTable::hash`].
     #[inline]
-    fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
+    pub fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
         self.index.find(hash, |number| self.store.entries.get(number).key == *key)
     }
 

@@ -3,11 +3,11 @@
 //! Owns the candidate list and its threshold. Knows no time beyond the tick's number. Its invariant: a flow outside the list ranks
 //! behind each of the `count` best inside, so nothing outside can belong to the top.
 //!
-//! A flow's bytes of the tick stand in its entry (24 bits, over 8 bits of the tick's number), which a packet has in hand anyway. A flow
-//! enters when it ranks before the threshold, or when its bytes outgrow half of those bits; from then on they are the difference
-//! of its total to what it was. A full list is cut to the best `count` and the threshold rises to the last of them, so an entry costs
-//! amortised constant time. A record that ends within the tick leaves a copy behind. Ties go to the smaller key, then to the
-//! earlier record.
+//! A flow's bytes of the tick are in its entry (24 bits, over 8 bits of the tick's number), which each packet
+//! reads anyway. A flow enters when it ranks before the threshold, or when its bytes outgrow half of those
+//! bits; from then on they are the difference of its total to what it was. A full list is cut to the best
+//! `count` and the threshold rises to the last of them, so an entry costs amortised constant time. A record
+//! that ends within the tick leaves a copy behind. Ties go to the smaller key, then to the earlier record.
 
 use super::entry::{Entry, Flag};
 use super::store::FlowStore;

@@ -1,7 +1,7 @@
 //! Opens an interface by AF_XDP: a worker per receive queue.
 //!
-//! Owns how settings become the backend's options. Opens no socket itself. Invariant: an interface that the host uses is not touched unless
-//! somebody insists.
+//! Owns how settings become the backend's options. Opens no socket itself. Invariant: an interface that the
+//! host uses is not touched unless `--xdp-insist` is given.
 
 use super::{Failure, Opened, cpus_of_queues, symmetric_key};
 use netscope::config::{LiveSettings, PipelineSettings, Settings, XdpModeChoice, XdpTimes, XdpUnmatched};

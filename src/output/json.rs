@@ -1,6 +1,6 @@
 //! Flow records as JSON: an array at the end of the run, or one line per flow as flows end.
 //!
-//! Owns what stands around the objects. Objects are those of [`crate::record`]. Knows no field.
+//! Owns the text around the objects. Objects are those of [`crate::record`]. Knows no field.
 
 use super::document::Document;
 use super::lines::{LineFile, LineFormat};

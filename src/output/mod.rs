@@ -1,4 +1,4 @@
-//! Who writes what the aggregator knows: one file per sink, each an [`Output`](crate::aggregate::Output).
+//! Writes what the aggregator knows: one file per sink, each an [`Output`](crate::aggregate::Output).
 //!
 //! Owns files and standard output. Knows no flow table, no queue and no flag; what a record looks like is
 //! [`crate::record`]'s.

@@ -1,9 +1,9 @@
 //! Records as text: the one list of fields, JSON objects, CSV rows and table rows made from it, packet lines
 //! and packet detail.
 //!
-//! Owns names, order, units and syntax. Knows no file, no thread and no flow table: whoever shows records, on
-//! a page or in a file, stands above. Invariant: all formats of a record come from one list of fields, so
-//! they cannot drift.
+//! Owns names, order, units and syntax. Knows no file, no thread and no flow table: modules that show
+//! records, on a page or in a file, are above. Invariant: all formats of a record come from one list of
+//! fields, so they cannot drift.
 
 mod address;
 mod csv;

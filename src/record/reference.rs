@@ -1,7 +1,7 @@
-//! Records made by chance, and what formats should make of them by the standard library's means, for tests.
+//! Random records, and what formats should make of them, written with the standard library, for tests.
 //!
-//! Owns the slow way, to which the fast ones are held. Its invariant: every field is written by itself,
-//! whatever its neighbours.
+//! Owns the slow reference that fast formats are compared with. Its invariant: every field is written by
+//! itself, whatever its neighbours.
 
 use super::field::{Field, FieldSink, FieldType, FieldValue};
 use super::test_records::key;

@@ -1,8 +1,8 @@
-//! TextEnd under construction: bytes with room behind them, so that short pieces are stored at once and cut
-//! afterwards.
+//! Text under construction: bytes with unused memory behind them, so that short pieces are stored whole and
+//! cut afterwards.
 //!
-//! Owns the memory. Knows no number and no format. Its invariant: what was pushed stands there in order,
-//! whatever was stored beyond it on the way.
+//! Owns the memory. Knows no number and no format. Its invariant: the text is what was pushed, in order,
+//! whatever was stored beyond its end meanwhile.
 //!
 //! A million records are some hundred million pieces, so a piece must cost next to nothing: the memory's size
 //! is a constant, which leaves one comparison to be made, and a [`TextEnd`] lies in registers as long as

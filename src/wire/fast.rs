@@ -1,7 +1,7 @@
-//! The way through the common frame: Ethernet, at most one VLAN tag, plain IPv4 or IPv6, TCP or UDP.
+//! The fast path for the common frame: Ethernet, at most one VLAN tag, plain IPv4 or IPv6, TCP or UDP.
 //!
-//! Owns a shortcut and no rule: what [`walk`](super::walk()) says of a packet is the truth. Its invariant: it either writes exactly
-//! what the walk would, or writes nothing and says so.
+//! Owns a shortcut and no rule: [`walk`](super::walk()) has the rules. Its invariant: it either writes
+//! exactly what the walk would, or writes nothing and says so.
 
 use super::ethernet::ethertype;
 use super::syn::{SynSegment, announced};

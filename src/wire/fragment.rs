@@ -1,8 +1,8 @@
-//! The way through a common fragment: Ethernet, at most one VLAN tag, IPv4 without options or IPv6 with a fragment header alone; a
-//! first fragment carries UDP.
+//! The fast path for a common fragment: Ethernet, at most one VLAN tag, IPv4 without options or IPv6 with a
+//! fragment header alone; a first fragment carries UDP.
 //!
-//! Owns a shortcut and no rule: what [`walk`](super::walk()) says of a packet is the truth. Its invariant: it either writes exactly
-//! what the walk would, or writes nothing and says so.
+//! Owns a shortcut and no rule: [`walk`](super::walk()) has the rules. Its invariant: it either writes
+//! exactly what the walk would, or writes nothing and says so.
 
 use super::ethernet::ethertype;
 use super::fast::CommonNetwork;

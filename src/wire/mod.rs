@@ -111,7 +111,7 @@ pub enum Header<'a> {
     L2tp(L2tp<'a>),
 }
 
-/// Is shown every header [`walk`] reads, outermost first.
+/// Is shown every header [`walk()`] reads, outermost first.
 pub trait Visitor {
     /// `offset` is where the header begins, in bytes from the start of the packet.
     #[inline(always)]
@@ -140,7 +140,7 @@ pub fn dissect_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_
     }
 }
 
-/// As [`dissect_into`], without trying the short way of [`common`] first: it is none of those.
+/// As [`dissect_into`], without trying the fast path of [`common`] first: the frame is no common one.
 #[inline]
 pub fn walk_into(out: &mut Dissected, link_type: LinkType, data: &[u8], wire_len: u32) {
     if !fragment::dissect_fragment(link_type, data, out) {

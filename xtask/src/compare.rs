@@ -215,9 +215,9 @@ fn ending(status: ExitStatus) -> String {
 }
 
 /// Every file of a directory with its name.
-fn read_all(directory: &Path) -> Result<output::Outputs, String> {
+fn read_all(directory: &Path) -> Result<output::ProgramOutputs, String> {
     let fail = |error: std::io::Error| format!("{}: {error}", directory.display());
-    let mut outputs = output::Outputs::new();
+    let mut outputs = output::ProgramOutputs::new();
     for entry in fs::read_dir(directory).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         outputs.insert(entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).map_err(fail)?);

@@ -20,7 +20,7 @@ mod segments;
 mod tests;
 
 use format::{Encoder, Refusal};
-use segments::Segments;
+use segments::SavefileSegments;
 
 /// Bytes gathered before they are written.
 const BUFFER_LEN: usize = 1 << 20;
@@ -67,7 +67,7 @@ pub struct SavefileSummary {
 pub struct Savefile {
     options: SavefileOptions,
     /// With rotation.
-    segments: Option<Segments>,
+    segments: Option<SavefileSegments>,
     path: PathBuf,
     file: File,
     /// Bytes of `file` that are written.
@@ -92,7 +92,7 @@ impl Savefile {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "a number of files to keep needs rotation by size or time");
             return Err(BackendError::Io { action: "write", path: options.path.clone(), source });
         }
-        let mut segments = rotates.then(|| Segments::find(&options.path)).transpose()?;
+        let mut segments = rotates.then(|| SavefileSegments::find(&options.path)).transpose()?;
         let (path, file) = match &mut segments {
             Some(segments) => segments.create_next()?,
             None => {

@@ -16,7 +16,7 @@ const DIGITS: usize = 6;
 const NUMBER_MAX: u32 = 999_999;
 
 #[derive(Debug)]
-pub(super) struct Segments {
+pub(super) struct SavefileSegments {
     folder: PathBuf,
     stem: OsString,
     extension: Option<OsString>,
@@ -24,7 +24,7 @@ pub(super) struct Segments {
     numbers: BTreeSet<u32>,
 }
 
-impl Segments {
+impl SavefileSegments {
     /// Finds the segments of earlier runs.
     pub(super) fn find(path: &Path) -> Result<Self, BackendError> {
         let folder = match path.parent() {

@@ -4,7 +4,7 @@
 //! Owns the loads, the order of runs and the table; who runs is in `live_programs`. Its one invariant: a
 //! program's figures are those of runs in which it received a load that was really offered.
 
-use super::live_programs::{Counted, LiveProgram, all};
+use super::live_programs::{CountedRun, LiveProgram, all};
 use super::report::{BenchReport, verdict};
 use super::series::Spread;
 use super::{Bench, machine};
@@ -39,7 +39,7 @@ const OFFERS: &[Offer] = &[
 /// A run that counts.
 struct LiveRun {
     tried: Tried,
-    counted: Counted,
+    counted: CountedRun,
 }
 
 struct Runs {

@@ -14,14 +14,14 @@ const SURICATA_SETTINGS: &str = include_str!("suricata.yaml");
 const SURICATA_CAPTURE: &str = include_str!("suricata-live.yaml");
 
 /// What a program says of its packets.
-pub struct Counted {
+pub struct CountedRun {
     /// Those it worked on.
     pub received: u64,
     /// Those it names as lost, with its names.
     pub lost: Vec<(&'static str, u64)>,
 }
 
-type CountOutput = Box<dyn Fn(&str) -> Result<Counted, String>>;
+type CountOutput = Box<dyn Fn(&str) -> Result<CountedRun, String>>;
 
 /// A program that captures on the rig.
 pub struct LiveProgram {
@@ -85,7 +85,7 @@ fn bare(own: &Path, ring: RingKind) -> LiveProgram {
         via: ring.via(),
         outputs: Vec::new(),
         count: Box::new(|said| {
-            Ok(Counted {
+            Ok(CountedRun {
                 received: number_after(said, "received ")?,
                 lost: vec![("kernel", number_after(said, " lost ")?), ("damaged", number_after(said, "damaged ")?)],
             })
@@ -129,12 +129,12 @@ fn ours(bench: &Bench, ring: RingKind) -> LiveProgram {
 
 /// Packets and losses out of NetScope's summary; `ring_full_drops` and `fill_empty_drops` are parts of
 /// `kernel_drops`.
-fn summed(text: &str) -> Result<Counted, String> {
+fn summed(text: &str) -> Result<CountedRun, String> {
     let summary: Value = serde_json::from_str(text).map_err(|error| format!("the summary: {error}"))?;
     let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64);
     let source = summary.get("source").ok_or("the summary has no `source`")?;
     let lost = ["kernel_drops", "filtered", "damaged", "skipped"];
-    Ok(Counted {
+    Ok(CountedRun {
         received: number(&summary, "packets").ok_or("the summary has no `packets`")?,
         lost: lost.iter().map(|name| (*name, number(source, name).unwrap_or(0))).collect(),
     })
@@ -150,7 +150,7 @@ fn tcpdump() -> LiveProgram {
         via: Via::Stack,
         outputs: Vec::new(),
         count: Box::new(|said| {
-            Ok(Counted {
+            Ok(CountedRun {
                 received: number_before(said, " packets captured")?,
                 lost: vec![("kernel", number_before(said, " packets dropped by kernel")?)],
             })
@@ -173,7 +173,7 @@ fn dumpcap() -> LiveProgram {
             let line = said.lines().find(|line| line.contains("received/dropped on interface"));
             let line = line.ok_or("it did not say how many packets it received")?;
             let dropped = line.split_once("': ").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, dropped)| dropped);
-            Ok(Counted { received: number_after(line, "': ")?, lost: vec![("kernel", leading_number(dropped)?)] })
+            Ok(CountedRun { received: number_after(line, "': ")?, lost: vec![("kernel", leading_number(dropped)?)] })
         }),
     }
 }
@@ -194,7 +194,7 @@ fn suricata(bench: &Bench, settings: &Path, capture: &str, via: Via) -> LiveProg
         count: Box::new(|said| {
             // "Notice: device: veth0: packets: 12, drops: 3 (25.00%), invalid chksum: 0"
             let (seen, drops) = (number_after(said, "packets: ")?, number_after(said, "drops: ")?);
-            Ok(Counted { received: seen.saturating_sub(drops), lost: vec![("kernel", drops)] })
+            Ok(CountedRun { received: seen.saturating_sub(drops), lost: vec![("kernel", drops)] })
         }),
     }
 }

@@ -1,7 +1,8 @@
 //! A worker's fragments: to the flow of their datagram, in either order of arrival.
 //!
-//! Owns whose ledger a fragment stands on. Its invariant: every worker follows all fragments, so all know the ports; only the owner of
-//! the flow counts them, and what waits for its first fragment is on the leading worker's ledger until then.
+//! Owns which worker's ledger counts a fragment. Its invariant: every worker follows all fragments, so all
+//! know the ports; only the owner of the flow counts them, and what waits for its first fragment is on the
+//! leading worker's ledger until then.
 
 use super::Worker;
 use super::wave::no_flow_reason;

@@ -1,14 +1,14 @@
-//! A wave: up to [`BATCH_MAX`](netscope_backends::BATCH_MAX) packets go through the worker together.
+//! A wave: up to [`BATCH_MAX`] packets go through the worker together.
 //!
-//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in source, while the memory of
-//! those that follow is on its way. Its invariant: what comes of a packet does not depend on how packets fall into waves, nor on
-//! whether it went the straight way or the long one.
+//! Owns the two passes over them: first all are dissected, keyed and hashed, then all are counted in order,
+//! while the memory of those that follow is being fetched. Its invariant: what comes of a packet does not
+//! depend on how packets fall into waves, nor on which path it took.
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
-use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
-use crate::flow::{Candidate, Content, FlowKey, FlowPacket, Keyed, ports_of};
-use crate::wire::{self, Common, Dissected, FaultKind, Layer, Transport};
+use crate::engine::{NoFlowReason, Observer, ProtocolClass, SeenPacket, TrafficCount};
+use crate::flow::{Candidate, Content, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
+use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
@@ -20,6 +20,11 @@ const REST_AHEAD: usize = 5;
 
 /// That look is worth its while when at least one in this many packets of the wave before left the fast path.
 const LOOKED_AT_PER_SLOW: usize = 8;
+
+/// Destination unreachable (RFC 792).
+const ICMP_UNREACHABLE: u8 = 3;
+/// Destination unreachable (RFC 4443 section 3.1).
+const ICMPV6_UNREACHABLE: u8 = 1;
 
 /// Packets of common frames that are not in the ledger yet.
 #[derive(Default)]
@@ -292,6 +297,25 @@ impl<O: Observer> Worker<O> {
         self.count(packet, CommonFacts { source, at, meta })
     }
 
+    /// Tells observers of an ICMP message; when it says that the destination of a flow is unreachable, that this flow is refused.
+    #[cold]
+    fn tell_icmp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected) {
+        self.watch.other(packet, facts);
+        let is_refusal = match (facts.network.map(|network| network.version), facts.transport.icmp_type_and_code()) {
+            (Some(IpVersion::V4), Some((kind, _))) => kind == ICMP_UNREACHABLE,
+            (Some(IpVersion::V6), Some((kind, _))) => kind == ICMPV6_UNREACHABLE,
+            _ => false,
+        };
+        let Some(quoted) = facts.quoted_packet(packet.data).filter(|_| is_refusal) else { return };
+        let Some(ports) = transport_ports(&quoted.transport) else { return };
+        let (key, direction) = FlowKey::new(&quoted.network, ports);
+        if let Some(place) = self.flows.find(&key, self.flows.hash(&key)) {
+            let &Packet { time, wire_len, .. } = packet;
+            let direction = direction.reverse();
+            self.watch.push(SeenPacket { key, direction, events: FlowEvents::REFUSED, place, time, wire_len, number });
+        }
+    }
+
     /// Counts what is neither a plain segment nor a datagram.
     #[inline(never)]
     fn count_other<const TAPPED: bool>(
@@ -326,8 +350,8 @@ impl<O: Observer> Worker<O> {
                 self.ledger.in_flows += 1;
                 let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
                 let place = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
-                if matches!(facts.transport, Transport::Icmp { .. }) {
-                    self.watch.other(&packet, facts);
+                if O::WATCHES && matches!(facts.transport, Transport::Icmp { .. }) {
+                    self.tell_icmp(&packet, number, facts);
                 }
                 Some(place)
             }

@@ -1,7 +1,7 @@
 //! The active timeout as the fast path asks for it: by one byte of the hot half, which says when a flow began.
 //!
-//! Owns the slots in which that byte counts. Its invariant: a flow that is called young is no older than the timeout; of any other
-//! the cold half is asked.
+//! Owns the slots in which that byte counts. Its invariant: a flow that is called young is no older than the
+//! timeout; for any other the cold half is read.
 
 use crate::flow::entry::Entry;
 use netscope_backends::Timestamp;

@@ -4,7 +4,6 @@
 //! results are the same.
 
 use super::{Candidate, FlowTable};
-use crate::flow::FlowKey;
 
 impl FlowTable {
     /// First wave: brings the bucket of this hash into the cache. No effect but speed.
@@ -48,13 +47,6 @@ impl FlowTable {
             self.store.entries.prefetch(candidate.0);
         }
         self.prefetch_cold_half(candidate);
-    }
-
-    /// Where the flow of this hash lies by now; for a packet that found no candidate when it was asked ahead, because the one that
-    /// opens the flow had not been counted yet.
-    #[inline]
-    pub fn look_up(&self, key: &FlowKey, hash: u64) -> Candidate {
-        self.find(key, hash).map_or(Candidate::NONE, Candidate)
     }
 
     /// Third wave: for a packet whose entry has arrived by now, asks for what [`FlowTable::prefetch_entry`] left out, if it will be needed.

@@ -1,7 +1,7 @@
 //! How a record begins: what its first packet says, and the place it gets.
 //!
-//! Owns who counts as the one that began, and the order of what is entered where. Invariant: a live flow is in slab, index and
-//! wheel, or in none of them.
+//! Owns who counts as the one that began, and the order of what is entered where. Invariant: a live flow is
+//! in store, index and wheel, or in none of them.
 
 use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};

@@ -1,4 +1,4 @@
-//! What a flow table is told to do. Plain values.
+//! The settings of a flow table. Plain values.
 
 use netscope_backends::Timestamp;
 

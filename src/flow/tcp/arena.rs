@@ -6,6 +6,7 @@
 use super::gaps::Gaps;
 use super::rtt::{Stamp, TOO_OLD};
 use super::sequence::Sequence;
+use crate::flow::arena::{Arena, PLACE_COUNT_MAX, Slot};
 use crate::wire::TcpSegment;
 use netscope_backends::prefetch::prefetch_read;
 
@@ -85,11 +86,19 @@ pub(super) struct Anomalies {
     pub(super) gaps: [Gaps; 2],
 }
 
-/// Cold, bounded side memory of the trackers of one flow table. Grows as flows need it, never shrinks, reuses what was released.
-#[derive(Debug, Default)]
+impl Slot for Anomalies {
+    fn next_free(&self) -> u32 {
+        self.counts.retransmissions
+    }
+
+    fn set_next_free(&mut self, next: u32) {
+        self.counts.retransmissions = next;
+    }
+}
+
+/// Cold, bounded side memory of the trackers of one flow table, 6 MiB a segment. Grows as flows need it, never shrinks, reuses what was released.
 pub struct TcpArena {
-    places: Vec<Anomalies>,
-    free: Vec<u32>,
+    places: Arena<Anomalies, 14>,
     flow_count_max: usize,
     refused: u64,
     gaps_forgotten: u64,
@@ -99,15 +108,16 @@ impl TcpArena {
     /// Bytes one flow with anomalies takes.
     pub const BYTES_PER_FLOW: usize = size_of::<Anomalies>();
 
-    /// An arena for at most `flow_count_max` flows with anomalies at a time; 0 means no limit but that of the numbering (2^32 - 2).
+    /// An arena for at most `flow_count_max` flows with anomalies at a time; 0 means no limit but that of the numbering
+    /// (2^31 - 1).
     /// No memory is taken yet.
     pub fn with_capacity(flow_count_max: usize) -> Self {
-        Self { flow_count_max, ..Self::default() }
+        Self { places: Arena::with_capacity(0), flow_count_max, refused: 0, gaps_forgotten: 0 }
     }
 
     /// Flows that hold side memory now.
     pub fn flow_count(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.places.len()
     }
 
     /// Times that something could not be noted because the bound was reached: a count of a segment, a gap before it. It is missing in its
@@ -128,12 +138,12 @@ impl TcpArena {
 
     /// Gives all places away; what was counted stays.
     pub(in crate::flow) fn give_away(&mut self) -> Self {
-        Self { places: std::mem::take(&mut self.places), free: std::mem::take(&mut self.free), ..*self }
+        Self { places: std::mem::replace(&mut self.places, Arena::with_capacity(0)), ..*self }
     }
 
     /// What was noted at `place`; `None` when nothing ever was.
     pub(super) fn get(&self, place: ArenaPlace) -> Option<&Anomalies> {
-        self.places.get(place.0.checked_sub(1)? as usize)
+        Some(self.places.get(place.0.checked_sub(1)?))
     }
 
     /// Brings the lines of `place` that a segment with few gaps needs into the cache.
@@ -146,7 +156,7 @@ impl TcpArena {
 
     /// As [`TcpArena::get`], to write.
     pub(super) fn get_mut(&mut self, place: ArenaPlace) -> Option<&mut Anomalies> {
-        self.places.get_mut(place.0.checked_sub(1)? as usize)
+        Some(self.places.get_mut(place.0.checked_sub(1)?))
     }
 
     /// The memory at `place`, which is filled in first when it is none. `None` (and counted) when the bound is reached.
@@ -158,23 +168,18 @@ impl TcpArena {
     }
 
     fn take(&mut self) -> Option<ArenaPlace> {
-        if let Some(index) = self.free.pop() {
-            self.places[index as usize] = Anomalies::default();
-            return Some(ArenaPlace(index + 1));
-        }
-        let limit = if self.flow_count_max == 0 { usize::MAX } else { self.flow_count_max };
-        if self.places.len() >= limit.min(u32::MAX as usize - 1) {
+        let limit = if self.flow_count_max == 0 { PLACE_COUNT_MAX } else { self.flow_count_max.min(PLACE_COUNT_MAX) };
+        if self.places.len() >= limit {
             self.refused += 1;
             return None;
         }
-        self.places.push(Anomalies::default());
-        Some(ArenaPlace(self.places.len() as u32))
+        Some(ArenaPlace(self.places.take(Anomalies::default()) + 1))
     }
 
     /// Gives a place back and forgets it.
     pub(super) fn give_back(&mut self, place: &mut ArenaPlace) {
         if let Some(index) = place.0.checked_sub(1) {
-            self.free.push(index);
+            self.places.give_back(index);
             *place = ArenaPlace::NONE;
         }
     }

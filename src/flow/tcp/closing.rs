@@ -1,4 +1,4 @@
-//! Fast path of an orderly end: the FINs, what is acknowledged between them and after.
+//! Warm path of an orderly end: the FINs, what is acknowledged between them and after.
 //!
 //! Owns a shortcut and no rule. Its invariant: it leaves the same state as the slow path, [`TcpTracker::observe`], or changes
 //! nothing and says so, whatever is analysed.

@@ -1,4 +1,5 @@
-//! Fast paths of an orderly handshake: the SYN that opens a connection, its answer, the ACK that establishes it.
+//! Warm paths of an orderly handshake: the SYN that opens a connection, its answer, the ACK that establishes
+//! it.
 //!
 //! Owns shortcuts and no rule. Its invariant: each leaves the same state as the slow path, [`TcpTracker::observe`], or changes
 //! nothing and says so, whatever is analysed.

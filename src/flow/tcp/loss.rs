@@ -1,13 +1,14 @@
-//! Fast path of a plain segment on a steady connection that the analysis marks, or that the arena has to hear of: one that comes
-//! after a loss, acknowledges what was not captured, changes the window, repeats an ACK.
+//! Warm path of a plain segment on a steady connection that the analysis marks, or that changes what the
+//! arena holds: one that comes after a loss, acknowledges what was not captured, changes the window, repeats
+//! an ACK.
 //!
 //! Owns no rule: the rules are [`tcp_direction::analyse`](super::tcp_direction)'s. Left out is what such a segment cannot do: open,
 //! close, shake hands, be a retransmission. Its invariant is that of [`super::plain`].
 
 use super::arena::TcpArena;
+use super::arrival::Arrival;
 use super::rtt::{Epoch, Passed};
 use super::sequence::Sequence;
-use super::tcp_direction::Arrival;
 use super::tracker::{TcpAnalysis, TcpTracker};
 use crate::flow::Direction;
 use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};

@@ -4,6 +4,7 @@
 //! invariant: a tracker's size is fixed and its side memory bounded, whatever arrives.
 
 mod arena;
+mod arrival;
 mod closing;
 mod compact;
 mod connection;

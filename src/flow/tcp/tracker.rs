@@ -1,14 +1,15 @@
 //! One TCP connection: who opened it, how far it came, what its segments say.
 //!
-//! Owns the slow path: what [`TcpTracker::observe`] makes of a segment is what every fast path has to make of it. Knows no table;
-//! time comes in with each segment. Its invariant: a connection takes [`TcpConnection`], [`TcpSequences`], [`Epoch`],
-//! [`TcpBeginning`] and at most one place in the arena, however long it lives.
+//! Owns the slow path: every fast and warm path has to leave what [`TcpTracker::observe`] leaves. Knows no
+//! table; time comes in with each segment. Its invariant: a connection takes [`TcpConnection`],
+//! [`TcpSequences`], [`Epoch`], [`TcpBeginning`] and at most one place in the arena, however long it lives.
 
 use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
+use super::arrival::{Arrival, Marks};
 use super::connection::TcpConnection;
 use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
-use super::tcp_direction::{Arrival, Marks, TcpDirection, analyse, may_ask_arena};
+use super::tcp_direction::{TcpDirection, analyse, may_ask_arena};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Announced, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;

@@ -413,7 +413,8 @@ proptest! {
         prop_assert_eq!(firsts.len(), rig.records.len());
     }
 
-    /// The straight way changes no record, no top talker and no count, whatever ends flows and whatever is on.
+    /// The fast and warm paths change no record, no top talker and no count, whatever ends flows and whatever
+    /// is analysed.
     #[test]
     fn the_straight_way_changes_nothing(
         max in prop_oneof![1usize..6, Just(100)],
@@ -499,7 +500,7 @@ proptest! {
         }
     }
 
-    /// What is read straight from a common frame is what its facts give.
+    /// What is read directly from a common frame is what its facts give.
     #[test]
     fn a_common_frame_has_the_key_of_its_facts(
         six in any::<bool>(),

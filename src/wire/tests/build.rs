@@ -133,9 +133,7 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
     let later_fragment = ipv4_with(17, 0x0010, &[], &[9; 200]);
     let arp = [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2];
     let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner]);
-    let over_udp = |u: Vec<u8>| on_eth(&ipv4(17, &u));
-    let over_gre = |g: Vec<u8>| on_eth(&ipv4(47, &g));
-    vec![
+    let mut packets = vec![
         ("tcp", 1, on_eth(&ipv4(6, &tcp_with(2, &syn, b"")))),
         ("tcp data", 1, on_eth(&ipv4(6, &tcp(b"hello")))),
         ("udp", 1, on_eth(&ipv4(17, &udp(b"hello")))),
@@ -166,12 +164,31 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("sctp", 1, on_eth(&ipv4(132, &[0, 1, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]))),
         ("udp-lite", 1, on_eth(&ipv4(136, &[0, 1, 0, 2, 0, 8, 0, 3, 0, 0]))),
         ("arp", 1, ethernet(0x0806, &arp)),
-        ("arp in vxlan", 1, over_udp(vxlan(&ethernet(0x0806, &arp)))),
         ("llc snap", 1, ethernet(snap.len() as u16, &snap)),
         ("qinq", 1, ethernet(0x88a8, &vlan(5, 0x8100, &vlan(6, 0x0800, &inner)))),
         ("mpls", 1, ethernet(0x8847, &join(&[&mpls(16, false), &mpls(17, true), &inner]))),
         ("pseudowire", 1, ethernet(0x8847, &join(&[&mpls(17, true), &[0, 0, 0, 0], &frame]))),
         ("pppoe", 1, ethernet(0x8864, &pppoe(&join(&[&[0, 0x21], &inner])))),
+        ("sll", 113, join(&[&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0], &inner])),
+        ("sll2", 276, join(&[&[0x86, 0xdd, 0, 0, 0, 0, 0, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 1, 0, 0], &inner6])),
+        ("null", 0, join(&[&[30, 0, 0, 0], &inner6])),
+        ("loop", 108, join(&[&[0, 0, 0, 2], &inner])),
+        ("raw", 101, inner6.clone()),
+        ("ppp", 9, join(&[&[0xff, 3, 0x21], &inner])),
+    ];
+    packets.extend(tunnels(&arp));
+    packets
+}
+
+/// The tunnels among them.
+fn tunnels(arp: &[u8]) -> Vec<(&'static str, u16, Vec<u8>)> {
+    let (inner, inner6) = (ipv4(6, &tcp(b"inner")), ipv6(17, &udp(b"inner")));
+    let frame = ethernet(0x0800, &inner);
+    let on_eth = |ip: &[u8]| ethernet(if ip[0] >> 4 == 4 { 0x0800 } else { 0x86dd }, ip);
+    let over_udp = |u: Vec<u8>| on_eth(&ipv4(17, &u));
+    let over_gre = |g: Vec<u8>| on_eth(&ipv4(47, &g));
+    vec![
+        ("arp in vxlan", 1, over_udp(vxlan(&ethernet(0x0806, arp)))),
         ("ip-in-ip", 1, on_eth(&ipv4(4, &inner))),
         ("6in4", 1, on_eth(&ipv4(41, &inner6))),
         ("4in6", 1, on_eth(&ipv6(4, &inner))),
@@ -201,11 +218,5 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("gtp-u", 1, over_udp(gtpu(0x36, &[0, 1, 0, 0x85, 1, 2, 3, 0], &inner))),
         ("teredo", 1, over_udp(teredo(&[0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9, 9, 8, 8, 8, 8], &inner6))),
         ("l2tp", 1, over_udp(l2tp(&[0x40, 2, 0, 99, 0, 3, 0, 4], &join(&[&[0xff, 3, 0, 0x57], &inner6])))),
-        ("sll", 113, join(&[&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0], &inner])),
-        ("sll2", 276, join(&[&[0x86, 0xdd, 0, 0, 0, 0, 0, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 1, 0, 0], &inner6])),
-        ("null", 0, join(&[&[30, 0, 0, 0], &inner6])),
-        ("loop", 108, join(&[&[0, 0, 0, 2], &inner])),
-        ("raw", 101, inner6.clone()),
-        ("ppp", 9, join(&[&[0xff, 3, 0x21], &inner])),
     ]
 }

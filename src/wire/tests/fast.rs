@@ -1,4 +1,4 @@
-//! The short way through common frames against the walk: the same facts, or none.
+//! The fast path for common frames against the walk: the same facts, or none.
 
 use super::super::fast::{common, common_tcp4, dissect_common};
 use super::super::walk::is_tunnel_port;
@@ -8,7 +8,7 @@ use crate::wire::{Common, Dissected, SynSegment, TcpFlags, TcpOptions, Transport
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
-/// True when the short way read it; then it agrees with the walk.
+/// True when the fast path read it; then it agrees with the walk.
 fn agrees(data: &[u8], wire_len: u32) -> bool {
     let mut short = Dissected::NOTHING;
     let read = dissect_common(LinkType::ETHERNET, data, wire_len, &mut short);
@@ -64,8 +64,8 @@ fn syn_segment_agrees(data: &[u8], wire_len: u32, facts: &Dissected) {
     assert_eq!((common.syn_segment(), common.vlan()), (expected, facts.vlan));
 }
 
-/// Common frames: tagged or not, IPv4 or IPv6, TCP or UDP, padded or not; with whether the short way has to read it (datagrams of
-/// tunnel ports are left to the walk).
+/// Common frames: tagged or not, IPv4 or IPv6, TCP or UDP, padded or not; with whether the fast path has to
+/// read it (datagrams of tunnel ports are left to the walk).
 pub(crate) fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
     let options = prop_oneof![
         Just(vec![]),

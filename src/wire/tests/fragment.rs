@@ -1,4 +1,4 @@
-//! The short way through common fragments against the walk: the same facts, or none.
+//! The fast path for common fragments against the walk: the same facts, or none.
 
 use super::super::fragment::dissect_fragment;
 use super::super::walk::is_tunnel_port;
@@ -8,7 +8,7 @@ use crate::wire::{Dissected, common, seems_fragment};
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
-/// True when the short way read it; then it agrees with the walk.
+/// True when the fast path read it; then it agrees with the walk.
 fn agrees(data: &[u8], wire_len: u32) -> bool {
     let mut short = Dissected::NOTHING;
     let read = dissect_fragment(LinkType::ETHERNET, data, &mut short);
@@ -24,8 +24,8 @@ fn agrees(data: &[u8], wire_len: u32) -> bool {
     read
 }
 
-/// Fragments: tagged or not, IPv4 or IPv6, first or later, of UDP or something else, padded or not; with whether the short way has
-/// to read it.
+/// Fragments: tagged or not, IPv4 or IPv6, first or later, of UDP or something else, padded or not; with
+/// whether the fast path has to read it.
 fn frame() -> impl Strategy<Value = (Vec<u8>, bool)> {
     let offset = prop_oneof![2 => Just(0u16), 2 => 1u16..0x2000];
     let port = prop_oneof![4 => any::<u16>(), 1 => Just(4789)];

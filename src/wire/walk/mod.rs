@@ -1,4 +1,4 @@
-//! The way through a packet: which header follows which, and where each one's bytes end.
+//! The walk through a packet: which header follows which, and where each one's bytes end.
 //!
 //! Owns the order of headers and the lengths they set for each other. Knows no time and keeps no state between packets. Its
 //! invariant: every step moves forward or ends the walk, so it ends.

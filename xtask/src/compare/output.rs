@@ -14,7 +14,7 @@ pub const STDOUT: &str = "stdout";
 pub const STDERR: &str = "stderr";
 
 /// Files by name.
-pub type Outputs = BTreeMap<String, Vec<u8>>;
+pub type ProgramOutputs = BTreeMap<String, Vec<u8>>;
 
 /// Line of standard output with which the summary begins.
 const SUMMARY_LINE: &str = "Summary";
@@ -57,7 +57,7 @@ impl fmt::Display for Difference {
 }
 
 /// The first difference of each file.
-pub fn compare(old: &Outputs, new: &Outputs) -> Vec<Difference> {
+pub fn compare(old: &ProgramOutputs, new: &ProgramOutputs) -> Vec<Difference> {
     let mut differences = Vec::new();
     let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).filter(|name| *name != CONFIG).collect();
     for name in names {
@@ -171,7 +171,7 @@ fn compare_fields(file: &str, old: &BTreeMap<String, String>, new: &BTreeMap<Str
 mod tests {
     use super::*;
 
-    fn outputs(files: &[(&str, &str)]) -> Outputs {
+    fn outputs(files: &[(&str, &str)]) -> ProgramOutputs {
         files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
     }
 
@@ -193,7 +193,7 @@ mod tests {
     fn a_file_that_only_one_writes_and_bytes_that_are_no_text_are_differences() {
         assert_eq!(shown(&[("a", "")], &[]), ["a:\n  old: written\n  new: not written"]);
         assert_eq!(shown(&[], &[("a", "")]), ["a:\n  old: not written\n  new: written"]);
-        let [old, new] = [[0xff_u8], [0xfe]].map(|bytes| Outputs::from([("a".to_owned(), bytes.to_vec())]));
+        let [old, new] = [[0xff_u8], [0xfe]].map(|bytes| ProgramOutputs::from([("a".to_owned(), bytes.to_vec())]));
         assert_eq!(compare(&old, &new).len(), 1);
     }
 

@@ -1,0 +1,172 @@
+//! What a worker tells an observer: each event once, in order, and before time moves on.
+
+use netscope::engine::{Observer, Outbox, SeenPacket, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
+use netscope::flow::{FlowEvents, FlowRecord, FlowSettings, HashSecret};
+use netscope::wire::Dissected;
+use netscope_backends::{LinkType, Packet, Timestamp};
+use std::sync::{Arc, Mutex};
+
+const SECOND: u64 = Timestamp::NS_PER_SEC;
+const CLIENT: [u8; 4] = [10, 0, 0, 1];
+const SERVER: [u8; 4] = [192, 0, 2, 1];
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+const FIN: u8 = 1;
+
+/// Writes down what it is told, a line each.
+#[derive(Clone, Default)]
+struct Notebook(Arc<Mutex<Vec<String>>>);
+
+impl Notebook {
+    fn write(&self, line: String) {
+        self.0.lock().expect("no panic while writing").push(line);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("no panic while writing"))
+    }
+}
+
+impl Observer for Notebook {
+    const WATCHES: bool = true;
+
+    fn seen(&mut self, packets: &[SeenPacket]) {
+        const NAMES: [(FlowEvents, &str); 6] = [
+            (FlowEvents::OPENED, "opened"),
+            (FlowEvents::SYN, "syn"),
+            (FlowEvents::ANSWERED, "answered"),
+            (FlowEvents::ESTABLISHED, "established"),
+            (FlowEvents::REFUSED, "refused"),
+            (FlowEvents::FINISHED, "finished"),
+        ];
+        for packet in packets {
+            let names = NAMES.iter().filter(|(event, _)| packet.events.has(*event)).map(|(_, name)| *name);
+            self.write(format!("{} {}", packet.number, names.collect::<Vec<_>>().join(" ")));
+        }
+    }
+
+    fn ended(&mut self, record: &FlowRecord) {
+        self.write(format!("ended {}", record.reason.name()));
+    }
+
+    fn other(&mut self, packet: &Packet<'_>, facts: &Dissected) {
+        match facts.arp(packet.data) {
+            Some(arp) => self.write(format!("arp {:?} {:?}", arp.sender_ip, arp.target_ip)),
+            None => self.write(format!("other {:?}", facts.transport.icmp_type_and_code())),
+        }
+    }
+}
+
+fn ipv4(protocol: u8, source: [u8; 4], destination: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let len = 20 + payload.len() as u16;
+    let mut packet = vec![0x45, 0, (len >> 8) as u8, len as u8, 0, 0, 0, 0, 64, protocol, 0, 0];
+    packet.extend(source);
+    packet.extend(destination);
+    packet.extend(payload);
+    packet
+}
+
+fn frame(ether_type: u16, packet: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    frame.extend(ether_type.to_be_bytes());
+    frame.extend(packet);
+    frame
+}
+
+/// A segment of the client, or of the server as a `reply`.
+fn tcp(reply: bool, flags: u8, sequence: u32, acknowledgment: u32) -> Vec<u8> {
+    let (client, server) = (40_000u16, 80u16);
+    let (ports, [source, destination]) =
+        if reply { ([server, client], [SERVER, CLIENT]) } else { ([client, server], [CLIENT, SERVER]) };
+    let mut segment: Vec<u8> = ports.iter().flat_map(|port| port.to_be_bytes()).collect();
+    segment.extend(sequence.to_be_bytes());
+    segment.extend(acknowledgment.to_be_bytes());
+    segment.extend([0x50, flags, 0x10, 0, 0, 0, 0, 0]);
+    frame(0x0800, &ipv4(6, source, destination, &segment))
+}
+
+fn udp(reply: bool) -> Vec<u8> {
+    let (ports, [source, destination]) = if reply { ([53u16, 5000], [SERVER, CLIENT]) } else { ([5000, 53], [CLIENT, SERVER]) };
+    let mut datagram: Vec<u8> = ports.iter().flat_map(|port| port.to_be_bytes()).collect();
+    datagram.extend([0, 12, 0, 0, 1, 2, 3, 4]);
+    frame(0x0800, &ipv4(17, source, destination, &datagram))
+}
+
+/// What is told of these packets, one batch each, a millisecond apart; and at the end.
+fn told(packets: &[Vec<u8>], flow: FlowSettings) -> (Vec<String>, Vec<String>) {
+    let notebook = Notebook::default();
+    let (snapshots, _mail) = mailbox(4, || Snapshot::new(0));
+    let settings = WorkerSettings {
+        flow,
+        tick_ns: SECOND,
+        count_max: 0,
+        share: WorkerShare::WHOLE,
+        waits: false,
+        secret: HashSecret::random(),
+    };
+    let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), notebook.clone());
+    for (number, data) in (1..).zip(packets) {
+        let time = Timestamp(100 * SECOND + number * 1_000_000);
+        worker.batch(&[Packet { data, time, wire_len: data.len() as u32, link_type: LinkType::ETHERNET }]);
+    }
+    let lines = notebook.lines();
+    worker.idle(Timestamp(1000 * SECOND));
+    drop(worker);
+    (lines, notebook.lines())
+}
+
+#[test]
+fn a_connection_from_its_syn_to_its_end() {
+    let packets = [
+        tcp(false, SYN, 100, 0),
+        tcp(false, SYN, 100, 0),
+        tcp(true, SYN | ACK, 500, 101),
+        tcp(false, ACK, 101, 501),
+        tcp(true, ACK, 501, 101),
+        tcp(false, FIN | ACK, 101, 501),
+        tcp(true, FIN | ACK, 501, 102),
+        tcp(false, ACK, 102, 502),
+    ];
+    // The same whatever is analysed.
+    let all = FlowSettings::default();
+    let none = FlowSettings { rtt: false, retransmissions: false, out_of_order: false, ..all };
+    for settings in [all, FlowSettings { rtt: false, ..all }, FlowSettings { active_timeout_ns: 60 * SECOND, ..all }, none] {
+        let (lines, at_the_end) = told(&packets, settings);
+        assert_eq!(lines, ["1 opened syn", "2 syn", "3 answered", "4 established", "7 finished"], "{settings:?}");
+        assert_eq!(at_the_end, ["ended closed"]);
+    }
+}
+
+#[test]
+fn refusals_by_reset_and_by_icmp() {
+    let mut unreachable = vec![3, 3, 0, 0, 0, 0, 0, 0];
+    unreachable.extend(&udp(false)[14..]);
+    let packets = [
+        tcp(false, SYN, 100, 0),
+        tcp(true, RST | ACK, 0, 101),
+        udp(false),
+        frame(0x0800, &ipv4(1, SERVER, CLIENT, &unreachable)),
+    ];
+    let (lines, _) = told(&packets, FlowSettings::default());
+    let expected = ["1 opened syn", "2 answered refused finished", "3 opened", "4 opened", "other Some((3, 3))", "4 refused"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn datagrams_and_packets_without_a_flow() {
+    let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2];
+    arp.extend(CLIENT);
+    arp.extend([0; 6]);
+    arp.extend(SERVER);
+    let (lines, at_the_end) = told(&[udp(false), udp(false), frame(0x0806, &arp), udp(true), udp(true)], FlowSettings::default());
+    assert_eq!(lines, ["1 opened", "arp [10, 0, 0, 1] [192, 0, 2, 1]", "4 answered"]);
+    assert_eq!(at_the_end, ["ended timeout"]);
+}
+
+#[test]
+fn what_gives_way_has_ended_before_what_takes_its_place_is_told() {
+    let settings = FlowSettings { flow_count_max: 1, ..FlowSettings::default() };
+    let (lines, _) = told(&[udp(false), tcp(false, SYN, 100, 0)], settings);
+    assert_eq!(lines, ["1 opened", "ended eviction", "2 opened syn"]);
+}
