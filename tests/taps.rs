@@ -8,7 +8,7 @@ use netscope::engine::{
     EngineSettings, Observer, Outbox, PacketConsumer, Receiver, SeenPacket, Snapshot, Source, Stop, TapChunk, TapFlows, TapMark,
     TapPolicy, TapReceivers, TapSender, Worker, WorkerSettings, WorkerShare, consume, launch, mailbox, requests,
 };
-use netscope::flow::{FlowKey, FlowRecord, FlowSettings, HashSecret, ports_of};
+use netscope::flow::{FlowEvents, FlowKey, FlowRecord, FlowSettings, HashSecret, ports_of};
 use netscope::wire::{self, Dissected};
 use netscope_backends::chunk::CHUNK_PACKETS_MAX;
 use netscope_backends::file::{CaptureFile, FileOptions};
@@ -180,7 +180,9 @@ impl Observer for Told {
     const WATCHES: bool = true;
 
     fn seen(&mut self, packets: &[SeenPacket]) {
-        self.0.lock().expect("no panic").extend(packets.iter().map(|packet| (packet.number, packet.place)));
+        // A flow is refused by a packet of another one.
+        let own = packets.iter().filter(|packet| !packet.events.has(FlowEvents::REFUSED));
+        self.0.lock().expect("no panic").extend(own.map(|packet| (packet.number, packet.place)));
     }
 
     fn ended(&mut self, _record: &FlowRecord) {}

@@ -29,9 +29,11 @@ const ICMPV6_UNREACHABLE: u8 = 1;
 /// Packets of common frames that are not in the ledger yet.
 #[derive(Default)]
 struct CommonCounts {
-    packets: u64,
+    /// At most those of a wave, so 32 bits are enough; of this width the compiler adds to each counter by
+    /// itself, which costs fewer instructions than adding to two of 64 bits together.
+    packets: u32,
+    ipv4_checksums_bad: u32,
     bytes: u64,
-    ipv4_checksums_bad: u64,
     /// Of `packets` and `bytes`; the others are TCP.
     udp: TrafficCount,
 }
@@ -41,7 +43,7 @@ impl CommonCounts {
     fn note(&mut self, wire_len: u32, checksum_bad: bool) {
         self.packets += 1;
         self.bytes += u64::from(wire_len);
-        self.ipv4_checksums_bad += u64::from(checksum_bad);
+        self.ipv4_checksums_bad += u32::from(checksum_bad);
     }
 }
 
@@ -190,8 +192,9 @@ impl<O: Observer> Worker<O> {
         }
     }
 
-    /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the next flows arrive.
-    /// `ALONE`: no packet of others moves the time. `TAPPED`: somebody may want copies of packets that were counted.
+    /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the
+    /// next flows arrive. `ALONE`: no packet of others moves the time. `TAPPED`: somebody may want copies of
+    /// packets that were counted.
     #[inline(never)]
     pub(super) fn update<const ALONE: bool, const TAPPED: bool>(
         &mut self,
@@ -268,13 +271,14 @@ impl<O: Observer> Worker<O> {
     /// What was counted comes into the ledger, and to the observer: before time moves on, and at the end of a wave.
     fn settle(&mut self, counts: &mut CommonCounts) {
         let CommonCounts { packets, bytes, ipv4_checksums_bad, udp } = std::mem::take(counts);
+        let packets = u64::from(packets);
         self.ledger.note_protocol(ProtocolClass::Udp, udp);
         let tcp = TrafficCount { packets: packets - udp.packets, bytes: bytes - udp.bytes };
         self.ledger.note_protocol(ProtocolClass::Tcp, tcp);
         self.ledger.packets += packets;
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;
-        self.ledger.ipv4_checksums_bad += ipv4_checksums_bad;
+        self.ledger.ipv4_checksums_bad += u64::from(ipv4_checksums_bad);
         self.watch.flush();
     }
 
