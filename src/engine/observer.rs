@@ -38,7 +38,7 @@ pub trait Observer: Send {
     /// A flow ended.
     fn ended(&mut self, record: &FlowRecord);
 
-    /// A packet of no flow, or an ICMP message (which may be about another flow).
+    /// A packet of no flow (yet: a later fragment may find its flow afterwards), or an ICMP message, which may be about another flow.
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected);
 }
 

@@ -198,6 +198,12 @@ impl FlowTable {
         self.counters
     }
 
+    /// Candidates for the top, live and ended.
+    #[cfg(test)]
+    pub(super) fn top_listed(&self) -> usize {
+        self.top.listed()
+    }
+
     /// The TCP trackers' side memory.
     pub fn tcp_arena(&self) -> &TcpArena {
         &self.store.tcp

@@ -37,11 +37,10 @@ pub struct TopFlow {
 /// Bytes, key, first packet: best first.
 type TopRank = (Reverse<u64>, FlowKey, u64);
 
-/// A live flow in the list; it is still the one meant while the entry is listed and began with this packet.
+/// A live flow in the list, as long as its entry is listed at this index.
 #[derive(Clone, Copy)]
 struct TopCandidate {
     place: u32,
-    first_packet: u64,
     /// Bytes of the record before the tick.
     bytes_before: u64,
 }
@@ -55,6 +54,8 @@ const HEAVY: u64 = 1 << 23;
 const LOWEST: (u64, FlowKey) = (0, FlowKey::BLANK);
 /// Listed flows that memory is reserved for.
 const RESERVED: usize = 4096;
+/// Listed flows at most. So many heavy ones in a tick take forged lengths; those that rank too low are then dropped all the same.
+const LISTED_MAX: usize = 1 << 20;
 
 /// The current tick.
 #[derive(Clone, Copy)]
@@ -105,9 +106,12 @@ impl Top {
     /// listed: the bytes of its record before the tick.
     #[inline(always)]
     pub fn add(&self, entry: &mut Entry, touched: Timestamp, bytes: u64) -> Option<u64> {
+        if entry.is(Flag::LISTED) {
+            return None;
+        }
         let sum = self.held(entry, touched) + bytes;
-        entry.tick_bytes = (sum.min(HELD_MAX) as u32) << 8 | u32::from(self.tick.number);
-        if sum < self.threshold.0.min(HEAVY) || entry.is(Flag::LISTED) || !self.ranks_before_threshold(entry, sum) {
+        self.hold(entry, sum);
+        if sum < self.threshold.0.min(HEAVY) || !self.ranks_before_threshold(entry, sum) {
             return None;
         }
         Some(entry.bytes_total().saturating_sub(sum))
@@ -117,6 +121,11 @@ impl Top {
     fn ranks_before_threshold(&self, entry: &Entry, sum: u64) -> bool {
         let (bytes, key) = &self.threshold;
         sum > *bytes || sum >= HEAVY || sum == *bytes && entry.key < *key
+    }
+
+    #[inline(always)]
+    fn hold(&self, entry: &mut Entry, number: u64) {
+        entry.tick_bytes = (number.min(HELD_MAX) as u32) << 8 | u32::from(self.tick.number);
     }
 
     /// Bytes of the tick that the entry of a flow holds, last touched at `touched`: the 8 bits of the tick's number alone would
@@ -130,28 +139,20 @@ impl Top {
     /// Lists the flow at a place, of whose latest packet [`Top::add`] was told, and when the list is full, cuts it.
     #[cold]
     pub fn list(&mut self, place: u32, bytes_before: u64, store: &mut FlowStore) {
-        let (entry, cold) = store.entries.both_mut(place);
+        let entry = store.entries.get_mut(place);
         entry.set(Flag::LISTED, true);
-        self.live.push(TopCandidate { place, first_packet: cold.first_packet, bytes_before });
+        self.hold(entry, self.live.len() as u64);
+        self.live.push(TopCandidate { place, bytes_before });
         self.cut_if_full(store);
     }
 
     /// Keeps a copy of a listed flow whose record ends now.
     pub fn keep(&mut self, place: u32, store: &mut FlowStore) {
-        let first_packet = store.entries.cold(place).first_packet;
-        let listed = self.live.iter().find(|listed| listed.place == place && listed.first_packet == first_packet);
-        if let Some(&listed) = listed {
-            self.gone.push((first_packet, describe(listed, store)));
+        if let Some(&listed) = self.live.get(index_of(store.entries.get(place))) {
+            self.gone.push((store.entries.cold(place).first_packet, describe(listed, store)));
         }
         store.entries.get_mut(place).set(Flag::LISTED, false);
         self.cut_if_full(store);
-    }
-
-    /// A listed flow's first packet turned out to be an earlier one.
-    pub fn renumber(&mut self, place: u32, first_packet: u64) {
-        for candidate in self.live.iter_mut().filter(|listed| listed.place == place) {
-            candidate.first_packet = first_packet;
-        }
     }
 
     /// Ends the tick: the best flows, most bytes first, and an empty list.
@@ -165,13 +166,10 @@ impl Top {
         }
         let mut ranked = std::mem::take(&mut self.ranked);
         ranked.extend(self.gone.iter().map(|&(first_packet, flow)| (rank_of(&flow, first_packet), flow)));
-        for &listed in self.live.iter().filter(|listed| listed.is_valid(store)) {
-            ranked.push((rank(listed, store), describe(listed, store)));
-        }
+        self.retain(store, |_| true);
         for listed in self.live.drain(..) {
-            if listed.is_valid(store) {
-                store.entries.get_mut(listed.place).set(Flag::LISTED, false);
-            }
+            ranked.push((rank(listed, store), describe(listed, store)));
+            store.entries.get_mut(listed.place).set(Flag::LISTED, false);
         }
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
         out.extend(ranked.drain(..).take(self.count).map(|(_, flow)| flow));
@@ -184,6 +182,11 @@ impl Top {
     /// All flows have left: nothing that lives is listed.
     pub fn forget_places(&mut self) {
         self.live.clear();
+    }
+
+    #[cfg(test)]
+    pub fn listed(&self) -> usize {
+        self.live.len() + self.gone.len()
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -200,51 +203,70 @@ impl Top {
 
     fn cut_if_full(&mut self, store: &mut FlowStore) {
         if self.live.len() + self.gone.len() >= self.cut_at {
-            self.cut(true, store);
+            self.cut(self.live.len() < LISTED_MAX, store);
         }
     }
 
     /// Drops candidates that are gone or not among the best `count`; heavy ones stay where they are asked to.
     fn cut(&mut self, keeps_heavy: bool, store: &mut FlowStore) {
-        let mut live = std::mem::take(&mut self.live);
-        live.retain(|listed| listed.is_valid(store));
+        self.retain(store, |_| true);
         let mut ranks = std::mem::take(&mut self.ranks);
         ranks.clear();
-        ranks.extend(live.iter().map(|&listed| rank(listed, store)));
+        ranks.extend(self.live.iter().map(|&listed| rank(listed, store)));
         ranks.extend(self.gone.iter().map(|(first_packet, flow)| rank_of(flow, *first_packet)));
         if ranks.len() > self.count {
             let (_, &mut last, _) = ranks.select_nth_unstable(self.count - 1);
-            live.retain(|&listed| {
-                let rank = rank(listed, store);
-                let stays = rank <= last || keeps_heavy && rank.0.0 >= HEAVY;
-                if !stays {
-                    store.entries.get_mut(listed.place).set(Flag::LISTED, false);
-                }
-                stays
-            });
+            self.retain(store, |rank| *rank <= last || keeps_heavy && rank.0.0 >= HEAVY);
             self.gone.retain(|(first_packet, flow)| rank_of(flow, *first_packet) <= last);
             if (Reverse(last.0.0), last.1) < (Reverse(self.threshold.0), self.threshold.1) {
                 self.threshold = (last.0.0, last.1);
             }
         }
         // However many heavy flows stay, the next cut is as far away again.
-        self.cut_at = Self::limit(self.count).max(2 * (live.len() + self.gone.len()));
-        self.live = live;
+        self.cut_at =
+            Self::limit(self.count).max(2 * (self.live.len() + self.gone.len())).min(LISTED_MAX.max(Self::limit(self.count)));
         self.ranks = ranks;
+    }
+
+    /// Keeps the live candidates that are still meant and whose rank is wanted; an entry that leaves holds its bytes again.
+    fn retain(&mut self, store: &mut FlowStore, wants: impl Fn(&TopRank) -> bool) {
+        let mut kept = 0;
+        for index in 0..self.live.len() {
+            let listed = self.live[index];
+            if !listed.is_at(index, store) {
+                continue;
+            }
+            let rank = rank(listed, store);
+            let entry = store.entries.get_mut(listed.place);
+            if wants(&rank) {
+                self.hold(entry, kept as u64);
+                self.live[kept] = listed;
+                kept += 1;
+            } else {
+                entry.set(Flag::LISTED, false);
+                self.hold(entry, rank.0.0);
+            }
+        }
+        self.live.truncate(kept);
     }
 }
 
 impl TopCandidate {
-    fn is_valid(&self, store: &FlowStore) -> bool {
-        let (entry, cold) = store.entries.both(self.place);
-        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && cold.first_packet == self.first_packet
+    fn is_at(&self, index: usize, store: &FlowStore) -> bool {
+        let entry = store.entries.get(self.place);
+        entry.is(Flag::LIVE) && entry.is(Flag::LISTED) && index_of(entry) == index
     }
+}
+
+/// Where in the list a listed flow is.
+const fn index_of(entry: &Entry) -> usize {
+    (entry.tick_bytes >> 8) as usize
 }
 
 /// Bytes of the tick, and what ties go by.
 fn rank(listed: TopCandidate, store: &FlowStore) -> TopRank {
-    let entry = store.entries.get(listed.place);
-    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key, listed.first_packet)
+    let (entry, cold) = store.entries.both(listed.place);
+    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key, cold.first_packet)
 }
 
 /// The same of a copy.

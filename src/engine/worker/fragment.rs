@@ -39,6 +39,7 @@ impl<O: Observer> Worker<O> {
                 if self.share.leads() {
                     self.account(packet, dissected);
                     self.ledger.note_no_flow(NoFlowReason::FragmentsHeld);
+                    self.watch.other(packet, dissected);
                     if TAPPED {
                         self.tap_one(packet, None);
                     }
@@ -60,6 +61,7 @@ impl<O: Observer> Worker<O> {
             if self.share.leads() {
                 self.account(packet, dissected);
                 self.ledger.note_no_flow(no_flow_reason(dissected));
+                self.watch.other(packet, dissected);
                 if TAPPED {
                     self.tap_one(packet, None);
                 }

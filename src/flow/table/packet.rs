@@ -141,10 +141,13 @@ impl FlowEvents {
     pub const ESTABLISHED: Self = Self(1 << 2);
     /// The connection was refused: an RST answered the SYN, or an ICMP error says that the destination is unreachable.
     pub const REFUSED: Self = Self(1 << 3);
-    /// The first packet in the direction towards the one who began.
+    /// The first packet of the record against the direction of those before it. After [`FlowEvents::CONTINUED`] it may come again.
     pub const ANSWERED: Self = Self(1 << 4);
     /// The connection was closed by both sides, or reset.
     pub const FINISHED: Self = Self(1 << 5);
+
+    /// With [`FlowEvents::OPENED`]: the record goes on with a flow whose record before ended by the active timeout.
+    pub const CONTINUED: Self = Self(1 << 6);
 
     /// True when nothing happened.
     #[inline(always)]

@@ -4,7 +4,7 @@
 
 use super::opening::opening_of;
 use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts, Share};
-use crate::flow::entry::{Flag, Opening};
+use crate::flow::entry::Opening;
 use crate::flow::fragment::Held;
 use crate::flow::{Direction, EndReason, FlowRecord, Keyed};
 use crate::wire::{SynSegment, TcpFlags, TcpSegment, VlanTags};
@@ -42,8 +42,10 @@ impl FlowTable {
                 (place, FlowEvents::ANSWERED.when(is_answer))
             }
             (found, over) => {
+                let goes_on = over.is_some_and(|(reason, _)| reason == EndReason::ActiveTimeout);
                 let opening = opening_of(packet, facts, self.clock);
-                (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
+                let place = self.open(&opening, hash, found.zip(over), ended);
+                (place, FlowEvents::OPENED.and(FlowEvents::CONTINUED.when(goes_on)))
             }
         };
         if let Some(segment) = &segment {
@@ -86,11 +88,8 @@ impl FlowTable {
                 (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
             }
         };
-        let (entry, cold) = self.store.entries.both_mut(place);
+        let cold = self.store.entries.cold_mut(place);
         cold.first_packet = cold.first_packet.min(held.first_packet);
-        if entry.is(Flag::LISTED) {
-            self.top.renumber(place, cold.first_packet);
-        }
         let share = Share {
             direction,
             packets: held.packets,
