@@ -31,7 +31,7 @@ pub struct AggregateSettings {
     pub export_ended_max: usize,
 }
 
-/// What anybody wants to be told.
+/// What outputs want to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
     /// The table of all flows at the end.

@@ -17,7 +17,7 @@ use std::sync::mpsc::Receiver;
 pub struct TextSettings {
     /// A line per tick and its top flows.
     pub stats: bool,
-    /// SummaryText of the table of the largest flows at the end, 0 = no table.
+    /// Rows of the table of the largest flows at the end, 0 = no table.
     pub table_rows: usize,
     /// Width of that table in characters.
     pub columns: usize,

@@ -12,7 +12,7 @@ use super::field::{Field, FieldSink};
 use super::fields::Exported;
 use crate::flow::{FactId, FactValue};
 
-/// FactSet that belong together.
+/// Facts that belong together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FactObject {
     /// The object's name in JSON.
