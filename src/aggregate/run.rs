@@ -55,6 +55,10 @@ fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>,
         );
         return;
     }
+    if !outputs.can_write_live_table() {
+        (control.notice)("the flow table cannot be written: all outputs that write it have failed");
+        return;
+    }
     let query = Arc::new(FlowQuery::all(id));
     if outputs.has_live_table() || !aggregator.ask(&query, Purpose::Table) {
         (control.notice)("the flow table that was asked for before is still being written");
