@@ -91,6 +91,8 @@ pub enum Event {
     Answer(Vec<FlowRecord>),
     /// All flows as they are now, as [`Event::End`] would have them.
     Table(Box<Table>),
+    /// Too many flows ended before every queue had answered: there will be no answer to what was asked.
+    GivenUp,
     /// The run is over: all flows, most bytes first (none unless wanted), and everything that was counted. The last event.
     End(Box<(Table, Summary)>),
 }
@@ -182,6 +184,11 @@ impl Aggregator {
         false
     }
 
+    /// Awaits no answer to the question under way any more.
+    pub fn drop_question(&mut self) {
+        self.answers = None;
+    }
+
     /// True when this queue's end was accepted.
     pub fn is_finished(&self, queue: usize) -> bool {
         self.inboxes[queue].is_finished()
@@ -213,8 +220,9 @@ impl Aggregator {
             }
         }
         if self.has_ended || !self.inboxes.iter().all(Inbox::is_done) {
-            let answers = self.answers.take_if(|answers| answers.is_complete(&self.inboxes))?;
+            let answers = self.answers.take_if(|answers| answers.is_given_up() || answers.is_complete(&self.inboxes))?;
             return Some(match answers.purpose() {
+                _ if answers.is_given_up() => Event::GivenUp,
                 Purpose::Records => Event::Answer(answers.chosen()),
                 Purpose::Table => Event::Table(Box::new(self.table_now(&answers))),
             });
