@@ -213,3 +213,19 @@ fn a_question_that_stays_open_for_too_long_is_given_up_and_the_run_goes_on() {
     }
     assert_eq!(told(&mut aggregator, now), ["table [20, 21]"]);
 }
+
+#[test]
+fn the_run_ends_when_all_queues_have_that_are_waited_for() {
+    let start = Instant::now();
+    let late = start + Duration::from_secs(10);
+    let mut aggregator = aggregator(2, false, start);
+    assert!(told(&mut aggregator, late).is_empty());
+    assert!(!aggregator.is_ending(), "both are silent and none has ended");
+    aggregator.accept(0, Mail::Ended(&mut ended(&[1, 2], u64::MAX)), late);
+    assert_eq!(told(&mut aggregator, late), ["ended [1, 2]"]);
+    assert!(aggregator.is_ending(), "what the one that ended had is passed on, and may wait");
+    aggregator.accept(1, Mail::Ended(&mut ended(&[3], 4)), late);
+    assert!(!aggregator.is_ending(), "the other one is heard again");
+    aggregator.accept(1, Mail::End, late);
+    assert!(aggregator.is_ending());
+}
