@@ -225,14 +225,16 @@ mod tests {
         batch
     }
 
-    /// Waits until something is so; a run that hangs is ended.
-    #[track_caller]
-    fn wait_until(is_so: impl Fn() -> bool) {
+    /// Waits until something is so; false when it never comes to that. No panic, as outputs that are not ended are joined for ever.
+    fn comes_to(is_so: impl Fn() -> bool) -> bool {
         let start = Instant::now();
         while !is_so() {
-            assert!(start.elapsed() < Duration::from_secs(60), "it never comes to that");
+            if start.elapsed() > Duration::from_secs(60) {
+                return false;
+            }
             thread::yield_now();
         }
+        true
     }
 
     #[test]
@@ -244,7 +246,7 @@ mod tests {
         let limits = QueueLimits { records: 4, reports: 1 };
         let (still, still_goes) = channel();
         let (full, full_goes) = channel();
-        thread::scope(|scope| {
+        let (kept_up, losses) = thread::scope(|scope| {
             let output = |name, go, fails_at| Box::new(Slow { name, go, fails_at, seen, taken, count: 0 }) as Box<dyn Output>;
             let (fast, fast_goes) = channel();
             drop(fast);
@@ -255,25 +257,27 @@ mod tests {
             ];
             let outputs = Outputs::start(scope, outputs, limits, &failed);
             full.send(()).expect("it waits for this");
-            for round in 1..=20 {
+            let kept_up = (1..=20).all(|round| {
                 outputs.ended(two(), false);
                 outputs.wake();
                 // One that keeps up is given time to, and has to, whatever the others do.
-                wait_until(|| taken.lock().expect("no panic").iter().filter(|name| **name == "dir/fast").count() == 2 * round);
-            }
-            wait_until(|| !told.lock().expect("no panic").is_empty());
+                comes_to(|| taken.lock().expect("no panic").iter().filter(|name| **name == "dir/fast").count() == 2 * round)
+            }) && comes_to(|| !told.lock().expect("no panic").is_empty());
             let losses = outputs.losses();
-            assert!(losses.iter().all(|loss| loss.output != "dir/fast"), "{losses:?}");
             drop(still);
-            let summary =
-                Summary { outputs: losses.into_iter().filter(|loss| loss.output == "dir/still").collect(), ..Summary::default() };
-            assert!((32..=36).contains(&summary.outputs[0].records), "{:?}", summary.outputs);
+            let of_still = losses.iter().filter(|loss| loss.output == "dir/still").cloned().collect();
+            let summary = Summary { outputs: of_still, ..Summary::default() };
             outputs.end(Table::default(), summary);
             outputs.wake();
             let (failures, panicked) = outputs.join();
             assert_eq!(failures.iter().map(|failure| failure.output.as_str()).collect::<Vec<_>>(), ["dir/full"]);
             assert!(panicked.is_empty());
+            (kept_up, losses)
         });
+        assert!(kept_up, "the one that keeps up has all records, and the failure is told");
+        assert!(losses.iter().all(|loss| loss.output != "dir/fast"), "{losses:?}");
+        let of_still = losses.iter().find(|loss| loss.output == "dir/still");
+        assert!(of_still.is_some_and(|loss| (32..=36).contains(&loss.records)), "{losses:?}");
         assert_eq!(*told.lock().expect("no panic"), ["dir/full"], "told once");
         let mut seen = seen.lock().expect("no panic").clone();
         seen.sort_unstable();
@@ -311,22 +315,23 @@ mod tests {
         let told = Mutex::new(Vec::new());
         let failed = |failure: &OutputFailure| told.lock().expect("no panic").push((failure.goes_on, failure.to_string()));
         let (finished, at_end) = channel();
+        let mut done = Vec::new();
         thread::scope(|scope| {
             let output = Box::new(SecondTable { asked: 0, finished });
             let outputs = Outputs::start(scope, vec![output], QueueLimits::WIRE, &failed);
             for _ in 0..2 {
-                assert!(outputs.can_write_live_table());
+                done.push(outputs.can_write_live_table());
                 outputs.live_table(Table::default());
                 outputs.wake();
-                wait_until(|| !outputs.has_live_table());
+                done.push(comes_to(|| !outputs.has_live_table()));
             }
             outputs.end(Table::default(), Summary::default());
             outputs.wake();
             assert_eq!(at_end.recv(), Ok(2));
-            wait_until(|| !outputs.can_write_live_table());
-            assert!(outputs.wants_live_table());
+            done.push(comes_to(|| !outputs.can_write_live_table()) && outputs.wants_live_table());
             assert!(outputs.join().0.is_empty(), "no output has failed");
         });
+        assert_eq!(done, [true; 5]);
         let said = "output table did not write the flow table that was asked for, and goes on".to_owned();
         assert_eq!(*told.lock().expect("no panic"), [(true, said)]);
     }
