@@ -67,7 +67,7 @@ impl Watcher for Reporter {
     }
 
     fn failed(&self, failure: &OutputFailure) {
-        if is_broken_pipe(&failure.source) {
+        if is_broken_pipe(&failure.source) && !failure.goes_on {
             // The reader is gone: end without a message.
             self.stop.request();
         } else {

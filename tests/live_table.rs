@@ -11,6 +11,9 @@ use common::{RUN_LIMIT, RunningProgram};
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::Command;
 
 const FLOWS: u64 = 500;
 /// Fewer than that, so that most have ended when the table is asked for.
@@ -62,6 +65,65 @@ fn the_table_is_written_while_the_capture_goes_on_by_every_backend() {
         exports.check_complete();
         assert_eq!(lines(&asked), lines(&exports.flows()), "{flags:?}");
     }
+}
+
+#[test]
+fn a_fifo_gets_every_table_and_is_not_opened_again() {
+    for reader_stays in [true, false] {
+        let Some(namespace) = NetNs::with_veth() else { return };
+        let exports = Exports::new();
+        let fifo = exports.file("fifo");
+        let make = || assert!(Command::new("mkfifo").arg(&fifo).status().is_ok_and(|status| status.success()));
+        make();
+        let opened = std::thread::spawn({
+            let fifo = fifo.clone();
+            move || BufReader::new(File::open(fifo).expect("our own FIFO"))
+        });
+        let mut running = RunningProgram::start(on_receiver(&namespace, &["--quiet"]).arg("--export-csv").arg(&fifo));
+        running.wait_for_line("[stats]");
+        let mut lines = opened.join().expect("it opens").lines().map(|line| line.expect("UTF-8"));
+        // Nobody reads this one: who opens it waits for ever.
+        std::fs::remove_file(&fifo).expect("it is there");
+        make();
+        live::send(&namespace, &live::datagrams(3, 3, 1));
+        wait_for_silence(&mut running);
+        running.signal(Signal::SIGUSR1);
+        let asked: Vec<String> = lines.by_ref().take(4).collect();
+        assert_eq!(asked.len(), 4, "a header and three flows");
+        if reader_stays {
+            running.signal(Signal::SIGTERM);
+            assert_eq!(lines.collect::<Vec<_>>(), asked);
+        } else {
+            drop(lines);
+            running.signal(Signal::SIGTERM);
+        }
+        running.finish(RUN_LIMIT).expect_code(0);
+    }
+}
+
+#[test]
+fn a_table_that_cannot_be_written_is_told_and_the_last_one_is_written() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let exports = Exports::new();
+    let (directory, moved) = (exports.file("here"), exports.file("moved"));
+    std::fs::create_dir(&directory).expect("a directory of our own");
+    let mut command = on_receiver(&namespace, &["--quiet"]);
+    let mut running = RunningProgram::start(command.arg("--export-json").arg(directory.join("flows.json")));
+    running.wait_for_line("[stats]");
+    live::send(&namespace, &live::datagrams(3, 3, 1));
+    wait_for_silence(&mut running);
+    std::fs::rename(&directory, &moved).expect("it is there");
+    running.signal(Signal::SIGUSR1);
+    running.skip_lines();
+    for _ in 0..5 {
+        running.wait_for_line("[stats]");
+    }
+    std::fs::rename(&moved, &directory).expect("it is there");
+    let finished = stop(running);
+    assert_eq!(finished.stderr.matches("did not write the flow table").count(), 1, "{}", finished.stderr);
+    assert_eq!(finished.stderr.lines().count(), 1, "{}", finished.stderr);
+    let text = std::fs::read_to_string(directory.join("flows.json")).expect("it was written");
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&text).expect("an array").len(), 3);
 }
 
 #[test]

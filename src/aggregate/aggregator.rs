@@ -91,6 +91,8 @@ pub enum Event {
     Answer(Vec<FlowRecord>),
     /// All flows as they are now, as [`Event::End`] would have them.
     Table(Box<Table>),
+    /// Too many flows ended before every queue had answered: there will be no answer to what was asked.
+    GivenUp,
     /// The run is over: all flows, most bytes first (none unless wanted), and everything that was counted. The last event.
     End(Box<(Table, Summary)>),
 }
@@ -182,14 +184,19 @@ impl Aggregator {
         false
     }
 
+    /// Awaits no answer to the question under way any more.
+    pub fn drop_question(&mut self) {
+        self.answers = None;
+    }
+
     /// True when this queue's end was accepted.
     pub fn is_finished(&self, queue: usize) -> bool {
         self.inboxes[queue].is_finished()
     }
 
-    /// True when no queue has packets any more: nothing is lost by waiting.
+    /// True when no queue that is waited for has packets any more: only one that is silent can lose something by our waiting.
     pub fn is_ending(&self) -> bool {
-        self.inboxes.iter().all(|inbox| inbox.is_finished() || inbox.is_through())
+        least_through(&self.inboxes) == u64::MAX
     }
 
     /// The next event by `now`, if any; called until there is none, after each time something was accepted and, on a wire, about
@@ -213,8 +220,9 @@ impl Aggregator {
             }
         }
         if self.has_ended || !self.inboxes.iter().all(Inbox::is_done) {
-            let answers = self.answers.take_if(|answers| answers.is_complete(&self.inboxes))?;
+            let answers = self.answers.take_if(|answers| answers.is_given_up() || answers.is_complete(&self.inboxes))?;
             return Some(match answers.purpose() {
+                _ if answers.is_given_up() => Event::GivenUp,
                 Purpose::Records => Event::Answer(answers.chosen()),
                 Purpose::Table => Event::Table(Box::new(self.table_now(&answers))),
             });

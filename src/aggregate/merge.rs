@@ -159,11 +159,6 @@ impl Inbox {
         self.finished
     }
 
-    /// True when everything that ended has arrived.
-    pub fn is_through(&self) -> bool {
-        self.through == u64::MAX
-    }
-
     /// True when nothing more will come and everything was passed on.
     pub fn is_done(&self) -> bool {
         self.finished && self.snapshots.is_empty() && self.pending.is_empty()

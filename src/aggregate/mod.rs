@@ -85,7 +85,7 @@ pub trait Output: Send {
     /// Somebody asked for the flows while the run goes on. `table`: what [`Output::finish`] would get now.
     ///
     /// # Errors
-    /// As [`Output::ended`].
+    /// Any error is told, and the output goes on: the next table may find room again.
     fn live_table(&mut self, _table: &Table) -> io::Result<()> {
         Ok(())
     }
@@ -101,10 +101,17 @@ pub trait Output: Send {
 
 /// An output that could not go on.
 #[derive(Debug, thiserror::Error)]
-#[error("output {output} failed and was left out from then on")]
+#[error("output {output} {}", consequence(*goes_on))]
 pub struct OutputFailure {
     /// Its name.
     pub output: String,
+    /// True when only a table that was asked for is missing.
+    pub goes_on: bool,
     /// Why.
     pub source: io::Error,
+}
+
+/// What an [`OutputFailure`] means for the output.
+fn consequence(goes_on: bool) -> &'static str {
+    if goes_on { "did not write the flow table that was asked for, and goes on" } else { "failed and was left out from then on" }
 }

@@ -164,8 +164,8 @@ impl OutputQueue {
         Some(message)
     }
 
-    /// A table that was taken has been written.
-    pub fn note_table_written(&self) {
+    /// A table that was taken has been written, or cannot be.
+    pub fn note_table_done(&self) {
         self.state().tables -= 1;
     }
 
@@ -173,6 +173,11 @@ impl OutputQueue {
     pub fn has_table(&self) -> bool {
         let state = self.state();
         state.tables > 0 && !state.is_closed
+    }
+
+    /// True when no more messages are taken.
+    pub fn is_closed(&self) -> bool {
+        self.state().is_closed
     }
 
     /// No more messages are taken: what waits is dropped, and what is given later, without being counted.

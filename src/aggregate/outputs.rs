@@ -1,7 +1,7 @@
 //! The outputs at work: each on a thread of its own behind its own queue.
 //!
 //! Owns the threads. Knows no format. Invariants: an output that stands still or fails holds up no other and
-//! no worker; one that fails is reported once and gets nothing more; what was given to the others is written
+//! no worker; one that fails is reported once and gets nothing more, unless only a live table failed; what was given to the others is written
 //! before [`Outputs::join`] returns.
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-/// Called as soon as an output fails, on that output's thread.
+/// Called as soon as an output fails, or a live table of it, on that output's thread.
 pub type OnFailure<'env> = dyn Fn(&OutputFailure) + Sync + 'env;
 
 /// All outputs of a run.
@@ -40,16 +40,16 @@ impl<'scope> Outputs<'scope> {
             let queue = Arc::new(OutputQueue::new(limits));
             let taken = Arc::clone(&queue);
             let thread = thread::Builder::new().name(thread_name(&name)).spawn_scoped(scope, move || {
-                let served = serve(&taken, output.as_mut());
+                let served = serve(&taken, output.as_mut(), failed);
                 served.err().map(|source| {
-                    let failure = OutputFailure { output: output.name().to_owned(), source };
+                    let failure = OutputFailure { output: output.name().to_owned(), goes_on: false, source };
                     failed(&failure);
                     failure
                 })
             });
             let thread = thread.map_err(|source| {
                 queue.close();
-                let failure = OutputFailure { output: name.clone(), source };
+                let failure = OutputFailure { output: name.clone(), goes_on: false, source };
                 failed(&failure);
                 failure
             });
@@ -76,6 +76,11 @@ impl<'scope> Outputs<'scope> {
     /// True when an output writes tables on request.
     pub fn wants_live_table(&self) -> bool {
         self.lanes.iter().any(|lane| lane.wants.live_table)
+    }
+
+    /// True when one of them has not failed.
+    pub fn can_write_live_table(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.wants.live_table && !lane.queue.is_closed())
     }
 
     /// True while a table that was asked for is not written.
@@ -146,7 +151,7 @@ impl Drop for Closes<'_> {
 }
 
 /// Shows an output what it is given, to the end.
-fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
+fn serve(queue: &OutputQueue, output: &mut dyn Output, failed: &OnFailure<'_>) -> io::Result<()> {
     let closes = Closes(queue);
     loop {
         let message = match queue.try_take() {
@@ -160,8 +165,10 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output) -> io::Result<()> {
             OutputMessage::Ended(records) => records.iter().try_for_each(|(record, facts)| output.ended(record, facts))?,
             OutputMessage::Report(report) => output.report(&report)?,
             OutputMessage::Table(table) => {
-                output.live_table(&table)?;
-                queue.note_table_written();
+                if let Err(source) = output.live_table(&table) {
+                    failed(&OutputFailure { output: output.name().to_owned(), goes_on: true, source });
+                }
+                queue.note_table_done();
             }
             OutputMessage::End(end) => return output.finish(&end.0, &end.1),
         }
@@ -174,7 +181,8 @@ mod tests {
     use crate::flow::{FactSet, FlowRecord};
     use crate::record::test_records::tcp_record;
     use std::sync::Mutex;
-    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::{Duration, Instant};
 
     /// Counts what it is told, waits before each record, and fails at one of them.
     struct Slow<'a> {
@@ -182,6 +190,8 @@ mod tests {
         go: Receiver<()>,
         fails_at: usize,
         seen: &'a Mutex<Vec<&'static str>>,
+        /// The name of each record's output.
+        taken: &'a Mutex<Vec<&'static str>>,
         count: usize,
     }
 
@@ -198,6 +208,7 @@ mod tests {
             // Goes on when the test is over with telling it to.
             let _ = self.go.recv();
             self.count += 1;
+            self.taken.lock().expect("no panic").push(self.name);
             if self.count == self.fails_at { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
 
@@ -208,22 +219,35 @@ mod tests {
         }
     }
 
-    fn two() -> Arc<RecordBatch> {
+    fn two() -> RecordBatch {
         let mut batch = RecordBatch::with_capacity(2);
         (0..2).for_each(|_| batch.push(tcp_record(), FactSet::NONE));
-        Arc::new(batch)
+        batch
+    }
+
+    /// Waits until something is so; false when it never comes to that. No panic, as outputs that are not ended are joined for ever.
+    fn comes_to(is_so: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while !is_so() {
+            if start.elapsed() > Duration::from_secs(60) {
+                return false;
+            }
+            thread::yield_now();
+        }
+        true
     }
 
     #[test]
     fn one_that_stands_still_and_one_that_fails_leave_the_others_alone() {
         let seen: &'static Mutex<Vec<&'static str>> = Box::leak(Box::default());
+        let taken: &'static Mutex<Vec<&'static str>> = Box::leak(Box::default());
         let told = Mutex::new(Vec::new());
         let failed = |failure: &OutputFailure| told.lock().expect("no panic").push(failure.output.clone());
         let limits = QueueLimits { records: 4, reports: 1 };
         let (still, still_goes) = channel();
         let (full, full_goes) = channel();
-        thread::scope(|scope| {
-            let output = |name, go, fails_at| Box::new(Slow { name, go, fails_at, seen, count: 0 }) as Box<dyn Output>;
+        let (kept_up, losses) = thread::scope(|scope| {
+            let output = |name, go, fails_at| Box::new(Slow { name, go, fails_at, seen, taken, count: 0 }) as Box<dyn Output>;
             let (fast, fast_goes) = channel();
             drop(fast);
             let outputs = vec![
@@ -233,36 +257,83 @@ mod tests {
             ];
             let outputs = Outputs::start(scope, outputs, limits, &failed);
             full.send(()).expect("it waits for this");
-            for _ in 0..20 {
-                // One that keeps up is given time to.
-                for lane in outputs.lanes.iter().filter(|lane| lane.name == "dir/fast") {
-                    lane.queue.give(OutputMessage::Ended(two()), true);
-                    lane.queue.wake();
-                }
-                for lane in outputs.lanes.iter().filter(|lane| lane.name != "dir/fast") {
-                    lane.queue.give(OutputMessage::Ended(two()), false);
-                    lane.queue.wake();
-                }
-                while !outputs.losses().iter().any(|loss| loss.output == "dir/still") && told.lock().expect("no panic").is_empty()
-                {
-                    thread::yield_now();
-                }
-            }
+            let kept_up = (1..=20).all(|round| {
+                outputs.ended(two(), false);
+                outputs.wake();
+                // One that keeps up is given time to, and has to, whatever the others do.
+                comes_to(|| taken.lock().expect("no panic").iter().filter(|name| **name == "dir/fast").count() == 2 * round)
+            }) && comes_to(|| !told.lock().expect("no panic").is_empty());
             let losses = outputs.losses();
             drop(still);
-            let summary =
-                Summary { outputs: losses.into_iter().filter(|loss| loss.output == "dir/still").collect(), ..Summary::default() };
-            assert!((32..=36).contains(&summary.outputs[0].records), "{:?}", summary.outputs);
+            let of_still = losses.iter().filter(|loss| loss.output == "dir/still").cloned().collect();
+            let summary = Summary { outputs: of_still, ..Summary::default() };
             outputs.end(Table::default(), summary);
             outputs.wake();
             let (failures, panicked) = outputs.join();
             assert_eq!(failures.iter().map(|failure| failure.output.as_str()).collect::<Vec<_>>(), ["dir/full"]);
             assert!(panicked.is_empty());
+            (kept_up, losses)
         });
+        assert!(kept_up, "the one that keeps up has all records, and the failure is told");
+        assert!(losses.iter().all(|loss| loss.output != "dir/fast"), "{losses:?}");
+        let of_still = losses.iter().find(|loss| loss.output == "dir/still");
+        assert!(of_still.is_some_and(|loss| (32..=36).contains(&loss.records)), "{losses:?}");
         assert_eq!(*told.lock().expect("no panic"), ["dir/full"], "told once");
         let mut seen = seen.lock().expect("no panic").clone();
         seen.sort_unstable();
         assert_eq!(seen, ["dir/fast", "dir/still"], "both were written to their end");
+    }
+
+    /// Writes tables, but not the first.
+    struct SecondTable {
+        asked: usize,
+        finished: Sender<usize>,
+    }
+
+    impl Output for SecondTable {
+        fn name(&self) -> &str {
+            "table"
+        }
+
+        fn wants_live_table(&self) -> bool {
+            true
+        }
+
+        fn live_table(&mut self, _table: &Table) -> io::Result<()> {
+            self.asked += 1;
+            if self.asked == 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
+            self.finished.send(self.asked).expect("the test waits");
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_live_table_that_fails_is_told_and_the_output_goes_on() {
+        let told = Mutex::new(Vec::new());
+        let failed = |failure: &OutputFailure| told.lock().expect("no panic").push((failure.goes_on, failure.to_string()));
+        let (finished, at_end) = channel();
+        let mut done = Vec::new();
+        thread::scope(|scope| {
+            let output = Box::new(SecondTable { asked: 0, finished });
+            let outputs = Outputs::start(scope, vec![output], QueueLimits::WIRE, &failed);
+            for _ in 0..2 {
+                done.push(outputs.can_write_live_table());
+                outputs.live_table(Table::default());
+                outputs.wake();
+                done.push(comes_to(|| !outputs.has_live_table()));
+            }
+            outputs.end(Table::default(), Summary::default());
+            outputs.wake();
+            assert_eq!(at_end.recv(), Ok(2));
+            done.push(comes_to(|| !outputs.can_write_live_table()) && outputs.wants_live_table());
+            assert!(outputs.join().0.is_empty(), "no output has failed");
+        });
+        assert_eq!(done, [true; 5]);
+        let said = "output table did not write the flow table that was asked for, and goes on".to_owned();
+        assert_eq!(*told.lock().expect("no panic"), [(true, said)]);
     }
 
     #[test]

@@ -55,15 +55,22 @@ fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>,
         );
         return;
     }
+    if !outputs.can_write_live_table() {
+        (control.notice)("the flow table cannot be written: all outputs that write it have failed");
+        return;
+    }
     let query = Arc::new(FlowQuery::all(id));
     if outputs.has_live_table() || !aggregator.ask(&query, Purpose::Table) {
         (control.notice)("the flow table that was asked for before is still being written");
         return;
     }
     for (queue, mail) in queues.iter().enumerate() {
-        // One question at a time, so there is always room.
-        let is_asked = aggregator.is_finished(queue) || mail.requests.ask(&query);
-        debug_assert!(is_asked, "questions do not pile up");
+        // One question at a time, so there is room unless a worker stands still and questions before were given up.
+        if !aggregator.is_finished(queue) && !mail.requests.ask(&query) {
+            aggregator.drop_question();
+            (control.notice)("the flow table is not written: a worker stands still and takes no more requests");
+            return;
+        }
     }
 }
 
@@ -95,6 +102,9 @@ pub fn run(
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
                 Event::Table(table) => outputs.live_table(*table),
+                Event::GivenUp => {
+                    (control.notice)("the flow table is not written: too many flows ended before every worker had sent its own")
+                }
                 // This thread never asks for single flows.
                 Event::Answer(_) => {}
                 Event::End(end) => {

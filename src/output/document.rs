@@ -22,6 +22,7 @@ pub trait Document {
 
 /// A document and the file that it becomes.
 pub struct DocumentFile<D> {
+    /// Where the next document goes; `None` where it is yet to be created.
     file: Option<AtomicFile>,
     path: PathBuf,
     name: String,
@@ -36,6 +37,14 @@ impl<D: Document> DocumentFile<D> {
     pub fn create(path: &Path, document: D) -> Result<Self, OutputError> {
         let file = Some(AtomicFile::create(path)?);
         Ok(Self { file, path: path.to_owned(), name: path.display().to_string(), document })
+    }
+
+    /// The file to write to now.
+    fn take_file(&mut self) -> io::Result<AtomicFile> {
+        match self.file.take() {
+            Some(file) => Ok(file),
+            None => Ok(AtomicFile::create(&self.path)?),
+        }
     }
 }
 
@@ -53,14 +62,60 @@ impl<D: Document + Send> Output for DocumentFile<D> {
     }
 
     fn live_table(&mut self, table: &Table) -> io::Result<()> {
-        self.finish(table, &Summary::default())?;
-        self.file = Some(AtomicFile::create(&self.path)?);
-        Ok(())
+        let mut file = self.take_file()?;
+        // First of all: the next document is to have a place whatever fails.
+        self.file = match file.next() {
+            Ok(next) => next,
+            Err(error) => {
+                self.file = Some(file);
+                return Err(error);
+            }
+        };
+        self.document.write(&mut file, table, &Summary::default())?;
+        file.commit()
     }
 
     fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let mut file = self.take_file()?;
         self.document.write(&mut file, table, summary)?;
         file.commit()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use tempfile::tempdir;
+
+    struct Word(&'static str);
+
+    impl Document for Word {
+        fn write(&self, out: &mut (impl Write + Send), _table: &Table, _summary: &Summary) -> io::Result<()> {
+            out.write_all(self.0.as_bytes())
+        }
+    }
+
+    #[test]
+    fn a_live_table_that_cannot_be_written_does_not_cost_the_last_one() {
+        let parent = tempdir().unwrap();
+        let (directory, moved) = (parent.path().join("exports"), parent.path().join("moved"));
+        fs::create_dir(&directory).unwrap();
+        let target = directory.join("flows");
+        let mut output = DocumentFile::create(&target, Word("whole")).unwrap();
+        fs::rename(&directory, &moved).unwrap();
+        (0..2).for_each(|_| drop(output.live_table(&Table::default()).unwrap_err()));
+        fs::rename(&moved, &directory).unwrap();
+        output.finish(&Table::default(), &Summary::default()).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "whole");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no temporary file remains");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_that_is_full_takes_the_next_document() {
+        let mut output = DocumentFile::create(Path::new("/dev/full"), Word("whole")).unwrap();
+        (0..2).for_each(|_| assert_eq!(output.live_table(&Table::default()).unwrap_err().kind(), io::ErrorKind::StorageFull));
+        assert_eq!(output.finish(&Table::default(), &Summary::default()).unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 }

@@ -61,8 +61,7 @@ impl AtomicFile {
     /// # Errors
     /// When the target is a directory, or its directory is missing or cannot be written to.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
-        let opened = Self::open(path).map_err(|source| OutputError::new("create", path, source))?;
-        Ok(opened)
+        Self::open(path).map_err(|source| OutputError::new("create", path, source))
     }
 
     fn open(path: &Path) -> io::Result<Self> {
@@ -95,6 +94,18 @@ impl AtomicFile {
 
     fn new(file: File, rename: Option<(PathBuf, PathBuf)>) -> Self {
         Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename, written: 0, on_their_way: 0 }
+    }
+
+    /// The same file for what is to follow; `None` where the next one is created beside the target. A FIFO is not opened again:
+    /// that waits for a reader.
+    ///
+    /// # Errors
+    /// When no more files may be open.
+    pub fn next(&self) -> io::Result<Option<Self>> {
+        if self.rename.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Self::new(self.writer.get_ref().try_clone()?, None)))
     }
 
     /// More was written; [`Self::commit`] will wait until the disk has it.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{EndedFlow, TickEvidence};
-use crate::flow::{EndReason, FactArena};
+use crate::flow::{EndReason, FactArena, synthetic};
 use crate::record::test_records::{tcp_record, udp6_record};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
                 format!("tick {} packets {} of {} silent {silent:?}", report.tick, report.packets, report.totals.ledger.packets)
             }
             Event::Answer(records) => format!("answer {:?}", records.iter().map(|r| r.first_packet).collect::<Vec<_>>()),
+            Event::GivenUp => "given up".to_owned(),
             Event::Table(table) => format!("table {:?}", numbers(&table)),
             Event::End(end) => format!("end {:?} packets {}", numbers(&end.0), end.1.ledger.packets),
         })
@@ -169,4 +170,62 @@ fn answers_of_all_queues_are_brought_together() {
         aggregator.accept(queue, Mail::Answer(&mut FlowAnswer { query: 1, records, ended_boxes: Some(0) }), now);
     }
     assert_eq!(told(&mut aggregator, now), ["answer [9, 5]"]);
+}
+
+#[test]
+fn a_queue_that_ends_during_a_question_has_each_flow_once_in_the_table() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(2, false, now);
+    assert!(aggregator.ask(&Arc::new(FlowQuery::all(1)), Purpose::Table));
+    let last = synthetic(3).table.finish(&mut |_| {});
+    let alive: Vec<u64> = last.records().map(|record| record.first_packet).collect();
+    // A part of its answer came before its last flows, a part after them.
+    aggregator.accept(0, Mail::Answer(&mut answer(1, &alive[..2], None)), now);
+    let mut ends = EndedChunk { last: Some((u64::MAX, Box::new(last))), ..ended(&[], u64::MAX) };
+    aggregator.accept(0, Mail::Ended(&mut ends), now);
+    aggregator.accept(0, Mail::Answer(&mut answer(1, &alive[2..], Some(7))), now);
+    assert!(told(&mut aggregator, now).is_empty(), "the other queue has not answered");
+    aggregator.accept(1, Mail::Answer(&mut answer(1, &[1_000_000], Some(0))), now);
+    let mut expected = [&alive[..], &[1_000_000]].concat();
+    expected.sort_unstable();
+    assert_eq!(told(&mut aggregator, now), [format!("table {expected:?}")]);
+}
+
+#[test]
+fn a_question_that_stays_open_for_too_long_is_given_up_and_the_run_goes_on() {
+    /// Flows per box.
+    const FLOWS: u64 = 1 << 16;
+    let now = Instant::now();
+    let mut aggregator = aggregator(2, false, now);
+    assert!(aggregator.ask(&Arc::new(FlowQuery::all(1)), Purpose::Table));
+    let mut chunk = ended(&(0..FLOWS).collect::<Vec<_>>(), 0);
+    for _ in 0..17 {
+        assert!(told(&mut aggregator, now).is_empty(), "it is open");
+        aggregator.answers.as_mut().expect("it is open").note_ended(0, &chunk);
+        chunk.flows.iter_mut().for_each(|flow| flow.record.first_packet += FLOWS);
+    }
+    assert_eq!(told(&mut aggregator, now), ["given up"]);
+    assert!(aggregator.ask(&Arc::new(FlowQuery::all(2)), Purpose::Table));
+    // The worker that stood still answers the first question, too.
+    for (queue, id) in [(0, 2), (1, 1), (1, 2)] {
+        assert!(told(&mut aggregator, now).is_empty());
+        aggregator.accept(queue, Mail::Answer(&mut answer(id, &[id * 10 + queue as u64], Some(0))), now);
+    }
+    assert_eq!(told(&mut aggregator, now), ["table [20, 21]"]);
+}
+
+#[test]
+fn the_run_ends_when_all_queues_have_that_are_waited_for() {
+    let start = Instant::now();
+    let late = start + Duration::from_secs(10);
+    let mut aggregator = aggregator(2, false, start);
+    assert!(told(&mut aggregator, late).is_empty());
+    assert!(!aggregator.is_ending(), "both are silent and none has ended");
+    aggregator.accept(0, Mail::Ended(&mut ended(&[1, 2], u64::MAX)), late);
+    assert_eq!(told(&mut aggregator, late), ["ended [1, 2]"]);
+    assert!(aggregator.is_ending(), "what the one that ended had is passed on, and may wait");
+    aggregator.accept(1, Mail::Ended(&mut ended(&[3], 4)), late);
+    assert!(!aggregator.is_ending(), "the other one is heard again");
+    aggregator.accept(1, Mail::End, late);
+    assert!(aggregator.is_ending());
 }

@@ -15,8 +15,7 @@ impl FlowTable {
         for place in from..end {
             let entry = self.store.entries.get(place);
             if entry.is(Flag::LIVE) {
-                let overdue = if self.settings.idle_timeout_ns == 0 { None } else { self.overdue(place) };
-                let (reason, at) = overdue.unwrap_or((EndReason::Exit, self.clock));
+                let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
                 visit(&self.store.record(place, reason, at));
             }
         }
