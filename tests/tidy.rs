@@ -11,7 +11,7 @@ const FILE_LINES_MAX: usize = 550;
 const FUNCTION_LINES_MAX: usize = 80;
 
 /// Files that are still longer. One that no longer is has to go from the list.
-const LONG_FILES: &[&str] = &["src/flow/tests/table.rs"];
+const LONG_FILES: &[&str] = &[];
 
 /// Type names that still stand for several types. One that no longer does has to go from the list; none is added.
 const AMBIGUOUS_NAMES: &[&str] = &["Failure", "Outcome", "PacketView", "Places", "XdpOptions"];

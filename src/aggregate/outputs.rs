@@ -16,11 +16,11 @@ pub type OnFailure<'env> = dyn Fn(&OutputFailure) + Sync + 'env;
 
 /// All outputs of a run.
 pub struct Outputs<'scope> {
-    lanes: Vec<Lane<'scope>>,
+    threads: Vec<OutputThread<'scope>>,
 }
 
 /// One of them.
-struct Lane<'scope> {
+struct OutputThread<'scope> {
     name: String,
     wants: Wants,
     queue: Arc<OutputQueue>,
@@ -53,9 +53,9 @@ impl<'scope> Outputs<'scope> {
                 failed(&failure);
                 failure
             });
-            Lane { name, wants, queue, thread }
+            OutputThread { name, wants, queue, thread }
         };
-        Self { lanes: outputs.into_iter().map(start).collect() }
+        Self { threads: outputs.into_iter().map(start).collect() }
     }
 
     /// Passes ended flows on to those that want them. `may_wait`: for one that is slow; otherwise it loses them.
@@ -75,17 +75,17 @@ impl<'scope> Outputs<'scope> {
 
     /// True when an output writes tables on request.
     pub fn wants_live_table(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.wants.live_table)
+        self.threads.iter().any(|running| running.wants.live_table)
     }
 
     /// True when one of them has not failed.
     pub fn can_write_live_table(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.wants.live_table && !lane.queue.is_closed())
+        self.threads.iter().any(|running| running.wants.live_table && !running.queue.is_closed())
     }
 
     /// True while a table that was asked for is not written.
     pub fn has_live_table(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.queue.has_table())
+        self.threads.iter().any(|running| running.queue.has_table())
     }
 
     /// Tells all of the end.
@@ -94,29 +94,29 @@ impl<'scope> Outputs<'scope> {
     }
 
     fn give(&self, wants: impl Fn(&Wants) -> bool, message: &OutputMessage, may_wait: bool) {
-        for lane in self.lanes.iter().filter(|lane| wants(&lane.wants)) {
-            lane.queue.give(message.clone(), may_wait);
+        for running in self.threads.iter().filter(|running| wants(&running.wants)) {
+            running.queue.give(message.clone(), may_wait);
         }
     }
 
     /// Lets the outputs see what they were given; called before the giver sleeps.
     pub fn wake(&self) {
-        self.lanes.iter().for_each(|lane| lane.queue.wake());
+        self.threads.iter().for_each(|running| running.queue.wake());
     }
 
     /// What each output left out so far, where that is anything.
     pub fn losses(&self) -> Vec<OutputLoss> {
-        let losses = self.lanes.iter().map(|lane| OutputLoss { output: lane.name.clone(), ..lane.queue.left_out() });
+        let losses = self.threads.iter().map(|running| OutputLoss { output: running.name.clone(), ..running.queue.left_out() });
         losses.filter(|loss| loss.records + loss.reports > 0).collect()
     }
 
     /// Waits for all outputs: which failed, and the names of those that panicked.
     pub fn join(self) -> (Vec<OutputFailure>, Vec<String>) {
         let (mut failures, mut panicked) = (Vec::new(), Vec::new());
-        for lane in self.lanes {
-            match lane.thread.map(ScopedJoinHandle::join) {
+        for running in self.threads {
+            match running.thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(failure)) => failures.extend(failure),
-                Ok(Err(_)) => panicked.push(lane.name),
+                Ok(Err(_)) => panicked.push(running.name),
                 Err(failure) => failures.push(failure),
             }
         }
@@ -338,6 +338,9 @@ mod tests {
 
     #[test]
     fn threads_are_named_after_files() {
-        assert_eq!(["/tmp/x/flows.jsonl", "standard output", ".."].map(thread_name), ["flows.jsonl", "standard output", ".."]);
+        assert_eq!(
+            ["some/directory/flows.jsonl", "standard output", ".."].map(thread_name),
+            ["flows.jsonl", "standard output", ".."]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! One TCP connection of which no sequence number is followed: what stays when every analysis is off.
 //!
 //! Owns the compact form: [`TcpConnection`] and the facts of its beginning, without clock, directions and side memory. Knows no
-//! table. Its invariant: after the same segments, the record is that of a [`TcpTracker`](super::TcpTracker) with every analysis off.
+//! table, and no table holds it yet. Its invariant: after the same segments, the record is that of a [`TcpTracker`](super::TcpTracker) with every analysis off.
 
 use super::connection::TcpConnection;
 use super::sequence::Sequence;

@@ -45,3 +45,4 @@ mod closing;
 mod fragment;
 mod hash;
 mod table;
+mod top;
