@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Run(settings) => capture(&settings),
         Command::ListInterfaces => open::list_interfaces().map(|()| ExitCode::SUCCESS),
-        Command::SyntheticFlows(count, _) => synthetic::measure(count),
+        Command::SyntheticFlows(count, settings) => synthetic::measure(count, &settings.flow),
         Command::Completions(shell) => printed(config::write_completions(shell, &mut stdout())),
         Command::Man => printed(config::write_man(&mut stdout())),
         Command::Doctor(settings) => match doctor::run(&settings, &mut stdout()) {

@@ -1,7 +1,7 @@
 //! `--synthetic-flows N`: fills a flow table with real entries and judges the memory of the whole process.
 
 use crate::reporter::write_line;
-use netscope::flow::synthetic;
+use netscope::flow::{FlowSettings, synthetic};
 use netscope::output::{is_broken_pipe, stdout};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::error::Error;
@@ -10,16 +10,19 @@ use std::process::ExitCode;
 
 /// What a million flows may cost with everything around them.
 const BUDGET_BYTES_PER_MILLION: u64 = 256 << 20;
+/// The same when no TCP connection is analysed.
+const COMPACT_BUDGET_BYTES_PER_MILLION: u64 = 128 << 20;
 /// What a process may cost without any flow.
 const BUDGET_BYTES_MIN: u64 = 16 << 20;
 /// Exit code when over the budget.
 const OVER_BUDGET: u8 = 2;
 
 /// Fills the table and prints what it costs; exit code 2 over the budget.
-pub fn measure(count: u64) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let flows = synthetic(usize::try_from(count)?);
+pub fn measure(count: u64, settings: &FlowSettings) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let flows = synthetic(usize::try_from(count)?, settings);
     let resident = resident_bytes_max()?;
-    let budget = (u128::from(BUDGET_BYTES_PER_MILLION) * u128::from(count) / 1_000_000) as u64;
+    let per_million = if settings.analysis().is_any() { BUDGET_BYTES_PER_MILLION } else { COMPACT_BUDGET_BYTES_PER_MILLION };
+    let budget = (u128::from(per_million) * u128::from(count) / 1_000_000) as u64;
     let budget = budget.max(BUDGET_BYTES_MIN);
     let held = flows.table.len() as u64;
     let mut out = stdout();

@@ -5,9 +5,9 @@
 //! `TCP_TRUTH_PACKETS=1` every segment with what was counted for it, `TCP_TRUTH_ONLY=text` takes only captures whose name
 //! contains the text (and asserts nothing).
 
-use netscope::flow::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
+use netscope::flow::tcp::{Analysed, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
 use netscope::flow::{Direction, FlowKey, TcpRecord};
-use netscope::wire::{IpVersion, Network, PlainSegment, Ports, SynSegment, TcpSegment, Transport, dissect};
+use netscope::wire::{IpVersion, Network, PlainSegment, Ports, SynSegment, TcpFlags, TcpSegment, Transport, dissect};
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::{Backend, Polled, Timestamp};
 use serde_json::Value;
@@ -37,31 +37,31 @@ type TupleRecords = HashMap<FlowKey, Vec<TcpRecord>>;
 /// The parts of one connection.
 struct Parts {
     connection: TcpConnection,
-    sequences: TcpSequences,
-    epoch: Epoch,
     beginning: TcpBeginning,
+    sequences: TcpSequences,
+    clock: u64,
 }
 
 impl Parts {
-    const BLANK: Self = Self {
-        connection: TcpConnection::BLANK,
-        sequences: TcpSequences::BLANK,
-        epoch: Epoch::BLANK,
-        beginning: TcpBeginning::UNKNOWN,
-    };
+    const BLANK: Self =
+        Self { connection: TcpConnection::BLANK, beginning: TcpBeginning::UNKNOWN, sequences: TcpSequences::BLANK, clock: 0 };
 
     fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
         let mut parts = Self::BLANK;
-        parts.both().0.open(segment, direction, time);
+        parts.tracker().open(segment, direction, time);
         parts
     }
 
-    const fn both(&mut self) -> (TcpTracker<'_>, &mut TcpBeginning) {
-        (TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch), &mut self.beginning)
+    const fn tracker(&mut self) -> TcpTracker<'_> {
+        let analysed = Some(Analysed { sequences: &mut self.sequences, clock: &mut self.clock });
+        TcpTracker { connection: &mut self.connection, beginning: &mut self.beginning, analysed }
     }
 
     fn record(&self, arena: &TcpArena) -> TcpRecord {
-        self.sequences.record(&self.connection, &self.beginning, arena)
+        let mut record = self.beginning.record(&self.connection);
+        self.sequences.complete(&mut record, arena);
+        record.handshake_rtt_ns = self.connection.handshake_rtt_ns(self.clock);
+        record
     }
 }
 
@@ -83,7 +83,7 @@ impl Tracking {
         let (key, direction) = FlowKey::new(network, segment.ports);
         let is_new = !self.open.contains_key(&key);
         let parts = self.open.entry(key).or_insert_with(|| Parts::opened(segment, direction, time));
-        if parts.connection.reopens(&parts.beginning, segment, direction) {
+        if segment.flags.has(TcpFlags::SYN) && parts.beginning.is_other_syn(&parts.connection, segment.sequence, direction) {
             self.records.entry(key).or_default().push(parts.record(&self.arena));
             parts.sequences.release(&mut self.arena);
             *parts = Parts::opened(segment, direction, time);
@@ -93,14 +93,12 @@ impl Tracking {
         let begun = SynSegment::of(segment).filter(|syn| self.is_fast && is_new && !syn.is_answer());
         if let Some(syn) = begun {
             *parts = Parts::BLANK;
-            let (mut tracker, beginning) = parts.both();
-            tracker.begin(&syn, direction, time, beginning, analysis);
+            parts.tracker().begin(&syn, direction, time, analysis);
             self.taken += 1;
         } else if self.is_fast && takes_fast_path(parts, segment, direction, time, &mut self.arena) {
             self.taken += 1;
         } else {
-            let (mut tracker, beginning) = parts.both();
-            tracker.observe(segment, direction, time, beginning, &mut self.arena, analysis);
+            parts.tracker().observe(segment, direction, time, &mut self.arena, analysis);
         }
         if self.print {
             let after = parts.record(&self.arena);
@@ -126,17 +124,17 @@ impl Tracking {
 /// By the fast path that takes the segment, in the order of the flow table.
 fn takes_fast_path(parts: &mut Parts, segment: &TcpSegment, direction: Direction, time: Timestamp, arena: &mut TcpArena) -> bool {
     let (analysis, is_steady) = (&TcpAnalysis::default(), parts.connection.is_steady());
-    let (mut tracker, beginning) = parts.both();
+    let mut tracker = parts.tracker();
     match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
         (Some(plain), ..) if is_steady => {
-            tracker.observe_plain(&plain, direction, time, analysis)
+            tracker.take_in_plain::<false>(&plain, direction, time, analysis)
                 || tracker.observe_loss(&plain, direction, time, arena, analysis)
         }
         (Some(plain), ..) => {
-            tracker.observe_first_ack(&plain, direction, time, beginning, analysis)
+            tracker.observe_first_ack(&plain, direction, time, analysis)
                 || tracker.observe_closing(&plain, direction, time, analysis)
         }
-        (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, beginning, analysis),
+        (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, analysis),
         (.., Some(last)) => tracker.observe_closing(&last, direction, time, analysis),
         _ => false,
     }

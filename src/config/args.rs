@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(short, long, help_heading = "General")]
     pub list_interfaces: bool,
 
-    /// Fill the flow table with N flows, print the memory it takes, then exit (code 2 when over budget)
+    /// Fill the flow table with N TCP flows, print the memory it takes, then exit (code 2 when over budget)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "General")]
     pub synthetic_flows: Option<u64>,
 

@@ -1,67 +1,60 @@
 //! One flow's place in the table: packed, without padding.
 //!
-//! Owns the packing of counters, times, flags and links into a hot half of three cache lines, which every packet asks for, and a cold half
-//! of 56 bytes, which few do. Knows no table, no wheel and no settings. Its invariant: what goes in comes out exactly; what does
-//! not fit lies in the [`Extras`].
+//! Owns the packing of counters, times, flags and links into what every packet asks for, and into a cold half that few do. What
+//! a TCP analysis remembers lies beside them. Knows no table, no wheel and no settings. Its invariant: what goes in comes
+//! out exactly; what does not fit lies in the [`Extras`].
 
 use super::extra::{Extra, Extras};
-use super::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
-use super::{Direction, EndReason, FactRef, FlowKey, FlowRecord, TcpRecord};
-use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
+use super::tcp::{TcpBeginning, TcpConnection};
+use super::{Direction, FlowKey};
+use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 use std::mem::offset_of;
 
-/// The hot half of a flow's place.
+/// What every packet of a flow asks for, 78 bytes. Numbers lie at multiples of their size.
 #[derive(Clone, Copy)]
-#[repr(C, align(64))]
+#[repr(C, packed)]
 pub(super) struct Entry {
     pub key: FlowKey,
-    packets_high: [u8; 2],
-    pub last_seen: Timestamp,
-    pub bytes: [u64; 2],
-    packets_low: [u32; 2],
-    /// Belongs to the top talkers: bytes of a tick, and which.
-    pub tick_bytes: u32,
-    /// Means something while `TRACKED` is set, as do `sequences` and `epoch`. An `Option` would need more room.
-    pub connection: TcpConnection,
-    pub sequences: TcpSequences,
-    epoch: Epoch,
     flags: Flag,
     /// Belongs to the table's active timeout: when the record began.
     pub begun: u8,
+    pub last_seen: Timestamp,
+    bytes_low: [u32; 2],
+    packets_low: [u32; 2],
+    /// Belongs to the top talkers: bytes of a tick, and which.
+    pub tick_bytes: u32,
+    bytes_high: [u16; 2],
+    packets_high: [u8; 2],
+    /// Means something while `TRACKED` is set. An `Option` would need more room.
+    pub connection: TcpConnection,
 }
 
-/// The half of a flow's place that few packets need.
+/// The half of a flow's place that few packets need, 40 bytes.
 #[derive(Clone, Copy)]
-#[repr(C)]
+#[repr(C, packed)]
 pub(super) struct ColdHalf {
-    /// Number of the first packet.
-    pub first_packet: u64,
     pub first_seen: Timestamp,
     /// Links of the wheel's lists and of the list of free places.
     pub next: u32,
     pub previous: u32,
-    /// While `SKEWED` is set: the clock when last touched lies this much after `last_seen`; `SKEW_EXTRA`: it is in the extra facts.
-    skew_ns: u32,
     /// `EXTRA` set: number of the extra facts; clear: count (7 bits) and two VLAN ids (12 bits each).
     link: u32,
     /// Belongs to the tracker.
     pub beginning: TcpBeginning,
+    /// Number of the first packet: 56 bits, which no count of packets outgrows.
+    first_packet: [u8; 7],
 }
 
-const _: () = assert!(size_of::<Entry>() == 192);
-const _: () = assert!(size_of::<Entry>() + size_of::<ColdHalf>() <= 248, "one million flows have to fit into 256 MiB");
-const _: () = assert!(size_of::<ColdHalf>() == 56);
-const _: () = assert!(offset_of!(Entry, packets_low) == 64);
-const _: () = assert!(offset_of!(Entry, tick_bytes) == 72 && offset_of!(Entry, connection) == 76);
-const _: () = assert!(offset_of!(Entry, sequences) == 80 && offset_of!(Entry, epoch) == 188);
-const _: () = assert!(offset_of!(Entry, flags) == 190 && offset_of!(Entry, begun) == 191);
+const _: () = assert!(size_of::<Entry>() == 78 && size_of::<ColdHalf>() == 40);
+const _: () = assert!(offset_of!(Entry, last_seen) == 40 && offset_of!(Entry, tick_bytes) == 64);
 
 const EXTRA: u32 = 1 << 31;
-const SKEW_EXTRA: u32 = u32::MAX;
 
 /// Most packets of one direction that an entry counts; the table ends the record and opens the next one there.
 pub(super) const PACKETS_MAX: u64 = (1 << 40) - 1;
+/// Most bytes of one direction: 281 TB. The same applies.
+pub(super) const BYTES_MAX: u64 = (1 << 48) - 1;
 
 /// A flow's flags.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,42 +103,45 @@ pub(super) fn open(opening: &Opening, extras: &mut Extras) -> (Entry, ColdHalf) 
         (None, Some(packed)) => packed,
         (tunnel, _) => EXTRA | extras.take(Extra { vlan: opening.vlan, tunnel, ..Extra::default() }),
     };
-    let mut cold = ColdHalf { first_packet: opening.number, first_seen: opening.time, link, ..ColdHalf::BLANK };
+    let mut cold = ColdHalf::BLANK;
+    cold.begin(opening.number, opening.time, link);
     entry.touch(opening.clock, &mut cold, extras);
     (entry, cold)
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self::BLANK
+    }
+}
+
+impl Default for ColdHalf {
+    fn default() -> Self {
+        Self::BLANK
+    }
 }
 
 impl Entry {
     /// A place before its flow is written into it.
     pub const BLANK: Self = Self {
         key: FlowKey::BLANK,
-        packets_high: [0; 2],
-        last_seen: Timestamp(0),
-        bytes: [0; 2],
-        packets_low: [0; 2],
-        tick_bytes: 0,
-        connection: TcpConnection::BLANK,
-        sequences: TcpSequences::BLANK,
-        epoch: Epoch::BLANK,
         flags: Flag(0),
         begun: 0,
+        last_seen: Timestamp(0),
+        bytes_low: [0; 2],
+        packets_low: [0; 2],
+        tick_bytes: 0,
+        bytes_high: [0; 2],
+        packets_high: [0; 2],
+        connection: TcpConnection::BLANK,
     };
 
-    /// Makes a blank entry a flow that begins with its client's SYN, which is still to be counted. `cold` was begun.
+    /// Makes a blank entry a flow that begins with a segment of its client, which is still to be counted.
     #[inline(always)]
-    pub fn begin(
-        &mut self,
-        cold: &mut ColdHalf,
-        syn: &SynSegment,
-        key: &FlowKey,
-        client: Direction,
-        time: Timestamp,
-        analysis: &TcpAnalysis,
-    ) {
+    pub fn begin(&mut self, key: &FlowKey, client: Direction) {
         let begun = if client == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
         self.key = *key;
         self.flags = Flag(Flag::LIVE.0 | Flag::TRACKED.0 | begun);
-        self.tracker().begin(syn, client, time, &mut cold.beginning, analysis);
     }
 
     #[inline(always)]
@@ -185,10 +181,18 @@ impl Entry {
         !self.is(Flag::STEADY)
     }
 
-    /// The tracker took in a segment.
-    pub fn note_tracked(&mut self) {
+    /// The tracker took in a segment; `may_ask_arena` as [`TcpSequences`](super::tcp::TcpSequences) says.
+    pub const fn note_tracked(&mut self, may_ask_arena: bool) {
+        self.set(Flag::TRACKED, true);
         self.set(Flag::STEADY, self.connection.is_steady());
-        self.set(Flag::GAPPED, self.sequences.may_ask_arena());
+        self.set(Flag::GAPPED, may_ask_arena);
+    }
+
+    /// The tracker is gone.
+    pub const fn note_released(&mut self) {
+        self.set(Flag::TRACKED, false);
+        self.set(Flag::STEADY, false);
+        self.set(Flag::GAPPED, false);
     }
 
     /// The flow had a segment.
@@ -197,104 +201,49 @@ impl Entry {
         self.is(Flag::TRACKED)
     }
 
-    /// The TCP tracker of a flow that had a segment.
-    #[inline(always)]
-    pub const fn tracker(&mut self) -> TcpTracker<'_> {
-        TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch)
-    }
-
-    /// The TCP tracker, made at the first segment.
-    #[inline]
-    pub fn tcp_or_open(
-        &mut self,
-        cold: &mut ColdHalf,
-        segment: &TcpSegment,
-        direction: Direction,
-        time: Timestamp,
-    ) -> TcpTracker<'_> {
-        if !self.is_tracked() {
-            self.tracker().open(segment, direction, time);
-            cold.beginning = TcpBeginning::UNKNOWN;
-            self.set(Flag::TRACKED, true);
-        }
-        self.tracker()
-    }
-
-    /// Gives the tracker's side memory back, if there is a tracker.
-    pub fn release_tcp(&mut self, arena: &mut TcpArena) {
-        if self.is_tracked() {
-            self.sequences.release(arena);
-            self.set(Flag::TRACKED, false);
-            self.set(Flag::STEADY, false);
-            self.set(Flag::GAPPED, false);
-        }
-    }
-
-    /// Goes on with the TCP tracker of the record before.
+    /// Goes on with the connection of the record before.
     pub fn inherit_tcp(&mut self, before: &Self) {
-        (self.connection, self.sequences, self.epoch) = (before.connection, before.sequences, before.epoch);
-        self.set(Flag::TRACKED, before.is_tracked());
-        self.set(Flag::FINISHED, before.is(Flag::FINISHED));
-        self.set(Flag::STEADY, before.is(Flag::STEADY));
-        self.set(Flag::GAPPED, before.is(Flag::GAPPED));
-    }
-
-    /// The TCP part of the flow's record.
-    #[inline]
-    pub fn tcp_record(&self, cold: &ColdHalf, arena: &TcpArena) -> Option<TcpRecord> {
-        self.is_tracked().then(|| self.sequences.record(&self.connection, &cold.beginning, arena))
-    }
-
-    /// The flow's record, when it ended `at` for this reason. Inlined, so that it is made where it is wanted.
-    #[inline(always)]
-    pub fn record(&self, cold: &ColdHalf, extras: &Extras, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
-        let extra = cold.extra(extras);
-        FlowRecord {
-            key: self.key,
-            first_seen: cold.first_seen,
-            last_seen: self.last_seen,
-            packets: self.packets(),
-            bytes: self.bytes,
-            fragments: extra.fragments,
-            initiator: self.initiator(),
-            first_packet: cold.first_packet,
-            vlan: extra.vlan,
-            tunnel: extra.tunnel,
-            tcp: self.tcp_record(cold, arena),
-            ended: at,
-            reason,
-            queues: 1,
-            facts: FactRef::NONE,
-        }
+        const KEPT: u8 = Flag::TRACKED.0 | Flag::FINISHED.0 | Flag::STEADY.0 | Flag::GAPPED.0;
+        self.connection = before.connection;
+        self.flags = Flag(self.flags.0 & !KEPT | before.flags.0 & KEPT);
     }
 
     pub const fn initiator(&self) -> Direction {
         if self.is(Flag::BEGUN_BY_B) { Direction::BToA } else { Direction::AToB }
     }
 
-    /// Bytes of both directions.
+    /// Bytes per direction.
     #[inline(always)]
-    pub const fn bytes_total(&self) -> u64 {
-        self.bytes[0].saturating_add(self.bytes[1])
+    pub fn bytes(&self) -> [u64; 2] {
+        [0, 1].map(|i| u64::from(self.bytes_high[i]) << 32 | u64::from(self.bytes_low[i]))
     }
 
+    /// Bytes of both directions.
+    #[inline(always)]
+    pub fn bytes_total(&self) -> u64 {
+        self.bytes().iter().sum()
+    }
+
+    /// Packets per direction.
     pub fn packets(&self) -> [u64; 2] {
         [0, 1].map(|i| u64::from(self.packets_high[i]) << 32 | u64::from(self.packets_low[i]))
     }
 
-    /// True when `packets` more in this direction do not fit.
-    pub fn would_overflow(&self, direction: Direction, packets: u64) -> bool {
-        // One look at a byte in the common case.
-        self.packets_high[direction.index()] == u8::MAX && self.packets()[direction.index()] > PACKETS_MAX.saturating_sub(packets)
+    /// True when so many more in this direction do not fit.
+    pub fn would_overflow(&self, direction: Direction, packets: u64, bytes: u64) -> bool {
+        let i = direction.index();
+        // One look at three bytes in the common case.
+        (self.packets_high[i] == u8::MAX || self.bytes_high[i] == u16::MAX)
+            && (self.packets()[i] > PACKETS_MAX.saturating_sub(packets) || self.bytes()[i] > BYTES_MAX.saturating_sub(bytes))
     }
 
     /// Counts packets of one direction; the caller has asked [`Self::would_overflow`].
     pub fn count(&mut self, direction: Direction, packets: u64, bytes: u64) {
         let i = direction.index();
-        let sum = (u64::from(self.packets_high[i]) << 32 | u64::from(self.packets_low[i])) + packets;
-        self.packets_low[i] = sum as u32;
-        self.packets_high[i] = (sum >> 32) as u8;
-        self.bytes[i] = self.bytes[i].saturating_add(bytes);
+        let packets = self.packets()[i] + packets;
+        let bytes = self.bytes()[i].saturating_add(bytes).min(BYTES_MAX);
+        (self.packets_low[i], self.packets_high[i]) = (packets as u32, (packets >> 32) as u8);
+        (self.bytes_low[i], self.bytes_high[i]) = (bytes as u32, (bytes >> 32) as u16);
     }
 
     /// The next packet of this direction is the first one, and there were others before it: somebody answers.
@@ -305,15 +254,16 @@ impl Entry {
 
     /// True when one more packet of this direction can be counted by [`Self::count_one`].
     #[inline(always)]
-    pub const fn has_room_for_one(&self, direction: Direction) -> bool {
-        self.packets_low[direction as usize] != u32::MAX
+    pub const fn has_room_for_one(&self, direction: Direction, bytes: u32) -> bool {
+        let i = direction as usize;
+        self.packets_low[i] != u32::MAX && self.bytes_low[i].checked_add(bytes).is_some()
     }
 
     /// As [`Self::count`] of one packet at `time`, which is not before any packet of the table.
     #[inline(always)]
-    pub const fn count_one(&mut self, direction: Direction, bytes: u64, time: Timestamp) {
+    pub const fn count_one(&mut self, direction: Direction, bytes: u32, time: Timestamp) {
         self.packets_low[direction as usize] += 1;
-        self.bytes[direction as usize] = self.bytes[direction as usize].saturating_add(bytes);
+        self.bytes_low[direction as usize] += bytes;
         self.last_seen = time;
     }
 
@@ -325,46 +275,42 @@ impl Entry {
 
     /// The flow was touched when the clock said `clock`, which is never before any packet's time.
     pub fn touch(&mut self, clock: Timestamp, cold: &mut ColdHalf, extras: &mut Extras) {
-        let skew = clock.since(self.last_seen);
-        self.set(Flag::SKEWED, skew != 0);
-        if skew != 0 {
-            cold.skew_ns = u32::try_from(skew).unwrap_or(SKEW_EXTRA);
-            if cold.skew_ns == SKEW_EXTRA {
-                cold.extra_mut(extras).touched = clock;
-            }
+        let is_skewed = clock.0 != { self.last_seen }.0;
+        self.set(Flag::SKEWED, is_skewed);
+        if is_skewed {
+            cold.extra_mut(extras).touched = clock;
         }
     }
 
     /// The clock when the flow was last touched.
     #[inline(always)]
     pub fn touched(&self, cold: &ColdHalf, extras: &Extras) -> Timestamp {
-        if self.is(Flag::SKEWED) { cold.touched(self.last_seen, extras) } else { self.last_seen }
+        if self.is(Flag::SKEWED) { extras.get(cold.link & !EXTRA).touched } else { self.last_seen }
     }
 }
 
 impl ColdHalf {
     /// As [`Entry::BLANK`].
-    pub const BLANK: Self = Self {
-        first_packet: 0,
-        first_seen: Timestamp(0),
-        next: 0,
-        previous: 0,
-        skew_ns: 0,
-        link: 0,
-        beginning: TcpBeginning::UNKNOWN,
-    };
+    pub const BLANK: Self =
+        Self { first_seen: Timestamp(0), next: 0, previous: 0, link: 0, beginning: TcpBeginning::UNKNOWN, first_packet: [0; 7] };
 
     /// Makes a blank cold half that of a flow; `link` as [`pack_vlan`].
     #[inline(always)]
     pub const fn begin(&mut self, first_packet: u64, first_seen: Timestamp, link: u32) {
-        self.first_packet = first_packet;
+        self.set_first_packet(first_packet);
         self.first_seen = first_seen;
         self.link = link;
     }
 
-    #[cold]
-    fn touched(&self, last_seen: Timestamp, extras: &Extras) -> Timestamp {
-        if self.skew_ns == SKEW_EXTRA { extras.get(self.link & !EXTRA).touched } else { last_seen.plus(u64::from(self.skew_ns)) }
+    /// Number of the first packet.
+    pub const fn first_packet(&self) -> u64 {
+        let [a, b, c, d, e, f, g] = self.first_packet;
+        u64::from_le_bytes([a, b, c, d, e, f, g, 0])
+    }
+
+    pub const fn set_first_packet(&mut self, number: u64) {
+        let [a, b, c, d, e, f, g, _] = number.to_le_bytes();
+        self.first_packet = [a, b, c, d, e, f, g];
     }
 
     pub fn add_fragments(&mut self, count: u32, extras: &mut Extras) {

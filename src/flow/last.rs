@@ -7,7 +7,7 @@
 use super::store::FlowStore;
 use super::{Direction, EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
-use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
+use netscope_backends::prefetch::prefetch_read;
 use std::fmt;
 
 /// Flows that end with the run, by their places in the table they were in.
@@ -66,7 +66,7 @@ impl LastFlows {
     /// Number of the first packet of the flow at a place.
     #[inline]
     pub fn first_packet(&self, place: u32) -> u64 {
-        self.store.entries.cold(place).first_packet
+        self.store.entries.cold(place).first_packet()
     }
 
     /// Hints that the name or the weight at a place will be asked for soon.
@@ -78,9 +78,8 @@ impl LastFlows {
     /// Hints that the record at a place will be asked for soon.
     #[inline(always)]
     pub fn prefetch(&self, place: u32) {
-        let (entry, cold) = self.store.entries.both(place);
-        prefetch_whole(entry);
-        prefetch_whole(cold);
+        self.store.entries.prefetch(place);
+        self.store.entries.prefetch_cold(place);
     }
 }
 

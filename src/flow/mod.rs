@@ -15,6 +15,7 @@ mod fragment;
 mod index;
 mod key;
 mod last;
+mod parts;
 mod ports;
 mod record;
 mod store;

@@ -7,7 +7,7 @@ use super::entries::Entries;
 use super::entry::Flag;
 use super::extra::Extras;
 use super::tcp::TcpArena;
-use super::{EndReason, FlowRecord, TcpRecord};
+use super::{EndReason, FactRef, FlowRecord, TcpRecord};
 use netscope_backends::Timestamp;
 
 /// Entries, extra facts and TCP side memory.
@@ -19,9 +19,10 @@ pub(super) struct FlowStore {
 
 impl FlowStore {
     /// Reserves memory for `reserved` flows, of which at most `flow_count_max` may have TCP side memory (0 = no limit).
-    pub fn new(reserved: usize, flow_count_max: usize) -> Self {
+    /// `analyses`: TCP connections are analysed.
+    pub fn new(reserved: usize, flow_count_max: usize, analyses: bool) -> Self {
         Self {
-            entries: Entries::with_capacity(reserved),
+            entries: Entries::with_capacity(reserved, analyses),
             extras: Extras::with_capacity(reserved),
             tcp: TcpArena::with_capacity(flow_count_max),
         }
@@ -30,7 +31,7 @@ impl FlowStore {
     /// Gives everything away but the counts; an empty store stays behind.
     pub fn give_away(&mut self) -> Self {
         Self {
-            entries: std::mem::replace(&mut self.entries, Entries::with_capacity(0)),
+            entries: self.entries.give_away(),
             extras: std::mem::replace(&mut self.extras, Extras::with_capacity(0)),
             tcp: self.tcp.give_away(),
         }
@@ -47,13 +48,29 @@ impl FlowStore {
     #[inline(always)]
     pub fn record(&self, place: u32, reason: EndReason, at: Timestamp) -> FlowRecord {
         let (entry, cold) = self.entries.both(place);
-        entry.record(cold, &self.extras, &self.tcp, reason, at)
+        let extra = cold.extra(&self.extras);
+        FlowRecord {
+            key: entry.key,
+            first_seen: cold.first_seen,
+            last_seen: entry.last_seen,
+            packets: entry.packets(),
+            bytes: entry.bytes(),
+            fragments: extra.fragments,
+            initiator: entry.initiator(),
+            first_packet: cold.first_packet(),
+            vlan: extra.vlan,
+            tunnel: extra.tunnel,
+            tcp: self.tcp_record(place),
+            ended: at,
+            reason,
+            queues: 1,
+            facts: FactRef::NONE,
+        }
     }
 
     /// The TCP part of that record.
     pub fn tcp_record(&self, place: u32) -> Option<TcpRecord> {
-        let (entry, cold) = self.entries.both(place);
-        entry.tcp_record(cold, &self.tcp)
+        self.entries.tcp_record(place, &self.tcp)
     }
 
     /// The clock when the flow at a place was last touched.
@@ -65,9 +82,9 @@ impl FlowStore {
 
     /// Gives back the side memory of the flow at a place, which is over.
     pub fn release(&mut self, place: u32) {
-        let (entry, cold) = self.entries.both_mut(place);
-        entry.release_tcp(&mut self.tcp);
-        cold.release_extra(&mut self.extras);
+        let mut parts = self.entries.parts(place);
+        parts.release_tcp(&mut self.tcp);
+        parts.cold.release_extra(&mut self.extras);
     }
 
     /// Bytes in use, the TCP trackers' side memory left out.

@@ -15,9 +15,10 @@ pub struct Synthetic {
     pub bytes_per_flow: f64,
 }
 
-/// Fills a table that is bounded to `flow_count` flows with as many TCP connections, each by the three segments of its handshake.
-pub fn synthetic(flow_count: usize) -> Synthetic {
-    let settings = FlowSettings { flow_count_max: flow_count.max(1), idle_timeout_ns: 0, ..FlowSettings::default() };
+/// Fills a table that is bounded to `flow_count` flows with as many TCP connections, each by the three segments of its handshake. Of
+/// the settings, the bound and the idle timeout are not asked for.
+pub fn synthetic(flow_count: usize, settings: &FlowSettings) -> Synthetic {
+    let settings = FlowSettings { flow_count_max: flow_count.max(1), idle_timeout_ns: 0, ..*settings };
     let mut table = FlowTable::new(&settings, HashSecret::random());
     let mut number = 0;
     for flow in 0..flow_count {

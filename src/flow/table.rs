@@ -99,19 +99,16 @@ impl FlowTable {
             0 => ORDER_TIMEOUT_NS,
             idle => idle,
         };
+        let analysis = settings.analysis();
         Self {
             settings: *settings,
-            analysis: TcpAnalysis {
-                rtt: settings.rtt,
-                retransmissions: settings.retransmissions,
-                out_of_order: settings.out_of_order,
-            },
+            analysis,
             active: ActiveTimeout::new(settings.active_timeout_ns),
             secret,
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
-            store: FlowStore::new(reserved, settings.flow_count_max),
+            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any()),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count),
             counters: FlowCounters::default(),
@@ -229,15 +226,15 @@ impl FlowTable {
         self.index.find(hash, |number| self.store.entries.get(number).key == *key)
     }
 
-    /// Why and when a flow is over at the clock or cannot take `packets` more, if so.
+    /// Why and when a flow is over at the clock or cannot take so many packets and bytes more, if so.
     #[inline]
-    fn over(&self, place: u32, direction: Direction, packets: u64) -> Option<(EndReason, Timestamp)> {
+    fn over(&self, place: u32, direction: Direction, packets: u64, bytes: u64) -> Option<(EndReason, Timestamp)> {
         if let Some(overdue) = self.overdue(place) {
             return Some(overdue);
         }
         let entry = self.store.entries.get(place);
         let old = self.active.is_on() && self.active.is_old(self.store.entries.cold(place).first_seen, self.clock);
-        (old || entry.would_overflow(direction, packets)).then_some((EndReason::ActiveTimeout, self.clock))
+        (old || entry.would_overflow(direction, packets, bytes)).then_some((EndReason::ActiveTimeout, self.clock))
     }
 
     /// Why and when a flow ended by the time without packets, if it did.

@@ -149,7 +149,7 @@ impl Top {
     /// Keeps a copy of a listed flow whose record ends now.
     pub fn keep(&mut self, place: u32, store: &mut FlowStore) {
         if let Some(&listed) = self.live.get(index_of(store.entries.get(place))) {
-            self.gone.push((store.entries.cold(place).first_packet, describe(listed, store)));
+            self.gone.push((store.entries.cold(place).first_packet(), describe(listed, store)));
         }
         store.entries.get_mut(place).set(Flag::LISTED, false);
         self.cut_if_full(store);
@@ -266,7 +266,7 @@ const fn index_of(entry: &Entry) -> usize {
 /// Bytes of the tick, and what ties go by.
 fn rank(listed: TopCandidate, store: &FlowStore) -> TopRank {
     let (entry, cold) = store.entries.both(listed.place);
-    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key, cold.first_packet)
+    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key, cold.first_packet())
 }
 
 /// The same of a copy.
@@ -279,7 +279,7 @@ fn describe(listed: TopCandidate, store: &FlowStore) -> TopFlow {
     TopFlow {
         key: entry.key,
         packets: entry.packets(),
-        bytes: entry.bytes,
+        bytes: entry.bytes(),
         delta_bytes: entry.bytes_total().saturating_sub(listed.bytes_before),
         first_seen: cold.first_seen,
         last_seen: entry.last_seen,

@@ -12,6 +12,8 @@ const GOALS: &[(Capture, f64)] = &[(Capture::SMALL, 2.0), (Capture::MANY, 2.0), 
 const TWO_WORKERS_GOAL: f64 = 1.7;
 /// Peak memory for a million flows, in MiB.
 const MEMORY_GOAL_MIB: f64 = 256.0;
+/// The same when no TCP connection is analysed.
+const COMPACT_MEMORY_GOAL_MIB: f64 = 128.0;
 
 pub fn run(bench: &Bench) -> Result<BenchReport, String> {
     let mut report = BenchReport::new("ours-and-floor", "NetScope and the floor");
@@ -33,9 +35,10 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
         report.row(&label, capture.packets, one, &at_most(one, floor, Some(*goal)));
         report.row(&label, capture.packets, two, &throughput(one, two));
     }
-    memory(bench, 1_000_000, &mut report);
+    memory(bench, 1_000_000, true, &mut report)?;
+    memory(bench, 1_000_000, false, &mut report)?;
     if !bench.quick {
-        memory(bench, 10_000_000, &mut report);
+        memory(bench, 10_000_000, true, &mut report)?;
     }
     report.note(SPREAD_NOTE);
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 3) {
@@ -64,25 +67,33 @@ fn throughput(one: &Series, two: &Series) -> String {
 }
 
 /// One run: memory does not vary as time does.
-fn memory(bench: &Bench, flows: u64, report: &mut BenchReport) {
+fn memory(bench: &Bench, flows: u64, analyses: bool, report: &mut BenchReport) -> Result<(), String> {
     let said = bench.output("synthetic-flows.txt");
     let mut command = words(&["--synthetic-flows", &flows.to_string()]);
     command.insert(0, bench.netscope.clone().into());
+    let (said_of, goal) = if analyses { ("all analyses", MEMORY_GOAL_MIB) } else { ("no analysis", COMPACT_MEMORY_GOAL_MIB) };
+    if !analyses {
+        let off = bench.output("no-analysis.toml");
+        std::fs::write(&off, "[analysis]\nrtt = false\nretrans = false\nout_of_order = false\n")
+            .map_err(|error| format!("{}: {error}", off.display()))?;
+        command.extend(["--config".into(), off.into()]);
+    }
     let path = said.clone();
     let count = move || count::named(&path, "flows:");
     let candidate = MeasuredCommand { stdout: Some(said.clone()), ..candidate("netscope", command, count) };
-    let label = format!("live TCP flows, all analyses: {flows}");
+    let label = format!("live TCP flows, {said_of}: {flows}");
     let mut all = alternate(&label, std::slice::from_ref(&candidate), Repeats { runs: 1, once_above_s: 0.0, retries: 0 });
-    let Some(mut series) = all.pop() else { return };
+    let Some(mut series) = all.pop() else { return Ok(()) };
     if let (Some(reason), Ok(text)) = (&mut series.failure, std::fs::read_to_string(&said)) {
         *reason = format!("{reason}; {}", text.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     let compared = match series.spread(|run| run.peak_mib) {
         Some(peak) if flows == 1_000_000 => {
-            format!("peak memory (goal at most {MEMORY_GOAL_MIB} MiB: {})", verdict(peak.most <= MEMORY_GOAL_MIB))
+            format!("peak memory (goal at most {goal} MiB: {})", verdict(peak.most <= goal))
         }
         Some(_) => "peak memory".to_owned(),
         None => String::new(),
     };
     report.row(&label, 0, &series, &compared);
+    Ok(())
 }

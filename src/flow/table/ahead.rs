@@ -59,10 +59,9 @@ impl FlowTable {
 
     #[inline(never)]
     fn prefetch_more(&self, place: u32) {
-        let entry = self.store.entries.get(place);
-        if entry.needs_cold_half() {
+        if self.store.entries.get(place).needs_cold_half() {
             self.store.entries.prefetch_cold(place);
         }
-        entry.sequences.prefetch(&self.store.tcp);
+        self.store.entries.prefetch_side(place, &self.store.tcp);
     }
 }

@@ -3,12 +3,17 @@
 //! Owns which path a packet takes. [`FlowTable::count_slow`] is the rule; every other path leaves exactly what it would, or
 //! changes nothing and declines. Its invariant: a packet's flow is looked up once, whatever happens to it.
 
-use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
-use crate::flow::entry::{Entry, Flag};
+use super::active::ActiveTimeout;
+use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowSettings, FlowTable, PacketFacts};
+use crate::flow::entries::{Halves, Layout};
+use crate::flow::entry::{ColdHalf, Entry, Flag};
+use crate::flow::parts::HotHalf;
+use crate::flow::tcp::TcpAnalysis;
 use crate::flow::top::Top;
-use crate::flow::{Direction, FlowRecord, Keyed};
+use crate::flow::{FlowRecord, Keyed};
 use crate::wire::PlainSegment;
 use netscope_backends::Timestamp;
+use std::borrow::Borrow;
 
 impl FlowTable {
     /// Counts a packet for its flow, which is opened if there is none. Ends, by a record each, what this packet finds to be over:
@@ -51,21 +56,12 @@ impl FlowTable {
         if packet.time < self.clock || place == u32::MAX {
             return None;
         }
-        let direction = packet.keyed.direction;
-        let entry = self.store.entries.get(place);
-        let goes_on = entry.is_plain()
-            && entry.key == packet.keyed.key
-            && has_time_and_room(entry, direction, packet.time, self.settings.idle_timeout_ns);
-        if !goes_on || !self.active.is_young(entry, packet.time) && self.is_old(place, packet.time) {
-            return None;
-        }
-        let entry = self.store.entries.get_mut(place);
-        if let Some(segment) = segment
-            && !entry.tracker().observe_plain(segment, direction, packet.time, &self.analysis)
-        {
-            return None;
-        }
-        let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction));
+        let rules = Going { packet, segment, settings: &self.settings, active: &self.active, analysis: &self.analysis };
+        let entry = match self.store.entries.layout_mut() {
+            Layout::Analysed(halves) => rules.take_in(halves, place)?,
+            Layout::Compact(halves) => rules.take_in(halves, place)?,
+        };
+        let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(packet.keyed.direction));
         self.clock = packet.time;
         let listing = count_one(entry, packet, &self.top);
         if let Some(before) = listing {
@@ -110,35 +106,33 @@ impl FlowTable {
             return None;
         }
         let idle_timeout_ns = self.settings.idle_timeout_ns;
-        let (entry, cold) = self.store.entries.both_mut(place);
-        if !has_time_and_room(entry, direction, time, idle_timeout_ns) {
+        let mut parts = self.store.entries.parts(place);
+        let entry = &*parts.entry;
+        if !has_time_and_room(entry, packet, idle_timeout_ns) {
             return None;
         }
         let is_last = segment.is_last();
         let mut events = FlowEvents::NONE;
         let is_taken = if entry.is_plain() && !is_last {
-            entry.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)
+            parts.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)
         } else {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             let may_go_on = entry.may_go_on() && !is_over;
-            if may_go_on
-                && !is_last
-                && entry.tracker().observe_first_ack(segment, direction, time, &mut cold.beginning, &self.analysis)
-            {
+            if may_go_on && !is_last && parts.tracker().observe_first_ack(segment, direction, time, &self.analysis) {
                 events = FlowEvents::ESTABLISHED;
                 true
             } else {
-                may_go_on && entry.tracker().observe_closing(segment, direction, time, &self.analysis)
+                may_go_on && parts.tracker().observe_closing(segment, direction, time, &self.analysis)
             }
         };
         if !is_taken {
             return None;
         }
-        entry.note_tracked();
-        events = events.and(FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction)));
+        parts.note_tracked();
+        events = events.and(FlowEvents::ANSWERED.when(watched && parts.entry.is_first_answer(direction)));
         self.clock = time;
-        if let Some(before) = count_one(entry, packet, &self.top) {
+        if let Some(before) = count_one(parts.entry, packet, &self.top) {
             self.top.list(place, before, &mut self.store);
         }
         let finished = self.note_finished(place);
@@ -158,17 +152,53 @@ impl FlowTable {
     }
 }
 
-/// The flow is not overdue at `time`, and counts one more packet of this direction.
+/// What the fast path asks of a flow.
+struct Going<'a> {
+    packet: &'a FlowPacket<'a>,
+    segment: Option<&'a PlainSegment>,
+    settings: &'a FlowSettings,
+    active: &'a ActiveTimeout,
+    analysis: &'a TcpAnalysis,
+}
+
+impl Going<'_> {
+    /// The entry of the packet's flow, which goes on with this packet; its segment was taken in. `None`, and nothing changed,
+    /// when more than the fast path is needed.
+    #[inline(always)]
+    fn take_in<'h, H: HotHalf, C: Borrow<ColdHalf>>(&self, halves: &'h mut Halves<H, C>, place: u32) -> Option<&'h mut Entry> {
+        let packet = self.packet;
+        let hot = halves.hot.get_mut(place);
+        let entry: &Entry = (*hot).borrow();
+        let goes_on =
+            entry.is_plain() && entry.key == packet.keyed.key && has_time_and_room(entry, packet, self.settings.idle_timeout_ns);
+        let is_young = || {
+            self.active.is_young(entry, packet.time)
+                || !self.active.is_old(halves.cold.get(place).borrow().first_seen, packet.time)
+        };
+        if !goes_on || !is_young() {
+            return None;
+        }
+        if let Some(segment) = self.segment
+            && !hot.observe_plain(segment, packet.keyed.direction, packet.time, self.analysis)
+        {
+            return None;
+        }
+        Some(hot.borrow_mut())
+    }
+}
+
+/// The flow is not overdue at the packet's time, and can count it.
 #[inline(always)]
-pub(super) fn has_time_and_room(entry: &Entry, direction: Direction, time: Timestamp, idle_timeout_ns: u64) -> bool {
-    (time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0) && entry.has_room_for_one(direction)
+pub(super) fn has_time_and_room(entry: &Entry, packet: &FlowPacket<'_>, idle_timeout_ns: u64) -> bool {
+    (packet.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
+        && entry.has_room_for_one(packet.keyed.direction, packet.wire_len)
 }
 
 /// Counts a packet whose time is not before the clock, for a flow that has room for it. When the flow now belongs to the candidates
 /// for the top: the bytes of its record before the tick.
 #[inline(always)]
 pub(super) fn count_one(entry: &mut Entry, packet: &FlowPacket<'_>, top: &Top) -> Option<u64> {
-    let (touched, bytes) = (entry.last_seen, u64::from(packet.wire_len));
-    entry.count_one(packet.keyed.direction, bytes, packet.time);
-    if top.is_on() { top.add(entry, touched, bytes) } else { None }
+    let touched = entry.last_seen;
+    entry.count_one(packet.keyed.direction, packet.wire_len, packet.time);
+    if top.is_on() { top.add(entry, touched, u64::from(packet.wire_len)) } else { None }
 }

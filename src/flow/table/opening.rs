@@ -5,6 +5,7 @@
 
 use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
+use crate::flow::parts::Parts;
 use crate::flow::{EndReason, FlowRecord};
 use netscope_backends::Timestamp;
 
@@ -38,9 +39,9 @@ impl FlowTable {
             return place;
         }
         self.make_room(ended);
-        let (entry, cold) = entry::open(opening, &mut self.store.extras);
-        let (place, at, at_back) = self.store.entries.take();
-        (*at, *at_back) = (entry, cold);
+        let place = self.store.entries.take();
+        let Parts { entry, cold, .. } = self.store.entries.parts(place);
+        (*entry, *cold) = entry::open(opening, &mut self.store.extras);
         let deadline = self.deadline(place);
         self.enter(place, hash, deadline);
         place
@@ -48,19 +49,20 @@ impl FlowTable {
 
     /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
     fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
-        let (entry, cold) = self.store.entries.both_mut(place);
-        cold.release_extra(&mut self.store.extras);
+        let mut parts = self.store.entries.parts(place);
+        parts.cold.release_extra(&mut self.store.extras);
         let goes_on = reason == EndReason::ActiveTimeout;
         if !goes_on {
-            entry.release_tcp(&mut self.store.tcp);
+            parts.release_tcp(&mut self.store.tcp);
         }
-        let (mut new, mut new_back) = entry::open(opening, &mut self.store.extras);
-        (new_back.next, new_back.previous) = (cold.next, cold.previous);
+        let Parts { entry, cold, .. } = parts;
+        let (mut new, mut new_cold) = entry::open(opening, &mut self.store.extras);
+        (new_cold.next, new_cold.previous) = (cold.next, cold.previous);
         if goes_on {
             new.inherit_tcp(entry);
-            new_back.beginning = cold.beginning;
+            new_cold.beginning = cold.beginning;
         }
-        (*entry, *cold) = (new, new_back);
+        (*entry, *cold) = (new, new_cold);
         self.counters.opened += 1;
     }
 

@@ -1,5 +1,6 @@
 //! The settings of a flow table. Plain values.
 
+use crate::flow::tcp::TcpAnalysis;
 use netscope_backends::Timestamp;
 
 /// What the flow table is told to do.
@@ -21,6 +22,13 @@ pub struct FlowSettings {
     pub out_of_order: bool,
     /// Top talkers per tick; 0 = none.
     pub top_count: usize,
+}
+
+impl FlowSettings {
+    /// What of TCP is analysed.
+    pub const fn analysis(&self) -> TcpAnalysis {
+        TcpAnalysis { rtt: self.rtt, retransmissions: self.retransmissions, out_of_order: self.out_of_order }
+    }
 }
 
 impl Default for FlowSettings {

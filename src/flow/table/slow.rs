@@ -6,6 +6,7 @@ use super::opening::opening_of;
 use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts, Share};
 use crate::flow::entry::Opening;
 use crate::flow::fragment::Held;
+use crate::flow::parts::Parts;
 use crate::flow::{Direction, EndReason, FlowRecord, Keyed};
 use crate::wire::{SynSegment, TcpFlags, TcpSegment, VlanTags};
 use netscope_backends::Timestamp;
@@ -29,10 +30,13 @@ impl FlowTable {
         let is_later = matches!(packet.content, Content::LaterFragment);
         let segment = if is_later { None } else { facts.segment() };
         let over = place.and_then(|place| {
-            self.over(place, direction, 1).or_else(|| {
+            self.over(place, direction, 1, u64::from(packet.wire_len)).or_else(|| {
                 let (entry, cold) = self.store.entries.both(place);
-                let reopens =
-                    |segment: &TcpSegment| entry.is_tracked() && entry.connection.reopens(&cold.beginning, segment, direction);
+                let reopens = |segment: &TcpSegment| {
+                    entry.is_tracked()
+                        && segment.flags.has(TcpFlags::SYN)
+                        && cold.beginning.is_other_syn(&entry.connection, segment.sequence, direction)
+                };
                 segment.as_ref().is_some_and(reopens).then_some((EndReason::Closed, self.clock))
             })
         });
@@ -72,7 +76,7 @@ impl FlowTable {
         ended: &mut impl FnMut(&FlowRecord),
     ) -> Counted {
         let &Keyed { ref key, hash, direction } = packet.keyed;
-        let over = place.and_then(|place| self.over(place, direction, held.packets));
+        let over = place.and_then(|place| self.over(place, direction, held.packets, held.bytes));
         let (place, events) = match (place, over) {
             (Some(place), None) => (place, FlowEvents::NONE),
             (found, over) => {
@@ -89,7 +93,7 @@ impl FlowTable {
             }
         };
         let cold = self.store.entries.cold_mut(place);
-        cold.first_packet = cold.first_packet.min(held.first_packet);
+        cold.set_first_packet(cold.first_packet().min(held.first_packet));
         let share = Share {
             direction,
             packets: held.packets,
@@ -106,24 +110,25 @@ impl FlowTable {
     #[inline]
     fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) -> FlowEvents {
         let syn = FlowEvents::SYN.when(segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK));
-        let (entry, cold) = self.store.entries.both_mut(place);
-        let mut tcp = entry.tcp_or_open(cold, segment, direction, time);
+        let mut parts = self.store.entries.parts(place);
+        let mut tcp = parts.tracker_or_open(segment, direction, time);
+        let before = *tcp.connection;
         if let Some(segment) = SynSegment::of(segment)
-            && tcp.observe_syn(&segment, direction, time, &mut cold.beginning, &self.analysis)
+            && tcp.observe_syn(&segment, direction, time, &self.analysis)
         {
+            parts.note_tracked();
             return syn;
         }
-        let before = entry.connection;
-        entry.tracker().observe(segment, direction, time, &mut cold.beginning, &mut self.store.tcp, &self.analysis);
-        let established = FlowEvents::ESTABLISHED.when(before.is_handshaking() && entry.connection.is_established());
+        tcp.observe(segment, direction, time, &mut self.store.tcp, &self.analysis);
+        let established = FlowEvents::ESTABLISHED.when(before.is_handshaking() && tcp.connection.is_established());
         let is_refusal = before.is_syn_sent() && segment.flags.has(TcpFlags::RST) && before.client() == Some(direction.reverse());
-        entry.note_tracked();
+        parts.note_tracked();
         syn.and(established).and(FlowEvents::REFUSED.when(is_refusal)).and(self.note_finished(place))
     }
 
     #[inline]
     fn add(&mut self, place: u32, share: &Share) {
-        let (entry, cold) = self.store.entries.both_mut(place);
+        let Parts { entry, cold, .. } = self.store.entries.parts(place);
         let touched = entry.touched(cold, &self.store.extras);
         entry.count(share.direction, share.packets, share.bytes);
         entry.see(share.earliest, share.latest, cold);

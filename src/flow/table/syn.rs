@@ -5,6 +5,7 @@
 use super::count::{count_one, has_time_and_room};
 use super::{CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
 use crate::flow::entry::pack_vlan;
+use crate::flow::parts::Parts;
 use crate::flow::{FlowRecord, Keyed};
 use crate::wire::SynSegment;
 
@@ -40,17 +41,18 @@ impl FlowTable {
             return None;
         }
         let idle_timeout_ns = self.settings.idle_timeout_ns;
-        let (entry, cold) = self.store.entries.both_mut(place);
+        let mut parts = self.store.entries.parts(place);
+        let Parts { entry, cold, .. } = &parts;
         let is_taken = entry.may_begin()
-            && has_time_and_room(entry, direction, time, idle_timeout_ns)
-            && !entry.connection.is_other_syn(&cold.beginning, segment.sequence, direction)
-            && entry.tracker().observe_syn(segment, direction, time, &mut cold.beginning, &self.analysis);
+            && has_time_and_room(entry, packet, idle_timeout_ns)
+            && !cold.beginning.is_other_syn(&entry.connection, segment.sequence, direction)
+            && parts.tracker().observe_syn(segment, direction, time, &self.analysis);
         if !is_taken {
             return None;
         }
-        let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(direction));
+        let events = FlowEvents::ANSWERED.when(watched && parts.entry.is_first_answer(direction));
         self.clock = time;
-        if let Some(before) = count_one(entry, packet, &self.top) {
+        if let Some(before) = count_one(parts.entry, packet, &self.top) {
             self.top.list(place, before, &mut self.store);
         }
         Some(events)
@@ -69,11 +71,13 @@ impl FlowTable {
         let link = pack_vlan(facts.vlan()).filter(|_| !segment.is_answer())?;
         self.clock = time;
         self.make_room(ended);
-        let (place, entry, cold) = self.store.entries.take();
-        cold.begin(facts.number(), time, link);
-        entry.begin(cold, segment, key, direction, time, &self.analysis);
-        entry.begun = self.active.begun(time, time);
-        let listing = count_one(entry, packet, &self.top);
+        let place = self.store.entries.take();
+        let mut parts = self.store.entries.parts(place);
+        parts.cold.begin(facts.number(), time, link);
+        parts.entry.begin(key, direction);
+        parts.tracker().begin(segment, direction, time, &self.analysis);
+        parts.entry.begun = self.active.begun(time, time);
+        let listing = count_one(parts.entry, packet, &self.top);
         self.enter(place, hash, time.plus(self.timeout_ns_idle()));
         if let Some(before) = listing {
             self.top.list(place, before, &mut self.store);

@@ -88,6 +88,12 @@ impl TcpConnection {
         self.knows_first(direction.index()) && (first.0 != sequence || self.progress.closing())
     }
 
+    /// The handshake's round trip in ns, if it is known; `clock` as [`Analysed`](super::Analysed)'s.
+    #[inline]
+    pub fn handshake_rtt_ns(&self, clock: u64) -> Option<u64> {
+        self.knows_handshake_rtt().then_some(clock)
+    }
+
     /// Who sent the first SYN, if it is known.
     pub fn client(&self) -> Option<Direction> {
         let b = self.bits & CLIENT_IS_B != 0;
@@ -103,8 +109,9 @@ impl TcpConnection {
         self.bits |= CLIENT_KNOWN | if client == Direction::BToA { CLIENT_IS_B } else { 0 };
     }
 
+    /// A segment of the direction has these control bits.
     #[inline(always)]
-    pub(super) fn note_flags(&mut self, flags: TcpFlags, direction: Direction) {
+    pub(in crate::flow) fn note_flags(&mut self, flags: TcpFlags, direction: Direction) {
         self.flags[direction.index()] |= flags.0 as u8;
     }
 

@@ -7,15 +7,15 @@
 
 use super::arena::TcpArena;
 use super::arrival::Arrival;
-use super::rtt::{Epoch, Passed};
 use super::sequence::Sequence;
+use super::sequences::TcpSequences;
 use super::tracker::{TcpAnalysis, TcpTracker};
 use crate::flow::Direction;
 use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};
 use netscope_backends::Timestamp;
 
 impl TcpTracker<'_> {
-    /// Takes in a segment that [`TcpTracker::observe_plain`] declined; false, and nothing changed, when [`TcpTracker::observe`] has
+    /// Takes in a segment that [`TcpSequences::take_in_plain`] declined; false, and nothing changed, when [`TcpTracker::observe`] has
     /// to look at it.
     #[inline]
     pub fn observe_loss(
@@ -27,12 +27,32 @@ impl TcpTracker<'_> {
         analysis: &TcpAnalysis,
     ) -> bool {
         debug_assert!(self.connection.is_steady(), "who calls has to know");
-        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.sequences.directions[of.index()]);
+        let is_taken = match &mut self.analysed {
+            Some(analysed) => analysed.sequences.take_in_loss(segment, direction, time, arena, analysis),
+            None => true,
+        };
+        if is_taken {
+            self.connection.note_flags(segment.flags, direction);
+        }
+        is_taken
+    }
+}
+
+impl TcpSequences {
+    #[inline]
+    fn take_in_loss(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        time: Timestamp,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
+    ) -> bool {
+        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
         let (start, end) = (Sequence(segment.sequence), Sequence(segment.sequence) + segment.payload_len);
-        // Without sequence analysis no number is known.
         let is_resent = !fwd.next.known() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
         // The timestamps of what is sent again and of its ACK are asked for, and a plain segment has left them out.
-        if is_resent || rev.is_retimed() || Epoch::of(time).since(*self.epoch) != Passed::Nothing {
+        if is_resent || rev.is_retimed() || !self.is_current(time) {
             return false;
         }
         let &PlainSegment { sequence, acknowledgment, payload_len, window, flags } = segment;
@@ -41,12 +61,7 @@ impl TcpTracker<'_> {
         let whole = TcpSegment { ports, sequence, acknowledgment, flags, window, payload_len, options };
         let arrival = Arrival::new(&whole, direction, time);
         // The handshake's round trip tells late from sent again, and this is neither.
-        let marks = self.analyse(&arrival, None, arena);
-        self.count(marks, arena, analysis);
-        if analysis.rtt {
-            self.time(&arrival, marks, arena);
-        }
-        self.connection.note_flags(flags, direction);
+        self.take_in(&arrival, None, arena, analysis);
         true
     }
 }

@@ -5,8 +5,8 @@
 
 mod arena;
 mod arrival;
+mod beginning;
 mod closing;
-mod compact;
 mod connection;
 mod gaps;
 mod handshake;
@@ -14,6 +14,7 @@ mod loss;
 mod plain;
 mod rtt;
 mod sequence;
+mod sequences;
 mod state;
 mod tcp_direction;
 mod tracker;
@@ -22,8 +23,8 @@ mod tracker;
 mod tests;
 
 pub use arena::TcpArena;
-pub use compact::CompactTcp;
+pub use beginning::TcpBeginning;
 pub use connection::TcpConnection;
-pub use rtt::Epoch;
+pub use sequences::TcpSequences;
 pub use state::{TcpState, TcpStateDetail};
-pub use tracker::{TcpAnalysis, TcpBeginning, TcpSequences, TcpTracker};
+pub use tracker::{Analysed, TcpAnalysis, TcpTracker};

@@ -3,8 +3,9 @@
 //! Owns a shortcut and no rule. Its invariant: it leaves the same state as the slow path, [`TcpTracker::observe`], or changes
 //! nothing and says so, whatever is analysed.
 
-use super::rtt::{self, Epoch, Passed, Stamp};
+use super::rtt::{self, Stamp};
 use super::sequence::Sequence;
+use super::sequences::TcpSequences;
 use super::tcp_direction::{self, TcpDirection};
 use super::tracker::{TcpAnalysis, TcpTracker};
 use crate::flow::Direction;
@@ -12,56 +13,57 @@ use crate::wire::PlainSegment;
 use netscope_backends::Timestamp;
 
 impl TcpTracker<'_> {
-    /// Takes in a segment without marks, on a [steady](super::TcpConnection::is_steady) connection; false, and nothing changed,
-    /// when [`TcpTracker::observe`] has to look at it.
+    /// Takes in a segment without marks; false, and nothing changed, when [`TcpTracker::observe`] has to look at it. `LAST`: the
+    /// segment has a FIN.
     #[inline(always)]
-    pub fn observe_plain(
+    pub fn take_in_plain<const LAST: bool>(
         &mut self,
         segment: &PlainSegment,
         direction: Direction,
         time: Timestamp,
         analysis: &TcpAnalysis,
     ) -> bool {
-        debug_assert!(self.connection.is_steady(), "who calls has to know");
-        self.take_in_plain::<false>(segment, direction, time, analysis)
+        let is_taken = match &mut self.analysed {
+            Some(analysed) => analysed.sequences.take_in_plain::<LAST>(segment, direction, time, analysis),
+            None => true,
+        };
+        if is_taken {
+            self.connection.note_flags(segment.flags, direction);
+        }
+        is_taken
     }
+}
 
-    /// `LAST`: the segment has a FIN.
+impl TcpSequences {
+    /// The part of [`TcpTracker::take_in_plain`] that has to do with sequence numbers.
     #[inline(always)]
-    pub(super) fn take_in_plain<const LAST: bool>(
+    pub fn take_in_plain<const LAST: bool>(
         &mut self,
         segment: &PlainSegment,
         direction: Direction,
         time: Timestamp,
         analysis: &TcpAnalysis,
     ) -> bool {
-        if Epoch::of(time).since(*self.epoch) != Passed::Nothing {
+        if !self.is_current(time) {
             return false;
         }
-        let [a, b] = &mut self.sequences.directions;
-        let (fwd, rev) = match direction {
-            Direction::AToB => (a, b),
-            Direction::BToA => (b, a),
-        };
+        let (fwd, rev) = self.sides(direction);
         let now = Stamp::of(time);
         let start = Sequence(segment.sequence);
         let ack = Sequence(segment.acknowledgment);
         let taken = segment.payload_len + u32::from(LAST);
         let end = start + taken;
-        if is_plain(fwd, rev, segment, start, ack, end) {
-            tcp_direction::take_in_plain(fwd, rev, segment, taken, now);
-            // Without round trips nothing is ever being timed.
-            if let Some(sample) = rtt::finish(&mut rev.timings, ack, now) {
-                self.sequences.samples.add(sample);
-            }
-            if taken > 0 && analysis.rtt {
-                rtt::start(&mut fwd.timings, end, now);
-            }
-        } else if analysis.is_any() {
+        if !is_plain(fwd, rev, segment, start, ack, end) {
             return false;
         }
-        // Without sequence analysis no number is known, so that no segment is plain, and nothing else is to be done.
-        self.connection.note_flags(segment.flags, direction);
+        tcp_direction::take_in_plain(fwd, rev, segment, taken, now);
+        if taken > 0 && analysis.rtt {
+            rtt::start(&mut fwd.timings, end, now);
+        }
+        // Without round trips nothing is ever being timed.
+        if let Some(sample) = rtt::finish(&mut rev.timings, ack, now) {
+            self.samples.add(sample);
+        }
         true
     }
 }

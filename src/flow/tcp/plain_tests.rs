@@ -14,7 +14,7 @@ struct Side {
     parts: Parts,
     arena: TcpArena,
     analysis: TcpAnalysis,
-    /// Segments that [`TcpTracker::observe_plain`](super::TcpTracker::observe_plain) took in.
+    /// Segments that [`TcpTracker::take_in_plain`](super::TcpTracker::take_in_plain) took in.
     plain: u32,
 }
 
@@ -24,7 +24,7 @@ impl Side {
     }
 
     fn opened(first: &TcpSegment, direction: Direction, time: Timestamp, analysis: &TcpAnalysis) -> Self {
-        let parts = Parts::opened(first, direction, time);
+        let parts = Parts::opened(first, direction, time, analysis);
         Self { parts, arena: TcpArena::with_capacity(0), analysis: *analysis, plain: 0 }
     }
 
@@ -32,25 +32,25 @@ impl Side {
     fn takes_fast_path(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) -> bool {
         let Self { parts, arena, analysis, plain: taken } = self;
         let is_steady = parts.connection.is_steady();
-        let (mut tracker, beginning) = parts.both();
+        let mut tracker = parts.tracker();
         match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
             (Some(plain), ..) if is_steady => {
-                let is_plain = tracker.observe_plain(&plain, direction, time, analysis);
+                let is_plain = tracker.take_in_plain::<false>(&plain, direction, time, analysis);
                 *taken += u32::from(is_plain);
                 is_plain || tracker.observe_loss(&plain, direction, time, arena, analysis)
             }
             (Some(plain), ..) => {
-                tracker.observe_first_ack(&plain, direction, time, beginning, analysis)
+                tracker.observe_first_ack(&plain, direction, time, analysis)
                     || tracker.observe_closing(&plain, direction, time, analysis)
             }
-            (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, beginning, analysis),
+            (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, analysis),
             (.., Some(last)) => tracker.observe_closing(&last, direction, time, analysis),
             _ => false,
         }
     }
 
     fn observe(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp) {
-        self.parts.observe(segment, direction, time, &mut self.arena, &self.analysis);
+        self.parts.tracker().observe(segment, direction, time, &mut self.arena, &self.analysis);
     }
 
     /// By a fast path where one takes it, else by the slow path; true for a fast path.
@@ -211,9 +211,8 @@ proptest! {
             let [fast, slow] =
                 sides.get_or_insert_with(|| [0; 2].map(|_| Side::opened(&s, direction, now, &analysis)));
             if let Some(syn) = SynSegment::of(&s).filter(|syn| is_first && !syn.is_answer()) {
-                fast.parts = Parts::BLANK;
-                let (mut tracker, beginning) = fast.parts.both();
-                tracker.begin(&syn, direction, now, beginning, &analysis);
+                fast.parts = Parts::blank(&analysis);
+                fast.parts.tracker().begin(&syn, direction, now, &analysis);
             } else {
                 fast.take_in(&s, direction, now);
             }

@@ -1,6 +1,6 @@
 //! One small exchange for each rule, and any segments at all.
 
-use super::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpState, TcpStateDetail, TcpTracker};
+use super::{Analysed, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpState, TcpStateDetail, TcpTracker};
 use crate::flow::{Direction, TcpRecord};
 use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment};
 use Direction::{AToB, BToA};
@@ -16,48 +16,51 @@ const ACK: u16 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) connection: TcpConnection,
-    pub(super) sequences: TcpSequences,
-    pub(super) epoch: Epoch,
     pub(super) beginning: TcpBeginning,
+    pub(super) sequences: TcpSequences,
+    pub(super) clock: u64,
+    is_analysed: bool,
 }
 
 impl Parts {
-    pub(super) const BLANK: Self = Self {
-        connection: TcpConnection::BLANK,
-        sequences: TcpSequences::BLANK,
-        epoch: Epoch::BLANK,
-        beginning: TcpBeginning::UNKNOWN,
-    };
+    /// Before a connection of which this is analysed.
+    pub(super) const fn blank(analysis: &TcpAnalysis) -> Self {
+        Self {
+            connection: TcpConnection::BLANK,
+            beginning: TcpBeginning::UNKNOWN,
+            sequences: TcpSequences::BLANK,
+            clock: 0,
+            is_analysed: analysis.is_any(),
+        }
+    }
 
     /// For this first segment, which has to be observed next.
-    pub(super) fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
-        let mut parts = Self::BLANK;
-        parts.both().0.open(segment, direction, time);
+    pub(super) fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp, analysis: &TcpAnalysis) -> Self {
+        let mut parts = Self::blank(analysis);
+        parts.tracker().open(segment, direction, time);
         parts
     }
 
-    pub(super) fn both(&mut self) -> (TcpTracker<'_>, &mut TcpBeginning) {
-        (TcpTracker::new(&mut self.connection, &mut self.sequences, &mut self.epoch), &mut self.beginning)
-    }
-
-    pub(super) fn observe(
-        &mut self,
-        segment: &TcpSegment,
-        direction: Direction,
-        time: Timestamp,
-        arena: &mut TcpArena,
-        analysis: &TcpAnalysis,
-    ) {
-        let (mut tracker, beginning) = self.both();
-        tracker.observe(segment, direction, time, beginning, arena, analysis);
+    pub(super) fn tracker(&mut self) -> TcpTracker<'_> {
+        let analysed = Analysed { sequences: &mut self.sequences, clock: &mut self.clock };
+        TcpTracker {
+            connection: &mut self.connection,
+            beginning: &mut self.beginning,
+            analysed: self.is_analysed.then_some(analysed),
+        }
     }
 
     pub(super) fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
-        self.connection.reopens(&self.beginning, segment, direction)
+        segment.flags.has(TcpFlags::SYN) && self.beginning.is_other_syn(&self.connection, segment.sequence, direction)
     }
 
     pub(super) fn record(&self, arena: &TcpArena) -> TcpRecord {
-        self.sequences.record(&self.connection, &self.beginning, arena)
+        let mut record = self.beginning.record(&self.connection);
+        if self.is_analysed {
+            self.sequences.complete(&mut record, arena);
+            record.handshake_rtt_ns = self.connection.handshake_rtt_ns(self.clock);
+        }
+        record
     }
 }
 
@@ -102,8 +105,8 @@ impl Exchange {
 
     fn send(&mut self, direction: Direction, segment: TcpSegment) -> &mut Self {
         let time = Timestamp(self.now_us * 1000);
-        let parts = self.parts.get_or_insert_with(|| Parts::opened(&segment, direction, time));
-        parts.observe(&segment, direction, time, &mut self.arena, &self.analysis);
+        let parts = self.parts.get_or_insert_with(|| Parts::opened(&segment, direction, time, &self.analysis));
+        parts.tracker().observe(&segment, direction, time, &mut self.arena, &self.analysis);
         self.now_us += 1;
         self
     }
@@ -429,7 +432,7 @@ fn a_full_arena_costs_counts_and_nothing_else() {
     let mut other = x.parts.expect("open");
     x.data(1, 100).data(1, 100);
     for at in [1101, 1001] {
-        other.observe(&segment(ACK, at, 5001, 10), AToB, Timestamp(0), &mut x.arena, &TcpAnalysis::default());
+        other.tracker().observe(&segment(ACK, at, 5001, 10), AToB, Timestamp(0), &mut x.arena, &TcpAnalysis::default());
     }
     assert_eq!((x.record().retransmissions, other.record(&x.arena).retransmissions), (1, 0));
     assert!(x.arena.refused() > 0);
@@ -493,12 +496,12 @@ fn run(segments: &[Wild], flow_count_max: usize) -> Option<(TcpRecord, u64)> {
     for wild in segments {
         let (s, direction) = wild_segment(wild);
         time = Timestamp(time.0.wrapping_add(wild.6));
-        let parts = parts.get_or_insert_with(|| Parts::opened(&s, direction, time));
+        let parts = parts.get_or_insert_with(|| Parts::opened(&s, direction, time, &TcpAnalysis::default()));
         if parts.reopens(&s, direction) {
             parts.sequences.release(&mut arena);
-            *parts = Parts::opened(&s, direction, time);
+            *parts = Parts::opened(&s, direction, time, &TcpAnalysis::default());
         }
-        parts.observe(&s, direction, time, &mut arena, &TcpAnalysis::default());
+        parts.tracker().observe(&s, direction, time, &mut arena, &TcpAnalysis::default());
         assert!(arena.flow_count() <= 1);
     }
     let parts: Parts = parts?;
@@ -506,6 +509,39 @@ fn run(segments: &[Wild], flow_count_max: usize) -> Option<(TcpRecord, u64)> {
 }
 
 proptest! {
+    /// Without analysis all that has nothing to do with it is the same: client, control bits, exported state, options, ends.
+    #[test]
+    fn without_analysis_the_rest_is_the_same(
+        segments in wild(),
+        shapes in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<u16>()), 120),
+    ) {
+        const FLAGS: [u16; 10] = [2, 2, 0x12, 0x12, 0x10, 0x10, 0x18, 0x11, 0x14, 0];
+        const OFF: TcpAnalysis = TcpAnalysis { rtt: false, retransmissions: false, out_of_order: false };
+        let analyses = [TcpAnalysis::default(), OFF];
+        let mut arena = TcpArena::with_capacity(0);
+        let mut sides: Option<[Parts; 2]> = None;
+        for (n, (wild, (flags, is_usual, mss))) in segments.iter().zip(&shapes).enumerate() {
+            let (mut s, direction) = wild_segment(wild);
+            if *is_usual {
+                s.flags = TcpFlags(FLAGS[flags.index(FLAGS.len())]);
+                s.options.mss = Some(*mss);
+            }
+            let time = Timestamp(n as u64);
+            let sides = sides.get_or_insert_with(|| analyses.map(|of| Parts::opened(&s, direction, time, &of)));
+            prop_assert_eq!(sides[0].reopens(&s, direction), sides[1].reopens(&s, direction));
+            for (parts, analysis) in sides.iter_mut().zip(&analyses) {
+                parts.tracker().observe(&s, direction, time, &mut arena, analysis);
+            }
+            let kept = |parts: &Parts| {
+                let TcpRecord { state, client, flags, mss, window_scale, .. } = parts.record(&arena);
+                (state, client, flags, mss, window_scale, parts.connection.finished())
+            };
+            prop_assert_eq!(kept(&sides[0]), kept(&sides[1]));
+            let nothing = sides[1].record(&arena);
+            prop_assert_eq!((nothing.rtt, nothing.handshake_rtt_ns, nothing.retransmissions), (None, None, 0));
+        }
+    }
+
     #[test]
     fn any_segments_are_survived_and_give_the_same_twice(segments in wild()) {
         prop_assert_eq!(run(&segments, 0), run(&segments, 1));

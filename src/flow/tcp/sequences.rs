@@ -1,0 +1,195 @@
+//! The sequence analysis of one TCP connection: everything that it remembers but what few connections need.
+//!
+//! Owns the slow path of the analysis: every fast and warm path has to leave what [`TcpSequences::take_in`] leaves. Its
+//! invariant: 112 bytes and at most one place in the arena, however long the connection lives.
+
+use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
+use super::arrival::{Arrival, Marks};
+use super::rtt::{self, Epoch, Passed, Samples, Stamp};
+use super::sequence::Sequence;
+use super::tcp_direction::{TcpDirection, analyse, may_ask_arena};
+use super::tracker::TcpAnalysis;
+use crate::flow::{Direction, TcpRecord};
+use crate::wire::TcpFlags;
+use netscope_backends::Timestamp;
+
+/// What the sequence analysis remembers of one TCP connection and asks of every segment, 112 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TcpSequences {
+    pub(super) directions: [TcpDirection; 2],
+    pub(super) samples: Samples,
+    pub(super) place: ArenaPlace,
+    pub(super) epoch: Epoch,
+}
+
+const _: () = assert!(size_of::<TcpSequences>() == 112 && align_of::<TcpSequences>() == 4);
+
+impl TcpSequences {
+    /// Zeros, to be written over.
+    pub const BLANK: Self =
+        Self { directions: [TcpDirection::BLANK; 2], samples: Samples::NONE, place: ArenaPlace::NONE, epoch: Epoch::BLANK };
+
+    /// Before a connection's first segment, which comes at `time`.
+    pub(super) fn new(time: Timestamp) -> Self {
+        Self { directions: [TcpDirection::new(Stamp::of(time)); 2], epoch: Epoch::of(time), ..Self::BLANK }
+    }
+
+    /// The next segment probably changes what the arena holds.
+    pub const fn may_ask_arena(&self) -> bool {
+        may_ask_arena(&self.directions[0], &self.directions[1])
+    }
+
+    /// Asks for what the arena holds, if anything. No effect but speed.
+    pub fn prefetch(&self, arena: &TcpArena) {
+        arena.prefetch(self.place);
+    }
+
+    /// Gives the side memory back; counts and gaps are forgotten, so take the record first.
+    pub fn release(&mut self, arena: &mut TcpArena) {
+        arena.give_back(&mut self.place);
+    }
+
+    /// Adds what the analysis found to the TCP part of the flow's record.
+    #[inline]
+    pub fn complete(&self, record: &mut TcpRecord, arena: &TcpArena) {
+        let counts = arena.get(self.place).map_or(Counts::default(), |x| x.counts);
+        record.retransmissions = counts.retransmissions;
+        record.fast_retransmissions = counts.fast_retransmissions;
+        record.spurious_retransmissions = counts.spurious_retransmissions;
+        record.out_of_order = counts.out_of_order;
+        record.lost_segments = counts.lost_segments;
+        record.ack_lost_segments = counts.ack_lost_segments;
+        record.duplicate_acks = counts.duplicate_acks;
+        record.keep_alives = counts.keep_alives;
+        record.zero_windows = counts.zero_windows;
+        record.rtt = self.samples.record();
+    }
+
+    /// Of each direction, whether all that was sent in it is acknowledged.
+    pub(super) fn acknowledged(&self) -> [bool; 2] {
+        [0, 1].map(|i| {
+            let (own, peer) = (&self.directions[i], &self.directions[1 - i]);
+            own.next.known() && peer.ack.known() && own.next.up_to(peer.ack)
+        })
+    }
+
+    /// The sending direction and the other one.
+    #[inline(always)]
+    pub(super) const fn sides(&mut self, direction: Direction) -> (&mut TcpDirection, &mut TcpDirection) {
+        let [a, b] = &mut self.directions;
+        match direction {
+            Direction::AToB => (a, b),
+            Direction::BToA => (b, a),
+        }
+    }
+
+    /// Time has not passed in a way that older times would have to be told of.
+    #[inline(always)]
+    pub(super) fn is_current(&self, time: Timestamp) -> bool {
+        Epoch::of(time).since(self.epoch) == Passed::Nothing
+    }
+
+    /// A SYN that is no SYN-ACK comes again, perhaps: what it says of the next number holds as before.
+    pub(super) fn restore_next(&mut self, direction: Direction, arena: &mut TcpArena) {
+        self.directions[direction.index()].restore_next(direction, self.place, arena);
+    }
+
+    /// Takes in one segment; `initial_rtt_ns` is the handshake's round trip, if it is known.
+    pub(super) fn take_in(
+        &mut self,
+        arrival: &Arrival<'_>,
+        initial_rtt_ns: Option<u64>,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
+    ) {
+        let marks = self.analyse(arrival, initial_rtt_ns, arena);
+        self.count(marks, arena, analysis);
+        if analysis.rtt {
+            self.time(arrival, marks, arena);
+        }
+    }
+
+    /// Time passed: what is too old for its few bits is marked as such.
+    pub(super) fn age(&mut self, time: Timestamp, now: Stamp, arena: &mut TcpArena) {
+        let epoch = Epoch::of(time);
+        let passed = epoch.since(self.epoch);
+        if passed != Passed::Nothing {
+            self.epoch = epoch;
+            let all = passed == Passed::More;
+            let Self { directions, place, .. } = self;
+            let retimed = arena.get_mut(*place).map(|anomalies| &mut anomalies.retimed);
+            for (side, retimed) in directions.iter_mut().zip(retimed.into_iter().flatten()) {
+                retimed.age(now, all);
+                side.set_retimed(retimed.is_running());
+            }
+            for side in directions {
+                side.age(now, all);
+            }
+        }
+    }
+
+    pub(super) fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> Marks {
+        let Self { directions: [x, y], place, .. } = self;
+        let (fwd, rev) = if a.direction == Direction::AToB { (x, y) } else { (y, x) };
+        analyse(fwd, rev, a, initial_rtt_ns, place, arena)
+    }
+
+    pub(super) fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
+        const RESENT: Marks = Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0);
+        const COUNTED: Marks = Marks(
+            RESENT.0 | Marks::LOST.0 | Marks::ACK_LOST.0 | Marks::DUPLICATE_ACK.0 | Marks::KEEP_ALIVE.0 | Marks::ZERO_WINDOW.0,
+        );
+        let late = analysis.out_of_order && marks.has(Marks::OUT_OF_ORDER);
+        let rest = analysis.retransmissions && marks.has(COUNTED);
+        if !(late || rest) {
+            return;
+        }
+        let Some(anomalies) = arena.obtain(&mut self.place) else { return };
+        let counts = &mut anomalies.counts;
+        let add = |count: &mut u32, found: bool| *count = count.saturating_add(u32::from(found));
+        add(&mut counts.out_of_order, late);
+        if rest {
+            add(&mut counts.retransmissions, marks.has(RESENT));
+            add(&mut counts.fast_retransmissions, marks.has(Marks::FAST));
+            add(&mut counts.spurious_retransmissions, marks.has(Marks::SPURIOUS));
+            add(&mut counts.lost_segments, marks.has(Marks::LOST));
+            add(&mut counts.ack_lost_segments, marks.has(Marks::ACK_LOST));
+            add(&mut counts.duplicate_acks, marks.has(Marks::DUPLICATE_ACK));
+            add(&mut counts.keep_alives, marks.has(Marks::KEEP_ALIVE));
+            add(&mut counts.zero_windows, marks.has(Marks::ZERO_WINDOW));
+        }
+    }
+
+    /// Round trips: ends the timings this segment acknowledges, then starts its own.
+    pub(super) fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
+        let now = a.now;
+        let (own, peer) = (a.direction.index(), a.direction.reverse().index());
+        if a.segment.flags.has(TcpFlags::ACK) {
+            let ack = Sequence(a.segment.acknowledgment);
+            let mut sample = rtt::finish(&mut self.directions[peer].timings, ack, now);
+            if self.directions[peer].is_retimed()
+                && let Some(anomalies) = arena.get_mut(self.place)
+            {
+                let retimed = &mut anomalies.retimed[peer];
+                sample = sample.or(retimed.finish(a.segment, ack, now));
+                self.directions[peer].set_retimed(retimed.is_running());
+            }
+            if let Some(sample) = sample {
+                self.samples.add(sample);
+            }
+        }
+        if !a.occupies() || marks.has(Marks::KEEP_ALIVE) {
+            return;
+        }
+        if marks.has(Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0)) {
+            rtt::cancel(&mut self.directions[own].timings, a.start, a.end);
+            if let (Some(anomalies), Some((timestamp, _))) = (arena.get_mut(self.place), a.segment.options.timestamps) {
+                anomalies.retimed[own] = Retimed { end: a.end, timestamp, sent: now };
+                self.directions[own].set_retimed(a.end.known());
+            }
+        } else {
+            rtt::start(&mut self.directions[own].timings, a.end, now);
+        }
+    }
+}
