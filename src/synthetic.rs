@@ -3,7 +3,6 @@
 use crate::reporter::write_line;
 use netscope::flow::{FlowSettings, synthetic};
 use netscope::output::{is_broken_pipe, stdout};
-use nix::sys::resource::{UsageWho, getrusage};
 use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -47,7 +46,17 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
+/// Peak resident set of this process in bytes. On Linux `VmHWM` of proc_pid_status(5): what getrusage(2) says there begins with
+/// the peak of the process that started this one.
+#[cfg(target_os = "linux")]
+fn resident_bytes_max() -> Result<u64, Box<dyn Error + Send + Sync>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("/proc/self/status has no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
 /// Peak resident set of this process in bytes: getrusage(2) counts KiB, bytes on macOS.
+#[cfg(not(target_os = "linux"))]
 fn resident_bytes_max() -> Result<u64, Box<dyn Error + Send + Sync>> {
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     Ok(u64::try_from(getrusage(UsageWho::RUSAGE_SELF)?.max_rss())? * unit)
