@@ -317,6 +317,8 @@ impl Aggregator {
             sum.fragments += &merged.fragments;
             sum.tcp_refused += merged.tcp_refused;
             sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
+            sum.tcp_backward_handshakes += merged.tcp_backward_handshakes;
+            sum.tcp_stray_resets += merged.tcp_stray_resets;
             sum.batches = sum.batches.with(merged.batches);
         }
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();

@@ -30,6 +30,10 @@ pub struct Snapshot {
     pub tcp_refused: u64,
     /// Gaps in TCP sequences that were forgotten because a flow had too many at once.
     pub tcp_gaps_forgotten: u64,
+    /// TCP handshakes that ended before they began, by the clock of the capture.
+    pub tcp_backward_handshakes: u64,
+    /// TCP resets outside the window of their connection, which went on.
+    pub tcp_stray_resets: u64,
     /// What was seen in this tick, and in those before it whose snapshots were skipped.
     pub evidence: TickEvidence,
     /// How long batches took.

@@ -242,6 +242,8 @@ impl<O: Observer> Worker<O> {
             snapshot.fragments = if share.leads() { fragments.counters() } else { FragmentCounters::default() };
             snapshot.tcp_refused = flows.tcp_arena().refused();
             snapshot.tcp_gaps_forgotten = flows.tcp_arena().gaps_forgotten();
+            snapshot.tcp_backward_handshakes = flows.tcp_arena().backward_handshakes();
+            snapshot.tcp_stray_resets = flows.tcp_arena().stray_resets();
             snapshot.evidence.copy_from(unsent);
             snapshot.batches = *batches;
             snapshot.last = last;

@@ -201,9 +201,9 @@ impl Entry {
         self.is(Flag::TRACKED)
     }
 
-    /// Goes on with the connection of the record before.
-    pub fn inherit_tcp(&mut self, before: &Self) {
-        const KEPT: u8 = Flag::TRACKED.0 | Flag::FINISHED.0 | Flag::STEADY.0 | Flag::GAPPED.0;
+    /// Goes on with the flow of the record before: who began it, and its connection.
+    pub fn go_on_from(&mut self, before: &Self) {
+        const KEPT: u8 = Flag::BEGUN_BY_B.0 | Flag::TRACKED.0 | Flag::FINISHED.0 | Flag::STEADY.0 | Flag::GAPPED.0;
         self.connection = before.connection;
         self.flags = Flag(self.flags.0 & !KEPT | before.flags.0 & KEPT);
     }

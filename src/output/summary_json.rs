@@ -80,6 +80,8 @@ fn document(summary: &Summary) -> Value {
         "tcp": {
             "anomalies_not_noted": summary.tcp_refused,
             "gaps_forgotten": summary.tcp_gaps_forgotten,
+            "backward_handshakes": summary.tcp_backward_handshakes,
+            "stray_resets": summary.tcp_stray_resets,
         },
         "batch_ns": {
             "count": summary.batches.count,

@@ -59,7 +59,7 @@ impl FlowTable {
         let (mut new, mut new_cold) = entry::open(opening, &mut self.store.extras);
         (new_cold.next, new_cold.previous) = (cold.next, cold.previous);
         if goes_on {
-            new.inherit_tcp(entry);
+            new.go_on_from(entry);
             new_cold.beginning = cold.beginning;
         }
         (*entry, *cold) = (new, new_cold);

@@ -102,6 +102,8 @@ pub struct TcpArena {
     flow_count_max: usize,
     refused: u64,
     gaps_forgotten: u64,
+    backward_handshakes: u64,
+    stray_resets: u64,
 }
 
 impl TcpArena {
@@ -112,7 +114,14 @@ impl TcpArena {
     /// (2^31 - 1).
     /// No memory is taken yet.
     pub fn with_capacity(flow_count_max: usize) -> Self {
-        Self { places: Arena::with_capacity(0), flow_count_max, refused: 0, gaps_forgotten: 0 }
+        Self {
+            places: Arena::with_capacity(0),
+            flow_count_max,
+            refused: 0,
+            gaps_forgotten: 0,
+            backward_handshakes: 0,
+            stray_resets: 0,
+        }
     }
 
     /// Flows that hold side memory now.
@@ -127,6 +136,24 @@ impl TcpArena {
     }
 
     /// Gaps that were forgotten because a direction had more than 16 of them at once. A segment that fills such a gap
+    /// Handshakes that ended before they began, by the clock of the capture; they have no round trip.
+    pub const fn backward_handshakes(&self) -> u64 {
+        self.backward_handshakes
+    }
+
+    /// Resets outside the window of their connection, which goes on.
+    pub const fn stray_resets(&self) -> u64 {
+        self.stray_resets
+    }
+
+    pub(super) const fn note_stray_reset(&mut self) {
+        self.stray_resets += 1;
+    }
+
+    pub(super) const fn note_backward_handshake(&mut self) {
+        self.backward_handshakes += 1;
+    }
+
     /// late is taken for a retransmission instead of one out of order.
     pub fn gaps_forgotten(&self) -> u64 {
         self.gaps_forgotten

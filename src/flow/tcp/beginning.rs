@@ -38,11 +38,16 @@ impl TcpBeginning {
         connection.is_opened_again(direction, self.first[direction.index()], sequence)
     }
 
+    /// The window shift count that a side announced.
+    pub(super) fn window_scale(&self, direction: Direction) -> Option<u8> {
+        let scale = self.window_scales >> (4 * direction.index()) & 15;
+        (scale != NO_SCALE).then_some(scale)
+    }
+
     /// The TCP part of the flow's record, as of now: no counts and no times.
     #[inline]
     pub fn record(&self, connection: &TcpConnection) -> TcpRecord {
-        let scales = [self.window_scales & 15, self.window_scales >> 4];
-        let window_scale = scales.map(|scale| (scale != NO_SCALE).then_some(scale));
+        let window_scale = [Direction::AToB, Direction::BToA].map(|direction| self.window_scale(direction));
         TcpRecord { mss: self.mss, window_scale, ..connection.record() }
     }
 

@@ -65,7 +65,7 @@ impl TcpConnection {
 
     /// True when the handshake has nothing more to say and both sides' first numbers are known.
     pub(super) const fn is_settled(&self) -> bool {
-        self.bits & (RTT_KNOWN | SYN_TIMED) != SYN_TIMED && self.knows_both_firsts()
+        self.is_timing_settled() && self.knows_both_firsts()
     }
 
     pub(super) const fn knows_both_firsts(&self) -> bool {
@@ -82,10 +82,12 @@ impl TcpConnection {
     }
 
     /// True when a SYN or SYN-ACK of this sequence number opens a new connection: it differs from the direction's first number on
-    /// record, or it comes after a FIN or a reset (RFC 9293 section 3.6.1).
+    /// record, or it comes once more after a FIN or a reset (RFC 9293 section 3.6.1). One that was captured after the end of its own
+    /// connection, of which no SYN of this direction was seen before, opens nothing.
     #[inline]
     pub(super) const fn is_opened_again(&self, direction: Direction, first: Sequence, sequence: u32) -> bool {
-        self.knows_first(direction.index()) && (first.0 != sequence || self.progress.closing())
+        let comes_again = self.flags[direction as usize] & TcpFlags::SYN.0 as u8 != 0;
+        self.knows_first(direction.index()) && (first.0 != sequence || comes_again && self.progress.closing())
     }
 
     /// The handshake's round trip in ns, if it is known; `clock` as [`Analysed`](super::Analysed)'s.
@@ -147,13 +149,14 @@ impl TcpConnection {
     }
 
     /// Measures the handshake: from the latest SYN to the first segment with an ACK that is no SYN. `clock` holds the time of the
-    /// SYN in ns, and in the end the round trip.
-    pub(super) fn time_handshake(&mut self, flags: TcpFlags, time: Timestamp, clock: &mut u64) {
+    /// SYN in ns, and in the end the round trip. False as [`TcpConnection::end_handshake`] says.
+    pub(super) fn time_handshake(&mut self, flags: TcpFlags, time: Timestamp, clock: &mut u64) -> bool {
         match (flags.has(TcpFlags::SYN), flags.has(TcpFlags::ACK)) {
             (true, false) => self.start_handshake(time, clock),
-            (false, true) => self.end_handshake(time, clock),
+            (false, true) => return self.end_handshake(time, clock),
             _ => {}
         }
+        true
     }
 
     /// A SYN that is no SYN-ACK.
@@ -164,16 +167,30 @@ impl TcpConnection {
         }
     }
 
-    /// A segment with an ACK that is no SYN.
-    pub(super) fn end_handshake(&mut self, time: Timestamp, clock: &mut u64) {
-        if self.bits & (RTT_KNOWN | SYN_TIMED) != SYN_TIMED {
-            return;
+    /// False when [`TcpConnection::end_handshake`] would find that the clock ran backwards.
+    #[inline(always)]
+    pub(super) const fn handshake_may_end(&self, time: Timestamp, clock: u64) -> bool {
+        self.is_timing_settled() || time.0 >= clock
+    }
+
+    /// A segment with an ACK that is no SYN. False when it came before the SYN by its time: then no later segment ends the handshake.
+    pub(super) const fn end_handshake(&mut self, time: Timestamp, clock: &mut u64) -> bool {
+        if self.is_timing_settled() {
+            return true;
         }
-        let rtt = time.since(Timestamp(*clock));
-        if rtt > 0 {
+        let rtt = time.0.checked_sub(*clock);
+        if let Some(rtt) = rtt {
             *clock = rtt;
             self.bits |= RTT_KNOWN;
+        } else {
+            self.bits &= !SYN_TIMED;
         }
+        rtt.is_some()
+    }
+
+    /// No handshake is being timed.
+    const fn is_timing_settled(&self) -> bool {
+        self.bits & (RTT_KNOWN | SYN_TIMED) != SYN_TIMED
     }
 
     /// The record of a connection of which nothing else is known.

@@ -62,8 +62,11 @@ impl TcpTracker<'_> {
         analysis: &TcpAnalysis,
     ) -> bool {
         let opens = self.connection.knows_both_firsts() && self.connection.progress.is_opening();
-        let has_side_memory = self.analysed.as_ref().is_some_and(|analysed| !analysed.sequences.place.is_none());
-        if !opens || has_side_memory || !self.take_in_plain::<false>(segment, direction, time, analysis) {
+        // What the slow path counts: gaps, and a clock that ran backwards.
+        let is_odd = self.analysed.as_ref().is_some_and(|analysed| {
+            !analysed.sequences.place.is_none() || !self.connection.handshake_may_end(time, *analysed.clock)
+        });
+        if !opens || is_odd || !self.take_in_plain::<false>(segment, direction, time, analysis) {
             return false;
         }
         if let Some(analysed) = &mut self.analysed {
@@ -91,7 +94,7 @@ impl TcpSequences {
         let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
         let ack = Sequence(syn.acknowledgment);
         let fits = if syn.is_answer() {
-            rev.next.known() && ack == rev.next && ack == rev.expected_ack && !rev.ack.known()
+            rev.knows_next() && ack == rev.next && ack == rev.expected_ack && !rev.knows_ack()
         } else {
             rev.is_untouched()
         };

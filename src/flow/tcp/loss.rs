@@ -50,7 +50,7 @@ impl TcpSequences {
     ) -> bool {
         let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
         let (start, end) = (Sequence(segment.sequence), Sequence(segment.sequence) + segment.payload_len);
-        let is_resent = !fwd.next.known() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
+        let is_resent = !fwd.knows_next() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
         // The timestamps of what is sent again and of its ACK are asked for, and a plain segment has left them out.
         if is_resent || rev.is_retimed() || !self.is_current(time) {
             return false;

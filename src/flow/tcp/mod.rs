@@ -21,6 +21,8 @@ mod tracker;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wild_tests;
 
 pub use arena::TcpArena;
 pub use beginning::TcpBeginning;

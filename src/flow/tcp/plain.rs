@@ -79,7 +79,7 @@ fn is_plain(
     end: Sequence,
 ) -> bool {
     let (brings, data_end) = (start != end, start + segment.payload_len);
-    fwd.next.known()
+    fwd.knows_next()
         && start == fwd.next
         && segment.window != 0
         // An ACK said before, without data: a duplicate, a window update or the answer to a keep-alive.
@@ -87,9 +87,9 @@ fn is_plain(
         // One byte into a window that is closed: a probe.
         && !(segment.payload_len == 1 && rev.is_window_closed())
         // Beyond what was seen of the other side.
-        && !(rev.expected_ack.known() && ack.after(rev.expected_ack))
+        && !(rev.knows_next() && ack.after(rev.expected_ack))
         // Acknowledged before it came, or its data was, if not the FIN behind it.
-        && !(brings && rev.ack.known() && (end.up_to(rev.ack) || data_end != end && data_end != start && data_end.up_to(rev.ack)))
+        && !(brings && rev.knows_ack() && (end.up_to(rev.ack) || data_end != end && data_end != start && data_end.up_to(rev.ack)))
         // So much is in flight, for want of ACKs, that the order of its ends is lost.
         && !(brings && fwd.is_far_behind(end))
         // The arena has to hear of it.

@@ -28,8 +28,7 @@ impl Sequence {
         self.ahead_of(other) <= 0
     }
 
-    /// Zero stands for "not seen yet" in every stored sequence number. A connection that really passes 0 is treated as just
-    /// begun for one segment in 4 GiB, as the reference analysis does.
+    /// Of a segment whose ACK is awaited: zero stands for none. One that really ends at 0, one in 4 GiB, gives no sample.
     pub(super) const fn known(self) -> bool {
         self.0 != 0
     }

@@ -5,6 +5,7 @@
 
 use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
 use super::arrival::{Arrival, Marks};
+use super::beginning::SCALE_MAX;
 use super::rtt::{self, Epoch, Passed, Samples, Stamp};
 use super::sequence::Sequence;
 use super::tcp_direction::{TcpDirection, analyse, may_ask_arena};
@@ -70,7 +71,7 @@ impl TcpSequences {
     pub(super) fn acknowledged(&self) -> [bool; 2] {
         [0, 1].map(|i| {
             let (own, peer) = (&self.directions[i], &self.directions[1 - i]);
-            own.next.known() && peer.ack.known() && own.next.up_to(peer.ack)
+            own.knows_next() && peer.knows_ack() && own.next.up_to(peer.ack)
         })
     }
 
@@ -82,6 +83,15 @@ impl TcpSequences {
             Direction::AToB => (a, b),
             Direction::BToA => (b, a),
         }
+    }
+
+    /// A segment without data that begins at `start` lies outside what the other side would take: before what it acknowledged, or
+    /// behind its window (RFC 9293 section 3.10.7.4) and behind everything seen. Where it announced no scale, or its SYN
+    /// was not captured, the largest counts.
+    pub(super) fn is_outside_window(&self, start: Sequence, direction: Direction, scale: Option<u8>) -> bool {
+        let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
+        let end = rev.ack + rev.window_bytes(scale.unwrap_or(SCALE_MAX));
+        fwd.knows_next() && rev.knows_ack() && (start.before(rev.ack) || start.after(end) && start.after(fwd.next))
     }
 
     /// Time has not passed in a way that older times would have to be told of.

@@ -13,27 +13,34 @@ use crate::wire::{PlainSegment, SynSegment, TcpFlags};
 
 /// A fast retransmission follows the last duplicate ACK within this time.
 const FAST_US: u32 = 20_000;
-/// How late a segment may be to count as out of order while the handshake's round trip is not known.
+/// How late a segment may be to count as out of order while the handshake's round trip is not known, or
+/// too short for the clock.
 const OUT_OF_ORDER_NS: u64 = 3_000_000;
 /// The most duplicate ACKs that are told apart; two are what matters.
-const DUPLICATES_MAX: u8 = 3;
+const DUPLICATES_MAX: u16 = 3;
 
 /// The latest segment was a probe of the peer's closed window.
-const PROBED: u8 = 1;
+const PROBED: u16 = 1;
 /// The latest segment was a keep-alive.
-const KEPT_ALIVE: u8 = 1 << 1;
+const KEPT_ALIVE: u16 = 1 << 1;
 /// A window was seen.
-const WINDOW_KNOWN: u8 = 1 << 2;
+const WINDOW_KNOWN: u16 = 1 << 2;
 /// The arena holds gaps of this direction.
-const HAS_GAPS: u8 = 1 << 3;
+const HAS_GAPS: u16 = 1 << 3;
 /// The latest segment had SACK blocks.
-const SACKED: u8 = 1 << 4;
+const SACKED: u16 = 1 << 4;
 /// The segment that moved `next` last carried no data.
-const MOVED_BY_NOTHING: u8 = 1 << 5;
+const MOVED_BY_NOTHING: u16 = 1 << 5;
 /// The arena holds a retransmission of this direction that is being timed.
-const IS_RETIMED: u8 = 1 << 6;
+const IS_RETIMED: u16 = 1 << 6;
+/// `next` and `expected_ack` say something.
+const NEXT_KNOWN: u16 = 1 << 7;
+/// `ack` says something.
+const ACK_KNOWN: u16 = 1 << 8;
+/// From here on: duplicate ACKs in a row, at most [`DUPLICATES_MAX`].
+const DUPLICATES: u32 = 14;
 
-/// One direction of a connection, 44 bytes. A sequence number of 0 is "not seen yet".
+/// One direction of a connection, 44 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(super) struct TcpDirection {
@@ -51,9 +58,7 @@ pub(super) struct TcpDirection {
     low: Sequence,
     /// Latest window, as sent.
     window: u16,
-    /// Duplicate ACKs in a row, at most [`DUPLICATES_MAX`].
-    duplicates: u8,
-    bits: u8,
+    bits: u16,
     /// Segments whose ACK is awaited.
     pub(super) timings: [Timing; TIMINGS],
 }
@@ -70,7 +75,6 @@ impl TcpDirection {
         ack: Sequence(0),
         low: Sequence(0),
         window: 0,
-        duplicates: 0,
         bits: 0,
         timings: [Timing::FREE; TIMINGS],
     };
@@ -93,17 +97,16 @@ impl TcpDirection {
             ack: Sequence(syn.acknowledgment),
             low: start,
             window: syn.window,
-            duplicates: 0,
-            bits: WINDOW_KNOWN | MOVED_BY_NOTHING,
+            bits: WINDOW_KNOWN | MOVED_BY_NOTHING | NEXT_KNOWN | ack_known(syn.flags, syn.acknowledgment),
             timings: [if is_timed { Timing { end, sent: now } } else { Timing::FREE }, Timing::FREE],
         }
     }
 
-    const fn is(&self, bit: u8) -> bool {
+    const fn is(&self, bit: u16) -> bool {
         self.bits & bit != 0
     }
 
-    const fn put(&mut self, bit: u8, value: bool) {
+    const fn put(&mut self, bit: u16, value: bool) {
         if value {
             self.bits |= bit;
         } else {
@@ -111,8 +114,35 @@ impl TcpDirection {
         }
     }
 
-    fn note_duplicate(&mut self) {
-        self.duplicates = (self.duplicates + 1).min(DUPLICATES_MAX);
+    /// The highest byte seen is known.
+    #[inline(always)]
+    pub(super) const fn knows_next(&self) -> bool {
+        self.is(NEXT_KNOWN)
+    }
+
+    /// What this side acknowledged is known.
+    #[inline(always)]
+    pub(super) const fn knows_ack(&self) -> bool {
+        self.is(ACK_KNOWN)
+    }
+
+    /// The segment acknowledges what the latest one did, or neither acknowledges anything.
+    fn repeats_ack(&self, a: &Arrival<'_>) -> bool {
+        a.ack == self.ack && (ack_known(a.segment.flags, a.segment.acknowledgment) != 0) == self.knows_ack()
+    }
+
+    const fn duplicates(&self) -> u16 {
+        self.bits >> DUPLICATES
+    }
+
+    fn set_duplicates(&mut self, count: u16) {
+        self.bits = self.bits & !(DUPLICATES_MAX << DUPLICATES) | count.min(DUPLICATES_MAX) << DUPLICATES;
+    }
+
+    /// Everything up to `at` was seen or acknowledged.
+    const fn set_next(&mut self, at: Sequence) {
+        (self.next, self.expected_ack, self.low) = (at, at, at);
+        self.put(NEXT_KNOWN, true);
     }
 
     /// Ages what is remembered of time; `all` when everything is old.
@@ -128,7 +158,7 @@ impl TcpDirection {
 
     /// A SYN came once more on a connection that has not ended: what a stray reset said of the next number is void.
     pub(super) fn restore_next(&mut self, direction: Direction, place: ArenaPlace, arena: &mut TcpArena) {
-        if self.expected_ack.known() && self.expected_ack.before(self.next) {
+        if self.knows_next() && self.expected_ack.before(self.next) {
             self.next = self.expected_ack;
             if self.low.after(self.next) {
                 self.low = self.next;
@@ -148,6 +178,11 @@ impl TcpDirection {
     /// The latest window seen was 0.
     pub(super) const fn is_window_closed(&self) -> bool {
         self.is(WINDOW_KNOWN) && self.window == 0
+    }
+
+    /// The latest window seen, in bytes.
+    pub(super) fn window_bytes(&self, scale: u8) -> u32 {
+        u32::from(self.window) << scale
     }
 
     /// `at` lies before everything that is in flight.
@@ -171,16 +206,16 @@ impl TcpDirection {
     /// Notes that the range was seen, up to where `next` will be moved.
     fn note_seen(&mut self, a: &Arrival<'_>, place: &mut ArenaPlace, arena: &mut TcpArena) {
         let index = a.direction.index();
-        let is_new = self.next.known() && self.next.up_to(a.start);
+        let is_new = self.knows_next() && self.next.up_to(a.start);
         if is_new && !a.end.after(self.next) {
             return; // it begins less than 2 GiB ahead and ends more than that: nobody can tell where it lies
         }
         // More than 2 GiB in flight, for want of ACKs: the order of its ends is lost, so what was seen before is forgotten.
         let too_much = is_new && (self.is_far_behind(a.start) || self.is_far_behind(a.end));
-        let fresh = self.nothing_in_flight() || !self.next.known() || too_much;
+        let fresh = self.nothing_in_flight() || !self.knows_next() || too_much;
         let new_gap = if fresh {
             self.low = a.start;
-            let rest = a.end.before(self.next) && self.next.known();
+            let rest = a.end.before(self.next) && self.knows_next();
             rest.then_some((a.end, self.next))
         } else if a.start.after(self.next) {
             Some((self.next, a.start))
@@ -212,7 +247,7 @@ impl TcpDirection {
 
     /// Moves `next` without data: what lies between was not seen.
     fn skip_to(&mut self, a: &Arrival<'_>, place: &mut ArenaPlace, arena: &mut TcpArena) {
-        if self.nothing_in_flight() || !self.next.known() {
+        if self.nothing_in_flight() || !self.knows_next() {
             self.low = a.end;
         } else if let Some(anomalies) = arena.obtain(place) {
             let gaps = &mut anomalies.gaps[a.direction.index()];
@@ -293,52 +328,58 @@ pub(super) fn analyse(
     arena: &mut TcpArena,
 ) -> Marks {
     let mut marks = forward_marks(fwd, rev, a);
-    if marks.has(Marks::ZERO_WINDOW_PROBE_ACK) && a.ack != fwd.ack {
-        rev.next = a.ack;
-        rev.expected_ack = a.ack;
-        rev.low = a.ack;
+    if marks.has(Marks::ZERO_WINDOW_PROBE_ACK) && !fwd.repeats_ack(a) {
+        rev.set_next(a.ack);
     }
-    if a.ack != fwd.ack {
-        fwd.duplicates = 0;
+    if !fwd.repeats_ack(a) {
+        fwd.set_duplicates(0);
     }
     marks.set(ack_marks(fwd, rev, a, *place, arena));
     if a.occupies() && !marks.has(Marks::KEEP_ALIVE) {
         marks.set(resent_marks(fwd, rev, a, initial_rtt_ns, *place, arena));
     }
     take_in(fwd, rev, a, marks, place, arena);
-    rev.acknowledged(a.direction.reverse(), a.ack, *place, arena);
+    if fwd.knows_ack() {
+        rev.acknowledged(a.direction.reverse(), a.ack, *place, arena);
+    }
     note_sack(fwd, a, &mut marks);
     marks
+}
+
+/// [`ACK_KNOWN`] after a segment: the number says something when the control bit does or it is not 0.
+const fn ack_known(flags: TcpFlags, acknowledgment: u32) -> u16 {
+    if acknowledgment != 0 || flags.has(TcpFlags::ACK) { ACK_KNOWN } else { 0 }
 }
 
 /// Rules about windows, gaps, keep-alives and repeated ACKs.
 fn forward_marks(fwd: &mut TcpDirection, rev: &TcpDirection, a: &Arrival<'_>) -> Marks {
     let mut marks = Marks::default();
     let (len, window) = (a.segment.payload_len, a.segment.window);
-    if len == 1 && a.start == fwd.next && rev.is_window_closed() {
+    let next = fwd.knows_next().then_some(fwd.next);
+    if len == 1 && next == Some(a.start) && rev.is_window_closed() {
         return Marks::ZERO_WINDOW_PROBE;
     }
     if window == 0 && !a.syn_fin_or_rst {
         marks.set(Marks::ZERO_WINDOW);
     }
-    if fwd.next.known() && a.start.after(fwd.next) && !a.has(TcpFlags::RST) {
+    if next.is_some_and(|next| a.start.after(next)) && !a.has(TcpFlags::RST) {
         marks.set(Marks::LOST);
     }
-    if len <= 1 && a.start == fwd.next - 1 && !a.syn_fin_or_rst {
+    if len <= 1 && next == Some(a.start + 1) && !a.syn_fin_or_rst {
         marks.set(Marks::KEEP_ALIVE);
     }
-    let repeats = len == 0 && a.start == fwd.next && !a.syn_fin_or_rst;
+    let repeats = len == 0 && next == Some(a.start) && !a.syn_fin_or_rst;
     let same_window = fwd.is(WINDOW_KNOWN) && window == fwd.window;
-    if repeats && a.ack == fwd.ack && window != 0 {
+    if repeats && fwd.repeats_ack(a) && window != 0 {
         if !same_window {
             marks.set(Marks::WINDOW_UPDATE);
         } else if rev.is(KEPT_ALIVE) {
             marks.set(Marks::KEEP_ALIVE_ACK);
         } else {
-            fwd.note_duplicate();
+            fwd.set_duplicates(fwd.duplicates() + 1);
             marks.set(Marks::DUPLICATE_ACK);
         }
-    } else if repeats && window == 0 && same_window && rev.is(PROBED) && (a.ack == fwd.ack || a.ack == fwd.ack + 1) {
+    } else if repeats && window == 0 && same_window && rev.is(PROBED) && (fwd.repeats_ack(a) || a.ack == fwd.ack + 1) {
         marks.set(Marks::ZERO_WINDOW_PROBE_ACK);
     }
     marks
@@ -346,13 +387,11 @@ fn forward_marks(fwd: &mut TcpDirection, rev: &TcpDirection, a: &Arrival<'_>) ->
 
 /// Rule about ACKs of data that was never seen.
 fn ack_marks(fwd: &TcpDirection, rev: &mut TcpDirection, a: &Arrival<'_>, place: ArenaPlace, arena: &TcpArena) -> Marks {
-    if !rev.expected_ack.known() || !a.ack.after(rev.expected_ack) || !a.has(TcpFlags::ACK) {
+    if !rev.knows_next() || !a.ack.after(rev.expected_ack) || !a.has(TcpFlags::ACK) {
         return Marks::default();
     }
     if a.ack == fwd.ack + 1 && a.start == fwd.next && rev.is(PROBED) {
-        rev.next = a.ack;
-        rev.expected_ack = a.ack;
-        rev.low = a.ack;
+        rev.set_next(a.ack);
         return Marks::WINDOW_UPDATE;
     }
     rev.expected_ack = rev.seen_from(a.direction.reverse(), a.ack, place, arena);
@@ -369,19 +408,19 @@ fn resent_marks(
     arena: &TcpArena,
 ) -> Marks {
     let len = a.segment.payload_len;
-    if len > 0 && rev.ack.known() && a.data_end.up_to(rev.ack) {
+    if len > 0 && rev.knows_ack() && a.data_end.up_to(rev.ack) {
         return Marks::SPURIOUS;
     }
     // A longer segment that starts one below the next number repeats a probe's byte and brings new ones.
     let brings_more = len > 1 && a.start == fwd.next - 1;
-    if !fwd.next.known() || !a.start.before(fwd.next) || brings_more {
+    if !fwd.knows_next() || !a.start.before(fwd.next) || brings_more {
         return Marks::default();
     }
-    if rev.duplicates >= 2 && a.now.since(rev.time) < FAST_US && (rev.ack == a.start || rev.is(SACKED)) {
+    if rev.duplicates() >= 2 && a.now.since(rev.time) < FAST_US && (rev.ack == a.start || rev.is(SACKED)) {
         return Marks::FAST;
     }
     let ends_at_next = fwd.next == a.end;
-    if u64::from(a.now.since(fwd.next_time)) * 1000 < initial_rtt_ns.unwrap_or(OUT_OF_ORDER_NS)
+    if u64::from(a.now.since(fwd.next_time)) * 1000 < initial_rtt_ns.filter(|&rtt| rtt != 0).unwrap_or(OUT_OF_ORDER_NS)
         && (!ends_at_next || fwd.is(MOVED_BY_NOTHING))
         && !fwd.in_flight(a, place, arena)
     {
@@ -400,13 +439,14 @@ fn take_in(
     arena: &mut TcpArena,
 ) {
     let probe = marks.has(Marks::ZERO_WINDOW_PROBE);
-    let advances = !fwd.next.known() || a.end.after(fwd.next);
-    if !fwd.next.known() || a.end.after(fwd.next + u32::from(a.syn_or_fin)) {
+    let knew_next = fwd.knows_next();
+    let advances = !knew_next || a.end.after(fwd.next);
+    if !knew_next || a.end.after(fwd.next + u32::from(a.syn_or_fin)) {
         fwd.put(MOVED_BY_NOTHING, a.segment.payload_len == 0);
     }
     if !probe {
         // What the peer has acknowledged already is called spurious when it comes again, seen or not.
-        let awaits_ack = a.occupies() && !(rev.ack.known() && a.end.up_to(rev.ack));
+        let awaits_ack = a.occupies() && !(rev.knows_ack() && a.end.up_to(rev.ack));
         if awaits_ack {
             fwd.note_seen(a, place, arena);
         } else if advances {
@@ -415,14 +455,16 @@ fn take_in(
         if advances {
             fwd.next = a.end;
             fwd.next_time = a.now;
+            fwd.put(NEXT_KNOWN, true);
         }
-        if a.start == fwd.expected_ack || !fwd.expected_ack.known() {
+        if a.start == fwd.expected_ack || !knew_next {
             fwd.expected_ack = fwd.next;
         }
     }
     fwd.window = a.segment.window;
     fwd.put(WINDOW_KNOWN, true);
     fwd.ack = a.ack;
+    fwd.put(ACK_KNOWN, ack_known(a.segment.flags, a.segment.acknowledgment) != 0);
     fwd.time = a.now;
     fwd.put(KEPT_ALIVE, marks.has(Marks::KEEP_ALIVE));
     fwd.put(PROBED, probe);
@@ -438,10 +480,8 @@ pub(super) const fn may_ask_arena(one: &TcpDirection, other: &TcpDirection) -> b
 #[inline(always)]
 pub(super) fn take_in_plain(fwd: &mut TcpDirection, rev: &mut TcpDirection, segment: &PlainSegment, taken: u32, now: Stamp) {
     let (start, ack) = (Sequence(segment.sequence), Sequence(segment.acknowledgment));
-    if ack != fwd.ack {
-        fwd.duplicates = 0;
-    }
-    let mut bits = fwd.bits & !(KEPT_ALIVE | PROBED | SACKED) | WINDOW_KNOWN;
+    let duplicates = if ack != fwd.ack { DUPLICATES_MAX << DUPLICATES } else { 0 };
+    let mut bits = fwd.bits & !(KEPT_ALIVE | PROBED | SACKED | duplicates) | WINDOW_KNOWN | ACK_KNOWN;
     if taken > 0 {
         if fwd.nothing_in_flight() {
             fwd.low = start;
@@ -449,9 +489,9 @@ pub(super) fn take_in_plain(fwd: &mut TcpDirection, rev: &mut TcpDirection, segm
         fwd.next = start + taken;
         fwd.next_time = now;
         // A FIN alone leaves it to the data before it.
-        bits &= if segment.payload_len > 0 { !MOVED_BY_NOTHING } else { u8::MAX };
+        bits &= if segment.payload_len > 0 { !MOVED_BY_NOTHING } else { u16::MAX };
     }
-    if start == fwd.expected_ack || !fwd.expected_ack.known() {
+    if start == fwd.expected_ack {
         fwd.expected_ack = fwd.next;
     }
     fwd.bits = bits;
@@ -466,7 +506,9 @@ pub(super) fn take_in_plain(fwd: &mut TcpDirection, rev: &mut TcpDirection, segm
 #[inline(always)]
 pub(super) fn take_in_syn(fwd: &mut TcpDirection, rev: &mut TcpDirection, syn: &SynSegment, now: Stamp, is_timed: bool) {
     *fwd = TcpDirection::begun_by(syn, now, is_timed);
-    rev.acknowledged_plainly(Sequence(syn.acknowledgment));
+    if fwd.knows_ack() {
+        rev.acknowledged_plainly(Sequence(syn.acknowledgment));
+    }
 }
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.
@@ -476,7 +518,7 @@ fn note_sack(fwd: &mut TcpDirection, a: &Arrival<'_>, marks: &mut Marks) {
     if sacked && marks.has(Marks::WINDOW_UPDATE) {
         marks.0 &= !Marks::WINDOW_UPDATE.0;
         marks.set(Marks::DUPLICATE_ACK);
-        fwd.note_duplicate();
+        fwd.set_duplicates(fwd.duplicates() + 1);
     }
 }
 

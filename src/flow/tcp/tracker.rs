@@ -8,6 +8,7 @@ use super::arena::TcpArena;
 use super::arrival::Arrival;
 use super::beginning::TcpBeginning;
 use super::connection::TcpConnection;
+use super::sequence::Sequence;
 use super::sequences::TcpSequences;
 use crate::flow::Direction;
 use crate::wire::{Announced, TcpFlags, TcpSegment};
@@ -98,10 +99,17 @@ impl TcpTracker<'_> {
             }
         }
         self.beginning.note_firsts((flags, sequence, acknowledgment), direction, self.connection);
+        if self.is_stray_reset(segment, direction) {
+            arena.note_stray_reset();
+            self.connection.note_flags(flags, direction);
+            return;
+        }
         if let Some(Analysed { sequences, clock }) = &mut self.analysed {
             let initial_rtt_ns = self.connection.handshake_rtt_ns(**clock);
             sequences.take_in(&arrival, initial_rtt_ns, arena, analysis);
-            self.connection.time_handshake(flags, time, clock);
+            if !self.connection.time_handshake(flags, time, clock) {
+                arena.note_backward_handshake();
+            }
         }
         self.step(flags, payload_len, direction);
         self.connection.note_flags(flags, direction);
@@ -109,6 +117,16 @@ impl TcpTracker<'_> {
             let announced = Announced { mss: options.mss, window_scale: options.window_scale };
             self.beginning.note_options(announced, direction);
         }
+    }
+
+    /// A reset of an established connection whose number lies outside the window, which its receiver drops (RFC 5961 section 3.2).
+    /// Who does not analyse does not know the window and takes any.
+    fn is_stray_reset(&self, segment: &TcpSegment, direction: Direction) -> bool {
+        let Some(analysed) = self.analysed.as_ref().filter(|_| segment.flags.has(TcpFlags::RST)) else { return false };
+        let scale = self.beginning.window_scale(direction.reverse());
+        self.connection.knows_both_firsts()
+            && !self.connection.progress.is_opening()
+            && analysed.sequences.is_outside_window(Sequence(segment.sequence), direction, scale)
     }
 
     /// The state after a segment that was taken in.

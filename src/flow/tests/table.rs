@@ -272,6 +272,23 @@ fn the_active_timeout_splits_records_and_keeps_the_connection() {
 }
 
 #[test]
+fn who_began_a_flow_began_it_in_all_its_records() {
+    for tcp in [None, Some((16, 101))] {
+        let mut rig = Rig::new(&FlowSettings { active_timeout_ns: 3 * SECOND, ..settings(100) });
+        rig.packet(1, false, 0, 60, tcp);
+        // The answer is the first packet after the timeout.
+        rig.packet(1, true, 4 * SECOND, 60, tcp);
+        rig.drain();
+        let first = rig.records[0].initiator;
+        assert_eq!((rig.records[0].reason, rig.records[1].initiator), (EndReason::ActiveTimeout, first));
+        // After another end it is another flow.
+        rig.packet(1, true, 60 * SECOND, 60, tcp);
+        rig.drain();
+        assert_eq!(rig.records[2].initiator, first.reverse());
+    }
+}
+
+#[test]
 fn a_first_packet_of_our_days_and_a_jump_cost_little() {
     let mut rig = Rig::new(&settings(100));
     let now = 1_700_000_000 * SECOND;
