@@ -41,6 +41,7 @@ pub(super) fn dissected(network: Network, transport: Transport) -> Dissected {
     }
 }
 
+mod active;
 mod closing;
 mod fragment;
 mod hash;

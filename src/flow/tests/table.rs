@@ -100,7 +100,7 @@ impl Rig {
         records.extend(last.records());
     }
 
-    fn firsts(&self) -> Vec<u64> {
+    pub(super) fn firsts(&self) -> Vec<u64> {
         self.records.iter().map(|record| record.first_packet).collect()
     }
 }
@@ -255,37 +255,6 @@ fn a_closed_connection_ends_early_and_a_new_syn_opens_a_new_record() {
     assert!(rig.advance(4 * SECOND, 10));
     assert_eq!((rig.records[1].reason, rig.records[1].ended), (EndReason::Closed, Timestamp(3 * SECOND + 1)));
     assert_eq!(rig.records[1].first_packet, 6);
-}
-
-#[test]
-fn the_active_timeout_splits_records_and_keeps_the_connection() {
-    let mut rig = Rig::new(&FlowSettings { active_timeout_ns: 3 * SECOND, ..settings(100) });
-    rig.packet(1, false, 0, 60, Some((2, 100)));
-    for step in 1..=7 {
-        rig.packet(1, false, step * SECOND, 60, Some((16, 101)));
-    }
-    assert_eq!(rig.firsts(), [1]);
-    assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::ActiveTimeout, Timestamp(4 * SECOND)));
-    rig.drain();
-    assert_eq!(rig.records[1].packets.iter().sum::<u64>(), 4);
-    assert!(rig.records[1].tcp.is_some_and(|tcp| tcp.client.is_some()), "the SYN is remembered");
-}
-
-#[test]
-fn who_began_a_flow_began_it_in_all_its_records() {
-    for tcp in [None, Some((16, 101))] {
-        let mut rig = Rig::new(&FlowSettings { active_timeout_ns: 3 * SECOND, ..settings(100) });
-        rig.packet(1, false, 0, 60, tcp);
-        // The answer is the first packet after the timeout.
-        rig.packet(1, true, 4 * SECOND, 60, tcp);
-        rig.drain();
-        let first = rig.records[0].initiator;
-        assert_eq!((rig.records[0].reason, rig.records[1].initiator), (EndReason::ActiveTimeout, first));
-        // After another end it is another flow.
-        rig.packet(1, true, 60 * SECOND, 60, tcp);
-        rig.drain();
-        assert_eq!(rig.records[2].initiator, first.reverse());
-    }
 }
 
 #[test]
