@@ -7,7 +7,7 @@
 
 use netscope::flow::tcp::{Analysed, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
 use netscope::flow::{Direction, FlowKey, TcpRecord};
-use netscope::wire::{IpVersion, Network, PlainSegment, Ports, SynSegment, TcpFlags, TcpSegment, Transport, dissect};
+use netscope::wire::{IpVersion, Network, PlainSegment, Ports, SynSegment, TcpSegment, Transport, dissect};
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::{Backend, Polled, Timestamp};
 use serde_json::Value;
@@ -40,11 +40,18 @@ struct Parts {
     beginning: TcpBeginning,
     sequences: TcpSequences,
     clock: u64,
+    /// When the latest segment came.
+    last: Timestamp,
 }
 
 impl Parts {
-    const BLANK: Self =
-        Self { connection: TcpConnection::BLANK, beginning: TcpBeginning::UNKNOWN, sequences: TcpSequences::BLANK, clock: 0 };
+    const BLANK: Self = Self {
+        connection: TcpConnection::BLANK,
+        beginning: TcpBeginning::UNKNOWN,
+        sequences: TcpSequences::BLANK,
+        clock: 0,
+        last: Timestamp(0),
+    };
 
     fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
         let mut parts = Self::BLANK;
@@ -83,11 +90,13 @@ impl Tracking {
         let (key, direction) = FlowKey::new(network, segment.ports);
         let is_new = !self.open.contains_key(&key);
         let parts = self.open.entry(key).or_insert_with(|| Parts::opened(segment, direction, time));
-        if segment.flags.has(TcpFlags::SYN) && parts.beginning.is_other_syn(&parts.connection, segment.sequence, direction) {
+        let quiet_ns = time.since(parts.last);
+        if parts.tracker().reopens(segment, direction, quiet_ns) {
             self.records.entry(key).or_default().push(parts.record(&self.arena));
             parts.sequences.release(&mut self.arena);
             *parts = Parts::opened(segment, direction, time);
         }
+        parts.last = time;
         let before = parts.record(&self.arena);
         let analysis = &TcpAnalysis::default();
         let begun = SynSegment::of(segment).filter(|syn| self.is_fast && is_new && !syn.is_answer());

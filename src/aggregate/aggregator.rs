@@ -318,7 +318,7 @@ impl Aggregator {
             sum.tcp_refused += merged.tcp_refused;
             sum.tcp_gaps_forgotten += merged.tcp_gaps_forgotten;
             sum.tcp_backward_handshakes += merged.tcp_backward_handshakes;
-            sum.tcp_stray_resets += merged.tcp_stray_resets;
+            sum.tcp_out_of_window += merged.tcp_out_of_window;
             sum.batches = sum.batches.with(merged.batches);
         }
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();

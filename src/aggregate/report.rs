@@ -84,8 +84,8 @@ pub struct Summary {
     pub tcp_gaps_forgotten: u64,
     /// TCP handshakes that ended before they began, by the clock of the capture.
     pub tcp_backward_handshakes: u64,
-    /// TCP resets outside the window of their connection, which went on.
-    pub tcp_stray_resets: u64,
+    /// TCP resets and SYNs outside the window of their connection, which went on.
+    pub tcp_out_of_window: u64,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
     pub export_left_out: u64,
     /// Ended flows without their facts because a box or the store of facts had no room for them.

@@ -243,7 +243,7 @@ impl<O: Observer> Worker<O> {
             snapshot.tcp_refused = flows.tcp_arena().refused();
             snapshot.tcp_gaps_forgotten = flows.tcp_arena().gaps_forgotten();
             snapshot.tcp_backward_handshakes = flows.tcp_arena().backward_handshakes();
-            snapshot.tcp_stray_resets = flows.tcp_arena().stray_resets();
+            snapshot.tcp_out_of_window = flows.tcp_arena().out_of_window();
             snapshot.evidence.copy_from(unsent);
             snapshot.batches = *batches;
             snapshot.last = last;

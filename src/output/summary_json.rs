@@ -81,7 +81,7 @@ fn document(summary: &Summary) -> Value {
             "anomalies_not_noted": summary.tcp_refused,
             "gaps_forgotten": summary.tcp_gaps_forgotten,
             "backward_handshakes": summary.tcp_backward_handshakes,
-            "stray_resets": summary.tcp_stray_resets,
+            "out_of_window": summary.tcp_out_of_window,
         },
         "batch_ns": {
             "count": summary.batches.count,

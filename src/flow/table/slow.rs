@@ -31,13 +31,11 @@ impl FlowTable {
         let segment = if is_later { None } else { facts.segment() };
         let over = place.and_then(|place| {
             self.over(place, direction, 1, u64::from(packet.wire_len)).or_else(|| {
-                let (entry, cold) = self.store.entries.both(place);
-                let reopens = |segment: &TcpSegment| {
-                    entry.is_tracked()
-                        && segment.flags.has(TcpFlags::SYN)
-                        && cold.beginning.is_other_syn(&entry.connection, segment.sequence, direction)
-                };
-                segment.as_ref().is_some_and(reopens).then_some((EndReason::Closed, self.clock))
+                let mut parts = self.store.entries.parts(place);
+                let quiet_ns = packet.time.since(parts.entry.last_seen);
+                let mut reopens =
+                    |segment: &TcpSegment| parts.entry.is_tracked() && parts.tracker().reopens(segment, direction, quiet_ns);
+                segment.as_ref().is_some_and(&mut reopens).then_some((EndReason::Closed, self.clock))
             })
         });
         let (place, mut events) = match (place, over) {

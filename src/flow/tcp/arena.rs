@@ -103,7 +103,7 @@ pub struct TcpArena {
     refused: u64,
     gaps_forgotten: u64,
     backward_handshakes: u64,
-    stray_resets: u64,
+    out_of_window: u64,
 }
 
 impl TcpArena {
@@ -120,7 +120,7 @@ impl TcpArena {
             refused: 0,
             gaps_forgotten: 0,
             backward_handshakes: 0,
-            stray_resets: 0,
+            out_of_window: 0,
         }
     }
 
@@ -141,13 +141,13 @@ impl TcpArena {
         self.backward_handshakes
     }
 
-    /// Resets outside the window of their connection, which goes on.
-    pub const fn stray_resets(&self) -> u64 {
-        self.stray_resets
+    /// Resets and SYNs outside the window of their connection, which goes on.
+    pub const fn out_of_window(&self) -> u64 {
+        self.out_of_window
     }
 
-    pub(super) const fn note_stray_reset(&mut self) {
-        self.stray_resets += 1;
+    pub(super) const fn note_out_of_window(&mut self) {
+        self.out_of_window += 1;
     }
 
     pub(super) const fn note_backward_handshake(&mut self) {

@@ -49,8 +49,8 @@ impl Parts {
         }
     }
 
-    pub(super) fn reopens(&self, segment: &TcpSegment, direction: Direction) -> bool {
-        segment.flags.has(TcpFlags::SYN) && self.beginning.is_other_syn(&self.connection, segment.sequence, direction)
+    pub(super) fn reopens(&mut self, segment: &TcpSegment, direction: Direction) -> bool {
+        self.tracker().reopens(segment, direction, u64::MAX)
     }
 
     pub(super) fn record(&self, arena: &TcpArena) -> TcpRecord {
@@ -309,7 +309,7 @@ fn a_reset_outside_the_window_ends_nothing() {
     let reset = |sequence: u32| {
         let mut x = Exchange::open();
         x.send(AToB, segment(RST, sequence, 0, 0)).data(1, 10);
-        (x.record().state, x.record().lost_segments, x.arena.stray_resets())
+        (x.record().state, x.record().lost_segments, x.arena.out_of_window())
     };
     let largest = 100 << 14;
     assert_eq!(reset(1000), (TcpState::Established, 0, 1), "it was acknowledged before");
@@ -320,9 +320,24 @@ fn a_reset_outside_the_window_ends_nothing() {
     let mut answer = segment(SYN | ACK, 5000, 1001, 0);
     answer.options.window_scale = Some(1);
     x.send(BToA, answer).send(AToB, segment(RST, 1202, 0, 0));
-    assert_eq!((x.record().state, x.arena.stray_resets()), (TcpState::Established, 1));
+    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::Established, 1));
     x.send(AToB, segment(RST | ACK, 1201, 5001, 0));
-    assert_eq!((x.record().state, x.arena.stray_resets()), (TcpState::Reset, 1));
+    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::Reset, 1));
+}
+
+#[test]
+fn a_syn_outside_the_window_of_a_live_connection_opens_nothing() {
+    let mut x = Exchange::open();
+    let mut parts = x.parts.expect("open");
+    let outside = segment(SYN, 1 << 30, 0, 0);
+    assert!(!parts.tracker().reopens(&outside, AToB, 999_999_999));
+    assert!(parts.tracker().reopens(&outside, AToB, 1_000_000_000), "the old connection may have ended unseen");
+    assert!(parts.tracker().reopens(&segment(SYN, 1050, 0, 0), AToB, 0), "it lies in the window");
+    assert!(parts.tracker().reopens(&segment(SYN | ACK, 1 << 30, 1, 0), BToA, 0), "somebody answers a SYN");
+    x.send(AToB, outside).data(1, 10);
+    let record = x.record();
+    assert_eq!((record.state, record.lost_segments, record.retransmissions), (TcpState::Established, 0, 0));
+    assert_eq!(x.arena.out_of_window(), 1);
 }
 
 #[test]
@@ -357,19 +372,19 @@ fn no_time_and_no_handshake_are_told_apart() {
 fn another_initial_number_or_an_end_makes_a_new_connection() {
     let mut x = Exchange::open();
     let (same, other, answer) = (segment(SYN, 1000, 0, 0), segment(SYN, 9000, 0, 0), segment(SYN | ACK, 5000, 1001, 0));
-    let reopens = |x: &Exchange, s: &TcpSegment, d| x.parts.as_ref().expect("open").reopens(s, d);
-    assert!(!reopens(&x, &same, AToB) && reopens(&x, &other, AToB) && !reopens(&x, &answer, BToA));
-    assert!(reopens(&x, &segment(SYN | ACK, 77, 1001, 0), BToA));
-    assert!(!reopens(&x, &segment(ACK, 77, 1001, 0), BToA));
+    let reopens = |x: &mut Exchange, s: &TcpSegment, d| x.parts.as_mut().expect("open").reopens(s, d);
+    assert!(!reopens(&mut x, &same, AToB) && reopens(&mut x, &other, AToB) && !reopens(&mut x, &answer, BToA));
+    assert!(reopens(&mut x, &segment(SYN | ACK, 77, 1001, 0), BToA));
+    assert!(!reopens(&mut x, &segment(ACK, 77, 1001, 0), BToA));
     x.send(AToB, segment(FIN | ACK, 1001, 5001, 0));
-    assert!(reopens(&x, &same, AToB) && reopens(&x, &answer, BToA));
+    assert!(reopens(&mut x, &same, AToB) && reopens(&mut x, &answer, BToA));
 }
 
 #[test]
 fn the_direction_that_was_only_acknowledged_is_known_too() {
     let mut x = Exchange::new();
     x.send(BToA, segment(SYN | ACK, 5000, 1001, 0));
-    let parts = x.parts.expect("open");
+    let mut parts = x.parts.expect("open");
     assert!(!parts.reopens(&segment(SYN, 1000, 0, 0), AToB), "the SYN was captured after its answer");
     assert_eq!(x.record().client, Some(AToB));
     x.send(AToB, segment(SYN, 1000, 0, 0));

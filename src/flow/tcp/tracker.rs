@@ -14,6 +14,10 @@ use crate::flow::Direction;
 use crate::wire::{Announced, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
+/// A connection that had a segment within this time is alive: a SYN with another number is none of a new one, unless it lies in the
+/// window. One that was quiet for longer may have ended unseen.
+const ALIVE_NS: u64 = 1_000_000_000;
+
 /// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpAnalysis {
@@ -99,8 +103,8 @@ impl TcpTracker<'_> {
             }
         }
         self.beginning.note_firsts((flags, sequence, acknowledgment), direction, self.connection);
-        if self.is_stray_reset(segment, direction) {
-            arena.note_stray_reset();
+        if self.is_stray(segment, direction) {
+            arena.note_out_of_window();
             self.connection.note_flags(flags, direction);
             return;
         }
@@ -119,14 +123,27 @@ impl TcpTracker<'_> {
         }
     }
 
-    /// A reset of an established connection whose number lies outside the window, which its receiver drops (RFC 5961 section 3.2).
-    /// Who does not analyse does not know the window and takes any.
-    fn is_stray_reset(&self, segment: &TcpSegment, direction: Direction) -> bool {
-        let Some(analysed) = self.analysed.as_ref().filter(|_| segment.flags.has(TcpFlags::RST)) else { return false };
+    /// True when this segment opens a new connection on a tuple that was used before; the connection on record had no segment for
+    /// `quiet_ns`. See [`TcpBeginning::is_other_syn`] for the rule. A SYN outside the window of a connection that was alive just
+    /// now opens nothing: its receiver would answer with an ACK of the old one (RFC 5961 section 4.2).
+    pub fn reopens(&self, segment: &TcpSegment, direction: Direction, quiet_ns: u64) -> bool {
+        segment.flags.has(TcpFlags::SYN)
+            && self.beginning.is_other_syn(self.connection, segment.sequence, direction)
+            && (quiet_ns >= ALIVE_NS || !self.is_stray(segment, direction))
+    }
+
+    /// A reset or a SYN of an established connection whose number lies outside the window: its receiver drops it (RFC 5961 sections
+    /// 3.2 and 4.2). Who does not analyse does not know the window and follows any.
+    fn is_stray(&self, segment: &TcpSegment, direction: Direction) -> bool {
+        let &TcpSegment { flags, sequence, .. } = segment;
+        let Some(analysed) = &self.analysed else { return false };
+        let is_syn = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && self.connection.is_established();
+        let may_be = flags.has(TcpFlags::RST) && !self.connection.progress.is_opening()
+            || is_syn && self.beginning.is_other_syn(self.connection, sequence, direction);
         let scale = self.beginning.window_scale(direction.reverse());
-        self.connection.knows_both_firsts()
-            && !self.connection.progress.is_opening()
-            && analysed.sequences.is_outside_window(Sequence(segment.sequence), direction, scale)
+        may_be
+            && self.connection.knows_both_firsts()
+            && analysed.sequences.is_outside_window(Sequence(sequence), direction, scale)
     }
 
     /// The state after a segment that was taken in.
