@@ -33,6 +33,9 @@ impl<'a> View<'a> for Vxlan<'a> {
 }
 
 impl Vxlan<'_> {
+    /// Length of the header in bytes.
+    pub const LEN: usize = 8;
+
     /// Flag bits of the first byte.
     pub const fn flags(&self) -> u8 {
         self.bytes[0]

@@ -379,7 +379,7 @@ fn rare_tunnels() -> Vec<(&'static str, u16, Vec<u8>)> {
     let (inner, inner6) = (ipv4(6, &tcp(b"inner")), ipv6(17, &udp(b"inner")));
     let frame = ethernet(0x0800, &inner);
     let over_udp = |port: u16, header: &[u8], payload: &[u8]| {
-        ethernet(0x0800, &ipv4(17, &udp_ports(50000, port, &join(&[header, payload]))))
+        ethernet(0x0800, &ipv4(17, &udp_ports(40_000 + port, port, &join(&[header, payload]))))
     };
     let over_ip = |protocol: u8, payload: &[u8]| ethernet(0x0800, &ipv4(protocol, payload));
     let over_ip6 = |protocol: u8, payload: &[u8]| ethernet(0x86dd, &ipv6(protocol, payload));

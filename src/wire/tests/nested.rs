@@ -23,7 +23,8 @@ pub fn packets() -> Vec<(u16, Vec<u8>)> {
         on_ethernet(0x892f, &tag(&[0; 4], 0x892f)),
         on_ethernet(0x8909, &tag(&[0; 6], 0x8909)),
         on_ethernet(0xdada, &tag(&[0; 6], 0xdada)),
-        on_ethernet(0x88e5, &tag(&[0; 6], 0x88e5)),
+        // Each ends with its own check value.
+        (1, ethernet(0x88e5, &repeated(&tag(&[0; 6], 0x88e5), &[0; 700]))),
         on_ethernet(0x894f, &nsh(2, 4)),
         on_ethernet(0x88e7, &join(&[&[0; 4], &ethernet(0x88e7, &[])])),
         on_ethernet(0x6558, &ethernet(0x6558, &[])),
@@ -37,9 +38,10 @@ pub fn packets() -> Vec<(u16, Vec<u8>)> {
     found.push((1, ethernet(llc.len() as u16, &llc)));
     let mut ppp = join(&[&[0, 0x21], &ip]);
     for _ in 0..LINK_HEADER_COUNT_MAX {
-        ppp = pppoe(&join(&[&[0x02, 0x81], &mpls(1, true), &ethernet(0x8864, &pppoe(&ppp))]));
+        ppp = join(&[&[0x02, 0x81], &mpls(1, true), &[0; 4], &ethernet(0x8864, &pppoe(&ppp))]);
     }
-    found.push((1, ethernet(0x8864, &ppp)));
+    found.push((1, ethernet(0x8864, &pppoe(&ppp))));
+    found.push((101, ipv6(60, &join(&[&[60, 0, 0, 0, 0, 0, 0, 0].repeat(EXTENSION_COUNT_MAX), &[59, 0, 0, 0, 0, 0, 0, 0]]))));
     found.extend(tunnels(&ip));
     found
 }

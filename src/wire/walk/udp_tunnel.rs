@@ -45,8 +45,13 @@ impl<V: Visitor> Walker<'_, '_, V> {
         }
         let (start, fault) = (self.at, self.out.fault);
         let next = self.tunnel_on_port(ports.destination);
-        // Nothing in a label tells that it is one.
-        let is_hint = ports.source != ports.destination && ports.source != port::MPLS;
+        // Nothing in a label tells that it is one, and of VXLAN's header a single bit.
+        let is_hint = ports.source != ports.destination
+            && match ports.source {
+                port::MPLS => false,
+                port::VXLAN | port::VXLAN_LINUX => self.data.get(start + Vxlan::LEN..).is_some_and(is_surely_ethernet),
+                _ => true,
+            };
         if !matches!(next, Next::Stop) || self.out.layer != Layer::Udp || !is_hint {
             return next;
         }
@@ -144,7 +149,10 @@ impl<V: Visitor> Walker<'_, '_, V> {
     /// Control messages carry no packet.
     fn l2tp(&mut self) -> Next {
         match self.rest().first_chunk::<2>().map(|flags| be16(flags, 0)) {
-            Some(flags) if flags & l2tp::CONTROL != 0 && matches!(flags & l2tp::VERSION, 2 | 3) => return Next::Stop,
+            Some(flags) if flags & l2tp::CONTROL != 0 && matches!(flags & l2tp::VERSION, 2 | 3) => {
+                self.out.layer = Layer::L2tp;
+                return Next::Stop;
+            }
             Some(flags) if flags & l2tp::VERSION == 3 => {
                 self.at += l2tp::LEN_BEFORE_SESSION_V3;
                 return self.l2tpv3();
