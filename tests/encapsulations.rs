@@ -18,7 +18,7 @@ fn read(path: &Path) -> (Vec<Value>, Value) {
     let output = command.output().expect("netscope runs");
     assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
     let json = |path: &Path| -> Value { serde_json::from_slice(&std::fs::read(path).expect("written")).expect("JSON") };
-    let Value::Array(flows) = json(&flows)["flows"].take() else { panic!("a list of flows") };
+    let Value::Array(flows) = json(&flows) else { panic!("a list of flows") };
     (flows, json(&summary))
 }
 
@@ -32,7 +32,8 @@ fn flows(name: &str) -> BTreeMap<u64, String> {
     assert_eq!(summary["faults"].as_array().map(Vec::len), Some(0), "{name}: {}", summary["faults"]);
     let line = |flow: &Value| {
         let bytes = flow["bytes_a_to_b"].as_u64().expect("bytes") + flow["bytes_b_to_a"].as_u64().expect("bytes");
-        let ends = format!("{} {}:{}", text(&flow["endpoint_a"], "ip"), text(&flow["endpoint_b"], "ip"), flow["endpoint_b"]["port"]);
+        let ends =
+            format!("{} {}:{}", text(&flow["endpoint_a"], "ip"), text(&flow["endpoint_b"], "ip"), flow["endpoint_b"]["port"]);
         format!(
             "{} {ends} {}+{} packets {bytes} bytes {} {} {} {}",
             text(flow, "protocol"),
@@ -61,10 +62,7 @@ fn wire_bytes(name: &str) -> u64 {
 
 /// One connection, 4 + 2 packets.
 fn one_connection(name: &str) {
-    let expected = format!(
-        "tcp 192.0.2.1 198.51.100.2:80 4+2 packets {} bytes established a_to_b null null",
-        wire_bytes(name)
-    );
+    let expected = format!("tcp 192.0.2.1 198.51.100.2:80 4+2 packets {} bytes established a_to_b null null", wire_bytes(name));
     assert_eq!(flows(name), BTreeMap::from([(40_000, expected)]), "{name}");
 }
 
@@ -166,8 +164,11 @@ fn other_formats_are_named() {
     ] {
         std::fs::write(&path, bytes).expect("written");
         let from_file = netscope().arg("--read-pcap").arg(&path).output().expect("netscope runs");
-        let from_pipe =
-            netscope().args(["--read-pcap", "-"]).stdin(std::fs::File::open(&path).expect("there")).output().expect("netscope runs");
+        let from_pipe = netscope()
+            .args(["--read-pcap", "-"])
+            .stdin(std::fs::File::open(&path).expect("there"))
+            .output()
+            .expect("netscope runs");
         for output in [from_file, from_pipe] {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.code() == Some(1) && said.contains(name), "{name}: {said}");

@@ -84,7 +84,9 @@ mod tests {
     fn what_is_nothing_known_is_shown() {
         let wrong_type = [erf(5, 2, 80), erf(5, 99, 80)].concat();
         let far = [erf(5, 2, 80), erf(500_000, 2, 80)].concat();
-        for bytes in [b"BZh", &b"snoop"[..], b"\x01\x02\x03\x04", &[], &wrong_type, &far, &erf(0, 2, 80), &erf(5, 2, 80)[..40], &[0; 64]] {
+        for bytes in
+            [b"BZh", &b"snoop"[..], b"\x01\x02\x03\x04", &[], &wrong_type, &far, &erf(0, 2, 80), &erf(5, 2, 80)[..40], &[0; 64]]
+        {
             assert!(said(bytes).starts_with("it begins with 01 02 03 04"), "{bytes:02x?}: {}", said(bytes));
         }
         let version = RecordFault::Version(9, 9);
