@@ -12,8 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Captures with something inside that is not read on purpose, and what.
-const UNREAD: [(&str, &str); 2] =
-    [("zeek__tunnels-gre-aruba.pcap", "802.11 frames in GRE"), ("ndpi__capwap.pcap", "802.11 frames in CAPWAP")];
+const UNREAD: [(&str, &str); 1] = [("ndpi__capwap.pcap", "802.11 frames in CAPWAP")];
 
 struct RawPacket {
     link_type: LinkType,
@@ -40,7 +39,7 @@ impl Visitor for SeenTags {
             Header::Geneve(_) => self.between.push("geneve"),
             Header::Gtpu(_) => self.between.push("gtp"),
             Header::Teredo(_) => self.between.push("teredo"),
-            Header::L2tp(_) => self.between.push("l2tp"),
+            Header::L2tp(_) | Header::L2tpv3(_) => self.between.push("l2tp"),
             Header::Ipv4(_) | Header::Ipv6(_) => {
                 self.ip_count += 1;
                 if self.ip_count > 1 {

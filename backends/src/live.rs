@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::pcap::interface::listed_name;
 use crate::pcap::list_interfaces;
 use crate::{BackendError, Timestamp};
 
@@ -90,7 +91,7 @@ pub(crate) fn explain(name: &str, reason: &str) -> String {
         return format!("no permission to capture ({reason}); {}", permission_advice());
     }
     if let Ok(interfaces) = list_interfaces() {
-        match interfaces.iter().find(|interface| interface.name == name) {
+        match interfaces.iter().find(|interface| interface.name == listed_name(name)) {
             None => {
                 let names: Vec<_> = interfaces.into_iter().map(|interface| interface.name).collect();
                 return format!("there is no such interface; available: {}", listed(&names));

@@ -41,18 +41,46 @@ impl LinkType {
     pub const RAW_DLT12: Self = Self(12);
     /// Raw IP, DLT_RAW on OpenBSD.
     pub const RAW_DLT14: Self = Self(14);
+    /// PPP in HDLC-like framing, or Cisco HDLC.
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPPoE session, without the Ethernet header before it.
+    pub const PPPOE: Self = Self(51);
     /// Raw IP, version in the first nibble.
     pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11 frames.
+    pub const IEEE802_11: Self = Self(105);
     /// OpenBSD loopback: like NULL, family in network byte order.
     pub const LOOP: Self = Self(108);
     /// Linux cooked capture, version 1.
     pub const LINUX_SLL: Self = Self(113);
+    /// IEEE 802.11 frames behind a Prism or AVS header.
+    pub const IEEE802_11_PRISM: Self = Self(119);
+    /// IEEE 802.11 frames behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// IEEE 802.11 frames behind an AVS header.
+    pub const IEEE802_11_AVS: Self = Self(163);
+    /// PPP as pppd captures it: a direction in the place of the address.
+    pub const PPP_PPPD: Self = Self(166);
+    /// A header that names the link type of what follows.
+    pub const PPI: Self = Self(192);
+    /// PPP behind a byte that is the direction.
+    pub const PPP_WITH_DIRECTION: Self = Self(204);
+    /// Cisco HDLC behind a byte that is the direction.
+    pub const C_HDLC_WITH_DIRECTION: Self = Self(205);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// Packets as Linux' netfilter logs them.
+    pub const NFLOG: Self = Self(239);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+    /// Ethernet with a Marvell DSA tag in the place of the EtherType.
+    pub const DSA: Self = Self(284);
+    /// Ethernet with a Marvell EDSA tag, which has an EtherType.
+    pub const EDSA: Self = Self(285);
 }
 
 impl fmt::Display for LinkType {

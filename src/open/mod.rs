@@ -104,7 +104,7 @@ impl Opened {
 /// The link type of a source is not one that is read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{name}: link type {link_type} ({}) is not supported; Ethernet, Linux cooked, loopback, PPP and raw IP captures are read",
+    "{name}: link type {link_type} ({}) is not supported; docs/protocols-supported.md lists those that are read",
     wire::link_name(*link_type)
 )]
 struct UnsupportedLink {

@@ -32,7 +32,9 @@ words! {
     detail_word: TcpStateDetail {
         Unknown, SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait, Closed
     }
-    tunnel_word: TunnelKind { IpInIp, Gre, Erspan, Vxlan, Geneve, GtpU, Teredo, L2tp }
+    tunnel_word: TunnelKind {
+        IpInIp, Gre, Erspan, Vxlan, Geneve, GtpU, Teredo, L2tp, EtherIp, Ethernet, Mpls, Lisp, Ayiya
+    }
 }
 
 /// Names of the IANA protocol numbers: "tcp", "udp", ..., "ip-proto-N" for those without a name here.

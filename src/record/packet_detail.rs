@@ -71,7 +71,8 @@ struct LayerCollector(Vec<LayerView>);
 
 impl Visitor for LayerCollector {
     fn header(&mut self, header: &Header<'_>, offset: usize) {
-        let view = link_view(header).or_else(|| network_view(header)).or_else(|| tunnel_view(header));
+        let view =
+            link_view(header).or_else(|| tag_view(header)).or_else(|| network_view(header)).or_else(|| tunnel_view(header));
         self.0.extend(view.map(|v| v.with("offset", offset)));
     }
 }
@@ -129,12 +130,65 @@ fn link_view(header: &Header<'_>) -> Option<LayerView> {
                 .with("interface", h.interface_index())
         }
         Header::Null(h) => LayerView::new("Loopback").with("family", h.family()),
+        Header::Hdlc(h) => {
+            LayerView::new("Cisco HDLC").with("address", hex(h.address())).with("type", ether_type(h.ether_type()))
+        }
+        Header::Nflog(h) => {
+            LayerView::new("NFLOG").with("family", h.family()).with("group", h.group()).with_some("packet length", h.packet_len())
+        }
+        Header::Radiotap(h) => LayerView::new("Radio").with("length", h.header_len()),
+        Header::Ppi(h) => LayerView::new("PPI").with("length", h.header_len()).with("link type", h.link_type()),
+        Header::Wlan(h) => LayerView::new("802.11")
+            .with("type", h.kind())
+            .with("subtype", h.subtype())
+            .with("flags", hex(h.flags()))
+            .with("fragment", h.fragment())
+            .with("aggregate", h.is_aggregate()),
         Header::Arp(h) => LayerView::new("ARP")
             .with("operation", h.operation())
             .with("sender hardware", Colons(h.sender_hardware()))
             .with("sender address", ProtocolAddress(h.sender_protocol()))
             .with("target hardware", Colons(h.target_hardware()))
             .with("target address", ProtocolAddress(h.target_protocol())),
+        _ => return None,
+    })
+}
+
+fn tag_view(header: &Header<'_>) -> Option<LayerView> {
+    let dsa = |tag: wire::DsaTag, kind: u16| {
+        LayerView::new("DSA")
+            .with("device", tag.device())
+            .with("port", tag.port())
+            .with_some("vlan", tag.vlan())
+            .with("type", ether_type(kind))
+    };
+    Some(match header {
+        Header::Etag(h) => LayerView::new("E-TAG")
+            .with("channel", h.channel())
+            .with("ingress channel", h.ingress_channel())
+            .with("type", ether_type(h.ether_type())),
+        Header::Vntag(h) => LayerView::new("VN-TAG")
+            .with("destination", h.destination())
+            .with("source", h.source())
+            .with("type", ether_type(h.ether_type())),
+        Header::Pbb(h) => LayerView::new("I-TAG").with("service", h.service()),
+        Header::Nsh(h) => LayerView::new("NSH")
+            .with("path", h.path())
+            .with("index", h.index())
+            .with("next protocol", h.next_protocol())
+            .with("length", h.header_len()),
+        Header::Macsec(h) => LayerView::new("MACsec")
+            .with("association", h.association())
+            .with("short length", h.short_len())
+            .with("packet number", h.packet_number())
+            .with("encrypted", h.ether_type().is_none())
+            .with_some("type", h.ether_type().map(ether_type)),
+        Header::Redundancy(h) => {
+            LayerView::new("Redundancy tag").with("sequence", h.sequence()).with("type", ether_type(h.ether_type()))
+        }
+        Header::Cmd(h) => LayerView::new("Cisco metadata").with("group", h.group()).with("type", ether_type(h.ether_type())),
+        Header::Dsa(h) => dsa(h.tag(), h.ether_type()),
+        Header::Edsa(h) => dsa(h.tag(), h.ether_type()),
         _ => return None,
     })
 }
@@ -234,6 +288,14 @@ fn tunnel_view(header: &Header<'_>) -> Option<LayerView> {
             LayerView::new("Teredo").with("authentication", h.has_authentication()).with("origin", h.has_origin())
         }
         Header::L2tp(h) => LayerView::new("L2TP").with("tunnel", h.tunnel_id()).with("session", h.session_id()),
+        Header::L2tpv3(h) => LayerView::new("L2TPv3").with("session", h.session_id()),
+        Header::Wccp(h) => LayerView::new("WCCP").with("service", h.service()),
+        Header::EtherIp(_) => LayerView::new("EtherIP"),
+        Header::Lisp(h) => LayerView::new("LISP")
+            .with("instance", h.instance())
+            .with("encrypted", h.is_encrypted())
+            .with_some("next protocol", h.next_protocol()),
+        Header::Ayiya(h) => LayerView::new("AYIYA").with("operation", h.operation()).with("next header", h.next_header()),
         _ => return None,
     })
 }

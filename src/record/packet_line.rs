@@ -140,6 +140,13 @@ impl LineVisitor<'_> {
             Header::Sll(h) => write!(out, "sll {}", wire::packet_type_name(h.packet_type())),
             Header::Sll2(h) => write!(out, "sll2 if={} {}", h.interface_index(), wire::packet_type_name(h.packet_type())),
             Header::Null(h) => write!(out, "loopback family={}", h.family()),
+            Header::Etag(_) | Header::Vntag(_) | Header::Pbb(_) | Header::Nsh(_) | Header::Macsec(_) => self.tag(header),
+            Header::Redundancy(_) | Header::Cmd(_) | Header::Dsa(_) | Header::Edsa(_) => self.tag(header),
+            Header::Hdlc(h) => write!(out, "hdlc {:#06x}", h.ether_type()),
+            Header::Nflog(h) => write!(out, "nflog group={}", h.group()),
+            Header::Radiotap(_) => out.write_str("radio"),
+            Header::Ppi(h) => write!(out, "ppi {}", h.link_type()),
+            Header::Wlan(h) => write!(out, "wlan type={} subtype={}", h.kind(), h.subtype()),
             Header::Arp(h) => {
                 let (sender, target) = (ProtocolAddress(h.sender_protocol()), ProtocolAddress(h.target_protocol()));
                 match h.operation() {
@@ -159,7 +166,28 @@ impl LineVisitor<'_> {
             Header::Gtpu(h) => write!(out, "gtp-u teid={:#x}", h.teid()),
             Header::Teredo(_) => out.write_str("teredo"),
             Header::L2tp(h) => write!(out, "l2tp tunnel={} session={}", h.tunnel_id(), h.session_id()),
+            Header::L2tpv3(h) => write!(out, "l2tp session={}", h.session_id()),
+            Header::Wccp(h) => write!(out, "wccp service={}", h.service()),
+            Header::EtherIp(_) => out.write_str("etherip"),
+            Header::Lisp(h) => write!(out, "lisp instance={}", h.instance()),
+            Header::Ayiya(h) => write!(out, "ayiya operation={}", h.operation()),
             // All others are written by the caller.
+            _ => Ok(()),
+        }
+    }
+
+    fn tag(&mut self, header: &Header<'_>) -> fmt::Result {
+        let out = &mut *self.out;
+        match header {
+            Header::Etag(h) => write!(out, "e-tag {}", h.channel()),
+            Header::Vntag(h) => write!(out, "vn-tag {} > {}", h.source(), h.destination()),
+            Header::Pbb(h) => write!(out, "pbb service={}", h.service()),
+            Header::Nsh(h) => write!(out, "nsh path={} index={}", h.path(), h.index()),
+            Header::Macsec(h) => write!(out, "macsec pn={}", h.packet_number()),
+            Header::Redundancy(h) => write!(out, "copy {}", h.sequence()),
+            Header::Cmd(h) => write!(out, "cmd group={}", h.group()),
+            Header::Dsa(h) => write!(out, "dsa {}:{}", h.tag().device(), h.tag().port()),
+            Header::Edsa(h) => write!(out, "dsa {}:{}", h.tag().device(), h.tag().port()),
             _ => Ok(()),
         }
     }
@@ -229,7 +257,7 @@ mod tests {
             line(1, "020000000002 020000000001 88cc 0102"),
             "#12 14:03:07.123456 eth 02:00:00:00:00:01 > 02:00:00:00:00:02 len=2 (unknown ethernet)"
         );
-        assert_eq!(line(105, "00"), "#12 14:03:07.123456 len=1 (unknown link)");
+        assert_eq!(line(107, "00"), "#12 14:03:07.123456 len=1 (unknown link)");
     }
 
     #[test]

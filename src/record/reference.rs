@@ -27,8 +27,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
         let [source, destination] = hosts.map(|host| host.to_string());
         key(protocol, &source, ports[0], &destination, ports[1])
     });
-    use TunnelKind::{Erspan, Geneve, Gre, GtpU, IpInIp, L2tp, Teredo, Vxlan};
-    let kind = prop::sample::select(vec![IpInIp, Gre, Erspan, Vxlan, Geneve, GtpU, Teredo, L2tp]);
+    let kind = prop::sample::select(TunnelKind::ALL.to_vec());
     let tunnel = prop::option::of((kind, any::<u32>()));
     let wrapped = (any::<[u16; 2]>(), prop_oneof![Just(0), 0..4u8], tunnel, prop_oneof![Just(0), any::<u32>()]);
     let numbers = prop::array::uniform5(number());

@@ -55,8 +55,13 @@ impl Erspan<'_> {
         be16(self.fixed, 2) & 0x03ff
     }
 
-    /// True when an IP packet follows instead of an Ethernet frame (type III).
-    pub const fn carries_ip(&self) -> bool {
-        self.frame_type == 2
+    /// Frame type of an Ethernet frame, which is all that type II carries.
+    pub const ETHERNET: u8 = 0;
+    /// Frame type of an IP packet.
+    pub const IP: u8 = 2;
+
+    /// What follows.
+    pub const fn frame_type(&self) -> u8 {
+        self.frame_type
     }
 }

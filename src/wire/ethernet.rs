@@ -23,6 +23,16 @@ pub mod ethertype {
     pub const TRANSPARENT_BRIDGING: u16 = 0x6558;
     pub const ERSPAN_I_II: u16 = 0x88be;
     pub const ERSPAN_III: u16 = 0x22eb;
+    pub const WCCP: u16 = 0x883e;
+    pub const E_TAG: u16 = 0x893f;
+    pub const VN_TAG: u16 = 0x8926;
+    pub const I_TAG: u16 = 0x88e7;
+    pub const NSH: u16 = 0x894f;
+    pub const MACSEC: u16 = 0x88e5;
+    pub const HSR: u16 = 0x892f;
+    pub const R_TAG: u16 = 0xf1c1;
+    pub const CISCO_METADATA: u16 = 0x8909;
+    pub const EDSA: u16 = 0xdada;
 
     /// The name a reader of packet lines expects, for those that are read here.
     pub const fn name(value: u16) -> Option<&'static str> {
@@ -41,6 +51,16 @@ pub mod ethertype {
             TRANSPARENT_BRIDGING => "Ethernet",
             ERSPAN_I_II => "ERSPAN",
             ERSPAN_III => "ERSPAN III",
+            WCCP => "WCCP",
+            E_TAG => "802.1BR",
+            VN_TAG => "VN-TAG",
+            I_TAG => "802.1ah",
+            NSH => "NSH",
+            MACSEC => "MACsec",
+            HSR => "HSR",
+            R_TAG => "802.1CB",
+            CISCO_METADATA => "Cisco metadata",
+            EDSA => "EDSA",
             _ => return None,
         })
     }

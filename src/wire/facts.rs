@@ -230,7 +230,7 @@ impl VlanTags {
 pub struct Tunnel {
     /// Its protocol.
     pub kind: TunnelKind,
-    /// VNI, GRE key (PPTP: call id), TEID, ERSPAN session; 0 where the protocol has none.
+    /// VNI, GRE key (PPTP: call id), TEID, ERSPAN or L2TP session, LISP instance; 0 where there is none.
     pub id: u32,
 }
 
@@ -252,11 +252,39 @@ pub enum TunnelKind {
     GtpU,
     /// RFC 4380
     Teredo,
-    /// RFC 2661, data messages of version 2 over UDP; the id is the tunnel's in the upper, the session's in the lower 16 bits.
+    /// RFC 2661 and RFC 3931, data messages; the id is the tunnel's in the upper, the session's in the lower 16 bits, in
+    /// version 3 the session's alone.
     L2tp,
+    /// RFC 3378
+    EtherIp,
+    /// An Ethernet frame right behind an IP header, as in SRv6 (RFC 8986 section 4.9).
+    Ethernet,
+    /// An MPLS label stack right behind an IP header or in UDP (RFC 4023, RFC 7510).
+    Mpls,
+    /// RFC 9300, RFC 9305
+    Lisp,
+    /// draft-massar-v6ops-ayiya
+    Ayiya,
 }
 
 impl TunnelKind {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [Self; 13] = [
+        Self::IpInIp,
+        Self::Gre,
+        Self::Erspan,
+        Self::Vxlan,
+        Self::Geneve,
+        Self::GtpU,
+        Self::Teredo,
+        Self::L2tp,
+        Self::EtherIp,
+        Self::Ethernet,
+        Self::Mpls,
+        Self::Lisp,
+        Self::Ayiya,
+    ];
+
     /// The name in records and counters.
     pub const fn name(self) -> &'static str {
         match self {
@@ -268,6 +296,11 @@ impl TunnelKind {
             Self::GtpU => "gtp-u",
             Self::Teredo => "teredo",
             Self::L2tp => "l2tp",
+            Self::EtherIp => "etherip",
+            Self::Ethernet => "ethernet-in-ip",
+            Self::Mpls => "mpls-in-ip",
+            Self::Lisp => "lisp",
+            Self::Ayiya => "ayiya",
         }
     }
 }
@@ -285,6 +318,19 @@ pub enum Layer {
     Pppoe,
     Ppp,
     Sll,
+    Etag,
+    Vntag,
+    Pbb,
+    Nsh,
+    Macsec,
+    Redundancy,
+    Cmd,
+    Dsa,
+    Hdlc,
+    Nflog,
+    Radiotap,
+    Ppi,
+    Wlan,
     Arp,
     Ipv4,
     Ipv6,
@@ -303,11 +349,15 @@ pub enum Layer {
     GtpU,
     Teredo,
     L2tp,
+    Wccp,
+    EtherIp,
+    Lisp,
+    Ayiya,
 }
 
 impl Layer {
     /// All layers, in the order of their discriminants.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 43] = [
         Self::Link,
         Self::Ethernet,
         Self::Llc,
@@ -316,6 +366,19 @@ impl Layer {
         Self::Pppoe,
         Self::Ppp,
         Self::Sll,
+        Self::Etag,
+        Self::Vntag,
+        Self::Pbb,
+        Self::Nsh,
+        Self::Macsec,
+        Self::Redundancy,
+        Self::Cmd,
+        Self::Dsa,
+        Self::Hdlc,
+        Self::Nflog,
+        Self::Radiotap,
+        Self::Ppi,
+        Self::Wlan,
         Self::Arp,
         Self::Ipv4,
         Self::Ipv6,
@@ -334,6 +397,10 @@ impl Layer {
         Self::GtpU,
         Self::Teredo,
         Self::L2tp,
+        Self::Wccp,
+        Self::EtherIp,
+        Self::Lisp,
+        Self::Ayiya,
     ];
 
     /// The name in counters and messages.
@@ -347,6 +414,19 @@ impl Layer {
             Self::Pppoe => "pppoe",
             Self::Ppp => "ppp",
             Self::Sll => "sll",
+            Self::Etag => "e-tag",
+            Self::Vntag => "vn-tag",
+            Self::Pbb => "pbb",
+            Self::Nsh => "nsh",
+            Self::Macsec => "macsec",
+            Self::Redundancy => "redundancy",
+            Self::Cmd => "cmd",
+            Self::Dsa => "dsa",
+            Self::Hdlc => "hdlc",
+            Self::Nflog => "nflog",
+            Self::Radiotap => "radiotap",
+            Self::Ppi => "ppi",
+            Self::Wlan => "wlan",
             Self::Arp => "arp",
             Self::Ipv4 => "ipv4",
             Self::Ipv6 => "ipv6",
@@ -365,6 +445,10 @@ impl Layer {
             Self::GtpU => "gtp-u",
             Self::Teredo => "teredo",
             Self::L2tp => "l2tp",
+            Self::Wccp => "wccp",
+            Self::EtherIp => "etherip",
+            Self::Lisp => "lisp",
+            Self::Ayiya => "ayiya",
         }
     }
 }
@@ -390,11 +474,13 @@ pub enum FaultKind {
     Unknown,
     /// More tunnels or headers in each other than [`super::dissect`] follows.
     TooDeep,
+    /// What follows the header is encrypted.
+    Encrypted,
 }
 
 impl FaultKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [Self; 4] = [Self::Truncated, Self::Malformed, Self::Unknown, Self::TooDeep];
+    pub const ALL: [Self; 5] = [Self::Truncated, Self::Malformed, Self::Unknown, Self::TooDeep, Self::Encrypted];
 
     /// The name in counters and messages.
     pub const fn name(self) -> &'static str {
@@ -403,6 +489,7 @@ impl FaultKind {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::TooDeep => "too_deep",
+            Self::Encrypted => "encrypted",
         }
     }
 }

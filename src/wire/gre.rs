@@ -10,6 +10,12 @@ const SEQUENCE: u16 = 0x1000;
 const STRICT_ROUTE: u16 = 0x0800;
 const ACKNOWLEDGMENT: u16 = 0x0080;
 
+/// True for the protocols of 802.11 frames between a controller of Aruba's and its access points: 0x8200, and 0x10 more for each
+/// of its queues.
+pub const fn carries_wlan(protocol: u16) -> bool {
+    matches!(protocol, 0x8200..=0x8330) && protocol.is_multiple_of(0x10)
+}
+
 /// GRE header with its optional fields (RFC 2784, RFC 2890, RFC 1701 for routing; RFC 2637 section 4.1 for version 1).
 #[derive(Clone, Copy, Debug)]
 pub struct Gre<'a> {

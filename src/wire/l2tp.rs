@@ -3,11 +3,15 @@
 use super::view::{Unreadable, View};
 use super::{Header, Layer};
 
-const CONTROL: u16 = 0x8000;
+/// Flag of a control message.
+pub const CONTROL: u16 = 0x8000;
+/// The bits that are the version.
+pub const VERSION: u16 = 0x000f;
+/// Flags, version and two reserved bytes of version 3 (RFC 3931 section 4.1.2).
+pub const LEN_BEFORE_SESSION_V3: usize = 4;
 const LENGTH: u16 = 0x4000;
 const SEQUENCE: u16 = 0x0800;
 const OFFSET: u16 = 0x0200;
-const RESERVED: u16 = 0x34f0;
 
 /// L2TP data message header (RFC 2661 section 3.1), 6 to 14 bytes and the offset padding.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +32,7 @@ impl<'a> View<'a> for L2tp<'a> {
             value.ok_or(Unreadable::Short(at))
         };
         let flags = half()?;
-        if flags & 0x0f != 2 || flags & (CONTROL | RESERVED) != 0 {
+        if flags & VERSION != 2 || flags & CONTROL != 0 {
             return Err(Unreadable::Unknown);
         }
         if flags & LENGTH != 0 {

@@ -24,7 +24,8 @@ pub fn mac_addresses(link_type: LinkType, data: &[u8]) -> Option<MacAddresses> {
         (len == 6).then_some(MacAddresses { source, destination: None })
     };
     match link_type {
-        LinkType::ETHERNET => {
+        // The addresses stand before a switch's tag.
+        LinkType::ETHERNET | LinkType::DSA | LinkType::EDSA => {
             let header = Ethernet::read(data).ok()?;
             Some(MacAddresses { source: header.source(), destination: Some(header.destination()) })
         }
@@ -36,7 +37,33 @@ pub fn mac_addresses(link_type: LinkType, data: &[u8]) -> Option<MacAddresses> {
 
 /// True for the link types that [`super::dissect`] reads.
 pub const fn supports(link_type: LinkType) -> bool {
-    matches!(link_type.0, 0 | 1 | 9 | 12 | 14 | 101 | 108 | 113 | 228 | 229 | 276)
+    matches!(
+        link_type.0,
+        0 | 1
+            | 9
+            | 12
+            | 14
+            | 50
+            | 51
+            | 101
+            | 104
+            | 105
+            | 108
+            | 113
+            | 119
+            | 127
+            | 163
+            | 166
+            | 192
+            | 204
+            | 205
+            | 228
+            | 229
+            | 239
+            | 276
+            | 284
+            | 285
+    )
 }
 
 /// The name of a link type, for messages; "unknown" for those nobody is likely to meet. Numbers and meanings follow
@@ -115,6 +142,8 @@ pub const fn link_name(link_type: LinkType) -> &'static str {
         274 => "Ethernet with mPacket preamble",
         275 => "DisplayPort AUX",
         276 => "Linux cooked v2",
+        284 => "Marvell DSA",
+        285 => "Marvell EDSA",
         288 => "USB 2.0",
         _ => "unknown",
     }

@@ -4,7 +4,12 @@
 //! a counted [`Fault`], never a panic.
 
 mod arp;
+mod ayiya;
+mod cmd;
+mod dsa;
 mod erspan;
+mod etag;
+mod etherip;
 mod ethernet;
 mod facts;
 mod fast;
@@ -12,18 +17,27 @@ mod fragment;
 mod geneve;
 mod gre;
 mod gtpu;
+mod hdlc;
 mod icmp;
 mod igmp;
 mod ipv4;
 mod ipv6;
 mod l2tp;
+mod l2tpv3;
 mod link;
+mod lisp;
 mod llc;
+mod macsec;
 mod mpls;
+mod nflog;
+mod nsh;
 mod null;
+mod pbb;
 mod ppp;
 mod pppoe;
 mod quote;
+mod radio;
+mod redundancy;
 mod reread;
 mod sctp;
 mod sll;
@@ -33,14 +47,22 @@ mod teredo;
 mod udp;
 mod view;
 mod vlan;
+mod vntag;
 mod vxlan;
 mod walk;
+mod wccp;
+mod wlan;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use arp::{Arp, ArpMessage};
+pub use ayiya::Ayiya;
+pub use cmd::Cmd;
+pub use dsa::{Dsa, DsaTag, Edsa};
 pub use erspan::Erspan;
+pub use etag::Etag;
+pub use etherip::EtherIp;
 pub use ethernet::{Ethernet, ethertype};
 pub use facts::{
     Dissected, Fault, FaultKind, Fragment, IpVersion, Layer, Network, Ports, TcpFlags, TcpOptions, TcpSegment, Transport, Tunnel,
@@ -51,18 +73,27 @@ pub use fragment::seems_fragment;
 pub use geneve::Geneve;
 pub use gre::Gre;
 pub use gtpu::Gtpu;
+pub use hdlc::Hdlc;
 pub use icmp::{Icmp, Icmpv6};
 pub use igmp::Igmp;
 pub use ipv4::Ipv4;
 pub use ipv6::{Ipv6, Ipv6Extension, extension};
 pub use l2tp::L2tp;
+pub use l2tpv3::L2tpv3;
 pub use link::{MacAddresses, link_name, mac_addresses, supports};
+pub use lisp::Lisp;
 pub use llc::Llc;
+pub use macsec::Macsec;
 pub use mpls::Mpls;
+pub use nflog::Nflog;
+pub use nsh::Nsh;
 pub use null::Null;
+pub use pbb::Pbb;
 pub use ppp::Ppp;
 pub use pppoe::Pppoe;
 pub use quote::QuotedPacket;
+pub use radio::{Ppi, Radio};
+pub use redundancy::Redundancy;
 pub use reread::{common_tcp_options, common_vlan};
 pub use sctp::Sctp;
 pub use sll::{Sll, Sll2, packet_type_name};
@@ -73,8 +104,11 @@ pub use udp::{Udp, UdpLite};
 pub use view::{Unreadable, View};
 pub(crate) use view::{array_at, be16};
 pub use vlan::Vlan;
+pub use vntag::Vntag;
 pub use vxlan::Vxlan;
 pub use walk::{EXTENSION_COUNT_MAX, LINK_HEADER_COUNT_MAX, TUNNEL_DEPTH_MAX, walk};
+pub use wccp::Wccp;
+pub use wlan::Wlan;
 
 use netscope_backends::LinkType;
 
@@ -90,6 +124,20 @@ pub enum Header<'a> {
     Ppp(Ppp<'a>),
     Sll(Sll<'a>),
     Sll2(Sll2<'a>),
+    Etag(Etag<'a>),
+    Vntag(Vntag<'a>),
+    Pbb(Pbb<'a>),
+    Nsh(Nsh<'a>),
+    Macsec(Macsec<'a>),
+    Redundancy(Redundancy<'a>),
+    Cmd(Cmd<'a>),
+    Dsa(Dsa<'a>),
+    Edsa(Edsa<'a>),
+    Hdlc(Hdlc<'a>),
+    Nflog(Nflog<'a>),
+    Radiotap(Radio<'a>),
+    Ppi(Ppi<'a>),
+    Wlan(Wlan<'a>),
     Null(Null<'a>),
     Arp(Arp<'a>),
     Ipv4(Ipv4<'a>),
@@ -109,6 +157,11 @@ pub enum Header<'a> {
     Gtpu(Gtpu<'a>),
     Teredo(Teredo<'a>),
     L2tp(L2tp<'a>),
+    L2tpv3(L2tpv3<'a>),
+    Wccp(Wccp<'a>),
+    EtherIp(EtherIp<'a>),
+    Lisp(Lisp<'a>),
+    Ayiya(Ayiya<'a>),
 }
 
 /// Is shown every header [`walk()`] reads, outermost first.

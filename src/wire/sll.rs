@@ -4,8 +4,22 @@ use super::view::{array_at, be16, be32, fixed_view};
 
 /// Protocol value of frames with an 802.2 LLC header (linux/if_ether.h ETH_P_802_2).
 pub const PROTOCOL_LLC: u16 = 4;
-/// Hardware types (linux/if_arp.h) whose protocol field is no EtherType: netlink, 802.11 with and without radio headers.
-pub const HARDWARE_NOT_ETHERTYPE: [u16; 4] = [824, 801, 802, 803];
+/// Protocol value of whole Ethernet frames (ETH_P_ALL).
+pub const PROTOCOL_ETHERNET: u16 = 3;
+/// Protocol value of PPP frames (ETH_P_WAN_PPP).
+pub const PROTOCOL_PPP: u16 = 7;
+/// Hardware types (linux/if_arp.h) whose protocol field may be no EtherType.
+pub const HARDWARE_FRAME_RELAY: u16 = 770;
+/// Of GRE interfaces: the field is GRE's protocol.
+pub const HARDWARE_GRE: u16 = 778;
+/// 802.11.
+pub const HARDWARE_WLAN: u16 = 801;
+/// 802.11 with Prism header.
+pub const HARDWARE_PRISM: u16 = 802;
+/// 802.11 with radiotap header.
+pub const HARDWARE_RADIOTAP: u16 = 803;
+/// Netlink messages.
+pub const HARDWARE_NETLINK: u16 = 824;
 
 /// Names of the packet types (linux/if_packet.h).
 pub const fn packet_type_name(value: u16) -> &'static str {

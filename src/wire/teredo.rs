@@ -22,13 +22,16 @@ impl<'a> View<'a> for Teredo<'a> {
             let Some(&[_, _, id_len, value_len]) = bytes.first_chunk() else { return Err(Unreadable::Short(4)) };
             len = 4 + usize::from(id_len) + usize::from(value_len) + 9;
         }
-        let has_origin = bytes.get(len..).is_some_and(|b| b.starts_with(&[0, 0]));
+        let behind = bytes.get(len..).unwrap_or(&[]);
+        let has_origin = behind.starts_with(&[0, 0]);
         if has_origin {
             len += 8;
         }
         match bytes.get(len) {
+            // The first half of an indication's type.
+            Some(0) if behind.len() == 1 => Err(Unreadable::Short(len + 2)),
             None => Err(Unreadable::Short(len + 1)),
-            Some(first) if first >> 4 != 6 => Err(Unreadable::Malformed),
+            Some(first) if first >> 4 != 6 => Err(Unreadable::Unknown),
             Some(_) => Ok(Self { indications: &bytes[..len], has_authentication, has_origin }),
         }
     }

@@ -1,15 +1,40 @@
 //! VXLAN headers with the group policy and generic protocol extensions. Know nothing of what they carry.
 
-use super::view::{be32, fixed_view};
+use super::view::{Unreadable, View, be32};
+use super::{Header, Layer};
 
-fixed_view! {
-    /// RFC 7348 section 5, draft-smith-vxlan-group-policy, draft-ietf-nvo3-vxlan-gpe.
-    Vxlan, 8, Vxlan
+const VNI_VALID: u8 = 0x08;
+
+/// Flags, reserved bits and VNI (RFC 7348 section 5, draft-smith-vxlan-group-policy, draft-ietf-nvo3-vxlan-gpe). A header without a
+/// valid VNI is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Vxlan<'a> {
+    bytes: &'a [u8; 8],
+}
+
+impl<'a> View<'a> for Vxlan<'a> {
+    const LAYER: Layer = Layer::Vxlan;
+
+    fn read(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        match bytes.first_chunk() {
+            Some(bytes) if bytes[0] & VNI_VALID != 0 => Ok(Self { bytes }),
+            Some(_) => Err(Unreadable::Unknown),
+            None => Err(Unreadable::Short(8)),
+        }
+    }
+
+    fn header_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn wrap(self) -> Header<'a> {
+        Header::Vxlan(self)
+    }
 }
 
 impl Vxlan<'_> {
-    const VNI_VALID: u8 = 0x08;
-    const GROUP_POLICY: u8 = 0x80;
+    /// Length of the header in bytes.
+    pub const LEN: usize = 8;
 
     /// Flag bits of the first byte.
     pub const fn flags(&self) -> u8 {
@@ -21,18 +46,13 @@ impl Vxlan<'_> {
         be32(self.bytes, 4) >> 8
     }
 
-    /// What RFC 7348 lets a header be: the VNI is valid and no unknown flag is set (a group policy may be).
-    pub const fn is_plain(&self) -> bool {
-        self.bytes[0] & !Self::GROUP_POLICY == Self::VNI_VALID && self.bytes[7] == 0
+    /// Version of the generic protocol extension; reserved bits without it.
+    pub const fn generic_version(&self) -> u8 {
+        self.bytes[0] >> 4 & 3
     }
 
-    /// Generic protocol extension: version 0 and the VNI is valid. Senders that name the next protocol do not all set the flag
-    /// for it.
-    pub const fn is_generic(&self) -> bool {
-        self.bytes[0] & 0xf8 == Self::VNI_VALID
-    }
-
-    /// Next protocol of the generic extension: 0 as in plain VXLAN, 1 IPv4, 2 IPv6, 3 Ethernet, 5 MPLS.
+    /// Next protocol of the generic extension: 0 as in plain VXLAN, 1 IPv4, 2 IPv6, 3 Ethernet, 4 NSH, 5 MPLS. Senders do not all
+    /// set the flag for it.
     pub const fn next_protocol(&self) -> u8 {
         self.bytes[3]
     }

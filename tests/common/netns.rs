@@ -104,8 +104,9 @@ impl NetNs {
         })
     }
 
+    /// Runs `program` in the namespace; panics when it fails.
     #[track_caller]
-    fn exec(&self, program: &str, arguments: &[&str]) {
+    pub fn exec(&self, program: &str, arguments: &[&str]) {
         let mut command = self.command(program);
         assert!(succeeds(command.args(arguments)), "{command:?}");
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::filter::FilterSet;
 use crate::{Backend, BackendError, Counters, LinkType, Packet, Polled, Position};
 
+mod foreign;
 mod lend;
 mod mapped;
 mod mapping;
@@ -140,7 +141,10 @@ impl CaptureFile {
             MappedFile::new(file).map_err(|source| BackendError::Io { action: "map", path: path.to_owned(), source })?;
         let mut walker = CaptureWalker::new();
         let found = find_link_type(&mut walker, mapping.bytes(), true);
-        let link_type = found.map_err(|fault| BackendError::Format { path: path.to_owned(), what: fault.to_string() })?;
+        let link_type = found.map_err(|fault| {
+            let what = foreign::explain(mapping.bytes(), &fault);
+            BackendError::Format { path: path.to_owned(), what }
+        })?;
         Self::new(path, link_type.unwrap_or(LinkType::ETHERNET), Source::Mapped(Arc::new(mapping)), options)
     }
 
@@ -173,7 +177,7 @@ impl CaptureFile {
         let mut reader = Box::new(StreamReader::new(plain, gauge, bytes_total));
         let link_type = loop {
             let found = find_link_type(&mut CaptureWalker::new(), reader.pending(), reader.is_drained());
-            match found.map_err(|fault| bad(fault.to_string()))? {
+            match found.map_err(|fault| bad(foreign::explain(reader.pending(), &fault)))? {
                 Some(link_type) => break link_type,
                 None if reader.is_drained() || reader.pending().len() >= STREAM_BUFFER_LEN => break LinkType::ETHERNET,
                 None => {}

@@ -28,7 +28,7 @@ pub struct Interface {
 impl From<Device> for Interface {
     fn from(device: Device) -> Self {
         Self {
-            up: device.flags.is_up(),
+            up: device.flags.is_up() || device.name == NFLOG,
             loopback: device.flags.is_loopback(),
             name: device.name,
             description: device.desc,
@@ -37,13 +37,36 @@ impl From<Device> for Interface {
     }
 }
 
-/// All interfaces libpcap offers, its default one first.
+/// The device of Linux' netfilter log: always there, and no network interface.
+const NFLOG: &str = "nflog";
+
+/// The name under which a device is listed: `nflog:5`, group 5 of the log, is `nflog`.
+pub(crate) fn listed_name(name: &str) -> &str {
+    match name.split_once(':') {
+        Some((NFLOG, _)) => NFLOG,
+        _ => name,
+    }
+}
+
+/// True for what packets of a network can be captured from. On Linux, libpcap offers buses and queues, too (nfqueue, dbus,
+/// bluetooth, usbmon), whose packets are not read.
+#[cfg(target_os = "linux")]
+fn is_capturable(name: &str) -> bool {
+    matches!(name, "any" | NFLOG) || nix::net::if_::if_nametoindex(name).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_capturable(_name: &str) -> bool {
+    true
+}
+
+/// All interfaces that libpcap offers and that can be captured from, its default one first.
 ///
 /// # Errors
 /// [`BackendError::Interface`] when the system refuses the list.
 pub fn list_interfaces() -> Result<Vec<Interface>, BackendError> {
     let devices = Device::list().map_err(|error| no_list(&pcap_reason(error)))?;
-    Ok(devices.into_iter().map(Interface::from).collect())
+    Ok(devices.into_iter().filter(|device| is_capturable(&device.name)).map(Interface::from).collect())
 }
 
 /// Name of libpcap's default interface.

@@ -374,7 +374,7 @@ pub(super) fn no_flow_reason(dissected: &Dissected) -> NoFlowReason {
         Some(FaultKind::Truncated) => NoFlowReason::Truncated,
         Some(FaultKind::Malformed) => NoFlowReason::Malformed,
         Some(FaultKind::TooDeep) => NoFlowReason::TooDeep,
-        Some(FaultKind::Unknown) | None if dissected.layer == Layer::Arp => NoFlowReason::Arp,
-        Some(FaultKind::Unknown) | None => NoFlowReason::NonIp,
+        Some(FaultKind::Unknown | FaultKind::Encrypted) | None if dissected.layer == Layer::Arp => NoFlowReason::Arp,
+        Some(FaultKind::Unknown | FaultKind::Encrypted) | None => NoFlowReason::NonIp,
     }
 }

@@ -176,8 +176,161 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("raw", 101, inner6.clone()),
         ("ppp", 9, join(&[&[0xff, 3, 0x21], &inner])),
     ];
+    packets.extend(tags());
+    packets.extend(links());
     packets.extend(tunnels(&arp));
+    packets.extend(rare_tunnels());
     packets
+}
+
+/// Tags and headers between Ethernet and IP, in several orders.
+fn tags() -> Vec<(&'static str, u16, Vec<u8>)> {
+    let (inner, inner6) = (ipv4(6, &tcp(b"inner")), ipv6(17, &udp(b"inner")));
+    let frame = ethernet(0x0800, &inner);
+    let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 0x86, 0xdd], &inner6]);
+    let typed = |kind: u16, tag: &[u8], next: u16, payload: &[u8]| ethernet(kind, &join(&[tag, &next.to_be_bytes(), payload]));
+    let icv = |payload: &[u8]| join(&[payload, &[0x1c; 16]]);
+    let arp = [0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 0, 2];
+    let nested = typed(0x893f, &ETAG, 0x8926, &join(&[&VNTAG, &[0x88, 0xe7], &[0, 0, 0, 9], &frame]));
+    vec![
+        ("e-tag", 1, typed(0x893f, &ETAG, 0x0800, &inner)),
+        ("e-tag vlan", 1, typed(0x893f, &ETAG, 0x8100, &vlan(5, 0x86dd, &inner6))),
+        ("vlan e-tag", 1, ethernet(0x8100, &vlan(5, 0x893f, &join(&[&ETAG, &[8, 0], &inner])))),
+        ("vn-tag", 1, typed(0x8926, &VNTAG, 0x86dd, &inner6)),
+        ("vn-tag llc", 1, typed(0x8926, &VNTAG, snap.len() as u16, &snap)),
+        ("e-tag vn-tag pbb", 1, nested),
+        ("pbb", 1, ethernet(0x88e7, &join(&[&[0, 0, 0, 100], &frame]))),
+        (
+            "b-tag pbb c-tag",
+            1,
+            ethernet(0x88a8, &vlan(7, 0x88e7, &join(&[&[0xfc, 0, 0, 1], &ethernet(0x8100, &vlan(9, 0x0800, &inner))]))),
+        ),
+        ("nsh ethernet", 1, ethernet(0x894f, &join(&[&nsh(1, 3), &frame]))),
+        ("nsh ipv4", 1, ethernet(0x894f, &join(&[&nsh(2, 1), &inner]))),
+        ("nsh ipv6", 1, ethernet(0x894f, &join(&[&nsh(2, 2), &inner6]))),
+        ("nsh nsh", 1, ethernet(0x894f, &join(&[&nsh(1, 4), &nsh(2, 1), &inner]))),
+        ("nsh mpls", 1, ethernet(0x894f, &join(&[&nsh(2, 5), &mpls(100, true), &inner]))),
+        ("macsec", 1, typed(0x88e5, &[0, 0, 0, 0, 0, 1], 0x0800, &icv(&inner))),
+        (
+            "macsec channel",
+            1,
+            typed(0x88e5, &[0x21, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0, 1], 0x8100, &icv(&vlan(5, 0x86dd, &inner6))),
+        ),
+        ("macsec short arp", 1, typed(0x88e5, &[0, 30, 0, 0, 0, 1], 0x0806, &icv(&join(&[&arp])))),
+        ("hsr", 1, typed(0x892f, &[0x10, 0x34, 0, 1], 0x0800, &inner)),
+        ("r-tag", 1, typed(0xf1c1, &[0, 0, 0, 1], 0x86dd, &inner6)),
+        ("cisco metadata", 1, typed(0x8909, &[1, 1, 0, 1, 0, 5], 0x0800, &inner)),
+        ("edsa ethertype", 1, typed(0xdada, &[0, 0, 0xc0, 8, 0, 1], 0x0800, &inner)),
+        ("ethernet in ethernet", 1, ethernet(0x6558, &frame)),
+    ]
+}
+
+const ETAG: [u8; 6] = [0x20, 0, 0x10, 0x64, 0, 0];
+const VNTAG: [u8; 4] = [0x80, 1, 0, 2];
+
+/// A network service header with metadata of type 1 or 2; without metadata the latter.
+pub fn nsh(metadata: u8, next: u8) -> Vec<u8> {
+    let words = if metadata == 1 { 6 } else { 2 };
+    join(&[&[0x0f, 0xc0 | words, metadata, next, 0, 0, 1, 0xff], &vec![0x5a; usize::from(words) * 4 - 8]])
+}
+
+/// An 802.11 data frame: frame control, the fourth address and what is behind the addresses, payload.
+pub fn wlan(control: [u8; 2], behind: &[u8], payload: &[u8]) -> Vec<u8> {
+    join(&[&control, &[0, 0], &[2, 0, 0, 0, 0, 1], &[2, 0, 0, 0, 0, 2], &[2, 0, 0, 0, 0, 3], &[0x10, 0], behind, payload])
+}
+
+/// A radiotap header with these fields.
+pub fn radiotap(present: u32, fields: &[u8]) -> Vec<u8> {
+    join(&[&[0, 0], &(8 + fields.len() as u16).to_le_bytes(), &present.to_le_bytes(), fields])
+}
+
+/// An attribute of netfilter's log in little-endian order, or the other.
+pub fn nflog_attribute(is_big: bool, kind: u16, data: &[u8]) -> Vec<u8> {
+    let half = |value: u16| if is_big { value.to_be_bytes() } else { value.to_le_bytes() };
+    join(&[&half(data.len() as u16 + 4), &half(kind), data, &vec![0; data.len().next_multiple_of(4) - data.len()]])
+}
+
+/// What captures of other link types begin with.
+fn links() -> Vec<(&'static str, u16, Vec<u8>)> {
+    let (inner, inner6) = (ipv4(6, &tcp(b"inner")), ipv6(17, &udp(b"inner")));
+    let frame = ethernet(0x0800, &inner);
+    let ppp = join(&[&[0xff, 3, 0, 0x21], &inner]);
+    let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner]);
+    let snap6 = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 0x86, 0xdd], &inner6]);
+    let data = wlan([8, 1], &[], &snap);
+    let avs = join(&[&[0x80, 0x21, 0x10, 1, 0, 0, 0, 64], &[0; 56]]);
+    let prism = join(&[&[0x44, 0, 0, 0, 144, 0, 0, 0], &[0; 136]]);
+    let sll = |hardware: u16, protocol: u16, payload: &[u8]| {
+        join(&[&[0, 0], &hardware.to_be_bytes(), &[0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &protocol.to_be_bytes(), payload])
+    };
+    let sll2 = |hardware: u16, protocol: u16, payload: &[u8]| {
+        join(&[&protocol.to_be_bytes(), &[0; 6], &hardware.to_be_bytes(), &[4, 6, 2, 0, 0, 0, 0, 1, 0, 0], payload])
+    };
+    let nflog = |family: u8, is_big: bool, payload: &[u8]| {
+        join(&[
+            &[family, 0, 0, 5],
+            &nflog_attribute(is_big, 1, &[8, 0, 0, 0]),
+            &nflog_attribute(is_big, 10, b"pfx\0"),
+            &nflog_attribute(is_big, 9, payload),
+        ])
+    };
+    let aggregate = join(&[&[2; 12], &(snap6.len() as u16).to_be_bytes(), &snap6]);
+    let switch = |tag: &[u8]| join(&[&[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1], tag, &[8, 0], &inner]);
+    vec![
+        ("ppp hdlc-like", 50, ppp.clone()),
+        ("ppp hdlc-like cisco", 50, join(&[&[0x0f, 0, 8, 0], &inner])),
+        ("pppoe alone", 51, pppoe(&join(&[&[0, 0x57], &inner6]))),
+        ("cisco hdlc", 104, join(&[&[0x8f, 0, 0x86, 0xdd], &inner6])),
+        ("cisco hdlc mpls", 104, join(&[&[0x0f, 0, 0x88, 0x47], &mpls(100, true), &inner])),
+        ("cisco hdlc ethernet", 104, join(&[&[0x0f, 0, 0x65, 0x58], &frame])),
+        ("cisco hdlc direction", 205, join(&[&[1, 0x0f, 0, 8, 0], &inner])),
+        ("ppp direction", 204, join(&[&[1], &ppp])),
+        ("ppp pppd", 166, join(&[&[0, 3, 0, 0x21], &inner])),
+        ("nflog", 239, nflog(2, false, &inner)),
+        ("nflog big", 239, nflog(2, true, &inner)),
+        ("nflog ipv6", 239, nflog(10, false, &inner6)),
+        (
+            "nflog packet first",
+            239,
+            join(&[&[2, 0, 0, 5], &nflog_attribute(false, 9, &inner), &nflog_attribute(false, 10, b"pfx\0")]),
+        ),
+        ("dsa", 284, switch(&[0xc0, 8, 0, 1])),
+        ("dsa tagged", 284, switch(&[0x21, 0x10, 0xe0, 5])),
+        ("edsa", 285, switch(&[0xda, 0xda, 0, 0, 0x21, 0x10, 0xe0, 5])),
+        ("802.11", 105, data.clone()),
+        ("802.11 from the access point", 105, wlan([8, 2], &[], &snap6)),
+        ("802.11 qos", 105, wlan([0x88, 1], &[0, 0], &snap)),
+        ("802.11 four addresses", 105, wlan([8, 3], &[9; 6], &snap)),
+        ("802.11 qos ht four addresses", 105, wlan([0x88, 0x83], &[0x09; 12], &snap6)),
+        ("802.11 aggregate", 105, wlan([0x88, 2], &[0x80, 0], &aggregate)),
+        ("802.11 null", 105, wlan([0x48, 1], &[], &[])),
+        ("802.11 beacon", 105, wlan([0x80, 0], &[], &[7; 40])),
+        ("802.11 ack", 105, vec![0xd4, 0, 0, 0, 2, 0, 0, 0, 0, 1]),
+        ("radiotap", 127, join(&[&radiotap(0, &[]), &data])),
+        ("radiotap fcs", 127, join(&[&radiotap(2, &[0x10]), &data, &[1, 2, 3, 4]])),
+        (
+            "radiotap time padded",
+            127,
+            join(&[&radiotap(3, &[9, 9, 9, 9, 9, 9, 9, 9, 0x20]), &wlan([0x88, 1], &[0, 0, 0, 0], &snap)]),
+        ),
+        ("radiotap two words", 127, join(&[&radiotap(0x8000_0002, &[0, 0, 0, 0, 0x10]), &data, &[1, 2, 3, 4]])),
+        ("prism", 119, join(&[&prism, &data])),
+        ("prism avs", 119, join(&[&avs, &data])),
+        ("avs", 163, join(&[&avs, &data])),
+        ("ppi 802.11", 192, join(&[&[0, 0, 16, 0, 105, 0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0], &data])),
+        ("ppi ethernet", 192, join(&[&[0, 0, 8, 0, 1, 0, 0, 0], &frame])),
+        ("sll gre", 113, sll(778, 0x6558, &frame)),
+        ("sll radiotap", 113, sll(803, 0, &join(&[&radiotap(0, &[]), &data]))),
+        ("sll 802.11", 113, sll(801, 4, &data)),
+        ("sll prism", 113, sll(802, 4, &join(&[&prism, &data]))),
+        ("sll ethernet", 113, sll(1, 3, &frame)),
+        ("sll ppp", 113, sll(512, 7, &ppp)),
+        ("sll llc", 113, sll(1, 4, &snap)),
+        ("sll e-tag", 113, sll(1, 0x893f, &join(&[&ETAG, &[8, 0], &inner]))),
+        ("sll2 gre", 276, sll2(778, 0x86dd, &inner6)),
+        ("sll2 radiotap", 276, sll2(803, 0, &join(&[&radiotap(0, &[]), &data]))),
+        ("sll2 ethernet", 276, sll2(1, 3, &frame)),
+    ]
 }
 
 /// The tunnels among them.
@@ -218,5 +371,42 @@ fn tunnels(arp: &[u8]) -> Vec<(&'static str, u16, Vec<u8>)> {
         ("gtp-u", 1, over_udp(gtpu(0x36, &[0, 1, 0, 0x85, 1, 2, 3, 0], &inner))),
         ("teredo", 1, over_udp(teredo(&[0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9, 9, 8, 8, 8, 8], &inner6))),
         ("l2tp", 1, over_udp(l2tp(&[0x40, 2, 0, 99, 0, 3, 0, 4], &join(&[&[0xff, 3, 0, 0x57], &inner6])))),
+    ]
+}
+
+/// Those of them that few networks have.
+fn rare_tunnels() -> Vec<(&'static str, u16, Vec<u8>)> {
+    let (inner, inner6) = (ipv4(6, &tcp(b"inner")), ipv6(17, &udp(b"inner")));
+    let frame = ethernet(0x0800, &inner);
+    let over_udp = |port: u16, header: &[u8], payload: &[u8]| {
+        ethernet(0x0800, &ipv4(17, &udp_ports(40_000 + port, port, &join(&[header, payload]))))
+    };
+    let over_ip = |protocol: u8, payload: &[u8]| ethernet(0x0800, &ipv4(protocol, payload));
+    let over_ip6 = |protocol: u8, payload: &[u8]| ethernet(0x86dd, &ipv6(protocol, payload));
+    let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner]);
+    let erspan = [0x20, 5, 0, 0x65, 0, 0, 0, 0, 0, 0, 8, 0];
+    let routing = join(&[&[143, 2, 4, 0, 0, 0, 0, 0], &B6, &frame]);
+    vec![
+        ("l2tpv3", 1, over_ip(115, &join(&[&[0, 0, 0, 9, 0xc0, 0, 1, 2], &frame]))),
+        ("l2tpv3 over udp", 1, over_udp(1701, &[0, 3, 0, 0, 1, 2, 3, 4, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0, 0], &frame)),
+        ("wccp 1", 1, over_ip(47, &gre(0, 0x883e, &[], &inner))),
+        ("wccp 2", 1, over_ip(47, &gre(0, 0x883e, &[], &join(&[&[0, 0, 7, 9], &inner])))),
+        ("wccp 2 ipv6", 1, over_ip(47, &gre(0, 0x883e, &[], &join(&[&[0x80, 0, 7, 9], &inner6])))),
+        ("gre 802.11", 1, over_ip(47, &gre(0, 0x8210, &[], &wlan([8, 1], &[], &snap)))),
+        ("gre nsh", 1, over_ip(47, &gre(0, 0x894f, &[], &join(&[&nsh(2, 1), &inner])))),
+        ("gre in udp", 1, over_udp(4754, &[0x20, 0, 8, 0, 0, 0, 0, 77], &inner)),
+        ("erspan3 ip", 1, over_ip(47, &gre(0x1000, 0x22eb, &[0, 0, 0, 1], &join(&[&erspan, &inner])))),
+        ("etherip", 1, over_ip6(97, &join(&[&[0x30, 0], &frame]))),
+        ("srv6 ethernet", 1, over_ip6(143, &frame)),
+        ("srv6 routing ethernet", 1, over_ip6(43, &routing)),
+        ("mpls in ip", 1, over_ip(137, &join(&[&mpls(100, true), &inner]))),
+        ("mpls in udp", 1, over_udp(6635, &mpls(100, true), &inner6)),
+        ("vxlan-gpe nsh", 1, over_udp(4790, &[0x0c, 0, 0, 4, 0, 0, 9, 0], &join(&[&nsh(1, 3), &frame]))),
+        ("geneve nsh", 1, over_udp(6081, &[0, 0, 0x89, 0x4f, 0, 0, 9, 0], &join(&[&nsh(2, 2), &inner6]))),
+        ("gtp-u ethernet", 1, ethernet(0x0800, &ipv4(17, &gtpu(0x30, &[], &frame)))),
+        ("lisp", 1, over_udp(4341, &[0x80, 0, 0, 1, 0, 0, 0, 1], &inner)),
+        ("lisp instance", 1, over_udp(4341, &[8, 0, 0, 0, 0, 0, 5, 1], &inner6)),
+        ("lisp ethernet", 1, over_udp(4341, &[0x0c, 0, 0, 3, 0, 0, 5, 1], &frame)),
+        ("ayiya", 1, over_udp(5072, &join(&[&[0x41, 0x52, 1, 41], &[7; 40]]), &inner6)),
     ]
 }

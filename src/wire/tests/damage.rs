@@ -6,7 +6,8 @@ use crate::wire::*;
 use netscope_backends::LinkType;
 use proptest::prelude::*;
 
-const LINKS: [u16; 13] = [0, 1, 9, 12, 14, 50, 101, 105, 108, 113, 228, 229, 276];
+const LINKS: [u16; 26] =
+    [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 107, 108, 113, 119, 127, 163, 166, 192, 204, 205, 228, 229, 239, 276, 284, 285];
 
 /// What holds for any bytes.
 fn check(link: LinkType, data: &[u8], wire_len: u32) -> (Dissected, Trace) {

@@ -128,14 +128,14 @@ fn arp_and_unknown_types() {
     let facts = eth(&ethernet(0x0806, &arp));
     assert_eq!((facts.layer, facts.network, facts.fault, facts.payload_len), (Layer::Arp, None, None, 0));
     assert_eq!(eth(&ethernet(0x0806, &arp[..20])).fault, Some(Fault { layer: Layer::Arp, kind: FaultKind::Malformed }));
-    for value in [0x88cc, 0x05ff, 0x8926] {
+    for value in [0x88cc, 0x05ff, 0x22f3] {
         let facts = eth(&ethernet(value, &[0; 46]));
         assert_eq!(
             (facts.layer, facts.fault),
             (Layer::Ethernet, Some(Fault { layer: Layer::Ethernet, kind: FaultKind::Unknown }))
         );
     }
-    assert_eq!(dissect(LinkType(105), &[0; 60]).fault, Some(Fault { layer: Layer::Link, kind: FaultKind::Unknown }));
+    assert_eq!(dissect(LinkType(107), &[0; 60]).fault, Some(Fault { layer: Layer::Link, kind: FaultKind::Unknown }));
 }
 
 /// What ARP says of Ethernet and IPv4, wherever it lies.

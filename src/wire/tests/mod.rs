@@ -2,14 +2,17 @@
 
 pub(crate) mod build;
 mod damage;
+mod documented;
 mod exact;
 pub(crate) mod fast;
 mod fragment;
 mod link_layers;
+mod nested;
 mod quote;
+mod tshark;
 mod tunnels;
 
-use super::{Dissected, Header, Layer, Visitor, walk};
+use super::{Dissected, FaultKind, Header, Layer, TunnelKind, Visitor, walk};
 use netscope_backends::LinkType;
 
 /// Notes every header and where it begins.
@@ -40,5 +43,11 @@ fn eth(data: &[u8]) -> Dissected {
 fn layer_names_stand_at_their_discriminants() {
     for (index, layer) in Layer::ALL.iter().enumerate() {
         assert_eq!(*layer as usize, index, "{}", layer.name());
+    }
+    for (index, kind) in FaultKind::ALL.iter().enumerate() {
+        assert_eq!(*kind as usize, index, "{}", kind.name());
+    }
+    for (index, kind) in TunnelKind::ALL.iter().enumerate() {
+        assert_eq!(*kind as usize, index, "{}", kind.name());
     }
 }

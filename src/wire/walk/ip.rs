@@ -4,6 +4,7 @@
 
 use super::{EXTENSION_COUNT_MAX, Next, Walker};
 use crate::wire::ipv6::{NO_NEXT_HEADER, extension};
+use crate::wire::view::Unreadable;
 use crate::wire::{FaultKind, Fragment, IpVersion, Ipv4, Ipv6, Ipv6Extension, Layer, Network, Transport, TunnelKind, Visitor};
 
 /// Shortest payload that a length field of 0 may stand for: a TCP header. Shorter is padding, as only segmentation offload
@@ -15,9 +16,8 @@ impl<V: Visitor> Walker<'_, '_, V> {
         match self.rest().first().map(|b| b >> 4) {
             Some(4) => Next::Ipv4,
             Some(6) => Next::Ipv6,
-            Some(_) => self.fail(Layer::Link, FaultKind::Unknown),
-            None if self.claimed() > 0 => self.fail(Layer::Link, FaultKind::Truncated),
-            None => self.fail(Layer::Link, FaultKind::Malformed),
+            Some(_) => self.unknown(),
+            None => self.unreadable(self.out.layer, Unreadable::Short(1)),
         }
     }
 
@@ -140,6 +140,10 @@ impl<V: Visitor> Walker<'_, '_, V> {
                     4 => self.ip_in_ip(Next::Ipv4),
                     41 => self.ip_in_ip(Next::Ipv6),
                     47 => self.gre(),
+                    97 => self.ether_ip(),
+                    115 => self.l2tpv3(),
+                    137 => self.enter_tunnel(TunnelKind::Mpls, 0, self.out.layer, Next::Mpls),
+                    143 => self.enter_tunnel(TunnelKind::Ethernet, 0, self.out.layer, Next::Ethernet),
                     _ => Next::Stop,
                 }
             }

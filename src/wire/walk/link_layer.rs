@@ -1,14 +1,11 @@
-//! The steps below IP: Ethernet, tags, labels, LLC, PPP, cooked captures.
+//! The steps below IP: Ethernet, VLAN tags, labels, LLC, PPP.
 //!
 //! Owns the order of link-layer headers. Knows nothing of what IP carries.
 
 use super::{Next, Walker};
 use crate::wire::ethernet::{LENGTH_MAX, ethertype};
 use crate::wire::view::View;
-use crate::wire::{
-    Arp, Ethernet, FaultKind, IpVersion, Ipv4, Ipv6, Layer, Llc, Mpls, Null, Ppp, Pppoe, Sll, Sll2, Visitor, Vlan, VlanTags, llc,
-    ppp, sll,
-};
+use crate::wire::{Arp, Ethernet, FaultKind, Ipv4, Ipv6, Layer, Llc, Mpls, Ppp, Pppoe, Visitor, Vlan, VlanTags, llc, ppp};
 use std::num::NonZeroU32;
 
 /// Shortest LLC header.
@@ -44,12 +41,12 @@ impl<V: Visitor> Walker<'_, '_, V> {
                 Next::Stop
             }
             ethertype::MPLS_UNICAST | ethertype::MPLS_MULTICAST => Next::Mpls,
-            ethertype::PPPOE_SESSION | ethertype::PPPOE_DISCOVERY => self.pppoe(),
+            ethertype::PPPOE_SESSION | ethertype::PPPOE_DISCOVERY => self.pppoe(value == ethertype::PPPOE_SESSION),
             0..=LENGTH_MAX => {
                 self.end_within(self.at + usize::from(value));
                 Next::Llc
             }
-            _ => self.unknown(),
+            _ => self.tag(value),
         }
     }
 
@@ -59,14 +56,20 @@ impl<V: Visitor> Walker<'_, '_, V> {
             return self.fail(Layer::Vlan, FaultKind::TooDeep);
         }
         let Some(header) = self.header::<Vlan>() else { return Next::Stop };
+        self.found_vlan(header.id());
+        Next::EtherType(header.ether_type())
+    }
+
+    /// Notes a VLAN id under the outermost network layer.
+    #[inline(always)]
+    pub(super) fn found_vlan(&mut self, id: u16) {
         if self.out.network.is_none() && self.depth == 0 {
             let tags = &mut self.out.vlan;
-            if let Some(id) = tags.ids.get_mut(usize::from(tags.count).min(VlanTags::KEPT)) {
-                *id = header.id();
+            if let Some(place) = tags.ids.get_mut(usize::from(tags.count).min(VlanTags::KEPT)) {
+                *place = id;
             }
             tags.count = tags.count.saturating_add(1);
         }
-        Next::EtherType(header.ether_type())
     }
 
     pub(super) fn llc(&mut self) -> Next {
@@ -81,14 +84,14 @@ impl<V: Visitor> Walker<'_, '_, V> {
         }
     }
 
-    fn pppoe(&mut self) -> Next {
+    /// Discovery carries no packet. Of a session there is one code.
+    pub(super) fn pppoe(&mut self, is_session: bool) -> Next {
         let Some(header) = self.header::<Pppoe>() else { return Next::Stop };
-        if header.version_type() != 0x11 {
+        if header.version_type() != 0x11 || is_session && header.code() != 0 {
             return self.unknown();
         }
         self.end_within(self.at + usize::from(header.payload_len()));
-        // Any other code is discovery, which carries no packet.
-        if header.code() == 0 { Next::Ppp } else { Next::Stop }
+        if is_session { Next::Ppp } else { Next::Stop }
     }
 
     pub(super) fn ppp(&mut self) -> Next {
@@ -140,44 +143,10 @@ impl<V: Visitor> Walker<'_, '_, V> {
     fn is_ipv6(&self, bytes: &[u8]) -> bool {
         Ipv6::read(bytes).is_ok_and(|h| usize::from(h.payload_len()) + Ipv6::LEN <= self.claimed())
     }
-
-    pub(super) fn sll(&mut self) -> Next {
-        match self.header::<Sll>() {
-            Some(header) => self.cooked(header.hardware_type(), header.protocol()),
-            None => Next::Stop,
-        }
-    }
-
-    pub(super) fn sll2(&mut self) -> Next {
-        match self.header::<Sll2>() {
-            Some(header) => self.cooked(header.hardware_type(), header.protocol()),
-            None => Next::Stop,
-        }
-    }
-
-    fn cooked(&mut self, hardware_type: u16, protocol: u16) -> Next {
-        if sll::HARDWARE_NOT_ETHERTYPE.contains(&hardware_type) {
-            return self.unknown();
-        }
-        match protocol {
-            sll::PROTOCOL_LLC => Next::Llc,
-            ..=LENGTH_MAX => self.unknown(),
-            value => Next::EtherType(value),
-        }
-    }
-
-    pub(super) fn null(&mut self) -> Next {
-        match self.header::<Null>().map(|h| h.ip_version()) {
-            Some(Some(IpVersion::V4)) => Next::Ipv4,
-            Some(Some(IpVersion::V6)) => Next::Ipv6,
-            Some(None) => self.unknown(),
-            None => Next::Stop,
-        }
-    }
 }
 
 /// True when the bytes look like an Ethernet frame whose type is read here.
-fn is_ethernet(bytes: &[u8]) -> bool {
+pub(super) fn is_ethernet(bytes: &[u8]) -> bool {
     Ethernet::read(bytes).is_ok_and(|h| match h.ether_type() {
         value @ ..=LENGTH_MAX => (LLC_LEN_MIN..=bytes.len() - Ethernet::LEN).contains(&usize::from(value)),
         value => ethertype::name(value).is_some(),

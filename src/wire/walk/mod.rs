@@ -9,10 +9,14 @@
 
 mod ip;
 mod link_layer;
+mod link_type;
+mod tag;
 mod transport;
 mod tunnel;
+mod udp_tunnel;
+mod wireless;
 
-pub(super) use tunnel::is_tunnel_port;
+pub(super) use udp_tunnel::is_tunnel_port;
 
 use super::view::{Unreadable, View};
 use super::{Dissected, Fault, FaultKind, Header, Layer, Network, Transport, Tunnel, Visitor};
@@ -30,9 +34,8 @@ pub const EXTENSION_COUNT_MAX: usize = 128;
 #[derive(Clone, Copy, Debug)]
 enum Next {
     Ethernet,
-    Sll,
-    Sll2,
-    Null,
+    /// What captures of a link type begin with.
+    Link(LinkType),
     EtherType(u16),
     Llc,
     Mpls,
@@ -62,14 +65,9 @@ pub fn walk<V: Visitor>(link_type: LinkType, data: &[u8], wire_len: u32, visitor
     };
     let mut next = match link_type {
         LinkType::ETHERNET => Next::Ethernet,
-        LinkType::LINUX_SLL => Next::Sll,
-        LinkType::LINUX_SLL2 => Next::Sll2,
-        LinkType::NULL | LinkType::LOOP => Next::Null,
-        LinkType::RAW | LinkType::RAW_DLT12 | LinkType::RAW_DLT14 => Next::Ip,
         LinkType::IPV4 => Next::Ipv4,
         LinkType::IPV6 => Next::Ipv6,
-        LinkType::PPP => Next::Ppp,
-        _ => walker.fail(Layer::Link, FaultKind::Unknown),
+        other => Next::Link(other),
     };
     loop {
         next = match next {
@@ -80,9 +78,7 @@ pub fn walk<V: Visitor>(link_type: LinkType, data: &[u8], wire_len: u32, visitor
             Next::Protocol(number) => walker.protocol(number),
             Next::Stop => break,
             Next::Ip => walker.any_ip(),
-            Next::Sll => walker.sll(),
-            Next::Sll2 => walker.sll2(),
-            Next::Null => walker.null(),
+            Next::Link(link_type) => walker.link(link_type),
             Next::Llc => walker.llc(),
             Next::Mpls => walker.mpls(),
             Next::Ppp => walker.ppp(),
