@@ -6,7 +6,7 @@
 
 use super::extra::{Extra, Extras};
 use super::tcp::{Epoch, TcpAnalysis, TcpArena, TcpBeginning, TcpConnection, TcpSequences, TcpTracker};
-use super::{Direction, EndReason, FactRef, FlowKey, FlowRecord, TcpRecord};
+use super::{Direction, Domain, EndReason, FactRef, FlowKey, FlowRecord, TcpRecord};
 use crate::wire::{SynSegment, TcpSegment, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 use std::mem::offset_of;
@@ -16,7 +16,8 @@ use std::mem::offset_of;
 #[repr(C, align(64))]
 pub(super) struct Entry {
     pub key: FlowKey,
-    packets_high: [u8; 2],
+    /// Bits 32 to 35 of both directions' packets, those of the first in the lower half.
+    packets_high: u8,
     pub last_seen: Timestamp,
     pub bytes: [u64; 2],
     packets_low: [u32; 2],
@@ -61,7 +62,7 @@ const EXTRA: u32 = 1 << 31;
 const SKEW_EXTRA: u32 = u32::MAX;
 
 /// Most packets of one direction that an entry counts; the table ends the record and opens the next one there.
-pub(super) const PACKETS_MAX: u64 = (1 << 40) - 1;
+pub(super) const PACKETS_MAX: u64 = (1 << 36) - 1;
 
 /// A flow's flags.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl Entry {
     /// A place before its flow is written into it.
     pub const BLANK: Self = Self {
         key: FlowKey::BLANK,
-        packets_high: [0; 2],
+        packets_high: 0,
         last_seen: Timestamp(0),
         bytes: [0; 2],
         packets_low: [0; 2],
@@ -250,7 +251,7 @@ impl Entry {
     pub fn record(&self, cold: &ColdHalf, extras: &Extras, arena: &TcpArena, reason: EndReason, at: Timestamp) -> FlowRecord {
         let extra = cold.extra(extras);
         FlowRecord {
-            key: self.key,
+            key: self.key.tuple(),
             first_seen: cold.first_seen,
             last_seen: self.last_seen,
             packets: self.packets(),
@@ -279,28 +280,33 @@ impl Entry {
     }
 
     pub fn packets(&self) -> [u64; 2] {
-        [0, 1].map(|i| u64::from(self.packets_high[i]) << 32 | u64::from(self.packets_low[i]))
+        [0, 1].map(|i| self.high(i) << 32 | u64::from(self.packets_low[i]))
+    }
+
+    /// The bits of a direction's packets that are in `packets_high`.
+    const fn high(&self, i: usize) -> u64 {
+        (self.packets_high >> (4 * i) & 0xf) as u64
     }
 
     /// True when `packets` more in this direction do not fit.
     pub fn would_overflow(&self, direction: Direction, packets: u64) -> bool {
         // One look at a byte in the common case.
-        self.packets_high[direction.index()] == u8::MAX && self.packets()[direction.index()] > PACKETS_MAX.saturating_sub(packets)
+        self.high(direction.index()) == 0xf && self.packets()[direction.index()] > PACKETS_MAX.saturating_sub(packets)
     }
 
     /// Counts packets of one direction; the caller has asked [`Self::would_overflow`].
     pub fn count(&mut self, direction: Direction, packets: u64, bytes: u64) {
         let i = direction.index();
-        let sum = (u64::from(self.packets_high[i]) << 32 | u64::from(self.packets_low[i])) + packets;
+        let sum = self.packets()[i] + packets;
         self.packets_low[i] = sum as u32;
-        self.packets_high[i] = (sum >> 32) as u8;
+        self.packets_high = self.packets_high & !(0xf << (4 * i)) | ((sum >> 32) as u8) << (4 * i);
         self.bytes[i] = self.bytes[i].saturating_add(bytes);
     }
 
     /// The next packet of this direction is the first one, and there were others before it: somebody answers.
     #[inline(always)]
     pub const fn is_first_answer(&self, direction: Direction) -> bool {
-        self.packets_low[direction as usize] == 0 && self.packets_high[direction as usize] == 0
+        self.packets_low[direction as usize] == 0 && self.high(direction as usize) == 0
     }
 
     /// True when one more packet of this direction can be counted by [`Self::count_one`].
@@ -367,6 +373,16 @@ impl ColdHalf {
         if self.skew_ns == SKEW_EXTRA { extras.get(self.link & !EXTRA).touched } else { last_seen.plus(u64::from(self.skew_ns)) }
     }
 
+    /// The flow goes on in this VLAN and tunnel. True for the first time that they are not those of the first packet.
+    pub fn notes_change(&mut self, domain: Domain, extras: &mut Extras) -> bool {
+        let Extra { vlan, tunnel, has_changed, .. } = self.extra(extras);
+        let changes = !has_changed && Domain::new(vlan, tunnel) != domain;
+        if changes {
+            self.extra_mut(extras).has_changed = true;
+        }
+        changes
+    }
+
     pub fn add_fragments(&mut self, count: u32, extras: &mut Extras) {
         let extra = self.extra_mut(extras);
         extra.fragments = extra.fragments.saturating_add(count);
@@ -398,14 +414,15 @@ impl ColdHalf {
     }
 }
 
-/// The `link` of these tags; `None` where they are extra facts.
+/// Tags in 31 bits: count (7 bits) and two ids (12 bits each), as the `link` of a flow has them; `None` when they do not fit.
 #[inline(always)]
-pub(super) fn pack_vlan(vlan: VlanTags) -> Option<u32> {
+pub fn pack_vlan(vlan: VlanTags) -> Option<u32> {
     let [outer, inner] = vlan.ids;
     let fits = vlan.count < 128 && outer < 1 << 12 && inner < 1 << 12;
     fits.then(|| u32::from(vlan.count) << 24 | u32::from(outer) << 12 | u32::from(inner))
 }
 
-fn unpack_vlan(packed: u32) -> VlanTags {
+/// What [`pack_vlan`] packed.
+pub const fn unpack_vlan(packed: u32) -> VlanTags {
     VlanTags { ids: [(packed >> 12 & 0xfff) as u16, (packed & 0xfff) as u16], count: (packed >> 24) as u8 }
 }

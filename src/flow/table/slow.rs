@@ -6,8 +6,8 @@ use super::opening::opening_of;
 use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts, Share};
 use crate::flow::entry::Opening;
 use crate::flow::fragment::Held;
-use crate::flow::{Direction, EndReason, FlowRecord, Keyed};
-use crate::wire::{SynSegment, TcpFlags, TcpSegment, VlanTags};
+use crate::flow::{Direction, Domain, EndReason, FlowRecord, KeyScope, Keyed};
+use crate::wire::{SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 impl FlowTable {
@@ -22,7 +22,7 @@ impl FlowTable {
         ended: &mut impl FnMut(&FlowRecord),
     ) -> Counted {
         if let Content::Held(held) = packet.content {
-            return self.count_held(packet, held, place, ended);
+            return self.count_held(packet, facts, held, place, ended);
         }
         self.clock = self.clock.max(packet.time);
         let &Keyed { hash, direction, .. } = packet.keyed;
@@ -36,6 +36,12 @@ impl FlowTable {
                 segment.as_ref().is_some_and(reopens).then_some((EndReason::Closed, self.clock))
             })
         });
+        // What was over by itself did not go on in another VLAN, what a SYN ended did.
+        if let Some(place) = place
+            && over.is_none_or(|(reason, at)| reason == EndReason::Closed && at == self.clock)
+        {
+            self.note_domain(place, direction, facts);
+        }
         let (place, mut events) = match (place, over) {
             (Some(place), None) => {
                 let is_answer = watched && self.store.entries.get(place).is_first_answer(direction);
@@ -67,6 +73,7 @@ impl FlowTable {
     fn count_held(
         &mut self,
         packet: &FlowPacket<'_>,
+        facts: &dyn PacketFacts,
         held: &Held,
         place: Option<u32>,
         ended: &mut impl FnMut(&FlowRecord),
@@ -81,8 +88,8 @@ impl FlowTable {
                     time: held.earliest,
                     clock: self.clock,
                     number: held.first_packet,
-                    vlan: VlanTags::default(),
-                    tunnel: None,
+                    vlan: facts.vlan(),
+                    tunnel: facts.tunnel(),
                     initiator: direction,
                 };
                 (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
@@ -100,6 +107,17 @@ impl FlowTable {
         };
         self.add(place, &share);
         Counted { place, events, path: CountPath::Slow }
+    }
+
+    /// A packet of this direction has come for the flow at a place: counts the flow, once, when it is of another VLAN or tunnel than the
+    /// first packet. Only those from the initiator are compared, as the answers may well come another way. Asked for each packet
+    /// that takes the slow path, for a SYN that comes again, and for each datagram that was dissected in full.
+    pub fn note_domain(&mut self, place: u32, direction: Direction, facts: &dyn PacketFacts) {
+        let (entry, cold) = self.store.entries.both_mut(place);
+        if self.settings.key != KeyScope::VlanTunnel && entry.initiator() == direction {
+            let domain = Domain::new(facts.vlan(), facts.tunnel());
+            self.counters.domain_changed += u64::from(cold.notes_change(domain, &mut self.store.extras));
+        }
     }
 
     /// Takes a segment into the flow's TCP tracker, which its first segment makes.

@@ -22,8 +22,19 @@ fn later(table: &mut FragmentTable, network: &Network, time: Timestamp, wire_len
 }
 
 fn packet<'a>(table: &FragmentTable, network: &'a Network, time: Timestamp, wire_len: u32, number: u64) -> FragmentPacket<'a> {
-    let hash = network.fragment.map_or(0, |fragment| table.hash(network, &fragment));
-    FragmentPacket { network, hash, time, wire_len, number }
+    packet_in(Domain::NONE, table, network, time, wire_len, number)
+}
+
+fn packet_in<'a>(
+    domain: Domain,
+    table: &FragmentTable,
+    network: &'a Network,
+    time: Timestamp,
+    wire_len: u32,
+    number: u64,
+) -> FragmentPacket<'a> {
+    let hash = network.fragment.map_or(0, |fragment| table.hash(network, &fragment, domain));
+    FragmentPacket { network, domain, hash, time, wire_len, number }
 }
 
 fn fragment(id: u32, offset: u32, len: u32, more: bool) -> Network {
