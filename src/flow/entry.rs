@@ -426,3 +426,28 @@ pub fn pack_vlan(vlan: VlanTags) -> Option<u32> {
 pub const fn unpack_vlan(packed: u32) -> VlanTags {
     VlanTags { ids: [(packed >> 12 & 0xfff) as u16, (packed & 0xfff) as u16], count: (packed >> 24) as u8 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_both_directions_count_up_to_the_most_and_no_further() {
+        let mut entry = Entry::BLANK;
+        let [a, b] = [Direction::AToB, Direction::BToA];
+        for (direction, packets, expected) in [
+            (a, u64::from(u32::MAX), [u64::from(u32::MAX), 0]),
+            (a, 1, [1 << 32, 0]),
+            (b, (1 << 35) + 5, [1 << 32, (1 << 35) + 5]),
+            (a, PACKETS_MAX - (1 << 32) - 1, [PACKETS_MAX - 1, (1 << 35) + 5]),
+            (a, 1, [PACKETS_MAX, (1 << 35) + 5]),
+            (b, PACKETS_MAX - (1 << 35) - 5, [PACKETS_MAX; 2]),
+        ] {
+            assert!(!entry.would_overflow(direction, packets));
+            entry.count(direction, packets, 0);
+            assert_eq!(entry.packets(), expected);
+            assert!(!entry.is_first_answer(direction));
+        }
+        assert!(entry.would_overflow(a, 1) && entry.would_overflow(b, 1));
+    }
+}
