@@ -229,6 +229,16 @@ fn two_connections_with_one_tuple_are_told_apart_where_that_is_asked_for() {
 }
 
 #[test]
+fn connections_that_are_mixed_are_found_without_their_beginnings() {
+    for delay in [3, 8, 400] {
+        let mut packets = [connection(vlan(&[10]), 1000, 0), connection(vlan(&[20]), 78_777, delay)].concat();
+        packets.retain(|(_, frame)| frame[18 + 20 + 13] & 2 == 0);
+        let changes = |key: &str| over(packets.clone(), &["--flow-key", key]).summary["flows"]["vlan_or_tunnel_changed"].clone();
+        assert_eq!((changes("tuple"), changes("vlan")), (1.into(), 0.into()), "{delay} ms");
+    }
+}
+
+#[test]
 fn the_summary_says_that_a_flow_changed_its_vlan() {
     let dir = temp_dir("vlan-text");
     let packets = [connection(vlan(&[10]), 1, 0), connection(vlan(&[20]), 9, 400)].concat();

@@ -165,18 +165,24 @@ impl FlowKey {
         let address = |end: u64| u128::from(((end >> 16) as u32).swap_bytes());
         let (a, b) = (address(low), address(high));
         let tail = pack_tail(low as u16, high as u16, IpVersion::V4, header[9]);
-        self.set(a, b, tail);
+        self.0[..16].copy_from_slice(&a.to_le_bytes());
+        self.0[16..32].copy_from_slice(&b.to_le_bytes());
+        // With the last byte of b, which is 0: one piece instead of three.
+        self.0[31..].copy_from_slice(&(tail << 8).to_le_bytes());
         let direction = if source <= destination { Direction::AToB } else { Direction::BToA };
-        // Of the numbers at hand: a read of pieces just written would have to wait for them.
+        // Of the numbers at hand, not of what was just written.
         (direction, hash_of_v4(a as u64, b as u64, tail, secret))
     }
 
-    /// Writes all bytes; the last piece begins with the last byte of b.
+    /// Writes all bytes, each piece as wide as it is read back: a read of two fresh pieces would have to wait for both.
     #[inline(always)]
     fn set(&mut self, a: u128, b: u128, tail: u64) {
+        let [p0, p1, p2, p3, version, protocol, domain, _] = tail.to_le_bytes();
         self.0[..16].copy_from_slice(&a.to_le_bytes());
         self.0[16..32].copy_from_slice(&b.to_le_bytes());
-        self.0[31..].copy_from_slice(&(tail << 8 | (b >> 120) as u64).to_le_bytes());
+        self.0[32..36].copy_from_slice(&[p0, p1, p2, p3]);
+        self.0[VERSION_AT..DOMAIN_AT].copy_from_slice(&[version, protocol]);
+        self.0[DOMAIN_AT] = domain;
     }
 
     #[inline(always)]
@@ -274,7 +280,8 @@ impl FlowKey {
     /// Everything but the addresses.
     #[inline(always)]
     fn tail(&self) -> u64 {
-        u64::from_le_bytes(array_at(&self.0, 31)) >> 8
+        let (ports, kind) = (u32::from_le_bytes(array_at(&self.0, 32)), u16::from_le_bytes(array_at(&self.0, VERSION_AT)));
+        u64::from(ports) | u64::from(kind) << 32 | u64::from(self.0[DOMAIN_AT]) << 48
     }
 
     fn ip(version: IpVersion, bytes: [u8; 16]) -> IpAddr {
