@@ -225,11 +225,11 @@ impl FlowKey {
         if self.0[VERSION_AT] & VERSION_BIT == 0 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
-    /// The key as numbers that are in the same order: addresses of a and b, an IPv4 address in the upper 32 bits; behind them, 56 bits, both
-    /// ports, version, protocol and domain.
+    /// The key as numbers that are in the same order: addresses of a and b, an IPv4 address in the upper 32 bits; behind them, 48 bits, both
+    /// ports, version and protocol. The domain is left out.
     #[inline(always)]
     pub fn numbers(&self) -> (u128, u128, u64) {
-        (u128::from_be_bytes(self.a()), u128::from_be_bytes(self.b()), self.tail().swap_bytes() >> 8)
+        (u128::from_be_bytes(self.a()), u128::from_be_bytes(self.b()), self.tail().swap_bytes() >> 16)
     }
 
     /// Keyed hash of all 39 bytes: 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication. What
