@@ -111,7 +111,8 @@ impl FlowTable {
 
     /// A packet of this direction has come for the flow at a place: counts the flow, once, when it is of another VLAN or tunnel than the
     /// first packet. Only those from the initiator are compared, as the answers may well come another way. Asked for each packet
-    /// that takes the slow path, for a SYN that comes again, and for each datagram that was dissected in full.
+    /// that takes the slow path, for a SYN that comes again, for a plain segment that the fast path declined, and for each datagram
+    /// that was dissected in full.
     pub fn note_domain(&mut self, place: u32, direction: Direction, facts: &dyn PacketFacts) {
         let (entry, cold) = self.store.entries.both_mut(place);
         if self.settings.key != KeyScope::VlanTunnel && entry.initiator() == direction {
