@@ -97,6 +97,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         source: opened.take_source(),
         engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
         aggregate: AggregateSettings {
+            flow_key: settings.flow.key,
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,

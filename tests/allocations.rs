@@ -6,7 +6,7 @@ use common::captures;
 use netscope::engine::{
     EndedChunk, Outbox, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare, mailbox,
 };
-use netscope::flow::{FlowSettings, HashSecret};
+use netscope::flow::{FlowSettings, HashSecret, KeyScope};
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
@@ -89,6 +89,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
             .unzip();
         let settings = WorkerSettings {
             flow: FlowSettings {
+                key: KeyScope::Tuple,
                 flow_count_max: 64,
                 idle_timeout_ns: 200_000_000,
                 closed_timeout_ns: 50_000_000,

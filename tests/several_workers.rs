@@ -168,7 +168,12 @@ fn damage_in_the_middle_is_told_once_and_after_everything_before_it() {
 
 fn session(source: Source, workers: usize) -> Session {
     let engine = EngineSettings { workers, ..timeouts() };
-    let aggregate = AggregateSettings { tick_ns: engine.tick_ns, top_count: engine.flow.top_count, export_ended_max: usize::MAX };
+    let aggregate = AggregateSettings {
+        tick_ns: engine.tick_ns,
+        top_count: engine.flow.top_count,
+        export_ended_max: usize::MAX,
+        flow_key: engine.flow.key,
+    };
     Session { source, engine, aggregate, outputs: Vec::new(), record: None, view: None, live_table: LiveTableRequest::default() }
 }
 

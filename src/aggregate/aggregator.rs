@@ -11,7 +11,7 @@ use super::order::largest_first;
 use super::records::{RecordPlace, Records};
 use super::{QueueReport, RecordBatch, Report, Summary, Table};
 use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
-use crate::flow::{FactSet, FlowRecord, TopFlow};
+use crate::flow::{FactSet, FlowRecord, KeyScope, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct AggregateSettings {
     pub top_count: usize,
     /// Ended flows that the table exports hold besides the live ones.
     pub export_ended_max: usize,
+    /// What tells two flows with the same 5-tuple apart.
+    pub flow_key: KeyScope,
 }
 
 /// What outputs want to be told.
@@ -347,7 +349,7 @@ impl Aggregator {
         }
         answers.alive().for_each(|(queue, record)| add(record, FactSet::NONE, *queue));
         if self.shown_queues.is_some() {
-            join_halves(&mut records, &mut shown, &queues);
+            join_halves(&mut records, &mut shown, &queues, self.settings.flow_key);
         }
         largest_first(&records, &mut shown, 1);
         Table::new(records, shown)
@@ -356,7 +358,7 @@ impl Aggregator {
     fn finish(&mut self) -> (Table, Summary) {
         self.sum_up();
         if let Some(queues) = &self.shown_queues {
-            self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues);
+            self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues, self.settings.flow_key);
         }
         // As many as had packets to process; fewer where we are kept off most processors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(self.inboxes.len());
@@ -369,7 +371,7 @@ impl Aggregator {
 /// The flows with the largest byte difference over all queues.
 fn top(inboxes: &[Inbox], count: usize) -> Vec<TopFlow> {
     let mut top: Vec<TopFlow> = inboxes.iter().flat_map(|inbox| inbox.merged.evidence.top.iter().copied()).collect();
-    top.sort_unstable_by(|x, y| y.delta_bytes.cmp(&x.delta_bytes).then_with(|| x.key.cmp(&y.key)));
+    top.sort_unstable_by_key(TopFlow::rank);
     top.truncate(count);
     top
 }

@@ -5,8 +5,7 @@
 //! used before has to be cleared page by page, and for a million records that costs more than writing them.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord};
-use crate::wire::VlanTags;
+use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord, pack_vlan, unpack_vlan};
 use netscope_backends::Timestamp;
 
 /// A record, small if it can be.
@@ -90,7 +89,8 @@ pub(super) struct UsualRecord {
     duration_ns: U48,
     /// From the last packet to the end.
     linger_ns: U48,
-    vlan: VlanTags,
+    /// As [`pack_vlan`].
+    vlan: u32,
     packets: [u32; 2],
     bytes: [u32; 2],
     first_packet: u32,
@@ -153,7 +153,7 @@ impl UsualRecord {
             key: record.key,
             duration_ns: U48::new(record.last_seen.0.checked_sub(record.first_seen.0)?)?,
             linger_ns: U48::new(record.ended.0.checked_sub(record.last_seen.0)?)?,
-            vlan: record.vlan,
+            vlan: pack_vlan(record.vlan)?,
             packets: both(record.packets)?,
             bytes: both(record.bytes)?,
             first_packet: u32::try_from(record.first_packet).ok()?,
@@ -177,7 +177,7 @@ impl UsualRecord {
             fragments: 0,
             initiator: self.initiator,
             first_packet: self.first_packet.into(),
-            vlan: self.vlan,
+            vlan: unpack_vlan(self.vlan),
             tunnel: None,
             tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns)),
             ended: Timestamp(last_seen + self.linger_ns.get()),

@@ -2,16 +2,19 @@
 //! a record of what it saw.
 //!
 //! Owns the choice of what belongs together. Knows no queue but its number. Invariant: packets and bytes of all records together
-//! stay the same, and nothing is joined that one table would have kept apart.
+//! stay the same, and nothing is joined that one table would have kept apart, by the key of flows or by time.
 
 use super::records::{RecordPlace, Records};
-use crate::flow::{EndReason, FactSet, FlowKey, FlowRecord};
+use crate::flow::{Domain, EndReason, FactSet, FlowKey, FlowRecord, KeyScope};
 use netscope_backends::Timestamp;
 use std::collections::{HashMap, HashSet};
 
+/// What the parts of a flow have in common: the 5-tuple, and the VLAN and tunnel as far as they belong to the key.
+type PartKey = (FlowKey, (u64, u64));
+
 /// A record with a key that another queue has, too, so perhaps a part of a flow; half of it, as a rule.
 struct PartialFlow {
-    key: FlowKey,
+    key: PartKey,
     first_seen: Timestamp,
     queue: u16,
     /// Where among the records that are shown.
@@ -27,7 +30,7 @@ struct OpenFlow {
 
 /// Joins what belongs together among the records at `shown`, which came from the queues at `queues`, one for one. The joined records
 /// take the place of their parts. How many flows were joined.
-pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, queues: &[u16]) -> u64 {
+pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, queues: &[u16], scope: KeyScope) -> u64 {
     let split = keys_on_several_queues(records, shown, queues);
     if split.is_empty() {
         return 0;
@@ -37,8 +40,12 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, q
         .zip(queues)
         .enumerate()
         .filter_map(|(place, (&record, &queue))| {
-            let FlowRecord { key, first_seen, .. } = records.get(record);
-            split.contains(&key).then_some(PartialFlow { key, first_seen, queue, shown: place })
+            let key = *records.key(record);
+            split.contains(&key).then(|| {
+                let FlowRecord { vlan, tunnel, first_seen, .. } = records.get(record);
+                let domain = Domain::in_scope(scope, vlan, tunnel).numbers();
+                PartialFlow { key: (key, domain), first_seen, queue, shown: place }
+            })
         })
         .collect();
     halves.sort_unstable_by_key(|half| (half.key, half.first_seen, half.queue, half.shown));
@@ -130,6 +137,7 @@ mod tests {
     use crate::flow::tcp::{TcpState, TcpStateDetail};
     use crate::flow::{Direction, TcpRecord};
     use crate::record::test_records::{tcp_record, udp6_record};
+    use crate::wire::{Tunnel, TunnelKind, VlanTags};
 
     fn half(direction: usize, first_seen: u64, ended: u64, reason: EndReason) -> FlowRecord {
         let mut packets = [0; 2];
@@ -148,10 +156,14 @@ mod tests {
 
     /// Joins these records of these queues; what is shown then.
     fn joined(given: &[(u16, FlowRecord)]) -> (u64, Vec<FlowRecord>) {
+        joined_by(KeyScope::Tuple, given)
+    }
+
+    fn joined_by(scope: KeyScope, given: &[(u16, FlowRecord)]) -> (u64, Vec<FlowRecord>) {
         let mut records = Records::default();
         let mut shown: Vec<RecordPlace> = given.iter().map(|(_, record)| records.insert(record, FactSet::NONE)).collect();
         let queues: Vec<u16> = given.iter().map(|(queue, _)| *queue).collect();
-        let count = join_halves(&mut records, &mut shown, &queues);
+        let count = join_halves(&mut records, &mut shown, &queues, scope);
         (count, shown.into_iter().map(|place| records.get(place)).collect())
     }
 
@@ -169,6 +181,32 @@ mod tests {
         assert_eq!((flow.packets, flow.bytes), ([3, 3], [300, 300]));
         assert_eq!((flow.first_seen, flow.last_seen, flow.ended), (Timestamp(10), Timestamp(17), Timestamp(70)));
         assert_eq!(shown.iter().filter(|record| record.queues == 1).count(), 2);
+    }
+
+    #[test]
+    fn parts_in_different_vlans_or_tunnels_are_one_flow_where_these_are_no_part_of_the_key() {
+        let in_vlan = |id, vni, half| {
+            let tunnel = Some(Tunnel { kind: TunnelKind::Vxlan, id: vni });
+            FlowRecord { vlan: VlanTags { ids: [id, 0], count: 1 }, tunnel, ..half }
+        };
+        let [there, back] = [half(0, 10, 65, EndReason::Exit), half(1, 12, 70, EndReason::Exit)];
+        for (scope, vlan, vni, expected) in [
+            (KeyScope::Tuple, 20, 6, 1),
+            (KeyScope::Vlan, 20, 5, 0),
+            (KeyScope::Vlan, 10, 6, 1),
+            (KeyScope::VlanTunnel, 10, 6, 0),
+            (KeyScope::VlanTunnel, 20, 5, 0),
+            (KeyScope::VlanTunnel, 10, 5, 1),
+        ] {
+            let (count, shown) = joined_by(scope, &[(0, in_vlan(10, 5, there)), (1, in_vlan(vlan, vni, back))]);
+            assert_eq!((count, shown.len()), (expected, 2 - expected as usize), "{scope:?} {vlan} {vni}");
+        }
+        // Two tenants on two queues: each part to its own.
+        let given =
+            [(0, in_vlan(10, 5, there)), (0, in_vlan(20, 5, there)), (1, in_vlan(20, 5, back)), (1, in_vlan(10, 5, back))];
+        let (count, shown) = joined_by(KeyScope::Vlan, &given);
+        assert_eq!((count, shown.len()), (2, 2));
+        assert!(shown.iter().all(|record| record.packets == [3, 3] && record.queues == 2));
     }
 
     #[test]
@@ -197,7 +235,8 @@ mod tests {
             for queue in [0, 1] {
                 let first_seen = 100 * number + u64::from(queue);
                 let record = half(usize::from(queue), first_seen, first_seen + 50, EndReason::Timeout);
-                let half = PartialFlow { key: record.key, first_seen: record.first_seen, queue, shown: flows.all.len() };
+                let half =
+                    PartialFlow { key: (record.key, (0, 0)), first_seen: record.first_seen, queue, shown: flows.all.len() };
                 flows.add(&half, record);
                 assert_eq!(flows.lasting.len(), 1, "at record {number} of queue {queue}");
             }

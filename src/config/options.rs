@@ -4,6 +4,7 @@
 //! code does not compile.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+use crate::flow::KeyScope;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
@@ -170,6 +171,31 @@ pub enum FanoutChoice {
     Cpu,
     /// By the card's receive queue
     Queue,
+}
+
+/// What tells two flows with the same protocol, addresses and ports apart.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyChoice {
+    /// Nothing
+    #[default]
+    Tuple,
+    /// Their VLAN tags
+    Vlan,
+    /// Their VLAN tags and their innermost tunnel, by its protocol and number
+    #[serde(rename = "vlan+tunnel")]
+    #[value(name = "vlan+tunnel")]
+    VlanTunnel,
+}
+
+impl From<KeyChoice> for KeyScope {
+    fn from(choice: KeyChoice) -> Self {
+        match choice {
+            KeyChoice::Tuple => Self::Tuple,
+            KeyChoice::Vlan => Self::Vlan,
+            KeyChoice::VlanTunnel => Self::VlanTunnel,
+        }
+    }
 }
 
 /// `[capture]`
@@ -452,9 +478,13 @@ pub struct FlowOptions {
     /// Flows in memory at most, over all cores, 0 = unlimited [default: 100000]
     #[arg(long, value_name = "N")]
     pub max_flows: Option<u64>,
+
+    /// What makes a flow beside protocol, addresses and ports [default: tuple]
+    #[arg(long = "flow-key", value_enum, value_name = "NAME")]
+    pub key: Option<KeyChoice>,
 }
 
-section!(FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows } switches {});
+section!(FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows, key } switches {});
 
 /// `[stats]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

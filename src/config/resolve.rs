@@ -90,9 +90,10 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
 }
 
 fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
-    let FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows } = &options.flow;
+    let FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows, key } = &options.flow;
     let analysis = &options.analysis;
     Ok(FlowSettings {
+        key: key.unwrap_or_default().into(),
         flow_count_max: size(max_flows.unwrap_or(100_000)),
         idle_timeout_ns: nanoseconds("--flow-timeout-s (flow.timeout_secs)", timeout_secs.unwrap_or(60.0))?,
         closed_timeout_ns: nanoseconds("--closed-timeout-s (flow.closed_timeout_secs)", closed_timeout_secs.unwrap_or(10.0))?,

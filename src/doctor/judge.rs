@@ -6,7 +6,7 @@
 use super::facts::Facts;
 use super::holders::Owner;
 use super::trial::Trial;
-use netscope_backends::nic::{Fanout, Nic};
+use netscope_backends::nic::{Fanout, Nic, Use};
 use netscope_backends::xdp::{LostTags, XdpOptions, lost_tags};
 
 /// Bytes of the largest AF_XDP frame: a page.
@@ -110,6 +110,25 @@ fn link(facts: &Facts, findings: &mut Findings) {
             "in-use",
             format!("it {}: AF_XDP would take those packets away from the host; --backend tpacket does not", uses.join(", ")),
             None,
+        );
+    }
+    let vlans: Vec<&str> = nic
+        .uses
+        .iter()
+        .filter_map(|reason| match reason {
+            Use::Carries { name, kind } if kind == "vlan" => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    if vlans.len() > 1 {
+        findings.note(
+            "several-vlans",
+            format!(
+                "it carries the VLANs {}: flows with the same addresses and ports in two of them are counted as one; the summary says \
+                 when that happens",
+                vlans.join(", ")
+            ),
+            format!("netscope -i {} --flow-key vlan", nic.name),
         );
     }
 }

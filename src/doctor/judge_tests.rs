@@ -88,6 +88,12 @@ fn the_link() {
     let used = found("in-use", |facts| facts.nic.uses = vec![Use::Member { of: "br0".to_owned(), kind: "bridge".to_owned() }]);
     check(&used, Mark::Note, None);
     assert!(used.what.contains("is a member of the bridge br0"), "{}", used.what);
+    let carries = |name: &str, kind: &str| Use::Carries { name: name.to_owned(), kind: kind.to_owned() };
+    let vlans = found("several-vlans", |facts| {
+        facts.nic.uses = vec![carries("eth0.10", "vlan"), carries("mac0", "macvlan"), carries("eth0.20", "vlan")];
+    });
+    check(&vlans, Mark::Note, Some("netscope -i eth0 --flow-key vlan"));
+    assert!(vlans.what.contains("eth0.10, eth0.20"), "{}", vlans.what);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
     EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapPolicy, TapReceivers,
     TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
-use crate::flow::{FlowSettings, HashSecret};
+use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;
 use netscope_backends::file::Scanner;
 use netscope_backends::thread::Start;
@@ -154,7 +154,7 @@ pub fn launch(
         parker: Arc::default(),
         tap_parkers: settings.taps.iter().map(|_| Arc::default()).collect(),
     };
-    let secret = HashSecret::random();
+    let keying = Keying { scope: settings.flow.key, secret: HashSecret::random() };
     // Workers that share a source end where its units do: whoever fills those is stopped.
     let mut worker_stop = Some(stop.clone());
     let lent = |backends: Vec<Box<dyn Backend>>| backends.into_iter().map(Feed::Backend).collect::<Vec<_>>();
@@ -168,7 +168,7 @@ pub fn launch(
         Source::Queues(backends) => (lent(backends), StopGroup::None),
         Source::Reader(backend) if workers == 1 => (lent(vec![backend]), StopGroup::None),
         Source::Reader(backend) => {
-            let (reader, handles) = share_read(backend, workers, secret, settings.reader_chunks);
+            let (reader, handles) = share_read(backend, workers, keying, settings.reader_chunks);
             let (timeout, stop) = (settings.poll_timeout, worker_stop.take().unwrap_or_default());
             running.threads.push(spawn("netscope-read", move || {
                 reader.run(timeout, count_max, &stop);
@@ -178,13 +178,17 @@ pub fn launch(
         }
         Source::Mapped(scanner) => {
             let stop = worker_stop.take().unwrap_or_default();
-            (shared(share_mapped(*scanner, workers, secret, count_max, &stop)), StopGroup::None)
+            (shared(share_mapped(*scanner, workers, keying, count_max, &stop)), StopGroup::None)
         }
     };
     let count = u32::try_from(feeds.len()).unwrap_or(u32::MAX);
     for (index, feed) in (0..count).zip(feeds) {
-        let assignment =
-            Assignment { part: WorkerShare { index, count }, group: group.clone(), stop: worker_stop.clone(), secret };
+        let assignment = Assignment {
+            part: WorkerShare { index, count },
+            group: group.clone(),
+            stop: worker_stop.clone(),
+            secret: keying.secret,
+        };
         running.start(feed, assignment, settings, notice.clone())?;
     }
     Ok(running)

@@ -87,7 +87,7 @@ impl<O: Observer> Watch<O> {
     pub(super) fn note(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted) {
         if O::WATCHES && !counted.events.is_empty() {
             self.push(SeenPacket {
-                key: packet.keyed.key,
+                key: packet.keyed.key.tuple(),
                 direction: packet.keyed.direction,
                 events: counted.events,
                 place: counted.place,

@@ -6,7 +6,7 @@
 
 use super::NoFlowReason;
 use super::worker::PacketSource;
-use crate::flow::{Direction, HashSecret, Keyed, PacketFacts};
+use crate::flow::{Direction, KeyScope, Keyed, Keying, PacketFacts, number_of_tag};
 use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpOptions, TcpSegment, Tunnel, VlanTags};
 use crate::wire::{common_tcp_options, common_vlan};
 use netscope_backends::{Packet, Timestamp};
@@ -79,11 +79,15 @@ impl PacketMeta {
         (self.time, self.wire_len) = (packet.time, packet.wire_len);
     }
 
-    /// The flow of a common frame; [`PacketMeta::read_route`] follows.
+    /// The flow of a common frame; [`PacketMeta::read_route`] follows. `TAGGED`: it may have a VLAN tag.
     #[inline(always)]
-    pub(super) fn read_flow(&mut self, common: &Common<'_>, secret: &HashSecret) {
+    pub(super) fn read_flow<const TAGGED: bool>(&mut self, common: &Common<'_>, keying: &Keying) {
         let Keyed { key, hash, direction } = &mut self.keyed;
-        (*direction, *hash) = key.set_common(common.network(), common.ports(), secret);
+        (*direction, *hash) = key.set_common(common.network(), common.ports(), &keying.secret);
+        if TAGGED && common.vlan().count != 0 && keying.scope != KeyScope::Tuple {
+            *key = key.in_domain(number_of_tag(keying.scope, common.vlan()));
+            *hash = key.hash(&keying.secret);
+        }
     }
 
     /// Where it goes; false when its facts are needed, too.
@@ -201,7 +205,7 @@ impl CommonFacts<'_> {
 mod tests {
     use super::*;
     use crate::engine::worker::Consecutive;
-    use crate::flow::{FlowKey, FullFacts, ports_of};
+    use crate::flow::{DomainNumbers, FlowKey, FullFacts, HashSecret, ports_of};
     use crate::wire::tests::fast::frame;
     use crate::wire::{self, Transport};
     use netscope_backends::LinkType;
@@ -210,15 +214,18 @@ mod tests {
     proptest! {
         /// A meta that was used before holds what dissecting in full finds.
         #[test]
-        fn metadata_say_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame()) {
+        fn metadata_say_what_dissecting_in_full_does((data, _) in frame(), (before, _) in frame(), scope in 0..3usize) {
+            let scope = [KeyScope::Tuple, KeyScope::Vlan, KeyScope::VlanTunnel][scope];
+            let (keying, mut numbers) = (Keying { scope, secret: HashSecret::FIXED }, DomainNumbers::new(scope));
             let mut meta = PacketMeta::EMPTY;
             for data in [&before, &data] {
                 if let Some(common) = wire::common(LinkType::ETHERNET, data, data.len() as u32) {
-                    meta.read_flow(&common, &HashSecret::FIXED);
+                    meta.read_flow::<true>(&common, &keying);
                     let needs_facts = !meta.read_route(&common);
                     let facts = wire::dissect(LinkType::ETHERNET, data, data.len() as u32);
                     let (Some(network), Some(ports)) = (&facts.network, ports_of(&facts)) else { panic!("a flow: {facts:?}") };
                     let (key, direction) = FlowKey::new(network, ports);
+                    let key = key.in_domain(numbers.of(&facts));
                     prop_assert_eq!(meta.keyed, Keyed { key, hash: key.hash(&HashSecret::FIXED), direction });
                     let tcp = match &facts.transport {
                         Transport::Tcp(tcp) => Some(tcp),

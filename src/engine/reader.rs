@@ -7,7 +7,7 @@
 use super::Stop;
 use super::scheduler::{Scheduler, WorkerHandle};
 use super::work_unit::WorkUnit;
-use crate::flow::HashSecret;
+use crate::flow::Keying;
 use netscope_backends::{Backend, BackendError, Counters, Packet, Polled, Position, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,9 +39,9 @@ struct Copied {
     skipped: u64,
 }
 
-/// Places for `workers`, whose tables hash with `secret`, at what a reader takes from `source`, through `units` units of 1 MiB.
-pub fn share_read(source: Box<dyn Backend>, workers: usize, secret: HashSecret, units: usize) -> (Reader, Vec<WorkerHandle>) {
-    let scheduler = Scheduler::of_reader(units.max(UNITS_MIN), workers, secret);
+/// Places for `workers`, which key by `keying`, at what a reader takes from `source`, through `units` units of 1 MiB.
+pub fn share_read(source: Box<dyn Backend>, workers: usize, keying: Keying, units: usize) -> (Reader, Vec<WorkerHandle>) {
+    let scheduler = Scheduler::of_reader(units.max(UNITS_MIN), workers, keying);
     let handles = scheduler.handles(source.position(), source.waits());
     (Reader { source, scheduler, counters: Counters::default(), copied: Copied::default() }, handles)
 }
@@ -166,12 +166,13 @@ impl Copied {
 mod tests {
     use super::*;
     use crate::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
-    use crate::flow::FlowSettings;
+    use crate::flow::{FlowSettings, HashSecret, KeyScope};
     use netscope_backends::LinkType;
     use netscope_backends::chunk::{CHUNK_BYTES, CHUNK_PACKETS_MAX};
     use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket};
 
     const UNITS: usize = 3;
+    const KEYING: Keying = Keying { scope: KeyScope::Tuple, secret: HashSecret::FIXED };
 
     fn backend(count: u64, len: usize, waits: bool) -> Box<MemoryBackend> {
         let packet =
@@ -183,6 +184,7 @@ mod tests {
 
     fn worker(index: u32, count: u32) -> Worker {
         let flow = FlowSettings {
+            key: KEYING.scope,
             flow_count_max: 100,
             idle_timeout_ns: 0,
             closed_timeout_ns: 0,
@@ -193,7 +195,7 @@ mod tests {
             top_count: 0,
         };
         let share = WorkerShare { index, count };
-        let settings = WorkerSettings { flow, tick_ns: u64::MAX, count_max: 0, share, waits: false, secret: HashSecret::FIXED };
+        let settings = WorkerSettings { flow, tick_ns: u64::MAX, count_max: 0, share, waits: false, secret: KEYING.secret };
         Worker::new(&settings, Outbox::new(false, mailbox(1, || Snapshot::new(0)).0, None, Vec::new()), ())
     }
 
@@ -215,7 +217,7 @@ mod tests {
         // By bytes and by packets: what fits into the units, and not one more.
         for (len, per_unit) in [(CHUNK_BYTES / 16, 16), (40, CHUNK_PACKETS_MAX as u64)] {
             let count = 10 * per_unit;
-            let (mut reader, handles) = share_read(backend(count, len, false), 2, HashSecret::FIXED, UNITS);
+            let (mut reader, handles) = share_read(backend(count, len, false), 2, KEYING, UNITS);
             // Nobody processes anything.
             reader.read(Duration::ZERO, u64::MAX, &Stop::default()).expect("memory does not fail");
             let Copied { packets, skipped } = reader.copied;
@@ -235,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_file_waits_for_the_workers_and_loses_nothing() {
-        let (reader, handles) = share_read(backend(100_000, 40, true), 3, HashSecret::FIXED, 0);
+        let (reader, handles) = share_read(backend(100_000, 40, true), 3, KEYING, 0);
         let reading = std::thread::spawn(|| reader.run(Duration::ZERO, u64::MAX, &Stop::default()));
         let workers: Vec<_> =
             (0..).zip(handles).map(|(index, handle)| std::thread::spawn(move || process(handle, index, 3))).collect();
@@ -249,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_reader_ends_when_a_worker_is_gone() {
-        let (reader, mut handles) = share_read(backend(100_000, 40, true), 2, HashSecret::FIXED, UNITS);
+        let (reader, mut handles) = share_read(backend(100_000, 40, true), 2, KEYING, UNITS);
         drop(handles.pop());
         // Returns, though nobody lets go of a unit.
         reader.run(Duration::ZERO, u64::MAX, &Stop::default());

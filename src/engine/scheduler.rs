@@ -14,7 +14,7 @@
 
 use super::work_unit::WorkUnit;
 use super::{Observer, Stop, Worker};
-use crate::flow::HashSecret;
+use crate::flow::Keying;
 use netscope_backends::file::Scanner;
 use netscope_backends::{BackendError, Counters, Polled, Position};
 use std::collections::VecDeque;
@@ -101,10 +101,10 @@ enum UnitTask {
     End,
 }
 
-/// Places for `workers`, whose tables hash with `secret`, at the packets of `scanner`: up to the unit in which packet `count_max`
+/// Places for `workers`, which key by `keying`, at the packets of `scanner`: up to the unit in which packet `count_max`
 /// lies, until `stop` is requested.
-pub fn share_mapped(scanner: Scanner, workers: usize, secret: HashSecret, count_max: u64, stop: &Stop) -> Vec<WorkerHandle> {
-    let free = (0..UNITS * workers).map(|_| WorkUnit::mapped(&scanner, workers, secret)).collect();
+pub fn share_mapped(scanner: Scanner, workers: usize, keying: Keying, count_max: u64, stop: &Stop) -> Vec<WorkerHandle> {
+    let free = (0..UNITS * workers).map(|_| WorkUnit::mapped(&scanner, workers, keying)).collect();
     let position = scanner.position();
     let walk = Walk { scanner, packets: 0, count_max, stop: stop.clone() };
     Scheduler::new(free, Some(walk), workers).handles(position, true)
@@ -128,8 +128,8 @@ impl Scheduler {
     }
 
     /// For a reader that fills `units` units of copies.
-    pub(super) fn of_reader(units: usize, workers: usize, secret: HashSecret) -> Arc<Self> {
-        Self::new((0..units).map(|_| WorkUnit::copied(workers, secret)).collect(), None, workers)
+    pub(super) fn of_reader(units: usize, workers: usize, keying: Keying) -> Arc<Self> {
+        Self::new((0..units).map(|_| WorkUnit::copied(workers, keying)).collect(), None, workers)
     }
 
     /// A place for each worker.

@@ -89,7 +89,7 @@ impl TickEvidence {
                 None => top.push(*flow),
             }
         }
-        top.sort_unstable_by(|x, y| y.delta_bytes.cmp(&x.delta_bytes).then_with(|| x.key.cmp(&y.key)));
+        top.sort_unstable_by_key(TopFlow::rank);
         top.truncate(top_count);
     }
 }

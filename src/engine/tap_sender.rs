@@ -84,9 +84,12 @@ impl TapFilter {
                 *left -= usize::from(is_wanted);
                 is_wanted
             }
-            Self::Flows { flows, .. } => {
-                keyed.is_some_and(|keyed| flows.iter().any(|(hash, key)| *hash == keyed.hash && *key == keyed.key))
-            }
+            Self::Flows { secret, flows } => keyed.is_some_and(|keyed| {
+                // What was asked for is a 5-tuple, in all VLANs and tunnels.
+                let key = keyed.key.tuple();
+                let hash = if key == keyed.key { keyed.hash } else { key.hash(secret) };
+                flows.iter().any(|(wanted_hash, wanted)| *wanted_hash == hash && *wanted == key)
+            }),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! Its one invariant: the list of a worker has, in order, every packet of which it needs more than the time.
 
 use super::packet_meta::PacketMeta;
-use crate::flow::{FlowKey, HashSecret, ports_of};
+use crate::flow::{FlowKey, Keying, ports_of};
 use crate::wire::{self, Common, Dissected};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
 use netscope_backends::file::{PLACES_MAX, Places, Scanner};
@@ -46,7 +46,7 @@ struct OwnerLists {
     count: u32,
     /// Metas that a list keeps from unit to unit.
     kept: usize,
-    secret: HashSecret,
+    keying: Keying,
 }
 
 /// The packets of one worker.
@@ -59,20 +59,20 @@ struct OwnerList {
 }
 
 impl WorkUnit {
-    /// An empty one for places that `scanner` finds, for this many workers, whose tables hash with `secret`.
-    pub fn mapped(scanner: &Scanner, workers: usize, secret: HashSecret) -> Self {
-        Self::new(UnitPackets::Mapped(scanner.places()), PLACES_MAX, workers, secret)
+    /// An empty one for places that `scanner` finds, for this many workers, which key by `keying`.
+    pub fn mapped(scanner: &Scanner, workers: usize, keying: Keying) -> Self {
+        Self::new(UnitPackets::Mapped(scanner.places()), PLACES_MAX, workers, keying)
     }
 
     /// The same for copies of packets.
-    pub fn copied(workers: usize, secret: HashSecret) -> Self {
-        Self::new(UnitPackets::Copied(PacketChunk::new()), CHUNK_PACKETS_MAX, workers, secret)
+    pub fn copied(workers: usize, keying: Keying) -> Self {
+        Self::new(UnitPackets::Copied(PacketChunk::new()), CHUNK_PACKETS_MAX, workers, keying)
     }
 
-    fn new(packets: UnitPackets, packets_max: usize, workers: usize, secret: HashSecret) -> Self {
+    fn new(packets: UnitPackets, packets_max: usize, workers: usize, keying: Keying) -> Self {
         Self {
             packets,
-            lists: OwnerLists::new(packets_max, workers, secret),
+            lists: OwnerLists::new(packets_max, workers, keying),
             idle: None,
             in_order: None,
             counters: Counters::default(),
@@ -184,7 +184,7 @@ impl WorkUnit {
 }
 
 impl OwnerLists {
-    fn new(packets_max: usize, workers: usize, secret: HashSecret) -> Self {
+    fn new(packets_max: usize, workers: usize, keying: Keying) -> Self {
         // Twice its part and some; for two workers as many as there can be.
         let kept = (2 * packets_max / workers.max(1) + BATCH_MAX).min(packets_max + 1);
         Self {
@@ -192,7 +192,7 @@ impl OwnerLists {
             everybody: Vec::with_capacity(packets_max),
             count: u32::try_from(workers).unwrap_or(u32::MAX),
             kept,
-            secret,
+            keying,
         }
     }
 
@@ -207,7 +207,7 @@ impl OwnerLists {
             is_in_order &= latest <= packet.time;
             latest = latest.max(packet.time);
             match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
-                Some(common) => self.add_common(index, &packet, &common),
+                Some(common) => self.add_common::<false>(index, &packet, &common),
                 None => {
                     // So that the packets above need not lie in memory.
                     let copy = packet;
@@ -218,13 +218,13 @@ impl OwnerLists {
         earliest.filter(|_| is_in_order).map(|earliest| (earliest, latest))
     }
 
-    /// A common frame: everything that can be known of it without a table goes into its owner's list.
+    /// A common frame: everything that can be known of it without a table goes into its owner's list. `TAGGED`: it may have a VLAN tag.
     #[inline(always)]
-    fn add_common(&mut self, index: u16, packet: &Packet<'_>, common: &Common<'_>) {
+    fn add_common<const TAGGED: bool>(&mut self, index: u16, packet: &Packet<'_>, common: &Common<'_>) {
         let owner = FlowKey::share_of_common(common.network(), common.ports(), self.count);
         if let Some(list) = self.lists.get_mut(owner as usize) {
             let meta = list.next();
-            meta.read_flow(common, &self.secret);
+            meta.read_flow::<TAGGED>(common, &self.keying);
             let is_done = meta.read_route(common);
             meta.begin(packet);
             meta.index = index;
@@ -237,7 +237,7 @@ impl OwnerLists {
         if !wire::seems_fragment(packet.data)
             && let Some(common) = wire::common(packet.link_type, packet.data, packet.wire_len)
         {
-            return self.add_common(index, packet, &common);
+            return self.add_common::<true>(index, packet, &common);
         }
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
         let Some(owner) = owner(facts, self.count) else { return self.everybody.push(index) };

@@ -16,8 +16,8 @@ use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
 use super::{BatchTimes, Clock, Ledger, Observer, ProtocolClass, StopGroup, TickEvidence, TrafficCount, WorkerShare};
 use crate::flow::{
-    Candidate, Content, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts, HashSecret, Keyed,
-    PacketFacts,
+    Candidate, Content, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
+    HashSecret, Keyed, PacketFacts,
 };
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
@@ -56,6 +56,7 @@ pub struct Worker<O: Observer = ()> {
     share: WorkerShare,
     clock: Clock,
     flows: FlowTable,
+    domains: DomainNumbers,
     fragments: FragmentTable,
     /// Orphaned fragments that stand in the ledger.
     orphans_noted: u64,
@@ -101,6 +102,7 @@ impl<O: Observer> Worker<O> {
             share: settings.share,
             clock: Clock::new(settings.tick_ns),
             flows: FlowTable::new(&flow, settings.secret),
+            domains: DomainNumbers::new(settings.flow.key),
             fragments: FragmentTable::new(),
             orphans_noted: 0,
             ledger: Ledger::default(),
@@ -184,7 +186,13 @@ impl<O: Observer> Worker<O> {
     ) -> u32 {
         let &Packet { time, wire_len, .. } = packet;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        self.count(packet, FullFacts { number, dissected })
+        let facts = FullFacts { number, dissected };
+        let place = self.count(packet, facts);
+        // Anything else takes the slow path, which looks for itself.
+        if matches!(content, Content::Datagram | Content::LaterFragment) {
+            self.flows.note_domain(place, keyed.direction, &facts);
+        }
+        place
     }
 
     /// Counts a packet that is ours, whatever becomes of it.

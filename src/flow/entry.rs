@@ -6,7 +6,7 @@
 
 use super::extra::{Extra, Extras};
 use super::tcp::{TcpBeginning, TcpConnection};
-use super::{Direction, FlowKey};
+use super::{Direction, Domain, FlowKey};
 use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 use std::mem::offset_of;
@@ -17,15 +17,16 @@ use std::mem::offset_of;
 pub(super) struct Entry {
     pub key: FlowKey,
     flags: Flag,
-    /// Belongs to the table's active timeout: when the record began.
-    pub begun: u8,
     pub last_seen: Timestamp,
     bytes_low: [u32; 2],
     packets_low: [u32; 2],
     /// Belongs to the top talkers: bytes of a tick, and which.
     pub tick_bytes: u32,
     bytes_high: [u16; 2],
-    packets_high: [u8; 2],
+    /// Bits 32 to 35 of both directions' packets, those of the first in the lower half.
+    packets_high: u8,
+    /// Belongs to the table's active timeout: when the record began.
+    pub begun: u8,
     /// Means something while `TRACKED` is set. An `Option` would need more room.
     pub connection: TcpConnection,
 }
@@ -52,7 +53,7 @@ const _: () = assert!(offset_of!(Entry, last_seen) == 40 && offset_of!(Entry, ti
 const EXTRA: u32 = 1 << 31;
 
 /// Most packets of one direction that an entry counts; the table ends the record and opens the next one there.
-pub(super) const PACKETS_MAX: u64 = (1 << 40) - 1;
+pub(super) const PACKETS_MAX: u64 = (1 << 36) - 1;
 /// Most bytes of one direction: 281 TB. The same applies.
 pub(super) const BYTES_MAX: u64 = (1 << 48) - 1;
 
@@ -126,13 +127,13 @@ impl Entry {
     pub const BLANK: Self = Self {
         key: FlowKey::BLANK,
         flags: Flag(0),
-        begun: 0,
         last_seen: Timestamp(0),
         bytes_low: [0; 2],
         packets_low: [0; 2],
         tick_bytes: 0,
         bytes_high: [0; 2],
-        packets_high: [0; 2],
+        packets_high: 0,
+        begun: 0,
         connection: TcpConnection::BLANK,
     };
 
@@ -226,14 +227,19 @@ impl Entry {
 
     /// Packets per direction.
     pub fn packets(&self) -> [u64; 2] {
-        [0, 1].map(|i| u64::from(self.packets_high[i]) << 32 | u64::from(self.packets_low[i]))
+        [0, 1].map(|i| self.high(i) << 32 | u64::from(self.packets_low[i]))
+    }
+
+    /// The bits of a direction's packets that are in `packets_high`.
+    const fn high(&self, i: usize) -> u64 {
+        (self.packets_high >> (4 * i) & 0xf) as u64
     }
 
     /// True when so many more in this direction do not fit.
     pub fn would_overflow(&self, direction: Direction, packets: u64, bytes: u64) -> bool {
         let i = direction.index();
         // One look at three bytes in the common case.
-        (self.packets_high[i] == u8::MAX || self.bytes_high[i] == u16::MAX)
+        (self.high(i) == 0xf || self.bytes_high[i] == u16::MAX)
             && (self.packets()[i] > PACKETS_MAX.saturating_sub(packets) || self.bytes()[i] > BYTES_MAX.saturating_sub(bytes))
     }
 
@@ -242,14 +248,15 @@ impl Entry {
         let i = direction.index();
         let packets = self.packets()[i] + packets;
         let bytes = self.bytes()[i].saturating_add(bytes).min(BYTES_MAX);
-        (self.packets_low[i], self.packets_high[i]) = (packets as u32, (packets >> 32) as u8);
+        self.packets_low[i] = packets as u32;
+        self.packets_high = self.packets_high & !(0xf << (4 * i)) | ((packets >> 32) as u8) << (4 * i);
         (self.bytes_low[i], self.bytes_high[i]) = (bytes as u32, (bytes >> 32) as u16);
     }
 
     /// The next packet of this direction is the first one, and there were others before it: somebody answers.
     #[inline(always)]
     pub const fn is_first_answer(&self, direction: Direction) -> bool {
-        self.packets_low[direction as usize] == 0 && self.packets_high[direction as usize] == 0
+        self.packets_low[direction as usize] == 0 && self.high(direction as usize) == 0
     }
 
     /// True when one more packet of this direction can be counted by [`Self::count_one`].
@@ -313,6 +320,16 @@ impl ColdHalf {
         self.first_packet = [a, b, c, d, e, f, g];
     }
 
+    /// The flow goes on in this VLAN and tunnel. True for the first time that they are not those of the first packet.
+    pub fn notes_change(&mut self, domain: Domain, extras: &mut Extras) -> bool {
+        let Extra { vlan, tunnel, has_changed, .. } = self.extra(extras);
+        let changes = !has_changed && Domain::new(vlan, tunnel) != domain;
+        if changes {
+            self.extra_mut(extras).has_changed = true;
+        }
+        changes
+    }
+
     pub fn add_fragments(&mut self, count: u32, extras: &mut Extras) {
         let extra = self.extra_mut(extras);
         extra.fragments = extra.fragments.saturating_add(count);
@@ -344,14 +361,40 @@ impl ColdHalf {
     }
 }
 
-/// The `link` of these tags; `None` where they are extra facts.
+/// Tags in 31 bits: count (7 bits) and two ids (12 bits each), as the `link` of a flow has them; `None` when they do not fit.
 #[inline(always)]
-pub(super) fn pack_vlan(vlan: VlanTags) -> Option<u32> {
+pub fn pack_vlan(vlan: VlanTags) -> Option<u32> {
     let [outer, inner] = vlan.ids;
     let fits = vlan.count < 128 && outer < 1 << 12 && inner < 1 << 12;
     fits.then(|| u32::from(vlan.count) << 24 | u32::from(outer) << 12 | u32::from(inner))
 }
 
-fn unpack_vlan(packed: u32) -> VlanTags {
+/// What [`pack_vlan`] packed.
+pub const fn unpack_vlan(packed: u32) -> VlanTags {
     VlanTags { ids: [(packed >> 12 & 0xfff) as u16, (packed & 0xfff) as u16], count: (packed >> 24) as u8 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_both_directions_count_up_to_the_most_and_no_further() {
+        let mut entry = Entry::BLANK;
+        let [a, b] = [Direction::AToB, Direction::BToA];
+        for (direction, packets, expected) in [
+            (a, u64::from(u32::MAX), [u64::from(u32::MAX), 0]),
+            (a, 1, [1 << 32, 0]),
+            (b, (1 << 35) + 5, [1 << 32, (1 << 35) + 5]),
+            (a, PACKETS_MAX - (1 << 32) - 1, [PACKETS_MAX - 1, (1 << 35) + 5]),
+            (a, 1, [PACKETS_MAX, (1 << 35) + 5]),
+            (b, PACKETS_MAX - (1 << 35) - 5, [PACKETS_MAX; 2]),
+        ] {
+            assert!(!entry.would_overflow(direction, packets, 0));
+            entry.count(direction, packets, 0);
+            assert_eq!(entry.packets(), expected);
+            assert!(!entry.is_first_answer(direction));
+        }
+        assert!(entry.would_overflow(a, 1, 0) && entry.would_overflow(b, 1, 0));
+    }
 }

@@ -14,6 +14,8 @@ pub(super) struct Extra {
     pub vlan: VlanTags,
     /// Innermost tunnel of the first packet.
     pub tunnel: Option<Tunnel>,
+    /// A later packet had others.
+    pub has_changed: bool,
     /// Later IP fragments among the packets.
     pub fragments: u32,
     /// The clock when the flow was last touched; valid while the entry says so.

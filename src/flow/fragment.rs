@@ -3,13 +3,17 @@
 //! Owns what is known of datagrams on their way. Knows no flow but by what was said with a first fragment, and passes that on. Its
 //! invariant: every later fragment is either told its flow, or held and later handed over with the first fragment, or counted as
 //! orphaned; and there are never more than [`FragmentTable::DATAGRAM_COUNT_MAX`] datagrams.
+//!
+//! A datagram of which all bytes were seen is over: the next fragment with its identification begins another one, as in
+//! Wireshark's reassembly. One exception is ours: the fragment that completed it, seen again within
+//! [`FragmentTable::COPY_NS`], is a copy, as mirrors and links make them, and goes the same way.
 
 mod datagram;
 
-use self::datagram::{Datagram, DatagramKey, DatagramProgress};
+use self::datagram::{Datagram, DatagramKey, DatagramProgress, Piece};
 use super::arena::{Arena, NO_PLACE as NONE};
 use super::index::Index;
-use super::{Candidate, FoldHash, Keyed};
+use super::{Candidate, Domain, FoldHash, Keyed};
 use crate::wire::{Fragment, Network};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_whole;
@@ -21,6 +25,8 @@ use std::ops::AddAssign;
 pub struct FragmentPacket<'a> {
     /// Its IP header.
     pub network: &'a Network,
+    /// In which VLAN and tunnel it came.
+    pub domain: Domain,
     /// [`FragmentTable::hash`] of it.
     pub hash: u64,
     /// When it was captured.
@@ -81,7 +87,7 @@ pub struct FragmentCounters {
     pub orphaned_packets: u64,
     /// Their bytes on the wire.
     pub orphaned_bytes: u64,
-    /// Datagrams forgotten before their time because there were too many.
+    /// Datagrams forgotten before they were complete or their time was over because there were too many.
     pub evicted: u64,
 }
 
@@ -124,6 +130,9 @@ impl FragmentTable {
     pub const DATAGRAM_COUNT_MAX: usize = 4096;
     /// How long a datagram is remembered from its first packet on (RFC 791 suggests 15 s, Linux keeps 30 s).
     pub const TIMEOUT_NS: u64 = 30 * Timestamp::NS_PER_SEC;
+    /// How long after it completed a datagram a fragment that comes again is a copy of itself. A mirror port and a link make copies
+    /// within less; a sender that uses an identification again has used up 16 bits of them before.
+    pub const COPY_NS: u64 = 1_000_000;
 
     /// An empty table; its memory is reserved here.
     pub fn new() -> Self {
@@ -147,8 +156,8 @@ impl FragmentTable {
 
     /// The hash by which this table finds a fragment's datagram.
     #[inline(always)]
-    pub fn hash(&self, network: &Network, fragment: &Fragment) -> u64 {
-        self.hasher.hash_one(DatagramKey::new(network, fragment))
+    pub fn hash(&self, network: &Network, fragment: &Fragment, domain: Domain) -> u64 {
+        self.hasher.hash_one(DatagramKey::new(network, fragment, domain))
     }
 
     /// Brings what is known of the datagram of this hash into the cache. No effect but speed.
@@ -164,7 +173,7 @@ impl FragmentTable {
     pub fn candidate(&self, hash: u64) -> Candidate {
         match self.index.candidate(hash).map(|place| self.places.get(place).progress) {
             Some(DatagramProgress::Known(flow)) => flow.candidate,
-            Some(DatagramProgress::Held(_)) | None => Candidate::NONE,
+            _ => Candidate::NONE,
         }
     }
 
@@ -172,51 +181,59 @@ impl FragmentTable {
     /// datagram. Without a flow (the fragment is too small to hold ports) it is only counted. A packet that is no first fragment is
     /// left alone.
     pub fn first(&mut self, packet: &FragmentPacket<'_>, flow: Option<&FlowAt>) -> Option<Held> {
-        let &FragmentPacket { network, hash, time, .. } = packet;
+        let &FragmentPacket { network, domain, hash, time, .. } = packet;
         let fragment = network.fragment.filter(|fragment| fragment.offset == 0)?;
         self.advance(time);
         self.counters.first += 1;
         let whole_header = fixed_header_len(network.protocol);
         self.counters.tiny += u64::from(fragment.more && fragment.len < TINY_LEN.max(whole_header));
         let flow = *flow?;
-        let key = DatagramKey::new(network, &fragment);
+        let key = DatagramKey::new(network, &fragment, domain);
         let place = match self.find(&key, hash) {
             Some(place) => match self.places.get(place).progress {
                 DatagramProgress::Held(_) => place,
-                DatagramProgress::Known(_) => {
-                    // The same identification again: what comes from now on belongs to the newer datagram.
-                    self.forget(place);
-                    self.insert(&key, hash)
+                DatagramProgress::Complete(_, at, last) if is_copy(&fragment, time, at, last) => {
+                    self.counters.overlapping += 1;
+                    return None;
                 }
+                // The same identification again: what comes from now on belongs to the newer datagram.
+                _ => self.begin_again(place, &key, hash),
             },
             None => self.insert(&key, hash),
         };
         let datagram = self.places.get_mut(place);
-        self.counters.overlapping += u64::from(datagram.ranges.add(0, fragment.len));
-        match std::mem::replace(&mut datagram.progress, DatagramProgress::Known(flow)) {
+        let before = std::mem::replace(&mut datagram.progress, DatagramProgress::Known(flow));
+        self.counters.overlapping += u64::from(datagram.add(&fragment, time));
+        match before {
             DatagramProgress::Held(held) => held,
-            DatagramProgress::Known(_) => None,
+            _ => None,
         }
     }
 
     /// Asks for a later fragment's flow; holds it back when the first fragment has not been seen. `None` when the packet is no
     /// later fragment.
     pub fn later(&mut self, packet: &FragmentPacket<'_>) -> Option<Later> {
-        let &FragmentPacket { network, hash, time, wire_len, number } = packet;
+        let &FragmentPacket { network, domain, hash, time, wire_len, number } = packet;
         let fragment = network.fragment.filter(|fragment| fragment.offset != 0)?;
         self.advance(time);
         self.counters.later += 1;
         self.counters.tiny += u64::from(fragment.more && fragment.len < TINY_LEN);
-        let key = DatagramKey::new(network, &fragment);
+        let key = DatagramKey::new(network, &fragment, domain);
         let place = match self.find(&key, hash) {
-            Some(place) => place,
+            Some(place) => match self.places.get(place).progress {
+                DatagramProgress::Complete(flow, at, last) if is_copy(&fragment, time, at, last) => {
+                    self.counters.overlapping += 1;
+                    return Some(Later::Known(flow));
+                }
+                DatagramProgress::Complete(..) => self.begin_again(place, &key, hash),
+                _ => place,
+            },
             None => self.insert(&key, hash),
         };
         let datagram = self.places.get_mut(place);
-        let end = fragment.offset.saturating_add(fragment.len);
-        self.counters.overlapping += u64::from(datagram.ranges.add(fragment.offset, end));
+        self.counters.overlapping += u64::from(datagram.add(&fragment, time));
         let held = match &mut datagram.progress {
-            DatagramProgress::Known(flow) => return Some(Later::Known(*flow)),
+            DatagramProgress::Known(flow) | DatagramProgress::Complete(flow, ..) => return Some(Later::Known(*flow)),
             DatagramProgress::Held(held) => held,
         };
         let one = Held { packets: 1, bytes: u64::from(wire_len), earliest: time, latest: time, first_packet: number };
@@ -285,10 +302,17 @@ impl FragmentTable {
         self.index.candidate(hash).filter(|&place| is(place)).or_else(|| self.index.find(hash, is))
     }
 
+    /// Forgets a datagram, whose identification belongs to a newer one from now on.
+    fn begin_again(&mut self, place: u32, key: &DatagramKey, hash: u64) -> u32 {
+        self.forget(place);
+        self.insert(key, hash)
+    }
+
     #[inline(never)]
     fn insert(&mut self, key: &DatagramKey, hash: u64) -> u32 {
         if self.len() >= self.count_max && self.oldest != NONE {
-            self.counters.evicted += 1;
+            let is_over = matches!(self.places.get(self.oldest).progress, DatagramProgress::Complete(..));
+            self.counters.evicted += u64::from(!is_over);
             self.forget(self.oldest);
             // The next one to give way, most likely soon.
             if self.oldest != NONE {
@@ -323,6 +347,11 @@ impl FragmentTable {
         }
         self.places.give_back(place);
     }
+}
+
+/// A fragment at `time` is the one that completed its datagram `at` a time with its `last` piece.
+fn is_copy(fragment: &Fragment, time: Timestamp, at: Timestamp, last: Piece) -> bool {
+    Piece::of(fragment) == last && time.since(at) < FragmentTable::COPY_NS
 }
 
 /// Length in bytes of the fixed part of a transport header; 0 where there is none.

@@ -2,6 +2,7 @@
 //!
 //! Endpoint a is the smaller of (IP version, address, port), so both directions of a flow have one key.
 
+use super::KeyScope;
 use crate::wire::{CommonNetwork, IpVersion, Network, Ports, array_at, be16};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -42,11 +43,19 @@ impl Direction {
 
 /// Canonical flow key: address of a, address of b (16 bytes each; an IPv4 address stands in the first 4, the rest is 0), port of a, port
 /// of b (2 bytes each, network byte order), IP version, protocol. Protocols without ports have port 0; ICMP echo has its
-/// identifier as both ports. One array, so that it is read in pieces of any size.
+/// identifier as both ports. Beside the version and behind the protocol stands the number of the packet's domain, 15 bits, which is 0
+/// where 5-tuples alone tell flows apart, and in every record. One array, so that it is read in pieces of any size.
 #[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
 pub struct FlowKey([u8; KEY_LEN]);
 
-const KEY_LEN: usize = 38;
+const KEY_LEN: usize = 39;
+/// Where the version and the upper 7 bits of the domain stand.
+const VERSION_AT: usize = 36;
+const PROTOCOL_AT: usize = 37;
+/// Where the lower 8 bits of the domain stand.
+const DOMAIN_AT: usize = 38;
+/// Set for IPv6.
+const VERSION_BIT: u8 = 1 << 7;
 
 impl PartialEq for FlowKey {
     /// Three pieces that overlap, without a branch in between.
@@ -61,6 +70,15 @@ impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
+}
+
+/// How the workers on one source key and hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Keying {
+    /// What tells two flows with the same 5-tuple apart.
+    pub scope: KeyScope,
+    /// Of the flow hash.
+    pub secret: HashSecret,
 }
 
 /// A packet's flow: key, [`super::FlowTable::hash`] of it, and which way the packet goes.
@@ -100,14 +118,34 @@ impl FlowKey {
         (key, direction)
     }
 
+    /// The same tuple in the domain of this number, which is below 2^15.
+    #[must_use]
+    #[inline(always)]
+    pub const fn in_domain(mut self, number: u16) -> Self {
+        let [high, low] = number.to_be_bytes();
+        self.0[VERSION_AT] = self.0[VERSION_AT] & VERSION_BIT | high & !VERSION_BIT;
+        self.0[DOMAIN_AT] = low;
+        self
+    }
+
+    /// The same tuple in no domain: what records hold, and what they are ordered by.
+    #[must_use]
+    #[inline(always)]
+    pub const fn tuple(self) -> Self {
+        self.in_domain(0)
+    }
+
+    /// The number of its domain.
+    #[inline(always)]
+    pub const fn domain(&self) -> u16 {
+        u16::from_be_bytes([self.0[VERSION_AT] & !VERSION_BIT, self.0[DOMAIN_AT]])
+    }
+
     /// As [`FlowKey::new`], from the header of a common frame and written over what was there; with [`FlowKey::hash`] of it.
     #[inline(always)]
     pub fn set_common(&mut self, network: CommonNetwork<'_>, ports: Ports, secret: &HashSecret) -> (Direction, u64) {
         match network {
-            CommonNetwork::V4(header) => {
-                let direction = self.set_v4(header, ports);
-                (direction, self.hash_v4(secret))
-            }
+            CommonNetwork::V4(header) => self.set_v4(header, ports, secret),
             CommonNetwork::V6(_) => {
                 let (key, direction) = Self::new(&network.facts(), ports);
                 *self = key;
@@ -117,7 +155,7 @@ impl FlowKey {
     }
 
     #[inline(always)]
-    fn set_v4(&mut self, header: &[u8; 20], ports: Ports) -> Direction {
+    fn set_v4(&mut self, header: &[u8; 20], ports: Ports, secret: &HashSecret) -> (Direction, u64) {
         // Both addresses at once, and the ports: then each address and its port in one number, which has the order of keys.
         let addresses =
             u64::from_be_bytes([header[12], header[13], header[14], header[15], header[16], header[17], header[18], header[19]]);
@@ -125,18 +163,26 @@ impl FlowKey {
         let destination = (addresses & 0xffff_ffff) << 16 | u64::from(ports.destination);
         let (low, high) = (source.min(destination), source.max(destination));
         let address = |end: u64| u128::from(((end >> 16) as u32).swap_bytes());
-        self.set(address(low), address(high), pack_tail(low as u16, high as u16, IpVersion::V4, header[9]));
-        if source <= destination { Direction::AToB } else { Direction::BToA }
+        let (a, b) = (address(low), address(high));
+        let tail = pack_tail(low as u16, high as u16, IpVersion::V4, header[9]);
+        self.0[..16].copy_from_slice(&a.to_le_bytes());
+        self.0[16..32].copy_from_slice(&b.to_le_bytes());
+        // With the last byte of b, which is 0: one piece instead of three.
+        self.0[31..].copy_from_slice(&(tail << 8).to_le_bytes());
+        let direction = if source <= destination { Direction::AToB } else { Direction::BToA };
+        // Of the numbers at hand, not of what was just written.
+        (direction, hash_of_v4(a as u64, b as u64, tail, secret))
     }
 
-    /// Writes all 38 bytes, each piece as wide as it is read back: a read of two fresh pieces would have to wait for both.
+    /// Writes all bytes, each piece as wide as it is read back: a read of two fresh pieces would have to wait for both.
     #[inline(always)]
     fn set(&mut self, a: u128, b: u128, tail: u64) {
-        let [p0, p1, p2, p3, version, protocol, ..] = tail.to_le_bytes();
+        let [p0, p1, p2, p3, version, protocol, domain, _] = tail.to_le_bytes();
         self.0[..16].copy_from_slice(&a.to_le_bytes());
         self.0[16..32].copy_from_slice(&b.to_le_bytes());
         self.0[32..36].copy_from_slice(&[p0, p1, p2, p3]);
-        self.0[36..].copy_from_slice(&[version, protocol]);
+        self.0[VERSION_AT..DOMAIN_AT].copy_from_slice(&[version, protocol]);
+        self.0[DOMAIN_AT] = domain;
     }
 
     #[inline(always)]
@@ -171,22 +217,22 @@ impl FlowKey {
 
     /// IANA protocol number.
     pub const fn protocol(&self) -> u8 {
-        self.0[37]
+        self.0[PROTOCOL_AT]
     }
 
     /// IP version.
     pub const fn version(&self) -> IpVersion {
-        if self.0[36] == IpVersion::V4 as u8 { IpVersion::V4 } else { IpVersion::V6 }
+        if self.0[VERSION_AT] & VERSION_BIT == 0 { IpVersion::V4 } else { IpVersion::V6 }
     }
 
     /// The key as numbers that are in the same order: addresses of a and b, an IPv4 address in the upper 32 bits; behind them, 48 bits, both
-    /// ports, version and protocol.
+    /// ports, version and protocol. The domain is left out.
     #[inline(always)]
     pub fn numbers(&self) -> (u128, u128, u64) {
         (u128::from_be_bytes(self.a()), u128::from_be_bytes(self.b()), self.tail().swap_bytes() >> 16)
     }
 
-    /// Keyed hash of all 38 bytes: 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication. What
+    /// Keyed hash of all 39 bytes: 64-bit lanes, each whitened with its own secret, folded by 64x64→128-bit multiplication. What
     /// is 0 in every IPv4 key is left out for those.
     ///
     /// Every lane meets a secret before it is multiplied, so which tuples collide depends on the secret alone.
@@ -196,9 +242,9 @@ impl FlowKey {
     }
 
     #[inline(always)]
-    fn hash_v4(&self, HashSecret(s): &HashSecret) -> u64 {
+    fn hash_v4(&self, secret: &HashSecret) -> u64 {
         let ([a, _], [b, _]) = (lanes(&self.a()), lanes(&self.b()));
-        fold(fold((a | b << 32) ^ s[0], self.tail() ^ s[1]) ^ s[4], s[5])
+        hash_of_v4(a, b, self.tail(), secret)
     }
 
     #[inline(always)]
@@ -209,7 +255,7 @@ impl FlowKey {
         fold(x ^ self.tail() ^ s[4], y ^ s[5])
     }
 
-    /// A number below `count` that is the same for every packet of the flow and in every run.
+    /// A number below `count` that is the same for every packet of the flow and in every run, and for equal tuples in all domains.
     #[inline(always)]
     pub fn share(&self, count: u32) -> u32 {
         share_of(lanes(&self.a()), lanes(&self.b()), Ports { source: self.a_port(), destination: self.b_port() }, count)
@@ -234,7 +280,8 @@ impl FlowKey {
     /// Everything but the addresses.
     #[inline(always)]
     fn tail(&self) -> u64 {
-        u64::from(u32::from_le_bytes(array_at(&self.0, 32))) | u64::from(u16::from_le_bytes(array_at(&self.0, 36))) << 32
+        let (ports, kind) = (u32::from_le_bytes(array_at(&self.0, 32)), u16::from_le_bytes(array_at(&self.0, VERSION_AT)));
+        u64::from(ports) | u64::from(kind) << 32 | u64::from(self.0[DOMAIN_AT]) << 48
     }
 
     fn ip(version: IpVersion, bytes: [u8; 16]) -> IpAddr {
@@ -255,10 +302,20 @@ fn share_of([a0, a1]: [u64; 2], [b0, b1]: [u64; 2], ports: Ports, count: u32) ->
     (((mixed >> 32) * u64::from(count)) >> 32) as u32
 }
 
-/// What stands behind the addresses, as [`FlowKey::tail`].
+/// What stands behind the addresses, as [`FlowKey::tail`], in no domain.
 #[inline(always)]
 const fn pack_tail(a: u16, b: u16, version: IpVersion, protocol: u8) -> u64 {
-    ((a as u32) << 16 | b as u32).swap_bytes() as u64 | (version as u64) << 32 | (protocol as u64) << 40
+    let version = match version {
+        IpVersion::V4 => 0,
+        IpVersion::V6 => VERSION_BIT as u64,
+    };
+    ((a as u32) << 16 | b as u32).swap_bytes() as u64 | version << 32 | (protocol as u64) << 40
+}
+
+/// [`FlowKey::hash`] of an IPv4 key with these addresses, 32 bits each.
+#[inline(always)]
+const fn hash_of_v4(a: u64, b: u64, tail: u64, HashSecret(s): &HashSecret) -> u64 {
+    fold(fold((a | b << 32) ^ s[0], tail ^ s[1]) ^ s[4], s[5])
 }
 
 /// An address as two numbers.

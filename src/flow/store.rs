@@ -50,7 +50,7 @@ impl FlowStore {
         let (entry, cold) = self.entries.both(place);
         let extra = cold.extra(&self.extras);
         FlowRecord {
-            key: entry.key,
+            key: entry.key.tuple(),
             first_seen: cold.first_seen,
             last_seen: entry.last_seen,
             packets: entry.packets(),
@@ -85,6 +85,14 @@ impl FlowStore {
         let mut parts = self.entries.parts(place);
         parts.release_tcp(&mut self.tcp);
         parts.cold.release_extra(&mut self.extras);
+    }
+
+    /// Leaves the 5-tuples of the keys alone: nothing will be looked up any more.
+    pub fn forget_domains(&mut self) {
+        for place in 0..self.entries.extent() {
+            let entry = self.entries.get_mut(place);
+            entry.key = entry.key.tuple();
+        }
     }
 
     /// Bytes in use, the TCP trackers' side memory left out.

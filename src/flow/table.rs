@@ -35,7 +35,7 @@ use super::store::FlowStore;
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
-use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret};
+use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret, KeyScope, Keying};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
 
@@ -51,7 +51,7 @@ pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
     active: ActiveTimeout,
-    secret: HashSecret,
+    keying: Keying,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
     clock: Timestamp,
@@ -104,7 +104,7 @@ impl FlowTable {
             settings: *settings,
             analysis,
             active: ActiveTimeout::new(settings.active_timeout_ns),
-            secret,
+            keying: Keying { scope: settings.key, secret },
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
@@ -118,13 +118,13 @@ impl FlowTable {
     /// The hash by which this table finds a key; the same for both directions.
     #[inline]
     pub fn hash(&self, key: &FlowKey) -> u64 {
-        key.hash(&self.secret)
+        key.hash(&self.keying.secret)
     }
 
-    /// What [`FlowTable::hash`] hashes with.
+    /// What [`FlowTable::hash`] hashes with, and what keys are made of.
     #[inline(always)]
-    pub const fn secret(&self) -> &HashSecret {
-        &self.secret
+    pub const fn keying(&self) -> &Keying {
+        &self.keying
     }
 
     /// The largest time seen so far.
@@ -174,6 +174,9 @@ impl FlowTable {
             }
         }
         self.counters.ended[EndReason::Exit as usize] += self.store.entries.len() as u64;
+        if self.settings.key != KeyScope::Tuple {
+            self.store.forget_domains();
+        }
         self.index = Index::new(0);
         self.wheel.clear();
         self.top.forget_places();
@@ -311,7 +314,7 @@ impl FlowTable {
     /// The flows behind this one end soon, too: asks for the index line of the next and for the entry of the one after it.
     fn prepare_behind(&self, place: u32) {
         let Some(next) = self.wheel.next(&self.store.entries, place) else { return };
-        self.index.prefetch(self.store.entries.get(next).key.hash(&self.secret));
+        self.index.prefetch(self.store.entries.get(next).key.hash(&self.keying.secret));
         if let Some(after) = self.wheel.next(&self.store.entries, next) {
             self.store.entries.prefetch(after);
             self.store.entries.prefetch_cold(after);
@@ -346,7 +349,7 @@ impl FlowTable {
         self.report(place, reason, at, ended);
         self.wheel.unlink(&mut self.store.entries, place);
         self.store.release(place);
-        let hash = self.store.entries.get(place).key.hash(&self.secret);
+        let hash = self.store.entries.get(place).key.hash(&self.keying.secret);
         self.index.remove(hash, place);
         self.store.entries.give_back(place);
     }

@@ -7,7 +7,8 @@
 //! reads anyway. A flow enters when it ranks before the threshold, or when its bytes outgrow half of those
 //! bits; from then on they are the difference of its total to what it was. A full list is cut to the best
 //! `count` and the threshold rises to the last of them, so an entry costs amortised constant time. A record
-//! that ends within the tick leaves a copy behind. Ties go to the smaller key, then to the earlier record.
+//! that ends within the tick leaves a copy behind. Ties go to the smaller 5-tuple, then to the earlier
+//! record.
 
 use super::entry::{Entry, Flag};
 use super::store::FlowStore;
@@ -18,7 +19,7 @@ use std::cmp::Reverse;
 /// A flow among those with the most bytes in a tick. Arrays are indexed by [`super::Direction::index`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TopFlow {
-    /// Canonical 5-tuple.
+    /// Canonical 5-tuple, in the domain of its worker.
     pub key: FlowKey,
     /// Packets per direction since the record began.
     pub packets: [u64; 2],
@@ -32,6 +33,13 @@ pub struct TopFlow {
     pub last_seen: Timestamp,
     /// Set for TCP flows.
     pub tcp: Option<TcpRecord>,
+}
+
+impl TopFlow {
+    /// Bytes, 5-tuple, beginning and domain: best first.
+    pub fn rank(&self) -> (Reverse<u64>, FlowKey, Timestamp, u16) {
+        (Reverse(self.delta_bytes), self.key.tuple(), self.first_seen, self.key.domain())
+    }
 }
 
 /// Bytes, key, first packet: best first.
@@ -120,7 +128,7 @@ impl Top {
     #[inline(always)]
     fn ranks_before_threshold(&self, entry: &Entry, sum: u64) -> bool {
         let (bytes, key) = &self.threshold;
-        sum > *bytes || sum >= HEAVY || sum == *bytes && entry.key < *key
+        sum > *bytes || sum >= HEAVY || sum == *bytes && entry.key.tuple() <= *key
     }
 
     #[inline(always)]
@@ -266,12 +274,12 @@ const fn index_of(entry: &Entry) -> usize {
 /// Bytes of the tick, and what ties go by.
 fn rank(listed: TopCandidate, store: &FlowStore) -> TopRank {
     let (entry, cold) = store.entries.both(listed.place);
-    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key, cold.first_packet())
+    (Reverse(entry.bytes_total().saturating_sub(listed.bytes_before)), entry.key.tuple(), cold.first_packet())
 }
 
 /// The same of a copy.
 const fn rank_of(flow: &TopFlow, first_packet: u64) -> TopRank {
-    (Reverse(flow.delta_bytes), flow.key, first_packet)
+    (Reverse(flow.delta_bytes), flow.key.tuple(), first_packet)
 }
 
 fn describe(listed: TopCandidate, store: &FlowStore) -> TopFlow {

@@ -38,7 +38,12 @@ fn written(count: u64, fill: impl Fn(u64, &mut FactBuffer) + Sync) -> (Vec<Value
 
 fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs: Vec<Box<dyn Output>>) -> Summary {
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
-    let settings = AggregateSettings { tick_ns: 1_000_000_000, top_count: 0, export_ended_max: usize::MAX };
+    let settings = AggregateSettings {
+        tick_ns: 1_000_000_000,
+        top_count: 0,
+        export_ended_max: usize::MAX,
+        flow_key: crate::flow::KeyScope::Tuple,
+    };
     let setup = QueueSetup { count: QUEUES as u16, may_be_split: false, waits: true };
     let aggregator = Aggregator::new(settings, wants, setup, Instant::now());
     let failed = |failure: &OutputFailure| panic!("{failure}");

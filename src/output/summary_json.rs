@@ -69,6 +69,8 @@ fn document(summary: &Summary) -> Value {
             "left_out_of_exports": summary.export_left_out,
             "facts_left_out": summary.facts_left_out,
             "joined": summary.flows_joined,
+            "vlan_or_tunnel_changed": summary.flows.domain_changed,
+            "key_overflow": summary.flows.domain_overflow,
         },
         "fragments": {
             "first": summary.fragments.first,

@@ -186,6 +186,8 @@ pub fn summary_text(summary: &Summary) -> String {
     for reason in EndReason::ALL {
         text.row_if(&format!("  ended by {}", words(reason.name())), summary.flows.ended[reason as usize]);
     }
+    text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
+    text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
     text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);

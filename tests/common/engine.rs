@@ -2,7 +2,7 @@
 
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, OutputFailure};
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
-use netscope::flow::{FactSet, FlowRecord, FlowSettings};
+use netscope::flow::{FactSet, FlowRecord, FlowSettings, KeyScope};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
 use netscope_backends::Backend;
 use std::io;
@@ -13,6 +13,7 @@ use std::time::Duration;
 pub fn settings() -> EngineSettings {
     EngineSettings {
         flow: FlowSettings {
+            key: KeyScope::Tuple,
             flow_count_max: 1000,
             idle_timeout_ns: 60_000_000_000,
             closed_timeout_ns: 10_000_000_000,
@@ -99,6 +100,7 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
         source,
         engine: settings.clone(),
         aggregate: AggregateSettings {
+            flow_key: KeyScope::Tuple,
             tick_ns: settings.tick_ns,
             top_count: settings.flow.top_count,
             export_ended_max: usize::MAX,

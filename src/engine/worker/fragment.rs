@@ -8,7 +8,7 @@ use super::Worker;
 use super::wave::no_flow_reason;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::{NoFlowReason, Observer};
-use crate::flow::{Candidate, Content, FlowAt, FragmentPacket, Held, Keyed, Later, ports_of};
+use crate::flow::{Candidate, Content, Domain, FlowAt, FragmentPacket, Held, Keyed, Later, ports_of};
 use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
@@ -23,7 +23,8 @@ impl<O: Observer> Worker<O> {
     ) {
         let Some(network) = &dissected.network else { return };
         let &Packet { time, wire_len, .. } = packet;
-        let fragment = FragmentPacket { network, hash: meta.datagram(), time, wire_len, number: self.number };
+        let (domain, hash) = (Domain::of(dissected), meta.datagram());
+        let fragment = FragmentPacket { network, domain, hash, time, wire_len, number: self.number };
         match self.fragments.later(&fragment) {
             None => {
                 let flow = FlowAt { keyed: meta.keyed, candidate };

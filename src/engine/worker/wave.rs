@@ -7,8 +7,8 @@
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, SeenPacket, TrafficCount};
-use crate::flow::{Candidate, Content, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
-use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Transport};
+use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
+use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
@@ -81,11 +81,11 @@ impl PacketSource for Consecutive<'_> {
 impl<O: Observer> Worker<O> {
     /// First wave: bytes to facts, facts to keys and hashes. The index lines of the flows are asked for on the way.
     #[inline(never)]
-    pub(super) fn dissect(&self, packets: &[Packet<'_>], metas: &mut [PacketMeta], facts: &mut [Dissected]) {
+    pub(super) fn dissect(&mut self, packets: &[Packet<'_>], metas: &mut [PacketMeta], facts: &mut [Dissected]) {
         for ((packet, meta), facts) in packets.iter().zip(metas).zip(facts) {
             meta.begin(packet);
             match wire::common_tcp4(packet.link_type, packet.data, packet.wire_len) {
-                Some(common) => self.read_common(&common, meta, facts),
+                Some(common) => self.read_common::<false>(&common, meta, facts),
                 None if wire::seems_fragment(packet.data) => self.read_in_full(packet, meta, facts),
                 None => self.read_other(packet, meta, facts),
             }
@@ -94,16 +94,17 @@ impl<O: Observer> Worker<O> {
 
     /// Anything but the most common frame.
     #[inline(never)]
-    fn read_other(&self, packet: &Packet<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
+    fn read_other(&mut self, packet: &Packet<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
         match wire::common(packet.link_type, packet.data, packet.wire_len) {
-            Some(common) => self.read_common(&common, meta, facts),
+            Some(common) => self.read_common::<true>(&common, meta, facts),
             None => self.read_in_full(packet, meta, facts),
         }
     }
 
+    /// `TAGGED`: it may have a VLAN tag.
     #[inline(always)]
-    fn read_common(&self, common: &Common<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
-        meta.read_flow(common, self.flows.secret());
+    fn read_common<const TAGGED: bool>(&self, common: &Common<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
+        meta.read_flow::<TAGGED>(common, self.flows.keying());
         self.flows.prefetch_bucket(meta.keyed.hash);
         if !meta.read_route(common) {
             common.write(facts);
@@ -112,26 +113,22 @@ impl<O: Observer> Worker<O> {
 
     /// Anything but a common frame.
     #[inline(never)]
-    fn read_in_full(&self, packet: &Packet<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
+    fn read_in_full(&mut self, packet: &Packet<'_>, meta: &mut PacketMeta, facts: &mut Dissected) {
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
         meta.route = self.route(packet, meta, facts);
     }
 
     #[inline(always)]
-    fn route(&self, packet: &Packet<'_>, meta: &mut PacketMeta, dissected: &Dissected) -> Route {
+    fn route(&mut self, packet: &Packet<'_>, meta: &mut PacketMeta, dissected: &Dissected) -> Route {
         if let Some(network) = &dissected.network {
             if let Some(fragment) = &network.fragment {
-                meta.set_datagram(self.fragments.hash(network, fragment));
+                meta.set_datagram(self.fragments.hash(network, fragment, Domain::of(dissected)));
                 let Some(ports) = ports_of(dissected) else { return Route::Fragment };
-                let (key, direction) = FlowKey::new(network, ports);
-                meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
-                self.flows.prefetch_bucket(meta.keyed.hash);
+                self.set_flow(meta, network, ports, dissected);
                 return Route::FirstFragment;
             }
             if let Some(ports) = ports_of(dissected) {
-                let (key, direction) = FlowKey::new(network, ports);
-                meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
-                self.flows.prefetch_bucket(meta.keyed.hash);
+                self.set_flow(meta, network, ports, dissected);
                 return Route::Flow;
             }
         }
@@ -141,9 +138,17 @@ impl<O: Observer> Worker<O> {
         Route::NoFlow(no_flow_reason(dissected))
     }
 
+    #[inline(always)]
+    fn set_flow(&mut self, meta: &mut PacketMeta, network: &Network, ports: Ports, dissected: &Dissected) {
+        let (key, direction) = FlowKey::new(network, ports);
+        let key = key.in_domain(self.domains.of(dissected));
+        meta.keyed = Keyed { key, hash: self.flows.hash(&key), direction };
+        self.flows.prefetch_bucket(meta.keyed.hash);
+    }
+
     /// First wave over metas that another core has filled, as far as it could.
     #[inline(never)]
-    pub(super) fn complete(&self, metas: &mut [PacketMeta], facts: &mut [Dissected], source: &dyn PacketSource) {
+    pub(super) fn complete(&mut self, metas: &mut [PacketMeta], facts: &mut [Dissected], source: &dyn PacketSource) {
         for ((i, meta), facts) in metas.iter_mut().enumerate().zip(facts) {
             let packet = source.packet(i);
             match meta.route {
@@ -297,9 +302,10 @@ impl<O: Observer> Worker<O> {
         self.count(packet, CommonFacts { source, at, meta })
     }
 
-    /// Tells observers of an ICMP message; when it says that the destination of a flow is unreachable, that this flow is refused.
+    /// Tells observers of an ICMP message; when it says that the destination of a flow of this domain is unreachable, that this flow is
+    /// refused.
     #[cold]
-    fn tell_icmp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected) {
+    fn tell_icmp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected, domain: u16) {
         self.watch.other(packet, facts);
         let is_refusal = match (facts.network.map(|network| network.version), facts.transport.icmp_type_and_code()) {
             (Some(IpVersion::V4), Some((kind, _))) => kind == ICMP_UNREACHABLE,
@@ -309,7 +315,8 @@ impl<O: Observer> Worker<O> {
         let Some(quoted) = facts.quoted_packet(packet.data).filter(|_| is_refusal) else { return };
         let Some(ports) = transport_ports(&quoted.transport) else { return };
         let (key, direction) = FlowKey::new(&quoted.network, ports);
-        if let Some(place) = self.flows.find(&key, self.flows.hash(&key)) {
+        let in_domain = key.in_domain(domain);
+        if let Some(place) = self.flows.find(&in_domain, self.flows.hash(&in_domain)) {
             let &Packet { time, wire_len, .. } = packet;
             let direction = direction.reverse();
             self.watch.push(SeenPacket { key, direction, events: FlowEvents::REFUSED, place, time, wire_len, number });
@@ -351,7 +358,7 @@ impl<O: Observer> Worker<O> {
                 let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
                 let place = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
                 if O::WATCHES && matches!(facts.transport, Transport::Icmp { .. }) {
-                    self.tell_icmp(&packet, number, facts);
+                    self.tell_icmp(&packet, number, facts, meta.keyed.key.domain());
                 }
                 Some(place)
             }

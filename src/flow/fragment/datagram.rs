@@ -3,6 +3,7 @@
 //! Owns its name and the units seen of it. Knows no other datagram, no time and no limit but its own size.
 
 use super::{FlowAt, Held};
+use crate::flow::Domain;
 use crate::flow::arena::{NO_PLACE, Slot};
 use crate::wire::{Fragment, IpVersion, Network, array_at};
 use netscope_backends::Timestamp;
@@ -13,6 +14,7 @@ const RANGE_COUNT: usize = 8;
 
 /// The name of a datagram: IP version, addresses, identification and, for IPv4, the protocol (RFC 791, RFC 8200 section 4.5; in
 /// IPv6 the header behind the fragment header differs between first and later fragments when there are more extension headers).
+/// Addresses mean something within their VLAN and tunnel alone, so those belong to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct DatagramKey {
     source: [u8; 16],
@@ -20,10 +22,11 @@ pub(super) struct DatagramKey {
     id: u32,
     version: IpVersion,
     protocol: u8,
+    domain: Domain,
 }
 
 impl Hash for DatagramKey {
-    /// What is 0 in every IPv4 address is left out for those.
+    /// What is 0 in every IPv4 address is left out for those, and no domain for what is in none.
     #[inline(always)]
     fn hash<H: Hasher>(&self, state: &mut H) {
         if self.version == IpVersion::V4 {
@@ -34,40 +37,70 @@ impl Hash for DatagramKey {
             state.write_u128(u128::from_le_bytes(self.destination));
         }
         state.write_u64(u64::from(self.id) | (self.version as u64) << 32 | u64::from(self.protocol) << 40);
+        if !self.domain.is_none() {
+            self.domain.hash(state);
+        }
     }
 }
 
 impl DatagramKey {
     #[inline(always)]
-    pub fn new(network: &Network, fragment: &Fragment) -> Self {
+    pub fn new(network: &Network, fragment: &Fragment, domain: Domain) -> Self {
         let &Network { version, source, destination, .. } = network;
         let protocol = if version == IpVersion::V4 { network.protocol } else { 0 };
-        Self { source, destination, id: fragment.id, version, protocol }
+        Self { source, destination, id: fragment.id, version, protocol, domain }
+    }
+}
+
+/// The bytes of a datagram from one offset to before another. No datagram has more than 65535, so what lies behind that is cut off: no
+/// two units overlap there that do not overlap before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    start: u16,
+    end: u16,
+}
+
+impl Piece {
+    pub fn of(fragment: &Fragment) -> Self {
+        let end = fragment.offset.saturating_add(fragment.len);
+        let [start, end] = [fragment.offset, end].map(|at| u16::try_from(at).unwrap_or(u16::MAX));
+        Self { start, end }
     }
 }
 
 /// Ranges of a datagram seen so far, apart from each other.
 #[derive(Clone, Copy)]
 pub(super) struct Ranges {
-    ranges: [(u32, u32); RANGE_COUNT],
+    ranges: [Piece; RANGE_COUNT],
     count: u8,
+    /// Where the fragment ended that none follows; 0 until it was seen.
+    end: u16,
 }
 
 impl Ranges {
-    /// Adds a unit; true when part of it was there. A ninth unit apart from all others is not remembered.
-    pub fn add(&mut self, start: u32, end: u32) -> bool {
-        if start >= end {
+    /// Of a datagram of which nothing was seen. What lies behind the count is not read, so it need not be cleared.
+    fn clear(&mut self) {
+        (self.count, self.end) = (0, 0);
+    }
+
+    /// Adds a fragment; true when part of it was there. A ninth unit apart from all others is not remembered.
+    pub fn add(&mut self, fragment: &Fragment) -> bool {
+        let added = Piece::of(fragment);
+        if added.start >= added.end {
             return false;
         }
-        let (mut merged, mut overlaps, mut kept) = ((start, end), false, 0);
+        if !fragment.more {
+            self.end = self.end.max(added.end);
+        }
+        let (mut merged, mut overlaps, mut kept) = (added, false, 0);
         for i in 0..usize::from(self.count) {
             let range = self.ranges[i];
-            if range.1 < merged.0 || merged.1 < range.0 {
+            if range.end < merged.start || merged.end < range.start {
                 self.ranges[kept] = range;
                 kept += 1;
             } else {
-                overlaps |= range.0 < end && start < range.1;
-                merged = (merged.0.min(range.0), merged.1.max(range.1));
+                overlaps |= range.start < added.end && added.start < range.end;
+                merged = Piece { start: merged.start.min(range.start), end: merged.end.max(range.end) };
             }
         }
         if kept < RANGE_COUNT {
@@ -76,6 +109,12 @@ impl Ranges {
         }
         self.count = kept as u8;
         overlaps
+    }
+
+    /// Everything from the first byte to the last one was seen.
+    pub fn is_complete(&self) -> bool {
+        let Self { ranges: [Piece { start, end }, ..], count, end: last } = *self;
+        last != 0 && count == 1 && start == 0 && end >= last
     }
 }
 
@@ -86,6 +125,8 @@ pub(super) enum DatagramProgress {
     Held(Option<Held>),
     /// It was, and this is the flow of all its fragments, as their addresses are the same.
     Known(FlowAt),
+    /// The same, and all of it was seen, at this time and with this fragment: what comes next is another datagram, but for a copy.
+    Complete(FlowAt, Timestamp, Piece),
 }
 
 /// A datagram on its way.
@@ -106,20 +147,39 @@ const _: () = assert!(size_of::<Datagram>() == 192);
 impl Datagram {
     /// A place to write to.
     pub const NONE: Self = Self {
-        key: DatagramKey { source: [0; 16], destination: [0; 16], id: 0, version: IpVersion::V4, protocol: 0 },
+        key: DatagramKey {
+            source: [0; 16],
+            destination: [0; 16],
+            id: 0,
+            version: IpVersion::V4,
+            protocol: 0,
+            domain: Domain::NONE,
+        },
         began: Timestamp(0),
         progress: DatagramProgress::Held(None),
-        ranges: Ranges { ranges: [(0, 0); RANGE_COUNT], count: 0 },
+        ranges: Ranges { ranges: [Piece { start: 0, end: 0 }; RANGE_COUNT], count: 0, end: 0 },
         older: NO_PLACE,
         newer: NO_PLACE,
     };
 
     /// Makes it the newest datagram, of which nothing was seen.
     pub fn begin(&mut self, key: &DatagramKey, began: Timestamp, older: u32) {
-        // What lies behind the count is not read, so it need not be cleared.
-        self.ranges.count = 0;
+        self.ranges.clear();
         (self.key, self.began, self.progress, self.older, self.newer) =
             (*key, began, DatagramProgress::Held(None), older, NO_PLACE);
+    }
+}
+
+impl Datagram {
+    /// Takes in a fragment at `time`; true when part of it had been seen.
+    pub fn add(&mut self, fragment: &Fragment, time: Timestamp) -> bool {
+        let overlaps = self.ranges.add(fragment);
+        if let DatagramProgress::Known(flow) = self.progress
+            && self.ranges.is_complete()
+        {
+            self.progress = DatagramProgress::Complete(flow, time, Piece::of(fragment));
+        }
+        overlaps
     }
 }
 

@@ -87,7 +87,11 @@ impl FlowTable {
             (Content::Syn(segment), place) => self.count_syn(packet, facts, segment, place, watched, ended),
             (Content::Segment(segment), Some(place)) => {
                 let fast = if is_known { None } else { self.count_fast(packet, place, Some(segment), watched) };
-                fast.or_else(|| self.count_warm(packet, place, segment, watched))
+                fast.or_else(|| {
+                    let warm = self.count_warm(packet, place, segment, watched)?;
+                    self.note_domain(place, packet.keyed.direction, facts);
+                    Some(warm)
+                })
             }
             (Content::LastSegment(segment), Some(place)) => self.count_warm(packet, place, segment, watched),
             (Content::Datagram, Some(place)) if !is_known => self.count_fast(packet, place, None, watched),

@@ -10,12 +10,19 @@ pub struct FlowCounters {
     pub opened: u64,
     /// Records ended, by the discriminant of [`EndReason`].
     pub ended: [u64; 5],
+    /// Records that went on with a packet of another VLAN or tunnel than their first one, as far as packets are compared
+    /// ([`crate::flow::FlowTable::note_domain`]).
+    pub domain_changed: u64,
+    /// Records opened in a domain that had no number of its own ([`crate::flow::DomainNumbers::OVERFLOW`]).
+    pub domain_overflow: u64,
 }
 
 impl AddAssign<&Self> for FlowCounters {
     fn add_assign(&mut self, other: &Self) {
-        let Self { opened, ended } = other;
+        let Self { opened, ended, domain_changed, domain_overflow } = other;
         self.opened += opened;
+        self.domain_changed += domain_changed;
+        self.domain_overflow += domain_overflow;
         for (sum, one) in self.ended.iter_mut().zip(ended) {
             *sum += one;
         }

@@ -6,7 +6,7 @@
 use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::parts::Parts;
-use crate::flow::{EndReason, FlowRecord};
+use crate::flow::{DomainNumbers, EndReason, FlowRecord};
 use netscope_backends::Timestamp;
 
 /// Of the flow that this packet begins; `clock` is the table's time.
@@ -33,6 +33,7 @@ impl FlowTable {
         before: Option<(u32, (EndReason, Timestamp))>,
         ended: &mut impl FnMut(&FlowRecord),
     ) -> u32 {
+        self.counters.domain_overflow += u64::from(opening.key.domain() == DomainNumbers::OVERFLOW);
         if let Some((place, (reason, at))) = before {
             self.report(place, reason, at, ended);
             self.restart(place, opening, reason);
@@ -77,7 +78,7 @@ impl FlowTable {
     /// Enters a flow that has its place in the slab, due at `deadline`.
     #[inline(always)]
     pub(super) fn enter(&mut self, place: u32, hash: u64, deadline: Timestamp) {
-        self.index.insert(hash, place, &Places { entries: &self.store.entries, secret: &self.secret });
+        self.index.insert(hash, place, &Places { entries: &self.store.entries, secret: &self.keying.secret });
         self.wheel.file(&mut self.store.entries, place, deadline);
         self.counters.opened += 1;
     }

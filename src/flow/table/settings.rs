@@ -1,11 +1,14 @@
 //! The settings of a flow table. Plain values.
 
+use crate::flow::KeyScope;
 use crate::flow::tcp::TcpAnalysis;
 use netscope_backends::Timestamp;
 
 /// What the flow table is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowSettings {
+    /// What tells two flows with the same 5-tuple apart.
+    pub key: KeyScope,
     /// Most live flows; 0 = no limit but 2^31 - 1.
     pub flow_count_max: usize,
     /// A flow without packets for longer than this is over; 0 = never.
@@ -34,6 +37,7 @@ impl FlowSettings {
 impl Default for FlowSettings {
     fn default() -> Self {
         Self {
+            key: KeyScope::Tuple,
             flow_count_max: 100_000,
             idle_timeout_ns: 60 * Timestamp::NS_PER_SEC,
             closed_timeout_ns: 5 * Timestamp::NS_PER_SEC,

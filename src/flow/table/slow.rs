@@ -7,8 +7,8 @@ use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, Pack
 use crate::flow::entry::Opening;
 use crate::flow::fragment::Held;
 use crate::flow::parts::Parts;
-use crate::flow::{Direction, EndReason, FlowRecord, Keyed};
-use crate::wire::{SynSegment, TcpFlags, TcpSegment, VlanTags};
+use crate::flow::{Direction, Domain, EndReason, FlowRecord, KeyScope, Keyed};
+use crate::wire::{SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 impl FlowTable {
@@ -23,7 +23,7 @@ impl FlowTable {
         ended: &mut impl FnMut(&FlowRecord),
     ) -> Counted {
         if let Content::Held(held) = packet.content {
-            return self.count_held(packet, held, place, ended);
+            return self.count_held(packet, facts, held, place, ended);
         }
         self.clock = self.clock.max(packet.time);
         let &Keyed { hash, direction, .. } = packet.keyed;
@@ -38,6 +38,12 @@ impl FlowTable {
                 segment.as_ref().is_some_and(&mut reopens).then_some((EndReason::Closed, self.clock))
             })
         });
+        // What was over by itself did not go on in another VLAN, what a SYN ended did.
+        if let Some(place) = place
+            && over.is_none_or(|(reason, at)| reason == EndReason::Closed && at == self.clock)
+        {
+            self.note_domain(place, direction, facts);
+        }
         let (place, mut events) = match (place, over) {
             (Some(place), None) => {
                 let is_answer = watched && self.store.entries.get(place).is_first_answer(direction);
@@ -69,6 +75,7 @@ impl FlowTable {
     fn count_held(
         &mut self,
         packet: &FlowPacket<'_>,
+        facts: &dyn PacketFacts,
         held: &Held,
         place: Option<u32>,
         ended: &mut impl FnMut(&FlowRecord),
@@ -83,8 +90,8 @@ impl FlowTable {
                     time: held.earliest,
                     clock: self.clock,
                     number: held.first_packet,
-                    vlan: VlanTags::default(),
-                    tunnel: None,
+                    vlan: facts.vlan(),
+                    tunnel: facts.tunnel(),
                     initiator: direction,
                 };
                 (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
@@ -102,6 +109,18 @@ impl FlowTable {
         };
         self.add(place, &share);
         Counted { place, events, path: CountPath::Slow }
+    }
+
+    /// A packet of this direction has come for the flow at a place: counts the flow, once, when it is of another VLAN or tunnel than the
+    /// first packet. Only those from the initiator are compared, as the answers may well come another way. Asked for each packet
+    /// that takes the slow path, for a SYN that comes again, for a plain segment that the fast path declined, and for each datagram
+    /// that was dissected in full.
+    pub fn note_domain(&mut self, place: u32, direction: Direction, facts: &dyn PacketFacts) {
+        let Parts { entry, cold, .. } = self.store.entries.parts(place);
+        if self.settings.key != KeyScope::VlanTunnel && entry.initiator() == direction {
+            let domain = Domain::new(facts.vlan(), facts.tunnel());
+            self.counters.domain_changed += u64::from(cold.notes_change(domain, &mut self.store.extras));
+        }
     }
 
     /// Takes a segment into the flow's TCP tracker, which its first segment makes.

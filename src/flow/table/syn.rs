@@ -26,7 +26,13 @@ impl FlowTable {
             return None;
         }
         let (place, events) = match place {
-            Some(place) => (place, self.answer(packet, segment, place, watched)?),
+            Some(place) => {
+                let events = self.answer(packet, segment, place, watched)?;
+                if !segment.is_answer() {
+                    self.note_domain(place, packet.keyed.direction, facts);
+                }
+                (place, events)
+            }
             None => (self.begin(packet, facts, segment, ended)?, FlowEvents::OPENED),
         };
         let events = events.and(FlowEvents::SYN.when(!segment.is_answer()));

@@ -1,7 +1,7 @@
 //! Fragments in either order, and the books of those that never find their first.
 
 use super::*;
-use crate::wire::Fragment;
+use crate::wire::{Fragment, Tunnel, TunnelKind};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
 
@@ -22,8 +22,19 @@ fn later(table: &mut FragmentTable, network: &Network, time: Timestamp, wire_len
 }
 
 fn packet<'a>(table: &FragmentTable, network: &'a Network, time: Timestamp, wire_len: u32, number: u64) -> FragmentPacket<'a> {
-    let hash = network.fragment.map_or(0, |fragment| table.hash(network, &fragment));
-    FragmentPacket { network, hash, time, wire_len, number }
+    packet_in(Domain::NONE, table, network, time, wire_len, number)
+}
+
+fn packet_in<'a>(
+    domain: Domain,
+    table: &FragmentTable,
+    network: &'a Network,
+    time: Timestamp,
+    wire_len: u32,
+    number: u64,
+) -> FragmentPacket<'a> {
+    let hash = network.fragment.map_or(0, |fragment| table.hash(network, &fragment, domain));
+    FragmentPacket { network, domain, hash, time, wire_len, number }
 }
 
 fn fragment(id: u32, offset: u32, len: u32, more: bool) -> Network {
@@ -62,6 +73,116 @@ fn a_used_identification_begins_again() {
     let answer = later(&mut table, &fragment(1, 800, 80, false), Timestamp(2), 100, 4);
     assert_eq!(answer, Some(Later::Known(flow(&fragment(1, 0, 800, true), other))));
     assert_eq!((table.counters().overlapping, table.len()), (0, 1));
+}
+
+/// Takes in a fragment of whatever kind of a datagram with these ports; the port of the flow that a later one was told.
+fn take(table: &mut FragmentTable, domain: Domain, network: &Network, ports: Ports, time: u64) -> Option<u16> {
+    let packet = packet_in(domain, table, network, Timestamp(time), 100, time);
+    match table.later(&packet) {
+        Some(Later::Known(flow)) => Some(flow.keyed.key.a_port()),
+        Some(Later::Held) => None,
+        None => {
+            table.first(&packet, Some(&flow(network, ports)));
+            None
+        }
+    }
+}
+
+const OTHER_PORTS: Ports = Ports { source: 1, destination: 2 };
+
+#[test]
+fn one_identification_in_several_vlans_and_tunnels_is_several_datagrams() {
+    let tags = |ids, count| VlanTags { ids, count };
+    let tunnel = |kind, id| Some(Tunnel { kind, id });
+    let domains = [
+        Domain::NONE,
+        Domain::new(tags([10, 0], 1), None),
+        Domain::new(tags([20, 0], 1), None),
+        Domain::new(tags([10, 20], 2), None),
+        Domain::new(tags([20, 10], 2), None),
+        Domain::new(tags([10, 20], 3), None),
+        Domain::new(tags([10, 0], 1), tunnel(TunnelKind::Vxlan, 1)),
+        Domain::new(tags([0, 0], 0), tunnel(TunnelKind::Vxlan, 1)),
+        Domain::new(tags([0, 0], 0), tunnel(TunnelKind::Vxlan, 2)),
+        Domain::new(tags([0, 0], 0), tunnel(TunnelKind::Geneve, 1)),
+    ];
+    let mut table = FragmentTable::new();
+    for (port, domain) in (100..).zip(domains) {
+        take(&mut table, domain, &fragment(9, 0, 800, true), Ports { source: port, destination: 5000 }, 1);
+    }
+    for (port, domain) in (100..).zip(domains) {
+        assert_eq!(take(&mut table, domain, &fragment(9, 800, 800, false), PORTS, 2), Some(port), "{domain:?}");
+    }
+    assert_eq!((table.counters().overlapping, table.len()), (0, domains.len()));
+    // A tag that says a priority alone is none.
+    let priority = Domain::new(tags([0, 0], 1), None);
+    take(&mut table, priority, &fragment(7, 0, 800, true), PORTS, 3);
+    assert_eq!(take(&mut table, Domain::NONE, &fragment(7, 800, 800, true), PORTS, 4), Some(7));
+}
+
+#[test]
+fn a_complete_datagram_is_over() {
+    let parts = [fragment(9, 0, 800, true), fragment(9, 800, 800, true), fragment(9, 1600, 80, false)];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for next in 0..3 {
+            let mut table = FragmentTable::new();
+            for (time, part) in (1..).zip(order) {
+                take(&mut table, Domain::NONE, &parts[part], PORTS, time);
+            }
+            // The next one of the same identification, in the order from `next` on, too long after to be a copy.
+            let mut told = Vec::new();
+            for (time, part) in (2 * FragmentTable::COPY_NS..).zip([next, (next + 1) % 3, (next + 2) % 3]) {
+                told.extend(take(&mut table, Domain::NONE, &parts[part], OTHER_PORTS, time));
+            }
+            assert!(told.iter().all(|&port| port == OTHER_PORTS.source), "{order:?} {next}: {told:?}");
+            assert_eq!((table.counters().overlapping, table.held(), table.len()), (0, (0, 0), 1), "{order:?} {next}");
+        }
+    }
+}
+
+#[test]
+fn what_completed_a_datagram_may_come_twice() {
+    let parts = [fragment(9, 0, 800, true), fragment(9, 800, 80, false)];
+    for order in [[0, 1], [1, 0]] {
+        let mut table = FragmentTable::new();
+        for (time, part) in (1..).zip(order) {
+            take(&mut table, Domain::NONE, &parts[part], PORTS, time);
+        }
+        let last = &parts[order[1]];
+        let told = take(&mut table, Domain::NONE, last, PORTS, 1 + FragmentTable::COPY_NS);
+        assert_eq!(told, (order[1] == 1).then_some(PORTS.source));
+        assert_eq!((table.counters().overlapping, table.held(), table.len()), (1, (0, 0), 1));
+        // Any other one, and the same one later, begins the next datagram.
+        let mut other = FragmentTable::new();
+        for (time, part) in (1..).zip([0, 1, 0]) {
+            take(&mut other, Domain::NONE, &parts[part], OTHER_PORTS, time);
+        }
+        assert_eq!(take(&mut other, Domain::NONE, &parts[1], PORTS, 5), Some(OTHER_PORTS.source));
+        assert_eq!(take(&mut other, Domain::NONE, &parts[1], PORTS, 5 + FragmentTable::COPY_NS), None);
+        assert_eq!((other.counters().overlapping, other.held().0), (0, 1));
+    }
+}
+
+#[test]
+fn a_datagram_ends_where_any_datagram_must() {
+    let mut table = FragmentTable::new();
+    // The last fragment claims more bytes than a datagram can have; twice the same is still told.
+    take(&mut table, Domain::NONE, &fragment(1, 0, 65_528, true), PORTS, 1);
+    assert_eq!(take(&mut table, Domain::NONE, &fragment(1, 65_520, 1480, true), PORTS, 2), Some(PORTS.source));
+    assert_eq!(take(&mut table, Domain::NONE, &fragment(1, 65_528, 1480, false), PORTS, 2), Some(PORTS.source));
+    assert_eq!(table.counters().overlapping, 2);
+    // It was complete.
+    assert_eq!(take(&mut table, Domain::NONE, &fragment(1, 65_520, 8, false), PORTS, 3), None);
+}
+
+#[test]
+fn a_complete_datagram_that_gives_way_is_no_loss() {
+    let mut table = FragmentTable::with_count_max(2);
+    for id in 0..5 {
+        take(&mut table, Domain::NONE, &fragment(id, 0, 800, true), PORTS, 1);
+        take(&mut table, Domain::NONE, &fragment(id, 800, 80, false), PORTS, 1);
+    }
+    assert_eq!((table.len(), table.counters().evicted), (2, 0));
 }
 
 #[test]
@@ -131,45 +252,71 @@ proptest! {
     #[test]
     fn the_table_equals_a_list(
         count_max in 1usize..12,
-        steps in prop::collection::vec((0u32..20, any::<bool>(), 0u32..4, 0u64..4_000_000_000, any::<u16>()), 1..300),
+        steps in prop::collection::vec((0u32..12, any::<bool>(), 0usize..4, wait(), any::<u16>()), 1..300),
     ) {
-        /// Identification and version, when it began, the first one's port, packets held.
-        type Known = ((u32, bool), u64, Option<u16>, u64);
         let mut table = FragmentTable::with_count_max(count_max);
-        let (mut time, mut list, mut orphaned, mut evicted) = (0, Vec::<Known>::new(), 0, 0);
+        let (mut time, mut list, mut orphaned, mut evicted) = (0, Vec::<Listed>::new(), 0, 0);
         for (number, (id, six, part, wait, port)) in steps.into_iter().enumerate() {
             time += wait;
             let (source, destination) = if six { ("2001:db8::1", "2001:db8::2") } else { ("10.0.0.1", "10.0.0.2") };
-            let part_of = Some(Fragment { id, offset: part * 80, len: 80, more: true });
+            let part_of = Some(Fragment { id, offset: part as u32 * 80, len: 80, more: part < 3 });
             let network = Network { fragment: part_of, ..network_of(source, destination, 17) };
-            let mut gone: Vec<Known> = list.extract_if(.., |known| time - known.1 > FragmentTable::TIMEOUT_NS).collect();
-            let is_used = |known: &Known| known.0 == (id, six) && known.2.is_some() && part == 0;
+            let mut gone: Vec<Listed> = list.extract_if(.., |known| time - known.began > FragmentTable::TIMEOUT_NS).collect();
+            let is_used = |known: &Listed| {
+                let is_copy = matches!(known.completed, Some((at, last)) if last == part && time - at < FragmentTable::COPY_NS);
+                known.name == (id, six) && !is_copy && (known.completed.is_some() || known.port.is_some() && part == 0)
+            };
             gone.extend(list.extract_if(.., |known| is_used(known)));
-            if !list.iter().any(|known| known.0 == (id, six)) {
+            if !list.iter().any(|known| known.name == (id, six)) {
                 if list.len() == count_max {
-                    gone.push(list.remove(0));
-                    evicted += 1;
+                    let oldest = list.remove(0);
+                    evicted += u64::from(oldest.completed.is_none());
+                    gone.push(oldest);
                 }
-                list.push(((id, six), time, None, 0));
+                list.push(Listed { name: (id, six), began: time, port: None, held: 0, seen: [false; 4], completed: None });
             }
-            orphaned += gone.iter().map(|known| known.3).sum::<u64>();
-            let known = list.iter_mut().find(|known| known.0 == (id, six)).expect("it was entered");
+            orphaned += gone.iter().map(|known| known.held).sum::<u64>();
+            let known = list.iter_mut().find(|known| known.name == (id, six)).expect("it was entered");
+            known.seen[part] = true;
             if part == 0 {
                 let ports = Ports { source: port, destination: 9 };
                 let held = first(&mut table, &network, Some(ports), Timestamp(time));
-                prop_assert_eq!(held.map_or(0, |held| held.packets), std::mem::take(&mut known.3));
-                known.2 = Some(port);
+                prop_assert_eq!(held.map_or(0, |held| held.packets), std::mem::take(&mut known.held));
+                known.port = known.port.or(Some(port));
             } else {
-                let expected = match known.2 {
+                let expected = match known.port {
                     Some(source) => Later::Known(flow(&network, Ports { source, destination: 9 })),
                     None => Later::Held,
                 };
-                known.3 += u64::from(known.2.is_none());
+                known.held += u64::from(known.port.is_none());
                 prop_assert_eq!(later(&mut table, &network, Timestamp(time), 100, number as u64), Some(expected));
             }
+            if known.seen == [true; 4] {
+                known.completed = known.completed.or(Some((time, part)));
+            }
             prop_assert_eq!(table.len(), list.len());
-            prop_assert_eq!(table.held().0, list.iter().map(|known| known.3).sum::<u64>());
+            prop_assert_eq!(table.held().0, list.iter().map(|known| known.held).sum::<u64>());
             prop_assert_eq!((table.counters().evicted, table.counters().orphaned_packets), (evicted, orphaned));
         }
     }
+}
+
+/// Mostly short, so that datagrams get complete and copies come soon after, and sometimes long.
+fn wait() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0u64..10, 2 => Just(FragmentTable::COPY_NS - 1), 1 => Just(FragmentTable::COPY_NS), 1 => 0u64..4_000_000_000]
+}
+
+/// A datagram as the list of the test knows it.
+struct Listed {
+    /// Identification and version.
+    name: (u32, bool),
+    began: u64,
+    /// Of the first fragment.
+    port: Option<u16>,
+    /// Packets.
+    held: u64,
+    /// Of four parts.
+    seen: [bool; 4],
+    /// When, and by which part.
+    completed: Option<(u64, usize)>,
 }
