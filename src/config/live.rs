@@ -3,8 +3,9 @@
 //! Owns the defaults of sources and which flag belongs to which. Asks no kernel. Invariant: a flag that the chosen source would not
 //! look at is refused by name.
 
+use super::choices::{BackendChoice, FanoutChoice, RssChoice};
 use super::error::ConfigError;
-use super::options::{BackendChoice, CaptureOptions, FanoutChoice, Options, RssChoice, TpacketOptions, XdpOptions};
+use super::options::{CaptureOptions, Options, TpacketOptions, XdpOptions};
 use super::resolve::{MIB, combination, numbers, within};
 use super::settings::{FileSettings, LiveSettings, SourceSettings, TpacketSettings, XdpSettings};
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! the default, and what cannot work is refused here, by name.
 
 mod args;
+mod choices;
 mod error;
 mod file;
 mod live;
@@ -12,9 +13,10 @@ mod resolve;
 mod settings;
 
 pub use args::{Args, DoctorArgs, Task, write_completions, write_man};
+pub use choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 pub use error::ConfigError;
 pub use file::read_file;
-pub use options::{BackendChoice, FanoutChoice, Options, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+pub use options::Options;
 pub use resolve::resolve;
 pub use settings::{
     FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,

@@ -4,8 +4,8 @@
 //! code does not compile.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
-use crate::flow::KeyScope;
-use clap::{Args, ValueEnum};
+use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use clap::Args;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 
@@ -92,108 +92,6 @@ impl Options {
             stats: self.stats.over(under.stats),
             analysis: self.analysis.over(under.analysis),
             pipeline: self.pipeline.over(under.pipeline),
-        }
-    }
-}
-
-/// How packets are captured.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum BackendChoice {
-    /// tpacket where that is possible, else libpcap
-    #[default]
-    Auto,
-    /// libpcap, everywhere
-    Libpcap,
-    /// The memory-mapped rings of Linux packet sockets (TPACKET_V3), one per worker
-    Tpacket,
-    /// AF_XDP (Linux): from the driver, one queue per worker; takes the packets away from this host
-    Xdp,
-}
-
-/// How AF_XDP hands packets over.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum XdpModeChoice {
-    /// The fastest that the driver takes
-    #[default]
-    Auto,
-    /// The driver writes into our memory
-    Zerocopy,
-    /// The driver runs the program, packets are copied
-    Native,
-    /// The kernel's stack runs the program, with any driver
-    Generic,
-}
-
-/// Where a packet's time comes from under AF_XDP.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum XdpTimes {
-    /// The clock is read once per batch
-    #[default]
-    Batch,
-    /// Each packet has a time of its own: the card's where its driver tells it, else the XDP program reads the clock
-    Packet,
-}
-
-/// What becomes of packets that do not match the filter under AF_XDP.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum XdpUnmatched {
-    /// They go to this host's stack
-    #[default]
-    Pass,
-    /// They are dropped
-    Drop,
-}
-
-/// What is done about the card's spreading of packets over queues.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum RssChoice {
-    /// Nothing
-    #[default]
-    Unchanged,
-    /// A hash key by which both directions of a flow come to one queue, until the end of the run
-    Symmetric,
-}
-
-/// How the kernel distributes packets to several rings.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum FanoutChoice {
-    /// By the outermost addresses and ports: both directions of a flow come to one worker, those inside a UDP tunnel perhaps to two and
-    /// are joined at the end
-    #[default]
-    Hash,
-    /// By the CPU that received the packet
-    Cpu,
-    /// By the card's receive queue
-    Queue,
-}
-
-/// What tells two flows with the same protocol, addresses and ports apart.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyChoice {
-    /// Nothing
-    #[default]
-    Tuple,
-    /// Their VLAN tags
-    Vlan,
-    /// Their VLAN tags and their innermost tunnel, by its protocol and number
-    #[serde(rename = "vlan+tunnel")]
-    #[value(name = "vlan+tunnel")]
-    VlanTunnel,
-}
-
-impl From<KeyChoice> for KeyScope {
-    fn from(choice: KeyChoice) -> Self {
-        match choice {
-            KeyChoice::Tuple => Self::Tuple,
-            KeyChoice::Vlan => Self::Vlan,
-            KeyChoice::VlanTunnel => Self::VlanTunnel,
         }
     }
 }

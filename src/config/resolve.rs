@@ -2,9 +2,10 @@
 //!
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
+use super::choices::BackendChoice;
 use super::error::ConfigError;
 use super::live;
-use super::options::{BackendChoice, FlowOptions, Options, OutputOptions, PipelineOptions};
+use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::settings::{
     OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings, Verbosity,
 };

@@ -1,6 +1,6 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
-use super::options::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use super::choices::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use std::path::PathBuf;
