@@ -10,6 +10,7 @@ use crate::wire::VlanTags;
 use netscope_backends::Timestamp;
 
 /// A record, small if it can be.
+#[derive(Clone)]
 pub(super) enum CompactRecord {
     /// The usual case.
     Usual(UsualRecord),
@@ -83,6 +84,7 @@ impl U48 {
 }
 
 /// The fields of a [`FlowRecord`] that has no tunnel and no fragments and came on one queue, in fewer bytes.
+#[derive(Clone)]
 pub(super) struct UsualRecord {
     first_seen: Timestamp,
     key: FlowKey,
@@ -104,6 +106,7 @@ pub(super) struct UsualRecord {
 }
 
 /// The fields of a [`TcpRecord`] in fewer bytes.
+#[derive(Clone)]
 struct UsualTcp {
     rtt_samples: u16,
     mss: [u16; 2],
