@@ -120,7 +120,8 @@ pub fn drive<O: Observer>(
                 if live {
                     worker.flush();
                 }
-                (count as usize) < BATCH_MAX
+                // What waits for workers that share a source waits in memory of ours.
+                (count as usize) < BATCH_MAX || matches!(feed, Feed::Shared(_))
             }
             Ok(Polled::Idle(now)) => {
                 worker.idle(now);

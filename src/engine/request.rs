@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Places that are looked at after a batch, and after a poll: some µs, less than a batch takes.
 const LOOK_MAX: u32 = 32;
-/// The same after a poll that lent less than a batch: less than a tenth of a millisecond, for which any ring has room.
+/// The same after a poll that lent less than a batch, and where no ring waits: less than half a millisecond.
 const IDLE_LOOK_MAX: u32 = 1024;
 /// Requests that may wait for one worker.
 const REQUESTS_MAX: usize = 4;
