@@ -7,8 +7,12 @@
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
-use netscope::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
-use netscope::flow::{FlowSettings, HashSecret};
+use netscope::engine::{
+    Outbox, Receiver, Snapshot, TAP_FLOWS_MAX, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare,
+    mailbox,
+};
+use netscope::flow::{FlowKey, FlowSettings, HashSecret, ports_of};
+use netscope::wire::dissect;
 use netscope_backends::{BATCH_MAX, Packet};
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
@@ -22,19 +26,52 @@ const LOADS: &[(&str, Profile, u64, u64)] = &[
     ("http-mix", Profile::HttpMix, 400_000, 20_000),
 ];
 
-fn worker() -> Worker {
+/// A worker, and what its tap copies to where it has one.
+fn worker(tap: Option<&TapPolicy>) -> (Worker, Receiver<TapChunk>) {
+    let secret = HashSecret::random();
     let settings = WorkerSettings {
         flow: FlowSettings { flow_count_max: 1 << 20, ..FlowSettings::default() },
         tick_ns: 1_000_000_000,
         count_max: 0,
         share: WorkerShare::WHOLE,
         waits: true,
-        secret: HashSecret::random(),
+        secret,
     };
     // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
     let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
-    Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), ())
+    let (sender, copied) = mailbox(8, TapChunk::new);
+    let taps = tap.map(|policy| TapSender::new(0, policy, secret, sender)).into_iter().collect();
+    (Worker::new(&settings, Outbox::new(false, snapshots, None, taps), ()), copied)
 }
+
+/// The first flows of the traffic, as many as a tap follows.
+fn first_flows(traffic: &Traffic) -> TapPolicy {
+    let mut keys = Vec::new();
+    for packet in traffic.packets() {
+        let dissected = dissect(packet.link_type, packet.data, packet.wire_len);
+        if let (Some(network), Some(ports)) = (&dissected.network, ports_of(&dissected)) {
+            let (key, _) = FlowKey::new(network, ports);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if keys.len() == TAP_FLOWS_MAX {
+            break;
+        }
+    }
+    TapPolicy::Flows(TapFlows::new(&keys).expect("no more than there may be"))
+}
+
+/// Which tap copies packets of this traffic.
+type TapOf = fn(&Traffic) -> Option<TapPolicy>;
+
+/// Ends of names. The rate is that of a person who watches: a thousandth of the traffic.
+const TAPS: &[(&str, TapOf)] = &[
+    ("", |_| None),
+    ("/tap-all", |_| Some(TapPolicy::All)),
+    ("/tap-per-second", |_| Some(TapPolicy::PerSecond(1000))),
+    ("/tap-flows", |traffic| Some(first_flows(traffic))),
+];
 
 /// Batches of the same packets again and again, each time round later.
 struct Batches<'a> {
@@ -67,21 +104,25 @@ fn working(criterion: &mut BenchCriterion) {
     for &(name, profile, packets, flows) in LOADS {
         let mut traffic = None;
         let mut built = || Traffic::new(profile, packets / scale, flows / scale);
-        group.bench_function(name, |bencher| {
-            let traffic = traffic.get_or_insert_with(&mut built);
-            let (mut batches, mut worker) = (Batches::new(traffic), worker());
-            bencher.iter_custom(|packets| {
-                in_parts(packets, 64 * BATCH_MAX, |mut left| {
-                    let mut took = std::time::Duration::ZERO;
-                    while left > 0 {
-                        let ready = batches.next(left);
-                        left -= ready.len();
-                        took += timed(|| ready.chunks(BATCH_MAX).for_each(|batch| worker.batch(batch)));
-                    }
-                    took
-                })
+        for (tap, policy) in TAPS {
+            group.bench_function(format!("{name}{tap}"), |bencher| {
+                let traffic = traffic.get_or_insert_with(&mut built);
+                let (mut batches, (mut worker, copied)) = (Batches::new(traffic), worker(policy(traffic).as_ref()));
+                bencher.iter_custom(|packets| {
+                    in_parts(packets, 64 * BATCH_MAX, |mut left| {
+                        let mut took = std::time::Duration::ZERO;
+                        while left > 0 {
+                            let ready = batches.next(left);
+                            left -= ready.len();
+                            took += timed(|| ready.chunks(BATCH_MAX).for_each(|batch| worker.batch(batch)));
+                            // There is always room for a copy: what is measured is making it.
+                            std::iter::from_fn(|| copied.receive()).for_each(|full| copied.give_back(full));
+                        }
+                        took
+                    })
+                });
             });
-        });
+        }
         group.bench_function(format!("{name}/floor"), |bencher| {
             let traffic = traffic.get_or_insert_with(&mut built);
             let mut batches = Batches::new(traffic);

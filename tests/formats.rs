@@ -7,13 +7,14 @@ use netscope::{flow, wire};
 mod test_records;
 
 use flow::{FactSet, FlowRecord, community_id};
-use netscope::aggregate::{Output, OutputLoss, Report, Summary, Table};
+use netscope::aggregate::{Output, OutputLoss, QueueReport, Report, Summary, Table};
+use netscope::engine::{ProtocolClass, TrafficCount};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryJson, TextReport, TextSettings, stats_line,
     summary_text, write_array, write_table,
 };
 use netscope::record::FACT_SCHEMA;
-use netscope_backends::Timestamp;
+use netscope_backends::{RingFill, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, Write};
@@ -265,13 +266,23 @@ fn what_an_output_lost_is_in_the_summary_by_its_name() {
     assert!(!summary_text(&summary).contains("left out") && !summary_text(&summary).contains("skipped"));
     summary.outputs.push(loss);
     summary.ledger.snapshots_skipped = 3;
+    let ring = Some(RingFill { size: 64, waiting: 1, waiting_max: 60 });
+    let mut queue = QueueReport { queue: 2, packets: 5, ring, silence_count: 4, ..QueueReport::default() };
+    queue.protocols[ProtocolClass::Icmp as usize] = TrafficCount { packets: 5, bytes: 400 };
+    summary.queues = vec![QueueReport::default(), queue];
     let text = summary_text(&summary);
     assert!(text.contains("  ended flows left out of ended.jsonl: 7\n") && !text.contains("reports left out"), "{text}");
     assert!(text.contains("  snapshots skipped (the next ones had their numbers): 3\n"), "{text}");
+    assert!(text.contains("  times queue 2 was silent for two ticks: 4\n") && !text.contains("queue 0"), "{text}");
     let directory = tempdir().unwrap();
     let path = directory.path().join("summary.json");
     DocumentFile::create(&path, SummaryJson).unwrap().finish(&Table::default(), &summary).unwrap();
     let json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let [first, second] = [&json["queues"][0], &json["queues"][1]];
+    assert_eq!((&first["ring"], &first["times_silent"]), (&Value::Null, &json!(0)));
+    assert_eq!((&second["queue"], &second["packets"], &second["times_silent"]), (&json!(2), &json!(5), &json!(4)));
+    assert_eq!(second["ring"], json!({"size": 64, "waiting": 1, "waiting_max": 60}));
+    assert_eq!((&second["protocols"]["icmp"]["bytes"], &second["protocols"]["tcp"]["bytes"]), (&json!(400), &json!(0)));
     assert_eq!(json["left_out_of_outputs"], json!([{"output": "ended.jsonl", "ended_flows": 7, "reports": 0}]));
     assert_eq!(json["snapshots_skipped"], 3);
 }
@@ -298,6 +309,10 @@ fn a_tick_is_one_line_of_fixed_shape() {
         stats_line(&report()),
         "[stats] 2.00 Mbps | 20 pps | 3 flows | drops=1 (total=2) | kdrop=3 (total=4) ifdrop=5 (total=6)"
     );
+    let queue = |queue, silent_since| QueueReport { queue, silent_since, ..QueueReport::default() };
+    let queues = vec![queue(0, Some(Timestamp(0))), queue(1, None), queue(2, Some(Timestamp(7)))];
+    let silent = Report { totals: Summary { queues, ..Summary::default() }, ..report() };
+    assert_eq!(stats_line(&silent), stats_line(&report()) + " | silent queues: 0,2");
     assert!(stats_line(&Report { interval_ns: 0, ..report() }).starts_with("[stats] 0.00 Mbps | 0 pps | "));
 }
 

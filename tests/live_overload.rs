@@ -241,6 +241,40 @@ fn thread_of(process: u32, name: &str) -> Pid {
     Pid::from_raw(found.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok()).expect("a thread's number"))
 }
 
+/// Holds a thread of the program until it is detached.
+fn hold(running: &RunningProgram, name: &str) -> Pid {
+    let thread = thread_of(running.id(), name);
+    ptrace::seize(thread, ptrace::Options::empty()).expect("root may hold a thread");
+    ptrace::interrupt(thread).expect("it is ours");
+    waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it stops");
+    thread
+}
+
+#[test]
+fn a_worker_that_was_held_finds_its_ring_filled() {
+    const PACKETS: u64 = 2000;
+    // Blocks are closed every few ms, and it is held for longer than a tenth of a second; descriptors are packets.
+    for (way, waiting_min) in WAYS.iter().zip([Some(4), Some(PACKETS / 4), Some(PACKETS / 4), None]) {
+        let Some(namespace) = wire() else { return };
+        let exports = Exports::new();
+        let mut running = live::capture(&namespace, &exports, way.flags);
+        let held = waiting_min.map(|_| hold(&running, "netscope-w0"));
+        live::send(&namespace, &live::datagrams(PACKETS, 200, 1));
+        held.into_iter().for_each(|thread| ptrace::detach(thread, None).expect("it goes on"));
+        wait_for_silence(&mut running);
+        stop(running);
+        let summary = exports.summary();
+        let ring = &summary["queues"][0]["ring"];
+        match waiting_min {
+            Some(min) => {
+                assert!((min..=number(&ring["size"])).contains(&number(&ring["waiting_max"])), "{:?}: {summary:#}", way.flags);
+                assert_eq!(ring["waiting"], 0, "{:?}: {summary:#}", way.flags);
+            }
+            None => assert_eq!(ring, &Value::Null, "{:?}: {summary:#}", way.flags),
+        }
+    }
+}
+
 #[test]
 fn a_worker_that_is_held_holds_up_no_report_and_loses_nothing() {
     /// So many ticks without it, after those that it is waited for.
@@ -248,21 +282,20 @@ fn a_worker_that_is_held_holds_up_no_report_and_loses_nothing() {
     let Some(namespace) = wire() else { return };
     let exports = Exports::new();
     let mut running = live::capture(&namespace, &exports, &["--backend", "tpacket", "--workers", "2"]);
-    let worker = thread_of(running.id(), "netscope-w1");
-    ptrace::seize(worker, ptrace::Options::empty()).expect("root may hold a thread");
-    ptrace::interrupt(worker).expect("it is ours");
-    waitpid(worker, Some(WaitPidFlag::__WALL)).expect("it stops");
+    let worker = hold(&running, "netscope-w1");
     live::send(&namespace, &live::datagrams(2000, 200, 1));
     running.skip_lines();
-    for _ in 0..TICKS {
-        running.wait_for_line("[stats]");
-    }
+    let ticks: Vec<String> = (0..TICKS).map(|_| running.wait_for_line("[stats]")).collect();
+    assert!(ticks.last().is_some_and(|line| line.ends_with(" | silent queues: 1")), "{ticks:#?}");
     ptrace::detach(worker, None).expect("it goes on");
     wait_for_silence(&mut running);
     stop(running);
     let summary = exports.summary();
     assert_eq!(check_ledger(&summary, 2000, "held"), 0);
     assert_eq!(summary["left_out_of_outputs"], Value::Array(Vec::new()));
+    let queues = summary["queues"].as_array().expect("an array");
+    assert!(queues.len() == 2 && number(&queues[1]["times_silent"]) > 0, "{summary:#}");
+    assert_eq!(queues.iter().map(|queue| number(&queue["protocols"]["udp"]["packets"])).sum::<u64>(), 2000, "{summary:#}");
     assert_eq!(exports.check_complete(), 200);
 }
 

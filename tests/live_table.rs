@@ -5,15 +5,17 @@
 
 mod common;
 
-use common::live::{self, Exports, counted, on_receiver, stop, tally, wait_for_silence};
-use common::netns::NetNs;
+use common::live::{self, Exports, counted, flow_count, on_receiver, stop, tally, wait_for_silence};
+use common::netns::{NetNs, Wire};
 use common::{RUN_LIMIT, RunningProgram};
+use netscope_perf::live::{Load, LoadGenerator, Offered, Pace, Via};
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const FLOWS: u64 = 500;
 /// Fewer than that, so that most have ended when the table is asked for.
@@ -41,7 +43,7 @@ fn lines(flows: &[Map<String, Value>]) -> BTreeMap<String, usize> {
 #[test]
 fn the_table_is_written_while_the_capture_goes_on_by_every_backend() {
     for flags in [["--backend", "tpacket"], ["--backend", "xdp"], ["--backend", "libpcap"]] {
-        let Some(namespace) = NetNs::with_wire(&common::netns::Wire { queues: 1, mtu: 1500 }) else { return };
+        let Some(namespace) = NetNs::with_wire(&Wire { queues: 1, mtu: 1500 }) else { return };
         let exports = Exports::new();
         let mut running = live::capture(
             &namespace,
@@ -64,6 +66,68 @@ fn the_table_is_written_while_the_capture_goes_on_by_every_backend() {
         assert_eq!(exports.summary()["packets"], FLOWS * 4, "{flags:?}");
         exports.check_complete();
         assert_eq!(lines(&asked), lines(&exports.flows()), "{flags:?}");
+    }
+}
+
+/// Packets a second: what a build without optimisation keeps up with, and as many as two cores make and take.
+const RATE: f64 = if cfg!(debug_assertions) { 50_000.0 } else { 1_000_000.0 };
+
+/// Datagrams of many flows at a pace, the table asked for once all are there if `is_asked`. What was offered, the batch times of the
+/// run, packets that the kernel dropped, and how long the table took.
+fn under_load(flags: &[&str], via: Via, is_asked: bool) -> Option<(Offered, Value, u64, Duration)> {
+    const FLOWS: u32 = 100_000;
+    const LOAD_TIME: Duration = Duration::from_secs(10);
+    let namespace = NetNs::with_wire(&Wire { queues: 1, mtu: 1500 })?;
+    let exports = Exports::new();
+    let mut command = on_receiver(&namespace, &[flags, &["--quiet", "--max-flows", "200000"]].concat());
+    command.arg("--export-csv").arg(exports.file("flows.csv")).arg("--summary-json").arg(exports.file("summary.json"));
+    let mut running = RunningProgram::start(&mut command);
+    running.wait_for_line("[stats]");
+    let mut took = Duration::ZERO;
+    let offered = std::thread::scope(|scope| {
+        let generating = scope.spawn(|| {
+            namespace.inside(|| {
+                let generator = LoadGenerator::new(&Load::udp(FLOWS), via)?;
+                generator.run(&Pace::at_rate(RATE, LOAD_TIME))
+            })
+        });
+        while flow_count(&running.wait_for_line("[stats]")) < u64::from(FLOWS) {}
+        if is_asked {
+            let start = Instant::now();
+            running.signal(Signal::SIGUSR1);
+            exports.wait_for("flows.csv");
+            took = start.elapsed();
+            assert!(!generating.is_finished(), "{flags:?}: the answer took longer than the load: {took:?}");
+            assert_eq!(exports.lines("flows.csv"), FLOWS as usize + 1, "{flags:?}: every flow is in the table");
+        }
+        generating.join().expect("no panic").unwrap_or_else(|reason| panic!("{reason}"))
+    });
+    wait_for_silence(&mut running);
+    stop(running);
+    let summary = exports.summary();
+    let number = |value: &Value| value.as_u64().expect("a number");
+    let lost = number(&summary["source"]["kernel_drops"]);
+    assert_eq!(number(&summary["packets"]) + lost, offered.sent, "{flags:?}: {summary:#}");
+    assert_eq!(summary["unaccounted"], 0, "{flags:?}: {summary:#}");
+    // The large ring outlasts any wait for a processor; AF_XDP gives the kernel frames for some tens of ms.
+    assert!(via == Via::Wire || lost == 0 || !cfg!(debug_assertions), "{flags:?}: {summary:#}");
+    Some((offered, summary["batch_ns"].clone(), lost, took))
+}
+
+#[test]
+fn all_of_a_hundred_thousand_flows_are_told_under_load_and_no_packet_is_missing() {
+    let ways: [(&[&str], _); 2] = [
+        (&["--backend", "tpacket", "--buffer-size-mb", "256"], Via::Stack),
+        (&["--backend", "xdp", "--xdp-mode", "native", "--xdp-frames", "65536"], Via::Wire),
+    ];
+    for (flags, via) in ways {
+        for is_asked in [false, true] {
+            let Some((offered, batches, lost, took)) = under_load(flags, via, is_asked) else { return };
+            let rate = offered.rate() / 1e6;
+            eprintln!(
+                "{flags:?}, asked: {is_asked}: {rate:.2} Mpps, {lost} lost, table after {took:.1?}, batch times in ns {batches}"
+            );
+        }
     }
 }
 

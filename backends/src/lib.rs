@@ -109,6 +109,17 @@ impl AddAssign<&Self> for Counters {
     }
 }
 
+/// How much waits in the ring between the kernel and us: blocks of TPACKET_V3, descriptors of AF_XDP's rx ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFill {
+    /// What the ring holds at most.
+    pub size: u32,
+    /// What waits now.
+    pub waiting: u32,
+    /// The most that a call of [`Backend::poll`] has found waiting.
+    pub waiting_max: u32,
+}
+
 /// How far a source with a known end has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
@@ -140,6 +151,11 @@ pub trait Backend: Send {
     /// # Errors
     /// When the kernel refuses its statistics.
     fn counters(&mut self) -> Result<Counters, BackendError>;
+
+    /// What waits in its ring. `None` where there is no ring, or none that we can look into (libpcap).
+    fn ring_fill(&mut self) -> Option<RingFill> {
+        None
+    }
 
     /// Something a person should know that is no error (an interface went down, packets a filter cannot
     /// judge), once each.

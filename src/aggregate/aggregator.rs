@@ -9,7 +9,7 @@ use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::records::{RecordPlace, Records};
-use super::{QueueReport, RecordBatch, Report, Summary, Table};
+use super::{LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
 use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
 use crate::flow::{FactSet, FlowRecord, KeyScope, TopFlow};
 use netscope_backends::{Counters, Timestamp};
@@ -91,8 +91,8 @@ pub enum Event {
     Report(Box<Report>),
     /// The live flows that were asked for.
     Answer(Vec<FlowRecord>),
-    /// All flows as they are now, as [`Event::End`] would have them.
-    Table(Box<Table>),
+    /// All flows as they are now, as [`Event::End`] would have them; made by whoever needs it first.
+    Table(LiveTable),
     /// Too many flows ended before every queue had answered: there will be no answer to what was asked.
     GivenUp,
     /// The run is over: all flows, most bytes first (none unless wanted), and everything that was counted. The last event.
@@ -226,7 +226,7 @@ impl Aggregator {
             return Some(match answers.purpose() {
                 _ if answers.is_given_up() => Event::GivenUp,
                 Purpose::Records => Event::Answer(answers.chosen()),
-                Purpose::Table => Event::Table(Box::new(self.table_now(&answers))),
+                Purpose::Table => Event::Table(self.table_now(answers)),
             });
         }
         self.has_ended = true;
@@ -301,7 +301,6 @@ impl Aggregator {
             interface_drops_total: source.interface_drops,
             top: top(&self.inboxes, self.settings.top_count),
             totals: self.summary.clone(),
-            queues: self.inboxes.iter().map(queue_report).collect(),
         })
     }
 
@@ -309,7 +308,8 @@ impl Aggregator {
     fn sum_up(&mut self) {
         // What no queue counts stays; everything else is summed anew.
         let Summary { export_left_out, .. } = self.summary;
-        let mut sum = Summary { export_left_out, ..Summary::default() };
+        let queues = self.inboxes.iter().map(queue_report).collect();
+        let mut sum = Summary { export_left_out, queues, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;
@@ -327,32 +327,31 @@ impl Aggregator {
         self.summary = sum;
     }
 
-    /// The table as it would be at the end: what is retained, what is on its way there, and what is alive. Copied, as the run goes on.
-    fn table_now(&self, answers: &Answers) -> Table {
-        let (mut records, mut shown) = (Records::default(), Vec::new());
-        let mut queues = Vec::new();
-        let mut add = |record: &FlowRecord, facts: FactSet<'_>, queue: u16| {
-            shown.push(records.insert(record, facts));
-            queues.push(queue);
-        };
-        for (i, &place) in self.shown.iter().enumerate() {
-            let queue = self.shown_queues.as_ref().and_then(|queues| queues.get(i)).copied();
-            add(&self.records.get(place), self.records.facts(place), queue.unwrap_or_default());
-        }
+    /// The table as it would be at the end: what is retained, what is on its way there, and what is alive. The records are copied, as
+    /// the run goes on; everything else is left to whoever needs the table.
+    fn table_now(&self, answers: Answers) -> LiveTable {
+        let (mut records, mut shown, mut queues) = (self.records.clone(), self.shown.clone(), self.shown_queues.clone());
         let mut room = self.settings.export_ended_max.saturating_sub(self.retained);
         let unsettled = self.inboxes.iter().flat_map(Inbox::pending);
         for flow in self.settled.iter().skip(self.passed).chain(unsettled) {
             if flow.alive || room > 0 {
                 room -= usize::from(!flow.alive);
-                add(&self.records.get(flow.place), self.records.facts(flow.place), flow.queue);
+                shown.push(flow.place);
+                queues.iter_mut().for_each(|queues| queues.push(flow.queue));
             }
         }
-        answers.alive().for_each(|(queue, record)| add(record, FactSet::NONE, *queue));
-        if self.shown_queues.is_some() {
-            join_halves(&mut records, &mut shown, &queues, self.settings.flow_key);
-        }
-        largest_first(&records, &mut shown, 1);
-        Table::new(records, shown)
+        let flow_key = self.settings.flow_key;
+        LiveTable::new(Box::new(move || {
+            for (queue, record) in answers.alive() {
+                shown.push(records.insert(record, FactSet::NONE));
+                queues.iter_mut().for_each(|queues| queues.push(*queue));
+            }
+            if let Some(queues) = &queues {
+                join_halves(&mut records, &mut shown, queues, flow_key);
+            }
+            largest_first(&records, &mut shown, 1);
+            Table::new(records, shown)
+        }))
     }
 
     fn finish(&mut self) -> (Table, Summary) {
@@ -377,15 +376,18 @@ fn top(inboxes: &[Inbox], count: usize) -> Vec<TopFlow> {
 }
 
 fn queue_report(inbox: &Inbox) -> QueueReport {
-    let Snapshot { tick, time, ledger, source, flow_count, batches, .. } = &inbox.merged;
+    let Snapshot { tick, time, ledger, source, ring, flow_count, batches, .. } = &inbox.merged;
     QueueReport {
         queue: inbox.index(),
         tick: *tick,
         packets: ledger.packets,
         bytes: ledger.bytes,
+        protocols: ledger.protocols,
         source: *source,
         flow_count: *flow_count,
+        ring: *ring,
         batches: *batches,
+        silence_count: inbox.silence_count,
         silent_since: inbox.is_silent.then_some(*time),
     }
 }

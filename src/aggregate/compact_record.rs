@@ -9,6 +9,7 @@ use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord,
 use netscope_backends::Timestamp;
 
 /// A record, small if it can be.
+#[derive(Clone)]
 pub(super) enum CompactRecord {
     /// The usual case.
     Usual(UsualRecord),
@@ -82,6 +83,7 @@ impl U48 {
 }
 
 /// The fields of a [`FlowRecord`] that has no tunnel and no fragments and came on one queue, in fewer bytes.
+#[derive(Clone)]
 pub(super) struct UsualRecord {
     first_seen: Timestamp,
     key: FlowKey,
@@ -104,6 +106,7 @@ pub(super) struct UsualRecord {
 }
 
 /// The fields of a [`TcpRecord`] in fewer bytes.
+#[derive(Clone)]
 struct UsualTcp {
     rtt_samples: u16,
     mss: [u16; 2],

@@ -9,7 +9,7 @@ use crate::flow::{FactRef, FactSet};
 pub(super) const FACT_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
 /// FactSet of many records that come and go one by one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct FactStore {
     pieces: Vec<Box<[u8]>>,
     /// Places given back, used again before new ones.

@@ -61,6 +61,8 @@ pub struct Inbox {
     heard: Instant,
     /// True while it is not waited for.
     pub is_silent: bool,
+    /// How often that began.
+    pub silence_count: u64,
 }
 
 impl Inbox {
@@ -78,6 +80,7 @@ impl Inbox {
             finished: false,
             heard: now,
             is_silent: false,
+            silence_count: 0,
         }
     }
 
@@ -209,7 +212,9 @@ impl Patience {
         for inbox in inboxes.iter_mut().filter(|inbox| !inbox.finished) {
             // One that is full was not asked.
             let is_asked = inbox.takes_snapshot() && inbox.pending.len() < PENDING_MAX;
+            let was_silent = inbox.is_silent;
             inbox.is_silent = is_asked && now.saturating_duration_since(inbox.heard) >= limit;
+            inbox.silence_count += u64::from(inbox.is_silent && !was_silent);
         }
     }
 }
@@ -308,7 +313,9 @@ mod tests {
         patience.mark_silent(&mut inboxes, at(3));
         assert_eq!(merged(&mut inboxes, reported), [1], "one tick's silence is none");
         patience.mark_silent(&mut inboxes, at(4));
+        patience.mark_silent(&mut inboxes, at(4));
         assert_eq!((inboxes[0].is_silent, inboxes[1].is_silent), (false, true));
+        assert_eq!(inboxes[1].silence_count, 1, "it began once");
         assert_eq!(merged(&mut inboxes, reported), [2, 3]);
         // It comes back: old ticks are added without a report of their own, and it is waited for again.
         let mut late = Snapshot { tick: 2, next_tick: 5, ..Snapshot::new(0) };

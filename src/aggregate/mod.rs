@@ -31,7 +31,7 @@ pub use outputs::{OnFailure, Outputs, wants_of};
 pub use pool::export_pool;
 pub use report::{OutputLoss, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
-pub use table::Table;
+pub use table::{LiveTable, Table};
 
 /// Shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.
 pub trait Output: Send {

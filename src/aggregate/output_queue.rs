@@ -3,7 +3,7 @@
 //! Owns the messages and the count of those left out. Knows no output. Invariant: what is given is taken in that order, or counted
 //! as left out; nothing is left out where the giver may wait.
 
-use super::{OutputLoss, RecordBatch, Report, Summary, Table};
+use super::{LiveTable, OutputLoss, RecordBatch, Report, Summary, Table};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +15,7 @@ pub enum OutputMessage {
     /// A tick ended.
     Report(Arc<Report>),
     /// Somebody asked for the table.
-    Table(Arc<Table>),
+    Table(Arc<LiveTable>),
     /// The run ended.
     End(Arc<(Table, Summary)>),
 }

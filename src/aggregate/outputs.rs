@@ -5,7 +5,7 @@
 //! before [`Outputs::join`] returns.
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
-use super::{Output, OutputFailure, OutputLoss, RecordBatch, Report, Summary, Table, Wants};
+use super::{LiveTable, Output, OutputFailure, OutputLoss, RecordBatch, Report, Summary, Table, Wants};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,8 +68,8 @@ impl<'scope> Outputs<'scope> {
         self.give(|wants| wants.reports, &OutputMessage::Report(Arc::new(report)), may_wait);
     }
 
-    /// Has those that want it write the table now.
-    pub fn live_table(&self, table: Table) {
+    /// Has those that want it write the table now; the first of them makes it, on its thread.
+    pub fn live_table(&self, table: LiveTable) {
         self.give(|wants| wants.live_table, &OutputMessage::Table(Arc::new(table)), true);
     }
 
@@ -321,7 +321,10 @@ mod tests {
             let outputs = Outputs::start(scope, vec![output], QueueLimits::WIRE, &failed);
             for _ in 0..2 {
                 done.push(outputs.can_write_live_table());
-                outputs.live_table(Table::default());
+                outputs.live_table(LiveTable::new(Box::new(|| {
+                    assert_eq!(thread::current().name(), Some("table"), "not the giver's thread");
+                    Table::default()
+                })));
                 outputs.wake();
                 done.push(comes_to(|| !outputs.has_live_table()));
             }

@@ -10,6 +10,7 @@ use super::fact_store::FactStore;
 use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, LastFlows};
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
+use std::sync::Arc;
 
 /// Records of the first segment, 2 MiB; each further one has room for twice as many. So few records take
 /// little memory, and most of many lie in segments that are worth huge pages.
@@ -32,8 +33,8 @@ impl RecordPlace {
 /// Said where numbers run out.
 const TOO_MANY: &str = "2^32 records would be half a terabyte";
 
-/// Flow records by place.
-#[derive(Default)]
+/// Flow records by place. A copy shares the tables that were taken over.
+#[derive(Clone, Default)]
 pub(super) struct Records {
     segments: Vec<Vec<CompactRecord>>,
     /// Places ever used.
@@ -41,7 +42,7 @@ pub(super) struct Records {
     /// Places given back, used again before new ones.
     free: Vec<u32>,
     /// Tables that were taken over, and the number of the first place of each.
-    tables: Vec<(u32, LastFlows)>,
+    tables: Vec<(u32, Arc<LastFlows>)>,
     /// Facts of the records that are stored here.
     facts: FactStore,
 }
@@ -84,7 +85,7 @@ impl Records {
         // Below 2^32, as the table has a place.
         let first = first.expect(TOO_MANY) as u32;
         flows.places().for_each(|at| tell(RecordPlace(first + at)));
-        self.tables.push((first, flows));
+        self.tables.push((first, Arc::new(flows)));
     }
 
     /// Numbers from here on belong to tables.

@@ -1,8 +1,8 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
-use crate::engine::{BatchTimes, Ledger};
+use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
-use netscope_backends::{Counters, Timestamp};
+use netscope_backends::{Counters, RingFill, Timestamp};
 
 /// One tick of the whole link.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,11 +39,9 @@ pub struct Report {
     pub top: Vec<TopFlow>,
     /// Everything since the start, as a summary would have it now.
     pub totals: Summary,
-    /// What each queue has of it.
-    pub queues: Vec<QueueReport>,
 }
 
-/// One queue in a report. All numbers but the times of its batches are since the start.
+/// What one queue has of a summary. All numbers are since the start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueReport {
     /// The queue's number, from 0.
@@ -54,12 +52,18 @@ pub struct QueueReport {
     pub packets: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
+    /// Packets and bytes of each protocol, by [`ProtocolClass`], as [`Ledger::protocols`] has them.
+    pub protocols: [TrafficCount; ProtocolClass::ALL.len()],
     /// What its source counted, losses by place.
     pub source: Counters,
     /// Flows alive in its table.
     pub flow_count: u64,
+    /// What waited in its ring; `None` where there is none, or none that can be looked into.
+    pub ring: Option<RingFill>,
     /// How long its batches took.
     pub batches: BatchTimes,
+    /// How often it said nothing for two ticks.
+    pub silence_count: u64,
     /// Set when it has said nothing for two ticks and the report was made without it: the end of `tick` in packet time, 0 when it
     /// never ended one.
     pub silent_since: Option<Timestamp>,
@@ -94,6 +98,8 @@ pub struct Summary {
     pub flows_joined: u64,
     /// Batches of all workers, and how long those of the slowest one took.
     pub batches: BatchTimes,
+    /// What each queue has of it.
+    pub queues: Vec<QueueReport>,
     /// Outputs that were too slow for a wire, and what each left out for it.
     pub outputs: Vec<OutputLoss>,
 }

@@ -101,7 +101,7 @@ pub fn run(
             match event {
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
-                Event::Table(table) => outputs.live_table(*table),
+                Event::Table(table) => outputs.live_table(table),
                 Event::GivenUp => {
                     (control.notice)("the flow table is not written: too many flows ended before every worker had sent its own")
                 }

@@ -4,6 +4,10 @@
 
 use super::records::{RecordPlace, Records};
 use crate::flow::{Direction, FactSet, FlowKey, FlowRecord};
+use std::sync::LazyLock;
+
+/// A table that is put in order by the thread that looks at it first, which is none that anybody waits for; others that look wait.
+pub type LiveTable = LazyLock<Table, Box<dyn FnOnce() -> Table + Send>>;
 
 /// Flow records in the order in which they are shown.
 #[derive(Default)]

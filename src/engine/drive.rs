@@ -5,7 +5,7 @@
 
 use super::scheduler::WorkerHandle;
 use super::{Observer, RequestReceiver, Worker, WorkerProgress};
-use netscope_backends::{Backend, BackendError, Counters, Polled, Position};
+use netscope_backends::{BATCH_MAX, Backend, BackendError, Counters, Polled, Position, RingFill};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,10 +51,26 @@ impl Feed {
         }
     }
 
-    fn poll<O: Observer>(&mut self, timeout: Duration, worker: &mut Worker<O>) -> Result<Polled, BackendError> {
+    /// Polls; with `requests` a part of them is answered after each batch of a backend.
+    fn poll<O: Observer>(
+        &mut self,
+        timeout: Duration,
+        worker: &mut Worker<O>,
+        requests: Option<&mut RequestReceiver>,
+    ) -> Result<Polled, BackendError> {
+        match (self, requests) {
+            (Self::Backend(backend), None) => backend.poll(timeout, &mut |packets| worker.batch(packets)),
+            (Self::Backend(backend), Some(requests)) => {
+                backend.poll(timeout, &mut |packets| worker.batch_and_answer(packets, requests))
+            }
+            (Self::Shared(handle), _) => handle.poll(worker),
+        }
+    }
+
+    fn ring_fill(&mut self) -> Option<RingFill> {
         match self {
-            Self::Backend(backend) => backend.poll(timeout, &mut |packets| worker.batch(packets)),
-            Self::Shared(handle) => handle.poll(worker),
+            Self::Backend(backend) => backend.ring_fill(),
+            Self::Shared(_) => None,
         }
     }
 
@@ -99,27 +115,31 @@ pub fn drive<O: Observer>(
     while stop.is_none_or(|stop| !worker.ends_early(stop.is_requested())) {
         let is_asked = requests.is_asked();
         let timeout = if is_asked { poll_timeout.min(ASKED_TIMEOUT) } else { poll_timeout };
-        let mut is_idle = false;
-        match feed.poll(timeout, &mut worker) {
-            Ok(Polled::Lent(_)) if live => worker.flush(),
-            Ok(Polled::Lent(_)) => {}
+        let has_time = match feed.poll(timeout, &mut worker, is_asked.then_some(&mut requests)) {
+            Ok(Polled::Lent(count)) => {
+                if live {
+                    worker.flush();
+                }
+                // What waits for workers that share a source waits in memory of ours.
+                (count as usize) < BATCH_MAX || matches!(feed, Feed::Shared(_))
+            }
             Ok(Polled::Idle(now)) => {
                 worker.idle(now);
-                is_idle = true;
+                true
             }
             Ok(Polled::End) => break,
             Err(error) => {
                 outcome = Err(error);
                 break;
             }
-        }
+        };
         if is_asked {
-            requests.answer(&mut worker, is_idle);
+            requests.answer(&mut worker, has_time);
         }
         if worker.leads() {
             if worker.take_tick_ended() {
                 match feed.counters() {
-                    Ok(counters) => worker.set_source(counters),
+                    Ok(counters) => worker.set_source(counters, feed.ring_fill()),
                     Err(error) => {
                         outcome = Err(error);
                         break;
@@ -136,7 +156,7 @@ pub fn drive<O: Observer>(
     }
     if worker.leads() {
         match feed.counters() {
-            Ok(counters) => worker.set_source(counters),
+            Ok(counters) => worker.set_source(counters, feed.ring_fill()),
             Err(error) => outcome = outcome.and(Err(error)),
         }
     }

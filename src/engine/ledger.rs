@@ -76,6 +76,17 @@ impl ProtocolClass {
     /// All of them, in the order of their discriminants.
     pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Icmp, Self::OtherIp, Self::NonIp];
 
+    /// The name in summaries.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::OtherIp => "other_ip",
+            Self::NonIp => "non_ip",
+        }
+    }
+
     /// The class of an IP protocol number, `None` without IP.
     pub const fn of(protocol: Option<u8>) -> Self {
         match protocol {

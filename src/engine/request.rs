@@ -1,7 +1,7 @@
 //! Requests to a worker: questions about the flows in its table, which it answers, and which flows a tap is
 //! to follow.
 //!
-//! Owns the question under way and how far it has come. Knows no table but by its places. Invariants: one poll looks at a bounded
+//! Owns the question under way and how far it has come. Knows no table but by its places. Invariants: one batch looks at a bounded
 //! number of places, and a question that finds no empty box waits without holding up a packet; each flow that lived from the
 //! question's beginning to its end is looked at once.
 
@@ -14,10 +14,10 @@ use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Places that are looked at after a poll that lent packets: about as long as a batch takes.
-const LOOK_MAX: u32 = 64;
-/// The same after a poll that lent none.
-const IDLE_LOOK_MAX: u32 = 8192;
+/// Places that are looked at after a batch, and after a poll: some µs, less than a batch takes.
+const LOOK_MAX: u32 = 32;
+/// The same after a poll that lent less than a batch, and where no ring waits: less than half a millisecond.
+const IDLE_LOOK_MAX: u32 = 1024;
 /// Requests that may wait for one worker.
 const REQUESTS_MAX: usize = 4;
 /// Boxes of answers under way per queue.
@@ -144,7 +144,7 @@ impl RequestSender {
     }
 }
 
-/// The worker's side: takes requests and answers questions, a part after each poll.
+/// The worker's side: takes requests and answers questions, a part after each batch and each poll.
 pub struct RequestReceiver {
     requests: Arc<ArrayQueue<WorkerRequest>>,
     answers: Sender<FlowAnswer>,
@@ -217,9 +217,9 @@ impl RequestReceiver {
         self.cursor.is_some() || !self.requests.is_empty()
     }
 
-    /// Does what is asked next; of a question a part, a larger one after an `idle` poll.
+    /// Does what is asked next, if anything; of a question a part, a larger one where there is time.
     #[cold]
-    pub fn answer(&mut self, flows: &mut impl LiveFlows, idle: bool) {
+    pub fn answer(&mut self, flows: &mut impl LiveFlows, has_time: bool) {
         let begin = |query: Arc<FlowQuery>| Cursor { query, place: Some(0), best: BinaryHeap::new(), open: None };
         let mut cursor = match self.cursor.take() {
             Some(cursor) => cursor,
@@ -229,7 +229,7 @@ impl RequestReceiver {
                 None => return,
             },
         };
-        let look_max = if idle { IDLE_LOOK_MAX } else { LOOK_MAX };
+        let look_max = if has_time { IDLE_LOOK_MAX } else { LOOK_MAX };
         let is_done = if cursor.query.limit == 0 {
             cursor.send_all(&self.answers, flows, look_max)
         } else {

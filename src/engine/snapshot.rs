@@ -4,7 +4,7 @@
 use super::Ledger;
 use crate::flow::{FactArena, FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
-use netscope_backends::{Counters, Packet, Timestamp};
+use netscope_backends::{Counters, Packet, RingFill, Timestamp};
 
 /// Totals of one worker at the end of a tick, and the evidence of that tick. Totals are not differences, and evidence of a skipped
 /// snapshot is added to the next one, so a skipped snapshot loses nothing.
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub ledger: Ledger,
     /// What the source counted, since the start; all 0 from a worker that does not answer for the source.
     pub source: Counters,
+    /// What waited in its ring, asked for with `source`.
+    pub ring: Option<RingFill>,
     /// Flows opened and ended, since the start.
     pub flows: FlowCounters,
     /// Flows alive.

@@ -14,14 +14,16 @@ pub(super) use self::wave::{Consecutive, PacketSource};
 use super::observer::Watch;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
-use super::{BatchTimes, Clock, Ledger, Observer, ProtocolClass, StopGroup, TickEvidence, TrafficCount, WorkerShare};
+use super::{
+    BatchTimes, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence, TrafficCount, WorkerShare,
+};
 use crate::flow::{
     Candidate, Content, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
     HashSecret, Keyed, PacketFacts,
 };
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
-use netscope_backends::{BATCH_MAX, Counters, Packet, Timestamp};
+use netscope_backends::{BATCH_MAX, Counters, Packet, RingFill, Timestamp};
 use std::time::Instant;
 
 /// Flows looked at for expiry per packet on a wire; what is left waits for the next one. A file has no such bound.
@@ -79,8 +81,9 @@ pub struct Worker<O: Observer = ()> {
     /// The workers beside this one.
     group: StopGroup,
     waits: bool,
-    /// What the source counted when last asked.
+    /// What the source counted when last asked, and what waited in its ring.
     source: Counters,
+    ring: Option<RingFill>,
     tick_ended: bool,
     batch_times: Histogram<u64>,
     /// Batch times as of the latest snapshot that asked for them.
@@ -118,6 +121,7 @@ impl<O: Observer> Worker<O> {
             group: StopGroup::None,
             waits: settings.waits,
             source: Counters::default(),
+            ring: None,
             tick_ended: false,
             batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
             batches: BatchTimes::default(),
@@ -130,7 +134,27 @@ impl<O: Observer> Worker<O> {
 
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
+        self.timed(|worker| worker.process(packets));
+    }
+
+    /// The same, and answers a part of what is asked. Both keep the next packets waiting, so both are the batch's time.
+    pub fn batch_and_answer(&mut self, packets: &[Packet<'_>], requests: &mut RequestReceiver) {
+        self.timed(|worker| {
+            worker.process(packets);
+            requests.answer(worker, false);
+        });
+    }
+
+    #[inline(always)]
+    fn timed(&mut self, batch: impl FnOnce(&mut Self)) {
         let started = Instant::now();
+        batch(self);
+        let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
+    }
+
+    #[inline(always)]
+    fn process(&mut self, packets: &[Packet<'_>]) {
         let room = self.group.room(packets.len() as u64);
         let room = usize::try_from(room.min(self.count_max.saturating_sub(self.number))).unwrap_or(usize::MAX);
         let (packets, beyond) = packets.split_at(packets.len().min(room));
@@ -140,8 +164,6 @@ impl<O: Observer> Worker<O> {
         for wave in packets.chunks(BATCH_MAX) {
             self.wave(wave);
         }
-        let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
     }
 
     #[inline(always)]
@@ -236,7 +258,7 @@ impl<O: Observer> Worker<O> {
     fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
         self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
         self.read_batch_times(last);
-        let Self { outbox, ledger, source, flows, batches, alive_at_exit, fragments, share, clock, .. } = self;
+        let Self { outbox, ledger, source, ring, flows, batches, alive_at_exit, fragments, share, clock, .. } = self;
         let (evidence, unsent) = (&self.evidence, &mut self.unsent);
         unsent.add(evidence, self.top_count);
         let is_sent = outbox.snapshot(|snapshot| {
@@ -245,6 +267,7 @@ impl<O: Observer> Worker<O> {
             snapshot.time = time;
             snapshot.ledger = *ledger;
             snapshot.source = *source;
+            snapshot.ring = *ring;
             snapshot.flows = flows.counters();
             snapshot.flow_count = alive_at_exit.unwrap_or(flows.len() as u64);
             snapshot.fragments = if share.leads() { fragments.counters() } else { FragmentCounters::default() };
@@ -297,9 +320,9 @@ impl<O: Observer> Worker<O> {
         std::mem::take(&mut self.tick_ended)
     }
 
-    /// What the source counted; shown in the next snapshot.
-    pub fn set_source(&mut self, source: Counters) {
-        self.source = source;
+    /// What the source counted and what waited in its ring; shown in the next snapshot.
+    pub fn set_source(&mut self, source: Counters, ring: Option<RingFill>) {
+        (self.source, self.ring) = (source, ring);
     }
 
     /// From now on this worker stops where its `group` do, and not just anywhere. Said before the first packet.

@@ -1,8 +1,8 @@
 //! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
 
 use super::document::Document;
-use crate::aggregate::{Summary, Table};
-use crate::engine::NoFlowReason;
+use crate::aggregate::{QueueReport, Summary, Table};
+use crate::engine::{BatchTimes, NoFlowReason, ProtocolClass};
 use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -85,11 +85,35 @@ fn document(summary: &Summary) -> Value {
             "backward_handshakes": summary.tcp_backward_handshakes,
             "out_of_window": summary.tcp_out_of_window,
         },
-        "batch_ns": {
-            "count": summary.batches.count,
-            "p50": summary.batches.p50_ns,
-            "p99": summary.batches.p99_ns,
-            "max": summary.batches.max_ns,
+        "batch_ns": batch_ns(&summary.batches),
+        "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
+    })
+}
+
+fn batch_ns(batches: &BatchTimes) -> Value {
+    json!({"count": batches.count, "p50": batches.p50_ns, "p99": batches.p99_ns, "max": batches.max_ns})
+}
+
+fn queue(queue: &QueueReport) -> Value {
+    let protocol = |class: ProtocolClass| {
+        let count = queue.protocols[class as usize];
+        (class.name().to_owned(), json!({"packets": count.packets, "bytes": count.bytes}))
+    };
+    let source = &queue.source;
+    json!({
+        "queue": queue.queue,
+        "packets": queue.packets,
+        "bytes": queue.bytes,
+        "protocols": ProtocolClass::ALL.map(protocol).into_iter().collect::<Map<_, _>>(),
+        "source": {
+            "received": source.received,
+            "kernel_drops": source.kernel_drops,
+            "damaged": source.damaged,
+            "skipped": source.skipped,
         },
+        "flows_alive_at_exit": queue.flow_count,
+        "ring": queue.ring.map(|ring| json!({"size": ring.size, "waiting": ring.waiting, "waiting_max": ring.waiting_max})),
+        "batch_ns": batch_ns(&queue.batches),
+        "times_silent": queue.silence_count,
     })
 }

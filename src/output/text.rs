@@ -86,7 +86,7 @@ impl<W: Write + Send> Output for TextReport<W> {
 
 /// The line of a tick, without a line feed.
 pub fn stats_line(report: &Report) -> String {
-    format!(
+    let mut text = format!(
         "[stats] {:.2} Mbps | {} pps | {} flows | drops={} (total={}) | kdrop={} (total={}) ifdrop={} (total={})",
         megabits_per_second(report.bytes, report.interval_ns),
         per_second(report.packets, report.interval_ns),
@@ -97,7 +97,14 @@ pub fn stats_line(report: &Report) -> String {
         report.kernel_drops_total,
         report.interface_drops,
         report.interface_drops_total,
-    )
+    );
+    let mut silent =
+        report.totals.queues.iter().filter(|queue| queue.silent_since.is_some()).map(|queue| queue.queue.to_string());
+    if let Some(first) = silent.next() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, " | silent queues: {}", silent.fold(first, |all, next| all + "," + &next));
+    }
+    text
 }
 
 /// One indented line per top flow, each with a line feed; empty without top flows.
@@ -171,6 +178,9 @@ pub fn summary_text(summary: &Summary) -> String {
     for OutputLoss { output, records, reports } in &summary.outputs {
         text.row_if(&format!("ended flows left out of {output}"), *records);
         text.row_if(&format!("reports left out of {output}"), *reports);
+    }
+    for queue in &summary.queues {
+        text.row_if(&format!("times queue {} was silent for two ticks", queue.queue), queue.silence_count);
     }
     text.row_if("snapshots skipped (the next ones had their numbers)", ledger.snapshots_skipped);
     text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);

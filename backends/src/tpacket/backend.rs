@@ -17,7 +17,7 @@ use super::ring::BlockRing;
 use super::walker::{BlockWalker, RingFormat};
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::wait::{Readiness, wait_readable};
-use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, RingFill, Timestamp};
 
 /// An interface that is being deleted goes down first; only after this long is it said to be down.
 const DOWN_GRACE: Duration = Duration::from_millis(50);
@@ -45,6 +45,8 @@ pub struct TpacketBackend {
     counted: Instant,
     /// Packets lent.
     lent: u64,
+    /// The most blocks that a poll found waiting.
+    waiting_max: usize,
     /// The interface's own drops when last asked; `None` before, and where it does not say.
     drops_last: Option<u64>,
     notices: Notices,
@@ -85,6 +87,7 @@ impl TpacketBackend {
             counters: Counters::default(),
             counted: Instant::now(),
             lent: 0,
+            waiting_max: 0,
             drops_last: None,
             notices,
         };
@@ -316,6 +319,7 @@ impl Backend for TpacketBackend {
         }
         let SourceState::Open(open) = &mut self.state else { return Ok(Polled::End) };
         let ring = &mut open.member.mapped.ring;
+        self.waiting_max = self.waiting_max.max(ring.waiting());
         let lent = lap(ring, self.format, &mut self.lent, &mut self.counters.damaged, visit);
         if lent > 0 {
             return Ok(Polled::Lent(lent));
@@ -338,6 +342,14 @@ impl Backend for TpacketBackend {
             self.rename(name);
         }
         Ok(self.counters)
+    }
+
+    fn ring_fill(&mut self) -> Option<RingFill> {
+        let SourceState::Open(open) = &self.state else { return None };
+        let ring = &open.member.mapped.ring;
+        // A ring has at most 2^32 bytes.
+        let [size, waiting, waiting_max] = [ring.block_count(), ring.waiting(), self.waiting_max].map(|blocks| blocks as u32);
+        Some(RingFill { size, waiting, waiting_max: waiting_max.max(waiting) })
     }
 
     fn notice(&mut self) -> Option<String> {

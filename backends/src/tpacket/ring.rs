@@ -45,9 +45,28 @@ impl BlockRing {
     /// Whether the next block has been handed over.
     #[inline]
     pub(super) fn is_ready(&self) -> bool {
+        self.is_handed_over(self.next)
+    }
+
+    fn is_handed_over(&self, index: usize) -> bool {
         // Acquire: pairs with the barrier before prb_close_block() of the kernel's af_packet.c writes the
         // status, so that the packets written before it are seen after it.
-        self.status(self.next).load(Ordering::Acquire) & TP_STATUS_USER != 0
+        self.status(index).load(Ordering::Acquire) & TP_STATUS_USER != 0
+    }
+
+    /// Blocks that have been handed over and not taken. The kernel hands them over in order, so a few are looked
+    /// at: the logarithm of their number.
+    pub(super) fn waiting(&self) -> usize {
+        let (mut waiting, mut end) = (0, self.block_count);
+        while waiting < end {
+            let middle = waiting.midpoint(end);
+            if self.is_handed_over((self.next + middle) % self.block_count) {
+                waiting = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        waiting
     }
 
     /// The next block, if it has been handed over. Dropping it gives it back.

@@ -15,7 +15,7 @@ use crate::filter::Filter;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::tpacket::interface_drops;
 use crate::wait::{Readiness, wait_readable};
-use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, RingFill, Timestamp};
 
 /// Most entries taken by one poll, so that a stop is noticed soon under any load.
 const ENTRIES_MAX: u32 = 16 * BATCH_MAX as u32;
@@ -36,6 +36,8 @@ pub struct XdpBackend {
     drops_last: Option<u64>,
     /// Left out by us, where the filter is not part of the program.
     filtered: u64,
+    /// The most entries that a poll found waiting.
+    waiting_max: u32,
     notices: Notices,
     /// When to look next what has become of the interface.
     look: Instant,
@@ -135,6 +137,7 @@ impl XdpBackend {
             counters: Counters::default(),
             drops_last: None,
             filtered: 0,
+            waiting_max: 0,
             notices: Notices::default(),
             look: Instant::now() + RETRY_INTERVAL,
             waits: 0,
@@ -199,13 +202,14 @@ impl XdpBackend {
 
     /// Lends what is in the ring.
     fn receive(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<u32, BackendError> {
-        let Self { state: QueueState::Open(open), pacer, group, filtered, .. } = self else { return Ok(0) };
+        let Self { state: QueueState::Open(open), pacer, group, filtered, waiting_max, .. } = self else { return Ok(0) };
         let receiver = &mut open.socket.receiver;
         let result = receiver.waiting().and_then(|waiting| {
             if waiting == 0 {
                 return Ok(0);
             }
             pacer.found(waiting);
+            *waiting_max = (*waiting_max).max(waiting);
             receiver.keep_filled(pacer.worst_count());
             let clock = open.prepared.attachment.clock();
             let filter = &group.opening().filter;
@@ -433,6 +437,13 @@ impl Backend for XdpBackend {
         }
         counters.filtered += self.filtered;
         Ok(counters)
+    }
+
+    fn ring_fill(&mut self) -> Option<RingFill> {
+        let QueueState::Open(open) = &mut self.state else { return None };
+        let (size, waiting_max) = (open.socket.receiver.rx_entries(), self.waiting_max);
+        // A ring that cannot be any more is met by the next poll, which tells of it.
+        open.socket.receiver.waiting().ok().map(|waiting| RingFill { size, waiting, waiting_max: waiting_max.max(waiting) })
     }
 
     fn notice(&mut self) -> Option<String> {

@@ -51,6 +51,11 @@ impl Consumer {
         Ok(available)
     }
 
+    /// Places of the ring.
+    pub(crate) const fn entries(&self) -> u32 {
+        self.entries
+    }
+
     /// Where the entry lies that is `ahead` behind the next one.
     #[inline]
     pub(crate) const fn place(&self, ahead: u32) -> u32 {

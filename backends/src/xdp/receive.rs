@@ -157,6 +157,11 @@ impl<S: SharedRings> XdpReceiver<S> {
         self.rx.available(u32::MAX, || shared.rx_producer())
     }
 
+    /// Places of the rx ring.
+    pub(crate) const fn rx_entries(&self) -> u32 {
+        self.rx.entries()
+    }
+
     /// Lends what is in the ring to `visit`, at most `entries_max` entries of it, in batches whose time `now`
     /// tells. How many packets.
     pub(crate) fn receive(

@@ -37,7 +37,8 @@ fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
                 format!("ended {:?}", records.iter().map(|(record, _)| record.first_packet).collect::<Vec<_>>())
             }
             Event::Report(report) => {
-                let silent: Vec<_> = report.queues.iter().filter(|queue| queue.silent_since.is_some()).map(|q| q.queue).collect();
+                let silent: Vec<_> =
+                    report.totals.queues.iter().filter(|queue| queue.silent_since.is_some()).map(|q| q.queue).collect();
                 format!("tick {} packets {} of {} silent {silent:?}", report.tick, report.packets, report.totals.ledger.packets)
             }
             Event::Answer(records) => format!("answer {:?}", records.iter().map(|r| r.first_packet).collect::<Vec<_>>()),

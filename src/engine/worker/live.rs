@@ -1,6 +1,6 @@
 //! What a worker shows of its table while it counts, and what it is told meanwhile.
 //!
-//! Owns nothing. Invariant: it is asked between two polls, so no packet is half counted.
+//! Owns nothing. Invariant: it is asked between two batches, so no packet is half counted.
 
 use super::Worker;
 use crate::engine::request::LiveFlows;

@@ -18,8 +18,8 @@ pub type ProgramOutputs = BTreeMap<String, Vec<u8>>;
 
 /// Line of standard output with which the summary begins.
 const SUMMARY_LINE: &str = "Summary";
-/// Parts of names of what is measured and so differs from run to run.
-const MEASURED: [&str; 3] = ["batch", "memory", "elapsed"];
+/// Parts of names of what is measured, or falls to one of several workers, and so differs from run to run.
+const MEASURED: [&str; 4] = ["batch", "memory", "elapsed", "queues"];
 /// Characters of a line that are shown in front of the first difference and behind it.
 const SHOWN: usize = 100;
 

@@ -146,6 +146,7 @@ proptest! {
                 }
             } else {
                 prop_assert_eq!(ring.is_ready(), !model.is_empty());
+                prop_assert_eq!(ring.waiting(), model.len());
                 prop_assert_eq!(read(&mut ring), model.pop_front());
             }
         }
