@@ -5,9 +5,9 @@
 
 mod common;
 
-use common::live::{Exports, stop, wait_for_silence};
+use common::live::Exports;
 use common::netns::NetNs;
-use common::{RunningProgram, netscope, skip};
+use common::{RUN_LIMIT, RunningProgram, netscope, skip};
 use serde_json::Value;
 use std::net::UdpSocket;
 use std::process::Command;
@@ -26,7 +26,18 @@ fn packets_of_a_log_group_make_flows() {
     let exports = Exports::new();
     let program = netscope();
     let mut command = namespace.command(program.get_program().to_str().expect("a path in UTF-8"));
-    command.args(["--interface", "nflog:5", "--quiet", "--stats", "--stats-interval-ms", "100", "--flow-timeout-s", "0"]);
+    command.args([
+        "--interface",
+        "nflog:5",
+        "--quiet",
+        "--stats",
+        "--stats-interval-ms",
+        "100",
+        "--flow-timeout-s",
+        "0",
+        "--count",
+        "4",
+    ]);
     exports.arguments(&mut command);
     let mut running = RunningProgram::start(&mut command);
     running.wait_for_line("[stats]");
@@ -38,8 +49,8 @@ fn packets_of_a_log_group_make_flows() {
             }
         }
     });
-    wait_for_silence(&mut running);
-    stop(running);
+    // The kernel hands a log over once a second.
+    running.finish(RUN_LIMIT).expect_code(0);
     assert_eq!(exports.check_complete(), 2);
     let mut flows: Vec<String> = exports
         .flows()

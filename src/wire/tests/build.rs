@@ -178,6 +178,7 @@ pub fn zoo() -> Vec<(&'static str, u16, Vec<u8>)> {
     ];
     packets.extend(tags());
     packets.extend(links());
+    packets.extend(cooked());
     packets.extend(tunnels(&arp));
     packets.extend(rare_tunnels());
     packets
@@ -260,12 +261,6 @@ fn links() -> Vec<(&'static str, u16, Vec<u8>)> {
     let data = wlan([8, 1], &[], &snap);
     let avs = join(&[&[0x80, 0x21, 0x10, 1, 0, 0, 0, 64], &[0; 56]]);
     let prism = join(&[&[0x44, 0, 0, 0, 144, 0, 0, 0], &[0; 136]]);
-    let sll = |hardware: u16, protocol: u16, payload: &[u8]| {
-        join(&[&[0, 0], &hardware.to_be_bytes(), &[0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &protocol.to_be_bytes(), payload])
-    };
-    let sll2 = |hardware: u16, protocol: u16, payload: &[u8]| {
-        join(&[&protocol.to_be_bytes(), &[0; 6], &hardware.to_be_bytes(), &[4, 6, 2, 0, 0, 0, 0, 1, 0, 0], payload])
-    };
     let nflog = |family: u8, is_big: bool, payload: &[u8]| {
         join(&[
             &[family, 0, 0, 5],
@@ -319,6 +314,24 @@ fn links() -> Vec<(&'static str, u16, Vec<u8>)> {
         ("avs", 163, join(&[&avs, &data])),
         ("ppi 802.11", 192, join(&[&[0, 0, 16, 0, 105, 0, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0], &data])),
         ("ppi ethernet", 192, join(&[&[0, 0, 8, 0, 1, 0, 0, 0], &frame])),
+    ]
+}
+
+/// Cooked captures whose protocol field is no EtherType, or a rare one.
+fn cooked() -> Vec<(&'static str, u16, Vec<u8>)> {
+    let (inner, inner6) = (ipv4(6, &tcp(b"inner")), ipv6(17, &udp(b"inner")));
+    let frame = ethernet(0x0800, &inner);
+    let ppp = join(&[&[0xff, 3, 0, 0x21], &inner]);
+    let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner]);
+    let data = wlan([8, 1], &[], &snap);
+    let prism = join(&[&[0x44, 0, 0, 0, 144, 0, 0, 0], &[0; 136]]);
+    let sll = |hardware: u16, protocol: u16, payload: &[u8]| {
+        join(&[&[0, 0], &hardware.to_be_bytes(), &[0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &protocol.to_be_bytes(), payload])
+    };
+    let sll2 = |hardware: u16, protocol: u16, payload: &[u8]| {
+        join(&[&protocol.to_be_bytes(), &[0; 6], &hardware.to_be_bytes(), &[4, 6, 2, 0, 0, 0, 0, 1, 0, 0], payload])
+    };
+    vec![
         ("sll gre", 113, sll(778, 0x6558, &frame)),
         ("sll radiotap", 113, sll(803, 0, &join(&[&radiotap(0, &[]), &data]))),
         ("sll 802.11", 113, sll(801, 4, &data)),
