@@ -56,7 +56,7 @@ fn ip(ether_type: u16, back: bool, protocol: u8, part: Option<(u16, u16, bool)>,
     let [from, to] = if back { [2u8, 1] } else { [1, 2] };
     let (id, offset, more) = part.unwrap_or((7, 0, false));
     if ether_type == IPV4 {
-        let (len, place) = (payload.len() as u16 + 20, offset / 8 | u16::from(more) << 13);
+        let (len, place) = (payload.len() as u16 + 20, (offset / 8) | (u16::from(more) << 13));
         let front = [&[0x45, 0][..], &len.to_be_bytes(), &id.to_be_bytes(), &place.to_be_bytes(), &[64, protocol]].concat();
         let behind = [&[10, 0, 0, from][..], &[10, 0, 0, to]].concat();
         let sum: u32 = [&front[..], &behind].concat().chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(word[1])).sum();
