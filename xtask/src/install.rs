@@ -67,6 +67,10 @@ impl Manager {
             (_, Need::Ethtool) => "ethtool",
             (Self::Pacman | Self::Brew, Need::Python3) => "python",
             (_, Need::Python3) => "python3",
+            (Self::Apt | Self::Dnf, Need::Pip) => "python3-pip",
+            (Self::Pacman, Need::Pip) => "python-pip",
+            (Self::Apk, Need::Pip) => "py3-pip",
+            (Self::Brew, Need::Pip) => "python",
             (_, Need::Valgrind) => "valgrind",
         }
     }

@@ -20,6 +20,8 @@ pub enum Need {
     Ethtool,
     /// Python 3, for the scorer of the capture corpus.
     Python3,
+    /// pip, which installs the C compiler for other systems.
+    Pip,
     /// valgrind, which counts instructions.
     Valgrind,
 }
@@ -46,6 +48,7 @@ impl Need {
             Self::Iproute2 => "iproute2 (ip)",
             Self::Ethtool => "ethtool",
             Self::Python3 => "python3",
+            Self::Pip => "pip of python3",
             Self::Valgrind => "valgrind",
         }
     }
@@ -59,6 +62,7 @@ impl Need {
             Self::Iproute2 => run::find("ip").is_some(),
             Self::Ethtool => run::find("ethtool").is_some(),
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
+            Self::Pip => run::succeeds(Command::new("python3").args(["-m", "pip", "--version"])),
             Self::Valgrind => run::find("valgrind").is_some(),
         }
     }
