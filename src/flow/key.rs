@@ -42,7 +42,7 @@ impl Direction {
 
 /// Canonical flow key: address of a, address of b (16 bytes each; an IPv4 address stands in the first 4, the rest is 0), port of a, port
 /// of b (2 bytes each, network byte order), IP version, protocol. Protocols without ports have port 0; ICMP echo has its
-/// identifier as both ports. One array, so that it is read in pieces of any size.
+/// identifier as both ports, other ICMP messages type and code ([`super::IcmpFlow`]). One array, so that it is read in pieces of any size.
 #[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
 pub struct FlowKey([u8; KEY_LEN]);
 

@@ -84,6 +84,7 @@ impl FlowTable {
                     vlan: VlanTags::default(),
                     tunnel: None,
                     initiator: direction,
+                    icmp_code: 0,
                 };
                 (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
             }
