@@ -7,6 +7,8 @@
 use std::sync::Mutex;
 
 use netscope_bpf::classic::{ClassicFilter, FilterError};
+#[cfg(target_os = "linux")]
+use netscope_bpf::classic::{or_tag_beside, with_tag_beside};
 use pcap::{BpfProgram, Capture, Linktype};
 
 use crate::{BackendError, LinkType, Packet};
@@ -30,6 +32,8 @@ struct RawHeader {
 
 unsafe extern "C" {
     fn pcap_offline_filter(program: *const RawProgram, header: *const RawHeader, bytes: *const u8) -> libc::c_int;
+    #[cfg(target_os = "linux")]
+    fn pcap_setfilter(handle: *mut libc::c_void, program: *const RawProgram) -> libc::c_int;
 }
 
 /// libpcap's compiler had global state before 1.8; compiling is rare, so it happens one at a time.
@@ -75,6 +79,33 @@ impl Filter {
         ClassicFilter::new(&self.instructions, self.link_type.0)
     }
 
+    /// The filter for a packet socket of Linux, which sees Ethernet frames without their outer VLAN tag: what it
+    /// says of a frame is what [`Filter::matches`] says of the frame with its tag.
+    ///
+    /// # Errors
+    /// [`BackendError::Filter`] when that cannot be done.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn for_socket(&self, expression: &str) -> Result<Vec<ClassicInstruction>, BackendError> {
+        if self.link_type != LinkType::ETHERNET {
+            return Ok(self.instructions.to_vec());
+        }
+        with_tag_beside(&self.instructions)
+            .map_err(|error| BackendError::Filter { expression: expression.to_owned(), why: error.to_string() })
+    }
+
+    /// Has a live handle of this link type give what matches and, of what does not, packets whose VLAN tag is
+    /// put back only after the filter. The error is a reason.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn set_or_tagged(&self, capture: &mut Capture<pcap::Active>) -> Result<(), String> {
+        let instructions = or_tag_beside(&self.instructions);
+        let program = RawProgram { len: instructions.len() as libc::c_uint, instructions: instructions.as_ptr() };
+        // JUSTIFICATION: crate pcap sets only filters that it compiled itself.
+        // SAFETY: the handle is live and borrowed; `program` has the layout of pcap/bpf.h and lives through the
+        // call, which copies it and checks each instruction (pcap_setfilter(3PCAP)).
+        let answer = unsafe { pcap_setfilter(capture.as_ptr().cast(), &raw const program) };
+        if answer == 0 { Ok(()) } else { Err("libpcap refuses to run it on cooked packets".to_owned()) }
+    }
+
     /// Whether `packet` matches; never true for a packet of another link type. `len`, `less` and `greater`
     /// see the length on the wire.
     #[inline]
@@ -100,7 +131,7 @@ impl Filter {
     }
 }
 
-pub(crate) fn copy_instructions(program: &BpfProgram) -> Box<[ClassicInstruction]> {
+fn copy_instructions(program: &BpfProgram) -> Box<[ClassicInstruction]> {
     let raw = program.get_instructions();
     // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the
     // kernel, and memory of our own, so that a filter can be cloned and shared.

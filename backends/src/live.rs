@@ -28,6 +28,7 @@ impl Notices {
     }
 
     /// Adds those of somebody else.
+    #[cfg(target_os = "linux")]
     pub(crate) fn append(&mut self, others: Self) {
         for notice in others.0 {
             self.push(notice);

@@ -7,7 +7,9 @@ use std::time::Duration;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::filter::{ClassicInstruction, Filter};
 use netscope_backends::{Backend, LinkType, Packet, Polled, Timestamp};
-use netscope_bpf::classic::{ClassicFilter, FilterError};
+use netscope_bpf::classic::ClassicFilter;
+#[cfg(target_os = "linux")]
+use netscope_bpf::classic::FilterError;
 use netscope_bpf::interpreter::{Frame, Machine};
 use netscope_bpf::xdp::{Indexed, Unmatched, XdpParts, XdpProgram, verdict};
 use proptest::prelude::*;

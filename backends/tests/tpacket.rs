@@ -16,6 +16,8 @@ mod bytes;
 mod fanout;
 #[path = "tpacket/faults.rs"]
 mod faults;
+#[path = "tpacket/filter.rs"]
+mod filter;
 #[path = "tpacket/ledger.rs"]
 mod ledger;
 

@@ -82,7 +82,7 @@ impl U48 {
     }
 }
 
-/// The fields of a [`FlowRecord`] that has no tunnel and no fragments and came on one queue, in fewer bytes.
+/// The fields of a [`FlowRecord`] that has no tunnel, no unusual ICMP code and no fragments and came on one queue, in fewer bytes.
 #[derive(Clone)]
 pub(super) struct UsualRecord {
     first_seen: Timestamp,
@@ -144,7 +144,7 @@ impl UsualRecord {
     /// The small form, if the record has one.
     #[inline]
     fn new(record: &FlowRecord, facts: FactRef) -> Option<Self> {
-        if record.tunnel.is_some() || record.fragments != 0 || record.queues != 1 {
+        if record.tunnel.is_some() || record.icmp_code != 0 || record.fragments != 0 || record.queues != 1 {
             return None;
         }
         let (tcp, rtts_ns) = match &record.tcp {
@@ -182,6 +182,7 @@ impl UsualRecord {
             first_packet: self.first_packet.into(),
             vlan: unpack_vlan(self.vlan),
             tunnel: None,
+            icmp_code: 0,
             tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns)),
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
@@ -313,6 +314,7 @@ mod tests {
             fragments in prop_oneof![4 => Just(0u32), 1 => any::<u32>()],
             tunnel in prop::option::weighted(0.2, any::<u32>()),
             queues in prop_oneof![4 => Just(1u16), 1 => any::<u16>()],
+            icmp_code in prop_oneof![4 => Just(0u8), 1 => any::<u8>()],
             facts in 0..3usize,
             tcp in tcp(),
         ) {
@@ -326,6 +328,7 @@ mod tests {
                 first_packet,
                 fragments,
                 queues,
+                icmp_code,
                 facts: FactRef::to_index(facts).unwrap(),
                 tunnel: tunnel.map(|id| Tunnel { kind: TunnelKind::Vxlan, id }),
                 tcp,

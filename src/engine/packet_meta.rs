@@ -188,6 +188,10 @@ impl PacketFacts for CommonFacts<'_> {
     fn is_echo_reply(&self) -> bool {
         false
     }
+
+    fn icmp_code(&self) -> u8 {
+        0
+    }
 }
 
 impl CommonFacts<'_> {

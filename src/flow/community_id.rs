@@ -5,14 +5,14 @@
 
 use super::base64::{Code, base64};
 use super::digest::{DigestMessage, Words, digest};
-use super::{Direction, FlowKey};
+use super::icmp::counterpart;
+use super::{Direction, FlowKey, IcmpFlow};
 use netscope_backends::wide::{Wide, widest};
 use std::net::IpAddr;
 
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 
 /// A Community ID of version 1: `1:` and a SHA-1 digest in base64.
@@ -36,32 +36,29 @@ impl CommunityId {
 }
 
 /// The Community ID of a flow. `initiator` matters for ICMP echo alone, where the side that requests decides which of the
-/// message types 8 and 0 (ICMPv6: 128 and 129) stands first. `None` for ICMP without echo: type and code would be
-/// needed, and a flow holds several. Protocols the specification gives no ports, UDP-Lite among them, go without.
-pub fn community_id(key: &FlowKey, initiator: Direction, seed: u16) -> Option<CommunityId> {
+/// message types 8 and 0 (ICMPv6: 128 and 129) stands first. Protocols the specification gives no ports, UDP-Lite among them, go
+/// without.
+pub fn community_id(key: &FlowKey, initiator: Direction, seed: u16) -> CommunityId {
     let [id] = community_ids([(key, initiator)], seed);
     id
 }
 
 /// [`community_id`] of several flows with the same seed; eight at a time cost little more than one.
-pub fn community_ids<const N: usize>(flows: [(&FlowKey, Direction); N], seed: u16) -> [Option<CommunityId>; N] {
+pub fn community_ids<const N: usize>(flows: [(&FlowKey, Direction); N], seed: u16) -> [CommunityId; N] {
     let mut words = COMMON.map(|word| [word; N]);
-    let mut named = [true; N];
     for (lane, (key, initiator)) in flows.into_iter().enumerate() {
         if let Some(common) = common_words(key, seed) {
             for (words, word) in words.iter_mut().zip(common) {
                 words[lane] = word;
             }
         } else {
-            let message = message(key, initiator, seed);
-            named[lane] = message.is_some();
-            for (words, word) in words.iter_mut().zip(message.unwrap_or(DigestMessage::EMPTY).words()) {
+            for (words, word) in words.iter_mut().zip(message(key, initiator, seed).words()) {
                 words[lane] = word;
             }
         }
     }
     let codes = widest(Naming(&words));
-    std::array::from_fn(|lane| named[lane].then(|| written(codes.each_ref().map(|words| words[lane]))))
+    std::array::from_fn(|lane| written(codes.each_ref().map(|words| words[lane])))
 }
 
 /// Padded messages become digests and those text, one in each lane.
@@ -114,20 +111,29 @@ fn common_words(key: &FlowKey, seed: u16) -> Option<[u32; 4]> {
     Some([u32::from(seed) << 16 | a >> 16, a << 16 | b >> 16, b << 16 | u32::from(key.protocol()) << 8, ports])
 }
 
-/// What is hashed; `None` where the specification asks for more than the key holds.
-fn message(key: &FlowKey, initiator: Direction, seed: u16) -> Option<DigestMessage> {
-    let (a, b) = (key.a_ip(), key.b_ip());
-    let ports = match key.protocol() {
-        ICMP | ICMPV6 => {
-            if key.a_port() == 0 {
-                return None;
-            }
-            let (request, reply) = if key.protocol() == ICMP { (8, 0) } else { (128, 129) };
-            Some(if initiator == Direction::AToB { (request, reply) } else { (reply, request) })
-        }
-        TCP | UDP | SCTP => Some((key.a_port(), key.b_port())),
-        _ => None,
+/// What is hashed.
+fn message(key: &FlowKey, initiator: Direction, seed: u16) -> DigestMessage {
+    let order = |direction: Direction, ports: (u16, u16)| match direction {
+        Direction::AToB => ports,
+        Direction::BToA => (ports.1, ports.0),
     };
+    let mut one_way = None;
+    let ports = match (IcmpFlow::of(key), key.protocol()) {
+        (Some(IcmpFlow::Echo(_)), protocol) => Some(order(initiator, if protocol == ICMP { (8, 0) } else { (128, 129) })),
+        (Some(IcmpFlow::Pair([a, b])), _) => Some((a.into(), b.into())),
+        (Some(IcmpFlow::OneWay { direction, kind, code }), protocol) => Some(match counterpart(protocol, kind) {
+            // An echo whose identifier is cut off.
+            Some(other) => order(direction, (kind.into(), other.into())),
+            None => {
+                one_way = Some(direction);
+                (kind.into(), code.into())
+            }
+        }),
+        (None, TCP | UDP | SCTP) => Some((key.a_port(), key.b_port())),
+        (None, _) => None,
+    };
+    // What goes in one direction stays as it goes.
+    let (a, b) = if one_way == Some(Direction::BToA) { (key.b_ip(), key.a_ip()) } else { (key.a_ip(), key.b_ip()) };
     let mut message = DigestMessage::EMPTY;
     message.push(seed.to_be_bytes());
     for ip in [a, b] {
@@ -137,22 +143,24 @@ fn message(key: &FlowKey, initiator: Direction, seed: u16) -> Option<DigestMessa
         }
     }
     message.push([key.protocol(), 0]);
-    if let Some((first, second)) = ports {
+    if let Some(ports) = ports {
         // The specification orders by address, then port: the order of the key. Between equal addresses the message types decide.
-        let (first, second) = if a == b { (first.min(second), first.max(second)) } else { (first, second) };
+        let is_ordered = a != b || one_way.is_some();
+        let (first, second) = if is_ordered { ports } else { (ports.0.min(ports.1), ports.0.max(ports.1)) };
         message.push(u16::to_be_bytes(first));
         message.push(u16::to_be_bytes(second));
     }
-    Some(message)
+    message
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::icmp::icmp_ports;
     use crate::flow::tests::key_of;
 
-    fn text(key: &FlowKey, initiator: Direction, seed: u16) -> Option<String> {
-        community_id(key, initiator, seed).map(|id| id.as_str().to_owned())
+    fn text(key: &FlowKey, initiator: Direction, seed: u16) -> String {
+        community_id(key, initiator, seed).as_str().to_owned()
     }
 
     /// From the reference implementation's published tests: source, destination, ports, protocol, seed 0, seed 1.
@@ -168,8 +176,8 @@ mod tests {
         ];
         for (source, destination, source_port, destination_port, protocol, zero, one) in vectors {
             let (key, direction) = key_of(source, destination, source_port, destination_port, protocol);
-            assert_eq!(text(&key, direction, 0), Some(format!("1:{zero}")), "{source} {destination}");
-            assert_eq!(text(&key, direction, 1), Some(format!("1:{one}")), "{source} {destination}");
+            assert_eq!(text(&key, direction, 0), format!("1:{zero}"), "{source} {destination}");
+            assert_eq!(text(&key, direction, 1), format!("1:{one}"), "{source} {destination}");
         }
     }
 
@@ -177,9 +185,9 @@ mod tests {
     #[test]
     fn published_vectors_of_ipv6() {
         let (key, direction) = key_of("2001:470:e5bf:dead:4957:2174:e82c:4887", "2607:f8b0:400c:c03::1a", 63943, 25, 6);
-        assert_eq!(text(&key, direction, 0).as_deref(), Some("1:/qFaeAR+gFe1KYjMzVDsMv+wgU4="));
+        assert_eq!(text(&key, direction, 0), "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4=");
         let (key, direction) = key_of("3ffe:507:0:1:200:86ff:fe05:80da", "3ffe:501:0:1001::2", 9, 9, 58);
-        assert_eq!(text(&key, direction, 0).as_deref(), Some("1:+TW+HtLHvV1xnGhV1lv7XoJrqQg="));
+        assert_eq!(text(&key, direction, 0), "1:+TW+HtLHvV1xnGhV1lv7XoJrqQg=");
     }
 
     #[test]
@@ -189,12 +197,23 @@ mod tests {
         let [a, b, c, d] = &flows;
         let ids = community_ids([a, b, c, d].map(|(key, direction)| (key, *direction)), 7);
         assert_eq!(ids, flows.map(|(key, direction)| community_id(&key, direction, 7)));
-        assert_eq!(ids.map(|id| id.is_some()), [true, false, true, true]);
     }
 
+    /// Made with the reference implementation.
     #[test]
-    fn no_identifier_without_the_message_type() {
-        let (key, direction) = key_of("10.0.0.1", "10.0.0.2", 0, 0, 1);
-        assert_eq!(community_id(&key, direction, 0), None);
+    fn icmp_goes_by_type_and_code() {
+        let vectors = [
+            ("198.51.100.2", "192.0.2.1", 1, 3, 3, "+skj/HPTXEH/w0V98DqgtY/qa4k="),
+            ("203.0.113.1", "192.0.2.1", 1, 11, 0, "3L97LW01hlLMvRPY2Nyvx3XeoL8="),
+            ("2001:db8::1", "2001:db8::2", 58, 135, 0, "R9HBIi387RnKhKUU53rFlnl803U="),
+            ("2001:db8::2", "2001:db8::1", 58, 136, 0, "R9HBIi387RnKhKUU53rFlnl803U="),
+            ("192.168.0.89", "192.168.0.1", 1, 8, 0, "X0snYXpgwiv9TZtqg64sgzUn6Dk="),
+            ("192.168.0.1", "192.168.0.89", 1, 0, 0, "X0snYXpgwiv9TZtqg64sgzUn6Dk="),
+        ];
+        for (source, destination, protocol, kind, code, expected) in vectors {
+            let ports = icmp_ports(protocol, kind, code);
+            let (key, direction) = key_of(source, destination, ports.source, ports.destination, protocol);
+            assert_eq!(text(&key, direction, 0), format!("1:{expected}"), "{source} {destination} {kind} {code}");
+        }
     }
 }

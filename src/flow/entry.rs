@@ -92,6 +92,8 @@ pub(super) struct Opening {
     pub vlan: VlanTags,
     pub tunnel: Option<Tunnel>,
     pub initiator: Direction,
+    /// Of the ICMP message, where the key has none.
+    pub icmp_code: u8,
 }
 
 /// A live flow without packets.
@@ -100,9 +102,9 @@ pub(super) fn open(opening: &Opening, extras: &mut Extras) -> (Entry, ColdHalf) 
     let begun = if opening.initiator == Direction::BToA { Flag::BEGUN_BY_B.0 } else { 0 };
     let flags = Flag(Flag::LIVE.0 | begun | steady);
     let mut entry = Entry { key: opening.key, last_seen: opening.time, flags, ..Entry::BLANK };
-    let link = match (opening.tunnel, pack_vlan(opening.vlan)) {
-        (None, Some(packed)) => packed,
-        (tunnel, _) => EXTRA | extras.take(Extra { vlan: opening.vlan, tunnel, ..Extra::default() }),
+    let link = match (opening.tunnel, pack_vlan(opening.vlan), opening.icmp_code) {
+        (None, Some(packed), 0) => packed,
+        (tunnel, _, icmp_code) => EXTRA | extras.take(Extra { vlan: opening.vlan, tunnel, icmp_code, ..Extra::default() }),
     };
     let mut cold = ColdHalf::BLANK;
     cold.begin(opening.number, opening.time, link);

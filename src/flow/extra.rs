@@ -1,6 +1,6 @@
 //! Facts that few flows have and no packet needs in the common case.
 //!
-//! Owns tunnels, unusual VLAN tags, fragment counts and clocks that do not fit a flow's own place. Knows neither table nor
+//! Owns tunnels, unusual VLAN tags, unusual ICMP codes, fragment counts and clocks that do not fit a flow's own place. Knows neither table nor
 //! time. Its invariant: a place belongs to one flow from `take` to `give_back`.
 
 use super::arena::{Arena, Slot};
@@ -16,6 +16,8 @@ pub(super) struct Extra {
     pub tunnel: Option<Tunnel>,
     /// A later packet had others.
     pub has_changed: bool,
+    /// ICMP code of the first packet, where the key has none.
+    pub icmp_code: u8,
     /// Later IP fragments among the packets.
     pub fragments: u32,
     /// The clock when the flow was last touched; valid while the entry says so.

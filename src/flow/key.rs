@@ -43,8 +43,9 @@ impl Direction {
 
 /// Canonical flow key: address of a, address of b (16 bytes each; an IPv4 address stands in the first 4, the rest is 0), port of a, port
 /// of b (2 bytes each, network byte order), IP version, protocol. Protocols without ports have port 0; ICMP echo has its
-/// identifier as both ports. Beside the version and behind the protocol stands the number of the packet's domain, 15 bits, which is 0
-/// where 5-tuples alone tell flows apart, and in every record. One array, so that it is read in pieces of any size.
+/// identifier as both ports, other ICMP messages type and code ([`super::IcmpFlow`]). Beside the version and behind the protocol
+/// stands the number of the packet's domain, 15 bits, which is 0 where 5-tuples alone tell flows apart, and in every record. One
+/// array, so that it is read in pieces of any size.
 #[derive(Clone, Copy, Debug, Eq, PartialOrd, Ord)]
 pub struct FlowKey([u8; KEY_LEN]);
 

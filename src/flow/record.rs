@@ -64,6 +64,8 @@ pub struct FlowRecord {
     pub vlan: VlanTags,
     /// Innermost tunnel of the first packet.
     pub tunnel: Option<Tunnel>,
+    /// ICMP code of the first packet of echoes, or of a request and its answer; 0 for other flows.
+    pub icmp_code: u8,
     /// Set for TCP flows.
     pub tcp: Option<TcpRecord>,
     /// When the flow ended: last activity plus the timeout, or the time of the packet that ended it, or of the exit.
@@ -77,8 +79,8 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
-    /// Adds what another queue saw of the same flow, beginning no earlier. Who began, and tags and tunnel,
-    /// are those of the earlier half. Counters add up; what takes both directions to know (round trips,
+    /// Adds what another queue saw of the same flow, beginning no earlier. Who began, tags, tunnel and
+    /// code are those of the earlier half. Counters add up; what takes both directions to know (round trips,
     /// answers to a FIN) stays as far as one half knew it. Facts are those of `self`.
     pub fn join(&mut self, later: &Self) {
         let add = |mine: [u64; 2], other: [u64; 2]| [mine[0].saturating_add(other[0]), mine[1].saturating_add(other[1])];

@@ -60,6 +60,7 @@ impl FlowStore {
             first_packet: cold.first_packet(),
             vlan: extra.vlan,
             tunnel: extra.tunnel,
+            icmp_code: extra.icmp_code,
             tcp: self.tcp_record(place),
             ended: at,
             reason,

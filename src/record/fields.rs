@@ -9,13 +9,13 @@ use super::facts::{FACT_SCHEMA, FactSchema};
 use super::field::{Field, FieldSink, FieldType, FieldValue, field};
 use super::names::{ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, tunnel_word};
 use super::text::FieldWord;
-use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, RttRecord, TcpRecord, community_id};
+use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, IcmpFlow, RttRecord, TcpRecord, community_id};
 
 /// A record and what is calculated for its export.
 #[derive(Clone, Copy, Debug)]
 pub struct Exported<'a> {
     record: &'a FlowRecord,
-    community_id: Option<CommunityId>,
+    community_id: CommunityId,
     facts: FactSet<'a>,
     schema: FactSchema,
 }
@@ -28,7 +28,7 @@ impl<'a> Exported<'a> {
 
     /// A record and its Community ID.
     #[inline(always)]
-    pub fn with_id(record: &'a FlowRecord, community_id: Option<CommunityId>) -> Self {
+    pub fn with_id(record: &'a FlowRecord, community_id: CommunityId) -> Self {
         Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA }
     }
 
@@ -172,12 +172,14 @@ fields! {
     "tunnel_id": number "" 10 = record.tunnel.map(|tunnel| u64::from(tunnel.id));
     "fragments": number "packets" 5 = Some(u64::from(record.fragments));
     "icmp_id": number "" 5 = icmp_id(&record.key).map(u64::from);
-    "community_id": code "" 30 = exported.community_id.as_ref().map(CommunityId::as_bytes);
+    "community_id": code "" 30 = Some(exported.community_id.as_bytes());
     "ip_version": number "" 1 = Some(record.key.version() as u64);
     "initiator": word "" 6 = Some(direction_word(record.initiator));
     "first_packet": number "" 10 = Some(record.first_packet);
     "end_reason": word "" 14 = Some(reason_word(record.reason));
     "queues": number "" 2 = Some(u64::from(record.queues));
+    "icmp_type": number "" 3 = record.key.icmp_type(record.initiator).map(u64::from);
+    "icmp_code": number "" 3 = icmp_code(record).map(u64::from);
 }
 
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].
@@ -239,13 +241,23 @@ pub fn bits_per_second_thousandths(bytes: u64, duration_ns: u64) -> u128 {
     (u128::from(bytes) * u128::from(FACTOR)).checked_div(u128::from(duration_ns)).unwrap_or(0)
 }
 
-/// Identifier of an ICMP echo flow. The key of any other ICMP flow has 0 there, so an identifier of 0 reads
-/// as none.
+/// Identifier of an ICMP echo flow.
 pub fn icmp_id(key: &FlowKey) -> Option<u16> {
-    (matches!(key.protocol(), ICMP | ICMPV6) && key.a_port() != 0).then_some(key.a_port())
+    match IcmpFlow::of(key)? {
+        IcmpFlow::Echo(id) => Some(id),
+        IcmpFlow::Pair(_) | IcmpFlow::OneWay { .. } => None,
+    }
 }
 
-/// Ports as shown: 0 for ICMP, where the key holds an identifier.
+/// Code of an ICMP flow's first packet.
+pub fn icmp_code(record: &FlowRecord) -> Option<u8> {
+    Some(match IcmpFlow::of(&record.key)? {
+        IcmpFlow::OneWay { code, .. } => code,
+        IcmpFlow::Echo(_) | IcmpFlow::Pair(_) => record.icmp_code,
+    })
+}
+
+/// Ports as shown: 0 for ICMP, where the key holds an identifier, or type and code.
 pub fn ports(key: &FlowKey) -> (u16, u16) {
     if matches!(key.protocol(), ICMP | ICMPV6) { (0, 0) } else { (key.a_port(), key.b_port()) }
 }

@@ -43,6 +43,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             first_packet: numbers[4],
             vlan: VlanTags { ids, count },
             tunnel: tunnel.map(|(kind, id)| Tunnel { kind, id }),
+            icmp_code: numbers[1] as u8,
             tcp,
             ended: Timestamp(ended),
             reason,

@@ -3,9 +3,9 @@
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
 //! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
-use super::fields::{bytes_total, duration_ns, icmp_id, ports};
+use super::fields::{bytes_total, duration_ns, ports};
 use super::names::protocol_name;
-use crate::flow::{Direction, FlowKey, FlowRecord};
+use crate::flow::{Direction, FlowKey, FlowRecord, IcmpFlow};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -136,12 +136,15 @@ fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
 pub fn endpoints(key: &FlowKey) -> [String; 2] {
     let (a_port, b_port) = ports(key);
     let has_ports = (a_port, b_port) != (0, 0);
-    let one = |ip: IpAddr, port: u16| match icmp_id(key) {
+    let icmp = IcmpFlow::of(key);
+    let one = |ip: IpAddr, port: u16, side: usize| match icmp {
         _ if has_ports => SocketAddr::new(ip, port).to_string(),
-        Some(id) => format!("{ip} id={id}"),
+        Some(IcmpFlow::Echo(id)) => format!("{ip} id={id}"),
+        Some(IcmpFlow::Pair(kinds)) => format!("{ip} type={}", kinds[side]),
+        Some(IcmpFlow::OneWay { kind, code, .. }) => format!("{ip} type={kind}/{code}"),
         None => ip.to_string(),
     };
-    [one(key.a_ip(), a_port), one(key.b_ip(), b_port)]
+    [one(key.a_ip(), a_port, 0), one(key.b_ip(), b_port, 1)]
 }
 
 /// Bytes with a decimal unit: `999 B`, `1.2 kB`, `34.5 MB`.

@@ -34,6 +34,7 @@ pub fn tcp_record() -> FlowRecord {
         first_packet: 5,
         vlan: VlanTags { ids: [100, 200], count: 2 },
         tunnel: Some(Tunnel { kind: TunnelKind::Vxlan, id: 42 }),
+        icmp_code: 0,
         tcp: Some(TcpRecord {
             state: TcpState::Established,
             detail: TcpStateDetail::CloseWait,
@@ -73,6 +74,7 @@ pub fn udp6_record() -> FlowRecord {
         first_packet: 1,
         vlan: VlanTags::default(),
         tunnel: None,
+        icmp_code: 0,
         tcp: None,
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,

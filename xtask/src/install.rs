@@ -65,8 +65,13 @@ impl Manager {
             (Self::Dnf, Need::Iproute2) => "iproute",
             (_, Need::Iproute2) => "iproute2",
             (_, Need::Ethtool) => "ethtool",
+            (_, Need::Nftables) => "nftables",
             (Self::Pacman | Self::Brew, Need::Python3) => "python",
             (_, Need::Python3) => "python3",
+            (Self::Apt | Self::Dnf, Need::Pip) => "python3-pip",
+            (Self::Pacman, Need::Pip) => "python-pip",
+            (Self::Apk, Need::Pip) => "py3-pip",
+            (Self::Brew, Need::Pip) => "python",
             (_, Need::Valgrind) => "valgrind",
         }
     }
@@ -221,7 +226,7 @@ pub fn has_apt_lists(directory: &Path) -> bool {
 mod tests {
     use super::*;
 
-    const NEEDS: &[Need] = &[Need::Linker, Need::Libpcap, Need::Iproute2, Need::Ethtool, Need::Python3];
+    const NEEDS: &[Need] = &[Need::Linker, Need::Libpcap, Need::Iproute2, Need::Ethtool, Need::Nftables, Need::Python3];
 
     #[test]
     fn the_first_manager_that_is_there_is_chosen() {
@@ -233,10 +238,13 @@ mod tests {
 
     #[test]
     fn packages_have_each_system_s_names() {
-        assert_eq!(Manager::Apt.packages(NEEDS), ["gcc", "libpcap-dev", "iproute2", "ethtool", "python3", "libc6-dev"]);
-        assert_eq!(Manager::Dnf.packages(NEEDS), ["gcc", "libpcap-devel", "iproute", "ethtool", "python3"]);
-        assert_eq!(Manager::Pacman.packages(NEEDS), ["gcc", "libpcap", "iproute2", "ethtool", "python"]);
-        assert_eq!(Manager::Apk.packages(NEEDS), ["build-base", "libpcap-dev", "iproute2", "ethtool", "python3"]);
+        assert_eq!(
+            Manager::Apt.packages(NEEDS),
+            ["gcc", "libpcap-dev", "iproute2", "ethtool", "nftables", "python3", "libc6-dev"]
+        );
+        assert_eq!(Manager::Dnf.packages(NEEDS), ["gcc", "libpcap-devel", "iproute", "ethtool", "nftables", "python3"]);
+        assert_eq!(Manager::Pacman.packages(NEEDS), ["gcc", "libpcap", "iproute2", "ethtool", "nftables", "python"]);
+        assert_eq!(Manager::Apk.packages(NEEDS), ["build-base", "libpcap-dev", "iproute2", "ethtool", "nftables", "python3"]);
         assert_eq!(Manager::Brew.packages(&[Need::Libpcap]), ["libpcap"]);
     }
 

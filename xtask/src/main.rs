@@ -1,4 +1,4 @@
-//! `cargo xtask demo | test | bench | compare | fuzz`: the commands of newcomers and of CI.
+//! `cargo xtask demo | test | bench | compare | fuzz | check-targets`: the commands of newcomers and of CI.
 //!
 //! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its
 //! one invariant: a step that fails ends the run with one line that says what failed and what to type.
@@ -6,11 +6,13 @@
 
 mod bench;
 mod callgrind;
+mod check_targets;
 mod compare;
 mod demo;
 mod fuzz;
 mod install;
 mod instructions;
+mod library;
 mod needs;
 mod peers;
 mod run;
@@ -42,6 +44,8 @@ Commands:
          exports, packet lines, messages or exit codes differ; by default over tests/fixtures and the corpus beside the repository
   fuzz [--seconds N]
          build every fuzz target and run each for 20 s or N; fails when one of them finds something
+  check-targets
+         type-check everything, tests included, for macOS and Linux on ARM; a warning is an error
   help   this text
 
 All first install what is missing (a C linker, libpcap, valgrind where it is needed) and say with which command.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(&workspace_root()),
         ["test"] => test::run(&workspace_root()),
         ["fuzz", rest @ ..] => fuzz::run(&workspace_root(), rest),
+        ["check-targets"] => check_targets::run(&workspace_root()),
         ["compare", rest @ ..] => compare::run(&workspace_root(), rest),
         ["bench", "instructions", rest @ ..] => instructions::run(&workspace_root(), rest),
         ["bench", rest @ ..] => bench::run(&workspace_root(), rest),

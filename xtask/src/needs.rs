@@ -18,8 +18,12 @@ pub enum Need {
     Iproute2,
     /// `ethtool`, which switches offloads in the live tests.
     Ethtool,
+    /// `nft` of nftables, which sends packets to netfilter's log in a live test.
+    Nftables,
     /// Python 3, for the scorer of the capture corpus.
     Python3,
+    /// pip, which installs the C compiler for other systems.
+    Pip,
     /// valgrind, which counts instructions.
     Valgrind,
 }
@@ -31,7 +35,7 @@ impl Need {
     /// What `test` needs on this system.
     pub const fn test() -> &'static [Self] {
         if cfg!(target_os = "linux") {
-            &[Self::Linker, Self::Libpcap, Self::Iproute2, Self::Ethtool, Self::Python3]
+            &[Self::Linker, Self::Libpcap, Self::Iproute2, Self::Ethtool, Self::Nftables, Self::Python3]
         } else {
             &[Self::Linker, Self::Libpcap, Self::Python3]
         }
@@ -45,7 +49,9 @@ impl Need {
             Self::Libpcap => "libpcap with headers",
             Self::Iproute2 => "iproute2 (ip)",
             Self::Ethtool => "ethtool",
+            Self::Nftables => "nftables (nft)",
             Self::Python3 => "python3",
+            Self::Pip => "pip of python3",
             Self::Valgrind => "valgrind",
         }
     }
@@ -58,7 +64,9 @@ impl Need {
             Self::Libpcap => libpcap_is_there(),
             Self::Iproute2 => run::find("ip").is_some(),
             Self::Ethtool => run::find("ethtool").is_some(),
+            Self::Nftables => run::find("nft").is_some(),
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
+            Self::Pip => run::succeeds(Command::new("python3").args(["-m", "pip", "--version"])),
             Self::Valgrind => run::find("valgrind").is_some(),
         }
     }

@@ -19,6 +19,12 @@ use memmap2::{Advice, Mmap, UncheckedAdvice};
 /// Most capture files mapped at a time by one process.
 pub const MAPPINGS_MAX: usize = 64;
 
+/// What asks for a range before it is read: Linux maps its pages, other systems read them from the disk.
+#[cfg(target_os = "linux")]
+const POPULATE: Advice = Advice::PopulateRead;
+#[cfg(not(target_os = "linux"))]
+const POPULATE: Advice = Advice::WillNeed;
+
 /// A whole file, mapped for reading at the length it had when it was opened.
 pub(super) struct MappedFile {
     /// Before `map`, so that the range leaves the table before its addresses can mean something else.
@@ -53,9 +59,9 @@ impl MappedFile {
     pub(super) fn populate(&self, start: usize, len: usize) {
         let len = len.min(self.map.len().saturating_sub(start));
         if len > 0 {
-            // Only a hint: a kernel before 5.14 refuses it, and so does a file that became shorter, which
-            // reading then finds.
-            let _ = self.map.advise_range(Advice::PopulateRead, start, len);
+            // Only a hint: Linux before 5.14 refuses it, and so does a file that became shorter, which reading
+            // then finds.
+            let _ = self.map.advise_range(POPULATE, start, len);
         }
     }
 

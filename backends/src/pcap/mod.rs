@@ -19,10 +19,12 @@ use crate::live::{DELETED, Notices, RETRY_INTERVAL, explain, interface_error, no
 use crate::wait::{Readiness, wait_readable};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 
+mod filter;
 pub(crate) mod interface;
 #[cfg(test)]
 mod tests;
 
+use filter::{FILTERED_LEN, RestFilter};
 pub use interface::{Interface, default_name as default_interface, list_interfaces};
 
 /// Most packets taken from libpcap by one poll, so that a stop is noticed soon under any load.
@@ -48,7 +50,8 @@ pub struct LiveOptions {
     pub buffer_size_mb: Option<u32>,
     /// Each packet is handed over as soon as it arrives.
     pub immediate_mode: bool,
-    /// Expression in the language of pcap-filter(7), run by the kernel.
+    /// Expression in the language of pcap-filter(7), run by the kernel. It means what it means for a file:
+    /// `udp` matches packets without a VLAN tag, `vlan and udp` those with one.
     pub filter: Option<String>,
     /// When the interface is deleted: true looks for it every second and goes on when one of that name is
     /// there; false reports an error and ends.
@@ -106,6 +109,7 @@ struct Handle {
     is_counting_ours: bool,
     /// Bytes kept per packet.
     snaplen: usize,
+    rest: RestFilter,
     /// The interface went down; when to look whether it is up again.
     down: Option<Instant>,
 }
@@ -148,7 +152,7 @@ impl LiveBackend {
 
     /// Takes what is there out of libpcap and lends it.
     fn dispatch(&mut self, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<u32, pcap::Error> {
-        let State::Open(Handle { capture, link_type, fraction_ns, snaplen, .. }) = &mut self.state else {
+        let State::Open(Handle { capture, link_type, fraction_ns, snaplen, rest, .. }) = &mut self.state else {
             return Ok(0);
         };
         let Self { chunk, counters, .. } = self;
@@ -161,7 +165,12 @@ impl LiveBackend {
         };
         chunk.clear();
         let result = capture.dispatch(Some(DISPATCH_MAX), |raw| {
-            let copied = packet(&raw, link_type, fraction_ns, snaplen);
+            let whole = packet(&raw, link_type, fraction_ns);
+            if rest.leaves_out(&whole) {
+                counters.filtered += 1;
+                return;
+            }
+            let copied = Packet { data: whole.data.get(..snaplen).unwrap_or(whole.data), ..whole };
             if chunk.len() >= BATCH_MAX {
                 flush(chunk);
             }
@@ -207,8 +216,8 @@ impl LiveBackend {
         // The last counts, as far as the handle still gives them. What it received and did not hand over went
         // with it.
         let _ = self.count();
-        let Counters { received, kernel_drops, skipped, .. } = self.counters;
-        self.counters.kernel_drops += received.saturating_sub(self.delivered + kernel_drops + skipped);
+        let Counters { received, kernel_drops, skipped, filtered, .. } = self.counters;
+        self.counters.kernel_drops += received.saturating_sub(self.delivered + filtered + kernel_drops + skipped);
         let is_gone = reason.contains("disappeared") || interface::is_up(&self.interface).is_none();
         if is_gone && self.options.reopen {
             self.notices.is_gone(&self.interface);
@@ -248,7 +257,7 @@ impl LiveBackend {
         self.counters.received = if *is_counting_ours {
             self.counters.received + u64::from(stat.received.wrapping_sub(last.received))
         } else {
-            self.delivered + self.counters.skipped + self.counters.kernel_drops
+            self.delivered + self.counters.filtered + self.counters.skipped + self.counters.kernel_drops
         };
         *last = stat;
         Ok(())
@@ -312,11 +321,10 @@ impl Handle {
         }
         let fail = |what| interface_error(interface, what);
         let mut capture = opened.map_err(|error| fail(explain(interface, &pcap_reason(error))))?;
-        if let Some(expression) = &options.filter {
-            capture
-                .filter(expression, true)
-                .map_err(|error| BackendError::Filter { expression: expression.clone(), why: pcap_reason(error) })?;
-        }
+        let rest = match &options.filter {
+            Some(expression) => filter::set(&mut capture, expression)?,
+            None => RestFilter::default(),
+        };
         let handle = capture.as_ptr().cast();
         // JUSTIFICATION: crate pcap asks for nanoseconds but does not tell whether they were granted.
         // SAFETY: the pointer is to the live handle that `capture` owns; the call only reads a field of it.
@@ -327,7 +335,7 @@ impl Handle {
         let is_counting_ours = cfg!(target_os = "linux") && options.filter.is_none() && !is_loopback();
         let last = Stat { received: 0, dropped: 0, if_dropped: 0 };
         let snaplen = snaplen(options);
-        Ok(Self { capture, link_type, fraction_ns, last, is_counting_ours, snaplen, down: None })
+        Ok(Self { capture, link_type, fraction_ns, last, is_counting_ours, snaplen, rest, down: None })
     }
 }
 
@@ -340,9 +348,11 @@ fn snaplen(options: &LiveOptions) -> usize {
 }
 
 fn activate(interface: &str, options: &LiveOptions, promiscuous: bool) -> Result<Capture<Active>, pcap::Error> {
+    let is_filtered_here = interface == "any" && options.filter.is_some();
+    let asked = snaplen(options).max(if is_filtered_here { FILTERED_LEN } else { 0 });
     let mut capture = Capture::from_device(Device::from(interface))?
         .promisc(promiscuous)
-        .snaplen((snaplen(options) + SNAPLEN_SLACK) as i32)
+        .snaplen((asked + SNAPLEN_SLACK) as i32)
         .timeout(i32::try_from(options.timeout_ms.max(1)).unwrap_or(i32::MAX))
         .immediate_mode(options.immediate_mode)
         .precision(Precision::Nano);
@@ -355,11 +365,11 @@ fn activate(interface: &str, options: &LiveOptions, promiscuous: bool) -> Result
 }
 
 #[inline]
-fn packet<'a>(raw: &pcap::Packet<'a>, link_type: LinkType, fraction_ns: u64, snaplen: usize) -> Packet<'a> {
+fn packet<'a>(raw: &pcap::Packet<'a>, link_type: LinkType, fraction_ns: u64) -> Packet<'a> {
     let seconds = u64::try_from(raw.header.ts.tv_sec).unwrap_or(0);
     let fraction = u64::try_from(raw.header.ts.tv_usec).unwrap_or(0);
     Packet {
-        data: raw.data.get(..snaplen).unwrap_or(raw.data),
+        data: raw.data,
         time: Timestamp::from_parts(seconds, fraction.saturating_mul(fraction_ns)),
         wire_len: raw.header.len,
         link_type,

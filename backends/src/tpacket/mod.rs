@@ -32,6 +32,8 @@ use std::sync::Arc;
 
 pub use backend::TpacketBackend;
 pub(crate) use backend::interface_drops;
+pub(crate) use program::fitted;
+pub(crate) use socket::attach_filter;
 
 use crate::BackendError;
 use crate::file::PACKET_LEN_MAX;
@@ -116,8 +118,8 @@ pub struct TpacketOptions {
     /// Also packets that are not for us. Ends with the process, however it ends.
     pub promiscuous: bool,
     /// Expression in the language of pcap-filter(7), run by the kernel before a packet comes near the ring.
-    /// As in every live capture by libpcap, the outer VLAN tag is not in the way: `udp` matches with and
-    /// without one.
+    /// It means what it means for a file: `udp` matches packets without a VLAN tag, `vlan and udp` those with
+    /// one. That needs Linux 4.1, which tells a filter the tag's protocol.
     pub filter: Option<String>,
     /// When the interface is deleted: true looks for it every second and goes on when one of that name is
     /// there; false reports an error and ends.

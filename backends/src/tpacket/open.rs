@@ -6,7 +6,7 @@
 use std::io;
 
 use super::program::{LOCKED, build};
-use super::socket::{Mapped, Socket};
+use super::socket::{Mapped, Socket, attach_filter};
 use super::{Fanout, TpacketOptions};
 use crate::live::{Notices, explain, interface_error};
 use crate::{BackendError, LinkType};
@@ -90,7 +90,7 @@ impl TpacketOpener {
         let mut notices = Notices::default();
         let first = self.step(OpenStep::Socket, options, interface, Socket::new)?;
         let device = self.device(options, interface, &first)?;
-        let program = build(options, interface, device.link_type, device.is_loopback)?;
+        let program = build(options, device.link_type, device.is_loopback)?;
         if device.is_loopback {
             notices.push(format!("interface {interface} carries each packet twice, out and in again; the first is left out"));
         }
@@ -122,7 +122,7 @@ impl TpacketOpener {
             members.push(FanoutMember { mapped, index: device.index, link_type: device.link_type, fanout_id });
         }
         for member in &members {
-            step(OpenStep::Filter, &mut || member.mapped.socket.set_filter(&program))?;
+            step(OpenStep::Filter, &mut || attach_filter(&member.mapped.socket, &program))?;
         }
         Ok(OpenedInterface { members, notices })
     }
@@ -151,7 +151,7 @@ impl TpacketOpener {
         let step = |step, call: &mut dyn FnMut() -> io::Result<()>| self.step(step, options, interface, call);
         let (block_bytes, block_count) = (options.block_bytes, options.blocks_per_ring());
         step(OpenStep::Version, &mut || socket.set_version_3())?;
-        step(OpenStep::Lock, &mut || socket.set_filter(LOCKED))?;
+        step(OpenStep::Lock, &mut || attach_filter(&socket, LOCKED))?;
         step(OpenStep::Ring, &mut || socket.set_ring(block_bytes, block_count, options.retire_after_ms()))?;
         self.step(OpenStep::Map, options, interface, || Mapped::new(socket, block_bytes, block_count))
     }

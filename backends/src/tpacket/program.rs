@@ -3,11 +3,8 @@
 //! Owns what stands before and behind the user's filter. Attaches nothing. Its one invariant: a program
 //! returns either 0 or the number of bytes to keep.
 
-use pcap::{Capture, Device};
-
 use super::TpacketOptions;
-use crate::filter::{ClassicInstruction, copy_instructions, link_type_from_dlt, pcap_reason};
-use crate::live::{explain, interface_error};
+use crate::filter::{ClassicInstruction, Filter};
 use crate::{BackendError, LinkType};
 
 /// `ret #k`.
@@ -33,7 +30,7 @@ pub(super) const LOCKED: &[ClassicInstruction] = &[instruction(RETURN_CONSTANT, 
 ///
 /// On a loopback every packet passes twice, out and in again; there the copies on the way out are left out,
 /// as libpcap does.
-pub(super) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loopback: bool) -> Vec<ClassicInstruction> {
+pub(crate) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loopback: bool) -> Vec<ClassicInstruction> {
     let mut program = Vec::new();
     if is_loopback {
         program.push(instruction(LOAD_WORD, 0, 0, KIND));
@@ -51,39 +48,14 @@ pub(super) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loo
     program
 }
 
-/// Compiles the expression as libpcap does for a live capture on this interface.
-///
-/// The kernel takes the outer VLAN tag out of a frame before a filter sees it. Only for a live handle does
-/// libpcap make code that looks for the tag where it is then (`SKF_AD_VLAN_TAG` and its like,
-/// linux/filter.h), and in the frame where it is not. So `vlan 5` finds tagged frames, and `udp` matches with
-/// and without a tag, both as in any live capture by libpcap.
-pub(super) fn compile(expression: &str, interface: &str, link_type: LinkType) -> Result<Box<[ClassicInstruction]>, BackendError> {
-    let fail = |error| interface_error(interface, explain(interface, &pcap_reason(error)));
-    // Never read from; its buffer is as small as can be.
-    let handle = Capture::from_device(Device::from(interface))
-        .and_then(|inactive| inactive.promisc(false).snaplen(64).buffer_size(1 << 16).open())
-        .map_err(fail)?;
-    let theirs = link_type_from_dlt(handle.get_datalink().0);
-    if theirs != link_type {
-        let what =
-            format!("filters for it are made for link type {theirs}, and its packets come as {link_type}; use --backend libpcap");
-        return Err(interface_error(interface, what));
-    }
-    let program = handle
-        .compile(expression, true)
-        .map_err(|error| BackendError::Filter { expression: expression.to_owned(), why: pcap_reason(error) })?;
-    Ok(copy_instructions(&program))
-}
-
 /// The program for these options.
 pub(super) fn build(
     options: &TpacketOptions,
-    interface: &str,
     link_type: LinkType,
     is_loopback: bool,
 ) -> Result<Vec<ClassicInstruction>, BackendError> {
     let filter = match &options.filter {
-        Some(expression) => Some(compile(expression, interface, link_type)?),
+        Some(expression) => Some(Filter::compile(expression, link_type)?.for_socket(expression)?),
         None => None,
     };
     Ok(fitted(filter.as_deref(), options.snaplen_bytes(), is_loopback))

@@ -45,6 +45,22 @@ fn checked(result: c_int) -> io::Result<c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+fn set<T>(socket: &impl AsRawFd, level: c_int, option: c_int, value: &T) -> io::Result<()> {
+    let len = size_of::<T>() as socklen_t;
+    // JUSTIFICATION: socket options exist as a C call only.
+    // SAFETY: the kernel reads `len` bytes at a live value of that size. Callers pass integers and C structs
+    // that have the layout the option asks for; the one that holds a pointer keeps its target alive during the
+    // call.
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) }).map(drop)
+}
+
+/// From the next packet on a packet socket gives only what `program` accepts, in place of any filter before.
+pub(crate) fn attach_filter(socket: &impl AsRawFd, program: &[ClassicInstruction]) -> io::Result<()> {
+    let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let program = SocketFilterProgram { len, instructions: program.as_ptr() };
+    set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
 impl Socket {
     /// Protocol 0: no packet comes before [`Socket::bind`] names one.
     pub(super) fn new() -> io::Result<Self> {
@@ -57,12 +73,7 @@ impl Socket {
     }
 
     fn set<T>(&self, level: c_int, option: c_int, value: &T) -> io::Result<()> {
-        let len = size_of::<T>() as socklen_t;
-        // JUSTIFICATION: socket options exist as a C call only.
-        // SAFETY: the kernel reads `len` bytes at a live value of that size. Callers pass integers and C
-        // structs that have the layout the option asks for; the one that holds a pointer keeps its target
-        // alive during the call.
-        checked(unsafe { libc::setsockopt(self.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), len) }).map(drop)
+        set(self, level, option, value)
     }
 
     /// Callers name a `T` of which every bit pattern is a value.
@@ -78,12 +89,6 @@ impl Socket {
     /// Asks for rings of TPACKET_V3 (Linux 3.2; EINVAL before).
     pub(super) fn set_version_3(&self) -> io::Result<()> {
         self.set(libc::SOL_PACKET, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V3 as c_int))
-    }
-
-    /// From the next packet on only what `program` accepts, in place of any filter before.
-    pub(super) fn set_filter(&self, program: &[ClassicInstruction]) -> io::Result<()> {
-        let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-        self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &SocketFilterProgram { len, instructions: program.as_ptr() })
     }
 
     /// Has the kernel allocate the ring. A block is closed `retire_ms` after it was begun.

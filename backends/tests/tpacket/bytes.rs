@@ -75,32 +75,6 @@ fn tags_are_put_back() {
 }
 
 #[test]
-fn a_filter_finds_tags_where_the_kernel_keeps_them() {
-    let Some(namespace) = NetNs::with_veth() else { return };
-    let (from, to) = HOSTS;
-    let plain = udp(from, to, [1, 53], 20, &[]);
-    let in_vlan_5 = udp(from, to, [2, 53], 20, TAG);
-    let in_both = udp(from, to, [3, 53], 20, &[SERVICE_TAG, TAG].concat());
-    let frames = [plain.clone(), in_vlan_5.clone(), in_both.clone()];
-    for (expression, expected) in [
-        ("udp", vec![&plain, &in_vlan_5]),
-        ("vlan 5 and udp", vec![&in_vlan_5]),
-        ("vlan 7 and vlan 5 and udp", vec![&in_both]),
-        ("vlan", vec![&in_vlan_5, &in_both]),
-        ("not vlan", vec![&plain]),
-        ("vlan 6", vec![]),
-        ("", vec![&plain, &in_vlan_5, &in_both]),
-    ] {
-        let mut backend = open_one(&namespace, TpacketOptions { filter: Some(expression.to_owned()), ..options() });
-        send(&namespace, &frames);
-        let seen = read(&mut backend, expected.len());
-        assert_eq!(seen.iter().map(|seen| &seen.data).collect::<Vec<_>>(), expected, "{expression:?}");
-        let counters = backend.counters().unwrap();
-        assert_eq!(counters, Counters { received: expected.len() as u64, ..Counters::default() }, "{expression:?}");
-    }
-}
-
-#[test]
 fn the_kernel_cuts_to_the_snap_length_tags_included() {
     let Some(namespace) = NetNs::with_veth() else { return };
     let (from, to) = HOSTS;

@@ -5,8 +5,10 @@
 //! path ends with a return, and every operand is one the machine has (`bpf_validate` of libpcap asks for the
 //! same, and the `bpf_filter` there is what each operation means).
 
+mod beside;
 mod translate;
 
+pub use beside::{or_tag_beside, with_tag_beside};
 pub(crate) use translate::{JumpTargets, TranslateOptions, translate};
 
 use crate::instruction::{Alu, Cond, Size};
@@ -35,7 +37,8 @@ pub const ETHERNET: u16 = 1;
 /// above).
 const ANCILLARY_MIN: u32 = 0xffe0_0000;
 
-/// Why a filter cannot run in an XDP program. It can always run in user space.
+/// Why a filter cannot run in an XDP program or, translated, before a packet socket. It can always run in user
+/// space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterError {
     /// It was compiled for another link type than Ethernet.
@@ -79,6 +82,8 @@ pub enum FilterError {
         /// Index of the instruction.
         at: usize,
     },
+    /// It leaves too few words of scratch memory to load parts of a VLAN tag that lies beside the frame.
+    Memory,
     /// A path leads behind the last instruction.
     RunsOut {
         /// Index of the instruction it leads from.
@@ -98,6 +103,7 @@ impl std::fmt::Display for FilterError {
             Self::Unknown { at, code } => write!(f, "instruction {at} of the filter has the unknown code {code:#x}"),
             Self::Operand { at, operand } => write!(f, "instruction {at} of the filter has the impossible operand {operand:#x}"),
             Self::Loop { at } => write!(f, "instruction {at} of the filter jumps backward (a loop, as for protochain)"),
+            Self::Memory => write!(f, "the filter needs too much scratch memory"),
             Self::RunsOut { at } => write!(f, "the filter runs out behind instruction {at} without a return"),
         }
     }

@@ -313,7 +313,7 @@ impl<O: Observer> Worker<O> {
             _ => false,
         };
         let Some(quoted) = facts.quoted_packet(packet.data).filter(|_| is_refusal) else { return };
-        let Some(ports) = transport_ports(&quoted.transport) else { return };
+        let Some(ports) = transport_ports(quoted.network.protocol, &quoted.transport) else { return };
         let (key, direction) = FlowKey::new(&quoted.network, ports);
         let in_domain = key.in_domain(domain);
         if let Some(place) = self.flows.find(&in_domain, self.flows.hash(&in_domain)) {

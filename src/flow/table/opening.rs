@@ -19,6 +19,7 @@ pub(super) fn opening_of(packet: &FlowPacket<'_>, facts: &dyn PacketFacts, clock
         number: facts.number(),
         vlan: facts.vlan(),
         tunnel: facts.tunnel(),
+        icmp_code: facts.icmp_code(),
         initiator: if facts.is_echo_reply() { direction.reverse() } else { direction },
     }
 }

@@ -1,6 +1,7 @@
 //! One packet as the flow table sees it, and what became of it. Plain values; no table inside.
 
 use crate::flow::fragment::Held;
+use crate::flow::icmp::is_in_pair;
 use crate::flow::key::Keyed;
 use crate::wire::{Dissected, PlainSegment, SynSegment, TcpSegment, Transport, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
@@ -51,6 +52,8 @@ pub trait PacketFacts {
     fn tunnel(&self) -> Option<Tunnel>;
     /// The packet is an ICMP echo reply, so its receiver began.
     fn is_echo_reply(&self) -> bool;
+    /// The code of an ICMP message whose key has none; 0 for any other packet.
+    fn icmp_code(&self) -> u8;
 }
 
 /// The facts of a packet that was dissected in full.
@@ -84,6 +87,15 @@ impl PacketFacts for FullFacts<'_> {
 
     fn is_echo_reply(&self) -> bool {
         matches!(self.dissected.transport, Transport::Echo { request: false, .. })
+    }
+
+    fn icmp_code(&self) -> u8 {
+        let protocol = self.dissected.network.map_or(0, |network| network.protocol);
+        match self.dissected.transport {
+            Transport::Echo { code, .. } => code,
+            Transport::Icmp { kind, code } if is_in_pair(protocol, kind) => code,
+            _ => 0,
+        }
     }
 }
 

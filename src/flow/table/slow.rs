@@ -93,6 +93,7 @@ impl FlowTable {
                     vlan: facts.vlan(),
                     tunnel: facts.tunnel(),
                     initiator: direction,
+                    icmp_code: 0,
                 };
                 (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
             }
