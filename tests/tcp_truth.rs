@@ -40,18 +40,11 @@ struct Parts {
     beginning: TcpBeginning,
     sequences: TcpSequences,
     clock: u64,
-    /// When the latest segment came.
-    last: Timestamp,
 }
 
 impl Parts {
-    const BLANK: Self = Self {
-        connection: TcpConnection::BLANK,
-        beginning: TcpBeginning::UNKNOWN,
-        sequences: TcpSequences::BLANK,
-        clock: 0,
-        last: Timestamp(0),
-    };
+    const BLANK: Self =
+        Self { connection: TcpConnection::BLANK, beginning: TcpBeginning::UNKNOWN, sequences: TcpSequences::BLANK, clock: 0 };
 
     fn opened(segment: &TcpSegment, direction: Direction, time: Timestamp) -> Self {
         let mut parts = Self::BLANK;
@@ -90,13 +83,11 @@ impl Tracking {
         let (key, direction) = FlowKey::new(network, segment.ports);
         let is_new = !self.open.contains_key(&key);
         let parts = self.open.entry(key).or_insert_with(|| Parts::opened(segment, direction, time));
-        let quiet_ns = time.since(parts.last);
-        if parts.tracker().reopens(segment, direction, quiet_ns) {
+        if parts.tracker().reopens(segment, direction, time, &self.arena) {
             self.records.entry(key).or_default().push(parts.record(&self.arena));
             parts.sequences.release(&mut self.arena);
             *parts = Parts::opened(segment, direction, time);
         }
-        parts.last = time;
         let before = parts.record(&self.arena);
         let analysis = &TcpAnalysis::default();
         let begun = SynSegment::of(segment).filter(|syn| self.is_fast && is_new && !syn.is_answer());

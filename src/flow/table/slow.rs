@@ -32,9 +32,9 @@ impl FlowTable {
         let over = place.and_then(|place| {
             self.over(place, direction, 1, u64::from(packet.wire_len)).or_else(|| {
                 let mut parts = self.store.entries.parts(place);
-                let quiet_ns = packet.time.since(parts.entry.last_seen);
-                let mut reopens =
-                    |segment: &TcpSegment| parts.entry.is_tracked() && parts.tracker().reopens(segment, direction, quiet_ns);
+                let mut reopens = |segment: &TcpSegment| {
+                    parts.entry.is_tracked() && parts.tracker().reopens(segment, direction, packet.time, &self.store.tcp)
+                };
                 segment.as_ref().is_some_and(&mut reopens).then_some((EndReason::Closed, self.clock))
             })
         });

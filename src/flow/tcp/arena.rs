@@ -83,6 +83,8 @@ const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 384);
 pub(super) struct Anomalies {
     pub(super) counts: Counts,
     pub(super) retimed: [Retimed; 2],
+    /// What acknowledges the latest SYN outside the window.
+    pub(super) stray_syn: Option<u32>,
     pub(super) gaps: [Gaps; 2],
 }
 

@@ -23,6 +23,8 @@ mod tracker;
 mod tests;
 #[cfg(test)]
 mod wild_tests;
+#[cfg(test)]
+mod window_tests;
 
 pub use arena::TcpArena;
 pub use beginning::TcpBeginning;

@@ -11,7 +11,7 @@ use super::sequence::Sequence;
 use super::tcp_direction::{TcpDirection, analyse, may_ask_arena};
 use super::tracker::TcpAnalysis;
 use crate::flow::{Direction, TcpRecord};
-use crate::wire::TcpFlags;
+use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
 /// What the sequence analysis remembers of one TCP connection and asks of every segment, 112 bytes.
@@ -87,11 +87,33 @@ impl TcpSequences {
 
     /// A segment without data that begins at `start` lies outside what the other side would take: before what it acknowledged, or
     /// behind its window (RFC 9293 section 3.10.7.4) and behind everything seen. Where it announced no scale, or its SYN
-    /// was not captured, the largest counts.
+    /// was not captured, the largest counts. What follows on what was seen is inside, whatever a single ACK said.
     pub(super) fn is_outside_window(&self, start: Sequence, direction: Direction, scale: Option<u8>) -> bool {
         let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
         let end = rev.ack + rev.window_bytes(scale.unwrap_or(SCALE_MAX));
-        fwd.knows_next() && rev.knows_ack() && (start.before(rev.ack) || start.after(end) && start.after(fwd.next))
+        let is_outside = start.before(rev.ack) || start.after(end) && start.after(fwd.next);
+        fwd.knows_next() && rev.knows_ack() && is_outside && start != fwd.next
+    }
+
+    /// Microseconds since the latest segment that was taken in; at least [`TOO_OLD`](super::rtt::TOO_OLD) when that is long ago.
+    pub(super) fn quiet_us(&self, time: Timestamp) -> u32 {
+        let epoch = Epoch::of(time).since(self.epoch);
+        let quiet = self.directions.iter().map(|side| side.quiet_us(Stamp::of(time))).min().unwrap_or(u32::MAX);
+        if epoch == Passed::More { u32::MAX } else { quiet }
+    }
+
+    /// A segment outside the window came. Of a SYN that is no SYN-ACK it is kept what would answer it.
+    pub(super) fn note_stray(&mut self, segment: &TcpSegment, arena: &mut TcpArena) {
+        arena.note_out_of_window();
+        let is_syn = segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK);
+        if is_syn && let Some(anomalies) = arena.obtain(&mut self.place) {
+            anomalies.stray_syn = Some(segment.sequence.wrapping_add(1));
+        }
+    }
+
+    /// This acknowledges the latest SYN outside the window.
+    pub(super) fn had_stray_syn(&self, acknowledgment: Sequence, arena: &TcpArena) -> bool {
+        arena.get(self.place).is_some_and(|anomalies| anomalies.stray_syn == Some(acknowledgment.0))
     }
 
     /// Time has not passed in a way that older times would have to be told of.

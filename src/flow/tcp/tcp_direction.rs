@@ -180,6 +180,11 @@ impl TcpDirection {
         self.is(WINDOW_KNOWN) && self.window == 0
     }
 
+    /// Microseconds since the latest segment.
+    pub(super) const fn quiet_us(&self, now: Stamp) -> u32 {
+        now.since(self.time)
+    }
+
     /// The latest window seen, in bytes.
     pub(super) fn window_bytes(&self, scale: u8) -> u32 {
         u32::from(self.window) << scale

@@ -6,7 +6,7 @@ use crate::wire::{Ports, TcpFlags, TcpOptions, TcpSegment};
 use Direction::{AToB, BToA};
 use netscope_backends::Timestamp;
 
-const FIN: u16 = 1;
+pub(super) const FIN: u16 = 1;
 pub(super) const SYN: u16 = 2;
 pub(super) const RST: u16 = 4;
 pub(super) const ACK: u16 = 16;
@@ -49,8 +49,8 @@ impl Parts {
         }
     }
 
-    pub(super) fn reopens(&mut self, segment: &TcpSegment, direction: Direction) -> bool {
-        self.tracker().reopens(segment, direction, u64::MAX)
+    pub(super) fn reopens(&mut self, segment: &TcpSegment, direction: Direction, time: Timestamp, arena: &TcpArena) -> bool {
+        self.tracker().reopens(segment, direction, time, arena)
     }
 
     pub(super) fn record(&self, arena: &TcpArena) -> TcpRecord {
@@ -65,9 +65,9 @@ impl Parts {
 
 /// Client a has initial sequence number 1000, server b 5000.
 pub(super) struct Exchange {
-    parts: Option<Parts>,
+    pub(super) parts: Option<Parts>,
     pub(super) arena: TcpArena,
-    now_us: u64,
+    pub(super) now_us: u64,
     analysis: TcpAnalysis,
 }
 
@@ -89,7 +89,7 @@ impl Exchange {
     }
 
     /// SYN, SYN-ACK, ACK, 10 ms apart: the handshake's round trip is 20 ms.
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
         let mut x = Self::new();
         x.send(AToB, segment(SYN, 1000, 0, 0));
         x.wait_ms(10).send(BToA, segment(SYN | ACK, 5000, 1001, 0));
@@ -97,7 +97,7 @@ impl Exchange {
         x
     }
 
-    fn wait_ms(&mut self, ms: u64) -> &mut Self {
+    pub(super) fn wait_ms(&mut self, ms: u64) -> &mut Self {
         self.now_us += ms * 1000;
         self
     }
@@ -111,7 +111,7 @@ impl Exchange {
     }
 
     /// `len` bytes from the client, from its byte `at` (the first is 1).
-    fn data(&mut self, at: u32, len: u32) -> &mut Self {
+    pub(super) fn data(&mut self, at: u32, len: u32) -> &mut Self {
         self.send(AToB, segment(ACK, 1000 + at, 5001, len))
     }
 
@@ -304,43 +304,6 @@ fn handshake_of(after_us: i64) -> (Option<u64>, u64) {
 }
 
 #[test]
-fn a_reset_outside_the_window_ends_nothing() {
-    // The server has acknowledged 1001. It takes 100 bytes, or more by a scale that was not seen.
-    let reset = |sequence: u32| {
-        let mut x = Exchange::open();
-        x.send(AToB, segment(RST, sequence, 0, 0)).data(1, 10);
-        (x.record().state, x.record().lost_segments, x.arena.out_of_window())
-    };
-    let largest = 100 << 14;
-    assert_eq!(reset(1000), (TcpState::Established, 0, 1), "it was acknowledged before");
-    assert_eq!(reset(1001), (TcpState::Reset, 0, 0));
-    assert_eq!(reset(1001 + largest), (TcpState::Reset, 0, 0), "the scale is not known");
-    assert_eq!(reset(1002 + largest), (TcpState::Established, 0, 1), "no window is that large");
-    let mut x = Exchange::open();
-    let mut answer = segment(SYN | ACK, 5000, 1001, 0);
-    answer.options.window_scale = Some(1);
-    x.send(BToA, answer).send(AToB, segment(RST, 1202, 0, 0));
-    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::Established, 1));
-    x.send(AToB, segment(RST | ACK, 1201, 5001, 0));
-    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::Reset, 1));
-}
-
-#[test]
-fn a_syn_outside_the_window_of_a_live_connection_opens_nothing() {
-    let mut x = Exchange::open();
-    let mut parts = x.parts.expect("open");
-    let outside = segment(SYN, 1 << 30, 0, 0);
-    assert!(!parts.tracker().reopens(&outside, AToB, 999_999_999));
-    assert!(parts.tracker().reopens(&outside, AToB, 1_000_000_000), "the old connection may have ended unseen");
-    assert!(parts.tracker().reopens(&segment(SYN, 1050, 0, 0), AToB, 0), "it lies in the window");
-    assert!(parts.tracker().reopens(&segment(SYN | ACK, 1 << 30, 1, 0), BToA, 0), "somebody answers a SYN");
-    x.send(AToB, outside).data(1, 10);
-    let record = x.record();
-    assert_eq!((record.state, record.lost_segments, record.retransmissions), (TcpState::Established, 0, 0));
-    assert_eq!(x.arena.out_of_window(), 1);
-}
-
-#[test]
 fn a_syn_captured_after_the_end_of_its_own_connection_opens_nothing() {
     let first = segment(SYN | ACK, 5000, 1001, 0);
     let mut parts = Parts::opened(&first, BToA, Timestamp(0), &TcpAnalysis::default());
@@ -354,11 +317,12 @@ fn a_syn_captured_after_the_end_of_its_own_connection_opens_nothing() {
         parts.tracker().observe(&s, direction, Timestamp(1), &mut arena, &TcpAnalysis::default());
     }
     let own = segment(SYN, 1000, 0, 0);
-    assert!(parts.reopens(&segment(SYN, 1001, 0, 0), AToB), "it is of another connection");
-    assert!(!parts.reopens(&own, AToB));
+    let reopens = |parts: &mut Parts, s: &TcpSegment| parts.reopens(s, AToB, Timestamp(2), &TcpArena::with_capacity(0));
+    assert!(reopens(&mut parts, &segment(SYN, 1001, 0, 0)), "it is of another connection");
+    assert!(!reopens(&mut parts, &own));
     parts.tracker().observe(&own, AToB, Timestamp(2), &mut arena, &TcpAnalysis::default());
     assert_eq!((parts.record(&arena).state, parts.record(&arena).client), (TcpState::Closed, Some(AToB)));
-    assert!(parts.reopens(&own, AToB), "it comes once more: the same number was chosen again");
+    assert!(reopens(&mut parts, &own), "it comes once more: the same number was chosen again");
 }
 
 #[test]
@@ -372,7 +336,11 @@ fn no_time_and_no_handshake_are_told_apart() {
 fn another_initial_number_or_an_end_makes_a_new_connection() {
     let mut x = Exchange::open();
     let (same, other, answer) = (segment(SYN, 1000, 0, 0), segment(SYN, 9000, 0, 0), segment(SYN | ACK, 5000, 1001, 0));
-    let reopens = |x: &mut Exchange, s: &TcpSegment, d| x.parts.as_mut().expect("open").reopens(s, d);
+    // A second later, when the connection is not taken for alive any more.
+    let reopens = |x: &mut Exchange, s: &TcpSegment, d| {
+        let time = Timestamp(x.now_us * 1000 + 1_000_000_000);
+        x.parts.as_mut().expect("open").reopens(s, d, time, &x.arena)
+    };
     assert!(!reopens(&mut x, &same, AToB) && reopens(&mut x, &other, AToB) && !reopens(&mut x, &answer, BToA));
     assert!(reopens(&mut x, &segment(SYN | ACK, 77, 1001, 0), BToA));
     assert!(!reopens(&mut x, &segment(ACK, 77, 1001, 0), BToA));
@@ -385,7 +353,8 @@ fn the_direction_that_was_only_acknowledged_is_known_too() {
     let mut x = Exchange::new();
     x.send(BToA, segment(SYN | ACK, 5000, 1001, 0));
     let mut parts = x.parts.expect("open");
-    assert!(!parts.reopens(&segment(SYN, 1000, 0, 0), AToB), "the SYN was captured after its answer");
+    let syn = segment(SYN, 1000, 0, 0);
+    assert!(!parts.reopens(&syn, AToB, Timestamp(u64::MAX), &x.arena), "the SYN was captured after its answer");
     assert_eq!(x.record().client, Some(AToB));
     x.send(AToB, segment(SYN, 1000, 0, 0));
     assert_eq!((x.record().client, x.record().state), (Some(AToB), TcpState::SynAck));

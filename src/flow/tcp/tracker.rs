@@ -14,9 +14,9 @@ use crate::flow::Direction;
 use crate::wire::{Announced, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
-/// A connection that had a segment within this time is alive: a SYN with another number is none of a new one, unless it lies in the
-/// window. One that was quiet for longer may have ended unseen.
-const ALIVE_NS: u64 = 1_000_000_000;
+/// A connection that had a segment within this time is alive. Of one that was quiet for longer the end, or what moved the window, may
+/// not have been captured.
+const ALIVE_US: u32 = 1_000_000;
 
 /// Which parts of the analysis run; all do by default. State, client, flags and options are always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,12 @@ impl TcpTracker<'_> {
         analysis: &TcpAnalysis,
     ) {
         let &TcpSegment { flags, sequence, acknowledgment, payload_len, ref options, .. } = segment;
+        if self.is_stray(segment, direction, time, arena) {
+            if let Some(Analysed { sequences, .. }) = &mut self.analysed {
+                sequences.note_stray(segment, arena);
+            }
+            return;
+        }
         let arrival = Arrival::new(segment, direction, time);
         self.connection.note_client(flags, direction);
         if let Some(Analysed { sequences, .. }) = &mut self.analysed {
@@ -103,11 +109,6 @@ impl TcpTracker<'_> {
             }
         }
         self.beginning.note_firsts((flags, sequence, acknowledgment), direction, self.connection);
-        if self.is_stray(segment, direction) {
-            arena.note_out_of_window();
-            self.connection.note_flags(flags, direction);
-            return;
-        }
         if let Some(Analysed { sequences, clock }) = &mut self.analysed {
             let initial_rtt_ns = self.connection.handshake_rtt_ns(**clock);
             sequences.take_in(&arrival, initial_rtt_ns, arena, analysis);
@@ -123,27 +124,27 @@ impl TcpTracker<'_> {
         }
     }
 
-    /// True when this segment opens a new connection on a tuple that was used before; the connection on record had no segment for
-    /// `quiet_ns`. See [`TcpBeginning::is_other_syn`] for the rule. A SYN outside the window of a connection that was alive just
-    /// now opens nothing: its receiver would answer with an ACK of the old one (RFC 5961 section 4.2).
-    pub fn reopens(&self, segment: &TcpSegment, direction: Direction, quiet_ns: u64) -> bool {
+    /// True when this segment opens a new connection on a tuple that was used before, by the rule of [`TcpBeginning::is_other_syn`].
+    /// A SYN outside the window of a connection that was alive just now opens nothing, whatever it says: its receiver answers with
+    /// an ACK of the old one (RFC 5961 section 4.2). A SYN-ACK that answers such a SYN does: so nobody was there any more.
+    pub fn reopens(&self, segment: &TcpSegment, direction: Direction, time: Timestamp, arena: &TcpArena) -> bool {
         segment.flags.has(TcpFlags::SYN)
             && self.beginning.is_other_syn(self.connection, segment.sequence, direction)
-            && (quiet_ns >= ALIVE_NS || !self.is_stray(segment, direction))
+            && !self.is_stray(segment, direction, time, arena)
     }
 
-    /// A reset or a SYN of an established connection whose number lies outside the window: its receiver drops it (RFC 5961 sections
-    /// 3.2 and 4.2). Who does not analyse does not know the window and follows any.
-    fn is_stray(&self, segment: &TcpSegment, direction: Direction) -> bool {
-        let &TcpSegment { flags, sequence, .. } = segment;
-        let Some(analysed) = &self.analysed else { return false };
-        let is_syn = flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && self.connection.is_established();
-        let may_be = flags.has(TcpFlags::RST) && !self.connection.progress.is_opening()
-            || is_syn && self.beginning.is_other_syn(self.connection, sequence, direction);
+    /// A reset or a SYN whose number lies outside the window of an established connection that is alive: its receiver drops it (RFC
+    /// 5961 sections 3.2 and 4.2). Who does not analyse does not know the window and follows any.
+    fn is_stray(&self, segment: &TcpSegment, direction: Direction, time: Timestamp, arena: &TcpArena) -> bool {
+        let &TcpSegment { flags, sequence, acknowledgment, .. } = segment;
+        let Some(Analysed { sequences, .. }) = &self.analysed else { return false };
+        let is_syn = flags.has(TcpFlags::SYN) && self.beginning.is_other_syn(self.connection, sequence, direction);
+        if !(is_syn || flags.has(TcpFlags::RST)) || !self.connection.is_established() || !self.connection.knows_both_firsts() {
+            return false;
+        }
+        let answers = is_syn && flags.has(TcpFlags::ACK) && sequences.had_stray_syn(Sequence(acknowledgment), arena);
         let scale = self.beginning.window_scale(direction.reverse());
-        may_be
-            && self.connection.knows_both_firsts()
-            && analysed.sequences.is_outside_window(Sequence(sequence), direction, scale)
+        !answers && sequences.quiet_us(time) < ALIVE_US && sequences.is_outside_window(Sequence(sequence), direction, scale)
     }
 
     /// The state after a segment that was taken in.

@@ -1,6 +1,6 @@
 //! Any segments at all.
 
-use super::tests::{ACK, Exchange, Parts, RST, SYN, resent, segment};
+use super::tests::{ACK, Exchange, Parts, SYN, resent, segment};
 use super::{TcpAnalysis, TcpArena};
 use crate::flow::Direction::{AToB, BToA};
 use crate::flow::{Direction, TcpRecord};
@@ -56,7 +56,7 @@ fn run(segments: &[Wild], flow_count_max: usize) -> Option<(TcpRecord, u64)> {
         let (s, direction) = wild_segment(wild);
         time = Timestamp(time.0.wrapping_add(wild.6));
         let parts = parts.get_or_insert_with(|| Parts::opened(&s, direction, time, &TcpAnalysis::default()));
-        if parts.reopens(&s, direction) {
+        if parts.reopens(&s, direction, time, &arena) {
             parts.sequences.release(&mut arena);
             *parts = Parts::opened(&s, direction, time, &TcpAnalysis::default());
         }
@@ -83,7 +83,7 @@ proptest! {
                 s.options.sack_count = 0;
                 let time = Timestamp(n as u64 * 10_000_000);
                 let parts = parts.get_or_insert_with(|| Parts::opened(&s, direction, time, &analysis));
-                if parts.reopens(&s, direction) {
+                if parts.reopens(&s, direction, time, &arena) {
                     parts.sequences.release(&mut arena);
                     *parts = Parts::opened(&s, direction, time, &analysis);
                 }
@@ -114,11 +114,10 @@ proptest! {
                 s.flags = TcpFlags(FLAGS[flags.index(FLAGS.len())]);
                 s.options.mss = Some(*mss);
             }
-            // Which resets are followed is a matter of the analysis.
-            s.flags.0 &= !RST;
-            let time = Timestamp(n as u64);
+            // Which resets and SYNs of a connection that is alive are followed is a matter of the analysis.
+            let time = Timestamp(n as u64 * 2_000_000_000);
             let sides = sides.get_or_insert_with(|| analyses.map(|of| Parts::opened(&s, direction, time, &of)));
-            let [reopens, compact_reopens] = [0, 1].map(|i| sides[i].reopens(&s, direction));
+            let [reopens, compact_reopens] = [0, 1].map(|i| sides[i].reopens(&s, direction, time, &arena));
             prop_assert_eq!(reopens, compact_reopens);
             if reopens {
                 sides[0].sequences.release(&mut arena);
