@@ -121,7 +121,7 @@ mod tests {
                     let first = *keys.entry(key).or_insert((kind, code));
                     let together = matches!(expected, IcmpFlow::Pair(_));
                     assert!(together || first == (kind, code), "{first:?} and {kind} {code}");
-                    assert_eq!(ports.source == ports.destination, false);
+                    assert_ne!(ports.source, ports.destination);
                 }
             }
         }
