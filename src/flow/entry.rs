@@ -76,7 +76,7 @@ impl Flag {
     const SKEWED: Self = Self(32);
     /// What comes next needs no look at the cold half: the connection [`is_steady`](TcpConnection::is_steady), or there is no TCP.
     const STEADY: Self = Self(64);
-    /// The analysis probably [`asks the arena`](TcpSequences::may_ask_arena) about the next segment.
+    /// The analysis probably [`asks the arena`](super::tcp::TcpSequences::may_ask_arena) about the next segment.
     const GAPPED: Self = Self(128);
 }
 
