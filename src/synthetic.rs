@@ -58,6 +58,7 @@ fn resident_bytes_max() -> Result<u64, Box<dyn Error + Send + Sync>> {
 /// Peak resident set of this process in bytes: getrusage(2) counts KiB, bytes on macOS.
 #[cfg(not(target_os = "linux"))]
 fn resident_bytes_max() -> Result<u64, Box<dyn Error + Send + Sync>> {
+    use nix::sys::resource::{UsageWho, getrusage};
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     Ok(u64::try_from(getrusage(UsageWho::RUSAGE_SELF)?.max_rss())? * unit)
 }
