@@ -91,6 +91,8 @@ pub(super) struct Opening {
     pub number: u64,
     pub vlan: VlanTags,
     pub tunnel: Option<Tunnel>,
+    /// Of the packet.
+    pub direction: Direction,
     pub initiator: Direction,
     /// Of the ICMP message, where the key has none.
     pub icmp_code: u8,
@@ -240,16 +242,14 @@ impl Entry {
     /// True when so many more in this direction do not fit.
     pub fn would_overflow(&self, direction: Direction, packets: u64, bytes: u64) -> bool {
         let i = direction.index();
-        // One look at three bytes in the common case.
-        (self.high(i) == 0xf || self.bytes_high[i] == u16::MAX)
-            && (self.packets()[i] > PACKETS_MAX.saturating_sub(packets) || self.bytes()[i] > BYTES_MAX.saturating_sub(bytes))
+        self.packets()[i].saturating_add(packets) > PACKETS_MAX || self.bytes()[i].saturating_add(bytes) > BYTES_MAX
     }
 
-    /// Counts packets of one direction; the caller has asked [`Self::would_overflow`].
+    /// Counts packets of one direction, and at most [`BYTES_MAX`] bytes; the caller has asked [`Self::would_overflow`].
     pub fn count(&mut self, direction: Direction, packets: u64, bytes: u64) {
         let i = direction.index();
         let packets = self.packets()[i] + packets;
-        let bytes = self.bytes()[i].saturating_add(bytes).min(BYTES_MAX);
+        let bytes = self.bytes()[i] + bytes;
         self.packets_low[i] = packets as u32;
         self.packets_high = self.packets_high & !(0xf << (4 * i)) | ((packets >> 32) as u8) << (4 * i);
         (self.bytes_low[i], self.bytes_high[i]) = (bytes as u32, (bytes >> 32) as u16);
@@ -332,6 +332,11 @@ impl ColdHalf {
         changes
     }
 
+    /// The first packet came the way of the answers: no change of VLAN or tunnel is told from it.
+    pub fn forgo_change(&mut self, extras: &mut Extras) {
+        self.extra_mut(extras).has_changed = true;
+    }
+
     pub fn add_fragments(&mut self, count: u32, extras: &mut Extras) {
         let extra = self.extra_mut(extras);
         extra.fragments = extra.fragments.saturating_add(count);
@@ -398,5 +403,21 @@ mod tests {
             assert!(!entry.is_first_answer(direction));
         }
         assert!(entry.would_overflow(a, 1, 0) && entry.would_overflow(b, 1, 0));
+    }
+
+    #[test]
+    fn bytes_of_both_directions_count_up_to_the_most_and_no_further() {
+        let [a, b] = [Direction::AToB, Direction::BToA];
+        let begun = [0, 1, u64::from(u32::MAX), 1 << 47, BYTES_MAX - (1 << 33), BYTES_MAX - 1, BYTES_MAX];
+        for (direction, bytes) in begun.iter().flat_map(|&bytes| [(a, bytes), (b, bytes)]) {
+            let mut entry = Entry::BLANK;
+            assert!(!entry.would_overflow(direction, 1, bytes));
+            entry.count(direction, 1, bytes);
+            let left = BYTES_MAX - bytes;
+            assert!(entry.would_overflow(direction, 1, left + 1) && entry.would_overflow(direction, 1, u64::MAX));
+            assert!(!entry.would_overflow(direction, 1, left) && !entry.would_overflow(direction.reverse(), 1, BYTES_MAX));
+            entry.count(direction, 1, left);
+            assert_eq!((entry.bytes()[direction.index()], entry.bytes_total()), (BYTES_MAX, BYTES_MAX));
+        }
     }
 }

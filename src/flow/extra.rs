@@ -14,7 +14,7 @@ pub(super) struct Extra {
     pub vlan: VlanTags,
     /// Innermost tunnel of the first packet.
     pub tunnel: Option<Tunnel>,
-    /// A later packet had others.
+    /// A later packet had others, or the first one is not compared with.
     pub has_changed: bool,
     /// ICMP code of the first packet, where the key has none.
     pub icmp_code: u8,

@@ -5,13 +5,15 @@
 //! orphaned; and there are never more than [`FragmentTable::DATAGRAM_COUNT_MAX`] datagrams.
 //!
 //! A datagram of which all bytes were seen is over: the next fragment with its identification begins another one, as in
-//! Wireshark's reassembly. One exception is ours: the fragment that completed it, seen again within
-//! [`FragmentTable::COPY_NS`], is a copy, as mirrors and links make them, and goes the same way.
+//! Wireshark's reassembly. So does a first fragment where one was seen. One exception is ours: what comes within
+//! [`FragmentTable::COPY_NS`] of the fragment before it is a copy, as mirrors and links make them, and goes the same way; but a
+//! first fragment of another flow is none.
 
 mod datagram;
 
-use self::datagram::{Datagram, DatagramKey, DatagramProgress, Piece};
+use self::datagram::{Datagram, DatagramKey, DatagramProgress};
 use super::arena::{Arena, NO_PLACE as NONE};
+use super::entry::BYTES_MAX;
 use super::index::Index;
 use super::{Candidate, Domain, FoldHash, Keyed};
 use crate::wire::{Fragment, Network};
@@ -83,7 +85,7 @@ pub struct FragmentCounters {
     /// Fragments no sender needs to make so small: a first fragment without the whole fixed transport header (RFC 1858 section 3),
     /// or one with others behind it and fewer than 48 bytes (every link carries 68: RFC 791).
     pub tiny: u64,
-    /// Held fragments whose first one never came.
+    /// Held fragments whose first one never came, or that were together more than 2^48 bytes (by forged lengths).
     pub orphaned_packets: u64,
     /// Their bytes on the wire.
     pub orphaned_bytes: u64,
@@ -101,6 +103,13 @@ impl AddAssign<&Self> for FragmentCounters {
         self.orphaned_packets += orphaned_packets;
         self.orphaned_bytes += orphaned_bytes;
         self.evicted += evicted;
+    }
+}
+
+impl FragmentCounters {
+    fn note_orphaned(&mut self, held: &Held) {
+        self.orphaned_packets += held.packets;
+        self.orphaned_bytes = self.orphaned_bytes.saturating_add(held.bytes);
     }
 }
 
@@ -130,7 +139,7 @@ impl FragmentTable {
     pub const DATAGRAM_COUNT_MAX: usize = 4096;
     /// How long a datagram is remembered from its first packet on (RFC 791 suggests 15 s, Linux keeps 30 s).
     pub const TIMEOUT_NS: u64 = 30 * Timestamp::NS_PER_SEC;
-    /// How long after it completed a datagram a fragment that comes again is a copy of itself. A mirror port and a link make copies
+    /// How far from the fragment before it a fragment of a datagram that is over is a copy. A mirror port and a link make copies
     /// within less; a sender that uses an identification again has used up 16 bits of them before.
     pub const COPY_NS: u64 = 1_000_000;
 
@@ -178,7 +187,7 @@ impl FragmentTable {
     }
 
     /// Remembers the flow of a first fragment and gives back what waited for it. An identification that is used again begins a new
-    /// datagram. Without a flow (the fragment is too small to hold ports) it is only counted. A packet that is no first fragment is
+    /// datagram; a copy does not. Without a flow (the fragment is too small to hold ports) it is only counted. A packet that is no first fragment is
     /// left alone.
     pub fn first(&mut self, packet: &FragmentPacket<'_>, flow: Option<&FlowAt>) -> Option<Held> {
         let &FragmentPacket { network, domain, hash, time, .. } = packet;
@@ -191,23 +200,24 @@ impl FragmentTable {
         let key = DatagramKey::new(network, &fragment, domain);
         let place = match self.find(&key, hash) {
             Some(place) => match self.places.get(place).progress {
-                DatagramProgress::Held(_) => place,
-                DatagramProgress::Complete(_, at, last) if is_copy(&fragment, time, at, last) => {
-                    self.counters.overlapping += 1;
-                    return None;
+                DatagramProgress::Known(known) | DatagramProgress::Complete(known)
+                    if known.keyed != flow.keyed || !self.places.get(place).is_near(time) =>
+                {
+                    // The same identification again: what comes from now on belongs to the newer datagram.
+                    self.begin_again(place, &key, hash)
                 }
-                // The same identification again: what comes from now on belongs to the newer datagram.
-                _ => self.begin_again(place, &key, hash),
+                _ => place,
             },
             None => self.insert(&key, hash),
         };
         let datagram = self.places.get_mut(place);
-        let before = std::mem::replace(&mut datagram.progress, DatagramProgress::Known(flow));
-        self.counters.overlapping += u64::from(datagram.add(&fragment, time));
-        match before {
-            DatagramProgress::Held(held) => held,
-            _ => None,
+        let mut waited = None;
+        if let DatagramProgress::Held(held) = datagram.progress {
+            waited = held;
+            datagram.progress = DatagramProgress::Known(flow);
         }
+        self.counters.overlapping += u64::from(datagram.add(&fragment, time));
+        waited
     }
 
     /// Asks for a later fragment's flow; holds it back when the first fragment has not been seen. `None` when the packet is no
@@ -220,12 +230,8 @@ impl FragmentTable {
         self.counters.tiny += u64::from(fragment.more && fragment.len < TINY_LEN);
         let key = DatagramKey::new(network, &fragment, domain);
         let place = match self.find(&key, hash) {
-            Some(place) => match self.places.get(place).progress {
-                DatagramProgress::Complete(flow, at, last) if is_copy(&fragment, time, at, last) => {
-                    self.counters.overlapping += 1;
-                    return Some(Later::Known(flow));
-                }
-                DatagramProgress::Complete(..) => self.begin_again(place, &key, hash),
+            Some(place) => match self.places.get(place) {
+                over if over.is_complete() && !over.is_near(time) => self.begin_again(place, &key, hash),
                 _ => place,
             },
             None => self.insert(&key, hash),
@@ -233,15 +239,20 @@ impl FragmentTable {
         let datagram = self.places.get_mut(place);
         self.counters.overlapping += u64::from(datagram.add(&fragment, time));
         let held = match &mut datagram.progress {
-            DatagramProgress::Known(flow) | DatagramProgress::Complete(flow, ..) => return Some(Later::Known(*flow)),
+            DatagramProgress::Known(flow) | DatagramProgress::Complete(flow) => return Some(Later::Known(*flow)),
             DatagramProgress::Held(held) => held,
         };
         let one = Held { packets: 1, bytes: u64::from(wire_len), earliest: time, latest: time, first_packet: number };
         *held = Some(match *held {
             None => one,
+            // A record has to be able to count what was held.
+            Some(full) if full.bytes + one.bytes > BYTES_MAX => {
+                self.counters.note_orphaned(&full);
+                one
+            }
             Some(held) => Held {
                 packets: held.packets + 1,
-                bytes: held.bytes.saturating_add(one.bytes),
+                bytes: held.bytes + one.bytes,
                 earliest: held.earliest.min(time),
                 latest: held.latest.max(time),
                 first_packet: held.first_packet.min(number),
@@ -311,8 +322,7 @@ impl FragmentTable {
     #[inline(never)]
     fn insert(&mut self, key: &DatagramKey, hash: u64) -> u32 {
         if self.len() >= self.count_max && self.oldest != NONE {
-            let is_over = matches!(self.places.get(self.oldest).progress, DatagramProgress::Complete(..));
-            self.counters.evicted += u64::from(!is_over);
+            self.counters.evicted += u64::from(!self.places.get(self.oldest).is_complete());
             self.forget(self.oldest);
             // The next one to give way, most likely soon.
             if self.oldest != NONE {
@@ -334,8 +344,7 @@ impl FragmentTable {
         let &Datagram { ref key, ref progress, older, newer, .. } = self.places.get(place);
         self.index.remove(self.hasher.hash_one(key), place);
         if let DatagramProgress::Held(Some(held)) = progress {
-            self.counters.orphaned_packets += held.packets;
-            self.counters.orphaned_bytes = self.counters.orphaned_bytes.saturating_add(held.bytes);
+            self.counters.note_orphaned(held);
         }
         match older {
             NONE => self.oldest = newer,
@@ -347,11 +356,6 @@ impl FragmentTable {
         }
         self.places.give_back(place);
     }
-}
-
-/// A fragment at `time` is the one that completed its datagram `at` a time with its `last` piece.
-fn is_copy(fragment: &Fragment, time: Timestamp, at: Timestamp, last: Piece) -> bool {
-    Piece::of(fragment) == last && time.since(at) < FragmentTable::COPY_NS
 }
 
 /// Length in bytes of the fixed part of a transport header; 0 where there is none.

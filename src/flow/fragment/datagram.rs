@@ -1,8 +1,8 @@
 //! What is known of one datagram that comes in fragments.
 //!
-//! Owns its name and the units seen of it. Knows no other datagram, no time and no limit but its own size.
+//! Owns its name and the units seen of it. Knows no other datagram and no limit but its own size.
 
-use super::{FlowAt, Held};
+use super::{FlowAt, FragmentTable, Held};
 use crate::flow::Domain;
 use crate::flow::arena::{NO_PLACE, Slot};
 use crate::wire::{Fragment, IpVersion, Network, array_at};
@@ -55,13 +55,13 @@ impl DatagramKey {
 /// The bytes of a datagram from one offset to before another. No datagram has more than 65535, so what lies behind that is cut off: no
 /// two units overlap there that do not overlap before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece {
+struct Piece {
     start: u16,
     end: u16,
 }
 
 impl Piece {
-    pub fn of(fragment: &Fragment) -> Self {
+    fn of(fragment: &Fragment) -> Self {
         let end = fragment.offset.saturating_add(fragment.len);
         let [start, end] = [fragment.offset, end].map(|at| u16::try_from(at).unwrap_or(u16::MAX));
         Self { start, end }
@@ -125,8 +125,8 @@ pub(super) enum DatagramProgress {
     Held(Option<Held>),
     /// It was, and this is the flow of all its fragments, as their addresses are the same.
     Known(FlowAt),
-    /// The same, and all of it was seen, at this time and with this fragment: what comes next is another datagram, but for a copy.
-    Complete(FlowAt, Timestamp, Piece),
+    /// The same, and all of it was seen: what comes next is another datagram, but for copies.
+    Complete(FlowAt),
 }
 
 /// A datagram on its way.
@@ -135,6 +135,8 @@ pub(super) enum DatagramProgress {
 pub(super) struct Datagram {
     pub key: DatagramKey,
     pub began: Timestamp,
+    /// When the fragment was captured that was taken in last.
+    pub last: Timestamp,
     pub progress: DatagramProgress,
     pub ranges: Ranges,
     /// Places of the datagrams that began before and after it.
@@ -156,6 +158,7 @@ impl Datagram {
             domain: Domain::NONE,
         },
         began: Timestamp(0),
+        last: Timestamp(0),
         progress: DatagramProgress::Held(None),
         ranges: Ranges { ranges: [Piece { start: 0, end: 0 }; RANGE_COUNT], count: 0, end: 0 },
         older: NO_PLACE,
@@ -173,13 +176,24 @@ impl Datagram {
 impl Datagram {
     /// Takes in a fragment at `time`; true when part of it had been seen.
     pub fn add(&mut self, fragment: &Fragment, time: Timestamp) -> bool {
+        self.last = time;
         let overlaps = self.ranges.add(fragment);
         if let DatagramProgress::Known(flow) = self.progress
             && self.ranges.is_complete()
         {
-            self.progress = DatagramProgress::Complete(flow, time, Piece::of(fragment));
+            self.progress = DatagramProgress::Complete(flow);
         }
         overlaps
+    }
+
+    /// All of it was seen.
+    pub const fn is_complete(&self) -> bool {
+        matches!(self.progress, DatagramProgress::Complete(_))
+    }
+
+    /// A fragment at `time` comes so soon before or after the one before it that both are of the same datagram.
+    pub fn is_near(&self, time: Timestamp) -> bool {
+        self.last.0.abs_diff(time.0) < FragmentTable::COPY_NS
     }
 }
 

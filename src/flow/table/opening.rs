@@ -6,7 +6,7 @@
 use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::parts::Parts;
-use crate::flow::{DomainNumbers, EndReason, FlowRecord};
+use crate::flow::{DomainNumbers, EndReason, FlowRecord, KeyScope};
 use netscope_backends::Timestamp;
 
 /// Of the flow that this packet begins; `clock` is the table's time.
@@ -20,6 +20,7 @@ pub(super) fn opening_of(packet: &FlowPacket<'_>, facts: &dyn PacketFacts, clock
         vlan: facts.vlan(),
         tunnel: facts.tunnel(),
         icmp_code: facts.icmp_code(),
+        direction,
         initiator: if facts.is_echo_reply() { direction.reverse() } else { direction },
     }
 }
@@ -35,17 +36,26 @@ impl FlowTable {
         ended: &mut impl FnMut(&FlowRecord),
     ) -> u32 {
         self.counters.domain_overflow += u64::from(opening.key.domain() == DomainNumbers::OVERFLOW);
-        if let Some((place, (reason, at))) = before {
-            self.report(place, reason, at, ended);
-            self.restart(place, opening, reason);
-            return place;
-        }
-        self.make_room(ended);
-        let place = self.store.entries.take();
+        let place = match before {
+            Some((place, (reason, at))) => {
+                self.report(place, reason, at, ended);
+                self.restart(place, opening, reason);
+                place
+            }
+            None => {
+                self.make_room(ended);
+                let place = self.store.entries.take();
+                let Parts { entry, cold, .. } = self.store.entries.parts(place);
+                (*entry, *cold) = entry::open(opening, &mut self.store.extras);
+                let deadline = self.deadline(place);
+                self.enter(place, hash, deadline);
+                place
+            }
+        };
         let Parts { entry, cold, .. } = self.store.entries.parts(place);
-        (*entry, *cold) = entry::open(opening, &mut self.store.extras);
-        let deadline = self.deadline(place);
-        self.enter(place, hash, deadline);
+        if self.settings.key != KeyScope::VlanTunnel && entry.initiator() != opening.direction {
+            cold.forgo_change(&mut self.store.extras);
+        }
         place
     }
 

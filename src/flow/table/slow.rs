@@ -50,10 +50,8 @@ impl FlowTable {
                 (place, FlowEvents::ANSWERED.when(is_answer))
             }
             (found, over) => {
-                let goes_on = over.is_some_and(|(reason, _)| reason == EndReason::ActiveTimeout);
                 let opening = opening_of(packet, facts, self.clock);
-                let place = self.open(&opening, hash, found.zip(over), ended);
-                (place, FlowEvents::OPENED.and(FlowEvents::CONTINUED.when(goes_on)))
+                (self.open(&opening, hash, found.zip(over), ended), opened_after(over))
             }
         };
         if let Some(segment) = &segment {
@@ -92,10 +90,11 @@ impl FlowTable {
                     number: held.first_packet,
                     vlan: facts.vlan(),
                     tunnel: facts.tunnel(),
+                    direction,
                     initiator: direction,
                     icmp_code: 0,
                 };
-                (self.open(&opening, hash, found.zip(over), ended), FlowEvents::OPENED)
+                (self.open(&opening, hash, found.zip(over), ended), opened_after(over))
             }
         };
         let cold = self.store.entries.cold_mut(place);
@@ -113,7 +112,8 @@ impl FlowTable {
     }
 
     /// A packet of this direction has come for the flow at a place: counts the flow, once, when it is of another VLAN or tunnel than the
-    /// first packet. Only those from the initiator are compared, as the answers may well come another way. Asked for each packet
+    /// first packet. Only those from the initiator are compared, as the answers may well come another way, and none when the
+    /// first packet is an answer. Asked for each packet
     /// that takes the slow path, for a SYN that comes again, for a plain segment that the fast path declined, and for each datagram
     /// that was dissected in full.
     pub fn note_domain(&mut self, place: u32, direction: Direction, facts: &dyn PacketFacts) {
@@ -161,4 +161,10 @@ impl FlowTable {
             self.top.list(place, before, &mut self.store);
         }
     }
+}
+
+/// What is told of a new record, which follows one that was over for this reason.
+fn opened_after(over: Option<(EndReason, Timestamp)>) -> FlowEvents {
+    let goes_on = over.is_some_and(|(reason, _)| reason == EndReason::ActiveTimeout);
+    FlowEvents::OPENED.and(FlowEvents::CONTINUED.when(goes_on))
 }
