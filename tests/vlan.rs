@@ -316,6 +316,25 @@ fn a_change_is_counted_once_a_record() {
 }
 
 #[test]
+fn a_record_that_an_answer_opens_tells_of_no_change() {
+    let echo = |place: Place, kind: u8, back: bool| {
+        place.frame(IPV4, &ip(IPV4, back, 1, None, &[&[kind, 0, 0, 0, 0, 7, 0, 1][..], &[0; 8]].concat()))
+    };
+    let [there, back] = [vlan(&[10]), vlan(&[20])];
+    let seconds = |seconds: u64| seconds * 1_000_000;
+    let reply_first = vec![(0, echo(back, 0, true)), (1000, echo(there, 8, false)), (2000, echo(there, 8, false))];
+    let answer_first = (0..8).map(|i| {
+        let (place, is_back) = if i % 2 == 0 { (there, false) } else { (back, true) };
+        let ports = if is_back { [53, 5000] } else { [5000, 53] };
+        (seconds(i) + if i > 3 { seconds(1) } else { 0 }, place.udp(ports[0], ports[1], is_back))
+    });
+    for (packets, records) in [(reply_first, 1), (answer_first.filter(|(time, _)| *time != seconds(5)).collect(), 2)] {
+        let written = over(packets, &["--active-timeout-s", "4"]);
+        assert_eq!((written.records.len(), &written.summary["flows"]["vlan_or_tunnel_changed"]), (records, &0.into()));
+    }
+}
+
+#[test]
 fn a_record_goes_on_in_its_vlan_after_the_active_timeout() {
     let packets =
         [connection(vlan(&[10]), 1000, 0), connection(vlan(&[20]), 78_777, 3), connection(vlan(&[10, 20]), 5, 5)].concat();

@@ -1,7 +1,8 @@
 //! Records that go on after the active timeout.
 
 use super::table::{Rig, SECOND, settings};
-use crate::flow::{EndReason, FlowSettings};
+use super::top::hold;
+use crate::flow::{EndReason, FlowEvents, FlowSettings};
 use netscope_backends::Timestamp;
 
 #[test]
@@ -33,4 +34,14 @@ fn who_began_a_flow_began_it_in_all_its_records() {
         rig.drain();
         assert_eq!(rig.records[2].initiator, first.reverse());
     }
+}
+
+#[test]
+fn held_fragments_go_on_with_a_record_too() {
+    let mut rig = Rig::new(&FlowSettings { active_timeout_ns: 3 * SECOND, ..settings(100) });
+    rig.udp(1, false, 0, 60);
+    rig.udp(2, false, 4 * SECOND, 60);
+    let [goes_on, opens] = [1, 3].map(|flow| hold(&mut rig, flow, 4 * SECOND, 2).events);
+    assert!(goes_on.has(FlowEvents::OPENED) && goes_on.has(FlowEvents::CONTINUED));
+    assert!(opens.has(FlowEvents::OPENED) && !opens.has(FlowEvents::CONTINUED));
 }

@@ -141,26 +141,72 @@ fn a_complete_datagram_is_over() {
 }
 
 #[test]
-fn what_completed_a_datagram_may_come_twice() {
-    let parts = [fragment(9, 0, 800, true), fragment(9, 800, 80, false)];
-    for order in [[0, 1], [1, 0]] {
+fn copies_of_any_fragment_belong_to_the_datagram() {
+    let parts = [fragment(9, 0, 800, true), fragment(9, 800, 800, true), fragment(9, 1600, 80, false)];
+    for (order, overlapping) in [
+        (&[0, 2, 1, 2][..], 1),
+        (&[0, 0, 1, 1, 2, 2], 3),
+        (&[2, 2, 1, 1, 0, 0], 3),
+        (&[1, 2, 0, 0, 2, 1], 3),
+        (&[0, 1, 2, 0, 1, 2], 3),
+        (&[2, 1, 0, 2, 1, 0, 2, 1, 0], 6),
+    ] {
         let mut table = FragmentTable::new();
-        for (time, part) in (1..).zip(order) {
+        for (time, &part) in (1..).zip(order) {
             take(&mut table, Domain::NONE, &parts[part], PORTS, time);
         }
-        let last = &parts[order[1]];
-        let told = take(&mut table, Domain::NONE, last, PORTS, 1 + FragmentTable::COPY_NS);
-        assert_eq!(told, (order[1] == 1).then_some(PORTS.source));
-        assert_eq!((table.counters().overlapping, table.held(), table.len()), (1, (0, 0), 1));
-        // Any other one, and the same one later, begins the next datagram.
-        let mut other = FragmentTable::new();
-        for (time, part) in (1..).zip([0, 1, 0]) {
-            take(&mut other, Domain::NONE, &parts[part], OTHER_PORTS, time);
-        }
-        assert_eq!(take(&mut other, Domain::NONE, &parts[1], PORTS, 5), Some(OTHER_PORTS.source));
-        assert_eq!(take(&mut other, Domain::NONE, &parts[1], PORTS, 5 + FragmentTable::COPY_NS), None);
-        assert_eq!((other.counters().overlapping, other.held().0), (0, 1));
+        let counters = table.counters();
+        assert_eq!((counters.overlapping, counters.orphaned_packets, table.held()), (overlapping, 0, (0, 0)), "{order:?}");
     }
+}
+
+#[test]
+fn a_first_fragment_of_another_flow_is_no_copy() {
+    let parts = [fragment(9, 0, 800, true), fragment(9, 800, 80, false)];
+    let mut table = FragmentTable::new();
+    for (time, ports) in (1..).zip([PORTS, OTHER_PORTS, PORTS]) {
+        take(&mut table, Domain::NONE, &parts[0], ports, time);
+        assert_eq!(take(&mut table, Domain::NONE, &parts[1], PORTS, time), Some(ports.source));
+    }
+    assert_eq!(table.counters().overlapping, 0);
+}
+
+#[test]
+fn an_identification_from_long_before_or_after_is_no_copy() {
+    let parts = [fragment(9, 0, 800, true), fragment(9, 800, 80, false)];
+    let at = 10 * FragmentTable::COPY_NS;
+    for (time, is_copy) in [
+        (1, false),
+        (at - FragmentTable::COPY_NS, false),
+        (at - FragmentTable::COPY_NS + 1, true),
+        (at, true),
+        (at + FragmentTable::COPY_NS - 1, true),
+        (at + FragmentTable::COPY_NS, false),
+    ] {
+        for again in [0, 1] {
+            let mut table = FragmentTable::new();
+            for part in &parts {
+                take(&mut table, Domain::NONE, part, PORTS, at);
+            }
+            let told = take(&mut table, Domain::NONE, &parts[again], PORTS, time);
+            assert_eq!(told, (is_copy && again == 1).then_some(PORTS.source), "{time}");
+            assert_eq!(table.counters().overlapping, u64::from(is_copy), "{time}");
+            assert_eq!(table.held().0, u64::from(!is_copy && again == 1), "{time}");
+        }
+    }
+}
+
+#[test]
+fn no_more_bytes_are_held_than_a_record_counts() {
+    let mut table = FragmentTable::new();
+    let (count, wire_len) = ((1 << 16) + 3, u32::MAX);
+    for number in 0..count {
+        later(&mut table, &fragment(1, 800, 80, false), Timestamp(1), wire_len, number);
+    }
+    let (held, bytes) = table.held();
+    assert!(held > 0 && bytes < 1 << 48 && table.counters().orphaned_packets > 0);
+    assert_eq!(held + table.counters().orphaned_packets, count);
+    assert_eq!(bytes + table.counters().orphaned_bytes, count * u64::from(wire_len));
 }
 
 #[test]
@@ -172,7 +218,8 @@ fn a_datagram_ends_where_any_datagram_must() {
     assert_eq!(take(&mut table, Domain::NONE, &fragment(1, 65_528, 1480, false), PORTS, 2), Some(PORTS.source));
     assert_eq!(table.counters().overlapping, 2);
     // It was complete.
-    assert_eq!(take(&mut table, Domain::NONE, &fragment(1, 65_520, 8, false), PORTS, 3), None);
+    let next = 2 + FragmentTable::COPY_NS;
+    assert_eq!(take(&mut table, Domain::NONE, &fragment(1, 65_520, 8, false), PORTS, next), None);
 }
 
 #[test]
@@ -248,36 +295,90 @@ proptest! {
         prop_assert_eq!(table.len(), 0);
     }
 
-    /// With any bound, what is told, held and given up is what a list says that is searched from its beginning.
+    /// Of a capture that has every packet twice, in whatever order, each packet is in the flow, and each copy overlaps.
+    #[test]
+    fn no_copy_is_lost(
+        orders in prop::collection::vec((1..FragmentTable::COPY_NS, doubled()), 1..6),
+        wait in FragmentTable::COPY_NS..10_000_000_000,
+    ) {
+        let mut table = FragmentTable::new();
+        let (mut time, mut overlapping) = (0, 0);
+        for (port, (gap, order)) in (100u16..).zip(orders) {
+            // The same identification again, in a datagram of another flow.
+            time += wait;
+            let ports = Ports { source: port, destination: 9 };
+            let (last, mut in_flow) = (order.len() as u32 / 2 - 1, 0);
+            for &part in &order {
+                time += gap;
+                let network = fragment(1, part * 80, 80, part < last);
+                if part == 0 {
+                    in_flow += 1 + first(&mut table, &network, Some(ports), Timestamp(time)).map_or(0, |held| held.packets);
+                } else if let Some(Later::Known(told)) = later(&mut table, &network, Timestamp(time), 100, time) {
+                    prop_assert_eq!(told, flow(&network, ports));
+                    in_flow += 1;
+                }
+            }
+            prop_assert_eq!(in_flow, order.len() as u64);
+            overlapping += order.len() as u64 / 2;
+            let counters = table.counters();
+            prop_assert_eq!((counters.overlapping, counters.orphaned_packets, table.held().0), (overlapping, 0, 0));
+        }
+    }
+
+    /// An identification that is used again later, in whatever order, is another datagram.
+    #[test]
+    fn no_datagram_takes_fragments_of_the_next_one(
+        orders in prop::collection::vec((2u32..8).prop_flat_map(|n| Just((0..n).collect::<Vec<_>>()).prop_shuffle()), 2..6),
+        gap in 0..FragmentTable::COPY_NS * 3,
+        wait in FragmentTable::COPY_NS..10_000_000_000,
+        same_flow in any::<bool>(),
+    ) {
+        let mut table = FragmentTable::new();
+        let mut time = 0;
+        for (port, order) in (100u16..).zip(orders) {
+            time += wait;
+            let ports = Ports { source: if same_flow { 100 } else { port }, destination: 9 };
+            let (last, mut in_flow) = (order.len() as u32 - 1, 0);
+            for &part in &order {
+                time += gap;
+                let network = fragment(1, part * 80, 80, part < last);
+                if part == 0 {
+                    in_flow += 1 + first(&mut table, &network, Some(ports), Timestamp(time)).map_or(0, |held| held.packets);
+                } else if let Some(Later::Known(told)) = later(&mut table, &network, Timestamp(time), 100, time) {
+                    prop_assert_eq!(told, flow(&network, ports));
+                    in_flow += 1;
+                }
+            }
+            prop_assert_eq!(in_flow, order.len() as u64);
+            prop_assert_eq!((table.counters().overlapping, table.counters().orphaned_packets, table.len()), (0, 0, 1));
+        }
+    }
+
+    /// With any bound, what is told, held and given up of datagrams without an end is what a list says that is searched from its
+    /// beginning.
     #[test]
     fn the_table_equals_a_list(
         count_max in 1usize..12,
-        steps in prop::collection::vec((0u32..12, any::<bool>(), 0usize..4, wait(), any::<u16>()), 1..300),
+        steps in prop::collection::vec((0u32..12, any::<bool>(), 0u32..4, wait(), any::<u16>()), 1..300),
     ) {
         let mut table = FragmentTable::with_count_max(count_max);
         let (mut time, mut list, mut orphaned, mut evicted) = (0, Vec::<Listed>::new(), 0, 0);
         for (number, (id, six, part, wait, port)) in steps.into_iter().enumerate() {
             time += wait;
             let (source, destination) = if six { ("2001:db8::1", "2001:db8::2") } else { ("10.0.0.1", "10.0.0.2") };
-            let part_of = Some(Fragment { id, offset: part as u32 * 80, len: 80, more: part < 3 });
+            let part_of = Some(Fragment { id, offset: part * 80, len: 80, more: true });
             let network = Network { fragment: part_of, ..network_of(source, destination, 17) };
             let mut gone: Vec<Listed> = list.extract_if(.., |known| time - known.began > FragmentTable::TIMEOUT_NS).collect();
-            let is_used = |known: &Listed| {
-                let is_copy = matches!(known.completed, Some((at, last)) if last == part && time - at < FragmentTable::COPY_NS);
-                known.name == (id, six) && !is_copy && (known.completed.is_some() || known.port.is_some() && part == 0)
-            };
-            gone.extend(list.extract_if(.., |known| is_used(known)));
+            gone.extend(list.extract_if(.., |known| known.name == (id, six) && known.port.is_some() && part == 0));
             if !list.iter().any(|known| known.name == (id, six)) {
                 if list.len() == count_max {
-                    let oldest = list.remove(0);
-                    evicted += u64::from(oldest.completed.is_none());
-                    gone.push(oldest);
+                    gone.push(list.remove(0));
+                    evicted += 1;
                 }
-                list.push(Listed { name: (id, six), began: time, port: None, held: 0, seen: [false; 4], completed: None });
+                list.push(Listed { name: (id, six), began: time, port: None, held: 0 });
             }
             orphaned += gone.iter().map(|known| known.held).sum::<u64>();
             let known = list.iter_mut().find(|known| known.name == (id, six)).expect("it was entered");
-            known.seen[part] = true;
             if part == 0 {
                 let ports = Ports { source: port, destination: 9 };
                 let held = first(&mut table, &network, Some(ports), Timestamp(time));
@@ -291,9 +392,6 @@ proptest! {
                 known.held += u64::from(known.port.is_none());
                 prop_assert_eq!(later(&mut table, &network, Timestamp(time), 100, number as u64), Some(expected));
             }
-            if known.seen == [true; 4] {
-                known.completed = known.completed.or(Some((time, part)));
-            }
             prop_assert_eq!(table.len(), list.len());
             prop_assert_eq!(table.held().0, list.iter().map(|known| known.held).sum::<u64>());
             prop_assert_eq!((table.counters().evicted, table.counters().orphaned_packets), (evicted, orphaned));
@@ -301,9 +399,19 @@ proptest! {
     }
 }
 
-/// Mostly short, so that datagrams get complete and copies come soon after, and sometimes long.
+/// Each long enough for no fragment to be a copy of the one before it.
 fn wait() -> impl Strategy<Value = u64> {
-    prop_oneof![8 => 0u64..10, 2 => Just(FragmentTable::COPY_NS - 1), 1 => Just(FragmentTable::COPY_NS), 1 => 0u64..4_000_000_000]
+    prop_oneof![8 => Just(FragmentTable::COPY_NS), 1 => FragmentTable::COPY_NS..4_000_000_000]
+}
+
+/// The fragments of a datagram, each of them twice: at once, the whole of it again, or mixed.
+fn doubled() -> impl Strategy<Value = Vec<u32>> {
+    let once = (2u32..8).prop_flat_map(|n| Just((0..n).collect::<Vec<_>>()).prop_shuffle());
+    prop_oneof![
+        once.clone().prop_map(|order| order.iter().flat_map(|&part| [part; 2]).collect()),
+        once.clone().prop_map(|order| order.repeat(2)),
+        once.prop_flat_map(|order| Just(order.repeat(2)).prop_shuffle()),
+    ]
 }
 
 /// A datagram as the list of the test knows it.
@@ -315,8 +423,4 @@ struct Listed {
     port: Option<u16>,
     /// Packets.
     held: u64,
-    /// Of four parts.
-    seen: [bool; 4],
-    /// When, and by which part.
-    completed: Option<(u64, usize)>,
 }

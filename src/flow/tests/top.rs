@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 
 /// Later fragments that came before their first one count for the flow of `flow`, and make its record begin earlier.
-fn hold(rig: &mut Rig, flow: u32, time: u64, first_packet: u64) {
+pub(super) fn hold(rig: &mut Rig, flow: u32, time: u64, first_packet: u64) -> Counted {
     let [_, b, c, d] = flow.to_be_bytes();
     let (key, direction) = key_of(&format!("10.{b}.{c}.{d}"), "192.0.2.1", 1000, 53, 17);
     let at = Timestamp(time);
@@ -16,7 +16,7 @@ fn hold(rig: &mut Rig, flow: u32, time: u64, first_packet: u64) {
     let packet = FlowPacket { keyed, candidate: Candidate::NONE, time: at, wire_len: 0, content: Content::Held(&held) };
     let nothing = dissected(network_of("10.0.0.0", "192.0.2.1", 17), Transport::None);
     let records = &mut rig.records;
-    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |record| records.push(*record));
+    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |record| records.push(*record))
 }
 
 /// A flow whose record ended and began again in the tick, both listed, is told twice, each with its own bytes, also when fragments
