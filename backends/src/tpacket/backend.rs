@@ -319,7 +319,9 @@ impl Backend for TpacketBackend {
         }
         let SourceState::Open(open) = &mut self.state else { return Ok(Polled::End) };
         let ring = &mut open.member.mapped.ring;
-        self.waiting_max = self.waiting_max.max(ring.waiting());
+        if ring.has_more_than(self.waiting_max) {
+            self.waiting_max = ring.waiting();
+        }
         let lent = lap(ring, self.format, &mut self.lent, &mut self.counters.damaged, visit);
         if lent > 0 {
             return Ok(Polled::Lent(lent));

@@ -54,6 +54,11 @@ impl BlockRing {
         self.status(index).load(Ordering::Acquire) & TP_STATUS_USER != 0
     }
 
+    /// More blocks than this have been handed over and not taken: one look, as the kernel hands them over in order.
+    pub(super) fn has_more_than(&self, count: usize) -> bool {
+        count < self.block_count && self.is_handed_over((self.next + count) % self.block_count)
+    }
+
     /// Blocks that have been handed over and not taken. The kernel hands them over in order, so a few are looked
     /// at: the logarithm of their number.
     pub(super) fn waiting(&self) -> usize {
