@@ -271,6 +271,22 @@ fn time_and_number_bound_the_table() {
     assert_eq!((table.counters().orphaned_packets, table.counters().orphaned_bytes), (5000, 500_000));
 }
 
+/// Packets that came to the flow of these ports, when the parts up to `last` of one datagram come in this order, `gap` ns apart.
+fn in_flow(table: &mut FragmentTable, order: &[u32], last: u32, ports: Ports, time: &mut u64, gap: u64) -> u64 {
+    let mut count = 0;
+    for &part in order {
+        *time += gap;
+        let network = fragment(1, part * 80, 80, part < last);
+        if part == 0 {
+            count += 1 + first(table, &network, Some(ports), Timestamp(*time)).map_or(0, |held| held.packets);
+        } else if let Some(Later::Known(told)) = later(table, &network, Timestamp(*time), 100, *time) {
+            assert_eq!(told, flow(&network, ports));
+            count += 1;
+        }
+    }
+    count
+}
+
 proptest! {
     /// Later fragments = known + handed over + orphaned, whatever comes.
     #[test]
@@ -307,18 +323,8 @@ proptest! {
             // The same identification again, in a datagram of another flow.
             time += wait;
             let ports = Ports { source: port, destination: 9 };
-            let (last, mut in_flow) = (order.len() as u32 / 2 - 1, 0);
-            for &part in &order {
-                time += gap;
-                let network = fragment(1, part * 80, 80, part < last);
-                if part == 0 {
-                    in_flow += 1 + first(&mut table, &network, Some(ports), Timestamp(time)).map_or(0, |held| held.packets);
-                } else if let Some(Later::Known(told)) = later(&mut table, &network, Timestamp(time), 100, time) {
-                    prop_assert_eq!(told, flow(&network, ports));
-                    in_flow += 1;
-                }
-            }
-            prop_assert_eq!(in_flow, order.len() as u64);
+            let last = order.len() as u32 / 2 - 1;
+            prop_assert_eq!(in_flow(&mut table, &order, last, ports, &mut time, gap), order.len() as u64);
             overlapping += order.len() as u64 / 2;
             let counters = table.counters();
             prop_assert_eq!((counters.overlapping, counters.orphaned_packets, table.held().0), (overlapping, 0, 0));
@@ -338,18 +344,8 @@ proptest! {
         for (port, order) in (100u16..).zip(orders) {
             time += wait;
             let ports = Ports { source: if same_flow { 100 } else { port }, destination: 9 };
-            let (last, mut in_flow) = (order.len() as u32 - 1, 0);
-            for &part in &order {
-                time += gap;
-                let network = fragment(1, part * 80, 80, part < last);
-                if part == 0 {
-                    in_flow += 1 + first(&mut table, &network, Some(ports), Timestamp(time)).map_or(0, |held| held.packets);
-                } else if let Some(Later::Known(told)) = later(&mut table, &network, Timestamp(time), 100, time) {
-                    prop_assert_eq!(told, flow(&network, ports));
-                    in_flow += 1;
-                }
-            }
-            prop_assert_eq!(in_flow, order.len() as u64);
+            let last = order.len() as u32 - 1;
+            prop_assert_eq!(in_flow(&mut table, &order, last, ports, &mut time, gap), order.len() as u64);
             prop_assert_eq!((table.counters().overlapping, table.counters().orphaned_packets, table.len()), (0, 0, 1));
         }
     }
