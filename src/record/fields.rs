@@ -216,7 +216,7 @@ fn window_scale(record: &FlowRecord, direction: Direction) -> Option<u64> {
 }
 
 #[inline(always)]
-fn vlan_ids(record: &FlowRecord) -> &[u16] {
+pub(super) fn vlan_ids(record: &FlowRecord) -> &[u16] {
     record.vlan.ids.get(..usize::from(record.vlan.count).min(record.vlan.ids.len())).unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
 //! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
-use super::fields::{bytes_total, duration_ns, ports};
+use super::fields::{bytes_total, duration_ns, ports, vlan_ids};
 use super::names::protocol_name;
 use crate::flow::{Direction, FlowKey, FlowRecord, IcmpFlow};
 use std::fmt::Write;
@@ -21,16 +21,18 @@ struct Column {
     dispensable: u8,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 11] = [
     Column { heading: "PROTO", right: false, dispensable: 0 },
     Column { heading: "CLIENT", right: false, dispensable: 0 },
     Column { heading: "SERVER", right: false, dispensable: 0 },
     Column { heading: "PACKETS", right: true, dispensable: 0 },
     Column { heading: "BYTES", right: true, dispensable: 0 },
-    Column { heading: "DURATION", right: true, dispensable: 2 },
+    Column { heading: "DURATION", right: true, dispensable: 4 },
     Column { heading: "STATE", right: false, dispensable: 1 },
-    Column { heading: "RETRANS", right: true, dispensable: 3 },
-    Column { heading: "RTT", right: true, dispensable: 4 },
+    Column { heading: "RETRANS", right: true, dispensable: 5 },
+    Column { heading: "RTT", right: true, dispensable: 6 },
+    Column { heading: "VLAN", right: false, dispensable: 2 },
+    Column { heading: "TUNNEL", right: false, dispensable: 3 },
 ];
 const ENDPOINTS: [usize; 2] = [1, 2];
 
@@ -45,7 +47,9 @@ pub fn flow_table(records: impl ExactSizeIterator<Item = FlowRecord>, rows: usiz
             *width = (*width).max(cell.len());
         }
     }
-    let shown = fit(&mut widths, columns.max(COLUMNS_MIN));
+    // A column that says nothing of any flow is left out: most links have neither VLANs nor tunnels.
+    let says = std::array::from_fn(|at| cells.iter().any(|row| !row[at].is_empty()));
+    let shown = fit(&mut widths, says, columns.max(COLUMNS_MIN));
     let mut text = String::new();
     line(&mut text, &COLUMNS.map(|column| column.heading.to_owned()), &widths, &shown);
     for row in &cells {
@@ -59,13 +63,12 @@ pub fn flow_table(records: impl ExactSizeIterator<Item = FlowRecord>, rows: usiz
 }
 
 /// Leaves columns out, then shortens endpoints, until the line fits.
-fn fit(widths: &mut [usize; COLUMNS.len()], columns: usize) -> [bool; COLUMNS.len()] {
-    let mut shown = [true; COLUMNS.len()];
+fn fit(widths: &mut [usize; COLUMNS.len()], mut shown: [bool; COLUMNS.len()], columns: usize) -> [bool; COLUMNS.len()] {
     let width_of = |widths: &[usize; COLUMNS.len()], shown: &[bool; COLUMNS.len()]| -> usize {
         let used: usize = widths.iter().zip(shown).filter(|&(_, &shown)| shown).map(|(width, _)| width + 2).sum();
         used.saturating_sub(2)
     };
-    for rank in (1..=4).rev() {
+    for rank in (1..=6).rev() {
         if width_of(widths, &shown) > columns {
             for (shown, column) in shown.iter_mut().zip(&COLUMNS) {
                 *shown &= column.dispensable != rank;
@@ -129,6 +132,8 @@ fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
         tcp.map_or("-", |tcp| tcp.state.name()).to_owned(),
         tcp.map_or("-".to_owned(), |tcp| tcp.retransmissions.to_string()),
         rtt.map_or("-".to_owned(), human_duration),
+        vlan_ids(record).iter().map(u16::to_string).collect::<Vec<_>>().join(","),
+        record.tunnel.map_or_else(String::new, |tunnel| format!("{} {}", tunnel.kind.name(), tunnel.id)),
     ]
 }
 
@@ -193,12 +198,25 @@ mod tests {
         assert_eq!(
             text,
             "\
-PROTO  CLIENT               SERVER             PACKETS   BYTES  DURATION  STATE        RETRANS      RTT
-tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  2.00 ms
+PROTO  CLIENT               SERVER             PACKETS   BYTES  DURATION  STATE        RETRANS      RTT  VLAN     TUNNEL
+tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  2.00 ms  100,200  vxlan 42
 udp    [2001:db8::1]:53000  [2001:db8::53]:53        2   300 B       0 s  -                  -        -
 icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -                  -        -
 "
         );
+    }
+
+    #[test]
+    fn vlan_and_tunnel_are_columns_where_a_flow_has_them() {
+        let heading = |record, columns| {
+            let text = flow_table([record].into_iter(), 10, columns);
+            text.lines().next().map(str::to_owned)
+        };
+        let wide = heading(udp6_record(), 200);
+        assert!(wide.is_some_and(|heading| heading.ends_with("RTT")), "none has any");
+        // What tells flows apart stays longer than what describes them.
+        let narrow = heading(tcp_record(), 90);
+        assert!(narrow.as_ref().is_some_and(|heading| heading.contains("VLAN") && !heading.contains("RTT")), "{narrow:?}");
     }
 
     #[test]
