@@ -56,10 +56,10 @@ impl FlowTable {
         if packet.time < self.clock || place == u32::MAX {
             return None;
         }
-        let rules = Going { packet, segment, settings: &self.settings, active: &self.active, analysis: &self.analysis };
+        let path = FastPath { packet, segment, settings: &self.settings, active: &self.active, analysis: &self.analysis };
         let entry = match self.store.entries.layout_mut() {
-            Layout::Analysed(halves) => rules.take_in(halves, place)?,
-            Layout::Compact(halves) => rules.take_in(halves, place)?,
+            Layout::Analysed(halves) => path.take_in(halves, place)?,
+            Layout::Compact(halves) => path.take_in(halves, place)?,
         };
         let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(packet.keyed.direction));
         self.clock = packet.time;
@@ -157,7 +157,7 @@ impl FlowTable {
 }
 
 /// What the fast path asks of a flow.
-struct Going<'a> {
+struct FastPath<'a> {
     packet: &'a FlowPacket<'a>,
     segment: Option<&'a PlainSegment>,
     settings: &'a FlowSettings,
@@ -165,7 +165,7 @@ struct Going<'a> {
     analysis: &'a TcpAnalysis,
 }
 
-impl Going<'_> {
+impl FastPath<'_> {
     /// The entry of the packet's flow, which goes on with this packet; its segment was taken in. `None`, and nothing changed,
     /// when more than the fast path is needed.
     #[inline(always)]
