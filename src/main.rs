@@ -12,16 +12,18 @@ use netscope::config::{self, Command, OutputSettings, PacketView, Settings, Sour
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, TextReport,
-    TextSettings, is_broken_pipe, stdout, terminal_columns,
+    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines, SummaryJson,
+    TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::session::{Outcome, Session, Watcher, run};
-use netscope_backends::savefile::SavefileOptions;
-use reporter::Reporter;
+use netscope_backends::features;
+use netscope_backends::savefile::{CaptureOrigin, SavefileOptions};
+use reporter::{Reporter, Watched};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use std::convert::Infallible;
 use std::error::Error;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -51,9 +53,11 @@ fn main() -> ExitCode {
         Command::SyntheticFlows(count, settings) => synthetic::measure(count, &settings.flow),
         Command::Completions(shell) => printed(config::write_completions(shell, &mut stdout())),
         Command::Man => printed(config::write_man(&mut stdout())),
+        Command::DoctorMan => printed(config::write_doctor_man(&mut stdout())),
         Command::Doctor(settings) => match doctor::run(&settings, &mut stdout()) {
             Err(DoctorError::Write(error)) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-            done => done.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            Ok(false) => Ok(ExitCode::FAILURE),
+            done => done.map(|_| ExitCode::SUCCESS).map_err(Into::into),
         },
     };
     done.unwrap_or_else(|error| reporter::failed(error.as_ref()))
@@ -73,7 +77,12 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let live_table = live_table_on_signal()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
-    let reporter = Arc::new(Reporter::new(is_file, settings.verbosity, stop.1.clone()));
+    let watched =
+        if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
+    let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
+    if settings.announces {
+        reporter.warn(&opened.announcement);
+    }
     for line in &opened.said {
         reporter.info(line);
     }
@@ -103,7 +112,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             export_ended_max: settings.output.export_ended_max,
         },
         outputs: outputs(settings, shown).map_err(|error| as_user(error.into(), settings))?,
-        record: recording(settings),
+        record: recording(settings, opened.interface.as_deref()),
         view: view(settings.view, packets_shown),
         live_table,
     };
@@ -113,6 +122,11 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let closed = opened.close();
     let code = conclude(&outcome, &reporter);
     closed.map(|()| code)
+}
+
+/// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
+fn prints_lines(settings: &Settings) -> bool {
+    (settings.view != PacketView::None || settings.stats.enabled) && std::io::stdout().is_terminal()
 }
 
 /// Says whose files could not be opened, where that is not who started us.
@@ -201,13 +215,16 @@ fn outputs(settings: &Settings, shown: Receiver<Infallible>) -> Result<Vec<Box<d
     if let Some(path) = summary_json {
         outputs.push(Box::new(DocumentFile::create(path, SummaryJson)?));
     }
+    if let Some(path) = &settings.stats.jsonl {
+        outputs.push(Box::new(StatsLines::create(path)?));
+    }
     let text =
         TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };
     outputs.push(Box::new(TextReport::new(stdout(), text).after(shown)));
     Ok(outputs)
 }
 
-fn recording(settings: &Settings) -> Option<SavefileOptions> {
+fn recording(settings: &Settings, interface: Option<&str>) -> Option<SavefileOptions> {
     let recording = settings.output.write_pcap.as_ref()?;
     let snaplen = match &settings.source {
         SourceSettings::Live(live) => live.snaplen,
@@ -220,7 +237,22 @@ fn recording(settings: &Settings) -> Option<SavefileOptions> {
         rotate_ns: (recording.rotate_ns > 0).then_some(recording.rotate_ns),
         files_max: (recording.file_count_max > 0).then_some(recording.file_count_max),
         snaplen,
+        origin: origin(settings, interface),
     })
+}
+
+/// What a written capture says of where its packets come from.
+fn origin(settings: &Settings, interface: Option<&str>) -> CaptureOrigin {
+    CaptureOrigin {
+        application: Some(format!("netscope {}", env!("CARGO_PKG_VERSION"))),
+        os: interface.and_then(|_| features::kernel()),
+        interface: interface.map(str::to_owned),
+        #[cfg(target_os = "linux")]
+        speed_bps: interface.and_then(netscope_backends::nic::speed_bps),
+        #[cfg(not(target_os = "linux"))]
+        speed_bps: None,
+        filter: settings.filter.clone(),
+    }
 }
 
 fn view(view: PacketView, end: Sender<Infallible>) -> Option<netscope::session::PacketView> {

@@ -1,4 +1,6 @@
 //! What is said on standard error: one line per message, the cause chain in it, the progress bar out of the way.
+//!
+//! Owns the bar and the watch over silence. Its one invariant: nothing but the bar is ever drawn over.
 
 use netscope::aggregate::OutputFailure;
 use netscope::config::Verbosity;
@@ -9,19 +11,70 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Speaks while a run goes on.
 pub struct Reporter {
     verbosity: Verbosity,
     stop: Stop,
     bar: Mutex<Option<output::ProgressDisplay>>,
+    silence: Option<Mutex<SilenceWatch>>,
+}
+
+/// What a run reads.
+pub enum Watched {
+    /// Files, with a progress bar if standard error is a terminal and nothing else is in its way.
+    File {
+        /// Nothing is.
+        bar: bool,
+    },
+    /// A wire.
+    Wire {
+        /// Silence of this length is told; `None` = none is.
+        silence: Option<Duration>,
+    },
+}
+
+/// Tells of a wire on which nothing arrives: after the time that was set, and each time when that has doubled.
+struct SilenceWatch {
+    first: Duration,
+    packets: u64,
+    /// When the last packet was seen, or the capture began.
+    since: Instant,
+    /// Silence that is told next.
+    next: Duration,
+}
+
+impl SilenceWatch {
+    fn new(first: Duration) -> Self {
+        Self { first, packets: 0, since: Instant::now(), next: first }
+    }
+
+    /// `packets` have arrived by `now`; what is to be told.
+    fn look(&mut self, packets: u64, now: Instant) -> Option<String> {
+        let silence = now.saturating_duration_since(self.since);
+        if packets != self.packets {
+            let was_told = self.next > self.first;
+            (self.packets, self.since, self.next) = (packets, now, self.first);
+            return was_told.then(|| format!("packets arrive again, after {} s without any", silence.as_secs()));
+        }
+        if silence < self.next {
+            return None;
+        }
+        self.next = self.next.saturating_mul(2);
+        let whole = if packets == 0 { "no packet has arrived yet" } else { "no packet has arrived" };
+        Some(format!("{whole} for {} s; the capture goes on", silence.as_secs()))
+    }
 }
 
 impl Reporter {
-    /// A reporter; with a progress bar if `is_file` and standard error is a terminal.
-    pub fn new(is_file: bool, verbosity: Verbosity, stop: Stop) -> Self {
-        let bar = if is_file { output::show_progress() } else { None };
-        Self { verbosity, stop, bar: Mutex::new(bar) }
+    /// A reporter of a run.
+    pub fn new(watched: Watched, verbosity: Verbosity, stop: Stop) -> Self {
+        let (bar, silence) = match watched {
+            Watched::File { bar } => (if bar { output::show_progress() } else { None }, None),
+            Watched::Wire { silence } => (None, silence.map(|first| Mutex::new(SilenceWatch::new(first)))),
+        };
+        Self { verbosity, stop, bar: Mutex::new(bar), silence }
     }
 
     /// True when messages of this kind are wanted.
@@ -79,6 +132,14 @@ impl Watcher for Reporter {
         if let Some(bar) = self.bar().as_mut() {
             bar.update(progress.position(), progress.packets());
         }
+        let silence = self.silence.as_ref().map(|silence| silence.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(text) = silence.and_then(|mut silence| silence.look(progress.packets(), Instant::now())) {
+            self.warn(&text);
+        }
+    }
+
+    fn ending(&self) {
+        self.clear_progress();
     }
 }
 
@@ -107,4 +168,30 @@ pub fn write_line(line: &str) {
 pub fn failed(error: &dyn Error) -> ExitCode {
     write_line(&format!("netscope: {}", chain(error)));
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_less_and_less_often_and_its_end_once() {
+        let mut watch = SilenceWatch::new(Duration::from_secs(60));
+        let times = [0, 59, 60, 119, 120, 239, 240].map(|seconds| at_later(&watch, seconds));
+        let told = times.map(|now| watch.look(0, now));
+        assert_eq!(told.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, true, false, true, false, true]);
+        assert!(told[2].as_deref().is_some_and(|text| text.contains("yet for 60 s")), "{told:?}");
+        let again = watch.look(1, at_later(&watch, 300));
+        assert!(again.as_deref().is_some_and(|text| text.contains("after 300 s")), "{again:?}");
+        // Packets now and then are no silence.
+        for packets in 2..5 {
+            assert_eq!(watch.look(packets, at_later(&watch, 59)), None);
+        }
+        let told = watch.look(4, at_later(&watch, 60));
+        assert!(told.as_deref().is_some_and(|text| !text.contains("yet")), "{told:?}");
+    }
+
+    fn at_later(watch: &SilenceWatch, seconds: u64) -> Instant {
+        watch.since.checked_add(Duration::from_secs(seconds)).expect("a near time")
+    }
 }

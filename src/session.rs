@@ -10,9 +10,9 @@ use crate::aggregate::{
 use crate::engine::{
     EngineError, EngineSettings, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume, launch,
 };
-use netscope_backends::BackendError;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
 use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
+use netscope_backends::{BackendError, Counters};
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -59,8 +59,10 @@ pub trait Watcher: Send + Sync {
     fn notice(&self, text: &str);
     /// An output failed.
     fn failed(&self, failure: &OutputFailure);
-    /// Called every few milliseconds while a file is read, for a progress display.
+    /// Called every few milliseconds, for a progress display or a watch over silence.
     fn progress(&self, progress: &Progress);
+    /// All packets were seen, and the outputs are about to write what they write at the end.
+    fn ending(&self) {}
 }
 
 /// Runs a session to its end.
@@ -100,6 +102,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             live_table: &live_table,
             notice: &|text| watcher.notice(text),
             idle: &|| watcher.progress(&running.progress),
+            ending: &|| watcher.ending(),
         };
         outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
         let (failures, panicked) = outputs.join();
@@ -107,8 +110,10 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
         outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));
         match recording.map(ScopedJoinHandle::join) {
             None => {}
-            Some(Ok(Ok(recorded))) => outcome.recorded = Some(recorded),
-            Some(Ok(Err(error))) => outcome.errors.push(error),
+            Some(Ok(recorded)) => match finish_recording(recorded, outcome.summary.source) {
+                Ok(recorded) => outcome.recorded = Some(recorded),
+                Err(error) => outcome.errors.push(error),
+            },
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet recorder".to_owned()).into()),
         }
         match showing.map(ScopedJoinHandle::join) {
@@ -123,12 +128,11 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     Ok(outcome)
 }
 
+/// A recorder that has seen its last packet, and what went wrong.
+type Recording = (Recorder, Result<(), (u64, BackendError)>);
+
 /// The recorder's thread.
-fn record_packets(
-    tap: &TapReceivers,
-    mut recorder: Recorder,
-    watcher: &dyn Watcher,
-) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
+fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watcher) -> Recording {
     /// Tells of a failure when it happens: the run goes on, perhaps for days.
     struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher);
     impl Telling<'_> {
@@ -146,8 +150,13 @@ fn record_packets(
         }
     }
     let consumed = consume(tap, &mut Telling(&mut recorder, watcher));
+    (recorder, consumed)
+}
+
+/// Closes the recorder's file, with what the source `counted`.
+fn finish_recording((recorder, consumed): Recording, counted: Counters) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
     // What was written before an error stays readable, so the file is closed properly in any case.
-    let finished = recorder.finish();
+    let finished = recorder.finish(counted);
     match consumed {
         Ok(()) => Ok(finished?),
         Err((unwritten, source)) => Err(RecordError { unwritten, source }.into()),

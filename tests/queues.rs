@@ -12,7 +12,7 @@ use netscope::flow::{EndReason, FactSet, FlowRecord, FlowSettings, HashSecret};
 use netscope::session::{Outcome, Session, run};
 use netscope::wire;
 use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket, read_all};
-use netscope_backends::savefile::SavefileOptions;
+use netscope_backends::savefile::{CaptureOrigin, SavefileOptions};
 use netscope_backends::{Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -172,7 +172,14 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
     let path: PathBuf = directory.path().join("recorded.pcapng");
     let packets = packets_of(&common::fixture("demo.pcapng"));
     let shown = Arc::new(Mutex::new(Vec::new()));
-    let record = SavefileOptions { path: path.clone(), rotate_bytes: None, rotate_ns: None, files_max: None, snaplen: 0 };
+    let record = SavefileOptions {
+        path: path.clone(),
+        rotate_bytes: None,
+        rotate_ns: None,
+        files_max: None,
+        snaplen: 0,
+        origin: CaptureOrigin::default(),
+    };
     let session = Session {
         record: Some(record),
         view: Some(Box::new(ShownPackets(Arc::clone(&shown)))),

@@ -28,6 +28,14 @@ pub enum BackendError {
         /// Packets read before it.
         packets: u64,
     },
+    /// Of several capture files, more than one could not be read to its end.
+    #[error("{first}; and {more} more of the files could not be read to their ends")]
+    SeveralFiles {
+        /// What was wrong with the first of them.
+        first: Box<BackendError>,
+        /// How many more there are.
+        more: usize,
+    },
     /// Not a capture file we read.
     #[error("{path} is not a capture file that can be read: {what}")]
     Format {

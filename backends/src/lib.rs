@@ -11,9 +11,11 @@ use std::time::Duration;
 pub mod bpf;
 pub mod chunk;
 mod error;
+pub mod features;
 pub mod file;
 pub mod filter;
 pub mod lanes;
+mod limit;
 mod live;
 pub mod memory;
 #[cfg(target_os = "linux")]
@@ -35,6 +37,7 @@ pub mod wide;
 pub mod xdp;
 
 pub use error::BackendError;
+pub use limit::CaptureLimits;
 pub use packet::{LinkType, Packet, Timestamp};
 
 /// Most packets that one call of a visitor is lent.

@@ -45,6 +45,8 @@ pub struct Control<'a> {
     pub notice: &'a dyn Fn(&str),
     /// Called every few milliseconds (progress display).
     pub idle: &'a dyn Fn(),
+    /// Called once, before the outputs are told of the end (a progress display goes away).
+    pub ending: &'a dyn Fn(),
 }
 
 /// Asks all queues for their live flows, if an output writes them. `id`: of the question.
@@ -108,6 +110,7 @@ pub fn run(
                 // This thread never asks for single flows.
                 Event::Answer(_) => {}
                 Event::End(end) => {
+                    (control.ending)();
                     let (table, summary) = *end;
                     let summary = Summary { outputs: outputs.losses(), ..summary };
                     outputs.end(table, summary.clone());

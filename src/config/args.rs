@@ -1,9 +1,8 @@
-//! The command line: what is said there and nowhere else, and the program's description of itself.
+//! The command line: what is said there and nowhere else.
 
 use super::options::Options;
 use crate::doctor::DoctorSettings;
-use clap::{ArgAction, Args as ClapArgs, CommandFactory, Parser, Subcommand};
-use std::io::{self, Write};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// The command line as it was said.
@@ -12,6 +11,7 @@ use std::path::PathBuf;
     name = "netscope",
     version,
     about = "Capture packets or read capture files, track every flow, and account for every packet",
+    override_usage = "netscope [OPTIONS] [FILTER]...\n       netscope doctor [OPTIONS] [NAME]",
     after_help = "A flag beats the configuration file, the file beats the default. Exit codes: 0 fine, 1 configuration or capture \
                   error, 2 --synthetic-flows over its memory budget. Signals: Ctrl-C ends the run in order, a second \
                   one at once; SIGUSR1 writes the files of --export-json and --export-csv while the run goes on.",
@@ -23,6 +23,10 @@ pub struct Args {
     /// Something else than capturing or reading.
     #[command(subcommand)]
     pub task: Option<Task>,
+
+    /// Only packets that match this expression of pcap-filter(7), such as: tcp port 80 and not host 192.0.2.1
+    #[arg(value_name = "FILTER")]
+    pub words: Vec<String>,
 
     /// Read settings from this TOML file (see netscope.example.toml)
     #[arg(long, value_name = "PATH", help_heading = "General")]
@@ -64,12 +68,20 @@ pub enum Task {
 #[derive(ClapArgs, Clone, Debug)]
 pub struct DoctorArgs {
     /// The interface to look at
-    #[arg(short, long, value_name = "NAME", required_unless_present = "show_xdp")]
+    #[arg(value_name = "NAME", conflicts_with = "interface")]
+    pub name: Option<String>,
+
+    /// The interface to look at, said as for a capture
+    #[arg(short, long, value_name = "NAME", required_unless_present_any = ["show_xdp", "name", "man"])]
     pub interface: Option<String>,
 
     /// Print facts and findings as one JSON object
     #[arg(long, conflicts_with = "show_xdp")]
     pub json: bool,
+
+    /// Exit with code 1 when there are troubles
+    #[arg(long, conflicts_with = "show_xdp")]
+    pub check: bool,
 
     /// Print the XDP program that capture by AF_XDP loads, then exit
     #[arg(long)]
@@ -78,30 +90,14 @@ pub struct DoctorArgs {
     /// Try XDP modes also where the host uses the interface; some drivers restart the link for that
     #[arg(long, conflicts_with = "show_xdp")]
     pub try_xdp: bool,
+
+    /// Print the man page (roff), then exit
+    #[arg(long, exclusive = true)]
+    pub man: bool,
 }
 
 impl From<DoctorArgs> for DoctorSettings {
-    fn from(DoctorArgs { interface, json, show_xdp, try_xdp }: DoctorArgs) -> Self {
-        Self { interface, json, show_xdp, try_xdp }
+    fn from(DoctorArgs { name, interface, json, check, show_xdp, try_xdp, man: _ }: DoctorArgs) -> Self {
+        Self { interface: interface.or(name), json, check, show_xdp, try_xdp }
     }
-}
-
-/// Writes a completion script.
-///
-/// # Errors
-/// Those of `out`.
-pub fn write_completions(shell: clap_complete::Shell, out: &mut impl Write) -> io::Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "netscope", &mut script);
-    out.write_all(&script)?;
-    out.flush()
-}
-
-/// Writes the man page.
-///
-/// # Errors
-/// Those of `out`.
-pub fn write_man(out: &mut impl Write) -> io::Result<()> {
-    clap_mangen::Man::new(Args::command()).render(out)?;
-    out.flush()
 }

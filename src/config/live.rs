@@ -37,6 +37,9 @@ pub(super) fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigEr
             "{flag} is for an interface, but a capture file is read (capture.read_pcap): name an --interface, or leave it out"
         )));
     }
+    if !reads_file && capture.merge.is_some() {
+        return Err(combination("--merge and --no-merge are about capture files: add --read-pcap".to_owned()));
+    }
     let backend = capture.backend.or(file.capture.backend).unwrap_or_default();
     for (choice, name, flags) in [(BackendChoice::Tpacket, "tpacket", &tpacket[..]), (BackendChoice::Xdp, "xdp", &xdp[..])] {
         if let (true, Some(flag)) = (backend != choice, first(flags)) {
@@ -140,8 +143,10 @@ pub(super) fn source(options: &Options) -> Result<SourceSettings, ConfigError> {
         (Some(_), Some(_)) => {
             Err(combination("capture.read_pcap and capture.interface contradict each other: leave one of them empty".to_owned()))
         }
-        (Some(path), None) => {
-            Ok(SourceSettings::File(FileSettings { path: path.clone(), snaplen: capture.snaplen.map(|_| snaplen), timeout }))
+        (Some(paths), None) => {
+            let merge = capture.merge.unwrap_or(false);
+            let snaplen = capture.snaplen.map(|_| snaplen);
+            Ok(SourceSettings::File(FileSettings { paths: paths.clone(), merge, snaplen, timeout }))
         }
         (None, _) => live(capture, options, snaplen, timeout).map(SourceSettings::Live),
     }

@@ -7,15 +7,18 @@ mod args;
 mod choices;
 mod error;
 mod file;
+mod habits;
 mod live;
+mod manual;
 mod options;
 mod resolve;
 mod settings;
 
-pub use args::{Args, DoctorArgs, Task, write_completions, write_man};
+pub use args::{Args, DoctorArgs, Task};
 pub use choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 pub use error::ConfigError;
 pub use file::read_file;
+pub use manual::{write_completions, write_doctor_man, write_man};
 pub use options::Options;
 pub use resolve::resolve;
 pub use settings::{
@@ -24,7 +27,7 @@ pub use settings::{
 };
 
 use crate::doctor::DoctorSettings;
-use clap::Parser;
+use clap::FromArgMatches as _;
 use std::ffi::OsString;
 
 /// What the program is asked to do.
@@ -40,6 +43,8 @@ pub enum Command {
     Completions(clap_complete::Shell),
     /// Print the man page.
     Man,
+    /// Print that of `netscope doctor`.
+    DoctorMan,
     /// Look at an interface.
     Doctor(DoctorSettings),
 }
@@ -49,9 +54,16 @@ pub enum Command {
 /// # Errors
 /// [`ConfigError::Usage`] also stands for `--help` and `--version`; [`ConfigError::exit_code`] tells them apart.
 pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ConfigError> {
-    let mut args = Args::try_parse_from(arguments)?;
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let asks_version = arguments.iter().any(|argument| argument == "--version");
+    let matches = manual::command_line(asks_version).try_get_matches_from(arguments).map_err(habits::with_tip)?;
+    let mut args = Args::from_arg_matches(&matches)?;
     if let Some(Task::Doctor(doctor)) = args.task {
-        return Ok(Command::Doctor(doctor.into()));
+        return Ok(if doctor.man { Command::DoctorMan } else { Command::Doctor(doctor.into()) });
+    }
+    if args.words == ["help"] {
+        // As in other programs that have subcommands.
+        return command(["netscope", "--help"].map(OsString::from));
     }
     args.options.settle();
     // None of these reads the configuration file, so a broken one is not in their way.
@@ -63,6 +75,14 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command,
     }
     if args.man {
         return Ok(Command::Man);
+    }
+    if let Some(filter) = habits::filter_of(&args.words, args.options.capture.read_pcap.is_some())? {
+        if args.options.capture.filter.is_some() {
+            return Err(ConfigError::Combination(format!(
+                "there are two filters, that of --filter and the last words of the command line ({filter}): leave one of them out"
+            )));
+        }
+        args.options.capture.filter = Some(filter);
     }
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -107,10 +107,22 @@ pub struct CaptureOptions {
     #[serde(deserialize_with = "unset_when_empty")]
     pub interface: Option<String>,
 
-    /// Read this capture file (pcap or pcapng, also gzip or zstd) instead of an interface; - is standard input
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["promiscuous_yes", "promiscuous_no"])]
-    #[serde(deserialize_with = "path_unset_when_empty")]
-    pub read_pcap: Option<PathBuf>,
+    /// Read this capture file (pcap or pcapng, also gzip or zstd) instead of an interface; - is standard input. Given several times,
+    /// the files are read one after the other; a directory stands for the capture files in it, in the order of their first packets
+    #[arg(short, long, value_name = "PATH", conflicts_with_all = ["promiscuous_yes", "promiscuous_no"])]
+    #[serde(deserialize_with = "paths")]
+    pub read_pcap: Option<Vec<PathBuf>>,
+
+    #[arg(skip)]
+    pub merge: Option<bool>,
+    /// Read several capture files as one, by the times of their packets
+    #[arg(long = "merge", conflicts_with = "merge_no")]
+    #[serde(skip)]
+    pub merge_yes: bool,
+    /// Read them one after the other [default]
+    #[arg(long = "no-merge")]
+    #[serde(skip)]
+    pub merge_no: bool,
 
     /// How to capture on the interface [default: auto]
     #[arg(long, value_enum, value_name = "NAME", conflicts_with = "read_pcap")]
@@ -161,7 +173,8 @@ pub struct CaptureOptions {
 }
 
 section!(CaptureOptions { interface, read_pcap, backend, filter, snaplen, timeout_ms, buffer_size_mb, rss }
-    switches { promiscuous: promiscuous_yes, promiscuous_no; immediate_mode: immediate_mode_yes, immediate_mode_no });
+    switches { merge: merge_yes, merge_no; promiscuous: promiscuous_yes, promiscuous_no;
+        immediate_mode: immediate_mode_yes, immediate_mode_no });
 
 /// `[tpacket]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -260,13 +273,21 @@ pub struct RunOptions {
     #[arg(short, long, value_name = "N")]
     pub count: Option<u64>,
 
+    /// Stop after this many seconds: by the clock on an interface, by the packets' times from a file; 0 = never [default: 0]
+    #[arg(long = "duration", value_name = "SECS")]
+    pub duration_secs: Option<f64>,
+
+    /// Stop with the packet by which this many bytes were on the wire, 0 = never [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    pub stop_after_bytes: Option<u64>,
+
     /// Once everything is open that takes root, go on as this user, with no right but to open the interface again
     #[arg(long, value_name = "NAME")]
     #[serde(deserialize_with = "unset_when_empty")]
     pub user: Option<String>,
 }
 
-section!(RunOptions { count, user } switches {});
+section!(RunOptions { count, duration_secs, stop_after_bytes, user } switches {});
 
 /// `[output]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -276,8 +297,8 @@ section!(RunOptions { count, user } switches {});
 pub struct OutputOptions {
     #[arg(skip)]
     pub quiet: Option<bool>,
-    /// No line per packet
-    #[arg(long = "quiet", conflicts_with = "quiet_no")]
+    /// No line per packet, and not the line that says what is captured
+    #[arg(short, long = "quiet", conflicts_with = "quiet_no")]
     #[serde(skip)]
     pub quiet_yes: bool,
     /// A line per packet [default]
@@ -334,7 +355,7 @@ pub struct OutputOptions {
     pub community_id_seed: Option<u16>,
 
     /// Write every packet to this capture file
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub write_pcap: Option<PathBuf>,
 
@@ -396,7 +417,7 @@ pub struct StatsOptions {
     #[arg(id = "stats_yes", long = "stats", conflicts_with = "stats_no")]
     #[serde(skip)]
     pub enabled_yes: bool,
-    /// Do not [default]
+    /// No periodic statistics [default]
     #[arg(id = "stats_no", long = "no-stats")]
     #[serde(skip)]
     pub enabled_no: bool,
@@ -405,12 +426,21 @@ pub struct StatsOptions {
     #[arg(long = "stats-interval-ms", value_name = "MS")]
     pub interval_ms: Option<u64>,
 
-    /// With them, the N flows with the most bytes since the last time [default: 0]
+    /// With --stats: also the N flows with the most bytes in the interval [default: 0]
     #[arg(long, value_name = "N")]
     pub top_flows: Option<u32>,
+
+    /// Write the statistics of each interval to this file, one JSON object per line
+    #[arg(id = "stats_jsonl", long = "stats-jsonl", value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub jsonl: Option<PathBuf>,
+
+    /// Say so when an interface is silent for this long, in seconds, 0 = never [default: 60]
+    #[arg(long = "silence-s", value_name = "SECS")]
+    pub silence_secs: Option<f64>,
 }
 
-section!(StatsOptions { interval_ms, top_flows } switches { enabled: enabled_yes, enabled_no });
+section!(StatsOptions { interval_ms, top_flows, jsonl, silence_secs } switches { enabled: enabled_yes, enabled_no });
 
 /// `[analysis]`, in the configuration file only.
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -471,4 +501,21 @@ fn unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 
 fn path_unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     Ok(unset_when_empty(deserializer)?.map(PathBuf::from))
+}
+
+/// One path or a list of them; empty ones are none.
+fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+    /// As it is written.
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a path or a list of paths")]
+    enum Paths {
+        One(String),
+        Several(Vec<String>),
+    }
+    let paths = match Paths::deserialize(deserializer)? {
+        Paths::One(path) => vec![path],
+        Paths::Several(paths) => paths,
+    };
+    Ok(Some(paths.into_iter().filter(|path| !path.is_empty()).map(PathBuf::from).collect())
+        .filter(|paths: &Vec<_>| !paths.is_empty()))
 }

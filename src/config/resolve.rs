@@ -12,6 +12,7 @@ use super::settings::{
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use crate::record::FACT_SCHEMA;
+use netscope_backends::CaptureLimits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,9 +50,11 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         interval_ns: NS_PER_MS
             * within("--stats-interval-ms (stats.interval_ms)", options.stats.interval_ms.unwrap_or(1000), 1, INTERVAL_MS_MAX)?,
         top_count: size(options.stats.top_flows.unwrap_or(0).into()),
+        jsonl: options.stats.jsonl.clone(),
+        silence: seconds("--silence-s (stats.silence_secs)", options.stats.silence_secs.unwrap_or(60.0))?,
     };
     let mut flow = flow(&options)?;
-    flow.top_count = if stats.enabled { stats.top_count } else { 0 };
+    flow.top_count = if stats.enabled || stats.jsonl.is_some() { stats.top_count } else { 0 };
     let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
     Ok(Settings {
         view: view(&options.output, verbose)?,
@@ -60,6 +63,11 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         source,
         filter: options.capture.filter,
         count_max: options.run.count.unwrap_or(0),
+        limits: CaptureLimits {
+            bytes: options.run.stop_after_bytes.filter(|&bytes| bytes > 0),
+            duration: seconds("--duration (run.duration_secs)", options.run.duration_secs.unwrap_or(0.0))?,
+        },
+        announces: !options.output.quiet.unwrap_or(false),
         user: options.run.user,
         flow,
         stats,
@@ -76,8 +84,9 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
 fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     live::check_flags(said, file)?;
     let stats = said.stats.enabled.or(file.stats.enabled).unwrap_or(false);
-    if said.stats.top_flows.is_some_and(|count| count > 0) && !stats {
-        return Err(combination("--top-flows shows flows with the statistics: add --stats".to_owned()));
+    let is_written = said.stats.jsonl.is_some() || file.stats.jsonl.is_some();
+    if said.stats.top_flows.is_some_and(|count| count > 0) && !stats && !is_written {
+        return Err(combination("--top-flows shows flows with the statistics: add --stats or --stats-jsonl".to_owned()));
     }
     let tables = |options: &OutputOptions| {
         options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)
@@ -163,7 +172,7 @@ fn recording(options: &OutputOptions) -> Result<Option<RecordingSettings>, Confi
 fn check_paths(options: &Options) -> Result<(), ConfigError> {
     let output = &options.output;
     let named: [(&str, &Option<PathBuf>); 7] = [
-        ("--read-pcap (capture.read_pcap)", &options.capture.read_pcap),
+        ("--stats-jsonl (stats.jsonl)", &options.stats.jsonl),
         ("--write-pcap (output.write_pcap)", &output.write_pcap),
         ("--export-json (output.export_json)", &output.export_json),
         ("--export-csv (output.export_csv)", &output.export_csv),
@@ -175,6 +184,7 @@ fn check_paths(options: &Options) -> Result<(), ConfigError> {
     let paths: Vec<(&str, &Path)> = named
         .iter()
         .filter_map(|(name, path)| Some((*name, path.as_deref()?)))
+        .chain(options.capture.read_pcap.iter().flatten().map(|path| ("--read-pcap (capture.read_pcap)", path.as_path())))
         .filter(|(_, path)| !path.starts_with("/dev"))
         .collect();
     for (i, (first, path)) in paths.iter().enumerate() {
@@ -294,6 +304,11 @@ fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
             name,
             what: format!("is {seconds}: give seconds from 0 to {}", TIMEOUT_MAX.as_secs()),
         })
+}
+
+/// A time that 0 turns off.
+fn seconds(name: &'static str, seconds: f64) -> Result<Option<Duration>, ConfigError> {
+    Ok(Some(Duration::from_nanos(nanoseconds(name, seconds)?)).filter(|time| !time.is_zero()))
 }
 
 /// On a 32-bit machine a limit beyond its memory is no limit.

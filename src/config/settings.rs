@@ -3,6 +3,7 @@
 use super::choices::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
+use netscope_backends::CaptureLimits;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub filter: Option<String>,
     /// Packets to process, 0 = all.
     pub count_max: u64,
+    /// When else to stop.
+    pub limits: CaptureLimits,
     /// Who to go on as once everything is open.
     pub user: Option<String>,
     /// Flow table; `flow_count_max` is global, 0 = unlimited; `top_count` is 0 unless statistics are shown.
@@ -25,6 +28,8 @@ pub struct Settings {
     pub output: OutputSettings,
     /// How packets are shown.
     pub view: PacketView,
+    /// What is captured is said at the start.
+    pub announces: bool,
     /// Cores.
     pub pipeline: PipelineSettings,
     /// How much is said on standard error.
@@ -43,8 +48,10 @@ pub enum SourceSettings {
 /// How to read a capture file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSettings {
-    /// The file; `-` is standard input.
-    pub path: PathBuf,
+    /// The files and directories, at least one; `-` is standard input.
+    pub paths: Vec<PathBuf>,
+    /// Several files are merged by time.
+    pub merge: bool,
     /// Bytes used of each packet at most; `None` = all that are in the file.
     pub snaplen: Option<u32>,
     /// Longest wait for a pipe.
@@ -123,6 +130,10 @@ pub struct StatsSettings {
     pub interval_ns: u64,
     /// Top flows per tick.
     pub top_count: usize,
+    /// Ticks as JSON lines.
+    pub jsonl: Option<PathBuf>,
+    /// Silence of an interface that is told; `None` = none is.
+    pub silence: Option<Duration>,
 }
 
 /// Files and tables.

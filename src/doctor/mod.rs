@@ -24,6 +24,8 @@ use std::io::{self, Write};
 pub struct DoctorSettings {
     /// The interface; needed for all but the listing.
     pub interface: Option<String>,
+    /// Troubles are told to the caller.
+    pub check: bool,
     /// One JSON object instead of text.
     pub json: bool,
     /// The listing of the XDP program instead of facts.
@@ -49,19 +51,20 @@ pub enum DoctorError {
     System,
 }
 
-/// Looks at an interface and writes what was found.
+/// Looks at an interface and writes what was found. False when there are troubles and they were asked for.
 ///
 /// # Errors
 /// An unknown interface, or `out` fails.
 #[cfg(target_os = "linux")]
-pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<(), DoctorError> {
+pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<bool, DoctorError> {
     if settings.show_xdp {
         let queues = match &settings.interface {
             Some(interface) => netscope_backends::nic::rx_queue_count(interface)?.unwrap_or(1),
             None => 1,
         };
         out.write_all(trial::program(queues)?.listing().as_bytes())?;
-        return Ok(out.flush()?);
+        out.flush()?;
+        return Ok(true);
     }
     let interface = settings.interface.as_deref().unwrap_or_default(); // the command line asks for one
     let facts = facts::Facts::gather(interface, settings.try_xdp)?;
@@ -71,7 +74,8 @@ pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<(), Doctor
     } else {
         text::write(out, &facts, &findings)?
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(!settings.check || findings.iter().all(|finding| finding.mark != judge::Mark::Trouble))
 }
 
 /// Says that it cannot.
@@ -79,6 +83,6 @@ pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<(), Doctor
 /// # Errors
 /// Always [`DoctorError::System`].
 #[cfg(not(target_os = "linux"))]
-pub fn run(_settings: &DoctorSettings, _out: &mut impl Write) -> Result<(), DoctorError> {
+pub fn run(_settings: &DoctorSettings, _out: &mut impl Write) -> Result<bool, DoctorError> {
     Err(DoctorError::System)
 }

@@ -1,11 +1,15 @@
 //! Writes every packet to a capture file (`--write-pcap`), off the worker.
 
 use super::tap::PacketConsumer;
-use netscope_backends::savefile::{Savefile, SavefileOptions, SavefileSummary};
-use netscope_backends::{BackendError, Packet};
+use netscope_backends::savefile::{InterfaceStatistics, Savefile, SavefileOptions, SavefileSummary};
+use netscope_backends::{BackendError, Counters, Packet, Timestamp};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A savefile fed by a tap.
-pub struct Recorder(Savefile);
+pub struct Recorder {
+    savefile: Savefile,
+    started: Timestamp,
+}
 
 impl Recorder {
     /// Opens the file, so that a wrong path is an error before the capture starts.
@@ -13,15 +17,17 @@ impl Recorder {
     /// # Errors
     /// When the file or the first segment cannot be created.
     pub fn create(options: &SavefileOptions) -> Result<Self, BackendError> {
-        Savefile::create(options).map(Self)
+        Ok(Self { savefile: Savefile::create(options)?, started: now() })
     }
 
-    /// Flushes and closes the file.
+    /// Appends what the source `counted`, where the format has a place for it, flushes and closes the file.
     ///
     /// # Errors
     /// When the last bytes cannot be written.
-    pub fn finish(self) -> Result<SavefileSummary, BackendError> {
-        self.0.finish()
+    pub fn finish(mut self, counted: Counters) -> Result<SavefileSummary, BackendError> {
+        let statistics = InterfaceStatistics { start: self.started, end: now(), counters: counted };
+        self.savefile.note_statistics(&statistics);
+        self.savefile.finish()
     }
 }
 
@@ -29,10 +35,16 @@ impl PacketConsumer for Recorder {
     type Error = BackendError;
 
     fn packet(&mut self, _number: u64, packet: &Packet<'_>) -> Result<(), BackendError> {
-        self.0.write(packet)
+        self.savefile.write(packet)
     }
 
     fn pause(&mut self) -> Result<(), BackendError> {
-        self.0.flush()
+        self.savefile.flush()
     }
+}
+
+/// The time of the clock that packets of an interface have.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

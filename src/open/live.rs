@@ -2,7 +2,7 @@
 //!
 //! Owns the choice. Reads no packet. Invariant: what was chosen and why can be told.
 
-use super::{Failure, Opened, check};
+use super::{Failure, Opened, capturing, check};
 use netscope::config::{BackendChoice, LiveSettings, Settings};
 use netscope::engine::Source;
 use netscope::wire;
@@ -63,9 +63,9 @@ fn by_libpcap(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failur
     })?;
     let name = backend.interface().to_owned();
     check(Some(backend.link_type()), &name)?;
-    let said = format!("capturing on {name} by libpcap, {}", wire::link_name(backend.link_type()));
+    let line = capturing(&name, live, "libpcap", wire::link_name(backend.link_type()), settings.pipeline.workers.max(1));
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "rights are kept on Linux alone"))]
-    let mut opened = Opened::new(Source::Reader(Box::new(backend)), said);
+    let mut opened = Opened { interface: Some(name), ..Opened::new(Source::Reader(Box::new(backend)), line) };
     #[cfg(target_os = "linux")]
     opened.capabilities.push(netscope_backends::privilege::Capability::NetRaw);
     Ok(opened)

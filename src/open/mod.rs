@@ -8,23 +8,24 @@ mod tpacket;
 #[cfg(target_os = "linux")]
 mod xdp;
 
-use netscope::config::{FileSettings, Settings, SourceSettings};
 #[cfg(target_os = "linux")]
-use netscope::config::{LiveSettings, RssChoice};
+use netscope::config::RssChoice;
+use netscope::config::{FileSettings, LiveSettings, Settings, SourceSettings};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
 use netscope::wire;
-use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_backends::file::{CaptureFile, FileMerge, FileOptions, FileSeries, STDIN_PATH, capture_directory};
 use netscope_backends::memory::MemoryBackend;
 #[cfg(target_os = "linux")]
 use netscope_backends::nic::{self, SymmetricKey};
 use netscope_backends::pcap::list_interfaces as interfaces;
 #[cfg(target_os = "linux")]
 use netscope_backends::privilege::Capability;
-use netscope_backends::{BackendError, LinkType};
+use netscope_backends::{Backend, BackendError, LinkType};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -34,6 +35,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 pub struct Opened {
     /// Packets for the workers; taken once.
     source: Option<Source>,
+    /// The interface that is captured on.
+    pub interface: Option<String>,
+    /// One line: what is captured or read, and how.
+    pub announcement: String,
     /// Lines for `-v`.
     pub said: Vec<String>,
     /// What a person should know in any case.
@@ -49,10 +54,12 @@ pub struct Opened {
 }
 
 impl Opened {
-    fn new(source: Source, said: String) -> Self {
+    fn new(source: Source, announcement: String) -> Self {
         Self {
             source: Some(source),
-            said: vec![said],
+            interface: None,
+            announcement,
+            said: Vec::new(),
             notices: Vec::new(),
             cpus: Vec::new(),
             #[cfg(target_os = "linux")]
@@ -115,15 +122,62 @@ struct UnsupportedLink {
 /// Opens the source of a run.
 pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     match &settings.source {
-        SourceSettings::File(reading) => file(reading, settings, stop),
-        SourceSettings::Live(interface) => live::interface(interface, settings),
+        SourceSettings::File(reading) => files(reading, settings, stop),
+        SourceSettings::Live(interface) => {
+            let mut opened = live::interface(interface, settings)?;
+            opened.source = opened.source.map(|source| limited(source, settings));
+            Ok(opened)
+        }
     }
 }
 
-fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
-    let path = &reading.path;
+/// Opens what is read: one file in the way that is best for it, several as one source.
+fn files(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     let options = FileOptions { filter: settings.filter.clone(), snaplen: reading.snaplen, stop: Some(Arc::clone(stop)) };
-    let file = match CaptureFile::open(path, &options) {
+    match &reading.paths[..] {
+        [path] if !path.is_dir() => file(path, &options, settings, stop),
+        paths => several(paths, reading.merge, options, settings),
+    }
+}
+
+/// Several files, and those of directories.
+fn several(paths: &[PathBuf], merge: bool, options: FileOptions, settings: &Settings) -> Result<Opened, Failure> {
+    let (mut files, mut others) = (Vec::new(), Vec::new());
+    for path in paths {
+        if path.is_dir() {
+            let found = capture_directory(path)?;
+            files.extend(found.files);
+            others.extend(found.others);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let how = if merge { "merged by time" } else { "one after the other" };
+    let description = format!("reading {} files, {how}, {}", files.len(), workers(settings.pipeline.workers));
+    let backend: Box<dyn Backend> =
+        if merge { Box::new(FileMerge::open(&files, &options)?) } else { Box::new(FileSeries::open(files, options)?) };
+    check(Some(backend.link_type()), "the first file")?;
+    let mut opened = Opened::new(limited(Source::Reader(backend), settings), description);
+    if let [first, rest @ ..] = &others[..] {
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        opened.notices.push(format!("not read, as it is no capture file: {}{more}", first.display()));
+    }
+    Ok(opened)
+}
+
+/// The source, ending by itself where that was asked for.
+fn limited(source: Source, settings: &Settings) -> Source {
+    match source {
+        Source::Queues(queues) => Source::Queues(settings.limits.apply(queues)),
+        Source::Reader(backend) => {
+            settings.limits.apply(vec![backend]).pop().map_or_else(|| Source::Queues(Vec::new()), Source::Reader)
+        }
+        mapped @ Source::Mapped(_) => mapped,
+    }
+}
+
+fn file(path: &Path, options: &FileOptions, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
+    let file = match CaptureFile::open(path, options) {
         // Asked to end before a pipe said anything: a run without packets, whose exports are written all the same.
         Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {
             let nothing = MemoryBackend::new(LinkType::ETHERNET, Vec::new());
@@ -132,17 +186,19 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
         }
         opened => opened?,
     };
-    let workers = settings.pipeline.workers;
-    let description = format!("reading {} with {workers} workers", path.display());
-    let scanner = if workers > 1 { file.scanner()? } else { None };
+    let threads = settings.pipeline.workers;
+    let name = if path == Path::new(STDIN_PATH) { "standard input".to_owned() } else { path.display().to_string() };
+    // Where a run ends by itself, one reader finds the place.
+    let scanner = if threads > 1 && settings.limits.is_none() { file.scanner()? } else { None };
     let source = match scanner {
         Some(scanner) => Source::Mapped(Box::new(scanner)),
-        None if file.is_mapped() => Source::Queues(vec![Box::new(file.backend()?)]),
+        None if file.is_mapped() && threads == 1 => Source::Queues(vec![Box::new(file.backend()?)]),
         None => Source::Reader(Box::new(file.backend()?)),
     };
     let link_type = Some(file.link_type());
-    check(link_type, &path.display().to_string())?;
-    Ok(Opened::new(source, description))
+    check(link_type, &name)?;
+    let link = wire::link_name(file.link_type());
+    Ok(Opened::new(limited(source, settings), format!("reading {name}, {link}, {}", workers(threads))))
 }
 
 /// The CPUs that serve the interrupts of these receive queues, for workers to be pinned to; empty, and told why, where that is not
@@ -177,6 +233,18 @@ fn symmetric_key(live: &LiveSettings, interface: &str, said: &mut Vec<String>) -
         None => format!("interface {interface} keeps flows together as it is"),
     });
     Ok(Some(key))
+}
+
+/// How many there are, in words.
+fn workers(count: usize) -> String {
+    if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
+}
+
+/// The line that says what is captured, on which interface, and why on this one.
+fn capturing(name: &str, live: &LiveSettings, how: &str, link: &str, count: usize) -> String {
+    let chosen = if live.interface.is_none() { " (none was named; it is the first that is up)" } else { "" };
+    let whose = if live.promiscuous { "promiscuous" } else { "this station's packets alone" };
+    format!("capturing on {name}{chosen} by {how}, {link}, {}, {whose}; Ctrl-C to stop", workers(count))
 }
 
 fn check(link_type: Option<LinkType>, name: &str) -> Result<(), UnsupportedLink> {

@@ -3,7 +3,7 @@
 //! Owns how settings become the backend's options. Invariant: as many rings as workers were asked for, one per receive queue where none
 //! were.
 
-use super::{Failure, Opened, check, cpus_of_queues, symmetric_key};
+use super::{Failure, Opened, capturing, check, cpus_of_queues, symmetric_key};
 use netscope::config::{FanoutChoice, LiveSettings, Settings};
 use netscope::engine::Source;
 use netscope::wire;
@@ -58,9 +58,11 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
         FanoutChoice::Queue => ", dealt by receive queue",
     };
     let link = link_type.map_or("", wire::link_name);
-    let line = format!("capturing on {name} by tpacket, {link}; rings: {workers}, each {blocks} blocks of {block_kb} KiB{dealt}");
+    let line = capturing(&name, live, "tpacket", link, workers);
     let backends = backends.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect();
-    let mut opened = Opened { key, capabilities: vec![Capability::NetRaw], ..Opened::new(Source::Queues(backends), line) };
+    let capabilities = vec![Capability::NetRaw];
+    let mut opened = Opened { interface: Some(name.clone()), key, capabilities, ..Opened::new(Source::Queues(backends), line) };
+    opened.said.push(format!("rings: {workers}, each {blocks} blocks of {block_kb} KiB{dealt}"));
     opened.said.append(&mut said);
     if ours.fanout == FanoutChoice::Queue && workers > 1 && settings.pipeline.cpus.is_empty() {
         let rings = u32::try_from(workers).unwrap_or(u32::MAX);

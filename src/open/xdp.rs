@@ -3,12 +3,13 @@
 //! Owns how settings become the backend's options. Opens no socket itself. Invariant: an interface that the
 //! host uses is not touched unless `--xdp-insist` is given.
 
-use super::{Failure, Opened, cpus_of_queues, symmetric_key};
+use super::{Failure, Opened, capturing, cpus_of_queues, symmetric_key};
 use netscope::config::{LiveSettings, PipelineSettings, Settings, XdpModeChoice, XdpTimes, XdpUnmatched};
 use netscope::engine::Source;
+use netscope::wire;
 use netscope_backends::privilege::Capability;
 use netscope_backends::xdp::{self, BusyPoll, Times, Unmatched, XdpMode, XdpOptions};
-use netscope_backends::{Backend, nic, pcap};
+use netscope_backends::{Backend, LinkType, nic, pcap};
 use std::time::Duration;
 
 /// What opening the interface again takes; with a filter also [`Capability::Perfmon`].
@@ -28,7 +29,7 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
     // Before the sockets, so that no packet comes by the old key.
     let key = symmetric_key(live, &name, &mut said)?;
     let opened = xdp::open(options)?;
-    said.insert(0, format!("capturing on {name} by AF_XDP; receive queues: {queues:?}, a worker each"));
+    said.insert(0, format!("receive queues: {queues:?}, a worker each"));
     let mut notices = opened.said;
     if key.is_none() && queues.len() > 1 && nic::rss(&name)?.and_then(|rss| rss.is_symmetric()) == Some(false) {
         notices.push(format!(
@@ -38,12 +39,13 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
     }
     let backends = opened.queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Backend>).collect();
     let cpus = if settings.pipeline.cpus.is_empty() { cpus_of_queues(&name, &queues, &mut said)? } else { Vec::new() };
+    let announcement = capturing(&name, live, "AF_XDP", wire::link_name(LinkType::ETHERNET), queues.len());
     let source = Some(Source::Queues(backends));
     let mut capabilities = CAPABILITIES.to_vec();
     if settings.filter.is_some() {
         capabilities.push(Capability::Perfmon);
     }
-    Ok(Opened { source, said, notices, cpus, capabilities, key })
+    Ok(Opened { source, interface: Some(name), announcement, said, notices, cpus, capabilities, key })
 }
 
 /// The queues that will be opened; as many as workers, where those were asked for.

@@ -1,9 +1,9 @@
 //! How far the reading of a file has come, on a terminal's standard error.
 //!
-//! Owns the bar. Knows no file and no clock but the bar's own. Invariant: nothing is drawn when standard
-//! error is no terminal.
+//! Owns the bar. Knows no file and no clock but the bar's own. Invariants: nothing is drawn when standard error is no terminal, and what
+//! is drawn is one line, whatever the terminal's width.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use netscope_backends::Position;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -42,7 +42,9 @@ impl ProgressDisplay {
         }
         let seconds = self.bar.elapsed().as_secs_f64();
         let rate = if seconds > 0.0 { packets as f64 / seconds } else { 0.0 };
-        self.bar.set_message(format!("{packets} packets, {rate:.0}/s"));
+        let bytes = HumanBytes(position.bytes_read);
+        let bytes = if self.total > 0 { format!("{bytes}/{}", HumanBytes(self.total)) } else { bytes.to_string() };
+        self.bar.set_message(format!("{packets} packets, {rate:.0}/s, {bytes}"));
         self.bar.set_position(position.bytes_read);
     }
 
@@ -64,11 +66,11 @@ impl Drop for ProgressDisplay {
 }
 
 fn bar() -> ProgressStyle {
-    style("{bar:30} {percent:>3} % {bytes}/{total_bytes} | {msg} | {eta} left")
+    style("{percent:>3} % {bar:16} {wide_msg} {eta} left")
 }
 
 fn spinner() -> ProgressStyle {
-    style("{spinner} {bytes} | {msg} | {elapsed}")
+    style("{spinner} {wide_msg} {elapsed}")
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -103,6 +105,6 @@ mod tests {
     #[test]
     fn an_unknown_length_is_a_spinner() {
         let text = drawn(Position { bytes_read: 512, bytes_total: 0 });
-        assert!(text.contains("512 B |") && text.contains("1234 packets") && !text.contains("left"), "{text}");
+        assert!(text.contains("512 B ") && text.contains("1234 packets") && !text.contains("left"), "{text}");
     }
 }

@@ -16,14 +16,17 @@ use std::time::Duration;
 use crate::filter::FilterSet;
 use crate::{Backend, BackendError, Counters, LinkType, Packet, Polled, Position};
 
+mod directory;
 mod foreign;
 mod lend;
 mod mapped;
 mod mapping;
+mod merge;
 mod pcap;
 mod pcapng;
 mod scan;
 mod scout;
+mod series;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -36,8 +39,11 @@ use mapping::MappedFile;
 use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
 use windows::Windows;
 
+pub use directory::{CaptureDirectory, DIRECTORY_FILES_MAX, capture_directory};
 pub use mapping::MAPPINGS_MAX;
+pub use merge::{FileMerge, MERGED_FILES_MAX};
 pub use scan::{PLACES_MAX, Places, Scanner};
+pub use series::FileSeries;
 pub use stream::STREAM_BUFFER_LEN;
 pub use walker::{BLOCK_LEN_MAX, CaptureWalker, INTERFACES_MAX, PACKET_LEN_MAX, RecordFault, WalkStep};
 

@@ -202,6 +202,12 @@ pub fn rx_queues(interface: &str) -> Result<Vec<Queue>, BackendError> {
     })
 }
 
+/// The interface's speed in bits per second; `None` where the kernel does not know it (a link that is down, most virtual ones).
+pub fn speed_bps(interface: &str) -> Option<u64> {
+    let link = RouteNetlink::open().ok()?.link(interface).ok()?;
+    Some(u64::from(Directory::of(&link)?.speed_mbps()?) * 1_000_000)
+}
+
 /// Number of RX queues in use; `None` when not known.
 ///
 /// # Errors

@@ -7,20 +7,16 @@
 
 use std::path::Path;
 
+use super::blocks::{self, BLOCKS_LEN_MAX, CaptureOrigin, InterfaceStatistics};
 use crate::{LinkType, Packet, Timestamp};
 
 /// More than the largest file header, or block around a packet's bytes with the interface block before it.
-pub(super) const OVERHEAD_MAX: usize = 128;
+pub(super) const OVERHEAD_MAX: usize = 128 + BLOCKS_LEN_MAX;
 
 const PCAP_MAGIC_NS: u32 = 0xa1b2_3c4d;
 const PCAP_RECORD_HEADER_LEN: usize = 16;
 const PCAP_FILE_HEADER_LEN: usize = 24;
 
-const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-const SECTION_HEADER_LEN: u32 = 28;
-const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
-const INTERFACE: u32 = 1;
-const INTERFACE_LEN: u32 = 32;
 const PACKET_ENHANCED: u32 = 6;
 const PACKET_ENHANCED_LEN: usize = 32;
 
@@ -34,6 +30,7 @@ pub(super) enum Refusal {
 #[derive(Debug)]
 pub(super) struct Encoder {
     snaplen: u32,
+    origin: CaptureOrigin,
     has_header: bool,
     kind: FileKind,
 }
@@ -46,10 +43,10 @@ enum FileKind {
 }
 
 impl Encoder {
-    pub(super) fn for_path(path: &Path, snaplen: u32) -> Self {
+    pub(super) fn for_path(path: &Path, snaplen: u32, origin: CaptureOrigin) -> Self {
         let is_pcapng = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pcapng"));
         let kind = if is_pcapng { FileKind::Pcapng(Vec::new()) } else { FileKind::Pcap(None) };
-        Self { snaplen, has_header: false, kind }
+        Self { snaplen, origin, has_header: false, kind }
     }
 
     /// Begins a new file.
@@ -88,14 +85,7 @@ impl Encoder {
                 put_u32(out, u32::from(link_type.0));
             }
             FileKind::Pcapng(_) => {
-                put_u32(out, SECTION_HEADER);
-                put_u32(out, SECTION_HEADER_LEN);
-                put_u32(out, BYTE_ORDER_MAGIC);
-                put_u16(out, 1);
-                put_u16(out, 0);
-                // The section's length is not known.
-                out.extend_from_slice(&u64::MAX.to_le_bytes());
-                put_u32(out, SECTION_HEADER_LEN);
+                blocks::section_header(out, &self.origin);
             }
         }
     }
@@ -143,18 +133,17 @@ impl Encoder {
             return index as u32;
         }
         interfaces.push(link_type);
-        put_u32(out, INTERFACE);
-        put_u32(out, INTERFACE_LEN);
-        put_u16(out, link_type.0);
-        put_u16(out, 0);
-        put_u32(out, self.snaplen);
-        // if_tsresol, one byte: 10^-9 s; then the end of options.
-        put_u16(out, 9);
-        put_u16(out, 1);
-        out.extend_from_slice(&[9, 0, 0, 0]);
-        put_u32(out, 0);
-        put_u32(out, INTERFACE_LEN);
+        blocks::interface(out, link_type, self.snaplen, &self.origin);
         interfaces.len() as u32 - 1
+    }
+
+    /// Appends what the one interface counted; nothing where the format has no place for it, or there are several or none.
+    pub(super) fn encode_statistics(&self, counted: &InterfaceStatistics, out: &mut Vec<u8>) {
+        if let FileKind::Pcapng(interfaces) = &self.kind
+            && interfaces.len() == 1
+        {
+            blocks::statistics(out, counted);
+        }
     }
 
     /// How many of these bytes are whole records. They begin where a record begins, or where the file does.

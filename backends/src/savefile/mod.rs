@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use crate::file::PACKET_LEN_MAX;
 use crate::{BackendError, Packet, Timestamp};
 
+mod blocks;
 mod format;
 mod segments;
 #[cfg(test)]
 mod tests;
 
+pub use blocks::{CaptureOrigin, InterfaceStatistics};
 use format::{Encoder, Refusal};
 use segments::SavefileSegments;
 
@@ -41,6 +43,8 @@ pub struct SavefileOptions {
     pub files_max: Option<u32>,
     /// Bytes kept per packet; 0 = all.
     pub snaplen: u32,
+    /// Where the packets come from, for pcapng.
+    pub origin: CaptureOrigin,
 }
 
 /// What was written.
@@ -102,7 +106,7 @@ impl Savefile {
             }
         };
         let mut savefile = Self {
-            encoder: Encoder::for_path(&options.path, snaplen(options.snaplen)),
+            encoder: Encoder::for_path(&options.path, snaplen(options.snaplen), options.origin.clone()),
             options: options.clone(),
             segments,
             path,
@@ -176,6 +180,15 @@ impl Savefile {
         self.summary.bytes += len as u64;
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Appends what the interface counted, where there is one and the format has a place for it.
+    pub fn note_statistics(&mut self, counted: &InterfaceStatistics) {
+        if self.options.origin.interface.is_some() {
+            let start = self.first_time.unwrap_or(counted.end);
+            self.encoder
+                .encode_statistics(&InterfaceStatistics { start: counted.start.min(start), ..*counted }, &mut self.buffer);
+        }
     }
 
     /// Writes what is left, a file header too when no packet came, and closes the file.

@@ -1,12 +1,12 @@
 //! What is written is read back, whole, and rotation touches its own files alone.
 
 use super::*;
-use crate::LinkType;
+use crate::{Counters, LinkType};
 use crate::memory::{OwnedPacket, read_all};
 use proptest::prelude::*;
 
 fn options(path: PathBuf) -> SavefileOptions {
-    SavefileOptions { path, rotate_bytes: None, rotate_ns: None, files_max: None, snaplen: 0 }
+    SavefileOptions { path, rotate_bytes: None, rotate_ns: None, files_max: None, snaplen: 0, origin: CaptureOrigin::default() }
 }
 
 fn packet(seconds: u64, link_type: LinkType, len: usize) -> OwnedPacket {
@@ -137,7 +137,7 @@ fn after_a_failed_write_the_file_has_whole_records() {
         (1..6).map(|number| packet(number, if number == 3 { LinkType::RAW } else { LinkType::ETHERNET }, 33)).collect();
     for name in ["cut.pcap", "cut.pcapng"] {
         let path = folder.path().join(name);
-        let mut encoder = Encoder::for_path(&path, 100);
+        let mut encoder = Encoder::for_path(&path, 100, CaptureOrigin::default());
         let mut bytes = Vec::new();
         for packet in &packets {
             let _ = encoder.encode(&packet.borrow(), &mut bytes);
@@ -196,4 +196,66 @@ proptest! {
         prop_assert_eq!(summary.packets + summary.skipped_link_type, packets.len() as u64);
         prop_assert_eq!(&read_all(&pcap.path).unwrap(), &kept);
     }
+}
+
+/// The options of the first block of this type: code and value.
+fn block_options(bytes: &[u8], kind: u32, fixed_len: usize) -> Vec<(u16, Vec<u8>)> {
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let mut at = 0;
+    while u32_at(at) != kind {
+        at += u32_at(at + 4) as usize;
+    }
+    let end = at + u32_at(at + 4) as usize - 4;
+    assert_eq!(u32_at(end), u32_at(at + 4), "the length stands at both ends");
+    let (mut options, mut place) = (Vec::new(), at + 8 + fixed_len);
+    while place + 4 <= end && u32_at(place) != 0 {
+        let (code, len) = (u32_at(place) as u16, (u32_at(place) >> 16) as usize);
+        options.push((code, bytes[place + 4..place + 4 + len].to_vec()));
+        place += 4 + len.next_multiple_of(4);
+    }
+    options
+}
+
+#[test]
+fn pcapng_says_where_its_packets_come_from_and_what_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("origin.pcapng");
+    let origin = CaptureOrigin {
+        application: Some("netscope 1".to_owned()),
+        os: Some("Linux 6".to_owned()),
+        interface: Some("eth0".to_owned()),
+        speed_bps: Some(10_000_000_000),
+        filter: Some("\u{e9}".repeat(200)),
+    };
+    let mut savefile = Savefile::create(&SavefileOptions { origin, ..options(path.clone()) }).unwrap();
+    let packet = OwnedPacket { time: Timestamp(7), wire_len: 60, link_type: LinkType::ETHERNET, data: vec![1; 60] };
+    savefile.write(&packet.borrow()).unwrap();
+    let counters = Counters { received: 10, kernel_drops: 3, interface_drops: 2, filtered: 1, ..Counters::default() };
+    savefile.note_statistics(&InterfaceStatistics { start: Timestamp(9), end: Timestamp(11), counters });
+    savefile.finish().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(block_options(&bytes, 0x0a0d_0d0a, 16), [(3, b"Linux 6".to_vec()), (4, b"netscope 1".to_vec())]);
+    let interface = block_options(&bytes, 1, 8);
+    assert_eq!(interface[0], (2, b"eth0".to_vec()));
+    assert_eq!(interface[1], (8, 10_000_000_000u64.to_le_bytes().to_vec()));
+    assert_eq!(interface[2], (9, vec![9]));
+    // 254 bytes of text: a character is not cut in two.
+    assert_eq!((interface[3].0, interface[3].1.len()), (11, 255));
+    let statistics = block_options(&bytes, 5, 12);
+    let number = |place: usize| u64::from_le_bytes(statistics[place].1.clone().try_into().unwrap());
+    assert_eq!(statistics.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [2, 3, 4, 5, 7, 8]);
+    assert_eq!((number(2), number(3), number(4), number(5)), (12, 2, 3, 6));
+    assert_eq!(number(0), 7 << 32, "the capture began no later than its first packet");
+    assert_eq!(read_all(&path).unwrap().len(), 1);
+}
+
+#[test]
+fn classic_pcap_has_no_place_for_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.pcap");
+    let origin = CaptureOrigin { interface: Some("eth0".to_owned()), ..CaptureOrigin::default() };
+    let mut savefile = Savefile::create(&SavefileOptions { origin, ..options(path.clone()) }).unwrap();
+    savefile.note_statistics(&InterfaceStatistics::default());
+    savefile.finish().unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 24);
 }

@@ -4,6 +4,7 @@ mod formats;
 mod readers;
 mod scan;
 mod scout;
+mod several;
 
 use crate::memory::OwnedPacket;
 use crate::{LinkType, Timestamp};
