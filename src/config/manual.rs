@@ -118,7 +118,12 @@ there are troubles.
 
 /// The command line; with what only the running system knows, where the version is asked for.
 pub fn command_line(asks_version: bool) -> Command {
-    if asks_version { Args::command().long_version(long_version()) } else { Args::command() }
+    // A number below 0 is a wrong value and no flag.
+    let command = Args::command().mut_args(|arg| {
+        let takes_value = arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_value)
+    });
+    if asks_version { command.long_version(long_version()) } else { command }
 }
 
 /// Version, libraries, kernel and backends, a line each.

@@ -1,8 +1,8 @@
 //! What is written is read back, whole, and rotation touches its own files alone.
 
 use super::*;
-use crate::{Counters, LinkType};
 use crate::memory::{OwnedPacket, read_all};
+use crate::{Counters, LinkType};
 use proptest::prelude::*;
 
 fn options(path: PathBuf) -> SavefileOptions {
