@@ -152,3 +152,20 @@ fn the_command_line_wants_an_interface_and_shows_the_program_without() {
     let listing = run(netscope().args(["doctor", "--show-xdp"])).expect_code(0).stdout;
     assert!(listing.starts_with("netscope_xdp:") && listing.contains("exit"), "{listing}");
 }
+
+#[test]
+fn troubles_are_an_exit_code_where_they_are_asked_for() {
+    let Some(namespace) = NetNs::with_veth() else { return };
+    let troubles =
+        |document: &Value| document["findings"].as_array().expect("a list").iter().any(|finding| finding["mark"] == "trouble");
+    let found = troubles(&examined(&namespace, &[]));
+    doctor(&namespace, &[RECEIVER, "--check"]).expect_code(i32::from(found));
+    // A link that is down is one.
+    let down = namespace.command("ip").args(["link", "set", RECEIVER, "down"]).status().expect("there is ip");
+    assert!(down.success());
+    assert!(troubles(&examined(&namespace, &[])));
+    doctor(&namespace, &[RECEIVER, "--check"]).expect_code(1);
+    doctor(&namespace, &[RECEIVER]).expect_code(0);
+    let any = doctor(&namespace, &["any"]).expect_code(1);
+    assert!(any.stderr.contains("all interfaces"), "{}", any.stderr);
+}

@@ -224,3 +224,35 @@ fn intervals_are_lines_of_json_that_add_up() {
         assert!(schema.is_valid(line), "{:?}", schema.iter_errors(line).map(|error| error.to_string()).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_capture_says_once_what_it_does_and_ends_after_its_time() {
+    let said = with(&["-i", "lo", "--duration", "0.3", "udp port 9"]).expect_code(0);
+    let lines: Vec<&str> = said.stderr.lines().filter(|line| line.contains("capturing on")).collect();
+    let [line] = lines[..] else { panic!("{}", said.stderr) };
+    assert!(line.contains("lo by tpacket, Ethernet, 1 worker, promiscuous; Ctrl-C to stop"), "{line}");
+    let quiet = with(&["-i", "lo", "-q", "--duration", "0.3", "--no-promiscuous", "udp port 9"]).expect_code(0);
+    assert!(!quiet.stderr.contains("capturing on"), "{}", quiet.stderr);
+    let file = with(&["-r", &demo(), "-c", "1"]).expect_code(0);
+    assert!(file.stderr.contains("demo.pcapng, Ethernet, 1 worker"), "{}", file.stderr);
+}
+
+#[test]
+fn a_silent_interface_is_told_unless_that_is_off() {
+    let said = with(&["-i", "lo", "-q", "--duration", "0.6", "--silence-s", "0.1", "udp port 9"]).expect_code(0);
+    assert!(said.stderr.contains("no packet has arrived yet for"), "{}", said.stderr);
+    let off = with(&["-i", "lo", "-q", "--duration", "0.6", "--silence-s", "0", "udp port 9"]).expect_code(0);
+    assert!(!off.stderr.contains("no packet has arrived"), "{}", off.stderr);
+}
+
+#[test]
+fn a_written_pcapng_says_where_it_comes_from() {
+    let directory = temp_dir("origin");
+    let path = directory.path().join("lo.pcapng");
+    let written = path.to_str().expect("a path in UTF-8");
+    with(&["-i", "lo", "-q", "--duration", "0.3", "-w", written, "udp port 9 or icmp"]).expect_code(0);
+    let shown = Command::new("capinfos").arg(&path).output().expect("capinfos comes with tshark");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("Capture application: netscope "), "{shown}");
+    assert!(shown.contains("Capture oper-sys:    Linux "), "{shown}");
+}

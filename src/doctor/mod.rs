@@ -46,6 +46,9 @@ pub enum DoctorError {
     /// What was found could not be written.
     #[error("cannot write what was found")]
     Write(#[from] io::Error),
+    /// Not one interface.
+    #[error("any stands for all interfaces, and doctor looks at one of them; `netscope --list-interfaces` names them")]
+    Any,
     /// Only Linux is looked at.
     #[error("`netscope doctor` looks at Linux interfaces; here, `netscope --list-interfaces` names what can be captured from")]
     System,
@@ -67,6 +70,9 @@ pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<bool, Doct
         return Ok(true);
     }
     let interface = settings.interface.as_deref().unwrap_or_default(); // the command line asks for one
+    if interface == "any" {
+        return Err(DoctorError::Any);
+    }
     let facts = facts::Facts::gather(interface, settings.try_xdp)?;
     let findings = judge::judge(&facts);
     if settings.json {
