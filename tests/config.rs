@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use netscope::config::{
     Args, BackendChoice, Command, ConfigError, FanoutChoice, Options, PacketView, Settings, SourceSettings, Verbosity, command,
-    read_file, resolve, write_completions, write_man,
+    read_file, reference, resolve, write_completions, write_man,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -471,4 +471,15 @@ fn synthetic_flows_keep_the_other_settings() {
         other => panic!("{other:?}"),
     }
     refusal(&["--synthetic-flows", "0"]);
+}
+
+#[test]
+fn the_reference_is_made_from_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference.md");
+    let made = reference();
+    if std::env::var_os("NETSCOPE_BLESS").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, made, "run the test once with NETSCOPE_BLESS=1, and look at what changed");
 }

@@ -11,6 +11,7 @@ mod habits;
 mod live;
 mod manual;
 mod options;
+mod reference;
 mod resolve;
 mod settings;
 
@@ -20,6 +21,7 @@ pub use error::ConfigError;
 pub use file::read_file;
 pub use manual::{write_completions, write_doctor_man, write_man};
 pub use options::Options;
+pub use reference::reference;
 pub use resolve::resolve;
 pub use settings::{
     FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,

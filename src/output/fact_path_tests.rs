@@ -60,7 +60,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         }
         let outputs = Outputs::start(scope, outputs, QueueLimits::FILE, &failed);
         let live_table = LiveTableRequest::default();
-        let control = Control { live_table: &live_table, notice: &|text| panic!("{text}"), idle: &|| {} };
+        let control = Control { live_table: &live_table, notice: &|text| panic!("{text}"), idle: &|| {}, ending: &|| {} };
         let summary = run(aggregator, &mail, &outputs, true, &control);
         assert!(outputs.join().0.is_empty());
         summary
