@@ -12,9 +12,10 @@ use netscope::config::{self, Command, OutputSettings, PacketView, Settings, Sour
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines, SummaryJson,
-    TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
+    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines,
+    SummaryJson, TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
+use netscope::record::FieldWord;
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::features;
 use netscope_backends::savefile::{CaptureOrigin, SavefileOptions};
@@ -81,7 +82,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
     if settings.announces {
-        reporter.warn(&opened.announcement);
+        for line in &opened.announcements {
+            reporter.warn(line);
+        }
     }
     for line in &opened.said {
         reporter.info(line);
@@ -104,15 +107,15 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let (packets_shown, shown) = channel();
     let session = Session {
         source: opened.take_source(),
-        engine: engine_settings(settings, std::mem::take(&mut opened.cpus)),
+        engine: engine_settings(settings, &mut opened),
         aggregate: AggregateSettings {
             flow_key: settings.flow.key,
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
         },
-        outputs: outputs(settings, shown).map_err(|error| as_user(error.into(), settings))?,
-        record: recording(settings, opened.interface.as_deref()),
+        outputs: outputs(settings, &opened.interfaces, shown).map_err(|error| as_user(error.into(), settings))?,
+        record: recording(settings, &opened.interfaces),
         view: view(settings.view, packets_shown),
         live_table,
     };
@@ -166,7 +169,7 @@ fn live_table_on_signal() -> Result<LiveTableRequest, Failure> {
     Ok(LiveTableRequest::from_flag(asked))
 }
 
-fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettings {
+fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
         SourceSettings::File(file) => file.timeout,
@@ -177,7 +180,8 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
         tick_ns: settings.stats.interval_ns,
         count_max: settings.count_max,
         workers: settings.pipeline.workers.max(1),
-        cpus: if settings.pipeline.cpus.is_empty() { opened_cpus } else { settings.pipeline.cpus.clone() },
+        cpus: if settings.pipeline.cpus.is_empty() { std::mem::take(&mut opened.cpus) } else { settings.pipeline.cpus.clone() },
+        interfaces: std::mem::take(&mut opened.interface_of_queue),
         poll_timeout,
         wants_ended: false,
         wants_reports: false,
@@ -187,7 +191,7 @@ fn engine_settings(settings: &Settings, opened_cpus: Vec<usize>) -> EngineSettin
 }
 
 /// Opens every output, so that a wrong path ends the program before the capture starts.
-fn outputs(settings: &Settings, shown: Receiver<Infallible>) -> Result<Vec<Box<dyn Output>>, OutputError> {
+fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallible>) -> Result<Vec<Box<dyn Output>>, OutputError> {
     let OutputSettings {
         export_json,
         export_csv,
@@ -199,6 +203,9 @@ fn outputs(settings: &Settings, shown: Receiver<Infallible>) -> Result<Vec<Box<d
         write_pcap: _,
         export_ended_max: _,
     } = &settings.output;
+    // One word for each interface, for as long as the program runs.
+    let interfaces: &'static [FieldWord] = interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak();
+    let record = &ExportSettings { interfaces, ..*record };
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(path) = export_json {
         outputs.push(Box::new(DocumentFile::create(path, JsonTable(*record))?));
@@ -224,7 +231,7 @@ fn outputs(settings: &Settings, shown: Receiver<Infallible>) -> Result<Vec<Box<d
     Ok(outputs)
 }
 
-fn recording(settings: &Settings, interface: Option<&str>) -> Option<SavefileOptions> {
+fn recording(settings: &Settings, interfaces: &[String]) -> Option<SavefileOptions> {
     let recording = settings.output.write_pcap.as_ref()?;
     let snaplen = match &settings.source {
         SourceSettings::Live(live) => live.snaplen,
@@ -237,12 +244,13 @@ fn recording(settings: &Settings, interface: Option<&str>) -> Option<SavefileOpt
         rotate_ns: (recording.rotate_ns > 0).then_some(recording.rotate_ns),
         files_max: (recording.file_count_max > 0).then_some(recording.file_count_max),
         snaplen,
-        origin: origin(settings, interface),
+        origin: origin(settings, interfaces),
     })
 }
 
 /// What a written capture says of where its packets come from.
-fn origin(settings: &Settings, interface: Option<&str>) -> CaptureOrigin {
+fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
+    let interface = interfaces.first().map(String::as_str);
     CaptureOrigin {
         application: Some(format!("netscope {}", env!("CARGO_PKG_VERSION"))),
         os: interface.and_then(|_| features::kernel()),

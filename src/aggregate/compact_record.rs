@@ -98,6 +98,7 @@ pub(super) struct UsualRecord {
     first_packet: u32,
     initiator: Direction,
     reason: EndReason,
+    interface: u8,
     facts: FactRef,
     /// Of TCP: the handshake's round trip, and the last, smallest and averaged one, in ns. Here, because they
     /// would round the size of [`UsualTcp`] up.
@@ -162,6 +163,7 @@ impl UsualRecord {
             first_packet: u32::try_from(record.first_packet).ok()?,
             initiator: record.initiator,
             reason: record.reason,
+            interface: record.interface,
             facts,
             rtts_ns,
             tcp,
@@ -187,6 +189,7 @@ impl UsualRecord {
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
             queues: 1,
+            interface: self.interface,
             facts: self.facts,
         }
     }
@@ -315,6 +318,7 @@ mod tests {
             tunnel in prop::option::weighted(0.2, any::<u32>()),
             queues in prop_oneof![4 => Just(1u16), 1 => any::<u16>()],
             icmp_code in prop_oneof![4 => Just(0u8), 1 => any::<u8>()],
+            interface in any::<u8>(),
             facts in 0..3usize,
             tcp in tcp(),
         ) {
@@ -328,6 +332,7 @@ mod tests {
                 first_packet,
                 fragments,
                 queues,
+                interface,
                 icmp_code,
                 facts: FactRef::to_index(facts).unwrap(),
                 tunnel: tunnel.map(|id| Tunnel { kind: TunnelKind::Vxlan, id }),

@@ -9,8 +9,8 @@ use crate::flow::{Domain, EndReason, FactSet, FlowKey, FlowRecord, KeyScope};
 use netscope_backends::Timestamp;
 use std::collections::{HashMap, HashSet};
 
-/// What the parts of a flow have in common: the 5-tuple, and the VLAN and tunnel as far as they belong to the key.
-type PartKey = (FlowKey, (u64, u64));
+/// What the parts of a flow have in common: the 5-tuple, the interface, and the VLAN and tunnel as far as they belong to the key.
+type PartKey = (FlowKey, u8, (u64, u64));
 
 /// A record with a key that another queue has, too, so perhaps a part of a flow; half of it, as a rule.
 struct PartialFlow {
@@ -42,9 +42,9 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, q
         .filter_map(|(place, (&record, &queue))| {
             let key = *records.key(record);
             split.contains(&key).then(|| {
-                let FlowRecord { vlan, tunnel, first_seen, .. } = records.get(record);
+                let FlowRecord { vlan, tunnel, interface, first_seen, .. } = records.get(record);
                 let domain = Domain::in_scope(scope, vlan, tunnel).numbers();
-                PartialFlow { key: (key, domain), first_seen, queue, shown: place }
+                PartialFlow { key: (key, interface, domain), first_seen, queue, shown: place }
             })
         })
         .collect();
@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn what_two_interfaces_saw_is_two_flows() {
+        let [there, back] = [half(0, 10, 65, EndReason::Exit), half(1, 12, 70, EndReason::Exit)];
+        let (count, shown) = joined(&[(0, there), (1, FlowRecord { interface: 1, ..back })]);
+        assert_eq!((count, shown.len()), (0, 2));
+        let on_second = [there, back].map(|half| FlowRecord { interface: 1, ..half });
+        let (count, shown) = joined(&[(0, there), (1, on_second[0]), (2, on_second[1])]);
+        assert_eq!((count, shown.iter().map(|record| record.interface).collect::<Vec<_>>()), (1, vec![0, 1]));
+    }
+
+    #[test]
     fn parts_in_different_vlans_or_tunnels_are_one_flow_where_these_are_no_part_of_the_key() {
         let in_vlan = |id, vni, half| {
             let tunnel = Some(Tunnel { kind: TunnelKind::Vxlan, id: vni });
@@ -236,7 +246,7 @@ mod tests {
                 let first_seen = 100 * number + u64::from(queue);
                 let record = half(usize::from(queue), first_seen, first_seen + 50, EndReason::Timeout);
                 let half =
-                    PartialFlow { key: (record.key, (0, 0)), first_seen: record.first_seen, queue, shown: flows.all.len() };
+                    PartialFlow { key: (record.key, 0, (0, 0)), first_seen: record.first_seen, queue, shown: flows.all.len() };
                 flows.add(&half, record);
                 assert_eq!(flows.lasting.len(), 1, "at record {number} of queue {queue}");
             }

@@ -15,6 +15,8 @@ const BUFFER_MB_MAX: u32 = 2047;
 /// A ring's blocks are multiples of this, and two of it at least: a block holds the longest packet.
 const BLOCK_KB_STEP: u32 = 64;
 const BLOCK_KB_MAX: u32 = 64 * 1024;
+/// Records tell so many interfaces apart.
+const INTERFACES_MAX: usize = 256;
 const RETIRE_MS_MAX: u32 = 10_000;
 const FRAMES_MIN: u32 = 64;
 const FRAMES_MAX: u32 = 1 << 20;
@@ -156,7 +158,7 @@ fn live(capture: &CaptureOptions, options: &Options, snaplen: u32, timeout: Dura
     let buffer_mb = within("--buffer-size-mb (capture.buffer_size_mb)", capture.buffer_size_mb.unwrap_or(64), 1, BUFFER_MB_MAX)?;
     let buffer_bytes = u64::from(buffer_mb) * MIB;
     Ok(LiveSettings {
-        interface: capture.interface.clone(),
+        interfaces: interfaces(capture)?,
         backend: capture.backend.unwrap_or_default(),
         promiscuous: capture.promiscuous.unwrap_or(true),
         snaplen,
@@ -167,6 +169,24 @@ fn live(capture: &CaptureOptions, options: &Options, snaplen: u32, timeout: Dura
         tpacket: tpacket(&options.tpacket, buffer_bytes)?,
         xdp: xdp(&options.xdp)?,
     })
+}
+
+/// Names of interfaces, each once.
+fn interfaces(capture: &CaptureOptions) -> Result<Vec<String>, ConfigError> {
+    const NAME: &str = "--interface (capture.interface)";
+    let names = capture.interface.clone().unwrap_or_default();
+    if let Some((_, name)) =
+        names.iter().enumerate().find(|(place, name)| names.iter().skip(place + 1).any(|other| other == *name))
+    {
+        return Err(ConfigError::Value { name: NAME, what: format!("names {name} twice: name each interface once") });
+    }
+    if names.len() > INTERFACES_MAX {
+        return Err(ConfigError::Value {
+            name: NAME,
+            what: format!("is given {} times: {INTERFACES_MAX} are the limit", names.len()),
+        });
+    }
+    Ok(names)
 }
 
 fn tpacket(options: &TpacketOptions, buffer_bytes: u64) -> Result<TpacketSettings, ConfigError> {

@@ -102,10 +102,11 @@ impl Options {
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct CaptureOptions {
-    /// Capture on this interface [default: the system's]
+    /// Capture on this interface [default: the first that is up]. Given several times, all of them are captured at once, each with
+    /// workers of its own; flows of different interfaces stay apart
     #[arg(short, long, value_name = "NAME", conflicts_with = "read_pcap")]
-    #[serde(deserialize_with = "unset_when_empty")]
-    pub interface: Option<String>,
+    #[serde(deserialize_with = "names")]
+    pub interface: Option<Vec<String>>,
 
     /// Read this capture file (pcap or pcapng, also gzip or zstd) instead of an interface; - is standard input. Given several times,
     /// the files are read one after the other; a directory stands for the capture files in it, in the order of their first packets
@@ -503,19 +504,22 @@ fn path_unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<O
     Ok(unset_when_empty(deserializer)?.map(PathBuf::from))
 }
 
-/// One path or a list of them; empty ones are none.
-fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+/// One name or a list of them; empty ones are none.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     /// As it is written.
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a path or a list of paths")]
-    enum Paths {
+    #[serde(untagged, expecting = "a text or a list of texts")]
+    enum Names {
         One(String),
         Several(Vec<String>),
     }
-    let paths = match Paths::deserialize(deserializer)? {
-        Paths::One(path) => vec![path],
-        Paths::Several(paths) => paths,
+    let names = match Names::deserialize(deserializer)? {
+        Names::One(name) => vec![name],
+        Names::Several(names) => names,
     };
-    Ok(Some(paths.into_iter().filter(|path| !path.is_empty()).map(PathBuf::from).collect())
-        .filter(|paths: &Vec<_>| !paths.is_empty()))
+    Ok(Some(names.into_iter().filter(|name| !name.is_empty()).collect()).filter(|names: &Vec<_>| !names.is_empty()))
+}
+
+fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+    Ok(names(deserializer)?.map(|names| names.into_iter().map(PathBuf::from).collect()))
 }

@@ -133,6 +133,8 @@ fn output(options: &Options, is_file: bool, workers: usize) -> Result<OutputSett
             community_id_seed: output.community_id_seed.unwrap_or(0),
             threads: workers,
             schema: FACT_SCHEMA,
+            // Known when they are open.
+            interfaces: &[],
         },
     })
 }

@@ -58,11 +58,11 @@ pub struct FileSettings {
     pub timeout: Duration,
 }
 
-/// How to capture on an interface.
+/// How to capture on interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveSettings {
-    /// Its name; `None` is the system's default.
-    pub interface: Option<String>,
+    /// Their names, each once; without any the system's default.
+    pub interfaces: Vec<String>,
     /// What captures.
     pub backend: BackendChoice,
     /// Also packets for other stations.

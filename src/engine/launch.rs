@@ -65,6 +65,8 @@ pub struct EngineSettings {
     pub workers: usize,
     /// CPUs to pin the workers to, in order; empty = not pinned.
     pub cpus: Vec<usize>,
+    /// Of each queue the place of its interface among those of the run; empty where there is one, or none.
+    pub interfaces: Vec<u8>,
     /// Longest wait of one poll.
     pub poll_timeout: Duration,
     /// Whether anybody wants the ended flows.
@@ -244,6 +246,7 @@ impl Running {
         let tap_senders = self.open_taps(&assignment, &worker_settings, settings);
         let outbox = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;
+        let interface = settings.interfaces.get(index).copied().unwrap_or(0);
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
         // A capture has time to find its CPUs, and is free to take to those that come later.
@@ -262,6 +265,7 @@ impl Running {
             // Built here, so that the table's memory is first touched by the thread that uses it.
             let mut worker = Worker::new(&worker_settings, outbox, ());
             worker.join(group);
+            worker.on_interface(interface);
             drive(feed, worker, request_receiver, timeout, stop.as_ref(), progress.worker(index), &mut |text| notice(text))
         })?;
         self.threads.push(thread);

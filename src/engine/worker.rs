@@ -133,6 +133,11 @@ impl<O: Observer> Worker<O> {
         }
     }
 
+    /// Says on which interface its packets are captured. Said before the first packet.
+    pub fn on_interface(&mut self, interface: u8) {
+        self.flows.set_interface(interface);
+    }
+
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
         self.timed(|worker| worker.process(packets));

@@ -74,6 +74,8 @@ pub struct FlowRecord {
     pub reason: EndReason,
     /// Queues on which its packets came. More than 1 in a record that was joined from halves ([`FlowRecord::join`]).
     pub queues: u16,
+    /// On which interface it was captured: its place among those of the run, 0 where there is one or none.
+    pub interface: u8,
     /// What else is known of the flow: a place in the arena that goes with the record.
     pub facts: FactRef,
 }

@@ -15,6 +15,8 @@ pub(super) struct FlowStore {
     pub entries: Entries,
     pub extras: Extras,
     pub tcp: TcpArena,
+    /// Of every record.
+    pub interface: u8,
 }
 
 impl FlowStore {
@@ -25,6 +27,7 @@ impl FlowStore {
             entries: Entries::with_capacity(reserved, analyses),
             extras: Extras::with_capacity(reserved),
             tcp: TcpArena::with_capacity(flow_count_max),
+            interface: 0,
         }
     }
 
@@ -34,6 +37,7 @@ impl FlowStore {
             entries: self.entries.give_away(),
             extras: std::mem::replace(&mut self.extras, Extras::with_capacity(0)),
             tcp: self.tcp.give_away(),
+            interface: self.interface,
         }
     }
 
@@ -65,6 +69,7 @@ impl FlowStore {
             ended: at,
             reason,
             queues: 1,
+            interface: self.interface,
             facts: FactRef::NONE,
         }
     }

@@ -115,6 +115,11 @@ impl FlowTable {
         }
     }
 
+    /// Says on which interface its packets are captured: its place among those of the run.
+    pub fn set_interface(&mut self, interface: u8) {
+        self.store.interface = interface;
+    }
+
     /// The hash by which this table finds a key; the same for both directions.
     #[inline]
     pub fn hash(&self, key: &FlowKey) -> u64 {

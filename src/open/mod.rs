@@ -35,10 +35,12 @@ type Failure = Box<dyn Error + Send + Sync>;
 pub struct Opened {
     /// Packets for the workers; taken once.
     source: Option<Source>,
-    /// The interface that is captured on.
-    pub interface: Option<String>,
-    /// One line: what is captured or read, and how.
-    pub announcement: String,
+    /// The interfaces that are captured on.
+    pub interfaces: Vec<String>,
+    /// Of each queue the place of its interface among these, where there are several.
+    pub interface_of_queue: Vec<u8>,
+    /// A line for each of them, or for the files: what is captured or read, and how.
+    pub announcements: Vec<String>,
     /// Lines for `-v`.
     pub said: Vec<String>,
     /// What a person should know in any case.
@@ -48,25 +50,31 @@ pub struct Opened {
     /// The rights that opening it again takes.
     #[cfg(target_os = "linux")]
     pub capabilities: Vec<Capability>,
-    /// A hash key that goes back to the card when this is dropped.
+    /// Hash keys that go back to their cards when this is dropped.
     #[cfg(target_os = "linux")]
-    pub key: Option<SymmetricKey>,
+    pub keys: Vec<SymmetricKey>,
 }
 
 impl Opened {
     fn new(source: Source, announcement: String) -> Self {
         Self {
             source: Some(source),
-            interface: None,
-            announcement,
+            interfaces: Vec::new(),
+            interface_of_queue: Vec::new(),
+            announcements: vec![announcement],
             said: Vec::new(),
             notices: Vec::new(),
             cpus: Vec::new(),
             #[cfg(target_os = "linux")]
             capabilities: Vec::new(),
             #[cfg(target_os = "linux")]
-            key: None,
+            keys: Vec::new(),
         }
+    }
+
+    /// Gives it another source.
+    fn set_source(&mut self, source: Source) {
+        self.source = Some(source);
     }
 
     /// The source, for the run. Without packets when asked for again.
@@ -79,7 +87,7 @@ impl Opened {
     #[cfg(target_os = "linux")]
     pub fn become_user(&self, user: &str) -> Result<Option<String>, Failure> {
         let mut kept = self.capabilities.clone();
-        if self.key.as_ref().is_some_and(SymmetricKey::changed) && !kept.contains(&Capability::NetAdmin) {
+        if self.keys.iter().any(SymmetricKey::changed) && !kept.contains(&Capability::NetAdmin) {
             kept.push(Capability::NetAdmin);
         }
         let missing = netscope_backends::privilege::become_user(user, &kept)?;
@@ -101,7 +109,7 @@ impl Opened {
     /// After the run: what was changed for it is as it was before.
     pub fn close(self) -> Result<(), Failure> {
         #[cfg(target_os = "linux")]
-        if let Some(key) = self.key {
+        for key in self.keys {
             key.restore()?;
         }
         Ok(())
@@ -124,7 +132,7 @@ pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Fai
     match &settings.source {
         SourceSettings::File(reading) => files(reading, settings, stop),
         SourceSettings::Live(interface) => {
-            let mut opened = live::interface(interface, settings)?;
+            let mut opened = live::interfaces(interface, settings)?;
             opened.source = opened.source.map(|source| limited(source, settings));
             Ok(opened)
         }
@@ -242,7 +250,7 @@ fn workers(count: usize) -> String {
 
 /// The line that says what is captured, on which interface, and why on this one.
 fn capturing(name: &str, live: &LiveSettings, how: &str, link: &str, count: usize) -> String {
-    let chosen = if live.interface.is_none() { " (none was named; it is the first that is up)" } else { "" };
+    let chosen = if live.interfaces.is_empty() { " (none was named; it is the first that is up)" } else { "" };
     let whose = if live.promiscuous { "promiscuous" } else { "this station's packets alone" };
     format!("capturing on {name}{chosen} by {how}, {link}, {}, {whose}; Ctrl-C to stop", workers(count))
 }

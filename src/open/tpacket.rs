@@ -15,9 +15,9 @@ use netscope_backends::{Backend, nic, pcap};
 const BLOCK_COUNT_MIN: u32 = 8;
 
 /// Opens the rings.
-pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
-    let name = match &live.interface {
-        Some(name) => name.clone(),
+pub fn open(name: Option<&str>, live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
+    let name = match name {
+        Some(name) => name.to_owned(),
         None => pcap::default_interface()?,
     };
     let workers = match settings.pipeline.workers {
@@ -61,7 +61,12 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
     let line = capturing(&name, live, "tpacket", link, workers);
     let backends = backends.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect();
     let capabilities = vec![Capability::NetRaw];
-    let mut opened = Opened { interface: Some(name.clone()), key, capabilities, ..Opened::new(Source::Queues(backends), line) };
+    let mut opened = Opened {
+        interfaces: vec![name.clone()],
+        keys: key.into_iter().collect(),
+        capabilities,
+        ..Opened::new(Source::Queues(backends), line)
+    };
     opened.said.push(format!("rings: {workers}, each {blocks} blocks of {block_kb} KiB{dealt}"));
     opened.said.append(&mut said);
     if ours.fanout == FanoutChoice::Queue && workers > 1 && settings.pipeline.cpus.is_empty() {

@@ -16,9 +16,9 @@ use std::time::Duration;
 const CAPABILITIES: [Capability; 4] = [Capability::NetRaw, Capability::NetAdmin, Capability::Bpf, Capability::IpcLock];
 
 /// Opens the queues.
-pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
-    let name = match &live.interface {
-        Some(name) => name.clone(),
+pub fn open(name: Option<&str>, live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure> {
+    let name = match name {
+        Some(name) => name.to_owned(),
         None => pcap::default_interface()?,
     };
     let options = options(&name, live, settings);
@@ -40,12 +40,13 @@ pub fn open(live: &LiveSettings, settings: &Settings) -> Result<Opened, Failure>
     let backends = opened.queues.into_iter().map(|queue| Box::new(queue) as Box<dyn Backend>).collect();
     let cpus = if settings.pipeline.cpus.is_empty() { cpus_of_queues(&name, &queues, &mut said)? } else { Vec::new() };
     let announcement = capturing(&name, live, "AF_XDP", wire::link_name(LinkType::ETHERNET), queues.len());
-    let source = Some(Source::Queues(backends));
     let mut capabilities = CAPABILITIES.to_vec();
     if settings.filter.is_some() {
         capabilities.push(Capability::Perfmon);
     }
-    Ok(Opened { source, interface: Some(name), announcement, said, notices, cpus, capabilities, key })
+    let keys = key.into_iter().collect();
+    let opened = Opened::new(Source::Queues(backends), announcement);
+    Ok(Opened { interfaces: vec![name], said, notices, cpus, capabilities, keys, ..opened })
 }
 
 /// The queues that will be opened; as many as workers, where those were asked for.

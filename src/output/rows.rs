@@ -5,7 +5,7 @@
 
 use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
-use crate::record::{Exported, FACT_SCHEMA, FactSchema, TextBuffer};
+use crate::record::{Exported, FACT_SCHEMA, FactSchema, FieldWord, TextBuffer};
 use rayon::prelude::*;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -32,11 +32,13 @@ pub struct ExportSettings {
     pub threads: usize,
     /// Names of facts.
     pub schema: FactSchema,
+    /// Names of the interfaces that records are of, by their places; none for a file.
+    pub interfaces: &'static [FieldWord],
 }
 
 impl Default for ExportSettings {
     fn default() -> Self {
-        Self { community_id_seed: 0, threads: 0, schema: FACT_SCHEMA }
+        Self { community_id_seed: 0, threads: 0, schema: FACT_SCHEMA, interfaces: &[] }
     }
 }
 
@@ -124,7 +126,9 @@ fn export_all<E>(
             if index + PREFETCH_AHEAD < range.end {
                 table.prefetch(index + PREFETCH_AHEAD);
             }
-            visit(&Exported::with_id(&table.record(index), id).with_facts(table.facts(index), settings.schema))?;
+            let record = table.record(index);
+            let exported = Exported::with_id(&record, id).with_facts(table.facts(index), settings.schema);
+            visit(&exported.on_interface(settings.interfaces))?;
         }
     }
     Ok(())

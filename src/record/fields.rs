@@ -18,6 +18,7 @@ pub struct Exported<'a> {
     community_id: CommunityId,
     facts: FactSet<'a>,
     schema: FactSchema,
+    interface: Option<&'static FieldWord>,
 }
 
 impl<'a> Exported<'a> {
@@ -29,7 +30,7 @@ impl<'a> Exported<'a> {
     /// A record and its Community ID.
     #[inline(always)]
     pub fn with_id(record: &'a FlowRecord, community_id: CommunityId) -> Self {
-        Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA }
+        Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA, interface: None }
     }
 
     /// The same with the facts of the record, and their names.
@@ -37,6 +38,13 @@ impl<'a> Exported<'a> {
     #[inline(always)]
     pub fn with_facts(self, facts: FactSet<'a>, schema: FactSchema) -> Self {
         Self { facts, schema, ..self }
+    }
+
+    /// The same with the name of the interface on which it was captured, which is one of these.
+    #[must_use]
+    #[inline(always)]
+    pub fn on_interface(self, names: &'static [FieldWord]) -> Self {
+        Self { interface: names.get(usize::from(self.record.interface)), ..self }
     }
 
     pub(super) fn facts(&self) -> FactSet<'a> {
@@ -180,6 +188,7 @@ fields! {
     "queues": number "" 2 = Some(u64::from(record.queues));
     "icmp_type": number "" 3 = record.key.icmp_type(record.initiator).map(u64::from);
     "icmp_code": number "" 3 = icmp_code(record).map(u64::from);
+    "interface": word "" 15 = exported.interface;
 }
 
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].

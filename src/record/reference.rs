@@ -48,6 +48,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             ended: Timestamp(ended),
             reason,
             queues: numbers[0] as u16,
+            interface: numbers[0] as u8,
             facts: FactRef::NONE,
         },
     )

@@ -57,6 +57,7 @@ pub fn tcp_record() -> FlowRecord {
         ended: Timestamp(1_700_000_062_500_000_001),
         reason: EndReason::Timeout,
         queues: 1,
+        interface: 0,
         facts: FactRef::NONE,
     }
 }
@@ -79,6 +80,7 @@ pub fn udp6_record() -> FlowRecord {
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,
         queues: 1,
+        interface: 0,
         facts: FactRef::NONE,
     }
 }

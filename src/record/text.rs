@@ -61,6 +61,12 @@ impl FieldWord {
         self
     }
 
+    /// A name from outside, of which only letters, digits and `._:@-` are kept, the others as `_`; at most 15 of them.
+    pub fn of_name(name: &str) -> Self {
+        let safe = |letter: char| if letter.is_ascii_alphanumeric() || "._:@-".contains(letter) { letter as u8 } else { b'_' };
+        name.chars().take(Self::SIZE - 1).fold(Self::EMPTY, |word, letter| word.and(&[safe(letter)]))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         // Made of ASCII, so the text is never refused.

@@ -32,6 +32,7 @@ pub fn settings() -> EngineSettings {
         wants_reports: true,
         taps: Vec::new(),
         reader_chunks: 2,
+        interfaces: Vec::new(),
     }
 }
 
