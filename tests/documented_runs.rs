@@ -81,7 +81,8 @@ fn check(page: &str) {
     fs::copy(fixture("demo.pcapng"), directory.path().join("demo.pcapng")).expect("it can be copied");
     let programs = directory.path().join("bin");
     fs::create_dir(&programs).expect("it can be made");
-    std::os::unix::fs::symlink(PathBuf::from(env!("CARGO_BIN_EXE_netscope")), programs.join("netscope")).expect("it can be linked");
+    std::os::unix::fs::symlink(PathBuf::from(env!("CARGO_BIN_EXE_netscope")), programs.join("netscope"))
+        .expect("it can be linked");
     let blesses = std::env::var_os("NETSCOPE_BLESS").is_some();
     let (mut made, mut commands) = (Vec::new(), 0);
     for part in parse(&text) {

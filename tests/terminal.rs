@@ -9,7 +9,6 @@ use common::{RUN_LIMIT, fixture, netscope, temp_dir};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -34,10 +33,6 @@ fn read_all(mut terminal: File) -> Vec<u8> {
     }
 }
 
-fn lines_or_columns(count: u16) -> NonZero<u16> {
-    NonZero::new(count).expect("a terminal has a size")
-}
-
 fn wait(child: &mut Child) {
     let deadline = Instant::now() + RUN_LIMIT;
     while child.try_wait().expect("the child can be waited for").is_none() {
@@ -57,7 +52,7 @@ fn on_terminal(columns: u16, command: &mut Command) -> Shown {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let written = read_all(File::from(master));
     wait(&mut child);
-    let mut emulator = vt100::Parser::new(lines_or_columns(ROWS), lines_or_columns(columns), 1000);
+    let mut emulator = vt100::Parser::new(ROWS, columns, 1000);
     emulator.process(&written);
     let lines = emulator.screen().rows(0, columns).map(|line| line.trim_end().to_owned()).collect();
     Shown { written: String::from_utf8_lossy(&written).into_owned(), lines }

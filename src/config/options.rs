@@ -509,13 +509,13 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String
     /// As it is written.
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a text or a list of texts")]
-    enum Names {
+    enum OneOrMore {
         One(String),
         Several(Vec<String>),
     }
-    let names = match Names::deserialize(deserializer)? {
-        Names::One(name) => vec![name],
-        Names::Several(names) => names,
+    let names = match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(name) => vec![name],
+        OneOrMore::Several(names) => names,
     };
     Ok(Some(names.into_iter().filter(|name| !name.is_empty()).collect()).filter(|names: &Vec<_>| !names.is_empty()))
 }
