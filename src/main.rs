@@ -81,10 +81,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
-    if settings.announces {
-        for line in &opened.announcements {
-            reporter.warn(line);
-        }
+    for line in &opened.announcements {
+        if settings.announces { reporter.warn(line) } else { reporter.info(line) }
     }
     for line in &opened.said {
         reporter.info(line);
