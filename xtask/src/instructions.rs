@@ -156,7 +156,7 @@ fn difference(small: u64, large: u64) -> f64 {
     (large as f64 - small as f64) / (PACKETS[1] - PACKETS[0]) as f64
 }
 
-/// Layers, most first, as a table of the kind that stands in `docs/measuring.md`.
+/// Layers, most first, as a table of the kind that stands in `perf/tuning-diary.md`.
 fn table(small: &InstructionProfile, large: &InstructionProfile) -> String {
     let names: BTreeSet<_> = small.layers.keys().chain(large.layers.keys()).collect();
     let of = |profile: &InstructionProfile, name: &str| profile.layers.get(name).copied().unwrap_or(0);
