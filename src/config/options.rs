@@ -252,7 +252,7 @@ pub struct XdpOptions {
 
     #[arg(skip)]
     pub insist: Option<bool>,
-    /// Also on an interface that this host uses, and so loses
+    /// Allow AF_XDP on an interface in use; the host stops receiving its traffic
     #[arg(long = "xdp-insist", conflicts_with = "insist_no")]
     #[serde(skip)]
     pub insist_yes: bool,
@@ -282,7 +282,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "BYTES")]
     pub stop_after_bytes: Option<u64>,
 
-    /// Once everything is open that takes root, go on as this user, with no right but to open the interface again
+    /// Drop root to this user after opening the interface; keeps only the rights that opening it again takes
     #[arg(long, value_name = "NAME")]
     #[serde(deserialize_with = "unset_when_empty")]
     pub user: Option<String>,
