@@ -5,7 +5,7 @@
 
 use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
-use crate::record::{Exported, FACT_SCHEMA, FactSchema, TextBuffer};
+use crate::record::{Exported, FACT_SCHEMA, FactSchema, TextBuffer, TimeResolution};
 use rayon::prelude::*;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -30,13 +30,15 @@ pub struct ExportSettings {
     pub community_id_seed: u16,
     /// Threads that make records into text when the table is written; 0 and 1 mean the one that writes it.
     pub threads: usize,
+    /// How the times of the packets were taken.
+    pub times: TimeResolution,
     /// Names of facts.
     pub schema: FactSchema,
 }
 
 impl Default for ExportSettings {
     fn default() -> Self {
-        Self { community_id_seed: 0, threads: 0, schema: FACT_SCHEMA }
+        Self { community_id_seed: 0, threads: 0, times: TimeResolution::Packet, schema: FACT_SCHEMA }
     }
 }
 
@@ -124,7 +126,9 @@ fn export_all<E>(
             if index + PREFETCH_AHEAD < range.end {
                 table.prefetch(index + PREFETCH_AHEAD);
             }
-            visit(&Exported::with_id(&table.record(index), id).with_facts(table.facts(index), settings.schema))?;
+            let record = table.record(index);
+            let exported = Exported::with_id(&record, id).with_times(settings.times);
+            visit(&exported.with_facts(table.facts(index), settings.schema))?;
         }
     }
     Ok(())

@@ -7,15 +7,38 @@
 
 use super::facts::{FACT_SCHEMA, FactSchema};
 use super::field::{Field, FieldSink, FieldType, FieldValue, field};
-use super::names::{ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, tunnel_word};
+use super::names::{
+    ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, time_word, tunnel_word,
+};
 use super::text::FieldWord;
 use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, IcmpFlow, RttRecord, TcpRecord, community_id};
+
+/// How the times of a run's packets were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeResolution {
+    /// Each packet has a time of its own.
+    #[default]
+    Packet,
+    /// The clock is read once per batch, so packets that were handed over together have one time.
+    Batch,
+}
+
+impl TimeResolution {
+    /// The name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Packet => "packet",
+            Self::Batch => "batch",
+        }
+    }
+}
 
 /// A record and what is calculated for its export.
 #[derive(Clone, Copy, Debug)]
 pub struct Exported<'a> {
     record: &'a FlowRecord,
     community_id: CommunityId,
+    times: TimeResolution,
     facts: FactSet<'a>,
     schema: FactSchema,
 }
@@ -29,7 +52,14 @@ impl<'a> Exported<'a> {
     /// A record and its Community ID.
     #[inline(always)]
     pub fn with_id(record: &'a FlowRecord, community_id: CommunityId) -> Self {
-        Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA }
+        Self { record, community_id, times: TimeResolution::Packet, facts: FactSet::NONE, schema: FACT_SCHEMA }
+    }
+
+    /// The same of a run whose times were taken so.
+    #[must_use]
+    #[inline(always)]
+    pub fn with_times(self, times: TimeResolution) -> Self {
+        Self { times, ..self }
     }
 
     /// The same with the facts of the record, and their names.
@@ -180,6 +210,7 @@ fields! {
     "queues": number "" 2 = Some(u64::from(record.queues));
     "icmp_type": number "" 3 = record.key.icmp_type(record.initiator).map(u64::from);
     "icmp_code": number "" 3 = icmp_code(record).map(u64::from);
+    "time_resolution": word "" 6 = Some(time_word(exported.times));
 }
 
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].
