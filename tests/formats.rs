@@ -6,7 +6,7 @@ use netscope::{flow, wire};
 #[path = "../src/record/test_records.rs"]
 mod test_records;
 
-use flow::{FactSet, FlowRecord, community_id};
+use flow::{FactSet, FlowRecord, QuotedFlow, community_id};
 use netscope::aggregate::{Output, OutputLoss, QueueReport, Report, Summary, Table};
 use netscope::engine::{ProtocolClass, TrafficCount};
 use netscope::output::{
@@ -32,7 +32,7 @@ out_of_order,rtt_last_ms,rtt_min_ms,rtt_ewma_ms,rtt_samples";
 const OUR_COLUMNS: &str = "handshake_rtt_ms,tcp_state_detail,fast_retransmissions,spurious_retransmissions,lost_segments,\
 ack_lost_segments,duplicate_acks,keep_alives,zero_windows,tcp_flags_a_to_b,tcp_flags_b_to_a,mss_a_to_b,mss_b_to_a,\
 window_scale_a_to_b,window_scale_b_to_a,vlan,tunnel,tunnel_id,fragments,icmp_id,community_id,ip_version,initiator,first_packet,\
-end_reason,queues,icmp_type,icmp_code,time_resolution";
+end_reason,queues,icmp_type,icmp_code,icmp_errors,icmp_error_for,time_resolution";
 
 fn id(record: &FlowRecord) -> String {
     community_id(&record.key, record.initiator, 0).as_str().to_owned()
@@ -52,6 +52,7 @@ fn tcp_json() -> String {
          \"window_scale_a_to_b\":7,\"window_scale_b_to_a\":null,\"vlan\":[100,200],\"tunnel\":\"vxlan\",\"tunnel_id\":42,\
          \"fragments\":2,\"icmp_id\":null,\"community_id\":\"{}\",\"ip_version\":4,\"initiator\":\"b_to_a\",\
          \"first_packet\":5,\"end_reason\":\"timeout\",\"queues\":1,\"icmp_type\":null,\"icmp_code\":null,\
+         \"icmp_errors\":3,\"icmp_error_for\":null,\
          \"time_resolution\":\"packet\"}}",
         id(&tcp_record())
     )
@@ -71,6 +72,7 @@ fn udp_json() -> String {
          \"window_scale_a_to_b\":null,\"window_scale_b_to_a\":null,\"vlan\":[],\"tunnel\":null,\"tunnel_id\":null,\
          \"fragments\":0,\"icmp_id\":null,\"community_id\":\"{}\",\"ip_version\":6,\"initiator\":\"a_to_b\",\
          \"first_packet\":1,\"end_reason\":\"exit\",\"queues\":1,\"icmp_type\":null,\"icmp_code\":null,\
+         \"icmp_errors\":0,\"icmp_error_for\":null,\
          \"time_resolution\":\"packet\"}}",
         id(&udp6_record())
     )
@@ -80,7 +82,7 @@ fn tcp_csv() -> String {
     format!(
         "tcp,10.0.0.1,443,10.0.0.2,40000,1700000000.000000,1700000002.500000,2.500000,10,7,4000,1000,17,5000,16000.000,\
          established,b_to_a,3,4,3.000,1.001,2.000,12,1.235,close_wait,1,2,5,6,7,8,9,AS,APSF,1460,,7,,100;200,vxlan,42,2,,{},4,\
-         b_to_a,5,timeout,1,,,packet",
+         b_to_a,5,timeout,1,,,3,,packet",
         id(&tcp_record())
     )
 }
@@ -111,7 +113,7 @@ fn the_csv_table_begins_with_the_shared_columns() {
 
 #[test]
 fn csv_and_json_say_the_same() {
-    let records = [tcp_record(), udp6_record(), icmp_record()];
+    let records = [tcp_record(), udp6_record(), icmp_record(), error_record()];
     let array: Vec<Value> = serde_json::from_str(&json_of(&records)).unwrap();
     let text = csv_of(&records);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -154,7 +156,7 @@ fn records_fit_the_published_schema() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let schema: Value = serde_json::from_str(&fs::read_to_string(root.join("docs/flow-record.schema.json")).unwrap()).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
-    let records = [tcp_record(), udp6_record(), icmp_record()];
+    let records = [tcp_record(), udp6_record(), icmp_record(), error_record()];
     for object in serde_json::from_str::<Vec<Value>>(&json_of(&records)).unwrap() {
         let errors: Vec<String> = validator.iter_errors(&object).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
@@ -186,6 +188,25 @@ fn an_icmp_flow_has_an_identifier_and_no_ports() {
     assert_eq!((&array[0]["icmp_type"], &array[0]["icmp_code"]), (&Value::from(8), &Value::from(0)));
     assert_eq!(array[0]["endpoint_a"]["port"], 0);
     assert_eq!(array[0]["endpoint_b"]["port"], 0);
+}
+
+/// A record of ICMP errors about the TCP connection.
+fn error_record() -> FlowRecord {
+    let tcp = tcp_record();
+    FlowRecord { quoted: Some(QuotedFlow { key: tcp.key, initiator: tcp.initiator }), ..icmp_record() }
+}
+
+#[test]
+fn icmp_errors_are_joined_to_their_flow_by_its_identifier() {
+    for seed in [0, 7] {
+        let settings = ExportSettings { community_id_seed: seed, ..SETTINGS };
+        let mut out = Vec::new();
+        write_array(&mut out, &[error_record(), tcp_record()].into_iter().collect(), settings).unwrap();
+        let array: Vec<Value> = serde_json::from_slice(&out).unwrap();
+        assert_eq!(array[0]["icmp_error_for"], array[1]["community_id"]);
+        assert_eq!(array[1]["icmp_error_for"], Value::Null);
+        assert!(array[0]["icmp_error_for"].is_string());
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! each has its own part of the flows, and its own numbers for VLANs and tunnels.
 
 mod fragment;
+mod icmp;
 mod live;
 mod part;
 mod tapped;

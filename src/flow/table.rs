@@ -13,6 +13,7 @@ mod active;
 mod ahead;
 mod count;
 mod counters;
+mod icmp;
 mod live;
 mod opening;
 mod packet;
@@ -202,6 +203,12 @@ impl FlowTable {
     #[cfg(test)]
     pub(super) fn top_listed(&self) -> usize {
         self.top.listed()
+    }
+
+    /// Rare facts and quotes in use.
+    #[cfg(test)]
+    pub(super) fn extras_in_use(&self) -> (usize, usize) {
+        self.store.extras.in_use()
     }
 
     /// The TCP trackers' side memory.

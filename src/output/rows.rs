@@ -127,7 +127,7 @@ fn export_all<E>(
                 table.prefetch(index + PREFETCH_AHEAD);
             }
             let record = table.record(index);
-            let exported = Exported::with_id(&record, id).with_times(settings.times);
+            let exported = Exported::with_id(&record, id, settings.community_id_seed).with_times(settings.times);
             visit(&exported.with_facts(table.facts(index), settings.schema))?;
         }
     }
