@@ -5,6 +5,7 @@
 
 mod arena;
 mod base64;
+mod closed;
 mod community_id;
 mod digest;
 mod domain;

@@ -7,7 +7,7 @@
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
-use crate::flow::{Candidate, Content, Domain, FlowKey, FlowPacket, Keyed, ports_of};
+use crate::flow::{Candidate, Content, Counted, Domain, FlowKey, FlowPacket, Keyed, ports_of};
 use crate::wire::{self, Common, Dissected, FaultKind, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -282,7 +282,19 @@ impl<O: Observer> Worker<O> {
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;
         self.ledger.ipv4_checksums_bad += u64::from(ipv4_checksums_bad);
+        let late = self.flows.after_close() - self.after_close_noted;
+        if late > 0 {
+            self.note_after_close(late);
+        }
         self.watch.flush();
+    }
+
+    /// Some of the packets that were counted in flows came after their connection was closed, and are in none.
+    #[cold]
+    fn note_after_close(&mut self, late: u64) {
+        self.after_close_noted += late;
+        self.ledger.in_flows -= late;
+        self.ledger.no_flow[NoFlowReason::AfterClose as usize] += late;
     }
 
     /// Counts a packet of a common frame; the number of the flow's place.
@@ -297,7 +309,12 @@ impl<O: Observer> Worker<O> {
     ) -> u32 {
         let &PacketMeta { ref keyed, time, wire_len, .. } = meta;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        self.count(packet, CommonFacts { source, at, meta })
+        let place = self.count(packet, CommonFacts { source, at, meta });
+        if O::WATCHES && place == Counted::NO_PLACE {
+            let packet = source.packet(at);
+            self.watch.other(&packet, &wire::dissect(packet.link_type, packet.data, packet.wire_len));
+        }
+        place
     }
 
     /// Counts what is neither a plain segment nor a datagram.
