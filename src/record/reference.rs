@@ -45,7 +45,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             tunnel: tunnel.map(|(kind, id)| Tunnel { kind, id }),
             icmp_code: numbers[1] as u8,
             icmp_errors: numbers[2] as u32,
-            quoted: (last_seen % 3 == 0).then(|| QuotedFlow { key, initiator: Direction::BToA }),
+            quoted: (last_seen % 3 == 0).then_some(QuotedFlow { key, initiator: Direction::BToA }),
             tcp,
             ended: Timestamp(ended),
             reason,
