@@ -5,6 +5,7 @@ use netscope::config::{
     Args, BackendChoice, Command, ConfigError, FanoutChoice, Options, PacketView, Settings, SourceSettings, Verbosity, command,
     read_file, reference, resolve, write_completions, write_man,
 };
+use netscope::record::TimeResolution;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -287,6 +288,19 @@ fn a_backend_has_its_settings() {
     assert_eq!(tpacket(&settings(&said)).1.fanout, FanoutChoice::Cpu);
     assert_eq!(settings(&["--user", "nobody"]).user.as_deref(), Some("nobody"));
     assert_eq!(with_file("[run]\nuser = \"\"\n", &[]).unwrap().user, None);
+}
+
+#[test]
+fn records_say_batch_where_the_clock_is_read_once_per_batch() {
+    for (flags, times) in [
+        (&["--backend", "xdp"][..], TimeResolution::Batch),
+        (&["--backend", "xdp", "--xdp-timestamps", "packet"], TimeResolution::Packet),
+        (&["--backend", "tpacket"], TimeResolution::Packet),
+        (&["--backend", "libpcap"], TimeResolution::Packet),
+        (&["--read-pcap", "x.pcap"], TimeResolution::Packet),
+    ] {
+        assert_eq!(settings(flags).output.record.times, times, "{flags:?}");
+    }
 }
 
 #[test]

@@ -6,14 +6,14 @@ use netscope::{flow, wire};
 #[path = "../src/record/test_records.rs"]
 mod test_records;
 
-use flow::{FactSet, FlowRecord, community_id};
+use flow::{FactSet, FlowRecord, QuotedFlow, community_id};
 use netscope::aggregate::{Output, OutputLoss, QueueReport, Report, Summary, Table};
 use netscope::engine::{ProtocolClass, TrafficCount};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryJson, TextReport, TextSettings, stats_line,
     summary_text, write_array, write_table,
 };
-use netscope::record::FACT_SCHEMA;
+use netscope::record::{FACT_SCHEMA, TimeResolution};
 use netscope_backends::{RingFill, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
@@ -22,7 +22,8 @@ use std::path::Path;
 use tempfile::tempdir;
 use test_records::{icmp_record, tcp_record, udp6_record};
 
-const SETTINGS: ExportSettings = ExportSettings { community_id_seed: 0, threads: 1, schema: FACT_SCHEMA, interfaces: &[] };
+const SETTINGS: ExportSettings =
+    ExportSettings { community_id_seed: 0, threads: 1, times: TimeResolution::Packet, schema: FACT_SCHEMA, interfaces: &[] };
 
 /// The columns that other programs know.
 const SHARED_COLUMNS: &str = "protocol,endpoint_a_ip,endpoint_a_port,endpoint_b_ip,endpoint_b_port,first_seen,last_seen,duration_secs,\
@@ -31,7 +32,7 @@ out_of_order,rtt_last_ms,rtt_min_ms,rtt_ewma_ms,rtt_samples";
 const OUR_COLUMNS: &str = "handshake_rtt_ms,tcp_state_detail,fast_retransmissions,spurious_retransmissions,lost_segments,\
 ack_lost_segments,duplicate_acks,keep_alives,zero_windows,tcp_flags_a_to_b,tcp_flags_b_to_a,mss_a_to_b,mss_b_to_a,\
 window_scale_a_to_b,window_scale_b_to_a,vlan,tunnel,tunnel_id,fragments,icmp_id,community_id,ip_version,initiator,first_packet,\
-end_reason,queues,icmp_type,icmp_code,interface";
+end_reason,queues,icmp_type,icmp_code,icmp_errors,icmp_error_for,time_resolution,interface";
 
 fn id(record: &FlowRecord) -> String {
     community_id(&record.key, record.initiator, 0).as_str().to_owned()
@@ -50,7 +51,9 @@ fn tcp_json() -> String {
          \"zero_windows\":9,\"tcp_flags_a_to_b\":\"AS\",\"tcp_flags_b_to_a\":\"APSF\",\"mss_a_to_b\":1460,\"mss_b_to_a\":null,\
          \"window_scale_a_to_b\":7,\"window_scale_b_to_a\":null,\"vlan\":[100,200],\"tunnel\":\"vxlan\",\"tunnel_id\":42,\
          \"fragments\":2,\"icmp_id\":null,\"community_id\":\"{}\",\"ip_version\":4,\"initiator\":\"b_to_a\",\
-         \"first_packet\":5,\"end_reason\":\"timeout\",\"queues\":1,\"icmp_type\":null,\"icmp_code\":null,\"interface\":null}}",
+         \"first_packet\":5,\"end_reason\":\"timeout\",\"queues\":1,\"icmp_type\":null,\"icmp_code\":null,\
+         \"icmp_errors\":3,\"icmp_error_for\":null,\
+         \"time_resolution\":\"packet\",\"interface\":null}}",
         id(&tcp_record())
     )
 }
@@ -68,7 +71,9 @@ fn udp_json() -> String {
          \"zero_windows\":0,\"tcp_flags_a_to_b\":null,\"tcp_flags_b_to_a\":null,\"mss_a_to_b\":null,\"mss_b_to_a\":null,\
          \"window_scale_a_to_b\":null,\"window_scale_b_to_a\":null,\"vlan\":[],\"tunnel\":null,\"tunnel_id\":null,\
          \"fragments\":0,\"icmp_id\":null,\"community_id\":\"{}\",\"ip_version\":6,\"initiator\":\"a_to_b\",\
-         \"first_packet\":1,\"end_reason\":\"exit\",\"queues\":1,\"icmp_type\":null,\"icmp_code\":null,\"interface\":null}}",
+         \"first_packet\":1,\"end_reason\":\"exit\",\"queues\":1,\"icmp_type\":null,\"icmp_code\":null,\
+         \"icmp_errors\":0,\"icmp_error_for\":null,\
+         \"time_resolution\":\"packet\",\"interface\":null}}",
         id(&udp6_record())
     )
 }
@@ -77,7 +82,7 @@ fn tcp_csv() -> String {
     format!(
         "tcp,10.0.0.1,443,10.0.0.2,40000,1700000000.000000,1700000002.500000,2.500000,10,7,4000,1000,17,5000,16000.000,\
          established,b_to_a,3,4,3.000,1.001,2.000,12,1.235,close_wait,1,2,5,6,7,8,9,AS,APSF,1460,,7,,100;200,vxlan,42,2,,{},4,\
-         b_to_a,5,timeout,1,,,",
+         b_to_a,5,timeout,1,,,3,,packet,",
         id(&tcp_record())
     )
 }
@@ -108,7 +113,7 @@ fn the_csv_table_begins_with_the_shared_columns() {
 
 #[test]
 fn csv_and_json_say_the_same() {
-    let records = [tcp_record(), udp6_record(), icmp_record()];
+    let records = [tcp_record(), udp6_record(), icmp_record(), error_record()];
     let array: Vec<Value> = serde_json::from_str(&json_of(&records)).unwrap();
     let text = csv_of(&records);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -151,7 +156,7 @@ fn records_fit_the_published_schema() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let schema: Value = serde_json::from_str(&fs::read_to_string(root.join("docs/flow-record.schema.json")).unwrap()).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
-    let records = [tcp_record(), udp6_record(), icmp_record()];
+    let records = [tcp_record(), udp6_record(), icmp_record(), error_record()];
     for object in serde_json::from_str::<Vec<Value>>(&json_of(&records)).unwrap() {
         let errors: Vec<String> = validator.iter_errors(&object).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{errors:?}");
@@ -183,6 +188,38 @@ fn an_icmp_flow_has_an_identifier_and_no_ports() {
     assert_eq!((&array[0]["icmp_type"], &array[0]["icmp_code"]), (&Value::from(8), &Value::from(0)));
     assert_eq!(array[0]["endpoint_a"]["port"], 0);
     assert_eq!(array[0]["endpoint_b"]["port"], 0);
+}
+
+/// A record of ICMP errors about the TCP connection.
+fn error_record() -> FlowRecord {
+    let tcp = tcp_record();
+    FlowRecord { quoted: Some(QuotedFlow { key: tcp.key, initiator: tcp.initiator }), ..icmp_record() }
+}
+
+#[test]
+fn icmp_errors_are_joined_to_their_flow_by_its_identifier() {
+    for seed in [0, 7] {
+        let settings = ExportSettings { community_id_seed: seed, ..SETTINGS };
+        let mut out = Vec::new();
+        write_array(&mut out, &[error_record(), tcp_record()].into_iter().collect(), settings).unwrap();
+        let array: Vec<Value> = serde_json::from_slice(&out).unwrap();
+        assert_eq!(array[0]["icmp_error_for"], array[1]["community_id"]);
+        assert_eq!(array[1]["icmp_error_for"], Value::Null);
+        assert!(array[0]["icmp_error_for"].is_string());
+    }
+}
+
+#[test]
+fn records_say_how_their_times_were_taken() {
+    let batch = ExportSettings { times: TimeResolution::Batch, ..SETTINGS };
+    let (mut json, mut csv) = (Vec::new(), Vec::new());
+    let table: Table = [tcp_record()].into_iter().collect();
+    write_array(&mut json, &table, batch).unwrap();
+    write_table(&mut csv, &table, batch).unwrap();
+    let expected = tcp_json().replace("\"time_resolution\":\"packet\"", "\"time_resolution\":\"batch\"");
+    assert_eq!(String::from_utf8(json).unwrap(), format!("[\n{expected}\n]\n"));
+    let expected = tcp_csv().strip_suffix("packet,").map(|row| format!("{row}batch,"));
+    assert_eq!(String::from_utf8(csv).unwrap().lines().nth(1), expected.as_deref());
 }
 
 #[test]

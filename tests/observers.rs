@@ -1,8 +1,11 @@
 //! What a worker tells an observer: each event once, in order, and before time moves on.
 
-use netscope::engine::{Observer, Outbox, SeenPacket, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
-use netscope::flow::{FlowEvents, FlowRecord, FlowSettings, HashSecret};
+use netscope::engine::{
+    Observer, Outbox, SeenPacket, Snapshot, Stop, Worker, WorkerSettings, WorkerShare, mailbox, share_mapped,
+};
+use netscope::flow::{FlowEvents, FlowRecord, FlowSettings, HashSecret, Keying};
 use netscope::wire::Dissected;
+use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::{LinkType, Packet, Timestamp};
 use std::sync::{Arc, Mutex};
 
@@ -169,4 +172,58 @@ fn what_gives_way_has_ended_before_what_takes_its_place_is_told() {
     let settings = FlowSettings { flow_count_max: 1, ..FlowSettings::default() };
     let (lines, _) = told(&[udp(false), tcp(false, SYN, 100, 0)], settings);
     assert_eq!(lines, ["1 opened", "ended eviction", "2 opened syn"]);
+}
+
+/// An error is told of the flow that it quotes by the worker that has this flow, however many share the source.
+#[test]
+fn a_refusal_is_told_once_by_any_number_of_workers() {
+    let mut packets = Vec::new();
+    for host in 1..=20 {
+        let datagram = [[0x13, 0x88, 0, 53], [0, 12, 0, 0], [1, 2, 3, 4]].concat();
+        let sent = ipv4(17, [10, 0, 0, host], SERVER, &datagram);
+        let error = [&[3, 3, 0, 0, 0, 0, 0, 0], &sent[..28]].concat();
+        packets.push(frame(0x0800, &sent));
+        packets.push(frame(0x0800, &ipv4(1, SERVER, [10, 0, 0, host], &error)));
+    }
+    let expected: Vec<String> = (1..=20).map(|host| format!("{:02} refused", 2 * host)).collect();
+    for workers in [1, 2, 3, 8] {
+        let mut refused = told_by(&packets, workers);
+        refused.sort();
+        assert_eq!(refused, expected, "{workers} workers");
+    }
+}
+
+/// Refusals that so many workers on one file are told of.
+fn told_by(packets: &[Vec<u8>], count: u32) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("refused.pcap");
+    let mut file = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat();
+    for packet in packets {
+        file.extend([1, 0, packet.len() as u32, packet.len() as u32].map(u32::to_le_bytes).concat());
+        file.extend(packet);
+    }
+    std::fs::write(&path, file).expect("a capture");
+    let flow = FlowSettings::default();
+    let secret = HashSecret::random();
+    let scanner = CaptureFile::open(&path, &FileOptions::default()).expect("a capture").scanner().expect("a walk");
+    let keying = Keying { scope: flow.key, secret };
+    let handles = share_mapped(scanner.expect("a plain file"), count as usize, keying, u64::MAX, &Stop::default());
+    let notebook = Notebook::default();
+    let mut workers: Vec<_> = (0..count)
+        .zip(handles)
+        .map(|(index, handle)| {
+            let (snapshots, mail) = mailbox(4, || Snapshot::new(0));
+            let share = WorkerShare { index, count };
+            let settings = WorkerSettings { flow, tick_ns: SECOND, count_max: 0, share, waits: true, secret };
+            (Worker::new(&settings, Outbox::new(true, snapshots, None, Vec::new()), notebook.clone()), handle, mail)
+        })
+        .collect();
+    // One unit holds them all: each worker in turn finds it, or finds it ready.
+    for _ in 0..8 {
+        for (worker, handle, _mail) in &mut workers {
+            handle.poll(worker).expect("a sound file");
+        }
+    }
+    let is_refused = |line: &String| line.contains("refused");
+    notebook.lines().into_iter().filter(is_refused).map(|line| if line.len() < 10 { format!("0{line}") } else { line }).collect()
 }

@@ -26,6 +26,12 @@ enum PacketKind {
     Arp,
     Ipv6,
     Cut,
+    /// An ICMP error: what this host sent or was to get by TCP or UDP did not arrive; as a first fragment, too.
+    Error {
+        of: u8,
+        is_tcp: bool,
+        is_fragment: bool,
+    },
 }
 
 fn ipv4(protocol: u8, host: u8, fragment: [u8; 4], payload: &[u8]) -> Vec<u8> {
@@ -61,6 +67,11 @@ fn frame(kind: PacketKind, host: u8) -> Vec<u8> {
             frame.extend([0x30; 16]);
             frame.extend(udp);
             frame
+        }
+        PacketKind::Error { of, is_tcp, is_fragment } => {
+            let quoted = frame(if is_tcp { PacketKind::Tcp(0x10) } else { PacketKind::Udp }, of);
+            let message = [&[3, of % 3, 0, 0, 0, 0, 0, 0], &quoted[14..42]].concat();
+            ipv4(1, host, [0, of, if is_fragment { 0x20 } else { 0 }, 0], &message)
         }
         PacketKind::Cut => ipv4(6, host, [0, 0, 0, 0], &[1, 2])[..30].to_vec(),
     }
@@ -299,6 +310,8 @@ fn kind() -> impl Strategy<Value = PacketKind> {
         1 => Just(PacketKind::Arp),
         1 => Just(PacketKind::Ipv6),
         1 => Just(PacketKind::Cut),
+        2 => (0u8..6, any::<bool>(), prop::bool::weighted(0.2))
+            .prop_map(|(of, is_tcp, is_fragment)| PacketKind::Error { of, is_tcp, is_fragment }),
     ]
 }
 

@@ -82,7 +82,8 @@ impl U48 {
     }
 }
 
-/// The fields of a [`FlowRecord`] that has no tunnel, no unusual ICMP code and no fragments and came on one queue, in fewer bytes.
+/// The fields of a [`FlowRecord`] that has no tunnel, no unusual ICMP code, nothing to do with ICMP errors and no fragments and came on one
+/// queue, in fewer bytes.
 #[derive(Clone)]
 pub(super) struct UsualRecord {
     first_seen: Timestamp,
@@ -145,7 +146,13 @@ impl UsualRecord {
     /// The small form, if the record has one.
     #[inline]
     fn new(record: &FlowRecord, facts: FactRef) -> Option<Self> {
-        if record.tunnel.is_some() || record.icmp_code != 0 || record.fragments != 0 || record.queues != 1 {
+        let is_odd = record.tunnel.is_some()
+            || record.icmp_code != 0
+            || record.icmp_errors != 0
+            || record.quoted.is_some()
+            || record.fragments != 0
+            || record.queues != 1;
+        if is_odd {
             return None;
         }
         let (tcp, rtts_ns) = match &record.tcp {
@@ -185,6 +192,8 @@ impl UsualRecord {
             vlan: unpack_vlan(self.vlan),
             tunnel: None,
             icmp_code: 0,
+            icmp_errors: 0,
+            quoted: None,
             tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns)),
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
@@ -266,6 +275,7 @@ impl UsualTcp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::QuotedFlow;
     use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
     use crate::wire::{Tunnel, TunnelKind};
     use proptest::prelude::*;
@@ -319,6 +329,8 @@ mod tests {
             queues in prop_oneof![4 => Just(1u16), 1 => any::<u16>()],
             icmp_code in prop_oneof![4 => Just(0u8), 1 => any::<u8>()],
             interface in any::<u8>(),
+            icmp_errors in prop_oneof![4 => Just(0u32), 1 => any::<u32>()],
+            is_quoting in prop::bool::weighted(0.1),
             facts in 0..3usize,
             tcp in tcp(),
         ) {
@@ -334,6 +346,8 @@ mod tests {
                 queues,
                 interface,
                 icmp_code,
+                icmp_errors,
+                quoted: is_quoting.then(|| QuotedFlow { key: tcp_record().key, initiator: Direction::BToA }),
                 facts: FactRef::to_index(facts).unwrap(),
                 tunnel: tunnel.map(|id| Tunnel { kind: TunnelKind::Vxlan, id }),
                 tcp,
@@ -350,7 +364,7 @@ mod tests {
 
     #[test]
     fn usual_records_are_small() {
-        let tcp = FlowRecord { tunnel: None, fragments: 0, ..tcp_record() };
+        let tcp = FlowRecord { tunnel: None, fragments: 0, icmp_errors: 0, ..tcp_record() };
         for record in [tcp, udp6_record(), icmp_record()] {
             assert!(matches!(CompactRecord::new(&record, record.facts), CompactRecord::Usual(_)));
         }

@@ -2,7 +2,7 @@
 //!
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
-use super::choices::BackendChoice;
+use super::choices::{BackendChoice, XdpTimes};
 use super::error::ConfigError;
 use super::live;
 use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
@@ -11,7 +11,7 @@ use super::settings::{
 };
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
-use crate::record::FACT_SCHEMA;
+use crate::record::{FACT_SCHEMA, TimeResolution};
 use netscope_backends::CaptureLimits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,7 +44,6 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     let workers_said = said.pipeline.workers;
     let options = said.over(file);
     let source = live::source(&options)?;
-    let is_file = matches!(source, SourceSettings::File(_));
     let stats = StatsSettings {
         enabled: options.stats.enabled.unwrap_or(false),
         interval_ns: NS_PER_MS
@@ -58,7 +57,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
     Ok(Settings {
         view: view(&options.output, verbose)?,
-        output: output(&options, is_file, pipeline.workers)?,
+        output: output(&options, &source, pipeline.workers)?,
         pipeline,
         source,
         filter: options.capture.filter,
@@ -115,10 +114,16 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
     })
 }
 
-fn output(options: &Options, is_file: bool, workers: usize) -> Result<OutputSettings, ConfigError> {
+fn output(options: &Options, source: &SourceSettings, workers: usize) -> Result<OutputSettings, ConfigError> {
     let output = &options.output;
     check_paths(options)?;
-    let ended_max_default = if is_file { EXPORT_ENDED_MAX_FROM_FILE } else { 0 };
+    let (ended_max_default, times) = match source {
+        SourceSettings::File(_) => (EXPORT_ENDED_MAX_FROM_FILE, TimeResolution::Packet),
+        SourceSettings::Live(live) if live.backend == BackendChoice::Xdp && live.xdp.times == XdpTimes::Batch => {
+            (0, TimeResolution::Batch)
+        }
+        SourceSettings::Live(_) => (0, TimeResolution::Packet),
+    };
     Ok(OutputSettings {
         write_pcap: recording(output)?,
         export_json: output.export_json.clone(),
@@ -132,6 +137,7 @@ fn output(options: &Options, is_file: bool, workers: usize) -> Result<OutputSett
         record: ExportSettings {
             community_id_seed: output.community_id_seed.unwrap_or(0),
             threads: workers,
+            times,
             schema: FACT_SCHEMA,
             // Known when they are open.
             interfaces: &[],

@@ -26,11 +26,13 @@ pub enum NoFlowReason {
     FragmentsHeld,
     /// Later fragments whose first one never came.
     FragmentsOrphaned,
+    /// A TCP segment without data that came after its connection was closed and the record ended.
+    AfterClose,
 }
 
 impl NoFlowReason {
     /// All no_flow, in the order of their discriminants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Arp,
         Self::NonIp,
         Self::UnsupportedLink,
@@ -39,6 +41,7 @@ impl NoFlowReason {
         Self::TooDeep,
         Self::FragmentsHeld,
         Self::FragmentsOrphaned,
+        Self::AfterClose,
     ];
 
     /// The name in summaries.
@@ -52,6 +55,7 @@ impl NoFlowReason {
             Self::TooDeep => "too_deep",
             Self::FragmentsHeld => "fragments_held",
             Self::FragmentsOrphaned => "fragments_orphaned",
+            Self::AfterClose => "after_close",
         }
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum Route {
     FirstFragment,
     /// The same for any other fragment; its datagram knows its flow, if anyone does.
     Fragment,
+    /// An ICMP error of a flow that another worker has, which quotes one of ours: only that is noted.
+    OthersError,
     /// To no flow.
     NoFlow(NoFlowReason),
     /// Nothing is known yet: to be dissected by the worker that counts it.

@@ -5,7 +5,7 @@
 //! Its one invariant: the list of a worker has, in order, every packet of which it needs more than the time.
 
 use super::packet_meta::PacketMeta;
-use crate::flow::{FlowKey, Keying, ports_of};
+use crate::flow::{FlowKey, Keying, Quote, ports_of};
 use crate::wire::{self, Common, Dissected};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
 use netscope_backends::file::{PLACES_MAX, Places, Scanner};
@@ -39,7 +39,7 @@ enum UnitPackets {
 
 /// The packets that each worker has to look at.
 struct OwnerLists {
-    /// Of each worker, those that are its alone.
+    /// Of each worker, those that it counts, or that say something of its flows.
     lists: Vec<OwnerList>,
     /// Those that every worker has to look at, by their places.
     everybody: Vec<u16>,
@@ -49,7 +49,7 @@ struct OwnerLists {
     keying: Keying,
 }
 
-/// The packets of one worker.
+/// The packets of one worker. An ICMP error is on two lists when another worker has the flow it quotes.
 struct OwnerList {
     /// Metas are written over, not dropped: those behind `len` are of a unit before, and there is always one.
     metas: Vec<PacketMeta>,
@@ -241,9 +241,13 @@ impl OwnerLists {
         }
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
         let Some(owner) = owner(facts, self.count) else { return self.everybody.push(index) };
-        if let Some(list) = self.lists.get_mut(owner as usize) {
-            *list.next() = PacketMeta::unread(index, packet);
-            list.close(false);
+        let quoted =
+            Quote::of(facts, packet.data).map(|quote| quote.flow.key.share(self.count)).filter(|&quoted| quoted != owner);
+        for owner in [Some(owner), quoted].into_iter().flatten() {
+            if let Some(list) = self.lists.get_mut(owner as usize) {
+                *list.next() = PacketMeta::unread(index, packet);
+                list.close(false);
+            }
         }
     }
 }

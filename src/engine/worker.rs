@@ -6,6 +6,7 @@
 //! each has its own part of the flows, and its own numbers for VLANs and tunnels.
 
 mod fragment;
+mod icmp;
 mod live;
 mod part;
 mod tapped;
@@ -19,7 +20,7 @@ use super::{
     BatchTimes, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence, TrafficCount, WorkerShare,
 };
 use crate::flow::{
-    Candidate, Content, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
+    Candidate, Content, Counted, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
     HashSecret, Keyed, PacketFacts,
 };
 use crate::wire::Dissected;
@@ -63,6 +64,8 @@ pub struct Worker<O: Observer = ()> {
     fragments: FragmentTable,
     /// Orphaned fragments that stand in the ledger.
     orphans_noted: u64,
+    /// The same of segments that came after their connection was closed.
+    after_close_noted: u64,
     ledger: Ledger,
     outbox: Outbox,
     watch: Watch<O>,
@@ -109,6 +112,7 @@ impl<O: Observer> Worker<O> {
             domains: DomainNumbers::new(settings.flow.key),
             fragments: FragmentTable::new(),
             orphans_noted: 0,
+            after_close_noted: 0,
             ledger: Ledger::default(),
             outbox,
             watch: Watch::new(observer),
@@ -213,12 +217,14 @@ impl<O: Observer> Worker<O> {
         content: Content<'_>,
     ) -> u32 {
         let &Packet { time, wire_len, .. } = packet;
-        let packet = FlowPacket { keyed, candidate, time, wire_len, content };
         let facts = FullFacts { number, dissected };
-        let place = self.count(packet, facts);
+        let place = self.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts);
         // Anything else takes the slow path, which looks for itself.
         if matches!(content, Content::Datagram | Content::LaterFragment) {
             self.flows.note_domain(place, keyed.direction, &facts);
+        }
+        if O::WATCHES && place == Counted::NO_PLACE {
+            self.watch.other(packet, dissected);
         }
         place
     }

@@ -106,12 +106,18 @@ impl DomainNumbers {
     /// The number of a packet's domain, as far as the scope asks for it.
     #[inline(always)]
     pub fn of(&mut self, dissected: &Dissected) -> u16 {
-        if self.scope == KeyScope::Tuple { 0 } else { self.number(dissected) }
+        self.of_parts(dissected.vlan, dissected.tunnel)
+    }
+
+    /// The same of a packet with these tags in this tunnel.
+    #[inline(always)]
+    pub fn of_parts(&mut self, vlan: VlanTags, tunnel: Option<Tunnel>) -> u16 {
+        if self.scope == KeyScope::Tuple { 0 } else { self.number(vlan, tunnel) }
     }
 
     #[inline(never)]
-    fn number(&mut self, dissected: &Dissected) -> u16 {
-        match Domain::in_scope(self.scope, dissected.vlan, dissected.tunnel) {
+    fn number(&mut self, vlan: VlanTags, tunnel: Option<Tunnel>) -> u16 {
+        match Domain::in_scope(self.scope, vlan, tunnel) {
             Domain { vlan: VlanTags { count: 0, .. }, tunnel: None } => 0,
             Domain { vlan: VlanTags { count: 1, ids: [id, _] }, tunnel: None } if id < FIRST_GIVEN => id,
             domain => match self.given.get(&domain) {

@@ -6,7 +6,7 @@
 
 use super::extra::{Extra, Extras};
 use super::tcp::{TcpBeginning, TcpConnection};
-use super::{Direction, Domain, FlowKey};
+use super::{Direction, Domain, FlowKey, QuotedFlow};
 use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 use std::mem::offset_of;
@@ -340,6 +340,18 @@ impl ColdHalf {
     pub fn add_fragments(&mut self, count: u32, extras: &mut Extras) {
         let extra = self.extra_mut(extras);
         extra.fragments = extra.fragments.saturating_add(count);
+    }
+
+    /// One more ICMP error quotes a packet of the flow.
+    pub fn add_icmp_error(&mut self, extras: &mut Extras) {
+        let extra = self.extra_mut(extras);
+        extra.icmp_errors = extra.icmp_errors.saturating_add(1);
+    }
+
+    /// The flow's ICMP errors are about this one; the first that is named stays.
+    pub fn note_quote(&mut self, quoted: QuotedFlow, extras: &mut Extras) {
+        self.extra_mut(extras);
+        extras.quote(self.link & !EXTRA, quoted);
     }
 
     /// The rare facts, wherever they lie.

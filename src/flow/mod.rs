@@ -5,6 +5,7 @@
 
 mod arena;
 mod base64;
+mod closed;
 mod community_id;
 mod digest;
 mod domain;
@@ -19,6 +20,7 @@ mod key;
 mod last;
 mod parts;
 mod ports;
+mod quote;
 mod record;
 mod store;
 mod synthetic;
@@ -39,6 +41,7 @@ pub use icmp::IcmpFlow;
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed, Keying};
 pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
+pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{

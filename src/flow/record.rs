@@ -1,6 +1,6 @@
 //! What remains of a flow when it leaves the table, and what exports are made of. Plain values, no table inside.
 
-use super::{Direction, FactRef, FlowKey};
+use super::{Direction, FactRef, FlowKey, QuotedFlow};
 use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -66,6 +66,10 @@ pub struct FlowRecord {
     pub tunnel: Option<Tunnel>,
     /// ICMP code of the first packet of echoes, or of a request and its answer; 0 for other flows.
     pub icmp_code: u8,
+    /// ICMP errors that quote a packet of the flow, as far as they came where its packets did.
+    pub icmp_errors: u32,
+    /// Of a flow of ICMP errors, the first flow that one of them names.
+    pub quoted: Option<QuotedFlow>,
     /// Set for TCP flows.
     pub tcp: Option<TcpRecord>,
     /// When the flow ended: last activity plus the timeout, or the time of the packet that ended it, or of the exit.
@@ -89,6 +93,8 @@ impl FlowRecord {
         self.packets = add(self.packets, later.packets);
         self.bytes = add(self.bytes, later.bytes);
         self.fragments = self.fragments.saturating_add(later.fragments);
+        self.icmp_errors = self.icmp_errors.saturating_add(later.icmp_errors);
+        self.quoted = self.quoted.or(later.quoted);
         self.last_seen = self.last_seen.max(later.last_seen);
         if later.ended > self.ended || later.reason == EndReason::Exit {
             (self.ended, self.reason) = (self.ended.max(later.ended), later.reason);

@@ -65,6 +65,8 @@ impl FlowStore {
             vlan: extra.vlan,
             tunnel: extra.tunnel,
             icmp_code: extra.icmp_code,
+            icmp_errors: extra.icmp_errors,
+            quoted: self.extras.quoted(&extra),
             tcp: self.tcp_record(place),
             ended: at,
             reason,

@@ -13,6 +13,8 @@ mod active;
 mod ahead;
 mod count;
 mod counters;
+mod icmp;
+mod late;
 mod live;
 mod opening;
 mod packet;
@@ -27,6 +29,7 @@ pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket,
 pub use settings::FlowSettings;
 
 use super::arena::PLACE_COUNT_MAX;
+use super::closed::RecentlyClosed;
 use super::entries::Entries;
 use super::entry::{Entry, Flag};
 use super::index::{self, Index};
@@ -59,6 +62,7 @@ pub struct FlowTable {
     store: FlowStore,
     wheel: Wheel,
     top: Top,
+    closed: RecentlyClosed,
     counters: FlowCounters,
 }
 
@@ -111,6 +115,7 @@ impl FlowTable {
             store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any()),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count),
+            closed: RecentlyClosed::new(settings.flow_count_max),
             counters: FlowCounters::default(),
         }
     }
@@ -198,6 +203,12 @@ impl FlowTable {
         self.len() == 0
     }
 
+    /// Segments that came after their connection was closed and its record ended; they are counted in no flow.
+    #[inline(always)]
+    pub const fn after_close(&self) -> u64 {
+        self.counters.after_close
+    }
+
     /// Counts since the start.
     pub fn counters(&self) -> FlowCounters {
         self.counters
@@ -209,14 +220,20 @@ impl FlowTable {
         self.top.listed()
     }
 
+    /// Rare facts and quotes in use.
+    #[cfg(test)]
+    pub(super) fn extras_in_use(&self) -> (usize, usize) {
+        self.store.extras.in_use()
+    }
+
     /// The TCP trackers' side memory.
     pub fn tcp_arena(&self) -> &TcpArena {
         &self.store.tcp
     }
 
-    /// Bytes of the index and of all places ever used, the TCP trackers' side memory left out.
+    /// Bytes of the index, of the memory of closed connections and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
-        self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes()
+        self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes() + self.closed.memory_bytes()
     }
 
     /// True when the candidate is the flow.
@@ -352,9 +369,10 @@ impl FlowTable {
     /// Reports a flow and frees its place.
     fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
         self.report(place, reason, at, ended);
+        let hash = self.store.entries.get(place).key.hash(&self.keying.secret);
+        self.note_end(place, hash, at);
         self.wheel.unlink(&mut self.store.entries, place);
         self.store.release(place);
-        let hash = self.store.entries.get(place).key.hash(&self.keying.secret);
         self.index.remove(hash, place);
         self.store.entries.give_back(place);
     }

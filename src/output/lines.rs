@@ -62,8 +62,8 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
     }
 
     fn ended(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> io::Result<()> {
-        let ExportSettings { community_id_seed, schema, interfaces, .. } = self.settings;
-        let exported = Exported::new(record, community_id_seed).with_facts(facts, schema);
+        let ExportSettings { community_id_seed, times, schema, interfaces, .. } = self.settings;
+        let exported = Exported::new(record, community_id_seed).with_times(times).with_facts(facts, schema);
         L::push(&mut self.text, &exported.on_interface(interfaces));
         if self.text.is_full() { self.write_text() } else { Ok(()) }
     }

@@ -5,7 +5,7 @@
 
 use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
-use crate::record::{Exported, FACT_SCHEMA, FactSchema, FieldWord, TextBuffer};
+use crate::record::{Exported, FACT_SCHEMA, FactSchema, FieldWord, TextBuffer, TimeResolution};
 use rayon::prelude::*;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -30,6 +30,8 @@ pub struct ExportSettings {
     pub community_id_seed: u16,
     /// Threads that make records into text when the table is written; 0 and 1 mean the one that writes it.
     pub threads: usize,
+    /// How the times of the packets were taken.
+    pub times: TimeResolution,
     /// Names of facts.
     pub schema: FactSchema,
     /// Names of the interfaces that records are of, by their places; none for a file.
@@ -38,7 +40,7 @@ pub struct ExportSettings {
 
 impl Default for ExportSettings {
     fn default() -> Self {
-        Self { community_id_seed: 0, threads: 0, schema: FACT_SCHEMA, interfaces: &[] }
+        Self { community_id_seed: 0, threads: 0, times: TimeResolution::Packet, schema: FACT_SCHEMA, interfaces: &[] }
     }
 }
 
@@ -127,7 +129,8 @@ fn export_all<E>(
                 table.prefetch(index + PREFETCH_AHEAD);
             }
             let record = table.record(index);
-            let exported = Exported::with_id(&record, id).with_facts(table.facts(index), settings.schema);
+            let exported = Exported::with_id(&record, id, settings.community_id_seed).with_times(settings.times);
+            let exported = exported.with_facts(table.facts(index), settings.schema);
             visit(&exported.on_interface(settings.interfaces))?;
         }
     }

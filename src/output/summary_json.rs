@@ -84,6 +84,7 @@ fn document(summary: &Summary) -> Value {
             "gaps_forgotten": summary.tcp_gaps_forgotten,
             "backward_handshakes": summary.tcp_backward_handshakes,
             "out_of_window": summary.tcp_out_of_window,
+            "closes_forgotten": summary.flows.closes_forgotten,
         },
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),

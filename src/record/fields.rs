@@ -7,15 +7,42 @@
 
 use super::facts::{FACT_SCHEMA, FactSchema};
 use super::field::{Field, FieldSink, FieldType, FieldValue, field};
-use super::names::{ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, tunnel_word};
+use super::names::{
+    ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, time_word, tunnel_word,
+};
 use super::text::FieldWord;
-use crate::flow::{CommunityId, Direction, FactSet, FlowKey, FlowRecord, IcmpFlow, RttRecord, TcpRecord, community_id};
+use crate::flow::{
+    CommunityId, Direction, FactSet, FlowKey, FlowRecord, IcmpFlow, QuotedFlow, RttRecord, TcpRecord, community_id,
+};
+
+/// How the times of a run's packets were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeResolution {
+    /// Each packet has a time of its own.
+    #[default]
+    Packet,
+    /// The clock is read once per batch, so packets that were handed over together have one time.
+    Batch,
+}
+
+impl TimeResolution {
+    /// The name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Packet => "packet",
+            Self::Batch => "batch",
+        }
+    }
+}
 
 /// A record and what is calculated for its export.
 #[derive(Clone, Copy, Debug)]
 pub struct Exported<'a> {
     record: &'a FlowRecord,
     community_id: CommunityId,
+    /// Of the flow that its ICMP errors name.
+    quoted_id: Option<CommunityId>,
+    times: TimeResolution,
     facts: FactSet<'a>,
     schema: FactSchema,
     interface: Option<&'static FieldWord>,
@@ -24,13 +51,22 @@ pub struct Exported<'a> {
 impl<'a> Exported<'a> {
     /// Makes a record ready for export. `community_id_seed`: 0 is what other tools use unless told otherwise.
     pub fn new(record: &'a FlowRecord, community_id_seed: u16) -> Self {
-        Self::with_id(record, community_id(&record.key, record.initiator, community_id_seed))
+        Self::with_id(record, community_id(&record.key, record.initiator, community_id_seed), community_id_seed)
     }
 
-    /// A record and its Community ID.
+    /// A record and its Community ID, which was made with this seed.
     #[inline(always)]
-    pub fn with_id(record: &'a FlowRecord, community_id: CommunityId) -> Self {
-        Self { record, community_id, facts: FactSet::NONE, schema: FACT_SCHEMA, interface: None }
+    pub fn with_id(record: &'a FlowRecord, community_id: CommunityId, seed: u16) -> Self {
+        let quoted_id = record.quoted.as_ref().map(|quoted| id_of_quoted(quoted, seed));
+        let times = TimeResolution::Packet;
+        Self { record, community_id, quoted_id, times, facts: FactSet::NONE, schema: FACT_SCHEMA, interface: None }
+    }
+
+    /// The same of a run whose times were taken so.
+    #[must_use]
+    #[inline(always)]
+    pub fn with_times(self, times: TimeResolution) -> Self {
+        Self { times, ..self }
     }
 
     /// The same with the facts of the record, and their names.
@@ -54,6 +90,12 @@ impl<'a> Exported<'a> {
     pub(super) fn schema(&self) -> FactSchema {
         self.schema
     }
+}
+
+/// Few records have such.
+#[cold]
+fn id_of_quoted(quoted: &QuotedFlow, seed: u16) -> CommunityId {
+    community_id(&quoted.key, quoted.initiator, seed)
 }
 
 /// Reads the value of a field.
@@ -188,6 +230,9 @@ fields! {
     "queues": number "" 2 = Some(u64::from(record.queues));
     "icmp_type": number "" 3 = record.key.icmp_type(record.initiator).map(u64::from);
     "icmp_code": number "" 3 = icmp_code(record).map(u64::from);
+    "icmp_errors": number "packets" 5 = Some(u64::from(record.icmp_errors));
+    "icmp_error_for": code "" 30 = exported.quoted_id.as_ref().map(CommunityId::as_bytes);
+    "time_resolution": word "" 6 = Some(time_word(exported.times));
     "interface": word "" 15 = exported.interface;
 }
 

@@ -3,6 +3,7 @@
 //! Owns the letters of names that `flow` and `wire` do not name themselves. Knows no format. Invariant: a
 //! name has letters, digits, `_` and `-` alone, so no format has to quote it.
 
+use super::fields::TimeResolution;
 use super::text::FieldWord;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason};
@@ -28,6 +29,7 @@ macro_rules! words {
 words! {
     direction_word: Direction { AToB, BToA }
     reason_word: EndReason { Timeout, Eviction, Closed, ActiveTimeout, Exit }
+    time_word: TimeResolution { Packet, Batch }
     state_word: TcpState { Unknown, SynSent, SynAck, Established, FinWait, Closed, Reset }
     detail_word: TcpStateDetail {
         Unknown, SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait, Closed

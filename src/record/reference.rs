@@ -8,7 +8,7 @@ use super::test_records::key;
 use super::text::FieldWord;
 use super::untrusted::shown;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowRecord, QuotedFlow, RttRecord, TcpRecord};
 use crate::wire::{Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
@@ -44,6 +44,8 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             vlan: VlanTags { ids, count },
             tunnel: tunnel.map(|(kind, id)| Tunnel { kind, id }),
             icmp_code: numbers[1] as u8,
+            icmp_errors: numbers[2] as u32,
+            quoted: (last_seen % 3 == 0).then_some(QuotedFlow { key, initiator: Direction::BToA }),
             tcp,
             ended: Timestamp(ended),
             reason,

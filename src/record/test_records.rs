@@ -35,6 +35,8 @@ pub fn tcp_record() -> FlowRecord {
         vlan: VlanTags { ids: [100, 200], count: 2 },
         tunnel: Some(Tunnel { kind: TunnelKind::Vxlan, id: 42 }),
         icmp_code: 0,
+        icmp_errors: 3,
+        quoted: None,
         tcp: Some(TcpRecord {
             state: TcpState::Established,
             detail: TcpStateDetail::CloseWait,
@@ -76,6 +78,8 @@ pub fn udp6_record() -> FlowRecord {
         vlan: VlanTags::default(),
         tunnel: None,
         icmp_code: 0,
+        icmp_errors: 0,
+        quoted: None,
         tcp: None,
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,

@@ -181,6 +181,8 @@ impl TcpFlags {
     pub const SYN: Self = Self(2);
     /// Reset the connection.
     pub const RST: Self = Self(4);
+    /// The answer to a SYN.
+    pub const SYN_ACK: Self = Self(Self::SYN.0 | Self::ACK.0);
     /// Push.
     pub const PSH: Self = Self(8);
     /// The acknowledgment field is valid.

@@ -4,7 +4,7 @@
 //! [`walk`](fn@super::walk), so its facts are those of the packet itself, wherever enough of it is quoted;
 //! nothing is read that the message does not carry.
 
-use super::{Dissected, Network, Transport, walk_whole_into};
+use super::{Dissected, Network, Transport, Tunnel, walk_whole_into};
 use netscope_backends::LinkType;
 
 /// Protocol numbers (IANA protocol numbers).
@@ -24,6 +24,8 @@ pub struct QuotedPacket {
     /// segment. [`Transport::None`] for a later fragment and when the quote ends before the ports. A whole
     /// [`Transport::Tcp`] header has the payload length of the quote.
     pub transport: Transport,
+    /// The innermost tunnel in the quote.
+    pub tunnel: Option<Tunnel>,
 }
 
 impl Dissected {
@@ -44,7 +46,7 @@ impl Dissected {
         let quote = behind.get(..stated_len(protocol, kind, rest_of_header)).unwrap_or(behind);
         let mut out = Self::NOTHING;
         walk_whole_into(&mut out, link_type, quote, quote.len() as u32);
-        Some(QuotedPacket { network: out.network?, transport: out.transport })
+        Some(QuotedPacket { network: out.network?, transport: out.transport, tunnel: out.tunnel })
     }
 }
 

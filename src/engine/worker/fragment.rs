@@ -71,17 +71,26 @@ impl<O: Observer> Worker<O> {
         }
         let owned = self.share.owns(&flow.keyed.key);
         let held = self.fragments.first(fragment, Some(&flow));
-        if owned {
+        let place = owned.then(|| {
             self.account(packet, dissected);
-            self.count_fragment::<TAPPED>(packet, dissected, &flow, false);
+            self.count_fragment::<TAPPED>(packet, dissected, &flow, false)
+        });
+        if matches!(dissected.transport, Transport::Icmp { .. }) {
+            self.icmp_message(packet, self.number, dissected, place);
         }
         if let Some(held) = held {
             self.settle_held(packet, dissected, &held, owned, &flow.keyed);
         }
     }
 
-    /// Counts a fragment for its flow.
-    fn count_fragment<const TAPPED: bool>(&mut self, packet: &Packet<'_>, dissected: &Dissected, flow: &FlowAt, is_later: bool) {
+    /// Counts a fragment for its flow; the number of the flow's place.
+    fn count_fragment<const TAPPED: bool>(
+        &mut self,
+        packet: &Packet<'_>,
+        dissected: &Dissected,
+        flow: &FlowAt,
+        is_later: bool,
+    ) -> u32 {
         self.ledger.in_flows += 1;
         let content = match dissected.transport {
             _ if is_later => Content::LaterFragment,
@@ -92,6 +101,7 @@ impl<O: Observer> Worker<O> {
         if TAPPED {
             self.tap_one(packet, Some((&flow.keyed, place)));
         }
+        place
     }
 
     /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.

@@ -9,7 +9,7 @@ use super::wave::{Consecutive, PacketSource};
 use crate::engine::Observer;
 use crate::engine::tap_sender::TapPacket;
 use crate::engine::work_unit::WorkUnit;
-use crate::flow::Keyed;
+use crate::flow::{Counted, Keyed};
 use netscope_backends::Packet;
 use std::slice;
 
@@ -17,6 +17,7 @@ impl<O: Observer> Worker<O> {
     /// Packet `at` of a wave was counted, for this flow at this place.
     #[inline(never)]
     pub(super) fn tap(&mut self, at: usize, source: &dyn PacketSource, flow: Option<(&Keyed, u32)>) {
+        let flow = flow.filter(|&(_, place)| place != Counted::NO_PLACE);
         let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow };
         self.outbox.tap(&packet, || source.packet(at), &mut self.ledger);
     }

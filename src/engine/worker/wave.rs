@@ -6,9 +6,9 @@
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
-use crate::engine::{NoFlowReason, Observer, ProtocolClass, SeenPacket, TrafficCount};
-use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
-use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Network, Ports, Transport};
+use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
+use crate::flow::{Candidate, Content, Counted, Domain, FlowKey, FlowPacket, Keyed, ports_of};
+use crate::wire::{self, Common, Dissected, FaultKind, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
 /// How many packets ahead of the one being counted the entry of a flow is asked for: long enough for memory to answer, few
@@ -20,11 +20,6 @@ const REST_AHEAD: usize = 5;
 
 /// That look is worth its while when at least one in this many packets of the wave before left the fast path.
 const LOOKED_AT_PER_SLOW: usize = 8;
-
-/// Destination unreachable (RFC 792).
-const ICMP_UNREACHABLE: u8 = 3;
-/// Destination unreachable (RFC 4443 section 3.1).
-const ICMPV6_UNREACHABLE: u8 = 1;
 
 /// Packets of common frames that are not in the ledger yet.
 #[derive(Default)]
@@ -129,7 +124,10 @@ impl<O: Observer> Worker<O> {
             }
             if let Some(ports) = ports_of(dissected) {
                 self.set_flow(meta, network, ports, dissected);
-                return Route::Flow;
+                // Such a packet is on two lists.
+                let is_error = matches!(dissected.transport, Transport::Icmp { .. });
+                let is_others = is_error && !self.share.owns(&meta.keyed.key);
+                return if is_others { Route::OthersError } else { Route::Flow };
             }
         }
         if !wire::supports(packet.link_type) {
@@ -284,7 +282,19 @@ impl<O: Observer> Worker<O> {
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;
         self.ledger.ipv4_checksums_bad += u64::from(ipv4_checksums_bad);
+        let late = self.flows.after_close() - self.after_close_noted;
+        if late > 0 {
+            self.note_after_close(late);
+        }
         self.watch.flush();
+    }
+
+    /// Some of the packets that were counted in flows came after their connection was closed, and are in none.
+    #[cold]
+    fn note_after_close(&mut self, late: u64) {
+        self.after_close_noted += late;
+        self.ledger.in_flows -= late;
+        self.ledger.no_flow[NoFlowReason::AfterClose as usize] += late;
     }
 
     /// Counts a packet of a common frame; the number of the flow's place.
@@ -299,28 +309,12 @@ impl<O: Observer> Worker<O> {
     ) -> u32 {
         let &PacketMeta { ref keyed, time, wire_len, .. } = meta;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        self.count(packet, CommonFacts { source, at, meta })
-    }
-
-    /// Tells observers of an ICMP message; when it says that the destination of a flow of this domain is unreachable, that this flow is
-    /// refused.
-    #[cold]
-    fn tell_icmp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected, domain: u16) {
-        self.watch.other(packet, facts);
-        let is_refusal = match (facts.network.map(|network| network.version), facts.transport.icmp_type_and_code()) {
-            (Some(IpVersion::V4), Some((kind, _))) => kind == ICMP_UNREACHABLE,
-            (Some(IpVersion::V6), Some((kind, _))) => kind == ICMPV6_UNREACHABLE,
-            _ => false,
-        };
-        let Some(quoted) = facts.quoted_packet(packet.data).filter(|_| is_refusal) else { return };
-        let Some(ports) = transport_ports(quoted.network.protocol, &quoted.transport) else { return };
-        let (key, direction) = FlowKey::new(&quoted.network, ports);
-        let in_domain = key.in_domain(domain);
-        if let Some(place) = self.flows.find(&in_domain, self.flows.hash(&in_domain)) {
-            let &Packet { time, wire_len, .. } = packet;
-            let direction = direction.reverse();
-            self.watch.push(SeenPacket { key, direction, events: FlowEvents::REFUSED, place, time, wire_len, number });
+        let place = self.count(packet, CommonFacts { source, at, meta });
+        if O::WATCHES && place == Counted::NO_PLACE {
+            let packet = source.packet(at);
+            self.watch.other(&packet, &wire::dissect(packet.link_type, packet.data, packet.wire_len));
         }
+        place
     }
 
     /// Counts what is neither a plain segment nor a datagram.
@@ -357,11 +351,12 @@ impl<O: Observer> Worker<O> {
                 self.ledger.in_flows += 1;
                 let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
                 let place = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
-                if O::WATCHES && matches!(facts.transport, Transport::Icmp { .. }) {
-                    self.tell_icmp(&packet, number, facts, meta.keyed.key.domain());
+                if matches!(facts.transport, Transport::Icmp { .. }) {
+                    self.icmp_message(&packet, number, facts, Some(place));
                 }
                 Some(place)
             }
+            Route::OthersError => return self.icmp_message(&source.packet(at), source.number(at), facts, None),
             Route::FirstFragment | Route::Fragment => {
                 self.slow_path_count += 1;
                 self.number = source.number(at);

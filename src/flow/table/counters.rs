@@ -15,14 +15,20 @@ pub struct FlowCounters {
     pub domain_changed: u64,
     /// Records opened in a domain that had no number of its own ([`crate::flow::DomainNumbers::OVERFLOW`]).
     pub domain_overflow: u64,
+    /// Segments that came after their connection was closed and its record ended ([`crate::flow::FlowTable::after_close`]).
+    pub after_close: u64,
+    /// Closed connections that were forgotten before what comes late for them is no longer expected.
+    pub closes_forgotten: u64,
 }
 
 impl AddAssign<&Self> for FlowCounters {
     fn add_assign(&mut self, other: &Self) {
-        let Self { opened, ended, domain_changed, domain_overflow } = other;
+        let Self { opened, ended, domain_changed, domain_overflow, after_close, closes_forgotten } = other;
         self.opened += opened;
         self.domain_changed += domain_changed;
         self.domain_overflow += domain_overflow;
+        self.after_close += after_close;
+        self.closes_forgotten += closes_forgotten;
         for (sum, one) in self.ended.iter_mut().zip(ended) {
             *sum += one;
         }

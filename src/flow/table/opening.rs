@@ -7,11 +7,19 @@ use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::parts::Parts;
 use crate::flow::{DomainNumbers, EndReason, FlowRecord, KeyScope};
+use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
-/// Of the flow that this packet begins; `clock` is the table's time.
-pub(super) fn opening_of(packet: &FlowPacket<'_>, facts: &dyn PacketFacts, clock: Timestamp) -> Opening {
+/// Of the flow that this packet begins, which is this `segment` if it is one; `clock` is the table's time.
+pub(super) fn opening_of(
+    packet: &FlowPacket<'_>,
+    facts: &dyn PacketFacts,
+    segment: Option<&TcpSegment>,
+    clock: Timestamp,
+) -> Opening {
     let direction = packet.keyed.direction;
+    // Whoever answers did not begin.
+    let is_answer = facts.is_echo_reply() || segment.is_some_and(|segment| segment.flags.has(TcpFlags::SYN_ACK));
     Opening {
         key: packet.keyed.key,
         time: packet.time,
@@ -21,7 +29,7 @@ pub(super) fn opening_of(packet: &FlowPacket<'_>, facts: &dyn PacketFacts, clock
         tunnel: facts.tunnel(),
         icmp_code: facts.icmp_code(),
         direction,
-        initiator: if facts.is_echo_reply() { direction.reverse() } else { direction },
+        initiator: if is_answer { direction.reverse() } else { direction },
     }
 }
 

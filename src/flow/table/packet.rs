@@ -111,7 +111,8 @@ impl Candidate {
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// Number of the flow's place; the same for all packets of one record, used again after it ended.
+    /// Number of the flow's place; the same for all packets of one record, used again after it ended. [`Counted::NO_PLACE`] for a segment
+    /// that came too late for its connection and is in no flow.
     pub place: u32,
     /// What happened to the flow with this packet.
     pub events: FlowEvents,
@@ -120,6 +121,9 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// No flow's place.
+    pub const NO_PLACE: u32 = u32::MAX;
+
     /// The packet opened the record.
     pub const fn opened(&self) -> bool {
         self.events.has(FlowEvents::OPENED)

@@ -18,7 +18,7 @@ impl FlowTable {
         &mut self,
         packet: &FlowPacket<'_>,
         facts: &dyn PacketFacts,
-        place: Option<u32>,
+        mut place: Option<u32>,
         watched: bool,
         ended: &mut impl FnMut(&FlowRecord),
     ) -> Counted {
@@ -29,7 +29,7 @@ impl FlowTable {
         let &Keyed { hash, direction, .. } = packet.keyed;
         let is_later = matches!(packet.content, Content::LaterFragment);
         let segment = if is_later { None } else { facts.segment() };
-        let over = place.and_then(|place| {
+        let mut over = place.and_then(|place| {
             self.over(place, direction, 1, u64::from(packet.wire_len)).or_else(|| {
                 let mut parts = self.store.entries.parts(place);
                 let mut reopens = |segment: &TcpSegment| {
@@ -44,13 +44,18 @@ impl FlowTable {
         {
             self.note_domain(place, direction, facts);
         }
+        if let Some(segment) = &segment
+            && self.is_late(segment, hash, &mut place, &mut over, ended)
+        {
+            return Counted::LATE;
+        }
         let (place, mut events) = match (place, over) {
             (Some(place), None) => {
                 let is_answer = watched && self.store.entries.get(place).is_first_answer(direction);
                 (place, FlowEvents::ANSWERED.when(is_answer))
             }
             (found, over) => {
-                let opening = opening_of(packet, facts, self.clock);
+                let opening = opening_of(packet, facts, segment.as_ref(), self.clock);
                 (self.open(&opening, hash, found.zip(over), ended), opened_after(over))
             }
         };

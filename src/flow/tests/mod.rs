@@ -45,5 +45,6 @@ mod active;
 mod closing;
 mod fragment;
 mod hash;
+mod icmp;
 mod table;
 mod top;

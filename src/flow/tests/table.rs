@@ -392,7 +392,8 @@ proptest! {
             prop_assert_eq!(counters.opened, rig.table.len() as u64 + counters.ended_total());
         }
         rig.drain();
-        prop_assert_eq!(rig.records.iter().map(|r| r.packets.iter().sum::<u64>()).sum::<u64>(), packets);
+        let in_records: u64 = rig.records.iter().map(|r| r.packets.iter().sum::<u64>()).sum();
+        prop_assert_eq!(in_records + rig.table.after_close(), packets);
         let mut firsts = rig.firsts();
         firsts.sort_unstable();
         firsts.dedup();

@@ -25,7 +25,7 @@ fn in_error6(quote: &[u8]) -> Option<QuotedPacket> {
 /// Network facts and transport that a packet has when it is met itself.
 fn of_itself(packet: &[u8]) -> Option<QuotedPacket> {
     let facts = dissect(LinkType::RAW, packet);
-    Some(QuotedPacket { network: facts.network?, transport: facts.transport })
+    Some(QuotedPacket { network: facts.network?, transport: facts.transport, tunnel: facts.tunnel })
 }
 
 #[test]
