@@ -133,8 +133,12 @@ pub struct TcpRecord {
     pub window_scale: [Option<u8>; 2],
     /// From the SYN to the client's ACK of the SYN-ACK, in ns.
     pub handshake_rtt_ns: Option<u64>,
-    /// Data to ACK round trips as seen from here.
+    /// Data to ACK round trips as seen from here, of both sides together.
     pub rtt: Option<RttRecord>,
+    /// The same of each side, indexed by the direction of its acknowledgments: from here to that endpoint and back.
+    pub rtt_sides: [Option<SideRtt>; 2],
+    /// How long each direction's window was closed, in ns, up to its latest segment.
+    pub zero_window_ns: [u64; 2],
 }
 
 impl TcpRecord {
@@ -172,7 +176,30 @@ impl TcpRecord {
         if samples(&later.rtt) > samples(&self.rtt) {
             self.rtt = later.rtt;
         }
+        for (mine, other) in self.rtt_sides.iter_mut().zip(later.rtt_sides) {
+            if other.map_or(0, |rtt| rtt.samples) > mine.map_or(0, |rtt| rtt.samples) {
+                *mine = other;
+            }
+        }
+        for (mine, other) in self.zero_window_ns.iter_mut().zip(later.zero_window_ns) {
+            *mine = mine.saturating_add(other);
+        }
     }
+}
+
+/// Round-trip times of one side in ns, without its delayed acknowledgments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SideRtt {
+    /// Number of samples.
+    pub samples: u32,
+    /// Smallest sample.
+    pub min_ns: u64,
+    /// Exponentially weighted moving average, alpha 0.125.
+    pub ewma_ns: u64,
+    /// Largest sample.
+    pub max_ns: u64,
+    /// Acknowledgments that the receiver held back.
+    pub delayed_acks: u32,
 }
 
 /// Round-trip times in ns.

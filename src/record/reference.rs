@@ -8,7 +8,7 @@ use super::test_records::key;
 use super::text::FieldWord;
 use super::untrusted::shown;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowRecord, RttRecord, SideRtt, TcpRecord};
 use crate::wire::{Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
@@ -89,7 +89,19 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
     let client = prop::option::of(prop::sample::select(vec![Direction::AToB, Direction::BToA]));
     let shared = (prop::sample::select(states.to_vec()), client, number(), number(), prop::option::of(rtt));
     let own = (any::<[u8; 2]>(), losses, any::<[u16; 2]>(), any::<[Option<u8>; 2]>(), prop::option::of(number()));
-    (shared, own).prop_map(|(shared, (flags, losses, mss, window_scale, handshake_rtt_ns))| {
+    let side = || {
+        let numbers = (any::<u32>(), number(), number(), number(), any::<u32>());
+        prop::option::of(numbers.prop_map(|(samples, min_ns, ewma_ns, max_ns, delayed_acks)| SideRtt {
+            samples,
+            min_ns,
+            ewma_ns,
+            max_ns,
+            delayed_acks,
+        }))
+    };
+    let closed = || prop_oneof![Just(0), number()];
+    let sides = (side(), side(), closed(), closed());
+    (shared, own, sides).prop_map(|(shared, (flags, losses, mss, window_scale, handshake_rtt_ns), (a, b, first, second))| {
         let ((state, detail), client, retransmissions, out_of_order, rtt) = shared;
         let [fast_retransmissions, spurious_retransmissions, lost_segments, ack_lost_segments, ..] = losses;
         let [.., duplicate_acks, keep_alives, zero_windows] = losses;
@@ -111,6 +123,8 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
             window_scale,
             handshake_rtt_ns,
             rtt: rtt.map(|(last_ns, min_ns, ewma_ns, samples)| RttRecord { last_ns, min_ns, ewma_ns, samples }),
+            rtt_sides: [a, b],
+            zero_window_ns: [first, second],
         }
     })
 }

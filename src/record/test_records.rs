@@ -1,7 +1,7 @@
 //! Records made by hand, for tests of formats.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord};
+use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord};
 use crate::wire::{IpVersion, Network, Ports, Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use std::net::IpAddr;
@@ -53,6 +53,11 @@ pub fn tcp_record() -> FlowRecord {
             window_scale: [Some(7), None],
             handshake_rtt_ns: Some(1_234_567),
             rtt: Some(RttRecord { last_ns: 3_000_000, min_ns: 1_000_500, ewma_ns: 2_000_000, samples: 12 }),
+            rtt_sides: [
+                Some(SideRtt { samples: 5, min_ns: 4_375_000, ewma_ns: 6_050_000, max_ns: 9_000_000, delayed_acks: 1 }),
+                Some(SideRtt { samples: 6, min_ns: 170_500, ewma_ns: 180_000, max_ns: 250_000, delayed_acks: 0 }),
+            ],
+            zero_window_ns: [0, 1_500_000],
         }),
         ended: Timestamp(1_700_000_062_500_000_001),
         reason: EndReason::Timeout,

@@ -8,7 +8,8 @@ use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowSettings, F
 use crate::flow::entries::{Halves, Layout};
 use crate::flow::entry::{ColdHalf, Entry, Flag};
 use crate::flow::parts::HotHalf;
-use crate::flow::tcp::TcpAnalysis;
+use crate::flow::store::FlowStore;
+use crate::flow::tcp::{TcpAnalysis, TcpArena};
 use crate::flow::top::Top;
 use crate::flow::{FlowRecord, Keyed};
 use crate::wire::PlainSegment;
@@ -57,9 +58,10 @@ impl FlowTable {
             return None;
         }
         let path = FastPath { packet, segment, settings: &self.settings, active: &self.active, analysis: &self.analysis };
-        let entry = match self.store.entries.layout_mut() {
-            Layout::Analysed(halves) => path.take_in(halves, place)?,
-            Layout::Compact(halves) => path.take_in(halves, place)?,
+        let FlowStore { entries, tcp, .. } = &mut self.store;
+        let entry = match entries.layout_mut() {
+            Layout::Analysed(halves) => path.take_in(halves, place, tcp)?,
+            Layout::Compact(halves) => path.take_in(halves, place, tcp)?,
         };
         let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(packet.keyed.direction));
         self.clock = packet.time;
@@ -123,11 +125,11 @@ impl FlowTable {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             let may_go_on = entry.may_go_on() && !is_over;
-            if may_go_on && !is_last && parts.tracker().observe_first_ack(segment, direction, time, &self.analysis) {
+            if may_go_on && !is_last && parts.tracker().observe_first_ack(segment, direction, time, &mut self.store.tcp, &self.analysis) {
                 events = FlowEvents::ESTABLISHED;
                 true
             } else {
-                may_go_on && parts.tracker().observe_closing(segment, direction, time, &self.analysis)
+                may_go_on && parts.tracker().observe_closing(segment, direction, time, &mut self.store.tcp, &self.analysis)
             }
         };
         if !is_taken {
@@ -169,7 +171,12 @@ impl FastPath<'_> {
     /// The entry of the packet's flow, which goes on with this packet; its segment was taken in. `None`, and nothing changed,
     /// when more than the fast path is needed.
     #[inline(always)]
-    fn take_in<'h, H: HotHalf, C: Borrow<ColdHalf>>(&self, halves: &'h mut Halves<H, C>, place: u32) -> Option<&'h mut Entry> {
+    fn take_in<'h, H: HotHalf, C: Borrow<ColdHalf>>(
+        &self,
+        halves: &'h mut Halves<H, C>,
+        place: u32,
+        arena: &mut TcpArena,
+    ) -> Option<&'h mut Entry> {
         let packet = self.packet;
         let hot = halves.hot.get_mut(place);
         let entry: &Entry = (*hot).borrow();
@@ -183,7 +190,7 @@ impl FastPath<'_> {
             return None;
         }
         if let Some(segment) = self.segment
-            && !hot.observe_plain(segment, packet.keyed.direction, packet.time, self.analysis)
+            && !hot.observe_plain(segment, packet.keyed.direction, packet.time, arena, self.analysis)
         {
             return None;
         }
