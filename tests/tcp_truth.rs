@@ -196,7 +196,7 @@ fn key_of(flow: &Value) -> FlowKey {
         (bytes, version, flow[side]["port"].as_u64().expect("port") as u16)
     };
     let ((source, version, a), (destination, _, b)) = (end("a"), end("b"));
-    let network = Network { version, protocol: 6, ttl: 0, source, destination, fragment: None };
+    let network = Network { version, protocol: 6, ttl: 0, traffic_class: 0, source, destination, fragment: None };
     FlowKey::new(&network, Ports { source: a, destination: b }).0
 }
 

@@ -5,7 +5,9 @@
 //! used before has to be cleared page by page, and for a million records that costs more than writing them.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord, pack_vlan, unpack_vlan};
+use crate::flow::{
+    Direction, EndReason, FactRef, FlowHeaders, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord, pack_vlan, unpack_vlan,
+};
 use netscope_backends::Timestamp;
 
 /// A record, small if it can be.
@@ -17,7 +19,7 @@ pub(super) enum CompactRecord {
     Whole(Box<FlowRecord>),
 }
 
-const _: () = assert!(size_of::<CompactRecord>() <= 168, "less than three cache lines per record");
+const _: () = assert!(size_of::<CompactRecord>() <= 176, "less than three cache lines per record");
 
 impl CompactRecord {
     /// A record whose facts were moved to `facts`.
@@ -103,6 +105,7 @@ pub(super) struct UsualRecord {
     /// would round the size of [`UsualTcp`] up.
     rtts_ns: [u32; 4],
     sides: [UsualSide; 2],
+    headers: Option<Box<FlowHeaders>>,
     tcp: Option<UsualTcp>,
 }
 
@@ -208,6 +211,7 @@ impl UsualRecord {
             facts,
             rtts_ns,
             sides,
+            headers: record.headers.map(Box::new),
             tcp,
         })
     }
@@ -228,6 +232,7 @@ impl UsualRecord {
             tunnel: None,
             icmp_code: 0,
             tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns, &self.sides)),
+            headers: self.headers.as_deref().copied(),
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
             queues: 1,

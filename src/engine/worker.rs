@@ -174,7 +174,7 @@ impl<O: Observer> Worker<O> {
         self.dissect(packets, &mut metas, &mut facts);
         let filled = metas.get(..packets.len()).unwrap_or_default();
         let source = Consecutive { packets, first: self.number + 1 };
-        if self.outbox.taps_counted() {
+        if self.wants_extra() {
             self.update::<true, true>(filled, &mut facts, &source);
         } else {
             self.update::<true, false>(filled, &mut facts, &source);
@@ -207,10 +207,14 @@ impl<O: Observer> Worker<O> {
         candidate: Candidate,
         content: Content<'_>,
     ) -> u32 {
-        let &Packet { time, wire_len, .. } = packet;
+        let (source, &Packet { time, wire_len, .. }) = (packet, packet);
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
         let facts = FullFacts { number, dissected };
         let place = self.count(packet, facts);
+        // Later fragments have no transport header.
+        if !matches!(content, Content::LaterFragment | Content::Held(_)) {
+            self.note_headers(source, dissected, keyed.direction, place);
+        }
         // Anything else takes the slow path, which looks for itself.
         if matches!(content, Content::Datagram | Content::LaterFragment) {
             self.flows.note_domain(place, keyed.direction, &facts);

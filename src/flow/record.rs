@@ -1,6 +1,6 @@
 //! What remains of a flow when it leaves the table, and what exports are made of. Plain values, no table inside.
 
-use super::{Direction, FactRef, FlowKey};
+use super::{Direction, FactRef, FlowHeaders, FlowKey};
 use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -68,6 +68,8 @@ pub struct FlowRecord {
     pub icmp_code: u8,
     /// Set for TCP flows.
     pub tcp: Option<TcpRecord>,
+    /// What its packets' headers said, where that is kept ([`FlowSettings::headers`](super::FlowSettings)).
+    pub headers: Option<FlowHeaders>,
     /// When the flow ended: last activity plus the timeout, or the time of the packet that ended it, or of the exit.
     pub ended: Timestamp,
     /// Why the flow ended.
@@ -95,6 +97,16 @@ impl FlowRecord {
             (Some(mine), Some(other)) => mine.join(other),
             (mine, other) => *mine = mine.or(*other),
         }
+        match (&mut self.headers, &later.headers) {
+            (Some(mine), Some(other)) => mine.join(other),
+            (mine, other) => *mine = mine.or(*other),
+        }
+    }
+
+    /// Who counts as the client: who sent the first SYN and, where that was not seen, who began.
+    #[inline(always)]
+    pub fn client(&self) -> Direction {
+        self.tcp.as_ref().and_then(|tcp| tcp.client).unwrap_or(self.initiator)
     }
 }
 
@@ -142,6 +154,13 @@ pub struct TcpRecord {
 }
 
 impl TcpRecord {
+    /// The averaged round trip that stands for the connection, in ns: from here to the server and back where the client is known,
+    /// else that of both sides together.
+    pub fn typical_rtt_ns(&self) -> Option<u64> {
+        let server = self.client.and_then(|client| self.rtt_sides[client.reverse().index()]);
+        server.map(|rtt| rtt.ewma_ns).or_else(|| self.rtt.map(|rtt| rtt.ewma_ns))
+    }
+
     fn join(&mut self, later: &Self) {
         self.flags = [self.flags[0] | later.flags[0], self.flags[1] | later.flags[1]];
         if later.state as u8 > self.state as u8 {

@@ -36,6 +36,7 @@ use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret, KeyScope, Keying};
+use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
 
@@ -108,7 +109,7 @@ impl FlowTable {
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
-            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any()),
+            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any(), settings.headers),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count),
             counters: FlowCounters::default(),
@@ -212,6 +213,26 @@ impl FlowTable {
     /// Bytes of the index and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
         self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes()
+    }
+
+    /// What packets' headers say is kept, so [`FlowTable::note_headers`] is to be called.
+    #[inline(always)]
+    pub const fn keeps_headers(&self) -> bool {
+        self.store.headers.is_kept()
+    }
+
+    /// A packet of this direction was counted for the flow at a place: notes what its headers say. `macs` are asked for with the
+    /// record's first packet.
+    pub fn note_headers(
+        &mut self,
+        place: u32,
+        direction: Direction,
+        headers: &PacketHeaders,
+        macs: impl FnOnce() -> Option<MacAddresses>,
+    ) {
+        if let Some(flow) = self.store.headers.get_mut(place) {
+            flow.note(direction, headers, macs);
+        }
     }
 
     /// True when the candidate is the flow.

@@ -29,7 +29,7 @@ pub use csv::{push_ended_header, push_ended_row, push_header, push_row};
 pub(crate) use facts::TEST_SCHEMA;
 pub use facts::{FACT_SCHEMA, FactObject, FactSchema};
 pub use field::{Field, FieldSink, FieldType, FieldValue};
-pub use fields::{END_FIELDS, Exported, FIELDS, ReadField, RecordField, end_fields, ended_fields, record_fields};
+pub use fields::{END_FIELDS, Exported, FIELDS, HEADER_FIELDS, ReadField, RecordField, end_fields, ended_fields, record_fields};
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{push_ended_object, push_object};
 pub use names::protocol_name;

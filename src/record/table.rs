@@ -121,7 +121,7 @@ fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
     let opener = tcp.and_then(|tcp| tcp.client).unwrap_or(record.initiator);
     let [a, b] = endpoints(&record.key);
     let (client, server) = if opener == Direction::AToB { (a, b) } else { (b, a) };
-    let rtt = tcp.and_then(|tcp| tcp.rtt.map(|rtt| rtt.ewma_ns).or(tcp.handshake_rtt_ns));
+    let rtt = tcp.and_then(|tcp| tcp.typical_rtt_ns().or(tcp.handshake_rtt_ns));
     [
         protocol_name(record.key.protocol()).to_owned(),
         client,

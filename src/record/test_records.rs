@@ -1,8 +1,10 @@
 //! Records made by hand, for tests of formats.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord};
-use crate::wire::{IpVersion, Network, Ports, Tunnel, TunnelKind, VlanTags};
+use crate::flow::{Direction, EndReason, FactRef, FlowHeaders, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord};
+use crate::wire::{
+    IpVersion, MacAddresses, Network, PacketHeaders, Ports, TcpFlags, TcpHeaders, Tunnel, TunnelKind, VlanTags,
+};
 use netscope_backends::Timestamp;
 use std::net::IpAddr;
 
@@ -17,8 +19,24 @@ pub fn key(protocol: u8, source: &str, source_port: u16, destination: &str, dest
         IpAddr::V6(ip) => (IpVersion::V6, ip.octets()),
     };
     let ((version, source), (_, destination)) = (bytes(source), bytes(destination));
-    let network = Network { version, protocol, ttl: 64, source, destination, fragment: None };
+    let network = Network { version, protocol, ttl: 64, traffic_class: 0, source, destination, fragment: None };
     FlowKey::new(&network, Ports { source: source_port, destination: destination_port }).0
+}
+
+/// Of a client b that offers ECN and a server a that agrees.
+fn headers() -> FlowHeaders {
+    let mut flow = FlowHeaders::BLANK;
+    for (direction, flags, ttl, traffic_class, payload_len, window, option_kinds) in [
+        (Direction::BToA, 0xc2, 64, 0, 0, 64_240, 1 << 2 | 1 << 4 | 1 << 8 | 1 << 3),
+        (Direction::AToB, 0x52, 57, 0, 0, 65_160, 1 << 2 | 1 << 4),
+        (Direction::BToA, 0x18, 63, 0xb8 | 2, 640, 502, 1 << 8),
+        (Direction::AToB, 0x50, 57, 3, 1200, 509, 0),
+    ] {
+        let tcp = Some(TcpHeaders { flags: TcpFlags(flags), window, option_kinds });
+        let macs = || Some(MacAddresses { source: [2, 0, 0, 0, 0, 0xb], destination: Some([2, 0, 0, 0, 0, 0xa]) });
+        flow.note(direction, &PacketHeaders { ttl, traffic_class, payload_len, tcp }, macs);
+    }
+    flow
 }
 
 /// A TCP connection with every field set.
@@ -59,6 +77,7 @@ pub fn tcp_record() -> FlowRecord {
             ],
             zero_window_ns: [0, 1_500_000],
         }),
+        headers: Some(headers()),
         ended: Timestamp(1_700_000_062_500_000_001),
         reason: EndReason::Timeout,
         queues: 1,
@@ -81,6 +100,7 @@ pub fn udp6_record() -> FlowRecord {
         tunnel: None,
         icmp_code: 0,
         tcp: None,
+        headers: None,
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,
         queues: 1,

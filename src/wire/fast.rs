@@ -4,6 +4,7 @@
 //! exactly what the walk would, or writes nothing and says so.
 
 use super::ethernet::ethertype;
+use super::headers::TcpHeaders;
 use super::syn::{SynSegment, announced};
 use super::tcp::parse_options;
 use super::udp::Udp;
@@ -65,7 +66,7 @@ impl PlainSegment {
     pub fn of(segment: &TcpSegment) -> Option<Self> {
         let &TcpSegment { sequence, acknowledgment, payload_len, window, flags, options, .. } = segment;
         let is_plain = flags.0 & TELLING.0 == TcpFlags::ACK.0
-            && options == TcpOptions { timestamps: options.timestamps, ..TcpOptions::default() };
+            && options == TcpOptions { timestamps: options.timestamps, kinds: options.kinds, ..TcpOptions::default() };
         is_plain.then_some(Self { sequence, acknowledgment, payload_len, window, flags })
     }
 
@@ -246,6 +247,15 @@ impl CommonNetwork<'_> {
         }
     }
 
+    /// Time to live or hop limit, and traffic class.
+    #[inline(always)]
+    pub const fn ttl_and_class(&self) -> (u8, u8) {
+        match self {
+            Self::V4(header) => (header[8], header[1]),
+            Self::V6(header) => (header[7], (be16(header, 0) >> 4) as u8),
+        }
+    }
+
     /// All facts, copied out.
     #[inline(always)]
     pub fn facts(&self) -> Network {
@@ -254,6 +264,7 @@ impl CommonNetwork<'_> {
                 version: IpVersion::V4,
                 protocol: header[9],
                 ttl: header[8],
+                traffic_class: header[1],
                 source: widen(array_at(header, 12)),
                 destination: widen(array_at(header, 16)),
                 fragment: None,
@@ -262,6 +273,7 @@ impl CommonNetwork<'_> {
                 version: IpVersion::V6,
                 protocol: header[6],
                 ttl: header[7],
+                traffic_class: (be16(header, 0) >> 4) as u8,
                 source: array_at(header, 8),
                 destination: array_at(header, 24),
                 fragment: None,
@@ -311,6 +323,23 @@ impl<'a> Common<'a> {
             window: be16(fixed, 14),
             flags,
         })
+    }
+
+    /// What a TCP header says beyond the connection.
+    #[inline]
+    pub(super) fn tcp_headers(&self) -> Option<TcpHeaders> {
+        let CommonTransport::Tcp { fixed, options, .. } = self.transport else { return None };
+        let option_kinds = if options.is_empty() { 0 } else { parse_options(options).kinds };
+        Some(TcpHeaders { flags: TcpFlags(be16(fixed, 12) & 0x01ff), window: be16(fixed, 14), option_kinds })
+    }
+
+    /// As [`TcpSegment::payload_len`].
+    #[inline(always)]
+    pub(super) const fn segment_len(&self) -> Option<u32> {
+        match self.transport {
+            CommonTransport::Tcp { payload_len, .. } => Some(payload_len),
+            CommonTransport::Udp(_) => None,
+        }
     }
 
     /// The segment, when it is a SYN or SYN-ACK without anything unusual.

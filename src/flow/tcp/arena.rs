@@ -8,6 +8,7 @@ use super::rtt::{Stamp, TOO_OLD};
 use super::samples::SideSamples;
 use super::zero_window::ClosedTime;
 use super::sequence::Sequence;
+use crate::flow::Direction;
 use crate::flow::arena::{Arena, PLACE_COUNT_MAX, Slot};
 use crate::wire::TcpSegment;
 use netscope_backends::prefetch::prefetch_read;
@@ -133,11 +134,11 @@ pub(super) struct Measured {
 
 impl Slot for Measured {
     fn next_free(&self) -> u32 {
-        self.sides[0].count
+        self.sides[0].count as u32
     }
 
     fn set_next_free(&mut self, next: u32) {
-        self.sides[0].count = next;
+        self.sides[0].count = next.into();
     }
 }
 
@@ -252,6 +253,18 @@ impl TcpArena {
             Kind::None => None,
             Kind::Measured(number) => Some(&self.measured.get(number).sides),
             Kind::Anomalies(number) => Some(&self.places.get(number).sides),
+        }
+    }
+
+    /// The same of one side, to add to, where the place is one for nothing else.
+    #[inline(always)]
+    pub(super) fn measured_side(&mut self, place: ArenaPlace, side: Direction) -> Option<&mut SideSamples> {
+        match place.kind() {
+            Kind::Measured(number) => {
+                let [a, b] = &mut self.measured.get_mut(number).sides;
+                Some(if matches!(side, Direction::AToB) { a } else { b })
+            }
+            Kind::None | Kind::Anomalies(_) => None,
         }
     }
 

@@ -53,50 +53,70 @@ impl Samples {
     /// For the record; `None` before the first sample. `sides` are all samples of each side.
     pub(super) fn record(&self, sides: &[SideSamples; 2]) -> Option<RttRecord> {
         let min = sides.iter().filter(|side| side.count > 0).map(|side| side.min).min()?;
-        let samples = sides.iter().fold(0u32, |sum, side| sum.saturating_add(side.count).saturating_add(side.delayed));
+        let samples = clamped(sides.iter().map(|side| side.count + side.delayed).sum());
         Some(RttRecord { last_ns: ns(self.last), min_ns: ns(min), ewma_ns: ns(self.ewma), samples })
     }
 }
 
-/// All samples of one side, in microseconds, 20 bytes.
+/// All samples of one side, in microseconds, 32 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub(super) struct SideSamples {
-    pub(super) count: u32,
+    pub(super) count: u64,
     min: u32,
+    /// What lies no further above `min` is neither a new extreme nor delayed.
+    usual_span: u32,
     ewma: u32,
     max: u32,
     /// Delayed ACKs, which are in none of the others.
-    delayed: u32,
+    delayed: u64,
 }
 
 impl SideSamples {
     const fn begun_by(us: u32) -> Self {
-        Self { count: 1, min: us, ewma: us, max: us, delayed: 0 }
+        Self { count: 1, min: us, usual_span: 0, ewma: us, max: us, delayed: 0 }
+    }
+
+    /// Takes in a sample that is neither a new extreme nor delayed; false, and nothing changed, for any other and for the first one.
+    #[inline(always)]
+    pub(super) const fn add_usual(&mut self, us: u32) -> bool {
+        let is_usual = us.wrapping_sub(self.min) <= self.usual_span;
+        if is_usual {
+            self.count += 1;
+            self.ewma = moved(self.ewma, us);
+        }
+        is_usual
     }
 
     /// Takes in a sample that is not the side's first. `is_lone`: the ACK has no data, and it acknowledges all that was in flight,
     /// which was one segment.
     pub(super) fn add(&mut self, us: u32, is_lone: bool) {
         if is_lone && (DELAYED_US_MIN..DELAYED_US_MAX).contains(&us.saturating_sub(self.min)) {
-            self.delayed = self.delayed.saturating_add(1);
+            self.delayed += 1;
         } else {
-            self.count = self.count.saturating_add(1);
+            self.count += 1;
             self.ewma = moved(self.ewma, us);
             self.min = self.min.min(us);
             self.max = self.max.max(us);
+            self.usual_span = (self.max - self.min).min(DELAYED_US_MIN - 1);
         }
     }
 
     /// For the record; `None` before the first sample.
     pub(super) fn record(&self) -> Option<SideRtt> {
-        let &Self { count, min, ewma, max, delayed } = self;
-        (count > 0).then(|| SideRtt { samples: count, min_ns: ns(min), ewma_ns: ns(ewma), max_ns: ns(max), delayed_acks: delayed })
+        let &Self { count, min, ewma, max, delayed, .. } = self;
+        let (samples, delayed_acks) = (clamped(count), clamped(delayed));
+        (count > 0).then(|| SideRtt { samples, min_ns: ns(min), ewma_ns: ns(ewma), max_ns: ns(max), delayed_acks })
     }
 }
 
 /// The average, an eighth of the way to `us`.
 const fn moved(ewma: u32, us: u32) -> u32 {
     ((ewma as u64 * 7 + us as u64 + 4) / 8) as u32
+}
+
+fn clamped(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn ns(us: u32) -> u64 {
@@ -146,8 +166,13 @@ mod tests {
             for &(us, side) in &samples {
                 both.add(us);
                 if !both.keep_first(side, us) {
-                    sides[side] = both.side(side, sides[side]);
+                    let before = both.side(side, sides[side]);
+                    sides[side] = before;
                     sides[side].add(us, false);
+                    let mut usual = before;
+                    if usual.add_usual(us) {
+                        prop_assert_eq!(usual, sides[side]);
+                    }
                 }
             }
             let sides = [0, 1].map(|side| both.side(side, sides[side]));

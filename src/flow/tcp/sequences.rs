@@ -76,13 +76,17 @@ impl TcpSequences {
     #[inline(always)]
     pub(super) fn note_sample(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
         self.samples.add(sample.us);
-        if !self.samples.keep_first(direction.index(), sample.us) {
-            self.note_further(sample, direction, is_bare, arena);
+        let is_usual = arena.measured_side(self.place, direction).is_some_and(|side| side.add_usual(sample.us));
+        if !is_usual {
+            self.note_unusual(sample, direction, is_bare, arena);
         }
     }
 
     #[inline(never)]
-    fn note_further(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
+    fn note_unusual(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
+        if self.samples.keep_first(direction.index(), sample.us) {
+            return;
+        }
         let is_lone = is_bare && !sample.ends_more && {
             let (own, peer) = self.sides(direction);
             own.ack == peer.next
