@@ -53,8 +53,20 @@ fn number(text: &str) -> u64 {
 /// By tshark, of TCP and UDP.
 fn by_tshark(capture: &Path) -> Option<BTreeMap<Way, Seen>> {
     let fields = [
-        "ip.src", "ipv6.src", "ip.dst", "ipv6.dst", "tcp.srcport", "udp.srcport", "tcp.dstport", "udp.dstport", "tcp.len",
-        "udp.length", "ip.ttl", "ipv6.hlim", "ip.dsfield", "ipv6.tclass",
+        "ip.src",
+        "ipv6.src",
+        "ip.dst",
+        "ipv6.dst",
+        "tcp.srcport",
+        "udp.srcport",
+        "tcp.dstport",
+        "udp.dstport",
+        "tcp.len",
+        "udp.length",
+        "ip.ttl",
+        "ipv6.hlim",
+        "ip.dsfield",
+        "ipv6.tclass",
     ];
     let mut ways: BTreeMap<Way, Seen> = BTreeMap::new();
     for line in tshark(capture, "(tcp or udp) and not icmp and not icmpv6", "l", &fields)? {
@@ -94,7 +106,9 @@ fn by_netscope(flows: &[Value]) -> BTreeMap<Way, Seen> {
                 continue;
             }
             let seen = ways.entry((protocol, ends[source].clone(), ends[destination].clone())).or_default();
-            let numbers = |name: &str| of(name).as_array().expect("a list").iter().map(|value| value.as_u64().expect("a number")).collect::<Vec<_>>();
+            let numbers = |name: &str| {
+                of(name).as_array().expect("a list").iter().map(|value| value.as_u64().expect("a number")).collect::<Vec<_>>()
+            };
             seen.payload_bytes += of("payload_bytes").as_u64().expect("bytes");
             seen.ttls.extend(["ttl_min", "ttl_max"].map(|name| of(name).as_u64().expect("hops")));
             seen.dscps.extend(numbers("dscp"));
@@ -116,7 +130,11 @@ fn agrees(capture: &Path) {
     let Some(expected) = by_tshark(capture) else { return };
     assert!(!expected.is_empty());
     let found = by_netscope(&one);
-    let differ: Vec<_> = expected.iter().filter(|(way, seen)| found.get(way) != Some(seen)).map(|(way, seen)| (way, seen, found.get(way))).collect();
+    let differ: Vec<_> = expected
+        .iter()
+        .filter(|(way, seen)| found.get(way) != Some(seen))
+        .map(|(way, seen)| (way, seen, found.get(way)))
+        .collect();
     assert!(differ.is_empty() && found.len() == expected.len(), "{}: {differ:#?}", capture.display());
 }
 
@@ -127,7 +145,7 @@ fn recordings_agree_with_tshark() {
     }
 }
 
-/// IPv4 and IPv6, tagged and untagged, cooked, cut by the snap length.
+/// IPv4 and IPv6, with VLAN tags and in tunnels, cooked; several code points, ECN in use.
 #[test]
 fn captures_agree_with_tshark() {
     let Some(corpus) = corpus() else { return };
@@ -136,7 +154,12 @@ fn captures_agree_with_tshark() {
     }
 }
 
-const CAPTURES: [&str; 10] = [
+const CAPTURES: [&str; 15] = [
+    "suri__bug-4376-syn_retransmit_with_ts.pcap",
+    "mercury__geneve.pcap",
+    "ndpi__iphone.pcap",
+    "zeek__ldap-gap-data-missing.pcapng",
+    "ndpi__sites.pcapng",
     "ndpi__http_ipv6.pcap",
     "pcpp__four_ipv6_http_streams.pcap",
     "ndpi__android.pcap",
@@ -154,7 +177,8 @@ fn sides_by_tshark(capture: &Path) -> Option<BTreeMap<Way, Vec<u64>>> {
     let fields = ["ip.src", "ipv6.src", "ip.dst", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.analysis.ack_rtt"];
     let mut sides: BTreeMap<Way, Vec<u64>> = BTreeMap::new();
     for line in tshark(capture, "tcp.analysis.ack_rtt and not icmp and not icmpv6", "l", &fields)? {
-        let end = |ip: usize, port: usize| format!("{} {}", if line[ip].is_empty() { &line[ip + 1] } else { &line[ip] }, line[port]);
+        let end =
+            |ip: usize, port: usize| format!("{} {}", if line[ip].is_empty() { &line[ip + 1] } else { &line[ip] }, line[port]);
         let seconds: f64 = line[6].parse().expect("seconds");
         sides.entry((6, end(0, 4), end(2, 5))).or_default().push((seconds * 1e9).round() as u64);
     }
@@ -170,7 +194,8 @@ fn side(flow: &Value, role: &str) -> Option<(u64, [f64; 3])> {
 
 /// The ways of a flow's acknowledgments: from the server, and from the client.
 fn ways(flow: &Value) -> [(&'static str, Way); 2] {
-    let end = |role: &str| format!("{} {}", flow[format!("{role}_ip")].as_str().expect("an address"), flow[format!("{role}_port")]);
+    let end =
+        |role: &str| format!("{} {}", flow[format!("{role}_ip")].as_str().expect("an address"), flow[format!("{role}_port")]);
     [("server", (6, end("server"), end("client"))), ("client", (6, end("client"), end("server")))]
 }
 
@@ -195,8 +220,8 @@ fn a_connection_has_the_round_trips_of_each_side_apart() {
     assert!((6.0..6.1).contains(&mean) && (ewma - mean).abs() < 0.6, "{ewma} and {mean}");
 }
 
-/// Of every connection with one record and samples on both ends, least and largest round trip of each side lie within tshark's, and
-/// nearly all least ones are the same.
+/// Of every connection with one record and samples of a side on both ends: none is shorter than tshark's shortest, and nearly all
+/// shortest ones are the same. (Longest ones are not compared: tshark gives some ACKs no time.)
 #[test]
 fn round_trips_of_each_side_agree_with_tshark() {
     let mut captures = vec![fixture("demo.pcapng"), fixture("loss.pcap")];
@@ -214,9 +239,10 @@ fn round_trips_of_each_side_agree_with_tshark() {
             }
             for (role, way) in ways {
                 let (Some((_, [min, ewma, max])), Some(all)) = (side(flow, role), expected.get(&way)) else { continue };
-                let [least, most] = [all.iter().min(), all.iter().max()].map(|ns| *ns.expect("samples") as f64 / 1e6);
-                // Timestamps save samples of what was sent twice, which tshark takes from the first copy.
-                assert!(min >= least - 0.0011 && max <= most + 0.0011, "{} {flow}: {least} to {most}", capture.display());
+                let least = *all.iter().min().expect("samples") as f64 / 1e6;
+                // Of what was sent again tshark times the oldest copy, we the one that its ACK's timestamp names.
+                let is_resent = flow["retransmissions"] != 0;
+                assert!(is_resent || min >= least - 0.0011, "{} {flow}: {least}", capture.display());
                 assert!((min..=max).contains(&ewma), "{flow}");
                 (compared, same) = (compared + 1, same + u64::from(min <= least * 1.1 + 0.0011));
             }
@@ -252,7 +278,10 @@ fn a_closed_window_is_timed_from_the_segment_that_closes_it() {
     let flows = flows(&capture, &["--flow-timeout-s", "0"]);
     let closed: Vec<_> = flows.iter().filter(|flow| !flow["zero_window_ms_b_to_a"].is_null()).collect();
     let [flow] = closed[..] else { panic!("one connection: {closed:?}") };
-    assert_eq!((&flow["server_port"], &flow["zero_window_ms_a_to_b"], &flow["zero_windows"]), (&7001.into(), &Value::Null, &3.into()));
+    assert_eq!(
+        (&flow["server_port"], &flow["zero_window_ms_a_to_b"], &flow["zero_windows"]),
+        (&7001.into(), &Value::Null, &3.into())
+    );
     let filter = format!("tcp.srcport == 7001 and tcp.port == {}", flow["client_port"]);
     let fields = ["frame.time_epoch", "tcp.window_size_value", "tcp.flags"];
     let Some(lines) = tshark(&capture, &filter, "l", &fields) else { return };

@@ -336,12 +336,8 @@ mod tests {
         let counts = prop::collection::vec(count(), COUNTS);
         let side = || {
             let few = || prop_oneof![1..9u32, 65_533..65_539u32];
-            (number(32), number(32), number(32), few(), few()).prop_map(|(min_ns, ewma_ns, max_ns, samples, delayed_acks)| SideRtt {
-                samples,
-                min_ns,
-                ewma_ns,
-                max_ns,
-                delayed_acks,
+            (number(32), number(32), number(32), few(), few()).prop_map(|(min_ns, ewma_ns, max_ns, samples, delayed_acks)| {
+                SideRtt { samples, min_ns, ewma_ns, max_ns, delayed_acks }
             })
         };
         let sides = (prop::option::of(side()), prop::option::of(side()), prop_oneof![4 => Just(0u64), 1 => any::<u64>()]);

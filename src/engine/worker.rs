@@ -186,12 +186,17 @@ impl<O: Observer> Worker<O> {
     #[inline(always)]
     fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> u32 {
         let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
-        let counted = flows.count(packet, facts, O::WATCHES, |record| {
-            // Where the end stands in the order of all workers, as `event` has it.
-            let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
-            watch.ended(record);
-            outbox.ended(event, record, ledger);
-        });
+        // The facts are copied into what is called when a flow ends: if it referred to them, they would be put together for every
+        // packet, on the fast path, too.
+        let counted = {
+            let (watch, outbox, ledger, clock, group) = (&mut *watch, &mut *outbox, &mut *ledger, &*clock, &*group);
+            flows.count(packet, facts, O::WATCHES, move |record| {
+                // Where the end stands in the order of all workers, as `event` has it.
+                let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
+                watch.ended(record);
+                outbox.ended(event, record, ledger);
+            })
+        };
         watch.note(&packet, &facts, &counted);
         self.slow_path_count += counted.path as usize;
         counted.place

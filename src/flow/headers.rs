@@ -51,16 +51,8 @@ const ECN_AGREED: u8 = 1 << 1;
 const ECHOED: u8 = 1 << 2;
 
 impl DirectionHeaders {
-    const BLANK: Self = Self {
-        payload_bytes: 0,
-        dscp: 0,
-        option_kinds: 0,
-        window_max: 0,
-        syn_window_max: 0,
-        ttl: [u8::MAX, 0],
-        ecn: 0,
-        bits: 0,
-    };
+    const BLANK: Self =
+        Self { payload_bytes: 0, dscp: 0, option_kinds: 0, window_max: 0, syn_window_max: 0, ttl: [u8::MAX, 0], ecn: 0, bits: 0 };
 
     /// A packet of this direction was seen.
     pub const fn is_seen(&self) -> bool {
@@ -216,7 +208,8 @@ mod tests {
 
     #[test]
     fn sums_extremes_and_sets() {
-        let flow = flow(&[(AToB, segment(0x10, 0xb8, 64, 7)), (AToB, segment(0x10, 3, 60, 900)), (AToB, segment(2, 0, 62, 1000))]);
+        let flow =
+            flow(&[(AToB, segment(0x10, 0xb8, 64, 7)), (AToB, segment(0x10, 3, 60, 900)), (AToB, segment(2, 0, 62, 1000))]);
         let [a, b] = flow.directions;
         assert_eq!((a.payload_bytes, a.ttl, a.dscp, a.ecn), (30, [60, 64], 1 << 46 | 1, 0b1001));
         assert_eq!((a.window_max, a.syn_window_max, a.option_kinds), (900, 1000, 2));

@@ -52,6 +52,8 @@ pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
     active: ActiveTimeout,
+    /// The idle timeout as the fast path compares it; never is the longest.
+    idle_limit_ns: u64,
     keying: Keying,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -105,6 +107,7 @@ impl FlowTable {
             settings: *settings,
             analysis,
             active: ActiveTimeout::new(settings.active_timeout_ns),
+            idle_limit_ns: if settings.idle_timeout_ns == 0 { u64::MAX } else { settings.idle_timeout_ns },
             keying: Keying { scope: settings.key, secret },
             flow_count_max,
             clock: Timestamp(0),

@@ -242,8 +242,8 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fields::{ended_fields, record_fields};
     use crate::record::FACT_SCHEMA;
+    use crate::record::fields::{ended_fields, record_fields};
     use crate::record::reference::{Reference, any_record, hostile_text};
     use ::csv::{ReaderBuilder, Writer};
     use proptest::prelude::*;

@@ -69,8 +69,11 @@ fn times() -> impl Strategy<Value = [u64; 3]> {
 }
 
 fn any_headers() -> impl Strategy<Value = FlowHeaders> {
-    let tcp = (any::<u16>(), any::<u16>(), any::<u64>())
-        .prop_map(|(flags, window, option_kinds)| TcpHeaders { flags: TcpFlags(flags), window, option_kinds });
+    let tcp = (any::<u16>(), any::<u16>(), any::<u64>()).prop_map(|(flags, window, option_kinds)| TcpHeaders {
+        flags: TcpFlags(flags),
+        window,
+        option_kinds,
+    });
     let packet = (any::<bool>(), any::<u8>(), any::<u8>(), any::<u32>(), prop::option::of(tcp));
     let packets = prop::collection::vec(packet, 0..6);
     let addresses = prop::option::of((any::<[u8; 6]>(), prop::option::of(any::<[u8; 6]>())));

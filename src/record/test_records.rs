@@ -2,9 +2,7 @@
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason, FactRef, FlowHeaders, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord};
-use crate::wire::{
-    IpVersion, MacAddresses, Network, PacketHeaders, Ports, TcpFlags, TcpHeaders, Tunnel, TunnelKind, VlanTags,
-};
+use crate::wire::{IpVersion, MacAddresses, Network, PacketHeaders, Ports, TcpFlags, TcpHeaders, Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use std::net::IpAddr;
 

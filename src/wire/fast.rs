@@ -4,7 +4,6 @@
 //! exactly what the walk would, or writes nothing and says so.
 
 use super::ethernet::ethertype;
-use super::headers::TcpHeaders;
 use super::syn::{SynSegment, announced};
 use super::tcp::parse_options;
 use super::udp::Udp;
@@ -247,15 +246,6 @@ impl CommonNetwork<'_> {
         }
     }
 
-    /// Time to live or hop limit, and traffic class.
-    #[inline(always)]
-    pub const fn ttl_and_class(&self) -> (u8, u8) {
-        match self {
-            Self::V4(header) => (header[8], header[1]),
-            Self::V6(header) => (header[7], (be16(header, 0) >> 4) as u8),
-        }
-    }
-
     /// All facts, copied out.
     #[inline(always)]
     pub fn facts(&self) -> Network {
@@ -323,23 +313,6 @@ impl<'a> Common<'a> {
             window: be16(fixed, 14),
             flags,
         })
-    }
-
-    /// What a TCP header says beyond the connection.
-    #[inline]
-    pub(super) fn tcp_headers(&self) -> Option<TcpHeaders> {
-        let CommonTransport::Tcp { fixed, options, .. } = self.transport else { return None };
-        let option_kinds = if options.is_empty() { 0 } else { parse_options(options).kinds };
-        Some(TcpHeaders { flags: TcpFlags(be16(fixed, 12) & 0x01ff), window: be16(fixed, 14), option_kinds })
-    }
-
-    /// As [`TcpSegment::payload_len`].
-    #[inline(always)]
-    pub(super) const fn segment_len(&self) -> Option<u32> {
-        match self.transport {
-            CommonTransport::Tcp { payload_len, .. } => Some(payload_len),
-            CommonTransport::Udp(_) => None,
-        }
     }
 
     /// The segment, when it is a SYN or SYN-ACK without anything unusual.

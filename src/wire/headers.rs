@@ -4,7 +4,6 @@
 //! Owns where these facts are read. Knows no flow. Its invariant: a common frame and the same frame dissected in full say the
 //! same.
 
-use super::fast::{Common, common, common_tcp4};
 use super::view::be16;
 use super::{Dissected, TcpFlags, TcpSegment, Transport};
 use netscope_backends::Packet;
@@ -34,20 +33,6 @@ pub struct TcpHeaders {
 }
 
 impl PacketHeaders {
-    /// Of a frame that [`common`] reads; `None` when it does not.
-    pub fn of_common(packet: &Packet<'_>) -> Option<Self> {
-        let &Packet { link_type, data, wire_len, .. } = packet;
-        let frame = common_tcp4(link_type, data, wire_len).or_else(|| common(link_type, data, wire_len))?;
-        Some(Self::read(&frame, data))
-    }
-
-    fn read(frame: &Common<'_>, data: &[u8]) -> Self {
-        let (ttl, traffic_class) = frame.network().ttl_and_class();
-        let tcp = frame.tcp_headers();
-        let payload_len = frame.segment_len().unwrap_or_else(|| datagram_len(data, usize::from(frame.payload_offset())));
-        Self { ttl, traffic_class, payload_len, tcp }
-    }
-
     /// Of a packet that was dissected in full; `None` without a network layer.
     pub fn of_dissected(packet: &Packet<'_>, dissected: &Dissected) -> Option<Self> {
         let network = dissected.network.as_ref()?;
@@ -67,7 +52,7 @@ impl PacketHeaders {
 }
 
 /// What the length field of the UDP header before `offset` says of its payload.
-fn datagram_len(data: &[u8], offset: usize) -> u32 {
+pub(super) fn datagram_len(data: &[u8], offset: usize) -> u32 {
     let header = offset.checked_sub(8).and_then(|at| data.get(at..)?.first_chunk::<8>());
     header.map_or(0, |header| u32::from(be16(header, 4)).saturating_sub(8))
 }
@@ -75,8 +60,8 @@ fn datagram_len(data: &[u8], offset: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::dissect;
     use crate::wire::tests::fast::frame;
+    use crate::wire::{common, common_headers, dissect};
     use netscope_backends::{LinkType, Timestamp};
     use proptest::prelude::*;
 
@@ -84,8 +69,15 @@ mod tests {
         #[test]
         fn a_common_frame_says_what_dissecting_in_full_does((data, _) in frame()) {
             let packet = Packet { data: &data, time: Timestamp(1), wire_len: data.len() as u32, link_type: LinkType::ETHERNET };
-            if let Some(headers) = PacketHeaders::of_common(&packet) {
+            if let Some(frame) = common(LinkType::ETHERNET, &data, data.len() as u32) {
                 let dissected = dissect(LinkType::ETHERNET, &data, data.len() as u32);
+                let version = dissected.network.expect("an IP header").version;
+                let segment = match &dissected.transport {
+                    Transport::Tcp(segment) => Some((segment.flags, segment.window, segment.payload_len)),
+                    _ => None,
+                };
+                prop_assert_eq!(frame.is_datagram(), segment.is_none());
+                let headers = common_headers(&data, version, segment);
                 prop_assert_eq!(Some(headers), PacketHeaders::of_dissected(&packet, &dissected));
             }
         }

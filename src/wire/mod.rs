@@ -96,7 +96,7 @@ pub use pppoe::Pppoe;
 pub use quote::QuotedPacket;
 pub use radio::{Ppi, Radio};
 pub use redundancy::Redundancy;
-pub use reread::{common_tcp_options, common_vlan};
+pub use reread::{common_headers, common_tcp_options, common_vlan};
 pub use sctp::Sctp;
 pub use sll::{Sll, Sll2, packet_type_name};
 pub use syn::{Announced, SynSegment};

@@ -7,10 +7,11 @@
 use super::Worker;
 use super::wave::{Consecutive, PacketSource};
 use crate::engine::Observer;
+use crate::engine::packet_meta::PacketMeta;
 use crate::engine::tap_sender::TapPacket;
 use crate::engine::work_unit::WorkUnit;
 use crate::flow::{Direction, Keyed};
-use crate::wire::{Dissected, PacketHeaders, mac_addresses};
+use crate::wire::{Dissected, PacketHeaders, common_headers, mac_addresses};
 use netscope_backends::Packet;
 use std::slice;
 
@@ -22,15 +23,17 @@ impl<O: Observer> Worker<O> {
 
     /// Packet `at` of a wave, a common frame, was counted for this flow at this place.
     #[inline(never)]
-    pub(super) fn common_counted(&mut self, at: usize, source: &dyn PacketSource, keyed: &Keyed, place: u32) {
+    pub(super) fn common_counted(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, place: u32) {
+        let keyed = &meta.keyed;
         if self.flows.keeps_headers() {
             let packet = source.packet(at);
-            if let Some(headers) = PacketHeaders::of_common(&packet) {
-                let macs = || mac_addresses(packet.link_type, packet.data);
-                self.flows.note_headers(place, keyed.direction, &headers, macs);
-            }
+            let headers = common_headers(packet.data, keyed.key.version(), meta.tcp_headers());
+            let macs = || mac_addresses(packet.link_type, packet.data);
+            self.flows.note_headers(place, keyed.direction, &headers, macs);
         }
-        self.tap(at, source, Some((keyed, place)));
+        if self.outbox.taps_counted() {
+            self.tap(at, source, Some((keyed, place)));
+        }
     }
 
     /// The same of a packet that was dissected in full, before it goes to the taps.

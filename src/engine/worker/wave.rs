@@ -237,14 +237,14 @@ impl<O: Observer> Worker<O> {
                 counts.note(meta.wire_len, checksum_bad);
                 let place = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
                 if EXTRA {
-                    self.common_counted(i, source, &meta.keyed, place);
+                    self.common_counted(i, source, meta, place);
                 }
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
                 let place = self.count_common(i, meta, candidates[i], Content::Datagram, source);
                 if EXTRA {
-                    self.common_counted(i, source, &meta.keyed, place);
+                    self.common_counted(i, source, meta, place);
                 }
             } else {
                 self.count_other::<EXTRA>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
@@ -339,7 +339,7 @@ impl<O: Observer> Worker<O> {
                 counts.note(meta.wire_len, checksum_bad);
                 let place = self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
                 if EXTRA {
-                    self.common_counted(at, source, &meta.keyed, place);
+                    self.common_counted(at, source, meta, place);
                 }
                 return;
             }
@@ -347,7 +347,7 @@ impl<O: Observer> Worker<O> {
                 counts.note(meta.wire_len, checksum_bad);
                 let place = self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
                 if EXTRA {
-                    self.common_counted(at, source, &meta.keyed, place);
+                    self.common_counted(at, source, meta, place);
                 }
                 return;
             }

@@ -4,7 +4,7 @@
 //! changes nothing and declines. Its invariant: a packet's flow is looked up once, whatever happens to it.
 
 use super::active::ActiveTimeout;
-use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowSettings, FlowTable, PacketFacts};
+use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
 use crate::flow::entries::{Halves, Layout};
 use crate::flow::entry::{ColdHalf, Entry, Flag};
 use crate::flow::parts::HotHalf;
@@ -57,7 +57,8 @@ impl FlowTable {
         if packet.time < self.clock || place == u32::MAX {
             return None;
         }
-        let path = FastPath { packet, segment, settings: &self.settings, active: &self.active, analysis: &self.analysis };
+        let path =
+            FastPath { packet, segment, idle_limit_ns: self.idle_limit_ns, active: &self.active, analysis: &self.analysis };
         let FlowStore { entries, tcp, .. } = &mut self.store;
         let entry = match entries.layout_mut() {
             Layout::Analysed(halves) => path.take_in(halves, place, tcp)?,
@@ -125,7 +126,10 @@ impl FlowTable {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             let may_go_on = entry.may_go_on() && !is_over;
-            if may_go_on && !is_last && parts.tracker().observe_first_ack(segment, direction, time, &mut self.store.tcp, &self.analysis) {
+            if may_go_on
+                && !is_last
+                && parts.tracker().observe_first_ack(segment, direction, time, &mut self.store.tcp, &self.analysis)
+            {
                 events = FlowEvents::ESTABLISHED;
                 true
             } else {
@@ -162,7 +166,8 @@ impl FlowTable {
 struct FastPath<'a> {
     packet: &'a FlowPacket<'a>,
     segment: Option<&'a PlainSegment>,
-    settings: &'a FlowSettings,
+    /// The idle timeout; never is the longest.
+    idle_limit_ns: u64,
     active: &'a ActiveTimeout,
     analysis: &'a TcpAnalysis,
 }
@@ -180,8 +185,11 @@ impl FastPath<'_> {
         let packet = self.packet;
         let hot = halves.hot.get_mut(place);
         let entry: &Entry = (*hot).borrow();
-        let goes_on =
-            entry.is_plain() && entry.key == packet.keyed.key && has_time_and_room(entry, packet, self.settings.idle_timeout_ns);
+        // Of a plain entry the last packet is never after the clock, and this one is not before it: so nothing wraps.
+        let goes_on = entry.is_plain()
+            && entry.key == packet.keyed.key
+            && packet.time.0.wrapping_sub({ entry.last_seen }.0) <= self.idle_limit_ns
+            && entry.has_room_for_one(packet.keyed.direction, packet.wire_len);
         let is_young = || {
             self.active.is_young(entry, packet.time)
                 || !self.active.is_old(halves.cold.get(place).borrow().first_seen, packet.time)

@@ -6,8 +6,8 @@
 use super::gaps::Gaps;
 use super::rtt::{Stamp, TOO_OLD};
 use super::samples::SideSamples;
-use super::zero_window::ClosedTime;
 use super::sequence::Sequence;
+use super::zero_window::ClosedTime;
 use crate::flow::Direction;
 use crate::flow::arena::{Arena, PLACE_COUNT_MAX, Slot};
 use crate::wire::TcpSegment;
@@ -259,13 +259,12 @@ impl TcpArena {
     /// The same of one side, to add to, where the place is one for nothing else.
     #[inline(always)]
     pub(super) fn measured_side(&mut self, place: ArenaPlace, side: Direction) -> Option<&mut SideSamples> {
-        match place.kind() {
-            Kind::Measured(number) => {
-                let [a, b] = &mut self.measured.get_mut(number).sides;
-                Some(if matches!(side, Direction::AToB) { a } else { b })
-            }
-            Kind::None | Kind::Anomalies(_) => None,
+        // One look tells it from none and from anomalies.
+        if place.0.cast_signed() <= 0 {
+            return None;
         }
+        let [a, b] = &mut self.measured.get_mut(place.0 - 1).sides;
+        Some(if matches!(side, Direction::AToB) { a } else { b })
     }
 
     /// The same to add to. `None` (and counted) when the bound is reached.

@@ -4,6 +4,7 @@
 //! acknowledges: its round trip is the way from here to it and back. Knows no segment. Its invariant: a side's first round trip is
 //! in the flow's [`Samples`], and all of them in its [`SideSamples`] as soon as there are two.
 
+use super::rtt::TOO_OLD;
 use crate::flow::{RttRecord, SideRtt};
 
 /// A lone ACK without data that comes so much later than the side's shortest round trip was held back by its receiver: the 40 ms of
@@ -28,7 +29,17 @@ impl Samples {
     /// Takes in a sample. The average moves by an eighth of the difference (RFC 6298 section 2).
     #[inline(always)]
     pub(super) const fn add(&mut self, us: u32) {
-        self.ewma = if self.last == 0 { us } else { moved(self.ewma, us) };
+        if self.last == 0 {
+            (self.last, self.ewma) = (us, us);
+        } else {
+            self.add_further(us);
+        }
+    }
+
+    /// The same where there was one before.
+    #[inline(always)]
+    pub(super) const fn add_further(&mut self, us: u32) {
+        self.ewma = moved(self.ewma, us);
         self.last = us;
     }
 
@@ -59,33 +70,43 @@ impl Samples {
 }
 
 /// All samples of one side, in microseconds, 32 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(super) struct SideSamples {
     pub(super) count: u64,
     min: u32,
-    /// What lies no further above `min` is neither a new extreme nor delayed.
-    usual_span: u32,
     ewma: u32,
     max: u32,
     /// Delayed ACKs, which are in none of the others.
     delayed: u64,
 }
 
+impl Default for SideSamples {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl SideSamples {
+    /// None yet. Every sample is so much longer than this least one that it looks delayed, so it takes no second look to see that
+    /// it is the first.
+    pub(super) const NONE: Self = Self { count: 0, min: TOO_OLD.wrapping_neg(), ewma: 0, max: 0, delayed: 0 };
+
     const fn begun_by(us: u32) -> Self {
-        Self { count: 1, min: us, usual_span: 0, ewma: us, max: us, delayed: 0 }
+        Self { count: 1, min: us, ewma: us, max: us, delayed: 0 }
     }
 
-    /// Takes in a sample that is neither a new extreme nor delayed; false, and nothing changed, for any other and for the first one.
+    /// Takes in a sample, as long as it cannot be a delayed ACK; false, and nothing changed, when it may be, and for the first one.
     #[inline(always)]
-    pub(super) const fn add_usual(&mut self, us: u32) -> bool {
-        let is_usual = us.wrapping_sub(self.min) <= self.usual_span;
-        if is_usual {
+    pub(super) fn add_prompt(&mut self, us: u32) -> bool {
+        let is_prompt = us.wrapping_sub(self.min).cast_signed() < DELAYED_US_MIN.cast_signed();
+        if is_prompt {
             self.count += 1;
             self.ewma = moved(self.ewma, us);
+            self.min = self.min.min(us);
+            self.max = self.max.max(us);
         }
-        is_usual
+        is_prompt
     }
 
     /// Takes in a sample that is not the side's first. `is_lone`: the ACK has no data, and it acknowledges all that was in flight,
@@ -98,7 +119,6 @@ impl SideSamples {
             self.ewma = moved(self.ewma, us);
             self.min = self.min.min(us);
             self.max = self.max.max(us);
-            self.usual_span = (self.max - self.min).min(DELAYED_US_MIN - 1);
         }
     }
 
@@ -110,9 +130,11 @@ impl SideSamples {
     }
 }
 
-/// The average, an eighth of the way to `us`.
+/// The average, an eighth of the way to `us`, rounded. Both are below 2^30.
+#[inline(always)]
 const fn moved(ewma: u32, us: u32) -> u32 {
-    ((ewma as u64 * 7 + us as u64 + 4) / 8) as u32
+    let difference = us.wrapping_add(4).wrapping_sub(ewma).cast_signed();
+    ewma.wrapping_add((difference >> 3).cast_unsigned())
 }
 
 fn clamped(count: u64) -> u32 {
@@ -161,6 +183,12 @@ mod tests {
 
     proptest! {
         #[test]
+        fn the_average_is_rounded(ewma in 1u32..TOO_OLD, us in 1u32..TOO_OLD) {
+            let exact = (u64::from(ewma) * 7 + u64::from(us) + 4) / 8;
+            prop_assert_eq!(u64::from(moved(ewma, us)), exact);
+        }
+
+        #[test]
         fn the_average_stays_between_the_extremes(samples in prop::collection::vec((1u32..TOO_OLD, 0..2usize), 1..50)) {
             let (mut both, mut sides) = (Samples::NONE, [SideSamples::default(); 2]);
             for &(us, side) in &samples {
@@ -169,9 +197,9 @@ mod tests {
                     let before = both.side(side, sides[side]);
                     sides[side] = before;
                     sides[side].add(us, false);
-                    let mut usual = before;
-                    if usual.add_usual(us) {
-                        prop_assert_eq!(usual, sides[side]);
+                    let mut prompt = before;
+                    if prompt.add_prompt(us) {
+                        prop_assert_eq!(prompt, sides[side]);
                     }
                 }
             }
@@ -181,6 +209,8 @@ mod tests {
             let all: Vec<u32> = samples.iter().map(|&(us, _)| us).collect();
             prop_assert_eq!((r.min_ns, r.samples as usize), (ns(all.iter().min()), all.len()));
             prop_assert!(r.ewma_ns >= r.min_ns && r.ewma_ns <= ns(all.iter().max()));
+            let mut none = SideSamples::NONE;
+            prop_assert!(samples.iter().all(|&(us, _)| !none.add_prompt(us)), "the first one is looked at twice");
             for (at, side) in sides.iter().enumerate() {
                 let own: Vec<u32> = samples.iter().filter(|&&(_, side)| side == at).map(|&(us, _)| us).collect();
                 let found = side.record();

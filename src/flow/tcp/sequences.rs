@@ -75,15 +75,17 @@ impl TcpSequences {
     /// Takes in a round trip of the side that sent this acknowledgment; `is_bare`: without data, SYN and FIN.
     #[inline(always)]
     pub(super) fn note_sample(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
-        self.samples.add(sample.us);
-        let is_usual = arena.measured_side(self.place, direction).is_some_and(|side| side.add_usual(sample.us));
-        if !is_usual {
-            self.note_unusual(sample, direction, is_bare, arena);
+        if arena.measured_side(self.place, direction).is_some_and(|side| side.add_prompt(sample.us)) {
+            self.samples.add_further(sample.us);
+        } else {
+            self.note_other(sample, direction, is_bare, arena);
         }
     }
 
+    /// A sample that is the first of its side, or may be delayed, or of a flow with anomalies.
     #[inline(never)]
-    fn note_unusual(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
+    fn note_other(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
+        self.samples.add(sample.us);
         if self.samples.keep_first(direction.index(), sample.us) {
             return;
         }

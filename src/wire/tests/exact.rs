@@ -14,7 +14,15 @@ fn v4(protocol: u8) -> Network {
         w[..4].copy_from_slice(&a);
         w
     };
-    Network { version: IpVersion::V4, protocol, ttl: 64, traffic_class: 0, source: wide(A4), destination: wide(B4), fragment: None }
+    Network {
+        version: IpVersion::V4,
+        protocol,
+        ttl: 64,
+        traffic_class: 0,
+        source: wide(A4),
+        destination: wide(B4),
+        fragment: None,
+    }
 }
 
 fn v6(protocol: u8) -> Network {
