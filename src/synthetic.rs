@@ -1,7 +1,10 @@
 //! `--synthetic-flows N`: fills a flow table with real entries and judges the memory of the whole process.
+//!
+//! Each flow is a handshake, under the settings of the run: what headers say has a budget of its own, and what a connection with
+//! data or anomalies takes beside its entry is not measured.
 
 use crate::reporter::write_line;
-use netscope::flow::{FlowSettings, synthetic};
+use netscope::flow::{FlowHeaders, FlowSettings, synthetic};
 use netscope::output::{is_broken_pipe, stdout};
 use std::error::Error;
 use std::io::Write as _;
@@ -21,7 +24,8 @@ pub fn measure(count: u64, settings: &FlowSettings) -> Result<ExitCode, Box<dyn 
     let flows = synthetic(usize::try_from(count)?, settings);
     let resident = resident_bytes_max()?;
     let per_million = if settings.analysis().is_any() { BUDGET_BYTES_PER_MILLION } else { COMPACT_BUDGET_BYTES_PER_MILLION };
-    let budget = (u128::from(per_million) * u128::from(count) / 1_000_000) as u64;
+    let headers = if settings.headers { size_of::<FlowHeaders>() as u64 } else { 0 };
+    let budget = (u128::from(per_million) * u128::from(count) / 1_000_000 + u128::from(headers) * u128::from(count)) as u64;
     let budget = budget.max(BUDGET_BYTES_MIN);
     let held = flows.table.len() as u64;
     let mut out = stdout();

@@ -97,6 +97,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
                 rtt: true,
                 retransmissions: true,
                 out_of_order: true,
+                headers: true,
                 top_count: 5,
             },
             tick_ns: 100_000_000,

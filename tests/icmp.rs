@@ -227,7 +227,7 @@ fn key(protocol: u8, ips: [&str; 2], ports: [u16; 2]) -> Option<FlowKey> {
         IpAddr::V6(ip) => Some((IpVersion::V6, ip.octets())),
     };
     let ((version, source), (_, destination)) = (bytes(ips[0])?, bytes(ips[1])?);
-    let network = Network { version, protocol, ttl: 0, source, destination, fragment: None };
+    let network = Network { version, protocol, ttl: 0, traffic_class: 0, source, destination, fragment: None };
     Some(FlowKey::new(&network, Ports { source: ports[0], destination: ports[1] }).0)
 }
 

@@ -244,6 +244,8 @@ fn synthetic_flows_keep_to_their_budget() {
     fs::write(&off, "[analysis]\nrtt = false\nretrans = false\nout_of_order = false\n").expect("a file");
     let [analysed, compact] = [keeps_to_its_budget(&[]), keeps_to_its_budget(&["--config".as_ref(), off.as_ref()])];
     assert!(analysed - compact > 110.0, "{compact} of {analysed} MiB");
+    let with_headers = keeps_to_its_budget(&["--headers".as_ref()]);
+    assert!((70.0..82.0).contains(&(with_headers - analysed)), "{with_headers} and {analysed} MiB");
 }
 
 /// The peak of the resident set in MiB.

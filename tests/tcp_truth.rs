@@ -127,15 +127,15 @@ fn takes_fast_path(parts: &mut Parts, segment: &TcpSegment, direction: Direction
     let mut tracker = parts.tracker();
     match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
         (Some(plain), ..) if is_steady => {
-            tracker.take_in_plain::<false>(&plain, direction, time, analysis)
+            tracker.take_in_plain::<false>(&plain, direction, time, arena, analysis)
                 || tracker.observe_loss(&plain, direction, time, arena, analysis)
         }
         (Some(plain), ..) => {
-            tracker.observe_first_ack(&plain, direction, time, analysis)
-                || tracker.observe_closing(&plain, direction, time, analysis)
+            tracker.observe_first_ack(&plain, direction, time, arena, analysis)
+                || tracker.observe_closing(&plain, direction, time, arena, analysis)
         }
         (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, analysis),
-        (.., Some(last)) => tracker.observe_closing(&last, direction, time, analysis),
+        (.., Some(last)) => tracker.observe_closing(&last, direction, time, arena, analysis),
         _ => false,
     }
 }
@@ -196,7 +196,7 @@ fn key_of(flow: &Value) -> FlowKey {
         (bytes, version, flow[side]["port"].as_u64().expect("port") as u16)
     };
     let ((source, version, a), (destination, _, b)) = (end("a"), end("b"));
-    let network = Network { version, protocol: 6, ttl: 0, source, destination, fragment: None };
+    let network = Network { version, protocol: 6, ttl: 0, traffic_class: 0, source, destination, fragment: None };
     FlowKey::new(&network, Ports { source: a, destination: b }).0
 }
 

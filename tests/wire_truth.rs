@@ -295,6 +295,7 @@ fn truth_key(flow: &Value) -> TruthKey {
         version: if a.is_ipv4() { netscope::wire::IpVersion::V4 } else { netscope::wire::IpVersion::V6 },
         protocol: if protocol == "tcp" { 6 } else { 17 },
         ttl: 0,
+        traffic_class: 0,
         source: bytes(a),
         destination: bytes(b),
         fragment: None,

@@ -60,7 +60,7 @@ fuzz_target!(|input: &[u8]| {
     let (to_snapshots, snapshots) = mailbox(BOXES, Snapshot::default);
     let (to_ended, ended) = mailbox(BOXES, EndedChunk::new);
     let mut drain = Drain { snapshots, ended, packets: 0, last: None };
-    let flow = FlowSettings { flow_count_max: FLOW_COUNT_MAX, top_count: 2, ..FlowSettings::default() };
+    let flow = FlowSettings { flow_count_max: FLOW_COUNT_MAX, top_count: 2, headers: true, ..FlowSettings::default() };
     let settings = WorkerSettings {
         flow,
         tick_ns: 1_000_000_000,

@@ -1,11 +1,13 @@
-//! A flow record as it is kept until it is shown: half its size.
+//! A flow record as it is kept until it is shown: less than half its size.
 //!
 //! Owns the compact form of the usual record. Knows no place and no order. Its invariant: what was kept comes
 //! back exactly; a record with a value that the small form cannot hold is kept as it is. Memory that nobody
 //! used before has to be cleared page by page, and for a million records that costs more than writing them.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord, pack_vlan, unpack_vlan};
+use crate::flow::{
+    Direction, EndReason, FactRef, FlowHeaders, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord, pack_vlan, unpack_vlan,
+};
 use netscope_backends::Timestamp;
 
 /// A record, small if it can be.
@@ -17,7 +19,7 @@ pub(super) enum CompactRecord {
     Whole(Box<FlowRecord>),
 }
 
-const _: () = assert!(size_of::<CompactRecord>() <= 128, "two cache lines per record");
+const _: () = assert!(size_of::<CompactRecord>() <= 176, "less than three cache lines per record");
 
 impl CompactRecord {
     /// A record whose facts were moved to `facts`.
@@ -104,7 +106,48 @@ pub(super) struct UsualRecord {
     /// Of TCP: the handshake's round trip, and the last, smallest and averaged one, in ns. Here, because they
     /// would round the size of [`UsualTcp`] up.
     rtts_ns: [u32; 4],
+    sides: [UsualSide; 2],
+    headers: Option<Box<FlowHeaders>>,
     tcp: Option<UsualTcp>,
+}
+
+/// A [`SideRtt`] in fewer bytes; no samples stand for none.
+#[derive(Clone, Copy)]
+struct UsualSide {
+    min_ns: u32,
+    ewma_ns: u32,
+    max_ns: u32,
+    samples: u16,
+    delayed_acks: u16,
+}
+
+impl UsualSide {
+    const NONE: Self = Self { min_ns: 0, ewma_ns: 0, max_ns: 0, samples: 0, delayed_acks: 0 };
+
+    /// The small form, if there is one.
+    #[inline]
+    fn new(side: Option<SideRtt>) -> Option<Self> {
+        let Some(SideRtt { samples, min_ns, ewma_ns, max_ns, delayed_acks }) = side else { return Some(Self::NONE) };
+        Some(Self {
+            min_ns: u32::try_from(min_ns).ok()?,
+            ewma_ns: u32::try_from(ewma_ns).ok()?,
+            max_ns: u32::try_from(max_ns).ok()?,
+            samples: u16::try_from(samples).ok().filter(|&samples| samples > 0)?,
+            delayed_acks: u16::try_from(delayed_acks).ok()?,
+        })
+    }
+
+    #[inline]
+    fn record(self) -> Option<SideRtt> {
+        let Self { min_ns, ewma_ns, max_ns, samples, delayed_acks } = self;
+        (samples > 0).then(|| SideRtt {
+            samples: samples.into(),
+            min_ns: min_ns.into(),
+            ewma_ns: ewma_ns.into(),
+            max_ns: max_ns.into(),
+            delayed_acks: delayed_acks.into(),
+        })
+    }
 }
 
 /// The fields of a [`TcpRecord`] in fewer bytes.
@@ -155,9 +198,12 @@ impl UsualRecord {
         if is_odd {
             return None;
         }
-        let (tcp, rtts_ns) = match &record.tcp {
-            None => (None, [NONE; 4]),
-            Some(tcp) => (Some(UsualTcp::new(tcp)?), rtts(tcp)?),
+        let (tcp, rtts_ns, sides) = match &record.tcp {
+            None => (None, [NONE; 4], [UsualSide::NONE; 2]),
+            Some(tcp) => {
+                let [a, b] = tcp.rtt_sides;
+                (Some(UsualTcp::new(tcp)?), rtts(tcp)?, [UsualSide::new(a)?, UsualSide::new(b)?])
+            }
         };
         Some(Self {
             first_seen: record.first_seen,
@@ -173,6 +219,8 @@ impl UsualRecord {
             interface: record.interface,
             facts,
             rtts_ns,
+            sides,
+            headers: record.headers.map(Box::new),
             tcp,
         })
     }
@@ -194,7 +242,8 @@ impl UsualRecord {
             icmp_code: 0,
             icmp_errors: 0,
             quoted: None,
-            tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns)),
+            tcp: self.tcp.as_ref().map(|tcp| tcp.record(self.rtts_ns, &self.sides)),
+            headers: self.headers.as_deref().copied(),
             ended: Timestamp(last_seen + self.linger_ns.get()),
             reason: self.reason,
             queues: 1,
@@ -231,7 +280,8 @@ impl UsualTcp {
             tcp.zero_windows,
         ];
         let rtt = tcp.rtt.as_ref();
-        if counts.iter().any(|&count| count > u8::MAX.into()) || tcp.window_scale.contains(&Some(NO_SCALE)) {
+        let is_odd = tcp.window_scale.contains(&Some(NO_SCALE)) || tcp.zero_window_ns != [0; 2];
+        if is_odd || counts.iter().any(|&count| count > u8::MAX.into()) {
             return None;
         }
         Some(Self {
@@ -247,7 +297,7 @@ impl UsualTcp {
     }
 
     #[inline]
-    fn record(&self, [handshake, last, min, ewma]: [u32; 4]) -> TcpRecord {
+    fn record(&self, [handshake, last, min, ewma]: [u32; 4], sides: &[UsualSide; 2]) -> TcpRecord {
         let counts = self.counts.map(u32::from);
         let rtt = |last_ns| RttRecord { last_ns, min_ns: min.into(), ewma_ns: ewma.into(), samples: self.rtt_samples.into() };
         TcpRecord {
@@ -268,6 +318,8 @@ impl UsualTcp {
             window_scale: self.window_scale.map(|scale| (scale != NO_SCALE).then_some(scale)),
             handshake_rtt_ns: present(handshake),
             rtt: present(last).map(rtt),
+            rtt_sides: sides.map(UsualSide::record),
+            zero_window_ns: [0; 2],
         }
     }
 }
@@ -295,8 +347,16 @@ mod tests {
             .prop_map(|(last_ns, min_ns, ewma_ns, samples)| RttRecord { last_ns, min_ns, ewma_ns, samples });
         let scale = || prop::option::of(prop_oneof![4 => 0..15u8, 1 => any::<u8>()]);
         let counts = prop::collection::vec(count(), COUNTS);
-        let tcp = (counts, prop::option::of(rtt), prop::option::of(number(32)), scale(), scale(), any::<[u16; 2]>(), 0..3u8)
-            .prop_map(|(counts, rtt, handshake_rtt_ns, first, second, mss, client)| TcpRecord {
+        let side = || {
+            let few = || prop_oneof![1..9u32, 65_533..65_539u32];
+            (number(32), number(32), number(32), few(), few()).prop_map(|(min_ns, ewma_ns, max_ns, samples, delayed_acks)| {
+                SideRtt { samples, min_ns, ewma_ns, max_ns, delayed_acks }
+            })
+        };
+        let sides = (prop::option::of(side()), prop::option::of(side()), prop_oneof![4 => Just(0u64), 1 => any::<u64>()]);
+        let scales = (scale(), scale());
+        let tcp = (counts, prop::option::of(rtt), prop::option::of(number(32)), scales, sides, any::<[u16; 2]>(), 0..3u8)
+            .prop_map(|(counts, rtt, handshake_rtt_ns, (first, second), (a, b, closed), mss, client)| TcpRecord {
                 client: [None, Some(Direction::AToB), Some(Direction::BToA)][usize::from(client)],
                 flags: [counts[0] as u8, counts[1] as u8],
                 retransmissions: counts[0],
@@ -312,6 +372,8 @@ mod tests {
                 window_scale: [first, second],
                 handshake_rtt_ns,
                 rtt,
+                rtt_sides: [a, b],
+                zero_window_ns: [0, closed],
                 ..tcp_record().tcp.expect("a TCP record")
             });
         prop::option::of(tcp)
@@ -364,7 +426,8 @@ mod tests {
 
     #[test]
     fn usual_records_are_small() {
-        let tcp = FlowRecord { tunnel: None, fragments: 0, icmp_errors: 0, ..tcp_record() };
+        let usual = TcpRecord { zero_window_ns: [0; 2], ..tcp_record().tcp.expect("a TCP record") };
+        let tcp = FlowRecord { tunnel: None, fragments: 0, icmp_errors: 0, tcp: Some(usual), ..tcp_record() };
         for record in [tcp, udp6_record(), icmp_record()] {
             assert!(matches!(CompactRecord::new(&record, record.facts), CompactRecord::Usual(_)));
         }

@@ -113,7 +113,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let name = file.path().to_str().unwrap().to_owned();
         let tip = |words: &[String], reads| filter_of(words, reads).unwrap_err().to_string();
-        assert!(tip(&[name.clone()], false).contains(&format!("netscope --read-pcap {name}")));
+        assert!(tip(std::slice::from_ref(&name), false).contains(&format!("netscope --read-pcap {name}")));
         assert!(tip(&["tcp".to_owned(), name], true).contains("each file needs its own --read-pcap"));
         assert!(tip(&words("docter"), false).contains("netscope doctor"));
         assert!(tip(&words("missing.pcap"), false).contains("no file missing.pcap"));

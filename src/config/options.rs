@@ -443,8 +443,9 @@ pub struct StatsOptions {
 
 section!(StatsOptions { interval_ms, top_flows, jsonl, silence_secs } switches { enabled: enabled_yes, enabled_no });
 
-/// `[analysis]`, in the configuration file only.
+/// `[analysis]`; all but the headers in the configuration file only.
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Analysis")]
 #[serde(default, deny_unknown_fields)]
 pub struct AnalysisOptions {
     /// Measure round-trip times.
@@ -456,9 +457,21 @@ pub struct AnalysisOptions {
     /// Count segments out of order.
     #[arg(skip)]
     pub out_of_order: Option<bool>,
+    /// Keep what headers say.
+    #[arg(skip)]
+    pub headers: Option<bool>,
+    /// Keep what packets' headers say in each record: MAC addresses, TTL, DSCP, ECN, TCP options, largest windows, payload bytes. Takes 80
+    /// bytes more per flow and up to a third more work per packet
+    #[arg(id = "headers_yes", long = "headers", conflicts_with = "headers_no")]
+    #[serde(skip)]
+    pub headers_yes: bool,
+    /// Leave these fields empty [default]
+    #[arg(id = "headers_no", long = "no-headers")]
+    #[serde(skip)]
+    pub headers_no: bool,
 }
 
-section!(AnalysisOptions { rtt, retrans, out_of_order } switches {});
+section!(AnalysisOptions { rtt, retrans, out_of_order } switches { headers: headers_yes, headers_no });
 
 /// `[pipeline]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

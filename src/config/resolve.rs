@@ -110,6 +110,7 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
         rtt: analysis.rtt.unwrap_or(true),
         retransmissions: analysis.retrans.unwrap_or(true),
         out_of_order: analysis.out_of_order.unwrap_or(true),
+        headers: analysis.headers.unwrap_or(false),
         top_count: 0,
     })
 }

@@ -7,7 +7,7 @@
 use super::NoFlowReason;
 use super::worker::PacketSource;
 use crate::flow::{Direction, KeyScope, Keyed, Keying, PacketFacts, number_of_tag};
-use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpOptions, TcpSegment, Tunnel, VlanTags};
+use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpFlags, TcpOptions, TcpSegment, Tunnel, VlanTags};
 use crate::wire::{common_tcp_options, common_vlan};
 use netscope_backends::{Packet, Timestamp};
 
@@ -130,6 +130,15 @@ impl PacketMeta {
     pub(super) const fn syn(&self) -> SynSegment {
         let PlainSegment { sequence, acknowledgment, window, flags, .. } = self.segment;
         SynSegment { sequence, acknowledgment, window, flags, announced: self.announced }
+    }
+
+    /// Of a segment of a common frame, control bits, window and payload bytes; `None` for a datagram.
+    #[inline(always)]
+    pub(super) const fn tcp_headers(&self) -> Option<(TcpFlags, u16, u32)> {
+        match self.route {
+            Route::Datagram { .. } => None,
+            _ => Some((self.segment.flags, self.segment.window, self.segment.payload_len)),
+        }
     }
 
     /// Of a fragment, the hash of its datagram.

@@ -192,6 +192,7 @@ mod tests {
             rtt: false,
             retransmissions: false,
             out_of_order: false,
+            headers: false,
             top_count: 0,
         };
         let share = WorkerShare { index, count };

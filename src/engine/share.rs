@@ -47,7 +47,15 @@ mod tests {
         for i in 0..4000u32 {
             let mut source = [0; 16];
             source[..4].copy_from_slice(&i.to_be_bytes());
-            let network = Network { version: IpVersion::V4, protocol: 6, ttl: 64, source, destination: [9; 16], fragment: None };
+            let network = Network {
+                version: IpVersion::V4,
+                protocol: 6,
+                ttl: 64,
+                traffic_class: 0,
+                source,
+                destination: [9; 16],
+                fragment: None,
+            };
             let (key, _) = FlowKey::new(&network, Ports { source: 1, destination: 2 });
             let owners: Vec<u32> = (0..4).filter(|&index| WorkerShare { index, count: 4 }.owns(&key)).collect();
             assert_eq!(owners.len(), 1);

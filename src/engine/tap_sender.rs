@@ -200,8 +200,15 @@ mod tests {
     use crate::wire::{IpVersion, Network, Ports};
 
     fn keyed(port: u16, secret: &HashSecret) -> Keyed {
-        let network =
-            Network { version: IpVersion::V4, protocol: 17, ttl: 64, source: [1; 16], destination: [2; 16], fragment: None };
+        let network = Network {
+            version: IpVersion::V4,
+            protocol: 17,
+            ttl: 64,
+            traffic_class: 0,
+            source: [1; 16],
+            destination: [2; 16],
+            fragment: None,
+        };
         let (key, direction) = FlowKey::new(&network, Ports { source: port, destination: 53 });
         Keyed { key, hash: key.hash(secret), direction }
     }

@@ -183,7 +183,7 @@ impl<O: Observer> Worker<O> {
         self.dissect(packets, &mut metas, &mut facts);
         let filled = metas.get(..packets.len()).unwrap_or_default();
         let source = Consecutive { packets, first: self.number + 1 };
-        if self.outbox.taps_counted() {
+        if self.wants_extra() {
             self.update::<true, true>(filled, &mut facts, &source);
         } else {
             self.update::<true, false>(filled, &mut facts, &source);
@@ -195,12 +195,17 @@ impl<O: Observer> Worker<O> {
     #[inline(always)]
     fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> u32 {
         let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
-        let counted = flows.count(packet, facts, O::WATCHES, |record| {
-            // Where the end stands in the order of all workers, as `event` has it.
-            let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
-            watch.ended(record);
-            outbox.ended(event, record, ledger);
-        });
+        // The facts are copied into what is called when a flow ends: if it referred to them, they would be put together for every
+        // packet, on the fast path, too.
+        let counted = {
+            let (watch, outbox, ledger, clock, group) = (&mut *watch, &mut *outbox, &mut *ledger, &*clock, &*group);
+            flows.count(packet, facts, O::WATCHES, move |record| {
+                // Where the end stands in the order of all workers, as `event` has it.
+                let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
+                watch.ended(record);
+                outbox.ended(event, record, ledger);
+            })
+        };
         watch.note(&packet, &facts, &counted);
         self.slow_path_count += counted.path as usize;
         counted.place
@@ -219,6 +224,10 @@ impl<O: Observer> Worker<O> {
         let &Packet { time, wire_len, .. } = packet;
         let facts = FullFacts { number, dissected };
         let place = self.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts);
+        // Later fragments have no transport header.
+        if !matches!(content, Content::LaterFragment | Content::Held(_)) {
+            self.note_headers(packet, dissected, keyed.direction, place);
+        }
         // Anything else takes the slow path, which looks for itself.
         if matches!(content, Content::Datagram | Content::LaterFragment) {
             self.flows.note_domain(place, keyed.direction, &facts);

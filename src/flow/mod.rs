@@ -14,6 +14,7 @@ mod entry;
 mod extra;
 mod facts;
 mod fragment;
+mod headers;
 mod icmp;
 mod index;
 mod key;
@@ -37,12 +38,13 @@ pub use domain::{Domain, DomainNumbers, KeyScope, number_of_tag};
 pub(crate) use entry::{pack_vlan, unpack_vlan};
 pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue};
 pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held, Later};
+pub use headers::{DirectionHeaders, FlowHeaders};
 pub use icmp::IcmpFlow;
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed, Keying};
 pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
 pub use quote::{Quote, QuotedFlow};
-pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
+pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowPacket, FlowSettings, FlowTable, FullFacts, PacketFacts,

@@ -35,12 +35,26 @@ const _: () = assert!(size_of::<Entry>() + size_of::<ColdHalf>() <= 118, "withou
 pub(super) trait HotHalf: BorrowMut<Entry> + Default {
     /// Takes in a segment without marks, on a [steady](super::tcp::TcpConnection::is_steady) connection; false, and nothing
     /// changed, when the tracker has to look at it.
-    fn observe_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp, analysis: &TcpAnalysis) -> bool;
+    fn observe_plain(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        time: Timestamp,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
+    ) -> bool;
 }
 
 impl HotHalf for Entry {
     #[inline(always)]
-    fn observe_plain(&mut self, segment: &PlainSegment, direction: Direction, _: Timestamp, _: &TcpAnalysis) -> bool {
+    fn observe_plain(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        _: Timestamp,
+        _: &mut TcpArena,
+        _: &TcpAnalysis,
+    ) -> bool {
         self.connection.note_flags(segment.flags, direction);
         true
     }
@@ -48,8 +62,15 @@ impl HotHalf for Entry {
 
 impl HotHalf for AnalysedEntry {
     #[inline(always)]
-    fn observe_plain(&mut self, segment: &PlainSegment, direction: Direction, time: Timestamp, analysis: &TcpAnalysis) -> bool {
-        let is_taken = self.sequences.take_in_plain::<false>(segment, direction, time, analysis);
+    fn observe_plain(
+        &mut self,
+        segment: &PlainSegment,
+        direction: Direction,
+        time: Timestamp,
+        arena: &mut TcpArena,
+        analysis: &TcpAnalysis,
+    ) -> bool {
+        let is_taken = self.sequences.take_in_plain::<false>(segment, direction, time, arena, analysis);
         if is_taken {
             self.entry.connection.note_flags(segment.flags, direction);
         }

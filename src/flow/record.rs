@@ -1,6 +1,6 @@
 //! What remains of a flow when it leaves the table, and what exports are made of. Plain values, no table inside.
 
-use super::{Direction, FactRef, FlowKey, QuotedFlow};
+use super::{Direction, FactRef, FlowHeaders, FlowKey, QuotedFlow};
 use crate::wire::{Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -72,6 +72,8 @@ pub struct FlowRecord {
     pub quoted: Option<QuotedFlow>,
     /// Set for TCP flows.
     pub tcp: Option<TcpRecord>,
+    /// What its packets' headers said, where that is kept ([`FlowSettings::headers`](super::FlowSettings)).
+    pub headers: Option<FlowHeaders>,
     /// When the flow ended: last activity plus the timeout, or the time of the packet that ended it, or of the exit.
     pub ended: Timestamp,
     /// Why the flow ended.
@@ -103,6 +105,16 @@ impl FlowRecord {
             (Some(mine), Some(other)) => mine.join(other),
             (mine, other) => *mine = mine.or(*other),
         }
+        match (&mut self.headers, &later.headers) {
+            (Some(mine), Some(other)) => mine.join(other),
+            (mine, other) => *mine = mine.or(*other),
+        }
+    }
+
+    /// Who counts as the client: who sent the first SYN and, where that was not seen, who began.
+    #[inline(always)]
+    pub fn client(&self) -> Direction {
+        self.tcp.as_ref().and_then(|tcp| tcp.client).unwrap_or(self.initiator)
     }
 }
 
@@ -141,11 +153,22 @@ pub struct TcpRecord {
     pub window_scale: [Option<u8>; 2],
     /// From the SYN to the client's ACK of the SYN-ACK, in ns.
     pub handshake_rtt_ns: Option<u64>,
-    /// Data to ACK round trips as seen from here.
+    /// Data to ACK round trips as seen from here, of both sides together.
     pub rtt: Option<RttRecord>,
+    /// The same of each side, indexed by the direction of its acknowledgments: from here to that endpoint and back.
+    pub rtt_sides: [Option<SideRtt>; 2],
+    /// How long each direction's window was closed, in ns, up to its latest segment.
+    pub zero_window_ns: [u64; 2],
 }
 
 impl TcpRecord {
+    /// The averaged round trip that stands for the connection, in ns: from here to the server and back where the client is known,
+    /// else that of both sides together.
+    pub fn typical_rtt_ns(&self) -> Option<u64> {
+        let server = self.client.and_then(|client| self.rtt_sides[client.reverse().index()]);
+        server.map(|rtt| rtt.ewma_ns).or_else(|| self.rtt.map(|rtt| rtt.ewma_ns))
+    }
+
     fn join(&mut self, later: &Self) {
         self.flags = [self.flags[0] | later.flags[0], self.flags[1] | later.flags[1]];
         if later.state as u8 > self.state as u8 {
@@ -180,7 +203,30 @@ impl TcpRecord {
         if samples(&later.rtt) > samples(&self.rtt) {
             self.rtt = later.rtt;
         }
+        for (mine, other) in self.rtt_sides.iter_mut().zip(later.rtt_sides) {
+            if other.map_or(0, |rtt| rtt.samples) > mine.map_or(0, |rtt| rtt.samples) {
+                *mine = other;
+            }
+        }
+        for (mine, other) in self.zero_window_ns.iter_mut().zip(later.zero_window_ns) {
+            *mine = mine.saturating_add(other);
+        }
     }
+}
+
+/// Round-trip times of one side in ns, without its delayed acknowledgments.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SideRtt {
+    /// Number of samples.
+    pub samples: u32,
+    /// Smallest sample.
+    pub min_ns: u64,
+    /// Exponentially weighted moving average, alpha 0.125.
+    pub ewma_ns: u64,
+    /// Largest sample.
+    pub max_ns: u64,
+    /// Acknowledgments that the receiver held back.
+    pub delayed_acks: u32,
 }
 
 /// Round-trip times in ns.

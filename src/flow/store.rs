@@ -6,38 +6,43 @@
 use super::entries::Entries;
 use super::entry::Flag;
 use super::extra::Extras;
+use super::headers::HeaderPlaces;
 use super::tcp::TcpArena;
 use super::{EndReason, FactRef, FlowRecord, TcpRecord};
 use netscope_backends::Timestamp;
 
-/// Entries, extra facts and TCP side memory.
+/// Entries, extra facts, TCP side memory and what headers said.
 pub(super) struct FlowStore {
     pub entries: Entries,
     pub extras: Extras,
     pub tcp: TcpArena,
     /// Of every record.
     pub interface: u8,
+    pub headers: HeaderPlaces,
 }
 
 impl FlowStore {
     /// Reserves memory for `reserved` flows, of which at most `flow_count_max` may have TCP side memory (0 = no limit).
-    /// `analyses`: TCP connections are analysed.
-    pub fn new(reserved: usize, flow_count_max: usize, analyses: bool) -> Self {
+    /// `analyses`: TCP connections are analysed; `keeps_headers`: what headers said is kept.
+    pub fn new(reserved: usize, flow_count_max: usize, analyses: bool, keeps_headers: bool) -> Self {
         Self {
             entries: Entries::with_capacity(reserved, analyses),
             extras: Extras::with_capacity(reserved),
             tcp: TcpArena::with_capacity(flow_count_max),
             interface: 0,
+            headers: HeaderPlaces::with_capacity(reserved, keeps_headers),
         }
     }
 
     /// Gives everything away but the counts; an empty store stays behind.
     pub fn give_away(&mut self) -> Self {
+        let no_headers = HeaderPlaces::with_capacity(0, self.headers.is_kept());
         Self {
             entries: self.entries.give_away(),
             extras: std::mem::replace(&mut self.extras, Extras::with_capacity(0)),
             tcp: self.tcp.give_away(),
             interface: self.interface,
+            headers: std::mem::replace(&mut self.headers, no_headers),
         }
     }
 
@@ -68,6 +73,7 @@ impl FlowStore {
             icmp_errors: extra.icmp_errors,
             quoted: self.extras.quoted(&extra),
             tcp: self.tcp_record(place),
+            headers: self.headers.get(place),
             ended: at,
             reason,
             queues: 1,
@@ -105,6 +111,6 @@ impl FlowStore {
 
     /// Bytes in use, the TCP trackers' side memory left out.
     pub const fn memory_bytes(&self) -> usize {
-        self.entries.memory_bytes() + self.extras.memory_bytes()
+        self.entries.memory_bytes() + self.extras.memory_bytes() + self.headers.memory_bytes()
     }
 }

@@ -63,7 +63,15 @@ fn segment_of(flow: usize, reply: bool, flags: TcpFlags, sequence: u32) -> Disse
         options: TcpOptions { mss: flags.has(TcpFlags::SYN).then_some(1460), ..TcpOptions::default() },
     };
     Dissected {
-        network: Some(Network { version: IpVersion::V4, protocol: 6, ttl: 64, source, destination, fragment: None }),
+        network: Some(Network {
+            version: IpVersion::V4,
+            protocol: 6,
+            ttl: 64,
+            traffic_class: 0,
+            source,
+            destination,
+            fragment: None,
+        }),
         transport: Transport::Tcp(segment),
         payload_offset: 74,
         payload_len: 0,

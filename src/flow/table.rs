@@ -39,6 +39,7 @@ use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret, KeyScope, Keying};
+use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
 
@@ -54,6 +55,8 @@ pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
     active: ActiveTimeout,
+    /// The idle timeout as the fast path compares it; never is the longest.
+    idle_limit_ns: u64,
     keying: Keying,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -108,11 +111,12 @@ impl FlowTable {
             settings: *settings,
             analysis,
             active: ActiveTimeout::new(settings.active_timeout_ns),
+            idle_limit_ns: if settings.idle_timeout_ns == 0 { u64::MAX } else { settings.idle_timeout_ns },
             keying: Keying { scope: settings.key, secret },
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
-            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any()),
+            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any(), settings.headers),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count),
             closed: RecentlyClosed::new(settings.flow_count_max),
@@ -234,6 +238,30 @@ impl FlowTable {
     /// Bytes of the index, of the memory of closed connections and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
         self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes() + self.closed.memory_bytes()
+    }
+
+    /// What packets' headers say is kept, so [`FlowTable::note_headers`] is to be called.
+    #[inline(always)]
+    pub const fn keeps_headers(&self) -> bool {
+        self.store.headers.is_kept()
+    }
+
+    /// A packet of this direction was counted for the flow at a place: notes what its headers say. `macs` are asked for with the
+    /// record's first packet.
+    pub fn note_headers(
+        &mut self,
+        place: u32,
+        direction: Direction,
+        headers: &PacketHeaders,
+        macs: impl FnOnce() -> Option<MacAddresses>,
+    ) {
+        // A late segment of a closed connection has no flow.
+        if place == Counted::NO_PLACE {
+            return;
+        }
+        if let Some(flow) = self.store.headers.get_mut(place) {
+            flow.note(direction, headers, macs);
+        }
     }
 
     /// True when the candidate is the flow.

@@ -131,8 +131,8 @@ fn top_line(flow: &TopFlow, interval_ns: u64) -> String {
     if let Some(tcp) = &flow.tcp {
         // Writing to a String cannot fail.
         let _ = write!(text, " | {} retrans={} ooo={}", tcp.state.name(), tcp.retransmissions, tcp.out_of_order);
-        if let Some(rtt) = &tcp.rtt {
-            let _ = write!(text, " rtt={}", human_duration(rtt.ewma_ns));
+        if let Some(rtt_ns) = tcp.typical_rtt_ns() {
+            let _ = write!(text, " rtt={}", human_duration(rtt_ns));
         }
     }
     text

@@ -53,6 +53,17 @@ fn push_ipv4(out: &mut TextEnd<'_>, ip: Ipv4Addr, behind: u8) {
     });
 }
 
+/// Appends an IEEE 802 MAC address: six bytes in hexadecimal with colons.
+pub fn push_mac(out: &mut TextEnd<'_>, address: [u8; 6]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b':'; 18];
+    for (place, byte) in text.chunks_exact_mut(3).zip(address) {
+        place[0] = DIGITS[usize::from(byte >> 4)];
+        place[1] = DIGITS[usize::from(byte & 0xf)];
+    }
+    out.put(text, 17);
+}
+
 /// RFC 5952: groups without leading zeros, the first of the longest runs of two or more zero groups as `::`,
 /// IPv4-mapped addresses with their last four bytes as IPv4.
 #[inline(never)]

@@ -7,11 +7,11 @@
 //! spreadsheet takes for a formula, stay. Invariants: header and rows come from the same list of fields, and
 //! a row is what the `csv` crate would have written.
 
-use super::address::push_ip;
+use super::address::{push_ip, push_mac};
 use super::facts::{FactSchema, fact_columns, fact_fields};
 use super::field::{Field, FieldSink, FieldType};
-use super::fields::{END_FIELDS, Exported, FIELDS, RecordField, ended_fields, record_fields};
-use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_thousandths};
+use super::fields::{END_FIELDS, Exported, FIELDS, HEADER_FIELDS, RecordField, base_fields, end_fields, header_fields};
+use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_set, push_thousandths};
 use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::shown;
 use std::net::IpAddr;
@@ -49,8 +49,8 @@ fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordF
 #[inline(always)]
 pub fn push_row(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
-    record_fields(exported, &mut row);
-    row.0.close();
+    base_fields(exported, &mut row);
+    row.close(exported);
     end_row(out, exported);
 }
 
@@ -58,14 +58,18 @@ pub fn push_row(out: &mut TextBuffer, exported: &Exported<'_>) {
 #[inline(always)]
 pub fn push_ended_row(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
-    ended_fields(exported, &mut row);
-    row.0.close();
+    end_fields(exported, &mut row);
+    base_fields(exported, &mut row);
+    row.close(exported);
     end_row(out, exported);
 }
 
-/// Appends the columns of facts, if there are any, and ends the row.
+/// Appends the columns of headers where they are kept, and of facts, if there are any, and ends the row.
 #[inline(always)]
 fn end_row(out: &mut TextBuffer, exported: &Exported<'_>) {
+    if exported.has_headers() {
+        push_headers(out, exported);
+    }
     if !exported.schema().is_empty() {
         push_facts(out, exported);
     }
@@ -83,6 +87,14 @@ fn end_line(out: &mut TextBuffer) {
 
 /// Not inlined, so that the sink of the fields before lies in registers.
 #[inline(never)]
+fn push_headers(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut row = CsvRow(out.open());
+    header_fields(exported, &mut row);
+    row.0.close();
+}
+
+/// The same for facts.
+#[inline(never)]
 fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
     fact_fields(exported, &mut row);
@@ -91,6 +103,17 @@ fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
 
 /// An open row; every field ends with a comma.
 struct CsvRow<'a>(TextEnd<'a>);
+
+impl CsvRow<'_> {
+    /// Ends it behind the fields that are not of headers; those are empty where they are not kept.
+    #[inline(always)]
+    fn close(mut self, exported: &Exported<'_>) {
+        if !exported.has_headers() {
+            self.0.put([b','; HEADER_FIELDS.len()], HEADER_FIELDS.len());
+        }
+        self.0.close();
+    }
+}
 
 impl FieldSink for CsvRow<'_> {
     const HAS_COLUMNS: bool = true;
@@ -151,6 +174,25 @@ impl FieldSink for CsvRow<'_> {
         self.0.byte(b',');
     }
 
+    fn set(&mut self, _field: &'static Field, bits: Option<u64>) {
+        if let Some(bits) = bits {
+            push_set(&mut self.0, bits, b';');
+        }
+        self.0.byte(b',');
+    }
+
+    #[inline(always)]
+    fn address(&mut self, _field: &'static Field, ip: IpAddr) {
+        push_ip(&mut self.0, ip, b',');
+    }
+
+    fn mac(&mut self, _field: &'static Field, address: Option<[u8; 6]>) {
+        if let Some(address) = address {
+            push_mac(&mut self.0, address);
+        }
+        self.0.byte(b',');
+    }
+
     fn text(&mut self, _field: &'static Field, value: Option<&[u8]>) {
         if let Some(text) = value {
             push_text(&mut self.0, || shown(text));
@@ -201,6 +243,7 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
 mod tests {
     use super::*;
     use crate::record::FACT_SCHEMA;
+    use crate::record::fields::{ended_fields, record_fields};
     use crate::record::reference::{Reference, any_record, hostile_text};
     use ::csv::{ReaderBuilder, Writer};
     use proptest::prelude::*;

@@ -23,6 +23,8 @@ pub enum FieldType {
     Rate,
     /// An address and a port.
     Endpoint,
+    /// An address.
+    Address,
     /// Several numbers or texts.
     List,
     /// True or false.
@@ -73,6 +75,14 @@ pub enum FieldValue<'a> {
     Endpoint(IpAddr, u16),
     /// Several small numbers.
     List(&'a [u16]),
+    /// Several numbers below 64, one bit each.
+    Set(u64),
+    /// An address.
+    Address(IpAddr),
+    /// An IEEE 802 MAC address.
+    Mac([u8; 6]),
+    /// True or false.
+    Boolean(bool),
 }
 
 /// One constructor per method of [`FieldSink`] that a record's own fields use, with the same name and the
@@ -110,6 +120,22 @@ impl<'a> FieldValue<'a> {
     pub(super) fn list(values: &'a [u16]) -> Self {
         Self::List(values)
     }
+
+    pub(super) fn set(bits: Option<u64>) -> Self {
+        bits.map_or(Self::Null, Self::Set)
+    }
+
+    pub(super) fn address(ip: IpAddr) -> Self {
+        Self::Address(ip)
+    }
+
+    pub(super) fn mac(address: Option<[u8; 6]>) -> Self {
+        address.map_or(Self::Null, Self::Mac)
+    }
+
+    pub(super) fn boolean(value: Option<bool>) -> Self {
+        value.map_or(Self::Null, Self::Boolean)
+    }
 }
 
 /// A format's way to write one field. Called once per field, in the order of the columns.
@@ -135,6 +161,12 @@ pub trait FieldSink {
     fn endpoint(&mut self, field: &'static Field, value: (IpAddr, u16));
     /// Several small numbers.
     fn list(&mut self, field: &'static Field, values: &[u16]);
+    /// The numbers of these bits, lowest first; `None` is null.
+    fn set(&mut self, field: &'static Field, bits: Option<u64>);
+    /// An address.
+    fn address(&mut self, field: &'static Field, ip: IpAddr);
+    /// An IEEE 802 MAC address, bytes in hexadecimal with colons; `None` is null.
+    fn mac(&mut self, field: &'static Field, address: Option<[u8; 6]>);
     /// Text out of packets, any bytes: the format cuts and escapes it; `None` is null.
     fn text(&mut self, field: &'static Field, value: Option<&[u8]>);
     /// Several texts out of packets.

@@ -12,8 +12,10 @@ use super::names::{
 };
 use super::text::FieldWord;
 use crate::flow::{
-    CommunityId, Direction, FactSet, FlowKey, FlowRecord, IcmpFlow, QuotedFlow, RttRecord, TcpRecord, community_id,
+    CommunityId, Direction, DirectionHeaders, FactSet, FlowHeaders, FlowKey, FlowRecord, IcmpFlow, QuotedFlow, RttRecord,
+    SideRtt, TcpRecord, community_id,
 };
+use std::net::IpAddr;
 
 /// How the times of a run's packets were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +85,12 @@ impl<'a> Exported<'a> {
         Self { interface: names.get(usize::from(self.record.interface)), ..self }
     }
 
+    /// What packets' headers said is known.
+    #[inline(always)]
+    pub(super) const fn has_headers(&self) -> bool {
+        self.record.headers.is_some()
+    }
+
     pub(super) fn facts(&self) -> FactSet<'a> {
         self.facts
     }
@@ -91,6 +99,12 @@ impl<'a> Exported<'a> {
         self.schema
     }
 }
+
+/// IANA protocol numbers.
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+/// Greatest window shift count (RFC 7323 section 2.3).
+const SCALE_MAX: u8 = 14;
 
 /// Few records have such.
 #[cold]
@@ -136,6 +150,18 @@ macro_rules! field_type {
     (list) => {
         FieldType::List
     };
+    (set) => {
+        FieldType::List
+    };
+    (address) => {
+        FieldType::Address
+    };
+    (mac) => {
+        FieldType::Word
+    };
+    (boolean) => {
+        FieldType::Boolean
+    };
 }
 
 /// Makes a list of fields and the function that gives their values to a sink. A line is: name, type (a method
@@ -176,11 +202,10 @@ fields! {
 }
 
 fields! {
-    /// The fields of a record. The first 23 are known to other programs: their names, order and meaning are
-    /// fixed.
-    list FIELDS;
-    /// Gives all fields of a record to `sink`, in order. Inlined, as are the sinks of rows.
-    visitor record_fields(exported, record);
+    /// The fields of a record but [`HEADER_FIELDS`].
+    list BASE_FIELDS;
+    /// Gives [`BASE_FIELDS`] to `sink`, in order. Inlined, as are the sinks of rows.
+    visitor base_fields(exported, record);
     "protocol": word "" 8 = Some(protocol_word(record.key.protocol()));
     "endpoint_a": endpoint "" 21 = (record.key.a_ip(), ports(&record.key).0);
     "endpoint_b": endpoint "" 21 = (record.key.b_ip(), ports(&record.key).1);
@@ -234,6 +259,72 @@ fields! {
     "icmp_error_for": code "" 30 = exported.quoted_id.as_ref().map(CommunityId::as_bytes);
     "time_resolution": word "" 6 = Some(time_word(exported.times));
     "interface": word "" 15 = exported.interface;
+    "client_ip": address "" 15 = endpoint_of(record, record.client()).0;
+    "client_port": number "" 5 = Some(endpoint_of(record, record.client()).1.into());
+    "server_ip": address "" 15 = endpoint_of(record, record.client().reverse()).0;
+    "server_port": number "" 5 = Some(endpoint_of(record, record.client().reverse()).1.into());
+    "packets_to_server": number "packets" 8 = Some(record.packets[record.client().index()]);
+    "packets_to_client": number "packets" 8 = Some(record.packets[record.client().reverse().index()]);
+    "bytes_to_server": number "bytes" 10 = Some(record.bytes[record.client().index()]);
+    "bytes_to_client": number "bytes" 10 = Some(record.bytes[record.client().reverse().index()]);
+    "rtt_server_samples": number "samples" 5 = Some(server(record).map_or(0, |rtt| rtt.samples.into()));
+    "rtt_server_min_ms": milliseconds "ms" 9 = server(record).map(|rtt| rtt.min_ns);
+    "rtt_server_ewma_ms": milliseconds "ms" 9 = server(record).map(|rtt| rtt.ewma_ns);
+    "rtt_server_max_ms": milliseconds "ms" 9 = server(record).map(|rtt| rtt.max_ns);
+    "rtt_server_delayed_acks": number "segments" 5 = Some(server(record).map_or(0, |rtt| rtt.delayed_acks.into()));
+    "rtt_client_samples": number "samples" 5 = Some(client(record).map_or(0, |rtt| rtt.samples.into()));
+    "rtt_client_min_ms": milliseconds "ms" 9 = client(record).map(|rtt| rtt.min_ns);
+    "rtt_client_ewma_ms": milliseconds "ms" 9 = client(record).map(|rtt| rtt.ewma_ns);
+    "rtt_client_max_ms": milliseconds "ms" 9 = client(record).map(|rtt| rtt.max_ns);
+    "rtt_client_delayed_acks": number "segments" 5 = Some(client(record).map_or(0, |rtt| rtt.delayed_acks.into()));
+    "rtt_path_min_ms": milliseconds "ms" 9 = path_min_ns(record);
+    "zero_window_ms_a_to_b": milliseconds "ms" 9 = zero_window_ns(record, Direction::AToB);
+    "zero_window_ms_b_to_a": milliseconds "ms" 9 = zero_window_ns(record, Direction::BToA);
+}
+
+fields! {
+    /// What packets' headers said; none has a value where that is not kept.
+    list HEADER_FIELDS;
+    /// Gives [`HEADER_FIELDS`] to `sink`.
+    visitor header_fields(exported, record);
+    "source_mac": mac "" 17 = record.headers.and_then(|headers| headers.macs).map(|macs| macs.source);
+    "destination_mac": mac "" 17 = record.headers.and_then(|headers| headers.macs).and_then(|macs| macs.destination);
+    "ttl_min_a_to_b": number "hops" 3 = seen(record, Direction::AToB).map(|seen| seen.ttl[0].into());
+    "ttl_max_a_to_b": number "hops" 3 = seen(record, Direction::AToB).map(|seen| seen.ttl[1].into());
+    "ttl_min_b_to_a": number "hops" 3 = seen(record, Direction::BToA).map(|seen| seen.ttl[0].into());
+    "ttl_max_b_to_a": number "hops" 3 = seen(record, Direction::BToA).map(|seen| seen.ttl[1].into());
+    "dscp_a_to_b": set "" 5 = headers(record, Direction::AToB).map(|headers| headers.dscp);
+    "dscp_b_to_a": set "" 5 = headers(record, Direction::BToA).map(|headers| headers.dscp);
+    "ecn_a_to_b": set "" 5 = headers(record, Direction::AToB).map(|headers| headers.ecn.into());
+    "ecn_b_to_a": set "" 5 = headers(record, Direction::BToA).map(|headers| headers.ecn.into());
+    "payload_bytes_a_to_b": number "bytes" 10 = payload_bytes(record, Direction::AToB);
+    "payload_bytes_b_to_a": number "bytes" 10 = payload_bytes(record, Direction::BToA);
+    "tcp_options_a_to_b": set "" 10 = tcp_headers(record, Direction::AToB).map(|headers| headers.option_kinds);
+    "tcp_options_b_to_a": set "" 10 = tcp_headers(record, Direction::BToA).map(|headers| headers.option_kinds);
+    "window_max_a_to_b": number "bytes" 9 = window_max(record, Direction::AToB);
+    "window_max_b_to_a": number "bytes" 9 = window_max(record, Direction::BToA);
+    "ecn_negotiated": boolean "" 5 = record.headers.as_ref().filter(|_| record.tcp.is_some()).and_then(FlowHeaders::ecn_negotiated);
+    "ecn_echo_a_to_b": boolean "" 5 = tcp_headers(record, Direction::AToB).map(DirectionHeaders::is_echoed);
+    "ecn_echo_b_to_a": boolean "" 5 = tcp_headers(record, Direction::BToA).map(DirectionHeaders::is_echoed);
+}
+
+/// The fields of a record. The first 23 are known to other programs: their names, order and meaning are
+/// fixed.
+pub const FIELDS: &[RecordField] = &{
+    let mut all = [BASE_FIELDS[0]; BASE_FIELDS.len() + HEADER_FIELDS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        all[at] = if at < BASE_FIELDS.len() { BASE_FIELDS[at] } else { HEADER_FIELDS[at - BASE_FIELDS.len()] };
+        at += 1;
+    }
+    all
+};
+
+/// Gives all fields of a record to `sink`, in order.
+#[inline(always)]
+pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
+    base_fields(exported, sink);
+    header_fields(exported, sink);
 }
 
 /// Gives the fields of an ended flow to `sink`: its end, then [`record_fields`].
@@ -252,6 +343,70 @@ fn rtt(record: &FlowRecord) -> Option<&RttRecord> {
 #[inline(always)]
 fn count(record: &FlowRecord, of: impl FnOnce(&TcpRecord) -> u32) -> Option<u64> {
     Some(record.tcp.as_ref().map_or(0, of).into())
+}
+
+/// The endpoint that sends in this direction.
+#[inline(always)]
+fn endpoint_of(record: &FlowRecord, direction: Direction) -> (IpAddr, u16) {
+    let (a_port, b_port) = ports(&record.key);
+    match direction {
+        Direction::AToB => (record.key.a_ip(), a_port),
+        Direction::BToA => (record.key.b_ip(), b_port),
+    }
+}
+
+/// Round trips from here to the server and back: of its acknowledgments.
+#[inline(always)]
+fn server(record: &FlowRecord) -> Option<&SideRtt> {
+    record.tcp.as_ref().and_then(|tcp| tcp.rtt_sides[record.client().reverse().index()].as_ref())
+}
+
+/// The same of the client.
+#[inline(always)]
+fn client(record: &FlowRecord) -> Option<&SideRtt> {
+    record.tcp.as_ref().and_then(|tcp| tcp.rtt_sides[record.client().index()].as_ref())
+}
+
+/// Both sides' shortest round trips together.
+#[inline(always)]
+fn path_min_ns(record: &FlowRecord) -> Option<u64> {
+    Some(server(record)?.min_ns.saturating_add(client(record)?.min_ns))
+}
+
+/// How long a window was closed, where one was.
+#[inline(always)]
+fn zero_window_ns(record: &FlowRecord, direction: Direction) -> Option<u64> {
+    record.tcp.as_ref().map(|tcp| tcp.zero_window_ns[direction.index()]).filter(|&ns| ns > 0)
+}
+
+fn headers(record: &FlowRecord, direction: Direction) -> Option<&DirectionHeaders> {
+    record.headers.as_ref().map(|headers| &headers.directions[direction.index()])
+}
+
+/// The same where the direction had a packet.
+fn seen(record: &FlowRecord, direction: Direction) -> Option<&DirectionHeaders> {
+    headers(record, direction).filter(|headers| headers.is_seen())
+}
+
+/// The same of a TCP flow.
+fn tcp_headers(record: &FlowRecord, direction: Direction) -> Option<&DirectionHeaders> {
+    headers(record, direction).filter(|_| record.tcp.is_some())
+}
+
+/// Of TCP and UDP.
+fn payload_bytes(record: &FlowRecord, direction: Direction) -> Option<u64> {
+    headers(record, direction).filter(|_| matches!(record.key.protocol(), TCP | UDP)).map(|headers| headers.payload_bytes)
+}
+
+/// The largest window that the sender of this direction announced, in bytes. Scaled where both sides' SYNs were seen to announce a
+/// scale (RFC 7323 section 2.2).
+fn window_max(record: &FlowRecord, direction: Direction) -> Option<u64> {
+    let headers = tcp_headers(record, direction).filter(|headers| headers.is_seen())?;
+    let scale = match record.tcp.as_ref()?.window_scale {
+        [Some(a), Some(b)] => [a, b][direction.index()].min(SCALE_MAX),
+        _ => 0,
+    };
+    Some((u64::from(headers.window_max) << scale).max(headers.syn_window_max.into()))
 }
 
 #[inline(always)]

@@ -3,11 +3,13 @@
 //! Owns JSON's syntax and escapes. Knows nothing of the fields' meaning. Invariant: whatever a text holds,
 //! the output is valid JSON in UTF-8 without a character that a terminal acts upon.
 
-use super::address::push_ip;
+use super::address::{push_ip, push_mac};
 use super::facts::fact_fields;
 use super::field::{Field, FieldSink};
-use super::fields::{Exported, ended_fields, record_fields};
-use super::number::{push_milliseconds_exact, push_number, push_number_comma, push_seconds_exact, push_thousandths_exact};
+use super::fields::{Exported, HEADER_FIELDS, base_fields, end_fields, header_fields};
+use super::number::{
+    push_milliseconds_exact, push_number, push_number_comma, push_seconds_exact, push_set, push_thousandths_exact,
+};
 use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::{is_hidden, shown};
 use std::net::IpAddr;
@@ -17,7 +19,7 @@ use std::net::IpAddr;
 pub fn push_object(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
     object.0.byte(b'{');
-    record_fields(exported, &mut object);
+    base_fields(exported, &mut object);
     object.0.close();
     end_object(out, exported);
 }
@@ -27,14 +29,16 @@ pub fn push_object(out: &mut TextBuffer, exported: &Exported<'_>) {
 pub fn push_ended_object(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
     object.0.byte(b'{');
-    ended_fields(exported, &mut object);
+    end_fields(exported, &mut object);
+    base_fields(exported, &mut object);
     object.0.close();
     end_object(out, exported);
 }
 
-/// Appends the facts, if there are any, and closes the object: the comma behind the last member goes.
+/// Appends what headers said and the facts, if there are any, and closes the object: the comma behind the last member goes.
 #[inline(always)]
 fn end_object(out: &mut TextBuffer, exported: &Exported<'_>) {
+    push_headers(out, exported);
     if !exported.facts().is_empty() {
         push_facts(out, exported);
     }
@@ -45,6 +49,21 @@ fn end_object(out: &mut TextBuffer, exported: &Exported<'_>) {
 }
 
 /// Not inlined, so that the sink of the fields before lies in registers.
+#[inline(never)]
+fn push_headers(out: &mut TextBuffer, exported: &Exported<'_>) {
+    let mut object = JsonObject(out.open());
+    if exported.has_headers() {
+        header_fields(exported, &mut object);
+    } else {
+        for field in HEADER_FIELDS {
+            object.0.word(field.field.json_key.as_bytes());
+            object.null();
+        }
+    }
+    object.0.close();
+}
+
+/// The same for facts.
 #[inline(never)]
 fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
@@ -143,6 +162,30 @@ impl FieldSink for JsonObject<'_> {
         self.0.put(*b"],", 2);
     }
 
+    fn set(&mut self, field: &'static Field, bits: Option<u64>) {
+        self.name(field);
+        let Some(bits) = bits else { return self.null() };
+        self.0.byte(b'[');
+        push_set(&mut self.0, bits, b',');
+        self.0.put(*b"],", 2);
+    }
+
+    #[inline(always)]
+    fn address(&mut self, field: &'static Field, ip: IpAddr) {
+        self.name(field);
+        self.0.byte(b'"');
+        push_ip(&mut self.0, ip, b'"');
+        self.0.byte(b',');
+    }
+
+    fn mac(&mut self, field: &'static Field, address: Option<[u8; 6]>) {
+        self.name(field);
+        let Some(address) = address else { return self.null() };
+        self.0.byte(b'"');
+        push_mac(&mut self.0, address);
+        self.0.put(*b"\",", 2);
+    }
+
     fn text(&mut self, field: &'static Field, value: Option<&[u8]>) {
         self.name(field);
         let Some(text) = value else { return self.null() };
@@ -208,6 +251,7 @@ fn push_unit(out: &mut TextEnd<'_>, unit: u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::fields::{ended_fields, record_fields};
     use crate::record::reference::{Reference, any_record, hostile_text};
     use crate::record::text::pushed;
     use proptest::prelude::*;

@@ -30,7 +30,8 @@ pub(crate) use facts::TEST_SCHEMA;
 pub use facts::{FACT_SCHEMA, FactObject, FactSchema};
 pub use field::{Field, FieldSink, FieldType, FieldValue};
 pub use fields::{
-    END_FIELDS, Exported, FIELDS, ReadField, RecordField, TimeResolution, end_fields, ended_fields, ports, record_fields,
+    END_FIELDS, Exported, FIELDS, HEADER_FIELDS, ReadField, RecordField, TimeResolution, end_fields, ended_fields, ports,
+    record_fields,
 };
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{push_ended_object, push_object};

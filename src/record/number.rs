@@ -258,6 +258,17 @@ fn store_exact<const T: usize>(room: &mut Room, at: usize, fraction: u32) -> usi
     end + 1
 }
 
+/// Appends the numbers of the bits that are set, lowest first, with `between` between them.
+pub fn push_set(out: &mut TextEnd<'_>, mut bits: u64, between: u8) {
+    while bits != 0 {
+        push_number(out, bits.trailing_zeros().into());
+        bits &= bits - 1;
+        if bits != 0 {
+            out.byte(between);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,8 @@ use super::test_records::key;
 use super::text::FieldWord;
 use super::untrusted::shown;
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowRecord, QuotedFlow, RttRecord, TcpRecord};
-use crate::wire::{Tunnel, TunnelKind, VlanTags};
+use crate::flow::{Direction, EndReason, FactRef, FlowHeaders, FlowRecord, QuotedFlow, RttRecord, SideRtt, TcpRecord};
+use crate::wire::{MacAddresses, PacketHeaders, TcpFlags, TcpHeaders, Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use proptest::prelude::*;
 use std::net::IpAddr;
@@ -31,8 +31,10 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
     let tunnel = prop::option::of((kind, any::<u32>()));
     let wrapped = (any::<[u16; 2]>(), prop_oneof![Just(0), 0..4u8], tunnel, prop_oneof![Just(0), any::<u32>()]);
     let numbers = prop::array::uniform5(number());
-    (endpoints, numbers, times(), wrapped, prop::option::of(any_tcp()), prop::sample::select(EndReason::ALL.to_vec())).prop_map(
-        |(key, numbers, [first_seen, last_seen, ended], (ids, count, tunnel, fragments), tcp, reason)| FlowRecord {
+    let reason = prop::sample::select(EndReason::ALL.to_vec());
+    let headers = prop::option::of(any_headers());
+    (endpoints, numbers, times(), wrapped, prop::option::of(any_tcp()), headers, reason).prop_map(
+        |(key, numbers, [first_seen, last_seen, ended], (ids, count, tunnel, fragments), tcp, headers, reason)| FlowRecord {
             key,
             first_seen: Timestamp(first_seen),
             last_seen: Timestamp(last_seen),
@@ -47,6 +49,7 @@ pub fn any_record() -> impl Strategy<Value = FlowRecord> {
             icmp_errors: numbers[2] as u32,
             quoted: (last_seen % 3 == 0).then_some(QuotedFlow { key, initiator: Direction::BToA }),
             tcp,
+            headers,
             ended: Timestamp(ended),
             reason,
             queues: numbers[0] as u16,
@@ -66,6 +69,26 @@ fn times() -> impl Strategy<Value = [u64; 3]> {
     let near = (1_600_000_000_000_000_000..1_900_000_000_000_000_000u64, number(), number())
         .prop_map(|(time, a, b)| [time, time + (a >> 20), time + (b >> 20)]);
     prop_oneof![near, prop::array::uniform3(number())]
+}
+
+fn any_headers() -> impl Strategy<Value = FlowHeaders> {
+    let tcp = (any::<u16>(), any::<u16>(), any::<u64>()).prop_map(|(flags, window, option_kinds)| TcpHeaders {
+        flags: TcpFlags(flags),
+        window,
+        option_kinds,
+    });
+    let packet = (any::<bool>(), any::<u8>(), any::<u8>(), any::<u32>(), prop::option::of(tcp));
+    let packets = prop::collection::vec(packet, 0..6);
+    let addresses = prop::option::of((any::<[u8; 6]>(), prop::option::of(any::<[u8; 6]>())));
+    (packets, addresses).prop_map(|(packets, addresses)| {
+        let mut flow = FlowHeaders::BLANK;
+        for (back, ttl, traffic_class, payload_len, tcp) in packets {
+            let direction = if back { Direction::BToA } else { Direction::AToB };
+            let macs = || addresses.map(|(source, destination)| MacAddresses { source, destination });
+            flow.note(direction, &PacketHeaders { ttl, traffic_class, payload_len, tcp }, macs);
+        }
+        flow
+    })
 }
 
 fn any_tcp() -> impl Strategy<Value = TcpRecord> {
@@ -92,7 +115,19 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
     let client = prop::option::of(prop::sample::select(vec![Direction::AToB, Direction::BToA]));
     let shared = (prop::sample::select(states.to_vec()), client, number(), number(), prop::option::of(rtt));
     let own = (any::<[u8; 2]>(), losses, any::<[u16; 2]>(), any::<[Option<u8>; 2]>(), prop::option::of(number()));
-    (shared, own).prop_map(|(shared, (flags, losses, mss, window_scale, handshake_rtt_ns))| {
+    let side = || {
+        let numbers = (any::<u32>(), number(), number(), number(), any::<u32>());
+        prop::option::of(numbers.prop_map(|(samples, min_ns, ewma_ns, max_ns, delayed_acks)| SideRtt {
+            samples,
+            min_ns,
+            ewma_ns,
+            max_ns,
+            delayed_acks,
+        }))
+    };
+    let closed = || prop_oneof![Just(0), number()];
+    let sides = (side(), side(), closed(), closed());
+    (shared, own, sides).prop_map(|(shared, (flags, losses, mss, window_scale, handshake_rtt_ns), (a, b, first, second))| {
         let ((state, detail), client, retransmissions, out_of_order, rtt) = shared;
         let [fast_retransmissions, spurious_retransmissions, lost_segments, ack_lost_segments, ..] = losses;
         let [.., duplicate_acks, keep_alives, zero_windows] = losses;
@@ -114,6 +149,8 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
             window_scale,
             handshake_rtt_ns,
             rtt: rtt.map(|(last_ns, min_ns, ewma_ns, samples)| RttRecord { last_ns, min_ns, ewma_ns, samples }),
+            rtt_sides: [a, b],
+            zero_window_ns: [first, second],
         }
     })
 }
@@ -170,6 +207,14 @@ pub fn exact(value: u128, scale: u32) -> String {
     format!("{}.{}", value / whole, if shown.is_empty() { "0" } else { shown })
 }
 
+fn set_texts(bits: u64) -> Vec<String> {
+    (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit: u32| bit.to_string()).collect()
+}
+
+fn mac_text(address: [u8; 6]) -> String {
+    address.map(|byte| format!("{byte:02x}")).join(":")
+}
+
 /// Takes the fields one by one and writes each as the standard library does.
 #[derive(Default)]
 pub struct Reference {
@@ -206,6 +251,10 @@ impl Reference {
             FieldValue::Rate(thousandths) => vec![rounded(thousandths, 3, 3)],
             FieldValue::Endpoint(ip, port) => vec![ip.to_string(), port.to_string()],
             FieldValue::List(values) => vec![values.iter().map(u16::to_string).collect::<Vec<_>>().join(";")],
+            FieldValue::Set(bits) => vec![set_texts(bits).join(";")],
+            FieldValue::Address(ip) => vec![ip.to_string()],
+            FieldValue::Mac(address) => vec![mac_text(address)],
+            FieldValue::Boolean(value) => vec![value.to_string()],
         });
     }
 
@@ -263,6 +312,20 @@ impl FieldSink for Reference {
     fn list(&mut self, field: &'static Field, values: &[u16]) {
         let texts: Vec<String> = values.iter().map(u16::to_string).collect();
         self.push(field, FieldType::List, Some(texts.join(";")), Some(format!("[{}]", texts.join(","))));
+    }
+
+    fn set(&mut self, field: &'static Field, bits: Option<u64>) {
+        let texts = bits.map(set_texts);
+        let json = texts.as_ref().map(|texts| format!("[{}]", texts.join(",")));
+        self.push(field, FieldType::List, texts.map(|texts| texts.join(";")), json);
+    }
+
+    fn address(&mut self, field: &'static Field, ip: IpAddr) {
+        self.push_quoted(field, FieldType::Address, Some(&ip.to_string()));
+    }
+
+    fn mac(&mut self, field: &'static Field, address: Option<[u8; 6]>) {
+        self.push_quoted(field, FieldType::Word, address.map(mac_text).as_deref());
     }
 
     fn text(&mut self, field: &'static Field, value: Option<&[u8]>) {

@@ -121,7 +121,7 @@ fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
     let opener = tcp.and_then(|tcp| tcp.client).unwrap_or(record.initiator);
     let [a, b] = endpoints(&record.key);
     let (client, server) = if opener == Direction::AToB { (a, b) } else { (b, a) };
-    let rtt = tcp.and_then(|tcp| tcp.rtt.map(|rtt| rtt.ewma_ns).or(tcp.handshake_rtt_ns));
+    let rtt = tcp.and_then(|tcp| tcp.typical_rtt_ns().or(tcp.handshake_rtt_ns));
     [
         protocol_name(record.key.protocol()).to_owned(),
         client,
@@ -189,8 +189,23 @@ pub fn human_duration(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::TcpRecord;
     use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
     use proptest::prelude::*;
+
+    #[test]
+    fn the_round_trip_is_the_servers_where_the_client_is_known() {
+        let rtt = |change: fn(&mut TcpRecord)| {
+            let mut record = tcp_record();
+            record.tcp.as_mut().map(change);
+            row(&record)[8].clone()
+        };
+        assert_eq!(rtt(|_| {}), "6.05 ms");
+        assert_eq!(rtt(|tcp| tcp.client = Some(Direction::AToB)), "180.0 us");
+        assert_eq!(rtt(|tcp| tcp.client = None), "2.00 ms");
+        assert_eq!(rtt(|tcp| tcp.rtt_sides = [None; 2]), "2.00 ms");
+        assert_eq!(rtt(|tcp| (tcp.rtt_sides, tcp.rtt) = ([None; 2], None)), "1.23 ms");
+    }
 
     #[test]
     fn a_wide_terminal_shows_everything() {
@@ -199,7 +214,7 @@ mod tests {
             text,
             "\
 PROTO  CLIENT               SERVER             PACKETS   BYTES  DURATION  STATE        RETRANS      RTT  VLAN     TUNNEL
-tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  2.00 ms  100,200  vxlan 42
+tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  6.05 ms  100,200  vxlan 42
 udp    [2001:db8::1]:53000  [2001:db8::53]:53        2   300 B       0 s  -                  -        -
 icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -                  -        -
 "

@@ -1,8 +1,8 @@
 //! Records made by hand, for tests of formats.
 
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactRef, FlowKey, FlowRecord, RttRecord, TcpRecord};
-use crate::wire::{IpVersion, Network, Ports, Tunnel, TunnelKind, VlanTags};
+use crate::flow::{Direction, EndReason, FactRef, FlowHeaders, FlowKey, FlowRecord, RttRecord, SideRtt, TcpRecord};
+use crate::wire::{IpVersion, MacAddresses, Network, PacketHeaders, Ports, TcpFlags, TcpHeaders, Tunnel, TunnelKind, VlanTags};
 use netscope_backends::Timestamp;
 use std::net::IpAddr;
 
@@ -17,8 +17,24 @@ pub fn key(protocol: u8, source: &str, source_port: u16, destination: &str, dest
         IpAddr::V6(ip) => (IpVersion::V6, ip.octets()),
     };
     let ((version, source), (_, destination)) = (bytes(source), bytes(destination));
-    let network = Network { version, protocol, ttl: 64, source, destination, fragment: None };
+    let network = Network { version, protocol, ttl: 64, traffic_class: 0, source, destination, fragment: None };
     FlowKey::new(&network, Ports { source: source_port, destination: destination_port }).0
+}
+
+/// Of a client b that offers ECN and a server a that agrees.
+fn headers() -> FlowHeaders {
+    let mut flow = FlowHeaders::BLANK;
+    for (direction, flags, ttl, traffic_class, payload_len, window, option_kinds) in [
+        (Direction::BToA, 0xc2, 64, 0, 0, 64_240, 1 << 2 | 1 << 4 | 1 << 8 | 1 << 3),
+        (Direction::AToB, 0x52, 57, 0, 0, 65_160, 1 << 2 | 1 << 4),
+        (Direction::BToA, 0x18, 63, 0xb8 | 2, 640, 502, 1 << 8),
+        (Direction::AToB, 0x50, 57, 3, 1200, 509, 0),
+    ] {
+        let tcp = Some(TcpHeaders { flags: TcpFlags(flags), window, option_kinds });
+        let macs = || Some(MacAddresses { source: [2, 0, 0, 0, 0, 0xb], destination: Some([2, 0, 0, 0, 0, 0xa]) });
+        flow.note(direction, &PacketHeaders { ttl, traffic_class, payload_len, tcp }, macs);
+    }
+    flow
 }
 
 /// A TCP connection with every field set.
@@ -55,7 +71,13 @@ pub fn tcp_record() -> FlowRecord {
             window_scale: [Some(7), None],
             handshake_rtt_ns: Some(1_234_567),
             rtt: Some(RttRecord { last_ns: 3_000_000, min_ns: 1_000_500, ewma_ns: 2_000_000, samples: 12 }),
+            rtt_sides: [
+                Some(SideRtt { samples: 5, min_ns: 4_375_000, ewma_ns: 6_050_000, max_ns: 9_000_000, delayed_acks: 1 }),
+                Some(SideRtt { samples: 6, min_ns: 170_500, ewma_ns: 180_000, max_ns: 250_000, delayed_acks: 0 }),
+            ],
+            zero_window_ns: [0, 1_500_000],
         }),
+        headers: Some(headers()),
         ended: Timestamp(1_700_000_062_500_000_001),
         reason: EndReason::Timeout,
         queues: 1,
@@ -81,6 +103,7 @@ pub fn udp6_record() -> FlowRecord {
         icmp_errors: 0,
         quoted: None,
         tcp: None,
+        headers: None,
         ended: Timestamp(1_700_000_010_000_000_000),
         reason: EndReason::Exit,
         queues: 1,

@@ -62,7 +62,7 @@ impl Dissected {
     };
 }
 
-const _: () = assert!(size_of::<Dissected>() == 160);
+const _: () = assert!(size_of::<Dissected>() == 176);
 
 /// An IP header's facts. IPv4 addresses stand in the first 4 bytes, the rest is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub struct Network {
     pub protocol: u8,
     /// Time to live, hop limit.
     pub ttl: u8,
+    /// Differentiated services (six bits) and ECN (two bits).
+    pub traffic_class: u8,
     /// Source address, network byte order.
     pub source: [u8; 16],
     /// Destination address, network byte order.
@@ -187,6 +189,10 @@ impl TcpFlags {
     pub const PSH: Self = Self(8);
     /// The acknowledgment field is valid.
     pub const ACK: Self = Self(16);
+    /// Congestion was met (RFC 3168).
+    pub const ECE: Self = Self(0x40);
+    /// The congestion window was reduced (RFC 3168).
+    pub const CWR: Self = Self(0x80);
 
     /// True when all bits of `other` are set.
     pub const fn has(self, other: Self) -> bool {
@@ -209,6 +215,9 @@ pub struct TcpOptions {
     pub sack: [(u32, u32); 4],
     /// Number of SACK blocks, at most 4.
     pub sack_count: u8,
+    /// Kinds of all options that were there (IANA), one bit each; bit 63 for any kind from 63 on. End of list and NOP are no
+    /// options here.
+    pub kinds: u64,
     /// An option was cut, or its length was impossible.
     pub malformed: bool,
 }

@@ -65,7 +65,7 @@ impl PlainSegment {
     pub fn of(segment: &TcpSegment) -> Option<Self> {
         let &TcpSegment { sequence, acknowledgment, payload_len, window, flags, options, .. } = segment;
         let is_plain = flags.0 & TELLING.0 == TcpFlags::ACK.0
-            && options == TcpOptions { timestamps: options.timestamps, ..TcpOptions::default() };
+            && options == TcpOptions { timestamps: options.timestamps, kinds: options.kinds, ..TcpOptions::default() };
         is_plain.then_some(Self { sequence, acknowledgment, payload_len, window, flags })
     }
 
@@ -254,6 +254,7 @@ impl CommonNetwork<'_> {
                 version: IpVersion::V4,
                 protocol: header[9],
                 ttl: header[8],
+                traffic_class: header[1],
                 source: widen(array_at(header, 12)),
                 destination: widen(array_at(header, 16)),
                 fragment: None,
@@ -262,6 +263,7 @@ impl CommonNetwork<'_> {
                 version: IpVersion::V6,
                 protocol: header[6],
                 ttl: header[7],
+                traffic_class: (be16(header, 0) >> 4) as u8,
                 source: array_at(header, 8),
                 destination: array_at(header, 24),
                 fragment: None,

@@ -4,9 +4,11 @@
 //! there. Its invariant: it finds what dissecting the frame in full does.
 
 use super::ethernet::ethertype;
+use super::headers::datagram_len;
 use super::tcp::parse_options;
+use super::udp::Udp;
 use super::view::be16;
-use super::{IpVersion, TcpOptions, VlanTags};
+use super::{IpVersion, PacketHeaders, TcpFlags, TcpHeaders, TcpOptions, VlanTags};
 
 const UNTAGGED_LEN: usize = 14;
 const TAGGED_LEN: usize = 18;
@@ -27,6 +29,27 @@ pub fn common_vlan(frame: &[u8]) -> VlanTags {
 fn transport_offset(frame: &[u8], version: IpVersion) -> usize {
     let link_len = if is_tagged(frame) { TAGGED_LEN } else { UNTAGGED_LEN };
     link_len + if version == IpVersion::V4 { 20 } else { 40 }
+}
+
+/// What the headers of a common frame of this IP version say. Of a TCP segment its control bits, window and payload bytes are given
+/// again, as whoever read the frame has them; none are for a datagram.
+#[inline]
+pub fn common_headers(frame: &[u8], version: IpVersion, segment: Option<(TcpFlags, u16, u32)>) -> PacketHeaders {
+    let at = transport_offset(frame, version);
+    let network =
+        frame.get(if version == IpVersion::V4 { at - 20 } else { at - 40 }..).and_then(|header| header.first_chunk::<20>());
+    let (ttl, traffic_class) = match (network, version) {
+        (Some(header), IpVersion::V4) => (header[8], header[1]),
+        (Some(header), IpVersion::V6) => (header[7], (be16(header, 0) >> 4) as u8),
+        (None, _) => (0, 0),
+    };
+    let Some((flags, window, payload_len)) = segment else {
+        return PacketHeaders { ttl, traffic_class, payload_len: datagram_len(frame, at + Udp::LEN), tcp: None };
+    };
+    let header_len = frame.get(at + 12).map_or(0, |word| usize::from(word >> 4) * 4);
+    let options = frame.get(at + 20..at + header_len).unwrap_or_default();
+    let option_kinds = if options.is_empty() { 0 } else { parse_options(options).kinds };
+    PacketHeaders { ttl, traffic_class, payload_len, tcp: Some(TcpHeaders { flags, window, option_kinds }) }
 }
 
 /// Options of the TCP segment in a common frame of this IP version.

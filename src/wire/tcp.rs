@@ -100,7 +100,7 @@ pub fn parse_options(bytes: &[u8]) -> TcpOptions {
     // What nearly every data segment carries: two NOPs and the timestamps.
     if let &[1, 1, 8, 10, a, b, c, d, e, f, g, h] = bytes {
         let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-        return TcpOptions { timestamps, ..TcpOptions::default() };
+        return TcpOptions { timestamps, kinds: 1 << 8, ..TcpOptions::default() };
     }
     parse_one_by_one(bytes)
 }
@@ -130,6 +130,7 @@ fn parse_one_by_one(mut bytes: &[u8]) -> TcpOptions {
 
 /// Takes over one option; a known option with a wrong length is marked and left out.
 fn option(kind: u8, body: &[u8], out: &mut TcpOptions) {
+    out.kinds |= 1 << kind.min(63);
     match (kind, body) {
         (2, &[a, b]) => out.mss = Some(u16::from_be_bytes([a, b])),
         (3, &[shift]) => out.window_scale = Some(shift),

@@ -21,6 +21,7 @@ pub fn settings() -> EngineSettings {
             rtt: true,
             retransmissions: true,
             out_of_order: true,
+            headers: false,
             top_count: 3,
         },
         tick_ns: 1_000_000_000,

@@ -13,8 +13,8 @@ use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
 impl<O: Observer> Worker<O> {
-    /// The way of a fragment. `TAPPED`: as of a wave.
-    pub(super) fn fragment<const TAPPED: bool>(
+    /// The way of a fragment. `EXTRA`: as of a wave.
+    pub(super) fn fragment<const EXTRA: bool>(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
@@ -28,12 +28,12 @@ impl<O: Observer> Worker<O> {
         match self.fragments.later(&fragment) {
             None => {
                 let flow = FlowAt { keyed: meta.keyed, candidate };
-                self.first_fragment::<TAPPED>(packet, dissected, flow, &fragment);
+                self.first_fragment::<EXTRA>(packet, dissected, flow, &fragment);
             }
             Some(Later::Known(flow)) => {
                 if self.share.owns(&flow.keyed.key) {
                     self.account(packet, dissected);
-                    self.count_fragment::<TAPPED>(packet, dissected, &flow, true);
+                    self.count_fragment::<EXTRA>(packet, dissected, &flow, true);
                 }
             }
             Some(Later::Held) => {
@@ -41,7 +41,7 @@ impl<O: Observer> Worker<O> {
                     self.account(packet, dissected);
                     self.ledger.note_no_flow(NoFlowReason::FragmentsHeld);
                     self.watch.other(packet, dissected);
-                    if TAPPED {
+                    if EXTRA {
                         self.tap_one(packet, None);
                     }
                 }
@@ -50,7 +50,7 @@ impl<O: Observer> Worker<O> {
         self.note_orphans();
     }
 
-    fn first_fragment<const TAPPED: bool>(
+    fn first_fragment<const EXTRA: bool>(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
@@ -63,7 +63,7 @@ impl<O: Observer> Worker<O> {
                 self.account(packet, dissected);
                 self.ledger.note_no_flow(no_flow_reason(dissected));
                 self.watch.other(packet, dissected);
-                if TAPPED {
+                if EXTRA {
                     self.tap_one(packet, None);
                 }
             }
@@ -73,7 +73,7 @@ impl<O: Observer> Worker<O> {
         let held = self.fragments.first(fragment, Some(&flow));
         let place = owned.then(|| {
             self.account(packet, dissected);
-            self.count_fragment::<TAPPED>(packet, dissected, &flow, false)
+            self.count_fragment::<EXTRA>(packet, dissected, &flow, false)
         });
         if matches!(dissected.transport, Transport::Icmp { .. }) {
             self.icmp_message(packet, self.number, dissected, place);
@@ -84,7 +84,7 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Counts a fragment for its flow; the number of the flow's place.
-    fn count_fragment<const TAPPED: bool>(
+    fn count_fragment<const EXTRA: bool>(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
@@ -98,7 +98,7 @@ impl<O: Observer> Worker<O> {
             _ => Content::Datagram,
         };
         let place = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
-        if TAPPED {
+        if EXTRA {
             self.tap_one(packet, Some((&flow.keyed, place)));
         }
         place

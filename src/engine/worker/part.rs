@@ -52,7 +52,7 @@ impl<O: Observer> Worker<O> {
         let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let last_time = unit.last_time(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
-        let passed = match (last_time, self.outbox.taps_counted()) {
+        let passed = match (last_time, self.wants_extra()) {
             (Some(_), false) => self.waves::<true, false>(unit, list, is_open),
             (None, false) => self.waves::<false, false>(unit, list, is_open),
             (Some(_), true) => self.waves::<true, true>(unit, list, is_open),
@@ -69,8 +69,8 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others
-    /// matters. `TAPPED`: somebody may want copies. `is_open`: some metas are to be completed.
-    fn waves<const ALONE: bool, const TAPPED: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
+    /// matters. `EXTRA`: as of a wave. `is_open`: some metas are to be completed.
+    fn waves<const ALONE: bool, const EXTRA: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
         let (first, mut passed) = (self.number + 1, 0);
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
@@ -84,9 +84,9 @@ impl<O: Observer> Worker<O> {
                 Some(own) if is_open && wave.iter().any(PacketMeta::is_open) => {
                     own.copy_from_slice(wave);
                     self.complete(own, &mut facts, &source);
-                    self.update::<ALONE, TAPPED>(own, &mut facts, &source);
+                    self.update::<ALONE, EXTRA>(own, &mut facts, &source);
                 }
-                _ => self.update::<ALONE, TAPPED>(wave, &mut facts, &source),
+                _ => self.update::<ALONE, EXTRA>(wave, &mut facts, &source),
             }
             passed = wave.last().map_or(passed, |last| usize::from(last.index) + 1);
             let ended = Instant::now();

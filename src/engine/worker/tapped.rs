@@ -1,4 +1,4 @@
-//! Packets on their way to the taps.
+//! What is done with packets that were counted: they are on their way to the taps, and what their headers say is kept.
 //!
 //! Owns nothing. Invariant: a worker shows a packet to its taps once, in order, after it was counted; those
 //! of a unit that several workers share are copied before that, by the leading worker, where somebody wants
@@ -7,16 +7,51 @@
 use super::Worker;
 use super::wave::{Consecutive, PacketSource};
 use crate::engine::Observer;
+use crate::engine::packet_meta::PacketMeta;
 use crate::engine::tap_sender::TapPacket;
 use crate::engine::work_unit::WorkUnit;
-use crate::flow::{Counted, Keyed};
+use crate::flow::{Counted, Direction, Keyed};
+use crate::wire::{Dissected, PacketHeaders, common_headers, mac_addresses};
 use netscope_backends::Packet;
 use std::slice;
 
 impl<O: Observer> Worker<O> {
+    /// Somebody may want copies of packets that were counted, or what headers say is kept.
+    pub(super) const fn wants_extra(&self) -> bool {
+        self.outbox.taps_counted() || self.flows.keeps_headers()
+    }
+
+    /// Packet `at` of a wave, a common frame, was counted for this flow at this place.
+    #[inline(never)]
+    pub(super) fn common_counted(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, place: u32) {
+        let keyed = &meta.keyed;
+        if self.flows.keeps_headers() {
+            let packet = source.packet(at);
+            let headers = common_headers(packet.data, keyed.key.version(), meta.tcp_headers());
+            let macs = || mac_addresses(packet.link_type, packet.data);
+            self.flows.note_headers(place, keyed.direction, &headers, macs);
+        }
+        if self.outbox.taps_counted() {
+            self.tap(at, source, Some((keyed, place)));
+        }
+    }
+
+    /// The same of a packet that was dissected in full, before it goes to the taps.
+    pub(super) fn note_headers(&mut self, packet: &Packet<'_>, dissected: &Dissected, direction: Direction, place: u32) {
+        if self.flows.keeps_headers()
+            && let Some(headers) = PacketHeaders::of_dissected(packet, dissected)
+        {
+            let macs = || mac_addresses(packet.link_type, packet.data);
+            self.flows.note_headers(place, direction, &headers, macs);
+        }
+    }
+
     /// Packet `at` of a wave was counted, for this flow at this place.
     #[inline(never)]
     pub(super) fn tap(&mut self, at: usize, source: &dyn PacketSource, flow: Option<(&Keyed, u32)>) {
+        if !self.outbox.taps_counted() {
+            return;
+        }
         let flow = flow.filter(|&(_, place)| place != Counted::NO_PLACE);
         let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow };
         self.outbox.tap(&packet, || source.packet(at), &mut self.ledger);

@@ -196,10 +196,10 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the
-    /// next flows arrive. `ALONE`: no packet of others moves the time. `TAPPED`: somebody may want copies of
-    /// packets that were counted.
+    /// next flows arrive. `ALONE`: no packet of others moves the time. `EXTRA`: somebody may want copies of
+    /// packets that were counted, or what headers say is kept.
     #[inline(never)]
-    pub(super) fn update<const ALONE: bool, const TAPPED: bool>(
+    pub(super) fn update<const ALONE: bool, const EXTRA: bool>(
         &mut self,
         metas: &[PacketMeta],
         facts: &mut [Dissected],
@@ -234,18 +234,18 @@ impl<O: Observer> Worker<O> {
             if let Route::Plain { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 let place = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
-                if TAPPED {
-                    self.tap(i, source, Some((&meta.keyed, place)));
+                if EXTRA {
+                    self.common_counted(i, source, meta, place);
                 }
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
                 let place = self.count_common(i, meta, candidates[i], Content::Datagram, source);
-                if TAPPED {
-                    self.tap(i, source, Some((&meta.keyed, place)));
+                if EXTRA {
+                    self.common_counted(i, source, meta, place);
                 }
             } else {
-                self.count_other::<TAPPED>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
+                self.count_other::<EXTRA>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
             }
         }
         if let Some(last) = metas.len().checked_sub(1) {
@@ -319,7 +319,7 @@ impl<O: Observer> Worker<O> {
 
     /// Counts what is neither a plain segment nor a datagram.
     #[inline(never)]
-    fn count_other<const TAPPED: bool>(
+    fn count_other<const EXTRA: bool>(
         &mut self,
         at: usize,
         meta: &PacketMeta,
@@ -331,11 +331,19 @@ impl<O: Observer> Worker<O> {
         let place = match meta.route {
             Route::Syn { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
-                Some(self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source))
+                let place = self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
+                if EXTRA {
+                    self.common_counted(at, source, meta, place);
+                }
+                return;
             }
             Route::Last { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
-                Some(self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source))
+                let place = self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
+                if EXTRA {
+                    self.common_counted(at, source, meta, place);
+                }
+                return;
             }
             Route::Unread => return,
             Route::NoFlow(reason) => {
@@ -361,10 +369,10 @@ impl<O: Observer> Worker<O> {
                 self.slow_path_count += 1;
                 self.number = source.number(at);
                 // Tapped there, where it is known whose it is.
-                return self.fragment::<TAPPED>(&source.packet(at), facts, meta, candidate);
+                return self.fragment::<EXTRA>(&source.packet(at), facts, meta, candidate);
             }
         };
-        if TAPPED {
+        if EXTRA {
             self.tap(at, source, place.map(|place| (&meta.keyed, place)));
         }
     }

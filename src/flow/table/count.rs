@@ -4,11 +4,12 @@
 //! changes nothing and declines. Its invariant: a packet's flow is looked up once, whatever happens to it.
 
 use super::active::ActiveTimeout;
-use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowSettings, FlowTable, PacketFacts};
+use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
 use crate::flow::entries::{Halves, Layout};
 use crate::flow::entry::{ColdHalf, Entry, Flag};
 use crate::flow::parts::HotHalf;
-use crate::flow::tcp::TcpAnalysis;
+use crate::flow::store::FlowStore;
+use crate::flow::tcp::{TcpAnalysis, TcpArena};
 use crate::flow::top::Top;
 use crate::flow::{FlowRecord, Keyed};
 use crate::wire::PlainSegment;
@@ -56,10 +57,12 @@ impl FlowTable {
         if packet.time < self.clock || place == u32::MAX {
             return None;
         }
-        let path = FastPath { packet, segment, settings: &self.settings, active: &self.active, analysis: &self.analysis };
-        let entry = match self.store.entries.layout_mut() {
-            Layout::Analysed(halves) => path.take_in(halves, place)?,
-            Layout::Compact(halves) => path.take_in(halves, place)?,
+        let path =
+            FastPath { packet, segment, idle_limit_ns: self.idle_limit_ns, active: &self.active, analysis: &self.analysis };
+        let FlowStore { entries, tcp, .. } = &mut self.store;
+        let entry = match entries.layout_mut() {
+            Layout::Analysed(halves) => path.take_in(halves, place, tcp)?,
+            Layout::Compact(halves) => path.take_in(halves, place, tcp)?,
         };
         let events = FlowEvents::ANSWERED.when(watched && entry.is_first_answer(packet.keyed.direction));
         self.clock = packet.time;
@@ -123,11 +126,14 @@ impl FlowTable {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
             let may_go_on = entry.may_go_on() && !is_over;
-            if may_go_on && !is_last && parts.tracker().observe_first_ack(segment, direction, time, &self.analysis) {
+            if may_go_on
+                && !is_last
+                && parts.tracker().observe_first_ack(segment, direction, time, &mut self.store.tcp, &self.analysis)
+            {
                 events = FlowEvents::ESTABLISHED;
                 true
             } else {
-                may_go_on && parts.tracker().observe_closing(segment, direction, time, &self.analysis)
+                may_go_on && parts.tracker().observe_closing(segment, direction, time, &mut self.store.tcp, &self.analysis)
             }
         };
         if !is_taken {
@@ -160,7 +166,8 @@ impl FlowTable {
 struct FastPath<'a> {
     packet: &'a FlowPacket<'a>,
     segment: Option<&'a PlainSegment>,
-    settings: &'a FlowSettings,
+    /// The idle timeout; never is the longest.
+    idle_limit_ns: u64,
     active: &'a ActiveTimeout,
     analysis: &'a TcpAnalysis,
 }
@@ -169,12 +176,20 @@ impl FastPath<'_> {
     /// The entry of the packet's flow, which goes on with this packet; its segment was taken in. `None`, and nothing changed,
     /// when more than the fast path is needed.
     #[inline(always)]
-    fn take_in<'h, H: HotHalf, C: Borrow<ColdHalf>>(&self, halves: &'h mut Halves<H, C>, place: u32) -> Option<&'h mut Entry> {
+    fn take_in<'h, H: HotHalf, C: Borrow<ColdHalf>>(
+        &self,
+        halves: &'h mut Halves<H, C>,
+        place: u32,
+        arena: &mut TcpArena,
+    ) -> Option<&'h mut Entry> {
         let packet = self.packet;
         let hot = halves.hot.get_mut(place);
         let entry: &Entry = (*hot).borrow();
-        let goes_on =
-            entry.is_plain() && entry.key == packet.keyed.key && has_time_and_room(entry, packet, self.settings.idle_timeout_ns);
+        // Of a plain entry the last packet is never after the clock, and this one is not before it: so nothing wraps.
+        let goes_on = entry.is_plain()
+            && entry.key == packet.keyed.key
+            && packet.time.0.wrapping_sub({ entry.last_seen }.0) <= self.idle_limit_ns
+            && entry.has_room_for_one(packet.keyed.direction, packet.wire_len);
         let is_young = || {
             self.active.is_young(entry, packet.time)
                 || !self.active.is_old(halves.cold.get(place).borrow().first_seen, packet.time)
@@ -183,7 +198,7 @@ impl FastPath<'_> {
             return None;
         }
         if let Some(segment) = self.segment
-            && !hot.observe_plain(segment, packet.keyed.direction, packet.time, self.analysis)
+            && !hot.observe_plain(segment, packet.keyed.direction, packet.time, arena, self.analysis)
         {
             return None;
         }

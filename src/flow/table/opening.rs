@@ -55,6 +55,7 @@ impl FlowTable {
                 let place = self.store.entries.take();
                 let Parts { entry, cold, .. } = self.store.entries.parts(place);
                 (*entry, *cold) = entry::open(opening, &mut self.store.extras);
+                self.store.headers.begin(place, false);
                 let deadline = self.deadline(place);
                 self.enter(place, hash, deadline);
                 place
@@ -83,6 +84,7 @@ impl FlowTable {
             new_cold.beginning = cold.beginning;
         }
         (*entry, *cold) = (new, new_cold);
+        self.store.headers.begin(place, goes_on);
         self.counters.opened += 1;
     }
 

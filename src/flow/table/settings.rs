@@ -23,6 +23,8 @@ pub struct FlowSettings {
     pub retransmissions: bool,
     /// Find TCP segments out of order.
     pub out_of_order: bool,
+    /// Keep what packets' headers say: MAC addresses, TTL, DSCP, ECN, TCP options, windows, payload bytes.
+    pub headers: bool,
     /// Top talkers per tick; 0 = none.
     pub top_count: usize,
 }
@@ -45,6 +47,7 @@ impl Default for FlowSettings {
             rtt: true,
             retransmissions: true,
             out_of_order: true,
+            headers: false,
             top_count: 0,
         }
     }

@@ -78,6 +78,7 @@ impl FlowTable {
         self.clock = time;
         self.make_room(ended);
         let place = self.store.entries.take();
+        self.store.headers.begin(place, false);
         let mut parts = self.store.entries.parts(place);
         parts.cold.begin(facts.number(), time, link);
         parts.entry.begin(key, direction);

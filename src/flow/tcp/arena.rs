@@ -1,22 +1,55 @@
-//! Side memory for flows whose segments did not simply arrive in order.
+//! Side memory for flows that had more than a handshake, and for those whose segments did not simply arrive in order.
 //!
-//! Owns the counts and the gaps of such flows, one [`Anomalies`] each. Knows nothing of segments. Its invariant: no more than the
-//! bound is ever handed out, and a place is handed out to one flow at a time.
+//! Owns the round trips of each side of the former, and the counts and gaps of the latter, one [`Anomalies`] each. Knows nothing of
+//! segments. Its invariant: no more than the bound is ever handed out, and a place is handed out to one flow at a time.
 
 use super::gaps::Gaps;
 use super::rtt::{Stamp, TOO_OLD};
+use super::samples::SideSamples;
 use super::sequence::Sequence;
+use super::zero_window::ClosedTime;
+use crate::flow::Direction;
 use crate::flow::arena::{Arena, PLACE_COUNT_MAX, Slot};
 use crate::wire::TcpSegment;
 use netscope_backends::prefetch::prefetch_read;
 
-/// Names a flow's place in the arena; 0 is none, so that a tracker starts as zeros.
+/// Names a flow's place in the arena: its number from 1, and whether it is one for anomalies. 0 is none, so that a tracker starts as
+/// zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ArenaPlace(u32);
+
+/// The place is one for anomalies.
+const HAS_ANOMALIES: u32 = 1 << 31;
+/// Most places of either kind: their numbers from 1 leave that bit alone.
+const NUMBERED_MAX: usize = PLACE_COUNT_MAX - 1;
+
+/// What a place is for.
+enum Kind {
+    /// Nothing was ever needed.
+    None,
+    Measured(u32),
+    Anomalies(u32),
+}
 
 impl ArenaPlace {
     /// None was ever needed.
     pub(super) const NONE: Self = Self(0);
+
+    const fn kind(self) -> Kind {
+        match (self.0 & !HAS_ANOMALIES).checked_sub(1) {
+            None => Kind::None,
+            Some(number) if self.0 & HAS_ANOMALIES == 0 => Kind::Measured(number),
+            Some(number) => Kind::Anomalies(number),
+        }
+    }
+
+    /// The number of a place for anomalies.
+    const fn anomalies(self) -> Option<u32> {
+        match self.kind() {
+            Kind::Anomalies(number) => Some(number),
+            Kind::None | Kind::Measured(_) => None,
+        }
+    }
 
     /// No place was ever needed.
     pub(super) const fn is_none(self) -> bool {
@@ -74,7 +107,7 @@ impl Retimed {
     }
 }
 
-const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 384);
+const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 448 && size_of::<Measured>() == 64);
 
 /// What one flow with anomalies needs beyond its tracker. Arrays are indexed by direction. The first cache line has what is counted and timed
 /// and how many gaps the one direction has; the lowest gaps of a direction lie in one line.
@@ -85,7 +118,28 @@ pub(super) struct Anomalies {
     pub(super) retimed: [Retimed; 2],
     /// What acknowledges the latest SYN outside the window.
     pub(super) stray_syn: Option<u32>,
+    pub(super) closed: [ClosedTime; 2],
+    /// As [`Measured`]'s.
+    pub(super) sides: [SideSamples; 2],
     pub(super) gaps: [Gaps; 2],
+}
+
+/// What a flow needs beyond its tracker from the second round trip of a side on: one cache line, so that a sample costs no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub(super) struct Measured {
+    /// All round trips of each side that had more than one.
+    pub(super) sides: [SideSamples; 2],
+}
+
+impl Slot for Measured {
+    fn next_free(&self) -> u32 {
+        self.sides[0].count as u32
+    }
+
+    fn set_next_free(&mut self, next: u32) {
+        self.sides[0].count = next.into();
+    }
 }
 
 impl Slot for Anomalies {
@@ -98,9 +152,11 @@ impl Slot for Anomalies {
     }
 }
 
-/// Cold, bounded side memory of the trackers of one flow table, 6 MiB a segment. Grows as flows need it, never shrinks, reuses what was released.
+/// Cold, bounded side memory of the trackers of one flow table: segments of 7 MiB for anomalies and of 1 MiB for round trips. Grows as
+/// flows need it, never shrinks, reuses what was released.
 pub struct TcpArena {
     places: Arena<Anomalies, 14>,
+    measured: Arena<Measured, 14>,
     flow_count_max: usize,
     refused: u64,
     gaps_forgotten: u64,
@@ -112,12 +168,16 @@ impl TcpArena {
     /// Bytes one flow with anomalies takes.
     pub const BYTES_PER_FLOW: usize = size_of::<Anomalies>();
 
-    /// An arena for at most `flow_count_max` flows with anomalies at a time; 0 means no limit but that of the numbering
-    /// (2^31 - 1).
+    /// Bytes one flow takes from the second round trip of a side on, until it has an anomaly.
+    pub const BYTES_PER_MEASURED_FLOW: usize = size_of::<Measured>();
+
+    /// An arena for at most `flow_count_max` flows at a time with anomalies, and as many without; 0 means no limit but that of the
+    /// numbering (2^31 - 2).
     /// No memory is taken yet.
     pub fn with_capacity(flow_count_max: usize) -> Self {
         Self {
             places: Arena::with_capacity(0),
+            measured: Arena::with_capacity(0),
             flow_count_max,
             refused: 0,
             gaps_forgotten: 0,
@@ -126,13 +186,23 @@ impl TcpArena {
         }
     }
 
-    /// Flows that hold side memory now.
+    /// Flows with anomalies now.
     pub fn flow_count(&self) -> usize {
         self.places.len()
     }
 
-    /// Times that something could not be noted because the bound was reached: a count of a segment, a gap before it. It is missing in its
-    /// flow's record.
+    /// Flows without anomalies that hold side memory for round trips now.
+    pub const fn measured_count(&self) -> usize {
+        self.measured.len()
+    }
+
+    /// Bytes of all places ever used, free ones included.
+    pub const fn memory_bytes(&self) -> usize {
+        self.places.memory_bytes() + self.measured.memory_bytes()
+    }
+
+    /// Times that something could not be noted because the bound was reached: a count of a segment, a gap before it, a round trip. It
+    /// is missing in its flow's record.
     pub fn refused(&self) -> u64 {
         self.refused
     }
@@ -167,12 +237,52 @@ impl TcpArena {
 
     /// Gives all places away; what was counted stays.
     pub(in crate::flow) fn give_away(&mut self) -> Self {
-        Self { places: std::mem::replace(&mut self.places, Arena::with_capacity(0)), ..*self }
+        let places = std::mem::replace(&mut self.places, Arena::with_capacity(0));
+        let measured = std::mem::replace(&mut self.measured, Arena::with_capacity(0));
+        Self { places, measured, ..*self }
     }
 
-    /// What was noted at `place`; `None` when nothing ever was.
+    /// The anomalies noted at `place`; `None` when there are none.
     pub(super) fn get(&self, place: ArenaPlace) -> Option<&Anomalies> {
-        Some(self.places.get(place.0.checked_sub(1)?))
+        Some(self.places.get(place.anomalies()?))
+    }
+
+    /// The round trips of each side that had more than one; `None` when neither had.
+    pub(super) fn sides(&self, place: ArenaPlace) -> Option<&[SideSamples; 2]> {
+        match place.kind() {
+            Kind::None => None,
+            Kind::Measured(number) => Some(&self.measured.get(number).sides),
+            Kind::Anomalies(number) => Some(&self.places.get(number).sides),
+        }
+    }
+
+    /// The same of one side, to add to, where the place is one for nothing else.
+    #[inline(always)]
+    pub(super) fn measured_side(&mut self, place: ArenaPlace, side: Direction) -> Option<&mut SideSamples> {
+        // One look tells it from none and from anomalies.
+        if place.0.cast_signed() <= 0 {
+            return None;
+        }
+        let [a, b] = &mut self.measured.get_mut(place.0 - 1).sides;
+        Some(if matches!(side, Direction::AToB) { a } else { b })
+    }
+
+    /// The same to add to. `None` (and counted) when the bound is reached.
+    pub(super) fn obtain_sides(&mut self, place: &mut ArenaPlace) -> Option<&mut [SideSamples; 2]> {
+        let number = match place.kind() {
+            Kind::Anomalies(number) => return Some(&mut self.places.get_mut(number).sides),
+            Kind::Measured(number) => number,
+            Kind::None => {
+                if self.measured.len() >= self.limit() {
+                    self.refused += 1;
+                    return None;
+                }
+                let number = self.measured.take(Measured::default());
+                *place = ArenaPlace(number + 1);
+                number
+            }
+        };
+        Some(&mut self.measured.get_mut(number).sides)
     }
 
     /// Brings the lines of `place` that a segment with few gaps needs into the cache.
@@ -185,32 +295,35 @@ impl TcpArena {
 
     /// As [`TcpArena::get`], to write.
     pub(super) fn get_mut(&mut self, place: ArenaPlace) -> Option<&mut Anomalies> {
-        Some(self.places.get_mut(place.0.checked_sub(1)?))
+        Some(self.places.get_mut(place.anomalies()?))
     }
 
-    /// The memory at `place`, which is filled in first when it is none. `None` (and counted) when the bound is reached.
+    /// The anomalies at `place`, which becomes a place for them first. `None` (and counted) when the bound is reached.
     pub(super) fn obtain(&mut self, place: &mut ArenaPlace) -> Option<&mut Anomalies> {
-        if place.0 == 0 {
-            *place = self.take()?;
+        if place.anomalies().is_none() {
+            if self.places.len() >= self.limit() {
+                self.refused += 1;
+                return None;
+            }
+            let sides = self.sides(*place).copied().unwrap_or_default();
+            self.give_back(place);
+            *place = ArenaPlace((self.places.take(Anomalies { sides, ..Anomalies::default() }) + 1) | HAS_ANOMALIES);
         }
         self.get_mut(*place)
     }
 
-    fn take(&mut self) -> Option<ArenaPlace> {
-        let limit = if self.flow_count_max == 0 { PLACE_COUNT_MAX } else { self.flow_count_max.min(PLACE_COUNT_MAX) };
-        if self.places.len() >= limit {
-            self.refused += 1;
-            return None;
-        }
-        Some(ArenaPlace(self.places.take(Anomalies::default()) + 1))
+    const fn limit(&self) -> usize {
+        if self.flow_count_max == 0 || self.flow_count_max > NUMBERED_MAX { NUMBERED_MAX } else { self.flow_count_max }
     }
 
     /// Gives a place back and forgets it.
     pub(super) fn give_back(&mut self, place: &mut ArenaPlace) {
-        if let Some(index) = place.0.checked_sub(1) {
-            self.places.give_back(index);
-            *place = ArenaPlace::NONE;
+        match place.kind() {
+            Kind::None => return,
+            Kind::Measured(number) => self.measured.give_back(number),
+            Kind::Anomalies(number) => self.places.give_back(number),
         }
+        *place = ArenaPlace::NONE;
     }
 }
 
@@ -229,6 +342,26 @@ mod tests {
         assert!(arena.obtain(&mut places[1]).is_some());
         assert!(arena.obtain(&mut places[2]).is_none());
         assert_eq!((arena.flow_count(), arena.refused()), (2, 1));
+    }
+
+    #[test]
+    fn round_trips_move_with_a_flow_that_gets_anomalies() {
+        let mut arena = TcpArena::with_capacity(1);
+        let [mut first, mut second] = [ArenaPlace::NONE; 2];
+        arena.obtain_sides(&mut first).unwrap()[1].add(7, false);
+        assert!(arena.obtain_sides(&mut second).is_none() && second == ArenaPlace::NONE);
+        assert_eq!((arena.flow_count(), arena.measured_count(), arena.refused()), (0, 1, 1));
+        assert!(arena.get(first).is_none() && arena.get_mut(first).is_none());
+        arena.obtain(&mut first).unwrap().counts.keep_alives = 3;
+        assert_eq!((arena.flow_count(), arena.measured_count()), (1, 0));
+        assert_eq!((arena.sides(first).unwrap()[1].count, arena.get(first).unwrap().counts.keep_alives), (1, 3));
+        // Refused, a flow keeps what it has.
+        arena.obtain_sides(&mut second).unwrap()[0].add(9, false);
+        assert!(arena.obtain(&mut second).is_none());
+        assert_eq!(arena.sides(second).unwrap()[0].count, 1);
+        arena.give_back(&mut first);
+        arena.give_back(&mut second);
+        assert_eq!((arena.flow_count(), arena.measured_count()), (0, 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns a shortcut and no rule. Its invariant: it leaves the same state as the slow path, [`TcpTracker::observe`], or changes
 //! nothing and says so, whatever is analysed.
 
+use super::arena::TcpArena;
 use super::tracker::{TcpAnalysis, TcpTracker};
 use crate::flow::Direction;
 use crate::wire::PlainSegment;
@@ -17,13 +18,14 @@ impl TcpTracker<'_> {
         segment: &PlainSegment,
         direction: Direction,
         time: Timestamp,
+        arena: &mut TcpArena,
         analysis: &TcpAnalysis,
     ) -> bool {
         let is_taken = self.connection.is_settled()
             && if segment.is_last() {
-                self.take_in_plain::<true>(segment, direction, time, analysis)
+                self.take_in_plain::<true>(segment, direction, time, arena, analysis)
             } else {
-                self.take_in_plain::<false>(segment, direction, time, analysis)
+                self.take_in_plain::<false>(segment, direction, time, arena, analysis)
             };
         if is_taken {
             self.step(segment.flags, segment.payload_len, direction);

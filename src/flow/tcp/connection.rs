@@ -214,6 +214,8 @@ impl TcpConnection {
             window_scale: [None; 2],
             handshake_rtt_ns: None,
             rtt: None,
+            rtt_sides: [None; 2],
+            zero_window_ns: [0; 2],
         }
     }
 }

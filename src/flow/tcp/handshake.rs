@@ -4,6 +4,7 @@
 //! Owns shortcuts and no rule. Its invariant: each leaves the same state as the slow path, [`TcpTracker::observe`], or changes
 //! nothing and says so, whatever is analysed.
 
+use super::arena::TcpArena;
 use super::rtt::{self, Epoch, Stamp};
 use super::sequence::Sequence;
 use super::sequences::TcpSequences;
@@ -59,6 +60,7 @@ impl TcpTracker<'_> {
         segment: &PlainSegment,
         direction: Direction,
         time: Timestamp,
+        arena: &mut TcpArena,
         analysis: &TcpAnalysis,
     ) -> bool {
         let opens = self.connection.knows_both_firsts() && self.connection.progress.is_opening();
@@ -66,7 +68,7 @@ impl TcpTracker<'_> {
         let is_odd = self.analysed.as_ref().is_some_and(|analysed| {
             !analysed.sequences.place.is_none() || !self.connection.handshake_may_end(time, *analysed.clock)
         });
-        if !opens || is_odd || !self.take_in_plain::<false>(segment, direction, time, analysis) {
+        if !opens || is_odd || !self.take_in_plain::<false>(segment, direction, time, arena, analysis) {
             return false;
         }
         if let Some(analysed) = &mut self.analysed {
@@ -109,7 +111,9 @@ impl TcpSequences {
         if syn.is_answer()
             && let Some(sample) = rtt::finish(&mut rev.timings, Sequence(syn.acknowledgment), now)
         {
-            self.samples.add(sample);
+            self.samples.add(sample.us);
+            // It is the first segment of its direction, so the first that acknowledges.
+            self.samples.keep_first(direction.index(), sample.us);
         }
     }
 }

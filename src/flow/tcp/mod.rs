@@ -13,12 +13,16 @@ mod handshake;
 mod loss;
 mod plain;
 mod rtt;
+mod samples;
 mod sequence;
 mod sequences;
 mod state;
 mod tcp_direction;
 mod tracker;
+mod zero_window;
 
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Owns a shortcut and no rule. Its invariant: it leaves the same state as the slow path, [`TcpTracker::observe`], or changes
 //! nothing and says so, whatever is analysed.
 
+use super::arena::TcpArena;
 use super::rtt::{self, Stamp};
 use super::sequence::Sequence;
 use super::sequences::TcpSequences;
@@ -21,10 +22,11 @@ impl TcpTracker<'_> {
         segment: &PlainSegment,
         direction: Direction,
         time: Timestamp,
+        arena: &mut TcpArena,
         analysis: &TcpAnalysis,
     ) -> bool {
         let is_taken = match &mut self.analysed {
-            Some(analysed) => analysed.sequences.take_in_plain::<LAST>(segment, direction, time, analysis),
+            Some(analysed) => analysed.sequences.take_in_plain::<LAST>(segment, direction, time, arena, analysis),
             None => true,
         };
         if is_taken {
@@ -42,6 +44,7 @@ impl TcpSequences {
         segment: &PlainSegment,
         direction: Direction,
         time: Timestamp,
+        arena: &mut TcpArena,
         analysis: &TcpAnalysis,
     ) -> bool {
         if !self.is_current(time) {
@@ -62,7 +65,7 @@ impl TcpSequences {
         }
         // Without round trips nothing is ever being timed.
         if let Some(sample) = rtt::finish(&mut rev.timings, ack, now) {
-            self.samples.add(sample);
+            self.note_sample(sample, direction, taken == 0, arena);
         }
         true
     }
@@ -93,7 +96,7 @@ fn is_plain(
         // So much is in flight, for want of ACKs, that the order of its ends is lost.
         && !(brings && fwd.is_far_behind(end))
         // The arena has to hear of it.
-        && !(tcp_direction::may_ask_arena(fwd, rev) && (brings && fwd.would_clear_gaps() || rev.would_tell_arena(ack)))
+        && !(tcp_direction::may_ask_arena(fwd, rev) && (brings && fwd.would_clear_gaps() || fwd.is_closed_timed() || rev.would_tell_arena(ack)))
 }
 
 #[cfg(test)]

@@ -35,16 +35,16 @@ impl Side {
         let mut tracker = parts.tracker();
         match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
             (Some(plain), ..) if is_steady => {
-                let is_plain = tracker.take_in_plain::<false>(&plain, direction, time, analysis);
+                let is_plain = tracker.take_in_plain::<false>(&plain, direction, time, arena, analysis);
                 *taken += u32::from(is_plain);
                 is_plain || tracker.observe_loss(&plain, direction, time, arena, analysis)
             }
             (Some(plain), ..) => {
-                tracker.observe_first_ack(&plain, direction, time, analysis)
-                    || tracker.observe_closing(&plain, direction, time, analysis)
+                tracker.observe_first_ack(&plain, direction, time, arena, analysis)
+                    || tracker.observe_closing(&plain, direction, time, arena, analysis)
             }
             (_, Some(syn), _) => tracker.observe_syn(&syn, direction, time, analysis),
-            (.., Some(last)) => tracker.observe_closing(&last, direction, time, analysis),
+            (.., Some(last)) => tracker.observe_closing(&last, direction, time, arena, analysis),
             _ => false,
         }
     }

@@ -5,7 +5,6 @@
 //! the [`Epoch`] changes; so differences are never ambiguous.
 
 use super::sequence::Sequence;
-use crate::flow::RttRecord;
 use netscope_backends::Timestamp;
 
 /// Segments of one direction that are timed at once: the first outstanding one and the latest.
@@ -113,65 +112,42 @@ pub(super) fn cancel(timings: &mut [Timing; TIMINGS], start: Sequence, end: Sequ
     }
 }
 
+/// One round trip in microseconds, and whether another timing ended with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub(super) us: u32,
+    /// The ACK ended a timing before this one's, too: so more than one segment was in flight.
+    pub(super) ends_more: bool,
+}
+
 /// Ends all timings that `acknowledgment` covers; gives the round trip of the segment that ends exactly there. An ACK of more
 /// than one segment says nothing about the earlier ones: it may have been delayed for the last (RFC 9293 section 3.8.6.3). A
 /// round trip below a microsecond is none: such times come of coarse or made-up clocks.
 #[inline(always)]
-pub(super) fn finish(timings: &mut [Timing; TIMINGS], acknowledgment: Sequence, now: Stamp) -> Option<u32> {
-    let mut sample = None;
+pub(super) fn finish(timings: &mut [Timing; TIMINGS], acknowledgment: Sequence, now: Stamp) -> Option<Sample> {
+    let (mut sample, mut ends_more) = (None, false);
     for timing in timings {
         if timing.end.known() && timing.end.up_to(acknowledgment) {
             if timing.end == acknowledgment {
                 sample = Some(now.since(timing.sent)).filter(|age| (1..TOO_OLD).contains(age));
+            } else {
+                ends_more = true;
             }
             timing.end = Sequence::default();
         }
     }
-    sample
-}
-
-/// The samples of a flow, both directions, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Samples {
-    last: u32,
-    min: u32,
-    ewma: u32,
-    count: u32,
-}
-
-impl Samples {
-    /// None yet.
-    pub(super) const NONE: Self = Self { last: 0, min: 0, ewma: 0, count: 0 };
-
-    /// Takes in a sample. The average moves by an eighth of the difference (RFC 6298 section 2).
-    pub(super) fn add(&mut self, sample: u32) {
-        if self.count == 0 {
-            (self.min, self.ewma) = (sample, sample);
-        }
-        self.last = sample;
-        self.min = self.min.min(sample);
-        self.ewma = ((u64::from(self.ewma) * 7 + u64::from(sample) + 4) / 8) as u32;
-        self.count = self.count.saturating_add(1);
-    }
-
-    /// For the record; `None` before the first sample.
-    pub(super) fn record(&self) -> Option<RttRecord> {
-        let ns = |us: u32| u64::from(us) * 1000;
-        (self.count > 0).then(|| RttRecord {
-            last_ns: ns(self.last),
-            min_ns: ns(self.min),
-            ewma_ns: ns(self.ewma),
-            samples: self.count,
-        })
-    }
+    sample.map(|us| Sample { us, ends_more })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Epoch, Passed, Samples, Stamp, TIMINGS, TOO_OLD, Timing, age, cancel, finish, start};
+    use super::{Epoch, Passed, Sample, Stamp, TIMINGS, TOO_OLD, Timing, age, cancel, finish, start};
     use crate::flow::tcp::sequence::Sequence;
     use netscope_backends::Timestamp;
-    use proptest::prelude::*;
+
+    const fn one(us: u32) -> Option<Sample> {
+        Some(Sample { us, ends_more: false })
+    }
 
     const NONE: [Timing; TIMINGS] = [Timing { end: Sequence(0), sent: Stamp(0) }; TIMINGS];
 
@@ -181,7 +157,7 @@ mod tests {
         start(&mut t, Sequence(100), Stamp(1_000));
         start(&mut t, Sequence(200), Stamp(1_500));
         assert_eq!(finish(&mut t, Sequence(50), Stamp(1_700)), None);
-        assert_eq!(finish(&mut t, Sequence(100), Stamp(2_000)), Some(1_000));
+        assert_eq!(finish(&mut t, Sequence(100), Stamp(2_000)), one(1_000));
         assert_eq!(finish(&mut t, Sequence(250), Stamp(2_100)), None);
         assert!(t.iter().all(|x| !x.end.known()));
     }
@@ -192,8 +168,11 @@ mod tests {
         for n in 1..=5 {
             start(&mut t, Sequence(n * 100), Stamp(n));
         }
-        assert_eq!(finish(&mut t, Sequence(100), Stamp(11)), Some(10));
-        assert_eq!(finish(&mut t, Sequence(500), Stamp(12)), Some(7));
+        assert_eq!(finish(&mut t, Sequence(100), Stamp(11)), one(10));
+        assert_eq!(finish(&mut t, Sequence(500), Stamp(12)), one(7));
+        start(&mut t, Sequence(600), Stamp(20));
+        start(&mut t, Sequence(700), Stamp(21));
+        assert_eq!(finish(&mut t, Sequence(700), Stamp(25)), Some(Sample { us: 4, ends_more: true }));
     }
 
     #[test]
@@ -203,7 +182,7 @@ mod tests {
         start(&mut t, Sequence(200), Stamp(2));
         cancel(&mut t, Sequence(50), Sequence(100));
         assert_eq!(finish(&mut t, Sequence(100), Stamp(9)), None);
-        assert_eq!(finish(&mut t, Sequence(200), Stamp(9)), Some(7));
+        assert_eq!(finish(&mut t, Sequence(200), Stamp(9)), one(7));
     }
 
     #[test]
@@ -213,7 +192,7 @@ mod tests {
         start(&mut t, Sequence(200), Stamp(TOO_OLD));
         age(&mut t, Stamp(TOO_OLD + 5));
         assert_eq!(finish(&mut t, Sequence(100), Stamp(TOO_OLD + 5)), None);
-        assert_eq!(finish(&mut t, Sequence(200), Stamp(TOO_OLD + 5)), Some(5));
+        assert_eq!(finish(&mut t, Sequence(200), Stamp(TOO_OLD + 5)), one(5));
     }
 
     #[test]
@@ -226,27 +205,5 @@ mod tests {
         let now = Stamp(5);
         assert_eq!(now.since(Stamp(1).aged(now)), 4);
         assert_eq!(now.since(Stamp(10).aged(now)), TOO_OLD);
-    }
-
-    #[test]
-    fn the_average_moves_by_an_eighth() {
-        let mut s = Samples::NONE;
-        assert_eq!(s.record(), None);
-        s.add(800);
-        s.add(1600);
-        let r = s.record().unwrap();
-        assert_eq!((r.last_ns, r.min_ns, r.ewma_ns, r.samples), (1_600_000, 800_000, 900_000, 2));
-    }
-
-    proptest! {
-        #[test]
-        fn the_average_stays_between_the_extremes(samples in prop::collection::vec(0u32..TOO_OLD, 1..50)) {
-            let mut s = Samples::NONE;
-            samples.iter().for_each(|x| s.add(*x));
-            let r = s.record().unwrap();
-            let (min, max) = (*samples.iter().min().unwrap(), *samples.iter().max().unwrap());
-            prop_assert_eq!(r.min_ns, u64::from(min) * 1000);
-            prop_assert!(r.ewma_ns >= r.min_ns && r.ewma_ns <= u64::from(max) * 1000);
-        }
     }
 }

@@ -6,7 +6,8 @@
 use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
 use super::arrival::{Arrival, Marks};
 use super::beginning::SCALE_MAX;
-use super::rtt::{self, Epoch, Passed, Samples, Stamp};
+use super::rtt::{self, Epoch, Passed, Sample, Stamp};
+use super::samples::Samples;
 use super::sequence::Sequence;
 use super::tcp_direction::{TcpDirection, analyse, may_ask_arena};
 use super::tracker::TcpAnalysis;
@@ -64,7 +65,39 @@ impl TcpSequences {
         record.duplicate_acks = counts.duplicate_acks;
         record.keep_alives = counts.keep_alives;
         record.zero_windows = counts.zero_windows;
-        record.rtt = self.samples.record();
+        let further = arena.sides(self.place).copied().unwrap_or_default();
+        let sides = [0, 1].map(|side| self.samples.side(side, further[side]));
+        record.rtt = self.samples.record(&sides);
+        record.rtt_sides = sides.map(|side| side.record());
+        record.zero_window_ns = arena.get(self.place).map_or([0; 2], |x| x.closed.map(|closed| closed.ns()));
+    }
+
+    /// Takes in a round trip of the side that sent this acknowledgment; `is_bare`: without data, SYN and FIN.
+    #[inline(always)]
+    pub(super) fn note_sample(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
+        if arena.measured_side(self.place, direction).is_some_and(|side| side.add_prompt(sample.us)) {
+            self.samples.add_further(sample.us);
+        } else {
+            self.note_other(sample, direction, is_bare, arena);
+        }
+    }
+
+    /// A sample that is the first of its side, or may be delayed, or of a flow with anomalies.
+    #[inline(never)]
+    fn note_other(&mut self, sample: Sample, direction: Direction, is_bare: bool, arena: &mut TcpArena) {
+        self.samples.add(sample.us);
+        if self.samples.keep_first(direction.index(), sample.us) {
+            return;
+        }
+        let is_lone = is_bare && !sample.ends_more && {
+            let (own, peer) = self.sides(direction);
+            own.ack == peer.next
+        };
+        if let Some(sides) = arena.obtain_sides(&mut self.place) {
+            let side = &mut sides[direction.index()];
+            *side = self.samples.side(direction.index(), *side);
+            side.add(sample.us, is_lone);
+        }
     }
 
     /// Of each direction, whether all that was sent in it is acknowledged.
@@ -137,6 +170,7 @@ impl TcpSequences {
     ) {
         let marks = self.analyse(arrival, initial_rtt_ns, arena);
         self.count(marks, arena, analysis);
+        self.time_window(arrival, marks, arena, analysis);
         if analysis.rtt {
             self.time(arrival, marks, arena);
         }
@@ -150,10 +184,12 @@ impl TcpSequences {
             self.epoch = epoch;
             let all = passed == Passed::More;
             let Self { directions, place, .. } = self;
-            let retimed = arena.get_mut(*place).map(|anomalies| &mut anomalies.retimed);
-            for (side, retimed) in directions.iter_mut().zip(retimed.into_iter().flatten()) {
-                retimed.age(now, all);
-                side.set_retimed(retimed.is_running());
+            if let Some(anomalies) = arena.get_mut(*place) {
+                for (side, retimed) in directions.iter_mut().zip(&mut anomalies.retimed) {
+                    retimed.age(now, all);
+                    side.set_retimed(retimed.is_running());
+                }
+                anomalies.closed.iter_mut().for_each(|closed| closed.age(now, all));
             }
             for side in directions {
                 side.age(now, all);
@@ -204,11 +240,11 @@ impl TcpSequences {
                 && let Some(anomalies) = arena.get_mut(self.place)
             {
                 let retimed = &mut anomalies.retimed[peer];
-                sample = sample.or(retimed.finish(a.segment, ack, now));
+                sample = sample.or(retimed.finish(a.segment, ack, now).map(|us| Sample { us, ends_more: true }));
                 self.directions[peer].set_retimed(retimed.is_running());
             }
             if let Some(sample) = sample {
-                self.samples.add(sample);
+                self.note_sample(sample, a.direction, !a.occupies(), arena);
             }
         }
         if !a.occupies() || marks.has(Marks::KEEP_ALIVE) {

@@ -33,6 +33,8 @@ const SACKED: u16 = 1 << 4;
 const MOVED_BY_NOTHING: u16 = 1 << 5;
 /// The arena holds a retransmission of this direction that is being timed.
 const IS_RETIMED: u16 = 1 << 6;
+/// The arena holds since when the window of this direction is closed.
+const IS_CLOSED_TIMED: u16 = 1 << 9;
 /// `next` and `expected_ack` say something.
 const NEXT_KNOWN: u16 = 1 << 7;
 /// `ack` says something.
@@ -295,6 +297,16 @@ impl TcpDirection {
         self.is(IS_RETIMED)
     }
 
+    /// The arena holds since when the window of this direction is closed, and has to hear of its next segment.
+    pub(super) const fn is_closed_timed(&self) -> bool {
+        self.is(IS_CLOSED_TIMED)
+    }
+
+    /// See [`TcpDirection::is_closed_timed`].
+    pub(super) const fn set_closed_timed(&mut self, timed: bool) {
+        self.put(IS_CLOSED_TIMED, timed);
+    }
+
     /// See [`TcpDirection::is_retimed`].
     pub(super) const fn set_retimed(&mut self, retimed: bool) {
         self.put(IS_RETIMED, retimed);
@@ -477,7 +489,7 @@ fn take_in(
 
 /// False when the arena holds nothing of either direction that a segment could change of which no rule marks anything.
 pub(super) const fn may_ask_arena(one: &TcpDirection, other: &TcpDirection) -> bool {
-    (one.bits | other.bits) & (HAS_GAPS | IS_RETIMED) != 0
+    (one.bits | other.bits) & (HAS_GAPS | IS_RETIMED | IS_CLOSED_TIMED) != 0
 }
 
 /// As [`analyse`], for a segment of which [`super::plain`] has found that no rule marks it and that the arena need not know of it.

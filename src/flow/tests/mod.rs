@@ -18,7 +18,7 @@ fn address(text: &str) -> (IpVersion, [u8; 16]) {
 
 pub(super) fn network_of(source: &str, destination: &str, protocol: u8) -> Network {
     let ((version, source), (_, destination)) = (address(source), address(destination));
-    Network { version, protocol, ttl: 64, source, destination, fragment: None }
+    Network { version, protocol, ttl: 64, traffic_class: 0, source, destination, fragment: None }
 }
 
 pub(super) fn key_of(source: &str, destination: &str, from: u16, to: u16, protocol: u8) -> (FlowKey, Direction) {

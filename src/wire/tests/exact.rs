@@ -14,11 +14,19 @@ fn v4(protocol: u8) -> Network {
         w[..4].copy_from_slice(&a);
         w
     };
-    Network { version: IpVersion::V4, protocol, ttl: 64, source: wide(A4), destination: wide(B4), fragment: None }
+    Network {
+        version: IpVersion::V4,
+        protocol,
+        ttl: 64,
+        traffic_class: 0,
+        source: wide(A4),
+        destination: wide(B4),
+        fragment: None,
+    }
 }
 
 fn v6(protocol: u8) -> Network {
-    Network { version: IpVersion::V6, protocol, ttl: 57, source: A6, destination: B6, fragment: None }
+    Network { version: IpVersion::V6, protocol, ttl: 57, traffic_class: 0, source: A6, destination: B6, fragment: None }
 }
 
 fn segment(facts: &Dissected) -> TcpSegment {
@@ -74,6 +82,7 @@ fn tcp_options_of_a_syn() {
         window_scale: Some(7),
         sack_permitted: true,
         timestamps: Some((1, 2)),
+        kinds: 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8,
         ..TcpOptions::default()
     };
     assert_eq!(segment.options, expected);
@@ -89,7 +98,8 @@ fn tcp_options_sack_blocks_and_nonsense() {
         assert!(parse_options(bad).malformed, "{bad:?}");
     }
     assert_eq!(parse_options(&[0, 2, 0]), TcpOptions::default(), "nothing counts behind the end of the list");
-    assert_eq!(parse_options(&[254, 4, 1, 2, 3, 3, 9]).window_scale, Some(9));
+    let odd = parse_options(&[254, 4, 1, 2, 30, 2, 3, 3, 9]);
+    assert_eq!((odd.window_scale, odd.kinds), (Some(9), 1 << 63 | 1 << 30 | 1 << 3));
     let fast = parse_options(&[1, 1, 8, 10, 0, 0, 0, 7, 0, 0, 0, 8]);
     let slow = parse_options(&[1, 1, 8, 10, 0, 0, 0, 7, 0, 0, 0, 8, 0, 0, 0, 0]);
     assert_eq!((fast.timestamps, fast), (Some((7, 8)), slow));

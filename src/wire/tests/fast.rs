@@ -45,7 +45,10 @@ fn plain_segment_agrees(data: &[u8], wire_len: u32, facts: &Dissected) {
         (Some(plain), Transport::Tcp(full)) => {
             let same = (full.sequence, full.acknowledgment, full.payload_len, full.window, full.flags);
             assert_eq!((plain.sequence, plain.acknowledgment, plain.payload_len, plain.window, plain.flags), same);
-            assert_eq!(full.options, TcpOptions { timestamps: full.options.timestamps, ..TcpOptions::default() });
+            assert_eq!(
+                full.options,
+                TcpOptions { timestamps: full.options.timestamps, kinds: full.options.kinds, ..TcpOptions::default() }
+            );
             assert!(!full.flags.has(TcpFlags::SYN) && !full.flags.has(TcpFlags::FIN) && !full.flags.has(TcpFlags::RST));
             assert!(full.flags.has(TcpFlags::ACK));
         }
