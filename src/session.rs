@@ -4,11 +4,12 @@
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
 use crate::aggregate::{
-    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, Outputs, QueueLimits, QueueSetup,
-    Summary, Wants, wants_of,
+    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputResults, Outputs, QueueLimits,
+    QueueSetup, Summary, Wants, wants_of,
 };
 use crate::engine::{
-    EngineError, EngineSettings, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume, launch,
+    EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume,
+    launch,
 };
 use netscope_backends::BackendError;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
@@ -34,6 +35,8 @@ pub struct Session {
     pub outputs: Vec<Box<dyn Output>>,
     /// Write every packet to a file.
     pub record: Option<SavefileOptions>,
+    /// Told of each segment of that file which was closed.
+    pub on_closed: Option<OnClosed>,
     /// Show every packet.
     pub view: Option<PacketView>,
     /// By which the live flow table is asked for.
@@ -51,6 +54,8 @@ pub struct Outcome {
     pub failures: Vec<OutputFailure>,
     /// Any other thing that went wrong, worst first.
     pub errors: Vec<Box<dyn Error + Send + Sync>>,
+    /// True when whoever read an output went away (`| head`): a reason to end quietly.
+    pub reader_left: bool,
 }
 
 /// What a run tells while it goes on. Called from several threads.
@@ -68,8 +73,8 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, view, live_table } = session;
-    let recorder = record.as_ref().map(Recorder::create).transpose()?;
+    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table } = session;
+    let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed)).transpose()?;
     engine.taps = vec![TapPolicy::All; usize::from(recorder.is_some()) + usize::from(view.is_some())];
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
@@ -93,7 +98,8 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let limits = if waits { QueueLimits::FILE } else { QueueLimits::WIRE };
     let failed = |failure: &OutputFailure| watcher.failed(failure);
     thread::scope(|scope| {
-        let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
+        let recording =
+            recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref(), stop)));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
         let outputs = Outputs::start(scope, outputs, limits, &failed);
         let control = Control {
@@ -102,20 +108,28 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             idle: &|| watcher.progress(&running.progress),
         };
         outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
-        let (failures, panicked) = outputs.join();
-        outcome.failures = failures;
+        let OutputResults { failures, panicked, rows } = outputs.join(outcome.summary.ledger.records_skipped);
+        (outcome.failures, outcome.summary.rows) = (failures, rows);
         outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));
         match recording.map(ScopedJoinHandle::join) {
             None => {}
-            Some(Ok(Ok(recorded))) => outcome.recorded = Some(recorded),
-            Some(Ok(Err(error))) => outcome.errors.push(error),
+            Some(Ok((recorded, error))) => {
+                outcome.summary.packets_written = recorded.packets;
+                outcome.note(error);
+                outcome.recorded = Some(recorded);
+            }
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet recorder".to_owned()).into()),
         }
+        if record.is_some() {
+            let Summary { ledger, packets_written, .. } = &outcome.summary;
+            outcome.summary.packets_not_written = ledger.packets.saturating_sub(*packets_written);
+        }
         match showing.map(ScopedJoinHandle::join) {
-            None | Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => outcome.errors.push(error.into()),
+            None => {}
+            Some(Ok(error)) => outcome.note(error),
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
         }
+        outcome.reader_left |= outcome.failures.iter().any(|failure| failure.source.kind() == io::ErrorKind::BrokenPipe);
     });
     if let Err(error) = running.join() {
         outcome.errors.insert(0, error.into());
@@ -123,17 +137,41 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     Ok(outcome)
 }
 
-/// The recorder's thread.
+impl Outcome {
+    /// Takes in why a packet consumer ended early.
+    fn note(&mut self, failure: Option<ConsumerFailure>) {
+        match failure {
+            None => {}
+            Some(ConsumerFailure::ReaderLeft) => self.reader_left = true,
+            Some(ConsumerFailure::Error(error)) => self.errors.push(error),
+        }
+    }
+}
+
+/// Why a packet consumer ended early.
+enum ConsumerFailure {
+    /// Whoever read what it wrote went away.
+    ReaderLeft,
+    /// Anything else.
+    Error(Box<dyn Error + Send + Sync>),
+}
+
+/// The recorder's thread: what is in its files, and what went wrong. A closed pipe (`| head`) ends the run quietly.
 fn record_packets(
     tap: &TapReceivers,
     mut recorder: Recorder,
     watcher: &dyn Watcher,
-) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
+    stop: &Stop,
+) -> (SavefileSummary, Option<ConsumerFailure>) {
     /// Tells of a failure when it happens: the run goes on, perhaps for days.
-    struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher);
+    struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher, &'a Stop);
     impl Telling<'_> {
         fn tell(&self, error: &BackendError) {
-            self.1.notice(&format!("{error}; the capture goes on, its packets are no longer written"));
+            if reader_left(error) {
+                self.2.request();
+            } else {
+                self.1.notice(&format!("{error}; the run goes on, its packets are no longer written"));
+            }
         }
     }
     impl PacketConsumer for Telling<'_> {
@@ -145,17 +183,29 @@ fn record_packets(
             self.0.pause().inspect_err(|error| self.tell(error))
         }
     }
-    let consumed = consume(tap, &mut Telling(&mut recorder, watcher));
+    let consumed = consume(tap, &mut Telling(&mut recorder, watcher, stop));
     // What was written before an error stays readable, so the file is closed properly in any case.
-    let finished = recorder.finish();
-    match consumed {
-        Ok(()) => Ok(finished?),
-        Err((unwritten, source)) => Err(RecordError { unwritten, source }.into()),
+    let (recorded, taken, finished) = recorder.finish();
+    let (unseen, error) = match (consumed, finished) {
+        (Ok(()), Ok(())) => return (recorded, None),
+        (Ok(()), Err(error)) => (0, error),
+        (Err((unseen, error)), _) => (unseen, error),
+    };
+    if reader_left(&error) {
+        return (recorded, Some(ConsumerFailure::ReaderLeft));
     }
+    // Of those it took, some were still in its buffer.
+    let left_out = recorded.skipped_link_type + recorded.skipped_time;
+    let unwritten = unseen + taken.saturating_sub(recorded.packets + left_out);
+    (recorded, Some(ConsumerFailure::Error(RecordError { unwritten, source: error }.into())))
 }
 
-/// The packet view's thread. A closed pipe (`| head`) ends the run quietly.
-fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
+fn reader_left(error: &BackendError) -> bool {
+    matches!(error, BackendError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The packet view's thread. A closed pipe ends the run quietly, and a full disk behind standard output ends it, too.
+fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option<ConsumerFailure> {
     struct Quiet<'a>(&'a mut PacketView, &'a Stop);
     impl PacketConsumer for Quiet<'_> {
         type Error = io::Error;
@@ -167,15 +217,23 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Result
         }
     }
     match consume(tap, &mut Quiet(&mut view, stop)) {
-        Err((_, error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
+        Ok(()) => None,
+        Err((_, error)) if error.kind() == io::ErrorKind::BrokenPipe => Some(ConsumerFailure::ReaderLeft),
+        Err((_, source)) => Some(ConsumerFailure::Error(ViewError { source }.into())),
     }
 }
 
 /// The packet recorder could not go on.
 #[derive(Debug, thiserror::Error)]
-#[error("writing packets failed; {unwritten} packets were not written, those before them are safe")]
+#[error("writing packets failed; packets not written: {unwritten}; those before them are safe")]
 struct RecordError {
     unwritten: u64,
     source: BackendError,
+}
+
+/// Packets cannot be shown any more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write packets to standard output")]
+pub struct ViewError {
+    source: io::Error,
 }

@@ -9,6 +9,8 @@ mod error;
 mod file;
 mod live;
 mod options;
+mod output;
+mod paths;
 mod resolve;
 mod settings;
 
@@ -19,8 +21,8 @@ pub use file::read_file;
 pub use options::Options;
 pub use resolve::resolve;
 pub use settings::{
-    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
-    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
+    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, Settings, SourceSettings, StatsSettings,
+    TpacketSettings, Verbosity, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;
@@ -67,6 +69,7 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command,
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Box::new(resolve(args.options, file, args.verbose, cores)?);
+    paths::check(&settings, args.config.as_deref())?;
     Ok(match args.synthetic_flows {
         Some(count) => Command::SyntheticFlows(count, settings),
         None => Command::Run(settings),

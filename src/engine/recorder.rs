@@ -3,25 +3,40 @@
 use super::tap::PacketConsumer;
 use netscope_backends::savefile::{Savefile, SavefileOptions, SavefileSummary};
 use netscope_backends::{BackendError, Packet};
+use std::path::Path;
+
+/// Told of each segment that was closed.
+pub type OnClosed = Box<dyn FnMut(&Path) + Send>;
 
 /// A savefile fed by a tap.
-pub struct Recorder(Savefile);
+pub struct Recorder {
+    savefile: Savefile,
+    on_closed: Option<OnClosed>,
+    /// Packets taken without an error.
+    taken: u64,
+}
 
 impl Recorder {
     /// Opens the file, so that a wrong path is an error before the capture starts.
     ///
     /// # Errors
     /// When the file or the first segment cannot be created.
-    pub fn create(options: &SavefileOptions) -> Result<Self, BackendError> {
-        Savefile::create(options).map(Self)
+    pub fn create(options: &SavefileOptions, on_closed: Option<OnClosed>) -> Result<Self, BackendError> {
+        Ok(Self { savefile: Savefile::create(options)?, on_closed, taken: 0 })
     }
 
-    /// Flushes and closes the file.
-    ///
-    /// # Errors
-    /// When the last bytes cannot be written.
-    pub fn finish(self) -> Result<SavefileSummary, BackendError> {
-        self.0.finish()
+    /// Flushes and closes the file. What is in the files, after an error too, and how many packets were taken
+    /// before one.
+    pub fn finish(mut self) -> (SavefileSummary, u64, Result<(), BackendError>) {
+        let finished = self.savefile.finish();
+        self.tell_closed();
+        (self.savefile.summary(), self.taken, finished)
+    }
+
+    fn tell_closed(&mut self) {
+        for path in self.savefile.take_closed() {
+            self.on_closed.iter_mut().for_each(|on_closed| on_closed(&path));
+        }
     }
 }
 
@@ -29,10 +44,13 @@ impl PacketConsumer for Recorder {
     type Error = BackendError;
 
     fn packet(&mut self, _number: u64, packet: &Packet<'_>) -> Result<(), BackendError> {
-        self.0.write(packet)
+        self.savefile.write(packet)?;
+        self.taken += 1;
+        Ok(())
     }
 
     fn pause(&mut self) -> Result<(), BackendError> {
-        self.0.flush()
+        self.tell_closed();
+        self.savefile.flush()
     }
 }
