@@ -170,9 +170,13 @@ fn record_packets(
             if reader_left(error) {
                 self.2.request();
             } else {
-                self.1.notice(&format!("{error}; the run goes on, its packets are no longer written"));
+                tell(self.1, error, "; the run goes on, its packets are no longer written");
             }
         }
+    }
+    fn tell(watcher: &dyn Watcher, error: &BackendError, consequence: &str) {
+        let why = error.source().map_or_else(String::new, |source| format!(": {source}"));
+        watcher.notice(&format!("{error}{why}{consequence}"));
     }
     impl PacketConsumer for Telling<'_> {
         type Error = BackendError;
@@ -186,18 +190,20 @@ fn record_packets(
     let consumed = consume(tap, &mut Telling(&mut recorder, watcher, stop));
     // What was written before an error stays readable, so the file is closed properly in any case.
     let (recorded, taken, finished) = recorder.finish();
-    let (unseen, error) = match (consumed, finished) {
+    let unseen = match (consumed, finished) {
         (Ok(()), Ok(())) => return (recorded, None),
-        (Ok(()), Err(error)) => (0, error),
-        (Err((unseen, error)), _) => (unseen, error),
+        (Ok(()), Err(error)) if reader_left(&error) => return (recorded, Some(ConsumerFailure::ReaderLeft)),
+        (Err((_, error)), _) if reader_left(&error) => return (recorded, Some(ConsumerFailure::ReaderLeft)),
+        (Ok(()), Err(error)) => {
+            tell(watcher, &error, "");
+            0
+        }
+        (Err((unseen, _)), _) => unseen,
     };
-    if reader_left(&error) {
-        return (recorded, Some(ConsumerFailure::ReaderLeft));
-    }
     // Of those it took, some were still in its buffer.
     let left_out = recorded.skipped_link_type + recorded.skipped_time;
     let unwritten = unseen + taken.saturating_sub(recorded.packets + left_out);
-    (recorded, Some(ConsumerFailure::Error(RecordError { unwritten, source: error }.into())))
+    (recorded, Some(ConsumerFailure::Error(RecordError { unwritten }.into())))
 }
 
 fn reader_left(error: &BackendError) -> bool {
@@ -223,12 +229,11 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option
     }
 }
 
-/// The packet recorder could not go on.
+/// The packet recorder could not go on, for a reason that was told.
 #[derive(Debug, thiserror::Error)]
 #[error("writing packets failed; packets not written: {unwritten}; those before them are safe")]
 struct RecordError {
     unwritten: u64,
-    source: BackendError,
 }
 
 /// Packets cannot be shown any more.

@@ -116,6 +116,8 @@ fn clash(first: &NamedFile<'_>, second: &NamedFile<'_>) -> Option<&'static str> 
     use FileRole::{Read, Rotated, Stream, Written};
     match (first.role, second.role) {
         (Read, Read) | (Stream, Stream) => None,
+        // Whoever joins the two streams has the text of both.
+        (Written, Stream) if is_stdout(first.path) => None,
         (Rotated, Rotated) => {
             let same_directory = id_of(directory_of(first.path)).is_some_and(|id| Some(id) == id_of(directory_of(second.path)));
             let lower = |path: &Path| path.file_name().map(OsStr::to_ascii_lowercase);

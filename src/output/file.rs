@@ -4,7 +4,7 @@
 //! written, never a part of it; and no other file is touched.
 
 use netscope_backends::storage::begin_writeback;
-use netscope_backends::writing::{CompressedFile, Compression, is_stdout, open_stdout, output_name};
+use netscope_backends::writing::{CompressedFile, OutputCompression, is_stdout, open_stdout, output_name};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -52,7 +52,7 @@ impl From<OutputError> for io::Error {
 pub struct AtomicFile {
     /// `None` once it is committed.
     writer: Option<BufWriter<CompressedFile>>,
-    compression: Compression,
+    compression: OutputCompression,
     /// Temporary and target; `None` for direct writing and after the rename.
     rename: Option<(PathBuf, PathBuf)>,
     /// Bytes written.
@@ -71,7 +71,7 @@ impl AtomicFile {
     }
 
     fn open(path: &Path) -> io::Result<Self> {
-        let compression = Compression::of(path);
+        let compression = OutputCompression::of(path);
         if is_stdout(path) {
             return Self::new(open_stdout()?, compression, None);
         }
@@ -93,7 +93,7 @@ impl AtomicFile {
         Self::new(file, compression, Some((temporary, target)))
     }
 
-    fn new(file: File, compression: Compression, rename: Option<(PathBuf, PathBuf)>) -> io::Result<Self> {
+    fn new(file: File, compression: OutputCompression, rename: Option<(PathBuf, PathBuf)>) -> io::Result<Self> {
         let writer = BufWriter::with_capacity(BUFFER_BYTES, CompressedFile::new(file, compression)?);
         Ok(Self { writer: Some(writer), compression, rename, written: 0, on_their_way: 0 })
     }
@@ -121,7 +121,7 @@ impl AtomicFile {
         // Where bytes lie in a compressed file is not known.
         if len >= WRITEBACK_BYTES
             && self.rename.is_some()
-            && self.compression == Compression::None
+            && self.compression == OutputCompression::None
             && let Some(writer) = &self.writer
         {
             begin_writeback(writer.get_ref().file(), self.on_their_way, len);

@@ -8,7 +8,7 @@
 //! that of the file's first packet.
 
 use crate::file::PACKET_LEN_MAX;
-use crate::writing::{AppendError, Compression, RotatedFile, RotationCounts, RotationOptions};
+use crate::writing::{AppendError, OutputCompression, RotatedFile, RotationCounts, RotationOptions};
 use crate::{BackendError, Packet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ impl Savefile {
     pub fn create(options: &SavefileOptions) -> Result<Self, BackendError> {
         Ok(Self {
             file: RotatedFile::create(&options.rotation)?,
-            encoder: Encoder::for_path(Compression::split(&options.rotation.path).0, snaplen(options.snaplen)),
+            encoder: Encoder::for_path(OutputCompression::split(&options.rotation.path).0, snaplen(options.snaplen)),
             buffer: Vec::with_capacity(BUFFER_LEN + PACKET_LEN_MAX + format::OVERHEAD_MAX),
             buffered: 0,
             unsynced: 0,

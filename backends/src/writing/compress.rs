@@ -1,4 +1,4 @@
-//! Compression of what is written, chosen by the name: `.gz` (RFC 1952), `.zst` (RFC 8878).
+//! OutputCompression of what is written, chosen by the name: `.gz` (RFC 1952), `.zst` (RFC 8878).
 //!
 //! Owns the encoder. Knows nothing of what it compresses. Its one invariant: after [`CompressedFile::shut`] not
 //! a byte reaches the file, whatever an encoder still holds.
@@ -16,7 +16,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
+pub enum OutputCompression {
     /// Not at all.
     None,
     /// gzip.
@@ -25,7 +25,7 @@ pub enum Compression {
     Zstd,
 }
 
-impl Compression {
+impl OutputCompression {
     /// What the ending of this name asks for.
     pub fn of(path: &Path) -> Self {
         let is = |ending: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending));
@@ -81,12 +81,12 @@ impl CompressedFile {
     ///
     /// # Errors
     /// When the encoder gets no memory.
-    pub fn new(file: File, compression: Compression) -> io::Result<Self> {
+    pub fn new(file: File, compression: OutputCompression) -> io::Result<Self> {
         let valve = Valve { file, written: 0, is_shut: false };
         Ok(Self(match compression {
-            Compression::None => Encoder::None(valve),
-            Compression::Gzip => Encoder::Gzip(GzEncoder::new(valve, flate2::Compression::new(GZIP_LEVEL))),
-            Compression::Zstd => Encoder::Zstd(zstd::stream::write::Encoder::new(valve, ZSTD_LEVEL)?),
+            OutputCompression::None => Encoder::None(valve),
+            OutputCompression::Gzip => Encoder::Gzip(GzEncoder::new(valve, flate2::Compression::new(GZIP_LEVEL))),
+            OutputCompression::Zstd => Encoder::Zstd(zstd::stream::write::Encoder::new(valve, ZSTD_LEVEL)?),
         }))
     }
 
@@ -109,11 +109,11 @@ impl CompressedFile {
     }
 
     /// How it is compressed.
-    pub const fn compression(&self) -> Compression {
+    pub const fn compression(&self) -> OutputCompression {
         match &self.0 {
-            Encoder::None(_) => Compression::None,
-            Encoder::Gzip(_) => Compression::Gzip,
-            Encoder::Zstd(_) => Compression::Zstd,
+            Encoder::None(_) => OutputCompression::None,
+            Encoder::Gzip(_) => OutputCompression::Gzip,
+            Encoder::Zstd(_) => OutputCompression::Zstd,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Owns its being opened, emptied and cut back. Knows no record: whoever appends says where one ends. Its one
 //! invariant: a file that was there before is emptied when the first bytes come, and not before.
 
-use super::compress::{CompressedFile, Compression};
+use super::compress::{CompressedFile, OutputCompression};
 use super::{is_stdout, open_stdout, output_name};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ impl GrowingFile {
     }
 
     fn new(path: &Path, file: File, is_old: bool, can_be_cut: bool) -> io::Result<Self> {
-        let writer = CompressedFile::new(file, Compression::of(path))?;
+        let writer = CompressedFile::new(file, OutputCompression::of(path))?;
         let name = output_name(path);
         Ok(Self { name, writer, is_old, can_be_cut, synced: 0, synced_at: Instant::now(), has_unsynced: false })
     }
@@ -76,7 +76,7 @@ impl GrowingFile {
 
     /// True when it is compressed, so that bytes are in it for sure at sync points alone.
     pub fn is_compressed(&self) -> bool {
-        self.writer.compression() != Compression::None
+        self.writer.compression() != OutputCompression::None
     }
 
     /// Empties a file of an earlier run. Called when what replaces it has begun.

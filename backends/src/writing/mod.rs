@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-pub use compress::{CompressedFile, Compression};
+pub use compress::{CompressedFile, OutputCompression};
 pub use growing::{AppendError, GrowingFile};
 pub use pattern::NamePattern;
 pub use rotated::{RotatedFile, RotationCounts, RotationOptions};

@@ -4,7 +4,7 @@
 //! over another, and deletes no file but those named exactly `stem.NNNNNN.ext`, six digits, of its own stem and
 //! extension, and of those named by time only what it created itself.
 
-use super::compress::Compression;
+use super::compress::OutputCompression;
 use super::pattern::NamePattern;
 use super::{GrowingFile, output_name};
 use std::collections::{BTreeSet, VecDeque};
@@ -60,7 +60,7 @@ impl SegmentNames {
             _ => PathBuf::from("."),
         };
         let Some(name) = path.file_name() else { return Err(refuse("it names no file".to_owned())) };
-        let (plain, compression) = Compression::split(Path::new(name));
+        let (plain, compression) = OutputCompression::split(Path::new(name));
         let Some(stem) = plain.file_stem() else { return Err(refuse("it names no file".to_owned())) };
         let naming = if name.as_encoded_bytes().contains(&b'%') {
             let stem = stem.to_str().ok_or_else(|| refuse("a name with a time has to be UTF-8".to_owned()))?;
