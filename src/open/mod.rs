@@ -13,6 +13,7 @@ use netscope::config::{FileSettings, Settings, SourceSettings};
 use netscope::config::{LiveSettings, RssChoice};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
+use netscope::record::counted;
 use netscope::wire;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::memory::MemoryBackend;
@@ -133,7 +134,7 @@ fn file(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> 
         opened => opened?,
     };
     let workers = settings.pipeline.workers;
-    let description = format!("reading {} with {workers} workers", path.display());
+    let description = format!("reading {} with {}", path.display(), counted(workers as u64, "worker"));
     let scanner = if workers > 1 { file.scanner()? } else { None };
     let source = match scanner {
         Some(scanner) => Source::Mapped(Box::new(scanner)),

@@ -1,7 +1,7 @@
 //! Files that get one line per flow as flows end: what they have in common.
 //!
 //! Owns the file, when lines reach it and how many are in it. Knows no format. Invariants: whenever nothing more is to be told,
-//! all flows that ended so far are in the file (of a compressed one once a second); a file holds whole lines, after a failed
+//! all flows that ended so far are in the file; a file holds whole lines, after a failed
 //! write, too.
 
 use super::OutputError;
@@ -183,14 +183,9 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.write_text()?;
-        match self.file.sync_point() {
-            Ok(true) => self.note_synced(),
-            Ok(false) => {}
-            Err(error) => {
-                self.file.cut(0);
-                return Err(error);
-            }
-        }
+        // Now, as it is not asked again before the next flow.
+        self.file.sync_point(true).inspect_err(|_| self.file.cut(0))?;
+        self.note_synced();
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
-use crate::record::{endpoints, flow_table, human_bytes, human_duration, protocol_name};
+use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -116,12 +116,12 @@ pub fn top_lines(report: &Report) -> String {
 fn top_line(flow: &TopFlow, interval_ns: u64) -> String {
     let [a, b] = endpoints(&flow.key);
     let mut text = format!(
-        "{} {a} <-> {b}  {:.2} Mbps (+{}) | {} in {} packets | {}",
+        "{} {a} <-> {b}  {:.2} Mbps (+{}) | {} in {} | {}",
         protocol_name(flow.key.protocol()),
         megabits_per_second(flow.delta_bytes, interval_ns),
         human_bytes(flow.delta_bytes),
         human_bytes(flow.bytes[0].saturating_add(flow.bytes[1])),
-        flow.packets[0].saturating_add(flow.packets[1]),
+        counted(flow.packets[0].saturating_add(flow.packets[1]), "packet"),
         human_duration(flow.last_seen.since(flow.first_seen)),
     );
     if let Some(tcp) = &flow.tcp {

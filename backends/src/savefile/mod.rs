@@ -130,7 +130,7 @@ impl Savefile {
     /// As [`Savefile::write`].
     pub fn flush(&mut self) -> Result<(), BackendError> {
         self.write_buffer()?;
-        match self.file.sync_point() {
+        match self.file.sync_point(false) {
             Ok(true) => self.note_synced(),
             Ok(false) => {}
             Err(source) => {

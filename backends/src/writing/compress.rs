@@ -46,9 +46,9 @@ impl OutputCompression {
 }
 
 /// A file that takes plain bytes and holds them compressed.
-pub struct CompressedFile(Encoder);
+pub struct CompressedFile(FileEncoder);
 
-enum Encoder {
+enum FileEncoder {
     None(Valve),
     Gzip(GzEncoder<Valve>),
     Zstd(zstd::stream::write::Encoder<'static, Valve>),
@@ -84,17 +84,17 @@ impl CompressedFile {
     pub fn new(file: File, compression: OutputCompression) -> io::Result<Self> {
         let valve = Valve { file, written: 0, is_shut: false };
         Ok(Self(match compression {
-            OutputCompression::None => Encoder::None(valve),
-            OutputCompression::Gzip => Encoder::Gzip(GzEncoder::new(valve, flate2::Compression::new(GZIP_LEVEL))),
-            OutputCompression::Zstd => Encoder::Zstd(zstd::stream::write::Encoder::new(valve, ZSTD_LEVEL)?),
+            OutputCompression::None => FileEncoder::None(valve),
+            OutputCompression::Gzip => FileEncoder::Gzip(GzEncoder::new(valve, flate2::Compression::new(GZIP_LEVEL))),
+            OutputCompression::Zstd => FileEncoder::Zstd(zstd::stream::write::Encoder::new(valve, ZSTD_LEVEL)?),
         }))
     }
 
     fn valve(&self) -> &Valve {
         match &self.0 {
-            Encoder::None(valve) => valve,
-            Encoder::Gzip(encoder) => encoder.get_ref(),
-            Encoder::Zstd(encoder) => encoder.get_ref(),
+            FileEncoder::None(valve) => valve,
+            FileEncoder::Gzip(encoder) => encoder.get_ref(),
+            FileEncoder::Zstd(encoder) => encoder.get_ref(),
         }
     }
 
@@ -111,18 +111,18 @@ impl CompressedFile {
     /// How it is compressed.
     pub const fn compression(&self) -> OutputCompression {
         match &self.0 {
-            Encoder::None(_) => OutputCompression::None,
-            Encoder::Gzip(_) => OutputCompression::Gzip,
-            Encoder::Zstd(_) => OutputCompression::Zstd,
+            FileEncoder::None(_) => OutputCompression::None,
+            FileEncoder::Gzip(_) => OutputCompression::Gzip,
+            FileEncoder::Zstd(_) => OutputCompression::Zstd,
         }
     }
 
     /// Lets nothing more through.
     pub fn shut(&mut self) {
         let valve = match &mut self.0 {
-            Encoder::None(valve) => valve,
-            Encoder::Gzip(encoder) => encoder.get_mut(),
-            Encoder::Zstd(encoder) => encoder.get_mut(),
+            FileEncoder::None(valve) => valve,
+            FileEncoder::Gzip(encoder) => encoder.get_mut(),
+            FileEncoder::Zstd(encoder) => encoder.get_mut(),
         };
         valve.is_shut = true;
     }
@@ -133,9 +133,9 @@ impl CompressedFile {
     /// Those of the file.
     pub fn finish(self) -> io::Result<File> {
         Ok(match self.0 {
-            Encoder::None(valve) => valve.file,
-            Encoder::Gzip(encoder) => encoder.finish()?.file,
-            Encoder::Zstd(encoder) => encoder.finish()?.file,
+            FileEncoder::None(valve) => valve.file,
+            FileEncoder::Gzip(encoder) => encoder.finish()?.file,
+            FileEncoder::Zstd(encoder) => encoder.finish()?.file,
         })
     }
 }
@@ -143,18 +143,18 @@ impl CompressedFile {
 impl Write for CompressedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
-            Encoder::None(valve) => valve.write(bytes),
-            Encoder::Gzip(encoder) => encoder.write(bytes),
-            Encoder::Zstd(encoder) => encoder.write(bytes),
+            FileEncoder::None(valve) => valve.write(bytes),
+            FileEncoder::Gzip(encoder) => encoder.write(bytes),
+            FileEncoder::Zstd(encoder) => encoder.write(bytes),
         }
     }
 
     /// Brings everything into the file, readable up to here though the stream has no end yet.
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
-            Encoder::None(_) => Ok(()),
-            Encoder::Gzip(encoder) => encoder.flush(),
-            Encoder::Zstd(encoder) => encoder.flush(),
+            FileEncoder::None(_) => Ok(()),
+            FileEncoder::Gzip(encoder) => encoder.flush(),
+            FileEncoder::Zstd(encoder) => encoder.flush(),
         }
     }
 }

@@ -33,8 +33,9 @@ pub struct GrowingFile {
     can_be_cut: bool,
     /// Bytes in the file at the last sync point.
     synced: u64,
-    /// When that was; `None` where bytes came after it that are not in the file for sure.
+    /// When that was.
     synced_at: Instant,
+    /// Bytes came after it.
     has_unsynced: bool,
 }
 
@@ -105,13 +106,13 @@ impl GrowingFile {
         })
     }
 
-    /// Brings what an encoder holds into the file, if it is time for it or nobody can read it later (a pipe).
-    /// True when everything that was appended is in the file.
+    /// Brings what an encoder holds into the file, if `now`, if it is time for it, or if nobody can read it later
+    /// (a pipe). True when everything that was appended is in the file.
     ///
     /// # Errors
     /// As [`GrowingFile::append`].
-    pub fn sync_point(&mut self) -> io::Result<bool> {
-        if self.has_unsynced && self.can_be_cut && self.synced_at.elapsed() < SYNC_INTERVAL {
+    pub fn sync_point(&mut self, now: bool) -> io::Result<bool> {
+        if self.has_unsynced && !now && self.can_be_cut && self.synced_at.elapsed() < SYNC_INTERVAL {
             return Ok(false);
         }
         self.begin()?;

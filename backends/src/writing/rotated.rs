@@ -196,8 +196,8 @@ impl RotatedFile {
     ///
     /// # Errors
     /// As there.
-    pub fn sync_point(&mut self) -> io::Result<bool> {
-        self.file.as_mut().map_or(Ok(true), GrowingFile::sync_point)
+    pub fn sync_point(&mut self, now: bool) -> io::Result<bool> {
+        self.file.as_mut().map_or(Ok(true), |file| file.sync_point(now))
     }
 
     /// As [`GrowingFile::cut`].
