@@ -301,6 +301,26 @@ fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
 }
 
 #[test]
+fn the_table_keeps_the_flows_that_ended_last_for_any_number_of_workers() {
+    let directory = temp_dir("outputs");
+    let flags = "--quiet --flow-timeout-s 0.5 --closed-timeout-s 0 --export-ended-max 10";
+    let (ended, stderr, _) =
+        shell(&format!("$N --read-pcap $D {flags} --flow-table 1 --expired-flows-jsonl -"), directory.path());
+    let ended: Vec<Value> = ended.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let (alive, over): (Vec<&Value>, Vec<&Value>) = ended.iter().partition(|flow| flow["reason"] == "exit");
+    assert!(over.len() > 30 && stderr.contains("left out of the table exports"), "{stderr}");
+    let number = |flow: &Value| flow["first_packet"].as_u64().expect("a number");
+    let mut expected: Vec<u64> = over.iter().rev().take(10).chain(&alive).map(|flow| number(flow)).collect();
+    expected.sort_unstable();
+    for workers in [1, 2, 4] {
+        let (table, ..) = shell(&format!("$N --read-pcap $D {flags} --workers {workers} --export-json -"), directory.path());
+        let mut kept: Vec<u64> = serde_json::from_str::<Vec<Value>>(&table).expect("JSON").iter().map(number).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, expected, "{workers} workers");
+    }
+}
+
+#[test]
 fn a_command_is_run_after_each_closed_file() {
     let directory = temp_dir("outputs");
     let capture = directory.path().join("with space-%s.pcap");

@@ -6,6 +6,7 @@
 use crate::aggregate::CommandCounts;
 use crate::engine::OnClosed;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,8 +75,8 @@ fn serve(command: &Path, files: &Mutex<Receiver<PathBuf>>, failed: &OnCommandFai
         let next = files.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(path) = next else { return counts };
         let mut run = Command::new(command);
-        // Standard output may be somebody's data.
-        let done = run.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).status();
+        // Standard output may be somebody's data, and Ctrl-C is not for the command.
+        let done = run.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).status();
         counts.run += u64::from(done.is_ok());
         let what = match done {
             Ok(status) if status.success() => continue,
