@@ -322,7 +322,8 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_csv: Option<PathBuf>,
 
-    /// How many flows that ended before, the latest, the tables of all flows hold [default: 1000000 from a file, 100000 live]
+    /// How many of the flows that ended before, the latest, --export-json, --export-csv and --flow-table hold [default: 1000000 from a
+    /// file, 100000 live]
     #[arg(long, value_name = "N")]
     pub export_ended_max: Option<u64>,
 
