@@ -12,13 +12,15 @@ use netscope::config::{self, Command, OutputSettings, PacketView, Settings, Sour
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines,
-    SummaryJson, TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
+    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OnCommandFailure, OutputError, PacketPrinter,
+    PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout, summary_text,
+    terminal_columns,
 };
-use netscope::record::FieldWord;
-use netscope::session::{Outcome, Session, Watcher, run};
+use netscope::record::{FieldWord, counted};
+use netscope::session::{Outcome, Session, ViewError, Watcher, run};
 use netscope_backends::features;
-use netscope_backends::savefile::{CaptureOrigin, SavefileOptions};
+use netscope_backends::savefile::{CaptureOrigin, SavefileOptions, SavefileSummary};
+use netscope_backends::writing::STDOUT_NAME;
 use reporter::{Reporter, Watched};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
@@ -33,6 +35,8 @@ use std::time::Duration;
 
 /// Longest wait for a source that may be silent, so that signals are seen in time.
 const POLL_TIMEOUT_MAX: Duration = Duration::from_millis(100);
+/// Memory of a record that the table of flows keeps: itself, and its place in the order.
+const RETAINED_RECORD_BYTES: usize = 148;
 /// What a second Ctrl-C ends with: 128 + SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
 
@@ -101,8 +105,15 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         reporter
             .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
     }
-    // The summary stands behind the last packet's line.
+    say_what_tables_hold(settings, &reporter);
+    // The table stands behind the last packet's line.
     let (packets_shown, shown) = channel();
+    let post_rotate = post_rotate(settings, &reporter)?;
+    let opened_outputs = outputs(settings, &opened.interfaces, shown, post_rotate.as_ref()).and_then(|outputs| {
+        let summary = settings.output.summary_json.as_deref().map(SummaryFile::create).transpose()?;
+        Ok((outputs, summary))
+    });
+    let (outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
     let session = Session {
         source: opened.take_source(),
         engine: engine_settings(settings, &mut opened),
@@ -112,22 +123,50 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
         },
-        outputs: outputs(settings, &opened.interfaces, shown).map_err(|error| as_user(error.into(), settings))?,
+        outputs,
         record: recording(settings, &opened.interfaces),
+        on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: view(settings.view, packets_shown),
         live_table,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
-    let outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
+    let mut outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
+    outcome.summary.commands = post_rotate.map(PostRotate::finish).unwrap_or_default();
     reporter.clear_progress();
     let closed = opened.close();
-    let code = conclude(&outcome, &reporter);
+    let code = conclude(&outcome, settings, summary_file, &reporter);
     closed.map(|()| code)
 }
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
 fn prints_lines(settings: &Settings) -> bool {
     (settings.view != PacketView::None || settings.stats.enabled) && std::io::stdout().is_terminal()
+}
+
+/// Starts what runs the command after rotated files.
+fn post_rotate(settings: &Settings, reporter: &Arc<Reporter>) -> Result<Option<PostRotate>, Failure> {
+    let Some(command) = &settings.output.post_rotate else { return Ok(None) };
+    let reporter = Arc::clone(reporter);
+    let failed: Arc<OnCommandFailure> = Arc::new(move |text: &str| reporter.warn(text));
+    Ok(Some(PostRotate::start(command, &failed)?))
+}
+
+/// On a live capture, says at the start what the tables at the end will not have.
+fn say_what_tables_hold(settings: &Settings, reporter: &Reporter) {
+    let OutputSettings { export_ended_max, expired_flows_jsonl, expired_flows_csv, .. } = &settings.output;
+    if matches!(settings.source, SourceSettings::File(_)) || !settings.output.has_tables() {
+        return;
+    }
+    let megabytes = export_ended_max.saturating_mul(RETAINED_RECORD_BYTES).div_ceil(1_000_000);
+    let all = if expired_flows_jsonl.is_some() || expired_flows_csv.is_some() {
+        ""
+    } else {
+        "; --expired-flows-jsonl or --expired-flows-csv write every flow"
+    };
+    reporter.warn(&format!(
+        "the table of flows will hold those alive at the end and the {export_ended_max} that ended last (--export-ended-max, at most \
+         {megabytes} MB){all}"
+    ));
 }
 
 /// Says whose files could not be opened, where that is not who started us.
@@ -189,21 +228,17 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
 }
 
 /// Opens every output, so that a wrong path ends the program before the capture starts.
-fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallible>) -> Result<Vec<Box<dyn Output>>, OutputError> {
-    let OutputSettings {
-        export_json,
-        export_csv,
-        expired_flows_jsonl,
-        expired_flows_csv,
-        summary_json,
-        flow_table_rows,
-        record,
-        write_pcap: _,
-        export_ended_max: _,
-    } = &settings.output;
+fn outputs(
+    settings: &Settings,
+    interfaces: &[String],
+    shown: Receiver<Infallible>,
+    post_rotate: Option<&PostRotate>,
+) -> Result<Vec<Box<dyn Output>>, OutputError> {
+    let OutputSettings { export_json, export_csv, expired_flows_jsonl, expired_flows_csv, record, .. } = &settings.output;
     // One word for each interface, for as long as the program runs.
     let interfaces: &'static [FieldWord] = interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak();
     let record = &ExportSettings { interfaces, ..*record };
+    let on_closed = || post_rotate.map(PostRotate::on_closed);
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(path) = export_json {
         outputs.push(Box::new(DocumentFile::create(path, JsonTable(*record))?));
@@ -211,39 +246,36 @@ fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallibl
     if let Some(path) = export_csv {
         outputs.push(Box::new(DocumentFile::create(path, CsvTable(*record))?));
     }
-    if let Some(path) = expired_flows_jsonl {
-        outputs.push(Box::new(JsonLines::create(path, *record)?));
+    if let Some(rotation) = expired_flows_jsonl {
+        outputs.push(Box::new(JsonLines::rotating(rotation, *record, on_closed())?));
     }
-    if let Some(path) = expired_flows_csv {
-        outputs.push(Box::new(CsvLines::create(path, *record)?));
+    if let Some(rotation) = expired_flows_csv {
+        outputs.push(Box::new(CsvLines::rotating(rotation, *record, on_closed())?));
     }
-    if let Some(path) = summary_json {
-        outputs.push(Box::new(DocumentFile::create(path, SummaryJson)?));
-    }
-    if let Some(path) = &settings.stats.jsonl {
+    if let Some(path) = &settings.output.stats_jsonl {
         outputs.push(Box::new(StatsLines::create(path)?));
     }
     let text =
-        TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };
-    outputs.push(Box::new(TextReport::new(stdout(), text).after(shown)));
+        TextSettings { stats: settings.stats.enabled, table_rows: settings.output.flow_table_rows, columns: terminal_columns() };
+    if text.stats || text.table_rows > 0 {
+        // Where a file has standard output, a person reads the other one.
+        outputs.push(if settings.output.has_stdout {
+            Box::new(TextReport::new(std::io::stderr(), "standard error", text).after(shown))
+        } else {
+            Box::new(TextReport::new(stdout(), STDOUT_NAME, text).after(shown))
+        });
+    }
     Ok(outputs)
 }
 
 fn recording(settings: &Settings, interfaces: &[String]) -> Option<SavefileOptions> {
-    let recording = settings.output.write_pcap.as_ref()?;
+    let rotation = settings.output.write_pcap.clone()?;
     let snaplen = match &settings.source {
         SourceSettings::Live(live) => live.snaplen,
         // 0: what was read is written whole.
         SourceSettings::File(file) => file.snaplen.unwrap_or(0),
     };
-    Some(SavefileOptions {
-        path: recording.path.clone(),
-        rotate_bytes: (recording.rotate_bytes > 0).then_some(recording.rotate_bytes),
-        rotate_ns: (recording.rotate_ns > 0).then_some(recording.rotate_ns),
-        files_max: (recording.file_count_max > 0).then_some(recording.file_count_max),
-        snaplen,
-        origin: origin(settings, interfaces),
-    })
+    Some(SavefileOptions { rotation, snaplen, origin: origin(settings, interfaces) })
 }
 
 /// What a written capture says of where its packets come from.
@@ -271,44 +303,56 @@ fn view(view: PacketView, end: Sender<Infallible>) -> Option<netscope::session::
     Some(Box::new(PacketPrinter::new(stdout(), style, end)))
 }
 
-/// Tells what went wrong after the run; 1 when anything did.
-fn conclude(outcome: &Outcome, reporter: &Reporter) -> ExitCode {
+/// Tells how the run went; 1 when anything went wrong.
+fn conclude(outcome: &Outcome, settings: &Settings, summary_file: Option<SummaryFile>, reporter: &Reporter) -> ExitCode {
     let mut code = ExitCode::SUCCESS;
-    for error in &outcome.errors {
-        code = reporter::failed(error.as_ref());
+    let summary = &outcome.summary;
+    if settings.output.summary && !outcome.reader_left {
+        reporter::write(&summary_text(summary));
     }
-    if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) {
+    // Said once, though packets and ticks go there.
+    let is_told = outcome.failures.iter().any(|failure| failure.output == STDOUT_NAME);
+    for error in &outcome.errors {
+        code = if is_told && error.is::<ViewError>() { ExitCode::FAILURE } else { reporter::failed(error.as_ref()) };
+    }
+    if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) || summary.commands.failed > 0 {
         code = ExitCode::FAILURE;
     }
-    let ledger = &outcome.summary.ledger;
-    let unread = ledger.no_flow[NoFlowReason::UnsupportedLink as usize];
-    if unread > 0 {
-        reporter.warn(&format!("{unread} packets are of link types that are not supported; they were counted, not read"));
+    match summary_file.map(|file| file.write(summary)) {
+        Some(Err(error)) if !is_broken_pipe(&error.source) => code = reporter::failed(&error),
+        _ => {}
     }
-    if outcome.summary.export_left_out > 0 {
-        let left_out = outcome.summary.export_left_out;
-        reporter.warn(&format!(
-            "{left_out} ended flows are not in the table exports; raise --export-ended-max, or use --expired-flows-jsonl"
-        ));
+    let unread = summary.ledger.no_flow[NoFlowReason::UnsupportedLink as usize];
+    if unread > 0 {
+        reporter.warn(&format!("packets of link types that are not supported, counted and not read: {unread}"));
     }
     if let Some(recorded) = &outcome.recorded {
-        reporter.info(&format!("{} packets written in {} files", recorded.packets, recorded.files_created));
-        let skipped = recorded.skipped_link_type + recorded.skipped_time;
-        if skipped > 0 {
-            reporter.warn(&format!(
-                "{skipped} packets were not written: a pcap file holds one link type and times of 32 bits; use .pcapng"
-            ));
-        }
-        if let Some(why) = &recorded.delete_error {
-            reporter.warn(&format!("an old segment could not be deleted: {why}"));
-        }
+        tell_recorded(recorded, reporter);
     }
     if reporter.is_at_least(Verbosity::Info) {
-        let batches = &outcome.summary.batches;
+        let batches = &summary.batches;
         reporter.info(&format!(
-            "{} batches; the slowest worker's took {} ns each in the median, {} ns at the 99th percentile, {} ns at most",
-            batches.count, batches.p50_ns, batches.p99_ns, batches.max_ns
+            "{}; the slowest worker's took {} ns each in the median, {} ns at the 99th percentile, {} ns at most",
+            format_args!("batches: {}", batches.count),
+            batches.p50_ns,
+            batches.p99_ns,
+            batches.max_ns
         ));
     }
     code
+}
+
+/// Tells what became of recorded packets.
+fn tell_recorded(recorded: &SavefileSummary, reporter: &Reporter) {
+    let files = &recorded.files;
+    reporter.info(&format!("{} written in {}", counted(recorded.packets, "packet"), counted(files.files_created, "file")));
+    let skipped = recorded.skipped_link_type + recorded.skipped_time;
+    if skipped > 0 {
+        reporter.warn(&format!(
+            "packets not written, as a pcap file holds one link type and times of 32 bits: {skipped}; .pcapng has room for them"
+        ));
+    }
+    if let Some(why) = &files.delete_error {
+        reporter.warn(&format!("an old segment could not be deleted: {why}"));
+    }
 }

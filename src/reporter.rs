@@ -164,6 +164,11 @@ pub fn write_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Text on standard error as it is; as [`write_line`].
+pub fn write(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Tells an error and gives the exit code for it.
 pub fn failed(error: &dyn Error) -> ExitCode {
     write_line(&format!("netscope: {}", chain(error)));

@@ -4,11 +4,12 @@
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
 use crate::aggregate::{
-    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, Outputs, QueueLimits, QueueSetup,
-    Summary, Wants, wants_of,
+    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputResults, Outputs, QueueLimits,
+    QueueSetup, Summary, Wants, wants_of,
 };
 use crate::engine::{
-    EngineError, EngineSettings, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume, launch,
+    EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume,
+    launch,
 };
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
 use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
@@ -34,6 +35,8 @@ pub struct Session {
     pub outputs: Vec<Box<dyn Output>>,
     /// Write every packet to a file.
     pub record: Option<SavefileOptions>,
+    /// Told of each segment of that file which was closed.
+    pub on_closed: Option<OnClosed>,
     /// Show every packet.
     pub view: Option<PacketView>,
     /// By which the live flow table is asked for.
@@ -51,6 +54,8 @@ pub struct Outcome {
     pub failures: Vec<OutputFailure>,
     /// Any other thing that went wrong, worst first.
     pub errors: Vec<Box<dyn Error + Send + Sync>>,
+    /// True when whoever read an output went away (`| head`): a reason to end quietly.
+    pub reader_left: bool,
 }
 
 /// What a run tells while it goes on. Called from several threads.
@@ -70,8 +75,8 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, view, live_table } = session;
-    let recorder = record.as_ref().map(Recorder::create).transpose()?;
+    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table } = session;
+    let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed)).transpose()?;
     engine.taps = vec![TapPolicy::All; usize::from(recorder.is_some()) + usize::from(view.is_some())];
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
@@ -95,7 +100,8 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let limits = if waits { QueueLimits::FILE } else { QueueLimits::WIRE };
     let failed = |failure: &OutputFailure| watcher.failed(failure);
     thread::scope(|scope| {
-        let recording = recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref())));
+        let recording =
+            recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref(), stop)));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
         let outputs = Outputs::start(scope, outputs, limits, &failed);
         let control = Control {
@@ -105,22 +111,29 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             ending: &|| watcher.ending(),
         };
         outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
-        let (failures, panicked) = outputs.join();
-        outcome.failures = failures;
+        let OutputResults { failures, panicked, rows } = outputs.join(outcome.summary.ledger.records_skipped);
+        (outcome.failures, outcome.summary.rows) = (failures, rows);
         outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));
         match recording.map(ScopedJoinHandle::join) {
             None => {}
-            Some(Ok(recorded)) => match finish_recording(recorded, outcome.summary.source) {
-                Ok(recorded) => outcome.recorded = Some(recorded),
-                Err(error) => outcome.errors.push(error),
-            },
+            Some(Ok(recording)) => {
+                let (recorded, error) = finish_recording(recording, outcome.summary.source, watcher.as_ref());
+                outcome.summary.packets_written = recorded.packets;
+                outcome.note(error);
+                outcome.recorded = Some(recorded);
+            }
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet recorder".to_owned()).into()),
         }
+        if record.is_some() {
+            let Summary { ledger, packets_written, .. } = &outcome.summary;
+            outcome.summary.packets_not_written = ledger.packets.saturating_sub(*packets_written);
+        }
         match showing.map(ScopedJoinHandle::join) {
-            None | Some(Ok(Ok(()))) => {}
-            Some(Ok(Err(error))) => outcome.errors.push(error.into()),
+            None => {}
+            Some(Ok(error)) => outcome.note(error),
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
         }
+        outcome.reader_left |= outcome.failures.iter().any(|failure| failure.source.kind() == io::ErrorKind::BrokenPipe);
     });
     if let Err(error) = running.join() {
         outcome.errors.insert(0, error.into());
@@ -128,16 +141,39 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     Ok(outcome)
 }
 
+impl Outcome {
+    /// Takes in why a packet consumer ended early.
+    fn note(&mut self, failure: Option<ConsumerFailure>) {
+        match failure {
+            None => {}
+            Some(ConsumerFailure::ReaderLeft) => self.reader_left = true,
+            Some(ConsumerFailure::Error(error)) => self.errors.push(error),
+        }
+    }
+}
+
+/// Why a packet consumer ended early.
+enum ConsumerFailure {
+    /// Whoever read what it wrote went away.
+    ReaderLeft,
+    /// Anything else.
+    Error(Box<dyn Error + Send + Sync>),
+}
+
 /// A recorder that has seen its last packet, and what went wrong.
 type Recording = (Recorder, Result<(), (u64, BackendError)>);
 
-/// The recorder's thread.
-fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watcher) -> Recording {
+/// The recorder's thread. A closed pipe (`| head`) ends the run quietly.
+fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watcher, stop: &Stop) -> Recording {
     /// Tells of a failure when it happens: the run goes on, perhaps for days.
-    struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher);
+    struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher, &'a Stop);
     impl Telling<'_> {
         fn tell(&self, error: &BackendError) {
-            self.1.notice(&format!("{error}; the capture goes on, its packets are no longer written"));
+            if reader_left(error) {
+                self.2.request();
+            } else {
+                tell(self.1, error, "; the run goes on, its packets are no longer written");
+            }
         }
     }
     impl PacketConsumer for Telling<'_> {
@@ -149,22 +185,46 @@ fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watc
             self.0.pause().inspect_err(|error| self.tell(error))
         }
     }
-    let consumed = consume(tap, &mut Telling(&mut recorder, watcher));
+    let consumed = consume(tap, &mut Telling(&mut recorder, watcher, stop));
     (recorder, consumed)
 }
 
-/// Closes the recorder's file, with what the source `counted`.
-fn finish_recording((recorder, consumed): Recording, counted: Counters) -> Result<SavefileSummary, Box<dyn Error + Send + Sync>> {
-    // What was written before an error stays readable, so the file is closed properly in any case.
-    let finished = recorder.finish(counted);
-    match consumed {
-        Ok(()) => Ok(finished?),
-        Err((unwritten, source)) => Err(RecordError { unwritten, source }.into()),
-    }
+/// Tells why packets are not written.
+fn tell(watcher: &dyn Watcher, error: &BackendError, consequence: &str) {
+    let why = error.source().map_or_else(String::new, |source| format!(": {source}"));
+    watcher.notice(&format!("{error}{why}{consequence}"));
 }
 
-/// The packet view's thread. A closed pipe (`| head`) ends the run quietly.
-fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Result<(), io::Error> {
+/// Closes the recorder's files, with what the source `counted`: what is in them, and what went wrong.
+fn finish_recording(
+    (recorder, consumed): Recording,
+    counted: Counters,
+    watcher: &dyn Watcher,
+) -> (SavefileSummary, Option<ConsumerFailure>) {
+    // What was written before an error stays readable, so the file is closed properly in any case.
+    let (recorded, taken, finished) = recorder.finish(counted);
+    let unseen = match (consumed, finished) {
+        (Ok(()), Ok(())) => return (recorded, None),
+        (Ok(()), Err(error)) if reader_left(&error) => return (recorded, Some(ConsumerFailure::ReaderLeft)),
+        (Err((_, error)), _) if reader_left(&error) => return (recorded, Some(ConsumerFailure::ReaderLeft)),
+        (Ok(()), Err(error)) => {
+            tell(watcher, &error, "");
+            0
+        }
+        (Err((unseen, _)), _) => unseen,
+    };
+    // Of those it took, some were still in its buffer.
+    let left_out = recorded.skipped_link_type + recorded.skipped_time;
+    let unwritten = unseen + taken.saturating_sub(recorded.packets + left_out);
+    (recorded, Some(ConsumerFailure::Error(RecordError { unwritten }.into())))
+}
+
+fn reader_left(error: &BackendError) -> bool {
+    matches!(error, BackendError::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The packet view's thread. A closed pipe ends the run quietly, and a full disk behind standard output ends it, too.
+fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option<ConsumerFailure> {
     struct Quiet<'a>(&'a mut PacketView, &'a Stop);
     impl PacketConsumer for Quiet<'_> {
         type Error = io::Error;
@@ -176,15 +236,22 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Result
         }
     }
     match consume(tap, &mut Quiet(&mut view, stop)) {
-        Err((_, error)) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
+        Ok(()) => None,
+        Err((_, error)) if error.kind() == io::ErrorKind::BrokenPipe => Some(ConsumerFailure::ReaderLeft),
+        Err((_, source)) => Some(ConsumerFailure::Error(ViewError { source }.into())),
     }
 }
 
-/// The packet recorder could not go on.
+/// The packet recorder could not go on, for a reason that was told.
 #[derive(Debug, thiserror::Error)]
-#[error("writing packets failed; {unwritten} packets were not written, those before them are safe")]
+#[error("writing packets failed; packets not written: {unwritten}; those before them are safe")]
 struct RecordError {
     unwritten: u64,
-    source: BackendError,
+}
+
+/// Packets cannot be shown any more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write packets to standard output")]
+pub struct ViewError {
+    source: io::Error,
 }

@@ -6,6 +6,7 @@ use netscope::config::{
     read_file, reference, resolve, write_completions, write_man,
 };
 use netscope::record::TimeResolution;
+use netscope_backends::writing::RotationOptions;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ fn the_example_file_is_the_defaults() {
     }
     // A source from a file has a default of its own.
     assert_eq!(settings(&["--read-pcap", "x.pcap"]).output.export_ended_max, 1_000_000);
-    assert_eq!(settings(&[]).output.export_ended_max, 0);
+    assert_eq!(settings(&[]).output.export_ended_max, 100_000);
 }
 
 #[test]
@@ -130,6 +131,11 @@ fn every_switch_works_both_ways() {
     assert_eq!(modes(&["-p"]), (true, false));
     assert_eq!(modes(&["--no-promiscuous", "--immediate-mode"]), (false, true));
     assert_eq!(modes(&["--no-immediate-mode"]), (true, false));
+    assert!(settings(&[]).output.summary && !settings(&["--no-summary"]).output.summary);
+    assert!(with_file("[output]\nsummary = false\n", &["--summary"]).unwrap().output.summary);
+    // An output on standard output is alone there.
+    assert_eq!(settings(&["--write-pcap", "-", "-vv"]).view, PacketView::None);
+    assert_eq!(with_file("[output]\nquiet = false\nwrite_pcap = \"-\"\n", &[]).unwrap().view, PacketView::None);
 }
 
 #[test]
@@ -140,6 +146,7 @@ fn a_switch_given_both_ways_is_refused() {
         ("--promiscuous", "--no-promiscuous"),
         ("--immediate-mode", "--no-immediate-mode"),
         ("--stats", "--no-stats"),
+        ("--summary", "--no-summary"),
         ("--pipeline", "--no-pipeline"),
     ] {
         for flags in [[yes, no], [no, yes]] {
@@ -209,15 +216,22 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn combinations_that_cannot_work_are_refused_by_name() {
-    let cases: [(&[&str], &str); 37] = [
+    let cases: [(&[&str], &str); 44] = [
         (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
         (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
         (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
         (&["--read-pcap", "x", "--immediate-mode"], "--immediate-mode"),
         (&["--read-pcap", "x", "--buffer-size-mb", "1"], "--buffer-size-mb"),
         (&["--read-pcap", "x", "--backend", "libpcap"], "--backend"),
-        (&["--write-pcap", "x", "--write-pcap-rotate-mb", "1"], "--write-pcap-max-files"),
-        (&["--write-pcap", "x", "--write-pcap-rotate-s", "1"], "--write-pcap-max-files"),
+        (&["--expired-flows-csv", "x", "--expired-flows-max-files", "1"], "--expired-flows-rotate-mb"),
+        (&["--expired-flows-rotate-s", "1"], "--expired-flows-jsonl"),
+        (&["--write-pcap", "x-%Q.pcap", "--write-pcap-rotate-mb", "1"], "%Q"),
+        (&["--write-pcap", "-", "--write-pcap-rotate-mb", "1"], "standard output"),
+        (&["--write-pcap", "x", "--post-rotate", "gzip"], "--write-pcap-rotate-mb"),
+        (&["--export-json", "-", "--export-csv", "/dev/stdout"], "--export-csv"),
+        (&["--export-json", "-", "--hex-dump"], "--hex-dump"),
+        (&["--export-json", "-", "--no-quiet"], "--no-quiet"),
+        (&["--summary", "--no-summary"], "--no-summary"),
         (&["--write-pcap", "x", "--write-pcap-max-files", "1"], "--write-pcap-rotate-mb"),
         (&["--write-pcap-rotate-mb", "1", "--write-pcap-max-files", "1"], "--write-pcap"),
         (&["--export-json", "x", "--export-csv", "x"], "--export-csv"),
@@ -308,9 +322,17 @@ fn rotation_is_by_size_by_time_or_both() {
     let flags =
         ["--write-pcap", "x.pcap", "--write-pcap-rotate-mb", "2", "--write-pcap-rotate-s", "1.5", "--write-pcap-max-files", "3"];
     let recording = settings(&flags).output.write_pcap.unwrap();
-    assert_eq!((recording.rotate_bytes, recording.rotate_ns, recording.file_count_max), (2 << 20, 1_500_000_000, 3));
+    assert_eq!((recording.rotate_bytes, recording.rotate_ns, recording.files_max), (Some(2 << 20), Some(1_500_000_000), Some(3)));
     let plain = settings(&["--write-pcap", "x.pcap"]).output.write_pcap.unwrap();
-    assert_eq!((plain.rotate_bytes, plain.rotate_ns, plain.file_count_max), (0, 0, 0));
+    assert_eq!(plain, RotationOptions { path: "x.pcap".into(), ..RotationOptions::default() });
+    let all_kept = settings(&["--write-pcap", "x-%s.pcap", "--write-pcap-rotate-mb", "1"]).output.write_pcap.unwrap();
+    assert_eq!((all_kept.rotate_bytes, all_kept.files_max), (Some(1 << 20), None));
+    let flags =
+        ["--expired-flows-csv", "x.csv.gz", "--expired-flows-rotate-s", "60", "--expired-flows-max-files", "5", "-z", "gzip"];
+    let output = settings(&flags).output;
+    let flows = output.expired_flows_csv.unwrap();
+    assert_eq!((flows.rotate_ns, flows.files_max, output.post_rotate), (Some(60_000_000_000), Some(5), Some("gzip".into())));
+    assert_eq!(output.write_pcap, None);
 }
 
 #[test]

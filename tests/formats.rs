@@ -10,10 +10,11 @@ use flow::{FactSet, FlowRecord, QuotedFlow, community_id};
 use netscope::aggregate::{Output, OutputLoss, QueueReport, Report, Summary, Table};
 use netscope::engine::{ProtocolClass, TrafficCount};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryJson, TextReport, TextSettings, stats_line,
+    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryFile, TextReport, TextSettings, stats_line,
     summary_text, write_array, write_table,
 };
 use netscope::record::{FACT_SCHEMA, TimeResolution};
+use netscope::wire::{Fault, FaultKind, Layer};
 use netscope_backends::{RingFill, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
@@ -282,6 +283,9 @@ fn ended_flows_begin_with_time_and_reason() {
     let mut json = JsonLines::create(&json_path, SETTINGS).unwrap();
     let mut csv = CsvLines::create(&csv_path, SETTINGS).unwrap();
     let header = format!("ts,reason,{SHARED_COLUMNS},{OUR_COLUMNS}\n");
+    assert_eq!(fs::read_to_string(&json_path).unwrap(), "old\n", "nothing is lost before the run begins");
+    json.flush().unwrap();
+    csv.flush().unwrap();
     assert_eq!(fs::read_to_string(&json_path).unwrap(), "");
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), header);
     json.ended(&tcp_record(), FactSet::NONE).unwrap();
@@ -303,15 +307,18 @@ fn tables_appear_when_they_are_complete() {
     let directory = tempdir().unwrap();
     let (json_path, csv_path) = (directory.path().join("flows.json"), directory.path().join("flows.csv"));
     let summary_path = directory.path().join("summary.json");
+    let summary = SummaryFile::create(&summary_path).unwrap();
     let mut outputs: Vec<Box<dyn Output>> = vec![
         Box::new(DocumentFile::create(&json_path, JsonTable(SETTINGS)).unwrap()),
         Box::new(DocumentFile::create(&csv_path, CsvTable(SETTINGS)).unwrap()),
-        Box::new(DocumentFile::create(&summary_path, SummaryJson).expect("create")),
     ];
-    assert!(!json_path.exists() && !csv_path.exists());
+    assert!(!json_path.exists() && !csv_path.exists() && !summary_path.exists());
     for output in &mut outputs {
+        assert_eq!(output.rows_written(), Some(0));
         output.finish(&Table::from_iter([tcp_record()]), &Summary::default()).unwrap();
+        assert_eq!(output.rows_written(), Some(1));
     }
+    summary.write(&Summary::default()).unwrap();
     assert_eq!(fs::read_to_string(&json_path).unwrap(), json_of(&[tcp_record()]));
     assert_eq!(fs::read_to_string(&csv_path).unwrap(), csv_of(&[tcp_record()]));
     let summary: Value = serde_json::from_str(&fs::read_to_string(&summary_path).unwrap()).unwrap();
@@ -346,7 +353,7 @@ fn what_an_output_lost_is_in_the_summary_by_its_name() {
     assert!(text.contains("  times queue 2 was silent for two ticks: 4\n") && !text.contains("queue 0"), "{text}");
     let directory = tempdir().unwrap();
     let path = directory.path().join("summary.json");
-    DocumentFile::create(&path, SummaryJson).unwrap().finish(&Table::default(), &summary).unwrap();
+    SummaryFile::create(&path).unwrap().write(&summary).unwrap();
     let json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     let [first, second] = [&json["queues"][0], &json["queues"][1]];
     assert_eq!((&first["ring"], &first["times_silent"]), (&Value::Null, &json!(0)));
@@ -387,13 +394,13 @@ fn a_tick_is_one_line_of_fixed_shape() {
 }
 
 fn settings() -> TextSettings {
-    TextSettings { stats: true, table_rows: 1, columns: 100, summary: true }
+    TextSettings { stats: true, table_rows: 1, columns: 100 }
 }
 
 #[test]
-fn text_has_ticks_then_the_table_and_the_summary() {
+fn text_has_ticks_then_the_table() {
     let mut out = Vec::new();
-    let mut text = TextReport::new(&mut out, settings());
+    let mut text = TextReport::new(&mut out, "standard output", settings());
     assert!(text.wants_table());
     text.report(&report()).unwrap();
     let mut summary = Summary::default();
@@ -402,7 +409,7 @@ fn text_has_ticks_then_the_table_and_the_summary() {
     summary.source.received = 9;
     summary.source.kernel_drops = 2;
     text.finish(&Table::from_iter([tcp_record(), udp6_record()]), &summary).unwrap();
-    let shown = String::from_utf8(out).unwrap();
+    let shown = String::from_utf8(out).unwrap() + &summary_text(&summary);
     let order = [
         "[stats] 2.00",
         "PROTO",
@@ -416,6 +423,13 @@ fn text_has_ticks_then_the_table_and_the_summary() {
     let places: Vec<usize> = order.iter().map(|part| shown.find(part).unwrap_or_else(|| panic!("{part} in {shown}"))).collect();
     assert!(places.is_sorted(), "{shown}");
     assert!(!shown.contains("unaccounted"), "{shown}");
+    assert!(!shown.contains("unknown or encrypted"), "{shown}");
+    summary.ledger.fault(Fault { layer: Layer::Ethernet, kind: FaultKind::Unknown });
+    summary.ledger.fault(Fault { layer: Layer::Tcp, kind: FaultKind::Malformed });
+    let rows = summary_text(&summary);
+    let expected = "  parse errors: 1\n    tcp malformed: 1\n  packets with a header of an unknown or encrypted protocol: 1\n    \
+                    ethernet unknown: 1\n";
+    assert!(rows.contains(expected), "{rows}");
 }
 
 /// A terminal whose reader has left.
@@ -433,7 +447,7 @@ impl Write for Closed {
 
 #[test]
 fn a_broken_pipe_can_be_told_from_other_errors() {
-    let error = TextReport::new(Closed, settings()).report(&report()).unwrap_err();
+    let error = TextReport::new(Closed, "standard output", settings()).report(&report()).unwrap_err();
     assert!(netscope::output::is_broken_pipe(&error));
     assert!(!netscope::output::is_broken_pipe(&io::ErrorKind::StorageFull.into()));
 }

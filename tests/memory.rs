@@ -30,10 +30,10 @@ fn a_flood_of_flows_stays_within_the_bound() {
     let generated = write_pcap(&flood, Resolution::Micro, &mut pipe).expect("netscope reads to the end");
     drop(pipe);
     let output = child.wait_with_output().expect("netscope ends");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(stdout.contains(&format!("packets: {} ", generated.packets)), "{stdout}");
-    assert!(stdout.contains("ended by eviction: "), "the bound was reached: {stdout}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && output.stdout.is_empty(), "{stderr}");
+    assert!(stderr.contains(&format!("packets: {} ", generated.packets)), "{stderr}");
+    assert!(stderr.contains("ended by eviction: "), "the bound was reached: {stderr}");
     let resident = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage of children").max_rss();
     assert!(resident < RESIDENT_KIB_MAX, "{resident} KiB at the peak");
 }

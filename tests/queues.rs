@@ -12,7 +12,8 @@ use netscope::flow::{EndReason, FactSet, FlowRecord, FlowSettings, HashSecret};
 use netscope::session::{Outcome, Session, run};
 use netscope::wire;
 use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket, read_all};
-use netscope_backends::savefile::{CaptureOrigin, SavefileOptions};
+use netscope_backends::savefile::SavefileOptions;
+use netscope_backends::writing::RotationOptions;
 use netscope_backends::{Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         aggregate,
         outputs,
         record: None,
+        on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
     }
@@ -181,12 +183,8 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
     let packets = packets_of(&common::fixture("demo.pcapng"));
     let shown = Arc::new(Mutex::new(Vec::new()));
     let record = SavefileOptions {
-        path: path.clone(),
-        rotate_bytes: None,
-        rotate_ns: None,
-        files_max: None,
-        snaplen: 0,
-        origin: CaptureOrigin::default(),
+        rotation: RotationOptions { path: path.clone(), ..RotationOptions::default() },
+        ..SavefileOptions::default()
     };
     let session = Session {
         record: Some(record),

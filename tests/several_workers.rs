@@ -185,7 +185,16 @@ fn session(source: Source, workers: usize) -> Session {
         export_ended_max: usize::MAX,
         flow_key: engine.flow.key,
     };
-    Session { source, engine, aggregate, outputs: Vec::new(), record: None, view: None, live_table: LiveTableRequest::default() }
+    Session {
+        source,
+        engine,
+        aggregate,
+        outputs: Vec::new(),
+        record: None,
+        on_closed: None,
+        view: None,
+        live_table: LiveTableRequest::default(),
+    }
 }
 
 #[test]

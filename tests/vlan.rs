@@ -243,7 +243,7 @@ fn the_summary_says_that_a_flow_changed_its_vlan() {
     let dir = temp_dir("vlan-text");
     let packets = [connection(vlan(&[10]), 1, 0), connection(vlan(&[20]), 9, 400)].concat();
     let capture = capture_of(dir.path(), &packets);
-    let say = |key: &str| run(netscope().args(["--quiet", "--flow-key", key, "--read-pcap"]).arg(&capture)).expect_code(0).stdout;
+    let say = |key: &str| run(netscope().args(["--quiet", "--flow-key", key, "--read-pcap"]).arg(&capture)).expect_code(0).stderr;
     let row = "flows with packets of several VLANs or tunnels (--flow-key tells them apart)";
     assert!(say("tuple").contains(row), "{}", say("tuple"));
     assert!(!say("vlan").contains(row), "{}", say("vlan"));

@@ -1,6 +1,8 @@
 //! What can go wrong at a source. A chain in the cold path: which call, on what, why.
 
-use std::path::PathBuf;
+use crate::file::STDIN_PATH;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 /// Why a source could not be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum BackendError {
         source: std::io::Error,
     },
     /// The capture file is damaged or cut short at this byte; everything before it was read.
-    #[error("{path} is damaged at byte {offset}: {what}; the {packets} packets before it were read")]
+    #[error("{} is damaged at byte {offset}: {what}; packets read before it: {packets}", said(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -36,8 +38,14 @@ pub enum BackendError {
         /// How many more there are.
         more: usize,
     },
+    /// There is nothing in it.
+    #[error("{} is empty", said(path))]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
     /// Not a capture file we read.
-    #[error("{path} is not a capture file that can be read: {what}")]
+    #[error("{} is not a capture file that can be read: {what}", said(path))]
     Format {
         /// The file.
         path: PathBuf,
@@ -68,4 +76,9 @@ pub enum BackendError {
         /// What failed, why, and what to do.
         what: String,
     },
+}
+
+/// What a source is called.
+fn said(path: &Path) -> Cow<'_, str> {
+    if path.as_os_str() == STDIN_PATH { "standard input".into() } else { path.to_string_lossy() }
 }

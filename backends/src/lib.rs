@@ -33,6 +33,7 @@ pub mod thread;
 pub mod tpacket;
 mod wait;
 pub mod wide;
+pub mod writing;
 #[cfg(target_os = "linux")]
 pub mod xdp;
 

@@ -8,6 +8,7 @@ use super::answers::{Answers, Purpose};
 use super::join::join_halves;
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
+use super::recent::RecentEnded;
 use super::records::{RecordPlace, Records};
 use super::{LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
 use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
@@ -27,7 +28,7 @@ pub struct AggregateSettings {
     pub tick_ns: u64,
     /// Top flows per report.
     pub top_count: usize,
-    /// Ended flows that the table exports hold besides the live ones.
+    /// Flows that ended, the latest, which the table exports hold besides the live ones.
     pub export_ended_max: usize,
     /// What tells two flows with the same 5-tuple apart.
     pub flow_key: KeyScope,
@@ -115,8 +116,8 @@ pub struct Aggregator {
     shown: Vec<RecordPlace>,
     /// The queue of each of them; `None` where no flow can be split over queues.
     shown_queues: Option<Vec<u16>>,
-    /// How many of `shown` ended before the exit.
-    retained: usize,
+    /// Flows that ended before the exit, for the table exports.
+    recent: RecentEnded,
     summary: Summary,
     /// The question under way.
     answers: Option<Answers>,
@@ -128,6 +129,7 @@ pub struct Aggregator {
 impl Aggregator {
     /// An aggregator over these queues, that start `now`.
     pub fn new(settings: AggregateSettings, wants: Wants, queues: QueueSetup, now: Instant) -> Self {
+        let recent = RecentEnded::new(settings.export_ended_max, wants.ended);
         Self {
             inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now)).collect(),
             patience: (!queues.waits).then(|| Patience::new(settings.tick_ns)),
@@ -138,7 +140,7 @@ impl Aggregator {
             passed: 0,
             shown: Vec::new(),
             shown_queues: queues.may_be_split.then(Vec::new),
-            retained: 0,
+            recent,
             summary: Summary::default(),
             answers: None,
             reported: None,
@@ -240,7 +242,8 @@ impl Aggregator {
         settle(&mut self.inboxes, &mut self.settled);
         let ended_count = self.settled.iter().filter(|flow| !flow.alive).count();
         // The table is sorted at the end, so this order matters only to those who see it, and to which ones are left out.
-        if self.wants.ended || self.retained + ended_count > self.settings.export_ended_max {
+        let some_go = self.wants.table && self.recent.needs_order(ended_count, &self.records);
+        if self.wants.ended || some_go {
             sort_settled(&mut self.settled, &self.records);
         }
         !self.settled.is_empty()
@@ -256,14 +259,20 @@ impl Aggregator {
             if self.wants.ended {
                 told.push(self.records.get(flow.place), self.records.facts(flow.place));
             }
-            if self.wants.table && (flow.alive || self.retained < self.settings.export_ended_max) {
-                self.retained += usize::from(!flow.alive);
-                self.shown.push(flow.place);
-                if let Some(queues) = &mut self.shown_queues {
-                    queues.push(flow.queue);
+            let left_out = match (self.wants.table, flow.alive) {
+                (false, _) => Some(*flow),
+                (true, false) => {
+                    let left_out = self.recent.push(*flow);
+                    self.summary.export_left_out += u64::from(left_out.is_some());
+                    left_out
                 }
-            } else {
-                self.summary.export_left_out += u64::from(self.wants.table);
+                (true, true) => {
+                    self.shown.push(flow.place);
+                    self.shown_queues.iter_mut().for_each(|queues| queues.push(flow.queue));
+                    None
+                }
+            };
+            if let Some(flow) = left_out {
                 self.records.remove(flow.place);
             }
         }
@@ -331,14 +340,11 @@ impl Aggregator {
     /// the run goes on; everything else is left to whoever needs the table.
     fn table_now(&self, answers: Answers) -> LiveTable {
         let (mut records, mut shown, mut queues) = (self.records.clone(), self.shown.clone(), self.shown_queues.clone());
-        let mut room = self.settings.export_ended_max.saturating_sub(self.retained);
-        let unsettled = self.inboxes.iter().flat_map(Inbox::pending);
-        for flow in self.settled.iter().skip(self.passed).chain(unsettled) {
-            if flow.alive || room > 0 {
-                room -= usize::from(!flow.alive);
-                shown.push(flow.place);
-                queues.iter_mut().for_each(|queues| queues.push(flow.queue));
-            }
+        let coming = self.settled.iter().skip(self.passed).chain(self.inboxes.iter().flat_map(Inbox::pending));
+        let kept = self.recent.with(coming.clone().filter(|flow| !flow.alive));
+        for flow in coming.clone().filter(|flow| flow.alive).chain(kept) {
+            shown.push(flow.place);
+            queues.iter_mut().for_each(|queues| queues.push(flow.queue));
         }
         let flow_key = self.settings.flow_key;
         LiveTable::new(Box::new(move || {
@@ -356,6 +362,10 @@ impl Aggregator {
 
     fn finish(&mut self) -> (Table, Summary) {
         self.sum_up();
+        for flow in self.recent.take() {
+            self.shown.push(flow.place);
+            self.shown_queues.iter_mut().for_each(|queues| queues.push(flow.queue));
+        }
         if let Some(queues) = &self.shown_queues {
             self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues, self.settings.flow_key);
         }

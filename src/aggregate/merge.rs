@@ -127,7 +127,7 @@ impl Inbox {
     }
 
     /// Ended flows whose place in the order is not settled.
-    pub fn pending(&self) -> impl Iterator<Item = &Ended> {
+    pub fn pending(&self) -> std::collections::vec_deque::Iter<'_, Ended> {
         self.pending.iter()
     }
 

@@ -15,6 +15,7 @@ mod order;
 mod output_queue;
 mod outputs;
 mod pool;
+mod recent;
 mod records;
 mod report;
 mod run;
@@ -27,9 +28,9 @@ pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wan
 pub use answers::Purpose;
 pub use batch::RecordBatch;
 pub use output_queue::QueueLimits;
-pub use outputs::{OnFailure, Outputs, wants_of};
+pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};
 pub use pool::export_pool;
-pub use report::{OutputLoss, QueueReport, Report, Summary};
+pub use report::{CommandCounts, OutputLoss, OutputRows, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use table::{LiveTable, Table};
 
@@ -56,6 +57,11 @@ pub trait Output: Send {
     /// True when [`Output::live_table`] writes something.
     fn wants_live_table(&self) -> bool {
         false
+    }
+
+    /// Flows that are in its file, after an error too; `None` when it writes none.
+    fn rows_written(&self) -> Option<u64> {
+        None
     }
 
     /// A flow ended. Told in batches: it may be some milliseconds ago.
@@ -113,5 +119,5 @@ pub struct OutputFailure {
 
 /// What an [`OutputFailure`] means for the output.
 fn consequence(goes_on: bool) -> &'static str {
-    if goes_on { "did not write the flow table that was asked for, and goes on" } else { "failed and was left out from then on" }
+    if goes_on { "did not write the flow table that was asked for, and goes on" } else { "failed; nothing more is written to it" }
 }

@@ -55,6 +55,8 @@ struct State {
     /// Tables that were not written yet: among the messages, or taken.
     tables: usize,
     left_out: OutputLoss,
+    /// Flows that were given, whatever became of them.
+    offered: u64,
     taker_waits: bool,
     giver_waits: bool,
     /// The output has failed: no more messages are taken.
@@ -91,6 +93,10 @@ impl OutputQueue {
     /// half of the queue is used, and by [`OutputQueue::wake`].
     pub fn give(&self, message: OutputMessage, may_wait: bool) {
         let mut state = self.state();
+        state.offered += match &message {
+            OutputMessage::Ended(records) => records.len() as u64,
+            OutputMessage::Report(_) | OutputMessage::Table(_) | OutputMessage::End(_) => 0,
+        };
         while !state.is_closed && !state.has_room(&message, self.limits) {
             if !may_wait {
                 match &message {
@@ -190,6 +196,11 @@ impl OutputQueue {
         drop(unwanted);
     }
 
+    /// Ended flows that were given so far, those that were left out and those given after the end included.
+    pub fn offered(&self) -> u64 {
+        self.state().offered
+    }
+
     /// What was left out so far, without a name.
     pub fn left_out(&self) -> OutputLoss {
         self.state().left_out.clone()
@@ -271,5 +282,6 @@ mod tests {
         });
         assert!(queue.try_take().is_none());
         assert_eq!(queue.left_out(), OutputLoss::default(), "the failure was told; this is no loss of its own");
+        assert_eq!(queue.offered(), 200, "but it should have been written");
     }
 }

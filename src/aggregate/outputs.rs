@@ -5,7 +5,8 @@
 //! before [`Outputs::join`] returns.
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
-use super::{LiveTable, Output, OutputFailure, OutputLoss, RecordBatch, Report, Summary, Table, Wants};
+use super::{LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants};
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,14 +18,32 @@ pub type OnFailure<'env> = dyn Fn(&OutputFailure) + Sync + 'env;
 /// All outputs of a run.
 pub struct Outputs<'scope> {
     threads: Vec<OutputThread<'scope>>,
+    /// Flows in the table at the end.
+    table_len: Cell<u64>,
 }
+
+/// What came of all outputs.
+#[derive(Debug, Default)]
+pub struct OutputResults {
+    /// Those that failed.
+    pub failures: Vec<OutputFailure>,
+    /// Names of those that panicked.
+    pub panicked: Vec<String>,
+    /// What those that write flows have written.
+    pub rows: Vec<OutputRows>,
+}
+
+/// What a thread leaves.
+type Served = (Option<OutputFailure>, Option<u64>);
 
 /// One of them.
 struct OutputThread<'scope> {
     name: String,
     wants: Wants,
     queue: Arc<OutputQueue>,
-    thread: Result<ScopedJoinHandle<'scope, Option<OutputFailure>>, OutputFailure>,
+    thread: Result<ScopedJoinHandle<'scope, Served>, OutputFailure>,
+    /// True when it writes flows.
+    has_rows: bool,
 }
 
 impl<'scope> Outputs<'scope> {
@@ -37,15 +56,17 @@ impl<'scope> Outputs<'scope> {
     ) -> Self {
         let start = |mut output: Box<dyn Output>| {
             let (name, wants) = (output.name().to_owned(), wants_of(output.as_ref()));
+            let has_rows = output.rows_written().is_some();
             let queue = Arc::new(OutputQueue::new(limits));
             let taken = Arc::clone(&queue);
             let thread = thread::Builder::new().name(thread_name(&name)).spawn_scoped(scope, move || {
                 let served = serve(&taken, output.as_mut(), failed);
-                served.err().map(|source| {
+                let failure = served.err().map(|source| {
                     let failure = OutputFailure { output: output.name().to_owned(), goes_on: false, source };
                     failed(&failure);
                     failure
-                })
+                });
+                (failure, output.rows_written())
             });
             let thread = thread.map_err(|source| {
                 queue.close();
@@ -53,9 +74,9 @@ impl<'scope> Outputs<'scope> {
                 failed(&failure);
                 failure
             });
-            OutputThread { name, wants, queue, thread }
+            OutputThread { name, wants, queue, thread, has_rows }
         };
-        Self { threads: outputs.into_iter().map(start).collect() }
+        Self { threads: outputs.into_iter().map(start).collect(), table_len: Cell::new(0) }
     }
 
     /// Passes ended flows on to those that want them. `may_wait`: for one that is slow; otherwise it loses them.
@@ -90,6 +111,7 @@ impl<'scope> Outputs<'scope> {
 
     /// Tells all of the end.
     pub fn end(&self, table: Table, summary: Summary) {
+        self.table_len.set(table.len() as u64);
         self.give(|_| true, &OutputMessage::End(Arc::new((table, summary))), true);
     }
 
@@ -110,17 +132,26 @@ impl<'scope> Outputs<'scope> {
         losses.filter(|loss| loss.records + loss.reports > 0).collect()
     }
 
-    /// Waits for all outputs: which failed, and the names of those that panicked.
-    pub fn join(self) -> (Vec<OutputFailure>, Vec<String>) {
-        let (mut failures, mut panicked) = (Vec::new(), Vec::new());
+    /// Waits for all outputs. `lost`: ended flows that were lost before they came here.
+    pub fn join(self, lost: u64) -> OutputResults {
+        let mut results = OutputResults::default();
         for running in self.threads {
-            match running.thread.map(ScopedJoinHandle::join) {
-                Ok(Ok(failure)) => failures.extend(failure),
-                Ok(Err(_)) => panicked.push(running.name),
-                Err(failure) => failures.push(failure),
+            let (failure, written) = match running.thread.map(ScopedJoinHandle::join) {
+                Ok(Ok(served)) => served,
+                Ok(Err(_)) => {
+                    results.panicked.push(running.name.clone());
+                    (None, None)
+                }
+                Err(failure) => (Some(failure), None),
+            };
+            results.failures.extend(failure);
+            if running.has_rows {
+                let tables = if running.wants.table { self.table_len.get() } else { 0 };
+                let (written, all) = (written.unwrap_or(0), running.queue.offered() + tables + lost);
+                results.rows.push(OutputRows { output: running.name, written, not_written: all.saturating_sub(written) });
             }
         }
-        (failures, panicked)
+        results
     }
 }
 
@@ -269,7 +300,8 @@ mod tests {
             let summary = Summary { outputs: of_still, ..Summary::default() };
             outputs.end(Table::default(), summary);
             outputs.wake();
-            let (failures, panicked) = outputs.join();
+            let OutputResults { failures, panicked, rows } = outputs.join(0);
+            assert!(rows.is_empty(), "they count no rows");
             assert_eq!(failures.iter().map(|failure| failure.output.as_str()).collect::<Vec<_>>(), ["dir/full"]);
             assert!(panicked.is_empty());
             (kept_up, losses)
@@ -332,7 +364,7 @@ mod tests {
             outputs.wake();
             assert_eq!(at_end.recv(), Ok(2));
             done.push(comes_to(|| !outputs.can_write_live_table()) && outputs.wants_live_table());
-            assert!(outputs.join().0.is_empty(), "no output has failed");
+            assert!(outputs.join(0).failures.is_empty(), "no output has failed");
         });
         assert_eq!(done, [true; 5]);
         let said = "output table did not write the flow table that was asked for, and goes on".to_owned();

@@ -102,6 +102,34 @@ pub struct Summary {
     pub queues: Vec<QueueReport>,
     /// Outputs that were too slow for a wire, and what each left out for it.
     pub outputs: Vec<OutputLoss>,
+    /// What each output of flows has in its file. Known once all outputs are finished.
+    pub rows: Vec<OutputRows>,
+    /// Packets that the recorder has in its files.
+    pub packets_written: u64,
+    /// Packets that were to be recorded and are in no file, whatever the reason.
+    pub packets_not_written: u64,
+    /// Commands after rotated files.
+    pub commands: CommandCounts,
+}
+
+/// What an output of flows has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputRows {
+    /// Its name: usually the path it writes to.
+    pub output: String,
+    /// Flows that are in its files.
+    pub written: u64,
+    /// Flows that should be there and are not: it failed, was too slow, or they were lost before it.
+    pub not_written: u64,
+}
+
+/// Commands that were run after files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandCounts {
+    /// Commands that were started.
+    pub run: u64,
+    /// Files whose command failed or could not be run.
+    pub failed: u64,
 }
 
 /// What an output did not get because its queue was full.

@@ -11,8 +11,11 @@ mod habits;
 mod live;
 mod manual;
 mod options;
+mod output;
+mod paths;
 mod reference;
 mod resolve;
+mod said;
 mod settings;
 
 pub use args::{Args, DoctorArgs, Task};
@@ -24,8 +27,8 @@ pub use options::Options;
 pub use reference::reference;
 pub use resolve::resolve;
 pub use settings::{
-    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
-    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
+    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, Settings, SourceSettings, StatsSettings,
+    TpacketSettings, Verbosity, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;
@@ -89,6 +92,7 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command,
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Box::new(resolve(args.options, file, args.verbose, cores)?);
+    paths::check(&settings, args.config.as_deref())?;
     Ok(match args.synthetic_flows {
         Some(count) => Command::SyntheticFlows(count, settings),
         None => Command::Run(settings),

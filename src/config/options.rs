@@ -5,8 +5,9 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use super::said::{names, path_unset_when_empty, paths, unset_when_empty};
 use clap::Args;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Makes the overlay of a section. A switch is a pair of flags that becomes one value.
@@ -318,11 +319,23 @@ pub struct OutputOptions {
     #[serde(skip)]
     pub hex_dump_no: bool,
 
+    #[arg(skip)]
+    pub summary: Option<bool>,
+    /// Say on standard error where every packet went, at the end [default]
+    #[arg(id = "summary_yes", long = "summary", conflicts_with = "summary_no")]
+    #[serde(skip)]
+    pub summary_yes: bool,
+    /// No summary
+    #[arg(id = "summary_no", long = "no-summary")]
+    #[serde(skip)]
+    pub summary_no: bool,
+
     /// Print the N largest flows as a table at the end, 0 = none [default: 0]
     #[arg(long, value_name = "N")]
     pub flow_table: Option<u32>,
 
-    /// Write all flows to this file at the end, as a JSON array
+    /// Write all flows to this file at the end, as a JSON array; for every output - is standard output, and a name that ends in
+    /// .gz or .zst is compressed
     #[arg(long, value_name = "PATH")]
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_json: Option<PathBuf>,
@@ -332,7 +345,8 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_csv: Option<PathBuf>,
 
-    /// Flows that ended earlier and are still in what is written at the end [default: 1000000 from a file, 0 live]
+    /// How many of the flows that ended before, the latest, --export-json, --export-csv and --flow-table hold [default: 1000000 from a
+    /// file, 100000 live]
     #[arg(long, value_name = "N")]
     pub export_ended_max: Option<u64>,
 
@@ -346,6 +360,18 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub expired_flows_csv: Option<PathBuf>,
 
+    /// Begin a new file of ended flows after this many MiB, 0 = never [default: 0]
+    #[arg(long, value_name = "MB")]
+    pub expired_flows_rotate_mb: Option<u64>,
+
+    /// Begin a new file of ended flows after this many seconds of packet time, 0 = never [default: 0]
+    #[arg(long = "expired-flows-rotate-s", value_name = "SECS")]
+    pub expired_flows_rotate_secs: Option<f64>,
+
+    /// Keep the newest N files of ended flows, 0 = all [default: 0]
+    #[arg(long, value_name = "N")]
+    pub expired_flows_max_files: Option<u32>,
+
     /// Write where every packet went to this file at the end, as JSON
     #[arg(long, value_name = "PATH")]
     #[serde(deserialize_with = "path_unset_when_empty")]
@@ -355,7 +381,7 @@ pub struct OutputOptions {
     #[arg(long, value_name = "N")]
     pub community_id_seed: Option<u16>,
 
-    /// Write every packet to this capture file
+    /// Write every packet to this capture file (.pcap or .pcapng); with rotation its name may have a time, as cap-%Y%m%d-%H%M%S.pcap
     #[arg(short, long, value_name = "PATH")]
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub write_pcap: Option<PathBuf>,
@@ -368,15 +394,21 @@ pub struct OutputOptions {
     #[arg(long = "write-pcap-rotate-s", value_name = "SECS")]
     pub write_pcap_rotate_secs: Option<f64>,
 
-    /// Keep the newest N capture files; needed for rotation [default: 0]
+    /// Keep the newest N capture files, 0 = all [default: 0]
     #[arg(long, value_name = "N")]
     pub write_pcap_max_files: Option<u32>,
+
+    /// Run this program, without a shell, after each file that rotation closed, with the file's path as its argument
+    #[arg(short = 'z', long, value_name = "PROGRAM")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub post_rotate: Option<PathBuf>,
 }
 
 section!(OutputOptions {
     flow_table, export_json, export_csv, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
     community_id_seed, write_pcap, write_pcap_rotate_mb, write_pcap_rotate_secs, write_pcap_max_files,
-} switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no });
+    expired_flows_rotate_mb, expired_flows_rotate_secs, expired_flows_max_files, post_rotate,
+} switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no; summary: summary_yes, summary_no });
 
 /// `[flow]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -508,31 +540,3 @@ pub struct PipelineOptions {
 }
 
 section!(PipelineOptions { workers, cpus, channel_capacity } switches { enabled: enabled_yes, enabled_no });
-
-fn unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
-}
-
-fn path_unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
-    Ok(unset_when_empty(deserializer)?.map(PathBuf::from))
-}
-
-/// One name or a list of them; empty ones are none.
-fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    /// As it is written.
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a text or a list of texts")]
-    enum OneOrMore {
-        One(String),
-        Several(Vec<String>),
-    }
-    let names = match OneOrMore::deserialize(deserializer)? {
-        OneOrMore::One(name) => vec![name],
-        OneOrMore::Several(names) => names,
-    };
-    Ok(Some(names.into_iter().filter(|name| !name.is_empty()).collect()).filter(|names: &Vec<_>| !names.is_empty()))
-}
-
-fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
-    Ok(names(deserializer)?.map(|names| names.into_iter().map(PathBuf::from).collect()))
-}

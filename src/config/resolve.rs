@@ -2,18 +2,14 @@
 //!
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
-use super::choices::{BackendChoice, XdpTimes};
+use super::choices::BackendChoice;
 use super::error::ConfigError;
 use super::live;
 use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
-use super::settings::{
-    OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings, StatsSettings, Verbosity,
-};
+use super::output;
+use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
 use crate::flow::FlowSettings;
-use crate::output::ExportSettings;
-use crate::record::{FACT_SCHEMA, TimeResolution};
 use netscope_backends::CaptureLimits;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) const MIB: u64 = 1 << 20;
@@ -26,7 +22,6 @@ const WORKERS_MAX: u32 = 1024;
 const NUMBER_MAX: u32 = 4095;
 /// What one packet of `channel_capacity` is taken for.
 const CHANNEL_PACKET_BYTES: u64 = 2048;
-const EXPORT_ENDED_MAX_FROM_FILE: u64 = 1_000_000;
 
 /// Settings from what the command line (`said`) and the file say. `cores` is how many this machine has.
 ///
@@ -42,6 +37,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         file.capture.interface = None;
     }
     let workers_said = said.pipeline.workers;
+    let wants_lines = said.output.quiet == Some(false);
     let options = said.over(file);
     let source = live::source(&options)?;
     let stats = StatsSettings {
@@ -49,15 +45,15 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         interval_ns: NS_PER_MS
             * within("--stats-interval-ms (stats.interval_ms)", options.stats.interval_ms.unwrap_or(1000), 1, INTERVAL_MS_MAX)?,
         top_count: size(options.stats.top_flows.unwrap_or(0).into()),
-        jsonl: options.stats.jsonl.clone(),
         silence: seconds("--silence-s (stats.silence_secs)", options.stats.silence_secs.unwrap_or(60.0))?,
     };
     let mut flow = flow(&options)?;
-    flow.top_count = if stats.enabled || stats.jsonl.is_some() { stats.top_count } else { 0 };
+    flow.top_count = if stats.enabled || options.stats.jsonl.is_some() { stats.top_count } else { 0 };
     let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
+    let written = output::output(&options, &source, pipeline.workers)?;
     Ok(Settings {
-        view: view(&options.output, verbose)?,
-        output: output(&options, &source, pipeline.workers)?,
+        view: output::view(&options, verbose, &written, wants_lines)?,
+        output: written,
         pipeline,
         source,
         filter: options.capture.filter,
@@ -113,111 +109,6 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
         headers: analysis.headers.unwrap_or(false),
         top_count: 0,
     })
-}
-
-fn output(options: &Options, source: &SourceSettings, workers: usize) -> Result<OutputSettings, ConfigError> {
-    let output = &options.output;
-    check_paths(options)?;
-    let (ended_max_default, times) = match source {
-        SourceSettings::File(_) => (EXPORT_ENDED_MAX_FROM_FILE, TimeResolution::Packet),
-        SourceSettings::Live(live) if live.backend == BackendChoice::Xdp && live.xdp.times == XdpTimes::Batch => {
-            (0, TimeResolution::Batch)
-        }
-        SourceSettings::Live(_) => (0, TimeResolution::Packet),
-    };
-    Ok(OutputSettings {
-        write_pcap: recording(output)?,
-        export_json: output.export_json.clone(),
-        export_csv: output.export_csv.clone(),
-        export_ended_max: size(output.export_ended_max.unwrap_or(ended_max_default)),
-        expired_flows_jsonl: output.expired_flows_jsonl.clone(),
-        expired_flows_csv: output.expired_flows_csv.clone(),
-        summary_json: output.summary_json.clone(),
-        flow_table_rows: size(output.flow_table.unwrap_or(0).into()),
-        // As many cores as the workers had.
-        record: ExportSettings {
-            community_id_seed: output.community_id_seed.unwrap_or(0),
-            threads: workers,
-            times,
-            schema: FACT_SCHEMA,
-            // Known when they are open.
-            interfaces: &[],
-        },
-    })
-}
-
-fn recording(options: &OutputOptions) -> Result<Option<RecordingSettings>, ConfigError> {
-    let rotate_mb = options.write_pcap_rotate_mb.unwrap_or(0);
-    let rotate_ns =
-        nanoseconds("--write-pcap-rotate-s (output.write_pcap_rotate_secs)", options.write_pcap_rotate_secs.unwrap_or(0.0))?;
-    let file_count_max = options.write_pcap_max_files.unwrap_or(0);
-    let rotates = rotate_mb > 0 || rotate_ns > 0;
-    if rotates != (file_count_max > 0) {
-        return Err(combination(
-            "rotation needs a size or a time and a number of files: give --write-pcap-rotate-mb or --write-pcap-rotate-s \
-             together with --write-pcap-max-files (output.write_pcap_rotate_mb, output.write_pcap_rotate_secs, \
-             output.write_pcap_max_files), or none of them"
-                .to_owned(),
-        ));
-    }
-    match &options.write_pcap {
-        Some(path) => {
-            let rotate_bytes = rotate_mb.checked_mul(MIB).ok_or_else(|| ConfigError::Value {
-                name: "--write-pcap-rotate-mb (output.write_pcap_rotate_mb)",
-                what: format!("is too large: {rotate_mb}"),
-            })?;
-            Ok(Some(RecordingSettings { path: path.clone(), rotate_bytes, rotate_ns, file_count_max }))
-        }
-        None if rotates => Err(combination(
-            "rotation needs a file to write: add --write-pcap (output.write_pcap), or leave --write-pcap-rotate-mb, \
-             --write-pcap-rotate-s and --write-pcap-max-files out"
-                .to_owned(),
-        )),
-        None => Ok(None),
-    }
-}
-
-/// No file is written twice, and none that is being read.
-fn check_paths(options: &Options) -> Result<(), ConfigError> {
-    let output = &options.output;
-    let named: [(&str, &Option<PathBuf>); 7] = [
-        ("--stats-jsonl (stats.jsonl)", &options.stats.jsonl),
-        ("--write-pcap (output.write_pcap)", &output.write_pcap),
-        ("--export-json (output.export_json)", &output.export_json),
-        ("--export-csv (output.export_csv)", &output.export_csv),
-        ("--expired-flows-jsonl (output.expired_flows_jsonl)", &output.expired_flows_jsonl),
-        ("--expired-flows-csv (output.expired_flows_csv)", &output.expired_flows_csv),
-        ("--summary-json (output.summary_json)", &output.summary_json),
-    ];
-    // Writing to one device twice is fine.
-    let paths: Vec<(&str, &Path)> = named
-        .iter()
-        .filter_map(|(name, path)| Some((*name, path.as_deref()?)))
-        .chain(options.capture.read_pcap.iter().flatten().map(|path| ("--read-pcap (capture.read_pcap)", path.as_path())))
-        .filter(|(_, path)| !path.starts_with("/dev"))
-        .collect();
-    for (i, (first, path)) in paths.iter().enumerate() {
-        if let Some((second, _)) = paths.iter().skip(i + 1).find(|(_, other)| other == path) {
-            return Err(combination(format!(
-                "{first} and {second} are the same file, {}: give them different ones",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn view(options: &OutputOptions, verbose: u8) -> Result<PacketView, ConfigError> {
-    match (options.quiet.unwrap_or(false), options.hex_dump.unwrap_or(false)) {
-        (true, true) => Err(combination(
-            "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump"
-                .to_owned(),
-        )),
-        (true, false) => Ok(PacketView::None),
-        (false, true) => Ok(PacketView::Hex),
-        (false, false) if verbose >= 2 => Ok(PacketView::Detail),
-        (false, false) => Ok(PacketView::Line),
-    }
 }
 
 /// Into how many parts a source falls by itself.
@@ -304,7 +195,7 @@ pub(super) fn within<T: PartialOrd + std::fmt::Display>(name: &'static str, valu
 }
 
 /// Exact: seconds to the nearest nanosecond.
-fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
+pub(super) fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
     Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|duration| *duration <= TIMEOUT_MAX)

@@ -4,6 +4,7 @@ use super::choices::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpT
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
+use netscope_backends::writing::RotationOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,8 +131,6 @@ pub struct StatsSettings {
     pub interval_ns: u64,
     /// Top flows per tick.
     pub top_count: usize,
-    /// Ticks as JSON lines.
-    pub jsonl: Option<PathBuf>,
     /// Silence of an interface that is told; `None` = none is.
     pub silence: Option<Duration>,
 }
@@ -140,36 +139,38 @@ pub struct StatsSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputSettings {
     /// Every packet to a capture file.
-    pub write_pcap: Option<RecordingSettings>,
+    pub write_pcap: Option<RotationOptions>,
     /// The flow table at the end as JSON.
     pub export_json: Option<PathBuf>,
     /// The flow table at the end as CSV.
     pub export_csv: Option<PathBuf>,
-    /// Ended flows that the flow table at the end holds besides the live ones.
+    /// Ended flows, the latest, that the flow table at the end holds besides the live ones.
     pub export_ended_max: usize,
     /// Flows as they end as JSON lines.
-    pub expired_flows_jsonl: Option<PathBuf>,
+    pub expired_flows_jsonl: Option<RotationOptions>,
     /// Flows as they end as CSV.
-    pub expired_flows_csv: Option<PathBuf>,
+    pub expired_flows_csv: Option<RotationOptions>,
+    /// The program that is run after each file that rotation closed.
+    pub post_rotate: Option<PathBuf>,
     /// The summary as JSON.
     pub summary_json: Option<PathBuf>,
+    /// Ticks as JSON lines.
+    pub stats_jsonl: Option<PathBuf>,
+    /// The summary as text.
+    pub summary: bool,
     /// Rows of the table printed at the end, 0 = no table.
     pub flow_table_rows: usize,
+    /// One of the files is standard output, so nothing else goes there.
+    pub has_stdout: bool,
     /// How records are exported.
     pub record: ExportSettings,
 }
 
-/// A capture file to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordingSettings {
-    /// The file, or the pattern of the segments' names.
-    pub path: PathBuf,
-    /// Bytes after which a new segment begins, 0 = never.
-    pub rotate_bytes: u64,
-    /// Packet time in ns after which a new segment begins, 0 = never.
-    pub rotate_ns: u64,
-    /// Newest segments kept; 0 without rotation.
-    pub file_count_max: u32,
+impl OutputSettings {
+    /// True when something shows all flows at the end.
+    pub const fn has_tables(&self) -> bool {
+        self.export_json.is_some() || self.export_csv.is_some() || self.flow_table_rows > 0
+    }
 }
 
 /// How packets are shown.

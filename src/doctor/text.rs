@@ -5,6 +5,7 @@
 use super::facts::Facts;
 use super::judge::{Finding, Mark};
 use super::trial::{Outcome, Trial};
+use crate::record::counted;
 use netscope_backends::nic::Nic;
 use std::io::{self, Write};
 
@@ -27,7 +28,7 @@ pub fn write(out: &mut impl Write, facts: &Facts, findings: &[Finding]) -> io::R
     }
     let troubles = findings.iter().filter(|finding| finding.mark == Mark::Trouble).count();
     let notes = findings.iter().filter(|finding| finding.mark == Mark::Note).count();
-    writeln!(out, "\n{troubles} troubles, {notes} notes")
+    writeln!(out, "\n{}, {}", counted(troubles as u64, "trouble"), counted(notes as u64, "note"))
 }
 
 /// The facts, named.

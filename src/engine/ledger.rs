@@ -200,8 +200,7 @@ impl Ledger {
 
     /// Packets with a header that was cut off, malformed or nested too deep.
     pub fn parse_errors(&self) -> u64 {
-        let count = |kind: FaultKind| self.faults.iter().map(|row| row[kind as usize]).sum::<u64>();
-        count(FaultKind::Truncated) + count(FaultKind::Malformed) + count(FaultKind::TooDeep)
+        self.fault_rows().filter(|(_, kind, _)| kind.is_error()).map(|(.., packets)| packets).sum()
     }
 
     /// Faults that occurred, with their names and counts.

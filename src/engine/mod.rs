@@ -34,7 +34,7 @@ pub use outbox::Outbox;
 pub use packet_budget::{PacketBudget, StopGroup};
 pub use progress::{Progress, WorkerProgress};
 pub use reader::{Reader, share_read};
-pub use recorder::Recorder;
+pub use recorder::{OnClosed, Recorder};
 pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey, requests};
 pub use scheduler::{WorkerHandle, share_mapped};
 pub use share::WorkerShare;

@@ -3,12 +3,19 @@
 use super::tap::PacketConsumer;
 use netscope_backends::savefile::{InterfaceStatistics, Savefile, SavefileOptions, SavefileSummary};
 use netscope_backends::{BackendError, Counters, Packet, Timestamp};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Told of each segment that was closed.
+pub type OnClosed = Box<dyn FnMut(&Path) + Send>;
 
 /// A savefile fed by a tap.
 pub struct Recorder {
     savefile: Savefile,
     started: Timestamp,
+    on_closed: Option<OnClosed>,
+    /// Packets taken without an error.
+    taken: u64,
 }
 
 impl Recorder {
@@ -16,18 +23,23 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file or the first segment cannot be created.
-    pub fn create(options: &SavefileOptions) -> Result<Self, BackendError> {
-        Ok(Self { savefile: Savefile::create(options)?, started: now() })
+    pub fn create(options: &SavefileOptions, on_closed: Option<OnClosed>) -> Result<Self, BackendError> {
+        Ok(Self { savefile: Savefile::create(options)?, started: now(), on_closed, taken: 0 })
     }
 
-    /// Appends what the source `counted`, where the format has a place for it, flushes and closes the file.
-    ///
-    /// # Errors
-    /// When the last bytes cannot be written.
-    pub fn finish(mut self, counted: Counters) -> Result<SavefileSummary, BackendError> {
-        let statistics = InterfaceStatistics { start: self.started, end: now(), counters: counted };
-        self.savefile.note_statistics(&statistics);
-        self.savefile.finish()
+    /// Appends what the source `counted`, where the format has a place for it, flushes and closes the file. What is in the files, after
+    /// an error too, and how many packets were taken before one.
+    pub fn finish(mut self, counted: Counters) -> (SavefileSummary, u64, Result<(), BackendError>) {
+        self.savefile.note_statistics(&InterfaceStatistics { start: self.started, end: now(), counters: counted });
+        let finished = self.savefile.finish();
+        self.tell_closed();
+        (self.savefile.summary(), self.taken, finished)
+    }
+
+    fn tell_closed(&mut self) {
+        for path in self.savefile.take_closed() {
+            self.on_closed.iter_mut().for_each(|on_closed| on_closed(&path));
+        }
     }
 }
 
@@ -35,10 +47,13 @@ impl PacketConsumer for Recorder {
     type Error = BackendError;
 
     fn packet(&mut self, _number: u64, packet: &Packet<'_>) -> Result<(), BackendError> {
-        self.savefile.write(packet)
+        self.savefile.write(packet)?;
+        self.taken += 1;
+        Ok(())
     }
 
     fn pause(&mut self) -> Result<(), BackendError> {
+        self.tell_closed();
         self.savefile.flush()
     }
 }

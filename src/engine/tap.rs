@@ -33,7 +33,7 @@ pub trait PacketConsumer {
     /// Ends the consumer: it is shown no more packets.
     fn packet(&mut self, number: u64, packet: &Packet<'_>) -> Result<(), Self::Error>;
 
-    /// Nothing more for the moment: shows what is buffered.
+    /// Nothing more for the moment: shows what is buffered. Called again and again while nothing comes.
     ///
     /// # Errors
     /// As [`PacketConsumer::packet`].
@@ -59,6 +59,9 @@ pub fn consume<C: PacketConsumer>(tap: &TapReceivers, consumer: &mut C) -> Resul
         round.extend(receivers.iter().enumerate().filter_map(|(queue, receiver)| Some((queue, receiver.receive()?))));
         if round.is_empty() {
             let Some(receiver) = receivers.first().filter(|_| !finished) else { break };
+            if failed.is_none() {
+                failed = consumer.pause().err().map(|error| (0, error));
+            }
             receiver.parker().sleep(sleep);
             sleep = (sleep * 2).min(SLEEP_MAX);
             continue;

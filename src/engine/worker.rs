@@ -389,14 +389,14 @@ impl<O: Observer> Worker<O> {
         self.fragments.drain();
         self.note_orphans();
         self.flows.end_tick(&mut self.evidence.top);
-        // How many were alive is told before the table is emptied.
-        self.alive_at_exit = Some(self.flows.len() as u64);
         let event = self.event() + 1;
         let Self { flows, outbox, watch, ledger, .. } = &mut self;
         let last = flows.finish(&mut |record| {
             watch.ended(record);
             outbox.ended(event, record, ledger);
         });
+        // What fell due at the end was ended for that, and not alive.
+        self.alive_at_exit = Some(last.len() as u64);
         self.outbox.last(event, last);
         self.outbox.flush_taps();
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);

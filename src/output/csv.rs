@@ -5,7 +5,7 @@
 use super::document::Document;
 use super::lines::{LineFile, LineFormat};
 use super::rows::{ExportSettings, write_rows};
-use crate::aggregate::{Summary, Table};
+use crate::aggregate::Table;
 use crate::record::{Exported, FactSchema, TextBuffer, push_ended_header, push_ended_row, push_header, push_row};
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use std::io::{self, Write};
 pub struct CsvTable(pub ExportSettings);
 
 impl Document for CsvTable {
-    fn write(&self, out: &mut (impl Write + Send), table: &Table, _summary: &Summary) -> io::Result<()> {
+    fn write(&self, out: &mut (impl Write + Send), table: &Table) -> io::Result<()> {
         write_table(out, table, self.0)
     }
 }

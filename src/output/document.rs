@@ -1,23 +1,21 @@
-//! Files that are written as a whole, when the run ends and, those with flows, when somebody asks: what they have in common.
+//! Files with the flow table, written as a whole when the run ends and when somebody asks: what they have in common.
 //!
 //! Owns the target and when it is written. Knows no format. Invariant: the target holds what it held before
 //! or a whole document.
 
 use super::{AtomicFile, OutputError};
 use crate::aggregate::{Output, Summary, Table};
+use netscope_backends::writing::output_name;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// What can be said at the end of a run.
+/// The flow table in a format.
 pub trait Document {
-    /// True when flows are in it.
-    const WANTS_TABLE: bool = true;
-
     /// Writes all of it.
     ///
     /// # Errors
     /// Those of `out`.
-    fn write(&self, out: &mut (impl Write + Send), table: &Table, summary: &Summary) -> io::Result<()>;
+    fn write(&self, out: &mut (impl Write + Send), table: &Table) -> io::Result<()>;
 }
 
 /// A document and the file that it becomes.
@@ -27,6 +25,7 @@ pub struct DocumentFile<D> {
     path: PathBuf,
     name: String,
     document: D,
+    rows_written: u64,
 }
 
 impl<D: Document> DocumentFile<D> {
@@ -36,7 +35,7 @@ impl<D: Document> DocumentFile<D> {
     /// When the directory cannot be written to.
     pub fn create(path: &Path, document: D) -> Result<Self, OutputError> {
         let file = Some(AtomicFile::create(path)?);
-        Ok(Self { file, path: path.to_owned(), name: path.display().to_string(), document })
+        Ok(Self { file, path: path.to_owned(), name: output_name(path).display().to_string(), document, rows_written: 0 })
     }
 
     /// The file to write to now.
@@ -54,11 +53,15 @@ impl<D: Document + Send> Output for DocumentFile<D> {
     }
 
     fn wants_table(&self) -> bool {
-        D::WANTS_TABLE
+        true
     }
 
     fn wants_live_table(&self) -> bool {
-        D::WANTS_TABLE
+        true
+    }
+
+    fn rows_written(&self) -> Option<u64> {
+        Some(self.rows_written)
     }
 
     fn live_table(&mut self, table: &Table) -> io::Result<()> {
@@ -71,14 +74,16 @@ impl<D: Document + Send> Output for DocumentFile<D> {
                 return Err(error);
             }
         };
-        self.document.write(&mut file, table, &Summary::default())?;
+        self.document.write(&mut file, table)?;
         file.commit()
     }
 
-    fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, table: &Table, _summary: &Summary) -> io::Result<()> {
         let mut file = self.take_file()?;
-        self.document.write(&mut file, table, summary)?;
-        file.commit()
+        self.document.write(&mut file, table)?;
+        file.commit()?;
+        self.rows_written = table.len() as u64;
+        Ok(())
     }
 }
 
@@ -91,7 +96,7 @@ mod tests {
     struct Word(&'static str);
 
     impl Document for Word {
-        fn write(&self, out: &mut (impl Write + Send), _table: &Table, _summary: &Summary) -> io::Result<()> {
+        fn write(&self, out: &mut (impl Write + Send), _table: &Table) -> io::Result<()> {
             out.write_all(self.0.as_bytes())
         }
     }
@@ -108,7 +113,8 @@ mod tests {
         fs::rename(&moved, &directory).unwrap();
         output.finish(&Table::default(), &Summary::default()).unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "whole");
-        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no temporary file remains");
+        let left = fs::read_dir(&directory).unwrap().count();
+        assert_eq!(left, 2, "what was begun while the directory was away stays: files that are there are never removed");
     }
 
     #[cfg(target_os = "linux")]

@@ -2,8 +2,8 @@
 
 use super::{DocumentFile, ExportSettings, JsonLines, JsonTable};
 use crate::aggregate::{
-    AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, Outputs, QueueLimits, QueueSetup, Summary,
-    Wants, run, wants_of,
+    AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputRows, Outputs, QueueLimits,
+    QueueSetup, Summary, Wants, run, wants_of,
 };
 use crate::engine::{EndedChunk, Ledger, Outbox, QueueMail, Snapshot, mailbox, requests};
 use crate::flow::{FactBuffer, FactId, FactSet, FlowRecord};
@@ -62,7 +62,10 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         let live_table = LiveTableRequest::default();
         let control = Control { live_table: &live_table, notice: &|text| panic!("{text}"), idle: &|| {}, ending: &|| {} };
         let summary = run(aggregator, &mail, &outputs, true, &control);
-        assert!(outputs.join().0.is_empty());
+        let results = outputs.join(0);
+        assert!(results.failures.is_empty());
+        let rows = |rows: &OutputRows| (rows.written, rows.not_written);
+        assert_eq!(results.rows.iter().map(rows).collect::<Vec<_>>(), [(count * QUEUES, 0); 2]);
         summary
     })
 }

@@ -1,9 +1,10 @@
-//! Files that outputs write to: replaced as a whole at the end, or growing as things happen.
+//! Files that are replaced as a whole at the end.
 //!
-//! Owns names, buffers and renaming. Knows no format. Invariant of [`AtomicFile`]: the target holds what it held before or
-//! everything that was written, never a part of it.
+//! Owns names, buffers and renaming. Knows no format. Invariant: the target holds what it held before or everything that was
+//! written, never a part of it; and no other file is touched.
 
 use netscope_backends::storage::begin_writeback;
+use netscope_backends::writing::{CompressedFile, OutputCompression, is_stdout, open_stdout, output_name};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 const BUFFER_BYTES: usize = 1 << 16;
 /// So much of a file that is waited for at its end goes to the disk at a time, while more is made.
 const WRITEBACK_BYTES: u64 = 8 << 20;
+/// Names tried for a temporary file.
+const TEMPORARIES_MAX: u32 = 100;
 
 /// An output file that could not be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +32,7 @@ pub struct OutputError {
 impl OutputError {
     /// `source` happened when we tried to `action` the file at `path`.
     pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { action, path: path.to_owned(), source }
+        Self { action, path: output_name(path), source }
     }
 }
 
@@ -43,10 +46,13 @@ impl From<OutputError> for io::Error {
 ///
 /// It is written as `.NAME.tmp-PID` in the target's directory, then flushed to the disk and renamed. Dropped without
 /// [`AtomicFile::commit`], the temporary is removed and the target stays what it was. A target that is no regular file (a device,
-/// a FIFO) is written to directly; a symbolic link is followed.
+/// a FIFO, `-` for standard output) is written to directly; a symbolic link is followed. A name that ends in `.gz` or `.zst`
+/// is compressed.
 #[derive(Debug)]
 pub struct AtomicFile {
-    writer: BufWriter<File>,
+    /// `None` once it is committed.
+    writer: Option<BufWriter<CompressedFile>>,
+    compression: OutputCompression,
     /// Temporary and target; `None` for direct writing and after the rename.
     rename: Option<(PathBuf, PathBuf)>,
     /// Bytes written.
@@ -65,6 +71,10 @@ impl AtomicFile {
     }
 
     fn open(path: &Path) -> io::Result<Self> {
+        let compression = OutputCompression::of(path);
+        if is_stdout(path) {
+            return Self::new(open_stdout()?, compression, None);
+        }
         let target = match fs::canonicalize(path) {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
@@ -74,26 +84,22 @@ impl AtomicFile {
         if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
             // A directory is refused by the open itself.
             let file = OpenOptions::new().write(true).open(&target)?;
-            return Ok(Self::new(file, None));
+            return Self::new(file, compression, None);
         }
-        let temporary = temporary_of(&target)?;
-        let file = match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            // Left behind by a killed process that had our number.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_file(&temporary)?;
-                OpenOptions::new().write(true).create_new(true).open(&temporary)?
-            }
-            opened => opened?,
-        };
-        let this = Self::new(file, Some((temporary, target)));
+        let (temporary, file) = create_temporary(&target)?;
         if let Some(existing) = existing {
-            this.writer.get_ref().set_permissions(existing.permissions())?;
+            file.set_permissions(existing.permissions())?;
         }
-        Ok(this)
+        Self::new(file, compression, Some((temporary, target)))
     }
 
-    fn new(file: File, rename: Option<(PathBuf, PathBuf)>) -> Self {
-        Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), rename, written: 0, on_their_way: 0 }
+    fn new(file: File, compression: OutputCompression, rename: Option<(PathBuf, PathBuf)>) -> io::Result<Self> {
+        let writer = BufWriter::with_capacity(BUFFER_BYTES, CompressedFile::new(file, compression)?);
+        Ok(Self { writer: Some(writer), compression, rename, written: 0, on_their_way: 0 })
+    }
+
+    fn writer(&mut self) -> io::Result<&mut BufWriter<CompressedFile>> {
+        self.writer.as_mut().ok_or_else(|| io::Error::other("the file is complete"))
     }
 
     /// The same file for what is to follow; `None` where the next one is created beside the target. A FIFO is not opened again:
@@ -102,18 +108,23 @@ impl AtomicFile {
     /// # Errors
     /// When no more files may be open.
     pub fn next(&self) -> io::Result<Option<Self>> {
-        if self.rename.is_some() {
-            return Ok(None);
+        match (&self.rename, &self.writer) {
+            (None, Some(writer)) => Self::new(writer.get_ref().file().try_clone()?, self.compression, None).map(Some),
+            _ => Ok(None),
         }
-        Ok(Some(Self::new(self.writer.get_ref().try_clone()?, None)))
     }
 
     /// More was written; [`Self::commit`] will wait until the disk has it.
     fn note_written(&mut self, len: usize) {
         self.written += len as u64;
         let len = self.written - self.on_their_way;
-        if len >= WRITEBACK_BYTES && self.rename.is_some() {
-            begin_writeback(self.writer.get_ref(), self.on_their_way, len);
+        // Where bytes lie in a compressed file is not known.
+        if len >= WRITEBACK_BYTES
+            && self.rename.is_some()
+            && self.compression == OutputCompression::None
+            && let Some(writer) = &self.writer
+        {
+            begin_writeback(writer.get_ref().file(), self.on_their_way, len);
             self.on_their_way = self.written;
         }
     }
@@ -123,9 +134,11 @@ impl AtomicFile {
     /// # Errors
     /// When the disk is full or the rename is refused; the temporary is removed then.
     pub fn commit(mut self) -> io::Result<()> {
-        self.writer.flush()?;
+        self.writer()?.flush()?;
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?;
         let Some((temporary, target)) = &self.rename else { return Ok(()) };
-        self.writer.get_ref().sync_all()?;
+        file.sync_all()?;
         fs::rename(temporary, target)?;
         let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).map(Path::to_owned);
         self.rename = None;
@@ -139,19 +152,19 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = self.writer.write(bytes)?;
+        let len = self.writer()?.write(bytes)?;
         self.note_written(len);
         Ok(len)
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes)?;
+        self.writer()?.write_all(bytes)?;
         self.note_written(bytes.len());
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.writer()?.flush()
     }
 }
 
@@ -164,50 +177,23 @@ impl Drop for AtomicFile {
     }
 }
 
-/// `.NAME.tmp-PID` beside the target.
-fn temporary_of(target: &Path) -> io::Result<PathBuf> {
+/// Creates `.NAME.tmp-PID` beside the target. What a killed process with our number left behind stays.
+fn create_temporary(target: &Path) -> io::Result<(PathBuf, File)> {
     let name = target.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".tmp-{}", std::process::id()));
-    Ok(target.with_file_name(temporary))
-}
-
-/// A file that grows under its final name, emptied at the start.
-#[derive(Debug)]
-pub struct StreamFile {
-    writer: BufWriter<File>,
-    name: String,
-}
-
-impl StreamFile {
-    /// Creates or empties the file.
-    ///
-    /// # Errors
-    /// When it cannot be opened for writing.
-    pub fn create(path: &Path) -> Result<Self, OutputError> {
-        let file = File::create(path).map_err(|source| OutputError::new("create", path, source))?;
-        Ok(Self { writer: BufWriter::with_capacity(BUFFER_BYTES, file), name: path.display().to_string() })
+    for attempt in 0..TEMPORARIES_MAX {
+        let mut temporary = OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".tmp-{}", std::process::id()));
+        if attempt > 0 {
+            temporary.push(format!("-{attempt}"));
+        }
+        let temporary = target.with_file_name(temporary);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => return opened.map(|file| (temporary, file)),
+        }
     }
-
-    /// Its path, for messages.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl Write for StreamFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "all names of temporary files beside it are taken"))
 }
 
 #[cfg(test)]
@@ -261,13 +247,43 @@ mod tests {
     }
 
     #[test]
+    fn a_file_with_the_name_of_the_temporary_stays() {
+        let directory = tempdir().unwrap();
+        let left = directory.path().join(format!(".flows.json.tmp-{}", std::process::id()));
+        fs::write(&left, "kept").unwrap();
+        let mut file = AtomicFile::create(&directory.path().join("flows.json")).unwrap();
+        file.write_all(b"new").unwrap();
+        file.commit().unwrap();
+        assert_eq!(fs::read_to_string(left).unwrap(), "kept");
+        assert_eq!(names(directory.path()).len(), 2);
+    }
+
+    #[test]
+    fn the_ending_of_the_name_compresses() {
+        use std::io::Read;
+        let directory = tempdir().unwrap();
+        for ending in ["gz", "zst"] {
+            let target = directory.path().join(format!("flows.json.{ending}"));
+            let mut file = AtomicFile::create(&target).unwrap();
+            file.write_all(&[b'x'; 100_000]).unwrap();
+            file.commit().unwrap();
+            let bytes = fs::read(&target).unwrap();
+            let mut read = Vec::new();
+            match ending {
+                "gz" => flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut read).unwrap(),
+                _ => zstd::stream::read::Decoder::new(&bytes[..]).unwrap().read_to_end(&mut read).unwrap(),
+            };
+            assert!(bytes.len() < 1000 && read == [b'x'; 100_000], "{ending}");
+        }
+    }
+
+    #[test]
     fn wrong_paths_are_named() {
         let directory = tempdir().unwrap();
         let missing = directory.path().join("missing").join("flows.json");
         let error = AtomicFile::create(&missing).unwrap_err();
         assert!(error.to_string().contains("missing"), "{error}");
         AtomicFile::create(directory.path()).unwrap_err();
-        StreamFile::create(&missing).unwrap_err();
     }
 
     #[cfg(target_os = "linux")]

@@ -5,7 +5,7 @@
 use super::document::Document;
 use super::lines::{LineFile, LineFormat};
 use super::rows::{ExportSettings, write_rows};
-use crate::aggregate::{Summary, Table};
+use crate::aggregate::Table;
 use crate::record::{Exported, TextBuffer, push_ended_object, push_object};
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use std::io::{self, Write};
 pub struct JsonTable(pub ExportSettings);
 
 impl Document for JsonTable {
-    fn write(&self, out: &mut (impl Write + Send), table: &Table, _summary: &Summary) -> io::Result<()> {
+    fn write(&self, out: &mut (impl Write + Send), table: &Table) -> io::Result<()> {
         write_array(out, table, self.0)
     }
 }

@@ -1,14 +1,18 @@
 //! Files that get one line per flow as flows end: what they have in common.
 //!
-//! Owns the file and when lines reach it. Knows no format. Invariant: whenever nothing more is to be told,
-//! all flows that ended so far are in the file.
+//! Owns the file, when lines reach it and how many are in it. Knows no format. Invariants: whenever nothing more is to be told,
+//! all flows that ended so far are in the file; a file holds whole lines, after a failed
+//! write, too.
 
+use super::OutputError;
 use super::rows::ExportSettings;
-use super::{OutputError, StreamFile};
 use crate::aggregate::{Output, Summary, Table};
+use crate::engine::OnClosed;
 use crate::flow::{FactSet, FlowRecord};
 use crate::record::{Exported, FactSchema, TextBuffer};
-use std::io::{self, Write};
+use netscope_backends::writing::{AppendError, RotatedFile, RotationOptions};
+use netscope_backends::{BackendError, Timestamp};
+use std::io;
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -23,56 +27,175 @@ pub trait LineFormat {
 
 /// Ended flows in the format `L`.
 pub struct LineFile<L> {
-    file: StreamFile,
+    file: RotatedFile,
+    name: String,
+    /// What comes before `text`: the head of a file and its first line.
+    head: Vec<u8>,
     text: TextBuffer,
+    /// Where each line in `head` and `text` ends.
+    ends: Vec<usize>,
+    /// The latest packet of any flow so far.
+    latest: Timestamp,
+    rows_written: u64,
+    /// Lines that a compressed file has taken and need not hold yet.
+    rows_unsynced: u64,
     settings: ExportSettings,
+    on_closed: Option<OnClosed>,
     format: PhantomData<L>,
 }
 
 impl<L: LineFormat> LineFile<L> {
-    /// Creates or empties `path` and writes what stands before the first line.
+    /// Opens `path`. A file that is there is emptied when the run has begun.
     ///
     /// # Errors
     /// When it cannot be written to.
     pub fn create(path: &Path, settings: ExportSettings) -> Result<Self, OutputError> {
-        let mut lines = Self { file: StreamFile::create(path)?, text: TextBuffer::default(), settings, format: PhantomData };
+        Self::rotating(&RotationOptions { path: path.to_owned(), ..RotationOptions::default() }, settings, None)
+    }
+
+    /// The same with rotation, by the time of the latest packet of the flows that are written; `on_closed` is told of each
+    /// segment that is complete.
+    ///
+    /// # Errors
+    /// When the file or the first segment cannot be created.
+    pub fn rotating(
+        rotation: &RotationOptions,
+        settings: ExportSettings,
+        on_closed: Option<OnClosed>,
+    ) -> Result<Self, OutputError> {
+        let file = RotatedFile::create(rotation).map_err(|error| match error {
+            BackendError::Io { action, path, source } => OutputError { action, path, source },
+            other => OutputError::new("create", &rotation.path, io::Error::other(other)),
+        })?;
+        let mut lines = Self {
+            file,
+            name: netscope_backends::writing::output_name(&rotation.path).display().to_string(),
+            head: Vec::new(),
+            text: TextBuffer::default(),
+            ends: Vec::new(),
+            latest: Timestamp(0),
+            rows_written: 0,
+            rows_unsynced: 0,
+            settings,
+            on_closed,
+            format: PhantomData,
+        };
         L::begin(&mut lines.text, settings.schema);
-        lines.write_all().map_err(|source| OutputError::new("write", path, source))?;
         Ok(lines)
     }
 
-    fn write_all(&mut self) -> io::Result<()> {
-        self.write_text()?;
-        self.file.flush()
+    fn len(&self) -> usize {
+        self.head.len() + self.text.text_len()
     }
 
     /// Writes whole lines: somebody may be reading.
     fn write_text(&mut self) -> io::Result<()> {
-        self.text.write(&mut self.file)
+        if !self.file.is_open() {
+            // Its name has the time of the first line.
+            return Ok(());
+        }
+        let mut bytes = std::mem::take(&mut self.head);
+        self.text.write(&mut bytes)?;
+        let ends = std::mem::take(&mut self.ends);
+        self.append(&bytes, &ends)?;
+        (self.ends, self.head) = (ends, bytes);
+        self.ends.clear();
+        self.head.clear();
+        Ok(())
+    }
+
+    /// Writes lines that end at `ends`.
+    fn append(&mut self, bytes: &[u8], ends: &[usize]) -> io::Result<()> {
+        match self.file.append(bytes) {
+            Ok(()) if self.file.is_compressed() => self.rows_unsynced += ends.len() as u64,
+            Ok(()) => self.rows_written += ends.len() as u64,
+            Err(AppendError { written, source }) => {
+                let whole = ends.partition_point(|&end| end <= written);
+                self.rows_written += whole as u64;
+                let kept = ends.get(..whole).and_then(<[usize]>::last).copied().unwrap_or(0);
+                self.file.cut((written - kept) as u64);
+                return Err(source);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a new file with the line that begins at `start`.
+    fn rotate(&mut self, start: usize) -> io::Result<()> {
+        let mut bytes = std::mem::take(&mut self.head);
+        self.text.write(&mut bytes)?;
+        let row = bytes.split_off(start);
+        let ends = std::mem::take(&mut self.ends);
+        self.append(&bytes, &ends)?;
+        self.file.rotate(self.latest).map_err(as_io)?;
+        self.note_synced();
+        L::begin(&mut self.text, self.settings.schema);
+        self.text.write(&mut self.head)?;
+        self.head.extend_from_slice(&row);
+        self.tell_closed();
+        Ok(())
+    }
+
+    fn note_synced(&mut self) {
+        self.rows_written += std::mem::take(&mut self.rows_unsynced);
+    }
+
+    fn tell_closed(&mut self) {
+        for path in self.file.take_closed() {
+            self.on_closed.iter_mut().for_each(|on_closed| on_closed(&path));
+        }
+    }
+}
+
+/// The same error for an output.
+fn as_io(error: BackendError) -> io::Error {
+    match &error {
+        BackendError::Io { source, .. } => io::Error::new(source.kind(), error),
+        _ => io::Error::other(error),
     }
 }
 
 impl<L: LineFormat + Send> Output for LineFile<L> {
     fn name(&self) -> &str {
-        self.file.name()
+        &self.name
     }
 
     fn wants_ended(&self) -> bool {
         true
     }
 
+    fn rows_written(&self) -> Option<u64> {
+        Some(self.rows_written)
+    }
+
     fn ended(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> io::Result<()> {
         let ExportSettings { community_id_seed, times, schema, interfaces, .. } = self.settings;
+        self.latest = self.latest.max(record.last_seen);
+        let start = self.len();
         let exported = Exported::new(record, community_id_seed).with_times(times).with_facts(facts, schema);
         L::push(&mut self.text, &exported.on_interface(interfaces));
+        if self.file.is_due(self.len() as u64, self.latest) {
+            self.rotate(start)?;
+        }
+        self.ends.push(self.len());
+        self.file.note_time(self.latest).map_err(as_io)?;
         if self.text.is_full() { self.write_text() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_all()
+        self.write_text()?;
+        // Now, as it is not asked again before the next flow.
+        self.file.sync_point(true).inspect_err(|_| self.file.cut(0))?;
+        self.note_synced();
+        Ok(())
     }
 
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
-        self.write_all()
+        self.file.open_at_end().map_err(as_io)?;
+        self.write_text()?;
+        self.file.finish().map_err(as_io)?;
+        self.note_synced();
+        self.tell_closed();
+        Ok(())
     }
 }

@@ -3,34 +3,39 @@
 //! Owns the names of its fields; docs/stats.schema.json describes them. Knows no flow table. Invariant: a line is written whole and at
 //! once, as soon as its interval is over.
 
-use super::{OutputError, StreamFile};
+use super::OutputError;
 use crate::aggregate::{Output, Report, Summary, Table};
 use crate::engine::ProtocolClass;
 use crate::flow::TopFlow;
 use crate::record::{ports, protocol_name};
+use netscope_backends::writing::{AppendError, GrowingFile};
 use serde_json::{Map, Value, json};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// A growing file of intervals.
 pub struct StatsLines {
-    file: StreamFile,
+    /// `None` once it is closed.
+    file: Option<GrowingFile>,
+    name: String,
     line: Vec<u8>,
 }
 
 impl StatsLines {
-    /// Creates or empties `path`.
+    /// Opens `path`; a file that is there is emptied with the first line.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// When it cannot be opened for writing.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
-        Ok(Self { file: StreamFile::create(path)?, line: Vec::new() })
+        let file = GrowingFile::open(path).map_err(|source| OutputError::new("create", path, source))?;
+        let name = file.name().display().to_string();
+        Ok(Self { file: Some(file), name, line: Vec::new() })
     }
 }
 
 impl Output for StatsLines {
     fn name(&self) -> &str {
-        self.file.name()
+        &self.name
     }
 
     fn wants_reports(&self) -> bool {
@@ -41,16 +46,20 @@ impl Output for StatsLines {
         self.line.clear();
         serde_json::to_writer(&mut self.line, &object(report))?;
         self.line.push(b'\n');
-        self.file.write_all(&self.line)?;
-        self.file.flush()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.begin()?;
+        if let Err(AppendError { written, source }) = file.append(&self.line) {
+            file.cut(written as u64);
+            return Err(source);
+        }
+        file.sync_point(true).map(|_| ())
     }
 
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
-        self.file.flush()
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        // A run without an interval leaves an empty file.
+        file.begin()?;
+        file.finish()
     }
 }
 

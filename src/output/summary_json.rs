@@ -1,21 +1,36 @@
 //! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
 
-use super::document::Document;
-use crate::aggregate::{QueueReport, Summary, Table};
+use super::{AtomicFile, OutputError};
+use crate::aggregate::{QueueReport, Summary};
 use crate::engine::{BatchTimes, NoFlowReason, ProtocolClass};
 use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-/// The summary as an indented object.
-pub struct SummaryJson;
+/// The file of the summary, opened before the run and written after everything else: then it knows what the other outputs hold.
+pub struct SummaryFile {
+    file: AtomicFile,
+    path: PathBuf,
+}
 
-impl Document for SummaryJson {
-    const WANTS_TABLE: bool = false;
+impl SummaryFile {
+    /// Opens the temporary file next to `path`.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to.
+    pub fn create(path: &Path) -> Result<Self, OutputError> {
+        Ok(Self { file: AtomicFile::create(path)?, path: path.to_owned() })
+    }
 
-    fn write(&self, out: &mut (impl Write + Send), _table: &Table, summary: &Summary) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, &document(summary))?;
-        out.write_all(b"\n")
+    /// Writes the summary as an indented object.
+    ///
+    /// # Errors
+    /// When the disk is full; the target stays what it was.
+    pub fn write(mut self, summary: &Summary) -> Result<(), OutputError> {
+        let written = serde_json::to_writer_pretty(&mut self.file, &document(summary)).map_err(io::Error::from);
+        let committed = written.and_then(|()| self.file.write_all(b"\n")).and_then(|()| self.file.commit());
+        committed.map_err(|source| OutputError::new("write", &self.path, source))
     }
 }
 
@@ -30,6 +45,11 @@ fn document(summary: &Summary) -> Value {
         .collect();
     let ended: Map<String, Value> =
         EndReason::ALL.iter().map(|&reason| (reason.name().to_owned(), summary.flows.ended[reason as usize].into())).collect();
+    let rows: Vec<Value> = summary
+        .rows
+        .iter()
+        .map(|rows| json!({"output": rows.output, "rows_written": rows.written, "rows_not_written": rows.not_written}))
+        .collect();
     let left_out: Vec<Value> = summary
         .outputs
         .iter()
@@ -59,8 +79,12 @@ fn document(summary: &Summary) -> Value {
         "ipv4_checksums_bad": ledger.ipv4_checksums_bad,
         "time_regressions": ledger.time_regressions,
         "packets_not_copied": ledger.taps_skipped,
+        "packets_written": summary.packets_written,
+        "packets_not_written": summary.packets_not_written,
         "ended_flows_not_written": ledger.records_skipped,
         "left_out_of_outputs": left_out,
+        "outputs": rows,
+        "post_rotate": {"run": summary.commands.run, "failed": summary.commands.failed},
         "snapshots_skipped": ledger.snapshots_skipped,
         "flows": {
             "opened": summary.flows.opened,

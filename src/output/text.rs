@@ -1,4 +1,4 @@
-//! What a person reads on standard output: a line per tick, the summary, the largest flows.
+//! What a person reads: a line per tick and the largest flows, which were asked for, and the summary.
 //!
 //! Owns their wording. Knows no terminal. Invariant: whatever is written here is made from numbers, addresses and names of ours,
 //! so nothing that a packet carried reaches the terminal.
@@ -6,7 +6,7 @@
 use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
-use crate::record::{endpoints, flow_table, human_bytes, human_duration, protocol_name};
+use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -21,21 +21,20 @@ pub struct TextSettings {
     pub table_rows: usize,
     /// Width of that table in characters.
     pub columns: usize,
-    /// The summary at the end.
-    pub summary: bool,
 }
 
 /// Writes text for a person. Whole lines, flushed.
 pub struct TextReport<W: Write> {
     out: W,
+    name: &'static str,
     settings: TextSettings,
     before: Option<Receiver<Infallible>>,
 }
 
 impl<W: Write> TextReport<W> {
-    /// Writes to `out`.
-    pub fn new(out: W, settings: TextSettings) -> Self {
-        Self { out, settings, before: None }
+    /// Writes to `out`, which has this name in messages.
+    pub fn new(out: W, name: &'static str, settings: TextSettings) -> Self {
+        Self { out, name, settings, before: None }
     }
 
     /// Writes what is said at the end behind what goes there first: when the sender of `before` is dropped.
@@ -47,7 +46,7 @@ impl<W: Write> TextReport<W> {
 
 impl<W: Write + Send> Output for TextReport<W> {
     fn name(&self) -> &str {
-        "standard output"
+        self.name
     }
 
     fn wants_table(&self) -> bool {
@@ -69,16 +68,13 @@ impl<W: Write + Send> Output for TextReport<W> {
         self.out.flush()
     }
 
-    fn finish(&mut self, table: &Table, summary: &Summary) -> io::Result<()> {
+    fn finish(&mut self, table: &Table, _summary: &Summary) -> io::Result<()> {
         if let Some(before) = self.before.take() {
             // Nothing is ever sent: it ends with an error when the other end is dropped.
             let _ = before.recv();
         }
         if self.settings.table_rows > 0 {
             self.out.write_all(flow_table(table.iter(), self.settings.table_rows, self.settings.columns).as_bytes())?;
-        }
-        if self.settings.summary {
-            self.out.write_all(summary_text(summary).as_bytes())?;
         }
         self.out.flush()
     }
@@ -120,12 +116,12 @@ pub fn top_lines(report: &Report) -> String {
 fn top_line(flow: &TopFlow, interval_ns: u64) -> String {
     let [a, b] = endpoints(&flow.key);
     let mut text = format!(
-        "{} {a} <-> {b}  {:.2} Mbps (+{}) | {} in {} packets | {}",
+        "{} {a} <-> {b}  {:.2} Mbps (+{}) | {} in {} | {}",
         protocol_name(flow.key.protocol()),
         megabits_per_second(flow.delta_bytes, interval_ns),
         human_bytes(flow.delta_bytes),
         human_bytes(flow.bytes[0].saturating_add(flow.bytes[1])),
-        flow.packets[0].saturating_add(flow.packets[1]),
+        counted(flow.packets[0].saturating_add(flow.packets[1]), "packet"),
         human_duration(flow.last_seen.since(flow.first_seen)),
     );
     if let Some(tcp) = &flow.tcp {
@@ -159,9 +155,16 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if(&format!("packets in no flow: {}", words(rest.name())), ledger.no_flow[rest as usize]);
     }
     text.row("parse errors", ledger.parse_errors());
-    for (layer, kind, packets) in ledger.fault_rows() {
-        text.row(&format!("  {} {}", layer.name(), words(kind.name())), packets);
-    }
+    let rows = |text: &mut SummaryText, errors: bool| {
+        for (layer, kind, packets) in ledger.fault_rows().filter(|(_, kind, _)| kind.is_error() == errors) {
+            text.row(&format!("  {} {}", layer.name(), words(kind.name())), packets);
+        }
+    };
+    rows(&mut text, true);
+    // None of these is an error: what follows such a header is not read here, or cannot be.
+    let not_read = ledger.fault_rows().filter(|(_, kind, _)| !kind.is_error()).map(|(.., packets)| packets).sum();
+    text.row_if("packets with a header of an unknown or encrypted protocol", not_read);
+    rows(&mut text, false);
     text.row("kernel drops", source.kernel_drops);
     text.row_if("  ring full", source.ring_full_drops);
     text.row_if("  no free frame", source.fill_empty_drops);
@@ -171,10 +174,15 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("packets skipped", source.skipped);
     text.row("drop rate", format!("{:.3} %", drop_percent(summary)));
     text.row_if("packets not matching the filter", source.filtered);
-    text.row_if("packets beyond the count or the stop", ledger.beyond_count);
+    text.row_if("packets read but not processed (after --count or the stop)", ledger.beyond_count);
     text.row_if("packets still in the kernel at the end", ledger.unread);
     text.row_if("packets not copied to the recorder or view", ledger.taps_skipped);
-    text.row_if("ended flows not written", ledger.records_skipped);
+    text.row_if("packets not written", summary.packets_not_written);
+    text.row_if("ended flows lost before all outputs", ledger.records_skipped);
+    for rows in &summary.rows {
+        text.row_if(&format!("flows not written to {}", rows.output), rows.not_written);
+    }
+    text.row_if("files whose --post-rotate command failed", summary.commands.failed);
     for OutputLoss { output, records, reports } in &summary.outputs {
         text.row_if(&format!("ended flows left out of {output}"), *records);
         text.row_if(&format!("reports left out of {output}"), *reports);

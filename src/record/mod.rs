@@ -16,6 +16,7 @@ mod names;
 mod number;
 mod packet_detail;
 mod packet_line;
+mod plural;
 #[cfg(test)]
 pub(crate) mod reference;
 mod table;
@@ -38,6 +39,7 @@ pub use json::{push_ended_object, push_object};
 pub use names::protocol_name;
 pub use packet_detail::{LayerView, packet_detail, write_layers};
 pub use packet_line::write_packet_line;
+pub use plural::counted;
 pub use table::{endpoints, flow_table, human_bytes, human_duration};
 pub use text::{FieldWord, TextBuffer, TextEnd};
 pub use untrusted::{CUT_MARK, TEXT_LEN_MAX};

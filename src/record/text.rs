@@ -127,6 +127,12 @@ impl TextBuffer {
         self.len >= WRITTEN_AT || !self.spilled.is_empty()
     }
 
+    /// Bytes that have gathered.
+    #[inline]
+    pub fn text_len(&self) -> usize {
+        self.spilled.len() + self.len
+    }
+
     /// Writes what has gathered to `out`.
     ///
     /// # Errors

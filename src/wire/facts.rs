@@ -503,4 +503,12 @@ impl FaultKind {
             Self::Encrypted => "encrypted",
         }
     }
+
+    /// True when something is wrong with the packet; false when what follows a header is not read here, or cannot be.
+    pub const fn is_error(self) -> bool {
+        match self {
+            Self::Truncated | Self::Malformed | Self::TooDeep => true,
+            Self::Unknown | Self::Encrypted => false,
+        }
+    }
 }

@@ -109,6 +109,7 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
         },
         outputs,
         record: None,
+        on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
     };

@@ -77,7 +77,13 @@ impl Exports {
         let flows = self.flows().len();
         assert_eq!(self.text("flows.csv").lines().count(), flows + 1, "flows.csv has a header and every flow");
         assert_eq!(self.text("ended.jsonl").lines().count(), flows, "ended.jsonl has every flow");
-        assert_eq!(self.summary()["unaccounted"], 0);
+        let summary = self.summary();
+        assert_eq!(summary["unaccounted"], 0);
+        assert_eq!(summary["flows"]["alive_at_exit"], summary["flows"]["ended"]["exit"], "{summary:#}");
+        for output in summary["outputs"].as_array().expect("an array") {
+            let counts = (&output["rows_written"], &output["rows_not_written"]);
+            assert_eq!(counts, (&flows.into(), &0.into()), "{output}");
+        }
         flows
     }
 }

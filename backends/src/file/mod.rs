@@ -129,7 +129,7 @@ impl CaptureFile {
         let is_regular = metadata.is_file();
         if is_regular && file.stream_position().map_err(fail)? == 0 {
             if metadata.len() == 0 {
-                return Err(BackendError::Format { path: path.to_owned(), what: "it is empty".to_owned() });
+                return Err(BackendError::Empty { path: path.to_owned() });
             }
             let mut magic = Vec::new();
             (&file).take(Compression::MAGIC_LEN as u64).read_to_end(&mut magic).map_err(fail)?;
@@ -177,7 +177,7 @@ impl CaptureFile {
         }
         let first = magic.get(..len).unwrap_or_default().to_vec();
         if first.is_empty() {
-            return Err(bad("it is empty".to_owned()));
+            return Err(BackendError::Empty { path: path.to_owned() });
         }
         let plain = Compression::detect(&first).decode(first, raw).map_err(fail)?;
         let mut reader = Box::new(StreamReader::new(plain, gauge, bytes_total));

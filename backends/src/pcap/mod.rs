@@ -34,6 +34,11 @@ const DISPATCH_MAX: usize = 16 * BATCH_MAX;
 /// alignment may take some bytes of the packet.
 const SNAPLEN_SLACK: usize = 16;
 
+/// How often the kernel is asked for the last packets of an interface that is gone, and how much longer than it
+/// gathers packets.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
+const DRAIN_SLACK: Duration = Duration::from_millis(100);
+
 /// How to capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveOptions {
@@ -112,6 +117,8 @@ struct Handle {
     rest: RestFilter,
     /// The interface went down; when to look whether it is up again.
     down: Option<Instant>,
+    /// The interface is gone; until when its last packets are waited for.
+    draining: Option<Instant>,
 }
 
 // Not offered by crate pcap.
@@ -213,12 +220,13 @@ impl LiveBackend {
             self.watch_down(Readiness::Error);
             return Ok(Polled::Idle(now()));
         }
-        // The last counts, as far as the handle still gives them. What it received and did not hand over went
-        // with it.
+        // The last counts, as far as the handle still gives them. What it received and did not hand over is
+        // neither lent nor dropped by the kernel: it stays a difference.
         let _ = self.count();
-        let Counters { received, kernel_drops, skipped, filtered, .. } = self.counters;
-        self.counters.kernel_drops += received.saturating_sub(self.delivered + filtered + kernel_drops + skipped);
         let is_gone = reason.contains("disappeared") || interface::is_up(&self.interface).is_none();
+        if is_gone && self.waits_for_rest() {
+            return Ok(Polled::Idle(now()));
+        }
         if is_gone && self.options.reopen {
             self.notices.is_gone(&self.interface);
             self.state = State::Gone(Instant::now() + RETRY_INTERVAL);
@@ -227,6 +235,25 @@ impl LiveBackend {
         self.state = State::Ended;
         let what = if is_gone { DELETED.to_owned() } else { format!("reading failed: {reason}") };
         Err(interface_error(&self.interface, what))
+    }
+
+    /// True as long as the kernel may still hand over packets of an interface that is gone: it does so when the
+    /// time for which it gathers packets is over.
+    fn waits_for_rest(&mut self) -> bool {
+        let gathering = Duration::from_millis(self.options.timeout_ms.max(1).into());
+        let State::Open(handle) = &mut self.state else { return false };
+        let until = *handle.draining.get_or_insert_with(|| Instant::now() + gathering + DRAIN_SLACK);
+        Instant::now() < until
+    }
+
+    /// Takes the last packets of an interface that is gone; poll(2) would only tell of its error.
+    fn drain(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
+        std::thread::sleep(timeout.min(DRAIN_INTERVAL));
+        match self.dispatch(visit) {
+            Ok(0) if !self.waits_for_rest() => self.fail(pcap::Error::PcapError("The interface disappeared".to_owned())),
+            Ok(lent) => Ok(if lent > 0 { Polled::Lent(lent) } else { Polled::Idle(now()) }),
+            Err(error) => self.fail(error),
+        }
     }
 
     fn look_for_interface(&mut self, again: Instant, timeout: Duration) -> Polled {
@@ -282,6 +309,9 @@ impl Backend for LiveBackend {
             }
             State::Ended => return Ok(Polled::End),
         };
+        if handle.draining.is_some() {
+            return self.drain(timeout, visit);
+        }
         let readiness = wait_readable(&handle.capture, timeout)
             .map_err(|error| interface_error(&self.interface, format!("waiting for packets failed: {error}")))?;
         if readiness == Readiness::Nothing && handle.down.is_none() {
@@ -335,7 +365,7 @@ impl Handle {
         let is_counting_ours = cfg!(target_os = "linux") && options.filter.is_none() && !is_loopback();
         let last = Stat { received: 0, dropped: 0, if_dropped: 0 };
         let snaplen = snaplen(options);
-        Ok(Self { capture, link_type, fraction_ns, last, is_counting_ours, snaplen, rest, down: None })
+        Ok(Self { capture, link_type, fraction_ns, last, is_counting_ours, snaplen, rest, down: None, draining: None })
     }
 }
 

@@ -146,19 +146,25 @@ impl Encoder {
         }
     }
 
-    /// How many of these bytes are whole records. They begin where a record begins, or where the file does.
-    pub(super) fn whole_records_len(&self, bytes: &[u8], begins_file: bool) -> usize {
-        let mut len = 0;
+    /// How many of these bytes are whole records, and how many of them packets. They begin where a record
+    /// begins, or where the file does.
+    pub(super) fn whole_records(&self, bytes: &[u8], begins_file: bool) -> (usize, u64) {
+        let (mut len, mut packets) = (0, 0);
         loop {
             let rest = bytes.get(len..).unwrap_or_default();
-            let record_len = match &self.kind {
-                FileKind::Pcap(_) if begins_file && len == 0 => Some(PCAP_FILE_HEADER_LEN),
-                FileKind::Pcap(_) => u32_at(rest, 8).map(|captured_len| PCAP_RECORD_HEADER_LEN + captured_len as usize),
-                FileKind::Pcapng(_) => u32_at(rest, 4).map(|block_len| block_len as usize),
+            let record = match &self.kind {
+                FileKind::Pcap(_) if begins_file && len == 0 => Some((PCAP_FILE_HEADER_LEN, false)),
+                FileKind::Pcap(_) => u32_at(rest, 8).map(|captured_len| (PCAP_RECORD_HEADER_LEN + captured_len as usize, true)),
+                FileKind::Pcapng(_) => {
+                    u32_at(rest, 4).map(|block_len| (block_len as usize, u32_at(rest, 0) == Some(PACKET_ENHANCED)))
+                }
             };
-            match record_len {
-                Some(record_len) if record_len <= rest.len() => len += record_len,
-                _ => return len,
+            match record {
+                Some((record_len, is_packet)) if record_len <= rest.len() => {
+                    len += record_len;
+                    packets += u64::from(is_packet);
+                }
+                _ => return (len, packets),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What two runs wrote, compared. Owns which parts may differ and how a difference is shown; starts nothing.
 //!
-//! Files, packet lines and standard error have to be the same byte for byte. The summary may gain lines and
+//! Files, packet lines and messages have to be the same byte for byte. The summary may gain lines and
 //! fields: each one of the old summary has to be in the new one with the same value, except times and memory,
 //! which no two runs share.
 
@@ -16,7 +16,7 @@ pub const STDERR: &str = "stderr";
 /// Files by name.
 pub type ProgramOutputs = BTreeMap<String, Vec<u8>>;
 
-/// Line of standard output with which the summary begins.
+/// Line with which the summary begins; those behind it are indented.
 const SUMMARY_LINE: &str = "Summary";
 /// Parts of names of what is measured, or falls to one of several workers, and so differs from run to run.
 const MEASURED: [&str; 4] = ["batch", "memory", "elapsed", "queues"];
@@ -79,11 +79,11 @@ fn compare_file(name: &str, old: &[u8], new: &[u8]) -> Option<Difference> {
     let (old_text, new_text) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     match name {
         SUMMARY => compare_fields(name, &fields(&old_text), &fields(&new_text)),
-        STDOUT => {
+        STDOUT | STDERR => {
             let (old_lines, old_summary) = split_summary(&old_text);
             let (new_lines, new_summary) = split_summary(&new_text);
-            first_line(name, old_lines, new_lines)
-                .or_else(|| compare_fields(name, &summary_lines(old_summary), &summary_lines(new_summary)))
+            first_line(name, &old_lines, &new_lines)
+                .or_else(|| compare_fields(name, &summary_lines(&old_summary), &summary_lines(&new_summary)))
         }
         // Bytes that are no UTF-8 may look the same as text.
         _ => first_line(name, &old_text, &new_text)
@@ -107,11 +107,14 @@ fn first_line(name: &str, old: &str, new: &str) -> Option<Difference> {
     None
 }
 
-/// Packet lines, and the summary behind them.
-fn split_summary(text: &str) -> (&str, &str) {
-    let line = format!("{SUMMARY_LINE}\n");
-    let start = if text.starts_with(&line) { Some(0) } else { text.rfind(&format!("\n{line}")).map(|at| at + 1) };
-    text.split_at(start.unwrap_or(text.len()))
+/// Packet lines or messages, and the summary among them.
+fn split_summary(text: &str) -> (String, String) {
+    let (mut others, mut summary, mut is_summary) = (String::new(), String::new(), false);
+    for line in text.split_inclusive('\n') {
+        is_summary = line.trim_end() == SUMMARY_LINE || (is_summary && line.starts_with("  "));
+        if is_summary { &mut summary } else { &mut others }.push_str(line);
+    }
+    (others, summary)
 }
 
 /// The summary's lines, their text up to the colon as the name. Names that come twice are numbered.
@@ -225,5 +228,8 @@ mod tests {
         assert_eq!(same(&old.replace("#1 a", "#1 b")), ["stdout, line 1:\n  old: #1 a\n  new: #1 b"]);
         assert_eq!(same(&old.replace('6', "7")), ["stdout, packets in no flow: arp:\n  old: 6\n  new: 7"]);
         assert_eq!(same("#1 a\n"), ["stdout, packets:\n  old: 1\n  new: (not there)"]);
+        let same = |new: &str| shown(&[(STDERR, "Summary\n  packets: 1\nnetscope: b\n")], &[(STDERR, new)]);
+        assert!(same("Summary\n  packets: 1\n  new: 3\nnetscope: b\n").is_empty());
+        assert_eq!(same("Summary\n  packets: 1\nnetscope: c\n").len(), 1);
     }
 }

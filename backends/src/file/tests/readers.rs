@@ -89,7 +89,12 @@ fn what_is_no_capture_is_an_error_at_open() {
         [b"".as_slice(), b"x", b"\xd4\xc3\xb2\xa1half", b"PK\x03\x04 a zip file", &old.bytes, &gzip(b"text"), &gzip(b"")[..8]]
     {
         let (_folder, path) = file("x", bytes);
-        assert!(matches!(open(&path), Err(BackendError::Format { .. })), "{bytes:?}");
+        let is_told = match open(&path) {
+            Err(BackendError::Empty { .. }) => bytes.is_empty(),
+            Err(BackendError::Format { .. }) => !bytes.is_empty(),
+            _ => false,
+        };
+        assert!(is_told, "{bytes:?}");
     }
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(open(folder.path()), Err(BackendError::Io { action: "open", .. })));

@@ -1,0 +1,195 @@
+//! What is written: files, their rotation, what is shown on standard output.
+//!
+//! Owns the defaults of outputs and which of them need each other. Looks at no file. Invariant: at most one output has standard
+//! output, and then nothing else is written there.
+
+use super::choices::{BackendChoice, XdpTimes};
+use super::error::ConfigError;
+use super::options::Options;
+use super::resolve::{MIB, combination, nanoseconds, size};
+use super::settings::{OutputSettings, PacketView, SourceSettings};
+use crate::output::ExportSettings;
+use crate::record::{FACT_SCHEMA, TimeResolution};
+use netscope_backends::writing::{RotationOptions, SegmentNames, is_stdout};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+const EXPORT_ENDED_MAX_FROM_FILE: u64 = 1_000_000;
+/// Some 13 MB: about 130 bytes each.
+const EXPORT_ENDED_MAX_LIVE: u64 = 100_000;
+
+/// Settings of all outputs.
+pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize) -> Result<OutputSettings, ConfigError> {
+    let (all, options) = (options, &options.output);
+    let (ended_max_default, times) = match source {
+        SourceSettings::File(_) => (EXPORT_ENDED_MAX_FROM_FILE, TimeResolution::Packet),
+        SourceSettings::Live(live) if live.backend == BackendChoice::Xdp && live.xdp.times == XdpTimes::Batch => {
+            (EXPORT_ENDED_MAX_LIVE, TimeResolution::Batch)
+        }
+        SourceSettings::Live(_) => (EXPORT_ENDED_MAX_LIVE, TimeResolution::Packet),
+    };
+    let packets = rotation(&Rotation {
+        names: ["--write-pcap-rotate-mb (output.write_pcap_rotate_mb)", "--write-pcap-rotate-s (output.write_pcap_rotate_secs)"],
+        max_name: "--write-pcap-max-files (output.write_pcap_max_files)",
+        of: "--write-pcap (output.write_pcap)",
+        megabytes: options.write_pcap_rotate_mb,
+        seconds: options.write_pcap_rotate_secs,
+        files_max: options.write_pcap_max_files,
+        paths: [&options.write_pcap, &None],
+    })?;
+    let flows = rotation(&Rotation {
+        names: [
+            "--expired-flows-rotate-mb (output.expired_flows_rotate_mb)",
+            "--expired-flows-rotate-s (output.expired_flows_rotate_secs)",
+        ],
+        max_name: "--expired-flows-max-files (output.expired_flows_max_files)",
+        of: "--expired-flows-jsonl or --expired-flows-csv (output.expired_flows_jsonl, output.expired_flows_csv)",
+        megabytes: options.expired_flows_rotate_mb,
+        seconds: options.expired_flows_rotate_secs,
+        files_max: options.expired_flows_max_files,
+        paths: [&options.expired_flows_jsonl, &options.expired_flows_csv],
+    })?;
+    let at = |path: &Option<PathBuf>, rotation: &RotationOptions| {
+        path.as_ref().map(|path| RotationOptions { path: path.clone(), ..rotation.clone() })
+    };
+    if options.post_rotate.is_some() && !packets.rotates() && !flows.rotates() {
+        return Err(combination(
+            "--post-rotate (output.post_rotate) is run after each file that rotation closed: add --write-pcap-rotate-mb, \
+             --write-pcap-rotate-s, --expired-flows-rotate-mb or --expired-flows-rotate-s"
+                .to_owned(),
+        ));
+    }
+    Ok(OutputSettings {
+        write_pcap: at(&options.write_pcap, &packets),
+        export_json: options.export_json.clone(),
+        export_csv: options.export_csv.clone(),
+        export_ended_max: size(options.export_ended_max.unwrap_or(ended_max_default)),
+        expired_flows_jsonl: at(&options.expired_flows_jsonl, &flows),
+        expired_flows_csv: at(&options.expired_flows_csv, &flows),
+        post_rotate: options.post_rotate.clone(),
+        summary_json: options.summary_json.clone(),
+        summary: options.summary.unwrap_or(true),
+        flow_table_rows: size(options.flow_table.unwrap_or(0).into()),
+        stats_jsonl: all.stats.jsonl.clone(),
+        has_stdout: on_stdout(all)?.is_some(),
+        // As many cores as the workers had.
+        record: ExportSettings {
+            community_id_seed: options.community_id_seed.unwrap_or(0),
+            threads: workers,
+            times,
+            schema: FACT_SCHEMA,
+            // Known when they are open.
+            interfaces: &[],
+        },
+    })
+}
+
+/// What was said of a rotation.
+struct Rotation<'a> {
+    /// Of size and time.
+    names: [&'static str; 2],
+    max_name: &'static str,
+    /// What is rotated.
+    of: &'static str,
+    megabytes: Option<u64>,
+    seconds: Option<f64>,
+    files_max: Option<u32>,
+    paths: [&'a Option<PathBuf>; 2],
+}
+
+/// A rotation without its path.
+fn rotation(said: &Rotation<'_>) -> Result<RotationOptions, ConfigError> {
+    let [size_name, time_name] = said.names;
+    let rotate_bytes = said.megabytes.filter(|&megabytes| megabytes > 0);
+    let rotate_bytes = rotate_bytes.map(|megabytes| {
+        let too_large = || ConfigError::Value { name: size_name, what: format!("is too large: {megabytes}") };
+        megabytes.checked_mul(MIB).ok_or_else(too_large)
+    });
+    let rotate_ns = nanoseconds(time_name, said.seconds.unwrap_or(0.0))?;
+    let files_max = said.files_max.filter(|&count| count > 0);
+    let options = RotationOptions {
+        rotate_bytes: rotate_bytes.transpose()?,
+        rotate_ns: (rotate_ns > 0).then_some(rotate_ns),
+        files_max,
+        ..RotationOptions::default()
+    };
+    if files_max.is_some() && !options.rotates() {
+        return Err(combination(format!("{} is about rotated files: add {size_name} or {time_name}", said.max_name)));
+    }
+    let mut paths = said.paths.into_iter().flatten().peekable();
+    if options.rotates() && paths.peek().is_none() {
+        return Err(combination(format!(
+            "rotation needs a file to write: add {}, or leave {size_name} and {time_name} out",
+            said.of
+        )));
+    }
+    for path in paths.filter(|_| options.rotates()) {
+        if is_stdout(path) {
+            return Err(combination(format!("{} is standard output, which cannot be rotated: give it a name", said.of)));
+        }
+        // The name with a time has to be understood.
+        SegmentNames::of(path).map_err(|error| {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            combination(format!("{}: {error}: {why}", said.of))
+        })?;
+    }
+    Ok(options)
+}
+
+/// The output that has standard output.
+fn on_stdout(options: &Options) -> Result<Option<&'static str>, ConfigError> {
+    let mut found = None;
+    for (name, path) in written(options) {
+        if !path.is_some_and(is_stdout) {
+            continue;
+        }
+        if let Some(first) = found.replace(name) {
+            return Err(combination(format!("{first} and {name} are both standard output: give one of them a file")));
+        }
+    }
+    Ok(found)
+}
+
+/// Outputs with a path.
+fn written(options: &Options) -> [(&'static str, Option<&Path>); 7] {
+    let stats_jsonl = options.stats.jsonl.as_deref();
+    let options = &options.output;
+    [
+        ("--stats-jsonl (stats.jsonl)", stats_jsonl),
+        ("--write-pcap (output.write_pcap)", options.write_pcap.as_deref()),
+        ("--export-json (output.export_json)", options.export_json.as_deref()),
+        ("--export-csv (output.export_csv)", options.export_csv.as_deref()),
+        ("--expired-flows-jsonl (output.expired_flows_jsonl)", options.expired_flows_jsonl.as_deref()),
+        ("--expired-flows-csv (output.expired_flows_csv)", options.expired_flows_csv.as_deref()),
+        ("--summary-json (output.summary_json)", options.summary_json.as_deref()),
+    ]
+}
+
+/// How packets are shown. `wants_lines`: the command line asks for a line per packet.
+pub(super) fn view(
+    options: &Options,
+    verbose: u8,
+    written: &OutputSettings,
+    wants_lines: bool,
+) -> Result<PacketView, ConfigError> {
+    let (quiet, hex) = (options.output.quiet.unwrap_or(false), options.output.hex_dump.unwrap_or(false));
+    if quiet && hex {
+        return Err(combination(
+            "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump"
+                .to_owned(),
+        ));
+    }
+    if written.has_stdout && (hex || wants_lines) {
+        let flag = if hex { "--hex-dump (output.hex_dump)" } else { "--no-quiet (output.quiet)" };
+        let other = on_stdout(options)?.unwrap_or_default();
+        return Err(combination(format!(
+            "{flag} shows packets on standard output, which {other} has: leave one of them out, or give that a file"
+        )));
+    }
+    Ok(match (quiet || written.has_stdout, hex) {
+        (true, _) => PacketView::None,
+        (false, true) => PacketView::Hex,
+        (false, false) if verbose >= 2 => PacketView::Detail,
+        (false, false) => PacketView::Line,
+    })
+}
