@@ -1,6 +1,7 @@
 //! Writes every packet to a capture file (`--write-pcap`), off the worker.
 
 use super::tap::PacketConsumer;
+use crate::flow::FlowNote;
 use netscope_backends::savefile::{Savefile, SavefileOptions, SavefileSummary};
 use netscope_backends::{BackendError, Packet};
 
@@ -28,7 +29,7 @@ impl Recorder {
 impl PacketConsumer for Recorder {
     type Error = BackendError;
 
-    fn packet(&mut self, _number: u64, packet: &Packet<'_>) -> Result<(), BackendError> {
+    fn packet(&mut self, _number: u64, _note: Option<&FlowNote>, packet: &Packet<'_>) -> Result<(), BackendError> {
         self.0.write(packet)
     }
 

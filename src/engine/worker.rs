@@ -19,7 +19,7 @@ use super::{
     BatchTimes, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence, TrafficCount, WorkerShare,
 };
 use crate::flow::{
-    Candidate, Content, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
+    Candidate, Content, Counted, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
     HashSecret, Keyed, PacketFacts,
 };
 use crate::wire::Dissected;
@@ -182,9 +182,9 @@ impl<O: Observer> Worker<O> {
         (self.metas, self.facts) = (metas, facts);
     }
 
-    /// Counts one packet of a flow; the number of the flow's place.
+    /// Counts one packet of a flow.
     #[inline(always)]
-    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> u32 {
+    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> Counted {
         let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
         let counted = flows.count(packet, facts, O::WATCHES, |record| {
             // Where the end stands in the order of all workers, as `event` has it.
@@ -194,7 +194,7 @@ impl<O: Observer> Worker<O> {
         });
         watch.note(&packet, &facts, &counted);
         self.slow_path_count += counted.path as usize;
-        counted.place
+        counted
     }
 
     /// The same for a packet that was dissected in full.
@@ -206,16 +206,16 @@ impl<O: Observer> Worker<O> {
         keyed: &Keyed,
         candidate: Candidate,
         content: Content<'_>,
-    ) -> u32 {
+    ) -> Counted {
         let &Packet { time, wire_len, .. } = packet;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
         let facts = FullFacts { number, dissected };
-        let place = self.count(packet, facts);
+        let counted = self.count(packet, facts);
         // Anything else takes the slow path, which looks for itself.
         if matches!(content, Content::Datagram | Content::LaterFragment) {
-            self.flows.note_domain(place, keyed.direction, &facts);
+            self.flows.note_domain(counted.place, keyed.direction, &facts);
         }
-        place
+        counted
     }
 
     /// Counts a packet that is ours, whatever becomes of it.

@@ -42,6 +42,7 @@ pub use ports::{ports_of, transport_ports};
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
-    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowPacket, FlowSettings, FlowTable, FullFacts, PacketFacts,
+    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FullFacts,
+    PacketFacts,
 };
 pub use top::TopFlow;

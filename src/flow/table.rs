@@ -14,6 +14,7 @@ mod ahead;
 mod count;
 mod counters;
 mod live;
+mod note;
 mod opening;
 mod packet;
 mod settings;
@@ -23,6 +24,7 @@ mod syn;
 use self::active::ActiveTimeout;
 
 pub use counters::FlowCounters;
+pub use note::FlowNote;
 pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
 pub use settings::FlowSettings;
 

@@ -3,6 +3,7 @@
 //! Owns the buffer and the style. Invariant: one write per box of packets, so lines are whole.
 
 use crate::engine::PacketConsumer;
+use crate::flow::FlowNote;
 use crate::record::{packet_detail, write_hex_dump, write_layers, write_packet_line};
 use netscope_backends::Packet;
 use std::convert::Infallible;
@@ -39,7 +40,7 @@ impl<W: Write> PacketPrinter<W> {
 impl<W: Write> PacketConsumer for PacketPrinter<W> {
     type Error = io::Error;
 
-    fn packet(&mut self, number: u64, packet: &Packet<'_>) -> io::Result<()> {
+    fn packet(&mut self, number: u64, _note: Option<&FlowNote>, packet: &Packet<'_>) -> io::Result<()> {
         self.text.clear();
         let Packet { data, time, wire_len, link_type } = *packet;
         write_packet_line(&mut self.text, number, time, link_type, data, wire_len);

@@ -88,9 +88,9 @@ impl<O: Observer> Worker<O> {
             Transport::Tcp(_) => Content::Other,
             _ => Content::Datagram,
         };
-        let place = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
+        let counted = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
         if TAPPED {
-            self.tap_one(packet, Some((&flow.keyed, place)));
+            self.tap_one(packet, Some((&flow.keyed, counted)));
         }
     }
 

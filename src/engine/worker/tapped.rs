@@ -9,20 +9,22 @@ use super::wave::{Consecutive, PacketSource};
 use crate::engine::Observer;
 use crate::engine::tap_sender::TapPacket;
 use crate::engine::work_unit::WorkUnit;
-use crate::flow::Keyed;
+use crate::flow::{Counted, Keyed};
 use netscope_backends::Packet;
 use std::slice;
 
 impl<O: Observer> Worker<O> {
     /// Packet `at` of a wave was counted, for this flow at this place.
     #[inline(never)]
-    pub(super) fn tap(&mut self, at: usize, source: &dyn PacketSource, flow: Option<(&Keyed, u32)>) {
-        let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow };
+    pub(super) fn tap(&mut self, at: usize, source: &dyn PacketSource, flow: Option<(&Keyed, Counted)>) {
+        let note = flow.filter(|_| self.outbox.wants_notes()).map(|(keyed, counted)| self.flows.note(keyed.direction, counted));
+        let flow = flow.map(|(keyed, counted)| (keyed, counted.place));
+        let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow, note };
         self.outbox.tap(&packet, || source.packet(at), &mut self.ledger);
     }
 
     /// The same for the packet that is counted now.
-    pub(super) fn tap_one(&mut self, packet: &Packet<'_>, flow: Option<(&Keyed, u32)>) {
+    pub(super) fn tap_one(&mut self, packet: &Packet<'_>, flow: Option<(&Keyed, Counted)>) {
         self.tap(0, &Consecutive { packets: slice::from_ref(packet), first: self.number }, flow);
     }
 

@@ -7,7 +7,7 @@
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, SeenPacket, TrafficCount};
-use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
+use crate::flow::{Candidate, Content, Counted, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
 use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -235,16 +235,16 @@ impl<O: Observer> Worker<O> {
             // Asked first, as it is nearly always so.
             if let Route::Plain { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
-                let place = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
+                let counted = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
                 if TAPPED {
-                    self.tap(i, source, Some((&meta.keyed, place)));
+                    self.tap(i, source, Some((&meta.keyed, counted)));
                 }
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
-                let place = self.count_common(i, meta, candidates[i], Content::Datagram, source);
+                let counted = self.count_common(i, meta, candidates[i], Content::Datagram, source);
                 if TAPPED {
-                    self.tap(i, source, Some((&meta.keyed, place)));
+                    self.tap(i, source, Some((&meta.keyed, counted)));
                 }
             } else {
                 self.count_other::<TAPPED>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
@@ -287,7 +287,7 @@ impl<O: Observer> Worker<O> {
         self.watch.flush();
     }
 
-    /// Counts a packet of a common frame; the number of the flow's place.
+    /// Counts a packet of a common frame.
     #[inline(always)]
     fn count_common(
         &mut self,
@@ -296,7 +296,7 @@ impl<O: Observer> Worker<O> {
         candidate: Candidate,
         content: Content<'_>,
         source: &dyn PacketSource,
-    ) -> u32 {
+    ) -> Counted {
         let &PacketMeta { ref keyed, time, wire_len, .. } = meta;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
         self.count(packet, CommonFacts { source, at, meta })
@@ -334,7 +334,7 @@ impl<O: Observer> Worker<O> {
         source: &dyn PacketSource,
         counts: &mut CommonCounts,
     ) {
-        let place = match meta.route {
+        let counted = match meta.route {
             Route::Syn { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
                 Some(self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source))
@@ -356,11 +356,11 @@ impl<O: Observer> Worker<O> {
                 self.account(&packet, facts);
                 self.ledger.in_flows += 1;
                 let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
-                let place = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
+                let counted = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
                 if O::WATCHES && matches!(facts.transport, Transport::Icmp { .. }) {
                     self.tell_icmp(&packet, number, facts, meta.keyed.key.domain());
                 }
-                Some(place)
+                Some(counted)
             }
             Route::FirstFragment | Route::Fragment => {
                 self.slow_path_count += 1;
@@ -370,7 +370,7 @@ impl<O: Observer> Worker<O> {
             }
         };
         if TAPPED {
-            self.tap(at, source, place.map(|place| (&meta.keyed, place)));
+            self.tap(at, source, counted.map(|counted| (&meta.keyed, counted)));
         }
     }
 }
