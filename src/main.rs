@@ -8,13 +8,14 @@ mod reporter;
 mod synthetic;
 
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
-use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
+use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, SummaryJson, TextReport,
-    TextSettings, is_broken_pipe, stdout, terminal_columns,
+    TextSettings, is_broken_pipe, stdout, stdout_has_color, stdout_is_terminal, terminal_columns,
 };
+use netscope::record::{LineStyle, LineTime};
 use netscope::session::{Outcome, Session, Watcher, run};
 use netscope_backends::savefile::SavefileOptions;
 use reporter::Reporter;
@@ -104,7 +105,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         },
         outputs: outputs(settings, shown).map_err(|error| as_user(error.into(), settings))?,
         record: recording(settings),
-        view: view(settings.view, packets_shown),
+        view: settings.view.map(|view| packet_view(view, packets_shown)),
         live_table,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
@@ -223,14 +224,22 @@ fn recording(settings: &Settings) -> Option<SavefileOptions> {
     })
 }
 
-fn view(view: PacketView, end: Sender<Infallible>) -> Option<netscope::session::PacketView> {
-    let style = match view {
-        PacketView::None => return None,
-        PacketView::Line => PrintStyle::Line,
-        PacketView::Detail => PrintStyle::Detail,
-        PacketView::Hex => PrintStyle::Hex,
+fn packet_view(view: PacketView, end: Sender<Infallible>) -> netscope::session::PacketView {
+    let PacketView { time, color, link, absolute_seq, layers, flow, hex } = view;
+    let time = match time {
+        TimeChoice::Auto if stdout_is_terminal() => LineTime::Local,
+        TimeChoice::Auto | TimeChoice::Utc => LineTime::Utc,
+        TimeChoice::Local => LineTime::Local,
+        TimeChoice::Epoch => LineTime::Epoch,
+        TimeChoice::Delta => LineTime::Delta,
     };
-    Some(Box::new(PacketPrinter::new(stdout(), style, end)))
+    let color = match color {
+        ColorWhen::Auto => stdout_has_color(),
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+    };
+    let line = LineStyle { time, link, absolute_seq, color };
+    Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end))
 }
 
 /// Tells what went wrong after the run; 1 when anything did.

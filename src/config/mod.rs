@@ -13,7 +13,9 @@ mod resolve;
 mod settings;
 
 pub use args::{Args, DoctorArgs, Task, write_completions, write_man};
-pub use choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+pub use choices::{
+    BackendChoice, ColorWhen, FanoutChoice, KeyChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched,
+};
 pub use error::ConfigError;
 pub use file::read_file;
 pub use options::Options;

@@ -4,7 +4,9 @@
 //! code does not compile.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
-use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use super::choices::{
+    BackendChoice, ColorWhen, FanoutChoice, KeyChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched,
+};
 use clap::Args;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
@@ -296,6 +298,36 @@ pub struct OutputOptions {
     #[serde(skip)]
     pub hex_dump_no: bool,
 
+    /// What stands for the time of a packet [default: auto]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub time: Option<TimeChoice>,
+
+    /// Colours in packet lines [default: auto]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub color: Option<ColorWhen>,
+
+    #[arg(skip)]
+    pub link: Option<bool>,
+    /// Show the link header of each packet, with its hardware addresses
+    #[arg(long = "link", conflicts_with = "link_no")]
+    #[serde(skip)]
+    pub link_yes: bool,
+    /// Do not [default]
+    #[arg(long = "no-link")]
+    #[serde(skip)]
+    pub link_no: bool,
+
+    #[arg(skip)]
+    pub absolute_seq: Option<bool>,
+    /// Show TCP numbers as sent
+    #[arg(long = "absolute-seq", conflicts_with = "absolute_seq_no")]
+    #[serde(skip)]
+    pub absolute_seq_yes: bool,
+    /// Show TCP numbers counted from the connection's first one [default]
+    #[arg(long = "no-absolute-seq")]
+    #[serde(skip)]
+    pub absolute_seq_no: bool,
+
     /// Print the N largest flows as a table at the end, 0 = none [default: 0]
     #[arg(long, value_name = "N")]
     pub flow_table: Option<u32>,
@@ -352,9 +384,10 @@ pub struct OutputOptions {
 }
 
 section!(OutputOptions {
-    flow_table, export_json, export_csv, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
+    time, color, flow_table, export_json, export_csv, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
     community_id_seed, write_pcap, write_pcap_rotate_mb, write_pcap_rotate_secs, write_pcap_max_files,
-} switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no });
+} switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no;
+    link: link_yes, link_no; absolute_seq: absolute_seq_yes, absolute_seq_no });
 
 /// `[flow]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -79,6 +79,15 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     if said.stats.top_flows.is_some_and(|count| count > 0) && !stats {
         return Err(combination("--top-flows shows flows with the statistics: add --stats".to_owned()));
     }
+    let of_lines = &said.output;
+    let is_about_lines =
+        of_lines.time.is_some() || of_lines.color.is_some() || of_lines.link.is_some() || of_lines.absolute_seq.is_some();
+    if is_about_lines && of_lines.quiet.or(file.output.quiet).unwrap_or(false) {
+        return Err(combination(
+            "--time, --color, --link and --absolute-seq are about packet lines, and --quiet (output.quiet) prints none: add --no-quiet"
+                .to_owned(),
+        ));
+    }
     let tables = |options: &OutputOptions| {
         options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)
     };
@@ -188,16 +197,23 @@ fn check_paths(options: &Options) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn view(options: &OutputOptions, verbose: u8) -> Result<PacketView, ConfigError> {
-    match (options.quiet.unwrap_or(false), options.hex_dump.unwrap_or(false)) {
+fn view(options: &OutputOptions, verbose: u8) -> Result<Option<PacketView>, ConfigError> {
+    let hex = options.hex_dump.unwrap_or(false);
+    match (options.quiet.unwrap_or(false), hex) {
         (true, true) => Err(combination(
             "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump"
                 .to_owned(),
         )),
-        (true, false) => Ok(PacketView::None),
-        (false, true) => Ok(PacketView::Hex),
-        (false, false) if verbose >= 2 => Ok(PacketView::Detail),
-        (false, false) => Ok(PacketView::Line),
+        (true, false) => Ok(None),
+        (false, _) => Ok(Some(PacketView {
+            time: options.time.unwrap_or_default(),
+            color: options.color.unwrap_or_default(),
+            link: options.link.unwrap_or(false),
+            absolute_seq: options.absolute_seq.unwrap_or(false),
+            layers: hex || verbose >= 2,
+            flow: verbose >= 3,
+            hex,
+        })),
     }
 }
 

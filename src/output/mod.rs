@@ -24,6 +24,6 @@ pub use json::{JsonLines, JsonTable, write_array};
 pub use packet_printer::{PacketPrinter, PrintStyle};
 pub use progress::{ProgressDisplay, show_progress};
 pub use rows::ExportSettings;
-pub use stdout::{is_broken_pipe, stdout, terminal_columns};
+pub use stdout::{is_broken_pipe, stdout, stdout_has_color, stdout_is_terminal, terminal_columns};
 pub use summary_json::SummaryJson;
 pub use text::{TextReport, TextSettings, stats_line, summary_text, top_lines};

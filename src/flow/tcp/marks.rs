@@ -53,6 +53,12 @@ impl TcpMarks {
         self.0 == 0
     }
 
+    /// One mark, by the number of its bit.
+    #[cfg(test)]
+    pub(crate) const fn from_bit(bit: u32) -> Self {
+        Self(1 << bit)
+    }
+
     pub(super) const fn set(&mut self, other: Self) {
         self.0 |= other.0;
     }
