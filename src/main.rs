@@ -226,19 +226,21 @@ fn recording(settings: &Settings) -> Option<SavefileOptions> {
 
 fn packet_view(view: PacketView, end: Sender<Infallible>) -> netscope::session::PacketView {
     let PacketView { time, color, link, absolute_seq, layers, flow, hex } = view;
-    let time = match time {
-        TimeChoice::Auto if stdout_is_terminal() => LineTime::Local,
-        TimeChoice::Auto | TimeChoice::Utc => LineTime::Utc,
-        TimeChoice::Local => LineTime::Local,
-        TimeChoice::Epoch => LineTime::Epoch,
-        TimeChoice::Delta => LineTime::Delta,
+    let (time, first_date) = match time {
+        TimeChoice::Auto if stdout_is_terminal() => (LineTime::Local, true),
+        // For programs: nothing but a line for each packet.
+        TimeChoice::Auto => (LineTime::Utc, false),
+        TimeChoice::Utc => (LineTime::Utc, true),
+        TimeChoice::Local => (LineTime::Local, true),
+        TimeChoice::Epoch => (LineTime::Epoch, false),
+        TimeChoice::Delta => (LineTime::Delta, false),
     };
     let color = match color {
         ColorWhen::Auto => stdout_has_color(),
         ColorWhen::Always => true,
         ColorWhen::Never => false,
     };
-    let line = LineStyle { time, link, absolute_seq, color };
+    let line = LineStyle { time, first_date, link, absolute_seq, color };
     Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end))
 }
 

@@ -33,9 +33,7 @@ fn packet(text: &str, number: usize) -> &str {
 #[test]
 fn lines_say_in_words_what_happened() {
     let text = shown(&fixture("demo.pcapng"), &[]);
-    assert!(
-        text.starts_with("--- 2026-11-21 UTC ---\n#1 02:19:54.310777 fe80::5eff:fe10:2 > ff02::2 icmpv6 router solicitation")
-    );
+    assert!(text.starts_with("#1 02:19:54.310777 fe80::5eff:fe10:2 > ff02::2 icmpv6 router solicitation"));
     for (number, line) in [
         (3, "192.0.2.1 > 192.0.2.2 icmp echo request id=27138 seq=1 len=56 frame=98"),
         (7, "vlan 5 fe80::d00c:fff:fe50:9c6 > ff02::2 icmpv6 router solicitation from d2:0c:0f:50:09:c6 frame=74"),
@@ -86,11 +84,11 @@ fn times_are_those_of_the_zone_that_is_asked_for() {
             .collect::<Vec<_>>()
     };
     let utc = ["--- 2026-11-21 UTC ---", "#1 02:19:54.310777", "#2 02:19:54.564470"];
-    assert_eq!(first(&[], Some("JST-9")), utc, "into a pipe");
+    assert_eq!(first(&[], Some("JST-9")), utc[1..], "into a pipe, a line is a packet");
     assert_eq!(first(&["--time", "utc"], Some("JST-9")), utc);
     let local = ["--- 2026-11-21 local time, UTC+09:00 ---", "#1 11:19:54.310777", "#2 11:19:54.564470"];
     assert_eq!(first(&["--time", "local"], Some("JST-9")), local);
-    assert_eq!(first(&["--time", "local"], Some("XXX4"))[0], "--- 2026-11-20 local time, UTC-04:00 ---");
+    assert_eq!(first(&["--time", "local"], Some("ABC4"))[0], "--- 2026-11-20 local time, UTC-04:00 ---");
     assert_eq!(first(&["--time", "epoch"], None), ["#1 1795227594.310777", "#2 1795227594.564470"]);
     assert_eq!(first(&["--time", "delta"], None), ["#1 +0.000000", "#2 +0.253693"]);
 }

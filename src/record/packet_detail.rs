@@ -357,7 +357,7 @@ mod tests {
                 write_layers(&mut text, &packet_detail(LinkType(link), &damaged, damaged.len() as u32));
                 let packet =
                     Packet { data: &damaged, time: Timestamp(0), wire_len: damaged.len() as u32, link_type: LinkType(link) };
-                let style = LineStyle { time: LineTime::Utc, link: true, absolute_seq: false, color: false };
+                let style = LineStyle { time: LineTime::Utc, first_date: true, link: true, absolute_seq: false, color: false };
                 let line = pushed(|out| PacketLines::new(style).push(out, 1, None, &packet));
                 text.push_str(&String::from_utf8(line).expect("lines are UTF-8"));
                 assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{name}: {text:?}");

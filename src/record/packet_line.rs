@@ -33,6 +33,8 @@ pub(super) use tcp::mark_names;
 pub struct LineStyle {
     /// What stands for the time.
     pub time: LineTime,
+    /// With times of day, a line with the date comes before the first packet; else only where the date changes.
+    pub first_date: bool,
     /// Show link headers with their addresses.
     pub link: bool,
     /// TCP numbers as sent, not counted from the connection's first.
@@ -51,13 +53,17 @@ pub struct PacketLines {
 impl PacketLines {
     /// Before the first packet.
     pub fn new(style: LineStyle) -> Self {
-        Self { style, palette: if style.color { &Palette::COLOR } else { &Palette::PLAIN }, clock: LineClock::new(style.time) }
+        Self {
+            style,
+            palette: if style.color { &Palette::COLOR } else { &Palette::PLAIN },
+            clock: LineClock::new(style.time, style.first_date),
+        }
     }
 
     /// Appends a packet's line and its end: `#number time`, then the packet's parts, outermost first, for example `#12
     /// 14:03:07.123456 10.0.0.1:443 > 10.0.0.2:51234 tcp [SYN,ACK] seq=0 ack=1 win=65535 mss=1460 len=0 frame=58`. What
     /// could not be read and what the flow's analysis found come last. Before a packet of another day than the one before, a
-    /// line with the date comes.
+    /// line with the date comes, before the first one where that is asked for.
     pub fn push(&mut self, out: &mut TextEnd<'_>, number: u64, note: Option<&FlowNote>, packet: &Packet<'_>) {
         let mut line = Line { out, palette: self.palette };
         self.clock.push_date(&mut line, packet.time);

@@ -26,6 +26,8 @@ pub enum LineTime {
 /// Tells times.
 pub(super) struct LineClock {
     time: LineTime,
+    /// The date of the first packet is said, too.
+    first_date: bool,
     zone: TimeZone,
     /// Seconds east of UTC, and the seconds since 1970 for which that holds: from the first, before the second.
     offset_secs: i64,
@@ -39,9 +41,19 @@ pub(super) struct LineClock {
 }
 
 impl LineClock {
-    pub fn new(time: LineTime) -> Self {
+    pub fn new(time: LineTime, first_date: bool) -> Self {
         let zone = if time == LineTime::Local { TimeZone::system() } else { TimeZone::UTC };
-        Self { time, zone, offset_secs: 0, holds: (0, 0), said: None, second: -1, second_text: *b"00:00:00", before: None }
+        Self {
+            time,
+            first_date,
+            zone,
+            offset_secs: 0,
+            holds: (0, 0),
+            said: None,
+            second: -1,
+            second_text: *b"00:00:00",
+            before: None,
+        }
     }
 
     /// Local seconds since 1970.
@@ -67,7 +79,7 @@ impl LineClock {
         self.holds = (secs, next);
     }
 
-    /// Appends a line with the date and the zone before the first packet, and where one of them has changed.
+    /// Appends a line with the date and the zone where one of them has changed, and before the first packet where that is asked for.
     #[inline]
     pub fn push_date(&mut self, line: &mut Line<'_, '_>, time: Timestamp) {
         if matches!(self.time, LineTime::Epoch | LineTime::Delta) {
@@ -75,8 +87,10 @@ impl LineClock {
         }
         let day = self.local_secs(time).div_euclid(SECS_PER_DAY);
         if self.said != Some((day, self.offset_secs)) {
-            self.said = Some((day, self.offset_secs));
-            self.say_date(line, day);
+            let is_first = self.said.replace((day, self.offset_secs)).is_none();
+            if self.first_date || !is_first {
+                self.say_date(line, day);
+            }
         }
     }
 
@@ -148,7 +162,7 @@ mod tests {
 
     /// Dates and times of these seconds, in the zone of a POSIX TZ string.
     fn told(zone: &str, secs: &[u64]) -> String {
-        let mut clock = LineClock::new(LineTime::Local);
+        let mut clock = LineClock::new(LineTime::Local, true);
         clock.zone = TimeZone::posix(zone).expect("a zone");
         let text = pushed(|out| {
             for secs in secs {
@@ -167,7 +181,7 @@ mod tests {
             told("JST-9", &[1_700_000_000, 1_700_006_400]),
             "--- 2023-11-15 local time, UTC+09:00 ---\n07:13:20.000000\n09:00:00.000000\n"
         );
-        assert_eq!(told("XXX3:30", &[0]), "--- 1969-12-31 local time, UTC-03:30 ---\n20:30:00.000000\n");
+        assert_eq!(told("ABC3:30", &[0]), "--- 1969-12-31 local time, UTC-03:30 ---\n20:30:00.000000\n");
         // The end of summer 2023 at 01:00 UTC, and back to before it.
         assert_eq!(
             told("CET-1CEST,M3.5.0,M10.5.0/3", &[1_698_541_199, 1_698_541_200, 1_698_541_199]),

@@ -7,7 +7,7 @@ use crate::wire::tests::build::{ethernet, gre, ipv4, ipv4_with, ipv6, join, tcp,
 use netscope_backends::{LinkType, Timestamp};
 use proptest::prelude::*;
 
-const STYLE: LineStyle = LineStyle { time: LineTime::Epoch, link: false, absolute_seq: false, color: false };
+const STYLE: LineStyle = LineStyle { time: LineTime::Epoch, first_date: true, link: false, absolute_seq: false, color: false };
 const TIME: Timestamp = Timestamp(50_587_123_456_789);
 
 fn line_as(style: LineStyle, link: u16, data: &[u8], wire_len: usize) -> String {
@@ -301,6 +301,8 @@ fn dates_stand_where_they_change() {
         "--- 2023-11-30 UTC ---\n#1 23:59:59.999999\n--- 2023-12-01 UTC ---\n#1 00:00:00.000000\n#1 00:00:05.000000\n\
          --- 2023-11-30 UTC ---\n#1 23:59:59.999999\n--- 1970-01-01 UTC ---\n#1 00:00:00.000000\n"
     );
+    let without = LineStyle { time: LineTime::Utc, first_date: false, ..STYLE };
+    assert!(line_as(without, 1, &[], 0).starts_with("#12 14:03:07.123456 "));
     assert_eq!(at(LineTime::Epoch, &[midnight + 1_234_567, u64::MAX]), "#1 1701388800.001234\n#1 18446744073.709551\n");
     assert_eq!(
         at(LineTime::Delta, &[5 * S, 5 * S, 7 * S + 1000, 6 * S]),
