@@ -8,15 +8,15 @@ mod reporter;
 mod synthetic;
 
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
-use netscope::config::{self, Command, OutputSettings, PacketView, Settings, SourceSettings, Verbosity};
+use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
     CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OnCommandFailure, OutputError, PacketPrinter,
-    PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout, summary_text,
-    terminal_columns,
+    PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout, stdout_has_color,
+    stdout_is_terminal, summary_text, terminal_columns,
 };
-use netscope::record::{FieldWord, counted};
+use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
 use netscope_backends::features;
 use netscope_backends::savefile::{CaptureOrigin, SavefileOptions, SavefileSummary};
@@ -126,7 +126,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         outputs,
         record: recording(settings, &opened.interfaces),
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
-        view: view(settings.view, packets_shown),
+        view: settings.view.map(|view| packet_view(view, packets_shown)),
         live_table,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
@@ -140,7 +140,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
 fn prints_lines(settings: &Settings) -> bool {
-    (settings.view != PacketView::None || settings.stats.enabled) && std::io::stdout().is_terminal()
+    (settings.view.is_some() || settings.stats.enabled) && std::io::stdout().is_terminal()
 }
 
 /// Starts what runs the command after rotated files.
@@ -280,7 +280,8 @@ fn recording(settings: &Settings, interfaces: &[String]) -> Option<SavefileOptio
 
 /// What a written capture says of where its packets come from.
 fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
-    let interface = interfaces.first().map(String::as_str);
+    // Of several interfaces, packets are in one file and not told apart there, so none of them is named.
+    let interface = if let [name] = interfaces { Some(name.as_str()) } else { None };
     CaptureOrigin {
         application: Some(format!("netscope {}", env!("CARGO_PKG_VERSION"))),
         os: interface.and_then(|_| features::kernel()),
@@ -293,14 +294,24 @@ fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
     }
 }
 
-fn view(view: PacketView, end: Sender<Infallible>) -> Option<netscope::session::PacketView> {
-    let style = match view {
-        PacketView::None => return None,
-        PacketView::Line => PrintStyle::Line,
-        PacketView::Detail => PrintStyle::Detail,
-        PacketView::Hex => PrintStyle::Hex,
+fn packet_view(view: PacketView, end: Sender<Infallible>) -> netscope::session::PacketView {
+    let PacketView { time, color, link, absolute_seq, layers, flow, hex } = view;
+    let (time, first_date) = match time {
+        TimeChoice::Auto if stdout_is_terminal() => (LineTime::Local, true),
+        // For programs: nothing but a line for each packet.
+        TimeChoice::Auto => (LineTime::Utc, false),
+        TimeChoice::Utc => (LineTime::Utc, true),
+        TimeChoice::Local => (LineTime::Local, true),
+        TimeChoice::Epoch => (LineTime::Epoch, false),
+        TimeChoice::Delta => (LineTime::Delta, false),
     };
-    Some(Box::new(PacketPrinter::new(stdout(), style, end)))
+    let color = match color {
+        ColorWhen::Auto => stdout_has_color(),
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+    };
+    let line = LineStyle { time, first_date, link, absolute_seq, color };
+    Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end))
 }
 
 /// Tells how the run went; 1 when anything went wrong.

@@ -11,6 +11,7 @@ use crate::engine::{
     EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume,
     launch,
 };
+use crate::flow::FlowNote;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
 use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
 use netscope_backends::{BackendError, Counters};
@@ -77,7 +78,7 @@ pub trait Watcher: Send + Sync {
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
     let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table } = session;
     let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed)).transpose()?;
-    engine.taps = vec![TapPolicy::All; usize::from(recorder.is_some()) + usize::from(view.is_some())];
+    engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
     let noticing = Arc::clone(watcher);
@@ -178,8 +179,13 @@ fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watc
     }
     impl PacketConsumer for Telling<'_> {
         type Error = BackendError;
-        fn packet(&mut self, number: u64, packet: &netscope_backends::Packet<'_>) -> Result<(), BackendError> {
-            self.0.packet(number, packet).inspect_err(|error| self.tell(error))
+        fn packet(
+            &mut self,
+            number: u64,
+            note: Option<&FlowNote>,
+            packet: &netscope_backends::Packet<'_>,
+        ) -> Result<(), BackendError> {
+            self.0.packet(number, note, packet).inspect_err(|error| self.tell(error))
         }
         fn pause(&mut self) -> Result<(), BackendError> {
             self.0.pause().inspect_err(|error| self.tell(error))
@@ -228,8 +234,8 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option
     struct Quiet<'a>(&'a mut PacketView, &'a Stop);
     impl PacketConsumer for Quiet<'_> {
         type Error = io::Error;
-        fn packet(&mut self, number: u64, packet: &netscope_backends::Packet<'_>) -> io::Result<()> {
-            self.0.packet(number, packet).inspect_err(|_| self.1.request())
+        fn packet(&mut self, number: u64, note: Option<&FlowNote>, packet: &netscope_backends::Packet<'_>) -> io::Result<()> {
+            self.0.packet(number, note, packet).inspect_err(|_| self.1.request())
         }
         fn pause(&mut self) -> io::Result<()> {
             self.0.pause().inspect_err(|_| self.1.request())

@@ -7,6 +7,7 @@ use netscope::engine::{
     EndedChunk, Outbox, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare, mailbox,
 };
 use netscope::flow::{FlowSettings, HashSecret, KeyScope};
+use netscope::record::{LineStyle, LineTime, PacketLines, TextBuffer};
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 
@@ -59,6 +60,30 @@ fn growing_copies_no_flow() {
 }
 
 #[test]
+fn a_packet_line_allocates_nothing() {
+    let mut shown = 0;
+    for time in [LineTime::Utc, LineTime::Epoch, LineTime::Delta] {
+        let style = LineStyle { time, first_date: true, link: true, absolute_seq: false, color: true };
+        let (mut lines, mut text) = (PacketLines::new(style), TextBuffer::default());
+        for capture in captures() {
+            let Ok(packets) = read_all(&capture) else { continue };
+            for (number, packet) in (1..).zip(&packets) {
+                let packet = packet.borrow();
+                let allocated = allocation_counter::measure(|| {
+                    let mut end = text.open();
+                    lines.push(&mut end, number, None, &packet);
+                    end.close();
+                });
+                assert_eq!(allocated.count_total, 0, "packet {number} of {}: {allocated:?}", capture.display());
+                text.write_when_full(&mut std::io::sink()).expect("it takes everything");
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 1000, "only {shown} packets were shown");
+}
+
+#[test]
 fn a_worker_in_steady_state_allocates_nothing() {
     let mut measured = 0;
     for capture in captures() {
@@ -78,12 +103,13 @@ fn a_worker_in_steady_state_allocates_nothing() {
             .collect();
         let (snapshots, snapshot_mail) = mailbox(4, || Snapshot::new(5));
         let (ended, ended_mail) = mailbox(8, EndedChunk::new);
-        let policies = [TapPolicy::All, TapPolicy::PerSecond(5), TapPolicy::Flows(TapFlows::default())];
+        let policies = [TapPolicy::All, TapPolicy::Counted, TapPolicy::PerSecond(5), TapPolicy::Flows(TapFlows::default())];
         let secret = HashSecret::random();
         let (taps, tap_mails): (Vec<_>, Vec<_>) = (0..)
             .zip(&policies)
             .map(|(tap, policy)| {
-                let (sender, receiver) = mailbox(2, TapChunk::new);
+                let new = if *policy == TapPolicy::Counted { TapChunk::with_notes } else { TapChunk::new };
+                let (sender, receiver) = mailbox(2, new);
                 (TapSender::new(tap, policy, secret, sender), receiver)
             })
             .unzip();

@@ -2,8 +2,8 @@
 
 use clap::CommandFactory;
 use netscope::config::{
-    Args, BackendChoice, Command, ConfigError, FanoutChoice, Options, PacketView, Settings, SourceSettings, Verbosity, command,
-    read_file, reference, resolve, write_completions, write_man,
+    Args, BackendChoice, ColorWhen, Command, ConfigError, FanoutChoice, Options, PacketView, Settings, SourceSettings,
+    TimeChoice, Verbosity, command, read_file, reference, resolve, write_completions, write_man,
 };
 use netscope::record::TimeResolution;
 use netscope_backends::writing::RotationOptions;
@@ -114,15 +114,34 @@ fn a_source_that_is_a_flag_replaces_the_files_source() {
 
 #[test]
 fn every_switch_works_both_ways() {
-    assert_eq!(settings(&["--quiet"]).view, PacketView::None);
-    assert_eq!(settings(&["--hex-dump"]).view, PacketView::Hex);
-    assert_eq!(settings(&["-vv"]).view, PacketView::Detail);
-    assert_eq!(settings(&["-v"]).view, PacketView::Line);
+    let line = PacketView {
+        time: TimeChoice::Auto,
+        color: ColorWhen::Auto,
+        link: false,
+        absolute_seq: false,
+        layers: false,
+        flow: false,
+        hex: false,
+    };
+    assert_eq!(settings(&["--quiet"]).view, None);
+    assert_eq!(settings(&["--hex-dump"]).view, Some(PacketView { layers: true, hex: true, ..line }));
+    assert_eq!(settings(&["-vv"]).view, Some(PacketView { layers: true, ..line }));
+    assert_eq!(settings(&["-vvv"]).view, Some(PacketView { layers: true, flow: true, ..line }));
+    assert_eq!(settings(&["-v"]).view, Some(line));
+    let all = settings(&["--time", "delta", "--color", "always", "--link", "--absolute-seq"]).view;
+    let (time, color) = (TimeChoice::Delta, ColorWhen::Always);
+    assert_eq!(all, Some(PacketView { time, color, link: true, absolute_seq: true, ..line }));
+    let keys = "[output]\ntime = \"delta\"\ncolor = \"always\"\nlink = true\nabsolute_seq = true\n";
+    assert_eq!(with_file(keys, &[]).unwrap().view, all);
+    assert_eq!(
+        with_file(keys, &["--time", "auto", "--color", "auto", "--no-link", "--no-absolute-seq"]).unwrap().view,
+        Some(line)
+    );
     assert_eq!(settings(&["-vvvv"]).verbosity, Verbosity::Trace);
     let loud = with_file("[output]\nquiet = true\n", &["--no-quiet"]).unwrap();
-    assert_eq!(loud.view, PacketView::Line);
+    assert_eq!(loud.view, Some(line));
     let plain = with_file("[output]\nhex_dump = true\n", &["--no-hex-dump"]).unwrap();
-    assert_eq!(plain.view, PacketView::Line);
+    assert_eq!(plain.view, Some(line));
     let modes = |flags: &[&str]| match settings(flags).source {
         SourceSettings::Live(live) => (live.promiscuous, live.immediate_mode),
         SourceSettings::File(_) => panic!("not live"),
@@ -134,8 +153,8 @@ fn every_switch_works_both_ways() {
     assert!(settings(&[]).output.summary && !settings(&["--no-summary"]).output.summary);
     assert!(with_file("[output]\nsummary = false\n", &["--summary"]).unwrap().output.summary);
     // An output on standard output is alone there.
-    assert_eq!(settings(&["--write-pcap", "-", "-vv"]).view, PacketView::None);
-    assert_eq!(with_file("[output]\nquiet = false\nwrite_pcap = \"-\"\n", &[]).unwrap().view, PacketView::None);
+    assert_eq!(settings(&["--write-pcap", "-", "-vv"]).view, None);
+    assert_eq!(with_file("[output]\nquiet = false\nwrite_pcap = \"-\"\n", &[]).unwrap().view, None);
 }
 
 #[test]
@@ -143,6 +162,8 @@ fn a_switch_given_both_ways_is_refused() {
     for (yes, no) in [
         ("--quiet", "--no-quiet"),
         ("--hex-dump", "--no-hex-dump"),
+        ("--link", "--no-link"),
+        ("--absolute-seq", "--no-absolute-seq"),
         ("--promiscuous", "--no-promiscuous"),
         ("--immediate-mode", "--no-immediate-mode"),
         ("--stats", "--no-stats"),
@@ -216,7 +237,7 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn combinations_that_cannot_work_are_refused_by_name() {
-    let cases: [(&[&str], &str); 44] = [
+    let cases: [(&[&str], &str); 46] = [
         (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
         (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
         (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
@@ -237,6 +258,8 @@ fn combinations_that_cannot_work_are_refused_by_name() {
         (&["--export-json", "x", "--export-csv", "x"], "--export-csv"),
         (&["--read-pcap", "x", "--write-pcap", "x"], "--write-pcap"),
         (&["--quiet", "--hex-dump"], "--no-hex-dump"),
+        (&["--quiet", "--time", "utc"], "--no-quiet"),
+        (&["--quiet", "--link"], "--no-quiet"),
         (&["--top-flows", "3"], "--stats"),
         (&["--export-ended-max", "3"], "--export-json"),
         (&["--workers", "2", "--no-pipeline"], "--no-pipeline"),
@@ -460,6 +483,10 @@ fn help_has_its_headings_and_every_flag_of_the_contract() {
         "--timeout-ms",
         "--hex-dump",
         "--no-hex-dump",
+        "--time",
+        "--color",
+        "--link",
+        "--absolute-seq",
         "--quiet",
         "--no-quiet",
         "--verbose",

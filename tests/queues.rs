@@ -8,7 +8,7 @@ use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Report, S
 use netscope::engine::{
     EngineSettings, Outbox, PacketConsumer, Snapshot, Source, Stop, Worker, WorkerSettings, WorkerShare, mailbox,
 };
-use netscope::flow::{EndReason, FactSet, FlowRecord, FlowSettings, HashSecret};
+use netscope::flow::{EndReason, FactSet, FlowNote, FlowRecord, FlowSettings, HashSecret};
 use netscope::session::{Outcome, Session, run};
 use netscope::wire;
 use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket, read_all};
@@ -166,7 +166,7 @@ struct ShownPackets(Arc<Mutex<Vec<(u64, Timestamp)>>>);
 impl PacketConsumer for ShownPackets {
     type Error = io::Error;
 
-    fn packet(&mut self, number: u64, packet: &Packet<'_>) -> io::Result<()> {
+    fn packet(&mut self, number: u64, _note: Option<&FlowNote>, packet: &Packet<'_>) -> io::Result<()> {
         self.0.lock().expect("no panic").push((number, packet.time));
         Ok(())
     }

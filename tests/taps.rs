@@ -8,7 +8,7 @@ use netscope::engine::{
     EngineSettings, Observer, Outbox, PacketConsumer, Receiver, SeenPacket, Snapshot, Source, Stop, TapChunk, TapFlows, TapMark,
     TapPolicy, TapReceivers, TapSender, Worker, WorkerSettings, WorkerShare, consume, launch, mailbox, requests,
 };
-use netscope::flow::{FlowEvents, FlowKey, FlowRecord, FlowSettings, HashSecret, ports_of};
+use netscope::flow::{FlowEvents, FlowKey, FlowNote, FlowRecord, FlowSettings, HashSecret, ports_of};
 use netscope::wire::{self, Dissected};
 use netscope_backends::chunk::CHUNK_PACKETS_MAX;
 use netscope_backends::file::{CaptureFile, FileOptions};
@@ -363,7 +363,7 @@ struct ShownNumbers(Vec<u64>);
 impl PacketConsumer for ShownNumbers {
     type Error = io::Error;
 
-    fn packet(&mut self, number: u64, _packet: &Packet<'_>) -> io::Result<()> {
+    fn packet(&mut self, number: u64, _note: Option<&FlowNote>, _packet: &Packet<'_>) -> io::Result<()> {
         self.0.push(number);
         Ok(())
     }
@@ -384,4 +384,46 @@ fn a_consumer_is_shown_the_numbers_of_the_source() {
     let mut sorted = shown.clone();
     sorted.sort_unstable();
     assert!(sorted.into_iter().eq(1..=packets.len() as u64), "{shown:?}");
+}
+
+/// Keeps what is told of each packet.
+#[derive(Default)]
+struct Noted(Vec<(u64, Option<FlowNote>, Vec<u8>)>);
+
+impl PacketConsumer for Noted {
+    type Error = io::Error;
+
+    fn packet(&mut self, number: u64, note: Option<&FlowNote>, packet: &Packet<'_>) -> io::Result<()> {
+        self.0.push((number, note.copied(), packet.data.to_vec()));
+        Ok(())
+    }
+
+    fn pause(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// All packets with their notes, as they are shown.
+fn noted(source: Source, workers: usize) -> Noted {
+    started(source, &[TapPolicy::Counted], workers, |taps| {
+        let mut noted = Noted::default();
+        consume(&taps[0], &mut noted).expect("nothing fails");
+        noted
+    })
+}
+
+#[test]
+fn packets_come_in_order_with_the_same_notes_from_any_number_of_workers() {
+    let mut marked = 0;
+    for capture in captures() {
+        let Ok(packets) = read_all(&capture) else { continue };
+        let expected = noted(mapped(&capture), 1).0;
+        assert!(expected.iter().map(|(number, ..)| *number).eq(1..=packets.len() as u64), "{}", capture.display());
+        assert!(expected.iter().zip(&packets).all(|((.., data), packet)| *data == packet.data), "{}", capture.display());
+        marked += expected.iter().filter(|(_, note, _)| note.is_some_and(|note| !note.marks.is_empty())).count();
+        for source in [mapped, read] {
+            assert!(noted(source(&capture), 3).0 == expected, "{}", capture.display());
+        }
+    }
+    assert!(marked > 10, "only {marked} packets have marks");
 }

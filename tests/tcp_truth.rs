@@ -128,7 +128,7 @@ fn takes_fast_path(parts: &mut Parts, segment: &TcpSegment, direction: Direction
     match (PlainSegment::of(segment), SynSegment::of(segment), PlainSegment::last_of(segment)) {
         (Some(plain), ..) if is_steady => {
             tracker.take_in_plain::<false>(&plain, direction, time, arena, analysis)
-                || tracker.observe_loss(&plain, direction, time, arena, analysis)
+                || tracker.observe_loss(&plain, direction, time, arena, analysis).is_some()
         }
         (Some(plain), ..) => {
             tracker.observe_first_ack(&plain, direction, time, arena, analysis)

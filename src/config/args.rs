@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", help_heading = "General")]
     pub config: Option<PathBuf>,
 
-    /// Say more: -v info, -vv debug and detailed packets, -vvv trace
+    /// Say more: -v info, -vv debug and every field of each packet, its checksums verified, -vvv trace and what each packet is to its flow
     #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
     pub verbose: u8,
 

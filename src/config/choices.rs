@@ -84,6 +84,36 @@ pub enum FanoutChoice {
     Queue,
 }
 
+/// What stands for the time of a packet.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeChoice {
+    /// Local on a terminal, UTC otherwise
+    #[default]
+    Auto,
+    /// Time of day, UTC, and a line with each date
+    Utc,
+    /// The same in the zone of this machine, or the one that TZ names
+    Local,
+    /// Seconds since 1970, UTC
+    Epoch,
+    /// Seconds since the packet before
+    Delta,
+}
+
+/// Whether packet lines have colours.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set; anywhere if CLICOLOR_FORCE is
+    #[default]
+    Auto,
+    /// In any case
+    Always,
+    /// Never
+    Never,
+}
+
 /// What tells two flows with the same protocol, addresses and ports apart.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]

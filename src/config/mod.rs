@@ -19,7 +19,9 @@ mod said;
 mod settings;
 
 pub use args::{Args, DoctorArgs, Task};
-pub use choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+pub use choices::{
+    BackendChoice, ColorWhen, FanoutChoice, KeyChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched,
+};
 pub use error::ConfigError;
 pub use file::read_file;
 pub use manual::{write_completions, write_doctor_man, write_man};

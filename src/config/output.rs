@@ -165,14 +165,15 @@ fn written(options: &Options) -> [(&'static str, Option<&Path>); 7] {
     ]
 }
 
-/// How packets are shown. `wants_lines`: the command line asks for a line per packet.
+/// How packets are shown; `None`: they are not. `wants_lines`: the command line asks for a line per packet.
 pub(super) fn view(
     options: &Options,
     verbose: u8,
     written: &OutputSettings,
     wants_lines: bool,
-) -> Result<PacketView, ConfigError> {
-    let (quiet, hex) = (options.output.quiet.unwrap_or(false), options.output.hex_dump.unwrap_or(false));
+) -> Result<Option<PacketView>, ConfigError> {
+    let output = &options.output;
+    let (quiet, hex) = (output.quiet.unwrap_or(false), output.hex_dump.unwrap_or(false));
     if quiet && hex {
         return Err(combination(
             "--quiet (output.quiet) and --hex-dump (output.hex_dump) contradict each other: add --no-quiet or --no-hex-dump"
@@ -186,10 +187,13 @@ pub(super) fn view(
             "{flag} shows packets on standard output, which {other} has: leave one of them out, or give that a file"
         )));
     }
-    Ok(match (quiet || written.has_stdout, hex) {
-        (true, _) => PacketView::None,
-        (false, true) => PacketView::Hex,
-        (false, false) if verbose >= 2 => PacketView::Detail,
-        (false, false) => PacketView::Line,
-    })
+    Ok((!quiet && !written.has_stdout).then(|| PacketView {
+        time: output.time.unwrap_or_default(),
+        color: output.color.unwrap_or_default(),
+        link: output.link.unwrap_or(false),
+        absolute_seq: output.absolute_seq.unwrap_or(false),
+        layers: hex || verbose >= 2,
+        flow: verbose >= 3,
+        hex,
+    }))
 }

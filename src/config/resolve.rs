@@ -83,6 +83,15 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     if said.stats.top_flows.is_some_and(|count| count > 0) && !stats && !is_written {
         return Err(combination("--top-flows shows flows with the statistics: add --stats or --stats-jsonl".to_owned()));
     }
+    let of_lines = &said.output;
+    let is_about_lines =
+        of_lines.time.is_some() || of_lines.color.is_some() || of_lines.link.is_some() || of_lines.absolute_seq.is_some();
+    if is_about_lines && of_lines.quiet.or(file.output.quiet).unwrap_or(false) {
+        return Err(combination(
+            "--time, --color, --link and --absolute-seq are about packet lines, and --quiet (output.quiet) prints none: add --no-quiet"
+                .to_owned(),
+        ));
+    }
     let tables = |options: &OutputOptions| {
         options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)
     };

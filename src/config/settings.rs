@@ -1,6 +1,6 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
-use super::choices::{BackendChoice, FanoutChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
@@ -27,8 +27,8 @@ pub struct Settings {
     pub stats: StatsSettings,
     /// Files and tables.
     pub output: OutputSettings,
-    /// How packets are shown.
-    pub view: PacketView,
+    /// How packets are shown; `None`: they are not.
+    pub view: Option<PacketView>,
     /// What is captured is said at the start.
     pub announces: bool,
     /// Cores.
@@ -173,17 +173,23 @@ impl OutputSettings {
     }
 }
 
-/// How packets are shown.
+/// How packets are shown: a line each, and what is asked for beyond that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PacketView {
-    /// Not at all.
-    None,
-    /// One line each.
-    Line,
-    /// Every layer.
-    Detail,
-    /// Every layer and the first bytes in hex.
-    Hex,
+pub struct PacketView {
+    /// What stands for the time.
+    pub time: TimeChoice,
+    /// Whether lines have colours.
+    pub color: ColorWhen,
+    /// With link headers.
+    pub link: bool,
+    /// TCP numbers as sent.
+    pub absolute_seq: bool,
+    /// With every layer.
+    pub layers: bool,
+    /// With what the packet's flow is.
+    pub flow: bool,
+    /// With the first bytes in hex.
+    pub hex: bool,
 }
 
 /// Cores.

@@ -5,8 +5,8 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapPolicy, TapReceivers,
-    TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
+    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy,
+    TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;
@@ -149,7 +149,11 @@ pub fn launch(
     }
     let mut running = Running {
         queues: Vec::new(),
-        taps: settings.taps.iter().map(|_| TapReceivers { receivers: Vec::new(), has_own_numbers: false }).collect(),
+        taps: settings
+            .taps
+            .iter()
+            .map(|_| TapReceivers { receivers: Vec::new(), order: TapOrder::Shared, waits: true })
+            .collect(),
         progress: Arc::new(Progress::new(workers)),
         may_be_split: false,
         threads: Vec::new(),
@@ -301,14 +305,21 @@ impl Running {
             if is_of_units && !worker.share.leads() {
                 continue;
             }
-            let (sender, receiver) = mailbox_to(parker, TAP_BOXES, TapChunk::new);
+            let is_counted = *policy == TapPolicy::Counted;
+            let new = if is_counted { TapChunk::with_notes } else { TapChunk::new };
+            let (sender, receiver) = mailbox_to(parker, TAP_BOXES, new);
             senders.push(if is_of_units {
                 TapSender::of_units(tap, sender)
             } else {
                 TapSender::new(tap, &policy.part_of(assignment.part), worker.secret, sender)
             });
             self.taps[tap].receivers.push(receiver);
-            self.taps[tap].has_own_numbers = assignment.group.has_own_packets();
+            self.taps[tap].waits = worker.waits;
+            self.taps[tap].order = match (assignment.group.has_own_packets(), worker.share.count) {
+                (true, _) => TapOrder::Own,
+                (false, 2..) if is_counted => TapOrder::Sequence,
+                (false, _) => TapOrder::Shared,
+            };
         }
         senders
     }

@@ -39,7 +39,7 @@ pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, 
 pub use scheduler::{WorkerHandle, share_mapped};
 pub use share::WorkerShare;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TapMark, TickEvidence};
-pub use tap::{PacketConsumer, TapReceivers, consume};
+pub use tap::{PacketConsumer, TapOrder, TapReceivers, consume};
 pub use tap_sender::{TAP_FLOWS_MAX, TapFlows, TapPolicy, TapSender};
 pub use work_unit::WorkUnit;
 pub use worker::{Worker, WorkerSettings};

@@ -22,13 +22,16 @@ pub struct Outbox {
     taps: Vec<TapSender>,
     /// Whether a tap is to be told of every packet once it was counted.
     taps_counted: bool,
+    /// Whether a tap wants notes on the flows, too.
+    wants_notes: bool,
 }
 
 impl Outbox {
     /// An outbox over these mailboxes.
     pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<TapSender>) -> Self {
         let taps_counted = taps.iter().any(|tap| !tap.takes_units());
-        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps, taps_counted }
+        let wants_notes = taps.iter().any(TapSender::has_notes);
+        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps, taps_counted, wants_notes }
     }
 
     /// The same where nobody reads reports, unless `wanted`.
@@ -46,6 +49,11 @@ impl Outbox {
     #[inline]
     pub(super) const fn taps_counted(&self) -> bool {
         self.taps_counted
+    }
+
+    /// True when somebody wants notes on the flows of packets.
+    pub(super) const fn wants_notes(&self) -> bool {
+        self.wants_notes
     }
 
     /// True when whole units are copied for somebody.
@@ -131,7 +139,7 @@ impl Outbox {
     pub(super) fn tap_unit<'a>(&mut self, first_number: u64, packets: impl Iterator<Item = Packet<'a>>, ledger: &mut Ledger) {
         for (number, packet) in (first_number..).zip(packets) {
             for tap in self.taps.iter_mut().filter(|tap| tap.takes_units()) {
-                ledger.taps_skipped += u64::from(!tap.push(TapMark { number, place: None }, &packet, self.waits));
+                ledger.taps_skipped += u64::from(!tap.push(TapMark { number, place: None }, None, &packet, self.waits));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Writes every packet to a capture file (`--write-pcap`), off the worker.
 
 use super::tap::PacketConsumer;
+use crate::flow::FlowNote;
 use netscope_backends::savefile::{InterfaceStatistics, Savefile, SavefileOptions, SavefileSummary};
 use netscope_backends::{BackendError, Counters, Packet, Timestamp};
 use std::path::Path;
@@ -46,7 +47,7 @@ impl Recorder {
 impl PacketConsumer for Recorder {
     type Error = BackendError;
 
-    fn packet(&mut self, _number: u64, packet: &Packet<'_>) -> Result<(), BackendError> {
+    fn packet(&mut self, _number: u64, _note: Option<&FlowNote>, packet: &Packet<'_>) -> Result<(), BackendError> {
         self.savefile.write(packet)?;
         self.taken += 1;
         Ok(())

@@ -2,7 +2,7 @@
 //! the flows that are still alive.
 
 use super::Ledger;
-use crate::flow::{FactArena, FlowCounters, FlowRecord, FragmentCounters, LastFlows, TopFlow};
+use crate::flow::{FactArena, FlowCounters, FlowNote, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
 use netscope_backends::{Counters, Packet, RingFill, Timestamp};
 
@@ -166,6 +166,8 @@ pub struct TapMark {
 pub struct TapChunk {
     /// One per packet.
     marks: Vec<TapMark>,
+    /// One per packet where the tap has notes, else none.
+    notes: Vec<Option<FlowNote>>,
     packets: PacketChunk,
 }
 
@@ -178,7 +180,12 @@ impl Default for TapChunk {
 impl TapChunk {
     /// An empty box with its memory reserved.
     pub fn new() -> Self {
-        Self { marks: Vec::with_capacity(CHUNK_PACKETS_MAX), packets: PacketChunk::new() }
+        Self { marks: Vec::with_capacity(CHUNK_PACKETS_MAX), notes: Vec::new(), packets: PacketChunk::new() }
+    }
+
+    /// The same with room for a note on each packet.
+    pub fn with_notes() -> Self {
+        Self { notes: Vec::with_capacity(CHUNK_PACKETS_MAX), ..Self::new() }
     }
 
     /// Copies a packet to the end; false, and nothing changed, when the box is full.
@@ -191,9 +198,32 @@ impl TapChunk {
         is_pushed
     }
 
+    /// The same with what is known of its flow, for a box [with notes](TapChunk::with_notes).
+    #[must_use]
+    pub fn push_noted(&mut self, mark: TapMark, note: Option<FlowNote>, packet: &Packet<'_>) -> bool {
+        let is_pushed = self.push(mark, packet);
+        if is_pushed {
+            self.notes.push(note);
+        }
+        is_pushed
+    }
+
+    /// Packet number `index`, from 0, its mark and the note on it; `None` when there are not so many.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<(TapMark, Option<&FlowNote>, Packet<'_>)> {
+        let mark = self.marks.get(index)?;
+        Some((*mark, self.notes.get(index).and_then(Option::as_ref), self.packets.packet(index)))
+    }
+
+    /// All of them, in the order they came.
+    pub fn all(&self) -> impl Iterator<Item = (TapMark, Option<&FlowNote>, Packet<'_>)> {
+        (0..self.len()).map_while(|index| self.get(index))
+    }
+
     /// Forgets all packets, keeps the memory.
     pub fn clear(&mut self) {
         self.marks.clear();
+        self.notes.clear();
         self.packets.clear();
     }
 

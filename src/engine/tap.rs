@@ -3,8 +3,11 @@
 //! Owns the loop and how long it sleeps. Invariant: the boxes go back whatever the consumer does, so a failing consumer never stops a
 //! worker.
 
+mod sequence;
+
 use super::mailbox::Receiver;
 use super::{TapChunk, TapMark};
+use crate::flow::FlowNote;
 use netscope_backends::Packet;
 use std::time::Duration;
 
@@ -17,9 +20,21 @@ const SLEEP_MAX: Duration = Duration::from_millis(16);
 pub struct TapReceivers {
     /// One per worker that copies packets.
     pub receivers: Vec<Receiver<TapChunk>>,
-    /// True where each worker numbers the packets of a queue of its own; else the numbers are those of the
-    /// source they share.
-    pub has_own_numbers: bool,
+    /// What the numbers of different workers are to each other.
+    pub order: TapOrder,
+    /// True where a worker without a box waits; else it skips packets.
+    pub waits: bool,
+}
+
+/// What the packets' numbers of several workers are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapOrder {
+    /// Each worker numbers the packets of a queue of its own.
+    Own,
+    /// The numbers are those of the source that all share, or of the only worker.
+    Shared,
+    /// The same, and every packet comes, once, from one or another: number follows number.
+    Sequence,
 }
 
 /// Somebody who wants packets, off the worker.
@@ -27,11 +42,12 @@ pub trait PacketConsumer {
     /// Why it cannot go on.
     type Error;
 
-    /// Takes packet number `number` (from 1).
+    /// Takes packet number `number` (from 1); `note` is on its flow, where it has one and the tap is
+    /// [`TapPolicy::Counted`](super::TapPolicy::Counted).
     ///
     /// # Errors
     /// Ends the consumer: it is shown no more packets.
-    fn packet(&mut self, number: u64, packet: &Packet<'_>) -> Result<(), Self::Error>;
+    fn packet(&mut self, number: u64, note: Option<&FlowNote>, packet: &Packet<'_>) -> Result<(), Self::Error>;
 
     /// Nothing more for the moment: shows what is buffered. Called again and again while nothing comes.
     ///
@@ -44,11 +60,15 @@ pub trait PacketConsumer {
 ///
 /// Packets of one worker come in the order in which they arrived, with its numbers. What lies ready of
 /// several queues at one moment is ordered by time, and numbered as it is shown; of several workers on one
-/// source it is ordered by their common numbers.
+/// source it is ordered by their common numbers. Of [`TapOrder::Sequence`] each packet waits for the one
+/// before it.
 ///
 /// Returns the number of packets not shown, with the error that was the reason.
 pub fn consume<C: PacketConsumer>(tap: &TapReceivers, consumer: &mut C) -> Result<(), (u64, C::Error)> {
-    let TapReceivers { receivers, has_own_numbers } = tap;
+    let TapReceivers { receivers, order, .. } = tap;
+    if *order == TapOrder::Sequence {
+        return sequence::consume(tap, consumer);
+    }
     let mut failed: Option<(u64, C::Error)> = None;
     let mut round: Vec<(usize, Box<TapChunk>)> = Vec::with_capacity(receivers.len());
     let (mut numbered, mut sleep) = (0, SLEEP);
@@ -73,7 +93,7 @@ pub fn consume<C: PacketConsumer>(tap: &TapReceivers, consumer: &mut C) -> Resul
             None => {
                 let fed = match round.as_slice() {
                     [(_, chunk)] if receivers.len() == 1 => feed(chunk, consumer),
-                    chunks => feed_merged(chunks, has_own_numbers.then_some(numbered), consumer),
+                    chunks => feed_merged(chunks, (*order == TapOrder::Own).then_some(numbered), consumer),
                 };
                 numbered += count;
                 if let Err((shown, error)) = fed {
@@ -91,8 +111,8 @@ pub fn consume<C: PacketConsumer>(tap: &TapReceivers, consumer: &mut C) -> Resul
 
 /// Shows one box; an error comes with the number of packets that were taken before it.
 fn feed<C: PacketConsumer>(chunk: &TapChunk, consumer: &mut C) -> Result<(), (u64, C::Error)> {
-    for (shown, (mark, packet)) in (0..).zip(chunk.packets()) {
-        consumer.packet(mark.number, &packet).map_err(|error| (shown, error))?;
+    for (shown, (mark, note, packet)) in (0..).zip(chunk.all()) {
+        consumer.packet(mark.number, note, &packet).map_err(|error| (shown, error))?;
     }
     consumer.pause().map_err(|error| (chunk.len() as u64, error))
 }
@@ -104,18 +124,20 @@ fn feed_merged<C: PacketConsumer>(
     numbered: Option<u64>,
     consumer: &mut C,
 ) -> Result<(), (u64, C::Error)> {
-    let mut queues: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.packets().peekable()).collect();
+    let mut queues: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.all().peekable()).collect();
     let mut shown = 0;
-    let rank = |(mark, packet): &(TapMark, Packet<'_>)| if numbered.is_some() { packet.time.0 } else { mark.number };
+    let rank = |(mark, _, packet): &(TapMark, Option<&FlowNote>, Packet<'_>)| {
+        if numbered.is_some() { packet.time.0 } else { mark.number }
+    };
     // The oldest of those that are next on their queues; of several the one on the first queue.
-    while let Some((mark, packet)) = queues
+    while let Some((mark, note, packet)) = queues
         .iter_mut()
         .filter_map(|queue| queue.peek().map(rank).map(|rank| (rank, queue)))
         .min_by_key(|(rank, _)| *rank)
         .and_then(|(_, queue)| queue.next())
     {
         let number = numbered.map_or(mark.number, |numbered| numbered + shown + 1);
-        consumer.packet(number, &packet).map_err(|error| (shown, error))?;
+        consumer.packet(number, note, &packet).map_err(|error| (shown, error))?;
         shown += 1;
     }
     consumer.pause().map_err(|error| (shown, error))

@@ -6,7 +6,7 @@
 
 use super::mailbox::Sender;
 use super::{TapChunk, TapMark, WorkerShare};
-use crate::flow::{FlowKey, HashSecret, Keyed};
+use crate::flow::{FlowKey, FlowNote, HashSecret, Keyed};
 use netscope_backends::{Packet, Timestamp};
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ pub enum TapPolicy {
     /// All of them. Where several workers share a source, the leading one copies them as they come, before
     /// they are counted: of these no flow is known.
     All,
+    /// All of them, each once it was counted, with a [note](FlowNote) on its flow. Where several workers share a source,
+    /// each copies those that it counted; [`consume`](super::consume) puts them in order.
+    Counted,
     /// The first ones of each second of packet time, at most so many. Time that goes back begins no second
     /// anew. Each worker has its part of the number, so with fewer than one per worker some workers are not
     /// heard.
@@ -33,7 +36,7 @@ impl TapPolicy {
     pub(super) fn part_of(&self, part: WorkerShare) -> Self {
         match self {
             Self::PerSecond(count) => Self::PerSecond(part.part_of(*count)),
-            Self::All | Self::Flows(_) => self.clone(),
+            Self::All | Self::Counted | Self::Flows(_) => self.clone(),
         }
     }
 }
@@ -107,6 +110,8 @@ pub(super) struct TapPacket<'a> {
     pub(super) now: Timestamp,
     /// The flow and its place.
     pub(super) flow: Option<(&'a Keyed, u32)>,
+    /// What else the table knows; not asked for unless a tap [has notes](TapSender::has_notes).
+    pub(super) note: Option<FlowNote>,
 }
 
 /// The worker's end of one tap.
@@ -114,6 +119,7 @@ pub struct TapSender {
     /// Which one of [`EngineSettings::taps`](super::EngineSettings::taps).
     tap: usize,
     filter: TapFilter,
+    has_notes: bool,
     sender: Sender<TapChunk>,
     open: Option<Box<TapChunk>>,
 }
@@ -122,11 +128,11 @@ impl TapSender {
     /// A tap of packets that are counted. `secret`: with which the worker's table hashes.
     pub fn new(tap: usize, policy: &TapPolicy, secret: HashSecret, sender: Sender<TapChunk>) -> Self {
         let filter = match policy {
-            TapPolicy::All => TapFilter::All,
+            TapPolicy::All | TapPolicy::Counted => TapFilter::All,
             TapPolicy::PerSecond(count_max) => TapFilter::PerSecond { count_max: *count_max, left: 0, until: Timestamp(0) },
             TapPolicy::Flows(_) => TapFilter::Flows { secret, flows: Vec::with_capacity(TAP_FLOWS_MAX) },
         };
-        let mut sender = Self { tap, filter, sender, open: None };
+        let mut sender = Self { tap, filter, has_notes: *policy == TapPolicy::Counted, sender, open: None };
         if let TapPolicy::Flows(flows) = policy {
             sender.select(flows);
         }
@@ -135,12 +141,17 @@ impl TapSender {
 
     /// A tap of all packets of the units that the workers share, for the leading one.
     pub fn of_units(tap: usize, sender: Sender<TapChunk>) -> Self {
-        Self { tap, filter: TapFilter::Units, sender, open: None }
+        Self { tap, filter: TapFilter::Units, has_notes: false, sender, open: None }
     }
 
     /// True for a tap of units.
     pub(super) const fn takes_units(&self) -> bool {
         matches!(self.filter, TapFilter::Units)
+    }
+
+    /// True when each packet is copied with a note on its flow.
+    pub(super) const fn has_notes(&self) -> bool {
+        self.has_notes
     }
 
     /// Which one of the engine's taps this is.
@@ -162,13 +173,15 @@ impl TapSender {
         if !self.filter.wants(at.now, at.flow.map(|(keyed, _)| keyed)) {
             return true;
         }
-        self.push(TapMark { number: at.number, place: at.flow.map(|(_, place)| place) }, &packet(), waits)
+        self.push(TapMark { number: at.number, place: at.flow.map(|(_, place)| place) }, at.note, &packet(), waits)
     }
 
     /// Copies a packet. False when there was no room for it.
-    pub(super) fn push(&mut self, mark: TapMark, packet: &Packet<'_>, waits: bool) -> bool {
+    pub(super) fn push(&mut self, mark: TapMark, note: Option<FlowNote>, packet: &Packet<'_>, waits: bool) -> bool {
+        let has_notes = self.has_notes;
+        let copy = |open: &mut TapChunk| if has_notes { open.push_noted(mark, note, packet) } else { open.push(mark, packet) };
         if let Some(open) = &mut self.open {
-            if open.push(mark, packet) {
+            if copy(open) {
                 return true;
             }
             if let Some(full) = self.open.take() {
@@ -177,7 +190,7 @@ impl TapSender {
         }
         let Some(mut open) = (if waits { self.sender.take() } else { self.sender.try_take() }) else { return false };
         open.clear();
-        let is_pushed = open.push(mark, packet);
+        let is_pushed = copy(&mut open);
         self.open = Some(open);
         is_pushed
     }
@@ -280,10 +293,12 @@ mod tests {
         let (sender, receiver) = crate::engine::mailbox(1, TapChunk::new);
         let mut tap = TapSender::new(0, &TapPolicy::PerSecond(3), HashSecret::FIXED, sender);
         let packet = Packet { data: &[7], time: Timestamp(5), wire_len: 1, link_type: netscope_backends::LinkType::ETHERNET };
-        let mut counted = |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None }, || packet, false);
+        let mut counted =
+            |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None, note: None }, || packet, false);
         assert!(counted(1));
         tap.flush(true);
-        let mut counted = |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None }, || packet, false);
+        let mut counted =
+            |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None, note: None }, || packet, false);
         assert_eq!([counted(2), counted(3), counted(4)], [false, false, true]);
         let chunk = receiver.receive().expect("the box that was sent");
         assert_eq!(chunk.packets().map(|(mark, _)| mark).collect::<Vec<_>>(), [TapMark { number: 1, place: None }]);

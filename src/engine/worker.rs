@@ -191,9 +191,9 @@ impl<O: Observer> Worker<O> {
         (self.metas, self.facts) = (metas, facts);
     }
 
-    /// Counts one packet of a flow; the number of the flow's place.
+    /// Counts one packet of a flow.
     #[inline(always)]
-    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> u32 {
+    fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> Counted {
         let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
         // The facts are copied into what is called when a flow ends: if it referred to them, they would be put together for every
         // packet, on the fast path, too.
@@ -208,7 +208,7 @@ impl<O: Observer> Worker<O> {
         };
         watch.note(&packet, &facts, &counted);
         self.slow_path_count += counted.path as usize;
-        counted.place
+        counted
     }
 
     /// The same for a packet that was dissected in full.
@@ -220,22 +220,22 @@ impl<O: Observer> Worker<O> {
         keyed: &Keyed,
         candidate: Candidate,
         content: Content<'_>,
-    ) -> u32 {
+    ) -> Counted {
         let &Packet { time, wire_len, .. } = packet;
         let facts = FullFacts { number, dissected };
-        let place = self.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts);
+        let counted = self.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts);
         // Later fragments have no transport header.
         if !matches!(content, Content::LaterFragment | Content::Held(_)) {
-            self.note_headers(packet, dissected, keyed.direction, place);
+            self.note_headers(packet, dissected, keyed.direction, counted.place);
         }
         // Anything else takes the slow path, which looks for itself.
         if matches!(content, Content::Datagram | Content::LaterFragment) {
-            self.flows.note_domain(place, keyed.direction, &facts);
+            self.flows.note_domain(counted.place, keyed.direction, &facts);
         }
-        if O::WATCHES && place == Counted::NO_PLACE {
+        if O::WATCHES && counted.place == Counted::NO_PLACE {
             self.watch.other(packet, dissected);
         }
-        place
+        counted
     }
 
     /// Counts a packet that is ours, whatever becomes of it.

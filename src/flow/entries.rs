@@ -3,6 +3,7 @@
 //! Owns both halves' memory, in one of two layouts, and the list of free places. Knows nothing of what an entry means. Its
 //! invariant: a number that was given out names the same place until it is given back, and growing moves no entry.
 
+use super::Direction;
 use super::TcpRecord;
 use super::arena::{NO_PLACE, Segments};
 use super::entry::{ColdHalf, Entry, Flag};
@@ -148,6 +149,24 @@ impl Entries {
             record.handshake_rtt_ns = entry.connection.handshake_rtt_ns(halves.cold.get(number).handshake_clock());
         }
         Some(record)
+    }
+
+    /// The handshake's round trip of a tracked connection in ns, if it is known.
+    pub fn handshake_rtt_ns(&self, number: u32) -> Option<u64> {
+        match &self.layout {
+            Layout::Analysed(halves) => {
+                halves.entry(number).connection.handshake_rtt_ns(halves.cold.get(number).handshake_clock())
+            }
+            Layout::Compact(_) => None,
+        }
+    }
+
+    /// Duplicate ACKs in a row that a direction of a tracked connection sent last.
+    pub fn duplicate_acks(&self, number: u32, direction: Direction) -> u16 {
+        match &self.layout {
+            Layout::Analysed(halves) => halves.hot.get(number).sequences().duplicate_acks(direction),
+            Layout::Compact(_) => 0,
+        }
     }
 
     /// Takes a place, the one freed last first. A flow is written where it stays: its hot half is large, and what is made

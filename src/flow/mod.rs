@@ -47,6 +47,7 @@ pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
-    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowPacket, FlowSettings, FlowTable, FullFacts, PacketFacts,
+    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FullFacts,
+    PacketFacts,
 };
 pub use top::TopFlow;

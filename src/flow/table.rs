@@ -16,6 +16,7 @@ mod counters;
 mod icmp;
 mod late;
 mod live;
+mod note;
 mod opening;
 mod packet;
 mod settings;
@@ -25,6 +26,7 @@ mod syn;
 use self::active::ActiveTimeout;
 
 pub use counters::FlowCounters;
+pub use note::FlowNote;
 pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
 pub use settings::FlowSettings;
 

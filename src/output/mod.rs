@@ -28,6 +28,6 @@ pub use post_rotate::{OnCommandFailure, PostRotate};
 pub use progress::{ProgressDisplay, show_progress};
 pub use rows::ExportSettings;
 pub use stats_lines::StatsLines;
-pub use stdout::{is_broken_pipe, stdout, terminal_columns};
+pub use stdout::{is_broken_pipe, stdout, stdout_has_color, stdout_is_terminal, terminal_columns};
 pub use summary_json::SummaryFile;
 pub use text::{TextReport, TextSettings, stats_line, summary_text, top_lines};

@@ -1,13 +1,18 @@
 //! One packet as layers with named fields.
 //!
-//! Owns the names. Knows no flow. Its invariant: values are numbers, addresses and our own words; no byte of
-//! the packet is text.
+//! Owns the names. Knows no flow table: what a flow knows of its packet comes as a note. Its invariant: values are numbers,
+//! addresses and our own words; no byte of the packet is text.
 
-use super::packet_line::{Colons, FlagNames, ProtocolAddress};
+mod flow;
+mod network;
+
+use self::network::NetworkLayers;
+use super::packet_line::{Colons, ProtocolAddress};
 use crate::wire::{self, Header, View, Visitor, ethertype, link_name, walk};
 use netscope_backends::LinkType;
 use std::fmt::{Display, Write};
-use std::net::{Ipv4Addr, Ipv6Addr};
+
+pub use flow::flow_detail;
 
 /// A layer of a packet: its name, and its fields in the order of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,9 +48,10 @@ pub fn packet_detail(link_type: LinkType, data: &[u8], wire_len: u32) -> Vec<Lay
         .with("link type", format_args!("{link_type} ({})", link_name(link_type)))
         .with("length on the wire", wire_len)
         .with("captured", data.len());
-    let mut layers = LayerCollector(vec![frame]);
-    let facts = walk(link_type, data, wire_len, &mut layers);
-    let mut layers = layers.0;
+    let mut collector = LayerCollector { layers: vec![frame], network: NetworkLayers::new(data, wire_len) };
+    let facts = walk(link_type, data, wire_len, &mut collector);
+    let mut layers = collector.layers;
+    layers.extend(facts.quoted_packet(data).map(|quoted| network::quoted_view(&quoted)));
     if facts.payload_len > 0 {
         layers.push(LayerView::new("Payload").with("offset", facts.payload_offset).with("captured", facts.payload_len));
     }
@@ -67,18 +73,24 @@ pub fn write_layers(out: &mut String, layers: &[LayerView]) {
     }
 }
 
-struct LayerCollector(Vec<LayerView>);
+struct LayerCollector<'a> {
+    layers: Vec<LayerView>,
+    network: NetworkLayers<'a>,
+}
 
-impl Visitor for LayerCollector {
+impl Visitor for LayerCollector<'_> {
     fn header(&mut self, header: &Header<'_>, offset: usize) {
-        let view =
-            link_view(header).or_else(|| tag_view(header)).or_else(|| network_view(header)).or_else(|| tunnel_view(header));
-        self.0.extend(view.map(|v| v.with("offset", offset)));
+        let network = self.network.view(header, offset);
+        let view = network.or_else(|| link_view(header)).or_else(|| tag_view(header)).or_else(|| tunnel_view(header));
+        self.layers.extend(view.map(|mut view| {
+            view.fields.insert(0, ("offset", offset.to_string()));
+            view
+        }));
     }
 }
 
 fn ether_type(value: u16) -> String {
-    match ethertype::name(value) {
+    match ethertype::any_name(value) {
         Some(name) => format!("{value:#06x} ({name})"),
         None => format!("{value:#06x}"),
     }
@@ -193,77 +205,6 @@ fn tag_view(header: &Header<'_>) -> Option<LayerView> {
     })
 }
 
-fn network_view(header: &Header<'_>) -> Option<LayerView> {
-    let ports = |name, p: wire::Ports| LayerView::new(name).with("source port", p.source).with("destination port", p.destination);
-    Some(match header {
-        Header::Ipv4(h) => LayerView::new("IPv4")
-            .with("header length", h.header_len())
-            .with("traffic class", hex(h.traffic_class()))
-            .with("total length", h.total_len())
-            .with("identification", hex(h.id()))
-            .with("don't fragment", h.dont_fragment())
-            .with("more fragments", h.more_fragments())
-            .with("fragment offset", h.fragment_offset())
-            .with("ttl", h.ttl())
-            .with("protocol", h.protocol())
-            .with("checksum", format_args!("{:#06x} ({})", h.checksum(), if h.checksum_ok() { "right" } else { "wrong" }))
-            .with("source", Ipv4Addr::from(h.source()))
-            .with("destination", Ipv4Addr::from(h.destination())),
-        Header::Ipv6(h) => LayerView::new("IPv6")
-            .with("traffic class", hex(h.traffic_class()))
-            .with("flow label", hex(h.flow_label()))
-            .with("payload length", h.payload_len())
-            .with("next header", h.next_header())
-            .with("hop limit", h.hop_limit())
-            .with("source", Ipv6Addr::from(h.source()))
-            .with("destination", Ipv6Addr::from(h.destination())),
-        Header::Ipv6Extension(h) => {
-            let view = LayerView::new("IPv6 extension")
-                .with("kind", format_args!("{} ({})", h.kind(), wire::extension::name(h.kind())))
-                .with("next header", h.next_header())
-                .with("length", h.bytes().len());
-            if h.kind() != wire::extension::FRAGMENT {
-                return Some(view);
-            }
-            view.with("fragment offset", h.fragment_offset())
-                .with("more fragments", h.more_fragments())
-                .with("identification", hex(h.fragment_id()))
-        }
-        Header::Icmp(h) => {
-            LayerView::new("ICMP").with("type", h.kind()).with("code", h.code()).with("checksum", hex(h.checksum()))
-        }
-        Header::Icmpv6(h) => {
-            LayerView::new("ICMPv6").with("type", h.kind()).with("code", h.code()).with("checksum", hex(h.checksum()))
-        }
-        Header::Igmp(h) => LayerView::new("IGMP").with("type", hex(h.kind())).with("group", Ipv4Addr::from(h.group())),
-        Header::Tcp(h) => tcp_view(h, ports("TCP", h.ports())),
-        Header::Udp(h) => ports("UDP", h.ports()).with("length", h.datagram_len()).with("checksum", hex(h.checksum())),
-        Header::UdpLite(h) => ports("UDP-Lite", h.ports()).with("checksum coverage", h.coverage()),
-        Header::Sctp(h) => ports("SCTP", h.ports()).with("verification tag", hex(h.verification_tag())),
-        _ => return None,
-    })
-}
-
-fn tcp_view(header: &wire::Tcp<'_>, view: LayerView) -> LayerView {
-    let options = header.options();
-    let blocks = options.sack.iter().take(usize::from(options.sack_count));
-    let view = view
-        .with("sequence", header.sequence())
-        .with("acknowledgment", header.acknowledgment())
-        .with("header length", header.header_len())
-        .with("flags", FlagNames(header.flags()))
-        .with("window", header.window())
-        .with("checksum", hex(header.checksum()))
-        .with("urgent pointer", header.urgent())
-        .with_some("mss", options.mss)
-        .with_some("window scale", options.window_scale)
-        .with_some("sack permitted", options.sack_permitted.then_some(true))
-        .with_some("timestamp", options.timestamps.map(|t| t.0))
-        .with_some("timestamp echo", options.timestamps.map(|t| t.1));
-    let view = blocks.fold(view, |view, (left, right)| view.with("sack", format_args!("{left}-{right}")));
-    view.with_some("options", options.malformed.then_some("cut or malformed"))
-}
-
 fn tunnel_view(header: &Header<'_>) -> Option<LayerView> {
     Some(match header {
         Header::Gre(h) => LayerView::new("GRE")
@@ -302,10 +243,11 @@ fn tunnel_view(header: &Header<'_>) -> Option<LayerView> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packet_line::write_packet_line;
     use super::*;
-    use crate::wire::tests::build::zoo;
-    use netscope_backends::Timestamp;
+    use crate::record::packet_line::{LineStyle, LineTime, PacketLines};
+    use crate::record::text::pushed;
+    use crate::wire::tests::build::{ipv4, ipv4_with, join, udp_ports, zoo};
+    use netscope_backends::{Packet, Timestamp};
 
     /// IPv4 in GRE in IPv6, with TCP that has a timestamp option.
     fn packet() -> Vec<u8> {
@@ -332,6 +274,9 @@ mod tests {
         assert_eq!(value(&layers, "GRE", "protocol"), "0x0800 (IPv4)");
         assert_eq!(value(&layers, "IPv4", "destination"), "10.0.0.2");
         assert_eq!(value(&layers, "IPv4", "checksum"), "0x0000 (wrong)");
+        assert_eq!(value(&layers, "IPv4", "protocol"), "6 (tcp)");
+        assert_eq!((value(&layers, "IPv6", "dscp"), value(&layers, "IPv6", "ecn")), ("0 (CS0)", "0 (not-ECT)"));
+        assert_eq!(layers[4].fields[0], ("offset", "64".to_owned()));
         assert_eq!(value(&layers, "TCP", "flags"), "PSH,ACK");
         assert_eq!(value(&layers, "TCP", "timestamp echo"), "6");
         assert_eq!(value(&layers, "TCP", "offset"), "64");
@@ -344,6 +289,48 @@ mod tests {
         let mut text = String::new();
         write_layers(&mut text, &layers[layers.len() - 1..]);
         assert_eq!(text, "Fault\n    layer: ipv4\n    kind: truncated\n");
+    }
+
+    fn checksum_of(layer: &str, data: &[u8], wire_len: usize) -> String {
+        value(&packet_detail(LinkType::RAW, data, wire_len as u32), layer, "checksum").to_owned()
+    }
+
+    #[test]
+    fn checksums_are_verified_where_all_that_they_cover_is_there() {
+        let whole = ipv4(17, &udp_ports(53, 54, b"abc"));
+        let with = |checksum: [u8; 2]| {
+            let mut data = whole.clone();
+            data[26..28].copy_from_slice(&checksum);
+            data
+        };
+        let said = checksum_of("UDP", &with([0x12, 0x34]), 31);
+        let right = said.strip_prefix("0x1234 (wrong, 0x").and_then(|said| said.strip_suffix(" would be right)")).expect("wrong");
+        let right = u16::from_str_radix(right, 16).expect("a number").to_be_bytes();
+        assert_eq!(checksum_of("UDP", &with(right), 31), format!("{:#06x} (right)", u16::from_be_bytes(right)));
+        assert_eq!(checksum_of("UDP", &with([0, 0]), 31), "0x0000 (none)");
+        assert_eq!(
+            checksum_of("UDP", &with(right)[..30], 31),
+            format!("{:#06x} (not verified: the packet was not captured whole)", u16::from_be_bytes(right))
+        );
+        // Padding behind the packet is no part of it.
+        assert!(checksum_of("UDP", &join(&[&with(right), &[9; 5]]), 36).ends_with("(right)"));
+        // 10.1.2.3, 192.0.2.7, 17 and 11, and no more.
+        assert!(
+            checksum_of("UDP", &with([0xce, 0x27]), 31).contains("unverified"),
+            "{}",
+            checksum_of("UDP", &with([0xce, 0x27]), 31)
+        );
+        let fragment = ipv4_with(17, 0x2000, &[], &udp_ports(53, 54, b"abcdefgh"));
+        assert!(checksum_of("UDP", &fragment, fragment.len()).ends_with("(not verified: a fragment)"));
+        let echo = ipv4(1, &[8, 0, 0xf7, 0xf6, 0, 7, 0, 2]);
+        let layers = packet_detail(LinkType::RAW, &echo, 28);
+        assert_eq!(value(&layers, "ICMP", "checksum"), "0xf7f6 (right)");
+        assert_eq!((value(&layers, "ICMP", "identifier"), value(&layers, "ICMP", "sequence number")), ("7", "2"));
+        assert_eq!(value(&layers, "ICMP", "type"), "8 (echo request)");
+        let error = ipv4(1, &join(&[&[3, 3, 0, 0, 0, 0, 0, 0], &whole]));
+        let layers = packet_detail(LinkType::RAW, &error, error.len() as u32);
+        assert_eq!(value(&layers, "ICMP", "code"), "3 (port unreachable)");
+        assert_eq!(value(&layers, "Quoted packet", "destination port"), "54");
     }
 
     /// Counts headers, to compare with the views.
@@ -361,14 +348,18 @@ mod tests {
             let mut count = HeaderCount(0);
             walk(LinkType(link), &bytes, bytes.len() as u32, &mut count);
             let layers = packet_detail(LinkType(link), &bytes, bytes.len() as u32);
-            let views = layers.iter().filter(|l| !["Frame", "Payload"].contains(&l.name)).count();
+            let views = layers.iter().filter(|l| !["Frame", "Payload", "Quoted packet"].contains(&l.name)).count();
             assert_eq!(views, count.0, "{name}: {layers:?}");
             for at in 0..bytes.len() {
                 let mut damaged = bytes.clone();
                 damaged[at] = 0x1b;
                 let mut text = String::new();
                 write_layers(&mut text, &packet_detail(LinkType(link), &damaged, damaged.len() as u32));
-                write_packet_line(&mut text, 1, Timestamp(0), LinkType(link), &damaged, damaged.len() as u32);
+                let packet =
+                    Packet { data: &damaged, time: Timestamp(0), wire_len: damaged.len() as u32, link_type: LinkType(link) };
+                let style = LineStyle { time: LineTime::Utc, first_date: true, link: true, absolute_seq: false, color: false };
+                let line = pushed(|out| PacketLines::new(style).push(out, 1, None, &packet));
+                text.push_str(&String::from_utf8(line).expect("lines are UTF-8"));
                 assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{name}: {text:?}");
             }
         }

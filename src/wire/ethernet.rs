@@ -64,6 +64,48 @@ pub mod ethertype {
             _ => return None,
         })
     }
+
+    pub const LLDP: u16 = 0x88cc;
+
+    /// The same also for those that are not read here.
+    pub const fn any_name(value: u16) -> Option<&'static str> {
+        if let Some(name) = name(value) {
+            return Some(name);
+        }
+        Some(match value {
+            0x0842 => "Wake-on-LAN",
+            0x22ea => "stream reservation",
+            0x22f0 => "AVTP",
+            0x6003 => "DECnet",
+            0x8035 => "RARP",
+            0x809b => "AppleTalk",
+            0x80f3 => "AppleTalk ARP",
+            0x8137 => "IPX",
+            0x8808 => "Ethernet flow control",
+            0x8809 => "slow protocols",
+            0x886d => "Intel ANS",
+            0x8892 => "PROFINET",
+            0x8899 => "Realtek",
+            0x888e => "EAPOL",
+            0x88a2 => "ATA over Ethernet",
+            0x88a4 => "EtherCAT",
+            0x88ab => "POWERLINK",
+            0x88b8 => "GOOSE",
+            0x88ba => "sampled values",
+            LLDP => "LLDP",
+            0x88cd => "SERCOS III",
+            0x88e1 => "HomePlug AV",
+            0x88f5 => "MVRP",
+            0x88f7 => "PTP",
+            0x8902 => "CFM",
+            0x8906 => "FCoE",
+            0x8914 => "FCoE initialization",
+            0x891d => "TTEthernet",
+            0x893a => "IEEE 1905",
+            0x9000 => "loopback test",
+            _ => return None,
+        })
+    }
 }
 
 fixed_view! {

@@ -97,11 +97,11 @@ impl<O: Observer> Worker<O> {
             Transport::Tcp(_) => Content::Other,
             _ => Content::Datagram,
         };
-        let place = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
+        let counted = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
         if EXTRA {
-            self.tap_one(packet, Some((&flow.keyed, place)));
+            self.tap_one(packet, Some((&flow.keyed, counted)));
         }
-        place
+        counted.place
     }
 
     /// Fragments that had waited have found their flow: from the leading worker's ledger to the owner's.

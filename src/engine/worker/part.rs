@@ -66,6 +66,10 @@ impl<O: Observer> Worker<O> {
         self.number = first + len as u64 - 1;
         self.flows.pass(self.clock.now());
         self.merged = merged;
+        // Who puts the packets of all workers in order never waits for what lies here.
+        if self.outbox.wants_notes() {
+            self.outbox.flush_taps();
+        }
     }
 
     /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others

@@ -23,16 +23,16 @@ impl<O: Observer> Worker<O> {
 
     /// Packet `at` of a wave, a common frame, was counted for this flow at this place.
     #[inline(never)]
-    pub(super) fn common_counted(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, place: u32) {
+    pub(super) fn common_counted(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, counted: Counted) {
         let keyed = &meta.keyed;
         if self.flows.keeps_headers() {
             let packet = source.packet(at);
             let headers = common_headers(packet.data, keyed.key.version(), meta.tcp_headers());
             let macs = || mac_addresses(packet.link_type, packet.data);
-            self.flows.note_headers(place, keyed.direction, &headers, macs);
+            self.flows.note_headers(counted.place, keyed.direction, &headers, macs);
         }
         if self.outbox.taps_counted() {
-            self.tap(at, source, Some((keyed, place)));
+            self.tap(at, source, Some((keyed, counted)));
         }
     }
 
@@ -48,17 +48,19 @@ impl<O: Observer> Worker<O> {
 
     /// Packet `at` of a wave was counted, for this flow at this place.
     #[inline(never)]
-    pub(super) fn tap(&mut self, at: usize, source: &dyn PacketSource, flow: Option<(&Keyed, u32)>) {
+    pub(super) fn tap(&mut self, at: usize, source: &dyn PacketSource, flow: Option<(&Keyed, Counted)>) {
         if !self.outbox.taps_counted() {
             return;
         }
-        let flow = flow.filter(|&(_, place)| place != Counted::NO_PLACE);
-        let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow };
+        let flow = flow.filter(|(_, counted)| counted.place != Counted::NO_PLACE);
+        let note = flow.filter(|_| self.outbox.wants_notes()).map(|(keyed, counted)| self.flows.note(keyed.direction, counted));
+        let flow = flow.map(|(keyed, counted)| (keyed, counted.place));
+        let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow, note };
         self.outbox.tap(&packet, || source.packet(at), &mut self.ledger);
     }
 
     /// The same for the packet that is counted now.
-    pub(super) fn tap_one(&mut self, packet: &Packet<'_>, flow: Option<(&Keyed, u32)>) {
+    pub(super) fn tap_one(&mut self, packet: &Packet<'_>, flow: Option<(&Keyed, Counted)>) {
         self.tap(0, &Consecutive { packets: slice::from_ref(packet), first: self.number }, flow);
     }
 

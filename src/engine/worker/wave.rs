@@ -233,16 +233,16 @@ impl<O: Observer> Worker<O> {
             // Asked first, as it is nearly always so.
             if let Route::Plain { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
-                let place = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
+                let counted = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
                 if EXTRA {
-                    self.common_counted(i, source, meta, place);
+                    self.common_counted(i, source, meta, counted);
                 }
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
-                let place = self.count_common(i, meta, candidates[i], Content::Datagram, source);
+                let counted = self.count_common(i, meta, candidates[i], Content::Datagram, source);
                 if EXTRA {
-                    self.common_counted(i, source, meta, place);
+                    self.common_counted(i, source, meta, counted);
                 }
             } else {
                 self.count_other::<EXTRA>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
@@ -297,7 +297,7 @@ impl<O: Observer> Worker<O> {
         self.ledger.no_flow[NoFlowReason::AfterClose as usize] += late;
     }
 
-    /// Counts a packet of a common frame; the number of the flow's place.
+    /// Counts a packet of a common frame.
     #[inline(always)]
     fn count_common(
         &mut self,
@@ -306,15 +306,15 @@ impl<O: Observer> Worker<O> {
         candidate: Candidate,
         content: Content<'_>,
         source: &dyn PacketSource,
-    ) -> u32 {
+    ) -> Counted {
         let &PacketMeta { ref keyed, time, wire_len, .. } = meta;
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        let place = self.count(packet, CommonFacts { source, at, meta });
-        if O::WATCHES && place == Counted::NO_PLACE {
+        let counted = self.count(packet, CommonFacts { source, at, meta });
+        if O::WATCHES && counted.place == Counted::NO_PLACE {
             let packet = source.packet(at);
             self.watch.other(&packet, &wire::dissect(packet.link_type, packet.data, packet.wire_len));
         }
-        place
+        counted
     }
 
     /// Counts what is neither a plain segment nor a datagram.
@@ -328,12 +328,12 @@ impl<O: Observer> Worker<O> {
         source: &dyn PacketSource,
         counts: &mut CommonCounts,
     ) {
-        let place = match meta.route {
+        let counted = match meta.route {
             Route::Syn { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
-                let place = self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
+                let counted = self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
                 if EXTRA {
-                    self.common_counted(at, source, meta, place);
+                    self.common_counted(at, source, meta, counted);
                 }
                 return;
             }
@@ -358,11 +358,11 @@ impl<O: Observer> Worker<O> {
                 self.account(&packet, facts);
                 self.ledger.in_flows += 1;
                 let content = if matches!(facts.transport, Transport::Tcp(_)) { Content::Other } else { Content::Datagram };
-                let place = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
+                let counted = self.count_full(&packet, number, facts, &meta.keyed, candidate, content);
                 if matches!(facts.transport, Transport::Icmp { .. }) {
-                    self.icmp_message(&packet, number, facts, Some(place));
+                    self.icmp_message(&packet, number, facts, Some(counted.place));
                 }
-                Some(place)
+                Some(counted)
             }
             Route::OthersError => return self.icmp_message(&source.packet(at), source.number(at), facts, None),
             Route::FirstFragment | Route::Fragment => {
@@ -373,7 +373,7 @@ impl<O: Observer> Worker<O> {
             }
         };
         if EXTRA {
-            self.tap(at, source, place.map(|place| (&meta.keyed, place)));
+            self.tap(at, source, counted.map(|counted| (&meta.keyed, counted)));
         }
     }
 }

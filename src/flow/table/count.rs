@@ -9,7 +9,7 @@ use crate::flow::entries::{Halves, Layout};
 use crate::flow::entry::{ColdHalf, Entry, Flag};
 use crate::flow::parts::HotHalf;
 use crate::flow::store::FlowStore;
-use crate::flow::tcp::{TcpAnalysis, TcpArena};
+use crate::flow::tcp::{TcpAnalysis, TcpArena, TcpMarks};
 use crate::flow::top::Top;
 use crate::flow::{FlowRecord, Keyed};
 use crate::wire::PlainSegment;
@@ -70,7 +70,7 @@ impl FlowTable {
         if let Some(before) = listing {
             self.top.list(place, before, &mut self.store);
         }
-        Some(Counted { place, events, path: CountPath::Fast })
+        Some(Counted { place, marks: TcpMarks::NONE, events, path: CountPath::Fast })
     }
 
     /// Every packet that the fast path declined at its candidate.
@@ -119,9 +119,9 @@ impl FlowTable {
             return None;
         }
         let is_last = segment.is_last();
-        let mut events = FlowEvents::NONE;
-        let is_taken = if entry.is_plain() && !is_last {
-            parts.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)
+        let (mut events, mut marks) = (FlowEvents::NONE, TcpMarks::NONE);
+        if entry.is_plain() && !is_last {
+            marks = parts.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)?;
         } else {
             let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
             let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
@@ -131,13 +131,11 @@ impl FlowTable {
                 && parts.tracker().observe_first_ack(segment, direction, time, &mut self.store.tcp, &self.analysis)
             {
                 events = FlowEvents::ESTABLISHED;
-                true
-            } else {
-                may_go_on && parts.tracker().observe_closing(segment, direction, time, &mut self.store.tcp, &self.analysis)
+            } else if !may_go_on
+                || !parts.tracker().observe_closing(segment, direction, time, &mut self.store.tcp, &self.analysis)
+            {
+                return None;
             }
-        };
-        if !is_taken {
-            return None;
         }
         parts.note_tracked();
         events = events.and(FlowEvents::ANSWERED.when(watched && parts.entry.is_first_answer(direction)));
@@ -146,7 +144,7 @@ impl FlowTable {
             self.top.list(place, before, &mut self.store);
         }
         let finished = self.note_finished(place);
-        Some(Counted { place, events: events.and(finished), path: CountPath::Warm })
+        Some(Counted { place, marks, events: events.and(finished), path: CountPath::Warm })
     }
 
     fn count_later_fragment(&mut self, packet: &FlowPacket<'_>, place: u32, watched: bool) -> Option<Counted> {

@@ -4,6 +4,7 @@
 
 use super::{CountPath, Counted, FlowEvents, FlowTable};
 use crate::flow::entry::Flag;
+use crate::flow::tcp::TcpMarks;
 use crate::flow::{EndReason, FlowRecord};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
@@ -51,5 +52,6 @@ impl FlowTable {
 
 impl Counted {
     /// A segment that came after its connection was closed and the record ended.
-    pub(super) const LATE: Self = Self { place: Self::NO_PLACE, events: FlowEvents::NONE, path: CountPath::Slow };
+    pub(super) const LATE: Self =
+        Self { place: Self::NO_PLACE, marks: TcpMarks::NONE, events: FlowEvents::NONE, path: CountPath::Slow };
 }

@@ -3,6 +3,7 @@
 use crate::flow::fragment::Held;
 use crate::flow::icmp::is_in_pair;
 use crate::flow::key::Keyed;
+use crate::flow::tcp::TcpMarks;
 use crate::wire::{Dissected, PlainSegment, SynSegment, TcpSegment, Transport, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
@@ -114,6 +115,8 @@ pub struct Counted {
     /// Number of the flow's place; the same for all packets of one record, used again after it ended. [`Counted::NO_PLACE`] for a segment
     /// that came too late for its connection and is in no flow.
     pub place: u32,
+    /// What the TCP analysis found the segment to be.
+    pub marks: TcpMarks,
     /// What happened to the flow with this packet.
     pub events: FlowEvents,
     /// How much looking it took.

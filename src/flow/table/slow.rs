@@ -7,6 +7,7 @@ use super::{Content, CountPath, Counted, FlowEvents, FlowPacket, FlowTable, Pack
 use crate::flow::entry::Opening;
 use crate::flow::fragment::Held;
 use crate::flow::parts::Parts;
+use crate::flow::tcp::TcpMarks;
 use crate::flow::{Direction, Domain, EndReason, FlowRecord, KeyScope, Keyed};
 use crate::wire::{SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
@@ -59,8 +60,10 @@ impl FlowTable {
                 (self.open(&opening, hash, found.zip(over), ended), opened_after(over))
             }
         };
+        let mut marks = TcpMarks::NONE;
         if let Some(segment) = &segment {
-            events = events.and(self.track(place, segment, direction, packet.time));
+            let (told, found) = self.track(place, segment, direction, packet.time);
+            (events, marks) = (events.and(told), found);
         }
         let share = Share {
             direction,
@@ -71,7 +74,7 @@ impl FlowTable {
             latest: packet.time,
         };
         self.add(place, &share);
-        Counted { place, events, path: CountPath::Slow }
+        Counted { place, marks, events, path: CountPath::Slow }
     }
 
     /// Counts later fragments that arrived before their first one, which was counted just now.
@@ -113,7 +116,7 @@ impl FlowTable {
             latest: held.latest,
         };
         self.add(place, &share);
-        Counted { place, events, path: CountPath::Slow }
+        Counted { place, marks: TcpMarks::NONE, events, path: CountPath::Slow }
     }
 
     /// A packet of this direction has come for the flow at a place: counts the flow, once, when it is of another VLAN or tunnel than the
@@ -131,7 +134,7 @@ impl FlowTable {
 
     /// Takes a segment into the flow's TCP tracker, which its first segment makes.
     #[inline]
-    fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) -> FlowEvents {
+    fn track(&mut self, place: u32, segment: &TcpSegment, direction: Direction, time: Timestamp) -> (FlowEvents, TcpMarks) {
         let syn = FlowEvents::SYN.when(segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK));
         let mut parts = self.store.entries.parts(place);
         let mut tcp = parts.tracker_or_open(segment, direction, time);
@@ -140,13 +143,14 @@ impl FlowTable {
             && tcp.observe_syn(&segment, direction, time, &self.analysis)
         {
             parts.note_tracked();
-            return syn;
+            return (syn, TcpMarks::NONE);
         }
-        tcp.observe(segment, direction, time, &mut self.store.tcp, &self.analysis);
+        let marks = tcp.observe(segment, direction, time, &mut self.store.tcp, &self.analysis);
         let established = FlowEvents::ESTABLISHED.when(before.is_handshaking() && tcp.connection.is_established());
         let is_refusal = before.is_syn_sent() && segment.flags.has(TcpFlags::RST) && before.client() == Some(direction.reverse());
         parts.note_tracked();
-        syn.and(established).and(FlowEvents::REFUSED.when(is_refusal)).and(self.note_finished(place))
+        let events = syn.and(established).and(FlowEvents::REFUSED.when(is_refusal)).and(self.note_finished(place));
+        (events, marks)
     }
 
     #[inline]

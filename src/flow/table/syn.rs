@@ -6,6 +6,7 @@ use super::count::{count_one, has_time_and_room};
 use super::{CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
 use crate::flow::entry::pack_vlan;
 use crate::flow::parts::Parts;
+use crate::flow::tcp::TcpMarks;
 use crate::flow::{FlowRecord, Keyed};
 use crate::wire::SynSegment;
 
@@ -36,7 +37,7 @@ impl FlowTable {
             None => (self.begin(packet, facts, segment, ended)?, FlowEvents::OPENED),
         };
         let events = events.and(FlowEvents::SYN.when(!segment.is_answer()));
-        Some(Counted { place, events, path: CountPath::Warm })
+        Some(Counted { place, marks: TcpMarks::NONE, events, path: CountPath::Warm })
     }
 
     /// The flow is there: most often this is the SYN-ACK.

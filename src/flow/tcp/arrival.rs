@@ -1,4 +1,4 @@
-//! A segment as the sequence analysis sees it, and what it was found to be.
+//! A segment as the sequence analysis sees it.
 //!
 //! Owns what follows from the segment alone. Knows no connection.
 
@@ -7,34 +7,6 @@ use super::sequence::Sequence;
 use crate::flow::Direction;
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
-
-/// What a segment was found to be; several may hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(pub(super) u16);
-
-impl Marks {
-    pub(super) const ZERO_WINDOW_PROBE: Self = Self(1);
-    pub(super) const ZERO_WINDOW: Self = Self(1 << 1);
-    pub(super) const LOST: Self = Self(1 << 2);
-    pub(super) const KEEP_ALIVE: Self = Self(1 << 3);
-    pub(super) const WINDOW_UPDATE: Self = Self(1 << 4);
-    pub(super) const KEEP_ALIVE_ACK: Self = Self(1 << 5);
-    pub(super) const ZERO_WINDOW_PROBE_ACK: Self = Self(1 << 6);
-    pub(super) const DUPLICATE_ACK: Self = Self(1 << 7);
-    pub(super) const ACK_LOST: Self = Self(1 << 8);
-    pub(super) const SPURIOUS: Self = Self(1 << 9);
-    pub(super) const FAST: Self = Self(1 << 10);
-    pub(super) const OUT_OF_ORDER: Self = Self(1 << 11);
-    pub(super) const RETRANSMISSION: Self = Self(1 << 12);
-
-    pub(super) const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub(super) const fn set(&mut self, other: Self) {
-        self.0 |= other.0;
-    }
-}
 
 /// A segment, with what the rules ask of it worked out.
 #[derive(Clone, Copy)]

@@ -38,8 +38,14 @@ impl TcpBeginning {
         connection.is_opened_again(direction, self.first[direction.index()], sequence)
     }
 
+    /// The sequence number before a side's first byte, if it is known: of its SYN, where that was seen.
+    pub const fn first(&self, connection: &TcpConnection, direction: Direction) -> Option<u32> {
+        let first = self.first;
+        if connection.knows_first(direction.index()) { Some(first[direction.index()].0) } else { None }
+    }
+
     /// The window shift count that a side announced.
-    pub(super) fn window_scale(&self, direction: Direction) -> Option<u8> {
+    pub fn window_scale(&self, direction: Direction) -> Option<u8> {
         let scale = self.window_scales >> (4 * direction.index()) & 15;
         (scale != NO_SCALE).then_some(scale)
     }

@@ -48,6 +48,11 @@ impl TcpConnection {
         self.progress.is_established()
     }
 
+    /// The finer state.
+    pub const fn detail(&self) -> TcpStateDetail {
+        self.progress.detail()
+    }
+
     /// Before the first segment.
     pub const BLANK: Self = Self { flags: [0; 2], progress: TcpProgress::NEW, bits: 0 };
 

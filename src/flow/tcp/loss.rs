@@ -7,6 +7,7 @@
 
 use super::arena::TcpArena;
 use super::arrival::Arrival;
+use super::marks::TcpMarks;
 use super::sequence::Sequence;
 use super::sequences::TcpSequences;
 use super::tracker::{TcpAnalysis, TcpTracker};
@@ -15,8 +16,8 @@ use crate::wire::{PlainSegment, Ports, TcpOptions, TcpSegment};
 use netscope_backends::Timestamp;
 
 impl TcpTracker<'_> {
-    /// Takes in a segment that [`TcpSequences::take_in_plain`] declined; false, and nothing changed, when [`TcpTracker::observe`] has
-    /// to look at it.
+    /// Takes in a segment that [`TcpSequences::take_in_plain`] declined. What it was found to be; `None`, and nothing changed, when
+    /// [`TcpTracker::observe`] has to look at it.
     #[inline]
     pub fn observe_loss(
         &mut self,
@@ -25,16 +26,14 @@ impl TcpTracker<'_> {
         time: Timestamp,
         arena: &mut TcpArena,
         analysis: &TcpAnalysis,
-    ) -> bool {
+    ) -> Option<TcpMarks> {
         debug_assert!(self.connection.is_steady(), "who calls has to know");
-        let is_taken = match &mut self.analysed {
-            Some(analysed) => analysed.sequences.take_in_loss(segment, direction, time, arena, analysis),
-            None => true,
+        let marks = match &mut self.analysed {
+            Some(analysed) => analysed.sequences.take_in_loss(segment, direction, time, arena, analysis)?,
+            None => TcpMarks::NONE,
         };
-        if is_taken {
-            self.connection.note_flags(segment.flags, direction);
-        }
-        is_taken
+        self.connection.note_flags(segment.flags, direction);
+        Some(marks)
     }
 }
 
@@ -47,13 +46,13 @@ impl TcpSequences {
         time: Timestamp,
         arena: &mut TcpArena,
         analysis: &TcpAnalysis,
-    ) -> bool {
+    ) -> Option<TcpMarks> {
         let [fwd, rev] = [direction, direction.reverse()].map(|of| &self.directions[of.index()]);
         let (start, end) = (Sequence(segment.sequence), Sequence(segment.sequence) + segment.payload_len);
         let is_resent = !fwd.knows_next() || start.before(fwd.next) || segment.payload_len > 0 && end.up_to(rev.ack);
         // The timestamps of what is sent again and of its ACK are asked for, and a plain segment has left them out.
         if is_resent || rev.is_retimed() || !self.is_current(time) {
-            return false;
+            return None;
         }
         let &PlainSegment { sequence, acknowledgment, payload_len, window, flags } = segment;
         let ports = Ports { source: 0, destination: 0 };
@@ -61,7 +60,6 @@ impl TcpSequences {
         let whole = TcpSegment { ports, sequence, acknowledgment, flags, window, payload_len, options };
         let arrival = Arrival::new(&whole, direction, time);
         // The handshake's round trip tells late from sent again, and this is neither.
-        self.take_in(&arrival, None, arena, analysis);
-        true
+        Some(self.take_in(&arrival, None, arena, analysis))
     }
 }

@@ -37,7 +37,7 @@ impl Side {
             (Some(plain), ..) if is_steady => {
                 let is_plain = tracker.take_in_plain::<false>(&plain, direction, time, arena, analysis);
                 *taken += u32::from(is_plain);
-                is_plain || tracker.observe_loss(&plain, direction, time, arena, analysis)
+                is_plain || tracker.observe_loss(&plain, direction, time, arena, analysis).is_some()
             }
             (Some(plain), ..) => {
                 tracker.observe_first_ack(&plain, direction, time, arena, analysis)

@@ -4,8 +4,9 @@
 //! invariant: 112 bytes and at most one place in the arena, however long the connection lives.
 
 use super::arena::{ArenaPlace, Counts, Retimed, TcpArena};
-use super::arrival::{Arrival, Marks};
+use super::arrival::Arrival;
 use super::beginning::SCALE_MAX;
+use super::marks::TcpMarks;
 use super::rtt::{self, Epoch, Passed, Sample, Stamp};
 use super::samples::Samples;
 use super::sequence::Sequence;
@@ -100,6 +101,11 @@ impl TcpSequences {
         }
     }
 
+    /// Duplicate ACKs in a row that this direction sent last; at most 63.
+    pub const fn duplicate_acks(&self, direction: Direction) -> u16 {
+        self.directions[direction.index()].duplicates()
+    }
+
     /// Of each direction, whether all that was sent in it is acknowledged.
     pub(super) fn acknowledged(&self) -> [bool; 2] {
         [0, 1].map(|i| {
@@ -160,20 +166,21 @@ impl TcpSequences {
         self.directions[direction.index()].restore_next(direction, self.place, arena);
     }
 
-    /// Takes in one segment; `initial_rtt_ns` is the handshake's round trip, if it is known.
+    /// Takes in one segment; `initial_rtt_ns` is the handshake's round trip, if it is known. What it was found to be.
     pub(super) fn take_in(
         &mut self,
         arrival: &Arrival<'_>,
         initial_rtt_ns: Option<u64>,
         arena: &mut TcpArena,
         analysis: &TcpAnalysis,
-    ) {
+    ) -> TcpMarks {
         let marks = self.analyse(arrival, initial_rtt_ns, arena);
         self.count(marks, arena, analysis);
         self.time_window(arrival, marks, arena, analysis);
         if analysis.rtt {
             self.time(arrival, marks, arena);
         }
+        marks.asked_for(analysis)
     }
 
     /// Time passed: what is too old for its few bits is marked as such.
@@ -197,18 +204,23 @@ impl TcpSequences {
         }
     }
 
-    pub(super) fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> Marks {
+    pub(super) fn analyse(&mut self, a: &Arrival<'_>, initial_rtt_ns: Option<u64>, arena: &mut TcpArena) -> TcpMarks {
         let Self { directions: [x, y], place, .. } = self;
         let (fwd, rev) = if a.direction == Direction::AToB { (x, y) } else { (y, x) };
         analyse(fwd, rev, a, initial_rtt_ns, place, arena)
     }
 
-    pub(super) fn count(&mut self, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
-        const RESENT: Marks = Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0);
-        const COUNTED: Marks = Marks(
-            RESENT.0 | Marks::LOST.0 | Marks::ACK_LOST.0 | Marks::DUPLICATE_ACK.0 | Marks::KEEP_ALIVE.0 | Marks::ZERO_WINDOW.0,
+    pub(super) fn count(&mut self, marks: TcpMarks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
+        const RESENT: TcpMarks = TcpMarks(TcpMarks::RETRANSMISSION.0 | TcpMarks::FAST.0 | TcpMarks::SPURIOUS.0);
+        const COUNTED: TcpMarks = TcpMarks(
+            RESENT.0
+                | TcpMarks::LOST.0
+                | TcpMarks::ACK_LOST.0
+                | TcpMarks::DUPLICATE_ACK.0
+                | TcpMarks::KEEP_ALIVE.0
+                | TcpMarks::ZERO_WINDOW.0,
         );
-        let late = analysis.out_of_order && marks.has(Marks::OUT_OF_ORDER);
+        let late = analysis.out_of_order && marks.has(TcpMarks::OUT_OF_ORDER);
         let rest = analysis.retransmissions && marks.has(COUNTED);
         if !(late || rest) {
             return;
@@ -219,18 +231,18 @@ impl TcpSequences {
         add(&mut counts.out_of_order, late);
         if rest {
             add(&mut counts.retransmissions, marks.has(RESENT));
-            add(&mut counts.fast_retransmissions, marks.has(Marks::FAST));
-            add(&mut counts.spurious_retransmissions, marks.has(Marks::SPURIOUS));
-            add(&mut counts.lost_segments, marks.has(Marks::LOST));
-            add(&mut counts.ack_lost_segments, marks.has(Marks::ACK_LOST));
-            add(&mut counts.duplicate_acks, marks.has(Marks::DUPLICATE_ACK));
-            add(&mut counts.keep_alives, marks.has(Marks::KEEP_ALIVE));
-            add(&mut counts.zero_windows, marks.has(Marks::ZERO_WINDOW));
+            add(&mut counts.fast_retransmissions, marks.has(TcpMarks::FAST));
+            add(&mut counts.spurious_retransmissions, marks.has(TcpMarks::SPURIOUS));
+            add(&mut counts.lost_segments, marks.has(TcpMarks::LOST));
+            add(&mut counts.ack_lost_segments, marks.has(TcpMarks::ACK_LOST));
+            add(&mut counts.duplicate_acks, marks.has(TcpMarks::DUPLICATE_ACK));
+            add(&mut counts.keep_alives, marks.has(TcpMarks::KEEP_ALIVE));
+            add(&mut counts.zero_windows, marks.has(TcpMarks::ZERO_WINDOW));
         }
     }
 
     /// Round trips: ends the timings this segment acknowledges, then starts its own.
-    pub(super) fn time(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena) {
+    pub(super) fn time(&mut self, a: &Arrival<'_>, marks: TcpMarks, arena: &mut TcpArena) {
         let now = a.now;
         let (own, peer) = (a.direction.index(), a.direction.reverse().index());
         if a.segment.flags.has(TcpFlags::ACK) {
@@ -247,10 +259,10 @@ impl TcpSequences {
                 self.note_sample(sample, a.direction, !a.occupies(), arena);
             }
         }
-        if !a.occupies() || marks.has(Marks::KEEP_ALIVE) {
+        if !a.occupies() || marks.has(TcpMarks::KEEP_ALIVE) {
             return;
         }
-        if marks.has(Marks(Marks::RETRANSMISSION.0 | Marks::FAST.0 | Marks::SPURIOUS.0)) {
+        if marks.has(TcpMarks(TcpMarks::RETRANSMISSION.0 | TcpMarks::FAST.0 | TcpMarks::SPURIOUS.0)) {
             rtt::cancel(&mut self.directions[own].timings, a.start, a.end);
             if let (Some(anomalies), Some((timestamp, _))) = (arena.get_mut(self.place), a.segment.options.timestamps) {
                 anomalies.retimed[own] = Retimed { end: a.end, timestamp, sent: now };

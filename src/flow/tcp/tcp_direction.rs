@@ -5,7 +5,8 @@
 //! behind `next`, and gaps lie between the two unless nothing is in flight.
 
 use super::arena::{ArenaPlace, TcpArena};
-use super::arrival::{Arrival, Marks};
+use super::arrival::Arrival;
+use super::marks::TcpMarks;
 use super::rtt::{self, Stamp, TIMINGS, Timing};
 use super::sequence::Sequence;
 use crate::flow::Direction;
@@ -16,8 +17,8 @@ const FAST_US: u32 = 20_000;
 /// How late a segment may be to count as out of order while the handshake's round trip is not known, or
 /// too short for the clock.
 const OUT_OF_ORDER_NS: u64 = 3_000_000;
-/// The most duplicate ACKs that are told apart; two are what matters.
-const DUPLICATES_MAX: u16 = 3;
+/// The most duplicate ACKs in a row that are counted: two are what matters to the rules, the rest is shown.
+const DUPLICATES_MAX: u16 = 63;
 
 /// The latest segment was a probe of the peer's closed window.
 const PROBED: u16 = 1;
@@ -40,7 +41,7 @@ const NEXT_KNOWN: u16 = 1 << 7;
 /// `ack` says something.
 const ACK_KNOWN: u16 = 1 << 8;
 /// From here on: duplicate ACKs in a row, at most [`DUPLICATES_MAX`].
-const DUPLICATES: u32 = 14;
+const DUPLICATES: u32 = 10;
 
 /// One direction of a connection, 44 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,8 @@ impl TcpDirection {
         a.ack == self.ack && (ack_known(a.segment.flags, a.segment.acknowledgment) != 0) == self.knows_ack()
     }
 
-    const fn duplicates(&self) -> u16 {
+    /// Duplicate ACKs in a row, the latest segment included when it is one; at most 63.
+    pub(super) const fn duplicates(&self) -> u16 {
         self.bits >> DUPLICATES
     }
 
@@ -343,16 +345,16 @@ pub(super) fn analyse(
     initial_rtt_ns: Option<u64>,
     place: &mut ArenaPlace,
     arena: &mut TcpArena,
-) -> Marks {
+) -> TcpMarks {
     let mut marks = forward_marks(fwd, rev, a);
-    if marks.has(Marks::ZERO_WINDOW_PROBE_ACK) && !fwd.repeats_ack(a) {
+    if marks.has(TcpMarks::ZERO_WINDOW_PROBE_ACK) && !fwd.repeats_ack(a) {
         rev.set_next(a.ack);
     }
     if !fwd.repeats_ack(a) {
         fwd.set_duplicates(0);
     }
     marks.set(ack_marks(fwd, rev, a, *place, arena));
-    if a.occupies() && !marks.has(Marks::KEEP_ALIVE) {
+    if a.occupies() && !marks.has(TcpMarks::KEEP_ALIVE) {
         marks.set(resent_marks(fwd, rev, a, initial_rtt_ns, *place, arena));
     }
     take_in(fwd, rev, a, marks, place, arena);
@@ -369,50 +371,50 @@ const fn ack_known(flags: TcpFlags, acknowledgment: u32) -> u16 {
 }
 
 /// Rules about windows, gaps, keep-alives and repeated ACKs.
-fn forward_marks(fwd: &mut TcpDirection, rev: &TcpDirection, a: &Arrival<'_>) -> Marks {
-    let mut marks = Marks::default();
+fn forward_marks(fwd: &mut TcpDirection, rev: &TcpDirection, a: &Arrival<'_>) -> TcpMarks {
+    let mut marks = TcpMarks::default();
     let (len, window) = (a.segment.payload_len, a.segment.window);
     let next = fwd.knows_next().then_some(fwd.next);
     if len == 1 && next == Some(a.start) && rev.is_window_closed() {
-        return Marks::ZERO_WINDOW_PROBE;
+        return TcpMarks::ZERO_WINDOW_PROBE;
     }
     if window == 0 && !a.syn_fin_or_rst {
-        marks.set(Marks::ZERO_WINDOW);
+        marks.set(TcpMarks::ZERO_WINDOW);
     }
     if next.is_some_and(|next| a.start.after(next)) && !a.has(TcpFlags::RST) {
-        marks.set(Marks::LOST);
+        marks.set(TcpMarks::LOST);
     }
     if len <= 1 && next == Some(a.start + 1) && !a.syn_fin_or_rst {
-        marks.set(Marks::KEEP_ALIVE);
+        marks.set(TcpMarks::KEEP_ALIVE);
     }
     let repeats = len == 0 && next == Some(a.start) && !a.syn_fin_or_rst;
     let same_window = fwd.is(WINDOW_KNOWN) && window == fwd.window;
     if repeats && fwd.repeats_ack(a) && window != 0 {
         if !same_window {
-            marks.set(Marks::WINDOW_UPDATE);
+            marks.set(TcpMarks::WINDOW_UPDATE);
         } else if rev.is(KEPT_ALIVE) {
-            marks.set(Marks::KEEP_ALIVE_ACK);
+            marks.set(TcpMarks::KEEP_ALIVE_ACK);
         } else {
             fwd.set_duplicates(fwd.duplicates() + 1);
-            marks.set(Marks::DUPLICATE_ACK);
+            marks.set(TcpMarks::DUPLICATE_ACK);
         }
     } else if repeats && window == 0 && same_window && rev.is(PROBED) && (fwd.repeats_ack(a) || a.ack == fwd.ack + 1) {
-        marks.set(Marks::ZERO_WINDOW_PROBE_ACK);
+        marks.set(TcpMarks::ZERO_WINDOW_PROBE_ACK);
     }
     marks
 }
 
 /// Rule about ACKs of data that was never seen.
-fn ack_marks(fwd: &TcpDirection, rev: &mut TcpDirection, a: &Arrival<'_>, place: ArenaPlace, arena: &TcpArena) -> Marks {
+fn ack_marks(fwd: &TcpDirection, rev: &mut TcpDirection, a: &Arrival<'_>, place: ArenaPlace, arena: &TcpArena) -> TcpMarks {
     if !rev.knows_next() || !a.ack.after(rev.expected_ack) || !a.has(TcpFlags::ACK) {
-        return Marks::default();
+        return TcpMarks::default();
     }
     if a.ack == fwd.ack + 1 && a.start == fwd.next && rev.is(PROBED) {
         rev.set_next(a.ack);
-        return Marks::WINDOW_UPDATE;
+        return TcpMarks::WINDOW_UPDATE;
     }
     rev.expected_ack = rev.seen_from(a.direction.reverse(), a.ack, place, arena);
-    Marks::ACK_LOST
+    TcpMarks::ACK_LOST
 }
 
 /// Rules about segments that bring nothing above the highest number seen.
@@ -423,27 +425,27 @@ fn resent_marks(
     initial_rtt_ns: Option<u64>,
     place: ArenaPlace,
     arena: &TcpArena,
-) -> Marks {
+) -> TcpMarks {
     let len = a.segment.payload_len;
     if len > 0 && rev.knows_ack() && a.data_end.up_to(rev.ack) {
-        return Marks::SPURIOUS;
+        return TcpMarks::SPURIOUS;
     }
     // A longer segment that starts one below the next number repeats a probe's byte and brings new ones.
     let brings_more = len > 1 && a.start == fwd.next - 1;
     if !fwd.knows_next() || !a.start.before(fwd.next) || brings_more {
-        return Marks::default();
+        return TcpMarks::default();
     }
     if rev.duplicates() >= 2 && a.now.since(rev.time) < FAST_US && (rev.ack == a.start || rev.is(SACKED)) {
-        return Marks::FAST;
+        return TcpMarks::FAST;
     }
     let ends_at_next = fwd.next == a.end;
     if u64::from(a.now.since(fwd.next_time)) * 1000 < initial_rtt_ns.filter(|&rtt| rtt != 0).unwrap_or(OUT_OF_ORDER_NS)
         && (!ends_at_next || fwd.is(MOVED_BY_NOTHING))
         && !fwd.in_flight(a, place, arena)
     {
-        return Marks::OUT_OF_ORDER;
+        return TcpMarks::OUT_OF_ORDER;
     }
-    Marks::RETRANSMISSION
+    TcpMarks::RETRANSMISSION
 }
 
 /// Moves what is remembered of this direction past the segment.
@@ -451,11 +453,11 @@ fn take_in(
     fwd: &mut TcpDirection,
     rev: &TcpDirection,
     a: &Arrival<'_>,
-    marks: Marks,
+    marks: TcpMarks,
     place: &mut ArenaPlace,
     arena: &mut TcpArena,
 ) {
-    let probe = marks.has(Marks::ZERO_WINDOW_PROBE);
+    let probe = marks.has(TcpMarks::ZERO_WINDOW_PROBE);
     let knew_next = fwd.knows_next();
     let advances = !knew_next || a.end.after(fwd.next);
     if !knew_next || a.end.after(fwd.next + u32::from(a.syn_or_fin)) {
@@ -483,7 +485,7 @@ fn take_in(
     fwd.ack = a.ack;
     fwd.put(ACK_KNOWN, ack_known(a.segment.flags, a.segment.acknowledgment) != 0);
     fwd.time = a.now;
-    fwd.put(KEPT_ALIVE, marks.has(Marks::KEEP_ALIVE));
+    fwd.put(KEPT_ALIVE, marks.has(TcpMarks::KEEP_ALIVE));
     fwd.put(PROBED, probe);
 }
 
@@ -529,12 +531,12 @@ pub(super) fn take_in_syn(fwd: &mut TcpDirection, rev: &mut TcpDirection, syn: &
 }
 
 /// SACK blocks (RFC 2018): a window update that has some repeats an ACK because data arrived above a gap.
-fn note_sack(fwd: &mut TcpDirection, a: &Arrival<'_>, marks: &mut Marks) {
+fn note_sack(fwd: &mut TcpDirection, a: &Arrival<'_>, marks: &mut TcpMarks) {
     let sacked = a.segment.options.sack_count > 0;
     fwd.put(SACKED, sacked);
-    if sacked && marks.has(Marks::WINDOW_UPDATE) {
-        marks.0 &= !Marks::WINDOW_UPDATE.0;
-        marks.set(Marks::DUPLICATE_ACK);
+    if sacked && marks.has(TcpMarks::WINDOW_UPDATE) {
+        marks.0 &= !TcpMarks::WINDOW_UPDATE.0;
+        marks.set(TcpMarks::DUPLICATE_ACK);
         fwd.set_duplicates(fwd.duplicates() + 1);
     }
 }

@@ -8,6 +8,7 @@ use super::arena::TcpArena;
 use super::arrival::Arrival;
 use super::beginning::TcpBeginning;
 use super::connection::TcpConnection;
+use super::marks::TcpMarks;
 use super::sequence::Sequence;
 use super::sequences::TcpSequences;
 use crate::flow::Direction;
@@ -84,7 +85,7 @@ impl TcpTracker<'_> {
         self.connection.note_client(segment.flags, direction);
     }
 
-    /// Takes in one segment, in the order of capture.
+    /// Takes in one segment, in the order of capture. What it was found to be.
     pub fn observe(
         &mut self,
         segment: &TcpSegment,
@@ -92,13 +93,13 @@ impl TcpTracker<'_> {
         time: Timestamp,
         arena: &mut TcpArena,
         analysis: &TcpAnalysis,
-    ) {
+    ) -> TcpMarks {
         let &TcpSegment { flags, sequence, acknowledgment, payload_len, ref options, .. } = segment;
         if self.is_stray(segment, direction, time, arena) {
             if let Some(Analysed { sequences, .. }) = &mut self.analysed {
                 sequences.note_stray(segment, arena);
             }
-            return;
+            return TcpMarks::OUT_OF_WINDOW;
         }
         let arrival = Arrival::new(segment, direction, time);
         self.connection.note_client(flags, direction);
@@ -109,9 +110,10 @@ impl TcpTracker<'_> {
             }
         }
         self.beginning.note_firsts((flags, sequence, acknowledgment), direction, self.connection);
+        let mut marks = TcpMarks::NONE;
         if let Some(Analysed { sequences, clock }) = &mut self.analysed {
             let initial_rtt_ns = self.connection.handshake_rtt_ns(**clock);
-            sequences.take_in(&arrival, initial_rtt_ns, arena, analysis);
+            marks = sequences.take_in(&arrival, initial_rtt_ns, arena, analysis);
             if !self.connection.time_handshake(flags, time, clock) {
                 arena.note_backward_handshake();
             }
@@ -122,6 +124,7 @@ impl TcpTracker<'_> {
             let announced = Announced { mss: options.mss, window_scale: options.window_scale };
             self.beginning.note_options(announced, direction);
         }
+        marks
     }
 
     /// True when this segment opens a new connection on a tuple that was used before, by the rule of [`TcpBeginning::is_other_syn`].

@@ -4,7 +4,8 @@
 //! Its invariant: while the time runs, no fast path takes a segment of the side, so each moves the time on.
 
 use super::arena::TcpArena;
-use super::arrival::{Arrival, Marks};
+use super::arrival::Arrival;
+use super::marks::TcpMarks;
 use super::rtt::Stamp;
 use super::sequences::TcpSequences;
 use super::tracker::TcpAnalysis;
@@ -42,17 +43,17 @@ impl ClosedTime {
 impl TcpSequences {
     /// A segment was classified: a window that it leaves closed is timed on, any other one is not.
     #[inline]
-    pub(super) fn time_window(&mut self, a: &Arrival<'_>, marks: Marks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
+    pub(super) fn time_window(&mut self, a: &Arrival<'_>, marks: TcpMarks, arena: &mut TcpArena, analysis: &TcpAnalysis) {
         let side = &mut self.directions[a.direction.index()];
         let is_running = side.is_closed_timed();
         // Of a probe nothing else is asked, so it has no mark for its own window.
         let stays_closed = is_running && a.segment.window == 0 && !a.syn_fin_or_rst;
-        if !(marks.has(Marks::ZERO_WINDOW) || is_running) || !analysis.retransmissions {
+        if !(marks.has(TcpMarks::ZERO_WINDOW) || is_running) || !analysis.retransmissions {
             return;
         }
         if let Some(anomalies) = arena.obtain(&mut self.place) {
             anomalies.closed[a.direction.index()].pass(a.now, is_running);
-            side.set_closed_timed(marks.has(Marks::ZERO_WINDOW) || stays_closed);
+            side.set_closed_timed(marks.has(TcpMarks::ZERO_WINDOW) || stays_closed);
         }
     }
 }
