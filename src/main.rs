@@ -19,7 +19,7 @@ use netscope::output::{
 use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
 use netscope_backends::features;
-use netscope_backends::savefile::{CaptureOrigin, SavefileOptions, SavefileSummary};
+use netscope_backends::savefile::{CaptureOrigin, OriginInterface, SavefileOptions, SavefileSummary};
 use netscope_backends::writing::STDOUT_NAME;
 use reporter::{Reporter, Watched};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -126,7 +126,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         outputs,
         record: recording(settings, &opened.interfaces),
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
-        view: settings.view.map(|view| packet_view(view, packets_shown)),
+        view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
         live_table,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
@@ -218,7 +218,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         count_max: settings.count_max,
         workers: settings.pipeline.workers.max(1),
         cpus: if settings.pipeline.cpus.is_empty() { std::mem::take(&mut opened.cpus) } else { settings.pipeline.cpus.clone() },
-        interfaces: std::mem::take(&mut opened.interface_of_queue),
+        interfaces: opened.interface_of_queue.clone(),
         poll_timeout,
         wants_ended: false,
         wants_reports: false,
@@ -280,21 +280,31 @@ fn recording(settings: &Settings, interfaces: &[String]) -> Option<SavefileOptio
 
 /// What a written capture says of where its packets come from.
 fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
-    // Of several interfaces, packets are in one file and not told apart there, so none of them is named.
-    let interface = if let [name] = interfaces { Some(name.as_str()) } else { None };
     CaptureOrigin {
         application: Some(format!("netscope {}", env!("CARGO_PKG_VERSION"))),
-        os: interface.and_then(|_| features::kernel()),
-        interface: interface.map(str::to_owned),
-        #[cfg(target_os = "linux")]
-        speed_bps: interface.and_then(netscope_backends::nic::speed_bps),
-        #[cfg(not(target_os = "linux"))]
-        speed_bps: None,
+        os: if interfaces.is_empty() { None } else { features::kernel() },
+        interfaces: interfaces.iter().map(|name| OriginInterface { name: name.clone(), speed_bps: speed_bps(name) }).collect(),
         filter: settings.filter.clone(),
     }
 }
 
-fn packet_view(view: PacketView, end: Sender<Infallible>) -> netscope::session::PacketView {
+/// Of each queue the name of its interface, where there are several.
+fn names_of_queues(opened: &open::Opened) -> Vec<FieldWord> {
+    let name = |place: &u8| opened.interfaces.get(usize::from(*place)).map_or(FieldWord::EMPTY, |name| FieldWord::of_name(name));
+    opened.interface_of_queue.iter().map(name).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn speed_bps(interface: &str) -> Option<u64> {
+    netscope_backends::nic::speed_bps(interface)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn speed_bps(_interface: &str) -> Option<u64> {
+    None
+}
+
+fn packet_view(view: PacketView, interfaces: Vec<FieldWord>, end: Sender<Infallible>) -> netscope::session::PacketView {
     let PacketView { time, color, link, absolute_seq, layers, flow, hex } = view;
     let (time, first_date) = match time {
         TimeChoice::Auto if stdout_is_terminal() => (LineTime::Local, true),
@@ -311,7 +321,7 @@ fn packet_view(view: PacketView, end: Sender<Infallible>) -> netscope::session::
         ColorWhen::Never => false,
     };
     let line = LineStyle { time, first_date, link, absolute_seq, color };
-    Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end))
+    Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end).with_interfaces(interfaces))
 }
 
 /// Tells how the run went; 1 when anything went wrong.

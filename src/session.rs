@@ -77,7 +77,7 @@ pub trait Watcher: Send + Sync {
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
     let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table } = session;
-    let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed)).transpose()?;
+    let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed, &engine.interfaces)).transpose()?;
     engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
@@ -118,7 +118,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
         match recording.map(ScopedJoinHandle::join) {
             None => {}
             Some(Ok(recording)) => {
-                let (recorded, error) = finish_recording(recording, outcome.summary.source, watcher.as_ref());
+                let (recorded, error) = finish_recording(recording, &counted_by_queue(&outcome.summary), watcher.as_ref());
                 outcome.summary.packets_written = recorded.packets;
                 outcome.note(error);
                 outcome.recorded = Some(recorded);
@@ -179,6 +179,9 @@ fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watc
     }
     impl PacketConsumer for Telling<'_> {
         type Error = BackendError;
+        fn queue(&mut self, queue: usize) {
+            self.0.queue(queue);
+        }
         fn packet(
             &mut self,
             number: u64,
@@ -201,10 +204,16 @@ fn tell(watcher: &dyn Watcher, error: &BackendError, consequence: &str) {
     watcher.notice(&format!("{error}{why}{consequence}"));
 }
 
+/// What the source counted, by queue; all of it as one where its queues do not count for themselves.
+fn counted_by_queue(summary: &Summary) -> Vec<Counters> {
+    let by_queue: Vec<Counters> = summary.queues.iter().map(|queue| queue.source).collect();
+    if by_queue.is_empty() { vec![summary.source] } else { by_queue }
+}
+
 /// Closes the recorder's files, with what the source `counted`: what is in them, and what went wrong.
 fn finish_recording(
     (recorder, consumed): Recording,
-    counted: Counters,
+    counted: &[Counters],
     watcher: &dyn Watcher,
 ) -> (SavefileSummary, Option<ConsumerFailure>) {
     // What was written before an error stays readable, so the file is closed properly in any case.
@@ -234,6 +243,9 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option
     struct Quiet<'a>(&'a mut PacketView, &'a Stop);
     impl PacketConsumer for Quiet<'_> {
         type Error = io::Error;
+        fn queue(&mut self, queue: usize) {
+            self.0.queue(queue);
+        }
         fn packet(&mut self, number: u64, note: Option<&FlowNote>, packet: &netscope_backends::Packet<'_>) -> io::Result<()> {
             self.0.packet(number, note, packet).inspect_err(|_| self.1.request())
         }

@@ -90,3 +90,35 @@ fn an_interface_is_named_once_and_each_is_announced() {
         assert!(both.stderr.contains(&format!("capturing on {name} by tpacket")), "{}", both.stderr);
     }
 }
+
+#[test]
+fn packets_are_written_and_shown_with_their_interface() {
+    let Some(namespace) = namespace() else { return };
+    let frames = datagrams(30, 3, 7);
+    let directory = common::temp_dir("interfaces");
+    let path = directory.path().join("both.pcapng");
+    let program = netscope();
+    let mut command = namespace.command(program.get_program().to_str().expect("a path in UTF-8"));
+    command.args(["-i", RECEIVER, "-i", RECEIVER_2, "--stats", "--stats-interval-ms", "100", "-w"]).arg(&path).arg("udp");
+    let mut running = RunningProgram::start(&mut command);
+    running.wait_for_line("[stats]");
+    namespace.inside(|| {
+        send(common::netns::SENDER, &frames);
+        send(SENDER_2, &frames[..20]);
+    });
+    common::live::wait_for_silence(&mut running);
+    let finished = common::live::stop(running);
+    for (name, count) in [(RECEIVER, 30), (RECEIVER_2, 20)] {
+        let shown = finished.stdout.lines().filter(|line| line.starts_with('#') && line.contains(&format!(" {name} "))).count();
+        assert_eq!(shown, count, "{name}: {}", finished.stdout);
+    }
+    let fields = ["-T", "fields", "-e", "frame.interface_name"];
+    let listed = std::process::Command::new("tshark").arg("-r").arg(&path).args(fields).output().expect("tshark is installed");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let of = |name: &str| listed.lines().filter(|line| *line == name).count();
+    assert_eq!((of(RECEIVER), of(RECEIVER_2)), (30, 20), "{listed}");
+    let shown = std::process::Command::new("capinfos").arg(&path).output().expect("capinfos comes with tshark");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("Number of interfaces in file: 2"), "{shown}");
+    assert_eq!(shown.matches("Number of stat entries = 1").count(), 2, "{shown}");
+}

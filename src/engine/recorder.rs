@@ -17,6 +17,8 @@ pub struct Recorder {
     on_closed: Option<OnClosed>,
     /// Packets taken without an error.
     taken: u64,
+    /// Of each queue the place of its interface; empty where there is one, or none.
+    interfaces: Vec<u8>,
 }
 
 impl Recorder {
@@ -24,14 +26,22 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file or the first segment cannot be created.
-    pub fn create(options: &SavefileOptions, on_closed: Option<OnClosed>) -> Result<Self, BackendError> {
-        Ok(Self { savefile: Savefile::create(options)?, started: now(), on_closed, taken: 0 })
+    pub fn create(options: &SavefileOptions, on_closed: Option<OnClosed>, interfaces: &[u8]) -> Result<Self, BackendError> {
+        let savefile = Savefile::create(options)?;
+        Ok(Self { savefile, started: now(), on_closed, taken: 0, interfaces: interfaces.to_vec() })
     }
 
-    /// Appends what the source `counted`, where the format has a place for it, flushes and closes the file. What is in the files, after
-    /// an error too, and how many packets were taken before one.
-    pub fn finish(mut self, counted: Counters) -> (SavefileSummary, u64, Result<(), BackendError>) {
-        self.savefile.note_statistics(&InterfaceStatistics { start: self.started, end: now(), counters: counted });
+    /// Appends what the queues `counted`, by interface, where the format has a place for it, flushes and closes the file. What is in the
+    /// files, after an error too, and how many packets were taken before one.
+    pub fn finish(mut self, counted: &[Counters]) -> (SavefileSummary, u64, Result<(), BackendError>) {
+        let (start, end) = (self.started, now());
+        let of_queue = |queue: usize| self.interfaces.get(queue).copied().unwrap_or(0);
+        let last = (0..counted.len()).map(of_queue).max().unwrap_or(0);
+        for place in 0..=last {
+            let mut counters = Counters::default();
+            counted.iter().enumerate().filter(|(queue, _)| of_queue(*queue) == place).for_each(|(_, one)| counters += one);
+            self.savefile.note_statistics(place, &InterfaceStatistics { start, end, counters });
+        }
         let finished = self.savefile.finish();
         self.tell_closed();
         (self.savefile.summary(), self.taken, finished)
@@ -46,6 +56,10 @@ impl Recorder {
 
 impl PacketConsumer for Recorder {
     type Error = BackendError;
+
+    fn queue(&mut self, queue: usize) {
+        self.savefile.set_interface(self.interfaces.get(queue).copied().unwrap_or(0));
+    }
 
     fn packet(&mut self, _number: u64, _note: Option<&FlowNote>, packet: &Packet<'_>) -> Result<(), BackendError> {
         self.savefile.write(packet)?;

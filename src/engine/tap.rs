@@ -42,6 +42,9 @@ pub trait PacketConsumer {
     /// Why it cannot go on.
     type Error;
 
+    /// The packets that follow came by this queue. Not called where there is one.
+    fn queue(&mut self, _queue: usize) {}
+
     /// Takes packet number `number` (from 1); `note` is on its flow, where it has one and the tap is
     /// [`TapPolicy::Counted`](super::TapPolicy::Counted).
     ///
@@ -124,18 +127,21 @@ fn feed_merged<C: PacketConsumer>(
     numbered: Option<u64>,
     consumer: &mut C,
 ) -> Result<(), (u64, C::Error)> {
-    let mut queues: Vec<_> = chunks.iter().map(|(_, chunk)| chunk.all().peekable()).collect();
-    let mut shown = 0;
+    let mut queues: Vec<_> = chunks.iter().map(|(queue, chunk)| (*queue, chunk.all().peekable())).collect();
+    let (mut shown, mut latest) = (0, None);
     let rank = |(mark, _, packet): &(TapMark, Option<&FlowNote>, Packet<'_>)| {
         if numbered.is_some() { packet.time.0 } else { mark.number }
     };
     // The oldest of those that are next on their queues; of several the one on the first queue.
-    while let Some((mark, note, packet)) = queues
+    while let Some((queue, (mark, note, packet))) = queues
         .iter_mut()
-        .filter_map(|queue| queue.peek().map(rank).map(|rank| (rank, queue)))
-        .min_by_key(|(rank, _)| *rank)
-        .and_then(|(_, queue)| queue.next())
+        .filter_map(|(number, queue)| queue.peek().map(rank).map(|rank| (rank, *number, queue)))
+        .min_by_key(|(rank, ..)| *rank)
+        .and_then(|(_, number, queue)| Some((number, queue.next()?)))
     {
+        if latest.replace(queue) != Some(queue) {
+            consumer.queue(queue);
+        }
         let number = numbered.map_or(mark.number, |numbered| numbered + shown + 1);
         consumer.packet(number, note, &packet).map_err(|error| (shown, error))?;
         shown += 1;

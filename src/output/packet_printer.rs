@@ -4,7 +4,7 @@
 
 use crate::engine::PacketConsumer;
 use crate::flow::FlowNote;
-use crate::record::{LineStyle, PacketLines, TextBuffer, flow_detail, packet_detail, write_hex_dump, write_layers};
+use crate::record::{FieldWord, LineStyle, PacketLines, TextBuffer, flow_detail, packet_detail, write_hex_dump, write_layers};
 use netscope_backends::Packet;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -30,6 +30,8 @@ pub struct PacketPrinter<W: Write> {
     lines: PacketLines,
     text: TextBuffer,
     detail: String,
+    /// Of each queue the name of its interface, where there are several.
+    interfaces: Vec<FieldWord>,
     /// Dropped behind what was printed.
     _end: Sender<Infallible>,
 }
@@ -38,7 +40,13 @@ impl<W: Write> PacketPrinter<W> {
     /// Prints to `out`. The receiver of `end` is told, by its being dropped, when all is printed.
     pub fn new(out: W, style: PrintStyle, end: Sender<Infallible>) -> Self {
         let lines = PacketLines::new(style.line);
-        Self { out, style, lines, text: TextBuffer::default(), detail: String::new(), _end: end }
+        Self { out, style, lines, text: TextBuffer::default(), detail: String::new(), interfaces: Vec::new(), _end: end }
+    }
+
+    /// Shows of each packet on which interface it came: the names by queue.
+    #[must_use]
+    pub fn with_interfaces(self, interfaces: Vec<FieldWord>) -> Self {
+        Self { interfaces, ..self }
     }
 
     /// What is shown below the line.
@@ -59,6 +67,12 @@ impl<W: Write> PacketPrinter<W> {
 
 impl<W: Write> PacketConsumer for PacketPrinter<W> {
     type Error = io::Error;
+
+    fn queue(&mut self, queue: usize) {
+        if let Some(name) = self.interfaces.get(queue) {
+            self.lines.set_interface(*name);
+        }
+    }
 
     fn packet(&mut self, number: u64, note: Option<&FlowNote>, packet: &Packet<'_>) -> io::Result<()> {
         let mut text = self.text.open();

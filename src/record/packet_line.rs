@@ -18,7 +18,7 @@ use self::clock::LineClock;
 use self::link::LinkProtocol;
 use self::palette::Palette;
 use self::parts::Line;
-use super::text::TextEnd;
+use super::text::{FieldWord, TextEnd};
 use crate::flow::FlowNote;
 use crate::wire::{self, Dissected, Header, Layer, Ports, Transport, Visitor, extension, walk};
 use netscope_backends::Packet;
@@ -48,6 +48,8 @@ pub struct PacketLines {
     style: LineStyle,
     palette: &'static Palette,
     clock: LineClock,
+    /// The interface that the next packet came by, where there are several.
+    interface: FieldWord,
 }
 
 impl PacketLines {
@@ -57,7 +59,13 @@ impl PacketLines {
             style,
             palette: if style.color { &Palette::COLOR } else { &Palette::PLAIN },
             clock: LineClock::new(style.time, style.first_date),
+            interface: FieldWord::EMPTY,
         }
+    }
+
+    /// From now on the name of an interface stands behind the time.
+    pub fn set_interface(&mut self, name: FieldWord) {
+        self.interface = name;
     }
 
     /// Appends a packet's line and its end: `#number time`, then the packet's parts, outermost first, for example `#12
@@ -72,6 +80,10 @@ impl PacketLines {
             line.number(number);
             line.text(" ");
             self.clock.push_time(line, packet.time);
+            if self.interface != FieldWord::EMPTY {
+                line.text(" ");
+                line.text(self.interface.as_str());
+            }
         });
         let mut visitor = LineVisitor { line, style: &self.style, pending: None, fragment: None, link: LinkProtocol::Unknown };
         let facts = walk(packet.link_type, packet.data, packet.wire_len, &mut visitor);

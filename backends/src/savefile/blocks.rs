@@ -37,12 +37,19 @@ pub struct CaptureOrigin {
     pub application: Option<String>,
     /// The operating system that captured.
     pub os: Option<String>,
-    /// The interface's name.
-    pub interface: Option<String>,
-    /// Its speed in bits per second.
-    pub speed_bps: Option<u64>,
+    /// The interfaces that were captured, in their order; none where packets come from files.
+    pub interfaces: Vec<OriginInterface>,
     /// The capture filter, in the language of pcap-filter(7).
     pub filter: Option<String>,
+}
+
+/// An interface that was captured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginInterface {
+    /// Its name.
+    pub name: String,
+    /// Its speed in bits per second, where that is known.
+    pub speed_bps: Option<u64>,
 }
 
 /// Appends a block of this type.
@@ -98,14 +105,15 @@ pub(super) fn section_header(out: &mut Vec<u8>, origin: &CaptureOrigin) {
     });
 }
 
-/// Appends the description of an interface, with times in nanoseconds.
-pub(super) fn interface(out: &mut Vec<u8>, link_type: LinkType, snaplen: u32, origin: &CaptureOrigin) {
+/// Appends the description of interface `place`, with times in nanoseconds.
+pub(super) fn interface(out: &mut Vec<u8>, link_type: LinkType, snaplen: u32, origin: &CaptureOrigin, place: u8) {
+    let known = origin.interfaces.get(usize::from(place));
     block(out, INTERFACE, |out| {
         out.extend_from_slice(&link_type.0.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&snaplen.to_le_bytes());
-        text(out, IF_NAME, origin.interface.as_deref());
-        if let Some(speed) = origin.speed_bps {
+        text(out, IF_NAME, known.map(|interface| interface.name.as_str()));
+        if let Some(speed) = known.and_then(|interface| interface.speed_bps) {
             option(out, IF_SPEED, &speed.to_le_bytes());
         }
         option(out, IF_TSRESOL, &[9]);
@@ -114,7 +122,7 @@ pub(super) fn interface(out: &mut Vec<u8>, link_type: LinkType, snaplen: u32, or
             let value: Vec<u8> = std::iter::once(0).chain(cut(filter).bytes()).collect();
             option(out, IF_FILTER, &value);
         }
-        if origin.interface.is_some() {
+        if known.is_some() {
             text(out, IF_OS, origin.os.as_deref());
         }
         end_of_options(out);
@@ -132,15 +140,15 @@ pub struct InterfaceStatistics {
     pub counters: Counters,
 }
 
-/// Appends the statistics of interface 0.
-pub(super) fn statistics(out: &mut Vec<u8>, statistics: &InterfaceStatistics) {
+/// Appends the statistics of the interface that has this number in the file.
+pub(super) fn statistics(out: &mut Vec<u8>, number: u32, statistics: &InterfaceStatistics) {
     let InterfaceStatistics { start, end, counters } = statistics;
     let time = |time: Timestamp| {
         let (high, low) = ((time.0 >> 32) as u32, time.0 as u32);
         [high.to_le_bytes(), low.to_le_bytes()].concat()
     };
     block(out, INTERFACE_STATISTICS, |out| {
-        out.extend_from_slice(&0u32.to_le_bytes());
+        out.extend_from_slice(&number.to_le_bytes());
         out.extend_from_slice(&time(*end));
         option(out, ISB_STARTTIME, &time(*start));
         option(out, ISB_ENDTIME, &time(*end));

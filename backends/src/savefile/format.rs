@@ -31,6 +31,8 @@ pub(super) enum Refusal {
 pub(super) struct Encoder {
     snaplen: u32,
     origin: CaptureOrigin,
+    /// The interface that the next packet is of.
+    current: u8,
     has_header: bool,
     kind: FileKind,
 }
@@ -38,15 +40,15 @@ pub(super) struct Encoder {
 #[derive(Debug)]
 enum FileKind {
     Pcap(Option<LinkType>),
-    /// The link types of the interfaces, in order.
-    Pcapng(Vec<LinkType>),
+    /// The interfaces that have a number, in its order: link type, and place among those that are captured.
+    Pcapng(Vec<(LinkType, u8)>),
 }
 
 impl Encoder {
     pub(super) fn for_path(path: &Path, snaplen: u32, origin: CaptureOrigin) -> Self {
         let is_pcapng = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pcapng"));
         let kind = if is_pcapng { FileKind::Pcapng(Vec::new()) } else { FileKind::Pcap(None) };
-        Self { snaplen, origin, has_header: false, kind }
+        Self { snaplen, origin, current: 0, has_header: false, kind }
     }
 
     /// Begins a new file.
@@ -129,20 +131,25 @@ impl Encoder {
     /// Number of the interface of this link type, whose block is appended first when it is new.
     fn interface(&mut self, link_type: LinkType, out: &mut Vec<u8>) -> u32 {
         let FileKind::Pcapng(interfaces) = &mut self.kind else { return 0 };
-        if let Some(index) = interfaces.iter().position(|known| *known == link_type) {
+        if let Some(index) = interfaces.iter().position(|known| *known == (link_type, self.current)) {
             return index as u32;
         }
-        interfaces.push(link_type);
-        blocks::interface(out, link_type, self.snaplen, &self.origin);
+        interfaces.push((link_type, self.current));
+        blocks::interface(out, link_type, self.snaplen, &self.origin, self.current);
         interfaces.len() as u32 - 1
     }
 
-    /// Appends what the one interface counted; nothing where the format has no place for it, or there are several or none.
-    pub(super) fn encode_statistics(&self, counted: &InterfaceStatistics, out: &mut Vec<u8>) {
+    /// The packets that follow are of this interface, by its place among those that are captured.
+    pub(super) fn set_interface(&mut self, place: u8) {
+        self.current = place;
+    }
+
+    /// Appends what the interface at this place counted, if the format has room for it and a packet of it is in this file.
+    pub(super) fn encode_statistics(&self, place: u8, counted: &InterfaceStatistics, out: &mut Vec<u8>) {
         if let FileKind::Pcapng(interfaces) = &self.kind
-            && interfaces.len() == 1
+            && let Some(number) = interfaces.iter().position(|(_, known)| *known == place)
         {
-            blocks::statistics(out, counted);
+            blocks::statistics(out, number as u32, counted);
         }
     }
 

@@ -18,7 +18,7 @@ mod format;
 #[cfg(test)]
 mod tests;
 
-pub use blocks::{CaptureOrigin, InterfaceStatistics};
+pub use blocks::{CaptureOrigin, InterfaceStatistics, OriginInterface};
 use format::{Encoder, Refusal};
 
 /// Bytes gathered before they are written.
@@ -81,7 +81,7 @@ impl Savefile {
         Ok(Self {
             file: RotatedFile::create(&options.rotation)?,
             encoder: Encoder::for_path(path, snaplen(options.snaplen), options.origin.clone()),
-            has_interface: options.origin.interface.is_some(),
+            has_interface: !options.origin.interfaces.is_empty(),
             first_time: None,
             buffer: Vec::with_capacity(BUFFER_LEN + PACKET_LEN_MAX + format::OVERHEAD_MAX),
             buffered: 0,
@@ -153,11 +153,16 @@ impl Savefile {
         Ok(())
     }
 
-    /// Appends what the interface counted, where there is one and the format has a place for it.
-    pub fn note_statistics(&mut self, counted: &InterfaceStatistics) {
+    /// The packets that follow are of this interface, by its place among those of the origin.
+    pub fn set_interface(&mut self, place: u8) {
+        self.encoder.set_interface(place);
+    }
+
+    /// Appends what the interface at this place counted, where there is one and the format has a place for it.
+    pub fn note_statistics(&mut self, place: u8, counted: &InterfaceStatistics) {
         if self.has_interface && !self.has_failed {
             let start = self.first_time.unwrap_or(counted.end).min(counted.start);
-            self.encoder.encode_statistics(&InterfaceStatistics { start, ..*counted }, &mut self.buffer);
+            self.encoder.encode_statistics(place, &InterfaceStatistics { start, ..*counted }, &mut self.buffer);
         }
     }
 

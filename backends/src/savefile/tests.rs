@@ -232,17 +232,30 @@ fn pcapng_says_where_its_packets_come_from_and_what_was_lost() {
     let origin = CaptureOrigin {
         application: Some("netscope 1".to_owned()),
         os: Some("Linux 6".to_owned()),
-        interface: Some("eth0".to_owned()),
-        speed_bps: Some(10_000_000_000),
+        interfaces: vec![
+            OriginInterface { name: "eth0".to_owned(), speed_bps: Some(10_000_000_000) },
+            OriginInterface { name: "eth1".to_owned(), speed_bps: None },
+        ],
         filter: Some("\u{e9}".repeat(200)),
     };
     let mut savefile = Savefile::create(&SavefileOptions { origin, ..options(path.clone()) }).unwrap();
     let packet = OwnedPacket { time: Timestamp(7), wire_len: 60, link_type: LinkType::ETHERNET, data: vec![1; 60] };
     savefile.write(&packet.borrow()).unwrap();
     let counters = Counters { received: 10, kernel_drops: 3, interface_drops: 2, filtered: 1, ..Counters::default() };
-    savefile.note_statistics(&InterfaceStatistics { start: Timestamp(9), end: Timestamp(11), counters });
+    savefile.note_statistics(0, &InterfaceStatistics { start: Timestamp(9), end: Timestamp(11), counters });
+    savefile.note_statistics(1, &InterfaceStatistics { start: Timestamp(9), end: Timestamp(11), counters });
     savefile.finish().unwrap();
     let bytes = std::fs::read(&path).unwrap();
+    let blocks_of = |kind: u32| {
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let (mut at, mut count) = (0, 0);
+        while at < bytes.len() {
+            count += usize::from(word(at) == kind);
+            at += word(at + 4) as usize;
+        }
+        count
+    };
+    assert_eq!((blocks_of(1), blocks_of(5)), (1, 1), "an interface without packets has no number");
     assert_eq!(block_options(&bytes, 0x0a0d_0d0a, 16), [(3, b"Linux 6".to_vec()), (4, b"netscope 1".to_vec())]);
     let interface = block_options(&bytes, 1, 8);
     assert_eq!(interface[0], (2, b"eth0".to_vec()));
@@ -262,9 +275,12 @@ fn pcapng_says_where_its_packets_come_from_and_what_was_lost() {
 fn classic_pcap_has_no_place_for_statistics() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.pcap");
-    let origin = CaptureOrigin { interface: Some("eth0".to_owned()), ..CaptureOrigin::default() };
+    let origin = CaptureOrigin {
+        interfaces: vec![OriginInterface { name: "eth0".to_owned(), speed_bps: None }],
+        ..CaptureOrigin::default()
+    };
     let mut savefile = Savefile::create(&SavefileOptions { origin, ..options(path.clone()) }).unwrap();
-    savefile.note_statistics(&InterfaceStatistics::default());
+    savefile.note_statistics(0, &InterfaceStatistics::default());
     savefile.finish().unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 24);
 }
