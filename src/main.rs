@@ -20,18 +20,20 @@ use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
 use netscope_backends::features;
 use netscope_backends::savefile::{CaptureOrigin, OriginInterface, SavefileOptions, SavefileSummary};
+use netscope_backends::signals::is_ignored;
 use netscope_backends::writing::STDOUT_NAME;
 use reporter::{Reporter, Watched};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest wait for a source that may be silent, so that signals are seen in time.
 const POLL_TIMEOUT_MAX: Duration = Duration::from_millis(100);
@@ -39,6 +41,9 @@ const POLL_TIMEOUT_MAX: Duration = Duration::from_millis(100);
 const RETAINED_RECORD_BYTES: usize = 148;
 /// What a second Ctrl-C ends with: 128 + SIGINT, as shells have it.
 const INTERRUPTED: i32 = 130;
+
+/// Signals within this time of the first are the same wish.
+const SAME_WISH: Duration = Duration::from_millis(250);
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -187,15 +192,26 @@ fn as_user(error: Failure, settings: &Settings) -> Failure {
     }
 }
 
-/// The first signal asks for an orderly end, the second ends at once.
+/// The first signal asks for an orderly end, a later one ends at once.
 fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     let asked = Arc::new(AtomicBool::new(false));
-    // A terminal that is closed sends SIGHUP.
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // In this order: the shutdown happens only if the flag was set before, by an earlier signal.
-        flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&asked))?;
-        flag::register(signal, Arc::clone(&asked))?;
-    }
+    // A terminal that is closed sends SIGHUP. Whoever starts us with nohup(1) wants us to go on then.
+    let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
+    let mut signals = Signals::new(signals)?;
+    let told = Arc::clone(&asked);
+    std::thread::Builder::new().name("netscope-signal".to_owned()).spawn(move || {
+        let mut first: Option<Instant> = None;
+        for _ in signals.forever() {
+            // timeout(1) sends two at a time, and they are one wish.
+            if first.get_or_insert_with(Instant::now).elapsed() > SAME_WISH {
+                signal_hook::low_level::exit(INTERRUPTED);
+            }
+            // Relaxed: the flag carries no data. Read by `Stop`.
+            told.store(true, Ordering::Relaxed);
+        }
+    })?;
+    // Kept for what is to come: it does nothing, and does not end the run.
+    flag::register(SIGUSR2, Arc::default())?;
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
@@ -347,8 +363,10 @@ fn conclude(outcome: &Outcome, settings: &Settings, summary_file: Option<Summary
     if unread > 0 {
         reporter.warn(&format!("packets of link types that are not supported, counted and not read: {unread}"));
     }
-    if let Some(recorded) = &outcome.recorded {
-        tell_recorded(recorded, reporter);
+    if let Some(recorded) = &outcome.recorded
+        && !tell_recorded(recorded, reporter)
+    {
+        code = ExitCode::FAILURE;
     }
     if reporter.is_at_least(Verbosity::Info) {
         let batches = &summary.batches;
@@ -363,8 +381,8 @@ fn conclude(outcome: &Outcome, settings: &Settings, summary_file: Option<Summary
     code
 }
 
-/// Tells what became of recorded packets.
-fn tell_recorded(recorded: &SavefileSummary, reporter: &Reporter) {
+/// Tells what became of recorded packets; false when some were left out.
+fn tell_recorded(recorded: &SavefileSummary, reporter: &Reporter) -> bool {
     let files = &recorded.files;
     reporter.info(&format!("{} written in {}", counted(recorded.packets, "packet"), counted(files.files_created, "file")));
     let skipped = recorded.skipped_link_type + recorded.skipped_time;
@@ -376,4 +394,5 @@ fn tell_recorded(recorded: &SavefileSummary, reporter: &Reporter) {
     if let Some(why) = &files.delete_error {
         reporter.warn(&format!("an old segment could not be deleted: {why}"));
     }
+    skipped == 0
 }

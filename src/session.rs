@@ -230,8 +230,9 @@ fn finish_recording(
     };
     // Of those it took, some were still in its buffer.
     let left_out = recorded.skipped_link_type + recorded.skipped_time;
+    let written = recorded.packets;
     let unwritten = unseen + taken.saturating_sub(recorded.packets + left_out);
-    (recorded, Some(ConsumerFailure::Error(RecordError { unwritten }.into())))
+    (recorded, Some(ConsumerFailure::Error(RecordError { unwritten, written }.into())))
 }
 
 fn reader_left(error: &BackendError) -> bool {
@@ -262,9 +263,10 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option
 
 /// The packet recorder could not go on, for a reason that was told.
 #[derive(Debug, thiserror::Error)]
-#[error("writing packets failed; packets not written: {unwritten}; those before them are safe")]
+#[error("writing packets failed; packets not written: {unwritten}; written: {written}")]
 struct RecordError {
     unwritten: u64,
+    written: u64,
 }
 
 /// Packets cannot be shown any more.

@@ -229,9 +229,15 @@ fn a_disk_that_fails_costs_its_own_output() {
     check_ledger(&summary, offered.sent, "/dev/full");
     assert_eq!(summary["left_out_of_outputs"], Value::Array(Vec::new()), "the failure was told: {summary:#}");
     let ended: u64 = summary["flows"]["ended"].as_object().expect("an object").values().map(number).sum();
-    assert_eq!(exports.lines("ended.csv") as u64, ended + 1);
+    // On a busy machine some are skipped before any output.
+    let skipped = number(&summary["ended_flows_not_written"]);
+    assert_eq!(exports.lines("ended.csv") as u64 + skipped, ended + 1, "{summary:#}");
     let lacks = |output: usize| summary["outputs"][output]["rows_not_written"].as_u64();
-    assert_eq!([lacks(0), lacks(1)], [Some(ended), Some(0)], "what was given after the failure is lacking, too: {summary:#}");
+    assert_eq!(
+        [lacks(0), lacks(1)],
+        [Some(ended), Some(skipped)],
+        "what was given after the failure is lacking, too: {summary:#}"
+    );
 }
 
 /// The thread of a process with this name.

@@ -347,8 +347,18 @@ fn a_command_is_run_after_each_closed_file() {
     let (summary, stderr) = go("false", 1);
     assert_eq!(summary["post_rotate"], serde_json::json!({"run": files.len(), "failed": files.len()}));
     assert!(stderr.contains("--post-rotate false") && stderr.contains("with space-"), "{stderr}");
-    let (summary, stderr) = go("/no/such/program", 1);
-    assert_eq!(summary["post_rotate"], serde_json::json!({"run": 0, "failed": files.len()}), "{stderr}");
+    // What is no program is found before anything is written.
+    for wrong in ["/no/such/program", "gzip -9"] {
+        let mut command = netscope();
+        command.arg("--read-pcap").arg(demo()).args(["--quiet", "--write-pcap-rotate-s", "1", "-z", wrong, "-w", "x.pcap"]);
+        let refused = run(&mut command).expect_code(1);
+        assert!(refused.stderr.contains(wrong) && refused.stderr.contains("no such program"), "{}", refused.stderr);
+    }
+    // A second run goes on behind what the command left.
+    let before = names(directory.path(), ".pcap.gz");
+    go("gzip", 0);
+    let after = names(directory.path(), ".pcap.gz");
+    assert!(before.iter().all(|name| after.contains(name)) && after.len() == before.len() + files.len(), "{after:?}");
 }
 
 #[test]

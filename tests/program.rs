@@ -189,9 +189,34 @@ fn a_second_signal_ends_at_once() {
     std::thread::sleep(Duration::from_millis(300));
     for _ in 0..2 {
         nix::sys::signal::kill(pid, Signal::SIGINT).expect("our own child");
-        std::thread::sleep(Duration::from_millis(200));
+        // Longer than what is taken for one wish.
+        std::thread::sleep(Duration::from_millis(400));
     }
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
+}
+
+#[test]
+fn two_signals_at_once_are_one_wish_as_timeout_sends_them() {
+    let directory = temp_dir("program");
+    for round in 0..5 {
+        let out = directory.path().join(format!("{round}.csv"));
+        let mut command = Command::new("timeout");
+        command.arg("0.7").arg(netscope().get_program()).args(["-i", "lo", "-q", "--export-csv"]).arg(&out).arg("udp port 9");
+        run(&mut command).expect_code(124);
+        assert!(out.exists(), "the export is there in round {round}");
+    }
+}
+
+#[test]
+fn a_closed_terminal_does_not_end_what_nohup_started() {
+    let mut command = Command::new("nohup");
+    command.arg(netscope().get_program()).args(["-i", "lo", "-q", "--duration", "1.5", "--no-summary", "udp port 9"]);
+    let running = RunningProgram::start(&mut command);
+    std::thread::sleep(Duration::from_millis(700));
+    running.signal(Signal::SIGHUP);
+    let started = std::time::Instant::now();
+    running.finish(RUN_LIMIT).expect_code(0);
+    assert!(started.elapsed() > Duration::from_millis(300), "it went on to its own end");
 }
 
 #[test]

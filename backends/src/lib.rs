@@ -27,6 +27,7 @@ pub mod prefetch;
 #[cfg(target_os = "linux")]
 pub mod privilege;
 pub mod savefile;
+pub mod signals;
 pub mod storage;
 pub mod thread;
 #[cfg(target_os = "linux")]

@@ -206,7 +206,9 @@ impl Aggregator {
     /// The next event by `now`, if any; called until there is none, after each time something was accepted and, on a wire, about
     /// every tick.
     pub fn poll(&mut self, now: Instant) -> Option<Event> {
-        if let Some(patience) = self.patience {
+        // A queue of which nobody wants anything until the end says nothing until then.
+        let is_awaited = self.wants.reports || self.wants.ended;
+        if let Some(patience) = self.patience.filter(|_| is_awaited) {
             patience.mark_silent(&mut self.inboxes, now);
         }
         loop {

@@ -67,12 +67,12 @@ pub enum Task {
 /// The command line of `netscope doctor`.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct DoctorArgs {
-    /// The interface to look at
+    /// The interface to look at [default: the first that is up]
     #[arg(value_name = "NAME", conflicts_with = "interface")]
     pub name: Option<String>,
 
     /// The interface to look at, said as for a capture
-    #[arg(short, long, value_name = "NAME", required_unless_present_any = ["show_xdp", "name", "man"])]
+    #[arg(short, long, value_name = "NAME")]
     pub interface: Option<String>,
 
     /// Print facts and findings as one JSON object

@@ -12,7 +12,9 @@ use std::path::Path;
 const EDITS_MAX: usize = 2;
 
 /// Flags of tcpdump (1), tshark and dumpcap (2) that are said otherwise here.
-const TIPS: [(&str, &str); 26] = [
+const TIPS: [(&str, &str); 28] = [
+    ("-e", "link headers are shown by --link"),
+    ("-d", "a filter's program is not shown; netscope doctor --show-xdp lists that of AF_XDP"),
     ("-A", "payload is shown by --hex-dump"),
     ("-X", "payload is shown by --hex-dump"),
     ("-x", "payload is shown by --hex-dump"),

@@ -59,7 +59,12 @@ A second signal ended the run at once.
         "SIGNALS",
         r#".TP
 .BR SIGINT ", " SIGTERM ", " SIGHUP
-The run ends in order: what was captured is processed, every output is written, the summary is shown. A second one ends it at once.
+The run ends in order: what was captured is processed, every output is written, the summary is shown. A second one, more than 250 ms later, ends it at once.
+SIGHUP is left ignored where it was ignored at the start, as by
+.BR nohup (1).
+.TP
+.B SIGUSR2
+Nothing; it does not end the run.
 .TP
 .B SIGUSR1
 The files of

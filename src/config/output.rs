@@ -59,6 +59,14 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
                 .to_owned(),
         ));
     }
+    if let Some(command) = &options.post_rotate
+        && !can_be_run(command)
+    {
+        return Err(ConfigError::Value {
+            name: "--post-rotate (output.post_rotate)",
+            what: format!("is {}: there is no such program; give one without arguments", command.display()),
+        });
+    }
     Ok(OutputSettings {
         write_pcap: at(&options.write_pcap, &packets),
         export_json: options.export_json.clone(),
@@ -82,6 +90,15 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
             interfaces: &[],
         },
     })
+}
+
+/// True for a program: a path to a file, or a name in one of PATH's directories.
+fn can_be_run(command: &Path) -> bool {
+    if command.components().count() > 1 || command.is_absolute() {
+        return command.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(command).is_file())
 }
 
 /// What was said of a rotation.
@@ -115,6 +132,14 @@ fn rotation(said: &Rotation<'_>) -> Result<RotationOptions, ConfigError> {
     };
     if files_max.is_some() && !options.rotates() {
         return Err(combination(format!("{} is about rotated files: add {size_name} or {time_name}", said.max_name)));
+    }
+    let timed = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'%'));
+    if let Some(path) = said.paths.into_iter().flatten().find(|path| timed(path) && !options.rotates()) {
+        return Err(combination(format!(
+            "{} {}: a name with a time (%) is for rotation: add {size_name} or {time_name}",
+            said.of,
+            path.display()
+        )));
     }
     let mut paths = said.paths.into_iter().flatten().peekable();
     if options.rotates() && paths.peek().is_none() {

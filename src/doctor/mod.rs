@@ -22,7 +22,7 @@ use std::io::{self, Write};
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoctorSettings {
-    /// The interface; needed for all but the listing.
+    /// The interface; the first that is up where none is named.
     pub interface: Option<String>,
     /// Troubles are told to the caller.
     pub check: bool,
@@ -69,7 +69,11 @@ pub fn run(settings: &DoctorSettings, out: &mut impl Write) -> Result<bool, Doct
         out.flush()?;
         return Ok(true);
     }
-    let interface = settings.interface.as_deref().unwrap_or_default(); // the command line asks for one
+    let interface = match &settings.interface {
+        Some(interface) => interface.clone(),
+        None => netscope_backends::pcap::default_interface()?,
+    };
+    let interface = interface.as_str();
     if interface == "any" {
         return Err(DoctorError::Any);
     }

@@ -5,11 +5,16 @@
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use netscope_backends::Position;
+use nix::sys::stat::{SFlag, fstat};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 /// Redraws per second at most.
 const REDRAWS_PER_SEC: u8 = 10;
+/// Width where the terminal does not tell.
+const COLUMNS_DEFAULT: usize = 80;
+/// What a bar has besides its message, and some free columns.
+const OTHER_COLUMNS: usize = 38;
 const SPIN: Duration = Duration::from_millis(200);
 
 /// A bar (bytes done and in all, packets per second, time left), or a spinner when the length is unknown.
@@ -19,9 +24,21 @@ pub struct ProgressDisplay {
     total: u64,
 }
 
-/// A display on standard error, or `None` when that is no terminal.
+/// A display on standard error, or `None` when that is no terminal of ours, or somebody else may write to it.
 pub fn show_progress() -> Option<ProgressDisplay> {
-    io::stderr().is_terminal().then(|| ProgressDisplay::on(ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SEC)))
+    let is_seen = io::stderr().is_terminal() && is_in_foreground() && !goes_to_a_program();
+    is_seen.then(|| ProgressDisplay::on(ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SEC)))
+}
+
+/// False in the background of a shell, whose lines a bar would draw over.
+fn is_in_foreground() -> bool {
+    nix::unistd::tcgetpgrp(io::stderr()).is_ok_and(|foreground| foreground == nix::unistd::getpgrp())
+}
+
+/// True when standard output is a pipe: whoever reads it may write to the same terminal.
+fn goes_to_a_program() -> bool {
+    let kind = fstat(io::stdout()).map(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT);
+    kind.is_ok_and(|kind| matches!(kind, SFlag::S_IFIFO | SFlag::S_IFSOCK))
 }
 
 impl ProgressDisplay {
@@ -44,7 +61,10 @@ impl ProgressDisplay {
         let rate = if seconds > 0.0 { packets as f64 / seconds } else { 0.0 };
         let bytes = HumanBytes(position.bytes_read);
         let bytes = if self.total > 0 { format!("{bytes}/{}", HumanBytes(self.total)) } else { bytes.to_string() };
-        self.bar.set_message(format!("{packets} packets, {rate:.0}/s, {bytes}"));
+        let text = format!("{packets} packets, {rate:.0}/s, {bytes}");
+        // Never to the last column: what a terminal echoes there (^C) would begin a new line.
+        let room = terminal_size::terminal_size_of(io::stderr()).map_or(COLUMNS_DEFAULT, |(width, _)| usize::from(width.0));
+        self.bar.set_message(text.chars().take(room.saturating_sub(OTHER_COLUMNS)).collect::<String>());
         self.bar.set_position(position.bytes_read);
     }
 
@@ -66,11 +86,11 @@ impl Drop for ProgressDisplay {
 }
 
 fn bar() -> ProgressStyle {
-    style("{percent:>3} % {bar:16} {wide_msg} {eta} left")
+    style("{percent:>3} % {bar:16} {eta:>4} left, {msg}")
 }
 
 fn spinner() -> ProgressStyle {
-    style("{spinner} {wide_msg} {elapsed}")
+    style("{spinner} {elapsed:>4}, {msg}")
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -105,6 +125,6 @@ mod tests {
     #[test]
     fn an_unknown_length_is_a_spinner() {
         let text = drawn(Position { bytes_read: 512, bytes_total: 0 });
-        assert!(text.contains("512 B ") && text.contains("1234 packets") && !text.contains("left"), "{text}");
+        assert!(text.contains("512 B") && text.contains("1234 packets") && !text.contains("left"), "{text}");
     }
 }

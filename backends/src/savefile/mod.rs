@@ -24,6 +24,9 @@ use format::{Encoder, Refusal};
 /// Bytes gathered before they are written.
 const BUFFER_LEN: usize = 1 << 20;
 
+/// What a compressed file may have taken without holding it for sure, before compression.
+const SYNC_BYTES: u64 = 4 << 20;
+
 /// Where and how to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavefileOptions {
@@ -61,6 +64,8 @@ pub struct Savefile {
     buffered: u64,
     /// Packets that a compressed file has taken and need not hold yet.
     unsynced: u64,
+    /// Bytes of them, before compression.
+    unsynced_bytes: u64,
     encoder: Encoder,
     /// The packets come from an interface.
     has_interface: bool,
@@ -86,6 +91,7 @@ impl Savefile {
             buffer: Vec::with_capacity(BUFFER_LEN + PACKET_LEN_MAX + format::OVERHEAD_MAX),
             buffered: 0,
             unsynced: 0,
+            unsynced_bytes: 0,
             has_failed: false,
             summary: SavefileSummary::default(),
         })
@@ -142,7 +148,12 @@ impl Savefile {
     /// As [`Savefile::write`].
     pub fn flush(&mut self) -> Result<(), BackendError> {
         self.write_buffer()?;
-        match self.file.sync_point(false) {
+        self.sync(false)
+    }
+
+    /// Makes what a compressed file has taken readable, `now` or when it is time for it.
+    fn sync(&mut self, now: bool) -> Result<(), BackendError> {
+        match self.file.sync_point(now) {
             Ok(true) => self.note_synced(),
             Ok(false) => {}
             Err(source) => {
@@ -184,18 +195,21 @@ impl Savefile {
             self.file.cut((written - len) as u64);
             return Err(self.fail(self.file.error(source)));
         }
-        self.summary.bytes += self.buffer.len() as u64;
+        let len = self.buffer.len() as u64;
+        self.summary.bytes += len;
         self.buffer.clear();
-        if self.file.is_compressed() {
-            self.unsynced += buffered
-        } else {
-            self.summary.packets += buffered
+        if !self.file.is_compressed() {
+            self.summary.packets += buffered;
+            return Ok(());
         }
-        Ok(())
+        self.unsynced += buffered;
+        self.unsynced_bytes += len;
+        if self.unsynced_bytes >= SYNC_BYTES { self.sync(true) } else { Ok(()) }
     }
 
     fn note_synced(&mut self) {
         self.summary.packets += std::mem::take(&mut self.unsynced);
+        self.unsynced_bytes = 0;
     }
 
     fn fail(&mut self, error: BackendError) -> BackendError {

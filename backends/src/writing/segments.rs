@@ -34,6 +34,8 @@ enum SegmentNaming {
     Numbered {
         /// Those there are.
         numbers: BTreeSet<u32>,
+        /// The highest that a file with another ending has.
+        highest: u32,
     },
     Timed {
         pattern: NamePattern,
@@ -68,7 +70,7 @@ impl SegmentNames {
                 .map_err(|wrong| refuse(format!("{wrong} is not understood in a name; {} are", NamePattern::CONVERSIONS)))?;
             SegmentNaming::Timed { pattern, last: (String::new(), 0), created: VecDeque::new() }
         } else {
-            SegmentNaming::Numbered { numbers: BTreeSet::new() }
+            SegmentNaming::Numbered { numbers: BTreeSet::new(), highest: 0 }
         };
         let [extension, compression] = [plain.extension(), compression].map(|part| part.map(OsStr::to_owned));
         Ok(Self { folder, stem: stem.to_owned(), extension, compression, naming })
@@ -81,12 +83,15 @@ impl SegmentNames {
     pub(super) fn find(path: &Path) -> Result<Self, BackendError> {
         let mut segments = Self::of(path)?;
         let fail = |source| BackendError::Io { action: "list the segments in", path: segments.folder.clone(), source };
-        let mut found = BTreeSet::new();
+        let (mut found, mut highest) = (BTreeSet::new(), 0);
         for entry in fs::read_dir(&segments.folder).map_err(fail)? {
-            found.extend(segments.number(&entry.map_err(fail)?.file_name(), &segments.stem));
+            let name = entry.map_err(fail)?.file_name();
+            found.extend(segments.number(&name, &segments.stem));
+            // What became of older segments keeps their numbers, such as `stem.000001.ext.gz` of a command that compresses them.
+            highest = highest.max(segments.number_of_remains(&name).unwrap_or(0));
         }
-        if let SegmentNaming::Numbered { numbers } = &mut segments.naming {
-            *numbers = found;
+        if let SegmentNaming::Numbered { numbers, highest: taken } = &mut segments.naming {
+            (*numbers, *taken) = (found, highest);
         }
         Ok(segments)
     }
@@ -119,7 +124,7 @@ impl SegmentNames {
     /// Creates the segment after the highest number, or the one of this time.
     pub(super) fn create_next(&mut self, time: Timestamp) -> Result<(PathBuf, GrowingFile), BackendError> {
         let mut number = match &mut self.naming {
-            SegmentNaming::Numbered { numbers } => numbers.last().map_or(1, |last| last + 1),
+            SegmentNaming::Numbered { numbers, highest } => numbers.last().copied().unwrap_or(0).max(*highest) + 1,
             SegmentNaming::Timed { pattern, last, .. } => {
                 let name = pattern.name_at(time);
                 if last.0 == name {
@@ -143,7 +148,7 @@ impl SegmentNames {
             match (GrowingFile::create_new(&path), &mut self.naming) {
                 (Err(error), SegmentNaming::Timed { .. }) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 (Err(error), _) => return Err(fail(error)),
-                (Ok(file), SegmentNaming::Numbered { numbers }) => {
+                (Ok(file), SegmentNaming::Numbered { numbers, .. }) => {
                     numbers.insert(number);
                     return Ok((path, file));
                 }
@@ -163,7 +168,7 @@ impl SegmentNames {
         let left = max.map_or(1, |max| max.max(1)) as usize;
         loop {
             let oldest = match &mut self.naming {
-                SegmentNaming::Numbered { numbers } if numbers.len() > left => {
+                SegmentNaming::Numbered { numbers, .. } if numbers.len() > left => {
                     let oldest = numbers.pop_first();
                     oldest.map(|number| self.folder.join(self.name(&self.stem, number)))
                 }
@@ -206,6 +211,17 @@ impl SegmentNames {
             name = path.file_stem()?.to_owned();
         }
         Some(name)
+    }
+
+    /// The number of a file that is named as a segment with something behind it, such as `.gz`.
+    fn number_of_remains(&self, name: &OsStr) -> Option<u32> {
+        let rest = name.as_encoded_bytes().strip_prefix(self.stem.as_encoded_bytes())?.strip_prefix(b".")?;
+        let (digits, mut ending) = rest.split_at_checked(DIGITS)?;
+        for part in [&self.extension, &self.compression].into_iter().flatten() {
+            ending = ending.strip_prefix(b".")?.strip_prefix(part.as_encoded_bytes())?;
+        }
+        let is_more = ending.first() == Some(&b'.') && digits.iter().all(u8::is_ascii_digit);
+        std::str::from_utf8(digits).ok().filter(|_| is_more)?.parse().ok()
     }
 
     /// The number of the segment of this name, when it is one.
