@@ -3,6 +3,7 @@
 //! Owns what is said on standard error and the exit code. Everything else is in the library's modules.
 #![forbid(unsafe_code)]
 
+mod detecting;
 mod open;
 mod reporter;
 mod synthetic;
@@ -12,7 +13,7 @@ use netscope::config::{self, Command, OutputSettings, PacketView, Settings, Sour
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines,
+    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines,
     SummaryJson, TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::record::FieldWord;
@@ -78,6 +79,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let live_table = live_table_on_signal()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
+    opened.judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
@@ -113,6 +115,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
+            judge: opened.judge.clone(),
         },
         outputs: outputs(settings, &opened.interfaces, shown).map_err(|error| as_user(error.into(), settings))?,
         record: recording(settings, &opened.interfaces),
@@ -129,7 +132,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
 fn prints_lines(settings: &Settings) -> bool {
-    (settings.view != PacketView::None || settings.stats.enabled) && std::io::stdout().is_terminal()
+    (settings.view != PacketView::None || settings.stats.enabled || settings.detection.is_some()) && std::io::stdout().is_terminal()
 }
 
 /// Says whose files could not be opened, where that is not who started us.
@@ -187,6 +190,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         wants_reports: false,
         taps: Vec::new(),
         reader_chunks: settings.pipeline.reader_chunks,
+        detection: opened.judge.as_ref().map(|judge| judge.detection.clone()),
     }
 }
 
@@ -197,6 +201,7 @@ fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallibl
         export_csv,
         expired_flows_jsonl,
         expired_flows_csv,
+        alerts_jsonl,
         summary_json,
         flow_table_rows,
         record,
@@ -219,6 +224,9 @@ fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallibl
     if let Some(path) = expired_flows_csv {
         outputs.push(Box::new(CsvLines::create(path, *record)?));
     }
+    if let Some(path) = alerts_jsonl.as_ref().filter(|_| settings.detection.is_some()) {
+        outputs.push(Box::new(AlertLines::create(path, record.community_id_seed)?));
+    }
     if let Some(path) = summary_json {
         outputs.push(Box::new(DocumentFile::create(path, SummaryJson)?));
     }
@@ -226,7 +234,13 @@ fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallibl
         outputs.push(Box::new(StatsLines::create(path)?));
     }
     let text =
-        TextSettings { stats: settings.stats.enabled, table_rows: *flow_table_rows, columns: terminal_columns(), summary: true };
+        TextSettings {
+            stats: settings.stats.enabled,
+            alerts: settings.detection.is_some(),
+            table_rows: *flow_table_rows,
+            columns: terminal_columns(),
+            summary: true,
+        };
     outputs.push(Box::new(TextReport::new(stdout(), text).after(shown)));
     Ok(outputs)
 }

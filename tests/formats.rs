@@ -262,7 +262,7 @@ fn an_unfinished_table_leaves_the_target_alone() {
 
 #[test]
 fn what_an_output_lost_is_in_the_summary_by_its_name() {
-    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, reports: 0 };
+    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, reports: 0, alerts: 0 };
     let mut summary = Summary::default();
     assert!(!summary_text(&summary).contains("left out") && !summary_text(&summary).contains("skipped"));
     summary.outputs.push(loss);
@@ -318,7 +318,7 @@ fn a_tick_is_one_line_of_fixed_shape() {
 }
 
 fn settings() -> TextSettings {
-    TextSettings { stats: true, table_rows: 1, columns: 100, summary: true }
+    TextSettings { stats: true, alerts: true, table_rows: 1, columns: 100, summary: true }
 }
 
 #[test]

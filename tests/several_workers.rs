@@ -172,6 +172,7 @@ fn session(source: Source, workers: usize) -> Session {
         tick_ns: engine.tick_ns,
         top_count: engine.flow.top_count,
         export_ended_max: usize::MAX,
+        judge: None,
         flow_key: engine.flow.key,
     };
     Session { source, engine, aggregate, outputs: Vec::new(), record: None, view: None, live_table: LiveTableRequest::default() }

@@ -4,6 +4,7 @@
 //! code does not compile.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+use super::analysis_options::AnalysisOptions;
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use clap::Args;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,6 +12,14 @@ use std::path::PathBuf;
 
 /// Makes the overlay of a section. A switch is a pair of flags that becomes one value.
 macro_rules! section {
+    ($section:ident { $($field:ident),* $(,)? }) => {
+        impl $section {
+            /// `self` where it says something, else `under`.
+            fn over(self, under: Self) -> Self {
+                Self { $($field: self.$field.or(under.$field),)* }
+            }
+        }
+    };
     ($section:ident { $($field:ident),* $(,)? } switches { $($switch:ident: $yes:ident, $no:ident);* $(;)? }) => {
         impl $section {
             /// Turns the pairs of flags into values.
@@ -32,6 +41,8 @@ macro_rules! section {
         }
     };
 }
+
+pub(super) use section;
 
 /// All sections.
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -443,23 +454,6 @@ pub struct StatsOptions {
 
 section!(StatsOptions { interval_ms, top_flows, jsonl, silence_secs } switches { enabled: enabled_yes, enabled_no });
 
-/// `[analysis]`, in the configuration file only.
-#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AnalysisOptions {
-    /// Measure round-trip times.
-    #[arg(skip)]
-    pub rtt: Option<bool>,
-    /// Count retransmissions.
-    #[arg(skip)]
-    pub retrans: Option<bool>,
-    /// Count segments out of order.
-    #[arg(skip)]
-    pub out_of_order: Option<bool>,
-}
-
-section!(AnalysisOptions { rtt, retrans, out_of_order } switches {});
-
 /// `[pipeline]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[command(next_help_heading = "Performance")]
@@ -500,12 +494,12 @@ fn unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
 }
 
-fn path_unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+pub(super) fn path_unset_when_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     Ok(unset_when_empty(deserializer)?.map(PathBuf::from))
 }
 
 /// One name or a list of them; empty ones are none.
-fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     /// As it is written.
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a text or a list of texts")]

@@ -3,6 +3,7 @@
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
 use super::choices::BackendChoice;
+use super::detection::detection;
 use super::error::ConfigError;
 use super::live;
 use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
@@ -59,6 +60,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: view(&options.output, verbose)?,
         output: output(&options, is_file, pipeline.workers)?,
+        detection: detection(&options.analysis)?,
         pipeline,
         source,
         filter: options.capture.filter,
@@ -87,6 +89,10 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     let is_written = said.stats.jsonl.is_some() || file.stats.jsonl.is_some();
     if said.stats.top_flows.is_some_and(|count| count > 0) && !stats && !is_written {
         return Err(combination("--top-flows shows flows with the statistics: add --stats or --stats-jsonl".to_owned()));
+    }
+    let detects = said.analysis.anomalies.enabled.or(file.analysis.anomalies.enabled).unwrap_or(false);
+    if said.analysis.alerts_jsonl.is_some() && !detects {
+        return Err(combination("--alerts-jsonl writes what is detected: add --anomalies".to_owned()));
     }
     let tables = |options: &OutputOptions| {
         options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)
@@ -126,6 +132,7 @@ fn output(options: &Options, is_file: bool, workers: usize) -> Result<OutputSett
         export_ended_max: size(output.export_ended_max.unwrap_or(ended_max_default)),
         expired_flows_jsonl: output.expired_flows_jsonl.clone(),
         expired_flows_csv: output.expired_flows_csv.clone(),
+        alerts_jsonl: options.analysis.alerts_jsonl.clone(),
         summary_json: output.summary_json.clone(),
         flow_table_rows: size(output.flow_table.unwrap_or(0).into()),
         // As many cores as the workers had.
@@ -173,7 +180,8 @@ fn recording(options: &OutputOptions) -> Result<Option<RecordingSettings>, Confi
 /// No file is written twice, and none that is being read.
 fn check_paths(options: &Options) -> Result<(), ConfigError> {
     let output = &options.output;
-    let named: [(&str, &Option<PathBuf>); 7] = [
+    let named: [(&str, &Option<PathBuf>); 8] = [
+        ("--alerts-jsonl (analysis.alerts_jsonl)", &options.analysis.alerts_jsonl),
         ("--stats-jsonl (stats.jsonl)", &options.stats.jsonl),
         ("--write-pcap (output.write_pcap)", &output.write_pcap),
         ("--export-json (output.export_json)", &output.export_json),
@@ -297,7 +305,7 @@ pub(super) fn within<T: PartialOrd + std::fmt::Display>(name: &'static str, valu
 }
 
 /// Exact: seconds to the nearest nanosecond.
-fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
+pub(super) fn nanoseconds(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {
     Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|duration| *duration <= TIMEOUT_MAX)

@@ -4,28 +4,9 @@
 //! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
 //! all of them before time moves on. Without an observer the compiler removes all of it.
 
-use crate::flow::{Counted, Direction, FlowEvents, FlowKey, FlowPacket, FlowRecord, PacketFacts};
+use crate::flow::{Counted, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket};
 use crate::wire::Dissected;
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
-
-/// A packet that meant something to its flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeenPacket {
-    /// The flow.
-    pub key: FlowKey,
-    /// The packet's direction in the key.
-    pub direction: Direction,
-    /// What happened.
-    pub events: FlowEvents,
-    /// Number of the flow's place in the table of this queue.
-    pub place: u32,
-    /// When the packet was captured.
-    pub time: Timestamp,
-    /// Bytes on the wire, link header included.
-    pub wire_len: u32,
-    /// Number of the packet on its queue.
-    pub number: u64,
-}
 
 /// Is told by one worker what happens to flows. Established flows that go on tell nothing and pay nothing.
 pub trait Observer: Send {
@@ -40,6 +21,17 @@ pub trait Observer: Send {
 
     /// A packet of no flow (yet: a later fragment may find its flow afterwards), or an ICMP message, which may be about another flow.
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected);
+
+    /// The time from which on [`Observer::pass`] has something to do.
+    fn deadline(&self) -> Timestamp {
+        Timestamp(u64::MAX)
+    }
+
+    /// Time has reached `now`; all that was seen before was told.
+    fn pass(&mut self, _now: Timestamp) {}
+
+    /// The run is over, at `now`.
+    fn finish(&mut self, _now: Timestamp) {}
 }
 
 impl Observer for () {
@@ -69,6 +61,20 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.other(packet, facts);
         self.1.other(packet, facts);
     }
+
+    fn deadline(&self) -> Timestamp {
+        self.0.deadline().min(self.1.deadline())
+    }
+
+    fn pass(&mut self, now: Timestamp) {
+        self.0.pass(now);
+        self.1.pass(now);
+    }
+
+    fn finish(&mut self, now: Timestamp) {
+        self.0.finish(now);
+        self.1.finish(now);
+    }
 }
 
 /// An observer, and what it has not been told yet.
@@ -84,18 +90,25 @@ impl<O: Observer> Watch<O> {
 
     /// A packet was counted.
     #[inline(always)]
-    pub(super) fn note(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted) {
+    pub(super) fn note(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
         if O::WATCHES && !counted.events.is_empty() {
-            self.push(SeenPacket {
-                key: packet.keyed.key.tuple(),
-                direction: packet.keyed.direction,
-                events: counted.events,
-                place: counted.place,
-                time: packet.time,
-                wire_len: packet.wire_len,
-                number: facts.number(),
-            });
+            self.tell(packet, facts, counted, flows);
         }
+    }
+
+    #[inline(never)]
+    fn tell(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
+        self.push(SeenPacket {
+            key: packet.keyed.key.tuple(),
+            direction: packet.keyed.direction,
+            initiator: flows.initiator(counted.place),
+            events: counted.events,
+            flags: facts.segment().map(|segment| segment.flags),
+            place: counted.place,
+            time: packet.time,
+            wire_len: packet.wire_len,
+            number: facts.number(),
+        });
     }
 
     /// A flow of which something happened with a packet that is not its own.
@@ -120,6 +133,29 @@ impl<O: Observer> Watch<O> {
         if O::WATCHES {
             self.flush();
             self.observer.other(packet, facts);
+        }
+    }
+
+    /// As [`Observer::deadline`].
+    #[inline(always)]
+    pub(super) fn deadline(&self) -> Timestamp {
+        if O::WATCHES { self.observer.deadline() } else { Timestamp(u64::MAX) }
+    }
+
+    /// Time has reached `now`.
+    #[inline(always)]
+    pub(super) fn pass(&mut self, now: Timestamp) {
+        if O::WATCHES && now >= self.observer.deadline() {
+            self.flush();
+            self.observer.pass(now);
+        }
+    }
+
+    /// The run is over.
+    pub(super) fn finish(&mut self, now: Timestamp) {
+        if O::WATCHES {
+            self.flush();
+            self.observer.finish(now);
         }
     }
 

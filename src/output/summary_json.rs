@@ -33,7 +33,7 @@ fn document(summary: &Summary) -> Value {
     let left_out: Vec<Value> = summary
         .outputs
         .iter()
-        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports}))
+        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports, "alerts": loss.alerts}))
         .collect();
     json!({
         "packets": ledger.packets,
@@ -85,6 +85,13 @@ fn document(summary: &Summary) -> Value {
             "backward_handshakes": summary.tcp_backward_handshakes,
             "out_of_window": summary.tcp_out_of_window,
         },
+        "detection": summary.detection.map(|detection| json!({
+            "alerts_begun": detection.begun,
+            "alerts_ended": detection.ended,
+            "alerts_left_out": detection.left_out,
+            "evidence_overflow": detection.overflow,
+            "bins_delayed": detection.bins_delayed,
+        })),
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
     })

@@ -32,6 +32,7 @@ pub fn settings() -> EngineSettings {
         wants_reports: true,
         taps: Vec::new(),
         reader_chunks: 2,
+        detection: None,
         interfaces: Vec::new(),
     }
 }
@@ -105,6 +106,7 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
             tick_ns: settings.tick_ns,
             top_count: settings.flow.top_count,
             export_ended_max: usize::MAX,
+            judge: None,
         },
         outputs,
         record: None,

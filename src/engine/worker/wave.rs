@@ -6,8 +6,8 @@
 
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
-use crate::engine::{NoFlowReason, Observer, ProtocolClass, SeenPacket, TrafficCount};
-use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, ports_of, transport_ports};
+use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
+use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, SeenPacket, ports_of, transport_ports};
 use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -318,8 +318,17 @@ impl<O: Observer> Worker<O> {
         let in_domain = key.in_domain(domain);
         if let Some(place) = self.flows.find(&in_domain, self.flows.hash(&in_domain)) {
             let &Packet { time, wire_len, .. } = packet;
-            let direction = direction.reverse();
-            self.watch.push(SeenPacket { key, direction, events: FlowEvents::REFUSED, place, time, wire_len, number });
+            self.watch.push(SeenPacket {
+                key,
+                direction: direction.reverse(),
+                initiator: self.flows.initiator(place),
+                events: FlowEvents::REFUSED,
+                flags: None,
+                place,
+                time,
+                wire_len,
+                number,
+            });
         }
     }
 

@@ -1,0 +1,208 @@
+//! Port scans: a host that contacts many ports or many hosts and finds few that answer.
+//!
+//! Owns what is gathered and the rules. First contacts count, and of those the ones that fail; ones that succeed excuse. What is no first contact of the
+//! host (a reply, a connection that goes on) is not gathered at all. `docs/detectors.md` has the rules in words.
+
+mod contacts;
+mod findings;
+mod observe;
+mod tell;
+
+use self::contacts::ContactCounts;
+use self::findings::ScanFindings;
+use self::tell::ScanLife;
+use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
+use super::{
+    AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow,
+};
+use crate::flow::{HostAddress, SeenPacket};
+use crate::wire::ArpMessage;
+use netscope_backends::Timestamp;
+use std::collections::BTreeMap;
+
+/// The step of the threshold random walk: failures less successes from which on a source is a scanner. With 0.8 of a benign
+/// host's contacts successful and 0.2 of a scanner's, each failure makes a scanner 4 times likelier and each success 4 times less; beyond 99 : 1 (a chance of
+/// detection of 0.99 and of a false alert of 0.01), that is after 4 (Jung, Paxson, Berger, Balakrishnan, IEEE S&P 2004).
+const WALK_NET: u64 = 4;
+/// Hosts per port from which on several ports are a sweep. Peers of a peer-to-peer network have each their own port.
+const HOSTS_PER_PORT: u64 = 5;
+
+/// `[analysis.anomalies.port_scan]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortScanSettings {
+    /// Length of the window in ns.
+    pub window_ns: u64,
+    /// Failed ports of one host, or of a block of hosts, from which on it is a scan.
+    pub unique_ports_threshold: u64,
+    /// Failed hosts on one port from which on it is a scan.
+    pub unique_hosts_threshold: u64,
+    /// Time in ns without a scan after which the alert is over.
+    pub cooldown_ns: u64,
+}
+
+/// The detector.
+pub struct PortScan {
+    settings: PortScanSettings,
+    table_bytes: usize,
+    hash: EvidenceHash,
+    sources: EvidenceWindow<ContactCounts>,
+    pairs: EvidenceWindow<ContactCounts>,
+    ports: EvidenceWindow<ContactCounts>,
+    lives: AlertLives<HostAddress, ScanLife>,
+}
+
+/// Contacts by source, by source and destination, by source and port.
+pub struct PortScanEvidence {
+    sources: EvidenceTable<ContactCounts>,
+    pairs: EvidenceTable<ContactCounts>,
+    ports: EvidenceTable<ContactCounts>,
+}
+
+impl PortScanEvidence {
+    fn with<'a>(&'a mut self, other: &'a Self) -> [(&'a mut EvidenceTable<ContactCounts>, &'a EvidenceTable<ContactCounts>); 3] {
+        [(&mut self.sources, &other.sources), (&mut self.pairs, &other.pairs), (&mut self.ports, &other.ports)]
+    }
+}
+
+impl Evidence for PortScanEvidence {
+    fn merge(&mut self, other: &Self) {
+        self.with(other).into_iter().for_each(|(own, other)| own.merge(other));
+    }
+
+    fn clear(&mut self) {
+        [&mut self.sources, &mut self.pairs, &mut self.ports].into_iter().for_each(EvidenceTable::clear);
+    }
+
+    fn overflow(&self) -> u64 {
+        [&self.sources, &self.pairs, &self.ports].map(EvidenceTable::overflow).iter().sum()
+    }
+}
+
+fn source_key(host: HostAddress) -> EvidenceKey {
+    EvidenceKey { host, ..EvidenceKey::NONE }
+}
+
+impl PortScan {
+    /// A detector that has seen nothing.
+    pub fn new(settings: PortScanSettings, all: &DetectionSettings, hash: &EvidenceHash) -> Self {
+        let window = || EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, hash);
+        Self {
+            settings,
+            table_bytes: all.table_bytes,
+            hash: hash.clone(),
+            sources: window(),
+            pairs: window(),
+            ports: window(),
+            lives: AlertLives::new(all.life(settings.cooldown_ns)),
+        }
+    }
+
+    /// Both the counting rule and the walk: so many contacts failed, and far more than succeeded.
+    fn is_scan(&self, counts: &ContactCounts, threshold: u64) -> bool {
+        let (failed, successes) = (counts.failed(), counts.successes.count());
+        failed >= threshold && failed >= successes.saturating_add(WALK_NET)
+    }
+
+    /// What each source is found to do by now.
+    fn findings(&self) -> BTreeMap<HostAddress, ScanFindings> {
+        let (ports_min, hosts_min) = (self.settings.unique_ports_threshold, self.settings.unique_hosts_threshold);
+        let mut found: BTreeMap<HostAddress, ScanFindings> = BTreeMap::new();
+        for key in self.pairs.candidates() {
+            if let Some(counts) = self.pairs.gather(&key, ports_min).filter(|counts| self.is_scan(counts, ports_min)) {
+                found.entry(key.host).or_default().add_vertical(key.peer, counts.failed());
+            }
+        }
+        for key in self.ports.candidates() {
+            let counts = self.ports.gather(&key, hosts_min).filter(|counts| self.is_scan(counts, hosts_min));
+            if let Some(failed) = counts.map(|counts| counts.failed()).filter(|&failed| self.is_focused(key.host, failed)) {
+                found.entry(key.host).or_default().add_horizontal(key.port, failed);
+            }
+        }
+        for key in self.sources.candidates() {
+            let counts = self.sources.gather(&key, ports_min).filter(|counts| self.is_scan(counts, ports_min));
+            if let Some(counts) = counts.filter(ContactCounts::is_block) {
+                found.entry(key.host).or_default().add_block(counts.failed());
+            }
+        }
+        found
+    }
+
+    /// True when most of what failed for a source did on this port, or on few ports.
+    fn is_focused(&self, source: HostAddress, failed: u64) -> bool {
+        let all = self.sources.gather(&source_key(source), 1);
+        all.is_none_or(|all| failed * 2 >= all.failed() || all.failed() >= HOSTS_PER_PORT * all.ports.count())
+    }
+
+    /// Judges the bin that came into the windows last.
+    fn judge_settled(&mut self, bin: BinSpan, context: &mut JudgeContext<'_>) {
+        let settings = self.settings;
+        self.lives.end_quiet(bin, |source, life, at| {
+            context.alerts.push(life.alert(source, AlertPhase::End(AlertEnd::Quiet), at, &settings, context.local));
+        });
+        let overflows = [&self.sources, &self.pairs, &self.ports].iter().any(|window| window.overflows());
+        for (source, life) in self.lives.payloads() {
+            life.add(self.sources.settled(&source_key(*source)), overflows);
+        }
+        for (source, findings) in self.findings() {
+            if let Some(life) = self.lives.hold(&source, bin) {
+                life.hold(findings);
+                continue;
+            }
+            let counts = self.sources.gather(&source_key(source), 0).unwrap_or_default();
+            let life = ScanLife::new(counts, findings, bin.end, overflows);
+            let alert = life.alert(source, AlertPhase::Begin, life.last(), &settings, context.local);
+            if self.lives.begin(source, life, bin) {
+                context.alerts.push(alert);
+            } else {
+                *context.left_out += 1;
+            }
+        }
+        self.lives.tell_grown(|source, life| {
+            context.alerts.push(life.alert(*source, AlertPhase::Update, life.last(), &settings, context.local));
+        });
+    }
+}
+
+impl Detector for PortScan {
+    type Evidence = PortScanEvidence;
+
+    fn name(&self) -> &'static str {
+        tell::KIND
+    }
+
+    fn evidence(&self) -> PortScanEvidence {
+        let table = || EvidenceTable::new(self.table_bytes, &self.hash);
+        PortScanEvidence { sources: table(), pairs: table(), ports: table() }
+    }
+
+    fn observe(&self, packets: &[SeenPacket], evidence: &mut PortScanEvidence) {
+        packets.iter().for_each(|packet| self.observe_one(packet, evidence));
+    }
+
+    fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut PortScanEvidence) {
+        self.observe_arp_message(arp, time, evidence);
+    }
+
+    fn judge(&mut self, evidence: &PortScanEvidence, context: &mut JudgeContext<'_>) {
+        let settled = self.sources.push(context.bin, &evidence.sources);
+        self.pairs.push(context.bin, &evidence.pairs);
+        self.ports.push(context.bin, &evidence.ports);
+        if let Some(bin) = settled {
+            self.judge_settled(bin, context);
+        }
+    }
+
+    fn finish(&mut self, context: &mut JudgeContext<'_>) {
+        let settled = self.sources.settle();
+        self.pairs.settle();
+        self.ports.settle();
+        if let Some(bin) = settled {
+            self.judge_settled(bin, context);
+        }
+        let settings = self.settings;
+        self.lives.end_all(|source, life, end| {
+            let at = context.bin.end;
+            context.alerts.push(life.alert(source, AlertPhase::End(end), at, &settings, context.local));
+        });
+    }
+}

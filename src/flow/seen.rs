@@ -1,0 +1,153 @@
+//! What is told of a packet that meant something to its flow, and the addresses of the hosts behind it.
+//!
+//! Owns plain values. Knows no table and nobody who is told.
+
+use super::{Direction, FlowEvents, FlowKey};
+use crate::wire::{IpVersion, TcpFlags};
+use netscope_backends::Timestamp;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// A packet that meant something to its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenPacket {
+    /// The flow.
+    pub key: FlowKey,
+    /// The packet's direction in the key.
+    pub direction: Direction,
+    /// Who began the record: the sender of its first packet; for ICMP echo the side that requests.
+    pub initiator: Direction,
+    /// What happened.
+    pub events: FlowEvents,
+    /// Control bits of the packet, if it is a TCP segment of the flow; `None` for an ICMP error about the flow.
+    pub flags: Option<TcpFlags>,
+    /// Number of the flow's place in the table of this queue.
+    pub place: u32,
+    /// When the packet was captured.
+    pub time: Timestamp,
+    /// Bytes on the wire, link header included.
+    pub wire_len: u32,
+    /// Number of the packet on its queue.
+    pub number: u64,
+}
+
+impl SeenPacket {
+    /// Address and port that a packet of this direction comes from.
+    pub fn source(&self, direction: Direction) -> (HostAddress, u16) {
+        let ((a, b), (a_port, b_port)) = (self.key.hosts(), (self.key.a_port(), self.key.b_port()));
+        match direction {
+            Direction::AToB => (a, a_port),
+            Direction::BToA => (b, b_port),
+        }
+    }
+
+    /// Address and port that a packet of this direction goes to.
+    pub fn destination(&self, direction: Direction) -> (HostAddress, u16) {
+        self.source(direction.reverse())
+    }
+}
+
+/// An IP address as one number: IPv6 as it is, IPv4 mapped into it (RFC 4291 section 2.5.5.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostAddress(u128);
+
+/// Where mapped IPv4 addresses begin.
+const MAPPED: u128 = 0xffff_0000_0000;
+const BITS_V4: u8 = 32;
+
+impl HostAddress {
+    /// No address.
+    pub const NONE: Self = Self(0);
+
+    /// The address of an IPv4 packet.
+    pub const fn v4(bytes: [u8; 4]) -> Self {
+        Self(MAPPED | u32::from_be_bytes(bytes) as u128)
+    }
+
+    /// True for IPv4.
+    pub const fn is_v4(self) -> bool {
+        self.0 >> BITS_V4 == MAPPED >> BITS_V4
+    }
+
+    /// As the standard library has it.
+    pub fn ip(self) -> IpAddr {
+        Ipv6Addr::from_bits(self.0).to_canonical()
+    }
+
+    /// The address without the bits behind its first `len`; `len` counts within the address's own family.
+    #[must_use]
+    pub const fn prefix(self, len: u8) -> Self {
+        let width = if self.is_v4() { BITS_V4 } else { 128 };
+        match width.saturating_sub(len) {
+            0 => self,
+            128.. => Self(0),
+            behind => Self(self.0 >> behind << behind),
+        }
+    }
+
+    /// True for multicast addresses, the broadcast address and the unspecified one: no single host.
+    pub fn is_group(self) -> bool {
+        match self.ip() {
+            IpAddr::V4(address) => address.is_multicast() || address.is_broadcast() || address.is_unspecified(),
+            IpAddr::V6(address) => address.is_multicast() || address.is_unspecified(),
+        }
+    }
+}
+
+impl From<IpAddr> for HostAddress {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::v4(address.octets()),
+            IpAddr::V6(address) => Self(address.to_bits()),
+        }
+    }
+}
+
+impl fmt::Display for HostAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ip().fmt(f)
+    }
+}
+
+impl FlowKey {
+    /// The hosts of both endpoints, a first.
+    pub fn hosts(&self) -> (HostAddress, HostAddress) {
+        let (a, b, _) = self.numbers();
+        match self.version() {
+            IpVersion::V4 => (HostAddress(MAPPED | a >> 96), HostAddress(MAPPED | b >> 96)),
+            IpVersion::V6 => (HostAddress(a), HostAddress(b)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> HostAddress {
+        text.parse::<IpAddr>().expect("an address").into()
+    }
+
+    #[test]
+    fn prefixes_count_within_the_family() {
+        for (address, len, prefix) in [
+            ("192.0.2.77", 24, "192.0.2.0"),
+            ("192.0.2.77", 32, "192.0.2.77"),
+            ("192.0.2.77", 0, "0.0.0.0"),
+            ("2001:db8:1:2:3::4", 64, "2001:db8:1:2::"),
+            ("2001:db8::1", 128, "2001:db8::1"),
+            ("2001:db8::1", 0, "::"),
+        ] {
+            assert_eq!(host(address).prefix(len).to_string(), prefix, "{address}/{len}");
+        }
+    }
+
+    #[test]
+    fn groups_are_no_single_hosts() {
+        for (address, is_group) in
+            [("224.0.0.251", true), ("255.255.255.255", true), ("0.0.0.0", true), ("ff02::1", true), ("::", true), ("10.0.0.1", false), ("2001:db8::1", false)]
+        {
+            assert_eq!(host(address).is_group(), is_group, "{address}");
+        }
+    }
+}
