@@ -79,7 +79,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let live_table = live_table_on_signal()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
-    opened.judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
+    let judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
@@ -115,7 +115,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
-            judge: opened.judge.clone(),
+            judge,
         },
         outputs: outputs(settings, &opened.interfaces, shown).map_err(|error| as_user(error.into(), settings))?,
         record: recording(settings, &opened.interfaces),
@@ -190,7 +190,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         wants_reports: false,
         taps: Vec::new(),
         reader_chunks: settings.pipeline.reader_chunks,
-        detection: opened.judge.as_ref().map(|judge| judge.detection.clone()),
+        detection: None,
     }
 }
 

@@ -378,6 +378,7 @@ fn real_attacks_and_their_absence() {
         ("attacks/bro__scan_with_zero_windows.pcap", &[("port_scan", "horizontal", "syn")][..]),
         ("attacks/bro__445_scan.pcap", &[]),
         ("attacks/bro__backscatter.pcap", &[]),
+        ("attacks/slips__sweep.pcap", &[("port_scan", "horizontal", "half_open")]),
         ("attacks/slips__arp_scan.pcap", &[("port_scan", "horizontal", "arp")]),
         ("attacks/slips__ssh_bruteforce.pcap", &[]),
         ("attacks/ndpi__dns_exfiltration.pcap", &[]),

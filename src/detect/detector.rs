@@ -5,7 +5,7 @@
 
 use super::Alert;
 use super::networks::LocalNetworks;
-use crate::flow::SeenPacket;
+use crate::flow::{SeenPacket, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;
 use std::any::Any;
@@ -56,8 +56,14 @@ pub trait Detector: Send + 'static {
     /// No evidence.
     fn evidence(&self) -> Self::Evidence;
 
-    /// On the queue: packets that meant something to their flows. Constant time for each.
+    /// On the queue: packets that meant something to their flows. Constant time for each. An event [`FlowEvents::REFUSED`] by an ICMP error
+    /// is told only where flow and error come on one queue: [`Detector::observe_refusal`] does not depend on that.
+    ///
+    /// [`FlowEvents::REFUSED`]: crate::flow::FlowEvents::REFUSED
     fn observe(&self, packets: &[SeenPacket], evidence: &mut Self::Evidence);
+
+    /// On the queue: an ICMP error says that a destination cannot be reached.
+    fn observe_refusal(&self, _refusal: &SeenRefusal, _evidence: &mut Self::Evidence) {}
 
     /// On the queue: an ARP message.
     fn observe_arp(&self, _arp: &ArpMessage, _time: Timestamp, _evidence: &mut Self::Evidence) {}
@@ -77,6 +83,8 @@ pub trait DetectorBox: Send {
     fn evidence(&self) -> Box<dyn Any + Send>;
     /// [`Detector::observe`].
     fn observe(&self, packets: &[SeenPacket], evidence: &mut (dyn Any + Send));
+    /// [`Detector::observe_refusal`].
+    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send));
     /// [`Detector::observe_arp`].
     fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut (dyn Any + Send));
     /// [`Evidence::merge`].
@@ -115,6 +123,10 @@ impl<D: Detector> DetectorBox for DetectorParts<D> {
 
     fn observe(&self, packets: &[SeenPacket], evidence: &mut (dyn Any + Send)) {
         self.0.observe(packets, evidence.downcast_mut().expect(OWN));
+    }
+
+    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send)) {
+        self.0.observe_refusal(refusal, evidence.downcast_mut().expect(OWN));
     }
 
     fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut (dyn Any + Send)) {
@@ -166,6 +178,11 @@ impl DetectorSet {
     /// All observe these packets.
     pub fn observe(&self, packets: &[SeenPacket], set: &mut EvidenceSet) {
         self.with(set).for_each(|(detector, evidence)| detector.observe(packets, evidence));
+    }
+
+    /// All observe this ICMP error.
+    pub fn observe_refusal(&self, refusal: &SeenRefusal, set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.observe_refusal(refusal, evidence));
     }
 
     /// All observe this ARP message.

@@ -15,7 +15,7 @@ use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
 use super::{
     AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow,
 };
-use crate::flow::{HostAddress, SeenPacket};
+use crate::flow::{HostAddress, SeenPacket, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ impl PortScan {
             sources: window(),
             pairs: window(),
             ports: window(),
-            lives: AlertLives::new(all.life(settings.cooldown_ns)),
+            lives: AlertLives::new(all.life(settings.cooldown_ns, settings.window_ns)),
         }
     }
 
@@ -177,6 +177,10 @@ impl Detector for PortScan {
 
     fn observe(&self, packets: &[SeenPacket], evidence: &mut PortScanEvidence) {
         packets.iter().for_each(|packet| self.observe_one(packet, evidence));
+    }
+
+    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut PortScanEvidence) {
+        self.observe_one_refusal(refusal, evidence);
     }
 
     fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut PortScanEvidence) {

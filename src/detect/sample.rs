@@ -2,7 +2,7 @@
 //!
 //! Owns the earliest few. Invariant: they are those with the smallest numbers, so they do not depend on order or on parts.
 
-use crate::flow::{Direction, FlowKey, SeenPacket};
+use crate::flow::{Direction, FlowKey, SeenPacket, SeenRefusal};
 use netscope_backends::Timestamp;
 
 /// Times of the earliest and the latest observation.
@@ -50,6 +50,18 @@ pub struct SamplePacket {
     pub initiator: Direction,
 }
 
+impl From<&SeenPacket> for SamplePacket {
+    fn from(packet: &SeenPacket) -> Self {
+        Self { number: packet.number, key: packet.key, initiator: packet.initiator }
+    }
+}
+
+impl From<&SeenRefusal> for SamplePacket {
+    fn from(refusal: &SeenRefusal) -> Self {
+        Self { number: refusal.number, key: refusal.key, initiator: refusal.direction }
+    }
+}
+
 /// The earliest packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SamplePackets(Vec<SamplePacket>);
@@ -59,11 +71,7 @@ impl SamplePackets {
     pub const COUNT_MAX: usize = 3;
 
     /// Notes a packet; what its memory grew by, in bytes.
-    pub fn note(&mut self, packet: &SeenPacket) -> usize {
-        self.insert(SamplePacket { number: packet.number, key: packet.key, initiator: packet.initiator })
-    }
-
-    fn insert(&mut self, sample: SamplePacket) -> usize {
+    pub fn note(&mut self, sample: SamplePacket) -> usize {
         let rank = |sample: &SamplePacket| (sample.number, sample.key);
         let Err(at) = self.0.binary_search_by_key(&rank(&sample), rank) else { return 0 };
         if at == Self::COUNT_MAX {
@@ -79,7 +87,7 @@ impl SamplePackets {
 
     /// Adds those of another part; what its memory grew by, in bytes.
     pub fn merge(&mut self, other: &Self) -> usize {
-        other.0.iter().map(|sample| self.insert(*sample)).sum()
+        other.0.iter().map(|sample| self.note(*sample)).sum()
     }
 
     /// The packets, earliest first.

@@ -34,8 +34,8 @@ impl DetectionSettings {
         (shortest / BINS_PER_WINDOW).clamp(BIN_NS_MIN, BIN_NS_MAX)
     }
 
-    /// How long alerts with this cooldown live.
-    pub const fn life(&self, cooldown_ns: u64) -> LifeSettings {
-        LifeSettings { cooldown_ns, alert_count_max: Self::ALERT_COUNT_MAX }
+    /// How long alerts with this cooldown live: what is in the window is not over.
+    pub fn life(&self, cooldown_ns: u64, window_ns: u64) -> LifeSettings {
+        LifeSettings { cooldown_ns: cooldown_ns.max(window_ns), alert_count_max: Self::ALERT_COUNT_MAX }
     }
 }

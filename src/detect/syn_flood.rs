@@ -11,9 +11,11 @@ use self::tell::FloodLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
 use super::{
     AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow,
+    SamplePacket,
 };
-use crate::flow::{FlowEvents, HostAddress, SeenPacket};
+use crate::flow::{Direction, FlowEvents, HostAddress, SeenPacket, SeenRefusal};
 use crate::wire::TcpFlags;
+use netscope_backends::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 const TCP: u8 = 6;
@@ -100,14 +102,14 @@ fn network_of(host: HostAddress) -> EvidenceKey {
     EvidenceKey { host: host.prefix(network_bits(host)), protocol: TCP, ..EvidenceKey::NONE }
 }
 
-/// What a packet says of a handshake: the service, the client, and the step.
-fn step_of(packet: &SeenPacket) -> Option<(Contact, HostAddress, HandshakeStep)> {
+/// What a packet says of a handshake: which way the client's packets go, and the step.
+fn step_of(packet: &SeenPacket) -> Option<(Direction, HandshakeStep)> {
     let SeenPacket { events, direction, initiator, .. } = *packet;
     let flags = packet.flags.unwrap_or_default();
     let (client, step) = if events.has(FlowEvents::SYN) {
         let is_first = events.has(FlowEvents::OPENED) && !events.has(FlowEvents::CONTINUED);
         (direction, if is_first { HandshakeStep::Attempt } else { HandshakeStep::Repeat })
-    } else if direction != initiator && events.has(FlowEvents::REFUSED) {
+    } else if direction != initiator && events.has(FlowEvents::REFUSED) && flags.has(TcpFlags::RST) {
         (initiator, HandshakeStep::Refused)
     } else if events.has(FlowEvents::ESTABLISHED) {
         (initiator, HandshakeStep::Completed)
@@ -120,8 +122,7 @@ fn step_of(packet: &SeenPacket) -> Option<(Contact, HostAddress, HandshakeStep)>
     } else {
         return None;
     };
-    let (host, port) = packet.destination(client);
-    Some((Contact { host, port }, packet.source(client).0, step))
+    Some((client, step))
 }
 
 impl SynFlood {
@@ -134,7 +135,7 @@ impl SynFlood {
             hash: hash.clone(),
             services: window(),
             networks: window(),
-            lives: AlertLives::new(all.life(settings.cooldown_ns)),
+            lives: AlertLives::new(all.life(settings.cooldown_ns, settings.window_ns)),
         }
     }
 
@@ -234,14 +235,15 @@ impl Detector for SynFlood {
 
     fn observe(&self, packets: &[SeenPacket], evidence: &mut SynFloodEvidence) {
         for packet in packets.iter().filter(|packet| packet.key.protocol() == TCP) {
-            let Some((service, client, step)) = step_of(packet) else { continue };
-            let key = EvidenceKey { host: service.host, port: service.port, protocol: TCP, ..EvidenceKey::NONE };
-            let source = self.ranked(Contact { host: client, port: 0 });
-            evidence.services.observe(key, |counts| counts.note(packet, step, source));
-            let (to, host) = (self.ranked(service), self.ranked(Contact { host: service.host, port: 0 }));
-            evidence.networks.observe(network_of(service.host), |counts| {
-                counts.note(packet, step, source) + counts.note_service(step, to, host)
-            });
+            if let Some((client, step)) = step_of(packet) {
+                self.note(packet.into(), client, packet.time, step, evidence);
+            }
+        }
+    }
+
+    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut SynFloodEvidence) {
+        if refusal.key.protocol() == TCP {
+            self.note(refusal.into(), refusal.direction, refusal.time, HandshakeStep::Refused, evidence);
         }
     }
 
@@ -268,6 +270,25 @@ impl Detector for SynFlood {
 }
 
 impl SynFlood {
+    /// Notes a step for the service and for its network. `client`: which way the client's packets go.
+    fn note(
+        &self,
+        sample: SamplePacket,
+        client: Direction,
+        time: Timestamp,
+        step: HandshakeStep,
+        evidence: &mut SynFloodEvidence,
+    ) {
+        let ((from, _), (host, port)) = (sample.key.source(client), sample.key.destination(client));
+        let key = EvidenceKey { host, port, protocol: TCP, ..EvidenceKey::NONE };
+        let source = self.ranked(Contact { host: from, port: 0 });
+        evidence.services.observe(key, |counts| counts.note(sample, time, step, source));
+        let (service, host_only) = (self.ranked(Contact { host, port }), self.ranked(Contact { host, port: 0 }));
+        evidence.networks.observe(network_of(host), |counts| {
+            counts.note(sample, time, step, source) + counts.note_service(step, service, host_only)
+        });
+    }
+
     fn ranked(&self, contact: Contact) -> (u64, Contact) {
         (self.hash.rank(&contact), contact)
     }

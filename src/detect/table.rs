@@ -254,7 +254,7 @@ mod tests {
         let mut table = EvidenceTable::new(bytes_max, &hash);
         for &(host, port) in all {
             let contact = Contact { port, ..Contact::default() };
-            table.observe(key(host), |ports| {
+            table.observe(key(host), |ports: &mut Ports| {
                 ports.1 += 1;
                 ports.0.insert(hash.rank(&contact), contact, 1)
             });

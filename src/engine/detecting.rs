@@ -6,7 +6,7 @@
 use super::mailbox::Sender;
 use super::Observer;
 use crate::detect::{DetectorBox, DetectorSet, EvidenceSet};
-use crate::flow::{FlowRecord, SeenPacket};
+use crate::flow::{FlowRecord, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;
 use netscope_backends::{Packet, Timestamp};
 use std::fmt;
@@ -109,6 +109,10 @@ impl Observer for Detecting {
         if let Some(arp) = facts.arp(packet.data) {
             self.detectors.observe_arp(&arp, packet.time, &mut self.evidence);
         }
+    }
+
+    fn unreachable(&mut self, refusal: &SeenRefusal) {
+        self.detectors.observe_refusal(refusal, &mut self.evidence);
     }
 
     fn deadline(&self) -> Timestamp {

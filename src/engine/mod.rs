@@ -46,4 +46,4 @@ pub use tap_sender::{TAP_FLOWS_MAX, TapFlows, TapPolicy, TapSender};
 pub use work_unit::WorkUnit;
 pub use worker::{Worker, WorkerSettings};
 
-pub use crate::flow::SeenPacket;
+pub use crate::flow::{SeenPacket, SeenRefusal};

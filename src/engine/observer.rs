@@ -4,7 +4,7 @@
 //! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
 //! all of them before time moves on. Without an observer the compiler removes all of it.
 
-use crate::flow::{Counted, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket};
+use crate::flow::{Counted, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -21,6 +21,10 @@ pub trait Observer: Send {
 
     /// A packet of no flow (yet: a later fragment may find its flow afterwards), or an ICMP message, which may be about another flow.
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected);
+
+    /// An ICMP error, which was told by [`Observer::other`], says that a destination cannot be reached. Told wherever the error came; the
+    /// flow's own queue, where it is another one, does not know of it.
+    fn unreachable(&mut self, _refusal: &SeenRefusal) {}
 
     /// The time from which on [`Observer::pass`] has something to do.
     fn deadline(&self) -> Timestamp {
@@ -60,6 +64,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected) {
         self.0.other(packet, facts);
         self.1.other(packet, facts);
+    }
+
+    fn unreachable(&mut self, refusal: &SeenRefusal) {
+        self.0.unreachable(refusal);
+        self.1.unreachable(refusal);
     }
 
     fn deadline(&self) -> Timestamp {
@@ -133,6 +142,13 @@ impl<O: Observer> Watch<O> {
         if O::WATCHES {
             self.flush();
             self.observer.other(packet, facts);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn unreachable(&mut self, refusal: &SeenRefusal) {
+        if O::WATCHES {
+            self.observer.unreachable(refusal);
         }
     }
 

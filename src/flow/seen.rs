@@ -31,20 +31,17 @@ pub struct SeenPacket {
     pub number: u64,
 }
 
-impl SeenPacket {
-    /// Address and port that a packet of this direction comes from.
-    pub fn source(&self, direction: Direction) -> (HostAddress, u16) {
-        let ((a, b), (a_port, b_port)) = (self.key.hosts(), (self.key.a_port(), self.key.b_port()));
-        match direction {
-            Direction::AToB => (a, a_port),
-            Direction::BToA => (b, b_port),
-        }
-    }
-
-    /// Address and port that a packet of this direction goes to.
-    pub fn destination(&self, direction: Direction) -> (HostAddress, u16) {
-        self.source(direction.reverse())
-    }
+/// An ICMP error says that the destination of a packet cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRefusal {
+    /// Flow of the packet that the error quotes; it need not be known on this queue.
+    pub key: FlowKey,
+    /// That packet's direction in the key.
+    pub direction: Direction,
+    /// When the error was captured.
+    pub time: Timestamp,
+    /// Number of the error's packet on its queue.
+    pub number: u64,
 }
 
 /// An IP address as one number: IPv6 as it is, IPv4 mapped into it (RFC 4291 section 2.5.5.2).
@@ -110,6 +107,20 @@ impl fmt::Display for HostAddress {
 }
 
 impl FlowKey {
+    /// Address and port that a packet of this direction comes from.
+    pub fn source(&self, direction: Direction) -> (HostAddress, u16) {
+        let (a, b) = self.hosts();
+        match direction {
+            Direction::AToB => (a, self.a_port()),
+            Direction::BToA => (b, self.b_port()),
+        }
+    }
+
+    /// Address and port that a packet of this direction goes to.
+    pub fn destination(&self, direction: Direction) -> (HostAddress, u16) {
+        self.source(direction.reverse())
+    }
+
     /// The hosts of both endpoints, a first.
     pub fn hosts(&self) -> (HostAddress, HostAddress) {
         let (a, b, _) = self.numbers();

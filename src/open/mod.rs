@@ -8,7 +8,6 @@ mod tpacket;
 #[cfg(target_os = "linux")]
 mod xdp;
 
-use netscope::aggregate::JudgeSettings;
 #[cfg(target_os = "linux")]
 use netscope::config::RssChoice;
 use netscope::config::{FileSettings, LiveSettings, Settings, SourceSettings};
@@ -46,8 +45,6 @@ pub struct Opened {
     pub said: Vec<String>,
     /// What a person should know in any case.
     pub notices: Vec<String>,
-    /// How evidence is judged, where something is detected.
-    pub judge: Option<JudgeSettings>,
     /// CPUs that workers are best pinned to, in order; empty = none is better.
     pub cpus: Vec<usize>,
     /// The rights that opening it again takes.
@@ -67,7 +64,6 @@ impl Opened {
             announcements: vec![announcement],
             said: Vec::new(),
             notices: Vec::new(),
-            judge: None,
             cpus: Vec::new(),
             #[cfg(target_os = "linux")]
             capabilities: Vec::new(),

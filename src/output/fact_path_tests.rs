@@ -55,7 +55,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
             // Fewer boxes than are filled, so each is used again.
             let (ended, ended_mail) = mailbox(2, EndedChunk::new);
             let (asked, _) = requests(&Arc::default());
-            mail.push(QueueMail { snapshots: snapshots_mail, ended: Some(ended_mail), requests: asked });
+            mail.push(QueueMail { snapshots: snapshots_mail, ended: Some(ended_mail), requests: asked, evidence: None });
             let outbox = Outbox::new(true, snapshots, Some(ended), Vec::new());
             scope.spawn(move || send(outbox, queue, count, fill));
         }

@@ -4,8 +4,8 @@
 
 use super::contacts::{ContactCounts, ScanTechnique};
 use super::{PortScan, PortScanEvidence, source_key};
-use crate::detect::{Contact, EvidenceKey};
-use crate::flow::{Direction, FlowEvents, HostAddress, IcmpFlow, SeenPacket};
+use crate::detect::{Contact, EvidenceKey, SamplePacket};
+use crate::flow::{Direction, FlowEvents, FlowKey, HostAddress, IcmpFlow, SeenPacket, SeenRefusal};
 use crate::wire::{ArpMessage, TcpFlags};
 use netscope_backends::Timestamp;
 
@@ -47,20 +47,23 @@ enum ContactStep {
 
 impl ContactPath {
     /// As the sender of packets of this direction contacts their receiver; `None` when that is no single host.
-    fn of(packet: &SeenPacket, from: Direction) -> Option<Self> {
-        let ((source, _), (host, port)) = (packet.source(from), packet.destination(from));
-        let protocol = packet.key.protocol();
+    fn of(key: &FlowKey, from: Direction, time: Timestamp) -> Option<Self> {
+        let ((source, _), (host, port)) = (key.source(from), key.destination(from));
+        let protocol = key.protocol();
         let port = if matches!(protocol, TCP | UDP) { port } else { 0 };
-        (!host.is_group()).then_some(Self { source, target: Contact { host, port }, protocol, time: packet.time })
+        (!host.is_group()).then_some(Self { source, target: Contact { host, port }, protocol, time })
     }
 }
 
 fn tcp_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
     let SeenPacket { events, direction, initiator, .. } = *packet;
     let flags = packet.flags.unwrap_or_default();
+    if events.has(FlowEvents::SYN) {
+        // Again, too: a contact that is still being tried is still without an answer.
+        return Some((direction, ContactStep::Tried(ScanTechnique::Syn)));
+    }
     if events.has(FlowEvents::OPENED) {
         let technique = match flags.0 & TELLING_FLAGS {
-            _ if events.has(FlowEvents::SYN) => ScanTechnique::Syn,
             0 => ScanTechnique::Null,
             flags if flags == TcpFlags::FIN.0 => ScanTechnique::Fin,
             XMAS => ScanTechnique::Xmas,
@@ -69,7 +72,7 @@ fn tcp_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
         return Some((direction, ContactStep::Tried(technique)));
     }
     let is_from_server = direction != initiator;
-    let step = if events.has(FlowEvents::REFUSED) && is_from_server {
+    let step = if events.has(FlowEvents::REFUSED) && is_from_server && flags.has(TcpFlags::RST) {
         ContactStep::Refused
     } else if events.has(FlowEvents::ESTABLISHED) {
         ContactStep::Completed
@@ -85,21 +88,13 @@ fn tcp_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
 
 fn udp_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
     let SeenPacket { events, direction, initiator, .. } = *packet;
-    if direction == initiator {
-        return None;
-    }
-    let (from, to) = (packet.source(initiator).1, packet.destination(initiator).1);
-    if from < SERVICE_PORTS_END && to >= SERVICE_PORTS_END {
-        return None;
-    }
-    let step = if events.has(FlowEvents::REFUSED) {
-        ContactStep::Failed(ScanTechnique::Udp)
-    } else if events.has(FlowEvents::ANSWERED) {
-        ContactStep::Succeeded
-    } else {
-        return None;
-    };
-    Some((initiator, step))
+    let is_answer = events.has(FlowEvents::ANSWERED) && direction != initiator && !is_reply(&packet.key, initiator);
+    is_answer.then_some((initiator, ContactStep::Succeeded))
+}
+
+/// True when a datagram of this direction is more often a reply than a contact.
+fn is_reply(key: &FlowKey, direction: Direction) -> bool {
+    key.source(direction).1 < SERVICE_PORTS_END && key.destination(direction).1 >= SERVICE_PORTS_END
 }
 
 fn echo_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
@@ -128,8 +123,21 @@ impl PortScan {
             _ => None,
         };
         let Some((from, step)) = step else { return };
-        if let Some(path) = ContactPath::of(packet, from) {
-            self.note(&path, step, Some(packet), evidence);
+        if let Some(path) = ContactPath::of(&packet.key, from, packet.time) {
+            self.note(&path, step, Some(packet.into()), evidence);
+        }
+    }
+
+    pub(super) fn observe_one_refusal(&self, refusal: &SeenRefusal, evidence: &mut PortScanEvidence) {
+        let &SeenRefusal { key, direction, time, .. } = refusal;
+        let step = match key.protocol() {
+            // The SYN has said that it was tried.
+            TCP => ContactStep::Refused,
+            UDP if !is_reply(&key, direction) => ContactStep::Failed(ScanTechnique::Udp),
+            _ => return,
+        };
+        if let Some(path) = ContactPath::of(&key, direction, time) {
+            self.note(&path, step, Some(refusal.into()), evidence);
         }
     }
 
@@ -148,7 +156,7 @@ impl PortScan {
     }
 
     /// Notes a step of a contact for the source, for the pair, and for the source's port.
-    fn note(&self, path: &ContactPath, step: ContactStep, packet: Option<&SeenPacket>, evidence: &mut PortScanEvidence) {
+    fn note(&self, path: &ContactPath, step: ContactStep, sample: Option<SamplePacket>, evidence: &mut PortScanEvidence) {
         let &ContactPath { source, target, protocol, time } = path;
         let (host, port) = (Contact { port: 0, ..target }, Contact { port: target.port, ..Contact::default() });
         evidence.sources.observe(source_key(source), |counts| {
@@ -157,8 +165,8 @@ impl PortScan {
                 grown += counts.hosts.insert(self.hash.rank(&host), host, 1);
                 grown += counts.ports.insert(self.hash.rank(&port), port, 1);
             }
-            if let (ContactStep::Tried(_) | ContactStep::Failed(_), Some(packet)) = (step, packet) {
-                grown += counts.samples.note(packet);
+            if let (ContactStep::Tried(_) | ContactStep::Failed(_), Some(sample)) = (step, sample) {
+                grown += counts.samples.note(sample);
             }
             grown
         });

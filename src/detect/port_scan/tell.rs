@@ -6,7 +6,7 @@ use super::PortScanSettings;
 use super::contacts::ContactCounts;
 use super::findings::{ScanFindings, ScanShape};
 use crate::detect::{
-    Alert, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold, KeyEvidence, LivePayload, LocalNetworks,
+    Alert, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold, DistinctSet, KeyEvidence, LivePayload, LocalNetworks,
 };
 use crate::flow::HostAddress;
 use netscope_backends::Timestamp;
@@ -14,6 +14,23 @@ use netscope_backends::Timestamp;
 pub(super) const KIND: &str = "port_scan";
 /// Ports that an alert names.
 const PORTS_SHOWN: usize = 10;
+
+/// As a person says it.
+fn technique_name(technique: Option<&str>) -> &'static str {
+    match technique {
+        Some("icmp_echo") => "ICMP echo",
+        Some("half_open") => "TCP half-open",
+        Some("connect") => "TCP connect",
+        Some("syn") => "TCP SYN",
+        Some("fin") => "TCP FIN",
+        Some("null") => "TCP NULL",
+        Some("xmas") => "TCP Xmas",
+        Some("ack") => "TCP ACK",
+        Some("udp") => "UDP",
+        Some("arp") => "ARP",
+        _ => "TCP",
+    }
+}
 
 /// What is kept of a scan under way.
 pub(super) struct ScanLife {
@@ -118,26 +135,14 @@ impl ScanLife {
 
     fn describe(&self, source: HostAddress, phase: AlertPhase) -> String {
         let counts = &self.counts;
-        let technique = match counts.technique() {
-            Some("icmp_echo") => "ICMP echo",
-            Some("half_open") => "TCP half-open",
-            Some("connect") => "TCP connect",
-            Some("syn") => "TCP SYN",
-            Some("fin") => "TCP FIN",
-            Some("null") => "TCP NULL",
-            Some("xmas") => "TCP Xmas",
-            Some("ack") => "TCP ACK",
-            Some("udp") => "UDP",
-            Some("arp") => "ARP",
-            _ => "TCP",
-        };
+        let technique = technique_name(counts.technique());
         let state = match phase {
             AlertPhase::Begin => "",
             AlertPhase::Update => " goes on",
             AlertPhase::End(_) => " ended",
         };
         let at_least = if self.is_at_least { "at least " } else { "" };
-        let about = |set: &crate::detect::DistinctSet| if set.cardinality().is_exact { "" } else { "about " };
+        let about = |set: &DistinctSet| if set.cardinality().is_exact { "" } else { "about " };
         let (hosts, ports) = (counts.hosts.count(), counts.ports.count());
         let what = match self.findings.shape() {
             ScanShape::Vertical(host) => format!("{}{ports} ports of {host}", about(&counts.ports)),
@@ -158,8 +163,9 @@ impl ScanLife {
             ScanShape::Block => "Block",
         };
         format!(
-            "{shape} {technique} scan from {source}{state}: {at_least}{what}, {} of {} contacts without an answer, in {:.1} s",
+            "{shape} {technique} scan from {source}{state}: {at_least}{what}, {} of {}{} contacts without an answer, in {:.1} s",
             counts.failed(),
+            about(&counts.contacts),
             counts.contacts.count(),
             counts.span.duration_ns() as f64 / 1e9
         )

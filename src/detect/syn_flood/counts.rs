@@ -1,7 +1,7 @@
 //! What is known of the connection attempts to one service or network. Sums and unions.
 
-use crate::detect::{Contact, DistinctSet, KeyEvidence, SamplePackets, SeenSpan};
-use crate::flow::SeenPacket;
+use crate::detect::{Contact, DistinctSet, KeyEvidence, SamplePacket, SamplePackets, SeenSpan};
+use netscope_backends::Timestamp;
 
 /// What a packet means to a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,7 @@ pub(super) struct FloodCounts {
 
 impl FloodCounts {
     /// Notes a step; what memory grew by, in bytes.
-    pub fn note(&mut self, packet: &SeenPacket, step: HandshakeStep, (rank, source): (u64, Contact)) -> usize {
-        self.span.note(packet.time);
+    pub fn note(&mut self, sample: SamplePacket, time: Timestamp, step: HandshakeStep, (rank, source): (u64, Contact)) -> usize {
         match step {
             HandshakeStep::Attempt => self.attempts += 1,
             HandshakeStep::Repeat => self.repeats += 1,
@@ -50,8 +49,14 @@ impl FloodCounts {
             HandshakeStep::Completed => self.completed += 1,
         }
         match step {
-            HandshakeStep::Attempt => self.sources.insert(rank, source, 1) + self.samples.note(packet),
-            HandshakeStep::Repeat => self.sources.insert(rank, source, 1),
+            HandshakeStep::Attempt => {
+                self.span.note(time);
+                self.sources.insert(rank, source, 1) + self.samples.note(sample)
+            }
+            HandshakeStep::Repeat => {
+                self.span.note(time);
+                self.sources.insert(rank, source, 1)
+            }
             _ => 0,
         }
     }

@@ -7,7 +7,7 @@
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
-use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, SeenPacket, ports_of, transport_ports};
+use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, SeenPacket, SeenRefusal, ports_of, transport_ports};
 use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -315,6 +315,7 @@ impl<O: Observer> Worker<O> {
         let Some(quoted) = facts.quoted_packet(packet.data).filter(|_| is_refusal) else { return };
         let Some(ports) = transport_ports(quoted.network.protocol, &quoted.transport) else { return };
         let (key, direction) = FlowKey::new(&quoted.network, ports);
+        self.watch.unreachable(&SeenRefusal { key, direction, time: packet.time, number });
         let in_domain = key.in_domain(domain);
         if let Some(place) = self.flows.find(&in_domain, self.flows.hash(&in_domain)) {
             let &Packet { time, wire_len, .. } = packet;
