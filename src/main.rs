@@ -13,8 +13,8 @@ use netscope::config::{self, Command, OutputSettings, PacketView, Settings, Sour
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle, StatsLines,
-    SummaryJson, TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
+    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OutputError, PacketPrinter, PrintStyle,
+    StatsLines, SummaryJson, TextReport, TextSettings, is_broken_pipe, stdout, terminal_columns,
 };
 use netscope::record::FieldWord;
 use netscope::session::{Outcome, Session, Watcher, run};
@@ -132,7 +132,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
 fn prints_lines(settings: &Settings) -> bool {
-    (settings.view != PacketView::None || settings.stats.enabled || settings.detection.is_some()) && std::io::stdout().is_terminal()
+    (settings.view != PacketView::None || settings.stats.enabled || settings.detection.is_some())
+        && std::io::stdout().is_terminal()
 }
 
 /// Says whose files could not be opened, where that is not who started us.
@@ -233,14 +234,13 @@ fn outputs(settings: &Settings, interfaces: &[String], shown: Receiver<Infallibl
     if let Some(path) = &settings.stats.jsonl {
         outputs.push(Box::new(StatsLines::create(path)?));
     }
-    let text =
-        TextSettings {
-            stats: settings.stats.enabled,
-            alerts: settings.detection.is_some(),
-            table_rows: *flow_table_rows,
-            columns: terminal_columns(),
-            summary: true,
-        };
+    let text = TextSettings {
+        stats: settings.stats.enabled,
+        alerts: settings.detection.is_some(),
+        table_rows: *flow_table_rows,
+        columns: terminal_columns(),
+        summary: true,
+    };
     outputs.push(Box::new(TextReport::new(stdout(), text).after(shown)));
     Ok(outputs)
 }

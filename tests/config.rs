@@ -145,6 +145,7 @@ fn a_switch_given_both_ways_is_refused() {
         ("--immediate-mode", "--no-immediate-mode"),
         ("--stats", "--no-stats"),
         ("--pipeline", "--no-pipeline"),
+        ("--anomalies", "--no-anomalies"),
     ] {
         for flags in [[yes, no], [no, yes]] {
             let text = refusal(&flags);
@@ -354,18 +355,44 @@ fn unknown_keys_are_told_with_line_and_neighbour() {
 
 #[test]
 fn keys_of_other_versions_are_told_apart() {
-    for (text, key) in [
-        ("[web]\nenabled = true\n", "web"),
-        ("[web.tls]\nenabled = true\n", "web"),
-        ("[analysis]\nalerts_jsonl = \"x\"\n", "analysis.alerts_jsonl"),
-        ("[analysis.anomalies.syn_flood]\nenabled = true\n", "analysis.anomalies"),
-    ] {
+    for (text, key) in [("[web]\nenabled = true\n", "web"), ("[web.tls]\nenabled = true\n", "web")] {
         let refused = with_file(text, &[]).unwrap_err();
         assert!(refused.contains(&format!("{key} is not part of this version")), "{refused}");
     }
-    for flag in ["--anomalies", "--web", "--alerts-jsonl"] {
-        assert!(refusal(&[flag]).contains(flag));
+    assert!(refusal(&["--web"]).contains("--web"));
+}
+
+#[test]
+fn what_is_detected() {
+    assert_eq!(settings(&[]).detection, None);
+    let default = settings(&["--anomalies", "--alerts-jsonl", "alerts"]);
+    assert_eq!(default.output.alerts_jsonl.as_deref(), Some(Path::new("alerts")));
+    let detection = default.detection.unwrap();
+    let (flood, scan) = (detection.syn_flood.unwrap(), detection.port_scan.unwrap());
+    assert_eq!((flood.window_ns, flood.syn_threshold, flood.unique_src_threshold), (5_000_000_000, 200, 50));
+    assert_eq!(flood.cooldown_ns, 10_000_000_000);
+    assert_eq!((scan.window_ns, scan.unique_ports_threshold, scan.unique_hosts_threshold), (10_000_000_000, 25, 10));
+    assert_eq!((scan.cooldown_ns, detection.table_bytes), (30_000_000_000, 4 << 20));
+    let text = "[analysis]\nlocal_networks = [\"10.0.0.0/8\", \"2001:db8::/32\"]\n[analysis.anomalies]\nenabled = true\n\
+                [analysis.anomalies.syn_flood]\nenabled = false\n[analysis.anomalies.port_scan]\nunique_hosts_threshold = 3\n";
+    let detection = with_file(text, &[]).unwrap().detection.unwrap();
+    assert_eq!((detection.syn_flood, detection.port_scan.unwrap().unique_hosts_threshold), (None, 3));
+    assert_eq!(detection.local_networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "2001:db8::/32"]);
+    assert_eq!(with_file(text, &["--no-anomalies"]).unwrap().detection, None, "a flag beats the file");
+    for (text, name) in [
+        ("[analysis]\nlocal_networks = [\"10.0.0.0/40\"]\n", "analysis.local_networks"),
+        ("[analysis.anomalies]\ntable_mb = 0\n", "analysis.anomalies.table_mb"),
+        ("[analysis.anomalies.syn_flood]\nwindow_secs = 0.0\n", "analysis.anomalies.syn_flood.window_secs"),
+        ("[analysis.anomalies.syn_flood]\nsyn_threshold = 0\n", "analysis.anomalies.syn_flood.syn_threshold"),
+        ("[analysis.anomalies.port_scan]\ncooldown_secs = -1.0\n", "analysis.anomalies.port_scan.cooldown_secs"),
+        ("[analysis.anomalies.port_scan]\nports = 1\n", "analysis.anomalies.port_scan.ports"),
+    ] {
+        let refused = with_file(text, &[]).unwrap_err();
+        assert!(refused.contains(name), "{refused}");
     }
+    assert!(refusal(&["--alerts-jsonl", "x"]).contains("--anomalies"));
+    let same = refusal(&["--anomalies", "--alerts-jsonl", "x", "--summary-json", "x"]);
+    assert!(same.contains("--alerts-jsonl") && same.contains("--summary-json"), "{same}");
 }
 
 #[test]

@@ -111,7 +111,8 @@ fn it_judges_the_sum_of_all_workers_bin_by_bin() {
     // 60 refused in the first bin, 5 in the next, none for a while, 40 in another one.
     let bins = [(0..60, 0), (60..65, 900), (65..105, 9000)];
     for (numbers, at) in bins {
-        numbers.for_each(|i| script.connect((at + u64::from(i)) * MS, (host([10, 0, 0, 0], i), 4000), server, MS, Outcome::Refused));
+        numbers
+            .for_each(|i| script.connect((at + u64::from(i)) * MS, (host([10, 0, 0, 0], i), 4000), server, MS, Outcome::Refused));
     }
     script.write(&capture);
     for workers in [1, 3] {

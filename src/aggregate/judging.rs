@@ -150,3 +150,113 @@ impl Judging {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::{Detector, DetectorBox, DetectorParts, Evidence};
+    use crate::flow::{Direction, FlowEvents, FlowKey, SeenPacket};
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    /// Writes down which sums it judges.
+    struct Notes(Arc<Mutex<Vec<(u64, u64)>>>);
+
+    #[derive(Default)]
+    struct Sum(u64);
+
+    impl Evidence for Sum {
+        fn merge(&mut self, other: &Self) {
+            self.0 += other.0;
+        }
+
+        fn clear(&mut self) {
+            self.0 = 0;
+        }
+
+        fn overflow(&self) -> u64 {
+            0
+        }
+    }
+
+    impl Detector for Notes {
+        type Evidence = Sum;
+
+        fn name(&self) -> &'static str {
+            "notes"
+        }
+
+        fn evidence(&self) -> Sum {
+            Sum::default()
+        }
+
+        fn observe(&self, packets: &[SeenPacket], evidence: &mut Sum) {
+            evidence.0 += packets.len() as u64;
+        }
+
+        fn judge(&mut self, evidence: &Sum, context: &mut JudgeContext<'_>) {
+            self.0.lock().expect("no panic").push((context.bin.start.0, evidence.0));
+        }
+
+        fn finish(&mut self, context: &mut JudgeContext<'_>) {
+            self.0.lock().expect("no panic").push((context.bin.start.0, u64::MAX));
+        }
+    }
+
+    fn packets(count: usize) -> Vec<SeenPacket> {
+        let packet = SeenPacket {
+            key: FlowKey::BLANK,
+            direction: Direction::AToB,
+            initiator: Direction::AToB,
+            events: FlowEvents::OPENED,
+            flags: None,
+            place: 0,
+            time: Timestamp(0),
+            wire_len: 0,
+            number: 1,
+        };
+        vec![packet; count]
+    }
+
+    #[test]
+    fn bins_are_judged_once_every_queue_has_left_them_and_late_ones_with_the_next() {
+        let notes = Arc::new(Mutex::new(Vec::new()));
+        let own = Arc::clone(&notes);
+        let detection = Detection::new(10, move || {
+            let one: Box<dyn DetectorBox> = Box::new(DetectorParts::new(Notes(Arc::clone(&own))));
+            vec![one]
+        });
+        let detectors = detection.detectors();
+        let mut judging = Judging::new(JudgeSettings { detection, local: LocalNetworks::of(Vec::new()) }, 2);
+        let now = Instant::now();
+        let mut inboxes = [Inbox::new(0, 0, now), Inbox::new(1, 0, now)];
+        let mut give = |judging: &mut Judging, inboxes: &[Inbox], queue, bin, next_bin, count| {
+            let mut filled = EvidenceBox::new(&detectors);
+            detectors.observe(&packets(count), &mut filled.evidence);
+            (filled.bin, filled.next_bin, filled.time) = (bin, next_bin, Timestamp(bin * 10 + 10));
+            judging.accept(queue, &filled);
+            assert!(judging.poll(inboxes).is_none());
+            std::mem::take(&mut *notes.lock().expect("no panic"))
+        };
+        assert_eq!(give(&mut judging, &inboxes, 0, 1, 2, 5), [], "the other queue has said nothing");
+        assert_eq!(give(&mut judging, &inboxes, 1, 1, 4, 7), [(10, 12)], "one bin of both");
+        assert_eq!(give(&mut judging, &inboxes, 0, 2, 9, 1), [(20, 1)], "the other one is ahead");
+        assert_eq!(give(&mut judging, &inboxes, 0, 9, 10, 2), []);
+        inboxes[1].is_silent = true;
+        assert_eq!(give(&mut judging, &inboxes, 0, 10, 11, 3), [(90, 2), (100, 3)], "a silent queue is not waited for");
+        inboxes[1].is_silent = false;
+        assert_eq!(give(&mut judging, &inboxes, 1, 4, 12, 4), [], "what comes late is kept");
+        assert_eq!(give(&mut judging, &inboxes, 0, 11, 12, 1), [(110, 5)], "and judged with the next bin");
+        for bin in 12..20 {
+            assert!(judging.takes(0));
+            assert_eq!(give(&mut judging, &inboxes, 0, bin, bin + 1, 1), []);
+        }
+        assert!(!judging.takes(0) && judging.takes(1), "the faster queue is held back, the slowest never");
+        inboxes.iter_mut().for_each(|inbox| inbox.accept_end(now));
+        assert!(judging.poll(&inboxes).is_none());
+        let rest = std::mem::take(&mut *notes.lock().expect("no panic"));
+        assert_eq!((rest.len(), rest.last()), (9, Some(&(200, u64::MAX))), "8 bins and the end, which is told once");
+        assert!(judging.poll(&inboxes).is_none());
+        assert_eq!(notes.lock().expect("no panic").len(), 0);
+    }
+}

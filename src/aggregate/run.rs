@@ -134,7 +134,8 @@ fn collect(aggregator: &mut Aggregator, queue: usize, mail: &QueueMail, now: Ins
         return false;
     }
     // Asked before the boxes are emptied: what was sent before the end is then seen.
-    let is_finished = mail.snapshots.is_finished() && mail.ended.as_ref().is_none_or(|ended| ended.is_finished())
+    let is_finished = mail.snapshots.is_finished()
+        && mail.ended.as_ref().is_none_or(|ended| ended.is_finished())
         && mail.evidence.as_ref().is_none_or(|evidence| evidence.is_finished());
     let mut some = is_finished;
     // Before ended flows: what an answer says has ended by then is in a box that was sent before it.

@@ -20,7 +20,8 @@ pub(super) fn detection(options: &AnalysisOptions) -> Result<Option<DetectSettin
     let AnomalyOptions { enabled, table_mb, syn_flood, port_scan, .. } = &options.anomalies;
     let table_mb = within("analysis.anomalies.table_mb", table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
     let parse = |text: &String| {
-        text.parse().map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
+        text.parse()
+            .map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
     };
     let local_networks = options.local_networks.iter().flatten().map(parse).collect::<Result<Vec<_>, _>>()?;
     let settings = DetectSettings {

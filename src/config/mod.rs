@@ -26,8 +26,8 @@ pub use options::Options;
 pub use reference::reference;
 pub use resolve::resolve;
 pub use settings::{
-    DetectSettings, FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings, SourceSettings,
-    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
+    DetectSettings, FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, RecordingSettings, Settings,
+    SourceSettings, StatsSettings, TpacketSettings, Verbosity, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;

@@ -503,13 +503,13 @@ pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     /// As it is written.
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a text or a list of texts")]
-    enum Names {
+    enum OneOrSeveral {
         One(String),
         Several(Vec<String>),
     }
-    let names = match Names::deserialize(deserializer)? {
-        Names::One(name) => vec![name],
-        Names::Several(names) => names,
+    let names = match OneOrSeveral::deserialize(deserializer)? {
+        OneOrSeveral::One(name) => vec![name],
+        OneOrSeveral::Several(names) => names,
     };
     Ok(Some(names.into_iter().filter(|name| !name.is_empty()).collect()).filter(|names: &Vec<_>| !names.is_empty()))
 }

@@ -119,9 +119,12 @@ mod tests {
         flags.sort_unstable();
         flags.dedup();
         assert_eq!(flags.len(), count, "{keys:?}");
-        for (key, id) in
-            [("stats.enabled", "stats_yes"), ("stats.jsonl", "stats_jsonl"), ("xdp.mode", "mode"), ("analysis.anomalies.enabled", "anomalies_yes")]
-        {
+        for (key, id) in [
+            ("stats.enabled", "stats_yes"),
+            ("stats.jsonl", "stats_jsonl"),
+            ("xdp.mode", "mode"),
+            ("analysis.anomalies.enabled", "anomalies_yes"),
+        ] {
             assert_eq!(keys[key].as_deref(), Some(id));
         }
         assert_eq!(keys["analysis.rtt"], None);

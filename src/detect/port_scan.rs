@@ -12,9 +12,7 @@ use self::contacts::ContactCounts;
 use self::findings::ScanFindings;
 use self::tell::ScanLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
-use super::{
-    AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow,
-};
+use super::{AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow};
 use crate::flow::{HostAddress, SeenPacket, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;

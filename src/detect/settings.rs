@@ -28,8 +28,7 @@ impl DetectionSettings {
 
     /// Length of a bin in ns: a fifth of the shortest window, from 10 ms to 1 s.
     pub fn bin_ns(&self) -> u64 {
-        let windows =
-            [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
+        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
         let shortest = windows.into_iter().flatten().min().unwrap_or(u64::MAX);
         (shortest / BINS_PER_WINDOW).clamp(BIN_NS_MIN, BIN_NS_MAX)
     }

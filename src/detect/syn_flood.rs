@@ -10,8 +10,7 @@ use self::counts::{FloodCounts, HandshakeStep};
 use self::tell::FloodLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
 use super::{
-    AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow,
-    SamplePacket,
+    AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, SamplePacket,
 };
 use crate::flow::{Direction, FlowEvents, HostAddress, SeenPacket, SeenRefusal};
 use crate::wire::TcpFlags;
@@ -113,11 +112,7 @@ fn step_of(packet: &SeenPacket) -> Option<(Direction, HandshakeStep)> {
         (initiator, HandshakeStep::Refused)
     } else if events.has(FlowEvents::ESTABLISHED) {
         (initiator, HandshakeStep::Completed)
-    } else if direction != initiator
-        && events.has(FlowEvents::ANSWERED)
-        && flags.has(TcpFlags::SYN)
-        && flags.has(TcpFlags::ACK)
-    {
+    } else if direction != initiator && events.has(FlowEvents::ANSWERED) && flags.has(TcpFlags::SYN) && flags.has(TcpFlags::ACK) {
         (initiator, HandshakeStep::Answered)
     } else {
         return None;

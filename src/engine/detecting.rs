@@ -3,8 +3,8 @@
 //! Owns the evidence of the bin that goes on. Knows no rule. Invariant: evidence is never lost: where no empty box is there, as on a wire it may be, the bin
 //! goes on, and the next box has the evidence of both and says so.
 
-use super::mailbox::Sender;
 use super::Observer;
+use super::mailbox::Sender;
 use crate::detect::{DetectorBox, DetectorSet, EvidenceSet};
 use crate::flow::{FlowRecord, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;

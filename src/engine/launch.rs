@@ -5,8 +5,9 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    Detecting, Detection, EndedChunk, EvidenceBox, Feed, Observer, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapPolicy, TapReceivers,
-    TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
+    Detecting, Detection, EndedChunk, EvidenceBox, Feed, Observer, PacketBudget, Progress, RequestSender, Snapshot, Stop,
+    StopGroup, TapChunk, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests,
+    share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;

@@ -155,9 +155,15 @@ mod tests {
 
     #[test]
     fn groups_are_no_single_hosts() {
-        for (address, is_group) in
-            [("224.0.0.251", true), ("255.255.255.255", true), ("0.0.0.0", true), ("ff02::1", true), ("::", true), ("10.0.0.1", false), ("2001:db8::1", false)]
-        {
+        for (address, is_group) in [
+            ("224.0.0.251", true),
+            ("255.255.255.255", true),
+            ("0.0.0.0", true),
+            ("ff02::1", true),
+            ("::", true),
+            ("10.0.0.1", false),
+            ("2001:db8::1", false),
+        ] {
             assert_eq!(host(address).is_group(), is_group, "{address}");
         }
     }

@@ -117,6 +117,12 @@ impl Script {
         self.0.push((START + at, frame));
     }
 
+    /// The frames in the order of time.
+    pub fn frames(mut self) -> Vec<Vec<u8>> {
+        self.0.sort_by_key(|(time, _)| *time);
+        self.0.into_iter().map(|(_, frame)| frame).collect()
+    }
+
     /// Writes a classic capture with nanoseconds, in the order of time.
     pub fn write(mut self, path: &Path) {
         self.0.sort_by_key(|(time, _)| *time);

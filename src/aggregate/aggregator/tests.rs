@@ -10,7 +10,8 @@ const TICK_NS: u64 = 1_000_000_000;
 const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true, alerts: true };
 
 fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
-    let settings = AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100, flow_key: KeyScope::Tuple, judge: None };
+    let settings =
+        AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100, flow_key: KeyScope::Tuple, judge: None };
     Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }
 

@@ -25,8 +25,7 @@ pub(super) enum ScanTechnique {
 }
 
 impl ScanTechnique {
-    pub const ALL: [Self; 8] =
-        [Self::Syn, Self::Fin, Self::Null, Self::Xmas, Self::Ack, Self::Udp, Self::IcmpEcho, Self::Arp];
+    pub const ALL: [Self; 8] = [Self::Syn, Self::Fin, Self::Null, Self::Xmas, Self::Ack, Self::Udp, Self::IcmpEcho, Self::Arp];
 }
 
 /// Ports per host and hosts per port of a block.

@@ -40,8 +40,9 @@ enum ContactStep {
     /// Known to be tried only now that it failed.
     Failed(ScanTechnique),
     Refused,
-    /// Tried and answered at once.
+    /// Answered; known to be tried only now, where datagrams are concerned.
     Succeeded,
+    /// Answered, though the answer itself may have come another way.
     Completed,
 }
 
@@ -161,7 +162,7 @@ impl PortScan {
         let (host, port) = (Contact { port: 0, ..target }, Contact { port: target.port, ..Contact::default() });
         evidence.sources.observe(source_key(source), |counts| {
             let mut grown = self.note_one(counts, target, step, time);
-            if matches!(step, ContactStep::Tried(_) | ContactStep::Failed(_) | ContactStep::Succeeded) {
+            if matches!(step, ContactStep::Tried(_) | ContactStep::Failed(_) | ContactStep::Succeeded | ContactStep::Completed) {
                 grown += counts.hosts.insert(self.hash.rank(&host), host, 1);
                 grown += counts.ports.insert(self.hash.rank(&port), port, 1);
             }
@@ -170,6 +171,10 @@ impl PortScan {
             }
             grown
         });
+        // What tells the technique alone is looked at per source.
+        if matches!(step, ContactStep::Refused) {
+            return;
+        }
         // Without ports there is nothing to scan on one host.
         if matches!(protocol, TCP | UDP) {
             let pair = EvidenceKey { host: source, peer: target.host, port: 0, protocol };
@@ -196,7 +201,7 @@ impl PortScan {
             ContactStep::Succeeded => counts.contacts.insert(rank, member, 1) + counts.successes.insert(rank, member, 1),
             ContactStep::Completed => {
                 counts.completed += 1;
-                0
+                counts.contacts.insert(rank, member, 1) + counts.successes.insert(rank, member, 1)
             }
         }
     }

@@ -147,7 +147,8 @@ impl ScanLife {
         let what = match self.findings.shape() {
             ScanShape::Vertical(host) => format!("{}{ports} ports of {host}", about(&counts.ports)),
             ScanShape::Horizontal => {
-                let named: Vec<String> = self.findings.ports().filter(|&port| port > 0).take(PORTS_SHOWN).map(|port| port.to_string()).collect();
+                let named: Vec<String> =
+                    self.findings.ports().filter(|&port| port > 0).take(PORTS_SHOWN).map(|port| port.to_string()).collect();
                 let on = match &named[..] {
                     [] => String::new(),
                     [port] => format!(" on port {port}"),

@@ -7,7 +7,9 @@
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
-use crate::flow::{Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, SeenPacket, SeenRefusal, ports_of, transport_ports};
+use crate::flow::{
+    Candidate, Content, Domain, FlowEvents, FlowKey, FlowPacket, Keyed, SeenPacket, SeenRefusal, ports_of, transport_ports,
+};
 use crate::wire::{self, Common, Dissected, FaultKind, IpVersion, Layer, Network, Ports, Transport};
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
