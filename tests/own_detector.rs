@@ -9,7 +9,7 @@ use netscope::detect::{
     Alert, AlertPhase, AlertSeverity, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks,
 };
 use netscope::engine::{Detection, EngineSettings, Source};
-use netscope::flow::{FlowEvents, SeenPacket};
+use netscope::flow::{FlowEvents, SeenFlow};
 use netscope_backends::file::{CaptureFile, FileOptions};
 use std::io;
 use std::net::Ipv4Addr;
@@ -49,11 +49,11 @@ impl Detector for Refusals {
         RefusalCount::default()
     }
 
-    fn observe(&self, packets: &[SeenPacket], evidence: &mut RefusalCount) {
-        evidence.0 += packets.iter().filter(|packet| packet.events.has(FlowEvents::REFUSED)).count() as u64;
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut RefusalCount) {
+        evidence.0 += flows.iter().filter(|flow| flow.events.has(FlowEvents::REFUSED)).count() as u64;
     }
 
-    fn judge(&mut self, evidence: &RefusalCount, context: &mut JudgeContext<'_>) {
+    fn judge(&mut self, evidence: &mut RefusalCount, context: &mut JudgeContext<'_>) {
         if evidence.0 > self.count_max {
             context.alerts.push(Alert {
                 time: context.bin.end,

@@ -86,8 +86,8 @@ pub enum Mail<'a> {
     Ended(&'a mut EndedChunk),
     /// Live flows that were asked for; the box is emptied.
     Answer(&'a mut FlowAnswer),
-    /// What its detectors gathered in a bin.
-    Evidence(&'a EvidenceBox),
+    /// What its detectors gathered in a bin; taken out of the box.
+    Evidence(&'a mut EvidenceBox),
     /// Nothing more.
     End,
 }

@@ -7,6 +7,7 @@ use super::merge::Inbox;
 use crate::detect::{Alert, AlertPhase, BinSpan, DetectorSet, EvidenceSet, JudgeContext, LocalNetworks};
 use crate::engine::{Detection, EvidenceBox};
 use netscope_backends::Timestamp;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Bins that may wait for slower queues; beyond that their boxes are left with their queues.
@@ -87,12 +88,17 @@ impl Judging {
         self.open.len() < OPEN_BINS_MAX || self.at.iter().min().is_none_or(|least| self.at[queue] <= *least)
     }
 
-    /// Takes the evidence of a queue; the box keeps its memory.
-    pub fn accept(&mut self, queue: usize, evidence: &EvidenceBox) {
+    /// Takes the evidence of a queue, and leaves other memory in the box.
+    pub fn accept(&mut self, queue: usize, evidence: &mut EvidenceBox) {
         let bin = evidence.bin.max(self.judged.map_or(0, |judged| judged + 1));
         let Self { detectors, open, spare, .. } = self;
-        let sum = open.entry(bin).or_insert_with(|| spare.pop().unwrap_or_else(|| detectors.evidence()));
-        detectors.merge(sum, &evidence.evidence);
+        match open.entry(bin) {
+            Entry::Occupied(mut sum) => detectors.merge(sum.get_mut(), &evidence.evidence),
+            Entry::Vacant(place) => {
+                let empty = spare.pop().unwrap_or_else(|| detectors.evidence());
+                place.insert(std::mem::replace(&mut evidence.evidence, empty));
+            }
+        }
         self.at[queue] = Some(evidence.next_bin);
         self.time = self.time.max(evidence.time);
         self.counts.bins_delayed += evidence.delayed_count;
@@ -125,7 +131,7 @@ impl Judging {
         self.judged = Some(bin);
         self.counts.overflow += self.detectors.overflow(&evidence);
         let span = self.span(bin);
-        self.tell(span, |detectors, context| detectors.judge(&evidence, context));
+        self.tell(span, |detectors, context| detectors.judge(&mut evidence, context));
         self.detectors.clear(&mut evidence);
         self.spare.push(evidence);
     }
@@ -155,7 +161,7 @@ impl Judging {
 mod tests {
     use super::*;
     use crate::detect::{Detector, DetectorBox, DetectorParts, Evidence};
-    use crate::flow::{Direction, FlowEvents, FlowKey, SeenPacket};
+    use crate::flow::{Direction, FlowEvents, FlowKey, SeenFlow};
     use std::sync::{Arc, Mutex};
     use std::time::Instant;
 
@@ -190,11 +196,11 @@ mod tests {
             Sum::default()
         }
 
-        fn observe(&self, packets: &[SeenPacket], evidence: &mut Sum) {
-            evidence.0 += packets.len() as u64;
+        fn observe(&self, flows: &[SeenFlow], evidence: &mut Sum) {
+            evidence.0 += flows.len() as u64;
         }
 
-        fn judge(&mut self, evidence: &Sum, context: &mut JudgeContext<'_>) {
+        fn judge(&mut self, evidence: &mut Sum, context: &mut JudgeContext<'_>) {
             self.0.lock().expect("no panic").push((context.bin.start.0, evidence.0));
         }
 
@@ -203,19 +209,20 @@ mod tests {
         }
     }
 
-    fn packets(count: usize) -> Vec<SeenPacket> {
-        let packet = SeenPacket {
+    fn flows(count: usize) -> Vec<SeenFlow> {
+        let flow = SeenFlow {
             key: FlowKey::BLANK,
             direction: Direction::AToB,
             initiator: Direction::AToB,
             events: FlowEvents::OPENED,
             flags: None,
-            place: 0,
-            time: Timestamp(0),
-            wire_len: 0,
+            answer: None,
+            repeats: 0,
+            first: Timestamp(0),
+            last: Timestamp(0),
             number: 1,
         };
-        vec![packet; count]
+        vec![flow; count]
     }
 
     #[test]
@@ -230,11 +237,11 @@ mod tests {
         let mut judging = Judging::new(JudgeSettings { detection, local: LocalNetworks::of(Vec::new()) }, 2);
         let now = Instant::now();
         let mut inboxes = [Inbox::new(0, 0, now), Inbox::new(1, 0, now)];
-        let mut give = |judging: &mut Judging, inboxes: &[Inbox], queue, bin, next_bin, count| {
+        let give = |judging: &mut Judging, inboxes: &[Inbox], queue, bin, next_bin, count| {
             let mut filled = EvidenceBox::new(&detectors);
-            detectors.observe(&packets(count), &mut filled.evidence);
+            detectors.observe(&flows(count), &mut filled.evidence);
             (filled.bin, filled.next_bin, filled.time) = (bin, next_bin, Timestamp(bin * 10 + 10));
-            judging.accept(queue, &filled);
+            judging.accept(queue, &mut filled);
             assert!(judging.poll(inboxes).is_none());
             std::mem::take(&mut *notes.lock().expect("no panic"))
         };

@@ -163,9 +163,9 @@ fn collect(aggregator: &mut Aggregator, queue: usize, mail: &QueueMail, now: Ins
     }
     if let Some(evidence) = &mail.evidence {
         while aggregator.takes_evidence(queue)
-            && let Some(taken) = evidence.receive()
+            && let Some(mut taken) = evidence.receive()
         {
-            aggregator.accept(queue, Mail::Evidence(&taken), now);
+            aggregator.accept(queue, Mail::Evidence(&mut taken), now);
             evidence.give_back(taken);
             some = true;
         }

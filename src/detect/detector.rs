@@ -5,7 +5,7 @@
 
 use super::Alert;
 use super::networks::LocalNetworks;
-use crate::flow::{SeenPacket, SeenRefusal};
+use crate::flow::{SeenFlow, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;
 use std::any::Any;
@@ -56,11 +56,9 @@ pub trait Detector: Send + 'static {
     /// No evidence.
     fn evidence(&self) -> Self::Evidence;
 
-    /// On the queue: packets that meant something to their flows. Constant time for each. An event [`FlowEvents::REFUSED`] by an ICMP error
-    /// is told only where flow and error come on one queue: [`Detector::observe_refusal`] does not depend on that.
-    ///
-    /// [`FlowEvents::REFUSED`]: crate::flow::FlowEvents::REFUSED
-    fn observe(&self, packets: &[SeenPacket], evidence: &mut Self::Evidence);
+    /// On the queue: what happened to flows. Constant time for each. Each event is told once, by the end of its bin; those of one flow
+    /// as a rule together. Refusals by ICMP errors depend on the queue that the error came on, unless [`Detector::observe_refusal`] is asked.
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut Self::Evidence);
 
     /// On the queue: an ICMP error says that a destination cannot be reached.
     fn observe_refusal(&self, _refusal: &SeenRefusal, _evidence: &mut Self::Evidence) {}
@@ -68,8 +66,9 @@ pub trait Detector: Send + 'static {
     /// On the queue: an ARP message.
     fn observe_arp(&self, _arp: &ArpMessage, _time: Timestamp, _evidence: &mut Self::Evidence) {}
 
-    /// On the sum: a bin is complete. Bins come in order; those in which no queue saw a packet are left out.
-    fn judge(&mut self, evidence: &Self::Evidence, context: &mut JudgeContext<'_>);
+    /// On the sum: a bin is complete. Bins come in order; those in which no queue saw a packet are left out. The evidence may be taken:
+    /// what is left is cleared.
+    fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>);
 
     /// The run is over: alerts that are under way end.
     fn finish(&mut self, context: &mut JudgeContext<'_>);
@@ -82,7 +81,7 @@ pub trait DetectorBox: Send {
     /// [`Detector::evidence`].
     fn evidence(&self) -> Box<dyn Any + Send>;
     /// [`Detector::observe`].
-    fn observe(&self, packets: &[SeenPacket], evidence: &mut (dyn Any + Send));
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut (dyn Any + Send));
     /// [`Detector::observe_refusal`].
     fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send));
     /// [`Detector::observe_arp`].
@@ -94,7 +93,7 @@ pub trait DetectorBox: Send {
     /// [`Evidence::overflow`].
     fn overflow(&self, evidence: &(dyn Any + Send)) -> u64;
     /// [`Detector::judge`].
-    fn judge(&mut self, evidence: &(dyn Any + Send), context: &mut JudgeContext<'_>);
+    fn judge(&mut self, evidence: &mut (dyn Any + Send), context: &mut JudgeContext<'_>);
     /// [`Detector::finish`].
     fn finish(&mut self, context: &mut JudgeContext<'_>);
 }
@@ -121,8 +120,8 @@ impl<D: Detector> DetectorBox for DetectorParts<D> {
         Box::new(self.0.evidence())
     }
 
-    fn observe(&self, packets: &[SeenPacket], evidence: &mut (dyn Any + Send)) {
-        self.0.observe(packets, evidence.downcast_mut().expect(OWN));
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut (dyn Any + Send)) {
+        self.0.observe(flows, evidence.downcast_mut().expect(OWN));
     }
 
     fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send)) {
@@ -145,8 +144,8 @@ impl<D: Detector> DetectorBox for DetectorParts<D> {
         evidence.downcast_ref::<D::Evidence>().expect(OWN).overflow()
     }
 
-    fn judge(&mut self, evidence: &(dyn Any + Send), context: &mut JudgeContext<'_>) {
-        self.0.judge(evidence.downcast_ref().expect(OWN), context);
+    fn judge(&mut self, evidence: &mut (dyn Any + Send), context: &mut JudgeContext<'_>) {
+        self.0.judge(evidence.downcast_mut().expect(OWN), context);
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
@@ -175,9 +174,9 @@ impl DetectorSet {
         self.0.iter().map(Box::as_ref).zip(set.0.iter_mut().map(Box::as_mut))
     }
 
-    /// All observe these packets.
-    pub fn observe(&self, packets: &[SeenPacket], set: &mut EvidenceSet) {
-        self.with(set).for_each(|(detector, evidence)| detector.observe(packets, evidence));
+    /// All observe these flows.
+    pub fn observe(&self, flows: &[SeenFlow], set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.observe(flows, evidence));
     }
 
     /// All observe this ICMP error.
@@ -206,9 +205,9 @@ impl DetectorSet {
     }
 
     /// All judge a bin. Alerts are in the order of their times, then by kind and key.
-    pub fn judge(&mut self, set: &EvidenceSet, context: &mut JudgeContext<'_>) {
+    pub fn judge(&mut self, set: &mut EvidenceSet, context: &mut JudgeContext<'_>) {
         let first = context.alerts.len();
-        self.0.iter_mut().zip(&set.0).for_each(|(detector, evidence)| detector.judge(evidence.as_ref(), context));
+        self.0.iter_mut().zip(&mut set.0).for_each(|(detector, evidence)| detector.judge(evidence.as_mut(), context));
         sort(&mut context.alerts[first..]);
     }
 

@@ -7,6 +7,7 @@
 use super::sketch::{ESTIMATE_ERROR, HyperLogLog};
 use crate::flow::HostAddress;
 use std::cmp::Reverse;
+use std::slice;
 
 /// A host, a port, or a port of a host. What is not meant is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,32 +42,90 @@ impl Cardinality {
     }
 }
 
+/// Members in the order of ranks. One alone, as most sets have it, needs no memory of its own.
+#[derive(Clone, Debug, Default)]
+enum MemberList {
+    #[default]
+    Empty,
+    One(ListedMember),
+    Several(Vec<ListedMember>),
+}
+
+impl PartialEq for MemberList {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for MemberList {}
+
+impl MemberList {
+    fn as_slice(&self) -> &[ListedMember] {
+        match self {
+            Self::Empty => &[],
+            Self::One(member) => slice::from_ref(member),
+            Self::Several(members) => members,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [ListedMember] {
+        match self {
+            Self::Empty => &mut [],
+            Self::One(member) => slice::from_mut(member),
+            Self::Several(members) => members,
+        }
+    }
+
+    fn insert(&mut self, at: usize, member: ListedMember) {
+        match self {
+            Self::Empty => *self = Self::One(member),
+            Self::One(first) => {
+                let mut members = Vec::with_capacity(4);
+                members.push(*first);
+                members.insert(at, member);
+                *self = Self::Several(members);
+            }
+            Self::Several(members) => members.insert(at, member),
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Self::Several(members) = self {
+            members.pop();
+        }
+    }
+}
+
 /// The set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistinctSet {
-    /// In the order of ranks.
-    listed: Vec<ListedMember>,
+    listed: MemberList,
     sketch: Option<Box<HyperLogLog>>,
 }
 
 impl DistinctSet {
     /// Members that are counted exactly.
     pub const LISTED_MAX: usize = 64;
-    /// Memory that an emptied set keeps, in members.
-    const KEPT: usize = 4;
-
     /// Adds `count` times a member of this rank; what its memory grew by, in bytes.
     pub fn insert(&mut self, rank: u64, contact: Contact, count: u32) -> usize {
+        let listed = self.listed.as_slice();
+        if listed.len() == Self::LISTED_MAX
+            && let Some(sketch) = &mut self.sketch
+            && listed.last().is_some_and(|last| (last.rank, last.contact) < (rank, contact))
+        {
+            sketch.insert(rank);
+            return 0;
+        }
         let before = self.bytes();
-        let at = match self.listed.binary_search_by_key(&(rank, contact), |member| (member.rank, member.contact)) {
+        let at = match listed.binary_search_by(|member| (member.rank, member.contact).cmp(&(rank, contact))) {
             Ok(at) => {
-                self.listed[at].count = self.listed[at].count.saturating_add(count);
+                let known = &mut self.listed.as_mut_slice()[at];
+                known.count = known.count.saturating_add(count);
                 return 0;
             }
             Err(at) => at,
         };
-        if self.listed.len() == Self::LISTED_MAX {
-            let listed = &self.listed;
+        if listed.len() == Self::LISTED_MAX {
             let sketch = self.sketch.get_or_insert_with(|| {
                 let mut sketch = Box::new(HyperLogLog::new());
                 listed.iter().for_each(|member| sketch.insert(member.rank));
@@ -92,12 +151,12 @@ impl DistinctSet {
                 Some(mine) => mine.merge(theirs),
                 None => {
                     let mut sketch = theirs.clone();
-                    self.listed.iter().for_each(|member| sketch.insert(member.rank));
+                    self.listed.as_slice().iter().for_each(|member| sketch.insert(member.rank));
                     self.sketch = Some(sketch);
                 }
             }
         }
-        for member in &other.listed {
+        for member in other.listed.as_slice() {
             self.insert(member.rank, member.contact, member.count);
         }
         self.bytes() - before
@@ -109,9 +168,9 @@ impl DistinctSet {
             self.merge(other);
             return;
         }
-        for member in &other.listed {
+        for member in other.listed.as_slice() {
             let is_within = |of: &ListedMember| (of.rank, of.contact).cmp(&(member.rank, member.contact));
-            if within.listed.binary_search_by(is_within).is_ok() {
+            if within.listed.as_slice().binary_search_by(is_within).is_ok() {
                 self.insert(member.rank, member.contact, member.count);
             }
         }
@@ -121,8 +180,10 @@ impl DistinctSet {
     pub fn cardinality(&self) -> Cardinality {
         match &self.sketch {
             // Never fewer than are listed.
-            Some(sketch) => Cardinality { count: sketch.estimate().max(self.listed.len() as u64 + 1), is_exact: false },
-            None => Cardinality { count: self.listed.len() as u64, is_exact: true },
+            Some(sketch) => {
+                Cardinality { count: sketch.estimate().max(self.listed.as_slice().len() as u64 + 1), is_exact: false }
+            }
+            None => Cardinality { count: self.listed.as_slice().len() as u64, is_exact: true },
         }
     }
 
@@ -133,19 +194,17 @@ impl DistinctSet {
 
     /// Listed members with how often each was inserted, in the order of ranks: all, or an even sample.
     pub fn listed(&self) -> impl ExactSizeIterator<Item = (Contact, u32)> {
-        self.listed.iter().map(|member| (member.contact, member.count))
+        self.listed.as_slice().iter().map(|member| (member.contact, member.count))
     }
 
     /// Bytes of memory behind it; only grows while members are added.
     pub fn bytes(&self) -> usize {
-        self.listed.len() * size_of::<ListedMember>() + self.sketch.as_ref().map_or(0, |_| HyperLogLog::BYTES)
+        self.listed.as_slice().len() * size_of::<ListedMember>() + self.sketch.as_ref().map_or(0, |_| HyperLogLog::BYTES)
     }
 
-    /// Forgets all members, and gives memory back but for a few.
+    /// Forgets all members, and gives memory back.
     pub fn clear(&mut self) {
-        self.listed.clear();
-        self.listed.shrink_to(Self::KEPT);
-        self.sketch = None;
+        *self = Self::default();
     }
 }
 

@@ -8,12 +8,12 @@ mod findings;
 mod observe;
 mod tell;
 
-use self::contacts::ContactCounts;
+use self::contacts::{KeyContacts, SourceContacts};
 use self::findings::ScanFindings;
 use self::tell::ScanLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
 use super::{AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow};
-use crate::flow::{HostAddress, SeenPacket, SeenRefusal};
+use crate::flow::{HostAddress, SeenFlow, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;
 use std::collections::BTreeMap;
@@ -43,37 +43,41 @@ pub struct PortScan {
     settings: PortScanSettings,
     table_bytes: usize,
     hash: EvidenceHash,
-    sources: EvidenceWindow<ContactCounts>,
-    pairs: EvidenceWindow<ContactCounts>,
-    ports: EvidenceWindow<ContactCounts>,
+    sources: EvidenceWindow<SourceContacts>,
+    pairs: EvidenceWindow<KeyContacts>,
+    ports: EvidenceWindow<KeyContacts>,
     lives: AlertLives<HostAddress, ScanLife>,
 }
 
 /// Contacts by source, by source and destination, by source and port.
 pub struct PortScanEvidence {
-    sources: EvidenceTable<ContactCounts>,
-    pairs: EvidenceTable<ContactCounts>,
-    ports: EvidenceTable<ContactCounts>,
-}
-
-impl PortScanEvidence {
-    fn with<'a>(&'a mut self, other: &'a Self) -> [(&'a mut EvidenceTable<ContactCounts>, &'a EvidenceTable<ContactCounts>); 3] {
-        [(&mut self.sources, &other.sources), (&mut self.pairs, &other.pairs), (&mut self.ports, &other.ports)]
-    }
+    sources: EvidenceTable<SourceContacts>,
+    pairs: EvidenceTable<KeyContacts>,
+    ports: EvidenceTable<KeyContacts>,
 }
 
 impl Evidence for PortScanEvidence {
     fn merge(&mut self, other: &Self) {
-        self.with(other).into_iter().for_each(|(own, other)| own.merge(other));
+        self.sources.merge(&other.sources);
+        self.pairs.merge(&other.pairs);
+        self.ports.merge(&other.ports);
     }
 
     fn clear(&mut self) {
-        [&mut self.sources, &mut self.pairs, &mut self.ports].into_iter().for_each(EvidenceTable::clear);
+        self.sources.clear();
+        self.pairs.clear();
+        self.ports.clear();
     }
 
     fn overflow(&self) -> u64 {
-        [&self.sources, &self.pairs, &self.ports].map(EvidenceTable::overflow).iter().sum()
+        self.sources.overflow() + self.pairs.overflow() + self.ports.overflow()
     }
+}
+
+/// Both the counting rule and the walk: how many contacts failed, if that is so many, and far more than succeeded.
+fn scanned(contacts: &KeyContacts, threshold: u64) -> Option<u64> {
+    let (failed, succeeded) = contacts.failed_and_succeeded();
+    (failed >= threshold && failed >= succeeded.saturating_add(WALK_NET)).then_some(failed)
 }
 
 fn source_key(host: HostAddress) -> EvidenceKey {
@@ -83,22 +87,16 @@ fn source_key(host: HostAddress) -> EvidenceKey {
 impl PortScan {
     /// A detector that has seen nothing.
     pub fn new(settings: PortScanSettings, all: &DetectionSettings, hash: &EvidenceHash) -> Self {
-        let window = || EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, hash);
+        let (window_ns, bin_ns, bytes) = (settings.window_ns, all.bin_ns(), all.table_bytes);
         Self {
             settings,
-            table_bytes: all.table_bytes,
+            table_bytes: bytes,
             hash: hash.clone(),
-            sources: window(),
-            pairs: window(),
-            ports: window(),
+            sources: EvidenceWindow::new(window_ns, bin_ns, bytes, hash),
+            pairs: EvidenceWindow::new(window_ns, bin_ns, bytes, hash),
+            ports: EvidenceWindow::new(window_ns, bin_ns, bytes, hash),
             lives: AlertLives::new(all.life(settings.cooldown_ns, settings.window_ns)),
         }
-    }
-
-    /// Both the counting rule and the walk: so many contacts failed, and far more than succeeded.
-    fn is_scan(&self, counts: &ContactCounts, threshold: u64) -> bool {
-        let (failed, successes) = (counts.failed(), counts.successes.count());
-        failed >= threshold && failed >= successes.saturating_add(WALK_NET)
     }
 
     /// What each source is found to do by now.
@@ -106,20 +104,22 @@ impl PortScan {
         let (ports_min, hosts_min) = (self.settings.unique_ports_threshold, self.settings.unique_hosts_threshold);
         let mut found: BTreeMap<HostAddress, ScanFindings> = BTreeMap::new();
         for key in self.pairs.candidates() {
-            if let Some(counts) = self.pairs.gather(&key, ports_min).filter(|counts| self.is_scan(counts, ports_min)) {
-                found.entry(key.host).or_default().add_vertical(key.peer, counts.failed());
+            let counts = self.pairs.gather(&key, ports_min);
+            if let Some(failed) = counts.and_then(|counts| scanned(&counts, ports_min)) {
+                found.entry(key.host).or_default().add_vertical(key.peer, failed);
             }
         }
         for key in self.ports.candidates() {
-            let counts = self.ports.gather(&key, hosts_min).filter(|counts| self.is_scan(counts, hosts_min));
-            if let Some(failed) = counts.map(|counts| counts.failed()).filter(|&failed| self.is_focused(key.host, failed)) {
+            let counts = self.ports.gather(&key, hosts_min);
+            let failed = counts.and_then(|counts| scanned(&counts, hosts_min));
+            if let Some(failed) = failed.filter(|&failed| self.is_focused(key.host, failed)) {
                 found.entry(key.host).or_default().add_horizontal(key.port, failed);
             }
         }
         for key in self.sources.candidates() {
-            let counts = self.sources.gather(&key, ports_min).filter(|counts| self.is_scan(counts, ports_min));
-            if let Some(counts) = counts.filter(ContactCounts::is_block) {
-                found.entry(key.host).or_default().add_block(counts.failed());
+            let counts = self.sources.gather(&key, ports_min).filter(SourceContacts::is_block);
+            if let Some(failed) = counts.and_then(|counts| scanned(&counts.all, ports_min)) {
+                found.entry(key.host).or_default().add_block(failed);
             }
         }
         found
@@ -127,8 +127,10 @@ impl PortScan {
 
     /// True when most of what failed for a source did on this port, or on few ports.
     fn is_focused(&self, source: HostAddress, failed: u64) -> bool {
-        let all = self.sources.gather(&source_key(source), 1);
-        all.is_none_or(|all| failed * 2 >= all.failed() || all.failed() >= HOSTS_PER_PORT * all.ports.count())
+        self.sources.gather(&source_key(source), 1).is_none_or(|all| {
+            let (all_failed, _) = all.all.failed_and_succeeded();
+            failed * 2 >= all_failed || all_failed >= HOSTS_PER_PORT * all.ports.count()
+        })
     }
 
     /// Judges the bin that came into the windows last.
@@ -137,7 +139,7 @@ impl PortScan {
         self.lives.end_quiet(bin, |source, life, at| {
             context.alerts.push(life.alert(source, AlertPhase::End(AlertEnd::Quiet), at, &settings, context.local));
         });
-        let overflows = [&self.sources, &self.pairs, &self.ports].iter().any(|window| window.overflows());
+        let overflows = self.sources.overflows() || self.pairs.overflows() || self.ports.overflows();
         for (source, life) in self.lives.payloads() {
             life.add(self.sources.settled(&source_key(*source)), overflows);
         }
@@ -169,12 +171,16 @@ impl Detector for PortScan {
     }
 
     fn evidence(&self) -> PortScanEvidence {
-        let table = || EvidenceTable::new(self.table_bytes, &self.hash);
-        PortScanEvidence { sources: table(), pairs: table(), ports: table() }
+        let (bytes, hash) = (self.table_bytes, &self.hash);
+        PortScanEvidence {
+            sources: EvidenceTable::new(bytes, hash),
+            pairs: EvidenceTable::new(bytes, hash),
+            ports: EvidenceTable::new(bytes, hash),
+        }
     }
 
-    fn observe(&self, packets: &[SeenPacket], evidence: &mut PortScanEvidence) {
-        packets.iter().for_each(|packet| self.observe_one(packet, evidence));
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut PortScanEvidence) {
+        flows.iter().for_each(|flow| self.observe_one(flow, evidence));
     }
 
     fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut PortScanEvidence) {
@@ -185,10 +191,10 @@ impl Detector for PortScan {
         self.observe_arp_message(arp, time, evidence);
     }
 
-    fn judge(&mut self, evidence: &PortScanEvidence, context: &mut JudgeContext<'_>) {
-        let settled = self.sources.push(context.bin, &evidence.sources);
-        self.pairs.push(context.bin, &evidence.pairs);
-        self.ports.push(context.bin, &evidence.ports);
+    fn judge(&mut self, evidence: &mut PortScanEvidence, context: &mut JudgeContext<'_>) {
+        let settled = self.sources.push(context.bin, &mut evidence.sources);
+        self.pairs.push(context.bin, &mut evidence.pairs);
+        self.ports.push(context.bin, &mut evidence.ports);
         if let Some(bin) = settled {
             self.judge_settled(bin, context);
         }

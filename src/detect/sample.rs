@@ -2,7 +2,7 @@
 //!
 //! Owns the earliest few. Invariant: they are those with the smallest numbers, so they do not depend on order or on parts.
 
-use crate::flow::{Direction, FlowKey, SeenPacket, SeenRefusal};
+use crate::flow::{Direction, FlowKey, SeenFlow, SeenRefusal};
 use netscope_backends::Timestamp;
 
 /// Times of the earliest and the latest observation.
@@ -50,9 +50,9 @@ pub struct SamplePacket {
     pub initiator: Direction,
 }
 
-impl From<&SeenPacket> for SamplePacket {
-    fn from(packet: &SeenPacket) -> Self {
-        Self { number: packet.number, key: packet.key, initiator: packet.initiator }
+impl From<&SeenFlow> for SamplePacket {
+    fn from(flow: &SeenFlow) -> Self {
+        Self { number: flow.number, key: flow.key, initiator: flow.initiator }
     }
 }
 

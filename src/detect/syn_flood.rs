@@ -6,18 +6,19 @@
 mod counts;
 mod tell;
 
-use self::counts::{FloodCounts, HandshakeStep};
+use self::counts::{FloodCounts, HandshakeSteps};
 use self::tell::FloodLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
 use super::{
     AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, SamplePacket,
 };
-use crate::flow::{Direction, FlowEvents, HostAddress, SeenPacket, SeenRefusal};
+use crate::flow::{Direction, FlowEvents, HostAddress, SeenFlow, SeenRefusal};
 use crate::wire::TcpFlags;
 use netscope_backends::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 const TCP: u8 = 6;
+const SYN_ACK: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
 /// Bits of an address that make the victim's network.
 const NETWORK_BITS_V4: u8 = 24;
 const NETWORK_BITS_V6: u8 = 64;
@@ -101,23 +102,21 @@ fn network_of(host: HostAddress) -> EvidenceKey {
     EvidenceKey { host: host.prefix(network_bits(host)), protocol: TCP, ..EvidenceKey::NONE }
 }
 
-/// What a packet says of a handshake: which way the client's packets go, and the step.
-fn step_of(packet: &SeenPacket) -> Option<(Direction, HandshakeStep)> {
-    let SeenPacket { events, direction, initiator, .. } = *packet;
-    let flags = packet.flags.unwrap_or_default();
-    let (client, step) = if events.has(FlowEvents::SYN) {
-        let is_first = events.has(FlowEvents::OPENED) && !events.has(FlowEvents::CONTINUED);
-        (direction, if is_first { HandshakeStep::Attempt } else { HandshakeStep::Repeat })
-    } else if direction != initiator && events.has(FlowEvents::REFUSED) && flags.has(TcpFlags::RST) {
-        (initiator, HandshakeStep::Refused)
-    } else if events.has(FlowEvents::ESTABLISHED) {
-        (initiator, HandshakeStep::Completed)
-    } else if direction != initiator && events.has(FlowEvents::ANSWERED) && flags.has(TcpFlags::SYN) && flags.has(TcpFlags::ACK) {
-        (initiator, HandshakeStep::Answered)
-    } else {
-        return None;
+/// What a flow says of a handshake: which way the client's packets go, and the steps.
+fn steps_of(flow: &SeenFlow) -> Option<(Direction, HandshakeSteps)> {
+    let events = flow.events;
+    let is_syn = events.has(FlowEvents::SYN);
+    let is_first = is_syn && events.has(FlowEvents::OPENED) && !events.has(FlowEvents::CONTINUED);
+    let answer = |flags| flow.answer.is_some_and(|answer| answer.has(flags));
+    let steps = HandshakeSteps {
+        attempts: is_first.into(),
+        // A SYN that begins a record of an old connection is none of a new one.
+        repeats: u64::from(flow.repeats) + u64::from(is_syn && events.has(FlowEvents::CONTINUED)),
+        answered: u64::from(events.has(FlowEvents::ANSWERED) && answer(SYN_ACK)),
+        refused: u64::from(events.has(FlowEvents::REFUSED) && answer(TcpFlags::RST)),
+        completed: events.has(FlowEvents::ESTABLISHED).into(),
     };
-    Some((client, step))
+    (steps != HandshakeSteps::default()).then_some((if is_syn { flow.direction } else { flow.initiator }, steps))
 }
 
 impl SynFlood {
@@ -228,23 +227,24 @@ impl Detector for SynFlood {
         SynFloodEvidence { services: table(), networks: table() }
     }
 
-    fn observe(&self, packets: &[SeenPacket], evidence: &mut SynFloodEvidence) {
-        for packet in packets.iter().filter(|packet| packet.key.protocol() == TCP) {
-            if let Some((client, step)) = step_of(packet) {
-                self.note(packet.into(), client, packet.time, step, evidence);
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut SynFloodEvidence) {
+        for flow in flows.iter().filter(|flow| flow.key.protocol() == TCP) {
+            if let Some((client, steps)) = steps_of(flow) {
+                self.note(flow.into(), client, (flow.first, flow.last), steps, evidence);
             }
         }
     }
 
     fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut SynFloodEvidence) {
         if refusal.key.protocol() == TCP {
-            self.note(refusal.into(), refusal.direction, refusal.time, HandshakeStep::Refused, evidence);
+            let steps = HandshakeSteps { refused: 1, ..HandshakeSteps::default() };
+            self.note(refusal.into(), refusal.direction, (refusal.time, refusal.time), steps, evidence);
         }
     }
 
-    fn judge(&mut self, evidence: &SynFloodEvidence, context: &mut JudgeContext<'_>) {
-        let settled = self.services.push(context.bin, &evidence.services);
-        self.networks.push(context.bin, &evidence.networks);
+    fn judge(&mut self, evidence: &mut SynFloodEvidence, context: &mut JudgeContext<'_>) {
+        let settled = self.services.push(context.bin, &mut evidence.services);
+        self.networks.push(context.bin, &mut evidence.networks);
         if let Some(bin) = settled {
             self.judge_settled(bin, context);
         }
@@ -265,22 +265,22 @@ impl Detector for SynFlood {
 }
 
 impl SynFlood {
-    /// Notes a step for the service and for its network. `client`: which way the client's packets go.
+    /// Notes steps for the service and for its network. `client`: which way the client's packets go. `times`: of the first and the last SYN.
     fn note(
         &self,
         sample: SamplePacket,
         client: Direction,
-        time: Timestamp,
-        step: HandshakeStep,
+        times: (Timestamp, Timestamp),
+        steps: HandshakeSteps,
         evidence: &mut SynFloodEvidence,
     ) {
         let ((from, _), (host, port)) = (sample.key.source(client), sample.key.destination(client));
         let key = EvidenceKey { host, port, protocol: TCP, ..EvidenceKey::NONE };
         let source = self.ranked(Contact { host: from, port: 0 });
-        evidence.services.observe(key, |counts| counts.note(sample, time, step, source));
+        evidence.services.observe(key, |counts| counts.note(sample, times, steps, source));
         let (service, host_only) = (self.ranked(Contact { host, port }), self.ranked(Contact { host, port: 0 }));
         evidence.networks.observe(network_of(host), |counts| {
-            counts.note(sample, time, step, source) + counts.note_service(step, service, host_only)
+            counts.note(sample, times, steps, source) + counts.note_service(steps, service, host_only)
         });
     }
 

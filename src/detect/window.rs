@@ -46,10 +46,10 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
         }
     }
 
-    /// A bin is complete: the one before it, which is returned, comes into the window.
-    pub fn push(&mut self, bin: BinSpan, table: &EvidenceTable<E>) -> Option<BinSpan> {
+    /// A bin is complete, and its table is taken: the one before it, which is returned, comes into the window.
+    pub fn push(&mut self, bin: BinSpan, table: &mut EvidenceTable<E>) -> Option<BinSpan> {
         let before = self.settle();
-        self.latest.merge(table);
+        std::mem::swap(&mut self.latest, table);
         self.latest_bin = Some(bin);
         before
     }
@@ -147,7 +147,7 @@ mod tests {
         for &(number, asked, answered) in bins {
             let mut table = EvidenceTable::new(1 << 20, &hash);
             table.observe(KEY, |evidence: &mut Asked| evidence.merge(&Asked(asked, answered)));
-            window.push(BinSpan { start: Timestamp(number * 10), end: Timestamp(number * 10 + 10) }, &table);
+            window.push(BinSpan { start: Timestamp(number * 10), end: Timestamp(number * 10 + 10) }, &mut table);
             seen.push(window.gather(&KEY, 1));
         }
         assert!(window.settle().is_some() && window.settle().is_none());

@@ -5,6 +5,7 @@
 
 use super::Observer;
 use super::mailbox::Sender;
+use super::seen_flows::SeenFlows;
 use crate::detect::{DetectorBox, DetectorSet, EvidenceSet};
 use crate::flow::{FlowRecord, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;
@@ -69,6 +70,7 @@ pub struct Detecting {
     waits: bool,
     sender: Sender<EvidenceBox>,
     evidence: EvidenceSet,
+    seen: SeenFlows,
     bin: Option<u64>,
     bin_end: Timestamp,
     delayed_count: u64,
@@ -80,7 +82,13 @@ impl Detecting {
         let detectors = detection.detectors();
         let evidence = detectors.evidence();
         let (bin_ns, bin_end) = (detection.bin_ns, Timestamp(0));
-        Self { detectors, bin_ns, waits, sender, evidence, bin: None, bin_end, delayed_count: 0 }
+        Self { detectors, bin_ns, waits, sender, evidence, seen: SeenFlows::default(), bin: None, bin_end, delayed_count: 0 }
+    }
+
+    /// Tells the detectors what was seen.
+    fn tell(&mut self) {
+        self.detectors.observe(self.seen.flows(), &mut self.evidence);
+        self.seen.clear();
     }
 
     /// Sends the evidence of a bin; false when there was no box for it.
@@ -100,7 +108,11 @@ impl Observer for Detecting {
     const WATCHES: bool = true;
 
     fn seen(&mut self, packets: &[SeenPacket]) {
-        self.detectors.observe(packets, &mut self.evidence);
+        for packet in packets {
+            if self.seen.add(packet) {
+                self.tell();
+            }
+        }
     }
 
     fn ended(&mut self, _record: &FlowRecord) {}
@@ -120,6 +132,7 @@ impl Observer for Detecting {
     }
 
     fn pass(&mut self, now: Timestamp) {
+        self.tell();
         let next = now.0 / self.bin_ns;
         let end = Timestamp((next + 1).saturating_mul(self.bin_ns));
         if let Some(bin) = self.bin
@@ -131,6 +144,7 @@ impl Observer for Detecting {
     }
 
     fn finish(&mut self, now: Timestamp) {
+        self.tell();
         self.waits = true;
         if let Some(bin) = self.bin {
             self.send(bin, bin, now);

@@ -18,6 +18,7 @@ mod reader;
 mod recorder;
 mod request;
 mod scheduler;
+mod seen_flows;
 mod share;
 mod snapshot;
 mod tap;

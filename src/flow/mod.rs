@@ -41,7 +41,7 @@ pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed, Keying};
 pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
 pub use record::{EndReason, FlowRecord, RttRecord, TcpRecord};
-pub use seen::{HostAddress, SeenPacket, SeenRefusal};
+pub use seen::{HostAddress, SeenAnswer, SeenFlow, SeenPacket, SeenRefusal};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowPacket, FlowSettings, FlowTable, FullFacts, PacketFacts,

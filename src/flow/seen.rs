@@ -31,6 +31,85 @@ pub struct SeenPacket {
     pub number: u64,
 }
 
+/// What was seen of a flow within a bin of time: the packet that began it, and what came of it. What comes later than its bin is told by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenFlow {
+    /// The flow.
+    pub key: FlowKey,
+    /// Direction of the first packet that is told of.
+    pub direction: Direction,
+    /// Who began the record.
+    pub initiator: Direction,
+    /// Everything that happened. [`FlowEvents::ANSWERED`] and [`FlowEvents::REFUSED`] are by packets against the initiator.
+    pub events: FlowEvents,
+    /// Control bits of the first packet that is told of, if that is a segment.
+    pub flags: Option<TcpFlags>,
+    /// The first packet of those that are told of against the initiator, if it answers or refuses.
+    pub answer: Option<SeenAnswer>,
+    /// SYNs that came again.
+    pub repeats: u32,
+    /// When the first packet that is told of was captured.
+    pub first: Timestamp,
+    /// When the last SYN was, or the first packet.
+    pub last: Timestamp,
+    /// Number of the first packet that is told of, on its queue.
+    pub number: u64,
+}
+
+/// A packet that answers the initiator of its flow, or refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenAnswer {
+    /// Its control bits, if it is a segment of the flow.
+    pub flags: Option<TcpFlags>,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Its number on its queue.
+    pub number: u64,
+}
+
+impl SeenAnswer {
+    /// True when all these control bits are set.
+    pub fn has(&self, flags: TcpFlags) -> bool {
+        self.flags.is_some_and(|own| own.has(flags))
+    }
+
+    fn of(packet: &SeenPacket) -> Option<Self> {
+        let answers = packet.events.has(FlowEvents::ANSWERED) || packet.events.has(FlowEvents::REFUSED);
+        let &SeenPacket { flags, time, number, .. } = packet;
+        (answers && packet.direction != packet.initiator).then_some(Self { flags, time, number })
+    }
+}
+
+impl From<&SeenPacket> for SeenFlow {
+    fn from(packet: &SeenPacket) -> Self {
+        let &SeenPacket { key, direction, initiator, events, flags, time, number, .. } = packet;
+        let is_repeat = events.has(FlowEvents::SYN) && !events.has(FlowEvents::OPENED);
+        let (answer, repeats) = (SeenAnswer::of(packet), is_repeat.into());
+        Self { key, direction, initiator, events, flags, answer, repeats, first: time, last: time, number }
+    }
+}
+
+impl SeenFlow {
+    /// Adds a later packet of the same record; false, and nothing changed, when it has to be told by itself.
+    pub fn add(&mut self, packet: &SeenPacket) -> bool {
+        let &SeenPacket { direction, initiator, events, time, .. } = packet;
+        let answer = SeenAnswer::of(packet);
+        let answers = events.has(FlowEvents::ANSWERED) || events.has(FlowEvents::REFUSED);
+        let is_syn = events.has(FlowEvents::SYN);
+        let is_of_initiator = self.direction == self.initiator && self.initiator == initiator;
+        if !is_of_initiator || answers && answer.is_none() || is_syn && direction != initiator {
+            return false;
+        }
+        self.events = self.events.and(events);
+        self.answer = self.answer.or(answer);
+        if is_syn {
+            self.repeats = self.repeats.saturating_add(1);
+            self.last = self.last.max(time);
+        }
+        true
+    }
+}
+
 /// An ICMP error says that the destination of a packet cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenRefusal {
@@ -44,9 +123,13 @@ pub struct SeenRefusal {
     pub number: u64,
 }
 
-/// An IP address as one number: IPv6 as it is, IPv4 mapped into it (RFC 4291 section 2.5.5.2).
+/// An IP address as one number: IPv6 as it is, IPv4 mapped into it (RFC 4291 section 2.5.5.2). In halves, so that it takes its place beside
+/// small fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostAddress(u128);
+pub struct HostAddress {
+    high: u64,
+    low: u64,
+}
 
 /// Where mapped IPv4 addresses begin.
 const MAPPED: u128 = 0xffff_0000_0000;
@@ -54,21 +137,29 @@ const BITS_V4: u8 = 32;
 
 impl HostAddress {
     /// No address.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self::of_bits(0);
+
+    const fn of_bits(bits: u128) -> Self {
+        Self { high: (bits >> 64) as u64, low: bits as u64 }
+    }
+
+    const fn bits(self) -> u128 {
+        (self.high as u128) << 64 | self.low as u128
+    }
 
     /// The address of an IPv4 packet.
     pub const fn v4(bytes: [u8; 4]) -> Self {
-        Self(MAPPED | u32::from_be_bytes(bytes) as u128)
+        Self::of_bits(MAPPED | u32::from_be_bytes(bytes) as u128)
     }
 
     /// True for IPv4.
     pub const fn is_v4(self) -> bool {
-        self.0 >> BITS_V4 == MAPPED >> BITS_V4
+        self.bits() >> BITS_V4 == MAPPED >> BITS_V4
     }
 
     /// As the standard library has it.
     pub fn ip(self) -> IpAddr {
-        Ipv6Addr::from_bits(self.0).to_canonical()
+        Ipv6Addr::from_bits(self.bits()).to_canonical()
     }
 
     /// The address without the bits behind its first `len`; `len` counts within the address's own family.
@@ -77,8 +168,8 @@ impl HostAddress {
         let width = if self.is_v4() { BITS_V4 } else { 128 };
         match width.saturating_sub(len) {
             0 => self,
-            128.. => Self(0),
-            behind => Self(self.0 >> behind << behind),
+            128.. => Self::NONE,
+            behind => Self::of_bits(self.bits() >> behind << behind),
         }
     }
 
@@ -95,7 +186,7 @@ impl From<IpAddr> for HostAddress {
     fn from(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(address) => Self::v4(address.octets()),
-            IpAddr::V6(address) => Self(address.to_bits()),
+            IpAddr::V6(address) => Self::of_bits(address.to_bits()),
         }
     }
 }
@@ -125,8 +216,8 @@ impl FlowKey {
     pub fn hosts(&self) -> (HostAddress, HostAddress) {
         let (a, b, _) = self.numbers();
         match self.version() {
-            IpVersion::V4 => (HostAddress(MAPPED | a >> 96), HostAddress(MAPPED | b >> 96)),
-            IpVersion::V6 => (HostAddress(a), HostAddress(b)),
+            IpVersion::V4 => (HostAddress::of_bits(MAPPED | a >> 96), HostAddress::of_bits(MAPPED | b >> 96)),
+            IpVersion::V6 => (HostAddress::of_bits(a), HostAddress::of_bits(b)),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Which packets are first contacts, successes and failures.
+//! Which flows are first contacts, successes and failures.
 //!
-//! Owns that reading. Invariant: it depends on the packet's own events alone.
+//! Owns that reading. Invariant: what several events of a flow say together is what they say one by one.
 
-use super::contacts::{ContactCounts, ScanTechnique};
+use super::contacts::{ContactSteps, ScanTechnique, SourceContacts};
 use super::{PortScan, PortScanEvidence, source_key};
 use crate::detect::{Contact, EvidenceKey, SamplePacket};
-use crate::flow::{Direction, FlowEvents, FlowKey, HostAddress, IcmpFlow, SeenPacket, SeenRefusal};
+use crate::flow::{Direction, FlowEvents, FlowKey, HostAddress, IcmpFlow, SeenFlow, SeenRefusal};
 use crate::wire::{ArpMessage, TcpFlags};
 use netscope_backends::Timestamp;
 
@@ -23,6 +23,7 @@ const SERVICE_PORTS_END: u16 = 1024;
 /// The control bits that make a technique; ECE, CWR and AE are left out.
 const TELLING_FLAGS: u16 = 0x3f;
 const URG: u16 = 32;
+const SYN_ACK: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
 const XMAS: u16 = TcpFlags::FIN.0 | TcpFlags::PSH.0 | URG;
 
 /// Who contacts whom.
@@ -30,67 +31,49 @@ struct ContactPath {
     source: HostAddress,
     target: Contact,
     protocol: u8,
-    time: Timestamp,
-}
-
-/// What becomes of a contact.
-#[derive(Clone, Copy)]
-enum ContactStep {
-    Tried(ScanTechnique),
-    /// Known to be tried only now that it failed.
-    Failed(ScanTechnique),
-    Refused,
-    /// Answered; known to be tried only now, where datagrams are concerned.
-    Succeeded,
-    /// Answered, though the answer itself may have come another way.
-    Completed,
 }
 
 impl ContactPath {
     /// As the sender of packets of this direction contacts their receiver; `None` when that is no single host.
-    fn of(key: &FlowKey, from: Direction, time: Timestamp) -> Option<Self> {
+    fn of(key: &FlowKey, from: Direction) -> Option<Self> {
         let ((source, _), (host, port)) = (key.source(from), key.destination(from));
         let protocol = key.protocol();
         let port = if matches!(protocol, TCP | UDP) { port } else { 0 };
-        (!host.is_group()).then_some(Self { source, target: Contact { host, port }, protocol, time })
+        (!host.is_group()).then_some(Self { source, target: Contact { host, port }, protocol })
     }
 }
 
-fn tcp_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
-    let SeenPacket { events, direction, initiator, .. } = *packet;
-    let flags = packet.flags.unwrap_or_default();
-    if events.has(FlowEvents::SYN) {
-        // Again, too: a contact that is still being tried is still without an answer.
-        return Some((direction, ContactStep::Tried(ScanTechnique::Syn)));
-    }
-    if events.has(FlowEvents::OPENED) {
-        let technique = match flags.0 & TELLING_FLAGS {
-            0 => ScanTechnique::Null,
-            flags if flags == TcpFlags::FIN.0 => ScanTechnique::Fin,
-            XMAS => ScanTechnique::Xmas,
-            _ => return None,
-        };
-        return Some((direction, ContactStep::Tried(technique)));
-    }
-    let is_from_server = direction != initiator;
-    let step = if events.has(FlowEvents::REFUSED) && is_from_server && flags.has(TcpFlags::RST) {
-        ContactStep::Refused
-    } else if events.has(FlowEvents::ESTABLISHED) {
-        ContactStep::Completed
-    } else if events.has(FlowEvents::ANSWERED) && is_from_server && flags.has(TcpFlags::RST) {
-        ContactStep::Failed(ScanTechnique::Ack)
-    } else if events.has(FlowEvents::ANSWERED) && is_from_server && flags.has(TcpFlags::SYN) && flags.has(TcpFlags::ACK) {
-        ContactStep::Succeeded
-    } else {
-        return None;
+/// What a TCP flow says, and who contacts: as a rule the initiator.
+fn tcp_steps(flow: &SeenFlow) -> (Direction, ContactSteps) {
+    let events = flow.events;
+    let (is_syn, is_opened) = (events.has(FlowEvents::SYN), events.has(FlowEvents::OPENED));
+    let technique = match flow.flags.unwrap_or_default().0 & TELLING_FLAGS {
+        _ if is_syn => Some(ScanTechnique::Syn),
+        _ if !is_opened => None,
+        0 => Some(ScanTechnique::Null),
+        flags if flags == TcpFlags::FIN.0 => Some(ScanTechnique::Fin),
+        XMAS => Some(ScanTechnique::Xmas),
+        _ => None,
     };
-    Some((initiator, step))
+    let answer = |flags| flow.answer.is_some_and(|answer| answer.has(flags));
+    let is_reset = answer(TcpFlags::RST);
+    // Of a SYN it is a refusal; of anything else it says that there was no connection.
+    let is_refused = events.has(FlowEvents::REFUSED) && is_reset;
+    let (is_answered, is_completed) = (events.has(FlowEvents::ANSWERED), events.has(FlowEvents::ESTABLISHED));
+    let steps = ContactSteps {
+        // SYNs that come again count, too: such a contact is still without an answer.
+        tried: technique.map(|technique| (technique, u32::from(is_opened) + flow.repeats)),
+        failed: (is_answered && is_reset && !is_refused).then_some(ScanTechnique::Ack),
+        refused: is_reset && (is_refused || is_answered),
+        succeeded: is_answered && answer(SYN_ACK) || is_completed,
+        completed: is_completed,
+    };
+    (if is_syn { flow.direction } else { flow.initiator }, steps)
 }
 
-fn udp_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
-    let SeenPacket { events, direction, initiator, .. } = *packet;
-    let is_answer = events.has(FlowEvents::ANSWERED) && direction != initiator && !is_reply(&packet.key, initiator);
-    is_answer.then_some((initiator, ContactStep::Succeeded))
+fn udp_steps(flow: &SeenFlow) -> ContactSteps {
+    let is_answer = flow.answer.is_some() && flow.events.has(FlowEvents::ANSWERED) && !is_reply(&flow.key, flow.initiator);
+    ContactSteps { succeeded: is_answer, ..ContactSteps::default() }
 }
 
 /// True when a datagram of this direction is more often a reply than a contact.
@@ -98,111 +81,115 @@ fn is_reply(key: &FlowKey, direction: Direction) -> bool {
     key.source(direction).1 < SERVICE_PORTS_END && key.destination(direction).1 >= SERVICE_PORTS_END
 }
 
-fn echo_step(packet: &SeenPacket) -> Option<(Direction, ContactStep)> {
-    let SeenPacket { events, direction, initiator, .. } = *packet;
-    if !matches!(IcmpFlow::of(&packet.key), Some(IcmpFlow::Echo(_))) {
-        return None;
+fn echo_steps(flow: &SeenFlow) -> ContactSteps {
+    if !matches!(IcmpFlow::of(&flow.key), Some(IcmpFlow::Echo(_))) {
+        return ContactSteps::default();
     }
-    if events.has(FlowEvents::OPENED) && !events.has(FlowEvents::CONTINUED) && direction == initiator {
-        Some((initiator, ContactStep::Tried(ScanTechnique::IcmpEcho)))
-    } else if events.has(FlowEvents::ANSWERED) && direction != initiator {
-        Some((initiator, ContactStep::Succeeded))
-    } else {
-        None
+    let is_asked = flow.events.has(FlowEvents::OPENED) && flow.direction == flow.initiator;
+    ContactSteps {
+        tried: is_asked.then_some((ScanTechnique::IcmpEcho, 1)),
+        succeeded: flow.events.has(FlowEvents::ANSWERED) && flow.answer.is_some(),
+        ..ContactSteps::default()
     }
 }
 
 impl PortScan {
-    pub(super) fn observe_one(&self, packet: &SeenPacket, evidence: &mut PortScanEvidence) {
-        if packet.events.has(FlowEvents::CONTINUED) {
+    pub(super) fn observe_one(&self, flow: &SeenFlow, evidence: &mut PortScanEvidence) {
+        // What goes on contacts nobody, and was answered in a record before, or not.
+        if flow.events.has(FlowEvents::CONTINUED) {
             return;
         }
-        let step = match packet.key.protocol() {
-            TCP => tcp_step(packet),
-            UDP => udp_step(packet),
-            ICMP | ICMPV6 => echo_step(packet),
-            _ => None,
+        let (from, steps) = match flow.key.protocol() {
+            TCP => tcp_steps(flow),
+            UDP => (flow.initiator, udp_steps(flow)),
+            ICMP | ICMPV6 => (flow.initiator, echo_steps(flow)),
+            _ => return,
         };
-        let Some((from, step)) = step else { return };
-        if let Some(path) = ContactPath::of(&packet.key, from, packet.time) {
-            self.note(&path, step, Some(packet.into()), evidence);
+        if steps == ContactSteps::default() {
+            return;
+        }
+        if let Some(path) = ContactPath::of(&flow.key, from) {
+            self.note(&path, &steps, evidence, |source| {
+                if steps.tried.is_some() {
+                    source.span.note(flow.first);
+                    source.span.note(flow.last);
+                }
+                if let Some(answer) = flow.answer.filter(|_| steps.failed.is_some()) {
+                    source.span.note(answer.time);
+                    let sample = SamplePacket { number: answer.number, ..flow.into() };
+                    return source.samples.note(sample);
+                }
+                let is_first = steps.tried.is_some() && flow.events.has(FlowEvents::OPENED);
+                if is_first { source.samples.note(flow.into()) } else { 0 }
+            });
         }
     }
 
     pub(super) fn observe_one_refusal(&self, refusal: &SeenRefusal, evidence: &mut PortScanEvidence) {
         let &SeenRefusal { key, direction, time, .. } = refusal;
-        let step = match key.protocol() {
+        let failed = match key.protocol() {
             // The SYN has said that it was tried.
-            TCP => ContactStep::Refused,
-            UDP if !is_reply(&key, direction) => ContactStep::Failed(ScanTechnique::Udp),
+            TCP => None,
+            UDP if !is_reply(&key, direction) => Some(ScanTechnique::Udp),
             _ => return,
         };
-        if let Some(path) = ContactPath::of(&key, direction, time) {
-            self.note(&path, step, Some(refusal.into()), evidence);
+        let steps = ContactSteps { refused: true, failed, ..ContactSteps::default() };
+        if let Some(path) = ContactPath::of(&key, direction) {
+            self.note(&path, &steps, evidence, |source| {
+                if failed.is_none() {
+                    return 0;
+                }
+                source.span.note(time);
+                source.samples.note(refusal.into())
+            });
         }
     }
 
     pub(super) fn observe_arp_message(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut PortScanEvidence) {
         let (sender, target) = (HostAddress::v4(arp.sender_ip), HostAddress::v4(arp.target_ip));
-        let path = |source, host| ContactPath { source, target: Contact { host, port: 0 }, protocol: ARP, time };
+        let path = |source, host| ContactPath { source, target: Contact { host, port: 0 }, protocol: ARP };
         // Probes and announcements are about the sender's own address (RFC 5227).
         if sender == target || sender.is_group() || target.is_group() {
             return;
         }
         match arp.operation {
-            ARP_REQUEST => self.note(&path(sender, target), ContactStep::Tried(ScanTechnique::Arp), None, evidence),
-            ARP_REPLY => self.note(&path(target, sender), ContactStep::Succeeded, None, evidence),
+            ARP_REQUEST => {
+                let steps = ContactSteps { tried: Some((ScanTechnique::Arp, 1)), ..ContactSteps::default() };
+                self.note(&path(sender, target), &steps, evidence, |source| {
+                    source.span.note(time);
+                    0
+                });
+            }
+            ARP_REPLY => {
+                let steps = ContactSteps { succeeded: true, ..ContactSteps::default() };
+                self.note(&path(target, sender), &steps, evidence, |_| 0);
+            }
             _ => {}
         }
     }
 
-    /// Notes a step of a contact for the source, for the pair, and for the source's port.
-    fn note(&self, path: &ContactPath, step: ContactStep, sample: Option<SamplePacket>, evidence: &mut PortScanEvidence) {
-        let &ContactPath { source, target, protocol, time } = path;
-        let (host, port) = (Contact { port: 0, ..target }, Contact { port: target.port, ..Contact::default() });
-        evidence.sources.observe(source_key(source), |counts| {
-            let mut grown = self.note_one(counts, target, step, time);
-            if matches!(step, ContactStep::Tried(_) | ContactStep::Failed(_) | ContactStep::Succeeded | ContactStep::Completed) {
-                grown += counts.hosts.insert(self.hash.rank(&host), host, 1);
-                grown += counts.ports.insert(self.hash.rank(&port), port, 1);
-            }
-            if let (ContactStep::Tried(_) | ContactStep::Failed(_), Some(sample)) = (step, sample) {
-                grown += counts.samples.note(sample);
-            }
-            grown
-        });
-        // What tells the technique alone is looked at per source.
-        if matches!(step, ContactStep::Refused) {
+    /// Notes what became of a contact for the source, for the pair, and for the source's port. `more` is added to what is known of the source.
+    fn note(
+        &self,
+        path: &ContactPath,
+        steps: &ContactSteps,
+        evidence: &mut PortScanEvidence,
+        more: impl FnOnce(&mut SourceContacts) -> usize,
+    ) {
+        let &ContactPath { source, target, protocol } = path;
+        let ranked = |contact: Contact| (self.hash.rank(&contact), contact);
+        let host = ranked(Contact { port: 0, ..target });
+        let port = ranked(Contact { port: target.port, ..Contact::default() });
+        evidence.sources.observe(source_key(source), |counts| counts.note(steps, ranked(target), host, port) + more(counts));
+        if !steps.is_contact() {
             return;
         }
         // Without ports there is nothing to scan on one host.
         if matches!(protocol, TCP | UDP) {
             let pair = EvidenceKey { host: source, peer: target.host, port: 0, protocol };
-            evidence.pairs.observe(pair, |counts| self.note_one(counts, port, step, time));
+            evidence.pairs.observe(pair, |counts| counts.note(steps, port));
         }
         let of_port = EvidenceKey { host: source, peer: HostAddress::NONE, port: target.port, protocol };
-        evidence.ports.observe(of_port, |counts| self.note_one(counts, host, step, time));
-    }
-
-    /// Notes a step of a contact with this member; what memory grew by, in bytes.
-    fn note_one(&self, counts: &mut ContactCounts, member: Contact, step: ContactStep, time: Timestamp) -> usize {
-        let rank = self.hash.rank(&member);
-        match step {
-            ContactStep::Tried(technique) | ContactStep::Failed(technique) => {
-                counts.span.note(time);
-                counts.tried[technique as usize] += 1;
-                counts.refused += u64::from(matches!(step, ContactStep::Failed(_)));
-                counts.contacts.insert(rank, member, 1)
-            }
-            ContactStep::Refused => {
-                counts.refused += 1;
-                0
-            }
-            ContactStep::Succeeded => counts.contacts.insert(rank, member, 1) + counts.successes.insert(rank, member, 1),
-            ContactStep::Completed => {
-                counts.completed += 1;
-                counts.contacts.insert(rank, member, 1) + counts.successes.insert(rank, member, 1)
-            }
-        }
+        evidence.ports.observe(of_port, |counts| counts.note(steps, host));
     }
 }

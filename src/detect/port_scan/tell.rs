@@ -3,10 +3,10 @@
 //! Owns the wording. Knows no rule.
 
 use super::PortScanSettings;
-use super::contacts::ContactCounts;
+use super::contacts::SourceContacts;
 use super::findings::{ScanFindings, ScanShape};
 use crate::detect::{
-    Alert, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold, DistinctSet, KeyEvidence, LivePayload, LocalNetworks,
+    Alert, AlertPhase, AlertSeverity, AlertSubject, Cardinality, CrossedThreshold, KeyEvidence, LivePayload, LocalNetworks,
 };
 use crate::flow::HostAddress;
 use netscope_backends::Timestamp;
@@ -35,7 +35,7 @@ fn technique_name(technique: Option<&str>) -> &'static str {
 /// What is kept of a scan under way.
 pub(super) struct ScanLife {
     /// All contacts of its whole life.
-    counts: ContactCounts,
+    counts: SourceContacts,
     /// What was found in any of its windows.
     findings: ScanFindings,
     /// When the rule held first: its time where nothing else is known.
@@ -45,18 +45,18 @@ pub(super) struct ScanLife {
 
 impl LivePayload for ScanLife {
     fn magnitude(&self) -> u64 {
-        self.counts.contacts.count()
+        self.counts.contacts().count
     }
 }
 
 impl ScanLife {
     /// Of a window in which a rule holds for the first time.
-    pub fn new(window: ContactCounts, findings: ScanFindings, found: Timestamp, overflows: bool) -> Self {
+    pub fn new(window: SourceContacts, findings: ScanFindings, found: Timestamp, overflows: bool) -> Self {
         Self { counts: window, findings, found, is_at_least: overflows }
     }
 
     /// A bin has this of it.
-    pub fn add(&mut self, settled: Option<&ContactCounts>, overflows: bool) {
+    pub fn add(&mut self, settled: Option<&SourceContacts>, overflows: bool) {
         if let Some(settled) = settled {
             self.counts.merge(settled);
         }
@@ -95,7 +95,8 @@ impl ScanLife {
             crossed("unique_hosts_threshold", settings.unique_hosts_threshold, self.findings.hosts_failed()),
         ];
         let example = victim.or_else(|| counts.hosts.listed().next().map(|(contact, _)| contact.host));
-        let ratio = counts.successes.count() as f64 / counts.contacts.count().max(1) as f64;
+        let ((failed, succeeded), contacts) = (counts.all.failed_and_succeeded(), counts.contacts());
+        let ratio = succeeded as f64 / contacts.count.max(1) as f64;
         let is_severe = local.contains(source) || variant == "block";
         Alert {
             time,
@@ -111,17 +112,13 @@ impl ScanLife {
             victim: victim.map(AlertSubject::host),
             direction: example.map(|victim| local.direction(source, victim)),
             counts: vec![
-                ("contacts", counts.contacts.count()),
-                ("failed", counts.failed()),
-                ("succeeded", counts.successes.count()),
+                ("contacts", contacts.count),
+                ("failed", failed),
+                ("succeeded", succeeded),
                 ("refused", counts.refused),
                 ("completed", counts.completed),
             ],
-            distinct: vec![
-                ("contacts", counts.contacts.cardinality()),
-                ("hosts", counts.hosts.cardinality()),
-                ("ports", counts.ports.cardinality()),
-            ],
+            distinct: vec![("contacts", contacts), ("hosts", counts.hosts.cardinality()), ("ports", counts.ports.cardinality())],
             completion_ratio: ratio.min(1.0),
             top_sources: Vec::new(),
             ports: self.findings.ports().take(PORTS_SHOWN).collect(),
@@ -142,10 +139,10 @@ impl ScanLife {
             AlertPhase::End(_) => " ended",
         };
         let at_least = if self.is_at_least { "at least " } else { "" };
-        let about = |set: &DistinctSet| if set.cardinality().is_exact { "" } else { "about " };
+        let about = |number: Cardinality| if number.is_exact { "" } else { "about " };
         let (hosts, ports) = (counts.hosts.count(), counts.ports.count());
         let what = match self.findings.shape() {
-            ScanShape::Vertical(host) => format!("{}{ports} ports of {host}", about(&counts.ports)),
+            ScanShape::Vertical(host) => format!("{}{ports} ports of {host}", about(counts.ports.cardinality())),
             ScanShape::Horizontal => {
                 let named: Vec<String> =
                     self.findings.ports().filter(|&port| port > 0).take(PORTS_SHOWN).map(|port| port.to_string()).collect();
@@ -154,9 +151,11 @@ impl ScanLife {
                     [port] => format!(" on port {port}"),
                     several => format!(" on ports {}", several.join(", ")),
                 };
-                format!("{}{hosts} hosts{on}", about(&counts.hosts))
+                format!("{}{hosts} hosts{on}", about(counts.hosts.cardinality()))
             }
-            ScanShape::Block => format!("{}{hosts} hosts, {}{ports} ports", about(&counts.hosts), about(&counts.ports)),
+            ScanShape::Block => {
+                format!("{}{hosts} hosts, {}{ports} ports", about(counts.hosts.cardinality()), about(counts.ports.cardinality()))
+            }
         };
         let shape = match self.findings.shape() {
             ScanShape::Vertical(_) => "Vertical",
@@ -165,9 +164,9 @@ impl ScanLife {
         };
         format!(
             "{shape} {technique} scan from {source}{state}: {at_least}{what}, {} of {}{} contacts without an answer, in {:.1} s",
-            counts.failed(),
-            about(&counts.contacts),
-            counts.contacts.count(),
+            counts.all.failed_and_succeeded().0,
+            about(counts.contacts()),
+            counts.contacts().count,
             counts.span.duration_ns() as f64 / 1e9
         )
     }

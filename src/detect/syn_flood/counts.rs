@@ -3,19 +3,38 @@
 use crate::detect::{Contact, DistinctSet, KeyEvidence, SamplePacket, SamplePackets, SeenSpan};
 use netscope_backends::Timestamp;
 
-/// What a packet means to a handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HandshakeStep {
-    /// The first SYN.
-    Attempt,
-    /// The same SYN again.
-    Repeat,
-    /// A SYN-ACK.
-    Answered,
-    /// A reset, or an ICMP error.
-    Refused,
-    /// The client's ACK.
-    Completed,
+/// What a flow means to handshakes, or many do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct HandshakeSteps {
+    /// First SYNs.
+    pub attempts: u64,
+    /// The same SYNs again.
+    pub repeats: u64,
+    /// SYN-ACKs.
+    pub answered: u64,
+    /// Resets and ICMP errors.
+    pub refused: u64,
+    /// The client's ACKs.
+    pub completed: u64,
+}
+
+impl HandshakeSteps {
+    fn add(&mut self, other: Self) {
+        self.attempts += other.attempts;
+        self.repeats += other.repeats;
+        self.add_answers(other);
+    }
+
+    fn add_answers(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.completed += other.completed;
+    }
+
+    /// SYNs.
+    const fn syns(&self) -> u64 {
+        self.attempts + self.repeats
+    }
 }
 
 /// A client sends its SYN again so often within a window of some seconds (after 1, 3 and 7 s, RFC 6298); more is a flood of the same SYN.
@@ -24,11 +43,7 @@ const REPEATS_PER_ATTEMPT: u64 = 3;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FloodCounts {
     pub span: SeenSpan,
-    pub attempts: u64,
-    pub repeats: u64,
-    pub answered: u64,
-    pub refused: u64,
-    pub completed: u64,
+    pub steps: HandshakeSteps,
     /// Who sent SYNs.
     pub sources: DistinctSet,
     /// To which addresses and ports; of a network alone.
@@ -39,62 +54,53 @@ pub(super) struct FloodCounts {
 }
 
 impl FloodCounts {
-    /// Notes a step; what memory grew by, in bytes.
-    pub fn note(&mut self, sample: SamplePacket, time: Timestamp, step: HandshakeStep, (rank, source): (u64, Contact)) -> usize {
-        match step {
-            HandshakeStep::Attempt => self.attempts += 1,
-            HandshakeStep::Repeat => self.repeats += 1,
-            HandshakeStep::Answered => self.answered += 1,
-            HandshakeStep::Refused => self.refused += 1,
-            HandshakeStep::Completed => self.completed += 1,
+    /// Notes steps, with SYNs from the first to the last of these times; what memory grew by, in bytes.
+    pub fn note(
+        &mut self,
+        sample: SamplePacket,
+        (first, last): (Timestamp, Timestamp),
+        steps: HandshakeSteps,
+        (rank, source): (u64, Contact),
+    ) -> usize {
+        self.steps.add(steps);
+        if steps.syns() == 0 {
+            return 0;
         }
-        match step {
-            HandshakeStep::Attempt => {
-                self.span.note(time);
-                self.sources.insert(rank, source, 1) + self.samples.note(sample)
-            }
-            HandshakeStep::Repeat => {
-                self.span.note(time);
-                self.sources.insert(rank, source, 1)
-            }
-            _ => 0,
-        }
+        self.span.note(first);
+        self.span.note(last);
+        let syns = u32::try_from(steps.syns()).unwrap_or(u32::MAX);
+        self.sources.insert(rank, source, syns) + if steps.attempts > 0 { self.samples.note(sample) } else { 0 }
     }
 
-    /// Notes where in its network a step happened; what memory grew by, in bytes.
-    pub fn note_service(&mut self, step: HandshakeStep, to: (u64, Contact), host: (u64, Contact)) -> usize {
-        match step {
-            HandshakeStep::Attempt | HandshakeStep::Repeat => {
-                self.services.insert(to.0, to.1, 1) + self.hosts.insert(host.0, host.1, 1)
-            }
-            _ => 0,
+    /// Notes where in its network steps happened; what memory grew by, in bytes.
+    pub fn note_service(&mut self, steps: HandshakeSteps, service: (u64, Contact), host: (u64, Contact)) -> usize {
+        if steps.syns() == 0 {
+            return 0;
         }
+        self.services.insert(service.0, service.1, 1) + self.hosts.insert(host.0, host.1, 1)
     }
 
     /// Attempts, and SYNs that were repeated more often than a client does.
     pub fn load(&self) -> u64 {
-        self.attempts + self.repeats.saturating_sub(REPEATS_PER_ATTEMPT * self.attempts)
+        let HandshakeSteps { attempts, repeats, .. } = self.steps;
+        attempts + repeats.saturating_sub(REPEATS_PER_ATTEMPT * attempts)
     }
 
     /// Of these the ones that were not completed.
     pub fn open(&self) -> u64 {
-        self.load().saturating_sub(self.completed)
+        self.load().saturating_sub(self.steps.completed)
     }
 
     /// Fewer than half are completed.
     pub fn completes_few(&self) -> bool {
-        self.completed * 2 < self.load()
+        self.steps.completed * 2 < self.load()
     }
 }
 
 impl KeyEvidence for FloodCounts {
     fn merge(&mut self, other: &Self) -> usize {
         self.span.merge(other.span);
-        self.attempts += other.attempts;
-        self.repeats += other.repeats;
-        self.answered += other.answered;
-        self.refused += other.refused;
-        self.completed += other.completed;
+        self.steps.add(other.steps);
         self.sources.merge(&other.sources)
             + self.services.merge(&other.services)
             + self.hosts.merge(&other.hosts)
@@ -102,15 +108,12 @@ impl KeyEvidence for FloodCounts {
     }
 
     fn merge_answers(&mut self, later: &Self) {
-        self.answered += later.answered;
-        self.refused += later.refused;
-        self.completed += later.completed;
+        self.steps.add_answers(later.steps);
     }
 
     fn clear(&mut self) {
-        let Self { span, attempts, repeats, answered, refused, completed, sources, services, hosts, samples } = self;
-        *span = SeenSpan::default();
-        (*attempts, *repeats, *answered, *refused, *completed) = (0, 0, 0, 0, 0);
+        let Self { span, steps, sources, services, hosts, samples } = self;
+        (*span, *steps) = (SeenSpan::default(), HandshakeSteps::default());
         sources.clear();
         services.clear();
         hosts.clear();
@@ -118,6 +121,6 @@ impl KeyEvidence for FloodCounts {
     }
 
     fn weight(&self) -> u64 {
-        self.attempts + self.repeats
+        self.steps.syns()
     }
 }

@@ -92,7 +92,7 @@ impl FloodLife {
         if !matches!(subject, FloodSubject::Service(_)) {
             distinct.extend([("victims", counts.hosts.cardinality()), ("services", counts.services.cardinality())]);
         }
-        let ratio = counts.completed as f64 / counts.load().max(1) as f64;
+        let ratio = counts.steps.completed as f64 / counts.load().max(1) as f64;
         Alert {
             time,
             kind: KIND,
@@ -107,11 +107,11 @@ impl FloodLife {
             attacker: only,
             victim: Some(victim),
             counts: vec![
-                ("attempts", counts.attempts),
-                ("repeated_syns", counts.repeats),
-                ("answered", counts.answered),
-                ("refused", counts.refused),
-                ("completed", counts.completed),
+                ("attempts", counts.steps.attempts),
+                ("repeated_syns", counts.steps.repeats),
+                ("answered", counts.steps.answered),
+                ("refused", counts.steps.refused),
+                ("completed", counts.steps.completed),
             ],
             distinct,
             completion_ratio: ratio.min(1.0),
@@ -145,9 +145,9 @@ impl FloodLife {
             "{name} on {victim}{state}: {at_least}{} connection attempts from {from} in {:.1} s, {} answered, {} refused, {} completed",
             counts.load(),
             counts.span.duration_ns() as f64 / 1e9,
-            counts.answered,
-            counts.refused,
-            counts.completed
+            counts.steps.answered,
+            counts.steps.refused,
+            counts.steps.completed
         )
     }
 }
