@@ -57,7 +57,7 @@ pub trait Detector: Send + 'static {
     fn evidence(&self) -> Self::Evidence;
 
     /// On the queue: what happened to flows. Constant time for each. Each event is told once, by the end of its bin; those of one flow
-    /// as a rule together. Refusals by ICMP errors depend on the queue that the error came on, unless [`Detector::observe_refusal`] is asked.
+    /// as a rule together; how flows end is left out. Refusals by ICMP errors depend on the queue that the error came on, unless [`Detector::observe_refusal`] is asked.
     fn observe(&self, flows: &[SeenFlow], evidence: &mut Self::Evidence);
 
     /// On the queue: an ICMP error says that a destination cannot be reached.

@@ -112,7 +112,7 @@ impl<O: Observer> Watch<O> {
             direction: packet.keyed.direction,
             initiator: flows.initiator(counted.place),
             events: counted.events,
-            flags: facts.segment().map(|segment| segment.flags),
+            flags: facts.flags(),
             place: counted.place,
             time: packet.time,
             wire_len: packet.wire_len,

@@ -7,7 +7,7 @@
 use super::NoFlowReason;
 use super::worker::PacketSource;
 use crate::flow::{Direction, KeyScope, Keyed, Keying, PacketFacts, number_of_tag};
-use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpOptions, TcpSegment, Tunnel, VlanTags};
+use crate::wire::{Announced, Common, PlainSegment, Ports, SynSegment, TcpFlags, TcpOptions, TcpSegment, Tunnel, VlanTags};
 use crate::wire::{common_tcp_options, common_vlan};
 use netscope_backends::{Packet, Timestamp};
 
@@ -164,9 +164,8 @@ impl PacketFacts for CommonFacts<'_> {
     }
 
     fn segment(&self) -> Option<TcpSegment> {
-        let &PacketMeta { route, segment: PlainSegment { sequence, acknowledgment, payload_len, window, flags }, .. } = self.meta;
-        let is_segment = matches!(route, Route::Plain { .. } | Route::Last { .. } | Route::Syn { .. });
-        is_segment.then(|| TcpSegment {
+        let PlainSegment { sequence, acknowledgment, payload_len, window, .. } = self.meta.segment;
+        self.flags().map(|flags| TcpSegment {
             ports: self.ports(),
             sequence,
             acknowledgment,
@@ -175,6 +174,11 @@ impl PacketFacts for CommonFacts<'_> {
             payload_len,
             options: self.options(),
         })
+    }
+
+    fn flags(&self) -> Option<TcpFlags> {
+        let is_segment = matches!(self.meta.route, Route::Plain { .. } | Route::Last { .. } | Route::Syn { .. });
+        is_segment.then_some(self.meta.segment.flags)
     }
 
     fn vlan(&self) -> VlanTags {

@@ -3,7 +3,7 @@
 use crate::flow::fragment::Held;
 use crate::flow::icmp::is_in_pair;
 use crate::flow::key::Keyed;
-use crate::wire::{Dissected, PlainSegment, SynSegment, TcpSegment, Transport, Tunnel, VlanTags};
+use crate::wire::{Dissected, PlainSegment, SynSegment, TcpFlags, TcpSegment, Transport, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
 /// A packet of a flow.
@@ -46,6 +46,10 @@ pub trait PacketFacts {
     fn number(&self) -> u64;
     /// The TCP segment with all its options, if it is one.
     fn segment(&self) -> Option<TcpSegment>;
+    /// The control bits of that segment.
+    fn flags(&self) -> Option<TcpFlags> {
+        self.segment().map(|segment| segment.flags)
+    }
     /// VLAN tags under the outermost network layer.
     fn vlan(&self) -> VlanTags;
     /// The innermost tunnel.
