@@ -103,24 +103,20 @@ impl PortScan {
     fn findings(&self) -> BTreeMap<HostAddress, ScanFindings> {
         let (ports_min, hosts_min) = (self.settings.unique_ports_threshold, self.settings.unique_hosts_threshold);
         let mut found: BTreeMap<HostAddress, ScanFindings> = BTreeMap::new();
-        for key in self.pairs.candidates() {
-            let counts = self.pairs.gather(&key, ports_min);
-            if let Some(failed) = counts.and_then(|counts| scanned(&counts, ports_min)) {
-                found.entry(key.host).or_default().add_vertical(key.peer, failed);
-            }
+        for (key, failed) in self.pairs.holding(ports_min, |_, counts| scanned(&counts, ports_min)) {
+            found.entry(key.host).or_default().add_vertical(key.peer, failed);
         }
-        for key in self.ports.candidates() {
-            let counts = self.ports.gather(&key, hosts_min);
-            let failed = counts.and_then(|counts| scanned(&counts, hosts_min));
-            if let Some(failed) = failed.filter(|&failed| self.is_focused(key.host, failed)) {
-                found.entry(key.host).or_default().add_horizontal(key.port, failed);
-            }
+        let horizontal = |key: &EvidenceKey, counts: KeyContacts| {
+            scanned(&counts, hosts_min).filter(|&failed| self.is_focused(key.host, failed))
+        };
+        for (key, failed) in self.ports.holding(hosts_min, horizontal) {
+            found.entry(key.host).or_default().add_horizontal(key.port, failed);
         }
-        for key in self.sources.candidates() {
-            let counts = self.sources.gather(&key, ports_min).filter(SourceContacts::is_block);
-            if let Some(failed) = counts.and_then(|counts| scanned(&counts.all, ports_min)) {
-                found.entry(key.host).or_default().add_block(failed);
-            }
+        let block = |_: &EvidenceKey, counts: SourceContacts| {
+            Some(counts).filter(SourceContacts::is_block).and_then(|counts| scanned(&counts.all, ports_min))
+        };
+        for (key, failed) in self.sources.holding(ports_min, block) {
+            found.entry(key.host).or_default().add_block(failed);
         }
         found
     }

@@ -184,25 +184,23 @@ impl SynFlood {
         let floor = self.settings.syn_threshold;
         let mut holding = Vec::new();
         let mut services: BTreeMap<EvidenceKey, Vec<(EvidenceKey, FloodCounts)>> = BTreeMap::new();
-        for key in self.services.candidates() {
-            if let Some(counts) = self.services.gather(&key, floor).filter(|counts| self.is_flood(counts)) {
-                services.entry(network_of(key.host)).or_default().push((key, counts));
-            }
+        for (key, counts) in self.services.holding(floor, |_, counts| self.is_flood(&counts).then_some(counts)) {
+            services.entry(network_of(key.host)).or_default().push((key, counts));
         }
-        for key in self.networks.candidates() {
+        // A network is flooded at least as much as its services.
+        for (key, counts) in self.networks.holding(floor, |_, counts| Some(counts)) {
             let flooded = services.remove(&key).unwrap_or_default();
             let hosts: BTreeSet<HostAddress> = flooded.iter().map(|(key, _)| key.host).collect();
-            let counts = self.networks.gather(&key, floor);
             let is_live = |key: &EvidenceKey| self.lives.is_live(&FloodSubject::Service(*key));
-            match counts.filter(|counts| self.is_flooded_network(counts) || hosts.len() >= CARPET_HOSTS) {
-                Some(counts) if hosts.len() >= CARPET_HOSTS || flooded.is_empty() => {
-                    // Those that were told of one by one go on so.
-                    holding.extend(flooded.into_iter().filter(|(key, _)| is_live(key)).map(service));
-                    let only = counts.hosts.listed().next().filter(|_| counts.hosts.count() == 1);
-                    let subject = only.map_or(FloodSubject::Network(key), |(contact, _)| FloodSubject::Host(contact.host));
-                    holding.push((subject, counts));
-                }
-                _ => holding.extend(flooded.into_iter().map(service)),
+            let is_carpet = hosts.len() >= CARPET_HOSTS;
+            if is_carpet || flooded.is_empty() && self.is_flooded_network(&counts) {
+                // Those that were told of one by one go on so.
+                holding.extend(flooded.into_iter().filter(|(key, _)| is_live(key)).map(service));
+                let only = counts.hosts.listed().next().filter(|_| counts.hosts.count() == 1);
+                let subject = only.map_or(FloodSubject::Network(key), |(contact, _)| FloodSubject::Host(contact.host));
+                holding.push((subject, counts));
+            } else {
+                holding.extend(flooded.into_iter().map(service));
             }
         }
         // Those whose network found no room.

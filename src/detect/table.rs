@@ -59,8 +59,8 @@ pub struct EvidenceTable<E> {
     /// Those in the index, and emptied ones.
     cells: Vec<KeyCell<E>>,
     free: Vec<usize>,
-    /// Ranks of those in the index, largest first, and where they lie.
-    ranks: BinaryHeap<(u64, usize)>,
+    /// Ranks of those in the index, largest first, and where they lie; kept once a key had to go.
+    ranks: Option<BinaryHeap<(u64, usize)>>,
     /// No key of this rank or a larger one is kept.
     rank_end: Option<u64>,
     observed: u64,
@@ -79,7 +79,7 @@ impl<E: KeyEvidence> EvidenceTable<E> {
             index: HashMap::with_hasher(FoldHash::random()),
             cells: Vec::new(),
             free: Vec::new(),
-            ranks: BinaryHeap::new(),
+            ranks: None,
             rank_end: None,
             observed: 0,
         }
@@ -115,7 +115,9 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         };
         self.bytes += Self::KEY_BYTES;
         self.index.insert(key, at);
-        self.ranks.push((rank, at));
+        if let Some(ranks) = &mut self.ranks {
+            ranks.push((rank, at));
+        }
         Some(at)
     }
 
@@ -131,11 +133,16 @@ impl<E: KeyEvidence> EvidenceTable<E> {
     /// Lets the keys with the largest ranks go until the rest fits.
     fn fit(&mut self) {
         while self.bytes > self.bytes_max
-            && let Some((rank, at)) = self.ranks.pop()
+            && let Some((rank, at)) = self.ranks().pop()
         {
             self.release(at);
             self.rank_end = Some(rank);
         }
+    }
+
+    fn ranks(&mut self) -> &mut BinaryHeap<(u64, usize)> {
+        let Self { ranks, index, cells, .. } = self;
+        ranks.get_or_insert_with(|| index.values().map(|&at| (cells[at].rank, at)).collect())
     }
 
     fn release(&mut self, at: usize) {
@@ -151,10 +158,10 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         self.observed += other.observed;
         if let Some(end) = other.rank_end {
             self.rank_end = Some(self.rank_end.map_or(end, |own| own.min(end)));
-            while let Some(&(rank, at)) = self.ranks.peek()
+            while let Some(&(rank, at)) = self.ranks().peek()
                 && rank >= end
             {
-                self.ranks.pop();
+                self.ranks().pop();
                 self.release(at);
             }
         }
@@ -174,8 +181,14 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         self.index.get(key).map(|&at| &self.cells[at].evidence)
     }
 
+    /// All keys that are kept, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &EvidenceKey> {
+        self.index.keys()
+    }
+
     /// All keys that are kept and their evidence, by key.
-    pub fn sorted(&self) -> Vec<(EvidenceKey, &E)> {
+    #[cfg(test)]
+    fn sorted(&self) -> Vec<(EvidenceKey, &E)> {
         let mut all: Vec<_> = self.live().map(|cell| (cell.key, &cell.evidence)).collect();
         all.sort_unstable_by_key(|(key, _)| *key);
         all
@@ -212,7 +225,7 @@ impl<E: KeyEvidence> EvidenceTable<E> {
             self.cells[at].evidence.clear();
             self.free.push(at);
         }
-        self.ranks.clear();
+        self.ranks = None;
         (self.bytes, self.rank_end, self.observed) = (0, None, 0);
     }
 }

@@ -14,8 +14,8 @@ pub struct EvidenceWindow<E> {
     slot_count: u64,
     slots: VecDeque<(u64, EvidenceTable<E>)>,
     spare: Vec<EvidenceTable<E>>,
-    /// The bin that came into the window last.
-    settled: EvidenceTable<E>,
+    /// The bin that came into the window last; `None` when it is all there is in the last slot.
+    settled: Option<EvidenceTable<E>>,
     /// The one behind it, of which answers alone count yet.
     latest: EvidenceTable<E>,
     latest_bin: Option<BinSpan>,
@@ -31,15 +31,13 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
     pub fn new(window_ns: u64, bin_ns: u64, bytes_max: usize, hash: &EvidenceHash) -> Self {
         let bins = window_ns.div_ceil(bin_ns).max(1);
         let slot_ns = bin_ns.saturating_mul(bins.div_ceil(Self::SLOTS_MAX));
-        let slot_count = window_ns.div_ceil(slot_ns).max(1);
-        let table = || EvidenceTable::new(bytes_max, hash);
         Self {
             slot_ns,
-            slot_count,
+            slot_count: window_ns.div_ceil(slot_ns).max(1),
             slots: VecDeque::new(),
             spare: Vec::new(),
-            settled: table(),
-            latest: table(),
+            settled: None,
+            latest: EvidenceTable::new(bytes_max, hash),
             latest_bin: None,
             bytes_max,
             hash: hash.clone(),
@@ -56,34 +54,50 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
 
     /// There is no bin behind the latest one: it comes into the window, too, and is returned.
     pub fn settle(&mut self) -> Option<BinSpan> {
-        std::mem::swap(&mut self.settled, &mut self.latest);
-        self.latest.clear();
+        if let Some(settled) = self.settled.take() {
+            self.keep(settled);
+        }
         let bin = self.latest_bin.take()?;
         let slot = bin.start.0 / self.slot_ns;
         while self.slots.front().is_some_and(|(first, _)| first + self.slot_count <= slot) {
-            if let Some((_, mut old)) = self.slots.pop_front() {
-                old.clear();
-                self.spare.push(old);
+            if let Some((_, old)) = self.slots.pop_front() {
+                self.keep(old);
             }
         }
-        if self.slots.back().is_none_or(|(last, _)| *last < slot) {
-            let empty = self.spare.pop().unwrap_or_else(|| EvidenceTable::new(self.bytes_max, &self.hash));
-            self.slots.push_back((slot, empty));
-        }
-        if let Some((_, last)) = self.slots.back_mut() {
-            last.merge(&self.settled);
+        let empty = self.spare.pop().unwrap_or_else(|| EvidenceTable::new(self.bytes_max, &self.hash));
+        let settled = std::mem::replace(&mut self.latest, empty);
+        match self.slots.back_mut() {
+            Some((last, table)) if *last >= slot => {
+                table.merge(&settled);
+                self.settled = Some(settled);
+            }
+            _ => self.slots.push_back((slot, settled)),
         }
         Some(bin)
     }
 
-    /// Keys of the settled bin, in order: those for which a rule may begin to hold.
-    pub fn candidates(&self) -> Vec<EvidenceKey> {
-        self.settled.sorted().into_iter().map(|(key, _)| key).collect()
+    /// Keeps the memory of a table for the next one.
+    fn keep(&mut self, mut table: EvidenceTable<E>) {
+        table.clear();
+        self.spare.push(table);
+    }
+
+    fn settled_table(&self) -> Option<&EvidenceTable<E>> {
+        self.settled.as_ref().or_else(|| self.slots.back().map(|(_, table)| table))
     }
 
     /// What the settled bin has of a key.
     pub fn settled(&self, key: &EvidenceKey) -> Option<&E> {
-        self.settled.get(key)
+        self.settled_table()?.get(key)
+    }
+
+    /// Keys of the settled bin, for which a rule may begin to hold, with what the whole window has of them where their weight reaches
+    /// `floor` and `holds` says so. In the order of keys.
+    pub fn holding<T>(&self, floor: u64, mut holds: impl FnMut(&EvidenceKey, E) -> Option<T>) -> Vec<(EvidenceKey, T)> {
+        let keys = self.settled_table().into_iter().flat_map(EvidenceTable::keys);
+        let mut holding: Vec<_> = keys.filter_map(|key| Some((*key, holds(key, self.gather(key, floor)?)?))).collect();
+        holding.sort_unstable_by_key(|(key, _)| *key);
+        holding
     }
 
     /// What the whole window has of a key, and the answers that came in the bin behind it, where its weight reaches `floor`.

@@ -7,7 +7,7 @@ use super::Observer;
 use super::mailbox::Sender;
 use super::seen_flows::SeenFlows;
 use crate::detect::{DetectorBox, DetectorSet, EvidenceSet};
-use crate::flow::{FlowRecord, SeenPacket, SeenRefusal};
+use crate::flow::{FlowEvents, FlowRecord, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;
 use netscope_backends::{Packet, Timestamp};
 use std::fmt;
@@ -106,6 +106,8 @@ impl Detecting {
 
 impl Observer for Detecting {
     const WATCHES: bool = true;
+    // How flows end tells nobody anything yet.
+    const EVENTS: FlowEvents = FlowEvents::ALL.without(FlowEvents::FINISHED);
 
     fn seen(&mut self, packets: &[SeenPacket]) {
         for packet in packets {

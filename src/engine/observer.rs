@@ -4,7 +4,7 @@
 //! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
 //! all of them before time moves on. Without an observer the compiler removes all of it.
 
-use crate::flow::{Counted, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket, SeenRefusal};
+use crate::flow::{Counted, FlowEvents, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -12,6 +12,9 @@ use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 pub trait Observer: Send {
     /// False removes all calls from the packet path.
     const WATCHES: bool;
+
+    /// Packets with none of these events are not told.
+    const EVENTS: FlowEvents = FlowEvents::ALL;
 
     /// Packets that meant something to their flows, in order: at most once per wave, and before time moves on.
     fn seen(&mut self, packets: &[SeenPacket]);
@@ -50,6 +53,7 @@ impl Observer for () {
 
 impl<A: Observer, B: Observer> Observer for (A, B) {
     const WATCHES: bool = A::WATCHES || B::WATCHES;
+    const EVENTS: FlowEvents = A::EVENTS.and(B::EVENTS);
 
     fn seen(&mut self, packets: &[SeenPacket]) {
         self.0.seen(packets);
@@ -100,7 +104,7 @@ impl<O: Observer> Watch<O> {
     /// A packet was counted.
     #[inline(always)]
     pub(super) fn note(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
-        if O::WATCHES && !counted.events.is_empty() {
+        if O::WATCHES && counted.events.has_any(O::EVENTS) {
             self.tell(packet, facts, counted, flows);
         }
     }

@@ -21,10 +21,6 @@ pub(super) struct SeenFlows {
 impl SeenFlows {
     /// Adds a packet; true when all are to be told now.
     pub fn add(&mut self, packet: &SeenPacket) -> bool {
-        // How a flow ends tells nobody anything yet.
-        if packet.events == FlowEvents::FINISHED {
-            return false;
-        }
         if packet.events.has(FlowEvents::OPENED) {
             self.open(packet);
         } else if !self.known(packet.place).is_some_and(|flow| flow.add(packet)) {
@@ -121,7 +117,6 @@ mod tests {
         assert_eq!(told, expected);
         assert_eq!((seen.flows()[0].first, seen.flows()[0].last), (Timestamp(1), Timestamp(3)));
         seen.clear();
-        seen.add(&packet(7, there, FlowEvents::FINISHED, TcpFlags::RST, 9));
         seen.add(&packet(7, there, FlowEvents::SYN, TcpFlags::SYN, 10));
         let told: Vec<_> = seen.flows().iter().map(|flow| (flow.number, flow.events, flow.repeats)).collect();
         assert_eq!(told, [(10, FlowEvents::SYN, 1)]);

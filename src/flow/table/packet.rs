@@ -165,6 +165,21 @@ impl FlowEvents {
     /// With [`FlowEvents::OPENED`]: the record goes on with a flow whose record before ended by the active timeout.
     pub const CONTINUED: Self = Self(1 << 6);
 
+    /// Everything.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// True when any of `others` happened.
+    #[inline(always)]
+    pub const fn has_any(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
+    /// All but `others`.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// True when nothing happened.
     #[inline(always)]
     pub const fn is_empty(self) -> bool {
