@@ -199,7 +199,7 @@ impl DistinctSet {
 
     /// Bytes of memory behind it; only grows while members are added.
     pub fn bytes(&self) -> usize {
-        self.listed.as_slice().len() * size_of::<ListedMember>() + self.sketch.as_ref().map_or(0, |_| HyperLogLog::BYTES)
+        size_of_val(self.listed.as_slice()) + self.sketch.as_ref().map_or(0, |_| HyperLogLog::BYTES)
     }
 
     /// Forgets all members, and gives memory back.
