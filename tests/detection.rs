@@ -312,6 +312,11 @@ fn what_looks_like_a_scan_and_is_none() {
         }
     });
     assert_eq!(checks, none, "health checks that reset");
+}
+
+#[test]
+fn more_of_what_looks_like_a_scan_and_is_none() {
+    let none = [json!(null); 0];
     let peers = of_script(|script| {
         for i in 0..120_u32 {
             let (port, outcome) =

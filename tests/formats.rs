@@ -262,7 +262,7 @@ fn an_unfinished_table_leaves_the_target_alone() {
 
 #[test]
 fn what_an_output_lost_is_in_the_summary_by_its_name() {
-    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, reports: 0, alerts: 0 };
+    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, ..OutputLoss::default() };
     let mut summary = Summary::default();
     assert!(!summary_text(&summary).contains("left out") && !summary_text(&summary).contains("skipped"));
     summary.outputs.push(loss);
@@ -284,7 +284,7 @@ fn what_an_output_lost_is_in_the_summary_by_its_name() {
     assert_eq!((&second["queue"], &second["packets"], &second["times_silent"]), (&json!(2), &json!(5), &json!(4)));
     assert_eq!(second["ring"], json!({"size": 64, "waiting": 1, "waiting_max": 60}));
     assert_eq!((&second["protocols"]["icmp"]["bytes"], &second["protocols"]["tcp"]["bytes"]), (&json!(400), &json!(0)));
-    assert_eq!(json["left_out_of_outputs"], json!([{"output": "ended.jsonl", "ended_flows": 7, "reports": 0}]));
+    assert_eq!(json["left_out_of_outputs"], json!([{"output": "ended.jsonl", "ended_flows": 7, "reports": 0, "alerts": 0}]));
     assert_eq!(json["snapshots_skipped"], 3);
 }
 
