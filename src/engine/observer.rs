@@ -109,6 +109,7 @@ impl<O: Observer> Watch<O> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn tell(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
         self.push(SeenPacket {
