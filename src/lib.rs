@@ -1,11 +1,12 @@
 //! NetScope: packet capture and flow analysis, run to completion on the core that received the packet.
 //!
 //! Modules, lowest first; each may use only those before it: `netscope_backends` ← [`wire`] ← [`flow`] ←
-//! [`engine`] ← [`record`] ← [`aggregate`] ← [`output`] ← `main`; [`config`] is used by `main` alone.
+//! [`detect`] ← [`engine`] ← [`record`] ← [`aggregate`] ← [`output`] ← `main`; [`config`] is used by `main` alone.
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
 pub mod config;
+pub mod detect;
 pub mod doctor;
 pub mod engine;
 pub mod flow;

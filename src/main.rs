@@ -3,6 +3,7 @@
 //! Owns what is said on standard error and the exit code. Everything else is in the library's modules.
 #![forbid(unsafe_code)]
 
+mod detecting;
 mod open;
 mod reporter;
 mod synthetic;
@@ -12,9 +13,9 @@ use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Set
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OnCommandFailure, OutputError, PacketPrinter,
-    PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout, stdout_has_color,
-    stdout_is_terminal, summary_text, terminal_columns,
+    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OnCommandFailure, OutputError,
+    PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout,
+    stdout_has_color, stdout_is_terminal, summary_text, terminal_columns,
 };
 use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
@@ -87,6 +88,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let live_table = live_table_on_signal()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
+    let judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
@@ -127,6 +129,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             tick_ns: settings.stats.interval_ns,
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
+            judge,
         },
         outputs,
         record: recording(settings, &opened.interfaces),
@@ -145,7 +148,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
 fn prints_lines(settings: &Settings) -> bool {
-    (settings.view.is_some() || settings.stats.enabled) && std::io::stdout().is_terminal()
+    (settings.view.is_some() || settings.stats.enabled || settings.detection.is_some()) && std::io::stdout().is_terminal()
 }
 
 /// Starts what runs the command after rotated files.
@@ -240,6 +243,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         wants_reports: false,
         taps: Vec::new(),
         reader_chunks: settings.pipeline.reader_chunks,
+        detection: None,
     }
 }
 
@@ -268,12 +272,19 @@ fn outputs(
     if let Some(rotation) = expired_flows_csv {
         outputs.push(Box::new(CsvLines::rotating(rotation, *record, on_closed())?));
     }
+    if let Some(path) = settings.output.alerts_jsonl.as_ref().filter(|_| settings.detection.is_some()) {
+        outputs.push(Box::new(AlertLines::create(path, record.community_id_seed)?));
+    }
     if let Some(path) = &settings.output.stats_jsonl {
         outputs.push(Box::new(StatsLines::create(path)?));
     }
-    let text =
-        TextSettings { stats: settings.stats.enabled, table_rows: settings.output.flow_table_rows, columns: terminal_columns() };
-    if text.stats || text.table_rows > 0 {
+    let text = TextSettings {
+        stats: settings.stats.enabled,
+        alerts: settings.detection.is_some(),
+        table_rows: settings.output.flow_table_rows,
+        columns: terminal_columns(),
+    };
+    if text.stats || text.alerts || text.table_rows > 0 {
         // Where a file has standard output, a person reads the other one.
         outputs.push(if settings.output.has_stdout {
             Box::new(TextReport::new(std::io::stderr(), "standard error", text).after(shown))

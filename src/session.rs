@@ -28,7 +28,7 @@ pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
 pub struct Session {
     /// Where the packets come from.
     pub source: Source,
-    /// The hot side. Its `taps`, `wants_ended` and `wants_reports` are set by [`run`].
+    /// The hot side. Its `taps`, `wants_ended`, `wants_reports` and `detection` are set by [`run`].
     pub engine: EngineSettings,
     /// The cold side.
     pub aggregate: AggregateSettings,
@@ -80,6 +80,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed, &engine.interfaces)).transpose()?;
     engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
+    engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
     (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
     let noticing = Arc::clone(watcher);
     let waits = source.waits();

@@ -338,7 +338,7 @@ fn an_unfinished_table_leaves_the_target_alone() {
 
 #[test]
 fn what_an_output_lost_is_in_the_summary_by_its_name() {
-    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, reports: 0 };
+    let loss = OutputLoss { output: "ended.jsonl".to_owned(), records: 7, ..OutputLoss::default() };
     let mut summary = Summary::default();
     assert!(!summary_text(&summary).contains("left out") && !summary_text(&summary).contains("skipped"));
     summary.outputs.push(loss);
@@ -360,7 +360,7 @@ fn what_an_output_lost_is_in_the_summary_by_its_name() {
     assert_eq!((&second["queue"], &second["packets"], &second["times_silent"]), (&json!(2), &json!(5), &json!(4)));
     assert_eq!(second["ring"], json!({"size": 64, "waiting": 1, "waiting_max": 60}));
     assert_eq!((&second["protocols"]["icmp"]["bytes"], &second["protocols"]["tcp"]["bytes"]), (&json!(400), &json!(0)));
-    assert_eq!(json["left_out_of_outputs"], json!([{"output": "ended.jsonl", "ended_flows": 7, "reports": 0}]));
+    assert_eq!(json["left_out_of_outputs"], json!([{"output": "ended.jsonl", "ended_flows": 7, "reports": 0, "alerts": 0}]));
     assert_eq!(json["snapshots_skipped"], 3);
 }
 
@@ -394,7 +394,7 @@ fn a_tick_is_one_line_of_fixed_shape() {
 }
 
 fn settings() -> TextSettings {
-    TextSettings { stats: true, table_rows: 1, columns: 100 }
+    TextSettings { stats: true, alerts: true, table_rows: 1, columns: 100 }
 }
 
 #[test]

@@ -146,8 +146,13 @@ fn the_bound_on_flows_holds_over_all_queues() {
 }
 
 fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Vec<Box<dyn Output>>) -> Session {
-    let aggregate =
-        AggregateSettings { tick_ns: settings.tick_ns, top_count: 3, export_ended_max: usize::MAX, flow_key: settings.flow.key };
+    let aggregate = AggregateSettings {
+        tick_ns: settings.tick_ns,
+        top_count: 3,
+        export_ended_max: usize::MAX,
+        flow_key: settings.flow.key,
+        judge: None,
+    };
     Session {
         source: Source::Queues(queues),
         engine: settings.clone(),

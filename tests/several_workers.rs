@@ -183,6 +183,7 @@ fn session(source: Source, workers: usize) -> Session {
         tick_ns: engine.tick_ns,
         top_count: engine.flow.top_count,
         export_ended_max: usize::MAX,
+        judge: None,
         flow_key: engine.flow.key,
     };
     Session {

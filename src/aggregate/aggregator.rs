@@ -6,12 +6,14 @@
 
 use super::answers::{Answers, Purpose};
 use super::join::join_halves;
+use super::judging::{JudgeSettings, Judging};
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::recent::RecentEnded;
 use super::records::{RecordPlace, Records};
 use super::{LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
-use crate::engine::{EndedChunk, FlowAnswer, FlowQuery, Ledger, Snapshot};
+use crate::detect::Alert;
+use crate::engine::{EndedChunk, EvidenceBox, FlowAnswer, FlowQuery, Ledger, Snapshot};
 use crate::flow::{FactSet, FlowRecord, KeyScope, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
@@ -32,6 +34,8 @@ pub struct AggregateSettings {
     pub export_ended_max: usize,
     /// What tells two flows with the same 5-tuple apart.
     pub flow_key: KeyScope,
+    /// How evidence is judged; `None` = none comes.
+    pub judge: Option<JudgeSettings>,
 }
 
 /// What outputs want to be told.
@@ -45,6 +49,8 @@ pub struct Wants {
     pub reports: bool,
     /// The table of all flows while the run goes on, when somebody asks for it.
     pub live_table: bool,
+    /// Alerts.
+    pub alerts: bool,
 }
 
 impl BitOr for Wants {
@@ -57,6 +63,7 @@ impl BitOr for Wants {
             ended: self.ended || other.ended,
             reports: self.reports || other.reports,
             live_table: self.live_table || other.live_table,
+            alerts: self.alerts || other.alerts,
         }
     }
 }
@@ -80,6 +87,8 @@ pub enum Mail<'a> {
     Ended(&'a mut EndedChunk),
     /// Live flows that were asked for; the box is emptied.
     Answer(&'a mut FlowAnswer),
+    /// What its detectors gathered in a bin; taken out of the box.
+    Evidence(&'a mut EvidenceBox),
     /// Nothing more.
     End,
 }
@@ -90,6 +99,8 @@ pub enum Event {
     Ended(RecordBatch),
     /// A tick is complete.
     Report(Box<Report>),
+    /// Detectors found something.
+    Alert(Box<Alert>),
     /// The live flows that were asked for.
     Answer(Vec<FlowRecord>),
     /// All flows as they are now, as [`Event::End`] would have them; made by whoever needs it first.
@@ -121,6 +132,7 @@ pub struct Aggregator {
     summary: Summary,
     /// The question under way.
     answers: Option<Answers>,
+    judging: Option<Judging>,
     /// Tick and time of the latest report.
     reported: Option<(u64, Timestamp)>,
     has_ended: bool,
@@ -128,11 +140,15 @@ pub struct Aggregator {
 
 impl Aggregator {
     /// An aggregator over these queues, that start `now`.
-    pub fn new(settings: AggregateSettings, wants: Wants, queues: QueueSetup, now: Instant) -> Self {
+    pub fn new(mut settings: AggregateSettings, wants: Wants, queues: QueueSetup, now: Instant) -> Self {
         let recent = RecentEnded::new(settings.export_ended_max, wants.ended);
+        let judging = settings.judge.take().map(|judge| Judging::new(judge, queues.count));
+        // A queue that gathers evidence is heard of at each bin's end, too.
+        let heard_ns = judging.as_ref().map_or(settings.tick_ns, |judging| judging.bin_ns().min(settings.tick_ns));
         Self {
             inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now)).collect(),
-            patience: (!queues.waits).then(|| Patience::new(settings.tick_ns)),
+            patience: (!queues.waits).then(|| Patience::new(heard_ns)),
+            judging,
             settings,
             wants,
             records: Records::default(),
@@ -158,6 +174,11 @@ impl Aggregator {
         self.inboxes[queue].takes_ended(least_through(&self.inboxes))
     }
 
+    /// The same for evidence.
+    pub fn takes_evidence(&self, queue: usize) -> bool {
+        self.judging.as_ref().is_some_and(|judging| judging.takes(queue))
+    }
+
     /// Takes what a queue sent, `now` that it arrives.
     pub fn accept(&mut self, queue: usize, mail: Mail<'_>, now: Instant) {
         let inbox = &mut self.inboxes[queue];
@@ -175,6 +196,12 @@ impl Aggregator {
                 Some(answers) => answers.accept(inbox.index(), answer),
                 None => answer.records.clear(),
             },
+            Mail::Evidence(evidence) => {
+                inbox.hear(now);
+                if let Some(judging) = &mut self.judging {
+                    judging.accept(queue, evidence);
+                }
+            }
             Mail::End => inbox.accept_end(now),
         }
     }
@@ -207,9 +234,12 @@ impl Aggregator {
     /// every tick.
     pub fn poll(&mut self, now: Instant) -> Option<Event> {
         // A queue of which nobody wants anything until the end says nothing until then.
-        let is_awaited = self.wants.reports || self.wants.ended;
+        let is_awaited = self.wants.reports || self.wants.ended || self.judging.is_some();
         if let Some(patience) = self.patience.filter(|_| is_awaited) {
             patience.mark_silent(&mut self.inboxes, now);
+        }
+        if let Some(alert) = self.judging.as_mut().and_then(|judging| judging.poll(&self.inboxes)) {
+            return Some(Event::Alert(Box::new(alert)));
         }
         loop {
             if self.passed == self.settled.len() && !self.settle() {
@@ -334,6 +364,7 @@ impl Aggregator {
             sum.tcp_out_of_window += merged.tcp_out_of_window;
             sum.batches = sum.batches.with(merged.batches);
         }
+        sum.detection = self.judging.as_ref().map(Judging::counts);
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }

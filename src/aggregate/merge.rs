@@ -138,7 +138,8 @@ impl Inbox {
         self.hear(now);
     }
 
-    fn hear(&mut self, now: Instant) {
+    /// Something came from this queue.
+    pub fn hear(&mut self, now: Instant) {
         (self.heard, self.is_silent) = (now, false);
     }
 

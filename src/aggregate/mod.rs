@@ -10,6 +10,7 @@ mod batch;
 mod compact_record;
 mod fact_store;
 mod join;
+mod judging;
 mod merge;
 mod order;
 mod output_queue;
@@ -21,12 +22,14 @@ mod report;
 mod run;
 mod table;
 
+use crate::detect::Alert;
 use crate::flow::{FactSet, FlowRecord};
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
 pub use answers::Purpose;
 pub use batch::RecordBatch;
+pub use judging::{DetectionCounts, JudgeSettings};
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};
 pub use pool::export_pool;
@@ -54,6 +57,11 @@ pub trait Output: Send {
         false
     }
 
+    /// True when [`Output::alert`] needs every alert.
+    fn wants_alerts(&self) -> bool {
+        false
+    }
+
     /// True when [`Output::live_table`] writes something.
     fn wants_live_table(&self) -> bool {
         false
@@ -77,6 +85,14 @@ pub trait Output: Send {
     /// # Errors
     /// As [`Output::ended`].
     fn report(&mut self, _report: &Report) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// An alert began, grew or ended.
+    ///
+    /// # Errors
+    /// As [`Output::ended`].
+    fn alert(&mut self, _alert: &Alert) -> io::Result<()> {
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! as left out; nothing is left out where the giver may wait.
 
 use super::{LiveTable, OutputLoss, RecordBatch, Report, Summary, Table};
+use crate::detect::Alert;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,8 @@ pub enum OutputMessage {
     Ended(Arc<RecordBatch>),
     /// A tick ended.
     Report(Arc<Report>),
+    /// Something was detected.
+    Alert(Arc<Alert>),
     /// Somebody asked for the table.
     Table(Arc<LiveTable>),
     /// The run ended.
@@ -27,13 +30,15 @@ pub struct QueueLimits {
     pub records: usize,
     /// Reports.
     pub reports: usize,
+    /// Alerts.
+    pub alerts: usize,
 }
 
 impl QueueLimits {
     /// Where the source waits for the outputs: enough to keep both sides at work.
-    pub const FILE: Self = Self { records: 4096, reports: 256 };
+    pub const FILE: Self = Self { records: 4096, reports: 256, alerts: 256 };
     /// On a wire: what an output may fall behind before it loses something, about 10 MiB.
-    pub const WIRE: Self = Self { records: 32 * 1024, reports: 1024 };
+    pub const WIRE: Self = Self { records: 32 * 1024, reports: 1024, alerts: 4096 };
 }
 
 /// The queue of one output.
@@ -49,9 +54,10 @@ pub struct OutputQueue {
 #[derive(Default)]
 struct State {
     messages: VecDeque<OutputMessage>,
-    /// Ended flows and reports among the messages.
+    /// Ended flows, reports and alerts among the messages.
     records: usize,
     reports: usize,
+    alerts: usize,
     /// Tables that were not written yet: among the messages, or taken.
     tables: usize,
     left_out: OutputLoss,
@@ -68,13 +74,14 @@ impl State {
         match message {
             OutputMessage::Ended(_) => self.records < limits.records,
             OutputMessage::Report(_) => self.reports < limits.reports,
+            OutputMessage::Alert(_) => self.alerts < limits.alerts,
             OutputMessage::Table(_) | OutputMessage::End(_) => true,
         }
     }
 
     /// True when at most half is used.
     fn is_half_empty(&self, limits: QueueLimits) -> bool {
-        self.records * 2 <= limits.records && self.reports * 2 <= limits.reports
+        self.records * 2 <= limits.records && self.reports * 2 <= limits.reports && self.alerts * 2 <= limits.alerts
     }
 }
 
@@ -95,13 +102,14 @@ impl OutputQueue {
         let mut state = self.state();
         state.offered += match &message {
             OutputMessage::Ended(records) => records.len() as u64,
-            OutputMessage::Report(_) | OutputMessage::Table(_) | OutputMessage::End(_) => 0,
+            OutputMessage::Report(_) | OutputMessage::Alert(_) | OutputMessage::Table(_) | OutputMessage::End(_) => 0,
         };
         while !state.is_closed && !state.has_room(&message, self.limits) {
             if !may_wait {
                 match &message {
                     OutputMessage::Ended(records) => state.left_out.records += records.len() as u64,
                     OutputMessage::Report(_) => state.left_out.reports += 1,
+                    OutputMessage::Alert(_) => state.left_out.alerts += 1,
                     OutputMessage::Table(_) | OutputMessage::End(_) => {}
                 }
                 return;
@@ -111,11 +119,18 @@ impl OutputQueue {
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.is_closed {
+            // Of one that has failed; its flows are counted by those that it wrote.
+            match &message {
+                OutputMessage::Report(_) => state.left_out.reports += 1,
+                OutputMessage::Alert(_) => state.left_out.alerts += 1,
+                OutputMessage::Ended(_) | OutputMessage::Table(_) | OutputMessage::End(_) => {}
+            }
             return;
         }
         match &message {
             OutputMessage::Ended(records) => state.records += records.len(),
             OutputMessage::Report(_) => state.reports += 1,
+            OutputMessage::Alert(_) => state.alerts += 1,
             OutputMessage::Table(_) => state.tables += 1,
             OutputMessage::End(_) => {}
         }
@@ -161,6 +176,7 @@ impl OutputQueue {
         match &message {
             OutputMessage::Ended(records) => state.records -= records.len(),
             OutputMessage::Report(_) => state.reports -= 1,
+            OutputMessage::Alert(_) => state.alerts -= 1,
             OutputMessage::Table(_) | OutputMessage::End(_) => {}
         }
         if state.giver_waits && state.is_half_empty(self.limits) {
@@ -227,7 +243,7 @@ mod tests {
         }
     }
 
-    const LIMITS: QueueLimits = QueueLimits { records: 10, reports: 2 };
+    const LIMITS: QueueLimits = QueueLimits { records: 10, reports: 2, alerts: 2 };
 
     #[test]
     fn a_full_queue_leaves_out_and_counts_by_kind() {
@@ -235,7 +251,7 @@ mod tests {
         [4, 4, 4, 4, 1].into_iter().for_each(|count| queue.give(ended(count), false));
         (0..5).for_each(|_| queue.give(OutputMessage::Report(Arc::default()), false));
         queue.give(OutputMessage::End(Arc::default()), false);
-        assert_eq!(queue.left_out(), OutputLoss { output: String::new(), records: 5, reports: 3 });
+        assert_eq!(queue.left_out(), OutputLoss { output: String::new(), records: 5, reports: 3, alerts: 0 });
         let taken: Vec<usize> = std::iter::from_fn(|| queue.try_take()).map(|message| records(&message)).collect();
         assert_eq!(taken, [4, 4, 4, 0, 0, 0], "three boxes, two reports and the end");
         queue.give(ended(1), false);
@@ -259,7 +275,7 @@ mod tests {
                 match queue.take() {
                     OutputMessage::Ended(records) => sum += records.len(),
                     OutputMessage::Report(_) => reports += 1,
-                    OutputMessage::Table(_) | OutputMessage::End(_) => break,
+                    OutputMessage::Alert(_) | OutputMessage::Table(_) | OutputMessage::End(_) => break,
                 }
             }
             assert_eq!((sum, reports), (3000, 1000));

@@ -6,6 +6,7 @@
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
 use super::{LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants};
+use crate::detect::Alert;
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
@@ -89,6 +90,11 @@ impl<'scope> Outputs<'scope> {
         self.give(|wants| wants.reports, &OutputMessage::Report(Arc::new(report)), may_wait);
     }
 
+    /// The same for an alert.
+    pub fn alert(&self, alert: Alert, may_wait: bool) {
+        self.give(|wants| wants.alerts, &OutputMessage::Alert(Arc::new(alert)), may_wait);
+    }
+
     /// Has those that want it write the table now; the first of them makes it, on its thread.
     pub fn live_table(&self, table: LiveTable) {
         self.give(|wants| wants.live_table, &OutputMessage::Table(Arc::new(table)), true);
@@ -129,7 +135,7 @@ impl<'scope> Outputs<'scope> {
     /// What each output left out so far, where that is anything.
     pub fn losses(&self) -> Vec<OutputLoss> {
         let losses = self.threads.iter().map(|running| OutputLoss { output: running.name.clone(), ..running.queue.left_out() });
-        losses.filter(|loss| loss.records + loss.reports > 0).collect()
+        losses.filter(|loss| loss.records + loss.reports + loss.alerts > 0).collect()
     }
 
     /// Waits for all outputs. `lost`: ended flows that were lost before they came here.
@@ -162,6 +168,7 @@ pub fn wants_of(output: &dyn Output) -> Wants {
         ended: output.wants_ended(),
         reports: output.wants_reports(),
         live_table: output.wants_live_table(),
+        alerts: output.wants_alerts(),
     }
 }
 
@@ -195,6 +202,7 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output, failed: &OnFailure<'_>) -
         match message {
             OutputMessage::Ended(records) => records.iter().try_for_each(|(record, facts)| output.ended(record, facts))?,
             OutputMessage::Report(report) => output.report(&report)?,
+            OutputMessage::Alert(alert) => output.alert(&alert)?,
             OutputMessage::Table(table) => {
                 if let Err(source) = output.live_table(&table) {
                     failed(&OutputFailure { output: output.name().to_owned(), goes_on: true, source });
@@ -274,7 +282,7 @@ mod tests {
         let taken: &'static Mutex<Vec<&'static str>> = Box::leak(Box::default());
         let told = Mutex::new(Vec::new());
         let failed = |failure: &OutputFailure| told.lock().expect("no panic").push(failure.output.clone());
-        let limits = QueueLimits { records: 4, reports: 1 };
+        let limits = QueueLimits { records: 4, reports: 1, alerts: 1 };
         let (still, still_goes) = channel();
         let (full, full_goes) = channel();
         let (kept_up, losses) = thread::scope(|scope| {

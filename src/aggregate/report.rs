@@ -1,5 +1,6 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
+use super::judging::DetectionCounts;
 use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
 use netscope_backends::{Counters, RingFill, Timestamp};
@@ -100,6 +101,8 @@ pub struct Summary {
     pub batches: BatchTimes,
     /// What each queue has of it.
     pub queues: Vec<QueueReport>,
+    /// What detection counted; `None` when nothing was detected for.
+    pub detection: Option<DetectionCounts>,
     /// Outputs that were too slow for a wire, and what each left out for it.
     pub outputs: Vec<OutputLoss>,
     /// What each output of flows has in its file. Known once all outputs are finished.
@@ -141,6 +144,8 @@ pub struct OutputLoss {
     pub records: u64,
     /// Reports.
     pub reports: u64,
+    /// Alerts.
+    pub alerts: u64,
 }
 
 impl Summary {

@@ -103,6 +103,7 @@ pub fn run(
             match event {
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
+                Event::Alert(alert) => outputs.alert(*alert, may_wait),
                 Event::Table(table) => outputs.live_table(table),
                 Event::GivenUp => {
                     (control.notice)("the flow table is not written: too many flows ended before every worker had sent its own")
@@ -133,7 +134,9 @@ fn collect(aggregator: &mut Aggregator, queue: usize, mail: &QueueMail, now: Ins
         return false;
     }
     // Asked before the boxes are emptied: what was sent before the end is then seen.
-    let is_finished = mail.snapshots.is_finished() && mail.ended.as_ref().is_none_or(|ended| ended.is_finished());
+    let is_finished = mail.snapshots.is_finished()
+        && mail.ended.as_ref().is_none_or(|ended| ended.is_finished())
+        && mail.evidence.as_ref().is_none_or(|evidence| evidence.is_finished());
     let mut some = is_finished;
     // Before ended flows: what an answer says has ended by then is in a box that was sent before it.
     while let Some(mut taken) = mail.requests.answers.receive() {
@@ -157,6 +160,16 @@ fn collect(aggregator: &mut Aggregator, queue: usize, mail: &QueueMail, now: Ins
             some = true;
         }
         ended.wake_sender();
+    }
+    if let Some(evidence) = &mail.evidence {
+        while aggregator.takes_evidence(queue)
+            && let Some(mut taken) = evidence.receive()
+        {
+            aggregator.accept(queue, Mail::Evidence(&mut taken), now);
+            evidence.give_back(taken);
+            some = true;
+        }
+        evidence.wake_sender();
     }
     mail.snapshots.wake_sender();
     if is_finished {

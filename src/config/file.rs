@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 const EDITS_MAX: usize = 3;
 
 /// Sections and keys of other versions of the program.
-const ELSEWHERE: [&str; 3] = ["web", "analysis.alerts_jsonl", "analysis.anomalies"];
+const ELSEWHERE: [&str; 1] = ["web"];
 
 /// Reads a file.
 ///

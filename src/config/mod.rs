@@ -3,8 +3,10 @@
 //! Owns every flag, key, default and check. Knows no capture and no thread. Its invariant: a flag beats the file, the file beats
 //! the default, and what cannot work is refused here, by name.
 
+mod analysis_options;
 mod args;
 mod choices;
+mod detection;
 mod error;
 mod file;
 mod habits;
@@ -29,8 +31,8 @@ pub use options::Options;
 pub use reference::reference;
 pub use resolve::resolve;
 pub use settings::{
-    FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, Settings, SourceSettings, StatsSettings,
-    TpacketSettings, Verbosity, XdpSettings,
+    DetectSettings, FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, Settings, SourceSettings,
+    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;

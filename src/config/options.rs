@@ -4,6 +4,7 @@
 //! code does not compile.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+use super::analysis_options::AnalysisOptions;
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use super::said::{names, path_unset_when_empty, paths, unset_when_empty};
 use clap::Args;
@@ -12,6 +13,14 @@ use std::path::PathBuf;
 
 /// Makes the overlay of a section. A switch is a pair of flags that becomes one value.
 macro_rules! section {
+    ($section:ident { $($field:ident),* $(,)? }) => {
+        impl $section {
+            /// `self` where it says something, else `under`.
+            fn over(self, under: Self) -> Self {
+                Self { $($field: self.$field.or(under.$field),)* }
+            }
+        }
+    };
     ($section:ident { $($field:ident),* $(,)? } switches { $($switch:ident: $yes:ident, $no:ident);* $(;)? }) => {
         impl $section {
             /// Turns the pairs of flags into values.
@@ -37,6 +46,7 @@ macro_rules! section {
 mod output;
 
 pub use output::OutputOptions;
+pub(super) use section;
 
 /// All sections.
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -359,36 +369,6 @@ pub struct StatsOptions {
 }
 
 section!(StatsOptions { interval_ms, top_flows, jsonl, silence_secs } switches { enabled: enabled_yes, enabled_no });
-
-/// `[analysis]`; all but the headers in the configuration file only.
-#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[command(next_help_heading = "Analysis")]
-#[serde(default, deny_unknown_fields)]
-pub struct AnalysisOptions {
-    /// Measure round-trip times.
-    #[arg(skip)]
-    pub rtt: Option<bool>,
-    /// Count retransmissions.
-    #[arg(skip)]
-    pub retrans: Option<bool>,
-    /// Count segments out of order.
-    #[arg(skip)]
-    pub out_of_order: Option<bool>,
-    /// Keep what headers say.
-    #[arg(skip)]
-    pub headers: Option<bool>,
-    /// Keep what packets' headers say in each record: MAC addresses, TTL, DSCP, ECN, TCP options, largest windows, payload bytes. Takes 80
-    /// bytes more per flow and up to a third more work per packet
-    #[arg(id = "headers_yes", long = "headers", conflicts_with = "headers_no")]
-    #[serde(skip)]
-    pub headers_yes: bool,
-    /// Leave these fields empty [default]
-    #[arg(id = "headers_no", long = "no-headers")]
-    #[serde(skip)]
-    pub headers_no: bool,
-}
-
-section!(AnalysisOptions { rtt, retrans, out_of_order } switches { headers: headers_yes, headers_no });
 
 /// `[pipeline]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -79,6 +79,7 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         summary: options.summary.unwrap_or(true),
         flow_table_rows: size(options.flow_table.unwrap_or(0).into()),
         stats_jsonl: all.stats.jsonl.clone(),
+        alerts_jsonl: all.analysis.alerts_jsonl.clone(),
         has_stdout: on_stdout(all)?.is_some(),
         // As many cores as the workers had.
         record: ExportSettings {
@@ -176,11 +177,12 @@ fn on_stdout(options: &Options) -> Result<Option<&'static str>, ConfigError> {
 }
 
 /// Outputs with a path.
-fn written(options: &Options) -> [(&'static str, Option<&Path>); 7] {
-    let stats_jsonl = options.stats.jsonl.as_deref();
+fn written(options: &Options) -> [(&'static str, Option<&Path>); 8] {
+    let (stats_jsonl, alerts_jsonl) = (options.stats.jsonl.as_deref(), options.analysis.alerts_jsonl.as_deref());
     let options = &options.output;
     [
         ("--stats-jsonl (stats.jsonl)", stats_jsonl),
+        ("--alerts-jsonl (analysis.alerts_jsonl)", alerts_jsonl),
         ("--write-pcap (output.write_pcap)", options.write_pcap.as_deref()),
         ("--export-json (output.export_json)", options.export_json.as_deref()),
         ("--export-csv (output.export_csv)", options.export_csv.as_deref()),

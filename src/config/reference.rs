@@ -5,6 +5,7 @@
 use super::args::Args;
 use super::options::Options;
 use clap::{Arg, Command, CommandFactory};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -86,14 +87,24 @@ fn keys(command: &Command) -> BTreeMap<String, Option<String>> {
     let sections = serde_json::to_value(Options::default()).unwrap_or_default();
     let mut keys = BTreeMap::new();
     for (section, known) in sections.as_object().into_iter().flatten() {
-        for key in known.as_object().into_iter().flat_map(serde_json::Map::keys) {
-            let ids = [format!("{section}_{key}"), key.clone(), format!("{key}_yes"), format!("{section}_yes")];
-            let ids = if key == "enabled" { &ids[3..] } else { &ids[..3] };
-            let arg = ids.iter().find(|id| command.get_arguments().any(|arg| arg.get_id() == id.as_str()));
-            keys.insert(format!("{section}.{key}"), arg.cloned());
-        }
+        add_keys(command, section, known, &mut keys);
     }
     keys
+}
+
+/// Those of a section, whose full name is `path`, and of the sections in it.
+fn add_keys(command: &Command, path: &str, section: &Value, keys: &mut BTreeMap<String, Option<String>>) {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    for (key, value) in section.as_object().into_iter().flatten() {
+        if value.is_object() {
+            add_keys(command, &format!("{path}.{key}"), value, keys);
+            continue;
+        }
+        let ids = [format!("{name}_{key}"), key.clone(), format!("{key}_yes"), format!("{name}_yes")];
+        let ids = if key == "enabled" { &ids[3..] } else { &ids[..3] };
+        let arg = ids.iter().find(|id| command.get_arguments().any(|arg| arg.get_id() == id.as_str()));
+        keys.insert(format!("{path}.{key}"), arg.cloned());
+    }
 }
 
 #[cfg(test)]
@@ -108,9 +119,12 @@ mod tests {
         flags.sort_unstable();
         flags.dedup();
         assert_eq!(flags.len(), count, "{keys:?}");
-        for (key, id) in
-            [("stats.enabled", "stats_yes"), ("stats.jsonl", "stats_jsonl"), ("xdp.mode", "mode"), ("output.quiet", "quiet_yes")]
-        {
+        for (key, id) in [
+            ("stats.enabled", "stats_yes"),
+            ("stats.jsonl", "stats_jsonl"),
+            ("xdp.mode", "mode"),
+            ("analysis.anomalies.enabled", "anomalies_yes"),
+        ] {
             assert_eq!(keys[key].as_deref(), Some(id));
         }
         assert_eq!(keys["analysis.rtt"], None);

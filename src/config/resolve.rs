@@ -3,6 +3,7 @@
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
 use super::choices::BackendChoice;
+use super::detection::detection;
 use super::error::ConfigError;
 use super::live;
 use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
@@ -54,6 +55,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: output::view(&options, verbose, &written, wants_lines)?,
         output: written,
+        detection: detection(&options.analysis)?,
         pipeline,
         source,
         filter: options.capture.filter,
@@ -91,6 +93,10 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
             "--time, --color, --link and --absolute-seq are about packet lines, and --quiet (output.quiet) prints none: add --no-quiet"
                 .to_owned(),
         ));
+    }
+    let detects = said.analysis.anomalies.enabled.or(file.analysis.anomalies.enabled).unwrap_or(false);
+    if said.analysis.alerts_jsonl.is_some() && !detects {
+        return Err(combination("--alerts-jsonl writes what is detected: add --anomalies".to_owned()));
     }
     let tables = |options: &OutputOptions| {
         options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)

@@ -1,6 +1,7 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use crate::detect::{IpPrefix, PortScanSettings, SynFloodSettings};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub flow: FlowSettings,
     /// Ticks.
     pub stats: StatsSettings,
+    /// What is detected; `None` = nothing.
+    pub detection: Option<DetectSettings>,
     /// Files and tables.
     pub output: OutputSettings,
     /// How packets are shown; `None`: they are not.
@@ -135,6 +138,19 @@ pub struct StatsSettings {
     pub silence: Option<Duration>,
 }
 
+/// What is detected, and with how much memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetectSettings {
+    /// SYN floods; `None` = off.
+    pub syn_flood: Option<SynFloodSettings>,
+    /// Port scans; `None` = off.
+    pub port_scan: Option<PortScanSettings>,
+    /// Bytes of one table of evidence.
+    pub table_bytes: usize,
+    /// Networks that are inside; empty = private ranges and the interface's own.
+    pub local_networks: Vec<IpPrefix>,
+}
+
 /// Files and tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputSettings {
@@ -152,6 +168,8 @@ pub struct OutputSettings {
     pub expired_flows_csv: Option<RotationOptions>,
     /// The program that is run after each file that rotation closed.
     pub post_rotate: Option<PathBuf>,
+    /// Alerts as JSON lines.
+    pub alerts_jsonl: Option<PathBuf>,
     /// The summary as JSON.
     pub summary_json: Option<PathBuf>,
     /// Ticks as JSON lines.

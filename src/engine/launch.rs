@@ -5,8 +5,9 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    EndedChunk, Feed, PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy,
-    TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
+    Detecting, Detection, EndedChunk, EvidenceBox, Feed, Observer, PacketBudget, Progress, RequestSender, Snapshot, Stop,
+    StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive,
+    requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 /// Snapshots under way per queue.
 const SNAPSHOT_BOXES: usize = 32;
+/// Boxes of evidence under way per queue; each may be large.
+const EVIDENCE_BOXES: usize = 3;
 /// Boxes of ended flows under way per queue.
 const ENDED_BOXES: usize = 64;
 /// Chunks of copied packets under way per tap, 1 MiB each.
@@ -77,6 +80,8 @@ pub struct EngineSettings {
     pub taps: Vec<TapPolicy>,
     /// Chunks of 1 MiB between a reader and several workers.
     pub reader_chunks: usize,
+    /// What is detected; `None` = nothing is gathered.
+    pub detection: Option<Detection>,
 }
 
 /// The cold side's end of one queue. All queues wake the same thread.
@@ -87,6 +92,8 @@ pub struct QueueMail {
     pub ended: Option<Receiver<EndedChunk>>,
     /// Questions about live flows, and the answers.
     pub requests: RequestSender,
+    /// What detectors have gathered, when something is detected.
+    pub evidence: Option<Receiver<EvidenceBox>>,
 }
 
 /// Workers at work.
@@ -225,6 +232,24 @@ impl Assignment {
     }
 }
 
+/// What a worker is made of on its own thread.
+struct WorkerRun {
+    settings: WorkerSettings,
+    outbox: Outbox,
+    group: StopGroup,
+    interface: u8,
+}
+
+impl WorkerRun {
+    /// The worker. Built where it runs, so that the table's memory is first touched by the thread that uses it.
+    fn worker<O: Observer>(self, observer: O) -> Worker<O> {
+        let mut worker = Worker::new(&self.settings, self.outbox, observer);
+        worker.join(self.group);
+        worker.on_interface(self.interface);
+        worker
+    }
+}
+
 /// Ends the workers on other queues when this one's thread panics.
 struct Alarm(StopGroup);
 
@@ -248,7 +273,7 @@ impl Running {
         let worker_settings = assignment.settings(settings, feed.waits());
         let (request_sender, request_receiver) = requests(&self.parker);
         let tap_senders = self.open_taps(&assignment, &worker_settings, settings);
-        let outbox = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
+        let (outbox, evidence) = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;
         let interface = settings.interfaces.get(index).copied().unwrap_or(0);
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
@@ -266,11 +291,12 @@ impl Running {
                 // Not where the thread runs that has more of them to start.
                 None => begins.iter().for_each(|begins| begins.move_by(index + 1)),
             }
-            // Built here, so that the table's memory is first touched by the thread that uses it.
-            let mut worker = Worker::new(&worker_settings, outbox, ());
-            worker.join(group);
-            worker.on_interface(interface);
-            drive(feed, worker, request_receiver, timeout, stop.as_ref(), progress.worker(index), &mut |text| notice(text))
+            let run = WorkerRun { settings: worker_settings, outbox, group, interface };
+            let (stop, progress, mut notice) = (stop.as_ref(), progress.worker(index), |text: &str| notice(text));
+            match evidence {
+                Some(observer) => drive(feed, run.worker(observer), request_receiver, timeout, stop, progress, &mut notice),
+                None => drive(feed, run.worker(()), request_receiver, timeout, stop, progress, &mut notice),
+            }
         })?;
         self.threads.push(thread);
         // It moves away, or is on its way already.
@@ -284,7 +310,7 @@ impl Running {
         settings: &EngineSettings,
         requests: RequestSender,
         taps: Vec<TapSender>,
-    ) -> Outbox {
+    ) -> (Outbox, Option<Detecting>) {
         let (snapshot_sender, snapshots) = mailbox_to(&self.parker, SNAPSHOT_BOXES, || Snapshot::new(settings.flow.top_count));
         let (ended_sender, ended) = if settings.wants_ended {
             let (sender, receiver) = mailbox_to(&self.parker, ENDED_BOXES, EndedChunk::new);
@@ -292,8 +318,17 @@ impl Running {
         } else {
             (None, None)
         };
-        self.queues.push(QueueMail { snapshots, ended, requests });
-        Outbox::new(worker.waits, snapshot_sender, ended_sender, taps).with_reports(settings.wants_reports)
+        let (detecting, evidence) = match &settings.detection {
+            Some(detection) => {
+                let detectors = detection.detectors();
+                let (sender, receiver) = mailbox_to(&self.parker, EVIDENCE_BOXES, || EvidenceBox::new(&detectors));
+                (Some(Detecting::new(detection, worker.waits, sender)), Some(receiver))
+            }
+            None => (None, None),
+        };
+        self.queues.push(QueueMail { snapshots, ended, requests, evidence });
+        let outbox = Outbox::new(worker.waits, snapshot_sender, ended_sender, taps).with_reports(settings.wants_reports);
+        (outbox, detecting)
     }
 
     /// A worker's ends of the taps. Of a source that several share, the leading one copies all packets where

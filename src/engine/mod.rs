@@ -4,6 +4,7 @@
 //! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
 mod clock;
+mod detecting;
 mod drive;
 mod launch;
 mod ledger;
@@ -17,6 +18,7 @@ mod reader;
 mod recorder;
 mod request;
 mod scheduler;
+mod seen_flows;
 mod share;
 mod snapshot;
 mod tap;
@@ -25,11 +27,12 @@ mod work_unit;
 mod worker;
 
 pub use clock::Clock;
+pub use detecting::{Detecting, Detection, EvidenceBox};
 pub use drive::{Feed, Stop, drive};
 pub use launch::{EngineError, EngineSettings, QueueMail, Running, Source, launch};
 pub use ledger::{Ledger, NoFlowReason, ProtocolClass, TrafficCount};
 pub use mailbox::{Parker, Receiver, Sender, mailbox, mailbox_to};
-pub use observer::{Observer, SeenPacket};
+pub use observer::Observer;
 pub use outbox::Outbox;
 pub use packet_budget::{PacketBudget, StopGroup};
 pub use progress::{Progress, WorkerProgress};
@@ -43,3 +46,5 @@ pub use tap::{PacketConsumer, TapOrder, TapReceivers, consume};
 pub use tap_sender::{TAP_FLOWS_MAX, TapFlows, TapPolicy, TapSender};
 pub use work_unit::WorkUnit;
 pub use worker::{Worker, WorkerSettings};
+
+pub use crate::flow::{SeenPacket, SeenRefusal};

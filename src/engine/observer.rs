@@ -4,33 +4,17 @@
 //! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
 //! all of them before time moves on. Without an observer the compiler removes all of it.
 
-use crate::flow::{Counted, Direction, FlowEvents, FlowKey, FlowPacket, FlowRecord, PacketFacts};
+use crate::flow::{Counted, FlowEvents, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket, SeenRefusal};
 use crate::wire::Dissected;
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
-
-/// A packet that meant something to its flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeenPacket {
-    /// The flow.
-    pub key: FlowKey,
-    /// The packet's direction in the key.
-    pub direction: Direction,
-    /// What happened.
-    pub events: FlowEvents,
-    /// Number of the flow's place in the table of this queue.
-    pub place: u32,
-    /// When the packet was captured.
-    pub time: Timestamp,
-    /// Bytes on the wire, link header included.
-    pub wire_len: u32,
-    /// Number of the packet on its queue.
-    pub number: u64,
-}
 
 /// Is told by one worker what happens to flows. Established flows that go on tell nothing and pay nothing.
 pub trait Observer: Send {
     /// False removes all calls from the packet path.
     const WATCHES: bool;
+
+    /// Packets with none of these events are not told.
+    const EVENTS: FlowEvents = FlowEvents::ALL;
 
     /// Packets that meant something to their flows, in order: at most once per wave, and before time moves on.
     fn seen(&mut self, packets: &[SeenPacket]);
@@ -40,6 +24,21 @@ pub trait Observer: Send {
 
     /// A packet of no flow (yet: a later fragment may find its flow afterwards), or an ICMP message, which may be about another flow.
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected);
+
+    /// An ICMP error, which was told by [`Observer::other`], says that a destination cannot be reached. Told wherever the error came; the
+    /// flow's own queue, where it is another one, does not know of it.
+    fn unreachable(&mut self, _refusal: &SeenRefusal) {}
+
+    /// The time from which on [`Observer::pass`] has something to do.
+    fn deadline(&self) -> Timestamp {
+        Timestamp(u64::MAX)
+    }
+
+    /// Time has reached `now`; all that was seen before was told.
+    fn pass(&mut self, _now: Timestamp) {}
+
+    /// The run is over, at `now`.
+    fn finish(&mut self, _now: Timestamp) {}
 }
 
 impl Observer for () {
@@ -54,6 +53,7 @@ impl Observer for () {
 
 impl<A: Observer, B: Observer> Observer for (A, B) {
     const WATCHES: bool = A::WATCHES || B::WATCHES;
+    const EVENTS: FlowEvents = A::EVENTS.and(B::EVENTS);
 
     fn seen(&mut self, packets: &[SeenPacket]) {
         self.0.seen(packets);
@@ -68,6 +68,25 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected) {
         self.0.other(packet, facts);
         self.1.other(packet, facts);
+    }
+
+    fn unreachable(&mut self, refusal: &SeenRefusal) {
+        self.0.unreachable(refusal);
+        self.1.unreachable(refusal);
+    }
+
+    fn deadline(&self) -> Timestamp {
+        self.0.deadline().min(self.1.deadline())
+    }
+
+    fn pass(&mut self, now: Timestamp) {
+        self.0.pass(now);
+        self.1.pass(now);
+    }
+
+    fn finish(&mut self, now: Timestamp) {
+        self.0.finish(now);
+        self.1.finish(now);
     }
 }
 
@@ -84,18 +103,26 @@ impl<O: Observer> Watch<O> {
 
     /// A packet was counted.
     #[inline(always)]
-    pub(super) fn note(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted) {
-        if O::WATCHES && !counted.events.is_empty() {
-            self.push(SeenPacket {
-                key: packet.keyed.key.tuple(),
-                direction: packet.keyed.direction,
-                events: counted.events,
-                place: counted.place,
-                time: packet.time,
-                wire_len: packet.wire_len,
-                number: facts.number(),
-            });
+    pub(super) fn note(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
+        if O::WATCHES && counted.events.has_any(O::EVENTS) {
+            self.tell(packet, facts, counted, flows);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
+        self.push(SeenPacket {
+            key: packet.keyed.key.tuple(),
+            direction: packet.keyed.direction,
+            initiator: flows.initiator(counted.place),
+            events: counted.events,
+            flags: facts.flags(),
+            place: counted.place,
+            time: packet.time,
+            wire_len: packet.wire_len,
+            number: facts.number(),
+        });
     }
 
     /// A flow of which something happened with a packet that is not its own.
@@ -120,6 +147,36 @@ impl<O: Observer> Watch<O> {
         if O::WATCHES {
             self.flush();
             self.observer.other(packet, facts);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn unreachable(&mut self, refusal: &SeenRefusal) {
+        if O::WATCHES {
+            self.observer.unreachable(refusal);
+        }
+    }
+
+    /// As [`Observer::deadline`].
+    #[inline(always)]
+    pub(super) fn deadline(&self) -> Timestamp {
+        if O::WATCHES { self.observer.deadline() } else { Timestamp(u64::MAX) }
+    }
+
+    /// Time has reached `now`.
+    #[inline(always)]
+    pub(super) fn pass(&mut self, now: Timestamp) {
+        if O::WATCHES && now >= self.observer.deadline() {
+            self.flush();
+            self.observer.pass(now);
+        }
+    }
+
+    /// The run is over.
+    pub(super) fn finish(&mut self, now: Timestamp) {
+        if O::WATCHES {
+            self.flush();
+            self.observer.finish(now);
         }
     }
 

@@ -175,9 +175,8 @@ impl PacketFacts for CommonFacts<'_> {
     }
 
     fn segment(&self) -> Option<TcpSegment> {
-        let &PacketMeta { route, segment: PlainSegment { sequence, acknowledgment, payload_len, window, flags }, .. } = self.meta;
-        let is_segment = matches!(route, Route::Plain { .. } | Route::Last { .. } | Route::Syn { .. });
-        is_segment.then(|| TcpSegment {
+        let PlainSegment { sequence, acknowledgment, payload_len, window, .. } = self.meta.segment;
+        self.flags().map(|flags| TcpSegment {
             ports: self.ports(),
             sequence,
             acknowledgment,
@@ -186,6 +185,11 @@ impl PacketFacts for CommonFacts<'_> {
             payload_len,
             options: self.options(),
         })
+    }
+
+    fn flags(&self) -> Option<TcpFlags> {
+        let is_segment = matches!(self.meta.route, Route::Plain { .. } | Route::Last { .. } | Route::Syn { .. });
+        is_segment.then_some(self.meta.segment.flags)
     }
 
     fn vlan(&self) -> VlanTags {

@@ -206,7 +206,7 @@ impl<O: Observer> Worker<O> {
                 outbox.ended(event, record, ledger);
             })
         };
-        watch.note(&packet, &facts, &counted);
+        watch.note(&packet, &facts, &counted, flows);
         self.slow_path_count += counted.path as usize;
         counted
     }
@@ -256,6 +256,7 @@ impl<O: Observer> Worker<O> {
         if let Some(tick) = left {
             self.end_tick(tick);
         }
+        self.watch.pass(self.clock.now());
         // A wire does not lose records for want of a box: flows that are over can wait in the table.
         let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
         let event = self.event();
@@ -264,7 +265,8 @@ impl<O: Observer> Worker<O> {
             watch.ended(record);
             outbox.ended(event, record, ledger);
         });
-        self.next_deadline = if done { flows.next_deadline().min(clock.tick_end()) } else { Timestamp(0) };
+        let next = flows.next_deadline().min(clock.tick_end()).min(watch.deadline());
+        self.next_deadline = if done { next } else { Timestamp(0) };
     }
 
     fn end_tick(&mut self, tick: u64) {
@@ -399,6 +401,7 @@ impl<O: Observer> Worker<O> {
         self.alive_at_exit = Some(last.len() as u64);
         self.outbox.last(event, last);
         self.outbox.flush_taps();
+        self.watch.finish(self.clock.now());
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);
     }
 }

@@ -348,6 +348,11 @@ impl FoldHash {
     pub fn random() -> Self {
         Self(HashSecret::random())
     }
+
+    /// With this secret.
+    pub const fn with(secret: HashSecret) -> Self {
+        Self(secret)
+    }
 }
 
 impl BuildHasher for FoldHash {

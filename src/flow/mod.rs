@@ -23,6 +23,7 @@ mod parts;
 mod ports;
 mod quote;
 mod record;
+mod seen;
 mod store;
 mod synthetic;
 mod table;
@@ -45,6 +46,7 @@ pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
 pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
+pub use seen::{HostAddress, SeenAnswer, SeenFlow, SeenPacket, SeenRefusal};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FullFacts,

@@ -281,6 +281,12 @@ impl FlowTable {
         self.index.find(hash, |number| self.store.entries.get(number).key == *key)
     }
 
+    /// Who began the record of the flow at a place.
+    #[inline]
+    pub fn initiator(&self, place: u32) -> Direction {
+        self.store.entries.get(place).initiator()
+    }
+
     /// Why and when a flow is over at the clock or cannot take so many packets and bytes more, if so.
     #[inline]
     fn over(&self, place: u32, direction: Direction, packets: u64, bytes: u64) -> Option<(EndReason, Timestamp)> {

@@ -42,6 +42,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         tick_ns: 1_000_000_000,
         top_count: 0,
         export_ended_max: usize::MAX,
+        judge: None,
         flow_key: crate::flow::KeyScope::Tuple,
     };
     let setup = QueueSetup { count: QUEUES as u16, may_be_split: false, waits: true };
@@ -54,7 +55,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
             // Fewer boxes than are filled, so each is used again.
             let (ended, ended_mail) = mailbox(2, EndedChunk::new);
             let (asked, _) = requests(&Arc::default());
-            mail.push(QueueMail { snapshots: snapshots_mail, ended: Some(ended_mail), requests: asked });
+            mail.push(QueueMail { snapshots: snapshots_mail, ended: Some(ended_mail), requests: asked, evidence: None });
             let outbox = Outbox::new(true, snapshots, Some(ended), Vec::new());
             scope.spawn(move || send(outbox, queue, count, fill));
         }

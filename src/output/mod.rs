@@ -3,6 +3,7 @@
 //! Owns files and standard output. Knows no flow table, no queue and no flag; what a record looks like is
 //! [`crate::record`]'s.
 
+mod alert_lines;
 mod csv;
 mod document;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod stdout;
 mod summary_json;
 mod text;
 
+pub use alert_lines::{AlertLines, AlertObject};
 pub use csv::{CsvLines, CsvTable, write_table};
 pub use document::DocumentFile;
 pub use file::{AtomicFile, OutputError};

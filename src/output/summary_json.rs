@@ -53,7 +53,7 @@ fn document(summary: &Summary) -> Value {
     let left_out: Vec<Value> = summary
         .outputs
         .iter()
-        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports}))
+        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports, "alerts": loss.alerts}))
         .collect();
     json!({
         "packets": ledger.packets,
@@ -110,8 +110,21 @@ fn document(summary: &Summary) -> Value {
             "out_of_window": summary.tcp_out_of_window,
             "closes_forgotten": summary.flows.closes_forgotten,
         },
+        "detection": detection(summary),
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
+    })
+}
+
+/// What came of detection; null where there was none.
+fn detection(summary: &Summary) -> Value {
+    let Some(detection) = summary.detection else { return Value::Null };
+    json!({
+        "alerts_begun": detection.begun,
+        "alerts_ended": detection.ended,
+        "alerts_left_out": detection.left_out,
+        "evidence_overflow": detection.overflow,
+        "bins_delayed": detection.bins_delayed,
     })
 }
 

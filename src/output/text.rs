@@ -1,9 +1,10 @@
-//! What a person reads: a line per tick and the largest flows, which were asked for, and the summary.
+//! What a person reads on standard output: a line per tick, a line per alert, the summary, the largest flows.
 //!
 //! Owns their wording. Knows no terminal. Invariant: whatever is written here is made from numbers, addresses and names of ours,
 //! so nothing that a packet carried reaches the terminal.
 
 use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
+use crate::detect::Alert;
 use crate::engine::NoFlowReason;
 use crate::flow::{EndReason, TopFlow};
 use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
@@ -17,6 +18,8 @@ use std::sync::mpsc::Receiver;
 pub struct TextSettings {
     /// A line per tick and its top flows.
     pub stats: bool,
+    /// A line per alert.
+    pub alerts: bool,
     /// Rows of the table of the largest flows at the end, 0 = no table.
     pub table_rows: usize,
     /// Width of that table in characters.
@@ -57,6 +60,14 @@ impl<W: Write + Send> Output for TextReport<W> {
         self.settings.stats
     }
 
+    fn wants_alerts(&self) -> bool {
+        self.settings.alerts
+    }
+
+    fn alert(&mut self, alert: &Alert) -> io::Result<()> {
+        self.out.write_all(alert_line(alert).as_bytes())
+    }
+
     fn report(&mut self, report: &Report) -> io::Result<()> {
         let mut text = stats_line(report);
         text.push('\n');
@@ -78,6 +89,11 @@ impl<W: Write + Send> Output for TextReport<W> {
         }
         self.out.flush()
     }
+}
+
+/// The line of an alert, with a line feed.
+pub fn alert_line(alert: &Alert) -> String {
+    format!("[alert] {}\n", alert.description)
 }
 
 /// The line of a tick, without a line feed.
@@ -183,7 +199,8 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if(&format!("flows not written to {}", rows.output), rows.not_written);
     }
     text.row_if("files whose --post-rotate command failed", summary.commands.failed);
-    for OutputLoss { output, records, reports } in &summary.outputs {
+    for OutputLoss { output, records, reports, alerts } in &summary.outputs {
+        text.row_if(&format!("alerts left out of {output}"), *alerts);
         text.row_if(&format!("ended flows left out of {output}"), *records);
         text.row_if(&format!("reports left out of {output}"), *reports);
     }
@@ -207,6 +224,12 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
+    if let Some(detection) = &summary.detection {
+        text.row("alerts", detection.begun);
+        text.row_if("alerts left out (too many at once)", detection.left_out);
+        text.row_if("observations without room in the evidence (analysis.anomalies.table_mb)", detection.overflow);
+        text.row_if("bins of evidence that came with a later one", detection.bins_delayed);
+    }
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
     text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);

@@ -1,6 +1,6 @@
 //! The engine without the program: a session over any backend, with what came out of it.
 
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, OutputFailure};
+use netscope::aggregate::{AggregateSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure};
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
 use netscope::flow::{FactSet, FlowRecord, FlowSettings, KeyScope};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
@@ -33,6 +33,7 @@ pub fn settings() -> EngineSettings {
         wants_reports: true,
         taps: Vec::new(),
         reader_chunks: 2,
+        detection: None,
         interfaces: Vec::new(),
     }
 }
@@ -98,6 +99,16 @@ fn check_protocols(ledger: &Ledger, records: &[FlowRecord]) {
 
 /// Runs any source into any outputs; the table exports hold every flow.
 pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn Output>>) -> Outcome {
+    run_judged(source, settings, outputs, None)
+}
+
+/// The same, with detectors.
+pub fn run_judged(
+    source: Source,
+    settings: &EngineSettings,
+    outputs: Vec<Box<dyn Output>>,
+    judge: Option<JudgeSettings>,
+) -> Outcome {
     let session = Session {
         source,
         engine: settings.clone(),
@@ -106,6 +117,7 @@ pub fn run_into(source: Source, settings: &EngineSettings, outputs: Vec<Box<dyn 
             tick_ns: settings.tick_ns,
             top_count: settings.flow.top_count,
             export_ended_max: usize::MAX,
+            judge,
         },
         outputs,
         record: None,

@@ -19,6 +19,8 @@ pub struct Interface {
     pub description: Option<String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// Its networks: of each address that has a mask, how many of its first bits count.
+    pub networks: Vec<(IpAddr, u8)>,
     /// True when it is up.
     pub up: bool,
     /// True for the loopback interface.
@@ -32,9 +34,19 @@ impl From<Device> for Interface {
             loopback: device.flags.is_loopback(),
             name: device.name,
             description: device.desc,
+            networks: device.addresses.iter().filter_map(|address| Some((address.addr, mask_len(address.netmask?)))).collect(),
             addresses: device.addresses.into_iter().map(|address| address.addr).collect(),
         }
     }
+}
+
+/// Leading ones of a network mask.
+fn mask_len(mask: IpAddr) -> u8 {
+    let ones = match mask {
+        IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+        IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+    };
+    ones as u8
 }
 
 /// The device of Linux' netfilter log: always there, and no network interface.

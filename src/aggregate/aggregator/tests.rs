@@ -7,10 +7,11 @@ use crate::record::test_records::{tcp_record, udp6_record};
 use std::time::Duration;
 
 const TICK_NS: u64 = 1_000_000_000;
-const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true };
+const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true, alerts: true };
 
 fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
-    let settings = AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100, flow_key: KeyScope::Tuple };
+    let settings =
+        AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100, flow_key: KeyScope::Tuple, judge: None };
     Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }
 
@@ -43,6 +44,7 @@ fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
             }
             Event::Answer(records) => format!("answer {:?}", records.iter().map(|r| r.first_packet).collect::<Vec<_>>()),
             Event::GivenUp => "given up".to_owned(),
+            Event::Alert(alert) => format!("alert {}", alert.key),
             Event::Table(table) => format!("table {:?}", numbers(&table)),
             Event::End(end) => format!("end {:?} packets {}", numbers(&end.0), end.1.ledger.packets),
         })

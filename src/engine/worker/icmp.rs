@@ -4,8 +4,8 @@
 //! by the worker that has that one, which are the same or two of those that share the source.
 
 use super::Worker;
-use crate::engine::{Observer, SeenPacket};
-use crate::flow::{FlowEvents, Quote};
+use crate::engine::Observer;
+use crate::flow::{FlowEvents, Quote, SeenPacket, SeenRefusal};
 use crate::wire::{Dissected, IpVersion};
 use netscope_backends::Packet;
 
@@ -26,6 +26,9 @@ impl<O: Observer> Worker<O> {
         let Some(Quote { flow, direction, tunnel }) = Quote::of(facts, packet.data) else { return };
         if let Some(place) = place {
             self.flows.note_quote(place, flow);
+            if O::WATCHES && is_refusal(facts) {
+                self.watch.unreachable(&SeenRefusal { key: flow.key, direction, time: packet.time, number });
+            }
         }
         let key = flow.key.in_domain(self.domains.of_parts(facts.vlan, tunnel));
         self.flows.pass(self.clock.now());
@@ -35,7 +38,17 @@ impl<O: Observer> Worker<O> {
         {
             let &Packet { time, wire_len, .. } = packet;
             let direction = direction.reverse();
-            self.watch.push(SeenPacket { key: flow.key, direction, events: FlowEvents::REFUSED, place, time, wire_len, number });
+            self.watch.push(SeenPacket {
+                key: flow.key,
+                direction,
+                initiator: self.flows.initiator(place),
+                events: FlowEvents::REFUSED,
+                flags: None,
+                place,
+                time,
+                wire_len,
+                number,
+            });
         }
     }
 }

@@ -91,12 +91,12 @@ impl FlowTable {
             (Content::Segment(segment), Some(place)) => {
                 let fast = if is_known { None } else { self.count_fast(packet, place, Some(segment), watched) };
                 fast.or_else(|| {
-                    let warm = self.count_warm(packet, place, segment, watched)?;
+                    let warm = self.warm(packet, place, segment, watched)?;
                     self.note_domain(place, packet.keyed.direction, facts);
                     Some(warm)
                 })
             }
-            (Content::LastSegment(segment), Some(place)) => self.count_warm(packet, place, segment, watched),
+            (Content::LastSegment(segment), Some(place)) => self.warm(packet, place, segment, watched),
             (Content::Datagram, Some(place)) if !is_known => self.count_fast(packet, place, None, watched),
             (Content::LaterFragment, Some(place)) => self.count_later_fragment(packet, place, watched),
             _ => None,
@@ -104,10 +104,18 @@ impl FlowTable {
         done.unwrap_or_else(|| self.count_slow(packet, facts, place, watched, ended))
     }
 
+    /// [`FlowTable::count_warm`], with what only observers ask for; apart, so that the path is compiled once for all of them.
+    #[inline(always)]
+    fn warm(&mut self, packet: &FlowPacket<'_>, place: u32, segment: &PlainSegment, watched: bool) -> Option<Counted> {
+        let is_answer = watched && self.store.entries.get(place).is_first_answer(packet.keyed.direction);
+        let counted = self.count_warm(packet, place, segment)?;
+        Some(Counted { events: counted.events.and(FlowEvents::ANSWERED.when(is_answer)), ..counted })
+    }
+
     /// The warm path of a plain segment that makes a connection established, has to do with a loss, ends a direction, or comes
     /// after a FIN.
     #[inline]
-    fn count_warm(&mut self, packet: &FlowPacket<'_>, place: u32, segment: &PlainSegment, watched: bool) -> Option<Counted> {
+    fn count_warm(&mut self, packet: &FlowPacket<'_>, place: u32, segment: &PlainSegment) -> Option<Counted> {
         let &FlowPacket { time, keyed: &Keyed { direction, .. }, .. } = packet;
         if time < self.clock || self.active.is_on() && self.is_old(place, time) {
             return None;
@@ -138,7 +146,6 @@ impl FlowTable {
             }
         }
         parts.note_tracked();
-        events = events.and(FlowEvents::ANSWERED.when(watched && parts.entry.is_first_answer(direction)));
         self.clock = time;
         if let Some(before) = count_one(parts.entry, packet, &self.top) {
             self.top.list(place, before, &mut self.store);

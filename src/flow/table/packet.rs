@@ -4,7 +4,7 @@ use crate::flow::fragment::Held;
 use crate::flow::icmp::is_in_pair;
 use crate::flow::key::Keyed;
 use crate::flow::tcp::TcpMarks;
-use crate::wire::{Dissected, PlainSegment, SynSegment, TcpSegment, Transport, Tunnel, VlanTags};
+use crate::wire::{Dissected, PlainSegment, SynSegment, TcpFlags, TcpSegment, Transport, Tunnel, VlanTags};
 use netscope_backends::Timestamp;
 
 /// A packet of a flow.
@@ -47,6 +47,10 @@ pub trait PacketFacts {
     fn number(&self) -> u64;
     /// The TCP segment with all its options, if it is one.
     fn segment(&self) -> Option<TcpSegment>;
+    /// The control bits of that segment.
+    fn flags(&self) -> Option<TcpFlags> {
+        self.segment().map(|segment| segment.flags)
+    }
     /// VLAN tags under the outermost network layer.
     fn vlan(&self) -> VlanTags;
     /// The innermost tunnel.
@@ -167,6 +171,21 @@ impl FlowEvents {
 
     /// With [`FlowEvents::OPENED`]: the record goes on with a flow whose record before ended by the active timeout.
     pub const CONTINUED: Self = Self(1 << 6);
+
+    /// Everything.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// True when any of `others` happened.
+    #[inline(always)]
+    pub const fn has_any(self, others: Self) -> bool {
+        self.0 & others.0 != 0
+    }
+
+    /// All but `others`.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
 
     /// True when nothing happened.
     #[inline(always)]

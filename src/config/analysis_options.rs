@@ -1,0 +1,161 @@
+//! `[analysis]` and what is below it: what is analysed, and what is detected.
+//!
+//! Owns names and help texts, as its parent does.
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
+
+use super::options::section;
+use super::said::{names, path_unset_when_empty};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// `[analysis]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Detection")]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalysisOptions {
+    /// Measure round-trip times.
+    #[arg(skip)]
+    pub rtt: Option<bool>,
+    /// Count retransmissions.
+    #[arg(skip)]
+    pub retrans: Option<bool>,
+    /// Count segments out of order.
+    #[arg(skip)]
+    pub out_of_order: Option<bool>,
+    /// Keep what headers say.
+    #[arg(skip)]
+    pub headers: Option<bool>,
+    /// Keep what packets' headers say in each record: MAC addresses, TTL, DSCP, ECN, TCP options, largest windows, payload bytes. Takes 80
+    /// bytes more per flow and up to a third more work per packet
+    #[arg(id = "headers_yes", long = "headers", conflicts_with = "headers_no", help_heading = "Analysis")]
+    #[serde(skip)]
+    pub headers_yes: bool,
+    /// Leave these fields empty [default]
+    #[arg(id = "headers_no", long = "no-headers", help_heading = "Analysis")]
+    #[serde(skip)]
+    pub headers_no: bool,
+    /// Networks that are inside; empty: private ranges and the interface's own.
+    #[arg(skip)]
+    #[serde(deserialize_with = "names")]
+    pub local_networks: Option<Vec<String>>,
+
+    /// Write alerts to this file, one JSON object per line
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub alerts_jsonl: Option<PathBuf>,
+
+    /// What is detected.
+    #[command(flatten)]
+    pub anomalies: AnomalyOptions,
+}
+
+impl AnalysisOptions {
+    pub(super) fn settle(&mut self) {
+        self.headers = match (self.headers_yes, self.headers_no) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => self.headers,
+        };
+        self.anomalies.settle();
+    }
+
+    pub(super) fn over(self, under: Self) -> Self {
+        Self {
+            rtt: self.rtt.or(under.rtt),
+            retrans: self.retrans.or(under.retrans),
+            out_of_order: self.out_of_order.or(under.out_of_order),
+            headers: self.headers.or(under.headers),
+            headers_yes: self.headers_yes,
+            headers_no: self.headers_no,
+            local_networks: self.local_networks.or(under.local_networks),
+            alerts_jsonl: self.alerts_jsonl.or(under.alerts_jsonl),
+            anomalies: self.anomalies.over(under.anomalies),
+        }
+    }
+}
+
+/// `[analysis.anomalies]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct AnomalyOptions {
+    #[arg(skip)]
+    pub enabled: Option<bool>,
+    /// Detect SYN floods and port scans, and print alerts
+    #[arg(id = "anomalies_yes", long = "anomalies", conflicts_with = "anomalies_no")]
+    #[serde(skip)]
+    pub enabled_yes: bool,
+    /// Detect nothing [default]
+    #[arg(id = "anomalies_no", long = "no-anomalies")]
+    #[serde(skip)]
+    pub enabled_no: bool,
+
+    /// Memory of one table of evidence, in MiB.
+    #[arg(skip)]
+    pub table_mb: Option<u32>,
+
+    /// SYN floods.
+    #[arg(skip)]
+    pub syn_flood: SynFloodOptions,
+    /// Port scans.
+    #[arg(skip)]
+    pub port_scan: PortScanOptions,
+}
+
+impl AnomalyOptions {
+    fn settle(&mut self) {
+        self.enabled = match (self.enabled_yes, self.enabled_no) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => self.enabled,
+        };
+    }
+
+    fn over(self, under: Self) -> Self {
+        Self {
+            enabled: self.enabled.or(under.enabled),
+            enabled_yes: self.enabled_yes,
+            enabled_no: self.enabled_no,
+            table_mb: self.table_mb.or(under.table_mb),
+            syn_flood: self.syn_flood.over(under.syn_flood),
+            port_scan: self.port_scan.over(under.port_scan),
+        }
+    }
+}
+
+/// `[analysis.anomalies.syn_flood]`, in the configuration file only.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SynFloodOptions {
+    /// Detect them.
+    pub enabled: Option<bool>,
+    /// Length of the window in seconds.
+    pub window_secs: Option<f64>,
+    /// Attempts in it that are not completed.
+    pub syn_threshold: Option<u64>,
+    /// Sources that make a flood a distributed one.
+    pub unique_src_threshold: Option<u64>,
+    /// Time without a flood after which the alert is over, in seconds.
+    pub cooldown_secs: Option<f64>,
+}
+
+section!(SynFloodOptions { enabled, window_secs, syn_threshold, unique_src_threshold, cooldown_secs });
+
+/// `[analysis.anomalies.port_scan]`, in the configuration file only.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PortScanOptions {
+    /// Detect them.
+    pub enabled: Option<bool>,
+    /// Length of the window in seconds.
+    pub window_secs: Option<f64>,
+    /// Failed ports of one host.
+    pub unique_ports_threshold: Option<u64>,
+    /// Failed hosts on one port.
+    pub unique_hosts_threshold: Option<u64>,
+    /// Time without a scan after which the alert is over, in seconds.
+    pub cooldown_secs: Option<f64>,
+}
+
+section!(PortScanOptions { enabled, window_secs, unique_ports_threshold, unique_hosts_threshold, cooldown_secs });

@@ -1,0 +1,224 @@
+//! The trait of detectors, and how detectors of different kinds lie in one list.
+//!
+//! Owns no evidence and no rule. Invariant: the parts of a detector that observe and judge share nothing but settings and evidence, so they may run
+//! on different threads.
+
+use super::Alert;
+use super::networks::LocalNetworks;
+use crate::flow::{SeenFlow, SeenRefusal};
+use crate::wire::ArpMessage;
+use netscope_backends::Timestamp;
+use std::any::Any;
+
+/// What a detector gathers on one queue in one bin. Everything in it adds up or is a union: no result may depend on the order in which packets
+/// came, or on how they were dealt to queues.
+pub trait Evidence: Send + 'static {
+    /// Adds the evidence of another queue, or of another bin.
+    fn merge(&mut self, other: &Self);
+
+    /// Forgets all; memory is kept for the next bin.
+    fn clear(&mut self);
+
+    /// Observations for which there was no room.
+    fn overflow(&self) -> u64;
+}
+
+/// A bin of packet time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BinSpan {
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended.
+    pub end: Timestamp,
+}
+
+/// What a judge is told besides the evidence, and where its alerts go.
+pub struct JudgeContext<'a> {
+    /// The bin.
+    pub bin: BinSpan,
+    /// Which addresses are inside.
+    pub local: &'a LocalNetworks,
+    /// Where alerts go.
+    pub alerts: &'a mut Vec<Alert>,
+    /// Alerts that were not begun because too many were under way.
+    pub left_out: &'a mut u64,
+}
+
+/// Finds one kind of trouble. On the queues it observes, at the end of each bin of packet time (a second or less) its evidence
+/// is harvested and merged over all queues, and the sum is judged.
+pub trait Detector: Send + 'static {
+    /// What it gathers.
+    type Evidence: Evidence;
+
+    /// Its name, for messages and counters: the `kind` of its alerts.
+    fn name(&self) -> &'static str;
+
+    /// No evidence.
+    fn evidence(&self) -> Self::Evidence;
+
+    /// On the queue: what happened to flows. Constant time for each. Each event is told once, by the end of its bin; those of one flow
+    /// as a rule together; how flows end is left out. Refusals by ICMP errors depend on the queue that the error came on, unless [`Detector::observe_refusal`] is asked.
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut Self::Evidence);
+
+    /// On the queue: an ICMP error says that a destination cannot be reached.
+    fn observe_refusal(&self, _refusal: &SeenRefusal, _evidence: &mut Self::Evidence) {}
+
+    /// On the queue: an ARP message.
+    fn observe_arp(&self, _arp: &ArpMessage, _time: Timestamp, _evidence: &mut Self::Evidence) {}
+
+    /// On the sum: a bin is complete. Bins come in order; those in which no queue saw a packet are left out. The evidence may be taken:
+    /// what is left is cleared.
+    fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>);
+
+    /// The run is over: alerts that are under way end.
+    fn finish(&mut self, context: &mut JudgeContext<'_>);
+}
+
+/// A [`Detector`] of any kind with evidence of its kind.
+pub trait DetectorBox: Send {
+    /// [`Detector::name`].
+    fn name(&self) -> &'static str;
+    /// [`Detector::evidence`].
+    fn evidence(&self) -> Box<dyn Any + Send>;
+    /// [`Detector::observe`].
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut (dyn Any + Send));
+    /// [`Detector::observe_refusal`].
+    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send));
+    /// [`Detector::observe_arp`].
+    fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut (dyn Any + Send));
+    /// [`Evidence::merge`].
+    fn merge(&self, evidence: &mut (dyn Any + Send), other: &(dyn Any + Send));
+    /// [`Evidence::clear`].
+    fn clear(&self, evidence: &mut (dyn Any + Send));
+    /// [`Evidence::overflow`].
+    fn overflow(&self, evidence: &(dyn Any + Send)) -> u64;
+    /// [`Detector::judge`].
+    fn judge(&mut self, evidence: &mut (dyn Any + Send), context: &mut JudgeContext<'_>);
+    /// [`Detector::finish`].
+    fn finish(&mut self, context: &mut JudgeContext<'_>);
+}
+
+/// A detector as a [`DetectorBox`].
+pub struct DetectorParts<D>(D);
+
+impl<D> DetectorParts<D> {
+    /// This detector.
+    pub const fn new(detector: D) -> Self {
+        Self(detector)
+    }
+}
+
+/// Evidence comes back to the detector that made it, so its type is known.
+const OWN: &str = "evidence is of the detector that made it";
+
+impl<D: Detector> DetectorBox for DetectorParts<D> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn evidence(&self) -> Box<dyn Any + Send> {
+        Box::new(self.0.evidence())
+    }
+
+    fn observe(&self, flows: &[SeenFlow], evidence: &mut (dyn Any + Send)) {
+        self.0.observe(flows, evidence.downcast_mut().expect(OWN));
+    }
+
+    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send)) {
+        self.0.observe_refusal(refusal, evidence.downcast_mut().expect(OWN));
+    }
+
+    fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut (dyn Any + Send)) {
+        self.0.observe_arp(arp, time, evidence.downcast_mut().expect(OWN));
+    }
+
+    fn merge(&self, evidence: &mut (dyn Any + Send), other: &(dyn Any + Send)) {
+        evidence.downcast_mut::<D::Evidence>().expect(OWN).merge(other.downcast_ref().expect(OWN));
+    }
+
+    fn clear(&self, evidence: &mut (dyn Any + Send)) {
+        evidence.downcast_mut::<D::Evidence>().expect(OWN).clear();
+    }
+
+    fn overflow(&self, evidence: &(dyn Any + Send)) -> u64 {
+        evidence.downcast_ref::<D::Evidence>().expect(OWN).overflow()
+    }
+
+    fn judge(&mut self, evidence: &mut (dyn Any + Send), context: &mut JudgeContext<'_>) {
+        self.0.judge(evidence.downcast_mut().expect(OWN), context);
+    }
+
+    fn finish(&mut self, context: &mut JudgeContext<'_>) {
+        self.0.finish(context);
+    }
+}
+
+/// All detectors of a queue, or those that judge.
+pub struct DetectorSet(Vec<Box<dyn DetectorBox>>);
+
+/// The evidence of all detectors of a [`DetectorSet`], in its order.
+pub struct EvidenceSet(Vec<Box<dyn Any + Send>>);
+
+impl DetectorSet {
+    /// These detectors.
+    pub const fn new(detectors: Vec<Box<dyn DetectorBox>>) -> Self {
+        Self(detectors)
+    }
+
+    /// No evidence.
+    pub fn evidence(&self) -> EvidenceSet {
+        EvidenceSet(self.0.iter().map(|detector| detector.evidence()).collect())
+    }
+
+    fn with<'a>(&'a self, set: &'a mut EvidenceSet) -> impl Iterator<Item = (&'a dyn DetectorBox, &'a mut (dyn Any + Send))> {
+        self.0.iter().map(Box::as_ref).zip(set.0.iter_mut().map(Box::as_mut))
+    }
+
+    /// All observe these flows.
+    pub fn observe(&self, flows: &[SeenFlow], set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.observe(flows, evidence));
+    }
+
+    /// All observe this ICMP error.
+    pub fn observe_refusal(&self, refusal: &SeenRefusal, set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.observe_refusal(refusal, evidence));
+    }
+
+    /// All observe this ARP message.
+    pub fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.observe_arp(arp, time, evidence));
+    }
+
+    /// Adds the evidence of another queue or bin.
+    pub fn merge(&self, set: &mut EvidenceSet, other: &EvidenceSet) {
+        self.with(set).zip(&other.0).for_each(|((detector, evidence), other)| detector.merge(evidence, other.as_ref()));
+    }
+
+    /// Forgets all evidence.
+    pub fn clear(&self, set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.clear(evidence));
+    }
+
+    /// Observations for which there was no room, of all detectors.
+    pub fn overflow(&self, set: &EvidenceSet) -> u64 {
+        self.0.iter().zip(&set.0).map(|(detector, evidence)| detector.overflow(evidence.as_ref())).sum()
+    }
+
+    /// All judge a bin. Alerts are in the order of their times, then by kind and key.
+    pub fn judge(&mut self, set: &mut EvidenceSet, context: &mut JudgeContext<'_>) {
+        let first = context.alerts.len();
+        self.0.iter_mut().zip(&mut set.0).for_each(|(detector, evidence)| detector.judge(evidence.as_mut(), context));
+        sort(&mut context.alerts[first..]);
+    }
+
+    /// All end.
+    pub fn finish(&mut self, context: &mut JudgeContext<'_>) {
+        let first = context.alerts.len();
+        self.0.iter_mut().for_each(|detector| detector.finish(context));
+        sort(&mut context.alerts[first..]);
+    }
+}
+
+fn sort(alerts: &mut [Alert]) {
+    alerts.sort_by(|one, other| (one.time, one.kind, &one.key).cmp(&(other.time, other.kind, &other.key)));
+}

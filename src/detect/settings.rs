@@ -1,0 +1,40 @@
+//! Settings that all detectors share.
+
+use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings};
+
+/// A second: the longest bin.
+const BIN_NS_MAX: u64 = 1_000_000_000;
+/// 10 ms: the shortest one.
+const BIN_NS_MIN: u64 = 10_000_000;
+/// Bins in the shortest window at least.
+const BINS_PER_WINDOW: u64 = 5;
+
+/// How to detect.
+#[derive(Clone, Debug)]
+pub struct DetectionSettings {
+    /// `None` = off.
+    pub syn_flood: Option<SynFloodSettings>,
+    /// `None` = off.
+    pub port_scan: Option<PortScanSettings>,
+    /// Bytes of one table of evidence.
+    pub table_bytes: usize,
+    /// The run's own.
+    pub hash: EvidenceHash,
+}
+
+impl DetectionSettings {
+    /// Alerts of a detector under way at most.
+    pub const ALERT_COUNT_MAX: usize = 1024;
+
+    /// Length of a bin in ns: a fifth of the shortest window, from 10 ms to 1 s.
+    pub fn bin_ns(&self) -> u64 {
+        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
+        let shortest = windows.into_iter().flatten().min().unwrap_or(u64::MAX);
+        (shortest / BINS_PER_WINDOW).clamp(BIN_NS_MIN, BIN_NS_MAX)
+    }
+
+    /// How long alerts with this cooldown live: what is in the window is not over.
+    pub fn life(&self, cooldown_ns: u64, window_ns: u64) -> LifeSettings {
+        LifeSettings { cooldown_ns: cooldown_ns.max(window_ns), alert_count_max: Self::ALERT_COUNT_MAX }
+    }
+}

@@ -1,0 +1,157 @@
+//! Alerts as a JSON object per line (`--alerts-jsonl`), for programs that act on them.
+//!
+//! Owns the names of its fields; docs/alert.schema.json describes them. Knows no detector. Invariant: a line is written whole and at
+//! once, as soon as the alert is known.
+
+use super::OutputError;
+use crate::aggregate::{Output, Summary, Table};
+use crate::detect::{Alert, AlertPhase, AlertSubject, Cardinality};
+use crate::flow::community_id;
+use crate::record::protocol_name;
+use netscope_backends::writing::{AppendError, GrowingFile};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::io;
+use std::path::Path;
+
+/// A growing file of alerts.
+pub struct AlertLines {
+    /// `None` once it is closed.
+    file: Option<GrowingFile>,
+    name: String,
+    line: Vec<u8>,
+    community_id_seed: u16,
+}
+
+impl AlertLines {
+    /// Creates or empties `path`.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(path: &Path, community_id_seed: u16) -> Result<Self, OutputError> {
+        let file = GrowingFile::open(path).map_err(|source| OutputError::new("create", path, source))?;
+        let name = file.name().display().to_string();
+        Ok(Self { file: Some(file), name, line: Vec::new(), community_id_seed })
+    }
+}
+
+impl Output for AlertLines {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn wants_alerts(&self) -> bool {
+        true
+    }
+
+    fn alert(&mut self, alert: &Alert) -> io::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &AlertObject::new(alert, self.community_id_seed))?;
+        self.line.push(b'\n');
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.begin()?;
+        if let Err(AppendError { written, source }) = file.append(&self.line) {
+            file.cut(written as u64);
+            return Err(source);
+        }
+        file.sync_point(true).map(|_| ())
+    }
+
+    fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        // A run without an alert leaves an empty file.
+        file.begin()?;
+        file.finish()
+    }
+}
+
+/// An alert as it is written: first what other programs know, then ours.
+#[derive(Serialize)]
+pub struct AlertObject<'a> {
+    ts: f64,
+    kind: &'static str,
+    description: &'a str,
+    phase: &'static str,
+    ended_by: Option<&'static str>,
+    severity: &'static str,
+    key: &'a str,
+    variant: &'static str,
+    technique: Option<&'static str>,
+    began: f64,
+    attacker: Option<Value>,
+    victim: Option<Value>,
+    direction: Option<&'static str>,
+    counts: Map<String, Value>,
+    distinct: Map<String, Value>,
+    completion_ratio: f64,
+    at_least: bool,
+    top_sources: Vec<Value>,
+    ports: &'a [u16],
+    packets: Vec<u64>,
+    flows: Vec<Value>,
+    thresholds: Vec<Value>,
+    window_secs: f64,
+    cooldown_secs: f64,
+}
+
+/// Nanoseconds as seconds, rounded to microseconds.
+fn seconds(ns: u64) -> f64 {
+    (ns / 1000) as f64 / 1e6
+}
+
+fn subject(subject: &AlertSubject) -> Value {
+    let network = subject.prefix_len.map(|_| subject.to_string());
+    let ip = network.is_none().then(|| subject.host.to_string());
+    json!({"ip": ip, "port": subject.port, "network": network})
+}
+
+fn cardinality(number: Cardinality) -> Value {
+    json!({"count": number.count, "exact": number.is_exact, "error": number.error()})
+}
+
+impl<'a> AlertObject<'a> {
+    /// Of this alert; flows are named with this seed.
+    pub fn new(alert: &'a Alert, community_id_seed: u16) -> Self {
+        let flow = |key, initiator| {
+            let id = community_id(key, initiator, community_id_seed);
+            json!({"community_id": id.as_str(), "protocol": protocol_name(key.protocol()).to_string()})
+        };
+        Self {
+            ts: seconds(alert.time.0),
+            kind: alert.kind,
+            description: &alert.description,
+            phase: alert.phase.name(),
+            ended_by: match alert.phase {
+                AlertPhase::End(why) => Some(why.name()),
+                AlertPhase::Begin | AlertPhase::Update => None,
+            },
+            severity: alert.severity.name(),
+            key: &alert.key,
+            variant: alert.variant,
+            technique: alert.technique,
+            began: seconds(alert.began.0),
+            attacker: alert.attacker.as_ref().map(subject),
+            victim: alert.victim.as_ref().map(subject),
+            direction: alert.direction,
+            counts: alert.counts.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect(),
+            distinct: alert.distinct.iter().map(|&(name, number)| (name.to_owned(), cardinality(number))).collect(),
+            completion_ratio: (alert.completion_ratio * 1e4).round() / 1e4,
+            at_least: alert.is_at_least,
+            top_sources: alert
+                .top_sources
+                .iter()
+                .map(|(host, packets)| json!({"ip": host.to_string(), "packets": packets}))
+                .collect(),
+            ports: &alert.ports,
+            packets: alert.samples.iter().map(|sample| sample.number).collect(),
+            flows: alert.samples.iter().map(|sample| flow(&sample.key, sample.initiator)).collect(),
+            thresholds: alert
+                .thresholds
+                .iter()
+                .map(|crossed| json!({"name": crossed.name, "limit": crossed.limit, "value": crossed.value}))
+                .collect(),
+            window_secs: seconds(alert.window_ns),
+            cooldown_secs: seconds(alert.cooldown_ns),
+        }
+    }
+}
