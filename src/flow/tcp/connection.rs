@@ -234,7 +234,7 @@ impl TcpConnection {
             handshake_rtt_ns: None,
             rtt: None,
             rtt_sides: [None; 2],
-            zero_window_ns: [0; 2],
+            zero_window_ns: [None; 2],
         }
     }
 }

@@ -70,7 +70,7 @@ impl TcpSequences {
         let sides = [0, 1].map(|side| self.samples.side(side, further[side]));
         record.rtt = self.samples.record(&sides);
         record.rtt_sides = sides.map(|side| side.record());
-        record.zero_window_ns = arena.get(self.place).map_or([0; 2], |x| x.closed.map(|closed| closed.ns()));
+        record.zero_window_ns = arena.get(self.place).map_or([None; 2], |x| x.closed.map(|closed| closed.ns()));
     }
 
     /// Takes in a round trip of the side that sent this acknowledgment; `is_bare`: without data, SYN and FIN.
