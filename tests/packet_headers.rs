@@ -303,3 +303,39 @@ fn nothing_is_said_of_headers_unless_asked() {
         assert!(flows.iter().all(|flow| flow.get(name) == Some(&Value::Null)), "{name}");
     }
 }
+
+/// A pcap file of one IPv4 packet between two hosts, of which so many bytes were captured.
+fn one_packet(path: &Path, protocol: u8, carried: &[u8], captured: usize) {
+    let mut frame =
+        vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 20 + carried.len() as u8, 0, 0, 0, 0, 64, protocol];
+    frame.extend([0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend(carried);
+    let mut file = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat();
+    file.extend([100, 0, captured as u32, frame.len() as u32].map(u32::to_le_bytes).concat());
+    file.extend(&frame[..captured]);
+    std::fs::write(path, file).expect("a capture");
+}
+
+#[test]
+fn payload_of_a_header_that_was_cut_off_is_not_known() {
+    let directory = temp_dir("packet_headers");
+    let capture = directory.path().join("cut.pcap");
+    let udp = |len: u8| [&[0x9c, 0x40, 0, 80, 0, len, 0, 0][..], &[b'x'; 45]].concat();
+    let tcp = [&[0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 16, 16, 0, 0, 0, 0, 0][..], &[b'x'; 45]].concat();
+    for (protocol, carried, captured, expected) in [
+        (17, udp(53), 87, Some(45)),
+        (17, udp(53), 42, Some(45)),
+        (17, udp(53), 41, None),
+        (17, udp(53), 38, None),
+        (17, udp(5), 87, None),
+        (17, udp(0), 50, Some(45)),
+        (17, udp(200), 87, Some(45)),
+        (6, tcp.clone(), 54, Some(45)),
+        (6, tcp, 53, None),
+    ] {
+        one_packet(&capture, protocol, &carried, captured);
+        let flows = flows(&capture, &["--headers"]);
+        assert_eq!(flows.len(), 1);
+        assert_eq!(flows[0]["payload_bytes_a_to_b"].as_u64(), expected, "{protocol} {captured} {flows:?}");
+    }
+}

@@ -74,13 +74,21 @@ const CONNECTION: [(u32, bool, u8, u32, u32, usize); 6] = [
     (100, false, ACK, 2, 502, 0),
 ];
 
+/// No TCP analysis.
+const NOT_ANALYSED: &str = "[analysis]\nrtt = false\nretrans = false\nout_of_order = false\n";
+
 /// Flows and summary of these segments.
 fn told(segments: &[(u32, bool, u8, u32, u32, usize)], workers: &str) -> (Vec<Value>, Value) {
+    told_with(segments, workers, &[])
+}
+
+/// The same with further arguments.
+fn told_with(segments: &[(u32, bool, u8, u32, u32, usize)], workers: &str, arguments: &[&str]) -> (Vec<Value>, Value) {
     let dir = temp_dir("tcp-ends");
     let [capture, json, summary] = ["ends.pcap", "flows.json", "summary.json"].map(|name| dir.path().join(name));
     write(&capture, segments);
     let mut command = netscope();
-    command.args(["--quiet", "--workers", workers, "--read-pcap"]).arg(&capture);
+    command.args(arguments).args(["--quiet", "--workers", workers, "--read-pcap"]).arg(&capture);
     run(command.arg("--export-json").arg(&json).arg("--summary-json").arg(&summary)).expect_code(0);
     let [flows, summary] =
         [json, summary].map(|path| serde_json::from_str(&std::fs::read_to_string(path).expect("an export")).expect("JSON"));
@@ -114,4 +122,55 @@ fn the_receiver_of_a_first_syn_ack_is_client_and_initiator() {
         assert_eq!(flows.len(), 1, "{flows:#?}");
         assert_eq!((&flows[0]["client"], &flows[0]["initiator"]), (&"a_to_b".into(), &"a_to_b".into()));
     }
+}
+
+/// Segments of which the receiver, in the middle of its handshake, drops one or two; the connection is one record and goes on. By
+/// RFC 9293 section 3.10.7.3 and, of a reset in SYN-RECEIVED, 3.10.7.4.
+#[test]
+fn what_is_not_acceptable_in_a_handshake_ends_and_splits_nothing() {
+    const PSH: u8 = 8;
+    let syn = (100, false, SYN, 9000, 0, 0);
+    let answer = (100, true, SYN | ACK, 700, 9001, 0);
+    let rest = [(100, false, ACK, 9001, 701, 0), (100, false, PSH | ACK, 9001, 701, 5), (100, true, PSH | ACK, 701, 9006, 7)];
+    let stray = |from_server, flags, sequence, acknowledgment| (100, from_server, flags, sequence, acknowledgment, 0);
+    let before = [
+        stray(true, RST, 502, 0),
+        stray(true, RST | ACK, 0, 5),
+        stray(true, ACK, 502, 5),
+        stray(true, FIN | ACK, 502, 5),
+        stray(true, SYN | ACK, 502, 5),
+    ];
+    let mut cases: Vec<_> = before.iter().map(|&stray| [&[syn, stray, answer][..], &rest].concat()).collect();
+    cases.extend([false, true].map(|side| [&[syn, answer, stray(side, RST, 5, 0)][..], &rest].concat()));
+    for segments in cases {
+        let dir = temp_dir("tcp-cases");
+        let config = dir.path().join("config.toml");
+        std::fs::write(&config, NOT_ANALYSED).expect("a configuration");
+        let not_analysed = ["--config", config.to_str().expect("UTF-8")];
+        for (workers, analyses) in [("1", true), ("3", true), ("1", false)] {
+            let arguments: &[&str] = if analyses { &[] } else { &not_analysed };
+            let (flows, summary) = told_with(&segments, workers, arguments);
+            assert_eq!(flows.len(), 1, "{segments:?} {flows:#?}");
+            assert_eq!((&flows[0]["tcp_state"], &flows[0]["packets_total"]), (&"established".into(), &6.into()), "{segments:?}");
+            assert_eq!(summary["tcp"]["out_of_window"], 1, "{segments:?}");
+            // A microsecond lies between two segments.
+            let expected = if analyses { Value::from(0.003) } else { Value::Null };
+            assert_eq!(flows[0]["handshake_rtt_ms"], expected, "{segments:?}");
+        }
+    }
+    let (flows, summary) = told(&[syn, stray(true, RST | ACK, 0, 9001)], "1");
+    assert_eq!((&flows[0]["tcp_state"], &summary["tcp"]["out_of_window"]), (&"reset".into(), &0.into()));
+}
+
+/// No segment here has a window scale. Where neither SYN was seen nobody knows that.
+#[test]
+fn the_largest_window_is_not_known_where_its_scale_is_not() {
+    let windows = |segments: &[_]| {
+        let (flows, _) = told_with(segments, "1", &["--headers"]);
+        [flows[0]["window_max_a_to_b"].as_u64(), flows[0]["window_max_b_to_a"].as_u64()]
+    };
+    assert_eq!(windows(&CONNECTION), [Some(4096); 2]);
+    assert_eq!(windows(&CONNECTION[1..]), [Some(4096); 2], "the SYN-ACK says that there is none");
+    assert_eq!(windows(&CONNECTION[2..]), [None; 2]);
+    assert_eq!(windows(&CONNECTION[..1]), [Some(4096), None], "a SYN's window has no scale");
 }

@@ -280,7 +280,7 @@ impl UsualTcp {
             tcp.zero_windows,
         ];
         let rtt = tcp.rtt.as_ref();
-        let is_odd = tcp.window_scale.contains(&Some(NO_SCALE)) || tcp.zero_window_ns != [0; 2];
+        let is_odd = tcp.window_scale.contains(&Some(NO_SCALE)) || tcp.zero_window_ns != [None; 2];
         if is_odd || counts.iter().any(|&count| count > u8::MAX.into()) {
             return None;
         }
@@ -319,7 +319,7 @@ impl UsualTcp {
             handshake_rtt_ns: present(handshake),
             rtt: present(last).map(rtt),
             rtt_sides: sides.map(UsualSide::record),
-            zero_window_ns: [0; 2],
+            zero_window_ns: [None; 2],
         }
     }
 }
@@ -353,7 +353,7 @@ mod tests {
                 SideRtt { samples, min_ns, ewma_ns, max_ns, delayed_acks }
             })
         };
-        let sides = (prop::option::of(side()), prop::option::of(side()), prop_oneof![4 => Just(0u64), 1 => any::<u64>()]);
+        let sides = (prop::option::of(side()), prop::option::of(side()), prop::option::weighted(0.2, any::<u64>()));
         let scales = (scale(), scale());
         let tcp = (counts, prop::option::of(rtt), prop::option::of(number(32)), scales, sides, any::<[u16; 2]>(), 0..3u8)
             .prop_map(|(counts, rtt, handshake_rtt_ns, (first, second), (a, b, closed), mss, client)| TcpRecord {
@@ -373,7 +373,7 @@ mod tests {
                 handshake_rtt_ns,
                 rtt,
                 rtt_sides: [a, b],
-                zero_window_ns: [0, closed],
+                zero_window_ns: [None, closed],
                 ..tcp_record().tcp.expect("a TCP record")
             });
         prop::option::of(tcp)
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn usual_records_are_small() {
-        let usual = TcpRecord { zero_window_ns: [0; 2], ..tcp_record().tcp.expect("a TCP record") };
+        let usual = TcpRecord { zero_window_ns: [None; 2], ..tcp_record().tcp.expect("a TCP record") };
         let tcp = FlowRecord { tunnel: None, fragments: 0, icmp_errors: 0, tcp: Some(usual), ..tcp_record() };
         for record in [tcp, udp6_record(), icmp_record()] {
             assert!(matches!(CompactRecord::new(&record, record.facts), CompactRecord::Usual(_)));

@@ -89,7 +89,8 @@ pub struct Summary {
     pub tcp_gaps_forgotten: u64,
     /// TCP handshakes that ended before they began, by the clock of the capture.
     pub tcp_backward_handshakes: u64,
-    /// TCP resets and SYNs outside the window of their connection, which went on.
+    /// TCP segments that their receiver drops: resets and SYNs outside the window, and what is not acceptable in a handshake. The
+    /// connection went on.
     pub tcp_out_of_window: u64,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
     pub export_left_out: u64,

@@ -24,8 +24,7 @@ pub struct FlowHeaders {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct DirectionHeaders {
-    /// Payload bytes of TCP segments or UDP datagrams, those sent again included.
-    pub payload_bytes: u64,
+    payload_bytes: u64,
     /// Differentiated services code points seen (RFC 2474), one bit each.
     pub dscp: u64,
     /// Kinds of TCP options seen, as [`TcpOptions::kinds`](crate::wire::TcpOptions).
@@ -49,6 +48,8 @@ const SYN_SEEN: u8 = 1;
 const ECN_AGREED: u8 = 1 << 1;
 /// A segment that is no SYN had ECE: congestion was reported.
 const ECHOED: u8 = 1 << 2;
+/// The TCP or UDP header of a packet was not whole, so nobody knows how much it carried.
+const PAYLOAD_UNKNOWN: u8 = 1 << 3;
 
 impl DirectionHeaders {
     const BLANK: Self =
@@ -59,6 +60,16 @@ impl DirectionHeaders {
         self.ecn != 0
     }
 
+    /// Payload bytes of TCP segments or UDP datagrams, those sent again included; `None` where that of one packet is not known.
+    pub const fn payload_bytes(&self) -> Option<u64> {
+        if self.bits & PAYLOAD_UNKNOWN == 0 { Some(self.payload_bytes) } else { None }
+    }
+
+    /// A SYN or SYN-ACK was seen, in this record or in one that it goes on from.
+    pub const fn is_syn_seen(&self) -> bool {
+        self.bits & SYN_SEEN != 0
+    }
+
     /// A segment told the other side that congestion was met (ECE without SYN).
     pub const fn is_echoed(&self) -> bool {
         self.bits & ECHOED != 0
@@ -66,7 +77,8 @@ impl DirectionHeaders {
 
     fn note(&mut self, headers: &PacketHeaders) {
         let &PacketHeaders { ttl, traffic_class, payload_len, tcp } = headers;
-        self.payload_bytes = self.payload_bytes.saturating_add(payload_len.into());
+        self.payload_bytes = self.payload_bytes.saturating_add(payload_len.unwrap_or(0).into());
+        self.bits |= if payload_len.is_none() { PAYLOAD_UNKNOWN } else { 0 };
         self.dscp |= 1 << (traffic_class >> 2);
         self.ecn |= 1 << (traffic_class & 3);
         self.ttl = [self.ttl[0].min(ttl), self.ttl[1].max(ttl)];
@@ -191,7 +203,7 @@ mod tests {
 
     fn segment(flags: u16, traffic_class: u8, ttl: u8, window: u16) -> PacketHeaders {
         let tcp = TcpHeaders { flags: TcpFlags(flags), window, option_kinds: u64::from(flags & 2) };
-        PacketHeaders { ttl, traffic_class, payload_len: 10, tcp: Some(tcp) }
+        PacketHeaders { ttl, traffic_class, payload_len: Some(10), tcp: Some(tcp) }
     }
 
     fn addresses(at: usize) -> MacAddresses {
@@ -211,9 +223,20 @@ mod tests {
         let flow =
             flow(&[(AToB, segment(0x10, 0xb8, 64, 7)), (AToB, segment(0x10, 3, 60, 900)), (AToB, segment(2, 0, 62, 1000))]);
         let [a, b] = flow.directions;
-        assert_eq!((a.payload_bytes, a.ttl, a.dscp, a.ecn), (30, [60, 64], 1 << 46 | 1, 0b1001));
+        assert_eq!((a.payload_bytes(), a.ttl, a.dscp, a.ecn), (Some(30), [60, 64], 1 << 46 | 1, 0b1001));
         assert_eq!((a.window_max, a.syn_window_max, a.option_kinds), (900, 1000, 2));
         assert_eq!((a.is_seen(), b.is_seen(), flow.macs), (true, false, Some(addresses(0))));
+    }
+
+    #[test]
+    fn one_payload_that_is_not_known_leaves_the_sum_unknown() {
+        let cut = PacketHeaders { payload_len: None, tcp: None, ..segment(0, 0, 64, 1) };
+        let of = |packets: &[_]| flow(packets).directions.map(|direction| direction.payload_bytes());
+        let whole = segment(0x10, 0, 64, 1);
+        assert_eq!(of(&[(AToB, whole), (BToA, whole), (AToB, cut), (AToB, whole)]), [None, Some(10)]);
+        let mut first = flow(&[(AToB, whole)]);
+        first.join(&flow(&[(AToB, cut)]));
+        assert_eq!(first.directions[0].payload_bytes(), None);
     }
 
     #[test]
@@ -246,7 +269,7 @@ mod tests {
         places.get_mut(3).unwrap().note(AToB, &segment(0xc2, 0, 64, 1), || None);
         places.begin(3, true);
         let next = places.get(3).unwrap();
-        assert_eq!((next.directions[0].payload_bytes, next.directions[0].option_kinds), (0, 2));
+        assert_eq!((next.directions[0].payload_bytes(), next.directions[0].option_kinds), (Some(0), 2));
         places.begin(3, false);
         assert_eq!(places.get(3), Some(FlowHeaders::BLANK));
         let mut none = HeaderPlaces::with_capacity(100, false);

@@ -151,14 +151,14 @@ pub struct TcpRecord {
     pub mss: [u16; 2],
     /// Window shift count announced per direction.
     pub window_scale: [Option<u8>; 2],
-    /// From the SYN to the client's ACK of the SYN-ACK, in ns.
+    /// From the latest SYN to the first segment of either side with ACK and no SYN, in ns.
     pub handshake_rtt_ns: Option<u64>,
     /// Data to ACK round trips as seen from here, of both sides together.
     pub rtt: Option<RttRecord>,
     /// The same of each side, indexed by the direction of its acknowledgments: from here to that endpoint and back.
     pub rtt_sides: [Option<SideRtt>; 2],
-    /// How long each direction's window was closed, in ns, up to its latest segment.
-    pub zero_window_ns: [u64; 2],
+    /// How long each direction's window was closed, in ns, up to its latest segment; `None` when it never was.
+    pub zero_window_ns: [Option<u64>; 2],
 }
 
 impl TcpRecord {
@@ -209,7 +209,10 @@ impl TcpRecord {
             }
         }
         for (mine, other) in self.zero_window_ns.iter_mut().zip(later.zero_window_ns) {
-            *mine = mine.saturating_add(other);
+            *mine = match (*mine, other) {
+                (Some(mine), Some(other)) => Some(mine.saturating_add(other)),
+                (mine, other) => mine.or(other),
+            };
         }
     }
 }

@@ -216,7 +216,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("TCP anomalies not noted (no side memory)", summary.tcp_refused);
     text.row_if("TCP gaps forgotten (too many at once)", summary.tcp_gaps_forgotten);
     text.row_if("TCP handshakes that ended before they began (clock)", summary.tcp_backward_handshakes);
-    text.row_if("TCP resets and SYNs outside the window, not followed", summary.tcp_out_of_window);
+    text.row_if("TCP segments that their receiver drops, not followed", summary.tcp_out_of_window);
     text.row_if("TCP connections forgotten too early for what came late (too many at once)", summary.flows.closes_forgotten);
     text.row("flows", summary.flows.opened);
     for reason in EndReason::ALL {

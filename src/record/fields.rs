@@ -376,7 +376,7 @@ fn path_min_ns(record: &FlowRecord) -> Option<u64> {
 /// How long a window was closed, where one was.
 #[inline(always)]
 fn zero_window_ns(record: &FlowRecord, direction: Direction) -> Option<u64> {
-    record.tcp.as_ref().map(|tcp| tcp.zero_window_ns[direction.index()]).filter(|&ns| ns > 0)
+    record.tcp.as_ref().and_then(|tcp| tcp.zero_window_ns[direction.index()])
 }
 
 fn headers(record: &FlowRecord, direction: Direction) -> Option<&DirectionHeaders> {
@@ -393,20 +393,25 @@ fn tcp_headers(record: &FlowRecord, direction: Direction) -> Option<&DirectionHe
     headers(record, direction).filter(|_| record.tcp.is_some())
 }
 
-/// Of TCP and UDP.
+/// Of TCP and UDP, where no packet's is unknown.
 fn payload_bytes(record: &FlowRecord, direction: Direction) -> Option<u64> {
-    headers(record, direction).filter(|_| matches!(record.key.protocol(), TCP | UDP)).map(|headers| headers.payload_bytes)
+    headers(record, direction).filter(|_| matches!(record.key.protocol(), TCP | UDP)).and_then(DirectionHeaders::payload_bytes)
 }
 
 /// The largest window that the sender of this direction announced, in bytes. Scaled where both sides' SYNs were seen to announce a
-/// scale (RFC 7323 section 2.2).
+/// scale (RFC 7323 section 2.2), unscaled where one was seen to announce none; otherwise only the window of a SYN is known.
 fn window_max(record: &FlowRecord, direction: Direction) -> Option<u64> {
     let headers = tcp_headers(record, direction).filter(|headers| headers.is_seen())?;
-    let scale = match record.tcp.as_ref()?.window_scale {
-        [Some(a), Some(b)] => [a, b][direction.index()].min(SCALE_MAX),
-        _ => 0,
+    let scales = record.tcp.as_ref()?.window_scale;
+    let announces_none =
+        |of: Direction| scales[of.index()].is_none() && tcp_headers(record, of).is_some_and(DirectionHeaders::is_syn_seen);
+    let scaled = match scales {
+        _ if headers.window_max == 0 => 0,
+        [Some(a), Some(b)] => u64::from(headers.window_max) << [a, b][direction.index()].min(SCALE_MAX),
+        _ if announces_none(direction) || announces_none(direction.reverse()) => headers.window_max.into(),
+        _ => return None,
     };
-    Some((u64::from(headers.window_max) << scale).max(headers.syn_window_max.into()))
+    Some(scaled.max(headers.syn_window_max.into()))
 }
 
 #[inline(always)]

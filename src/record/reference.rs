@@ -77,7 +77,7 @@ fn any_headers() -> impl Strategy<Value = FlowHeaders> {
         window,
         option_kinds,
     });
-    let packet = (any::<bool>(), any::<u8>(), any::<u8>(), any::<u32>(), prop::option::of(tcp));
+    let packet = (any::<bool>(), any::<u8>(), any::<u8>(), prop::option::weighted(0.9, any::<u32>()), prop::option::of(tcp));
     let packets = prop::collection::vec(packet, 0..6);
     let addresses = prop::option::of((any::<[u8; 6]>(), prop::option::of(any::<[u8; 6]>())));
     (packets, addresses).prop_map(|(packets, addresses)| {
@@ -125,7 +125,7 @@ fn any_tcp() -> impl Strategy<Value = TcpRecord> {
             delayed_acks,
         }))
     };
-    let closed = || prop_oneof![Just(0), number()];
+    let closed = || prop::option::of(number());
     let sides = (side(), side(), closed(), closed());
     (shared, own, sides).prop_map(|(shared, (flags, losses, mss, window_scale, handshake_rtt_ns), (a, b, first, second))| {
         let ((state, detail), client, retransmissions, out_of_order, rtt) = shared;

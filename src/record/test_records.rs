@@ -32,7 +32,7 @@ fn headers() -> FlowHeaders {
     ] {
         let tcp = Some(TcpHeaders { flags: TcpFlags(flags), window, option_kinds });
         let macs = || Some(MacAddresses { source: [2, 0, 0, 0, 0, 0xb], destination: Some([2, 0, 0, 0, 0, 0xa]) });
-        flow.note(direction, &PacketHeaders { ttl, traffic_class, payload_len, tcp }, macs);
+        flow.note(direction, &PacketHeaders { ttl, traffic_class, payload_len: Some(payload_len), tcp }, macs);
     }
     flow
 }
@@ -75,7 +75,7 @@ pub fn tcp_record() -> FlowRecord {
                 Some(SideRtt { samples: 5, min_ns: 4_375_000, ewma_ns: 6_050_000, max_ns: 9_000_000, delayed_acks: 1 }),
                 Some(SideRtt { samples: 6, min_ns: 170_500, ewma_ns: 180_000, max_ns: 250_000, delayed_acks: 0 }),
             ],
-            zero_window_ns: [0, 1_500_000],
+            zero_window_ns: [None, Some(1_500_000)],
         }),
         headers: Some(headers()),
         ended: Timestamp(1_700_000_062_500_000_001),

@@ -44,12 +44,12 @@ pub fn common_headers(frame: &[u8], version: IpVersion, segment: Option<(TcpFlag
         (None, _) => (0, 0),
     };
     let Some((flags, window, payload_len)) = segment else {
-        return PacketHeaders { ttl, traffic_class, payload_len: datagram_len(frame, at + Udp::LEN), tcp: None };
+        return PacketHeaders { ttl, traffic_class, payload_len: Some(datagram_len(frame, at + Udp::LEN)), tcp: None };
     };
     let header_len = frame.get(at + 12).map_or(0, |word| usize::from(word >> 4) * 4);
     let options = frame.get(at + 20..at + header_len).unwrap_or_default();
     let option_kinds = if options.is_empty() { 0 } else { parse_options(options).kinds };
-    PacketHeaders { ttl, traffic_class, payload_len, tcp: Some(TcpHeaders { flags, window, option_kinds }) }
+    PacketHeaders { ttl, traffic_class, payload_len: Some(payload_len), tcp: Some(TcpHeaders { flags, window, option_kinds }) }
 }
 
 /// Options of the TCP segment in a common frame of this IP version.

@@ -147,7 +147,8 @@ impl FlowTable {
         }
         let marks = tcp.observe(segment, direction, time, &mut self.store.tcp, &self.analysis);
         let established = FlowEvents::ESTABLISHED.when(before.is_handshaking() && tcp.connection.is_established());
-        let is_refusal = before.is_syn_sent() && segment.flags.has(TcpFlags::RST) && before.client() == Some(direction.reverse());
+        let is_reset = segment.flags.has(TcpFlags::RST) && !marks.has(TcpMarks::OUT_OF_WINDOW);
+        let is_refusal = is_reset && before.is_syn_sent() && before.client() == Some(direction.reverse());
         parts.note_tracked();
         let events = syn.and(established).and(FlowEvents::REFUSED.when(is_refusal)).and(self.note_finished(place));
         (events, marks)

@@ -207,13 +207,13 @@ impl TcpArena {
         self.refused
     }
 
-    /// Gaps that were forgotten because a direction had more than 16 of them at once. A segment that fills such a gap
     /// Handshakes that ended before they began, by the clock of the capture; they have no round trip.
     pub const fn backward_handshakes(&self) -> u64 {
         self.backward_handshakes
     }
 
-    /// Resets and SYNs outside the window of their connection, which goes on.
+    /// Segments that were not followed: resets and SYNs outside the window of their connection, and what a side whose handshake is
+    /// not complete drops. The connection goes on.
     pub const fn out_of_window(&self) -> u64 {
         self.out_of_window
     }
@@ -226,6 +226,7 @@ impl TcpArena {
         self.backward_handshakes += 1;
     }
 
+    /// Gaps that were forgotten because a direction had more than 16 of them at once. A segment that fills such a gap
     /// late is taken for a retransmission instead of one out of order.
     pub fn gaps_forgotten(&self) -> u64 {
         self.gaps_forgotten

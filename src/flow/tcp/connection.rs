@@ -19,6 +19,8 @@ const CLIENT_KNOWN: u8 = 1 << 2;
 const CLIENT_IS_B: u8 = 1 << 3;
 /// The number before the first byte of endpoint a is known; that of endpoint b has the next bit.
 const FIRST_KNOWN: u8 = 1 << 4;
+/// A SYN carried data (RFC 7413).
+const SYN_DATA: u8 = 1 << 6;
 
 /// Client, control bits and state of one TCP connection (RFC 9293), 4 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,18 @@ impl TcpConnection {
     pub(super) const fn is_opened_again(&self, direction: Direction, first: Sequence, sequence: u32) -> bool {
         let comes_again = self.flags[direction as usize] & TcpFlags::SYN.0 as u8 != 0;
         self.knows_first(direction.index()) && (first.0 != sequence || comes_again && self.progress.closing())
+    }
+
+    /// A segment has so many bytes of data.
+    pub(super) fn note_syn_data(&mut self, flags: TcpFlags, payload_len: u32) {
+        if flags.has(TcpFlags::SYN) && payload_len > 0 {
+            self.bits |= SYN_DATA;
+        }
+    }
+
+    /// A SYN carried data, so what follows it does not begin one behind its number.
+    pub(super) const fn had_syn_data(&self) -> bool {
+        self.bits & SYN_DATA != 0
     }
 
     /// The handshake's round trip in ns, if it is known; `clock` as [`Analysed`](super::Analysed)'s.
@@ -220,7 +234,7 @@ impl TcpConnection {
             handshake_rtt_ns: None,
             rtt: None,
             rtt_sides: [None; 2],
-            zero_window_ns: [0; 2],
+            zero_window_ns: [None; 2],
         }
     }
 }

@@ -32,7 +32,9 @@ impl TcpTracker<'_> {
     #[inline]
     pub fn observe_syn(&mut self, syn: &SynSegment, direction: Direction, time: Timestamp, analysis: &TcpAnalysis) -> bool {
         let is_answer = syn.is_answer();
-        if self.connection.progress.closing() {
+        if self.connection.progress.closing()
+            || is_answer && !self.beginning.is_next(self.connection, syn.acknowledgment, direction.reverse())
+        {
             return false;
         }
         if let Some(analysed) = &mut self.analysed {

@@ -38,7 +38,8 @@ impl TcpMarks {
     pub const OUT_OF_ORDER: Self = Self(1 << 11);
     /// Sent again.
     pub const RETRANSMISSION: Self = Self(1 << 12);
-    /// A reset or SYN outside the window: it ends and opens nothing (RFC 5961).
+    /// A reset or SYN outside the window, or what a side whose handshake is not complete drops: it ends and opens nothing (RFC 5961,
+    /// RFC 9293 section 3.10.7).
     pub const OUT_OF_WINDOW: Self = Self(1 << 13);
 
     /// True when one of `other` was found.

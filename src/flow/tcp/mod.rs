@@ -3,6 +3,7 @@
 //! Owns what is known about one TCP connection. Knows no table and no clock: segments, directions and times come in. Its
 //! invariant: a tracker's size is fixed and its side memory bounded, whatever arrives.
 
+mod acceptable;
 mod arena;
 mod arrival;
 mod beginning;

@@ -61,8 +61,8 @@ fn window(window: u16) -> TcpSegment {
 /// Milliseconds for which the server's window was closed.
 fn closed_ms(x: &Exchange) -> u64 {
     let [a, b] = x.record().zero_window_ns;
-    assert_eq!(a, 0);
-    b / 1_000_000
+    assert_eq!(a, None);
+    b.expect("a window that was closed") / 1_000_000
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_probe_of_a_closed_window_keeps_the_own_one_closed() {
     // One byte from the server, at its next number, while both windows are closed.
     x.wait_ms(50).send(BToA, TcpSegment { window: 0, payload_len: 1, ..segment(ACK, 5001, 1101, 0) });
     x.wait_ms(50).send(BToA, window(90));
-    assert_eq!(x.record().zero_window_ns.map(|ns| ns / 1_000_000), [0, 100]);
+    assert_eq!(x.record().zero_window_ns.map(|ns| ns.map(|ns| ns / 1_000_000)), [Some(0), Some(100)]);
 }
 
 #[test]
@@ -98,5 +98,17 @@ fn nothing_is_timed_where_nothing_is_analysed() {
     x.send(AToB, segment(SYN, 1000, 0, 0)).send(BToA, segment(SYN | ACK, 5000, 1001, 0));
     x.data(1, 100).send(BToA, window(0)).wait_ms(100).send(BToA, window(50)).data(101, 10).ack(111);
     let r = x.record();
-    assert_eq!((r.rtt_sides, r.zero_window_ns), ([None; 2], [0; 2]));
+    assert_eq!((r.rtt_sides, r.zero_window_ns), ([None; 2], [None; 2]));
+}
+
+#[test]
+fn a_window_that_was_closed_for_no_time_is_told_from_one_that_never_was() {
+    let mut x = Exchange::open();
+    let mut closed = segment(ACK, 5001, 1001, 0);
+    closed.window = 0;
+    x.send(BToA, closed);
+    assert_eq!(x.record().zero_window_ns, [None, Some(0)]);
+    x.now_us -= 1;
+    x.send(BToA, segment(ACK, 5001, 1001, 0)).wait_ms(5).send(BToA, segment(ACK, 5001, 1001, 0));
+    assert_eq!(x.record().zero_window_ns, [None, Some(0)]);
 }

@@ -70,7 +70,7 @@ impl TcpSequences {
         let sides = [0, 1].map(|side| self.samples.side(side, further[side]));
         record.rtt = self.samples.record(&sides);
         record.rtt_sides = sides.map(|side| side.record());
-        record.zero_window_ns = arena.get(self.place).map_or([0; 2], |x| x.closed.map(|closed| closed.ns()));
+        record.zero_window_ns = arena.get(self.place).map_or([None; 2], |x| x.closed.map(|closed| closed.ns()));
     }
 
     /// Takes in a round trip of the side that sent this acknowledgment; `is_bare`: without data, SYN and FIN.
@@ -141,9 +141,8 @@ impl TcpSequences {
         if epoch == Passed::More { u32::MAX } else { quiet }
     }
 
-    /// A segment outside the window came. Of a SYN that is no SYN-ACK it is kept what would answer it.
+    /// A segment came that is not followed. Of a SYN that is no SYN-ACK it is kept what would answer it.
     pub(super) fn note_stray(&mut self, segment: &TcpSegment, arena: &mut TcpArena) {
-        arena.note_out_of_window();
         let is_syn = segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK);
         if is_syn && let Some(anomalies) = arena.obtain(&mut self.place) {
             anomalies.stray_syn = Some(segment.sequence.wrapping_add(1));

@@ -4,6 +4,7 @@
 //! table; time comes in with each segment. Its invariant: a connection takes [`TcpConnection`], [`TcpBeginning`] and, when it is
 //! analysed, [`TcpSequences`] and a clock, however long it lives.
 
+use super::acceptable::Numbers;
 use super::arena::TcpArena;
 use super::arrival::Arrival;
 use super::beginning::TcpBeginning;
@@ -96,6 +97,7 @@ impl TcpTracker<'_> {
     ) -> TcpMarks {
         let &TcpSegment { flags, sequence, acknowledgment, payload_len, ref options, .. } = segment;
         if self.is_stray(segment, direction, time, arena) {
+            arena.note_out_of_window();
             if let Some(Analysed { sequences, .. }) = &mut self.analysed {
                 sequences.note_stray(segment, arena);
             }
@@ -120,6 +122,7 @@ impl TcpTracker<'_> {
         }
         self.step(flags, payload_len, direction);
         self.connection.note_flags(flags, direction);
+        self.connection.note_syn_data(flags, payload_len);
         if flags.has(TcpFlags::SYN) {
             let announced = Announced { mss: options.mss, window_scale: options.window_scale };
             self.beginning.note_options(announced, direction);
@@ -136,10 +139,14 @@ impl TcpTracker<'_> {
             && !self.is_stray(segment, direction, time, arena)
     }
 
-    /// A reset or a SYN whose number lies outside the window of an established connection that is alive: its receiver drops it (RFC
-    /// 5961 sections 3.2 and 4.2). Who does not analyse does not know the window and follows any.
+    /// A segment that its receiver drops, as far as can be told. Before the connection is established that is what
+    /// [`TcpBeginning::is_refused`] says; then a reset or a SYN whose number lies outside the window while the connection is alive
+    /// (RFC 5961 sections 3.2 and 4.2). Who does not analyse does not know the window and follows any of those.
     fn is_stray(&self, segment: &TcpSegment, direction: Direction, time: Timestamp, arena: &TcpArena) -> bool {
         let &TcpSegment { flags, sequence, acknowledgment, .. } = segment;
+        if self.connection.is_handshaking() {
+            return self.beginning.is_refused(self.connection, Numbers { flags, sequence, acknowledgment }, direction);
+        }
         let Some(Analysed { sequences, .. }) = &self.analysed else { return false };
         let is_syn = flags.has(TcpFlags::SYN) && self.beginning.is_other_syn(self.connection, sequence, direction);
         if !(is_syn || flags.has(TcpFlags::RST)) || !self.connection.is_established() || !self.connection.knows_both_firsts() {

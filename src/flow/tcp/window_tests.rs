@@ -1,8 +1,9 @@
-//! Resets and SYNs outside the window of a connection (RFC 5961).
+//! Resets and SYNs outside the window of a connection (RFC 5961), and what a side drops during its handshake (RFC 9293 section
+//! 3.10.7).
 
-use super::TcpState;
 use super::tests::{ACK, Exchange, FIN, RST, SYN, segment};
-use crate::flow::Direction::{AToB, BToA};
+use super::{TcpAnalysis, TcpState};
+use crate::flow::Direction::{self, AToB, BToA};
 use crate::wire::TcpSegment;
 use netscope_backends::Timestamp;
 
@@ -86,4 +87,93 @@ fn a_stray_syn_changes_nothing() {
     let mut x = Exchange::new();
     x.send(AToB, segment(ACK, 1001, 5001, 10)).send(BToA, segment(ACK, 5001, 1011, 0)).send(BToA, segment(SYN, 1 << 30, 0, 0));
     assert_eq!(x.record().client, None);
+}
+
+/// After the SYN 1000, these segments of the server or client, then the rest of the handshake: state, round trip of the handshake in
+/// ms, segments not followed. With and without analysis state and count are the same.
+fn opened_after(strays: &[(Direction, TcpSegment)], has_answered: bool) -> (TcpState, Option<u64>, u64) {
+    const OFF: TcpAnalysis = TcpAnalysis { rtt: false, retransmissions: false, out_of_order: false };
+    let [on, off] = [TcpAnalysis::default(), OFF].map(|analysis| {
+        let mut x = Exchange { analysis, ..Exchange::new() };
+        x.send(AToB, segment(SYN, 1000, 0, 0)).wait_ms(5);
+        let answer = segment(SYN | ACK, 5000, 1001, 0);
+        if has_answered {
+            x.send(BToA, answer);
+        }
+        for &(direction, stray) in strays {
+            x.send(direction, stray);
+        }
+        if !has_answered {
+            let time = Timestamp(x.now_us * 1000);
+            assert!(!x.parts.as_mut().expect("open").reopens(&answer, BToA, time, &x.arena));
+            x.send(BToA, answer);
+        }
+        x.wait_ms(5).send(AToB, segment(ACK, 1001, 5001, 0)).send(BToA, segment(ACK, 5001, 1001, 10));
+        let record = x.record();
+        assert_eq!((record.lost_segments, record.ack_lost_segments), (0, 0));
+        (record.state, record.handshake_rtt_ns.map(|ns| ns / 1_000_000), x.arena.out_of_window())
+    });
+    assert_eq!((on.0, on.2), (off.0, off.2));
+    on
+}
+
+#[test]
+fn what_a_side_that_sent_a_syn_drops_ends_and_splits_nothing() {
+    let followed = |flags, sequence, acknowledgment| opened_after(&[(BToA, segment(flags, sequence, acknowledgment, 0))], false);
+    for (flags, sequence, acknowledgment) in [
+        (RST, 502, 0),
+        (RST, 1001, 0),
+        (RST | ACK, 0, 5),
+        (RST | ACK, 0, 1000),
+        (RST | ACK, 0, 1002),
+        (ACK, 502, 5),
+        (ACK, 502, 1000),
+        (FIN | ACK, 502, 5),
+        (FIN, 502, 0),
+        (0, 502, 0),
+        (SYN | ACK, 502, 5),
+        (SYN | RST, 502, 0),
+    ] {
+        assert_eq!(followed(flags, sequence, acknowledgment), (TcpState::Established, Some(10), 1), "{flags} {acknowledgment}");
+    }
+    // An old connection is there still: it acknowledges what it has, and is reset; the SYN comes again.
+    let strays = [(BToA, segment(ACK, 502, 5, 0)), (AToB, segment(RST, 5, 0, 0))];
+    assert_eq!(opened_after(&strays, false), (TcpState::Established, Some(10), 2));
+}
+
+#[test]
+fn a_reset_in_syn_received_counts_with_the_number_that_is_expected() {
+    let reset = |direction, sequence| opened_after(&[(direction, segment(RST, sequence, 0, 0))], true);
+    for (direction, sequence) in [(AToB, 5), (BToA, 5), (AToB, 1000), (AToB, 1002), (BToA, 5000), (BToA, 5002)] {
+        assert_eq!(reset(direction, sequence), (TcpState::Established, Some(10), 1), "{direction:?} {sequence}");
+    }
+    assert_eq!(reset(AToB, 1001).0, TcpState::Reset);
+    assert_eq!(reset(BToA, 5001).0, TcpState::Reset);
+}
+
+#[test]
+fn a_refused_connection_is_reset() {
+    let after_syn = |data: u32, direction, reset| {
+        let mut x = Exchange::new();
+        x.send(AToB, segment(SYN, 1000, 0, data)).send(direction, reset);
+        (x.record().state, x.arena.out_of_window())
+    };
+    assert_eq!(after_syn(0, BToA, segment(RST | ACK, 0, 1001, 0)), (TcpState::Reset, 0));
+    assert_eq!(after_syn(0, AToB, segment(RST, 1001, 0, 0)), (TcpState::Reset, 0), "the client gives up");
+    assert_eq!(after_syn(20, BToA, segment(RST | ACK, 0, 1021, 0)), (TcpState::Reset, 0), "data of the SYN is acknowledged");
+    assert_eq!(after_syn(20, BToA, segment(RST | ACK, 0, 1001, 0)), (TcpState::Reset, 0), "or not");
+    assert_eq!(after_syn(0, BToA, segment(RST | ACK, 0, 1021, 0)), (TcpState::SynSent, 1));
+}
+
+#[test]
+fn a_connection_goes_on_where_the_syn_ack_was_not_captured() {
+    let mut x = Exchange::new();
+    x.send(AToB, segment(SYN, 1000, 0, 0)).send(BToA, segment(ACK, 5001, 3001, 10));
+    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::Established, 0));
+    // What lies further off is followed from the client's next segment on.
+    let mut x = Exchange::new();
+    x.send(AToB, segment(SYN, 1000, 0, 0)).send(BToA, segment(ACK, 5001, 1001 + (1 << 20), 10));
+    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::SynSent, 1));
+    x.send(AToB, segment(ACK, 1001 + (1 << 20), 5011, 0)).send(BToA, segment(ACK, 5011, 1001 + (1 << 20), 10));
+    assert_eq!((x.record().state, x.arena.out_of_window()), (TcpState::Established, 1));
 }

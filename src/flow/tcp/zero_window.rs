@@ -15,6 +15,8 @@ use super::tracker::TcpAnalysis;
 pub(super) struct ClosedTime {
     /// Up to here the time is in `us`; means something while it runs.
     since: Stamp,
+    /// The window was closed at some time.
+    is_begun: bool,
     us: u64,
 }
 
@@ -26,7 +28,7 @@ impl ClosedTime {
             let us = now.since(self.since);
             self.us += if us >> 31 == 0 { u64::from(us) } else { 0 };
         }
-        self.since = now;
+        (self.since, self.is_begun) = (now, true);
     }
 
     /// As [`Stamp::aged`]; a window that was closed for longer counts as closed for 18 minutes.
@@ -34,9 +36,9 @@ impl ClosedTime {
         self.since = if all { now.long_ago() } else { self.since.aged(now) };
     }
 
-    /// The time in ns.
-    pub(super) const fn ns(&self) -> u64 {
-        self.us.saturating_mul(1000)
+    /// The time in ns; `None` when the window was never closed.
+    pub(super) const fn ns(&self) -> Option<u64> {
+        if self.is_begun { Some(self.us.saturating_mul(1000)) } else { None }
     }
 }
 

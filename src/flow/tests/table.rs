@@ -244,6 +244,7 @@ fn a_closed_connection_ends_early_and_a_new_syn_opens_a_new_record() {
     let mut rig = Rig::new(&settings(100));
     let (syn, fin, ack) = (2, 1 + 16, 16);
     rig.packet(1, false, 0, 60, Some((syn, 100)));
+    rig.acknowledgment = 101;
     rig.packet(1, true, 1, 60, Some((syn + ack, 500)));
     rig.packet(1, false, 2, 60, Some((fin, 101)));
     rig.packet(1, true, 3, 60, Some((fin, 501)));
@@ -251,6 +252,7 @@ fn a_closed_connection_ends_early_and_a_new_syn_opens_a_new_record() {
     assert!(rig.packet(1, false, SECOND, 60, Some((syn, 9000))).opened());
     assert_eq!((rig.records[0].reason, rig.records[0].ended), (EndReason::Closed, Timestamp(SECOND)));
     assert_eq!(rig.records[0].packets.iter().sum::<u64>(), 5);
+    rig.acknowledgment = 9001;
     rig.packet(1, true, SECOND + 1, 60, Some((4 + 16, 501)));
     assert!(rig.advance(4 * SECOND, 10));
     assert_eq!((rig.records[1].reason, rig.records[1].ended), (EndReason::Closed, Timestamp(3 * SECOND + 1)));
