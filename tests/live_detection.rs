@@ -50,6 +50,6 @@ fn alerts_begin_and_end_on_a_wire_with_one_queue_and_with_several() {
             );
         }
         let finished = common::live::stop(running);
-        assert!(finished.stdout.contains("alerts: 2"), "{}", finished.stdout);
+        assert!(finished.stderr.contains("alerts: 2"), "{}", finished.stderr);
     }
 }
