@@ -151,7 +151,7 @@ fn malformed_files_end_as_expected() {
         let summary = dir.path().join(format!("{name}.summary"));
         let flows = dir.path().join(format!("{name}.json"));
         let output = netscope()
-            .args(["--quiet", "--read-pcap"])
+            .args(["--quiet", "--no-summary", "--read-pcap"])
             .arg(corpus.join("captures/malformed").join(&name))
             .arg("--summary-json")
             .arg(&summary)

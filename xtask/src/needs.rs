@@ -20,6 +20,12 @@ pub enum Need {
     Ethtool,
     /// `nft` of nftables, which sends packets to netfilter's log in a live test.
     Nftables,
+    /// `tshark` and `capinfos`, whose numbers ours are compared with.
+    Tshark,
+    /// `tcpdump`, whose packets ours are compared with.
+    Tcpdump,
+    /// `jq`, which reads what is written through pipes.
+    Jq,
     /// Python 3, for the scorer of the capture corpus.
     Python3,
     /// pip, which installs the C compiler for other systems.
@@ -35,7 +41,17 @@ impl Need {
     /// What `test` needs on this system.
     pub const fn test() -> &'static [Self] {
         if cfg!(target_os = "linux") {
-            &[Self::Linker, Self::Libpcap, Self::Iproute2, Self::Ethtool, Self::Nftables, Self::Python3]
+            &[
+                Self::Linker,
+                Self::Libpcap,
+                Self::Iproute2,
+                Self::Ethtool,
+                Self::Nftables,
+                Self::Tshark,
+                Self::Tcpdump,
+                Self::Jq,
+                Self::Python3,
+            ]
         } else {
             &[Self::Linker, Self::Libpcap, Self::Python3]
         }
@@ -50,6 +66,9 @@ impl Need {
             Self::Iproute2 => "iproute2 (ip)",
             Self::Ethtool => "ethtool",
             Self::Nftables => "nftables (nft)",
+            Self::Tshark => "tshark",
+            Self::Tcpdump => "tcpdump",
+            Self::Jq => "jq",
             Self::Python3 => "python3",
             Self::Pip => "pip of python3",
             Self::Valgrind => "valgrind",
@@ -65,6 +84,9 @@ impl Need {
             Self::Iproute2 => run::find("ip").is_some(),
             Self::Ethtool => run::find("ethtool").is_some(),
             Self::Nftables => run::find("nft").is_some(),
+            Self::Tshark => run::find("tshark").is_some() && run::find("capinfos").is_some(),
+            Self::Tcpdump => run::find("tcpdump").is_some(),
+            Self::Jq => run::find("jq").is_some(),
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
             Self::Pip => run::succeeds(Command::new("python3").args(["-m", "pip", "--version"])),
             Self::Valgrind => run::find("valgrind").is_some(),

@@ -22,8 +22,11 @@ fn capture(path: &Path, tag: u8, seconds: &[u32], cut: usize) {
     fs::write(path, &maker.bytes[..len]).unwrap();
 }
 
-/// Second, tag and place of each packet, then how it ended, and what was said on the way.
-fn drain(source: &mut dyn Backend) -> (Vec<(u32, u8, u8)>, Result<(), BackendError>, Vec<String>) {
+/// Second, tag and place of a packet.
+type Seen = (u32, u8, u8);
+
+/// What is seen of each packet, then how it ended, and what was said on the way.
+fn drain(source: &mut dyn Backend) -> (Vec<Seen>, Result<(), BackendError>, Vec<String>) {
     let (mut seen, mut said) = (Vec::new(), Vec::new());
     loop {
         let polled = source.poll(Duration::ZERO, &mut |lent| {
