@@ -108,6 +108,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         }
         reporter.info(&format!("going on as {user}"));
     }
+    end_on_later_signals(&stop.0)?;
     if !settings.pipeline.cpus.is_empty() {
         reporter
             .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
@@ -195,27 +196,40 @@ fn as_user(error: Failure, settings: &Settings) -> Failure {
     }
 }
 
-/// The first signal asks for an orderly end, a later one ends at once.
+/// Signals that end a run.
+fn ending_signals() -> impl Iterator<Item = i32> {
+    // A terminal that is closed sends SIGHUP. Whoever starts us with nohup(1) wants us to go on then.
+    [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP))
+}
+
+/// The first signal asks for an orderly end.
 fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     let asked = Arc::new(AtomicBool::new(false));
-    // A terminal that is closed sends SIGHUP. Whoever starts us with nohup(1) wants us to go on then.
-    let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
-    let mut signals = Signals::new(signals)?;
-    let told = Arc::clone(&asked);
+    // Asked before any handler is there, which would not be ignoring any more.
+    let signals: Vec<i32> = ending_signals().collect();
+    for signal in signals {
+        flag::register(signal, Arc::clone(&asked))?;
+    }
+    // Kept for what is to come: it does nothing, and does not end the run.
+    flag::register(SIGUSR2, Arc::default())?;
+    Ok((Arc::clone(&asked), Stop::from_flag(asked)))
+}
+
+/// From now on, a signal that comes later than the first one, which may have been `asked` before, ends at once. By a thread, so it is
+/// called when there may be some.
+fn end_on_later_signals(asked: &AtomicBool) -> Result<(), Failure> {
+    let mut signals = Signals::new(ending_signals())?;
+    // Relaxed: the flag carries no data.
+    let mut first = asked.load(Ordering::Relaxed).then(Instant::now);
     std::thread::Builder::new().name("netscope-signal".to_owned()).spawn(move || {
-        let mut first: Option<Instant> = None;
         for _ in signals.forever() {
             // timeout(1) sends two at a time, and they are one wish.
             if first.get_or_insert_with(Instant::now).elapsed() > SAME_WISH {
                 signal_hook::low_level::exit(INTERRUPTED);
             }
-            // Relaxed: the flag carries no data. Read by `Stop`.
-            told.store(true, Ordering::Relaxed);
         }
     })?;
-    // Kept for what is to come: it does nothing, and does not end the run.
-    flag::register(SIGUSR2, Arc::default())?;
-    Ok((Arc::clone(&asked), Stop::from_flag(asked)))
+    Ok(())
 }
 
 /// SIGUSR1 asks for the live flow table.
