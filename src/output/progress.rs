@@ -30,9 +30,9 @@ pub fn show_progress() -> Option<ProgressDisplay> {
     is_seen.then(|| ProgressDisplay::on(ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SEC)))
 }
 
-/// False in the background of a shell, whose lines a bar would draw over.
+/// False in the background of a shell, whose lines a bar would draw over. A terminal that does not control us (ENOTTY) has no such shell.
 fn is_in_foreground() -> bool {
-    nix::unistd::tcgetpgrp(io::stderr()).is_ok_and(|foreground| foreground == nix::unistd::getpgrp())
+    nix::unistd::tcgetpgrp(io::stderr()).map_or(true, |foreground| foreground == nix::unistd::getpgrp())
 }
 
 /// True when standard output is a pipe: whoever reads it may write to the same terminal.
