@@ -4,11 +4,11 @@
 //! once, as soon as the alert is known.
 
 use super::OutputError;
+use super::growing_lines::{GrowingLines, seconds};
 use crate::aggregate::{Output, Summary, Table};
 use crate::detect::{Alert, AlertPhase, AlertSubject, Cardinality};
 use crate::flow::community_id;
 use crate::record::protocol_name;
-use netscope_backends::writing::{AppendError, GrowingFile};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::io;
@@ -16,28 +16,23 @@ use std::path::Path;
 
 /// A growing file of alerts.
 pub struct AlertLines {
-    /// `None` once it is closed.
-    file: Option<GrowingFile>,
-    name: String,
-    line: Vec<u8>,
+    lines: GrowingLines,
     community_id_seed: u16,
 }
 
 impl AlertLines {
-    /// Creates or empties `path`.
+    /// Opens `path`; a file that is there is emptied with the first line.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// When it cannot be opened for writing.
     pub fn create(path: &Path, community_id_seed: u16) -> Result<Self, OutputError> {
-        let file = GrowingFile::open(path).map_err(|source| OutputError::new("create", path, source))?;
-        let name = file.name().display().to_string();
-        Ok(Self { file: Some(file), name, line: Vec::new(), community_id_seed })
+        Ok(Self { lines: GrowingLines::create(path)?, community_id_seed })
     }
 }
 
 impl Output for AlertLines {
     fn name(&self) -> &str {
-        &self.name
+        self.lines.name()
     }
 
     fn wants_alerts(&self) -> bool {
@@ -45,23 +40,11 @@ impl Output for AlertLines {
     }
 
     fn alert(&mut self, alert: &Alert) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &AlertObject::new(alert, self.community_id_seed))?;
-        self.line.push(b'\n');
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.begin()?;
-        if let Err(AppendError { written, source }) = file.append(&self.line) {
-            file.cut(written as u64);
-            return Err(source);
-        }
-        file.sync_point(true).map(|_| ())
+        self.lines.write(&AlertObject::new(alert, self.community_id_seed))
     }
 
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        // A run without an alert leaves an empty file.
-        file.begin()?;
-        file.finish()
+        self.lines.finish()
     }
 }
 
@@ -92,11 +75,6 @@ pub struct AlertObject<'a> {
     thresholds: Vec<Value>,
     window_secs: f64,
     cooldown_secs: f64,
-}
-
-/// Nanoseconds as seconds, rounded to microseconds.
-fn seconds(ns: u64) -> f64 {
-    (ns / 1000) as f64 / 1e6
 }
 
 fn subject(subject: &AlertSubject) -> Value {

@@ -9,6 +9,7 @@ mod document;
 #[cfg(test)]
 mod fact_path_tests;
 mod file;
+mod growing_lines;
 mod json;
 mod lines;
 mod packet_printer;

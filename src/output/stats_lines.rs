@@ -4,22 +4,17 @@
 //! once, as soon as its interval is over.
 
 use super::OutputError;
+use super::growing_lines::{GrowingLines, seconds};
 use crate::aggregate::{Output, Report, Summary, Table};
 use crate::engine::ProtocolClass;
 use crate::flow::TopFlow;
 use crate::record::{ports, protocol_name};
-use netscope_backends::writing::{AppendError, GrowingFile};
 use serde_json::{Map, Value, json};
 use std::io;
 use std::path::Path;
 
 /// A growing file of intervals.
-pub struct StatsLines {
-    /// `None` once it is closed.
-    file: Option<GrowingFile>,
-    name: String,
-    line: Vec<u8>,
-}
+pub struct StatsLines(GrowingLines);
 
 impl StatsLines {
     /// Opens `path`; a file that is there is emptied with the first line.
@@ -27,15 +22,13 @@ impl StatsLines {
     /// # Errors
     /// When it cannot be opened for writing.
     pub fn create(path: &Path) -> Result<Self, OutputError> {
-        let file = GrowingFile::open(path).map_err(|source| OutputError::new("create", path, source))?;
-        let name = file.name().display().to_string();
-        Ok(Self { file: Some(file), name, line: Vec::new() })
+        GrowingLines::create(path).map(Self)
     }
 }
 
 impl Output for StatsLines {
     fn name(&self) -> &str {
-        &self.name
+        self.0.name()
     }
 
     fn wants_reports(&self) -> bool {
@@ -43,29 +36,12 @@ impl Output for StatsLines {
     }
 
     fn report(&mut self, report: &Report) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &object(report))?;
-        self.line.push(b'\n');
-        let Some(file) = &mut self.file else { return Ok(()) };
-        file.begin()?;
-        if let Err(AppendError { written, source }) = file.append(&self.line) {
-            file.cut(written as u64);
-            return Err(source);
-        }
-        file.sync_point(true).map(|_| ())
+        self.0.write(&object(report))
     }
 
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        // A run without an interval leaves an empty file.
-        file.begin()?;
-        file.finish()
+        self.0.finish()
     }
-}
-
-/// Nanoseconds as seconds, rounded to microseconds: what a double holds exactly enough until the year 2200.
-fn seconds(ns: u64) -> f64 {
-    (ns / 1000) as f64 / 1e6
 }
 
 /// A count of an interval per second.
