@@ -23,8 +23,7 @@ pub fn judge(
         LocalNetworks::of(settings.local_networks.clone())
     };
     let all = DetectionSettings {
-        syn_flood: settings.syn_flood,
-        port_scan: settings.port_scan,
+        detectors: settings.detectors.clone(),
         table_bytes: settings.table_bytes,
         hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
     };

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod app;
 pub mod config;
 pub mod detect;
 pub mod doctor;

@@ -427,7 +427,7 @@ fn what_is_detected() {
     let default = settings(&["--anomalies", "--alerts-jsonl", "alerts"]);
     assert_eq!(default.output.alerts_jsonl.as_deref(), Some(Path::new("alerts")));
     let detection = default.detection.unwrap();
-    let (flood, scan) = (detection.syn_flood.unwrap(), detection.port_scan.unwrap());
+    let (flood, scan) = (detection.detectors.syn_flood.unwrap(), detection.detectors.port_scan.unwrap());
     assert_eq!((flood.window_ns, flood.syn_threshold, flood.unique_src_threshold), (5_000_000_000, 200, 50));
     assert_eq!(flood.cooldown_ns, 10_000_000_000);
     assert_eq!((scan.window_ns, scan.unique_ports_threshold, scan.unique_hosts_threshold), (10_000_000_000, 25, 10));
@@ -435,7 +435,7 @@ fn what_is_detected() {
     let text = "[analysis]\nlocal_networks = [\"10.0.0.0/8\", \"2001:db8::/32\"]\n[analysis.anomalies]\nenabled = true\n\
                 [analysis.anomalies.syn_flood]\nenabled = false\n[analysis.anomalies.port_scan]\nunique_hosts_threshold = 3\n";
     let detection = with_file(text, &[]).unwrap().detection.unwrap();
-    assert_eq!((detection.syn_flood, detection.port_scan.unwrap().unique_hosts_threshold), (None, 3));
+    assert_eq!((detection.detectors.syn_flood, detection.detectors.port_scan.unwrap().unique_hosts_threshold), (None, 3));
     assert_eq!(detection.local_networks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.0/8", "2001:db8::/32"]);
     assert_eq!(with_file(text, &["--no-anomalies"]).unwrap().detection, None, "a flag beats the file");
     for (text, name) in [

@@ -3,7 +3,7 @@
 use netscope::engine::{
     Observer, Outbox, SeenPacket, Snapshot, Stop, Worker, WorkerSettings, WorkerShare, mailbox, share_mapped,
 };
-use netscope::flow::{FlowEvents, FlowRecord, FlowSettings, HashSecret, Keying};
+use netscope::flow::{FlowEnd, FlowEvents, FlowGrowth, FlowRecord, FlowSettings, HashSecret, Keying, SeenFragment};
 use netscope::wire::Dissected;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_backends::{LinkType, Packet, Timestamp};
@@ -226,4 +226,143 @@ fn told_by(packets: &[Vec<u8>], count: u32) -> Vec<String> {
     }
     let is_refused = |line: &String| line.contains("refused");
     notebook.lines().into_iter().filter(is_refused).map(|line| if line.len() < 10 { format!("0{line}") } else { line }).collect()
+}
+
+/// Adds up what flows grew by, in bins of a second, and writes down what comes of connections, fragments and DHCP.
+#[derive(Clone, Default)]
+struct Accounts(Arc<Mutex<(std::collections::BTreeMap<u16, (u64, u64)>, Vec<String>)>>);
+
+struct Accountant {
+    accounts: Accounts,
+    bin_end: Timestamp,
+}
+
+impl Accountant {
+    fn write(&self, line: String) {
+        self.accounts.0.lock().expect("no panic while writing").1.push(line);
+    }
+}
+
+impl Observer for Accountant {
+    const WATCHES: bool = true;
+
+    fn seen(&mut self, _packets: &[SeenPacket]) {}
+
+    fn ended(&mut self, _record: &FlowRecord) {}
+
+    fn other(&mut self, _packet: &Packet<'_>, _facts: &Dissected) {}
+
+    fn closed(&mut self, connection: &FlowEnd) {
+        self.write(format!("closed {:?} {:?}", connection.packets, connection.first_packet));
+    }
+
+    fn fragment(&mut self, fragment: &SeenFragment) {
+        self.write(format!("fragment {} {} {}", fragment.source, fragment.destination, fragment.number));
+    }
+
+    fn dhcp(&mut self, _packet: &Packet<'_>, number: u64, facts: &Dissected) {
+        self.write(format!("dhcp {number} {}", facts.payload_len));
+    }
+
+    fn follows_growth(&self) -> bool {
+        true
+    }
+
+    fn grown(&mut self, flows: &[FlowGrowth]) {
+        let mut accounts = self.accounts.0.lock().expect("no panic while adding");
+        for flow in flows {
+            let account = accounts.0.entry(flow.key.a_port().min(flow.key.b_port())).or_default();
+            account.0 += flow.packets.iter().sum::<u64>();
+            account.1 += flow.bytes.iter().sum::<u64>();
+            assert!(flow.packets_total[0] >= flow.packets[0] && flow.packets_total[1] >= flow.packets[1]);
+        }
+    }
+
+    fn deadline(&self) -> Timestamp {
+        self.bin_end
+    }
+
+    fn pass(&mut self, now: Timestamp) {
+        self.bin_end = Timestamp((now.0 / SECOND + 1) * SECOND);
+    }
+}
+
+/// What an accountant has of packets at these times.
+fn accounts_of(packets: &[(u64, Vec<u8>)], flow: FlowSettings) -> (std::collections::BTreeMap<u16, (u64, u64)>, Vec<String>) {
+    let accounts = Accounts::default();
+    let (snapshots, _mail) = mailbox(4, || Snapshot::new(0));
+    let settings = WorkerSettings {
+        flow,
+        // One tick: nobody takes snapshots away.
+        tick_ns: 1_000_000 * SECOND,
+        count_max: 0,
+        share: WorkerShare::WHOLE,
+        waits: false,
+        secret: HashSecret::random(),
+    };
+    let observer = Accountant { accounts: accounts.clone(), bin_end: Timestamp(0) };
+    let mut worker = Worker::new(&settings, Outbox::new(false, snapshots, None, Vec::new()), observer);
+    for (time, data) in packets {
+        let wire_len = data.len() as u32;
+        worker.batch(&[Packet { data, time: Timestamp(*time), wire_len, link_type: LinkType::ETHERNET }]);
+    }
+    worker.finish();
+    std::mem::take(&mut accounts.0.lock().expect("no panic while adding"))
+}
+
+fn datagram(ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+    let mut datagram: Vec<u8> = ports.iter().flat_map(|port| port.to_be_bytes()).collect();
+    datagram.extend((8 + payload.len() as u16).to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(payload);
+    frame(0x0800, &ipv4(17, CLIENT, SERVER, &datagram))
+}
+
+proptest::proptest! {
+    /// Whatever ends flows within or between bins: what is told of their growth adds up to what was sent.
+    #[test]
+    fn growth_adds_up_to_what_was_sent(
+        steps in proptest::collection::vec((0u16..12, 0u64..3_000, 0usize..40), 1..200),
+        flow_count_max in 2usize..8,
+        active in proptest::bool::ANY,
+    ) {
+        let flow = FlowSettings {
+            flow_count_max,
+            idle_timeout_ns: 5 * SECOND,
+            active_timeout_ns: if active { 2 * SECOND } else { 0 },
+            ..FlowSettings::default()
+        };
+        let mut sent = std::collections::BTreeMap::<u16, (u64, u64)>::new();
+        let mut time = 100 * SECOND;
+        let mut packets = Vec::new();
+        for (port, step_ms, len) in steps {
+            time += step_ms * 1_000_000;
+            let packet = datagram([1000 + port, 9000], &vec![0; len]);
+            let account = sent.entry(1000 + port).or_default();
+            (account.0, account.1) = (account.0 + 1, account.1 + packet.len() as u64);
+            packets.push((time, packet));
+        }
+        proptest::prop_assert_eq!(accounts_of(&packets, flow).0, sent);
+    }
+}
+
+#[test]
+fn closed_connections_fragments_and_dhcp_are_told_at_once() {
+    let mut first = ipv4(17, CLIENT, SERVER, &[0, 7, 0, 8, 0, 48, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+    first[6] = 0x20;
+    let mut later = ipv4(17, CLIENT, SERVER, &[1; 8]);
+    later[7] = 2;
+    let packets = [
+        tcp(false, SYN, 100, 0),
+        tcp(true, SYN | ACK, 500, 101),
+        tcp(false, RST, 101, 0),
+        frame(0x0800, &first),
+        frame(0x0800, &later),
+        datagram([68, 67], &[1; 300]),
+        datagram([68, 69], &[1; 300]),
+    ];
+    let packets: Vec<(u64, Vec<u8>)> = (0..).map(|i| 100 * SECOND + i).zip(packets).collect();
+    let (_, lines) = accounts_of(&packets, FlowSettings::default());
+    let expected = ["closed [2, 1] 1", "fragment 10.0.0.1 192.0.2.1 4", "fragment 10.0.0.1 192.0.2.1 5", "dhcp 6 300"];
+    assert_eq!(lines, expected);
 }

@@ -6,10 +6,10 @@ use common::attacks::{MS, Outcome, Script, host};
 use common::engine::{run_judged, settings};
 use netscope::aggregate::{JudgeSettings, Output};
 use netscope::detect::{
-    Alert, AlertPhase, AlertSeverity, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks,
+    Alert, AlertPhase, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks, Observation,
 };
 use netscope::engine::{Detection, EngineSettings, Source};
-use netscope::flow::{FlowEvents, SeenFlow};
+use netscope::flow::FlowEvents;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use std::io;
 use std::net::Ipv4Addr;
@@ -49,7 +49,8 @@ impl Detector for Refusals {
         RefusalCount::default()
     }
 
-    fn observe(&self, flows: &[SeenFlow], evidence: &mut RefusalCount) {
+    fn observe(&self, seen: Observation<'_>, evidence: &mut RefusalCount) {
+        let Observation::Flows(flows) = seen else { return };
         evidence.0 += flows.iter().filter(|flow| flow.events.has(FlowEvents::REFUSED)).count() as u64;
     }
 
@@ -57,27 +58,11 @@ impl Detector for Refusals {
         if evidence.0 > self.count_max {
             context.alerts.push(Alert {
                 time: context.bin.end,
-                kind: "refusals",
                 description: format!("{} connections refused", evidence.0),
-                phase: AlertPhase::Begin,
-                severity: AlertSeverity::Low,
                 key: "refusals".to_owned(),
-                variant: "all",
-                technique: None,
                 began: context.bin.start,
-                attacker: None,
-                victim: None,
-                direction: None,
                 counts: vec![("refused", evidence.0)],
-                distinct: Vec::new(),
-                completion_ratio: 0.0,
-                top_sources: Vec::new(),
-                ports: Vec::new(),
-                samples: Vec::new(),
-                thresholds: Vec::new(),
-                is_at_least: false,
-                window_ns: 0,
-                cooldown_ns: 0,
+                ..Alert::bare("refusals", "all", AlertPhase::Begin)
             });
         }
     }

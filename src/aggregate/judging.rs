@@ -160,7 +160,7 @@ impl Judging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Detector, DetectorBox, DetectorParts, Evidence};
+    use crate::detect::{Detector, DetectorBox, DetectorParts, Evidence, Observation};
     use crate::flow::{Direction, FlowEvents, FlowKey, SeenFlow};
     use std::sync::{Arc, Mutex};
     use std::time::Instant;
@@ -196,7 +196,8 @@ mod tests {
             Sum::default()
         }
 
-        fn observe(&self, flows: &[SeenFlow], evidence: &mut Sum) {
+        fn observe(&self, seen: Observation<'_>, evidence: &mut Sum) {
+            let Observation::Flows(flows) = seen else { return };
             evidence.0 += flows.len() as u64;
         }
 
@@ -239,7 +240,7 @@ mod tests {
         let mut inboxes = [Inbox::new(0, 0, now), Inbox::new(1, 0, now)];
         let give = |judging: &mut Judging, inboxes: &[Inbox], queue, bin, next_bin, count| {
             let mut filled = EvidenceBox::new(&detectors);
-            detectors.observe(&flows(count), &mut filled.evidence);
+            detectors.observe(Observation::Flows(&flows(count)), &mut filled.evidence);
             (filled.bin, filled.next_bin, filled.time) = (bin, next_bin, Timestamp(bin * 10 + 10));
             judging.accept(queue, &mut filled);
             assert!(judging.poll(inboxes).is_none());

@@ -1,9 +1,9 @@
-//! `[analysis]` and what is below it: what is analysed, and what is detected.
+//! `[analysis]` and what is below it: what is analysed; what is detected is beside it.
 //!
 //! Owns names and help texts, as its parent does.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
-use super::options::section;
+use super::anomalies::AnomalyOptions;
 use super::said::{names, path_unset_when_empty};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -74,88 +74,3 @@ impl AnalysisOptions {
         }
     }
 }
-
-/// `[analysis.anomalies]`
-#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct AnomalyOptions {
-    #[arg(skip)]
-    pub enabled: Option<bool>,
-    /// Detect SYN floods and port scans, and print alerts
-    #[arg(id = "anomalies_yes", long = "anomalies", conflicts_with = "anomalies_no")]
-    #[serde(skip)]
-    pub enabled_yes: bool,
-    /// Detect nothing [default]
-    #[arg(id = "anomalies_no", long = "no-anomalies")]
-    #[serde(skip)]
-    pub enabled_no: bool,
-
-    /// Memory of one table of evidence, in MiB.
-    #[arg(skip)]
-    pub table_mb: Option<u32>,
-
-    /// SYN floods.
-    #[arg(skip)]
-    pub syn_flood: SynFloodOptions,
-    /// Port scans.
-    #[arg(skip)]
-    pub port_scan: PortScanOptions,
-}
-
-impl AnomalyOptions {
-    fn settle(&mut self) {
-        self.enabled = match (self.enabled_yes, self.enabled_no) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => self.enabled,
-        };
-    }
-
-    fn over(self, under: Self) -> Self {
-        Self {
-            enabled: self.enabled.or(under.enabled),
-            enabled_yes: self.enabled_yes,
-            enabled_no: self.enabled_no,
-            table_mb: self.table_mb.or(under.table_mb),
-            syn_flood: self.syn_flood.over(under.syn_flood),
-            port_scan: self.port_scan.over(under.port_scan),
-        }
-    }
-}
-
-/// `[analysis.anomalies.syn_flood]`, in the configuration file only.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SynFloodOptions {
-    /// Detect them.
-    pub enabled: Option<bool>,
-    /// Length of the window in seconds.
-    pub window_secs: Option<f64>,
-    /// Attempts in it that are not completed.
-    pub syn_threshold: Option<u64>,
-    /// Sources that make a flood a distributed one.
-    pub unique_src_threshold: Option<u64>,
-    /// Time without a flood after which the alert is over, in seconds.
-    pub cooldown_secs: Option<f64>,
-}
-
-section!(SynFloodOptions { enabled, window_secs, syn_threshold, unique_src_threshold, cooldown_secs });
-
-/// `[analysis.anomalies.port_scan]`, in the configuration file only.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PortScanOptions {
-    /// Detect them.
-    pub enabled: Option<bool>,
-    /// Length of the window in seconds.
-    pub window_secs: Option<f64>,
-    /// Failed ports of one host.
-    pub unique_ports_threshold: Option<u64>,
-    /// Failed hosts on one port.
-    pub unique_hosts_threshold: Option<u64>,
-    /// Time without a scan after which the alert is over, in seconds.
-    pub cooldown_secs: Option<f64>,
-}
-
-section!(PortScanOptions { enabled, window_secs, unique_ports_threshold, unique_hosts_threshold, cooldown_secs });

@@ -4,9 +4,9 @@
 //! the default, and what cannot work is refused here, by name.
 
 mod analysis_options;
+mod anomalies;
 mod args;
 mod choices;
-mod detection;
 mod error;
 mod file;
 mod habits;

@@ -16,7 +16,7 @@ macro_rules! section {
     ($section:ident { $($field:ident),* $(,)? }) => {
         impl $section {
             /// `self` where it says something, else `under`.
-            fn over(self, under: Self) -> Self {
+            pub(in crate::config) fn over(self, under: Self) -> Self {
                 Self { $($field: self.$field.or(under.$field),)* }
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
+use super::anomalies::detection;
 use super::choices::BackendChoice;
-use super::detection::detection;
 use super::error::ConfigError;
 use super::live;
 use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};

@@ -1,7 +1,7 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
-use crate::detect::{IpPrefix, PortScanSettings, SynFloodSettings};
+use crate::detect::{DetectorSettings, IpPrefix};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
@@ -139,12 +139,10 @@ pub struct StatsSettings {
 }
 
 /// What is detected, and with how much memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DetectSettings {
-    /// SYN floods; `None` = off.
-    pub syn_flood: Option<SynFloodSettings>,
-    /// Port scans; `None` = off.
-    pub port_scan: Option<PortScanSettings>,
+    /// The detectors.
+    pub detectors: DetectorSettings,
     /// Bytes of one table of evidence.
     pub table_bytes: usize,
     /// Networks that are inside; empty = private ranges and the interface's own.

@@ -38,6 +38,17 @@ impl AlertPhase {
     }
 }
 
+impl AlertPhase {
+    /// What follows the name of the trouble in a description: nothing, ` goes on` or ` ended`.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Begin => "",
+            Self::Update => " goes on",
+            Self::End(_) => " ended",
+        }
+    }
+}
+
 impl AlertEnd {
     /// The name in records.
     pub const fn name(self) -> &'static str {
@@ -142,12 +153,14 @@ pub struct Alert {
     pub counts: Vec<(&'static str, u64)>,
     /// Named numbers of different things.
     pub distinct: Vec<(&'static str, Cardinality)>,
-    /// Completed handshakes, or answered contacts, of all.
-    pub completion_ratio: f64,
+    /// Completed handshakes, or answered contacts, of all; `None` where that is not what counts.
+    pub completion_ratio: Option<f64>,
     /// The sources with the most packets among those listed, with their packets.
     pub top_sources: Vec<(HostAddress, u64)>,
     /// Ports with the most hosts, or none.
     pub ports: Vec<u16>,
+    /// Named facts that are no numbers, such as a hardware address.
+    pub details: Vec<(&'static str, String)>,
     /// Example packets and their flows.
     pub samples: Vec<SamplePacket>,
     /// What was crossed.
@@ -158,4 +171,35 @@ pub struct Alert {
     pub window_ns: u64,
     /// Time without evidence that ends it, in ns.
     pub cooldown_ns: u64,
+}
+
+impl Alert {
+    /// An alert that says nothing but its kind, variant and phase; for what a detector has nothing to say of.
+    pub const fn bare(kind: &'static str, variant: &'static str, phase: AlertPhase) -> Self {
+        Self {
+            time: Timestamp(0),
+            kind,
+            description: String::new(),
+            phase,
+            severity: AlertSeverity::Low,
+            key: String::new(),
+            variant,
+            technique: None,
+            began: Timestamp(0),
+            attacker: None,
+            victim: None,
+            direction: None,
+            counts: Vec::new(),
+            distinct: Vec::new(),
+            completion_ratio: None,
+            top_sources: Vec::new(),
+            ports: Vec::new(),
+            details: Vec::new(),
+            samples: Vec::new(),
+            thresholds: Vec::new(),
+            is_at_least: false,
+            window_ns: 0,
+            cooldown_ns: 0,
+        }
+    }
 }

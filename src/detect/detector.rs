@@ -3,10 +3,8 @@
 //! Owns no evidence and no rule. Invariant: the parts of a detector that observe and judge share nothing but settings and evidence, so they may run
 //! on different threads.
 
-use super::Alert;
 use super::networks::LocalNetworks;
-use crate::flow::{SeenFlow, SeenRefusal};
-use crate::wire::ArpMessage;
+use super::{Alert, Observation};
 use netscope_backends::Timestamp;
 use std::any::Any;
 
@@ -56,15 +54,13 @@ pub trait Detector: Send + 'static {
     /// No evidence.
     fn evidence(&self) -> Self::Evidence;
 
-    /// On the queue: what happened to flows. Constant time for each. Each event is told once, by the end of its bin; those of one flow
-    /// as a rule together; how flows end is left out. Refusals by ICMP errors depend on the queue that the error came on, unless [`Detector::observe_refusal`] is asked.
-    fn observe(&self, flows: &[SeenFlow], evidence: &mut Self::Evidence);
+    /// True when [`Observation::Growth`] is to be told. It costs some instructions for each packet and 40 bytes a flow.
+    fn follows_growth(&self) -> bool {
+        false
+    }
 
-    /// On the queue: an ICMP error says that a destination cannot be reached.
-    fn observe_refusal(&self, _refusal: &SeenRefusal, _evidence: &mut Self::Evidence) {}
-
-    /// On the queue: an ARP message.
-    fn observe_arp(&self, _arp: &ArpMessage, _time: Timestamp, _evidence: &mut Self::Evidence) {}
+    /// On the queue: something was seen. Constant time for each; whatever does not matter is left.
+    fn observe(&self, seen: Observation<'_>, evidence: &mut Self::Evidence);
 
     /// On the sum: a bin is complete. Bins come in order; those in which no queue saw a packet are left out. The evidence may be taken:
     /// what is left is cleared.
@@ -80,12 +76,10 @@ pub trait DetectorBox: Send {
     fn name(&self) -> &'static str;
     /// [`Detector::evidence`].
     fn evidence(&self) -> Box<dyn Any + Send>;
+    /// [`Detector::follows_growth`].
+    fn follows_growth(&self) -> bool;
     /// [`Detector::observe`].
-    fn observe(&self, flows: &[SeenFlow], evidence: &mut (dyn Any + Send));
-    /// [`Detector::observe_refusal`].
-    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send));
-    /// [`Detector::observe_arp`].
-    fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut (dyn Any + Send));
+    fn observe(&self, seen: Observation<'_>, evidence: &mut (dyn Any + Send));
     /// [`Evidence::merge`].
     fn merge(&self, evidence: &mut (dyn Any + Send), other: &(dyn Any + Send));
     /// [`Evidence::clear`].
@@ -120,16 +114,12 @@ impl<D: Detector> DetectorBox for DetectorParts<D> {
         Box::new(self.0.evidence())
     }
 
-    fn observe(&self, flows: &[SeenFlow], evidence: &mut (dyn Any + Send)) {
-        self.0.observe(flows, evidence.downcast_mut().expect(OWN));
+    fn follows_growth(&self) -> bool {
+        self.0.follows_growth()
     }
 
-    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut (dyn Any + Send)) {
-        self.0.observe_refusal(refusal, evidence.downcast_mut().expect(OWN));
-    }
-
-    fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut (dyn Any + Send)) {
-        self.0.observe_arp(arp, time, evidence.downcast_mut().expect(OWN));
+    fn observe(&self, seen: Observation<'_>, evidence: &mut (dyn Any + Send)) {
+        self.0.observe(seen, evidence.downcast_mut().expect(OWN));
     }
 
     fn merge(&self, evidence: &mut (dyn Any + Send), other: &(dyn Any + Send)) {
@@ -174,19 +164,14 @@ impl DetectorSet {
         self.0.iter().map(Box::as_ref).zip(set.0.iter_mut().map(Box::as_mut))
     }
 
-    /// All observe these flows.
-    pub fn observe(&self, flows: &[SeenFlow], set: &mut EvidenceSet) {
-        self.with(set).for_each(|(detector, evidence)| detector.observe(flows, evidence));
+    /// True when any follows growth.
+    pub fn follows_growth(&self) -> bool {
+        self.0.iter().any(|detector| detector.follows_growth())
     }
 
-    /// All observe this ICMP error.
-    pub fn observe_refusal(&self, refusal: &SeenRefusal, set: &mut EvidenceSet) {
-        self.with(set).for_each(|(detector, evidence)| detector.observe_refusal(refusal, evidence));
-    }
-
-    /// All observe this ARP message.
-    pub fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, set: &mut EvidenceSet) {
-        self.with(set).for_each(|(detector, evidence)| detector.observe_arp(arp, time, evidence));
+    /// All observe this.
+    pub fn observe(&self, seen: Observation<'_>, set: &mut EvidenceSet) {
+        self.with(set).for_each(|(detector, evidence)| detector.observe(seen, evidence));
     }
 
     /// Adds the evidence of another queue or bin.

@@ -8,8 +8,10 @@ mod alert;
 mod detector;
 mod distinct;
 mod hash;
+mod keyed_rule;
 mod life;
 mod networks;
+mod observation;
 mod port_scan;
 mod sample;
 mod settings;
@@ -22,24 +24,27 @@ pub use alert::{Alert, AlertEnd, AlertPhase, AlertSeverity, AlertSubject, Crosse
 pub use detector::{BinSpan, Detector, DetectorBox, DetectorParts, DetectorSet, Evidence, EvidenceSet, JudgeContext};
 pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
 pub use hash::EvidenceHash;
+pub use keyed_rule::{KeyedDetector, KeyedRule, Told};
 pub use life::{AlertLives, LifeSettings, LivePayload};
 pub use networks::{IpPrefix, LocalNetworks};
+pub use observation::{Observation, SeenArp, SeenDhcp};
 pub use port_scan::{PortScan, PortScanSettings};
 pub use sample::{SamplePacket, SamplePackets, SeenSpan};
-pub use settings::DetectionSettings;
+pub use settings::{DetectionSettings, DetectorSettings};
 pub use syn_flood::{SynFlood, SynFloodSettings};
 pub use table::{EvidenceKey, EvidenceTable, KeyEvidence};
 pub use window::EvidenceWindow;
 
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
-    let hash = &settings.hash;
-    let mut all: Vec<Box<dyn DetectorBox>> = Vec::new();
-    if let Some(syn_flood) = settings.syn_flood {
-        all.push(Box::new(DetectorParts::new(SynFlood::new(syn_flood, settings, hash))));
-    }
-    if let Some(port_scan) = settings.port_scan {
-        all.push(Box::new(DetectorParts::new(PortScan::new(port_scan, settings, hash))));
-    }
-    all
+    let DetectorSettings { syn_flood, port_scan } = &settings.detectors;
+    let detectors = [
+        syn_flood.map(|own| boxed(SynFlood::new(own, settings, &settings.hash))),
+        port_scan.map(|own| boxed(PortScan::new(own, settings, &settings.hash))),
+    ];
+    detectors.into_iter().flatten().collect()
+}
+
+fn boxed<D: Detector>(detector: D) -> Box<dyn DetectorBox> {
+    Box::new(DetectorParts::new(detector))
 }

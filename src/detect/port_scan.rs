@@ -12,10 +12,10 @@ use self::contacts::{KeyContacts, SourceContacts};
 use self::findings::ScanFindings;
 use self::tell::ScanLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
-use super::{AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow};
-use crate::flow::{HostAddress, SeenFlow, SeenRefusal};
-use crate::wire::ArpMessage;
-use netscope_backends::Timestamp;
+use super::{
+    AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, Observation,
+};
+use crate::flow::HostAddress;
 use std::collections::BTreeMap;
 
 /// The step of the threshold random walk: failures less successes from which on a source is a scanner. With 0.8 of a benign
@@ -175,16 +175,13 @@ impl Detector for PortScan {
         }
     }
 
-    fn observe(&self, flows: &[SeenFlow], evidence: &mut PortScanEvidence) {
-        flows.iter().for_each(|flow| self.observe_one(flow, evidence));
-    }
-
-    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut PortScanEvidence) {
-        self.observe_one_refusal(refusal, evidence);
-    }
-
-    fn observe_arp(&self, arp: &ArpMessage, time: Timestamp, evidence: &mut PortScanEvidence) {
-        self.observe_arp_message(arp, time, evidence);
+    fn observe(&self, seen: Observation<'_>, evidence: &mut PortScanEvidence) {
+        match seen {
+            Observation::Flows(flows) => flows.iter().for_each(|flow| self.observe_one(flow, evidence)),
+            Observation::Refusal(refusal) => self.observe_one_refusal(refusal, evidence),
+            Observation::Arp(arp) => self.observe_arp_message(&arp.message, arp.time, evidence),
+            _ => {}
+        }
     }
 
     fn judge(&mut self, evidence: &mut PortScanEvidence, context: &mut JudgeContext<'_>) {

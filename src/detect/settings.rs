@@ -1,4 +1,4 @@
-//! Settings that all detectors share.
+//! Settings: of each detector, and what all share.
 
 use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings};
 
@@ -9,13 +9,28 @@ const BIN_NS_MIN: u64 = 10_000_000;
 /// Bins in the shortest window at least.
 const BINS_PER_WINDOW: u64 = 5;
 
+/// The detectors; `None` = off.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DetectorSettings {
+    /// SYN floods.
+    pub syn_flood: Option<SynFloodSettings>,
+    /// Port scans.
+    pub port_scan: Option<PortScanSettings>,
+}
+
+impl DetectorSettings {
+    /// Length of the shortest window in ns.
+    fn window_ns_min(&self) -> u64 {
+        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
+        windows.into_iter().flatten().min().unwrap_or(u64::MAX)
+    }
+}
+
 /// How to detect.
 #[derive(Clone, Debug)]
 pub struct DetectionSettings {
-    /// `None` = off.
-    pub syn_flood: Option<SynFloodSettings>,
-    /// `None` = off.
-    pub port_scan: Option<PortScanSettings>,
+    /// What is detected.
+    pub detectors: DetectorSettings,
     /// Bytes of one table of evidence.
     pub table_bytes: usize,
     /// The run's own.
@@ -28,9 +43,7 @@ impl DetectionSettings {
 
     /// Length of a bin in ns: a fifth of the shortest window, from 10 ms to 1 s.
     pub fn bin_ns(&self) -> u64 {
-        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
-        let shortest = windows.into_iter().flatten().min().unwrap_or(u64::MAX);
-        (shortest / BINS_PER_WINDOW).clamp(BIN_NS_MIN, BIN_NS_MAX)
+        (self.detectors.window_ns_min() / BINS_PER_WINDOW).clamp(BIN_NS_MIN, BIN_NS_MAX)
     }
 
     /// How long alerts with this cooldown live: what is in the window is not over.

@@ -10,9 +10,10 @@ use self::counts::{FloodCounts, HandshakeSteps};
 use self::tell::FloodLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
 use super::{
-    AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, SamplePacket,
+    AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, Observation,
+    SamplePacket,
 };
-use crate::flow::{Direction, FlowEvents, HostAddress, SeenFlow, SeenRefusal};
+use crate::flow::{Direction, FlowEvents, HostAddress, SeenFlow};
 use crate::wire::TcpFlags;
 use netscope_backends::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,18 +226,20 @@ impl Detector for SynFlood {
         SynFloodEvidence { services: table(), networks: table() }
     }
 
-    fn observe(&self, flows: &[SeenFlow], evidence: &mut SynFloodEvidence) {
-        for flow in flows.iter().filter(|flow| flow.key.protocol() == TCP) {
-            if let Some((client, steps)) = steps_of(flow) {
-                self.note(flow.into(), client, (flow.first, flow.last), steps, evidence);
+    fn observe(&self, seen: Observation<'_>, evidence: &mut SynFloodEvidence) {
+        match seen {
+            Observation::Flows(flows) => {
+                for flow in flows.iter().filter(|flow| flow.key.protocol() == TCP) {
+                    if let Some((client, steps)) = steps_of(flow) {
+                        self.note(flow.into(), client, (flow.first, flow.last), steps, evidence);
+                    }
+                }
             }
-        }
-    }
-
-    fn observe_refusal(&self, refusal: &SeenRefusal, evidence: &mut SynFloodEvidence) {
-        if refusal.key.protocol() == TCP {
-            let steps = HandshakeSteps { refused: 1, ..HandshakeSteps::default() };
-            self.note(refusal.into(), refusal.direction, (refusal.time, refusal.time), steps, evidence);
+            Observation::Refusal(refusal) if refusal.key.protocol() == TCP => {
+                let steps = HandshakeSteps { refused: 1, ..HandshakeSteps::default() };
+                self.note(refusal.into(), refusal.direction, (refusal.time, refusal.time), steps, evidence);
+            }
+            _ => {}
         }
     }
 

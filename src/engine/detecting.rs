@@ -6,9 +6,12 @@
 use super::Observer;
 use super::mailbox::Sender;
 use super::seen_flows::SeenFlows;
-use crate::detect::{DetectorBox, DetectorSet, EvidenceSet};
-use crate::flow::{FlowEvents, FlowRecord, SeenPacket, SeenRefusal};
-use crate::wire::Dissected;
+use crate::app::DhcpMessage;
+use crate::detect::{DetectorBox, DetectorSet, EvidenceSet, Observation, SeenArp, SeenDhcp};
+use crate::flow::{
+    EndReason, FlowEnd, FlowGrowth, FlowKey, FlowRecord, HostAddress, SeenFragment, SeenPacket, SeenRefusal, ports_of,
+};
+use crate::wire::{Dissected, mac_addresses};
 use netscope_backends::{Packet, Timestamp};
 use std::fmt;
 use std::sync::Arc;
@@ -87,7 +90,7 @@ impl Detecting {
 
     /// Tells the detectors what was seen.
     fn tell(&mut self) {
-        self.detectors.observe(self.seen.flows(), &mut self.evidence);
+        self.detectors.observe(Observation::Flows(self.seen.flows()), &mut self.evidence);
         self.seen.clear();
     }
 
@@ -106,8 +109,6 @@ impl Detecting {
 
 impl Observer for Detecting {
     const WATCHES: bool = true;
-    // How flows end tells nobody anything yet.
-    const EVENTS: FlowEvents = FlowEvents::ALL.without(FlowEvents::FINISHED);
 
     fn seen(&mut self, packets: &[SeenPacket]) {
         for packet in packets {
@@ -117,16 +118,45 @@ impl Observer for Detecting {
         }
     }
 
-    fn ended(&mut self, _record: &FlowRecord) {}
+    fn ended(&mut self, record: &FlowRecord) {
+        // A part of a flow that goes on is no end.
+        let is_told = record.tcp.is_some_and(|tcp| tcp.state.is_over()) || record.reason == EndReason::ActiveTimeout;
+        if !is_told {
+            self.detectors.observe(Observation::End(&record.into()), &mut self.evidence);
+        }
+    }
+
+    fn closed(&mut self, connection: &FlowEnd) {
+        self.detectors.observe(Observation::End(connection), &mut self.evidence);
+    }
 
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected) {
-        if let Some(arp) = facts.arp(packet.data) {
-            self.detectors.observe_arp(&arp, packet.time, &mut self.evidence);
+        if let Some(message) = facts.arp(packet.data) {
+            let arp = SeenArp { message, time: packet.time };
+            self.detectors.observe(Observation::Arp(&arp), &mut self.evidence);
         }
     }
 
     fn unreachable(&mut self, refusal: &SeenRefusal) {
-        self.detectors.observe_refusal(refusal, &mut self.evidence);
+        self.detectors.observe(Observation::Refusal(refusal), &mut self.evidence);
+    }
+
+    fn fragment(&mut self, fragment: &SeenFragment) {
+        self.detectors.observe(Observation::Fragment(fragment), &mut self.evidence);
+    }
+
+    fn dhcp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected) {
+        if let Some(dhcp) = seen_dhcp(packet, number, facts) {
+            self.detectors.observe(Observation::Dhcp(&dhcp), &mut self.evidence);
+        }
+    }
+
+    fn follows_growth(&self) -> bool {
+        self.detectors.follows_growth()
+    }
+
+    fn grown(&mut self, flows: &[FlowGrowth]) {
+        self.detectors.observe(Observation::Growth(flows), &mut self.evidence);
     }
 
     fn deadline(&self) -> Timestamp {
@@ -152,4 +182,15 @@ impl Observer for Detecting {
             self.send(bin, bin, now);
         }
     }
+}
+
+fn seen_dhcp(packet: &Packet<'_>, number: u64, facts: &Dissected) -> Option<SeenDhcp> {
+    let from = facts.payload_offset as usize;
+    let payload = packet.data.get(from..from + facts.payload_len as usize)?;
+    let message = DhcpMessage::read(payload)?;
+    let network = facts.network.as_ref()?;
+    let (key, direction) = FlowKey::new(network, ports_of(facts)?);
+    let (source, _) = HostAddress::of_network(network);
+    let source_mac = mac_addresses(packet.link_type, packet.data).map(|macs| macs.source);
+    Some(SeenDhcp { message, source, source_mac, key, direction, time: packet.time, number })
 }

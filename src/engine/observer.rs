@@ -4,7 +4,10 @@
 //! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
 //! all of them before time moves on. Without an observer the compiler removes all of it.
 
-use crate::flow::{Counted, FlowEvents, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenPacket, SeenRefusal};
+use crate::flow::{
+    Counted, FlowEnd, FlowEvents, FlowGrowth, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenFragment, SeenPacket,
+    SeenRefusal,
+};
 use crate::wire::Dissected;
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 
@@ -22,12 +25,29 @@ pub trait Observer: Send {
     /// A flow ended.
     fn ended(&mut self, record: &FlowRecord);
 
+    /// A connection was closed or reset with this packet. Its record ends later.
+    fn closed(&mut self, _connection: &FlowEnd) {}
+
     /// A packet of no flow (yet: a later fragment may find its flow afterwards), or an ICMP message, which may be about another flow.
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected);
 
     /// An ICMP error, which was told by [`Observer::other`], says that a destination cannot be reached. Told wherever the error came; the
     /// flow's own queue, where it is another one, does not know of it.
     fn unreachable(&mut self, _refusal: &SeenRefusal) {}
+
+    /// An IP fragment, told wherever it came, whether or not it finds its flow.
+    fn fragment(&mut self, _fragment: &SeenFragment) {}
+
+    /// A message of DHCP, by its ports; it counts for its flow like any other datagram.
+    fn dhcp(&mut self, _packet: &Packet<'_>, _number: u64, _facts: &Dissected) {}
+
+    /// True when [`Observer::grown`] is to be told.
+    fn follows_growth(&self) -> bool {
+        false
+    }
+
+    /// What flows grew by since the last [`Observer::pass`]: before the next one, and before the end.
+    fn grown(&mut self, _flows: &[FlowGrowth]) {}
 
     /// The time from which on [`Observer::pass`] has something to do.
     fn deadline(&self) -> Timestamp {
@@ -75,6 +95,30 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.unreachable(refusal);
     }
 
+    fn closed(&mut self, connection: &FlowEnd) {
+        self.0.closed(connection);
+        self.1.closed(connection);
+    }
+
+    fn fragment(&mut self, fragment: &SeenFragment) {
+        self.0.fragment(fragment);
+        self.1.fragment(fragment);
+    }
+
+    fn dhcp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected) {
+        self.0.dhcp(packet, number, facts);
+        self.1.dhcp(packet, number, facts);
+    }
+
+    fn follows_growth(&self) -> bool {
+        self.0.follows_growth() || self.1.follows_growth()
+    }
+
+    fn grown(&mut self, flows: &[FlowGrowth]) {
+        self.0.grown(flows);
+        self.1.grown(flows);
+    }
+
     fn deadline(&self) -> Timestamp {
         self.0.deadline().min(self.1.deadline())
     }
@@ -112,6 +156,9 @@ impl<O: Observer> Watch<O> {
     #[cold]
     #[inline(never)]
     fn tell(&mut self, packet: &FlowPacket<'_>, facts: &dyn PacketFacts, counted: &Counted, flows: &FlowTable) {
+        if counted.events.has(FlowEvents::FINISHED) {
+            self.observer.closed(&flows.end_at(counted.place));
+        }
         self.push(SeenPacket {
             key: packet.keyed.key.tuple(),
             direction: packet.keyed.direction,
@@ -163,12 +210,46 @@ impl<O: Observer> Watch<O> {
         if O::WATCHES { self.observer.deadline() } else { Timestamp(u64::MAX) }
     }
 
+    #[inline(always)]
+    pub(super) fn fragment(&mut self, fragment: impl FnOnce() -> SeenFragment) {
+        if O::WATCHES {
+            self.observer.fragment(&fragment());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(super) fn dhcp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected) {
+        self.observer.dhcp(packet, number, facts);
+    }
+
+    /// As [`Observer::follows_growth`].
+    pub(super) fn follows_growth(&self) -> bool {
+        O::WATCHES && self.observer.follows_growth()
+    }
+
+    /// Tells what flows grew by.
+    pub(super) fn grow(&mut self, flows: &mut FlowTable) {
+        if O::WATCHES {
+            flows.show_growth(&mut |grown| self.observer.grown(grown));
+        }
+    }
+
     /// Time has reached `now`.
     #[inline(always)]
-    pub(super) fn pass(&mut self, now: Timestamp) {
+    pub(super) fn pass(&mut self, now: Timestamp, flows: &mut FlowTable) {
         if O::WATCHES && now >= self.observer.deadline() {
             self.flush();
+            self.grow(flows);
             self.observer.pass(now);
+        }
+    }
+
+    /// Ended flows are told of before they take much memory.
+    #[inline(always)]
+    pub(super) fn relieve(&mut self, flows: &mut FlowTable) {
+        if O::WATCHES && flows.growth_is_due() {
+            flows.show_ended_growth(&mut |grown| self.observer.grown(grown));
         }
     }
 

@@ -105,17 +105,22 @@ impl<O: Observer> Worker<O> {
     /// A worker that has seen nothing.
     pub fn new(settings: &WorkerSettings, outbox: Outbox, observer: O) -> Self {
         let flow = FlowSettings { flow_count_max: settings.share.part_of(settings.flow.flow_count_max), ..settings.flow };
+        let watch = Watch::new(observer);
+        let mut flows = FlowTable::new(&flow, settings.secret);
+        if watch.follows_growth() {
+            flows.follow_growth();
+        }
         Self {
             share: settings.share,
             clock: Clock::new(settings.tick_ns),
-            flows: FlowTable::new(&flow, settings.secret),
+            flows,
             domains: DomainNumbers::new(settings.flow.key),
             fragments: FragmentTable::new(),
             orphans_noted: 0,
             after_close_noted: 0,
             ledger: Ledger::default(),
             outbox,
-            watch: Watch::new(observer),
+            watch,
             metas: vec![PacketMeta::EMPTY; BATCH_MAX],
             merged: Vec::new(),
             facts: vec![Dissected::NOTHING; BATCH_MAX],
@@ -206,6 +211,9 @@ impl<O: Observer> Worker<O> {
                 outbox.ended(event, record, ledger);
             })
         };
+        if O::WATCHES {
+            flows.note_growth(counted.place);
+        }
         watch.note(&packet, &facts, &counted, flows);
         self.slow_path_count += counted.path as usize;
         counted
@@ -232,8 +240,13 @@ impl<O: Observer> Worker<O> {
         if matches!(content, Content::Datagram | Content::LaterFragment) {
             self.flows.note_domain(counted.place, keyed.direction, &facts);
         }
-        if O::WATCHES && counted.place == Counted::NO_PLACE {
-            self.watch.other(packet, dissected);
+        if O::WATCHES {
+            if counted.place == Counted::NO_PLACE {
+                self.watch.other(packet, dissected);
+            }
+            if matches!(content, Content::Datagram) && keyed.key.is_dhcp() {
+                self.watch.dhcp(packet, number, dissected);
+            }
         }
         counted
     }
@@ -256,7 +269,7 @@ impl<O: Observer> Worker<O> {
         if let Some(tick) = left {
             self.end_tick(tick);
         }
-        self.watch.pass(self.clock.now());
+        self.watch.pass(self.clock.now(), &mut self.flows);
         // A wire does not lose records for want of a box: flows that are over can wait in the table.
         let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
         let event = self.event();
@@ -391,6 +404,7 @@ impl<O: Observer> Worker<O> {
         self.fragments.drain();
         self.note_orphans();
         self.flows.end_tick(&mut self.evidence.top);
+        self.watch.grow(&mut self.flows);
         let event = self.event() + 1;
         let Self { flows, outbox, watch, ledger, .. } = &mut self;
         let last = flows.finish(&mut |record| {

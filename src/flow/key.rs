@@ -216,6 +216,14 @@ impl FlowKey {
         be16(&self.0, 34)
     }
 
+    /// True when one of the ports is that of DHCP servers (IANA: 67) and the protocol is UDP.
+    #[inline(always)]
+    pub const fn is_dhcp(&self) -> bool {
+        const SERVER: u16 = 67;
+        const UDP: u8 = 17;
+        (self.a_port() == SERVER || self.b_port() == SERVER) && self.protocol() == UDP
+    }
+
     /// IANA protocol number.
     pub const fn protocol(&self) -> u8 {
         self.0[PROTOCOL_AT]

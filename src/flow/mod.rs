@@ -14,6 +14,7 @@ mod entry;
 mod extra;
 mod facts;
 mod fragment;
+mod growth;
 mod headers;
 mod icmp;
 mod index;
@@ -39,6 +40,7 @@ pub use domain::{Domain, DomainNumbers, KeyScope, number_of_tag};
 pub(crate) use entry::{pack_vlan, unpack_vlan};
 pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue};
 pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held, Later};
+pub use growth::FlowGrowth;
 pub use headers::{DirectionHeaders, FlowHeaders};
 pub use icmp::IcmpFlow;
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed, Keying};
@@ -46,7 +48,7 @@ pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
 pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
-pub use seen::{HostAddress, SeenAnswer, SeenFlow, SeenPacket, SeenRefusal};
+pub use seen::{FlowEnd, HostAddress, SeenAnswer, SeenFlow, SeenFragment, SeenPacket, SeenRefusal};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FullFacts,

@@ -2,8 +2,8 @@
 //!
 //! Owns plain values. Knows no table and nobody who is told.
 
-use super::{Direction, FlowEvents, FlowKey};
-use crate::wire::{IpVersion, TcpFlags};
+use super::{Direction, FlowEvents, FlowKey, FlowRecord};
+use crate::wire::{IpVersion, Network, TcpFlags};
 use netscope_backends::Timestamp;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -123,6 +123,50 @@ pub struct SeenRefusal {
     pub number: u64,
 }
 
+/// A flow that is over: a connection that was closed or reset, told at that moment, or a record of any other flow. A
+/// connection that is open when the run ends is not told. Arrays are indexed by [`Direction::index`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowEnd {
+    /// The flow.
+    pub key: FlowKey,
+    /// Who began the record.
+    pub initiator: Direction,
+    /// Packets per direction.
+    pub packets: [u64; 2],
+    /// Bytes per direction, link headers included.
+    pub bytes: [u64; 2],
+    /// Time of the earliest packet.
+    pub first_seen: Timestamp,
+    /// Time of the latest packet.
+    pub last_seen: Timestamp,
+    /// Number of the packet that opened the record, on its queue.
+    pub first_packet: u64,
+}
+
+impl From<&FlowRecord> for FlowEnd {
+    fn from(record: &FlowRecord) -> Self {
+        let &FlowRecord { key, initiator, packets, bytes, first_seen, last_seen, first_packet, .. } = record;
+        Self { key, initiator, packets, bytes, first_seen, last_seen, first_packet }
+    }
+}
+
+/// An IP fragment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenFragment {
+    /// Who sent it.
+    pub source: HostAddress,
+    /// To whom.
+    pub destination: HostAddress,
+    /// IANA protocol number of the datagram.
+    pub protocol: u8,
+    /// Bytes on the wire, link header included.
+    pub wire_len: u32,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Its number on its queue.
+    pub number: u64,
+}
+
 /// An IP address as one number: IPv6 as it is, IPv4 mapped into it (RFC 4291 section 2.5.5.2). In halves, so that it takes its place beside
 /// small fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +194,15 @@ impl HostAddress {
     /// The address of an IPv4 packet.
     pub const fn v4(bytes: [u8; 4]) -> Self {
         Self::of_bits(MAPPED | u32::from_be_bytes(bytes) as u128)
+    }
+
+    /// Source and destination of an IP header.
+    pub fn of_network(network: &Network) -> (Self, Self) {
+        let host = |bytes: &[u8; 16]| match network.version {
+            IpVersion::V4 => Self::v4([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            IpVersion::V6 => Self::of_bits(u128::from_be_bytes(*bytes)),
+        };
+        (host(&network.source), host(&network.destination))
     }
 
     /// True for IPv4.

@@ -13,6 +13,7 @@ mod active;
 mod ahead;
 mod count;
 mod counters;
+mod growing;
 mod icmp;
 mod late;
 mod live;
@@ -34,6 +35,7 @@ use super::arena::PLACE_COUNT_MAX;
 use super::closed::RecentlyClosed;
 use super::entries::Entries;
 use super::entry::{Entry, Flag};
+use super::growth::GrowthTracker;
 use super::index::{self, Index};
 use super::last::LastFlows;
 use super::store::FlowStore;
@@ -67,6 +69,7 @@ pub struct FlowTable {
     store: FlowStore,
     wheel: Wheel,
     top: Top,
+    growth: GrowthTracker,
     closed: RecentlyClosed,
     counters: FlowCounters,
 }
@@ -121,6 +124,7 @@ impl FlowTable {
             store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any(), settings.headers),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count),
+            growth: GrowthTracker::default(),
             closed: RecentlyClosed::new(settings.flow_count_max),
             counters: FlowCounters::default(),
         }
@@ -239,7 +243,8 @@ impl FlowTable {
 
     /// Bytes of the index, of the memory of closed connections and of all places ever used, the TCP trackers' side memory left out.
     pub fn memory_bytes(&self) -> usize {
-        self.index.memory_bytes() + self.store.memory_bytes() + self.top.memory_bytes() + self.closed.memory_bytes()
+        let own = self.top.memory_bytes() + self.growth.memory_bytes() + self.closed.memory_bytes();
+        self.index.memory_bytes() + self.store.memory_bytes() + own
     }
 
     /// What packets' headers say is kept, so [`FlowTable::note_headers`] is to be called.
@@ -417,6 +422,9 @@ impl FlowTable {
     fn report(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
         if self.store.entries.get(place).is(Flag::LISTED) {
             self.top.keep(place, &mut self.store);
+        }
+        if self.growth.is_on() {
+            self.growth.end(place, &self.store);
         }
         self.counters.ended[reason as usize] += 1;
         ended(&self.store.record(place, reason, at));

@@ -66,10 +66,11 @@ pub struct AlertObject<'a> {
     direction: Option<&'static str>,
     counts: Map<String, Value>,
     distinct: Map<String, Value>,
-    completion_ratio: f64,
+    completion_ratio: Option<f64>,
     at_least: bool,
     top_sources: Vec<Value>,
     ports: &'a [u16],
+    details: Map<String, Value>,
     packets: Vec<u64>,
     flows: Vec<Value>,
     thresholds: Vec<Value>,
@@ -113,7 +114,7 @@ impl<'a> AlertObject<'a> {
             direction: alert.direction,
             counts: alert.counts.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect(),
             distinct: alert.distinct.iter().map(|&(name, number)| (name.to_owned(), cardinality(number))).collect(),
-            completion_ratio: (alert.completion_ratio * 1e4).round() / 1e4,
+            completion_ratio: alert.completion_ratio.map(|ratio| (ratio * 1e4).round() / 1e4),
             at_least: alert.is_at_least,
             top_sources: alert
                 .top_sources
@@ -121,6 +122,7 @@ impl<'a> AlertObject<'a> {
                 .map(|(host, packets)| json!({"ip": host.to_string(), "packets": packets}))
                 .collect(),
             ports: &alert.ports,
+            details: alert.details.iter().map(|(name, text)| ((*name).to_owned(), text.as_str().into())).collect(),
             packets: alert.samples.iter().map(|sample| sample.number).collect(),
             flows: alert.samples.iter().map(|sample| flow(&sample.key, sample.initiator)).collect(),
             thresholds: alert

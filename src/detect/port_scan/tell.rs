@@ -119,9 +119,10 @@ impl ScanLife {
                 ("completed", counts.completed),
             ],
             distinct: vec![("contacts", contacts), ("hosts", counts.hosts.cardinality()), ("ports", counts.ports.cardinality())],
-            completion_ratio: ratio.min(1.0),
+            completion_ratio: Some(ratio.min(1.0)),
             top_sources: Vec::new(),
             ports: self.findings.ports().take(PORTS_SHOWN).collect(),
+            details: Vec::new(),
             samples: counts.samples.all().to_vec(),
             thresholds: thresholds.into_iter().flatten().collect(),
             is_at_least: self.is_at_least,
@@ -133,11 +134,7 @@ impl ScanLife {
     fn describe(&self, source: HostAddress, phase: AlertPhase) -> String {
         let counts = &self.counts;
         let technique = technique_name(counts.technique());
-        let state = match phase {
-            AlertPhase::Begin => "",
-            AlertPhase::Update => " goes on",
-            AlertPhase::End(_) => " ended",
-        };
+        let state = phase.words();
         let at_least = if self.is_at_least { "at least " } else { "" };
         let about = |number: Cardinality| if number.is_exact { "" } else { "about " };
         let (hosts, ports) = (counts.hosts.count(), counts.ports.count());

@@ -114,9 +114,10 @@ impl FloodLife {
                 ("completed", counts.steps.completed),
             ],
             distinct,
-            completion_ratio: ratio.min(1.0),
+            completion_ratio: Some(ratio.min(1.0)),
             top_sources,
             ports: Vec::new(),
+            details: Vec::new(),
             samples: counts.samples.all().to_vec(),
             thresholds,
             is_at_least: self.is_at_least,
@@ -133,11 +134,7 @@ impl FloodLife {
             "single_source" => "Single-source SYN flood",
             _ => "SYN flood from few sources",
         };
-        let state = match phase {
-            AlertPhase::Begin => "",
-            AlertPhase::Update => " goes on",
-            AlertPhase::End(_) => " ended",
-        };
+        let state = phase.words();
         let (at_least, about) =
             (if self.is_at_least { "at least " } else { "" }, if counts.sources.cardinality().is_exact { "" } else { "about " });
         let from = only.map_or_else(|| format!("{about}{} sources", counts.sources.count()), |only| only.to_string());

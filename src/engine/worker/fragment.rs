@@ -8,7 +8,7 @@ use super::Worker;
 use super::wave::no_flow_reason;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::{NoFlowReason, Observer};
-use crate::flow::{Candidate, Content, Domain, FlowAt, FragmentPacket, Held, Keyed, Later, ports_of};
+use crate::flow::{Candidate, Content, Domain, FlowAt, FragmentPacket, Held, HostAddress, Keyed, Later, SeenFragment, ports_of};
 use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
@@ -24,6 +24,13 @@ impl<O: Observer> Worker<O> {
         let Some(network) = &dissected.network else { return };
         let &Packet { time, wire_len, .. } = packet;
         let (domain, hash) = (Domain::of(dissected), meta.datagram());
+        if self.share.leads() {
+            let number = self.number;
+            self.watch.fragment(|| {
+                let (source, destination) = HostAddress::of_network(network);
+                SeenFragment { source, destination, protocol: network.protocol, wire_len, time, number }
+            });
+        }
         let fragment = FragmentPacket { network, domain, hash, time, wire_len, number: self.number };
         match self.fragments.later(&fragment) {
             None => {

@@ -287,6 +287,7 @@ impl<O: Observer> Worker<O> {
             self.note_after_close(late);
         }
         self.watch.flush();
+        self.watch.relieve(&mut self.flows);
     }
 
     /// Some of the packets that were counted in flows came after their connection was closed, and are in none.
@@ -313,6 +314,11 @@ impl<O: Observer> Worker<O> {
         if O::WATCHES && counted.place == Counted::NO_PLACE {
             let packet = source.packet(at);
             self.watch.other(&packet, &wire::dissect(packet.link_type, packet.data, packet.wire_len));
+        }
+        if O::WATCHES && matches!(content, Content::Datagram) && keyed.key.is_dhcp() {
+            let packet = source.packet(at);
+            let facts = wire::dissect(packet.link_type, packet.data, packet.wire_len);
+            self.watch.dhcp(&packet, source.number(at), &facts);
         }
         counted
     }

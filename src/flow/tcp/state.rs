@@ -22,6 +22,11 @@ pub enum TcpState {
 }
 
 impl TcpState {
+    /// Both sides sent a FIN, or one a reset.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Closed | Self::Reset)
+    }
+
     /// The name in records.
     pub const fn name(self) -> &'static str {
         match self {

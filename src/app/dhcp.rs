@@ -1,0 +1,170 @@
+//! DHCP for IPv4 (RFC 2131, options RFC 2132).
+//!
+//! Owns the message's layout. Options are read up to [`OPTIONS_MAX`]; what the fields `sname` and `file` hold when they carry options is not.
+
+/// Length of the fixed part: `op` to `file`.
+const FIXED_LEN: usize = 236;
+const MAGIC: [u8; 4] = [99, 130, 83, 99];
+/// Options that are looked at in one message; a real one has some twenty.
+const OPTIONS_MAX: usize = 64;
+
+const OPTION_PAD: u8 = 0;
+const OPTION_ROUTER: u8 = 3;
+const OPTION_MESSAGE_TYPE: u8 = 53;
+const OPTION_SERVER: u8 = 54;
+const OPTION_END: u8 = 255;
+
+/// What a message wants, by option 53 (RFC 2132 section 9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DhcpKind {
+    /// A client looks for servers.
+    Discover,
+    /// A server offers an address.
+    Offer,
+    /// A client asks for an address.
+    Request,
+    /// A client finds the address in use.
+    Decline,
+    /// A server gives an address.
+    Ack,
+    /// A server refuses.
+    Nak,
+    /// A client gives its address back.
+    Release,
+    /// A client has an address and asks for the rest.
+    Inform,
+}
+
+impl DhcpKind {
+    const fn of(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Discover,
+            2 => Self::Offer,
+            3 => Self::Request,
+            4 => Self::Decline,
+            5 => Self::Ack,
+            6 => Self::Nak,
+            7 => Self::Release,
+            8 => Self::Inform,
+            _ => return None,
+        })
+    }
+
+    /// Only servers send it.
+    pub const fn is_of_server(self) -> bool {
+        matches!(self, Self::Offer | Self::Ack | Self::Nak)
+    }
+}
+
+/// A message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DhcpMessage {
+    /// What it wants.
+    pub kind: DhcpKind,
+    /// Number of the exchange.
+    pub transaction: u32,
+    /// The client's hardware address (`chaddr`), where that is Ethernet's.
+    pub client_mac: Option<[u8; 6]>,
+    /// The address that the client gets (`yiaddr`); 0.0.0.0 where it gets none.
+    pub client_ip: [u8; 4],
+    /// Option 54.
+    pub server: Option<[u8; 4]>,
+    /// The first of option 3.
+    pub router: Option<[u8; 4]>,
+}
+
+fn address(bytes: &[u8]) -> Option<[u8; 4]> {
+    bytes.first_chunk().copied()
+}
+
+impl DhcpMessage {
+    /// Reads the payload of a datagram; `None` when it is no DHCP message, or cut before its type.
+    pub fn read(payload: &[u8]) -> Option<Self> {
+        let (fixed, rest) = payload.split_first_chunk::<FIXED_LEN>()?;
+        let mut options = rest.strip_prefix(&MAGIC)?;
+        let mut message = Self {
+            kind: DhcpKind::Discover,
+            transaction: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+            client_mac: (fixed[1] == 1 && fixed[2] == 6)
+                .then(|| [fixed[28], fixed[29], fixed[30], fixed[31], fixed[32], fixed[33]]),
+            client_ip: [fixed[16], fixed[17], fixed[18], fixed[19]],
+            server: None,
+            router: None,
+        };
+        let mut kind = None;
+        for _ in 0..OPTIONS_MAX {
+            let Some((&code, rest)) = options.split_first() else { break };
+            match code {
+                OPTION_END => break,
+                OPTION_PAD => {
+                    options = rest;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some((&len, rest)) = rest.split_first() else { break };
+            let Some((value, rest)) = rest.split_at_checked(len.into()) else { break };
+            match code {
+                OPTION_MESSAGE_TYPE => kind = value.first().and_then(|&number| DhcpKind::of(number)),
+                OPTION_SERVER => message.server = address(value),
+                OPTION_ROUTER => message.router = address(value),
+                _ => {}
+            }
+            options = rest;
+        }
+        message.kind = kind?;
+        Some(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn offer() -> Vec<u8> {
+        let mut bytes = vec![0; FIXED_LEN];
+        (bytes[0], bytes[1], bytes[2]) = (2, 1, 6);
+        bytes[4..8].copy_from_slice(&[1, 2, 3, 4]);
+        bytes[16..20].copy_from_slice(&[192, 0, 2, 7]);
+        bytes[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
+        bytes.extend(MAGIC);
+        bytes.extend([OPTION_PAD, OPTION_MESSAGE_TYPE, 1, 2, OPTION_SERVER, 4, 192, 0, 2, 1]);
+        bytes.extend([OPTION_ROUTER, 8, 192, 0, 2, 1, 192, 0, 2, 2, OPTION_END]);
+        bytes
+    }
+
+    #[test]
+    fn an_offer_names_server_router_and_client() {
+        let expected = DhcpMessage {
+            kind: DhcpKind::Offer,
+            transaction: 0x0102_0304,
+            client_mac: Some([2, 0, 0, 0, 0, 9]),
+            client_ip: [192, 0, 2, 7],
+            server: Some([192, 0, 2, 1]),
+            router: Some([192, 0, 2, 1]),
+        };
+        assert_eq!(DhcpMessage::read(&offer()), Some(expected));
+        assert!(expected.kind.is_of_server());
+    }
+
+    #[test]
+    fn a_cut_message_says_what_came_before_the_cut() {
+        let whole = offer();
+        for len in 0..whole.len() {
+            let kind = DhcpMessage::read(&whole[..len]).map(|message| message.kind);
+            let has_kind = len >= FIXED_LEN + MAGIC.len() + 4;
+            assert_eq!(kind, has_kind.then_some(DhcpKind::Offer), "{len}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_options_are_survived(options in prop::collection::vec(any::<u8>(), 0..600)) {
+            let mut bytes = offer();
+            bytes.truncate(FIXED_LEN + MAGIC.len());
+            bytes.extend(options);
+            DhcpMessage::read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A detector that is one rule over evidence by key: most are.
+//!
+//! Owns the table on the queue, the window, and the lives of its alerts; the rule says what is noted, when it holds and how that is
+//! told. Knows no kind of trouble. Invariant: as of every detector, the same evidence gives the same alerts, however it was dealt.
+
+use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
+use super::{
+    Alert, AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow,
+    KeyEvidence, LivePayload, LocalNetworks, Observation,
+};
+use netscope_backends::Timestamp;
+
+/// One rule. Its settings are its own.
+pub trait KeyedRule: Send + 'static {
+    /// What is gathered of a key. Its weight is what an alert's growth is measured by.
+    type Evidence: KeyEvidence;
+
+    /// The `kind` of its alerts.
+    fn name(&self) -> &'static str;
+
+    /// Length of the window in ns.
+    fn window_ns(&self) -> u64;
+
+    /// Time without the rule after which an alert is over, in ns.
+    fn cooldown_ns(&self) -> u64;
+
+    /// As of [`Detector`].
+    fn follows_growth(&self) -> bool {
+        false
+    }
+
+    /// On the queue: notes what matters of something that was seen.
+    fn observe(&self, seen: Observation<'_>, table: &mut EvidenceTable<Self::Evidence>);
+
+    /// The least weight with which the rule can hold: what is cheap to ask first.
+    fn floor(&self) -> u64;
+
+    /// On the sum: whether the rule holds for a key that has this in the window.
+    fn holds(&self, key: &EvidenceKey, window: &Self::Evidence) -> bool;
+
+    /// The alert about a key.
+    fn alert(&self, told: &Told<'_, Self::Evidence>) -> Alert;
+}
+
+/// What an alert is made of.
+pub struct Told<'a, E> {
+    /// What it is about.
+    pub key: &'a EvidenceKey,
+    /// Where in its life.
+    pub phase: AlertPhase,
+    /// Of an end when it was over; of a begin or an update the end of the bin that was judged.
+    pub time: Timestamp,
+    /// Of its whole life, from the start of the window in which it began.
+    pub life: &'a E,
+    /// What the window had when the rule held last.
+    pub window: &'a E,
+    /// Some observations found no room.
+    pub is_at_least: bool,
+    /// Which addresses are inside.
+    pub local: &'a LocalNetworks,
+}
+
+/// What is kept of an alert under way.
+struct RuleLife<E> {
+    life: E,
+    window: E,
+    is_at_least: bool,
+}
+
+impl<E: KeyEvidence> LivePayload for RuleLife<E> {
+    fn magnitude(&self) -> u64 {
+        self.life.weight()
+    }
+}
+
+impl<E> RuleLife<E> {
+    fn told<'a>(&'a self, key: &'a EvidenceKey, phase: AlertPhase, time: Timestamp, local: &'a LocalNetworks) -> Told<'a, E> {
+        Told { key, phase, time, life: &self.life, window: &self.window, is_at_least: self.is_at_least, local }
+    }
+}
+
+impl<E: KeyEvidence> Evidence for EvidenceTable<E> {
+    fn merge(&mut self, other: &Self) {
+        self.merge(other);
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    fn overflow(&self) -> u64 {
+        self.overflow()
+    }
+}
+
+/// The detector of a rule.
+pub struct KeyedDetector<R: KeyedRule> {
+    rule: R,
+    table_bytes: usize,
+    hash: EvidenceHash,
+    window: EvidenceWindow<R::Evidence>,
+    lives: AlertLives<EvidenceKey, RuleLife<R::Evidence>>,
+}
+
+impl<R: KeyedRule> KeyedDetector<R> {
+    /// A detector that has seen nothing.
+    pub fn new(rule: R, all: &DetectionSettings) -> Self {
+        let window = EvidenceWindow::new(rule.window_ns(), all.bin_ns(), all.table_bytes, &all.hash);
+        let lives = AlertLives::new(all.life(rule.cooldown_ns(), rule.window_ns()));
+        Self { rule, table_bytes: all.table_bytes, hash: all.hash.clone(), window, lives }
+    }
+
+    /// Judges the bin that came into the window last.
+    fn judge_settled(&mut self, bin: BinSpan, context: &mut JudgeContext<'_>) {
+        let Self { rule, window, lives, .. } = self;
+        let local = context.local;
+        lives.end_quiet(bin, |key, life, at| {
+            context.alerts.push(rule.alert(&life.told(&key, AlertPhase::End(AlertEnd::Quiet), at, local)));
+        });
+        let overflows = window.overflows();
+        for (key, life) in lives.payloads() {
+            if let Some(settled) = window.settled(key) {
+                life.life.merge(settled);
+            }
+            life.is_at_least |= overflows;
+        }
+        for (key, sum) in window.holding(rule.floor(), |key, sum| rule.holds(key, &sum).then_some(sum)) {
+            if let Some(life) = lives.hold(&key, bin) {
+                life.window = sum;
+                continue;
+            }
+            let life = RuleLife { life: sum.clone(), window: sum, is_at_least: overflows };
+            let alert = rule.alert(&life.told(&key, AlertPhase::Begin, bin.end, local));
+            if lives.begin(key, life, bin) {
+                context.alerts.push(alert);
+            } else {
+                *context.left_out += 1;
+            }
+        }
+        lives.tell_grown(|key, life| context.alerts.push(rule.alert(&life.told(key, AlertPhase::Update, bin.end, local))));
+    }
+}
+
+impl<R: KeyedRule> Detector for KeyedDetector<R> {
+    type Evidence = EvidenceTable<R::Evidence>;
+
+    fn name(&self) -> &'static str {
+        self.rule.name()
+    }
+
+    fn evidence(&self) -> Self::Evidence {
+        EvidenceTable::new(self.table_bytes, &self.hash)
+    }
+
+    fn follows_growth(&self) -> bool {
+        self.rule.follows_growth()
+    }
+
+    fn observe(&self, seen: Observation<'_>, evidence: &mut Self::Evidence) {
+        self.rule.observe(seen, evidence);
+    }
+
+    fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>) {
+        if let Some(bin) = self.window.push(context.bin, evidence) {
+            self.judge_settled(bin, context);
+        }
+    }
+
+    fn finish(&mut self, context: &mut JudgeContext<'_>) {
+        if let Some(bin) = self.window.settle() {
+            self.judge_settled(bin, context);
+        }
+        let Self { rule, lives, .. } = self;
+        let (at, local) = (context.bin.end, context.local);
+        lives.end_all(|key, life, end| context.alerts.push(rule.alert(&life.told(&key, AlertPhase::End(end), at, local))));
+    }
+}
