@@ -5,9 +5,11 @@
 
 mod port_scan;
 mod syn_flood;
+mod volume_flood;
 
 use self::port_scan::PortScanOptions;
 use self::syn_flood::SynFloodOptions;
+use self::volume_flood::VolumeFloodOptions;
 use super::analysis_options::AnalysisOptions;
 use super::error::ConfigError;
 use super::resolve::{MIB, nanoseconds, size, within};
@@ -57,6 +59,9 @@ pub struct AnomalyOptions {
     /// Port scans.
     #[arg(skip)]
     pub port_scan: PortScanOptions,
+    /// Floods by volume.
+    #[arg(skip)]
+    pub volume_flood: VolumeFloodOptions,
 }
 
 impl AnomalyOptions {
@@ -76,11 +81,16 @@ impl AnomalyOptions {
             table_mb: self.table_mb.or(under.table_mb),
             syn_flood: self.syn_flood.over(under.syn_flood),
             port_scan: self.port_scan.over(under.port_scan),
+            volume_flood: self.volume_flood.over(under.volume_flood),
         }
     }
 
     fn detectors(&self) -> Result<DetectorSettings, ConfigError> {
-        Ok(DetectorSettings { syn_flood: self.syn_flood.settings()?, port_scan: self.port_scan.settings()? })
+        Ok(DetectorSettings {
+            syn_flood: self.syn_flood.settings()?,
+            port_scan: self.port_scan.settings()?,
+            volume_flood: self.volume_flood.settings()?,
+        })
     }
 }
 

@@ -18,6 +18,8 @@ mod settings;
 mod sketch;
 mod syn_flood;
 mod table;
+mod victim_network;
+mod volume_flood;
 mod window;
 
 pub use alert::{Alert, AlertEnd, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold};
@@ -33,14 +35,16 @@ pub use sample::{SamplePacket, SamplePackets, SeenSpan};
 pub use settings::{DetectionSettings, DetectorSettings};
 pub use syn_flood::{SynFlood, SynFloodSettings};
 pub use table::{EvidenceKey, EvidenceTable, KeyEvidence};
+pub use volume_flood::{FloodFloors, VolumeFlood, VolumeFloodSettings};
 pub use window::EvidenceWindow;
 
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
-    let DetectorSettings { syn_flood, port_scan } = &settings.detectors;
+    let DetectorSettings { syn_flood, port_scan, volume_flood } = &settings.detectors;
     let detectors = [
         syn_flood.map(|own| boxed(SynFlood::new(own, settings, &settings.hash))),
         port_scan.map(|own| boxed(PortScan::new(own, settings, &settings.hash))),
+        volume_flood.map(|own| boxed(VolumeFlood::new(own, settings))),
     ];
     detectors.into_iter().flatten().collect()
 }

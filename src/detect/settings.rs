@@ -1,6 +1,6 @@
 //! Settings: of each detector, and what all share.
 
-use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings};
+use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings, VolumeFloodSettings};
 
 /// A second: the longest bin.
 const BIN_NS_MAX: u64 = 1_000_000_000;
@@ -16,12 +16,18 @@ pub struct DetectorSettings {
     pub syn_flood: Option<SynFloodSettings>,
     /// Port scans.
     pub port_scan: Option<PortScanSettings>,
+    /// Floods by volume.
+    pub volume_flood: Option<VolumeFloodSettings>,
 }
 
 impl DetectorSettings {
     /// Length of the shortest window in ns.
     fn window_ns_min(&self) -> u64 {
-        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
+        let windows = [
+            self.syn_flood.map(|settings| settings.window_ns),
+            self.port_scan.map(|settings| settings.window_ns),
+            self.volume_flood.map(|settings| settings.window_ns),
+        ];
         windows.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }

@@ -9,6 +9,7 @@ mod tell;
 use self::counts::{FloodCounts, HandshakeSteps};
 use self::tell::FloodLife;
 use super::detector::{BinSpan, Detector, Evidence, JudgeContext};
+use super::victim_network::{self, CARPET_HOSTS};
 use super::{
     AlertLives, AlertPhase, Contact, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, Observation,
     SamplePacket,
@@ -20,11 +21,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const TCP: u8 = 6;
 const SYN_ACK: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
-/// Bits of an address that make the victim's network.
-const NETWORK_BITS_V4: u8 = 24;
-const NETWORK_BITS_V6: u8 = 64;
-/// So many flooded hosts of a network are told of together.
-const CARPET_HOSTS: usize = 4;
 /// A network is flooded when each of its services gets so many attempts; a scan tries each of them once or twice.
 const ATTEMPTS_PER_SERVICE: u64 = 4;
 
@@ -95,12 +91,8 @@ impl FloodSubject {
     }
 }
 
-fn network_bits(host: HostAddress) -> u8 {
-    if host.is_v4() { NETWORK_BITS_V4 } else { NETWORK_BITS_V6 }
-}
-
 fn network_of(host: HostAddress) -> EvidenceKey {
-    EvidenceKey { host: host.prefix(network_bits(host)), protocol: TCP, ..EvidenceKey::NONE }
+    EvidenceKey { host: victim_network::network_of(host), protocol: TCP, ..EvidenceKey::NONE }
 }
 
 /// What a flow says of a handshake: which way the client's packets go, and the steps.

@@ -63,6 +63,8 @@ pub struct EvidenceTable<E> {
     ranks: Option<BinaryHeap<(u64, usize)>>,
     /// No key of this rank or a larger one is kept.
     rank_end: Option<u64>,
+    /// Where the latest key lies: as a rule the next observation is about the same.
+    latest: Option<usize>,
     observed: u64,
 }
 
@@ -81,6 +83,7 @@ impl<E: KeyEvidence> EvidenceTable<E> {
             free: Vec::new(),
             ranks: None,
             rank_end: None,
+            latest: None,
             observed: 0,
         }
     }
@@ -95,7 +98,13 @@ impl<E: KeyEvidence> EvidenceTable<E> {
 
     /// Where the key's evidence lies, new or known; `None` when it is not kept.
     fn place(&mut self, key: EvidenceKey) -> Option<usize> {
+        if let Some(at) = self.latest
+            && self.cells[at].key == key
+        {
+            return Some(at);
+        }
         if let Some(&at) = self.index.get(&key) {
+            self.latest = Some(at);
             return Some(at);
         }
         let rank = self.hash.rank(&key);
@@ -118,6 +127,7 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         if let Some(ranks) = &mut self.ranks {
             ranks.push((rank, at));
         }
+        self.latest = Some(at);
         Some(at)
     }
 
@@ -146,6 +156,7 @@ impl<E: KeyEvidence> EvidenceTable<E> {
     }
 
     fn release(&mut self, at: usize) {
+        self.latest = self.latest.filter(|latest| *latest != at);
         let cell = &mut self.cells[at];
         self.bytes -= cell.bytes;
         self.index.remove(&cell.key);
@@ -225,7 +236,7 @@ impl<E: KeyEvidence> EvidenceTable<E> {
             self.cells[at].evidence.clear();
             self.free.push(at);
         }
-        self.ranks = None;
+        (self.ranks, self.latest) = (None, None);
         (self.bytes, self.rank_end, self.observed) = (0, None, 0);
     }
 }

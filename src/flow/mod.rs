@@ -48,7 +48,7 @@ pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
 pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
-pub use seen::{FlowEnd, HostAddress, SeenAnswer, SeenFlow, SeenFragment, SeenPacket, SeenRefusal};
+pub use seen::{FlowEnd, FragmentRole, HostAddress, SeenAnswer, SeenFlow, SeenFragment, SeenPacket, SeenRefusal};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FullFacts,

@@ -150,9 +150,29 @@ impl From<&FlowRecord> for FlowEnd {
     }
 }
 
+/// What a fragment is of its datagram, and whether it counts for a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FragmentRole {
+    /// The first one. It and those that come behind it count for its flow.
+    First {
+        /// Fragments that waited for it, and count for its flow from now on.
+        found_packets: u64,
+        /// Their bytes on the wire, link headers included.
+        found_bytes: u64,
+    },
+    /// The first one of a datagram without ports: no fragment of it counts for a flow.
+    FirstWithoutFlow,
+    /// Behind a first one that was seen.
+    Following,
+    /// The first one was not seen yet: it waits, and counts for no flow.
+    Waiting,
+}
+
 /// An IP fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenFragment {
+    /// What it is of its datagram.
+    pub role: FragmentRole,
     /// Who sent it.
     pub source: HostAddress,
     /// To whom.

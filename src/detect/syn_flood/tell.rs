@@ -3,7 +3,8 @@
 //! Owns the wording. Knows no rule but what makes a flood a distributed one.
 
 use super::counts::FloodCounts;
-use super::{FloodSubject, SynFloodSettings, network_bits};
+use super::{FloodSubject, SynFloodSettings};
+use crate::detect::victim_network::network_bits;
 use crate::detect::{
     Alert, AlertPhase, AlertSeverity, AlertSubject, Cardinality, CrossedThreshold, KeyEvidence, LivePayload, LocalNetworks,
     top_listed,

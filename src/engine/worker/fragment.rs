@@ -8,7 +8,9 @@ use super::Worker;
 use super::wave::no_flow_reason;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::{NoFlowReason, Observer};
-use crate::flow::{Candidate, Content, Domain, FlowAt, FragmentPacket, Held, HostAddress, Keyed, Later, SeenFragment, ports_of};
+use crate::flow::{
+    Candidate, Content, Domain, FlowAt, FragmentPacket, FragmentRole, Held, HostAddress, Keyed, Later, SeenFragment, ports_of,
+};
 use crate::wire::{Dissected, Transport};
 use netscope_backends::Packet;
 
@@ -24,24 +26,18 @@ impl<O: Observer> Worker<O> {
         let Some(network) = &dissected.network else { return };
         let &Packet { time, wire_len, .. } = packet;
         let (domain, hash) = (Domain::of(dissected), meta.datagram());
-        if self.share.leads() {
-            let number = self.number;
-            self.watch.fragment(|| {
-                let (source, destination) = HostAddress::of_network(network);
-                SeenFragment { source, destination, protocol: network.protocol, wire_len, time, number }
-            });
-        }
         let fragment = FragmentPacket { network, domain, hash, time, wire_len, number: self.number };
-        match self.fragments.later(&fragment) {
+        let role = match self.fragments.later(&fragment) {
             None => {
                 let flow = FlowAt { keyed: meta.keyed, candidate };
-                self.first_fragment::<EXTRA>(packet, dissected, flow, &fragment);
+                self.first_fragment::<EXTRA>(packet, dissected, flow, &fragment)
             }
             Some(Later::Known(flow)) => {
                 if self.share.owns(&flow.keyed.key) {
                     self.account(packet, dissected);
                     self.count_fragment::<EXTRA>(packet, dissected, &flow, true);
                 }
+                FragmentRole::Following
             }
             Some(Later::Held) => {
                 if self.share.leads() {
@@ -52,7 +48,15 @@ impl<O: Observer> Worker<O> {
                         self.tap_one(packet, None);
                     }
                 }
+                FragmentRole::Waiting
             }
+        };
+        if self.share.leads() {
+            let number = self.number;
+            self.watch.fragment(|| {
+                let (source, destination) = HostAddress::of_network(network);
+                SeenFragment { role, source, destination, protocol: network.protocol, wire_len, time, number }
+            });
         }
         self.note_orphans();
     }
@@ -63,7 +67,7 @@ impl<O: Observer> Worker<O> {
         dissected: &Dissected,
         flow: FlowAt,
         fragment: &FragmentPacket<'_>,
-    ) {
+    ) -> FragmentRole {
         if ports_of(dissected).is_none() {
             self.fragments.first(fragment, None);
             if self.share.leads() {
@@ -74,7 +78,7 @@ impl<O: Observer> Worker<O> {
                     self.tap_one(packet, None);
                 }
             }
-            return;
+            return FragmentRole::FirstWithoutFlow;
         }
         let owned = self.share.owns(&flow.keyed.key);
         let held = self.fragments.first(fragment, Some(&flow));
@@ -88,6 +92,8 @@ impl<O: Observer> Worker<O> {
         if let Some(held) = held {
             self.settle_held(packet, dissected, &held, owned, &flow.keyed);
         }
+        let (found_packets, found_bytes) = held.map_or((0, 0), |held| (held.packets, held.bytes));
+        FragmentRole::First { found_packets, found_bytes }
     }
 
     /// Counts a fragment for its flow; the number of the flow's place.
