@@ -101,6 +101,9 @@ pub struct AnomalyOptions {
     /// Port scans.
     #[arg(skip)]
     pub port_scan: PortScanOptions,
+    /// Microbursts.
+    #[arg(skip)]
+    pub microburst: MicroburstOptions,
 }
 
 impl AnomalyOptions {
@@ -120,6 +123,7 @@ impl AnomalyOptions {
             table_mb: self.table_mb.or(under.table_mb),
             syn_flood: self.syn_flood.over(under.syn_flood),
             port_scan: self.port_scan.over(under.port_scan),
+            microburst: self.microburst.over(under.microburst),
         }
     }
 }
@@ -159,3 +163,21 @@ pub struct PortScanOptions {
 }
 
 section!(PortScanOptions { enabled, window_secs, unique_ports_threshold, unique_hosts_threshold, cooldown_secs });
+
+/// `[analysis.anomalies.microburst]`, in the configuration file only.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MicroburstOptions {
+    /// Measure and detect them.
+    pub enabled: Option<bool>,
+    /// Length of a bin in microseconds.
+    pub bin_us: Option<u64>,
+    /// Speed of the link in Mbit/s, 0 = as the interface says.
+    pub link_mbps: Option<u64>,
+    /// Percent of that above which a bin is a burst.
+    pub threshold_percent: Option<u64>,
+    /// Time without a burst after which the alert is over, in seconds.
+    pub cooldown_secs: Option<f64>,
+}
+
+section!(MicroburstOptions { enabled, bin_us, link_mbps, threshold_percent, cooldown_secs });

@@ -1,7 +1,7 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
-use crate::detect::{IpPrefix, PortScanSettings, SynFloodSettings};
+use crate::detect::{IpPrefix, MicroburstSettings, PortScanSettings, SynFloodSettings};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
@@ -145,6 +145,8 @@ pub struct DetectSettings {
     pub syn_flood: Option<SynFloodSettings>,
     /// Port scans; `None` = off.
     pub port_scan: Option<PortScanSettings>,
+    /// Microbursts; `None` = off.
+    pub microburst: Option<MicroburstSettings>,
     /// Bytes of one table of evidence.
     pub table_bytes: usize,
     /// Networks that are inside; empty = private ranges and the interface's own.

@@ -9,6 +9,7 @@ mod detector;
 mod distinct;
 mod hash;
 mod life;
+mod microburst;
 mod networks;
 mod port_scan;
 mod sample;
@@ -23,6 +24,10 @@ pub use detector::{BinSpan, Detector, DetectorBox, DetectorParts, DetectorSet, E
 pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
 pub use hash::EvidenceHash;
 pub use life::{AlertLives, LifeSettings, LivePayload};
+pub use microburst::{
+    BurstBin, BurstEvidence, BurstFlow, BurstLink, BurstReport, FRAME_OVERHEAD, LinkBins, MicroburstJudge, MicroburstSettings,
+    QueueBursts,
+};
 pub use networks::{IpPrefix, LocalNetworks};
 pub use port_scan::{PortScan, PortScanSettings};
 pub use sample::{SamplePacket, SamplePackets, SeenSpan};
