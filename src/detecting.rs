@@ -2,9 +2,9 @@
 //!
 //! Owns the choice of the hash.
 
-use netscope::aggregate::JudgeSettings;
+use netscope::aggregate::{BurstJudging, JudgeSettings};
 use netscope::config::DetectSettings;
-use netscope::detect::{DetectionSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
+use netscope::detect::{BurstLink, DetectionSettings, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
 use netscope_backends::BackendError;
 use netscope_backends::pcap::list_interfaces;
@@ -17,17 +17,52 @@ pub fn judge(
     interfaces: &[String],
 ) -> Result<Option<JudgeSettings>, BackendError> {
     let Some(settings) = settings else { return Ok(None) };
-    let local = if settings.local_networks.is_empty() {
-        LocalNetworks::private_and(own_networks(interfaces)?)
-    } else {
-        LocalNetworks::of(settings.local_networks.clone())
-    };
+    // Microbursts alone are no reason to look at what happens to flows.
+    if settings.detectors == DetectorSettings::default() {
+        return Ok(None);
+    }
+    let local = local_networks(settings, interfaces)?;
     let all = DetectionSettings {
         detectors: settings.detectors.clone(),
         table_bytes: settings.table_bytes,
         hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
     };
     Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))
+}
+
+/// The networks that are inside.
+fn local_networks(settings: &DetectSettings, interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
+    Ok(if settings.local_networks.is_empty() {
+        LocalNetworks::private_and(own_networks(interfaces)?)
+    } else {
+        LocalNetworks::of(settings.local_networks.clone())
+    })
+}
+
+/// How microbursts are judged, where they are to be. A file, whose interface is not known, is one link. `speed_bps`: of an interface.
+pub fn bursts(
+    settings: Option<&DetectSettings>,
+    interfaces: &[String],
+    interface_of_queue: &[u8],
+    speed_bps: impl Fn(&str) -> Option<u64>,
+) -> Result<Option<BurstJudging>, BackendError> {
+    let Some((all, settings)) = settings.and_then(|all| all.microburst.map(|settings| (all, settings))) else { return Ok(None) };
+    let of_interface =
+        |name: &String| BurstLink { name: Some(name.clone()), speed_bps: settings.link_bps.or_else(|| speed_bps(name)) };
+    let mut links: Vec<BurstLink> = interfaces.iter().map(of_interface).collect();
+    if links.is_empty() {
+        links.push(BurstLink { name: None, speed_bps: settings.link_bps });
+    }
+    let (link_of_queue, local) = (interface_of_queue.to_vec(), local_networks(all, interfaces)?);
+    Ok(Some(BurstJudging { settings, links, link_of_queue, local }))
+}
+
+/// What the user should know of these links: without a speed nothing is too much.
+pub fn links_without_speed(judging: &BurstJudging) -> impl Iterator<Item = String> {
+    judging.links.iter().filter(|link| link.speed_bps.is_none()).map(|link| {
+        let name = link.name.as_ref().map_or_else(|| "the link of the file".to_owned(), |name| format!("interface {name}"));
+        format!("the speed of {name} is not known: microbursts are measured, and there are no alerts; set link_mbps (analysis.anomalies.microburst.link_mbps)")
+    })
 }
 
 /// The networks of the interfaces that are captured on.

@@ -89,6 +89,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
     let judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
+    let microbursts = detecting::bursts(settings.detection.as_ref(), &opened.interfaces, &opened.interface_of_queue, speed_bps)?;
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
@@ -100,6 +101,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     }
     for line in &opened.notices {
         reporter.warn(line);
+    }
+    for line in microbursts.iter().flat_map(detecting::links_without_speed) {
+        reporter.warn(&line);
     }
     if let Some(user) = &settings.user {
         // Before outputs are opened, so that they are that user's, and before any thread is started.
@@ -131,6 +135,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             top_count: settings.stats.top_count,
             export_ended_max: settings.output.export_ended_max,
             judge,
+            microbursts,
         },
         outputs,
         record: recording(settings, &opened.interfaces),
@@ -258,6 +263,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         taps: Vec::new(),
         reader_chunks: settings.pipeline.reader_chunks,
         detection: None,
+        bursts: None,
     }
 }
 

@@ -4,8 +4,8 @@
 //! output is finished, and all that went wrong is in the [`Outcome`].
 
 use crate::aggregate::{
-    self, AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputResults, Outputs, QueueLimits,
-    QueueSetup, Summary, Wants, wants_of,
+    self, AggregateSettings, Aggregator, BurstJudging, Control, LiveTableRequest, Output, OutputFailure, OutputResults, Outputs,
+    QueueLimits, QueueSetup, Summary, Wants, wants_of,
 };
 use crate::engine::{
     EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume,
@@ -28,7 +28,7 @@ pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
 pub struct Session {
     /// Where the packets come from.
     pub source: Source,
-    /// The hot side. Its `taps`, `wants_ended`, `wants_reports` and `detection` are set by [`run`].
+    /// The hot side. Its `taps`, `wants_ended`, `wants_reports`, `detection` and `bursts` are set by [`run`].
     pub engine: EngineSettings,
     /// The cold side.
     pub aggregate: AggregateSettings,
@@ -81,7 +81,8 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
-    (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports);
+    engine.bursts = aggregate.microbursts.as_ref().map(BurstJudging::metering);
+    (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports || aggregate.microbursts.is_some());
     let noticing = Arc::clone(watcher);
     let waits = source.waits();
     let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;

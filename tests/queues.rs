@@ -152,6 +152,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         export_ended_max: usize::MAX,
         flow_key: settings.flow.key,
         judge: None,
+        microbursts: None,
     };
     Session {
         source: Source::Queues(queues),

@@ -184,6 +184,7 @@ fn session(source: Source, workers: usize) -> Session {
         top_count: engine.flow.top_count,
         export_ended_max: usize::MAX,
         judge: None,
+        microbursts: None,
         flow_key: engine.flow.key,
     };
     Session {

@@ -5,13 +5,14 @@
 //! alone, not on when it arrived.
 
 use super::answers::{Answers, Purpose};
+use super::bursts::{BurstJudging, Bursts};
 use super::join::join_halves;
-use super::judging::{JudgeSettings, Judging};
-use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, next_tick, settle, sort_settled};
+use super::judging::{FOREVER, JudgeSettings, Judging};
+use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, least_tick, next_tick, settle, sort_settled};
 use super::order::largest_first;
 use super::recent::RecentEnded;
 use super::records::{RecordPlace, Records};
-use super::{LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
+use super::{DetectionCounts, LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::{EndedChunk, EvidenceBox, FlowAnswer, FlowQuery, Ledger, Snapshot};
 use crate::flow::{FactSet, FlowRecord, KeyScope, TopFlow};
@@ -36,6 +37,8 @@ pub struct AggregateSettings {
     pub flow_key: KeyScope,
     /// How evidence is judged; `None` = none comes.
     pub judge: Option<JudgeSettings>,
+    /// How microbursts are judged; `None` = they are not measured.
+    pub microbursts: Option<BurstJudging>,
 }
 
 /// What outputs want to be told.
@@ -133,6 +136,7 @@ pub struct Aggregator {
     /// The question under way.
     answers: Option<Answers>,
     judging: Option<Judging>,
+    bursts: Option<Bursts>,
     /// Tick and time of the latest report.
     reported: Option<(u64, Timestamp)>,
     has_ended: bool,
@@ -141,6 +145,9 @@ pub struct Aggregator {
 impl Aggregator {
     /// An aggregator over these queues, that start `now`.
     pub fn new(mut settings: AggregateSettings, wants: Wants, queues: QueueSetup, now: Instant) -> Self {
+        let bursts = settings.microbursts.take().map(|judging| Bursts::new(judging, settings.tick_ns));
+        // They are judged when a tick is reported, whoever reads that.
+        let wants = Wants { reports: wants.reports || bursts.is_some(), ..wants };
         let recent = RecentEnded::new(settings.export_ended_max, wants.ended);
         let judging = settings.judge.take().map(|judge| Judging::new(judge, queues.count));
         // A queue that gathers evidence is heard of at each bin's end, too.
@@ -149,6 +156,7 @@ impl Aggregator {
             inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now)).collect(),
             patience: (!queues.waits).then(|| Patience::new(heard_ns)),
             judging,
+            bursts,
             settings,
             wants,
             records: Records::default(),
@@ -238,7 +246,7 @@ impl Aggregator {
         if let Some(patience) = self.patience.filter(|_| is_awaited) {
             patience.mark_silent(&mut self.inboxes, now);
         }
-        if let Some(alert) = self.judging.as_mut().and_then(|judging| judging.poll(&self.inboxes)) {
+        if let Some(alert) = self.next_alert() {
             return Some(Event::Alert(Box::new(alert)));
         }
         loop {
@@ -265,6 +273,29 @@ impl Aggregator {
         }
         self.has_ended = true;
         Some(Event::End(Box::new(self.finish())))
+    }
+
+    /// The next alert, if any. Where the source waits, alerts of bins and of ticks have one order, by when these end.
+    fn next_alert(&mut self) -> Option<Alert> {
+        let Self { judging, bursts, inboxes, .. } = self;
+        let Some(bursts) = bursts else { return judging.as_mut()?.poll(inboxes, FOREVER) };
+        let least = least_tick(inboxes);
+        let (is_over, has_order) = (least == u64::MAX, self.patience.is_none());
+        let horizon = if is_over || !has_order {
+            FOREVER
+        } else {
+            Timestamp(least.saturating_add(1).saturating_mul(self.settings.tick_ns))
+        };
+        let limit = if has_order { bursts.next_time().unwrap_or(horizon) } else { FOREVER };
+        if let Some(judging) = judging {
+            if let Some(alert) = judging.poll(inboxes, limit) {
+                return Some(alert);
+            }
+            if (has_order || is_over) && !judging.has_passed(inboxes, limit) {
+                return None;
+            }
+        }
+        bursts.poll(is_over)
     }
 
     /// Finds the ended flows whose place in the order is settled by now; false when there is none.
@@ -323,6 +354,7 @@ impl Aggregator {
         let time = self.inboxes.iter().map(|inbox| inbox.merged.time).max()?;
         let interval_ns = self.reported.map_or(self.settings.tick_ns, |(_, last)| time.since(last)).max(1);
         self.reported = Some((tick, time));
+        let microbursts = self.bursts.as_mut().map_or_else(Vec::new, |bursts| bursts.report(&self.inboxes, time, interval_ns));
         let (ledger, source) = (&self.summary.ledger, &self.summary.source);
         let skipped = |ledger: &Ledger, source: &Counters| source.skipped + ledger.taps_skipped + ledger.records_skipped;
         Some(Report {
@@ -341,6 +373,7 @@ impl Aggregator {
             interface_drops: source.interface_drops.saturating_sub(before.1.interface_drops),
             interface_drops_total: source.interface_drops,
             top: top(&self.inboxes, self.settings.top_count),
+            microbursts,
             totals: self.summary.clone(),
         })
     }
@@ -364,7 +397,8 @@ impl Aggregator {
             sum.tcp_out_of_window += merged.tcp_out_of_window;
             sum.batches = sum.batches.with(merged.batches);
         }
-        sum.detection = self.judging.as_ref().map(Judging::counts);
+        let counts = [self.judging.as_ref().map(Judging::counts), self.bursts.as_ref().map(Bursts::counts)];
+        sum.detection = counts.into_iter().flatten().reduce(DetectionCounts::with);
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }

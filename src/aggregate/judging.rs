@@ -4,11 +4,14 @@
 //! queue that is waited for has left it behind; what comes later is judged with the next bin.
 
 use super::merge::Inbox;
-use crate::detect::{Alert, AlertPhase, BinSpan, DetectorSet, EvidenceSet, JudgeContext, LocalNetworks};
+use crate::detect::{Alert, BinSpan, DetectorSet, EvidenceSet, JudgeContext, LocalNetworks};
 use crate::engine::{Detection, EvidenceBox};
 use netscope_backends::Timestamp;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+
+/// Later than any bin.
+pub const FOREVER: Timestamp = Timestamp(u64::MAX);
 
 /// Bins that may wait for slower queues; beyond that their boxes are left with their queues.
 const OPEN_BINS_MAX: usize = 8;
@@ -104,8 +107,9 @@ impl Judging {
         self.counts.bins_delayed += evidence.delayed_count;
     }
 
-    /// The next alert, if any. `None` for good once all queues have ended and every alert has.
-    pub fn poll(&mut self, inboxes: &[Inbox]) -> Option<Alert> {
+    /// The next alert, if any, of bins that end before `limit`, [`FOREVER`] for all. `None` for good once all queues have ended and
+    /// every alert has.
+    pub fn poll(&mut self, inboxes: &[Inbox], limit: Timestamp) -> Option<Alert> {
         while self.alerts.is_empty() {
             let all_ended = inboxes.iter().all(Inbox::is_finished);
             let is_left = |bin: u64| {
@@ -113,12 +117,19 @@ impl Judging {
                 queues.all(|(inbox, at)| inbox.is_finished() || inbox.is_silent || at.is_some_and(|at| at > bin))
             };
             match self.open.keys().next().copied() {
-                Some(bin) if is_left(bin) => self.judge(bin),
-                None if all_ended && !self.has_finished => self.finish(),
+                Some(bin) if is_left(bin) && (limit == FOREVER || self.span(bin).end < limit) => self.judge(bin),
+                None if all_ended && !self.has_finished && limit == FOREVER => self.finish(),
                 _ => break,
             }
         }
         self.alerts.pop_front()
+    }
+
+    /// True when no bin that ends before `limit` is to be judged any more; for [`FOREVER`], when all alerts have ended.
+    pub fn has_passed(&self, inboxes: &[Inbox], limit: Timestamp) -> bool {
+        let is_at = |(inbox, at): (&Inbox, &Option<u64>)| inbox.is_finished() || at.is_some_and(|at| self.span(at).end >= limit);
+        let is_open = self.open.keys().next().is_some_and(|&bin| self.span(bin).end < limit);
+        if limit == FOREVER { self.has_finished } else { !is_open && inboxes.iter().zip(&self.at).all(is_at) }
     }
 
     fn span(&self, bin: u64) -> BinSpan {
@@ -147,11 +158,7 @@ impl Judging {
         let Self { detectors, local, counts, .. } = self;
         judge(detectors, &mut JudgeContext { bin, local, alerts: &mut alerts, left_out: &mut counts.left_out });
         for alert in alerts {
-            match alert.phase {
-                AlertPhase::Begin => self.counts.begun += 1,
-                AlertPhase::Update => {}
-                AlertPhase::End(_) => self.counts.ended += 1,
-            }
+            counts.note(&alert);
             self.alerts.push_back(alert);
         }
     }
@@ -243,7 +250,7 @@ mod tests {
             detectors.observe(Observation::Flows(&flows(count)), &mut filled.evidence);
             (filled.bin, filled.next_bin, filled.time) = (bin, next_bin, Timestamp(bin * 10 + 10));
             judging.accept(queue, &mut filled);
-            assert!(judging.poll(inboxes).is_none());
+            assert!(judging.poll(inboxes, FOREVER).is_none());
             std::mem::take(&mut *notes.lock().expect("no panic"))
         };
         assert_eq!(give(&mut judging, &inboxes, 0, 1, 2, 5), [], "the other queue has said nothing");
@@ -261,10 +268,10 @@ mod tests {
         }
         assert!(!judging.takes(0) && judging.takes(1), "the faster queue is held back, the slowest never");
         inboxes.iter_mut().for_each(|inbox| inbox.accept_end(now));
-        assert!(judging.poll(&inboxes).is_none());
+        assert!(judging.poll(&inboxes, FOREVER).is_none());
         let rest = std::mem::take(&mut *notes.lock().expect("no panic"));
         assert_eq!((rest.len(), rest.last()), (9, Some(&(200, u64::MAX))), "8 bins and the end, which is told once");
-        assert!(judging.poll(&inboxes).is_none());
+        assert!(judging.poll(&inboxes, FOREVER).is_none());
         assert_eq!(notes.lock().expect("no panic").len(), 0);
     }
 }

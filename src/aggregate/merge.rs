@@ -185,7 +185,7 @@ impl Inbox {
         std::mem::swap(&mut self.merged.evidence, &mut self.late);
         while self.snapshots.front().is_some_and(|snapshot| snapshot.tick == tick) {
             if let Some(mut snapshot) = self.snapshots.pop_front() {
-                if !self.merged.evidence.top.is_empty() {
+                if !self.merged.evidence.is_empty() {
                     self.merged.evidence.add(&snapshot.evidence, self.top_count);
                     std::mem::swap(&mut snapshot.evidence, &mut self.merged.evidence);
                 }
@@ -237,6 +237,16 @@ pub fn next_tick(inboxes: &mut [Inbox], reported: Option<u64>) -> Option<u64> {
     }
     inboxes.iter_mut().for_each(|inbox| inbox.take_tick(tick));
     Some(tick)
+}
+
+/// No tick before this one comes any more from a queue that is waited for; `u64::MAX` when none comes at all.
+pub fn least_tick(inboxes: &[Inbox]) -> u64 {
+    let next = |inbox: &Inbox| match inbox.snapshots.front() {
+        Some(snapshot) => snapshot.tick,
+        None if inbox.finished => u64::MAX,
+        None => inbox.merged.next_tick,
+    };
+    inboxes.iter().map(next).min().unwrap_or(u64::MAX)
 }
 
 /// Moves the ended flows whose place in the order is settled to `settled`, queue after queue.

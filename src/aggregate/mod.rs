@@ -7,6 +7,7 @@
 mod aggregator;
 mod answers;
 mod batch;
+mod bursts;
 mod compact_record;
 mod fact_store;
 mod join;
@@ -29,6 +30,7 @@ use std::io;
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
 pub use answers::Purpose;
 pub use batch::RecordBatch;
+pub use bursts::BurstJudging;
 pub use judging::{DetectionCounts, JudgeSettings};
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};

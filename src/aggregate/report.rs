@@ -1,6 +1,7 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
 use super::judging::DetectionCounts;
+use crate::detect::BurstReport;
 use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
 use netscope_backends::{Counters, RingFill, Timestamp};
@@ -38,6 +39,8 @@ pub struct Report {
     pub interface_drops_total: u64,
     /// The flows with the most bytes in this tick, largest first.
     pub top: Vec<TopFlow>,
+    /// The bursts of each link in this tick; empty unless they are measured.
+    pub microbursts: Vec<BurstReport>,
     /// Everything since the start, as a summary would have it now.
     pub totals: Summary,
 }

@@ -3,10 +3,12 @@
 //! Owns the switch, the memory and the list of detectors. A detector's keys, defaults and ranges are in its own file.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+mod microburst;
 mod port_scan;
 mod syn_flood;
 mod volume_flood;
 
+use self::microburst::MicroburstOptions;
 use self::port_scan::PortScanOptions;
 use self::syn_flood::SynFloodOptions;
 use self::volume_flood::VolumeFloodOptions;
@@ -62,6 +64,9 @@ pub struct AnomalyOptions {
     /// Floods by volume.
     #[arg(skip)]
     pub volume_flood: VolumeFloodOptions,
+    /// Microbursts.
+    #[arg(skip)]
+    pub microburst: MicroburstOptions,
 }
 
 impl AnomalyOptions {
@@ -82,6 +87,7 @@ impl AnomalyOptions {
             syn_flood: self.syn_flood.over(under.syn_flood),
             port_scan: self.port_scan.over(under.port_scan),
             volume_flood: self.volume_flood.over(under.volume_flood),
+            microburst: self.microburst.over(under.microburst),
         }
     }
 
@@ -94,18 +100,23 @@ impl AnomalyOptions {
     }
 }
 
-/// `None` where nothing is detected.
-pub(super) fn detection(options: &AnalysisOptions) -> Result<Option<DetectSettings>, ConfigError> {
+/// `None` where nothing is detected. `interval_ns`: of statistics.
+pub(super) fn detection(options: &AnalysisOptions, interval_ns: u64) -> Result<Option<DetectSettings>, ConfigError> {
     let anomalies = &options.anomalies;
+    let detects = anomalies.enabled.unwrap_or(false);
     let table_mb = within("analysis.anomalies.table_mb", anomalies.table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
     let parse = |text: &String| {
         text.parse()
             .map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
     };
     let local_networks = options.local_networks.iter().flatten().map(parse).collect::<Result<Vec<_>, _>>()?;
-    let settings =
-        DetectSettings { detectors: anomalies.detectors()?, table_bytes: size(u64::from(table_mb) * MIB), local_networks };
-    Ok(anomalies.enabled.unwrap_or(false).then_some(settings))
+    let settings = DetectSettings {
+        detectors: anomalies.detectors()?,
+        microburst: anomalies.microburst.settings(interval_ns, detects)?,
+        table_bytes: size(u64::from(table_mb) * MIB),
+        local_networks,
+    };
+    Ok(detects.then_some(settings))
 }
 
 /// Length of a window.

@@ -1,7 +1,7 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
-use crate::detect::{DetectorSettings, IpPrefix};
+use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
@@ -143,6 +143,8 @@ pub struct StatsSettings {
 pub struct DetectSettings {
     /// The detectors.
     pub detectors: DetectorSettings,
+    /// Microbursts; `None` = off.
+    pub microburst: Option<MicroburstSettings>,
     /// Bytes of one table of evidence.
     pub table_bytes: usize,
     /// Networks that are inside; empty = private ranges and the interface's own.

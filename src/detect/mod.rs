@@ -10,6 +10,7 @@ mod distinct;
 mod hash;
 mod keyed_rule;
 mod life;
+mod microburst;
 mod networks;
 mod observation;
 mod port_scan;
@@ -28,6 +29,10 @@ pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
 pub use hash::EvidenceHash;
 pub use keyed_rule::{KeyedDetector, KeyedRule, Told};
 pub use life::{AlertLives, LifeSettings, LivePayload};
+pub use microburst::{
+    BurstBin, BurstEvidence, BurstFlow, BurstLink, BurstReport, FRAME_OVERHEAD, LinkBins, MicroburstJudge, MicroburstSettings,
+    QueueBursts,
+};
 pub use networks::{IpPrefix, LocalNetworks};
 pub use observation::{Observation, SeenArp, SeenDhcp};
 pub use port_scan::{PortScan, PortScanSettings};

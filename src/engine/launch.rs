@@ -5,9 +5,9 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    Detecting, Detection, EndedChunk, EvidenceBox, Feed, Observer, PacketBudget, Progress, RequestSender, Snapshot, Stop,
-    StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings, WorkerShare, drive,
-    requests, share_mapped, share_read,
+    BurstMetering, Detecting, Detection, EndedChunk, EvidenceBox, Feed, Observer, PacketBudget, Progress, RequestSender,
+    Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings,
+    WorkerShare, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;
@@ -82,6 +82,26 @@ pub struct EngineSettings {
     pub reader_chunks: usize,
     /// What is detected; `None` = nothing is gathered.
     pub detection: Option<Detection>,
+    /// How bytes are counted by bins; `None` = they are not.
+    pub bursts: Option<LinkMetering>,
+}
+
+/// How bytes are counted by bins on all queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkMetering {
+    /// Length of a bin in ns, at least 1.
+    pub bin_ns: u64,
+    /// Of each interface, by its place, the load of a bin above which it is hot; `u64::MAX` where that is not known.
+    pub hot_loads: Vec<u64>,
+}
+
+impl LinkMetering {
+    /// How one of `queue_count` queues of an interface counts: of a hot bin one of them has this part at least.
+    fn of_queue(&self, interface: u8, queue_count: usize) -> BurstMetering {
+        let hot_load = self.hot_loads.get(usize::from(interface)).copied().unwrap_or(u64::MAX);
+        let part = if hot_load == u64::MAX { hot_load } else { hot_load / queue_count.max(1) as u64 };
+        BurstMetering { bin_ns: self.bin_ns, hot_load: part }
+    }
 }
 
 /// The cold side's end of one queue. All queues wake the same thread.
@@ -238,6 +258,7 @@ struct WorkerRun {
     outbox: Outbox,
     group: StopGroup,
     interface: u8,
+    bursts: Option<BurstMetering>,
 }
 
 impl WorkerRun {
@@ -246,6 +267,9 @@ impl WorkerRun {
         let mut worker = Worker::new(&self.settings, self.outbox, observer);
         worker.join(self.group);
         worker.on_interface(self.interface);
+        if let Some(metering) = self.bursts {
+            worker.measure_bursts(metering);
+        }
         worker
     }
 }
@@ -276,6 +300,11 @@ impl Running {
         let (outbox, evidence) = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;
         let interface = settings.interfaces.get(index).copied().unwrap_or(0);
+        let bursts = settings.bursts.as_ref().map(|metering| {
+            let of_interface = settings.interfaces.iter().filter(|&&other| other == interface).count();
+            let all = if settings.interfaces.is_empty() { assignment.part.count as usize } else { of_interface };
+            metering.of_queue(interface, if assignment.group.has_own_packets() { all } else { 1 })
+        });
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
         // A capture has time to find its CPUs, and is free to take to those that come later.
@@ -291,7 +320,7 @@ impl Running {
                 // Not where the thread runs that has more of them to start.
                 None => begins.iter().for_each(|begins| begins.move_by(index + 1)),
             }
-            let run = WorkerRun { settings: worker_settings, outbox, group, interface };
+            let run = WorkerRun { settings: worker_settings, outbox, group, interface, bursts };
             let (stop, progress, mut notice) = (stop.as_ref(), progress.worker(index), |text: &str| notice(text));
             match evidence {
                 Some(observer) => drive(feed, run.worker(observer), request_receiver, timeout, stop, progress, &mut notice),

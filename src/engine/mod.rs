@@ -3,6 +3,7 @@
 //! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is counted by one thread
 //! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
+mod burst_meter;
 mod clock;
 mod detecting;
 mod drive;
@@ -26,10 +27,11 @@ mod tap_sender;
 mod work_unit;
 mod worker;
 
+pub use burst_meter::{BurstMeter, BurstMetering};
 pub use clock::Clock;
 pub use detecting::{Detecting, Detection, EvidenceBox};
 pub use drive::{Feed, Stop, drive};
-pub use launch::{EngineError, EngineSettings, QueueMail, Running, Source, launch};
+pub use launch::{EngineError, EngineSettings, LinkMetering, QueueMail, Running, Source, launch};
 pub use ledger::{Ledger, NoFlowReason, ProtocolClass, TrafficCount};
 pub use mailbox::{Parker, Receiver, Sender, mailbox, mailbox_to};
 pub use observer::Observer;

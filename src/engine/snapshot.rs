@@ -2,6 +2,7 @@
 //! the flows that are still alive.
 
 use super::Ledger;
+use crate::detect::BurstEvidence;
 use crate::flow::{FactArena, FlowCounters, FlowNote, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
 use netscope_backends::{Counters, Packet, RingFill, Timestamp};
@@ -57,30 +58,40 @@ impl Snapshot {
 pub struct TickEvidence {
     /// Flows with the most bytes, unordered.
     pub top: Vec<TopFlow>,
+    /// Bytes by bins; empty unless microbursts are measured.
+    pub bursts: BurstEvidence,
 }
 
 impl TickEvidence {
     /// No evidence, with room for that of two ticks with `top_count` top flows each.
     pub fn new(top_count: usize) -> Self {
-        Self { top: Vec::with_capacity(top_count.saturating_mul(2)) }
+        Self { top: Vec::with_capacity(top_count.saturating_mul(2)), bursts: BurstEvidence::default() }
+    }
+
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.top.is_empty() && self.bursts.is_empty()
     }
 
     /// Forgets all of it; keeps the memory.
     pub fn clear(&mut self) {
-        let Self { top } = self;
+        let Self { top, bursts } = self;
         top.clear();
+        bursts.clear();
     }
 
     /// Becomes a copy of `other` without giving its memory up.
     pub fn copy_from(&mut self, other: &Self) {
-        let Self { top } = self;
+        let Self { top, bursts } = self;
         top.clear();
         top.extend_from_slice(&other.top);
+        bursts.copy_from(&other.bursts);
     }
 
     /// Adds the evidence of a later tick of the same worker; of the top flows the `top_count` largest are kept.
     pub fn add(&mut self, later: &Self, top_count: usize) {
-        let Self { top } = self;
+        let Self { top, bursts } = self;
+        bursts.add(&later.bursts);
         if top.is_empty() {
             top.extend_from_slice(&later.top);
             return;

@@ -4,6 +4,7 @@
 //! Owns the packets, as places in a mapped file or as copies, and the lists. Knows no thread and no table.
 //! Its one invariant: the list of a worker has, in order, every packet of which it needs more than the time.
 
+use super::BurstMeter;
 use super::packet_meta::PacketMeta;
 use crate::flow::{FlowKey, Keying, Quote, ports_of};
 use crate::wire::{self, Common, Dissected};
@@ -174,6 +175,14 @@ impl WorkUnit {
         match &self.packets {
             UnitPackets::Mapped(places) => places.time(index),
             UnitPackets::Copied(chunk) => chunk.time(index),
+        }
+    }
+
+    /// Counts its first `len` packets by bins.
+    pub(super) fn measure(&self, len: usize, bursts: &mut BurstMeter) {
+        match &self.packets {
+            UnitPackets::Mapped(places) => bursts.count(places.packets().take(len)),
+            UnitPackets::Copied(chunk) => bursts.count(chunk.packets().take(len)),
         }
     }
 

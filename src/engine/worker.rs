@@ -17,7 +17,8 @@ use super::observer::Watch;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
 use super::{
-    BatchTimes, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence, TrafficCount, WorkerShare,
+    BatchTimes, BurstMeter, BurstMetering, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence,
+    TrafficCount, WorkerShare,
 };
 use crate::flow::{
     Candidate, Content, Counted, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
@@ -92,6 +93,9 @@ pub struct Worker<O: Observer = ()> {
     batch_times: Histogram<u64>,
     /// Batch times as of the latest snapshot that asked for them.
     batches: BatchTimes,
+    /// Counts bytes by bins; `None` unless microbursts are measured here.
+    bursts: Option<Box<BurstMeter>>,
+    tick_ns: u64,
     /// Of the tick that ended.
     evidence: TickEvidence,
     /// Of ticks whose snapshots were skipped.
@@ -135,6 +139,8 @@ impl<O: Observer> Worker<O> {
             tick_ended: false,
             batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
             batches: BatchTimes::default(),
+            bursts: None,
+            tick_ns: settings.tick_ns,
             evidence: TickEvidence::new(settings.flow.top_count),
             unsent: TickEvidence::new(settings.flow.top_count),
             top_count: settings.flow.top_count,
@@ -145,6 +151,12 @@ impl<O: Observer> Worker<O> {
     /// Says on which interface its packets are captured. Said before the first packet.
     pub fn on_interface(&mut self, interface: u8) {
         self.flows.set_interface(interface);
+    }
+
+    /// From now on bytes are counted by bins: of its queue, or of a source that several share by the leading worker. Said before the
+    /// first packet.
+    pub fn measure_bursts(&mut self, metering: BurstMetering) {
+        self.bursts = self.share.leads().then(|| Box::new(BurstMeter::new(metering, self.tick_ns)));
     }
 
     /// Processes what a backend lent.
@@ -175,6 +187,9 @@ impl<O: Observer> Worker<O> {
         let (packets, beyond) = packets.split_at(packets.len().min(room));
         if self.share.leads() {
             self.ledger.beyond_count += beyond.len() as u64;
+        }
+        if let Some(bursts) = &mut self.bursts {
+            bursts.count(packets.iter().copied());
         }
         for wave in packets.chunks(BATCH_MAX) {
             self.wave(wave);
@@ -286,8 +301,17 @@ impl<O: Observer> Worker<O> {
         self.tick_ended = true;
         self.outbox.flush_ended(self.event());
         if self.outbox.wants_reports() {
-            self.flows.end_tick(&mut self.evidence.top);
+            self.harvest(tick);
             self.send_snapshot(tick, self.clock.end_of(tick), false);
+        }
+    }
+
+    /// Gathers the evidence of the tick that ended.
+    fn harvest(&mut self, tick: u64) {
+        self.flows.end_tick(&mut self.evidence.top);
+        self.evidence.bursts.clear();
+        if let Some(bursts) = &mut self.bursts {
+            bursts.harvest(tick, &mut self.evidence.bursts);
         }
     }
 
@@ -403,7 +427,7 @@ impl<O: Observer> Worker<O> {
         }
         self.fragments.drain();
         self.note_orphans();
-        self.flows.end_tick(&mut self.evidence.top);
+        self.harvest(self.clock.tick().unwrap_or(0));
         self.watch.grow(&mut self.flows);
         let event = self.event() + 1;
         let Self { flows, outbox, watch, ledger, .. } = &mut self;

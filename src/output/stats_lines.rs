@@ -6,6 +6,7 @@
 use super::OutputError;
 use super::growing_lines::{GrowingLines, seconds};
 use crate::aggregate::{Output, Report, Summary, Table};
+use crate::detect::{BurstBin, BurstFlow, BurstReport, QueueBursts};
 use crate::engine::ProtocolClass;
 use crate::flow::TopFlow;
 use crate::record::{ports, protocol_name};
@@ -77,7 +78,58 @@ fn object(report: &Report) -> Value {
         "parse_errors_total": totals.ledger.parse_errors(),
         "protocols_total": ProtocolClass::ALL.map(protocol).into_iter().collect::<Map<_, _>>(),
         "silent_queues": silent,
+        "microbursts": report.microbursts.iter().map(bursts).collect::<Vec<_>>(),
         "top_flows": report.top.iter().map(|flow| top_flow(flow, report.interval_ns)).collect::<Vec<_>>(),
+    })
+}
+
+/// The bursts of a link.
+fn bursts(report: &BurstReport) -> Value {
+    let bps = |bytes: u64| rate(bytes.saturating_mul(8), report.bin_ns);
+    let peak_at = |peak: &BurstBin| (peak.packets > 0).then(|| seconds(peak.bin.saturating_mul(report.bin_ns)));
+    let queue = |queue: &QueueBursts| {
+        json!({
+            "queue": queue.queue,
+            "peak_at": peak_at(&queue.peak),
+            "peak_bps": bps(queue.peak.bytes),
+            "p50_bps": bps(queue.p50_bytes),
+            "p99_bps": bps(queue.p99_bytes),
+        })
+    };
+    json!({
+        "interface": report.link.name,
+        "link_bps": report.link.speed_bps,
+        "bin_secs": seconds(report.bin_ns),
+        "bins": report.bins,
+        "threshold_percent": report.threshold_percent,
+        "bins_above": report.above,
+        "peak_at": peak_at(&report.peak),
+        "peak_bytes": report.peak.bytes,
+        "peak_packets": report.peak.packets,
+        "peak_bps": bps(report.peak.bytes),
+        "peak_percent": report.peak_percent(),
+        "p50_bps": bps(report.p50_bytes),
+        "p99_bps": bps(report.p99_bytes),
+        "direction": report.direction,
+        "noted_packets": report.noted_packets,
+        "noted_bytes": report.noted_bytes,
+        "flows": report.flows.iter().map(burst_flow).collect::<Vec<_>>(),
+        "queues": report.queues.iter().map(queue).collect::<Vec<_>>(),
+        "late_packets": report.late_packets,
+        "bins_left_out": report.bins_left_out,
+    })
+}
+
+fn burst_flow(flow: &BurstFlow) -> Value {
+    let (a_port, b_port) = ports(&flow.key);
+    json!({
+        "protocol": protocol_name(flow.key.protocol()).to_string(),
+        "endpoint_a": {"ip": flow.key.a_ip().to_string(), "port": a_port},
+        "endpoint_b": {"ip": flow.key.b_ip().to_string(), "port": b_port},
+        "packets_a_to_b": flow.packets[0],
+        "packets_b_to_a": flow.packets[1],
+        "bytes_a_to_b": flow.bytes[0],
+        "bytes_b_to_a": flow.bytes[1],
     })
 }
 

@@ -71,6 +71,7 @@ impl<W: Write + Send> Output for TextReport<W> {
     fn report(&mut self, report: &Report) -> io::Result<()> {
         let mut text = stats_line(report);
         text.push('\n');
+        text.push_str(&burst_lines(report));
         text.push_str(&top_lines(report));
         self.out.write_all(text.as_bytes())
     }
@@ -115,6 +116,33 @@ pub fn stats_line(report: &Report) -> String {
     if let Some(first) = silent.next() {
         // Writing to a String cannot fail.
         let _ = write!(text, " | silent queues: {}", silent.fold(first, |all, next| all + "," + &next));
+    }
+    text
+}
+
+/// A line per link whose bursts are measured, each with a line feed.
+pub fn burst_lines(report: &Report) -> String {
+    let mut text = String::new();
+    for bursts in &report.microbursts {
+        let mbps = |bytes| megabits_per_second(bytes, bursts.bin_ns);
+        let percent = bursts.peak_percent().map_or_else(String::new, |percent| format!(" ({percent} %)"));
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "[bursts]{} peak {:.2} Mbps{percent} | p50 {:.2} p99 {:.2} Mbps | {} us bins",
+            bursts.link.name.as_ref().map_or_else(String::new, |name| format!(" {name}")),
+            mbps(bursts.peak.bytes),
+            mbps(bursts.p50_bytes),
+            mbps(bursts.p99_bytes),
+            bursts.bin_ns / 1000,
+        );
+        if let Some(above) = bursts.above {
+            let _ = write!(text, " | {above} of {} above {} %", bursts.bins, bursts.threshold_percent);
+        }
+        if let Some(direction) = bursts.direction {
+            let _ = write!(text, " | {direction}");
+        }
+        text.push('\n');
     }
     text
 }

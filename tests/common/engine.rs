@@ -34,6 +34,7 @@ pub fn settings() -> EngineSettings {
         taps: Vec::new(),
         reader_chunks: 2,
         detection: None,
+        bursts: None,
         interfaces: Vec::new(),
     }
 }
@@ -118,6 +119,7 @@ pub fn run_judged(
             top_count: settings.flow.top_count,
             export_ended_max: usize::MAX,
             judge,
+            microbursts: None,
         },
         outputs,
         record: None,

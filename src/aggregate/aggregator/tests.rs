@@ -10,8 +10,14 @@ const TICK_NS: u64 = 1_000_000_000;
 const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true, alerts: true };
 
 fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
-    let settings =
-        AggregateSettings { tick_ns: TICK_NS, top_count: 2, export_ended_max: 100, flow_key: KeyScope::Tuple, judge: None };
+    let settings = AggregateSettings {
+        tick_ns: TICK_NS,
+        top_count: 2,
+        export_ended_max: 100,
+        flow_key: KeyScope::Tuple,
+        judge: None,
+        microbursts: None,
+    };
     Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }
 
@@ -128,8 +134,16 @@ fn evidence_of_a_late_snapshot_is_in_the_next_report() {
         last_seen: record.last_seen,
         tcp: None,
     };
-    aggregator.accept(1, Mail::Snapshot(&Snapshot { evidence: TickEvidence { top: vec![flow] }, ..snapshot(1, 3) }), late);
-    aggregator.accept(1, Mail::Snapshot(&Snapshot { evidence: TickEvidence { top: vec![flow] }, ..snapshot(2, 4) }), late);
+    aggregator.accept(
+        1,
+        Mail::Snapshot(&Snapshot { evidence: TickEvidence { top: vec![flow], ..TickEvidence::default() }, ..snapshot(1, 3) }),
+        late,
+    );
+    aggregator.accept(
+        1,
+        Mail::Snapshot(&Snapshot { evidence: TickEvidence { top: vec![flow], ..TickEvidence::default() }, ..snapshot(2, 4) }),
+        late,
+    );
     aggregator.accept(0, Mail::Snapshot(&snapshot(2, 1)), late);
     let Some(Event::Report(report)) = aggregator.poll(late) else { panic!("a report") };
     assert_eq!((report.tick, report.top.len(), report.top[0].delta_bytes), (2, 1, 14));

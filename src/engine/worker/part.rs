@@ -46,6 +46,9 @@ impl<O: Observer> Worker<O> {
         if self.share.leads() {
             self.ledger.beyond_count += (unit.len() - len) as u64;
             self.tap_unit(unit, len);
+            if let Some(bursts) = &mut self.bursts {
+                unit.measure(len, bursts);
+            }
         }
         let mut merged = std::mem::take(&mut self.merged);
         let (list, is_open) = unit.list(self.share.index, &mut merged);
