@@ -4,7 +4,7 @@
 
 use netscope::aggregate::JudgeSettings;
 use netscope::config::DetectSettings;
-use netscope::detect::{DetectionSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
+use netscope::detect::{EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
 use netscope_backends::BackendError;
 use netscope_backends::pcap::list_interfaces;
@@ -22,12 +22,7 @@ pub fn judge(
     } else {
         LocalNetworks::of(settings.local_networks.clone())
     };
-    let all = DetectionSettings {
-        syn_flood: settings.syn_flood,
-        port_scan: settings.port_scan,
-        table_bytes: settings.table_bytes,
-        hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
-    };
+    let all = settings.with_hash(if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
     Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))
 }
 

@@ -100,6 +100,10 @@ impl ValueEnum for ProfileName {
                 Self(Profile::Colliding),
                 Self(Profile::Fragments),
                 Self(Profile::Malformed),
+                Self(Profile::SynFlood),
+                Self(Profile::PortSweep),
+                Self(Profile::UdpFlood),
+                Self(Profile::DnsAmplification),
             ]
         }
     }

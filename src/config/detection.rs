@@ -6,7 +6,7 @@ use super::analysis_options::{AnalysisOptions, AnomalyOptions, PortScanOptions, 
 use super::error::ConfigError;
 use super::resolve::{MIB, nanoseconds, size, within};
 use super::settings::DetectSettings;
-use crate::detect::{PortScanSettings, SynFloodSettings};
+use crate::detect::{DetectionSettings, EvidenceHash, PortScanSettings, SynFloodSettings};
 
 /// Evidence of a day is no evidence of a moment.
 const WINDOW_SECS_MAX: f64 = 86_400.0;
@@ -14,6 +14,14 @@ const WINDOW_SECS_MAX: f64 = 86_400.0;
 const WINDOW_SECS_MIN: f64 = 0.05;
 const TABLE_MB_MAX: u32 = 1024;
 const THRESHOLD_MAX: u64 = 1_000_000_000;
+
+impl DetectSettings {
+    /// As detectors take them, with a run's hash.
+    pub fn with_hash(&self, hash: EvidenceHash) -> DetectionSettings {
+        let Self { syn_flood, port_scan, table_bytes, local_networks: _ } = *self;
+        DetectionSettings { syn_flood, port_scan, table_bytes, hash }
+    }
+}
 
 /// `None` where nothing is detected.
 pub(super) fn detection(options: &AnalysisOptions) -> Result<Option<DetectSettings>, ConfigError> {

@@ -66,7 +66,7 @@ pub trait Detector: Send + 'static {
     /// On the queue: an ARP message.
     fn observe_arp(&self, _arp: &ArpMessage, _time: Timestamp, _evidence: &mut Self::Evidence) {}
 
-    /// On the sum: a bin is complete. Bins come in order; those in which no queue saw a packet are left out. The evidence may be taken:
+    /// On the sum: a bin is complete. Bins come in order; of those in a row in which no queue saw a packet, all but the first four are left out. The evidence may be taken:
     /// what is left is cleared.
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>);
 

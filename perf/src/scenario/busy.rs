@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 
 /// Sessions a second, and in all.
 const SESSIONS_PER_SEC: u64 = 200;
-const SESSIONS_MAX: u64 = 40_000;
+const SESSIONS_MAX: u64 = 5_000;
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 53);
 
 /// Adds the traffic of 300 clients with 80 servers from the start to `end_ns` after it.

@@ -268,6 +268,11 @@ impl Script {
         self.sorted().map(|(_, frame)| frame.to_vec()).collect()
     }
 
+    /// The frames in the order of time, with their times in ns since 1970.
+    pub fn timed_frames(mut self) -> Vec<(u64, Vec<u8>)> {
+        self.sorted().map(|(at, frame)| (Self::START_NS + at, frame.to_vec())).collect()
+    }
+
     /// Writes a classic capture with nanoseconds.
     ///
     /// # Errors
