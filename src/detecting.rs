@@ -4,7 +4,7 @@
 
 use netscope::aggregate::{BurstJudging, JudgeSettings};
 use netscope::config::DetectSettings;
-use netscope::detect::{BurstLink, DetectionSettings, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
+use netscope::detect::{BurstLink, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
 use netscope_backends::BackendError;
 use netscope_backends::pcap::list_interfaces;
@@ -22,11 +22,7 @@ pub fn judge(
         return Ok(None);
     }
     let local = local_networks(settings, interfaces)?;
-    let all = DetectionSettings {
-        detectors: settings.detectors.clone(),
-        table_bytes: settings.table_bytes,
-        hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
-    };
+    let all = settings.with_hash(if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
     Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))
 }
 

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::attacks::{ACK, FIN, MS, Outcome, PSH, RST, SEC, SYN, Script, URG, host};
 use common::{corpus, netscope, temp_dir};
+use netscope_perf::scenario::{ACK, FIN, MS, Outcome, PSH, RST, SEC, SYN, Script, URG, host};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::Ipv4Addr;

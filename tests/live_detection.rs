@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, Script, host};
 use common::live::send;
 use common::netns::{NetNs, RECEIVER, Wire};
 use common::{RunningProgram, netscope};
+use netscope_perf::scenario::{MS, Outcome, Script, host};
 use std::net::Ipv4Addr;
 
 const ATTACKER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);

@@ -2,7 +2,6 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, Script, host};
 use common::engine::{run_judged, settings};
 use netscope::aggregate::{JudgeSettings, Output};
 use netscope::detect::{
@@ -11,6 +10,7 @@ use netscope::detect::{
 use netscope::engine::{Detection, EngineSettings, Source};
 use netscope::flow::FlowEvents;
 use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_perf::scenario::{MS, Outcome, Script, host};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};

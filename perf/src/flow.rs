@@ -21,6 +21,14 @@ pub enum Craft {
     Fragments,
     /// Each packet breaks a rule.
     Malformed,
+    /// All clients have the same server, address and port.
+    OneServer,
+    /// One client, and one server with all its ports.
+    AllPorts,
+    /// Servers answer one client that has not asked.
+    Reflected,
+    /// Clients send datagrams to which nothing comes back.
+    OneWay,
 }
 
 /// How the flows of a profile look.
@@ -70,7 +78,11 @@ impl SyntheticFlow {
             let identification = ((self.number & 0x3fff) << 2 | u64::from(index / 2 % 4)) as u16;
             frame.keep_fragment(identification, index % 2 == 1);
         } else if shape.udp {
-            let from_server = index % 2 == 1;
+            let from_server = match shape.craft {
+                Craft::Reflected => true,
+                Craft::OneWay => false,
+                _ => index % 2 == 1,
+            };
             let path = self.path(shape, from_server);
             frame.udp(&path, payload_len(shape, from_server, 8, &path, random));
         } else {
@@ -113,12 +125,12 @@ impl SyntheticFlow {
 
     /// Every number below 2^40 has its own client address and port: 2^14 ports, and the rest in the address.
     fn path(&self, shape: &Shape, from_server: bool) -> Path {
-        let client_port = 0xc000 | (self.number & 0x3fff) as u16;
+        let mut client_port = 0xc000 | (self.number & 0x3fff) as u16;
         let host = self.number >> 14;
         let drawn = mix(self.number);
         let colliding = shape.craft == Craft::Colliding;
         let drawn_port = shape.server_ports[drawn as usize % shape.server_ports.len()];
-        let server_port = if colliding { !client_port } else { drawn_port };
+        let mut server_port = if colliding { !client_port } else { drawn_port };
         let server_host = (drawn >> 32) as u8;
         let (mut client, mut server) = ([0; 16], [0; 16]);
         if shape.ipv6 {
@@ -132,6 +144,26 @@ impl SyntheticFlow {
             server[..4].copy_from_slice(&[198, 18, 0, server_host]);
             if colliding {
                 server[..4].copy_from_slice(&[!client[0], !client[1], !client[2], !client[3]]);
+            }
+            // Each of 2^24 numbers has an address of its own, not in order.
+            let spread = |number: u64| [11_u8, (number >> 16) as u8, (number >> 8) as u8, number as u8];
+            let address = spread(self.number.wrapping_mul(0x9e_3779) & 0x00ff_ffff);
+            match shape.craft {
+                Craft::OneServer => {
+                    client[..4].copy_from_slice(&address);
+                    client_port = 0xc000 | (self.number >> 24 & 0x3fff) as u16;
+                    server[3] = 1;
+                }
+                Craft::AllPorts => {
+                    client[..4].copy_from_slice(&[10, 0, 0, 1]);
+                    client_port = 0xc000 | (self.number >> 16 & 0x3fff) as u16;
+                    (server[3], server_port) = (1, (self.number as u16).wrapping_mul(0x9e37));
+                }
+                Craft::Reflected => {
+                    client[..4].copy_from_slice(&[10, 0, 0, 1]);
+                    server[..4].copy_from_slice(&address);
+                }
+                _ => {}
             }
         }
         let vlan = shape.vlan.then_some(1 + (host % 4094) as u16);

@@ -7,12 +7,18 @@ pub const FRAME_MAX: usize = 1518;
 const ETHERNET: usize = 14;
 const VLAN: usize = 4;
 
-/// TCP control bits.
+/// TCP control bits: no more data.
 pub const FIN: u8 = 0x01;
+/// Begins a connection.
 pub const SYN: u8 = 0x02;
+/// Breaks it off.
 pub const RST: u8 = 0x04;
+/// Data to hand on.
 pub const PSH: u8 = 0x08;
+/// The acknowledgment number counts.
 pub const ACK: u8 = 0x10;
+/// The urgent pointer counts.
+pub const URG: u8 = 0x20;
 
 /// Addresses and ports in the direction of one packet.
 #[derive(Clone, Copy, Debug)]
@@ -82,19 +88,55 @@ impl FrameBuilder {
 
     /// Builds a UDP datagram with `payload` bytes of data.
     pub fn udp(&mut self, path: &Path, payload: usize) {
-        let len = 8 + payload;
+        let pattern = self.pattern;
+        self.udp_data(path, &pattern[..payload]);
+    }
+
+    /// Builds a UDP datagram with this data.
+    pub fn udp_data(&mut self, path: &Path, data: &[u8]) {
+        let len = 8 + data.len();
         let at = self.lower_layers(path, 17, len);
         let datagram = &mut self.bytes[at..at + len];
         datagram[0..2].copy_from_slice(&path.source_port.to_be_bytes());
         datagram[2..4].copy_from_slice(&path.destination_port.to_be_bytes());
         datagram[4..6].copy_from_slice(&(len as u16).to_be_bytes());
         datagram[6..8].fill(0);
-        datagram[8..].copy_from_slice(&self.pattern[..payload]);
+        datagram[8..].copy_from_slice(data);
         let sum = match finish(pseudo_header(path, 17, len) + sum(datagram)) {
             0 => 0xffff,
             other => other,
         };
         datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    /// Builds an ICMP message: type, code, 4 bytes of header and the data.
+    pub fn icmp(&mut self, path: &Path, kind: u8, code: u8, rest: [u8; 4], data: &[u8]) {
+        let len = 8 + data.len();
+        let at = self.lower_layers(path, 1, len);
+        let message = &mut self.bytes[at..at + len];
+        message[..4].copy_from_slice(&[kind, code, 0, 0]);
+        message[4..8].copy_from_slice(&rest);
+        message[8..].copy_from_slice(data);
+        let sum = finish(sum(message));
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    /// Builds an ARP message (RFC 826) of this operation: hardware and protocol address of sender and target.
+    pub fn arp(&mut self, operation: u8, sender: ([u8; 6], [u8; 4]), target: ([u8; 6], [u8; 4])) {
+        const END: usize = ETHERNET + 28;
+        self.bytes[12..22].copy_from_slice(&[0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation]);
+        for (at, (mac, ip)) in [(22, sender), (32, target)] {
+            self.bytes[at..at + 6].copy_from_slice(&mac);
+            self.bytes[at + 6..at + 10].copy_from_slice(&ip);
+        }
+        self.len = 60;
+        self.bytes[END..60].fill(0);
+    }
+
+    /// Sets the hardware addresses of the frame that was built.
+    pub fn hardware(&mut self, source: [u8; 6], destination: [u8; 6]) {
+        self.bytes[0..6].copy_from_slice(&destination);
+        self.bytes[6..12].copy_from_slice(&source);
     }
 
     /// Bytes of a datagram in its first fragment; a multiple of 8.

@@ -30,11 +30,26 @@ pub enum Profile {
     Fragments,
     /// Frames that break a rule of IPv4, TCP or UDP, each in one of several ways. Not in [`Self::ALL`].
     Malformed,
+    /// SYNs to one service; as many sources as flows. Not in [`Self::ALL`], as are those below.
+    SynFlood,
+    /// SYNs from one source to all ports of a host.
+    PortSweep,
+    /// Datagrams of 64 bytes, one way.
+    UdpFlood,
+    /// Large DNS answers that nobody asked for.
+    DnsAmplification,
 }
 
 impl Profile {
     /// Profiles that are not what a sound host sends, with their names.
-    pub const CRAFTED: &[(&str, Self)] = &[("fragments", Self::Fragments), ("malformed", Self::Malformed)];
+    pub const CRAFTED: &[(&str, Self)] = &[
+        ("fragments", Self::Fragments),
+        ("malformed", Self::Malformed),
+        ("syn-flood", Self::SynFlood),
+        ("port-sweep", Self::PortSweep),
+        ("udp-flood", Self::UdpFlood),
+        ("dns-amplification", Self::DnsAmplification),
+    ];
 
     /// All sound profiles with the names they have on the command line.
     pub const ALL: &[(&str, Self)] = &[
@@ -68,6 +83,12 @@ impl Profile {
             Self::Vlan => Shape { vlan: true, ..web },
             Self::Colliding => Shape { craft: Craft::Colliding, request: (1, 6), response: (1, 6), ..web },
             Self::Fragments => Shape { udp: true, craft: Craft::Fragments, request: (56, 56), response: (56, 56), ..web },
+            Self::SynFlood => Shape { craft: Craft::OneServer, server_ports: &[80], ..web },
+            Self::PortSweep => Shape { craft: Craft::AllPorts, ..web },
+            Self::UdpFlood => Shape { udp: true, craft: Craft::OneWay, request: (18, 18), ..web },
+            Self::DnsAmplification => {
+                Shape { udp: true, craft: Craft::Reflected, server_ports: &[53], response: (450, 512), ..web }
+            }
             Self::Malformed => Shape { craft: Craft::Malformed, request: (1, 6), response: (1, 6), ..web },
         }
     }

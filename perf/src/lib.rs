@@ -1,6 +1,6 @@
 //! Synthetic captures: the same seed gives the same bytes on every machine.
 //!
-//! Owns the making of traffic for tests and benchmarks, and the [`floor`] they are measured against. Knows
+//! Owns the making of traffic for tests and benchmarks, captures of attacks and of what looks like one ([`scenario`]), and the [`floor`] they are measured against. Knows
 //! nothing of NetScope itself, so that it cannot share its mistakes. Its one invariant: every packet of
 //! [`Profile::ALL`] is valid (lengths, IPv4, TCP and UDP checksums, sequence and acknowledgment numbers), and
 //! the capture holds exactly the packets and flows that were asked for.
@@ -13,6 +13,7 @@ mod generator;
 #[cfg(target_os = "linux")]
 pub mod live;
 mod random;
+pub mod scenario;
 
 pub use frame::FRAME_MAX;
 pub use generator::{GenerateError, Generated, Generator, GeneratorSettings, Profile};

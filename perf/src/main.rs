@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod scenarios;
 #[cfg(target_os = "linux")]
 mod wire;
 
@@ -28,6 +29,10 @@ struct Arguments {
 enum Verb {
     /// Writes a synthetic capture; the same options give the same bytes.
     Generate(Generate),
+    /// Writes the capture of an attack of stated intensity, and prints what is true of it.
+    Attack(scenarios::AttackOptions),
+    /// Writes a capture that looks like an attack and has none.
+    LookAlike(scenarios::LookAlikeOptions),
     /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
     Floor(Floor),
     /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need
@@ -95,6 +100,10 @@ impl ValueEnum for ProfileName {
                 Self(Profile::Colliding),
                 Self(Profile::Fragments),
                 Self(Profile::Malformed),
+                Self(Profile::SynFlood),
+                Self(Profile::PortSweep),
+                Self(Profile::UdpFlood),
+                Self(Profile::DnsAmplification),
             ]
         }
     }
@@ -108,6 +117,8 @@ impl ValueEnum for ProfileName {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Verb::Generate(options) => generate(&options).map_err(|error| format!("{}: {error}", options.out.display())),
+        Verb::Attack(options) => options.run(),
+        Verb::LookAlike(options) => options.run(),
         Verb::Floor(options) => floor(&options),
         Verb::Bench(options) => options.run(),
         #[cfg(target_os = "linux")]

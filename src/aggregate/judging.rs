@@ -16,6 +16,9 @@ pub const FOREVER: Timestamp = Timestamp(u64::MAX);
 /// Bins that may wait for slower queues; beyond that their boxes are left with their queues.
 const OPEN_BINS_MAX: usize = 8;
 
+/// Bins without a packet that are judged behind one with packets, so that what happened in it is judged when its answers have had their time.
+const QUIET_BINS_MAX: u64 = 4;
+
 /// What detection counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DetectionCounts {
@@ -138,9 +141,18 @@ impl Judging {
     }
 
     fn judge(&mut self, bin: u64) {
-        let Some(mut evidence) = self.open.remove(&bin) else { return };
-        self.judged = Some(bin);
+        let Some(evidence) = self.open.remove(&bin) else { return };
+        let quiet = self.judged.map_or(bin, |judged| judged + 1);
+        for quiet in quiet..bin.min(quiet.saturating_add(QUIET_BINS_MAX)) {
+            let none = self.spare.pop().unwrap_or_else(|| self.detectors.evidence());
+            self.judge_bin(quiet, none);
+        }
         self.counts.overflow += self.detectors.overflow(&evidence);
+        self.judged = Some(bin);
+        self.judge_bin(bin, evidence);
+    }
+
+    fn judge_bin(&mut self, bin: u64, mut evidence: EvidenceSet) {
         let span = self.span(bin);
         self.tell(span, |detectors, context| detectors.judge(&mut evidence, context));
         self.detectors.clear(&mut evidence);
@@ -258,7 +270,13 @@ mod tests {
         assert_eq!(give(&mut judging, &inboxes, 0, 2, 9, 1), [(20, 1)], "the other one is ahead");
         assert_eq!(give(&mut judging, &inboxes, 0, 9, 10, 2), []);
         inboxes[1].is_silent = true;
-        assert_eq!(give(&mut judging, &inboxes, 0, 10, 11, 3), [(90, 2), (100, 3)], "a silent queue is not waited for");
+        let told = give(&mut judging, &inboxes, 0, 10, 11, 3);
+        let quiet = [(30, 0), (40, 0), (50, 0), (60, 0)];
+        assert_eq!(
+            told,
+            [&quiet[..], &[(90, 2), (100, 3)]].concat(),
+            "a silent queue is not waited for; a few quiet bins are told of"
+        );
         inboxes[1].is_silent = false;
         assert_eq!(give(&mut judging, &inboxes, 1, 4, 12, 4), [], "what comes late is kept");
         assert_eq!(give(&mut judging, &inboxes, 0, 11, 12, 1), [(110, 5)], "and judged with the next bin");

@@ -16,7 +16,7 @@ use super::analysis_options::AnalysisOptions;
 use super::error::ConfigError;
 use super::resolve::{MIB, nanoseconds, size, within};
 use super::settings::DetectSettings;
-use crate::detect::DetectorSettings;
+use crate::detect::{DetectionSettings, DetectorSettings, EvidenceHash};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,13 @@ impl AnomalyOptions {
             port_scan: self.port_scan.settings()?,
             volume_flood: self.volume_flood.settings()?,
         })
+    }
+}
+
+impl DetectSettings {
+    /// As detectors take them, with a run's hash.
+    pub fn with_hash(&self, hash: EvidenceHash) -> DetectionSettings {
+        DetectionSettings { detectors: self.detectors.clone(), table_bytes: self.table_bytes, hash }
     }
 }
 

@@ -62,7 +62,7 @@ pub trait Detector: Send + 'static {
     /// On the queue: something was seen. Constant time for each; whatever does not matter is left.
     fn observe(&self, seen: Observation<'_>, evidence: &mut Self::Evidence);
 
-    /// On the sum: a bin is complete. Bins come in order; those in which no queue saw a packet are left out. The evidence may be taken:
+    /// On the sum: a bin is complete. Bins come in order; of those in a row in which no queue saw a packet, all but the first four are left out. The evidence may be taken:
     /// what is left is cleared.
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>);
 

@@ -24,6 +24,11 @@ pub trait KeyedRule: Send + 'static {
     /// Time without the rule after which an alert is over, in ns.
     fn cooldown_ns(&self) -> u64;
 
+    /// True where what is noted needs time for its answers, as [`KeyEvidence::merge_answers`] takes them.
+    fn has_answers(&self) -> bool {
+        false
+    }
+
     /// As of [`Detector`].
     fn follows_growth(&self) -> bool {
         false
@@ -106,8 +111,16 @@ impl<R: KeyedRule> KeyedDetector<R> {
     /// A detector that has seen nothing.
     pub fn new(rule: R, all: &DetectionSettings) -> Self {
         let window = EvidenceWindow::new(rule.window_ns(), all.bin_ns(), all.table_bytes, &all.hash);
+        let window = if rule.has_answers() { window } else { window.without_answers() };
         let lives = AlertLives::new(all.life(rule.cooldown_ns(), rule.window_ns()));
         Self { rule, table_bytes: all.table_bytes, hash: all.hash.clone(), window, lives }
+    }
+
+    /// Judges the bins whose answers have had their time by `now`.
+    fn judge_until(&mut self, now: Timestamp, context: &mut JudgeContext<'_>) {
+        while let Some(bin) = self.window.settle(now) {
+            self.judge_settled(bin, context);
+        }
     }
 
     /// Judges the bin that came into the window last.
@@ -161,15 +174,12 @@ impl<R: KeyedRule> Detector for KeyedDetector<R> {
     }
 
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>) {
-        if let Some(bin) = self.window.push(context.bin, evidence) {
-            self.judge_settled(bin, context);
-        }
+        self.window.push(context.bin, evidence);
+        self.judge_until(context.bin.end, context);
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
-        if let Some(bin) = self.window.settle() {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(Timestamp(u64::MAX), context);
         let Self { rule, lives, .. } = self;
         let (at, local) = (context.bin.end, context.local);
         lives.end_all(|key, life, end| context.alerts.push(rule.alert(&life.told(&key, AlertPhase::End(end), at, local))));

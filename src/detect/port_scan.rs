@@ -129,6 +129,15 @@ impl PortScan {
         })
     }
 
+    /// Judges the bins whose answers have had their time by `now`.
+    fn judge_until(&mut self, now: Timestamp, context: &mut JudgeContext<'_>) {
+        while let Some(bin) = self.sources.settle(now) {
+            self.pairs.settle(now);
+            self.ports.settle(now);
+            self.judge_settled(bin, context);
+        }
+    }
+
     /// Judges the bin that came into the windows last.
     fn judge_settled(&mut self, bin: BinSpan, context: &mut JudgeContext<'_>) {
         let settings = self.settings;
@@ -185,21 +194,14 @@ impl Detector for PortScan {
     }
 
     fn judge(&mut self, evidence: &mut PortScanEvidence, context: &mut JudgeContext<'_>) {
-        let settled = self.sources.push(context.bin, &mut evidence.sources);
+        self.sources.push(context.bin, &mut evidence.sources);
         self.pairs.push(context.bin, &mut evidence.pairs);
         self.ports.push(context.bin, &mut evidence.ports);
-        if let Some(bin) = settled {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(context.bin.end, context);
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
-        let settled = self.sources.settle();
-        self.pairs.settle();
-        self.ports.settle();
-        if let Some(bin) = settled {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(Timestamp(u64::MAX), context);
         let settings = self.settings;
         self.lives.end_all(|source, life, end| {
             let at = context.bin.end;

@@ -2,8 +2,8 @@
 
 use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings, VolumeFloodSettings};
 
-/// A second: the longest bin.
-const BIN_NS_MAX: u64 = 1_000_000_000;
+/// 250 ms: the longest bin. With three bins for answers, what happens in a bin is judged a second after its start.
+const BIN_NS_MAX: u64 = 250_000_000;
 /// 10 ms: the shortest one.
 const BIN_NS_MIN: u64 = 10_000_000;
 /// Bins in the shortest window at least.
@@ -47,7 +47,7 @@ impl DetectionSettings {
     /// Alerts of a detector under way at most.
     pub const ALERT_COUNT_MAX: usize = 1024;
 
-    /// Length of a bin in ns: a fifth of the shortest window, from 10 ms to 1 s.
+    /// Length of a bin in ns: a fifth of the shortest window, from 10 ms to 250 ms.
     pub fn bin_ns(&self) -> u64 {
         (self.detectors.window_ns_min() / BINS_PER_WINDOW).clamp(BIN_NS_MIN, BIN_NS_MAX)
     }

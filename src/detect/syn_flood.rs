@@ -139,6 +139,14 @@ impl SynFlood {
         self.is_flood(counts) && (counts.load() >= ATTEMPTS_PER_SERVICE * services || from_many)
     }
 
+    /// Judges the bins whose answers have had their time by `now`.
+    fn judge_until(&mut self, now: Timestamp, context: &mut JudgeContext<'_>) {
+        while let Some(bin) = self.services.settle(now) {
+            self.networks.settle(now);
+            self.judge_settled(bin, context);
+        }
+    }
+
     /// Judges the bin that came into the windows last.
     fn judge_settled(&mut self, bin: BinSpan, context: &mut JudgeContext<'_>) {
         let settings = self.settings;
@@ -236,19 +244,13 @@ impl Detector for SynFlood {
     }
 
     fn judge(&mut self, evidence: &mut SynFloodEvidence, context: &mut JudgeContext<'_>) {
-        let settled = self.services.push(context.bin, &mut evidence.services);
+        self.services.push(context.bin, &mut evidence.services);
         self.networks.push(context.bin, &mut evidence.networks);
-        if let Some(bin) = settled {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(context.bin.end, context);
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
-        let settled = self.services.settle();
-        self.networks.settle();
-        if let Some(bin) = settled {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(Timestamp(u64::MAX), context);
         let settings = self.settings;
         self.lives.end_all(|subject, life, end| {
             let at = context.bin.end;

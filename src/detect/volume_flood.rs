@@ -187,7 +187,7 @@ pub struct VolumeFlood {
 impl VolumeFlood {
     /// A detector that has seen nothing.
     pub fn new(settings: VolumeFloodSettings, all: &DetectionSettings) -> Self {
-        let window = || EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, &all.hash);
+        let window = || EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, &all.hash).without_answers();
         Self {
             settings,
             table_bytes: all.table_bytes,
@@ -259,6 +259,14 @@ impl VolumeFlood {
             } else {
                 baselines.note(target, rates, settings.least(FloodClass::of(target.key())));
             }
+        }
+    }
+
+    /// Judges the bins up to `now`.
+    fn judge_until(&mut self, now: Timestamp, context: &mut JudgeContext<'_>) {
+        while let Some(bin) = self.hosts.settle(now) {
+            self.networks.settle(now);
+            self.judge_settled(bin, context);
         }
     }
 
@@ -353,19 +361,13 @@ impl Detector for VolumeFlood {
     }
 
     fn judge(&mut self, evidence: &mut VolumeFloodEvidence, context: &mut JudgeContext<'_>) {
-        let settled = self.hosts.push(context.bin, &mut evidence.hosts);
+        self.hosts.push(context.bin, &mut evidence.hosts);
         self.networks.push(context.bin, &mut evidence.networks);
-        if let Some(bin) = settled {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(context.bin.end, context);
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
-        let settled = self.hosts.settle();
-        self.networks.settle();
-        if let Some(bin) = settled {
-            self.judge_settled(bin, context);
-        }
+        self.judge_until(Timestamp(u64::MAX), context);
         let settings = self.settings;
         self.lives.end_all(|target, life, end| {
             context.alerts.push(life.alert(target, AlertPhase::End(end), context.bin.end, &settings, context.local));

@@ -1,24 +1,26 @@
-//! The evidence of the last while: a ring of slots that are added up, and one bin ahead of them.
+//! The evidence of the last while: a ring of slots that are added up, and a few bins behind them.
 //!
-//! Owns tables of evidence. Knows no rule. Invariants: what happened is judged when its bin is followed by another, so that answers have had time to come,
-//! by default a second; the window is that of the slots up to the settled bin. There are at most
+//! Owns tables of evidence. Knows no rule. Invariants: a bin settles, and is judged, when [`EvidenceWindow::ANSWER_BINS`] bins have passed since it ended, so that
+//! answers have had time to come; the window is that of the slots up to the settled bin. There are at most
 //! [`EvidenceWindow::SLOTS_MAX`] of them, so a long window is as coarse as a slot.
 
 use super::detector::BinSpan;
 use super::{EvidenceHash, EvidenceKey, EvidenceTable, KeyEvidence};
+use netscope_backends::Timestamp;
 use std::collections::VecDeque;
 
 /// The window.
 pub struct EvidenceWindow<E> {
+    /// Time that answers have, in ns.
+    answers_ns: u64,
     slot_ns: u64,
     slot_count: u64,
     slots: VecDeque<(u64, EvidenceTable<E>)>,
     spare: Vec<EvidenceTable<E>>,
     /// The bin that came into the window last; `None` when it is all there is in the last slot.
     settled: Option<EvidenceTable<E>>,
-    /// The one behind it, of which answers alone count yet.
-    latest: EvidenceTable<E>,
-    latest_bin: Option<BinSpan>,
+    /// Those behind it, of which answers alone count yet.
+    later: VecDeque<(BinSpan, EvidenceTable<E>)>,
     bytes_max: usize,
     hash: EvidenceHash,
 }
@@ -26,46 +28,55 @@ pub struct EvidenceWindow<E> {
 impl<E: KeyEvidence> EvidenceWindow<E> {
     /// Slots at most.
     pub const SLOTS_MAX: u64 = 16;
+    /// Bins that an answer may be late by.
+    pub const ANSWER_BINS: u64 = 3;
 
     /// A window of this length over bins of `bin_ns`; each slot has at most `bytes_max` bytes.
     pub fn new(window_ns: u64, bin_ns: u64, bytes_max: usize, hash: &EvidenceHash) -> Self {
         let bins = window_ns.div_ceil(bin_ns).max(1);
         let slot_ns = bin_ns.saturating_mul(bins.div_ceil(Self::SLOTS_MAX));
         Self {
+            answers_ns: Self::ANSWER_BINS.saturating_mul(bin_ns),
             slot_ns,
             slot_count: window_ns.div_ceil(slot_ns).max(1),
             slots: VecDeque::new(),
             spare: Vec::new(),
             settled: None,
-            latest: EvidenceTable::new(bytes_max, hash),
-            latest_bin: None,
+            later: VecDeque::new(),
             bytes_max,
             hash: hash.clone(),
         }
     }
 
-    /// A bin is complete, and its table is taken: the one before it, which is returned, comes into the window.
-    pub fn push(&mut self, bin: BinSpan, table: &mut EvidenceTable<E>) -> Option<BinSpan> {
-        let before = self.settle();
-        std::mem::swap(&mut self.latest, table);
-        self.latest_bin = Some(bin);
-        before
+    /// The same for what has no answers: a bin settles as soon as it is complete.
+    #[must_use]
+    pub fn without_answers(self) -> Self {
+        Self { answers_ns: 0, ..self }
     }
 
-    /// There is no bin behind the latest one: it comes into the window, too, and is returned.
-    pub fn settle(&mut self) -> Option<BinSpan> {
-        if let Some(settled) = self.settled.take() {
-            self.keep(settled);
+    /// A bin is complete, and its table is taken. Bins come in order.
+    pub fn push(&mut self, bin: BinSpan, table: &mut EvidenceTable<E>) {
+        let empty = self.empty();
+        self.later.push_back((bin, std::mem::replace(table, empty)));
+    }
+
+    /// The next bin whose answers have had their time by `now` comes into the window, and is returned. At the end of a run no bin is waited for:
+    /// `now` is the end of time.
+    pub fn settle(&mut self, now: Timestamp) -> Option<BinSpan> {
+        let (next, _) = self.later.front()?;
+        if next.end.0.saturating_add(self.answers_ns) > now.0 {
+            return None;
         }
-        let bin = self.latest_bin.take()?;
+        let (bin, settled) = self.later.pop_front()?;
+        if let Some(before) = self.settled.take() {
+            self.keep(before);
+        }
         let slot = bin.start.0 / self.slot_ns;
         while self.slots.front().is_some_and(|(first, _)| first + self.slot_count <= slot) {
             if let Some((_, old)) = self.slots.pop_front() {
                 self.keep(old);
             }
         }
-        let empty = self.spare.pop().unwrap_or_else(|| EvidenceTable::new(self.bytes_max, &self.hash));
-        let settled = std::mem::replace(&mut self.latest, empty);
         match self.slots.back_mut() {
             Some((last, table)) if *last >= slot => {
                 table.merge(&settled);
@@ -74,6 +85,10 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
             _ => self.slots.push_back((slot, settled)),
         }
         Some(bin)
+    }
+
+    fn empty(&mut self) -> EvidenceTable<E> {
+        self.spare.pop().unwrap_or_else(|| EvidenceTable::new(self.bytes_max, &self.hash))
     }
 
     /// Keeps the memory of a table for the next one.
@@ -100,7 +115,7 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
         holding
     }
 
-    /// What the whole window has of a key, and the answers that came in the bin behind it, where its weight reaches `floor`.
+    /// What the whole window has of a key, and the answers that came in the bins behind it, where its weight reaches `floor`.
     pub fn gather(&self, key: &EvidenceKey, floor: u64) -> Option<E> {
         let parts = || self.slots.iter().filter_map(|(_, table)| table.get(key));
         if parts().map(KeyEvidence::weight).sum::<u64>() < floor {
@@ -111,9 +126,7 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
         parts.for_each(|part| {
             sum.merge(part);
         });
-        if let Some(latest) = self.latest.get(key) {
-            sum.merge_answers(latest);
-        }
+        self.later.iter().filter_map(|(_, table)| table.get(key)).for_each(|later| sum.merge_answers(later));
         Some(sum)
     }
 
@@ -126,7 +139,6 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netscope_backends::Timestamp;
 
     /// Questions and answers.
     #[derive(Clone, Debug, Default, PartialEq)]
@@ -153,33 +165,39 @@ mod tests {
 
     const KEY: EvidenceKey = EvidenceKey { port: 1, ..EvidenceKey::NONE };
 
-    /// What the window has after each bin: of each bin its number, questions and answers.
-    fn seen(window_ns: u64, bins: &[(u64, u64, u64)]) -> Vec<Option<Asked>> {
+    /// What the window has when each bin has settled: of each bin its number, questions and answers.
+    fn seen(window_ns: u64, bins: &[(u64, u64, u64)]) -> Vec<(u64, Option<Asked>)> {
         let hash = EvidenceHash::fixed();
         let mut window = EvidenceWindow::new(window_ns, 10, 1 << 20, &hash);
         let mut seen = Vec::new();
         for &(number, asked, answered) in bins {
             let mut table = EvidenceTable::new(1 << 20, &hash);
             table.observe(KEY, |evidence: &mut Asked| evidence.merge(&Asked(asked, answered)));
-            window.push(BinSpan { start: Timestamp(number * 10), end: Timestamp(number * 10 + 10) }, &mut table);
-            seen.push(window.gather(&KEY, 1));
+            let bin = BinSpan { start: Timestamp(number * 10), end: Timestamp(number * 10 + 10) };
+            window.push(bin, &mut table);
+            assert!(table.is_empty());
+            while let Some(settled) = window.settle(bin.end) {
+                seen.push((settled.start.0 / 10, window.gather(&KEY, 1)));
+            }
         }
-        assert!(window.settle().is_some() && window.settle().is_none());
-        seen.push(window.gather(&KEY, 1));
+        while let Some(settled) = window.settle(Timestamp(u64::MAX)) {
+            seen.push((settled.start.0 / 10, window.gather(&KEY, 1)));
+        }
         seen
     }
 
     #[test]
-    fn a_bin_counts_once_the_next_is_there_and_its_answers_at_once() {
-        let seen = seen(30, &[(1, 5, 0), (2, 7, 4), (3, 1, 1), (4, 1, 1), (9, 2, 0)]);
-        let expected = [None, Some(Asked(5, 4)), Some(Asked(12, 5)), Some(Asked(13, 6)), Some(Asked(9, 6)), Some(Asked(2, 0))];
-        assert_eq!(seen, expected);
+    fn a_bin_counts_when_answers_had_their_time_and_answers_count_at_once() {
+        let bins = [(1, 5, 0), (2, 7, 4), (3, 1, 1), (4, 1, 1), (5, 0, 1), (20, 2, 0), (21, 0, 1)];
+        let expected = [(1, 5, 6), (2, 12, 7), (3, 13, 7), (4, 9, 7), (5, 2, 3), (20, 2, 1), (21, 2, 1)]
+            .map(|(bin, asked, answered)| (bin, Some(Asked(asked, answered))));
+        assert_eq!(seen(30, &bins), expected);
     }
 
     #[test]
     fn long_windows_have_few_slots() {
         let bins: Vec<(u64, u64, u64)> = (0..1000).map(|number| (number, 1, 0)).collect();
-        let last = seen(1000, &bins).pop().flatten().expect("the window is not empty");
+        let last = seen(1000, &bins).pop().and_then(|(_, asked)| asked).expect("the window is not empty");
         // 100 bins in 15 slots of 7; the last slot has just begun.
         assert!((98 - 7..=105).contains(&last.0), "{last:?}");
     }

@@ -4,7 +4,7 @@
 //! is dropped, also after a panic.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-pub mod attacks;
+pub mod detection;
 pub mod engine;
 #[cfg(target_os = "linux")]
 pub mod live;

@@ -103,7 +103,7 @@ pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<CliffCase>, Stri
 }
 
 fn all(is_quick: bool) -> Vec<CliffCase> {
-    [tables(is_quick), configurations(is_quick), long_recordings(is_quick)].concat()
+    [tables(is_quick), configurations(is_quick), detection(is_quick), long_recordings(is_quick)].concat()
 }
 
 /// What is hard for the flow table.
@@ -154,6 +154,25 @@ fn configurations(is_quick: bool) -> Vec<CliffCase> {
         case("out_of_order off", &[], "[analysis]\nout_of_order = false\n", 1.05),
         case("all analyses off", &[], "[analysis]\nrtt = false\nretrans = false\nout_of_order = false\n", 1.0),
         case("rates and top flows", &["--stats", "--top-flows", "10"], "", 1.05),
+    ]
+}
+
+/// What detectors cost, by default and with all of them on, and under attack compared with the common case.
+fn detection(is_quick: bool) -> Vec<CliffCase> {
+    const ON: &str = "detection: on";
+    const ALL: &[&str] = &["--anomalies"];
+    let common = Capture::SMALL.scaled(is_quick);
+    let with = |case: CliffCase| CliffCase { flags: ALL, ..case };
+    let attack = |name: &str, profile, packets, flows| {
+        let capture = Capture { live_flows: 100_000, ..Capture::new("", profile, packets, flows) }.scaled(is_quick);
+        with(CliffCase::new(&format!("detection: {name}"), capture, Proof::AllInFlows, &[(ON, Some(2.0))]))
+    };
+    vec![
+        with(CliffCase::new(ON, common, Proof::AllInFlows, &[(COMMON, Some(1.08))])),
+        attack("SYNs of 10 M sources to one service", Profile::SynFlood, 10_000_000, 10_000_000),
+        attack("SYNs of one source to all ports of a host", Profile::PortSweep, 10_000_000, 10_000_000),
+        attack("10 M datagrams of one flow", Profile::UdpFlood, 10_000_000, 1),
+        attack("DNS answers of 100 k reflectors", Profile::DnsAmplification, 4_000_000, 100_000),
     ]
 }
 

@@ -1,0 +1,228 @@
+//! Generated attacks and look-alikes against the real program: every attack above its threshold is found within a second, and nobody else is accused.
+//!
+//! Owns the table in `docs/detectors.md`, which is held against the results. The packets and the truth are of `netscope_perf::scenario`.
+
+mod common;
+
+use common::detection::{all_on, detection_settings};
+use common::engine::{run_judged, settings};
+use common::{netscope, temp_dir};
+use netscope::aggregate::JudgeSettings;
+use netscope::detect::{
+    AlertPhase, DetectionSettings, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks, detectors,
+};
+use netscope::engine::{Detection, EngineSettings, Source};
+use netscope::flow::{FlowSettings, SeenFlow};
+use netscope_backends::file::{CaptureFile, FileOptions};
+use netscope_perf::scenario::{Attack, AttackKind, Intensity, LOOK_ALIKES, SEC, Script, Truth};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// An attack is found at most so long after it crossed its threshold, in ns of packet time.
+const FOUND_AFTER_MAX_NS: u64 = SEC;
+/// Writes down when alerts begin: the end of the bin in which they are judged. Stands behind all other detectors.
+struct JudgedAt(Arc<Mutex<Vec<Found>>>);
+
+/// An alert that began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    /// Kind, variant and technique.
+    name: [String; 3],
+    /// End of the bin in which it was judged, in ns.
+    judged_ns: u64,
+}
+
+struct Nothing;
+
+impl Evidence for Nothing {
+    fn merge(&mut self, _other: &Self) {}
+
+    fn clear(&mut self) {}
+
+    fn overflow(&self) -> u64 {
+        0
+    }
+}
+
+impl JudgedAt {
+    fn note(&self, context: &JudgeContext<'_>) {
+        let begun = context.alerts.iter().filter(|alert| alert.phase == AlertPhase::Begin);
+        let found = begun.map(|alert| Found {
+            name: [alert.kind, alert.variant, alert.technique.unwrap_or_default()].map(str::to_owned),
+            judged_ns: context.bin.end.0,
+        });
+        self.0.lock().expect("no panic while noting").extend(found);
+    }
+}
+
+impl Detector for JudgedAt {
+    type Evidence = Nothing;
+
+    fn name(&self) -> &'static str {
+        "judged_at"
+    }
+
+    fn evidence(&self) -> Nothing {
+        Nothing
+    }
+
+    fn observe(&self, _flows: &[SeenFlow], _evidence: &mut Nothing) {}
+
+    fn judge(&mut self, _evidence: &mut Nothing, context: &mut JudgeContext<'_>) {
+        self.note(context);
+    }
+
+    fn finish(&mut self, context: &mut JudgeContext<'_>) {
+        self.note(context);
+    }
+}
+
+/// Alerts that begin, by the engine.
+fn judged(capture: &Path, detection: &DetectionSettings) -> Vec<Found> {
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let (notes, detection, bin_ns) = (Arc::clone(&found), detection.clone(), detection.bin_ns());
+    let make = move || {
+        let mut all = detectors(&detection);
+        all.push(Box::new(DetectorParts::new(JudgedAt(Arc::clone(&notes)))) as Box<dyn DetectorBox>);
+        all
+    };
+    let file = CaptureFile::open(capture, &FileOptions::default()).expect("a capture");
+    let source = Source::Reader(Box::new(file.backend().expect("packets")));
+    let flow = FlowSettings { flow_count_max: 1 << 20, ..settings().flow };
+    let engine = EngineSettings { wants_reports: false, wants_ended: false, flow, ..settings() };
+    let judge = JudgeSettings { detection: Detection::new(bin_ns, make), local: LocalNetworks::private_and([]) };
+    run_judged(source, &engine, Vec::new(), Some(judge));
+    std::mem::take(&mut *found.lock().expect("no panic while noting"))
+}
+
+/// Alerts that begin, by the program: kind, variant and technique.
+fn told(capture: &Path, config: &Path, directory: &Path) -> Vec<[String; 3]> {
+    let alerts = directory.join("alerts.jsonl");
+    let mut command = netscope();
+    command.args(["--quiet", "--config"]).arg(config).arg("--alerts-jsonl").arg(&alerts).arg("--read-pcap").arg(capture);
+    let output = command.output().expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = fs::read_to_string(&alerts).expect("the file is there");
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a JSON object"));
+    let begun = lines.filter(|alert| alert["phase"] == "begin");
+    begun.map(|alert| ["kind", "variant", "technique"].map(|field| alert[field].as_str().unwrap_or("").to_owned())).collect()
+}
+
+/// What both found of a capture, in order.
+fn found_in(script: Script, config: &str) -> Vec<Found> {
+    let directory = temp_dir("attack");
+    let detection = detection_settings(config, directory.path());
+    let (capture, config_file) = (directory.path().join("attack.pcap"), directory.path().join("detection.toml"));
+    script.write(&capture);
+    let found = judged(&capture, &detection);
+    let names: Vec<[String; 3]> = found.iter().map(|one| one.name.clone()).collect();
+    assert_eq!(told(&capture, &config_file, directory.path()), names, "the program and its engine find the same");
+    found
+}
+
+/// Settings that a kind of attack needs besides.
+fn config_of(kind: &AttackKind) -> String {
+    match kind.name {
+        "scan-slow" => all_on(&[("port_scan", "window_secs = 7200.0")]),
+        _ => all_on(&[]),
+    }
+}
+
+/// Checks what was found of an attack against the truth: how long after the threshold was crossed, in ns; `None` below it.
+fn check(attack: &Attack, truth: &Truth, found: &[Found]) -> Result<Option<u64>, String> {
+    let AttackKind { name, alert, variant, technique, .. } = attack.kind;
+    let what = format!("{name} {} {}", attack.intensity.name(), if attack.is_busy { "busy" } else { "alone" });
+    let is_it = |one: &Found| {
+        let matches = |said: &str, meant: &str| meant.is_empty() || said == meant;
+        one.name[0] == *alert && matches(&one.name[1], variant) && matches(&one.name[2], technique)
+    };
+    let Some(crossed_ns) = truth.crossed_ns else {
+        return if found.is_empty() { Ok(None) } else { Err(format!("{what}: below the threshold, and told: {found:?}")) };
+    };
+    match found {
+        [one] if is_it(one) && one.judged_ns <= crossed_ns + FOUND_AFTER_MAX_NS => {
+            Ok(Some(one.judged_ns.saturating_sub(crossed_ns)))
+        }
+        [one] if is_it(one) => {
+            Err(format!("{what}: found {:.3} s after it crossed its threshold", (one.judged_ns - crossed_ns) as f64 / 1e9))
+        }
+        _ => Err(format!("{what}: found {found:?}")),
+    }
+}
+
+/// A row of the table: how long after the threshold was crossed an attack of each intensity was found.
+fn row(kind: &'static AttackKind, is_busy: bool) -> Result<Vec<Option<u64>>, String> {
+    let config = config_of(kind);
+    // In the traffic of others the extremes are of less interest.
+    let range = if is_busy { 0..3 } else { 0..Intensity::ALL.len() };
+    let each = Intensity::ALL[range].iter().map(|(_, intensity)| {
+        let attack = Attack { is_busy, ..Attack::new(kind, *intensity) };
+        let (script, truth) = attack.script();
+        check(&attack, &truth, &found_in(script, &config))
+    });
+    let (rows, failed): (Vec<_>, Vec<_>) = each.partition(Result::is_ok);
+    if failed.is_empty() {
+        Ok(rows.into_iter().filter_map(Result::ok).collect())
+    } else {
+        Err(failed.into_iter().filter_map(Result::err).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// Kinds that there is a detector for.
+fn detected_kinds() -> Vec<&'static AttackKind> {
+    let directory = temp_dir("kinds");
+    let all = detectors(&detection_settings(&all_on(&[]), directory.path()));
+    AttackKind::all().filter(|kind| all.iter().any(|detector| detector.name() == kind.alert)).collect()
+}
+
+const BEGIN: &str = "<!-- attacks: begin -->\n";
+const END: &str = "<!-- attacks: end -->\n";
+
+#[test]
+fn attacks_are_found_within_a_second_and_the_page_says_when() {
+    let kinds = detected_kinds();
+    // Two at a time: rows are of their own.
+    let rows: Vec<_> = thread::scope(|scope| {
+        let (alone, busy) = (
+            scope.spawn(|| kinds.iter().map(|kind| row(kind, false)).collect::<Vec<_>>()),
+            scope.spawn(|| kinds.iter().map(|kind| row(kind, true)).collect::<Vec<_>>()),
+        );
+        let [alone, busy] = [alone, busy].map(|thread| thread.join().expect("no panic in a thread"));
+        alone.into_iter().zip(busy).collect()
+    });
+    let failed: Vec<&String> = rows.iter().flat_map(|(alone, busy)| [alone, busy]).filter_map(|row| row.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{}", failed.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("\n"));
+    let mut table = String::from(
+        "| attack | threshold | 0.8 × | 1.25 × | 10 × | 100 × | in busy traffic | other alerts |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for (kind, (alone, busy)) in kinds.iter().zip(&rows) {
+        let seconds =
+            |after: Option<u64>| after.map_or_else(|| "none".to_owned(), |after| format!("{:.2} s", after as f64 / 1e9));
+        let cells: Vec<String> = alone.iter().flatten().copied().map(seconds).collect();
+        let slowest = seconds(busy.iter().flatten().copied().max().flatten());
+        let (window, cells) = (kind.window_ns / SEC, cells.join(" | "));
+        let threshold = format!("{} {} in {window} s", kind.threshold, kind.part);
+        writeln!(table, "| `{}` | {threshold} | {cells} | {slowest} at most | 0 |", kind.name).expect("text grows");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/detectors.md");
+    let page = fs::read_to_string(&path).expect("the page is there");
+    let (before, rest) = page.split_once(BEGIN).expect("the page has the table's begin");
+    let (old, after) = rest.split_once(END).expect("the page has the table's end");
+    if std::env::var_os("NETSCOPE_BLESS").is_some() {
+        fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).expect("the page is written");
+        return;
+    }
+    assert_eq!(old, table, "NETSCOPE_BLESS=1 writes the table");
+}
+
+#[test]
+fn look_alikes_have_no_alert() {
+    for one in LOOK_ALIKES {
+        let found = found_in(one.script(one.test_size), &all_on(&[]));
+        assert_eq!(found, [], "{}", one.name);
+    }
+}
