@@ -2,6 +2,7 @@
 //!
 //! Owns the choice of the hash.
 
+use crate::gateways;
 use netscope::aggregate::JudgeSettings;
 use netscope::config::DetectSettings;
 use netscope::detect::{DetectionSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
@@ -22,8 +23,12 @@ pub fn judge(
     } else {
         LocalNetworks::of(settings.local_networks.clone())
     };
+    let mut known = settings.detectors.clone();
+    if let Some(spoofing) = &mut known.arp_spoofing {
+        spoofing.gateways.extend(gateways::of_interfaces(interfaces));
+    }
     let all = DetectionSettings {
-        detectors: settings.detectors.clone(),
+        detectors: known,
         table_bytes: settings.table_bytes,
         hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
     };

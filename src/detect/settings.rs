@@ -1,6 +1,8 @@
 //! Settings: of each detector, and what all share.
 
-use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings};
+use super::{
+    ArpSpoofingSettings, DhcpFloodSettings, EvidenceHash, LifeSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings,
+};
 
 /// A second: the longest bin.
 const BIN_NS_MAX: u64 = 1_000_000_000;
@@ -16,12 +18,24 @@ pub struct DetectorSettings {
     pub syn_flood: Option<SynFloodSettings>,
     /// Port scans.
     pub port_scan: Option<PortScanSettings>,
+    /// Addresses of IPv4 that several stations claim.
+    pub arp_spoofing: Option<ArpSpoofingSettings>,
+    /// Clients of DHCP that are none.
+    pub dhcp_flood: Option<DhcpFloodSettings>,
+    /// Servers of DHCP that should not be there.
+    pub rogue_dhcp: Option<RogueDhcpSettings>,
 }
 
 impl DetectorSettings {
     /// Length of the shortest window in ns.
     fn window_ns_min(&self) -> u64 {
-        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
+        let windows = [
+            self.syn_flood.map(|settings| settings.window_ns),
+            self.port_scan.map(|settings| settings.window_ns),
+            self.arp_spoofing.as_ref().map(|settings| settings.window_ns),
+            self.dhcp_flood.map(|settings| settings.window_ns),
+            self.rogue_dhcp.as_ref().map(|settings| settings.window_ns),
+        ];
         windows.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
