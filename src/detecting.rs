@@ -2,6 +2,7 @@
 //!
 //! Owns the choice of the hash.
 
+use crate::gateways;
 use netscope::aggregate::{BurstJudging, JudgeSettings};
 use netscope::config::DetectSettings;
 use netscope::detect::{BurstLink, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
@@ -22,7 +23,10 @@ pub fn judge(
         return Ok(None);
     }
     let local = local_networks(settings, interfaces)?;
-    let all = settings.with_hash(if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
+    let mut all = settings.with_hash(if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
+    if let Some(spoofing) = &mut all.detectors.arp_spoofing {
+        spoofing.gateways.extend(gateways::of_interfaces(interfaces));
+    }
     Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod detecting;
+mod gateways;
 mod open;
 mod reporter;
 mod synthetic;

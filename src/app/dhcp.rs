@@ -10,9 +10,13 @@ const OPTIONS_MAX: usize = 64;
 
 const OPTION_PAD: u8 = 0;
 const OPTION_ROUTER: u8 = 3;
+const OPTION_NAME_SERVERS: u8 = 6;
 const OPTION_MESSAGE_TYPE: u8 = 53;
 const OPTION_SERVER: u8 = 54;
 const OPTION_END: u8 = 255;
+
+/// Name servers of a message that are looked at.
+const NAME_SERVERS_KEPT: usize = 3;
 
 /// What a message wants, by option 53 (RFC 2132 section 9.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +73,12 @@ pub struct DhcpMessage {
     pub client_ip: [u8; 4],
     /// Option 54.
     pub server: Option<[u8; 4]>,
+    /// The relay agent's address (`giaddr`); 0.0.0.0 without one.
+    pub relay: [u8; 4],
     /// The first of option 3.
     pub router: Option<[u8; 4]>,
+    /// The first ones of option 6; 0.0.0.0 where there are fewer.
+    pub name_servers: [[u8; 4]; NAME_SERVERS_KEPT],
 }
 
 fn address(bytes: &[u8]) -> Option<[u8; 4]> {
@@ -89,7 +97,9 @@ impl DhcpMessage {
                 .then(|| [fixed[28], fixed[29], fixed[30], fixed[31], fixed[32], fixed[33]]),
             client_ip: [fixed[16], fixed[17], fixed[18], fixed[19]],
             server: None,
+            relay: [fixed[24], fixed[25], fixed[26], fixed[27]],
             router: None,
+            name_servers: [[0; 4]; NAME_SERVERS_KEPT],
         };
         let mut kind = None;
         for _ in 0..OPTIONS_MAX {
@@ -108,6 +118,11 @@ impl DhcpMessage {
                 OPTION_MESSAGE_TYPE => kind = value.first().and_then(|&number| DhcpKind::of(number)),
                 OPTION_SERVER => message.server = address(value),
                 OPTION_ROUTER => message.router = address(value),
+                OPTION_NAME_SERVERS => {
+                    for (kept, server) in message.name_servers.iter_mut().zip(value.chunks_exact(4)) {
+                        kept.copy_from_slice(server);
+                    }
+                }
                 _ => {}
             }
             options = rest;
@@ -127,10 +142,12 @@ mod tests {
         (bytes[0], bytes[1], bytes[2]) = (2, 1, 6);
         bytes[4..8].copy_from_slice(&[1, 2, 3, 4]);
         bytes[16..20].copy_from_slice(&[192, 0, 2, 7]);
+        bytes[24..28].copy_from_slice(&[192, 0, 2, 254]);
         bytes[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
         bytes.extend(MAGIC);
         bytes.extend([OPTION_PAD, OPTION_MESSAGE_TYPE, 1, 2, OPTION_SERVER, 4, 192, 0, 2, 1]);
-        bytes.extend([OPTION_ROUTER, 8, 192, 0, 2, 1, 192, 0, 2, 2, OPTION_END]);
+        bytes.extend([OPTION_ROUTER, 8, 192, 0, 2, 1, 192, 0, 2, 2, OPTION_NAME_SERVERS, 8, 192, 0, 2, 3, 192, 0, 2, 4]);
+        bytes.push(OPTION_END);
         bytes
     }
 
@@ -142,7 +159,9 @@ mod tests {
             client_mac: Some([2, 0, 0, 0, 0, 9]),
             client_ip: [192, 0, 2, 7],
             server: Some([192, 0, 2, 1]),
+            relay: [192, 0, 2, 254],
             router: Some([192, 0, 2, 1]),
+            name_servers: [[192, 0, 2, 3], [192, 0, 2, 4], [0; 4]],
         };
         assert_eq!(DhcpMessage::read(&offer()), Some(expected));
         assert!(expected.kind.is_of_server());

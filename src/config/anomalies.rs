@@ -3,13 +3,19 @@
 //! Owns the switch, the memory and the list of detectors. A detector's keys, defaults and ranges are in its own file.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+mod arp_spoofing;
+mod dhcp_flood;
 mod microburst;
 mod port_scan;
+mod rogue_dhcp;
 mod syn_flood;
 mod volume_flood;
 
 use self::microburst::MicroburstOptions;
+use self::arp_spoofing::ArpSpoofingOptions;
+use self::dhcp_flood::DhcpFloodOptions;
 use self::port_scan::PortScanOptions;
+use self::rogue_dhcp::RogueDhcpOptions;
 use self::syn_flood::SynFloodOptions;
 use self::volume_flood::VolumeFloodOptions;
 use super::analysis_options::AnalysisOptions;
@@ -17,8 +23,10 @@ use super::error::ConfigError;
 use super::resolve::{MIB, nanoseconds, size, within};
 use super::settings::DetectSettings;
 use crate::detect::{DetectionSettings, DetectorSettings, EvidenceHash};
+use crate::flow::HostAddress;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 
 /// Evidence of a day is no evidence of a moment.
 const WINDOW_SECS_MAX: f64 = 86_400.0;
@@ -67,6 +75,15 @@ pub struct AnomalyOptions {
     /// Microbursts.
     #[arg(skip)]
     pub microburst: MicroburstOptions,
+    /// Addresses of IPv4 that several stations claim.
+    #[arg(skip)]
+    pub arp_spoofing: ArpSpoofingOptions,
+    /// Clients of DHCP that are none.
+    #[arg(skip)]
+    pub dhcp_flood: DhcpFloodOptions,
+    /// Servers of DHCP that should not be there.
+    #[arg(skip)]
+    pub rogue_dhcp: RogueDhcpOptions,
 }
 
 impl AnomalyOptions {
@@ -88,6 +105,9 @@ impl AnomalyOptions {
             port_scan: self.port_scan.over(under.port_scan),
             volume_flood: self.volume_flood.over(under.volume_flood),
             microburst: self.microburst.over(under.microburst),
+            arp_spoofing: self.arp_spoofing.over(under.arp_spoofing),
+            dhcp_flood: self.dhcp_flood.over(under.dhcp_flood),
+            rogue_dhcp: self.rogue_dhcp.over(under.rogue_dhcp),
         }
     }
 
@@ -96,6 +116,9 @@ impl AnomalyOptions {
             syn_flood: self.syn_flood.settings()?,
             port_scan: self.port_scan.settings()?,
             volume_flood: self.volume_flood.settings()?,
+            arp_spoofing: self.arp_spoofing.settings()?,
+            dhcp_flood: self.dhcp_flood.settings()?,
+            rogue_dhcp: self.rogue_dhcp.settings()?,
         })
     }
 }
@@ -134,4 +157,13 @@ fn window(name: &'static str, said: Option<f64>, default: f64) -> Result<u64, Co
 /// A count from which on a rule holds.
 fn threshold(name: &'static str, said: Option<u64>, default: u64) -> Result<u64, ConfigError> {
     within(name, said.unwrap_or(default), 1, THRESHOLD_MAX)
+}
+
+/// Addresses of IPv4.
+fn addresses(name: &'static str, said: Option<&[String]>) -> Result<Vec<HostAddress>, ConfigError> {
+    let parse = |text: &String| match text.parse::<Ipv4Addr>() {
+        Ok(address) => Ok(HostAddress::v4(address.octets())),
+        Err(_) => Err(ConfigError::Value { name, what: format!("has \"{text}\": give an address such as 192.0.2.1") }),
+    };
+    said.unwrap_or_default().iter().map(parse).collect()
 }

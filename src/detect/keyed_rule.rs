@@ -37,6 +37,9 @@ pub trait KeyedRule: Send + 'static {
     /// On the queue: notes what matters of something that was seen.
     fn observe(&self, seen: Observation<'_>, table: &mut EvidenceTable<Self::Evidence>);
 
+    /// On the sum: what is to be remembered beyond the window, of each bin. Bins come in order, keys of a bin in none.
+    fn learn(&mut self, _bin: &EvidenceTable<Self::Evidence>) {}
+
     /// The least weight with which the rule can hold: what is cheap to ask first.
     fn floor(&self) -> u64;
 
@@ -174,6 +177,7 @@ impl<R: KeyedRule> Detector for KeyedDetector<R> {
     }
 
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>) {
+        self.rule.learn(evidence);
         self.window.push(context.bin, evidence);
         self.judge_until(context.bin.end, context);
     }

@@ -5,8 +5,11 @@
 //! `docs/detectors.md` says how a detector is added.
 
 mod alert;
+mod arp_spoofing;
 mod detector;
+mod dhcp_flood;
 mod distinct;
+mod hardware;
 mod hash;
 mod keyed_rule;
 mod life;
@@ -14,7 +17,9 @@ mod microburst;
 mod networks;
 mod observation;
 mod port_scan;
+mod rogue_dhcp;
 mod sample;
+mod segment;
 mod settings;
 mod sketch;
 mod syn_flood;
@@ -24,8 +29,11 @@ mod volume_flood;
 mod window;
 
 pub use alert::{Alert, AlertEnd, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold};
+pub use arp_spoofing::ArpSpoofingSettings;
 pub use detector::{BinSpan, Detector, DetectorBox, DetectorParts, DetectorSet, Evidence, EvidenceSet, JudgeContext};
+pub use dhcp_flood::DhcpFloodSettings;
 pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
+pub use hardware::HardwareAddress;
 pub use hash::EvidenceHash;
 pub use keyed_rule::{KeyedDetector, KeyedRule, Told};
 pub use life::{AlertLives, LifeSettings, LivePayload};
@@ -36,24 +44,37 @@ pub use microburst::{
 pub use networks::{IpPrefix, LocalNetworks};
 pub use observation::{Observation, SeenArp, SeenDhcp};
 pub use port_scan::{PortScan, PortScanSettings};
+pub use rogue_dhcp::RogueDhcpSettings;
 pub use sample::{SamplePacket, SamplePackets, SeenSpan};
+pub use segment::LinkSegment;
 pub use settings::{DetectionSettings, DetectorSettings};
 pub use syn_flood::{SynFlood, SynFloodSettings};
 pub use table::{EvidenceKey, EvidenceTable, KeyEvidence};
 pub use volume_flood::{FloodFloors, VolumeFlood, VolumeFloodSettings};
 pub use window::EvidenceWindow;
 
+use arp_spoofing::ArpSpoofing;
+use dhcp_flood::DhcpFlood;
+use rogue_dhcp::RogueDhcp;
+
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
-    let DetectorSettings { syn_flood, port_scan, volume_flood } = &settings.detectors;
+    let DetectorSettings { syn_flood, port_scan, volume_flood, arp_spoofing, dhcp_flood, rogue_dhcp } = &settings.detectors;
     let detectors = [
         syn_flood.map(|own| boxed(SynFlood::new(own, settings, &settings.hash))),
         port_scan.map(|own| boxed(PortScan::new(own, settings, &settings.hash))),
         volume_flood.map(|own| boxed(VolumeFlood::new(own, settings))),
+        arp_spoofing.as_ref().map(|own| keyed(ArpSpoofing::new(own.clone(), settings), settings)),
+        dhcp_flood.map(|own| keyed(DhcpFlood::new(own, settings), settings)),
+        rogue_dhcp.as_ref().map(|own| keyed(RogueDhcp::new(own.clone(), settings), settings)),
     ];
     detectors.into_iter().flatten().collect()
 }
 
 fn boxed<D: Detector>(detector: D) -> Box<dyn DetectorBox> {
     Box::new(DetectorParts::new(detector))
+}
+
+fn keyed<R: KeyedRule>(rule: R, settings: &DetectionSettings) -> Box<dyn DetectorBox> {
+    boxed(KeyedDetector::new(rule, settings))
 }

@@ -3,7 +3,7 @@
 //! Owns the list of what may be told. A new one is a variant here; detectors that do not know it leave it.
 
 use crate::app::DhcpMessage;
-use crate::flow::{Direction, FlowEnd, FlowGrowth, FlowKey, HostAddress, SeenFlow, SeenFragment, SeenRefusal};
+use crate::flow::{Direction, Domain, FlowEnd, FlowGrowth, FlowKey, HostAddress, SeenFlow, SeenFragment, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;
 
@@ -12,6 +12,10 @@ use netscope_backends::Timestamp;
 pub struct SeenArp {
     /// The message.
     pub message: ArpMessage,
+    /// Hardware address that the frame came from, where the link has any and the frame is in no tunnel.
+    pub source_mac: Option<[u8; 6]>,
+    /// VLAN tags and tunnel.
+    pub segment: Domain,
     /// When it was captured.
     pub time: Timestamp,
 }
@@ -23,8 +27,10 @@ pub struct SeenDhcp {
     pub message: DhcpMessage,
     /// Who sent the datagram; a relay agent where there is one.
     pub source: HostAddress,
-    /// Hardware address that the frame came from, where the link has any.
+    /// Hardware address that the frame came from, where the link has any and the frame is in no tunnel.
     pub source_mac: Option<[u8; 6]>,
+    /// VLAN tags and tunnel.
+    pub segment: Domain,
     /// Its flow.
     pub key: FlowKey,
     /// The datagram's direction in the key.

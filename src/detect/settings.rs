@@ -1,6 +1,9 @@
 //! Settings: of each detector, and what all share.
 
-use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings, VolumeFloodSettings};
+use super::{
+    ArpSpoofingSettings, DhcpFloodSettings, EvidenceHash, LifeSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings,
+    VolumeFloodSettings,
+};
 
 /// 250 ms: the longest bin. With three bins for answers, what happens in a bin is judged a second after its start.
 const BIN_NS_MAX: u64 = 250_000_000;
@@ -18,6 +21,12 @@ pub struct DetectorSettings {
     pub port_scan: Option<PortScanSettings>,
     /// Floods by volume.
     pub volume_flood: Option<VolumeFloodSettings>,
+    /// Addresses of IPv4 that several stations claim.
+    pub arp_spoofing: Option<ArpSpoofingSettings>,
+    /// Clients of DHCP that are none.
+    pub dhcp_flood: Option<DhcpFloodSettings>,
+    /// Servers of DHCP that should not be there.
+    pub rogue_dhcp: Option<RogueDhcpSettings>,
 }
 
 impl DetectorSettings {
@@ -27,6 +36,9 @@ impl DetectorSettings {
             self.syn_flood.map(|settings| settings.window_ns),
             self.port_scan.map(|settings| settings.window_ns),
             self.volume_flood.map(|settings| settings.window_ns),
+            self.arp_spoofing.as_ref().map(|settings| settings.window_ns),
+            self.dhcp_flood.map(|settings| settings.window_ns),
+            self.rogue_dhcp.as_ref().map(|settings| settings.window_ns),
         ];
         windows.into_iter().flatten().min().unwrap_or(u64::MAX)
     }

@@ -9,7 +9,7 @@ use super::seen_flows::SeenFlows;
 use crate::app::DhcpMessage;
 use crate::detect::{DetectorBox, DetectorSet, EvidenceSet, Observation, SeenArp, SeenDhcp};
 use crate::flow::{
-    EndReason, FlowEnd, FlowGrowth, FlowKey, FlowRecord, HostAddress, SeenFragment, SeenPacket, SeenRefusal, ports_of,
+    Domain, EndReason, FlowEnd, FlowGrowth, FlowKey, FlowRecord, HostAddress, SeenFragment, SeenPacket, SeenRefusal, ports_of,
 };
 use crate::wire::{Dissected, mac_addresses};
 use netscope_backends::{Packet, Timestamp};
@@ -132,7 +132,8 @@ impl Observer for Detecting {
 
     fn other(&mut self, packet: &Packet<'_>, facts: &Dissected) {
         if let Some(message) = facts.arp(packet.data) {
-            let arp = SeenArp { message, time: packet.time };
+            let (source_mac, segment) = (source_mac(packet, facts), Domain::of(facts));
+            let arp = SeenArp { message, source_mac, segment, time: packet.time };
             self.detectors.observe(Observation::Arp(&arp), &mut self.evidence);
         }
     }
@@ -191,6 +192,12 @@ fn seen_dhcp(packet: &Packet<'_>, number: u64, facts: &Dissected) -> Option<Seen
     let network = facts.network.as_ref()?;
     let (key, direction) = FlowKey::new(network, ports_of(facts)?);
     let (source, _) = HostAddress::of_network(network);
-    let source_mac = mac_addresses(packet.link_type, packet.data).map(|macs| macs.source);
-    Some(SeenDhcp { message, source, source_mac, key, direction, time: packet.time, number })
+    let (source_mac, segment) = (source_mac(packet, facts), Domain::of(facts));
+    Some(SeenDhcp { message, source, source_mac, segment, key, direction, time: packet.time, number })
+}
+
+/// Of a packet in a tunnel the frame's addresses are those of the tunnel's ends.
+fn source_mac(packet: &Packet<'_>, facts: &Dissected) -> Option<[u8; 6]> {
+    let macs = mac_addresses(packet.link_type, packet.data).filter(|_| facts.tunnel.is_none())?;
+    Some(macs.source)
 }
