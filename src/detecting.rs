@@ -2,7 +2,7 @@
 //!
 //! Owns the choice of the hash.
 
-use netscope::aggregate::JudgeSettings;
+use netscope::aggregate::{JudgeReload, JudgeReloads, JudgeSettings};
 use netscope::config::DetectSettings;
 use netscope::detect::{DetectionSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
@@ -22,13 +22,19 @@ pub fn judge(
     } else {
         LocalNetworks::of(settings.local_networks.clone())
     };
-    let all = DetectionSettings {
-        syn_flood: settings.syn_flood,
-        port_scan: settings.port_scan,
-        table_bytes: settings.table_bytes,
-        hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
-    };
-    Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))
+    let all = all_settings(settings, if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
+    let detection = Detection::new(all.bin_ns(), move || detectors(&all));
+    Ok(Some(JudgeSettings { detection, local, mutes: settings.mutes.clone(), reloads: JudgeReloads::default() }))
+}
+
+/// Other thresholds and mute rules while the run goes on.
+pub fn reload(settings: DetectSettings) -> JudgeReload {
+    // The judge takes thresholds alone, so the hash is of no use.
+    JudgeReload { detection: all_settings(&settings, EvidenceHash::fixed()), mutes: settings.mutes }
+}
+
+fn all_settings(settings: &DetectSettings, hash: EvidenceHash) -> DetectionSettings {
+    DetectionSettings { syn_flood: settings.syn_flood, port_scan: settings.port_scan, table_bytes: settings.table_bytes, hash }
 }
 
 /// The networks of the interfaces that are captured on.

@@ -365,6 +365,7 @@ impl Aggregator {
             sum.batches = sum.batches.with(merged.batches);
         }
         sum.detection = self.judging.as_ref().map(Judging::counts);
+        sum.mutes = self.judging.as_ref().map(Judging::mute_counts).unwrap_or_default();
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }

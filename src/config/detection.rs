@@ -2,6 +2,7 @@
 //!
 //! Owns its defaults and ranges.
 
+use super::alerting::mutes;
 use super::analysis_options::{AnalysisOptions, AnomalyOptions, PortScanOptions, SynFloodOptions};
 use super::error::ConfigError;
 use super::resolve::{MIB, nanoseconds, size, within};
@@ -17,20 +18,25 @@ const THRESHOLD_MAX: u64 = 1_000_000_000;
 
 /// `None` where nothing is detected.
 pub(super) fn detection(options: &AnalysisOptions) -> Result<Option<DetectSettings>, ConfigError> {
-    let AnomalyOptions { enabled, table_mb, syn_flood, port_scan, .. } = &options.anomalies;
+    Ok(Some(detect_settings(options)?).filter(|_| options.anomalies.enabled.unwrap_or(false)))
+}
+
+/// How it is or would be detected.
+pub(super) fn detect_settings(options: &AnalysisOptions) -> Result<DetectSettings, ConfigError> {
+    let AnomalyOptions { table_mb, syn_flood, port_scan, .. } = &options.anomalies;
     let table_mb = within("analysis.anomalies.table_mb", table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
     let parse = |text: &String| {
         text.parse()
             .map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
     };
     let local_networks = options.local_networks.iter().flatten().map(parse).collect::<Result<Vec<_>, _>>()?;
-    let settings = DetectSettings {
+    Ok(DetectSettings {
         syn_flood: syn_flood_settings(syn_flood)?,
         port_scan: port_scan_settings(port_scan)?,
         table_bytes: size(u64::from(table_mb) * MIB),
         local_networks,
-    };
-    Ok(enabled.unwrap_or(false).then_some(settings))
+        mutes: mutes(&options.alerts)?,
+    })
 }
 
 fn window(name: &'static str, seconds: f64) -> Result<u64, ConfigError> {

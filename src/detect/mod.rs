@@ -31,6 +31,9 @@ pub use syn_flood::{SynFlood, SynFloodSettings};
 pub use table::{EvidenceKey, EvidenceTable, KeyEvidence};
 pub use window::EvidenceWindow;
 
+/// Every kind of alert, as `docs/alert.schema.json` has them.
+pub const ALERT_KINDS: &[&str] = &["syn_flood", "port_scan"];
+
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
     let hash = &settings.hash;

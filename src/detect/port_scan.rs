@@ -196,6 +196,13 @@ impl Detector for PortScan {
         }
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.port_scan {
+            self.settings = PortScanSettings { window_ns: self.settings.window_ns, ..new };
+            self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
+        }
+    }
+
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         let settled = self.sources.settle();
         self.pairs.settle();

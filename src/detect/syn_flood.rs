@@ -248,6 +248,13 @@ impl Detector for SynFlood {
         }
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.syn_flood {
+            self.settings = SynFloodSettings { window_ns: self.settings.window_ns, ..new };
+            self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
+        }
+    }
+
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         let settled = self.services.settle();
         self.networks.settle();
