@@ -3,7 +3,7 @@
 //! Owns the choice of the hash.
 
 use crate::gateways;
-use netscope::aggregate::{BurstJudging, JudgeSettings};
+use netscope::aggregate::{BurstJudging, JudgeReload, JudgeReloads, JudgeSettings};
 use netscope::config::DetectSettings;
 use netscope::detect::{BurstLink, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
@@ -27,7 +27,14 @@ pub fn judge(
     if let Some(spoofing) = &mut all.detectors.arp_spoofing {
         spoofing.gateways.extend(gateways::of_interfaces(interfaces));
     }
-    Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))
+    let detection = Detection::new(all.bin_ns(), move || detectors(&all));
+    Ok(Some(JudgeSettings { detection, local, mutes: settings.mutes.clone(), reloads: JudgeReloads::default() }))
+}
+
+/// Other thresholds and mute rules while the run goes on.
+pub fn reload(settings: DetectSettings) -> JudgeReload {
+    // The judge takes thresholds alone, so the hash is of no use.
+    JudgeReload { detection: settings.with_hash(EvidenceHash::fixed()), mutes: settings.mutes }
 }
 
 /// The networks that are inside.

@@ -3,9 +3,11 @@
 //! Owns what is said on standard error and the exit code. Everything else is in the library's modules.
 #![forbid(unsafe_code)]
 
+mod alerting;
 mod detecting;
 mod gateways;
 mod open;
+mod reloading;
 mod reporter;
 mod synthetic;
 
@@ -24,6 +26,7 @@ use netscope_backends::features;
 use netscope_backends::savefile::{CaptureOrigin, OriginInterface, SavefileOptions, SavefileSummary};
 use netscope_backends::signals::is_ignored;
 use netscope_backends::writing::STDOUT_NAME;
+use reloading::EarlyHangup;
 use reporter::{Reporter, Watched};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
@@ -85,7 +88,10 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 
 /// Captures or reads until the end.
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
-    let stop = stop_on_signals()?;
+    // Where whoever started us had it ignored (nohup), it stays so.
+    let hangup = (reloading::reloads(settings) && !is_ignored(SIGHUP)).then(EarlyHangup::note).transpose()?;
+    let ending: Vec<i32> = ending_signals().filter(|signal| *signal != SIGHUP || hangup.is_none()).collect();
+    let stop = stop_on_signals(&ending)?;
     let live_table = live_table_on_signal()?;
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
@@ -113,7 +119,10 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         }
         reporter.info(&format!("going on as {user}"));
     }
-    end_on_later_signals(&stop.0)?;
+    end_on_later_signals(&stop.0, &ending)?;
+    if let (Some(hangup), Some(reloader), Some(judge)) = (hangup, &settings.reloader, &judge) {
+        hangup.serve(reloader.clone(), judge.reloads.clone(), Arc::clone(&reporter), Arc::clone(&stop.0))?;
+    }
     if !settings.pipeline.cpus.is_empty() {
         reporter
             .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
@@ -122,7 +131,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     // The table stands behind the last packet's line.
     let (packets_shown, shown) = channel();
     let post_rotate = post_rotate(settings, &reporter)?;
-    let opened_outputs = outputs(settings, &opened.interfaces, shown, post_rotate.as_ref()).and_then(|outputs| {
+    let opened_outputs = outputs(settings, &opened.interfaces, shown, post_rotate.as_ref()).and_then(|mut outputs| {
+        outputs.extend(alerting::receivers(settings, &reporter)?);
         let summary = settings.output.summary_json.as_deref().map(SummaryFile::create).transpose()?;
         Ok((outputs, summary))
     });
@@ -202,19 +212,17 @@ fn as_user(error: Failure, settings: &Settings) -> Failure {
     }
 }
 
-/// Signals that end a run.
+/// Signals that end a run. Asked before any handler is there, which would not be ignoring any more.
 fn ending_signals() -> impl Iterator<Item = i32> {
     // A terminal that is closed sends SIGHUP. Whoever starts us with nohup(1) wants us to go on then.
     [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP))
 }
 
 /// The first signal asks for an orderly end.
-fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
+fn stop_on_signals(ending: &[i32]) -> Result<(Arc<AtomicBool>, Stop), Failure> {
     let asked = Arc::new(AtomicBool::new(false));
-    // Asked before any handler is there, which would not be ignoring any more.
-    let signals: Vec<i32> = ending_signals().collect();
-    for signal in signals {
-        flag::register(signal, Arc::clone(&asked))?;
+    for signal in ending {
+        flag::register(*signal, Arc::clone(&asked))?;
     }
     // Kept for what is to come: it does nothing, and does not end the run.
     flag::register(SIGUSR2, Arc::default())?;
@@ -223,8 +231,8 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
 
 /// From now on, a signal that comes later than the first one, which may have been `asked` before, ends at once. By a thread, so it is
 /// called when there may be some.
-fn end_on_later_signals(asked: &AtomicBool) -> Result<(), Failure> {
-    let mut signals = Signals::new(ending_signals())?;
+fn end_on_later_signals(asked: &AtomicBool, ending: &[i32]) -> Result<(), Failure> {
+    let mut signals = Signals::new(ending)?;
     // Relaxed: the flag carries no data.
     let mut first = asked.load(Ordering::Relaxed).then(Instant::now);
     std::thread::Builder::new().name("netscope-signal".to_owned()).spawn(move || {
@@ -385,6 +393,9 @@ fn conclude(outcome: &Outcome, settings: &Settings, summary_file: Option<Summary
         code = if is_told && error.is::<ViewError>() { ExitCode::FAILURE } else { reporter::failed(error.as_ref()) };
     }
     if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) || summary.commands.failed > 0 {
+        code = ExitCode::FAILURE;
+    }
+    if summary.receivers.iter().any(|receiver| receiver.lost() > 0) {
         code = ExitCode::FAILURE;
     }
     match summary_file.map(|file| file.write(summary)) {

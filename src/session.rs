@@ -114,8 +114,8 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             ending: &|| watcher.ending(),
         };
         outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
-        let OutputResults { failures, panicked, rows } = outputs.join(outcome.summary.ledger.records_skipped);
-        (outcome.failures, outcome.summary.rows) = (failures, rows);
+        let OutputResults { failures, panicked, rows, receivers } = outputs.join(outcome.summary.ledger.records_skipped);
+        (outcome.failures, outcome.summary.rows, outcome.summary.receivers) = (failures, rows, receivers);
         outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));
         match recording.map(ScopedJoinHandle::join) {
             None => {}

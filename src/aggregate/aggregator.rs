@@ -399,6 +399,7 @@ impl Aggregator {
         }
         let counts = [self.judging.as_ref().map(Judging::counts), self.bursts.as_ref().map(Bursts::counts)];
         sum.detection = counts.into_iter().flatten().reduce(DetectionCounts::with);
+        sum.mutes = self.judging.as_ref().map(Judging::mute_counts).unwrap_or_default();
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }

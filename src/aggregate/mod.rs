@@ -13,6 +13,7 @@ mod fact_store;
 mod join;
 mod judging;
 mod merge;
+mod muting;
 mod order;
 mod output_queue;
 mod outputs;
@@ -31,11 +32,12 @@ pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wan
 pub use answers::Purpose;
 pub use batch::RecordBatch;
 pub use bursts::BurstJudging;
-pub use judging::{DetectionCounts, JudgeSettings};
+pub use judging::{DetectionCounts, JudgeReload, JudgeReloads, JudgeSettings};
+pub use muting::{MuteCount, MuteRule};
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};
 pub use pool::export_pool;
-pub use report::{CommandCounts, OutputLoss, OutputRows, QueueReport, Report, Summary};
+pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use table::{LiveTable, Table};
 
@@ -71,6 +73,11 @@ pub trait Output: Send {
 
     /// Flows that are in its file, after an error too; `None` when it writes none.
     fn rows_written(&self) -> Option<u64> {
+        None
+    }
+
+    /// What became of alerts, after an error too; `None` when it is no receiver of them.
+    fn deliveries(&self) -> Option<AlertDeliveries> {
         None
     }
 

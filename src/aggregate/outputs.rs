@@ -5,7 +5,9 @@
 //! before [`Outputs::join`] returns.
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
-use super::{LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants};
+use super::{
+    AlertDeliveries, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants,
+};
 use crate::detect::Alert;
 use std::cell::Cell;
 use std::io;
@@ -32,10 +34,12 @@ pub struct OutputResults {
     pub panicked: Vec<String>,
     /// What those that write flows have written.
     pub rows: Vec<OutputRows>,
+    /// What became of alerts at those that are receivers of them.
+    pub receivers: Vec<AlertDeliveries>,
 }
 
 /// What a thread leaves.
-type Served = (Option<OutputFailure>, Option<u64>);
+type Served = (Option<OutputFailure>, Option<u64>, Option<AlertDeliveries>);
 
 /// One of them.
 struct OutputThread<'scope> {
@@ -67,7 +71,7 @@ impl<'scope> Outputs<'scope> {
                     failed(&failure);
                     failure
                 });
-                (failure, output.rows_written())
+                (failure, output.rows_written(), output.deliveries())
             });
             let thread = thread.map_err(|source| {
                 queue.close();
@@ -142,15 +146,16 @@ impl<'scope> Outputs<'scope> {
     pub fn join(self, lost: u64) -> OutputResults {
         let mut results = OutputResults::default();
         for running in self.threads {
-            let (failure, written) = match running.thread.map(ScopedJoinHandle::join) {
+            let (failure, written, deliveries) = match running.thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(served)) => served,
                 Ok(Err(_)) => {
                     results.panicked.push(running.name.clone());
-                    (None, None)
+                    (None, None, None)
                 }
-                Err(failure) => (Some(failure), None),
+                Err(failure) => (Some(failure), None, None),
             };
             results.failures.extend(failure);
+            results.receivers.extend(deliveries);
             if running.has_rows {
                 let tables = if running.wants.table { self.table_len.get() } else { 0 };
                 let (written, all) = (written.unwrap_or(0), running.queue.offered() + tables + lost);
@@ -308,7 +313,7 @@ mod tests {
             let summary = Summary { outputs: of_still, ..Summary::default() };
             outputs.end(Table::default(), summary);
             outputs.wake();
-            let OutputResults { failures, panicked, rows } = outputs.join(0);
+            let OutputResults { failures, panicked, rows, receivers: _ } = outputs.join(0);
             assert!(rows.is_empty(), "they count no rows");
             assert_eq!(failures.iter().map(|failure| failure.output.as_str()).collect::<Vec<_>>(), ["dir/full"]);
             assert!(panicked.is_empty());

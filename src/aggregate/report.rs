@@ -1,6 +1,7 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
 use super::judging::DetectionCounts;
+use super::muting::MuteCount;
 use crate::detect::BurstReport;
 use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
@@ -107,10 +108,14 @@ pub struct Summary {
     pub queues: Vec<QueueReport>,
     /// What detection counted; `None` when nothing was detected for.
     pub detection: Option<DetectionCounts>,
+    /// What each mute rule muted.
+    pub mutes: Vec<MuteCount>,
     /// Outputs that were too slow for a wire, and what each left out for it.
     pub outputs: Vec<OutputLoss>,
     /// What each output of flows has in its file. Known once all outputs are finished.
     pub rows: Vec<OutputRows>,
+    /// What became of the alerts of each receiver. Known once all outputs are finished.
+    pub receivers: Vec<AlertDeliveries>,
     /// Packets that the recorder has in its files.
     pub packets_written: u64,
     /// Packets that were to be recorded and are in no file, whatever the reason.
@@ -128,6 +133,32 @@ pub struct OutputRows {
     pub written: u64,
     /// Flows that should be there and are not: it failed, was too slow, or they were lost before it.
     pub not_written: u64,
+}
+
+/// What became of the alerts for a receiver (syslog, a webhook, a command).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertDeliveries {
+    /// Its name.
+    pub output: String,
+    /// Alerts that it took.
+    pub delivered: u64,
+    /// Alerts that it does not take: no use in trying again.
+    pub refused: u64,
+    /// Alerts that were given up after as many attempts, or as long a time, as are set.
+    pub expired: u64,
+    /// Alerts for which its queue had no room.
+    pub queue_full: u64,
+    /// Alerts that were not delivered by the end.
+    pub unsent_at_exit: u64,
+    /// Attempts that failed, those of alerts that were delivered later included.
+    pub failed_attempts: u64,
+}
+
+impl AlertDeliveries {
+    /// Alerts that it did not get.
+    pub const fn lost(&self) -> u64 {
+        self.refused + self.expired + self.queue_full + self.unsent_at_exit
+    }
 }
 
 /// Commands that were run after files.

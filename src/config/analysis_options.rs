@@ -3,6 +3,7 @@
 //! Owns names and help texts, as its parent does.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+use super::alert_options::AlertOptions;
 use super::anomalies::AnomalyOptions;
 use super::said::{names, path_unset_when_empty};
 use clap::Args;
@@ -45,6 +46,10 @@ pub struct AnalysisOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub alerts_jsonl: Option<PathBuf>,
 
+    /// Who else is told of alerts.
+    #[command(flatten)]
+    pub alerts: AlertOptions,
+
     /// What is detected.
     #[command(flatten)]
     pub anomalies: AnomalyOptions,
@@ -70,6 +75,7 @@ impl AnalysisOptions {
             headers_no: self.headers_no,
             local_networks: self.local_networks.or(under.local_networks),
             alerts_jsonl: self.alerts_jsonl.or(under.alerts_jsonl),
+            alerts: self.alerts.over(under.alerts),
             anomalies: self.anomalies.over(under.anomalies),
         }
     }

@@ -18,6 +18,7 @@ use self::port_scan::PortScanOptions;
 use self::rogue_dhcp::RogueDhcpOptions;
 use self::syn_flood::SynFloodOptions;
 use self::volume_flood::VolumeFloodOptions;
+use super::alerting::mutes;
 use super::analysis_options::AnalysisOptions;
 use super::error::ConfigError;
 use super::resolve::{MIB, nanoseconds, size, within};
@@ -132,21 +133,26 @@ impl DetectSettings {
 
 /// `None` where nothing is detected. `interval_ns`: of statistics.
 pub(super) fn detection(options: &AnalysisOptions, interval_ns: u64) -> Result<Option<DetectSettings>, ConfigError> {
+    let settings = detect_settings(options, interval_ns)?;
+    Ok(options.anomalies.enabled.unwrap_or(false).then_some(settings))
+}
+
+/// How it is or would be detected.
+pub(super) fn detect_settings(options: &AnalysisOptions, interval_ns: u64) -> Result<DetectSettings, ConfigError> {
     let anomalies = &options.anomalies;
-    let detects = anomalies.enabled.unwrap_or(false);
     let table_mb = within("analysis.anomalies.table_mb", anomalies.table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
     let parse = |text: &String| {
         text.parse()
             .map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
     };
     let local_networks = options.local_networks.iter().flatten().map(parse).collect::<Result<Vec<_>, _>>()?;
-    let settings = DetectSettings {
+    Ok(DetectSettings {
         detectors: anomalies.detectors()?,
-        microburst: anomalies.microburst.settings(interval_ns, detects)?,
+        microburst: anomalies.microburst.settings(interval_ns, anomalies.enabled.unwrap_or(false))?,
         table_bytes: size(u64::from(table_mb) * MIB),
         local_networks,
-    };
-    Ok(detects.then_some(settings))
+        mutes: mutes(&options.alerts)?,
+    })
 }
 
 /// Length of a window.

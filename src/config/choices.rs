@@ -4,6 +4,7 @@
 //! default, which is what nobody has to say.
 
 use crate::flow::KeyScope;
+use crate::output::AlertFormat;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +136,32 @@ impl From<KeyChoice> for KeyScope {
             KeyChoice::Tuple => Self::Tuple,
             KeyChoice::Vlan => Self::Vlan,
             KeyChoice::VlanTunnel => Self::VlanTunnel,
+        }
+    }
+}
+
+/// What names an alert's fields have.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertFormatChoice {
+    /// None: a line for people
+    Text,
+    /// Ours, as in --alerts-jsonl
+    #[default]
+    Json,
+    /// Those of the Common Event Format
+    Cef,
+    /// Those of the Elastic Common Schema
+    Ecs,
+}
+
+impl From<AlertFormatChoice> for AlertFormat {
+    fn from(choice: AlertFormatChoice) -> Self {
+        match choice {
+            AlertFormatChoice::Text => Self::Text,
+            AlertFormatChoice::Json => Self::Json,
+            AlertFormatChoice::Cef => Self::Cef,
+            AlertFormatChoice::Ecs => Self::Ecs,
         }
     }
 }

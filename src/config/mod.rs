@@ -3,6 +3,8 @@
 //! Owns every flag, key, default and check. Knows no capture and no thread. Its invariant: a flag beats the file, the file beats
 //! the default, and what cannot work is refused here, by name.
 
+mod alert_options;
+mod alerting;
 mod analysis_options;
 mod anomalies;
 mod args;
@@ -16,6 +18,7 @@ mod options;
 mod output;
 mod paths;
 mod reference;
+mod reload;
 mod resolve;
 mod said;
 mod settings;
@@ -29,10 +32,11 @@ pub use file::read_file;
 pub use manual::{write_completions, write_doctor_man, write_man};
 pub use options::Options;
 pub use reference::reference;
+pub use reload::{Reloaded, Reloader};
 pub use resolve::resolve;
 pub use settings::{
-    DetectSettings, FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, Settings, SourceSettings,
-    StatsSettings, TpacketSettings, Verbosity, XdpSettings,
+    DetectSettings, FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, ReceiverSettings, Settings,
+    SourceSettings, StatsSettings, TpacketSettings, Verbosity, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;
@@ -95,8 +99,12 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command,
     }
     let file = args.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = Box::new(resolve(args.options, file, args.verbose, cores)?);
+    let reloader =
+        // A pipe can be read once.
+        args.config.clone().filter(|path| path.is_file()).map(|path| Reloader::new(args.options.clone(), file.clone(), path, args.verbose, cores));
+    let mut settings = Box::new(resolve(args.options, file, args.verbose, cores)?);
     paths::check(&settings, args.config.as_deref())?;
+    settings.reloader = reloader;
     Ok(match args.synthetic_flows {
         Some(count) => Command::SyntheticFlows(count, settings),
         None => Command::Run(settings),

@@ -3,6 +3,7 @@
 //! Owns the defaults of outputs and which of them need each other. Looks at no file. Invariant: at most one output has standard
 //! output, and then nothing else is written there.
 
+use super::alerting::receivers;
 use super::choices::{BackendChoice, XdpTimes};
 use super::error::ConfigError;
 use super::options::Options;
@@ -80,6 +81,7 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         flow_table_rows: size(options.flow_table.unwrap_or(0).into()),
         stats_jsonl: all.stats.jsonl.clone(),
         alerts_jsonl: all.analysis.alerts_jsonl.clone(),
+        receivers: receivers(&all.analysis.alerts)?,
         has_stdout: on_stdout(all)?.is_some(),
         // As many cores as the workers had.
         record: ExportSettings {
@@ -94,7 +96,7 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
 }
 
 /// True for a program: a path to a file, or a name in one of PATH's directories.
-fn can_be_run(command: &Path) -> bool {
+pub(super) fn can_be_run(command: &Path) -> bool {
     if command.components().count() > 1 || command.is_absolute() {
         return command.is_file();
     }

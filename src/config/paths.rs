@@ -76,6 +76,18 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
     files.extend(
         whole.into_iter().filter_map(|(name, path)| path.as_ref().map(|path| NamedFile::new(name, path, FileRole::Written))),
     );
+    let receivers = &output.receivers;
+    let (syslog, webhook) = (receivers.syslog.as_ref(), receivers.webhook.as_ref());
+    let client = syslog.and_then(|syslog| syslog.tls.client.as_ref());
+    let read = [
+        ("analysis.alerts.syslog.ca_file", syslog.and_then(|syslog| syslog.tls.ca_file.as_ref())),
+        ("analysis.alerts.syslog.client_cert_file", client.map(|(certificate, _)| certificate)),
+        ("analysis.alerts.syslog.client_key_file", client.map(|(_, key)| key)),
+        ("analysis.alerts.webhook.ca_file", webhook.and_then(|webhook| webhook.tls.ca_file.as_ref())),
+        ("analysis.alerts.webhook.secret_file", webhook.and_then(|webhook| webhook.secret_file.as_ref())),
+        ("analysis.alerts.webhook.bearer_token_file", webhook.and_then(|webhook| webhook.bearer_token_file.as_ref())),
+    ];
+    files.extend(read.into_iter().filter_map(|(name, path)| path.map(|path| NamedFile::new(name, path, FileRole::Read))));
     if !output.has_stdout {
         files.push(NamedFile::new("standard output", Path::new("/dev/stdout"), FileRole::Stream));
     }

@@ -58,6 +58,8 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         detection: detection(&options.analysis, stats.interval_ns)?,
         pipeline,
         source,
+        // It needs the file's path.
+        reloader: None,
         filter: options.capture.filter,
         count_max: options.run.count.unwrap_or(0),
         limits: CaptureLimits {
@@ -97,6 +99,9 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     let detects = said.analysis.anomalies.enabled.or(file.analysis.anomalies.enabled).unwrap_or(false);
     if said.analysis.alerts_jsonl.is_some() && !detects {
         return Err(combination("--alerts-jsonl writes what is detected: add --anomalies".to_owned()));
+    }
+    if let Some(flag) = said.analysis.alerts.flag().filter(|_| !detects) {
+        return Err(combination(format!("{flag} tells of what is detected: add --anomalies")));
     }
     let tables = |options: &OutputOptions| {
         options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)

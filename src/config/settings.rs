@@ -1,9 +1,11 @@
 //! What we will do: checked values in the units of their consumers, one struct per consumer.
 
+use super::Reloader;
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use crate::aggregate::MuteRule;
 use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
 use crate::flow::FlowSettings;
-use crate::output::ExportSettings;
+use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings};
 use netscope_backends::CaptureLimits;
 use netscope_backends::writing::RotationOptions;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Where packets come from.
     pub source: SourceSettings,
+    /// What reads the configuration file again, where there is one.
+    pub reloader: Option<Reloader>,
     /// BPF expression.
     pub filter: Option<String>,
     /// Packets to process, 0 = all.
@@ -149,6 +153,19 @@ pub struct DetectSettings {
     pub table_bytes: usize,
     /// Networks that are inside; empty = private ranges and the interface's own.
     pub local_networks: Vec<IpPrefix>,
+    /// Alerts that nobody is told of.
+    pub mutes: Vec<MuteRule>,
+}
+
+/// Receivers of alerts, each on or off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReceiverSettings {
+    /// Syslog.
+    pub syslog: Option<SyslogSettings>,
+    /// A webhook.
+    pub webhook: Option<WebhookSettings>,
+    /// A command.
+    pub command: Option<HookSettings>,
 }
 
 /// Files and tables.
@@ -170,6 +187,8 @@ pub struct OutputSettings {
     pub post_rotate: Option<PathBuf>,
     /// Alerts as JSON lines.
     pub alerts_jsonl: Option<PathBuf>,
+    /// Who else is told of alerts.
+    pub receivers: ReceiverSettings,
     /// The summary as JSON.
     pub summary_json: Option<PathBuf>,
     /// Ticks as JSON lines.

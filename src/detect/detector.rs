@@ -4,7 +4,7 @@
 //! on different threads.
 
 use super::networks::LocalNetworks;
-use super::{Alert, Observation};
+use super::{Alert, DetectionSettings, Observation};
 use netscope_backends::Timestamp;
 use std::any::Any;
 
@@ -66,6 +66,10 @@ pub trait Detector: Send + 'static {
     /// what is left is cleared.
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>);
 
+    /// On the judge's side: other thresholds from now on. Those of the rules and the cooldown count; what the queues gather stays as it is, so windows, tables
+    /// and the hash are not to be taken from here. The keys are in `RELOADABLE` of `src/config/reload.rs`.
+    fn reload(&mut self, _settings: &DetectionSettings) {}
+
     /// The run is over: alerts that are under way end.
     fn finish(&mut self, context: &mut JudgeContext<'_>);
 }
@@ -88,6 +92,8 @@ pub trait DetectorBox: Send {
     fn overflow(&self, evidence: &(dyn Any + Send)) -> u64;
     /// [`Detector::judge`].
     fn judge(&mut self, evidence: &mut (dyn Any + Send), context: &mut JudgeContext<'_>);
+    /// [`Detector::reload`].
+    fn reload(&mut self, settings: &DetectionSettings);
     /// [`Detector::finish`].
     fn finish(&mut self, context: &mut JudgeContext<'_>);
 }
@@ -136,6 +142,10 @@ impl<D: Detector> DetectorBox for DetectorParts<D> {
 
     fn judge(&mut self, evidence: &mut (dyn Any + Send), context: &mut JudgeContext<'_>) {
         self.0.judge(evidence.downcast_mut().expect(OWN), context);
+    }
+
+    fn reload(&mut self, settings: &DetectionSettings) {
+        self.0.reload(settings);
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
@@ -194,6 +204,11 @@ impl DetectorSet {
         let first = context.alerts.len();
         self.0.iter_mut().zip(&mut set.0).for_each(|(detector, evidence)| detector.judge(evidence.as_mut(), context));
         sort(&mut context.alerts[first..]);
+    }
+
+    /// All take these thresholds.
+    pub fn reload(&mut self, settings: &DetectionSettings) {
+        self.0.iter_mut().for_each(|detector| detector.reload(settings));
     }
 
     /// All end.

@@ -55,6 +55,11 @@ impl<K: Ord + Copy, P: LivePayload> AlertLives<K, P> {
         Self { settings, lives: BTreeMap::new() }
     }
 
+    /// They live so long from now on.
+    pub const fn set_life(&mut self, settings: LifeSettings) {
+        self.settings = settings;
+    }
+
     /// Ends those that were quiet for the cooldown by the start of this bin. `ended` is told when each was over.
     pub fn end_quiet(&mut self, bin: BinSpan, mut ended: impl FnMut(K, P, Timestamp)) {
         let cooldown_ns = self.settings.cooldown_ns;

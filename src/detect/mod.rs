@@ -57,6 +57,9 @@ use arp_spoofing::ArpSpoofing;
 use dhcp_flood::DhcpFlood;
 use rogue_dhcp::RogueDhcp;
 
+/// Every kind of alert, as `docs/alert.schema.json` has them.
+pub const ALERT_KINDS: &[&str] = &["syn_flood", "port_scan"];
+
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
     let DetectorSettings { syn_flood, port_scan, volume_flood, arp_spoofing, dhcp_flood, rogue_dhcp } = &settings.detectors;

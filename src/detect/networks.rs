@@ -21,6 +21,11 @@ impl IpPrefix {
         (len <= address_len).then(|| Self { address: HostAddress::from(address).prefix(len), len })
     }
 
+    /// How many bits of the address count.
+    pub const fn prefix_len(&self) -> u8 {
+        self.len
+    }
+
     /// True when the address is in it.
     pub fn contains(&self, address: HostAddress) -> bool {
         address.is_v4() == self.address.is_v4() && address.prefix(self.len) == self.address

@@ -200,6 +200,13 @@ impl Detector for PortScan {
         self.judge_until(context.bin.end, context);
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.port_scan {
+            self.settings = PortScanSettings { window_ns: self.settings.window_ns, ..new };
+            self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
+        }
+    }
+
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         self.judge_until(Timestamp(u64::MAX), context);
         let settings = self.settings;

@@ -249,6 +249,13 @@ impl Detector for SynFlood {
         self.judge_until(context.bin.end, context);
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.syn_flood {
+            self.settings = SynFloodSettings { window_ns: self.settings.window_ns, ..new };
+            self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
+        }
+    }
+
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         self.judge_until(Timestamp(u64::MAX), context);
         let settings = self.settings;

@@ -4,6 +4,7 @@
 //! [`crate::record`]'s.
 
 mod alert_lines;
+mod child;
 mod csv;
 mod document;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod lines;
 mod packet_printer;
 mod post_rotate;
 mod progress;
+mod receiver;
 mod rows;
 mod stats_lines;
 mod stdout;
@@ -29,6 +31,10 @@ pub use json::{JsonLines, JsonTable, write_array};
 pub use packet_printer::{PacketPrinter, PrintStyle};
 pub use post_rotate::{OnCommandFailure, PostRotate};
 pub use progress::{ProgressDisplay, show_progress};
+pub use receiver::{
+    AlertFormat, AlertReceiver, DeliverySettings, HookCommand, HookSettings, NoSyslogTarget, OnDeliveryNotice, Syslog,
+    SyslogFacility, SyslogSettings, SyslogTarget, TlsSettings, Webhook, WebhookSettings, is_sd_id,
+};
 pub use rows::ExportSettings;
 pub use stats_lines::StatsLines;
 pub use stdout::{is_broken_pipe, stdout, stdout_has_color, stdout_is_terminal, terminal_columns};

@@ -3,12 +3,11 @@
 //! Owns the threads that wait for the commands. Knows no format. Invariants: no output waits for a command; at most
 //! [`COMMANDS_MAX`] run at once, and what finds no room in the queue is counted as failed.
 
+use super::child;
 use crate::aggregate::CommandCounts;
 use crate::engine::OnClosed;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,15 +73,9 @@ fn serve(command: &Path, files: &Mutex<Receiver<PathBuf>>, failed: &OnCommandFai
     loop {
         let next = files.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(path) = next else { return counts };
-        let mut run = Command::new(command);
-        // Standard output may be somebody's data, and Ctrl-C is not for the command.
-        let done = run.arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).status();
+        let done = child::command(command).arg(&path).status();
         counts.run += u64::from(done.is_ok());
-        let what = match done {
-            Ok(status) if status.success() => continue,
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        };
+        let Some(what) = child::fault(&done) else { continue };
         counts.failed += 1;
         failed(&format!("--post-rotate {} {}: {what}", command.display(), path.display()));
     }

@@ -1,7 +1,8 @@
 //! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
 
+use super::growing_lines::seconds;
 use super::{AtomicFile, OutputError};
-use crate::aggregate::{QueueReport, Summary};
+use crate::aggregate::{AlertDeliveries, MuteCount, MuteRule, QueueReport, Summary};
 use crate::engine::{BatchTimes, NoFlowReason, ProtocolClass};
 use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
@@ -84,6 +85,7 @@ fn document(summary: &Summary) -> Value {
         "ended_flows_not_written": ledger.records_skipped,
         "left_out_of_outputs": left_out,
         "outputs": rows,
+        "receivers": summary.receivers.iter().map(receiver).collect::<Vec<_>>(),
         "post_rotate": {"run": summary.commands.run, "failed": summary.commands.failed},
         "snapshots_skipped": ledger.snapshots_skipped,
         "flows": {
@@ -122,9 +124,37 @@ fn detection(summary: &Summary) -> Value {
     json!({
         "alerts_begun": detection.begun,
         "alerts_ended": detection.ended,
+        "alerts_muted": detection.muted,
+        "mutes": summary.mutes.iter().map(mute).collect::<Vec<_>>(),
         "alerts_left_out": detection.left_out,
         "evidence_overflow": detection.overflow,
         "bins_delayed": detection.bins_delayed,
+    })
+}
+
+/// A mute rule and what it muted. The rules that a reload took away are one without a reason.
+fn mute(count: &MuteCount) -> Value {
+    let MuteRule { kind, network, port, until, reason } = &count.rule;
+    json!({
+        "kind": kind,
+        "network": network.map(|network| network.to_string()),
+        "port": port,
+        "until": until.map(|until| seconds(until.0)),
+        "reason": reason,
+        "alerts": count.alerts,
+    })
+}
+
+/// What became of the alerts for a receiver.
+fn receiver(counts: &AlertDeliveries) -> Value {
+    json!({
+        "output": counts.output,
+        "alerts_delivered": counts.delivered,
+        "alerts_refused": counts.refused,
+        "alerts_expired": counts.expired,
+        "alerts_queue_full": counts.queue_full,
+        "alerts_unsent_at_exit": counts.unsent_at_exit,
+        "failed_attempts": counts.failed_attempts,
     })
 }
 

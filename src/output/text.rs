@@ -232,6 +232,9 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if(&format!("ended flows left out of {output}"), *records);
         text.row_if(&format!("reports left out of {output}"), *reports);
     }
+    for receiver in &summary.receivers {
+        text.row_if(&format!("alerts not delivered to {}", receiver.output), receiver.lost());
+    }
     for queue in &summary.queues {
         text.row_if(&format!("times queue {} was silent for two ticks", queue.queue), queue.silence_count);
     }
@@ -254,6 +257,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
     if let Some(detection) = &summary.detection {
         text.row("alerts", detection.begun);
+        text.row_if("alerts muted", detection.muted);
         text.row_if("alerts left out (too many at once)", detection.left_out);
         text.row_if("observations without room in the evidence (analysis.anomalies.table_mb)", detection.overflow);
         text.row_if("bins of evidence that came with a later one", detection.bins_delayed);

@@ -10,6 +10,8 @@ pub mod engine;
 pub mod live;
 #[cfg(target_os = "linux")]
 pub mod netns;
+#[cfg(target_os = "linux")]
+pub mod receivers;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
