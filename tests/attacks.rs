@@ -9,10 +9,11 @@ use common::engine::{run_judged, settings};
 use common::{netscope, temp_dir};
 use netscope::aggregate::JudgeSettings;
 use netscope::detect::{
-    AlertPhase, DetectionSettings, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks, detectors,
+    AlertPhase, DetectionSettings, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks, Observation,
+    detectors,
 };
 use netscope::engine::{Detection, EngineSettings, Source};
-use netscope::flow::{FlowSettings, SeenFlow};
+use netscope::flow::FlowSettings;
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_perf::scenario::{Attack, AttackKind, Intensity, LOOK_ALIKES, SEC, Script, Truth};
 use serde_json::Value;
@@ -70,7 +71,7 @@ impl Detector for JudgedAt {
         Nothing
     }
 
-    fn observe(&self, _flows: &[SeenFlow], _evidence: &mut Nothing) {}
+    fn observe(&self, _seen: Observation<'_>, _evidence: &mut Nothing) {}
 
     fn judge(&mut self, _evidence: &mut Nothing, context: &mut JudgeContext<'_>) {
         self.note(context);
@@ -94,7 +95,7 @@ fn judged(capture: &Path, detection: &DetectionSettings) -> Vec<Found> {
     let source = Source::Reader(Box::new(file.backend().expect("packets")));
     let flow = FlowSettings { flow_count_max: 1 << 20, ..settings().flow };
     let engine = EngineSettings { wants_reports: false, wants_ended: false, flow, ..settings() };
-    let judge = JudgeSettings { detection: Detection::new(bin_ns, make), local: LocalNetworks::private_and([]) };
+    let judge = JudgeSettings::new(Detection::new(bin_ns, make), LocalNetworks::private_and([]));
     run_judged(source, &engine, Vec::new(), Some(judge));
     std::mem::take(&mut *found.lock().expect("no panic while noting"))
 }

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, SEC, Script, host};
 use common::{netscope, temp_dir};
+use netscope_perf::scenario::{MS, Outcome, SEC, Script, host};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;

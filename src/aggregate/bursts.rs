@@ -115,6 +115,7 @@ impl DetectionCounts {
     pub fn with(self, other: Self) -> Self {
         Self {
             begun: self.begun + other.begun,
+            muted: self.muted + other.muted,
             ended: self.ended + other.ended,
             left_out: self.left_out + other.left_out,
             overflow: self.overflow + other.overflow,

@@ -51,6 +51,13 @@ pub struct JudgeSettings {
     pub reloads: JudgeReloads,
 }
 
+impl JudgeSettings {
+    /// These detectors; nothing is muted.
+    pub fn new(detection: Detection, local: LocalNetworks) -> Self {
+        Self { detection, local, mutes: Vec::new(), reloads: JudgeReloads::default() }
+    }
+}
+
 /// Other thresholds and rules.
 #[derive(Clone, Debug)]
 pub struct JudgeReload {

@@ -123,27 +123,10 @@ mod tests {
     fn alert(second: u64, kind: &'static str, phase: AlertPhase) -> Alert {
         Alert {
             time: Timestamp(second * Timestamp::NS_PER_SEC),
-            kind,
-            description: String::new(),
-            phase,
             severity: AlertSeverity::High,
             key: format!("{kind} 192.0.2.80:443"),
-            variant: "distributed",
-            technique: None,
-            began: Timestamp(0),
-            attacker: None,
             victim: Some(subject("192.0.2.80", Some(443), None)),
-            direction: None,
-            counts: Vec::new(),
-            distinct: Vec::new(),
-            completion_ratio: 0.0,
-            top_sources: Vec::new(),
-            ports: Vec::new(),
-            samples: Vec::new(),
-            thresholds: Vec::new(),
-            is_at_least: false,
-            window_ns: 1,
-            cooldown_ns: 1,
+            ..Alert::bare(kind, "distributed", phase)
         }
     }
 

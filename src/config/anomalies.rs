@@ -11,9 +11,9 @@ mod rogue_dhcp;
 mod syn_flood;
 mod volume_flood;
 
-use self::microburst::MicroburstOptions;
 use self::arp_spoofing::ArpSpoofingOptions;
 use self::dhcp_flood::DhcpFloodOptions;
+use self::microburst::MicroburstOptions;
 use self::port_scan::PortScanOptions;
 use self::rogue_dhcp::RogueDhcpOptions;
 use self::syn_flood::SynFloodOptions;

@@ -16,6 +16,7 @@ use super::{
     AlertEnd, AlertLives, AlertPhase, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, EvidenceWindow, Observation,
 };
 use crate::flow::HostAddress;
+use netscope_backends::Timestamp;
 use std::collections::BTreeMap;
 
 /// The step of the threshold random walk: failures less successes from which on a source is a scanner. With 0.8 of a benign
@@ -201,7 +202,7 @@ impl Detector for PortScan {
     }
 
     fn reload(&mut self, settings: &DetectionSettings) {
-        if let Some(new) = settings.port_scan {
+        if let Some(new) = settings.detectors.port_scan {
             self.settings = PortScanSettings { window_ns: self.settings.window_ns, ..new };
             self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
         }

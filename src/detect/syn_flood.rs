@@ -250,7 +250,7 @@ impl Detector for SynFlood {
     }
 
     fn reload(&mut self, settings: &DetectionSettings) {
-        if let Some(new) = settings.syn_flood {
+        if let Some(new) = settings.detectors.syn_flood {
             self.settings = SynFloodSettings { window_ns: self.settings.window_ns, ..new };
             self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
         }

@@ -2,8 +2,8 @@
 //!
 //! Owns sockets and what came through them. Knows no flag. Its one invariant: a server that is dropped takes nothing more.
 
-use super::attacks::{MS, Outcome, SEC, Script};
 use super::{Finished, netscope, run};
+use netscope_perf::scenario::{MS, Outcome, SEC, Script};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};

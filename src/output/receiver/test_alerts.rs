@@ -13,12 +13,9 @@ pub(super) fn subject(address: &str, port: Option<u16>) -> AlertSubject {
 pub(super) fn alert() -> Alert {
     Alert {
         time: Timestamp(1_700_000_000_123_456_789),
-        kind: "syn_flood",
         description: "Single-source SYN flood on 192.0.2.80:443".to_owned(),
-        phase: AlertPhase::Begin,
         severity: AlertSeverity::High,
         key: "syn_flood 192.0.2.80:443".to_owned(),
-        variant: "single_source",
         technique: Some("syn"),
         began: Timestamp(1_699_999_999_000_000_000),
         attacker: Some(subject("203.0.113.66", None)),
@@ -26,14 +23,11 @@ pub(super) fn alert() -> Alert {
         direction: Some("inbound"),
         counts: vec![("attempts", 1500), ("completed", 0)],
         distinct: vec![("sources", Cardinality { count: 1, is_exact: true })],
-        completion_ratio: 0.0,
-        top_sources: Vec::new(),
-        ports: Vec::new(),
-        samples: Vec::new(),
+        completion_ratio: Some(0.0),
         thresholds: vec![CrossedThreshold { name: "syn_threshold", limit: 200, value: 1500 }],
-        is_at_least: false,
         window_ns: 5_000_000_000,
         cooldown_ns: 10_000_000_000,
+        ..Alert::bare("syn_flood", "single_source", AlertPhase::Begin)
     }
 }
 
