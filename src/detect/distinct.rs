@@ -176,6 +176,20 @@ impl DistinctSet {
         }
     }
 
+    /// How many members another set does not have; `None` where one of the two is not exact.
+    pub fn count_beside(&self, other: &Self) -> Option<u64> {
+        if self.sketch.is_some() || other.sketch.is_some() {
+            return None;
+        }
+        let rank = |member: &ListedMember| (member.rank, member.contact);
+        let mut others = other.listed.as_slice().iter().map(rank).peekable();
+        let is_beside = |member: &&ListedMember| {
+            while others.next_if(|other| *other < rank(member)).is_some() {}
+            others.next_if_eq(&rank(member)).is_none()
+        };
+        Some(self.listed.as_slice().iter().filter(is_beside).count() as u64)
+    }
+
     /// How many members there are.
     pub fn cardinality(&self) -> Cardinality {
         match &self.sketch {
@@ -260,6 +274,16 @@ mod tests {
             let reversed: Vec<u16> = ports.iter().rev().copied().collect();
             prop_assert_eq!(set_of(&reversed, &hash), whole);
         }
+    }
+
+    #[test]
+    fn members_beside_another_set_are_counted_while_both_are_exact() {
+        let hash = EvidenceHash::fixed();
+        let (one, other) = (set_of(&[1, 2, 3, 4, 5], &hash), set_of(&[2, 5, 9], &hash));
+        assert_eq!((one.count_beside(&other), other.count_beside(&one)), (Some(3), Some(1)));
+        assert_eq!((one.count_beside(&one), one.count_beside(&DistinctSet::default())), (Some(0), Some(5)));
+        let large = set_of(&(0..65).collect::<Vec<_>>(), &hash);
+        assert_eq!((one.count_beside(&large), large.count_beside(&one)), (None, None));
     }
 
     #[test]

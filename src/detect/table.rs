@@ -37,7 +37,7 @@ pub trait KeyEvidence: Clone + Default + Send + 'static {
     /// Forgets all; may keep a little memory.
     fn clear(&mut self);
 
-    /// How much of it there is, cheaply: a sum that a rule's floor can be compared with.
+    /// How much of it tells against somebody, cheaply: over all parts of a window it adds up to at least what a rule's floor is compared with.
     fn weight(&self) -> u64;
 }
 
@@ -192,9 +192,9 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         self.index.get(key).map(|&at| &self.cells[at].evidence)
     }
 
-    /// All keys that are kept, in no order.
-    pub fn keys(&self) -> impl Iterator<Item = &EvidenceKey> {
-        self.index.keys()
+    /// All keys that are kept and their evidence, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = (&EvidenceKey, &E)> {
+        self.live().map(|cell| (&cell.key, &cell.evidence))
     }
 
     /// All keys that are kept and their evidence, by key.

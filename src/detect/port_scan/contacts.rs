@@ -99,7 +99,7 @@ impl KeyEvidence for KeyContacts {
     }
 
     fn weight(&self) -> u64 {
-        self.tries
+        self.contacts.count_beside(&self.successes).unwrap_or(self.tries)
     }
 }
 

@@ -121,6 +121,6 @@ impl KeyEvidence for FloodCounts {
     }
 
     fn weight(&self) -> u64 {
-        self.steps.syns()
+        self.steps.syns().saturating_sub(self.steps.completed)
     }
 }
