@@ -117,6 +117,15 @@ impl Script {
         self.0.push((START + at, frame));
     }
 
+    /// Any frame to all stations.
+    pub fn broadcast(&mut self, at: u64, source_mac: [u8; 6], ether_type: u16, packet: &[u8]) {
+        let mut frame = vec![0xff; 6];
+        frame.extend(source_mac);
+        frame.extend(ether_type.to_be_bytes());
+        frame.extend(packet);
+        self.0.push((START + at, frame));
+    }
+
     /// The frames in the order of time.
     pub fn frames(mut self) -> Vec<Vec<u8>> {
         self.0.sort_by_key(|(time, _)| *time);
@@ -140,7 +149,8 @@ fn datagram(from: End, to: End) -> Vec<u8> {
     [&from.1.to_be_bytes()[..], &to.1.to_be_bytes(), &[0, 12, 0, 0, 1, 2, 3, 4]].concat()
 }
 
-fn ipv4(protocol: u8, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+/// A packet.
+pub fn ipv4(protocol: u8, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
     let len = 20 + payload.len() as u16;
     let mut packet = vec![0x45, 0, (len >> 8) as u8, len as u8, 0, 0, 0, 0, 64, protocol, 0, 0];
     packet.extend(from.octets());
