@@ -245,6 +245,13 @@ impl Script {
         self.push(at);
     }
 
+    /// Any packet in a frame from this hardware address to all stations.
+    pub fn broadcast(&mut self, at: u64, source: [u8; 6], ether_type: u16, packet: &[u8]) {
+        let frame = [&[0xff; 6][..], &source, &ether_type.to_be_bytes(), packet].concat();
+        self.packets.push(ScriptPacket { at, offset: self.bytes.len(), len: frame.len() as u32 });
+        self.bytes.extend_from_slice(&frame);
+    }
+
     /// Keeps the frame that was built, between these hosts.
     fn keep(&mut self, at: u64, from: Ipv4Addr, to: Ipv4Addr) {
         self.frame.hardware(mac(from), mac(to));
