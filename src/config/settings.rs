@@ -174,6 +174,8 @@ pub struct OutputSettings {
     pub alerts_jsonl: Option<PathBuf>,
     /// The summary as JSON.
     pub summary_json: Option<PathBuf>,
+    /// The history as JSON.
+    pub history_json: Option<PathBuf>,
     /// Ticks as JSON lines.
     pub stats_jsonl: Option<PathBuf>,
     /// The summary as text.
