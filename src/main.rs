@@ -16,9 +16,9 @@ use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Set
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{
-    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OnCommandFailure, OutputError,
-    PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout,
-    stdout_has_color, stdout_is_terminal, summary_text, terminal_columns,
+    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, HistoryFile, JsonLines, JsonTable, OnCommandFailure,
+    OutputError, PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe,
+    stdout, stdout_has_color, stdout_is_terminal, summary_text, terminal_columns,
 };
 use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
@@ -273,6 +273,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         reader_chunks: settings.pipeline.reader_chunks,
         detection: None,
         bursts: None,
+        history: false,
     }
 }
 
@@ -306,6 +307,9 @@ fn outputs(
     }
     if let Some(path) = &settings.output.stats_jsonl {
         outputs.push(Box::new(StatsLines::create(path)?));
+    }
+    if let Some(path) = &settings.output.history_json {
+        outputs.push(Box::new(HistoryFile::create(path)?));
     }
     let text = TextSettings {
         stats: settings.stats.enabled,

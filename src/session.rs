@@ -28,7 +28,7 @@ pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
 pub struct Session {
     /// Where the packets come from.
     pub source: Source,
-    /// The hot side. Its `taps`, `wants_ended`, `wants_reports`, `detection` and `bursts` are set by [`run`].
+    /// The hot side. Its `taps`, `wants_ended`, `wants_reports`, `detection`, `bursts` and `history` are set by [`run`].
     pub engine: EngineSettings,
     /// The cold side.
     pub aggregate: AggregateSettings,
@@ -82,7 +82,9 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
     engine.bursts = aggregate.microbursts.as_ref().map(BurstJudging::metering);
-    (engine.wants_ended, engine.wants_reports) = (wants.ended || wants.table, wants.reports || aggregate.microbursts.is_some());
+    (engine.wants_ended, engine.wants_reports) =
+        (wants.ended || wants.table || wants.history, wants.reports || wants.history || aggregate.microbursts.is_some());
+    engine.history = wants.history;
     let noticing = Arc::clone(watcher);
     let waits = source.waits();
     let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;

@@ -6,6 +6,7 @@
 
 use super::answers::{Answers, Purpose};
 use super::bursts::{BurstJudging, Bursts};
+use super::history::{History, HistorySnapshot};
 use super::join::join_halves;
 use super::judging::{FOREVER, JudgeSettings, Judging};
 use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, least_tick, next_tick, settle, sort_settled};
@@ -54,6 +55,8 @@ pub struct Wants {
     pub live_table: bool,
     /// Alerts.
     pub alerts: bool,
+    /// The history, at the end and when somebody asks for it.
+    pub history: bool,
 }
 
 impl BitOr for Wants {
@@ -67,6 +70,7 @@ impl BitOr for Wants {
             reports: self.reports || other.reports,
             live_table: self.live_table || other.live_table,
             alerts: self.alerts || other.alerts,
+            history: self.history || other.history,
         }
     }
 }
@@ -104,6 +108,8 @@ pub enum Event {
     Report(Box<Report>),
     /// Detectors found something.
     Alert(Box<Alert>),
+    /// What the history says when the run is over.
+    History(Box<HistorySnapshot>),
     /// The live flows that were asked for.
     Answer(Vec<FlowRecord>),
     /// All flows as they are now, as [`Event::End`] would have them; made by whoever needs it first.
@@ -137,6 +143,8 @@ pub struct Aggregator {
     answers: Option<Answers>,
     judging: Option<Judging>,
     bursts: Option<Bursts>,
+    /// `None` unless an output wants it; taken at the end.
+    history: Option<History>,
     /// Tick and time of the latest report.
     reported: Option<(u64, Timestamp)>,
     has_ended: bool,
@@ -147,7 +155,7 @@ impl Aggregator {
     pub fn new(mut settings: AggregateSettings, wants: Wants, queues: QueueSetup, now: Instant) -> Self {
         let bursts = settings.microbursts.take().map(|judging| Bursts::new(judging, settings.tick_ns));
         // They are judged when a tick is reported, whoever reads that.
-        let wants = Wants { reports: wants.reports || bursts.is_some(), ..wants };
+        let wants = Wants { reports: wants.reports || bursts.is_some() || wants.history, ..wants };
         let recent = RecentEnded::new(settings.export_ended_max, wants.ended);
         let judging = settings.judge.take().map(|judge| Judging::new(judge, queues.count));
         // A queue that gathers evidence is heard of at each bin's end, too.
@@ -157,6 +165,7 @@ impl Aggregator {
             patience: (!queues.waits).then(|| Patience::new(heard_ns)),
             judging,
             bursts,
+            history: wants.history.then(|| History::new(settings.tick_ns)),
             settings,
             wants,
             records: Records::default(),
@@ -196,7 +205,7 @@ impl Aggregator {
                 if let Some(answers) = &mut self.answers {
                     answers.note_ended(inbox.index(), ended);
                 }
-                let unordered = self.wants.table && !self.wants.ended && self.shown_queues.is_none();
+                let unordered = self.wants.table && !self.wants.ended && !self.wants.history && self.shown_queues.is_none();
                 let alive = unordered.then_some(&mut self.shown);
                 inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive }, now);
             }
@@ -247,6 +256,7 @@ impl Aggregator {
             patience.mark_silent(&mut self.inboxes, now);
         }
         if let Some(alert) = self.next_alert() {
+            self.history.iter_mut().for_each(|history| history.note_alert(&alert));
             return Some(Event::Alert(Box::new(alert)));
         }
         loop {
@@ -270,6 +280,9 @@ impl Aggregator {
                 Purpose::Records => Event::Answer(answers.chosen()),
                 Purpose::Table => Event::Table(self.table_now(answers)),
             });
+        }
+        if let Some(history) = self.history.take() {
+            return Some(Event::History(Box::new(history.snapshot())));
         }
         self.has_ended = true;
         Some(Event::End(Box::new(self.finish())))
@@ -306,7 +319,7 @@ impl Aggregator {
         let ended_count = self.settled.iter().filter(|flow| !flow.alive).count();
         // The table is sorted at the end, so this order matters only to those who see it, and to which ones are left out.
         let some_go = self.wants.table && self.recent.needs_order(ended_count, &self.records);
-        if self.wants.ended || some_go {
+        if self.wants.ended || self.wants.history || some_go {
             sort_settled(&mut self.settled, &self.records);
         }
         !self.settled.is_empty()
@@ -319,6 +332,9 @@ impl Aggregator {
         let next = if self.wants.ended { left.get(..RECORDS_PER_EVENT).unwrap_or(left) } else { left };
         let mut told = RecordBatch::with_capacity(if self.wants.ended { next.len() } else { 0 });
         for flow in next {
+            if let Some(history) = &mut self.history {
+                history.note_ended(&self.records.get(flow.place));
+            }
             if self.wants.ended {
                 told.push(self.records.get(flow.place), self.records.facts(flow.place));
             }
@@ -357,7 +373,7 @@ impl Aggregator {
         let microbursts = self.bursts.as_mut().map_or_else(Vec::new, |bursts| bursts.report(&self.inboxes, time, interval_ns));
         let (ledger, source) = (&self.summary.ledger, &self.summary.source);
         let skipped = |ledger: &Ledger, source: &Counters| source.skipped + ledger.taps_skipped + ledger.records_skipped;
-        Some(Report {
+        let report = Report {
             tick: self.inboxes.iter().map(|inbox| inbox.merged.tick).max().unwrap_or(0),
             time,
             interval_ns,
@@ -375,7 +391,14 @@ impl Aggregator {
             top: top(&self.inboxes, self.settings.top_count),
             microbursts,
             totals: self.summary.clone(),
-        })
+        };
+        self.history.iter_mut().for_each(|history| history.note_report(&report, &self.inboxes));
+        Some(report)
+    }
+
+    /// What the history says now; `None` where there is none.
+    pub fn history(&self) -> Option<HistorySnapshot> {
+        self.history.as_ref().map(History::snapshot)
     }
 
     /// Totals over all queues.

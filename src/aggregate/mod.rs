@@ -10,6 +10,7 @@ mod batch;
 mod bursts;
 mod compact_record;
 mod fact_store;
+mod history;
 mod join;
 mod judging;
 mod merge;
@@ -32,6 +33,10 @@ pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wan
 pub use answers::Purpose;
 pub use batch::RecordBatch;
 pub use bursts::BurstJudging;
+pub use history::{
+    AlertTally, Distribution, DistributionKind, EndedSlot, HistoryMetric, HistoryPoint, HistoryQuery, HistorySnapshot,
+    KeptDistribution, KeptSlot, SlotDrops, Tally, TimelineSlots, TopList, TrafficSlot,
+};
 pub use judging::{DetectionCounts, JudgeReload, JudgeReloads, JudgeSettings};
 pub use muting::{MuteCount, MuteRule};
 pub use output_queue::QueueLimits;
@@ -63,6 +68,11 @@ pub trait Output: Send {
 
     /// True when [`Output::alert`] needs every alert.
     fn wants_alerts(&self) -> bool {
+        false
+    }
+
+    /// True when [`Output::history`] writes something.
+    fn wants_history(&self) -> bool {
         false
     }
 
@@ -121,6 +131,14 @@ pub trait Output: Send {
         Ok(())
     }
 
+    /// Somebody asked for the history, or the run is over (`is_last`).
+    ///
+    /// # Errors
+    /// As [`Output::live_table`], and at the end as [`Output::ended`].
+    fn history(&mut self, _history: &HistorySnapshot, _is_last: bool) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The run ended. `table`: all flows, most bytes first; empty unless somebody wants it.
     ///
     /// # Errors
@@ -136,7 +154,7 @@ pub trait Output: Send {
 pub struct OutputFailure {
     /// Its name.
     pub output: String,
-    /// True when only a table that was asked for is missing.
+    /// True when only a table or a history that was asked for is missing.
     pub goes_on: bool,
     /// Why.
     pub source: io::Error,
@@ -144,5 +162,5 @@ pub struct OutputFailure {
 
 /// What an [`OutputFailure`] means for the output.
 fn consequence(goes_on: bool) -> &'static str {
-    if goes_on { "did not write the flow table that was asked for, and goes on" } else { "failed; nothing more is written to it" }
+    if goes_on { "did not write what was asked for, and goes on" } else { "failed; nothing more is written to it" }
 }

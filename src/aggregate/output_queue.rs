@@ -3,7 +3,7 @@
 //! Owns the messages and the count of those left out. Knows no output. Invariant: what is given is taken in that order, or counted
 //! as left out; nothing is left out where the giver may wait.
 
-use super::{LiveTable, OutputLoss, RecordBatch, Report, Summary, Table};
+use super::{HistorySnapshot, LiveTable, OutputLoss, RecordBatch, Report, Summary, Table};
 use crate::detect::Alert;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,8 @@ pub enum OutputMessage {
     Alert(Arc<Alert>),
     /// Somebody asked for the table.
     Table(Arc<LiveTable>),
+    /// The history; true when the run is over.
+    History(Arc<HistorySnapshot>, bool),
     /// The run ended.
     End(Arc<(Table, Summary)>),
 }
@@ -60,6 +62,8 @@ struct State {
     alerts: usize,
     /// Tables that were not written yet: among the messages, or taken.
     tables: usize,
+    /// The same of histories.
+    histories: usize,
     left_out: OutputLoss,
     /// Flows that were given, whatever became of them.
     offered: u64,
@@ -75,7 +79,7 @@ impl State {
             OutputMessage::Ended(_) => self.records < limits.records,
             OutputMessage::Report(_) => self.reports < limits.reports,
             OutputMessage::Alert(_) => self.alerts < limits.alerts,
-            OutputMessage::Table(_) | OutputMessage::End(_) => true,
+            OutputMessage::Table(_) | OutputMessage::History(..) | OutputMessage::End(_) => true,
         }
     }
 
@@ -102,7 +106,7 @@ impl OutputQueue {
         let mut state = self.state();
         state.offered += match &message {
             OutputMessage::Ended(records) => records.len() as u64,
-            OutputMessage::Report(_) | OutputMessage::Alert(_) | OutputMessage::Table(_) | OutputMessage::End(_) => 0,
+            _ => 0,
         };
         while !state.is_closed && !state.has_room(&message, self.limits) {
             if !may_wait {
@@ -110,7 +114,7 @@ impl OutputQueue {
                     OutputMessage::Ended(records) => state.left_out.records += records.len() as u64,
                     OutputMessage::Report(_) => state.left_out.reports += 1,
                     OutputMessage::Alert(_) => state.left_out.alerts += 1,
-                    OutputMessage::Table(_) | OutputMessage::End(_) => {}
+                    OutputMessage::Table(_) | OutputMessage::History(..) | OutputMessage::End(_) => {}
                 }
                 return;
             }
@@ -123,7 +127,7 @@ impl OutputQueue {
             match &message {
                 OutputMessage::Report(_) => state.left_out.reports += 1,
                 OutputMessage::Alert(_) => state.left_out.alerts += 1,
-                OutputMessage::Ended(_) | OutputMessage::Table(_) | OutputMessage::End(_) => {}
+                OutputMessage::Ended(_) | OutputMessage::Table(_) | OutputMessage::History(..) | OutputMessage::End(_) => {}
             }
             return;
         }
@@ -132,6 +136,7 @@ impl OutputQueue {
             OutputMessage::Report(_) => state.reports += 1,
             OutputMessage::Alert(_) => state.alerts += 1,
             OutputMessage::Table(_) => state.tables += 1,
+            OutputMessage::History(..) => state.histories += 1,
             OutputMessage::End(_) => {}
         }
         state.messages.push_back(message);
@@ -177,7 +182,7 @@ impl OutputQueue {
             OutputMessage::Ended(records) => state.records -= records.len(),
             OutputMessage::Report(_) => state.reports -= 1,
             OutputMessage::Alert(_) => state.alerts -= 1,
-            OutputMessage::Table(_) | OutputMessage::End(_) => {}
+            OutputMessage::Table(_) | OutputMessage::History(..) | OutputMessage::End(_) => {}
         }
         if state.giver_waits && state.is_half_empty(self.limits) {
             state.giver_waits = false;
@@ -189,6 +194,17 @@ impl OutputQueue {
     /// A table that was taken has been written, or cannot be.
     pub fn note_table_done(&self) {
         self.state().tables -= 1;
+    }
+
+    /// A history that was taken has been written, or cannot be.
+    pub fn note_history_done(&self) {
+        self.state().histories -= 1;
+    }
+
+    /// True while a history is not written yet.
+    pub fn has_history(&self) -> bool {
+        let state = self.state();
+        state.histories > 0 && !state.is_closed
     }
 
     /// True while a table is not written yet.
@@ -275,7 +291,9 @@ mod tests {
                 match queue.take() {
                     OutputMessage::Ended(records) => sum += records.len(),
                     OutputMessage::Report(_) => reports += 1,
-                    OutputMessage::Alert(_) | OutputMessage::Table(_) | OutputMessage::End(_) => break,
+                    OutputMessage::Alert(_) | OutputMessage::Table(_) | OutputMessage::History(..) | OutputMessage::End(_) => {
+                        break;
+                    }
                 }
             }
             assert_eq!((sum, reports), (3000, 1000));

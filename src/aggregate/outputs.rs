@@ -6,7 +6,7 @@
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
 use super::{
-    AlertDeliveries, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants,
+    AlertDeliveries, HistorySnapshot, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants,
 };
 use crate::detect::Alert;
 use std::cell::Cell;
@@ -104,6 +104,21 @@ impl<'scope> Outputs<'scope> {
         self.give(|wants| wants.live_table, &OutputMessage::Table(Arc::new(table)), true);
     }
 
+    /// Has those that want it write the history; `is_last`: the run is over.
+    pub fn history(&self, history: HistorySnapshot, is_last: bool) {
+        self.give(|wants| wants.history, &OutputMessage::History(Arc::new(history), is_last), true);
+    }
+
+    /// True while a history that was asked for is not written.
+    pub fn has_history(&self) -> bool {
+        self.threads.iter().any(|running| running.queue.has_history())
+    }
+
+    /// True when an output writes the history on request.
+    pub fn wants_history(&self) -> bool {
+        self.threads.iter().any(|running| running.wants.history)
+    }
+
     /// True when an output writes tables on request.
     pub fn wants_live_table(&self) -> bool {
         self.threads.iter().any(|running| running.wants.live_table)
@@ -174,6 +189,7 @@ pub fn wants_of(output: &dyn Output) -> Wants {
         reports: output.wants_reports(),
         live_table: output.wants_live_table(),
         alerts: output.wants_alerts(),
+        history: output.wants_history(),
     }
 }
 
@@ -213,6 +229,13 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output, failed: &OnFailure<'_>) -
                     failed(&OutputFailure { output: output.name().to_owned(), goes_on: true, source });
                 }
                 queue.note_table_done();
+            }
+            OutputMessage::History(history, true) => output.history(&history, true)?,
+            OutputMessage::History(history, false) => {
+                if let Err(source) = output.history(&history, false) {
+                    failed(&OutputFailure { output: output.name().to_owned(), goes_on: true, source });
+                }
+                queue.note_history_done();
             }
             OutputMessage::End(end) => return output.finish(&end.0, &end.1),
         }
@@ -380,7 +403,7 @@ mod tests {
             assert!(outputs.join(0).failures.is_empty(), "no output has failed");
         });
         assert_eq!(done, [true; 5]);
-        let said = "output table did not write the flow table that was asked for, and goes on".to_owned();
+        let said = "output table did not write what was asked for, and goes on".to_owned();
         assert_eq!(*told.lock().expect("no panic"), [(true, said)]);
     }
 

@@ -53,7 +53,7 @@ pub struct Control<'a> {
 fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>, control: &Control<'_>, id: u64) {
     if !outputs.wants_live_table() {
         (control.notice)(
-            "SIGUSR1 writes the flow table to the export files, and there is none: add --export-json or --export-csv",
+            "SIGUSR1 writes the flow table to the export files, and there is none: add --export-json, --export-csv or --history-json",
         );
         return;
     }
@@ -91,7 +91,14 @@ pub fn run(
     loop {
         if control.live_table.take() {
             question += 1;
-            ask(&mut aggregator, queues, outputs, control, question);
+            if outputs.wants_live_table() || !outputs.wants_history() {
+                ask(&mut aggregator, queues, outputs, control, question);
+            }
+            match aggregator.history() {
+                Some(history) if !outputs.has_history() => outputs.history(history, false),
+                Some(_) => (control.notice)("the history that was asked for before is still being written"),
+                None => {}
+            }
         }
         let now = Instant::now();
         let mut some = false;
@@ -104,6 +111,7 @@ pub fn run(
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
                 Event::Alert(alert) => outputs.alert(*alert, may_wait),
+                Event::History(history) => outputs.history(*history, true),
                 Event::Table(table) => outputs.live_table(table),
                 Event::GivenUp => {
                     (control.notice)("the flow table is not written: too many flows ended before every worker had sent its own")

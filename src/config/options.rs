@@ -73,6 +73,9 @@ pub struct Options {
     /// The periodic line.
     #[command(flatten)]
     pub stats: StatsOptions,
+    /// The last hour and day.
+    #[command(flatten)]
+    pub history: HistoryOptions,
     /// What is analysed.
     #[command(flatten)]
     pub analysis: AnalysisOptions,
@@ -105,6 +108,7 @@ impl Options {
             output: self.output.over(under.output),
             flow: self.flow.over(under.flow),
             stats: self.stats.over(under.stats),
+            history: self.history.over(under.history),
             analysis: self.analysis.over(under.analysis),
             pipeline: self.pipeline.over(under.pipeline),
         }
@@ -369,6 +373,20 @@ pub struct StatsOptions {
 }
 
 section!(StatsOptions { interval_ms, top_flows, jsonl, silence_secs } switches { enabled: enabled_yes, enabled_no });
+
+/// `[history]`
+#[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[command(next_help_heading = "Statistics")]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryOptions {
+    /// Keep a history, each second of the last hour and each minute of the last day, and write it to this file as JSON: at the end and on
+    /// SIGUSR1
+    #[arg(id = "history_json", long = "history-json", value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub json: Option<PathBuf>,
+}
+
+section!(HistoryOptions { json });
 
 /// `[pipeline]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

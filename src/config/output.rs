@@ -80,6 +80,7 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         summary: options.summary.unwrap_or(true),
         flow_table_rows: size(options.flow_table.unwrap_or(0).into()),
         stats_jsonl: all.stats.jsonl.clone(),
+        history_json: all.history.json.clone(),
         alerts_jsonl: all.analysis.alerts_jsonl.clone(),
         receivers: receivers(&all.analysis.alerts)?,
         has_stdout: on_stdout(all)?.is_some(),
@@ -179,11 +180,13 @@ fn on_stdout(options: &Options) -> Result<Option<&'static str>, ConfigError> {
 }
 
 /// Outputs with a path.
-fn written(options: &Options) -> [(&'static str, Option<&Path>); 8] {
+fn written(options: &Options) -> [(&'static str, Option<&Path>); 9] {
+    let history_json = options.history.json.as_deref();
     let (stats_jsonl, alerts_jsonl) = (options.stats.jsonl.as_deref(), options.analysis.alerts_jsonl.as_deref());
     let options = &options.output;
     [
         ("--stats-jsonl (stats.jsonl)", stats_jsonl),
+        ("--history-json (history.json)", history_json),
         ("--alerts-jsonl (analysis.alerts_jsonl)", alerts_jsonl),
         ("--write-pcap (output.write_pcap)", options.write_pcap.as_deref()),
         ("--export-json (output.export_json)", options.export_json.as_deref()),

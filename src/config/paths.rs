@@ -71,6 +71,7 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
         ("--export-csv (output.export_csv)", &output.export_csv),
         ("--summary-json (output.summary_json)", &output.summary_json),
         ("--stats-jsonl (stats.jsonl)", &output.stats_jsonl),
+        ("--history-json (history.json)", &output.history_json),
         ("--alerts-jsonl (analysis.alerts_jsonl)", &output.alerts_jsonl),
     ];
     files.extend(

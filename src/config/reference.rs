@@ -122,6 +122,7 @@ mod tests {
         for (key, id) in [
             ("stats.enabled", "stats_yes"),
             ("stats.jsonl", "stats_jsonl"),
+            ("history.json", "history_json"),
             ("xdp.mode", "mode"),
             ("analysis.anomalies.enabled", "anomalies_yes"),
         ] {

@@ -18,6 +18,8 @@ const NS_PER_MS: u64 = 1_000_000;
 /// 100 years: no sum of a time and a timeout comes near the end of 64 bits.
 const TIMEOUT_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 const INTERVAL_MS_MAX: u64 = 86_400_000;
+/// A slot of the history is a second.
+const HISTORY_INTERVAL_NS_MAX: u64 = 1000 * NS_PER_MS;
 const WORKERS_MAX: u32 = 1024;
 /// CPUs and queues have smaller numbers.
 const NUMBER_MAX: u32 = 4095;
@@ -51,6 +53,13 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     let mut flow = flow(&options)?;
     flow.top_count = if stats.enabled || options.stats.jsonl.is_some() { stats.top_count } else { 0 };
     let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
+    if options.history.json.is_some() && stats.interval_ns > HISTORY_INTERVAL_NS_MAX {
+        return Err(combination(
+            "--history-json (history.json) keeps seconds, which longer intervals cannot tell: give --stats-interval-ms (stats.interval_ms) \
+             up to 1000"
+                .to_owned(),
+        ));
+    }
     let written = output::output(&options, &source, pipeline.workers)?;
     Ok(Settings {
         view: output::view(&options, verbose, &written, wants_lines)?,

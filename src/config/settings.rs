@@ -191,6 +191,8 @@ pub struct OutputSettings {
     pub receivers: ReceiverSettings,
     /// The summary as JSON.
     pub summary_json: Option<PathBuf>,
+    /// The history as JSON.
+    pub history_json: Option<PathBuf>,
     /// Ticks as JSON lines.
     pub stats_jsonl: Option<PathBuf>,
     /// The summary as text.

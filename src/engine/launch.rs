@@ -84,6 +84,8 @@ pub struct EngineSettings {
     pub detection: Option<Detection>,
     /// How bytes are counted by bins; `None` = they are not.
     pub bursts: Option<LinkMetering>,
+    /// Whether a history is kept.
+    pub history: bool,
 }
 
 /// How bytes are counted by bins on all queues.
@@ -259,6 +261,7 @@ struct WorkerRun {
     group: StopGroup,
     interface: u8,
     bursts: Option<BurstMetering>,
+    history: bool,
 }
 
 impl WorkerRun {
@@ -269,6 +272,9 @@ impl WorkerRun {
         worker.on_interface(self.interface);
         if let Some(metering) = self.bursts {
             worker.measure_bursts(metering);
+        }
+        if self.history {
+            worker.measure_ticks();
         }
         worker
     }
@@ -300,6 +306,7 @@ impl Running {
         let (outbox, evidence) = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;
         let interface = settings.interfaces.get(index).copied().unwrap_or(0);
+        let history = settings.history;
         let bursts = settings.bursts.as_ref().map(|metering| {
             let of_interface = settings.interfaces.iter().filter(|&&other| other == interface).count();
             let all = if settings.interfaces.is_empty() { assignment.part.count as usize } else { of_interface };
@@ -320,7 +327,7 @@ impl Running {
                 // Not where the thread runs that has more of them to start.
                 None => begins.iter().for_each(|begins| begins.move_by(index + 1)),
             }
-            let run = WorkerRun { settings: worker_settings, outbox, group, interface, bursts };
+            let run = WorkerRun { settings: worker_settings, outbox, group, interface, bursts, history };
             let (stop, progress, mut notice) = (stop.as_ref(), progress.worker(index), |text: &str| notice(text));
             match evidence {
                 Some(observer) => drive(feed, run.worker(observer), request_receiver, timeout, stop, progress, &mut notice),

@@ -24,6 +24,7 @@ mod share;
 mod snapshot;
 mod tap;
 mod tap_sender;
+mod tick_meter;
 mod work_unit;
 mod worker;
 
@@ -46,6 +47,7 @@ pub use share::WorkerShare;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TapMark, TickEvidence};
 pub use tap::{PacketConsumer, TapOrder, TapReceivers, consume};
 pub use tap_sender::{TAP_FLOWS_MAX, TapFlows, TapPolicy, TapSender};
+pub use tick_meter::{TickCounts, TickMeter};
 pub use work_unit::WorkUnit;
 pub use worker::{Worker, WorkerSettings};
 

@@ -1,7 +1,7 @@
 //! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round; in the last one
 //! the flows that are still alive.
 
-use super::Ledger;
+use super::{Ledger, TickCounts};
 use crate::detect::BurstEvidence;
 use crate::flow::{FactArena, FlowCounters, FlowNote, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
@@ -60,29 +60,38 @@ pub struct TickEvidence {
     pub top: Vec<TopFlow>,
     /// Bytes by bins; empty unless microbursts are measured.
     pub bursts: BurstEvidence,
+    /// Sizes and batch times; empty unless a history is kept.
+    pub counts: TickCounts,
 }
 
 impl TickEvidence {
     /// No evidence, with room for that of two ticks with `top_count` top flows each.
     pub fn new(top_count: usize) -> Self {
-        Self { top: Vec::with_capacity(top_count.saturating_mul(2)), bursts: BurstEvidence::default() }
+        Self {
+            top: Vec::with_capacity(top_count.saturating_mul(2)),
+            bursts: BurstEvidence::default(),
+            counts: TickCounts::default(),
+        }
     }
 
     /// True without any.
     pub fn is_empty(&self) -> bool {
-        self.top.is_empty() && self.bursts.is_empty()
+        self.top.is_empty() && self.bursts.is_empty() && self.counts.is_empty()
     }
 
     /// Forgets all of it; keeps the memory.
     pub fn clear(&mut self) {
-        let Self { top, bursts } = self;
+        let Self { top, bursts, counts } = self;
         top.clear();
         bursts.clear();
+        counts.clear();
     }
 
     /// Becomes a copy of `other` without giving its memory up.
     pub fn copy_from(&mut self, other: &Self) {
-        let Self { top, bursts } = self;
+        let Self { top, bursts, counts } = self;
+        counts.clear();
+        counts.add(&other.counts);
         top.clear();
         top.extend_from_slice(&other.top);
         bursts.copy_from(&other.bursts);
@@ -90,7 +99,8 @@ impl TickEvidence {
 
     /// Adds the evidence of a later tick of the same worker; of the top flows the `top_count` largest are kept.
     pub fn add(&mut self, later: &Self, top_count: usize) {
-        let Self { top, bursts } = self;
+        let Self { top, bursts, counts } = self;
+        counts.add(&later.counts);
         bursts.add(&later.bursts);
         if top.is_empty() {
             top.extend_from_slice(&later.top);

@@ -18,7 +18,7 @@ use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
 use super::{
     BatchTimes, BurstMeter, BurstMetering, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence,
-    TrafficCount, WorkerShare,
+    TickMeter, TrafficCount, WorkerShare,
 };
 use crate::flow::{
     Candidate, Content, Counted, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
@@ -95,6 +95,8 @@ pub struct Worker<O: Observer = ()> {
     batches: BatchTimes,
     /// Counts bytes by bins; `None` unless microbursts are measured here.
     bursts: Option<Box<BurstMeter>>,
+    /// Counts sizes and batch times of the tick; `None` unless a history is kept.
+    tick_meter: Option<Box<TickMeter>>,
     tick_ns: u64,
     /// Of the tick that ended.
     evidence: TickEvidence,
@@ -140,6 +142,7 @@ impl<O: Observer> Worker<O> {
             batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
             batches: BatchTimes::default(),
             bursts: None,
+            tick_meter: None,
             tick_ns: settings.tick_ns,
             evidence: TickEvidence::new(settings.flow.top_count),
             unsent: TickEvidence::new(settings.flow.top_count),
@@ -157,6 +160,11 @@ impl<O: Observer> Worker<O> {
     /// first packet.
     pub fn measure_bursts(&mut self, metering: BurstMetering) {
         self.bursts = self.share.leads().then(|| Box::new(BurstMeter::new(metering, self.tick_ns)));
+    }
+
+    /// From now on sizes of packets and times of batches are counted by tick. Said before the first packet.
+    pub fn measure_ticks(&mut self) {
+        self.tick_meter = Some(Box::new(TickMeter::new()));
     }
 
     /// Processes what a backend lent.
@@ -177,7 +185,15 @@ impl<O: Observer> Worker<O> {
         let started = Instant::now();
         batch(self);
         let ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.note_batch(ns);
+    }
+
+    #[inline(always)]
+    fn note_batch(&mut self, ns: u64) {
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
+        if let Some(meter) = &mut self.tick_meter {
+            meter.batch(ns);
+        }
     }
 
     #[inline(always)]
@@ -190,6 +206,9 @@ impl<O: Observer> Worker<O> {
         }
         if let Some(bursts) = &mut self.bursts {
             bursts.count(packets.iter().copied());
+        }
+        if let Some(meter) = self.tick_meter.as_mut().filter(|_| self.share.leads()) {
+            meter.count(packets.iter().copied());
         }
         for wave in packets.chunks(BATCH_MAX) {
             self.wave(wave);
@@ -312,6 +331,10 @@ impl<O: Observer> Worker<O> {
         self.evidence.bursts.clear();
         if let Some(bursts) = &mut self.bursts {
             bursts.harvest(tick, &mut self.evidence.bursts);
+        }
+        self.evidence.counts.clear();
+        if let Some(meter) = &mut self.tick_meter {
+            meter.harvest(&mut self.evidence.counts);
         }
     }
 

@@ -35,6 +35,7 @@ pub fn settings() -> EngineSettings {
         reader_chunks: 2,
         detection: None,
         bursts: None,
+        history: false,
         interfaces: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use crate::record::test_records::{tcp_record, udp6_record};
 use std::time::Duration;
 
 const TICK_NS: u64 = 1_000_000_000;
-const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true, alerts: true };
+const ALL: Wants = Wants { table: true, ended: true, reports: true, live_table: true, alerts: true, history: false };
 
 fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
     let settings = AggregateSettings {
@@ -49,6 +49,7 @@ fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
                 format!("tick {} packets {} of {} silent {silent:?}", report.tick, report.packets, report.totals.ledger.packets)
             }
             Event::Answer(records) => format!("answer {:?}", records.iter().map(|r| r.first_packet).collect::<Vec<_>>()),
+            Event::History(history) => format!("history of {} seconds", history.traffic.seconds.len()),
             Event::GivenUp => "given up".to_owned(),
             Event::Alert(alert) => format!("alert {}", alert.key),
             Event::Table(table) => format!("table {:?}", numbers(&table)),

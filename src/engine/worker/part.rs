@@ -4,8 +4,8 @@
 //! the unit, and of those that are not its own nothing else; that time can matter only when it goes back, ends a tick or makes a
 //! flow due.
 
+use super::Worker;
 use super::wave::PacketSource;
-use super::{BATCH_NS_MAX, Worker};
 use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::work_unit::WorkUnit;
@@ -98,7 +98,7 @@ impl<O: Observer> Worker<O> {
             passed = wave.last().map_or(passed, |last| usize::from(last.index) + 1);
             let ended = Instant::now();
             let ns = u64::try_from((ended - started).as_nanos()).unwrap_or(u64::MAX);
-            self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
+            self.note_batch(ns);
             started = ended;
         }
         (self.metas, self.facts) = (metas, facts);
