@@ -25,6 +25,7 @@ pub fn judge(
     let all = DetectionSettings {
         detectors: settings.detectors.clone(),
         table_bytes: settings.table_bytes,
+        local: local.clone(),
         hash: if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() },
     };
     Ok(Some(JudgeSettings { detection: Detection::new(all.bin_ns(), move || detectors(&all)), local }))

@@ -3,16 +3,24 @@
 //! Owns the switch, the memory and the list of detectors. A detector's keys, defaults and ranges are in its own file.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
+mod beacon;
+mod brute_force;
+mod data_out;
+mod long_connection;
 mod port_scan;
 mod syn_flood;
 
+use self::beacon::BeaconOptions;
+use self::brute_force::BruteForceOptions;
+use self::data_out::DataOutOptions;
+use self::long_connection::LongConnectionOptions;
 use self::port_scan::PortScanOptions;
 use self::syn_flood::SynFloodOptions;
 use super::analysis_options::AnalysisOptions;
 use super::error::ConfigError;
-use super::resolve::{MIB, nanoseconds, size, within};
+use super::resolve::{MIB, combination, nanoseconds, size, within};
 use super::settings::DetectSettings;
-use crate::detect::DetectorSettings;
+use crate::detect::{DetectorSettings, IpPrefix};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +46,7 @@ use key;
 pub struct AnomalyOptions {
     #[arg(skip)]
     pub enabled: Option<bool>,
-    /// Detect attacks and other trouble, and print alerts: SYN floods and port scans, and what the configuration file adds
+    /// Detect attacks and other trouble, and print alerts: SYN floods, port scans, brute force of logins, and what the configuration file adds
     #[arg(id = "anomalies_yes", long = "anomalies", conflicts_with = "anomalies_no")]
     #[serde(skip)]
     pub enabled_yes: bool,
@@ -57,6 +65,18 @@ pub struct AnomalyOptions {
     /// Port scans.
     #[arg(skip)]
     pub port_scan: PortScanOptions,
+    /// Brute force of logins.
+    #[arg(skip)]
+    pub brute_force: BruteForceOptions,
+    /// Beacons.
+    #[arg(skip)]
+    pub beacon: BeaconOptions,
+    /// Long connections.
+    #[arg(skip)]
+    pub long_connection: LongConnectionOptions,
+    /// Data sent out.
+    #[arg(skip)]
+    pub data_out: DataOutOptions,
 }
 
 impl AnomalyOptions {
@@ -76,31 +96,60 @@ impl AnomalyOptions {
             table_mb: self.table_mb.or(under.table_mb),
             syn_flood: self.syn_flood.over(under.syn_flood),
             port_scan: self.port_scan.over(under.port_scan),
+            brute_force: self.brute_force.over(under.brute_force),
+            beacon: self.beacon.over(under.beacon),
+            long_connection: self.long_connection.over(under.long_connection),
+            data_out: self.data_out.over(under.data_out),
         }
     }
 
     fn detectors(&self) -> Result<DetectorSettings, ConfigError> {
-        Ok(DetectorSettings { syn_flood: self.syn_flood.settings()?, port_scan: self.port_scan.settings()? })
+        Ok(DetectorSettings {
+            syn_flood: self.syn_flood.settings()?,
+            port_scan: self.port_scan.settings()?,
+            brute_force: self.brute_force.settings()?,
+            beacon: self.beacon.settings()?,
+            long_connection: self.long_connection.settings()?,
+            data_out: self.data_out.settings()?,
+        })
     }
 }
 
 /// `None` where nothing is detected.
-pub(super) fn detection(options: &AnalysisOptions) -> Result<Option<DetectSettings>, ConfigError> {
+pub(super) fn detection(options: &AnalysisOptions, active_timeout_ns: u64) -> Result<Option<DetectSettings>, ConfigError> {
     let anomalies = &options.anomalies;
     let table_mb = within("analysis.anomalies.table_mb", anomalies.table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
-    let parse = |text: &String| {
-        text.parse()
-            .map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
-    };
-    let local_networks = options.local_networks.iter().flatten().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let local_networks = networks("analysis.local_networks", options.local_networks.as_ref())?;
     let settings =
         DetectSettings { detectors: anomalies.detectors()?, table_bytes: size(u64::from(table_mb) * MIB), local_networks };
-    Ok(anomalies.enabled.unwrap_or(false).then_some(settings))
+    let settings = anomalies.enabled.unwrap_or(false).then_some(settings);
+    refuse_short_records(settings.as_ref(), active_timeout_ns)?;
+    Ok(settings)
 }
 
 /// Length of a window.
 fn window(name: &'static str, said: Option<f64>, default: f64) -> Result<u64, ConfigError> {
     nanoseconds(name, within(name, said.unwrap_or(default), WINDOW_SECS_MIN, WINDOW_SECS_MAX)?)
+}
+
+/// A list of networks; none where nothing is said.
+fn networks(name: &'static str, said: Option<&Vec<String>>) -> Result<Vec<IpPrefix>, ConfigError> {
+    let parse =
+        |text: &String| text.parse().map_err(|error| ConfigError::Value { name, what: format!("has \"{text}\": {error}") });
+    said.into_iter().flatten().map(parse).collect()
+}
+
+/// Records that end at an age below that of a long connection never get as old.
+fn refuse_short_records(detection: Option<&DetectSettings>, active_timeout_ns: u64) -> Result<(), ConfigError> {
+    let long = detection.and_then(|settings| settings.detectors.long_connection.as_ref());
+    match long {
+        Some(long) if active_timeout_ns > 0 && active_timeout_ns <= long.duration_ns_min => Err(combination(
+            "--active-timeout-s (flow.active_timeout_secs) ends flows before they are as old as analysis.anomalies.long_connection.min_secs: give a \
+             longer timeout, or 0"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A count from which on a rule holds.

@@ -55,7 +55,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: output::view(&options, verbose, &written, wants_lines)?,
         output: written,
-        detection: detection(&options.analysis)?,
+        detection: detection(&options.analysis, flow.active_timeout_ns)?,
         pipeline,
         source,
         filter: options.capture.filter,

@@ -5,11 +5,15 @@
 //! `docs/detectors.md` says how a detector is added.
 
 mod alert;
+mod beacon;
+mod brute_force;
+mod data_out;
 mod detector;
 mod distinct;
 mod hash;
 mod keyed_rule;
 mod life;
+mod long_connection;
 mod networks;
 mod observation;
 mod port_scan;
@@ -21,11 +25,15 @@ mod table;
 mod window;
 
 pub use alert::{Alert, AlertEnd, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold};
+pub use beacon::{Beacon, BeaconSettings};
+pub use brute_force::{BruteForce, BruteForceSettings};
+pub use data_out::{DataOut, DataOutSettings};
 pub use detector::{BinSpan, Detector, DetectorBox, DetectorParts, DetectorSet, Evidence, EvidenceSet, JudgeContext};
 pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
 pub use hash::EvidenceHash;
 pub use keyed_rule::{KeyedDetector, KeyedRule, Told};
 pub use life::{AlertLives, LifeSettings, LivePayload};
+pub use long_connection::{LongConnection, LongConnectionSettings};
 pub use networks::{IpPrefix, LocalNetworks};
 pub use observation::{Observation, SeenArp, SeenDhcp};
 pub use port_scan::{PortScan, PortScanSettings};
@@ -37,10 +45,14 @@ pub use window::EvidenceWindow;
 
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
-    let DetectorSettings { syn_flood, port_scan } = &settings.detectors;
+    let DetectorSettings { syn_flood, port_scan, brute_force, beacon, long_connection, data_out } = &settings.detectors;
     let detectors = [
         syn_flood.map(|own| boxed(SynFlood::new(own, settings, &settings.hash))),
         port_scan.map(|own| boxed(PortScan::new(own, settings, &settings.hash))),
+        brute_force.clone().map(|own| boxed(KeyedDetector::new(BruteForce::new(own, settings), settings))),
+        beacon.clone().map(|own| boxed(Beacon::new(own, settings))),
+        long_connection.clone().map(|own| boxed(KeyedDetector::new(LongConnection::new(own, settings), settings))),
+        data_out.clone().map(|own| boxed(DataOut::new(own, settings))),
     ];
     detectors.into_iter().flatten().collect()
 }

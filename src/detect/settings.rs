@@ -1,6 +1,9 @@
 //! Settings: of each detector, and what all share.
 
-use super::{EvidenceHash, LifeSettings, PortScanSettings, SynFloodSettings};
+use super::{
+    BeaconSettings, BruteForceSettings, DataOutSettings, EvidenceHash, LifeSettings, LocalNetworks, LongConnectionSettings,
+    PortScanSettings, SynFloodSettings,
+};
 
 /// A second: the longest bin.
 const BIN_NS_MAX: u64 = 1_000_000_000;
@@ -16,12 +19,26 @@ pub struct DetectorSettings {
     pub syn_flood: Option<SynFloodSettings>,
     /// Port scans.
     pub port_scan: Option<PortScanSettings>,
+    /// Brute force of logins.
+    pub brute_force: Option<BruteForceSettings>,
+    /// Beacons.
+    pub beacon: Option<BeaconSettings>,
+    /// Long connections.
+    pub long_connection: Option<LongConnectionSettings>,
+    /// Data sent out.
+    pub data_out: Option<DataOutSettings>,
 }
 
 impl DetectorSettings {
     /// Length of the shortest window in ns.
     fn window_ns_min(&self) -> u64 {
-        let windows = [self.syn_flood.map(|settings| settings.window_ns), self.port_scan.map(|settings| settings.window_ns)];
+        let windows = [
+            self.syn_flood.map(|settings| settings.window_ns),
+            self.port_scan.map(|settings| settings.window_ns),
+            self.brute_force.as_ref().map(|settings| settings.window_ns),
+            self.beacon.as_ref().map(|settings| settings.window_ns),
+            self.data_out.as_ref().map(|settings| settings.window_ns),
+        ];
         windows.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
@@ -33,6 +50,8 @@ pub struct DetectionSettings {
     pub detectors: DetectorSettings,
     /// Bytes of one table of evidence.
     pub table_bytes: usize,
+    /// Which addresses are inside.
+    pub local: LocalNetworks,
     /// The run's own.
     pub hash: EvidenceHash,
 }

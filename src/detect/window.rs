@@ -6,7 +6,7 @@
 
 use super::detector::BinSpan;
 use super::{EvidenceHash, EvidenceKey, EvidenceTable, KeyEvidence};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The window.
 pub struct EvidenceWindow<E> {
@@ -115,6 +115,11 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
             sum.merge_answers(latest);
         }
         Some(sum)
+    }
+
+    /// All keys of the window, in order.
+    pub fn keys(&self) -> BTreeSet<EvidenceKey> {
+        self.slots.iter().flat_map(|(_, table)| table.keys()).copied().collect()
     }
 
     /// True when the window has observations about keys for which there was no room.

@@ -43,6 +43,16 @@ pub fn host(base: [u8; 4], number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::from(base).to_bits() + number)
 }
 
+/// What one side says.
+#[derive(Clone, Copy, Debug)]
+pub struct Said {
+    pub by_server: bool,
+    /// Payload.
+    pub bytes: u32,
+    /// After what was said before.
+    pub after_ns: u64,
+}
+
 /// Packets of a capture, in any order.
 #[derive(Default)]
 pub struct Script(Vec<(u64, Vec<u8>)>);
@@ -50,10 +60,15 @@ pub struct Script(Vec<(u64, Vec<u8>)>);
 impl Script {
     /// A segment, `at` ns after the start.
     pub fn tcp(&mut self, at: u64, from: End, to: End, flags: u8, sequence: u32, acknowledgment: u32) {
+        self.segment(at, (from, to), (flags, sequence, acknowledgment), 0);
+    }
+
+    fn segment(&mut self, at: u64, (from, to): (End, End), (flags, sequence, acknowledgment): (u8, u32, u32), bytes: usize) {
         let mut segment: Vec<u8> = [from.1.to_be_bytes(), to.1.to_be_bytes()].concat();
         segment.extend(sequence.to_be_bytes());
         segment.extend(acknowledgment.to_be_bytes());
         segment.extend([0x50, flags, 0x10, 0, 0, 0, 0, 0]);
+        segment.resize(segment.len() + bytes, 0);
         self.ip(at, 6, from.0, to.0, &segment);
     }
 
@@ -75,6 +90,35 @@ impl Script {
             }
             _ => {}
         }
+    }
+
+    /// A whole connection: handshake, what is said, each time acknowledged after `rtt`, and both FINs. When it was over.
+    pub fn session(&mut self, at: u64, client: End, server: End, rtt: u64, said: &[Said]) -> u64 {
+        const SEGMENT: u32 = 1448;
+        let mut next = [1001_u32, 5001];
+        self.tcp(at, client, server, SYN, 1000, 0);
+        self.tcp(at + rtt / 2, server, client, SYN | ACK, 5000, 1001);
+        self.tcp(at + rtt, client, server, ACK, next[0], next[1]);
+        let mut now = at + rtt;
+        for step in said {
+            now += step.after_ns;
+            let (me, peer) = (usize::from(step.by_server), usize::from(!step.by_server));
+            let (from, to) = if step.by_server { (server, client) } else { (client, server) };
+            let mut left = step.bytes;
+            while left > 0 {
+                let len = left.min(SEGMENT);
+                self.segment(now, (from, to), (PSH | ACK, next[me], next[peer]), len as usize);
+                next[me] = next[me].wrapping_add(len);
+                left -= len;
+                now += 12_000;
+            }
+            now += rtt / 2;
+            self.tcp(now, to, from, ACK, next[peer], next[me]);
+        }
+        self.tcp(now + rtt, client, server, FIN | ACK, next[0], next[1]);
+        self.tcp(now + rtt + rtt / 2, server, client, FIN | ACK, next[1], next[0].wrapping_add(1));
+        self.tcp(now + 2 * rtt, client, server, ACK, next[0].wrapping_add(1), next[1].wrapping_add(1));
+        now + 2 * rtt
     }
 
     /// A datagram of 4 bytes.
