@@ -23,7 +23,7 @@ pub fn judge(
         return Ok(None);
     }
     let local = local_networks(settings, interfaces)?;
-    let mut all = settings.with_hash(if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
+    let mut all = settings.with_hash(local.clone(), if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
     if let Some(spoofing) = &mut all.detectors.arp_spoofing {
         spoofing.gateways.extend(gateways::of_interfaces(interfaces));
     }
@@ -34,7 +34,7 @@ pub fn judge(
 /// Other thresholds and mute rules while the run goes on.
 pub fn reload(settings: DetectSettings) -> JudgeReload {
     // The judge takes thresholds alone, so the hash is of no use.
-    JudgeReload { detection: settings.with_hash(EvidenceHash::fixed()), mutes: settings.mutes }
+    JudgeReload { detection: settings.with_hash(LocalNetworks::of(Vec::new()), EvidenceHash::fixed()), mutes: settings.mutes }
 }
 
 /// The networks that are inside.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, SEC, Script, host};
+use netscope_perf::scenario::{MS, Outcome, SEC, Script, host};
 use common::{netscope, temp_dir};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -6,6 +6,10 @@
 mod arp_spoofing;
 mod dhcp_flood;
 mod microburst;
+mod beacon;
+mod brute_force;
+mod data_out;
+mod long_connection;
 mod port_scan;
 mod rogue_dhcp;
 mod syn_flood;
@@ -14,6 +18,10 @@ mod volume_flood;
 use self::arp_spoofing::ArpSpoofingOptions;
 use self::dhcp_flood::DhcpFloodOptions;
 use self::microburst::MicroburstOptions;
+use self::beacon::BeaconOptions;
+use self::brute_force::BruteForceOptions;
+use self::data_out::DataOutOptions;
+use self::long_connection::LongConnectionOptions;
 use self::port_scan::PortScanOptions;
 use self::rogue_dhcp::RogueDhcpOptions;
 use self::syn_flood::SynFloodOptions;
@@ -21,9 +29,9 @@ use self::volume_flood::VolumeFloodOptions;
 use super::alerting::mutes;
 use super::analysis_options::AnalysisOptions;
 use super::error::ConfigError;
-use super::resolve::{MIB, nanoseconds, size, within};
+use super::resolve::{MIB, combination, nanoseconds, size, within};
 use super::settings::DetectSettings;
-use crate::detect::{DetectionSettings, DetectorSettings, EvidenceHash};
+use crate::detect::{DetectionSettings, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks};
 use crate::flow::HostAddress;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -51,7 +59,7 @@ use key;
 pub struct AnomalyOptions {
     #[arg(skip)]
     pub enabled: Option<bool>,
-    /// Detect attacks and other trouble, and print alerts: SYN floods and port scans, and what the configuration file adds
+    /// Detect attacks and other trouble, and print alerts: SYN floods, port scans, brute force of logins, and what the configuration file adds
     #[arg(id = "anomalies_yes", long = "anomalies", conflicts_with = "anomalies_no")]
     #[serde(skip)]
     pub enabled_yes: bool,
@@ -85,6 +93,18 @@ pub struct AnomalyOptions {
     /// Servers of DHCP that should not be there.
     #[arg(skip)]
     pub rogue_dhcp: RogueDhcpOptions,
+    /// Brute force of logins.
+    #[arg(skip)]
+    pub brute_force: BruteForceOptions,
+    /// Beacons.
+    #[arg(skip)]
+    pub beacon: BeaconOptions,
+    /// Long connections.
+    #[arg(skip)]
+    pub long_connection: LongConnectionOptions,
+    /// Data sent out.
+    #[arg(skip)]
+    pub data_out: DataOutOptions,
 }
 
 impl AnomalyOptions {
@@ -109,6 +129,10 @@ impl AnomalyOptions {
             arp_spoofing: self.arp_spoofing.over(under.arp_spoofing),
             dhcp_flood: self.dhcp_flood.over(under.dhcp_flood),
             rogue_dhcp: self.rogue_dhcp.over(under.rogue_dhcp),
+            brute_force: self.brute_force.over(under.brute_force),
+            beacon: self.beacon.over(under.beacon),
+            long_connection: self.long_connection.over(under.long_connection),
+            data_out: self.data_out.over(under.data_out),
         }
     }
 
@@ -120,37 +144,42 @@ impl AnomalyOptions {
             arp_spoofing: self.arp_spoofing.settings()?,
             dhcp_flood: self.dhcp_flood.settings()?,
             rogue_dhcp: self.rogue_dhcp.settings()?,
+            brute_force: self.brute_force.settings()?,
+            beacon: self.beacon.settings()?,
+            long_connection: self.long_connection.settings()?,
+            data_out: self.data_out.settings()?,
         })
     }
 }
 
 impl DetectSettings {
     /// As detectors take them, with a run's hash.
-    pub fn with_hash(&self, hash: EvidenceHash) -> DetectionSettings {
-        DetectionSettings { detectors: self.detectors.clone(), table_bytes: self.table_bytes, hash }
+    pub fn with_hash(&self, local: LocalNetworks, hash: EvidenceHash) -> DetectionSettings {
+        DetectionSettings { detectors: self.detectors.clone(), table_bytes: self.table_bytes, local, hash }
     }
 }
 
 /// `None` where nothing is detected. `interval_ns`: of statistics.
-pub(super) fn detection(options: &AnalysisOptions, interval_ns: u64) -> Result<Option<DetectSettings>, ConfigError> {
+pub(super) fn detection(
+    options: &AnalysisOptions,
+    interval_ns: u64,
+    active_timeout_ns: u64,
+) -> Result<Option<DetectSettings>, ConfigError> {
     let settings = detect_settings(options, interval_ns)?;
-    Ok(options.anomalies.enabled.unwrap_or(false).then_some(settings))
+    let settings = options.anomalies.enabled.unwrap_or(false).then_some(settings);
+    refuse_short_records(settings.as_ref(), active_timeout_ns)?;
+    Ok(settings)
 }
 
 /// How it is or would be detected.
 pub(super) fn detect_settings(options: &AnalysisOptions, interval_ns: u64) -> Result<DetectSettings, ConfigError> {
     let anomalies = &options.anomalies;
     let table_mb = within("analysis.anomalies.table_mb", anomalies.table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
-    let parse = |text: &String| {
-        text.parse()
-            .map_err(|error| ConfigError::Value { name: "analysis.local_networks", what: format!("has \"{text}\": {error}") })
-    };
-    let local_networks = options.local_networks.iter().flatten().map(parse).collect::<Result<Vec<_>, _>>()?;
     Ok(DetectSettings {
         detectors: anomalies.detectors()?,
         microburst: anomalies.microburst.settings(interval_ns, anomalies.enabled.unwrap_or(false))?,
         table_bytes: size(u64::from(table_mb) * MIB),
-        local_networks,
+        local_networks: networks("analysis.local_networks", options.local_networks.as_ref())?,
         mutes: mutes(&options.alerts)?,
     })
 }
@@ -158,6 +187,26 @@ pub(super) fn detect_settings(options: &AnalysisOptions, interval_ns: u64) -> Re
 /// Length of a window.
 fn window(name: &'static str, said: Option<f64>, default: f64) -> Result<u64, ConfigError> {
     nanoseconds(name, within(name, said.unwrap_or(default), WINDOW_SECS_MIN, WINDOW_SECS_MAX)?)
+}
+
+/// A list of networks; none where nothing is said.
+fn networks(name: &'static str, said: Option<&Vec<String>>) -> Result<Vec<IpPrefix>, ConfigError> {
+    let parse =
+        |text: &String| text.parse().map_err(|error| ConfigError::Value { name, what: format!("has \"{text}\": {error}") });
+    said.into_iter().flatten().map(parse).collect()
+}
+
+/// Records that end at an age below that of a long connection never get as old.
+fn refuse_short_records(detection: Option<&DetectSettings>, active_timeout_ns: u64) -> Result<(), ConfigError> {
+    let long = detection.and_then(|settings| settings.detectors.long_connection.as_ref());
+    match long {
+        Some(long) if active_timeout_ns > 0 && active_timeout_ns <= long.duration_ns_min => Err(combination(
+            "--active-timeout-s (flow.active_timeout_secs) ends flows before they are as old as analysis.anomalies.long_connection.min_secs: give a \
+             longer timeout, or 0"
+                .to_owned(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A count from which on a rule holds.

@@ -64,7 +64,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: output::view(&options, verbose, &written, wants_lines)?,
         output: written,
-        detection: detection(&options.analysis, stats.interval_ns)?,
+        detection: detection(&options.analysis, stats.interval_ns, flow.active_timeout_ns)?,
         pipeline,
         source,
         // It needs the file's path.

@@ -9,6 +9,7 @@ use super::{
     KeyEvidence, LivePayload, LocalNetworks, Observation,
 };
 use netscope_backends::Timestamp;
+use std::collections::BTreeSet;
 
 /// One rule. Its settings are its own.
 pub trait KeyedRule: Send + 'static {
@@ -46,6 +47,17 @@ pub trait KeyedRule: Send + 'static {
     /// On the sum: whether the rule holds for a key that has this in the window.
     fn holds(&self, key: &EvidenceKey, window: &Self::Evidence) -> bool;
 
+    /// How serious what is known of an alert under way is. When it rises, the alert is told again, whatever its growth.
+    fn grade(&self, _life: &Self::Evidence) -> u8 {
+        0
+    }
+
+    /// Wider keys, such as a whole network: while the rule holds for one of them or its alert is under way, an alert about this key says nothing
+    /// more, and does not begin.
+    fn wider(&self, _key: &EvidenceKey) -> [Option<EvidenceKey>; 2] {
+        [None; 2]
+    }
+
     /// The alert about a key.
     fn alert(&self, told: &Told<'_, Self::Evidence>) -> Alert;
 }
@@ -72,6 +84,7 @@ pub struct Told<'a, E> {
 struct RuleLife<E> {
     life: E,
     window: E,
+    grade: u8,
     is_at_least: bool,
 }
 
@@ -134,18 +147,31 @@ impl<R: KeyedRule> KeyedDetector<R> {
             context.alerts.push(rule.alert(&life.told(&key, AlertPhase::End(AlertEnd::Quiet), at, local)));
         });
         let overflows = window.overflows();
+        let mut risen = BTreeSet::new();
         for (key, life) in lives.payloads() {
             if let Some(settled) = window.settled(key) {
                 life.life.merge(settled);
+                let grade = rule.grade(&life.life);
+                if grade > life.grade {
+                    life.grade = grade;
+                    risen.insert(*key);
+                }
             }
             life.is_at_least |= overflows;
         }
-        for (key, sum) in window.holding(rule.floor(), |key, sum| rule.holds(key, &sum).then_some(sum)) {
+        let holding = window.holding(rule.floor(), |key, sum| rule.holds(key, &sum).then_some(sum));
+        let held: BTreeSet<EvidenceKey> = holding.iter().map(|(key, _)| *key).collect();
+        for (key, sum) in holding {
             if let Some(life) = lives.hold(&key, bin) {
                 life.window = sum;
                 continue;
             }
-            let life = RuleLife { life: sum.clone(), window: sum, is_at_least: overflows };
+            if rule.wider(&key).iter().flatten().any(|wider| held.contains(wider) || lives.is_live(wider)) {
+                continue;
+            }
+            let grade = rule.grade(&sum);
+            let so_far = window.settled_sum(&key).unwrap_or_default();
+            let life = RuleLife { life: so_far, window: sum, grade, is_at_least: overflows };
             let alert = rule.alert(&life.told(&key, AlertPhase::Begin, bin.end, local));
             if lives.begin(key, life, bin) {
                 context.alerts.push(alert);
@@ -153,7 +179,14 @@ impl<R: KeyedRule> KeyedDetector<R> {
                 *context.left_out += 1;
             }
         }
-        lives.tell_grown(|key, life| context.alerts.push(rule.alert(&life.told(key, AlertPhase::Update, bin.end, local))));
+        let mut update = |key: &EvidenceKey, life: &RuleLife<R::Evidence>| {
+            context.alerts.push(rule.alert(&life.told(key, AlertPhase::Update, bin.end, local)));
+        };
+        lives.tell_grown(|key, life| {
+            risen.remove(key);
+            update(key, life);
+        });
+        lives.payloads().filter(|(key, _)| risen.contains(key)).for_each(|(key, life)| update(key, life));
     }
 }
 

@@ -6,6 +6,9 @@
 
 mod alert;
 mod arp_spoofing;
+mod beacon;
+mod brute_force;
+mod data_out;
 mod detector;
 mod dhcp_flood;
 mod distinct;
@@ -14,6 +17,7 @@ mod hash;
 mod keyed_rule;
 mod life;
 mod microburst;
+mod long_connection;
 mod networks;
 mod observation;
 mod port_scan;
@@ -30,6 +34,9 @@ mod window;
 
 pub use alert::{Alert, AlertEnd, AlertPhase, AlertSeverity, AlertSubject, CrossedThreshold};
 pub use arp_spoofing::ArpSpoofingSettings;
+pub use beacon::{Beacon, BeaconSettings};
+pub use brute_force::{BruteForce, BruteForceSettings};
+pub use data_out::{DataOut, DataOutSettings};
 pub use detector::{BinSpan, Detector, DetectorBox, DetectorParts, DetectorSet, Evidence, EvidenceSet, JudgeContext};
 pub use dhcp_flood::DhcpFloodSettings;
 pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
@@ -41,6 +48,7 @@ pub use microburst::{
     BurstBin, BurstEvidence, BurstFlow, BurstLink, BurstReport, FRAME_OVERHEAD, LinkBins, MicroburstJudge, MicroburstSettings,
     QueueBursts,
 };
+pub use long_connection::{LongConnection, LongConnectionSettings};
 pub use networks::{IpPrefix, LocalNetworks};
 pub use observation::{Observation, SeenArp, SeenDhcp};
 pub use port_scan::{PortScan, PortScanSettings};
@@ -62,7 +70,18 @@ pub const ALERT_KINDS: &[&str] = &["syn_flood", "port_scan"];
 
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
-    let DetectorSettings { syn_flood, port_scan, volume_flood, arp_spoofing, dhcp_flood, rogue_dhcp } = &settings.detectors;
+    let DetectorSettings {
+        syn_flood,
+        port_scan,
+        volume_flood,
+        arp_spoofing,
+        dhcp_flood,
+        rogue_dhcp,
+        brute_force,
+        beacon,
+        long_connection,
+        data_out,
+    } = &settings.detectors;
     let detectors = [
         syn_flood.map(|own| boxed(SynFlood::new(own, settings, &settings.hash))),
         port_scan.map(|own| boxed(PortScan::new(own, settings, &settings.hash))),
@@ -70,6 +89,10 @@ pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
         arp_spoofing.as_ref().map(|own| keyed(ArpSpoofing::new(own.clone(), settings), settings)),
         dhcp_flood.map(|own| keyed(DhcpFlood::new(own, settings), settings)),
         rogue_dhcp.as_ref().map(|own| keyed(RogueDhcp::new(own.clone(), settings), settings)),
+        brute_force.clone().map(|own| keyed(BruteForce::new(own, settings), settings)),
+        beacon.clone().map(|own| boxed(Beacon::new(own, settings))),
+        long_connection.clone().map(|own| keyed(LongConnection::new(own, settings), settings)),
+        data_out.clone().map(|own| boxed(DataOut::new(own, settings))),
     ];
     detectors.into_iter().flatten().collect()
 }

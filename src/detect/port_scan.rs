@@ -154,7 +154,7 @@ impl PortScan {
                 life.hold(findings);
                 continue;
             }
-            let counts = self.sources.gather(&source_key(source), 0).unwrap_or_default();
+            let counts = self.sources.settled_sum(&source_key(source)).unwrap_or_default();
             let life = ScanLife::new(counts, findings, bin.end, overflows);
             let alert = life.alert(source, AlertPhase::Begin, life.last(), &settings, context.local);
             if self.lives.begin(source, life, bin) {

@@ -2,7 +2,7 @@
 //!
 //! Owns the earliest few. Invariant: they are those with the smallest numbers, so they do not depend on order or on parts.
 
-use crate::flow::{Direction, FlowKey, SeenFlow, SeenRefusal};
+use crate::flow::{Direction, FlowEnd, FlowGrowth, FlowKey, SeenFlow, SeenRefusal};
 use netscope_backends::Timestamp;
 
 /// Times of the earliest and the latest observation.
@@ -53,6 +53,18 @@ pub struct SamplePacket {
 impl From<&SeenFlow> for SamplePacket {
     fn from(flow: &SeenFlow) -> Self {
         Self { number: flow.number, key: flow.key, initiator: flow.initiator }
+    }
+}
+
+impl From<&FlowEnd> for SamplePacket {
+    fn from(end: &FlowEnd) -> Self {
+        Self { number: end.first_packet, key: end.key, initiator: end.initiator }
+    }
+}
+
+impl From<&FlowGrowth> for SamplePacket {
+    fn from(flow: &FlowGrowth) -> Self {
+        Self { number: flow.first_packet, key: flow.key, initiator: flow.initiator }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Settings: of each detector, and what all share.
 
 use super::{
-    ArpSpoofingSettings, DhcpFloodSettings, EvidenceHash, LifeSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings,
-    VolumeFloodSettings,
+    ArpSpoofingSettings, BeaconSettings, BruteForceSettings, DataOutSettings, DhcpFloodSettings, EvidenceHash, LifeSettings, LocalNetworks,
+    LongConnectionSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings, VolumeFloodSettings,
 };
 
 /// 250 ms: the longest bin. With three bins for answers, what happens in a bin is judged a second after its start.
@@ -27,6 +27,14 @@ pub struct DetectorSettings {
     pub dhcp_flood: Option<DhcpFloodSettings>,
     /// Servers of DHCP that should not be there.
     pub rogue_dhcp: Option<RogueDhcpSettings>,
+    /// Brute force of logins.
+    pub brute_force: Option<BruteForceSettings>,
+    /// Beacons.
+    pub beacon: Option<BeaconSettings>,
+    /// Long connections.
+    pub long_connection: Option<LongConnectionSettings>,
+    /// Data sent out.
+    pub data_out: Option<DataOutSettings>,
 }
 
 impl DetectorSettings {
@@ -39,6 +47,9 @@ impl DetectorSettings {
             self.arp_spoofing.as_ref().map(|settings| settings.window_ns),
             self.dhcp_flood.map(|settings| settings.window_ns),
             self.rogue_dhcp.as_ref().map(|settings| settings.window_ns),
+            self.brute_force.as_ref().map(|settings| settings.window_ns),
+            self.beacon.as_ref().map(|settings| settings.window_ns),
+            self.data_out.as_ref().map(|settings| settings.window_ns),
         ];
         windows.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
@@ -51,6 +62,8 @@ pub struct DetectionSettings {
     pub detectors: DetectorSettings,
     /// Bytes of one table of evidence.
     pub table_bytes: usize,
+    /// Which addresses are inside.
+    pub local: LocalNetworks,
     /// The run's own.
     pub hash: EvidenceHash,
 }

@@ -166,7 +166,11 @@ impl SynFlood {
                 life.hold(&counts);
                 continue;
             }
-            let life = FloodLife::new(counts, overflows);
+            let so_far = match subject {
+                FloodSubject::Service(key) => self.services.settled_sum(&key),
+                _ => subject.network().and_then(|key| self.networks.settled_sum(&key)),
+            };
+            let life = FloodLife::new(so_far.unwrap_or_default(), &counts, overflows);
             let at = life.last();
             let alert = life.alert(subject, AlertPhase::Begin, at, &settings, context.local);
             if self.lives.begin(subject, life, bin) {

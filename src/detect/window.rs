@@ -7,7 +7,7 @@
 use super::detector::BinSpan;
 use super::{EvidenceHash, EvidenceKey, EvidenceTable, KeyEvidence};
 use netscope_backends::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The window.
 pub struct EvidenceWindow<E> {
@@ -118,17 +118,29 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
 
     /// What the whole window has of a key, and the answers that came in the bins behind it, where its weight reaches `floor`.
     pub fn gather(&self, key: &EvidenceKey, floor: u64) -> Option<E> {
-        let parts = || self.slots.iter().filter_map(|(_, table)| table.get(key));
-        if parts().map(KeyEvidence::weight).sum::<u64>() < floor {
+        let weights = self.slots.iter().filter_map(|(_, table)| table.get(key)).map(KeyEvidence::weight);
+        if weights.sum::<u64>() < floor {
             return None;
         }
-        let mut parts = parts();
+        let mut sum = self.settled_sum(key)?;
+        self.later.iter().filter_map(|(_, table)| table.get(key)).for_each(|later| sum.merge_answers(later));
+        Some(sum)
+    }
+
+    /// What the whole window has of a key up to the settled bin: with each bin that is [`EvidenceWindow::settled`] later added to it, everything is
+    /// counted once.
+    pub fn settled_sum(&self, key: &EvidenceKey) -> Option<E> {
+        let mut parts = self.slots.iter().filter_map(|(_, table)| table.get(key));
         let mut sum = parts.next()?.clone();
         parts.for_each(|part| {
             sum.merge(part);
         });
-        self.later.iter().filter_map(|(_, table)| table.get(key)).for_each(|later| sum.merge_answers(later));
         Some(sum)
+    }
+
+    /// All keys of the window, in order.
+    pub fn keys(&self) -> BTreeSet<EvidenceKey> {
+        self.slots.iter().flat_map(|(_, table)| table.keys()).copied().collect()
     }
 
     /// True when the window has observations about keys for which there was no room.

@@ -32,10 +32,10 @@ impl LivePayload for FloodLife {
 }
 
 impl FloodLife {
-    /// Of a window in which the rule holds for the first time.
-    pub fn new(window: FloodCounts, overflows: bool) -> Self {
+    /// Of a window in which the rule holds for the first time, and what was settled of it so far.
+    pub fn new(so_far: FloodCounts, window: &FloodCounts, overflows: bool) -> Self {
         let (open, sources) = (window.open(), window.sources.cardinality());
-        Self { counts: window, open, sources, is_at_least: overflows }
+        Self { counts: so_far, open, sources, is_at_least: overflows }
     }
 
     /// A bin has this of it.
