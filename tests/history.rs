@@ -3,8 +3,8 @@
 
 mod common;
 
-use netscope_perf::scenario::{MS, Outcome, SEC, Script, host};
 use common::{netscope, temp_dir};
+use netscope_perf::scenario::{MS, Outcome, SEC, Script, host};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 mod common;
 
-use netscope_perf::scenario::{MS, SEC, Script};
 use common::{corpus, netscope, temp_dir};
+use netscope_perf::scenario::{MS, SEC, Script};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::Ipv4Addr;

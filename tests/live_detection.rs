@@ -3,10 +3,10 @@
 
 mod common;
 
-use netscope_perf::scenario::{MS, Outcome, Script, host};
 use common::live::send;
 use common::netns::{NetNs, RECEIVER, SENDER, Wire};
 use common::{RunningProgram, netscope};
+use netscope_perf::scenario::{MS, Outcome, Script, host};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 use std::path::Path;

@@ -3,8 +3,8 @@
 mod common;
 
 use common::alerts::{alerts_of, alerts_with, begun, last};
-use netscope_perf::scenario::{MS, Outcome, SEC, Said, Script, host};
 use common::corpus;
+use netscope_perf::scenario::{MS, Outcome, SEC, Said, Script, host};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 

@@ -3,8 +3,8 @@
 mod common;
 
 use common::alerts::{alerts_with, begun, last};
-use netscope_perf::scenario::{ACK, End, MS, PSH, SEC, SYN, Said, Script, host};
 use common::netscope;
+use netscope_perf::scenario::{ACK, End, MS, PSH, SEC, SYN, Said, Script, host};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
 

@@ -6,7 +6,8 @@
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
 use super::{
-    AlertDeliveries, HistorySnapshot, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary, Table, Wants,
+    AlertDeliveries, HistorySnapshot, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary,
+    Table, Wants,
 };
 use crate::detect::Alert;
 use std::cell::Cell;

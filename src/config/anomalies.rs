@@ -4,24 +4,24 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts say [default], which is no link")]
 
 mod arp_spoofing;
-mod dhcp_flood;
-mod microburst;
 mod beacon;
 mod brute_force;
 mod data_out;
+mod dhcp_flood;
 mod long_connection;
+mod microburst;
 mod port_scan;
 mod rogue_dhcp;
 mod syn_flood;
 mod volume_flood;
 
 use self::arp_spoofing::ArpSpoofingOptions;
-use self::dhcp_flood::DhcpFloodOptions;
-use self::microburst::MicroburstOptions;
 use self::beacon::BeaconOptions;
 use self::brute_force::BruteForceOptions;
 use self::data_out::DataOutOptions;
+use self::dhcp_flood::DhcpFloodOptions;
 use self::long_connection::LongConnectionOptions;
+use self::microburst::MicroburstOptions;
 use self::port_scan::PortScanOptions;
 use self::rogue_dhcp::RogueDhcpOptions;
 use self::syn_flood::SynFloodOptions;

@@ -244,13 +244,14 @@ impl Detector for Beacon {
     }
 
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>) {
-        if let Some(bin) = self.window.push(context.bin, evidence) {
+        self.window.push(context.bin, evidence);
+        while let Some(bin) = self.window.settle(context.bin.end) {
             self.judge_settled(bin, false, context);
         }
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
-        if let Some(bin) = self.window.settle() {
+        while let Some(bin) = self.window.settle(Timestamp(u64::MAX)) {
             self.judge_settled(bin, true, context);
         }
         let Self { settings, lives, .. } = self;

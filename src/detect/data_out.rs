@@ -73,7 +73,7 @@ fn is_pair(key: &EvidenceKey) -> bool {
 impl DataOut {
     /// A detector that has seen nothing.
     pub fn new(settings: DataOutSettings, all: &DetectionSettings) -> Self {
-        let window = EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, &all.hash);
+        let window = EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, &all.hash).without_answers();
         let lives = AlertLives::new(all.life(settings.cooldown_ns, settings.window_ns));
         let (local, table_bytes, hash) = (all.local.clone(), all.table_bytes, all.hash.clone());
         Self { settings, local, table_bytes, hash, window, lives }
@@ -174,13 +174,14 @@ impl Detector for DataOut {
     }
 
     fn judge(&mut self, evidence: &mut Self::Evidence, context: &mut JudgeContext<'_>) {
-        if let Some(bin) = self.window.push(context.bin, evidence) {
+        self.window.push(context.bin, evidence);
+        while let Some(bin) = self.window.settle(context.bin.end) {
             self.judge_settled(bin, context);
         }
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
-        if let Some(bin) = self.window.settle() {
+        while let Some(bin) = self.window.settle(Timestamp(u64::MAX)) {
             self.judge_settled(bin, context);
         }
         let Self { settings, lives, .. } = self;

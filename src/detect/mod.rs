@@ -16,8 +16,8 @@ mod hardware;
 mod hash;
 mod keyed_rule;
 mod life;
-mod microburst;
 mod long_connection;
+mod microburst;
 mod networks;
 mod observation;
 mod port_scan;
@@ -44,11 +44,11 @@ pub use hardware::HardwareAddress;
 pub use hash::EvidenceHash;
 pub use keyed_rule::{KeyedDetector, KeyedRule, Told};
 pub use life::{AlertLives, LifeSettings, LivePayload};
+pub use long_connection::{LongConnection, LongConnectionSettings};
 pub use microburst::{
     BurstBin, BurstEvidence, BurstFlow, BurstLink, BurstReport, FRAME_OVERHEAD, LinkBins, MicroburstJudge, MicroburstSettings,
     QueueBursts,
 };
-pub use long_connection::{LongConnection, LongConnectionSettings};
 pub use networks::{IpPrefix, LocalNetworks};
 pub use observation::{Observation, SeenArp, SeenDhcp};
 pub use port_scan::{PortScan, PortScanSettings};

@@ -1,8 +1,8 @@
 //! Settings: of each detector, and what all share.
 
 use super::{
-    ArpSpoofingSettings, BeaconSettings, BruteForceSettings, DataOutSettings, DhcpFloodSettings, EvidenceHash, LifeSettings, LocalNetworks,
-    LongConnectionSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings, VolumeFloodSettings,
+    ArpSpoofingSettings, BeaconSettings, BruteForceSettings, DataOutSettings, DhcpFloodSettings, EvidenceHash, LifeSettings,
+    LocalNetworks, LongConnectionSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings, VolumeFloodSettings,
 };
 
 /// 250 ms: the longest bin. With three bins for answers, what happens in a bin is judged a second after its start.
@@ -71,6 +71,12 @@ pub struct DetectionSettings {
 impl DetectionSettings {
     /// Alerts of a detector under way at most.
     pub const ALERT_COUNT_MAX: usize = 1024;
+
+    /// These detectors, with private ranges inside and the hash that is known.
+    #[cfg(test)]
+    pub(super) fn of(detectors: DetectorSettings, table_bytes: usize) -> Self {
+        Self { detectors, table_bytes, local: LocalNetworks::private_and([]), hash: EvidenceHash::fixed() }
+    }
 
     /// Length of a bin in ns: a fifth of the shortest window, from 10 ms to 250 ms.
     pub fn bin_ns(&self) -> u64 {

@@ -192,6 +192,11 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         self.index.get(key).map(|&at| &self.cells[at].evidence)
     }
 
+    /// All keys that are kept, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &EvidenceKey> {
+        self.index.keys()
+    }
+
     /// All keys that are kept and their evidence, in no order.
     pub fn entries(&self) -> impl Iterator<Item = (&EvidenceKey, &E)> {
         self.live().map(|cell| (&cell.key, &cell.evidence))

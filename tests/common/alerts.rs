@@ -2,8 +2,8 @@
 //!
 //! Owns no expectation of any detector.
 
-use netscope_perf::scenario::Script;
 use super::{netscope, temp_dir};
+use netscope_perf::scenario::Script;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

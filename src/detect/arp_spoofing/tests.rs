@@ -22,7 +22,7 @@ fn rule() -> ArpSpoofing {
         cooldown_ns: 300 * SECOND,
         gateways: Vec::new(),
     };
-    let all = DetectionSettings { detectors: DetectorSettings::default(), table_bytes: 1 << 20, hash: EvidenceHash::fixed() };
+    let all = DetectionSettings::of(DetectorSettings::default(), 1 << 20);
     ArpSpoofing::new(settings, &all)
 }
 

@@ -11,7 +11,7 @@ const SECOND: u64 = Timestamp::NS_PER_SEC;
 fn rule() -> DhcpFlood {
     let settings =
         DhcpFloodSettings { window_ns: 10 * SECOND, clients_threshold: 50, messages_threshold: 100, cooldown_ns: 30 * SECOND };
-    let all = DetectionSettings { detectors: DetectorSettings::default(), table_bytes: 1 << 20, hash: EvidenceHash::fixed() };
+    let all = DetectionSettings::of(DetectorSettings::default(), 1 << 20);
     DhcpFlood::new(settings, &all)
 }
 

@@ -11,7 +11,7 @@ const SECOND: u64 = Timestamp::NS_PER_SEC;
 fn rule(servers: &[[u8; 4]]) -> RogueDhcp {
     let servers = servers.iter().map(|server| HostAddress::v4(*server)).collect();
     let settings = RogueDhcpSettings { window_ns: 3600 * SECOND, servers, cooldown_ns: 3600 * SECOND };
-    let all = DetectionSettings { detectors: DetectorSettings::default(), table_bytes: 1 << 20, hash: EvidenceHash::fixed() };
+    let all = DetectionSettings::of(DetectorSettings::default(), 1 << 20);
     RogueDhcp::new(settings, &all)
 }
 
