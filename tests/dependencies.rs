@@ -21,7 +21,7 @@ const TWICE: &[(&str, &str)] = &[
     ("errno", "pcap 2 still asks for 0.2, rustix and signal-hook for 0.3"),
     (
         "getrandom",
-        "jsonschema's ahash, for tests alone, asks for 0.3; proptest's rand and tempfile, for tests alone, ask for 0.4",
+        "ring asks for 0.2; jsonschema's ahash, for tests alone, for 0.3; proptest's rand and tempfile, for tests alone, for 0.4",
     ),
     ("syn", "jsonschema's strum and zerocopy, for tests alone, ask for 2; clap, serde and thiserror ask for 3"),
 ];

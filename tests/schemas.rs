@@ -83,6 +83,13 @@ fn a_value_that_does_not_fit_is_refused() {
     assert!(!summary.is_valid(&value), "a field that is not described is found");
 }
 
+#[test]
+fn every_kind_of_alert_can_be_muted() {
+    let schema = schema("alert.schema.json");
+    let kinds = schema["properties"]["kind"]["enum"].as_array().expect("a list");
+    assert_eq!(kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>(), netscope::detect::ALERT_KINDS);
+}
+
 /// Labels of the summary's rows as the code has them.
 fn labels() -> Vec<String> {
     let code = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/output/text.rs")).expect("it is there");

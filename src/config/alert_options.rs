@@ -88,7 +88,7 @@ pub struct MuteOptions {
 fn text_or_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     /// As it is written.
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a time such as 2026-12-31T23:59:59Z")]
+    #[serde(untagged, expecting = "expected a time such as 2026-12-31T23:59:59Z")]
     enum TextOrTime {
         Text(String),
         Time(toml::value::Datetime),

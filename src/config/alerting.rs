@@ -244,3 +244,66 @@ fn mute(number: usize, options: &MuteOptions) -> Result<MuteRule, ConfigError> {
         reason: reason.clone().unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::output::AlertFormat;
+
+    /// The receivers of a file with this text below `[analysis.alerts]`, or why there are none.
+    fn read(text: &str) -> Result<ReceiverSettings, String> {
+        let options: Options = toml::from_str(&format!("[analysis.alerts]\n{text}")).map_err(|error| error.to_string())?;
+        receivers(&options.analysis.alerts).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn receivers_are_off_until_they_are_named() {
+        let none = read("").unwrap();
+        assert_eq!(none, ReceiverSettings { syslog: None, webhook: None, command: None });
+        assert_eq!(read("[analysis.alerts.syslog]\ntarget = \"\"\nfacility = \"local1\"\n").unwrap(), none);
+        let all = read(
+            "queue = 7\n[analysis.alerts.syslog]\ntarget = \"tls://log.example\"\nca_file = \"ca.pem\"\nformat = \"cef\"\n\
+             [analysis.alerts.webhook]\nurl = \"https://hooks.example/x\"\nextra_headers = \"X-A: b c\"\n\
+             [analysis.alerts.command]\nprogram = \"sh\"\nargs = [\"-c\", \"\", \"a b\"]\n",
+        )
+        .unwrap();
+        let (syslog, webhook, command) = (all.syslog.unwrap(), all.webhook.unwrap(), all.command.unwrap());
+        assert_eq!((syslog.target.to_string().as_str(), syslog.format), ("tls://log.example:6514", AlertFormat::Cef));
+        assert_eq!((webhook.format, webhook.headers[0].1.to_str()), (AlertFormat::Json, Ok("b c")));
+        assert_eq!((command.args.as_slice(), command.concurrency), (["-c", "", "a b"].map(String::from).as_slice(), 2));
+        assert_eq!([syslog.delivery, webhook.delivery, command.delivery].map(|delivery| delivery.queue_count_max), [7; 3]);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        for (text, why) in [
+            ("queue = 0\n", "analysis.alerts.queue is 0"),
+            ("attempts = 0\n", "analysis.alerts.attempts is 0"),
+            ("drain_secs = -1.0\n", "analysis.alerts.drain_secs is -1"),
+            ("age_secs = nan\n", "analysis.alerts.age_secs is NaN"),
+            (
+                "[analysis.alerts.syslog]\ntarget = \"log.example\"\n",
+                "(analysis.alerts.syslog.target) is \"log.example\": no target",
+            ),
+            ("[analysis.alerts.syslog]\nfacility = \"x\"\n", "analysis.alerts.syslog.facility is \"x\""),
+            ("[analysis.alerts.syslog]\napp_name = \"a b\"\n", "analysis.alerts.syslog.app_name"),
+            ("[analysis.alerts.syslog]\nsd_id = \"netscope\"\n", "analysis.alerts.syslog.sd_id"),
+            ("[analysis.alerts.syslog]\nformat = \"xml\"\n", "unknown variant `xml`"),
+            ("[analysis.alerts.syslog]\nclient_key_file = \"k\"\n", "need each other"),
+            ("[analysis.alerts.syslog]\ntarget = \"tcp://a\"\nca_file = \"c\"\n", "give a tls:// target"),
+            ("[analysis.alerts.webhook]\nurl = \"ftp://s3cret\"\n", "(analysis.alerts.webhook.url) is no URL"),
+            ("[analysis.alerts.webhook]\nurl = \"https://me:s3cret@a/\"\n", "bearer_token_file"),
+            ("[analysis.alerts.webhook]\nurl = \"http://a/s3cret\"\nca_file = \"c\"\n", "is about https"),
+            ("[analysis.alerts.webhook]\nextra_headers = [\"s3cret\"]\n", "without a colon"),
+            ("[analysis.alerts.webhook]\nextra_headers = [\"Host: s3cret\"]\n", "has host, which is set already"),
+            ("[analysis.alerts.webhook]\nextra_headers = [\"X: s3cret\\u0001x\"]\n", "value for x that no header may have"),
+            ("[analysis.alerts.webhook]\nrequest_timeout_secs = 0.0\n", "request_timeout_secs is 0"),
+            ("[analysis.alerts.command]\nprogram = \"/nonexistent\"\n", "there is no such program"),
+            ("[analysis.alerts.command]\nconcurrency = 0\n", "analysis.alerts.command.concurrency is 0"),
+        ] {
+            let refusal = read(text).expect_err(text);
+            assert!(refusal.contains(why) && !refusal.contains("s3cret"), "{text}: {refusal}");
+        }
+    }
+}

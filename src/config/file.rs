@@ -81,6 +81,11 @@ fn key_at(table: &DeTable<'_>, at: usize, path: &str) -> Option<String> {
         let full = join(path, key.get_ref().as_ref());
         match value.get_ref() {
             DeValue::Table(table) => key_at(table, at, &full).or_else(|| inside(key.span()).then(|| full.clone())),
+            // Tables under one name, such as mute rules.
+            DeValue::Array(items) if items.iter().any(|item| item.get_ref().as_table().is_some()) => {
+                let mut tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                tables.find_map(|table| key_at(table, at, &full)).or_else(|| inside(key.span()).then(|| full.clone()))
+            }
             _ => (inside(value.span()) || inside(key.span())).then(|| full.clone()),
         }
     })

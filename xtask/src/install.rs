@@ -70,6 +70,7 @@ impl Manager {
             (Self::Dnf | Self::Pacman, Need::Tshark) => "wireshark-cli",
             (Self::Brew, Need::Tshark) => "wireshark",
             (_, Need::Tcpdump) => "tcpdump",
+            (_, Need::Rsyslog) => "rsyslog",
             (_, Need::Jq) => "jq",
             (Self::Pacman | Self::Brew, Need::Python3) => "python",
             (_, Need::Python3) => "python3",

@@ -24,6 +24,8 @@ pub enum Need {
     Tshark,
     /// `tcpdump`, whose packets ours are compared with.
     Tcpdump,
+    /// `rsyslogd`, which takes alerts.
+    Rsyslog,
     /// `jq`, which reads what is written through pipes.
     Jq,
     /// Python 3, for the scorer of the capture corpus.
@@ -49,6 +51,7 @@ impl Need {
                 Self::Nftables,
                 Self::Tshark,
                 Self::Tcpdump,
+                Self::Rsyslog,
                 Self::Jq,
                 Self::Python3,
             ]
@@ -68,6 +71,7 @@ impl Need {
             Self::Nftables => "nftables (nft)",
             Self::Tshark => "tshark",
             Self::Tcpdump => "tcpdump",
+            Self::Rsyslog => "rsyslog (rsyslogd)",
             Self::Jq => "jq",
             Self::Python3 => "python3",
             Self::Pip => "pip of python3",
@@ -86,6 +90,7 @@ impl Need {
             Self::Nftables => run::find("nft").is_some(),
             Self::Tshark => run::find("tshark").is_some() && run::find("capinfos").is_some(),
             Self::Tcpdump => run::find("tcpdump").is_some(),
+            Self::Rsyslog => run::find("rsyslogd").is_some(),
             Self::Jq => run::find("jq").is_some(),
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
             Self::Pip => run::succeeds(Command::new("python3").args(["-m", "pip", "--version"])),

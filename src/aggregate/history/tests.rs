@@ -67,30 +67,8 @@ fn flows_are_counted_when_they_end_by_port_host_and_size() {
 #[test]
 fn only_alerts_that_begin_count() {
     let mut history = History::new(SEC);
-    let alert = |phase, kind| Alert {
-        time: Timestamp(5 * SEC),
-        kind,
-        description: String::new(),
-        phase,
-        severity: AlertSeverity::High,
-        key: String::new(),
-        variant: "",
-        technique: None,
-        began: Timestamp(0),
-        attacker: None,
-        victim: None,
-        direction: None,
-        counts: Vec::new(),
-        distinct: Vec::new(),
-        completion_ratio: 0.0,
-        top_sources: Vec::new(),
-        ports: Vec::new(),
-        samples: Vec::new(),
-        thresholds: Vec::new(),
-        is_at_least: false,
-        window_ns: 0,
-        cooldown_ns: 0,
-    };
+    let alert =
+        |phase, kind| Alert { time: Timestamp(5 * SEC), severity: AlertSeverity::High, ..Alert::bare(kind, "", phase) };
     for (phase, kind) in
         [(AlertPhase::Begin, "b"), (AlertPhase::Update, "b"), (AlertPhase::End(AlertEnd::Exit), "b"), (AlertPhase::Begin, "a")]
     {

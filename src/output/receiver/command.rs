@@ -3,7 +3,7 @@
 //! Owns what the command is told. Invariants: no shell sees an argument; so many commands run at once at most; one that takes too long is killed with all that
 //! it started; it is run once for each alert, whatever its exit code.
 
-use super::{AlertFormat, AlertMessage, AlertReceiver, DeliverySettings, NotSent, OnDeliveryNotice, Transport};
+use super::{AlertFormat, AlertMessage, AlertReceiver, AlertTransport, DeliverySettings, NotSent, OnDeliveryNotice};
 use crate::detect::Alert;
 use crate::output::OutputError;
 use crate::output::child::{self, ChildEnd};
@@ -47,7 +47,7 @@ impl HookCommand {
             let body = format!("{}\n", format.line(alert, community_id_seed)).into_bytes();
             AlertMessage { number, body, facts: environment(alert) }
         };
-        let way = || -> Box<dyn Transport> {
+        let way = || -> Box<dyn AlertTransport> {
             Box::new(HookTransport { program: settings.program.clone(), args: settings.args.clone(), timeout: settings.timeout })
         };
         let ways = (0..settings.concurrency).map(|_| way()).collect();
@@ -77,7 +77,7 @@ struct HookTransport {
     timeout: Duration,
 }
 
-impl Transport for HookTransport {
+impl AlertTransport for HookTransport {
     fn send(&mut self, message: &AlertMessage, is_over: &dyn Fn() -> bool) -> Result<(), NotSent> {
         let mut command = child::command(&self.program);
         command.args(&self.args).envs(message.facts.iter().map(|(name, value)| (name, value)));

@@ -66,7 +66,7 @@ impl NotSent {
 }
 
 /// The way to a receiver. Each thread of a courier has one.
-pub trait Transport: Send {
+pub trait AlertTransport: Send {
     /// Delivers a message, in bounded time. `is_over`: true as soon as nobody waits for it any more.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl AlertReceiver {
     pub fn start(
         name: String,
         encode: Box<Encode>,
-        transports: Vec<Box<dyn Transport>>,
+        transports: Vec<Box<dyn AlertTransport>>,
         settings: DeliverySettings,
         notice: Arc<OnDeliveryNotice>,
     ) -> io::Result<Self> {

@@ -6,8 +6,8 @@
 use super::syslog_message::SyslogHeader;
 use super::syslog_target::HostPort;
 use super::{
-    AlertFormat, AlertMessage, AlertReceiver, DeliverySettings, NotSent, OnDeliveryNotice, SyslogFacility, SyslogTarget,
-    TlsSettings, Transport,
+    AlertFormat, AlertMessage, AlertReceiver, AlertTransport, DeliverySettings, NotSent, OnDeliveryNotice, SyslogFacility,
+    SyslogTarget, TlsSettings,
 };
 use crate::output::OutputError;
 use rustls::pki_types::ServerName;
@@ -96,7 +96,7 @@ struct SyslogTransport {
     connection: Option<SyslogConnection>,
 }
 
-impl Transport for SyslogTransport {
+impl AlertTransport for SyslogTransport {
     fn send(&mut self, message: &AlertMessage, _is_over: &dyn Fn() -> bool) -> Result<(), NotSent> {
         // One that was closed while nothing was said is no failure.
         let open = self.connection.take().and_then(|mut connection| (!connection.is_closed()).then_some(connection));
@@ -263,5 +263,84 @@ fn is_end(read: &io::Result<usize>) -> bool {
     match read {
         Ok(count) => *count == 0,
         Err(error) => !is_nothing(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufRead as _;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    const NEVER: &dyn Fn() -> bool = &|| false;
+
+    fn transport(target: &str, timeout: Duration) -> SyslogTransport {
+        SyslogTransport { target: target.parse().unwrap(), tls: None, timeout, connection: None }
+    }
+
+    fn message(body: &[u8]) -> AlertMessage {
+        AlertMessage { number: 0, body: body.to_owned(), facts: Vec::new() }
+    }
+
+    /// Sends three messages to a server that closes the connection after the first one.
+    fn send_three(target: &str, accept: impl Fn() -> Box<dyn io::Read>, first: &[u8]) -> String {
+        let mut transport = transport(target, Duration::from_secs(20));
+        transport.send(&message(b"one"), NEVER).unwrap();
+        let mut stream = accept();
+        let mut read = vec![0; first.len()];
+        stream.read_exact(&mut read).unwrap();
+        assert_eq!(read, first);
+        drop(stream);
+        // A socket of this machine knows at once; loopback needs a moment.
+        std::thread::sleep(Duration::from_millis(100));
+        transport.send(&message(b"two"), NEVER).unwrap();
+        transport.send(&message(b"three"), NEVER).unwrap();
+        drop(transport);
+        let mut text = String::new();
+        accept().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_connection_that_the_server_closed_is_made_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = format!("tcp://{}", listener.local_addr().unwrap());
+        let text = send_three(&target, || Box::new(listener.accept().unwrap().0), b"3 one");
+        assert_eq!(text, "3 two5 three");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let listener = UnixListener::bind(&path).unwrap();
+        let target = format!("unix:{}", path.display());
+        let text = send_three(&target, || Box::new(listener.accept().unwrap().0), b"one\n");
+        assert_eq!(text, "two\nthree\n");
+    }
+
+    #[test]
+    fn a_server_that_does_not_read_costs_a_bounded_time_and_a_part_is_never_continued() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut transport = transport(&format!("tcp://{}", listener.local_addr().unwrap()), Duration::from_millis(200));
+        let start = Instant::now();
+        // More than all buffers on the way.
+        let large = message(&vec![b'x'; 64 << 20]);
+        assert!(matches!(transport.send(&large, NEVER), Err(NotSent::Again { .. })));
+        assert!(start.elapsed() < Duration::from_secs(20));
+        let (_unfinished, _) = listener.accept().unwrap();
+        transport.send(&message(b"next"), NEVER).unwrap();
+        drop(transport);
+        let mut line = Vec::new();
+        io::BufReader::new(listener.accept().unwrap().0).read_until(b'\n', &mut line).unwrap();
+        assert_eq!(line, b"4 next", "on a connection of its own");
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_long_is_refused_for_good() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut transport = transport(&format!("udp://{}", socket.local_addr().unwrap()), Duration::from_secs(1));
+        assert!(matches!(transport.send(&message(&vec![b'x'; 70_000]), NEVER), Err(NotSent::Refused(_))));
+        transport.send(&message(b"short"), NEVER).unwrap();
+        let mut buffer = [0; 16];
+        let length = socket.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"short");
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the request and what answers mean. Invariants: one request is under way at a time, so order is kept; secrets are in headers and URLs alone, never in a
 //! message or a name; a redirection is not followed.
 
-use super::{AlertFormat, AlertMessage, AlertReceiver, DeliverySettings, NotSent, OnDeliveryNotice, TlsSettings, Transport};
+use super::{AlertFormat, AlertMessage, AlertReceiver, AlertTransport, DeliverySettings, NotSent, OnDeliveryNotice, TlsSettings};
 use crate::output::OutputError;
 use ring::hmac;
 use std::fmt;
@@ -12,9 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
-use ureq::{Agent, SendBody};
 
 /// More of an answer is not read: its body says nothing to us.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
@@ -43,9 +43,7 @@ pub struct WebhookSettings {
 impl fmt::Debug for WebhookSettings {
     /// Without the URL's path and the headers: both may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named =
-            f.debug_struct("WebhookSettings").field("name", &self.name()).field("format", &self.format).finish_non_exhaustive();
-        named
+        f.debug_struct("WebhookSettings").field("name", &self.name()).field("format", &self.format).finish_non_exhaustive()
     }
 }
 
@@ -148,7 +146,7 @@ struct WebhookTransport {
     run: u64,
 }
 
-impl Transport for WebhookTransport {
+impl AlertTransport for WebhookTransport {
     fn send(&mut self, message: &AlertMessage, _is_over: &dyn Fn() -> bool) -> Result<(), NotSent> {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let mut request = self
@@ -164,8 +162,7 @@ impl Transport for WebhookTransport {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let mut answer =
-            request.send(SendBody::from_owned_reader(io::Cursor::new(message.body.clone()))).map_err(|error| again(&error))?;
+        let mut answer = request.send(message.body.as_slice()).map_err(NotSent::again)?;
         let status = answer.status();
         let after_secs = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
         // Read so that the connection can be used again. What was said after the status changes nothing.
@@ -177,11 +174,6 @@ impl Transport for WebhookTransport {
             _ => Err(NotSent::Refused(why)),
         }
     }
-}
-
-/// Everything but an answer may be better next time.
-fn again(error: &ureq::Error) -> NotSent {
-    NotSent::again(error)
 }
 
 #[cfg(test)]
