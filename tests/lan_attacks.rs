@@ -256,7 +256,7 @@ fn what_looks_like_arp_spoofing_and_is_none() {
 fn floods_of_dhcp_are_told_by_how_they_show() {
     let unfinished = of_script("", |script| {
         get_address(script, 0, client(1), SERVER, GATEWAY);
-        (0..2000).for_each(|i| Dhcp::of_client(DISCOVER, client(100 + i)).send(script, SEC + u64::from(i) * 5 * MS));
+        (0..2000).for_each(|i| Dhcp::of_client(DISCOVER, client(100 + i)).send(script, SEC + u64::from(i) * 10 * MS));
     });
     assert_eq!(begun(&unfinished), [("dhcp_flood", "unfinished", "high")]);
     assert_eq!(unfinished[0]["details"]["answers"], "stopped", "{:?}", unfinished[0]);

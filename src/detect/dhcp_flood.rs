@@ -6,7 +6,7 @@
 mod counts;
 mod tell;
 
-use self::counts::{ClientCounts, SeenClient};
+use self::counts::{ClientCounts, SampledClient, SeenClient};
 use super::{Alert, DetectionSettings, EvidenceHash, EvidenceKey, EvidenceTable, HardwareAddress, KeyedRule, LinkSegment, Told};
 use super::{Observation, SamplePacket, SeenDhcp};
 use crate::app::DhcpKind;
@@ -91,16 +91,19 @@ impl DhcpFlood {
         if clients < self.settings.clients_threshold {
             return None;
         }
-        let listed = window.clients.listed().len() as u64;
+        let sampled = window.sampled().count() as u64;
         if window.foreign_messages * 2 > window.client_messages {
             Some(FloodShape::OneStation)
-        } else if window.listed(|client, _| client.is_group()) * IMPOSSIBLE_SHARE >= listed {
+        } else if window.sampled().filter(|client| client.mac.is_group()).count() as u64 * IMPOSSIBLE_SHARE >= sampled.max(1) {
             Some(FloodShape::Impossible)
         } else {
-            let asks_again = window.listed(|_, count| count > 1) * AGAIN_SHARE >= listed;
-            let goes_on = window.going_on.count() * 2 >= clients;
-            let has_waited = window.span.duration_ns() >= ASKS_AGAIN_NS;
-            (has_waited && !asks_again && !goes_on).then_some(FloodShape::Unfinished)
+            let has_waited = |client: &&SampledClient| client.span.first().plus(ASKS_AGAIN_NS) <= window.span.last();
+            let waited: Vec<_> = window.sampled().filter(has_waited).collect();
+            let count = waited.len() as u64;
+            let again = waited.iter().filter(|client| client.messages > 1).count() as u64;
+            let going_on = waited.iter().filter(|client| client.goes_on).count() as u64;
+            let are_enough = clients.saturating_mul(count) >= self.settings.clients_threshold.saturating_mul(sampled.max(1));
+            (are_enough && again * AGAIN_SHARE < count && going_on * 2 < count).then_some(FloodShape::Unfinished)
         }
     }
 }

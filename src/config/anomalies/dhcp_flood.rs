@@ -29,10 +29,10 @@ impl DhcpFloodOptions {
     /// On unless it is turned off.
     pub(super) fn settings(&self) -> Result<Option<DhcpFloodSettings>, ConfigError> {
         let settings = DhcpFloodSettings {
-            window_ns: window(key!("dhcp_flood", "window_secs"), self.window_secs, 10.0)?,
+            window_ns: window(key!("dhcp_flood", "window_secs"), self.window_secs, 120.0)?,
             clients_threshold: threshold(key!("dhcp_flood", "clients_threshold"), self.clients_threshold, 50)?,
-            messages_threshold: threshold(key!("dhcp_flood", "messages_threshold"), self.messages_threshold, 100)?,
-            cooldown_ns: nanoseconds(key!("dhcp_flood", "cooldown_secs"), self.cooldown_secs.unwrap_or(30.0))?,
+            messages_threshold: threshold(key!("dhcp_flood", "messages_threshold"), self.messages_threshold, 200)?,
+            cooldown_ns: nanoseconds(key!("dhcp_flood", "cooldown_secs"), self.cooldown_secs.unwrap_or(120.0))?,
         };
         Ok(self.enabled.unwrap_or(true).then_some(settings))
     }

@@ -15,6 +15,29 @@ pub(super) struct SeenClient {
     pub sample: SamplePacket,
 }
 
+/// Clients of which more is known than their number: those with the smallest ranks, which is an even sample.
+const SAMPLED_MAX: usize = 64;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct SampledClient {
+    rank: u64,
+    pub mac: HardwareAddress,
+    /// Of its messages.
+    pub span: SeenSpan,
+    pub messages: u64,
+    /// It asked for an address that it was offered, or got one.
+    pub goes_on: bool,
+}
+
+impl SampledClient {
+    fn merge(&mut self, other: &Self) {
+        self.span.merge(other.span);
+        self.messages += other.messages;
+        self.goes_on |= other.goes_on;
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::detect) struct ClientCounts {
     /// Of messages of clients.
@@ -33,6 +56,8 @@ pub(in crate::detect) struct ClientCounts {
     pub clients: DistinctSet,
     /// Those that asked for an address that they were offered, or got one.
     pub going_on: DistinctSet,
+    /// Some of both, in the order of ranks.
+    sampled: Vec<SampledClient>,
     /// Where frames came from that are neither the client's nor a relay agent's.
     pub stations: DistinctSet,
     pub samples: SamplePackets,
@@ -55,6 +80,13 @@ impl ClientCounts {
         if matches!(seen.kind, DhcpKind::Request | DhcpKind::Ack) {
             grown += self.going_on.insert(rank, contact, 1);
         }
+        let mut span = SeenSpan::default();
+        if is_of_client(seen.kind) {
+            span.note(seen.time);
+        }
+        let goes_on = matches!(seen.kind, DhcpKind::Request | DhcpKind::Ack);
+        let messages = u64::from(is_of_client(seen.kind));
+        grown += self.add_sampled(&SampledClient { rank, mac: seen.client, span, messages, goes_on });
         if !is_of_client(seen.kind) {
             self.answers.note(seen.time);
             return grown;
@@ -68,10 +100,26 @@ impl ClientCounts {
         grown + self.clients.insert(rank, contact, 1) + self.samples.note(seen.sample)
     }
 
-    /// How many of the listed clients are such; it is told their messages, too.
-    pub(super) fn listed(&self, is_such: impl Fn(HardwareAddress, u64) -> bool) -> u64 {
-        let listed = self.clients.listed();
-        listed.filter(|(contact, count)| is_such(HardwareAddress::of_contact(*contact).0, u64::from(*count))).count() as u64
+    /// Adds what is known of a client, if it is one of the sample; what memory grew by, in bytes.
+    fn add_sampled(&mut self, client: &SampledClient) -> usize {
+        match self.sampled.binary_search_by_key(&(client.rank, client.mac), |own| (own.rank, own.mac)) {
+            Ok(at) => {
+                self.sampled[at].merge(client);
+                0
+            }
+            Err(SAMPLED_MAX) => 0,
+            Err(at) => {
+                let is_full = self.sampled.len() == SAMPLED_MAX;
+                self.sampled.truncate(SAMPLED_MAX - 1);
+                self.sampled.insert(at, *client);
+                if is_full { 0 } else { size_of::<SampledClient>() }
+            }
+        }
+    }
+
+    /// Clients of the sample that sent something.
+    pub(super) fn sampled(&self) -> impl Iterator<Item = &SampledClient> {
+        self.sampled.iter().filter(|client| client.messages > 0)
     }
 
     /// The client with the most messages among those listed.
@@ -92,7 +140,9 @@ impl KeyEvidence for ClientCounts {
         self.acks += other.acks;
         self.naks += other.naks;
         self.answers.merge(other.answers);
-        self.clients.merge(&other.clients)
+        let sampled: usize = other.sampled.iter().map(|client| self.add_sampled(client)).sum();
+        sampled
+            + self.clients.merge(&other.clients)
             + self.going_on.merge(&other.going_on)
             + self.stations.merge(&other.stations)
             + self.samples.merge(&other.samples)
@@ -101,6 +151,11 @@ impl KeyEvidence for ClientCounts {
     /// A client that goes on in the next bin has not stopped in this one.
     fn merge_answers(&mut self, later: &Self) {
         self.going_on.merge_within(&later.going_on, &self.clients);
+        for client in later.sampled.iter().filter(|client| client.goes_on) {
+            if let Ok(at) = self.sampled.binary_search_by_key(&(client.rank, client.mac), |own| (own.rank, own.mac)) {
+                self.sampled[at].goes_on = true;
+            }
+        }
     }
 
     fn clear(&mut self) {

@@ -10,7 +10,7 @@ const SECOND: u64 = Timestamp::NS_PER_SEC;
 
 fn rule() -> DhcpFlood {
     let settings =
-        DhcpFloodSettings { window_ns: 10 * SECOND, clients_threshold: 50, messages_threshold: 100, cooldown_ns: 30 * SECOND };
+        DhcpFloodSettings { window_ns: 120 * SECOND, clients_threshold: 50, messages_threshold: 200, cooldown_ns: 120 * SECOND };
     let all = DetectionSettings::of(DetectorSettings::default(), 1 << 20);
     DhcpFlood::new(settings, &all)
 }
@@ -76,9 +76,13 @@ fn clients(count: u64, after: &[(u64, DhcpKind)]) -> Vec<SeenDhcp> {
 
 #[test]
 fn clients_that_never_go_on_nor_ask_again_are_a_flood() {
-    assert_eq!(shape(&clients(150, &[(0, DhcpKind::Discover)])), Some(FloodShape::Unfinished));
+    assert_eq!(shape(&clients(300, &[(0, DhcpKind::Discover)])), Some(FloodShape::Unfinished));
     assert_eq!(shape(&clients(49, &[(0, DhcpKind::Discover)])), None, "below the threshold");
-    assert_eq!(shape(&clients(90, &[(0, DhcpKind::Discover)])), None, "they have not had time to ask again");
+    assert_eq!(shape(&clients(100, &[(0, DhcpKind::Discover)])), None, "they have not had time to ask again");
+    let mut late = clients(60, &[(0, DhcpKind::Discover)]);
+    late.push(message(0, DhcpKind::Discover, client(999), client(999)));
+    late.iter_mut().take(60).for_each(|seen| seen.time = seen.time.plus(60 * SECOND));
+    assert_eq!(shape(&late), None, "power is back just now, and another one had asked before");
     let again = [(0, DhcpKind::Discover), (4 * SECOND, DhcpKind::Discover)];
     assert_eq!(shape(&clients(150, &again)), None, "the server does not live, and clients ask again");
     let served = [(0, DhcpKind::Discover), (1, DhcpKind::Offer), (2, DhcpKind::Request), (3, DhcpKind::Ack)];
@@ -100,7 +104,7 @@ fn clients_that_are_made_up_are_a_flood_at_once() {
         })
         .collect();
     assert_eq!(shape(&groups), Some(FloodShape::Impossible));
-    let endless: Vec<_> = (0..100).map(|i| message(i * 20_000_000, DhcpKind::Inform, client(1), client(1))).collect();
+    let endless: Vec<_> = (0..200).map(|i| message(i * 20_000_000, DhcpKind::Inform, client(1), client(1))).collect();
     assert_eq!(shape(&endless), Some(FloodShape::SingleClient));
     assert_eq!(shape(&endless[1..]), None);
 }
@@ -116,6 +120,7 @@ fn clients_go_on_in_the_next_bin() {
     window.push(bin(2), &mut table_of(&clients(60, &[(0, DhcpKind::Request)])));
     let sum = window.gather(&key, 1).expect("the first bin");
     assert_eq!((sum.client_messages, sum.going_on.count()), (60, 60));
+    assert!(sum.sampled().all(|client| client.goes_on));
 }
 
 fn any_message() -> impl Strategy<Value = SeenDhcp> {
