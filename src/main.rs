@@ -12,6 +12,7 @@ use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
+use netscope::flight::{FlightError, FlightSettings, FlightSetup};
 use netscope::output::{
     AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, OnCommandFailure, OutputError,
     PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe, stdout,
@@ -85,7 +86,7 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 /// Captures or reads until the end.
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals()?;
-    let live_table = live_table_on_signal()?;
+    let (live_table, flight_signal) = (live_table_on_signal()?, recording_on_signal()?);
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
     let judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
@@ -122,6 +123,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         Ok((outputs, summary))
     });
     let (outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
+    let flight =
+        flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
     let session = Session {
         source: opened.take_source(),
         engine: engine_settings(settings, &mut opened),
@@ -137,6 +140,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
         live_table,
+        flight,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
     let mut outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
@@ -210,8 +214,6 @@ fn stop_on_signals() -> Result<(Arc<AtomicBool>, Stop), Failure> {
     for signal in signals {
         flag::register(signal, Arc::clone(&asked))?;
     }
-    // Kept for what is to come: it does nothing, and does not end the run.
-    flag::register(SIGUSR2, Arc::default())?;
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
@@ -239,6 +241,31 @@ fn live_table_on_signal() -> Result<LiveTableRequest, Failure> {
     Ok(LiveTableRequest::from_flag(asked))
 }
 
+/// SIGUSR2 asks for what the flight recorder has in memory. Without one it does nothing, and does not end the run.
+fn recording_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    flag::register(SIGUSR2, Arc::clone(&asked))?;
+    Ok(asked)
+}
+
+/// Opens the flight recorder, where there is to be one.
+fn flight(
+    settings: &Settings,
+    interfaces: &[String],
+    signal: Arc<AtomicBool>,
+    reporter: &Reporter,
+) -> Result<Option<FlightSetup>, FlightError> {
+    let Some(recorder) = &settings.recorder else { return Ok(None) };
+    let recorder = FlightSettings { origin: origin(settings, interfaces), ..recorder.clone() };
+    reporter.info(&format!(
+        "the flight recorder keeps packets for {} s, in at most {} MiB for each queue; recordings are written to {}",
+        Duration::from_nanos(recorder.ring_ns).as_secs_f64(),
+        recorder.boxes,
+        recorder.directory.display()
+    ));
+    FlightSetup::open(recorder, signal, settings.detection.is_some()).map(Some)
+}
+
 fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
@@ -258,6 +285,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         taps: Vec::new(),
         reader_chunks: settings.pipeline.reader_chunks,
         detection: None,
+        flight: None,
     }
 }
 
@@ -326,6 +354,7 @@ fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
         os: if interfaces.is_empty() { None } else { features::kernel() },
         interfaces: interfaces.iter().map(|name| OriginInterface { name: name.clone(), speed_bps: speed_bps(name) }).collect(),
         filter: settings.filter.clone(),
+        comment: None,
     }
 }
 
@@ -378,6 +407,9 @@ fn conclude(outcome: &Outcome, settings: &Settings, summary_file: Option<Summary
         code = if is_told && error.is::<ViewError>() { ExitCode::FAILURE } else { reporter::failed(error.as_ref()) };
     }
     if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) || summary.commands.failed > 0 {
+        code = ExitCode::FAILURE;
+    }
+    if summary.flight.as_ref().is_some_and(|flight| flight.lost_disk > 0) {
         code = ExitCode::FAILURE;
     }
     match summary_file.map(|file| file.write(summary)) {

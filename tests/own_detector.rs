@@ -78,6 +78,7 @@ impl Detector for Refusals {
                 is_at_least: false,
                 window_ns: 0,
                 cooldown_ns: 0,
+                recording: None,
             });
         }
     }

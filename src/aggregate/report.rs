@@ -2,6 +2,7 @@
 
 use super::judging::DetectionCounts;
 use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
+use crate::flight::FlightCounts;
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
 use netscope_backends::{Counters, RingFill, Timestamp};
 
@@ -104,6 +105,8 @@ pub struct Summary {
     pub queues: Vec<QueueReport>,
     /// What detection counted; `None` when nothing was detected for.
     pub detection: Option<DetectionCounts>,
+    /// What the flight recorder did; `None` when there is none.
+    pub flight: Option<FlightCounts>,
     /// Outputs that were too slow for a wire, and what each left out for it.
     pub outputs: Vec<OutputLoss>,
     /// What each output of flows has in its file. Known once all outputs are finished.

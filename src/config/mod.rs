@@ -15,6 +15,7 @@ mod manual;
 mod options;
 mod output;
 mod paths;
+mod recorder_options;
 mod reference;
 mod resolve;
 mod said;

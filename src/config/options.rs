@@ -6,6 +6,7 @@
 
 use super::analysis_options::AnalysisOptions;
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use super::recorder_options::RecorderOptions;
 use super::said::{names, path_unset_when_empty, paths, unset_when_empty};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,9 @@ pub struct Options {
     /// What is analysed.
     #[command(flatten)]
     pub analysis: AnalysisOptions,
+    /// Packets kept for alerts.
+    #[command(flatten)]
+    pub recorder: RecorderOptions,
     /// Cores.
     #[command(flatten)]
     pub pipeline: PipelineOptions,
@@ -92,6 +96,7 @@ impl Options {
         self.flow.settle();
         self.stats.settle();
         self.analysis.settle();
+        self.recorder.settle();
         self.pipeline.settle();
     }
 
@@ -106,6 +111,7 @@ impl Options {
             flow: self.flow.over(under.flow),
             stats: self.stats.over(under.stats),
             analysis: self.analysis.over(under.analysis),
+            recorder: self.recorder.over(under.recorder),
             pipeline: self.pipeline.over(under.pipeline),
         }
     }

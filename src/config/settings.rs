@@ -2,6 +2,7 @@
 
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::detect::{IpPrefix, PortScanSettings, SynFloodSettings};
+use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
 use crate::output::ExportSettings;
 use netscope_backends::CaptureLimits;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub stats: StatsSettings,
     /// What is detected; `None` = nothing.
     pub detection: Option<DetectSettings>,
+    /// The flight recorder; `None` = there is none. Where packets come from is not known yet.
+    pub recorder: Option<FlightSettings>,
     /// Files and tables.
     pub output: OutputSettings,
     /// How packets are shown; `None`: they are not.

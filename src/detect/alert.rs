@@ -158,4 +158,6 @@ pub struct Alert {
     pub window_ns: u64,
     /// Time without evidence that ends it, in ns.
     pub cooldown_ns: u64,
+    /// The file in which the flight recorder puts the packets that concern it. No detector knows it.
+    pub recording: Option<String>,
 }

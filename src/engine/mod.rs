@@ -6,6 +6,7 @@
 mod clock;
 mod detecting;
 mod drive;
+mod flight_sender;
 mod launch;
 mod ledger;
 mod mailbox;
@@ -29,6 +30,7 @@ mod worker;
 pub use clock::Clock;
 pub use detecting::{Detecting, Detection, EvidenceBox};
 pub use drive::{Feed, Stop, drive};
+pub use flight_sender::{FLIGHT_BOX_BYTES, FlightBox, FlightRing, FlightSender};
 pub use launch::{EngineError, EngineSettings, QueueMail, Running, Source, launch};
 pub use ledger::{Ledger, NoFlowReason, ProtocolClass, TrafficCount};
 pub use mailbox::{Parker, Receiver, Sender, mailbox, mailbox_to};

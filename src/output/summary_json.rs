@@ -111,6 +111,7 @@ fn document(summary: &Summary) -> Value {
             "closes_forgotten": summary.flows.closes_forgotten,
         },
         "detection": detection(summary),
+        "recorder": recorder(summary),
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
     })
@@ -125,6 +126,20 @@ fn detection(summary: &Summary) -> Value {
         "alerts_left_out": detection.left_out,
         "evidence_overflow": detection.overflow,
         "bins_delayed": detection.bins_delayed,
+    })
+}
+
+/// What came of the flight recorder; null where there was none.
+fn recorder(summary: &Summary) -> Value {
+    let Some(flight) = &summary.flight else { return Value::Null };
+    json!({
+        "recordings": flight.recordings,
+        "packets": flight.packets,
+        "bytes": flight.bytes,
+        "incomplete": flight.incomplete,
+        "lost": {"disk": flight.lost_disk, "busy": flight.lost_busy},
+        "packets_not_kept": flight.packets_skipped,
+        "files_deleted": flight.files_deleted,
     })
 }
 

@@ -34,6 +34,7 @@ pub fn settings() -> EngineSettings {
         taps: Vec::new(),
         reader_chunks: 2,
         detection: None,
+        flight: None,
         interfaces: Vec::new(),
     }
 }
@@ -124,6 +125,7 @@ pub fn run_judged(
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        flight: None,
     };
     run_session(session, &Stop::default(), &watcher()).expect("the session starts")
 }
