@@ -10,6 +10,7 @@ pub mod config;
 pub mod detect;
 pub mod doctor;
 pub mod engine;
+pub mod flight;
 pub mod flow;
 pub mod output;
 pub mod record;

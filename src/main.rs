@@ -15,6 +15,7 @@ use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
+use netscope::flight::{FlightError, FlightSettings, FlightSetup};
 use netscope::output::{
     AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, HistoryFile, JsonLines, JsonTable, OnCommandFailure,
     OutputError, PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe,
@@ -92,7 +93,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let hangup = (reloading::reloads(settings) && !is_ignored(SIGHUP)).then(EarlyHangup::note).transpose()?;
     let ending: Vec<i32> = ending_signals().filter(|signal| *signal != SIGHUP || hangup.is_none()).collect();
     let stop = stop_on_signals(&ending)?;
-    let live_table = live_table_on_signal()?;
+    let (live_table, flight_signal) = (live_table_on_signal()?, recording_on_signal()?);
     let is_file = matches!(settings.source, SourceSettings::File(_));
     let mut opened = open::source(settings, &stop.0)?;
     let judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
@@ -137,6 +138,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         Ok((outputs, summary))
     });
     let (outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
+    let flight =
+        flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
     let session = Session {
         source: opened.take_source(),
         engine: engine_settings(settings, &mut opened),
@@ -153,6 +156,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
         live_table,
+        flight,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
     let mut outcome = run(session, &stop.1, &watcher).map_err(|error| as_user(error, settings))?;
@@ -224,8 +228,6 @@ fn stop_on_signals(ending: &[i32]) -> Result<(Arc<AtomicBool>, Stop), Failure> {
     for signal in ending {
         flag::register(*signal, Arc::clone(&asked))?;
     }
-    // Kept for what is to come: it does nothing, and does not end the run.
-    flag::register(SIGUSR2, Arc::default())?;
     Ok((Arc::clone(&asked), Stop::from_flag(asked)))
 }
 
@@ -253,6 +255,31 @@ fn live_table_on_signal() -> Result<LiveTableRequest, Failure> {
     Ok(LiveTableRequest::from_flag(asked))
 }
 
+/// SIGUSR2 asks for what the flight recorder has in memory. Without one it does nothing, and does not end the run.
+fn recording_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let asked = Arc::new(AtomicBool::new(false));
+    flag::register(SIGUSR2, Arc::clone(&asked))?;
+    Ok(asked)
+}
+
+/// Opens the flight recorder, where there is to be one.
+fn flight(
+    settings: &Settings,
+    interfaces: &[String],
+    signal: Arc<AtomicBool>,
+    reporter: &Reporter,
+) -> Result<Option<FlightSetup>, FlightError> {
+    let Some(recorder) = &settings.recorder else { return Ok(None) };
+    let recorder = FlightSettings { origin: origin(settings, interfaces), ..recorder.clone() };
+    reporter.info(&format!(
+        "the flight recorder keeps packets for {} s, in at most {} MiB for each queue; recordings are written to {}",
+        Duration::from_nanos(recorder.ring_ns).as_secs_f64(),
+        recorder.boxes,
+        recorder.directory.display()
+    ));
+    FlightSetup::open(recorder, signal, settings.detection.is_some()).map(Some)
+}
+
 fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSettings {
     let timeout = match &settings.source {
         SourceSettings::Live(live) => live.timeout,
@@ -274,6 +301,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         detection: None,
         bursts: None,
         history: false,
+        flight: None,
     }
 }
 
@@ -345,6 +373,7 @@ fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
         os: if interfaces.is_empty() { None } else { features::kernel() },
         interfaces: interfaces.iter().map(|name| OriginInterface { name: name.clone(), speed_bps: speed_bps(name) }).collect(),
         filter: settings.filter.clone(),
+        comment: None,
     }
 }
 
@@ -399,7 +428,9 @@ fn conclude(outcome: &Outcome, settings: &Settings, summary_file: Option<Summary
     if outcome.failures.iter().any(|failure| !is_broken_pipe(&failure.source)) || summary.commands.failed > 0 {
         code = ExitCode::FAILURE;
     }
-    if summary.receivers.iter().any(|receiver| receiver.lost() > 0) {
+    if summary.flight.as_ref().is_some_and(|flight| flight.lost_disk > 0)
+        || summary.receivers.iter().any(|receiver| receiver.lost() > 0)
+    {
         code = ExitCode::FAILURE;
     }
     match summary_file.map(|file| file.write(summary)) {

@@ -8,9 +8,10 @@ use crate::aggregate::{
     QueueLimits, QueueSetup, Summary, Wants, wants_of,
 };
 use crate::engine::{
-    EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Source, Stop, TapPolicy, TapReceivers, consume,
-    launch,
+    EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Running, Source, Stop, TapPolicy, TapReceivers,
+    consume, launch,
 };
+use crate::flight::{AlertRecordings, FlightRecorder, FlightRequests, FlightSetup};
 use crate::flow::FlowNote;
 use netscope_backends::savefile::{SavefileOptions, SavefileSummary};
 use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
@@ -28,7 +29,7 @@ pub type PacketView = Box<dyn PacketConsumer<Error = io::Error> + Send>;
 pub struct Session {
     /// Where the packets come from.
     pub source: Source,
-    /// The hot side. Its `taps`, `wants_ended`, `wants_reports`, `detection`, `bursts` and `history` are set by [`run`].
+    /// The hot side. Its `taps`, `flight`, `wants_ended`, `wants_reports`, `detection`, `bursts` and `history` are set by [`run`].
     pub engine: EngineSettings,
     /// The cold side.
     pub aggregate: AggregateSettings,
@@ -42,6 +43,8 @@ pub struct Session {
     pub view: Option<PacketView>,
     /// By which the live flow table is asked for.
     pub live_table: LiveTableRequest,
+    /// Keep packets in memory, and write those that concern an alert.
+    pub flight: Option<FlightSetup>,
 }
 
 /// What came of a run.
@@ -76,9 +79,10 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table } = session;
+    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table, flight } = session;
     let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed, &engine.interfaces)).transpose()?;
     engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
+    engine.flight = flight.as_ref().map(|flight| flight.settings.ring());
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
     engine.bursts = aggregate.microbursts.as_ref().map(BurstJudging::metering);
@@ -98,6 +102,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let mut taps = std::mem::take(&mut running.taps).into_iter();
     let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
+    let (flight, alerts) = with_flight(flight, &mut running, waits);
     let queues = std::mem::take(&mut running.queues);
     let count = u16::try_from(queues.len()).unwrap_or(u16::MAX);
     let setup = QueueSetup { count, may_be_split: running.may_be_split, waits };
@@ -108,14 +113,19 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
         let recording =
             recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref(), stop)));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
+        let no_more_alerts = flight.as_ref().map(|flight| NoMoreAlerts(flight.requests.clone()));
+        let flying = flight.map(|flight| scope.spawn(move || flight.run(&|text| watcher.notice(text))));
         let outputs = Outputs::start(scope, outputs, limits, &failed);
         let control = Control {
             live_table: &live_table,
             notice: &|text| watcher.notice(text),
             idle: &|| watcher.progress(&running.progress),
             ending: &|| watcher.ending(),
+            recording: &|alert| alerts.as_ref()?.note(alert),
+            judged: &|time| alerts.iter().for_each(|alerts| alerts.note_judged(time)),
         };
         outcome.summary = aggregate::run(aggregator, &queues, &outputs, waits, &control);
+        drop(no_more_alerts);
         let OutputResults { failures, panicked, rows, receivers } = outputs.join(outcome.summary.ledger.records_skipped);
         (outcome.failures, outcome.summary.rows, outcome.summary.receivers) = (failures, rows, receivers);
         outcome.errors.extend(panicked.into_iter().map(|name| EngineError::Panicked(name).into()));
@@ -138,12 +148,38 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             Some(Ok(error)) => outcome.note(error),
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
         }
+        match flying.map(ScopedJoinHandle::join) {
+            None => {}
+            Some(Ok(counts)) => outcome.summary.flight = Some(counts),
+            Some(Err(_)) => outcome.errors.push(EngineError::Panicked("flight recorder".to_owned()).into()),
+        }
         outcome.reader_left |= outcome.failures.iter().any(|failure| failure.source.kind() == io::ErrorKind::BrokenPipe);
     });
     if let Err(error) = running.join() {
         outcome.errors.insert(0, error.into());
     }
     Ok(outcome)
+}
+
+/// Tells the flight recorder that no more alerts come, also when a panic is the reason.
+struct NoMoreAlerts(FlightRequests);
+
+impl Drop for NoMoreAlerts {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// The flight recorder with what workers send it, and what is told of alerts.
+fn with_flight(
+    setup: Option<FlightSetup>,
+    running: &mut Running,
+    waits: bool,
+) -> (Option<FlightRecorder>, Option<AlertRecordings>) {
+    let Some(FlightSetup { settings, store, requests }) = setup else { return (None, None) };
+    let alerts = AlertRecordings::new(requests.clone(), store.clone(), waits);
+    let receivers = std::mem::take(&mut running.flight);
+    (Some(FlightRecorder { settings, store, requests, receivers, waits }), Some(alerts))
 }
 
 impl Outcome {

@@ -163,6 +163,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        flight: None,
     }
 }
 
@@ -196,6 +197,7 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
         record: Some(record),
         view: Some(Box::new(ShownPackets(Arc::clone(&shown)))),
         live_table: LiveTableRequest::default(),
+        flight: None,
         ..session(queues_of(&packets, 3, true, symmetric), &engine::settings(), Vec::new())
     };
     let outcome = run(session, &Stop::default(), &engine::watcher()).expect("the session starts");

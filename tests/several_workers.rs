@@ -196,6 +196,7 @@ fn session(source: Source, workers: usize) -> Session {
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        flight: None,
     }
 }
 

@@ -24,6 +24,7 @@ const MODULES: &[(&str, u8)] = &[
     ("detect", 4),
     ("engine", 5),
     ("record", 6),
+    ("flight", 6),
     ("query", 7),
     ("aggregate", 8),
     ("host", 9),

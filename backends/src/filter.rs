@@ -145,7 +145,7 @@ fn copy_instructions(program: &BpfProgram) -> Box<[ClassicInstruction]> {
 /// A filter for a source whose packets may have several link types: one program each, compiled when first
 /// needed.
 #[derive(Clone, Debug)]
-pub(crate) struct FilterSet {
+pub struct FilterSet {
     expression: String,
     programs: Vec<(LinkType, Option<Filter>)>,
     last: usize,
@@ -154,7 +154,10 @@ pub(crate) struct FilterSet {
 
 impl FilterSet {
     /// Compiles for the first link type, so that a wrong expression is an error before anything runs.
-    pub(crate) fn new(expression: &str, first: LinkType) -> Result<Self, BackendError> {
+    ///
+    /// # Errors
+    /// As [`Filter::compile`].
+    pub fn new(expression: &str, first: LinkType) -> Result<Self, BackendError> {
         let filter = Filter::compile(expression, first)?;
         Ok(Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice: None })
     }
@@ -162,7 +165,7 @@ impl FilterSet {
     /// Whether the packet matches. Where the expression makes no sense for a link type, its packets do not
     /// match.
     #[inline]
-    pub(crate) fn matches(&mut self, packet: &Packet<'_>) -> bool {
+    pub fn matches(&mut self, packet: &Packet<'_>) -> bool {
         if let Some((link_type, Some(filter))) = self.programs.get(self.last)
             && *link_type == packet.link_type
         {
@@ -185,6 +188,11 @@ impl FilterSet {
             }
         };
         matches!(self.programs.get(self.last), Some((_, Some(filter))) if filter.matches(packet))
+    }
+
+    /// The expression.
+    pub fn expression(&self) -> &str {
+        &self.expression
     }
 
     pub(crate) fn notice(&mut self) -> Option<String> {

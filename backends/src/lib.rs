@@ -20,6 +20,7 @@ mod live;
 pub mod memory;
 #[cfg(target_os = "linux")]
 pub mod nic;
+pub mod packed;
 mod packet;
 pub mod pages;
 pub mod pcap;
@@ -165,6 +166,11 @@ pub trait Backend: Send {
     /// Something a person should know that is no error (an interface went down, packets a filter cannot
     /// judge), once each.
     fn notice(&mut self) -> Option<String> {
+        None
+    }
+
+    /// The bytes of the file in which all its packets lie, where it is mapped: who keeps packets need not copy them.
+    fn mapped(&self) -> Option<file::MappedBytes> {
         None
     }
 

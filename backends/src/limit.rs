@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::file::MappedBytes;
 use crate::{Backend, BackendError, Counters, LinkType, Packet, Polled, Position, RingFill, Timestamp};
 
 /// When a capture ends by itself.
@@ -131,6 +132,10 @@ impl Backend for LimitedBackend {
 
     fn notice(&mut self) -> Option<String> {
         self.inner.notice()
+    }
+
+    fn mapped(&self) -> Option<MappedBytes> {
+        self.inner.mapped()
     }
 
     fn position(&self) -> Position {

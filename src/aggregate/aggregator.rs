@@ -196,6 +196,11 @@ impl Aggregator {
         self.judging.as_ref().is_some_and(|judging| judging.takes(queue))
     }
 
+    /// All alerts of the evidence up to this packet time were given, once [`Aggregator::poll`] gives no event.
+    pub fn judged(&self) -> Option<Timestamp> {
+        self.judging.as_ref().and_then(Judging::judged)
+    }
+
     /// Takes what a queue sent, `now` that it arrives.
     pub fn accept(&mut self, queue: usize, mail: Mail<'_>, now: Instant) {
         let inbox = &mut self.inboxes[queue];

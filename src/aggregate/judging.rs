@@ -128,6 +128,11 @@ impl Judging {
         self.bin_ns
     }
 
+    /// The start of the bin that was judged last.
+    pub fn judged(&self) -> Option<Timestamp> {
+        self.judged.map(|bin| self.span(bin).start)
+    }
+
     /// What was counted so far.
     pub fn counts(&self) -> DetectionCounts {
         DetectionCounts { muted: self.muting.alerts(), ..self.counts }

@@ -4,6 +4,7 @@ use super::judging::DetectionCounts;
 use super::muting::MuteCount;
 use crate::detect::BurstReport;
 use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
+use crate::flight::FlightCounts;
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
 use netscope_backends::{Counters, RingFill, Timestamp};
 
@@ -110,6 +111,8 @@ pub struct Summary {
     pub detection: Option<DetectionCounts>,
     /// What each mute rule muted.
     pub mutes: Vec<MuteCount>,
+    /// What the flight recorder did; `None` when there is none.
+    pub flight: Option<FlightCounts>,
     /// Outputs that were too slow for a wire, and what each left out for it.
     pub outputs: Vec<OutputLoss>,
     /// What each output of flows has in its file. Known once all outputs are finished.

@@ -5,7 +5,9 @@
 
 use super::outputs::Outputs;
 use super::{Aggregator, Event, Mail, Purpose, Summary};
+use crate::detect::Alert;
 use crate::engine::{FlowQuery, Parker, QueueMail};
+use netscope_backends::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -47,6 +49,10 @@ pub struct Control<'a> {
     pub idle: &'a dyn Fn(),
     /// Called once, before the outputs are told of the end (a progress display goes away).
     pub ending: &'a dyn Fn(),
+    /// An alert is told: the file in which the flight recorder puts its packets, if there is one.
+    pub recording: &'a dyn Fn(&Alert) -> Option<String>,
+    /// All alerts of the evidence up to this packet time were told.
+    pub judged: &'a dyn Fn(Timestamp),
 }
 
 /// Asks all queues for their live flows, if an output writes them. `id`: of the question.
@@ -110,8 +116,11 @@ pub fn run(
             match event {
                 Event::Ended(records) => outputs.ended(records, may_wait),
                 Event::Report(report) => outputs.report(*report, may_wait),
-                Event::Alert(alert) => outputs.alert(*alert, may_wait),
                 Event::History(history) => outputs.history(*history, true),
+                Event::Alert(alert) => {
+                    let recording = (control.recording)(&alert);
+                    outputs.alert(Alert { recording, ..*alert }, may_wait);
+                }
                 Event::Table(table) => outputs.live_table(table),
                 Event::GivenUp => {
                     (control.notice)("the flow table is not written: too many flows ended before every worker had sent its own")
@@ -127,6 +136,9 @@ pub fn run(
                     return summary;
                 }
             }
+        }
+        if let Some(time) = aggregator.judged() {
+            (control.judged)(time);
         }
         (control.idle)();
         if !some {

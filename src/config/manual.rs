@@ -64,7 +64,9 @@ SIGHUP is left ignored where it was ignored at the start, as by
 .BR nohup (1).
 .TP
 .B SIGUSR2
-Nothing; it does not end the run.
+With
+.BR \-\-recorder ,
+the packets in memory are written to a pcapng file whose name is told; else nothing.
 .TP
 .B SIGUSR1
 The files of

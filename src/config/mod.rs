@@ -17,6 +17,7 @@ mod manual;
 mod options;
 mod output;
 mod paths;
+mod recorder_options;
 mod reference;
 mod reload;
 mod resolve;

@@ -6,6 +6,7 @@
 
 use super::analysis_options::AnalysisOptions;
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
+use super::recorder_options::RecorderOptions;
 use super::said::{names, path_unset_when_empty, paths, unset_when_empty};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,9 @@ pub struct Options {
     /// What is analysed.
     #[command(flatten)]
     pub analysis: AnalysisOptions,
+    /// Packets kept for alerts.
+    #[command(flatten)]
+    pub recorder: RecorderOptions,
     /// Cores.
     #[command(flatten)]
     pub pipeline: PipelineOptions,
@@ -95,6 +99,7 @@ impl Options {
         self.flow.settle();
         self.stats.settle();
         self.analysis.settle();
+        self.recorder.settle();
         self.pipeline.settle();
     }
 
@@ -110,6 +115,7 @@ impl Options {
             stats: self.stats.over(under.stats),
             history: self.history.over(under.history),
             analysis: self.analysis.over(under.analysis),
+            recorder: self.recorder.over(under.recorder),
             pipeline: self.pipeline.over(under.pipeline),
         }
     }

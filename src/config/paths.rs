@@ -106,6 +106,15 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
             }
         }
     }
+    if let (Some(recorder), SourceSettings::File(file)) = (&settings.recorder, &settings.source)
+        && let Some(read) = file.paths.iter().find(|path| path.is_dir() && id_of(path) == id_of(&recorder.directory))
+    {
+        return Err(combination(format!(
+            "--recorder (recorder.directory) {} and --read-pcap (capture.read_pcap) {} are the same directory: give them different ones",
+            recorder.directory.display(),
+            read.display()
+        )));
+    }
     Ok(())
 }
 

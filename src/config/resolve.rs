@@ -8,6 +8,7 @@ use super::error::ConfigError;
 use super::live;
 use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::output;
+use super::recorder_options;
 use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
 use crate::flow::FlowSettings;
 use netscope_backends::CaptureLimits;
@@ -65,6 +66,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         view: output::view(&options, verbose, &written, wants_lines)?,
         output: written,
         detection: detection(&options.analysis, stats.interval_ns, flow.active_timeout_ns)?,
+        recorder: recorder_options::flight(&options.recorder)?,
         pipeline,
         source,
         // It needs the file's path.
@@ -91,6 +93,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
 /// Flags that would do nothing together with the rest.
 fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     live::check_flags(said, file)?;
+    recorder_options::check_flags(&said.recorder, &file.recorder)?;
     let stats = said.stats.enabled.or(file.stats.enabled).unwrap_or(false);
     let is_written = said.stats.jsonl.is_some() || file.stats.jsonl.is_some();
     if said.stats.top_flows.is_some_and(|count| count > 0) && !stats && !is_written {

@@ -4,6 +4,7 @@ use super::Reloader;
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::aggregate::MuteRule;
 use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
+use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
 use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings};
 use netscope_backends::CaptureLimits;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub stats: StatsSettings,
     /// What is detected; `None` = nothing.
     pub detection: Option<DetectSettings>,
+    /// The flight recorder; `None` = there is none. Where packets come from is not known yet.
+    pub recorder: Option<FlightSettings>,
     /// Files and tables.
     pub output: OutputSettings,
     /// How packets are shown; `None`: they are not.

@@ -171,6 +171,8 @@ pub struct Alert {
     pub window_ns: u64,
     /// Time without evidence that ends it, in ns.
     pub cooldown_ns: u64,
+    /// The file in which the flight recorder puts the packets that concern it. No detector knows it.
+    pub recording: Option<String>,
 }
 
 impl Alert {
@@ -200,6 +202,7 @@ impl Alert {
             is_at_least: false,
             window_ns: 0,
             cooldown_ns: 0,
+            recording: None,
         }
     }
 }

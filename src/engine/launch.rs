@@ -5,13 +5,13 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    BurstMetering, Detecting, Detection, EndedChunk, EvidenceBox, Feed, Observer, PacketBudget, Progress, RequestSender,
-    Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle, WorkerSettings,
-    WorkerShare, drive, requests, share_mapped, share_read,
+    BurstMetering, Detecting, Detection, EndedChunk, EvidenceBox, Feed, FlightBox, FlightRing, FlightSender, Observer, PacketBudget,
+    Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle,
+    WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;
-use netscope_backends::file::Scanner;
+use netscope_backends::file::{MappedBytes, Scanner};
 use netscope_backends::thread::Start;
 use netscope_backends::{Backend, BackendError};
 use std::sync::Arc;
@@ -86,6 +86,8 @@ pub struct EngineSettings {
     pub bursts: Option<LinkMetering>,
     /// Whether a history is kept.
     pub history: bool,
+    /// How packets are kept for the flight recorder; `None` = they are not.
+    pub flight: Option<FlightRing>,
 }
 
 /// How bytes are counted by bins on all queues.
@@ -124,6 +126,9 @@ pub struct Running {
     pub queues: Vec<QueueMail>,
     /// One per tap that was asked for, in that order.
     pub taps: Vec<TapReceivers>,
+    /// What the flight recorder receives, where there is one, with the number of the worker that sends it. Of a source that
+    /// several share, the leading one sends all packets.
+    pub flight: Vec<Receiver<FlightBox>>,
     /// How far the workers are.
     pub progress: Arc<Progress>,
     /// True when the packets of one flow may have come on several queues.
@@ -133,6 +138,10 @@ pub struct Running {
     parker: Arc<Parker>,
     /// Who receives from each tap.
     tap_parkers: Vec<Arc<Parker>>,
+    /// The flight recorder's thread.
+    flight_parker: Arc<Parker>,
+    /// The file in which its packets lie, where that is mapped.
+    flight_file: Option<MappedBytes>,
 }
 
 /// Why a run went wrong.
@@ -183,11 +192,14 @@ pub fn launch(
             .iter()
             .map(|_| TapReceivers { receivers: Vec::new(), order: TapOrder::Shared, waits: true })
             .collect(),
+        flight: Vec::new(),
         progress: Arc::new(Progress::new(workers)),
         may_be_split: false,
         threads: Vec::new(),
         parker: Arc::default(),
         tap_parkers: settings.taps.iter().map(|_| Arc::default()).collect(),
+        flight_parker: Arc::default(),
+        flight_file: mapped(&source),
     };
     let keying = Keying { scope: settings.flow.key, secret: HashSecret::random() };
     // Workers that share a source end where its units do: whoever fills those is stopped.
@@ -227,6 +239,15 @@ pub fn launch(
         running.start(feed, assignment, settings, notice.clone())?;
     }
     Ok(running)
+}
+
+/// The file in which all packets of a source lie, where it is mapped.
+fn mapped(source: &Source) -> Option<MappedBytes> {
+    match source {
+        Source::Queues(backends) => backends.first().filter(|_| backends.len() == 1)?.mapped(),
+        Source::Reader(_) => None,
+        Source::Mapped(scanner) => Some(scanner.bytes()),
+    }
 }
 
 /// A worker's place among the others.
@@ -312,6 +333,7 @@ impl Running {
             let all = if settings.interfaces.is_empty() { assignment.part.count as usize } else { of_interface };
             metering.of_queue(interface, if assignment.group.has_own_packets() { all } else { 1 })
         });
+        let outbox = outbox.with_flight(self.open_flight(&worker_settings, settings, interface));
         let cpu = settings.cpus.get(index % settings.cpus.len().max(1)).copied();
         let (timeout, progress) = (settings.poll_timeout, Arc::clone(&self.progress));
         // A capture has time to find its CPUs, and is free to take to those that come later.
@@ -393,6 +415,14 @@ impl Running {
             };
         }
         senders
+    }
+
+    /// A worker's end of the flight recorder: of those that share a source, the leading one's.
+    fn open_flight(&mut self, worker: &WorkerSettings, settings: &EngineSettings, interface: u8) -> Option<FlightSender> {
+        let ring = settings.flight.filter(|_| worker.share.leads())?;
+        let (sender, receiver) = mailbox_to(&self.flight_parker, ring.boxes, || FlightBox::over(self.flight_file.clone()));
+        self.flight.push(receiver);
+        Some(FlightSender::new(sender, ring.snaplen, interface))
     }
 
     /// Waits for all threads.

@@ -47,7 +47,7 @@ impl Parker {
 struct Shared<T> {
     full: ArrayQueue<Box<T>>,
     empty: ArrayQueue<Box<T>>,
-    /// Set (Release) by whichever end is dropped first; read (Acquire) by the other end in `take` and `is_finished`.
+    /// Set (Release) by whichever end is dropped first; read (Acquire) by the other end in `take`, `is_abandoned` and `is_finished`.
     closed: AtomicBool,
     sender: Parker,
     receiver: Arc<Parker>,
@@ -102,6 +102,12 @@ impl<T> Sender<T> {
     /// True when no box is empty.
     pub fn is_out(&self) -> bool {
         self.0.empty.is_empty()
+    }
+
+    /// True once the receiver is gone: no box comes back any more.
+    pub fn is_abandoned(&self) -> bool {
+        // Pairs with the Release store in `Receiver::drop`.
+        self.0.closed.load(Ordering::Acquire)
     }
 
     /// An empty box; waits for one. `None` once the receiver is gone.
@@ -218,6 +224,10 @@ mod tests {
         drop(receiver);
         assert!(thread.join().expect("sender"));
         drop(held);
+        let (sender, receiver) = mailbox(1, || 0u8);
+        assert!(!sender.is_abandoned());
+        drop(receiver);
+        assert!(sender.is_abandoned());
     }
 
     /// Sleeps that would be far too long for a thread that is not woken.

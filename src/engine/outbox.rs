@@ -2,6 +2,7 @@
 //!
 //! Owns the senders. Invariant: what finds no free box on a wire is counted in the ledger, never lost silently.
 
+use super::flight_sender::FlightSender;
 use super::mailbox::Sender;
 use super::tap_sender::{TapPacket, TapSender};
 use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
@@ -24,6 +25,8 @@ pub struct Outbox {
     taps_counted: bool,
     /// Whether a tap wants notes on the flows, too.
     wants_notes: bool,
+    /// Copies all packets for the flight recorder.
+    flight: Option<FlightSender>,
 }
 
 impl Outbox {
@@ -31,7 +34,24 @@ impl Outbox {
     pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<TapSender>) -> Self {
         let taps_counted = taps.iter().any(|tap| !tap.takes_units());
         let wants_notes = taps.iter().any(TapSender::has_notes);
-        Self { waits, wants_reports: true, snapshots, ended, ended_open: None, ended_sent: 0, taps, taps_counted, wants_notes }
+        Self {
+            waits,
+            wants_reports: true,
+            snapshots,
+            ended,
+            ended_open: None,
+            ended_sent: 0,
+            taps,
+            taps_counted,
+            wants_notes,
+            flight: None,
+        }
+    }
+
+    /// The same with a flight recorder, where there is one.
+    #[must_use]
+    pub fn with_flight(self, flight: Option<FlightSender>) -> Self {
+        Self { flight, ..self }
     }
 
     /// The same where nobody reads reports, unless `wanted`.
@@ -144,6 +164,14 @@ impl Outbox {
         }
     }
 
+    /// Copies packets that are about to be counted, for the flight recorder.
+    #[inline]
+    pub(super) fn record<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+        if let Some(flight) = &mut self.flight {
+            flight.record(packets, self.waits);
+        }
+    }
+
     /// From now on tap number `tap` of the engine follows these flows, where it is one that follows any.
     pub(super) fn select_tap_flows(&mut self, tap: usize, flows: &TapFlows) {
         self.taps.iter_mut().filter(|sender| sender.tap() == tap).for_each(|sender| sender.select(flows));
@@ -152,6 +180,16 @@ impl Outbox {
     /// Sends half-filled boxes of packets, so that a person sees them now.
     pub fn flush_taps(&mut self) {
         self.taps.iter_mut().for_each(|tap| tap.flush(self.waits));
+    }
+
+    /// Sends what the flight recorder is to have now; `nothing_came` since the last time.
+    pub fn flush_flight(&mut self, nothing_came: bool) {
+        self.flight.iter_mut().for_each(|flight| flight.flush(nothing_came));
+    }
+
+    /// The end of all packets: the flight recorder gets what is left.
+    pub fn finish_flight(&mut self) {
+        self.flight.iter_mut().for_each(FlightSender::finish);
     }
 
     /// Sends a snapshot filled in by `fill`; false when it was skipped, as on a wire without a free box.

@@ -220,6 +220,7 @@ impl<O: Observer> Worker<O> {
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
         self.dissect(packets, &mut metas, &mut facts);
+        self.outbox.record(packets.iter().copied());
         let filled = metas.get(..packets.len()).unwrap_or_default();
         let source = Consecutive { packets, first: self.number + 1 };
         if self.wants_extra() {
@@ -388,6 +389,7 @@ impl<O: Observer> Worker<O> {
             self.pass_time(left, IDLE_EXPIRY_BUDGET);
         }
         self.outbox.flush_taps();
+        self.outbox.flush_flight(true);
         // What this packet ended is told, too: the next one may be long in coming. By time that holds from the next idle poll on,
         // as a packet of the same moment may still come.
         self.outbox.flush_ended(if self.group.has_own_packets() { self.event() } else { self.number + 1 });
@@ -396,6 +398,7 @@ impl<O: Observer> Worker<O> {
     /// Called after every poll of a live source, so that copied packets are shown without delay.
     pub fn flush(&mut self) {
         self.outbox.flush_taps();
+        self.outbox.flush_flight(false);
     }
 
     /// True once per ended tick: the moment to ask the source for its counters.
@@ -462,6 +465,7 @@ impl<O: Observer> Worker<O> {
         self.alive_at_exit = Some(last.len() as u64);
         self.outbox.last(event, last);
         self.outbox.flush_taps();
+        self.outbox.finish_flight();
         self.watch.finish(self.clock.now());
         self.send_snapshot(self.clock.tick().unwrap_or(0), self.clock.now(), true);
     }

@@ -76,6 +76,7 @@ pub struct AlertObject<'a> {
     thresholds: Vec<Value>,
     window_secs: f64,
     cooldown_secs: f64,
+    recording: Option<&'a str>,
 }
 
 fn subject(subject: &AlertSubject) -> Value {
@@ -132,6 +133,7 @@ impl<'a> AlertObject<'a> {
                 .collect(),
             window_secs: seconds(alert.window_ns),
             cooldown_secs: seconds(alert.cooldown_ns),
+            recording: alert.recording.as_deref(),
         }
     }
 }

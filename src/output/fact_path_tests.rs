@@ -62,7 +62,14 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         }
         let outputs = Outputs::start(scope, outputs, QueueLimits::FILE, &failed);
         let live_table = LiveTableRequest::default();
-        let control = Control { live_table: &live_table, notice: &|text| panic!("{text}"), idle: &|| {}, ending: &|| {} };
+        let control = Control {
+            live_table: &live_table,
+            notice: &|text| panic!("{text}"),
+            idle: &|| {},
+            ending: &|| {},
+            recording: &|_| None,
+            judged: &|_| {},
+        };
         let summary = run(aggregator, &mail, &outputs, true, &control);
         let results = outputs.join(0);
         assert!(results.failures.is_empty());

@@ -113,6 +113,7 @@ fn document(summary: &Summary) -> Value {
             "closes_forgotten": summary.flows.closes_forgotten,
         },
         "detection": detection(summary),
+        "recorder": recorder(summary),
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
     })
@@ -155,6 +156,20 @@ fn receiver(counts: &AlertDeliveries) -> Value {
         "alerts_queue_full": counts.queue_full,
         "alerts_unsent_at_exit": counts.unsent_at_exit,
         "failed_attempts": counts.failed_attempts,
+    })
+}
+
+/// What came of the flight recorder; null where there was none.
+fn recorder(summary: &Summary) -> Value {
+    let Some(flight) = &summary.flight else { return Value::Null };
+    json!({
+        "recordings": flight.recordings,
+        "packets": flight.packets,
+        "bytes": flight.bytes,
+        "incomplete": flight.incomplete,
+        "lost": {"disk": flight.lost_disk, "busy": flight.lost_busy},
+        "packets_not_kept": flight.packets_skipped,
+        "files_deleted": flight.files_deleted,
     })
 }
 

@@ -255,6 +255,17 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
+    if let Some(flight) = &summary.flight {
+        text.row(
+            "recordings",
+            format!("{} ({}, {})", flight.recordings, counted(flight.packets, "packet"), human_bytes(flight.bytes)),
+        );
+        text.row_if("  incomplete (slow disk, or no room in memory or file)", flight.incomplete);
+        text.row_if("  lost: the disk refused them", flight.lost_disk);
+        text.row_if("  lost: too many at once", flight.lost_busy);
+        text.row_if("packets not kept for recordings", flight.packets_skipped);
+        text.row_if("old recordings deleted", flight.files_deleted);
+    }
     if let Some(detection) = &summary.detection {
         text.row("alerts", detection.begun);
         text.row_if("alerts muted", detection.muted);

@@ -36,6 +36,7 @@ pub fn settings() -> EngineSettings {
         detection: None,
         bursts: None,
         history: false,
+        flight: None,
         interfaces: Vec::new(),
     }
 }
@@ -127,6 +128,7 @@ pub fn run_judged(
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        flight: None,
     };
     run_session(session, &Stop::default(), &watcher()).expect("the session starts")
 }

@@ -10,7 +10,7 @@ use super::lend::{LendEnd, Lent, ReadCounts, Selection, lend};
 use super::scout::Scout;
 use super::walker::{CaptureWalker, RecordFault};
 use super::windows::{WINDOW_LEN, Windows};
-use super::{Ending, Reading};
+use super::{Ending, MappedBytes, Reading};
 use crate::Packet;
 
 pub(super) struct MappedReader {
@@ -26,6 +26,10 @@ impl MappedReader {
     pub(super) fn new(windows: Arc<Windows>, selection: Selection) -> Self {
         let (walker, scout, tally) = (CaptureWalker::new(), Scout::default(), ReadCounts::default());
         Self { windows, at: 0, walker, scout, selection, tally }
+    }
+
+    pub(super) fn bytes(&self) -> MappedBytes {
+        MappedBytes::new(Arc::clone(self.windows.mapping()))
     }
 
     pub(super) fn bytes_total(&self) -> u64 {

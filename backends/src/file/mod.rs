@@ -20,6 +20,7 @@ mod directory;
 mod foreign;
 mod lend;
 mod mapped;
+mod mapped_bytes;
 mod mapping;
 mod merge;
 mod pcap;
@@ -40,6 +41,7 @@ use stream::{Compression, Gauge, RawStream, Refill, StreamReader};
 use windows::Windows;
 
 pub use directory::{CaptureDirectory, DIRECTORY_FILES_MAX, capture_directory};
+pub use mapped_bytes::MappedBytes;
 pub use mapping::MAPPINGS_MAX;
 pub use merge::{FileMerge, MERGED_FILES_MAX};
 pub use scan::{PLACES_MAX, Places, Scanner};
@@ -357,6 +359,13 @@ impl Backend for FileBackend {
             Reader::Stream(reader) => &mut reader.selection.filter,
         };
         filter.as_mut().and_then(FilterSet::notice)
+    }
+
+    fn mapped(&self) -> Option<MappedBytes> {
+        match &self.reader {
+            Reader::Mapped(reader) => Some(reader.bytes()),
+            Reader::Stream(_) => None,
+        }
     }
 
     /// Bytes of the file as it lies on disk, compressed or not; the total is 0 for a pipe.

@@ -4,7 +4,7 @@
 //! call follow those of the call before, and together they are what one [`FileBackend`] would lend.
 
 use super::windows::{WINDOW_LEN, Windows};
-use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, Source};
+use super::{BATCHES_PER_POLL, CaptureFile, FileBackend, MappedBytes, Source};
 use crate::prefetch::prefetch_read;
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Position, Timestamp};
 use std::sync::Arc;
@@ -98,6 +98,11 @@ impl Scanner {
             }
         }
         Ok(true)
+    }
+
+    /// The bytes in which the packets lie.
+    pub fn bytes(&self) -> MappedBytes {
+        MappedBytes::new(Arc::clone(self.windows.mapping()))
     }
 
     /// Link type of the first packet.

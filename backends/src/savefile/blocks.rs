@@ -8,14 +8,17 @@ use crate::{Counters, LinkType, Timestamp};
 
 /// Longest text of an option in bytes; longer ones are cut.
 const TEXT_LEN_MAX: usize = 255;
+/// Longest comment in bytes; a longer one is cut.
+const COMMENT_LEN_MAX: usize = 4096;
 /// More than all blocks before the first packet take.
-pub(super) const BLOCKS_LEN_MAX: usize = 8 * (TEXT_LEN_MAX + 8) + 256;
+pub(super) const BLOCKS_LEN_MAX: usize = 8 * (TEXT_LEN_MAX + 8) + COMMENT_LEN_MAX + 256;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const INTERFACE: u32 = 1;
 const INTERFACE_STATISTICS: u32 = 5;
 
+const OPT_COMMENT: u16 = 1;
 const SHB_OS: u16 = 3;
 const SHB_USERAPPL: u16 = 4;
 const IF_NAME: u16 = 2;
@@ -41,6 +44,8 @@ pub struct CaptureOrigin {
     pub interfaces: Vec<OriginInterface>,
     /// The capture filter, in the language of pcap-filter(7).
     pub filter: Option<String>,
+    /// What a person should know of the file: at most 4096 bytes of it.
+    pub comment: Option<String>,
 }
 
 /// An interface that was captured.
@@ -75,13 +80,13 @@ fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
 
 fn text(out: &mut Vec<u8>, code: u16, value: Option<&str>) {
     if let Some(value) = value {
-        option(out, code, cut(value).as_bytes());
+        option(out, code, cut(value, TEXT_LEN_MAX).as_bytes());
     }
 }
 
-/// At most [`TEXT_LEN_MAX`] bytes of it, whole characters.
-fn cut(text: &str) -> &str {
-    let end = (0..=TEXT_LEN_MAX.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+/// At most `max` bytes of it, whole characters.
+fn cut(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
@@ -97,7 +102,10 @@ pub(super) fn section_header(out: &mut Vec<u8>, origin: &CaptureOrigin) {
         out.extend_from_slice(&0u16.to_le_bytes());
         // The section's length is not known.
         out.extend_from_slice(&u64::MAX.to_le_bytes());
-        if origin.os.is_some() || origin.application.is_some() {
+        if origin.os.is_some() || origin.application.is_some() || origin.comment.is_some() {
+            if let Some(comment) = &origin.comment {
+                option(out, OPT_COMMENT, cut(comment, COMMENT_LEN_MAX).as_bytes());
+            }
             text(out, SHB_OS, origin.os.as_deref());
             text(out, SHB_USERAPPL, origin.application.as_deref());
             end_of_options(out);
@@ -119,7 +127,7 @@ pub(super) fn interface(out: &mut Vec<u8>, link_type: LinkType, snaplen: u32, or
         option(out, IF_TSRESOL, &[9]);
         if let Some(filter) = &origin.filter {
             // 0: a string of libpcap's follows.
-            let value: Vec<u8> = std::iter::once(0).chain(cut(filter).bytes()).collect();
+            let value: Vec<u8> = std::iter::once(0).chain(cut(filter, TEXT_LEN_MAX).bytes()).collect();
             option(out, IF_FILTER, &value);
         }
         if known.is_some() {

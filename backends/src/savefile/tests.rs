@@ -237,6 +237,7 @@ fn pcapng_says_where_its_packets_come_from_and_what_was_lost() {
             OriginInterface { name: "eth1".to_owned(), speed_bps: None },
         ],
         filter: Some("\u{e9}".repeat(200)),
+        comment: Some("\u{e9}".repeat(3000)),
     };
     let mut savefile = Savefile::create(&SavefileOptions { origin, ..options(path.clone()) }).unwrap();
     let packet = OwnedPacket { time: Timestamp(7), wire_len: 60, link_type: LinkType::ETHERNET, data: vec![1; 60] };
@@ -256,7 +257,9 @@ fn pcapng_says_where_its_packets_come_from_and_what_was_lost() {
         count
     };
     assert_eq!((blocks_of(1), blocks_of(5)), (1, 1), "an interface without packets has no number");
-    assert_eq!(block_options(&bytes, 0x0a0d_0d0a, 16), [(3, b"Linux 6".to_vec()), (4, b"netscope 1".to_vec())]);
+    let section = block_options(&bytes, 0x0a0d_0d0a, 16);
+    assert_eq!((section[0].0, section[0].1.len()), (1, 4096), "a comment is cut, too");
+    assert_eq!(section[1..], [(3, b"Linux 6".to_vec()), (4, b"netscope 1".to_vec())]);
     let interface = block_options(&bytes, 1, 8);
     assert_eq!(interface[0], (2, b"eth0".to_vec()));
     assert_eq!(interface[1], (8, 10_000_000_000u64.to_le_bytes().to_vec()));

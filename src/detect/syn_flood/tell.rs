@@ -124,6 +124,7 @@ impl FloodLife {
             is_at_least: self.is_at_least,
             window_ns: settings.window_ns,
             cooldown_ns: settings.cooldown_ns,
+            recording: None,
         }
     }
 

@@ -66,6 +66,7 @@ impl<O: Observer> Worker<O> {
 
     /// The first `len` packets of a unit are about to be counted, each by the worker whose it is.
     pub(super) fn tap_unit(&mut self, unit: &WorkUnit, len: usize) {
+        self.outbox.record((0..len).map(|index| unit.packet(index)));
         if self.outbox.taps_units() {
             self.outbox.tap_unit(self.number + 1, (0..len).map(|index| unit.packet(index)), &mut self.ledger);
         }
