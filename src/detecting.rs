@@ -3,7 +3,7 @@
 //! Owns the choice of the hash.
 
 use crate::gateways;
-use netscope::aggregate::{BurstJudging, JudgeReload, JudgeReloads, JudgeSettings};
+use netscope::aggregate::{AlertingSettings, BurstJudging, JudgeReload, JudgeReloads, JudgeSettings};
 use netscope::config::DetectSettings;
 use netscope::detect::{BurstLink, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
@@ -28,7 +28,13 @@ pub fn judge(
         spoofing.gateways.extend(gateways::of_interfaces(interfaces));
     }
     let detection = Detection::new(all.bin_ns(), move || detectors(&all));
-    Ok(Some(JudgeSettings { detection, local, mutes: settings.mutes.clone(), reloads: JudgeReloads::default() }))
+    Ok(Some(JudgeSettings { detection, local }))
+}
+
+/// What is done with alerts.
+pub fn alerting(settings: Option<&DetectSettings>) -> AlertingSettings {
+    let mutes = settings.map(|settings| settings.mutes.clone()).unwrap_or_default();
+    AlertingSettings { mutes, reloads: JudgeReloads::default() }
 }
 
 /// Other thresholds and mute rules while the run goes on.

@@ -121,8 +121,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         reporter.info(&format!("going on as {user}"));
     }
     end_on_later_signals(&stop.0, &ending)?;
-    if let (Some(hangup), Some(reloader), Some(judge)) = (hangup, &settings.reloader, &judge) {
-        hangup.serve(reloader.clone(), judge.reloads.clone(), Arc::clone(&reporter), Arc::clone(&stop.0))?;
+    let alerting = detecting::alerting(settings.detection.as_ref());
+    if let (Some(hangup), Some(reloader)) = (hangup, &settings.reloader) {
+        hangup.serve(reloader.clone(), alerting.reloads.clone(), Arc::clone(&reporter), Arc::clone(&stop.0))?;
     }
     if !settings.pipeline.cpus.is_empty() {
         reporter
@@ -150,6 +151,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             export_ended_max: settings.output.export_ended_max,
             judge,
             microbursts,
+            alerting,
         },
         outputs,
         record: recording(settings, &opened.interfaces),

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, SEC, Script, host};
 use common::receivers::{Replay, add_floods, wait_until};
 use common::{RUN_LIMIT, RunningProgram, netscope, temp_dir};
+use netscope_perf::scenario::{MS, Outcome, SEC, Script, host};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;

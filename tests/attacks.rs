@@ -95,7 +95,7 @@ fn judged(capture: &Path, detection: &DetectionSettings) -> Vec<Found> {
     let source = Source::Reader(Box::new(file.backend().expect("packets")));
     let flow = FlowSettings { flow_count_max: 1 << 20, ..settings().flow };
     let engine = EngineSettings { wants_reports: false, wants_ended: false, flow, ..settings() };
-    let judge = JudgeSettings::new(Detection::new(bin_ns, make), LocalNetworks::private_and([]));
+    let judge = JudgeSettings { detection: Detection::new(bin_ns, make), local: LocalNetworks::private_and([]) };
     run_judged(source, &engine, Vec::new(), Some(judge));
     std::mem::take(&mut *found.lock().expect("no panic while noting"))
 }

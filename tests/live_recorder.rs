@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, Script, host};
 use common::live::{datagrams, send};
 use common::netns::{NetNs, RECEIVER, Wire};
 use common::{RUN_LIMIT, RunningProgram, netscope, temp_dir};
 use netscope_backends::memory::read_all;
+use netscope_perf::scenario::{MS, Outcome, Script, host};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;

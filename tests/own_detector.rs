@@ -3,7 +3,7 @@
 mod common;
 
 use common::engine::{run_judged, settings};
-use netscope::aggregate::{JudgeReloads, JudgeSettings, Output};
+use netscope::aggregate::{JudgeSettings, Output};
 use netscope::detect::{
     Alert, AlertPhase, Detector, DetectorBox, DetectorParts, Evidence, JudgeContext, LocalNetworks, Observation,
 };
@@ -110,8 +110,6 @@ fn it_judges_the_sum_of_all_workers_bin_by_bin() {
                 vec![own]
             }),
             local: LocalNetworks::private_and([]),
-            mutes: Vec::new(),
-            reloads: JudgeReloads::default(),
         };
         let settings = EngineSettings { workers, ..settings() };
         let outcome = run_judged(source, &settings, vec![Box::new(CollectAlerts(Arc::clone(&alerts)))], Some(judge));

@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::attacks::{MS, Outcome, SEC, Script, host};
 use common::{Finished, netscope, run, skip, temp_dir};
 use netscope_backends::memory::{OwnedPacket, read_all};
+use netscope_perf::scenario::{MS, Outcome, SEC, Script, host};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::Ipv4Addr;

@@ -4,6 +4,7 @@
 //! caller brings the time. Invariant: where the source waits, the events depend on what each queue sent
 //! alone, not on when it arrived.
 
+use super::alerting::{Alerting, AlertingSettings};
 use super::answers::{Answers, Purpose};
 use super::bursts::{BurstJudging, Bursts};
 use super::history::{History, HistorySnapshot};
@@ -40,6 +41,8 @@ pub struct AggregateSettings {
     pub judge: Option<JudgeSettings>,
     /// How microbursts are judged; `None` = they are not measured.
     pub microbursts: Option<BurstJudging>,
+    /// What is done with alerts.
+    pub alerting: AlertingSettings,
 }
 
 /// What outputs want to be told.
@@ -141,6 +144,7 @@ pub struct Aggregator {
     summary: Summary,
     /// The question under way.
     answers: Option<Answers>,
+    alerting: Alerting,
     judging: Option<Judging>,
     bursts: Option<Bursts>,
     /// `None` unless an output wants it; taken at the end.
@@ -163,6 +167,7 @@ impl Aggregator {
         Self {
             inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now)).collect(),
             patience: (!queues.waits).then(|| Patience::new(heard_ns)),
+            alerting: Alerting::new(std::mem::take(&mut settings.alerting)),
             judging,
             bursts,
             history: wants.history.then(|| History::new(settings.tick_ns)),
@@ -293,8 +298,21 @@ impl Aggregator {
         Some(Event::End(Box::new(self.finish())))
     }
 
-    /// The next alert, if any. Where the source waits, alerts of bins and of ticks have one order, by when these end.
+    /// The next alert that is not muted, if any.
     fn next_alert(&mut self) -> Option<Alert> {
+        if let (Some(detection), Some(judging)) = (self.alerting.reload(), &mut self.judging) {
+            judging.reload(&detection);
+        }
+        loop {
+            let alert = self.next_judged()?;
+            if !self.alerting.mutes(&alert) {
+                return Some(alert);
+            }
+        }
+    }
+
+    /// The next alert, muted or not. Where the source waits, alerts of bins and of ticks have one order, by when these end.
+    fn next_judged(&mut self) -> Option<Alert> {
         let Self { judging, bursts, inboxes, .. } = self;
         let Some(bursts) = bursts else { return judging.as_mut()?.poll(inboxes, FOREVER) };
         let least = least_tick(inboxes);
@@ -426,8 +444,10 @@ impl Aggregator {
             sum.batches = sum.batches.with(merged.batches);
         }
         let counts = [self.judging.as_ref().map(Judging::counts), self.bursts.as_ref().map(Bursts::counts)];
-        sum.detection = counts.into_iter().flatten().reduce(DetectionCounts::with);
-        sum.mutes = self.judging.as_ref().map(Judging::mute_counts).unwrap_or_default();
+        let muted = self.alerting.muted();
+        let detection = counts.into_iter().flatten().reduce(DetectionCounts::with);
+        sum.detection = detection.map(|counts| DetectionCounts { muted, ..counts });
+        sum.mutes = self.alerting.mute_counts();
         sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
         self.summary = sum;
     }

@@ -4,13 +4,11 @@
 //! queue that is waited for has left it behind; what comes later is judged with the next bin.
 
 use super::merge::Inbox;
-use super::muting::{MuteCount, MuteRule, Muting};
 use crate::detect::{Alert, BinSpan, DetectionSettings, DetectorSet, EvidenceSet, JudgeContext, LocalNetworks};
 use crate::engine::{Detection, EvidenceBox};
 use netscope_backends::Timestamp;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Later than any bin.
 pub const FOREVER: Timestamp = Timestamp(u64::MAX);
@@ -45,42 +43,6 @@ pub struct JudgeSettings {
     pub detection: Detection,
     /// Which addresses are inside.
     pub local: LocalNetworks,
-    /// Which alerts nobody is told of.
-    pub mutes: Vec<MuteRule>,
-    /// Where other thresholds and rules come from while the run goes on.
-    pub reloads: JudgeReloads,
-}
-
-impl JudgeSettings {
-    /// These detectors; nothing is muted.
-    pub fn new(detection: Detection, local: LocalNetworks) -> Self {
-        Self { detection, local, mutes: Vec::new(), reloads: JudgeReloads::default() }
-    }
-}
-
-/// Other thresholds and rules.
-#[derive(Clone, Debug)]
-pub struct JudgeReload {
-    /// The rules' thresholds; [`Detector::reload`](crate::detect::Detector::reload) says what of it counts.
-    pub detection: DetectionSettings,
-    /// Which alerts nobody is told of.
-    pub mutes: Vec<MuteRule>,
-}
-
-/// Takes a reload from any thread to the judge. The latest one counts, from the next bin on.
-#[derive(Clone, Debug, Default)]
-pub struct JudgeReloads(Arc<Mutex<Option<JudgeReload>>>);
-
-impl JudgeReloads {
-    /// Brings one.
-    pub fn bring(&self, reload: JudgeReload) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
-    }
-
-    fn take(&self) -> Option<JudgeReload> {
-        // Nothing that is done under the lock leaves it half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
 }
 
 /// The judge of all queues.
@@ -88,8 +50,6 @@ pub struct Judging {
     detectors: DetectorSet,
     bin_ns: u64,
     local: LocalNetworks,
-    muting: Muting,
-    reloads: JudgeReloads,
     open: BTreeMap<u64, EvidenceSet>,
     spare: Vec<EvidenceSet>,
     /// The bin each queue is in; `None` before its first box.
@@ -110,8 +70,6 @@ impl Judging {
             detectors: settings.detection.detectors(),
             bin_ns: settings.detection.bin_ns,
             local: settings.local,
-            muting: Muting::new(settings.mutes),
-            reloads: settings.reloads,
             open: BTreeMap::new(),
             spare: Vec::new(),
             at: vec![None; queue_count.into()],
@@ -135,12 +93,12 @@ impl Judging {
 
     /// What was counted so far.
     pub fn counts(&self) -> DetectionCounts {
-        DetectionCounts { muted: self.muting.alerts(), ..self.counts }
+        self.counts
     }
 
-    /// What each mute rule muted.
-    pub fn mute_counts(&self) -> Vec<MuteCount> {
-        self.muting.counts()
+    /// Other thresholds from the next bin on.
+    pub fn reload(&mut self, detection: &DetectionSettings) {
+        self.detectors.reload(detection);
     }
 
     /// True when a box of this queue may be given now. The slowest queue is never held back.
@@ -196,10 +154,6 @@ impl Judging {
 
     fn judge(&mut self, bin: u64) {
         let Some(evidence) = self.open.remove(&bin) else { return };
-        if let Some(JudgeReload { detection, mutes }) = self.reloads.take() {
-            self.detectors.reload(&detection);
-            self.muting.replace(mutes);
-        }
         let quiet = self.judged.map_or(bin, |judged| judged + 1);
         for quiet in quiet..bin.min(quiet.saturating_add(QUIET_BINS_MAX)) {
             let none = self.spare.pop().unwrap_or_else(|| self.detectors.evidence());
@@ -229,9 +183,7 @@ impl Judging {
         judge(detectors, &mut JudgeContext { bin, local, alerts: &mut alerts, left_out: &mut counts.left_out });
         for alert in alerts {
             counts.note(&alert);
-            if !self.muting.mutes(&alert) {
-                self.alerts.push_back(alert);
-            }
+            self.alerts.push_back(alert);
         }
     }
 }
@@ -241,6 +193,7 @@ mod tests {
     use super::*;
     use crate::detect::{Detector, DetectorBox, DetectorParts, Evidence, Observation};
     use crate::flow::{Direction, FlowEvents, FlowKey, SeenFlow};
+    use std::sync::{Arc, Mutex};
     use std::time::Instant;
 
     /// Writes down which sums it judges.
@@ -313,15 +266,7 @@ mod tests {
             vec![one]
         });
         let detectors = detection.detectors();
-        let mut judging = Judging::new(
-            JudgeSettings {
-                detection,
-                local: LocalNetworks::of(Vec::new()),
-                mutes: Vec::new(),
-                reloads: JudgeReloads::default(),
-            },
-            2,
-        );
+        let mut judging = Judging::new(JudgeSettings { detection, local: LocalNetworks::of(Vec::new()) }, 2);
         let now = Instant::now();
         let mut inboxes = [Inbox::new(0, 0, now), Inbox::new(1, 0, now)];
         let give = |judging: &mut Judging, inboxes: &[Inbox], queue, bin, next_bin, count| {

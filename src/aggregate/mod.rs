@@ -5,6 +5,7 @@
 //! Invariant: on a wire no output is waited for.
 
 mod aggregator;
+mod alerting;
 mod answers;
 mod batch;
 mod bursts;
@@ -30,6 +31,7 @@ use crate::flow::{FactSet, FlowRecord};
 use std::io;
 
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
+pub use alerting::{AlertingSettings, JudgeReload, JudgeReloads};
 pub use answers::Purpose;
 pub use batch::RecordBatch;
 pub use bursts::BurstJudging;
@@ -37,7 +39,7 @@ pub use history::{
     AlertTally, Distribution, DistributionKind, EndedSlot, HistoryMetric, HistoryPoint, HistoryQuery, HistorySnapshot,
     KeptDistribution, KeptSlot, SlotDrops, Tally, TimelineSlots, TopList, TrafficSlot,
 };
-pub use judging::{DetectionCounts, JudgeReload, JudgeReloads, JudgeSettings};
+pub use judging::{DetectionCounts, JudgeSettings};
 pub use muting::{MuteCount, MuteRule};
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};

@@ -146,6 +146,16 @@ impl KeyedRule for ArpSpoofing {
         Verdict::of(window, &self.settings, self.unit_ns).is_some()
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = &settings.detectors.arp_spoofing {
+            let &ArpSpoofingSettings { unsolicited_threshold, changes_threshold, cooldown_ns, .. } = new;
+            let known = std::mem::take(&mut self.settings.gateways);
+            let window_ns = self.settings.window_ns;
+            self.settings =
+                ArpSpoofingSettings { window_ns, unsolicited_threshold, changes_threshold, cooldown_ns, gateways: known };
+        }
+    }
+
     fn alert(&self, told: &Told<'_, AddressClaims>) -> Alert {
         tell::alert(told, &self.settings, self.unit_ns, self.gateway(told.key))
     }

@@ -119,16 +119,18 @@ impl BeaconSettings {
     fn step_ns(&self) -> u64 {
         (self.window_ns / JUDGED_PER_WINDOW).max(1)
     }
+
+    fn life(&self) -> LifeSettings {
+        let cooldown_ns = self.cooldown_ns.max(2 * self.step_ns());
+        LifeSettings { cooldown_ns, alert_count_max: DetectionSettings::ALERT_COUNT_MAX }
+    }
 }
 
 impl Beacon {
     /// A detector that has seen nothing.
     pub fn new(settings: BeaconSettings, all: &DetectionSettings) -> Self {
         let window = EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, &all.hash);
-        let lives = LifeSettings {
-            cooldown_ns: settings.cooldown_ns.max(2 * settings.step_ns()),
-            alert_count_max: DetectionSettings::ALERT_COUNT_MAX,
-        };
+        let lives = settings.life();
         let (local, table_bytes, hash) = (all.local.clone(), all.table_bytes, all.hash.clone());
         Self { settings, local, table_bytes, hash, window, lives: AlertLives::new(lives), first: None, judged: None }
     }
@@ -247,6 +249,13 @@ impl Detector for Beacon {
         self.window.push(context.bin, evidence);
         while let Some(bin) = self.window.settle(context.bin.end) {
             self.judge_settled(bin, false, context);
+        }
+    }
+
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.detectors.beacon.clone() {
+            self.settings = BeaconSettings { window_ns: self.settings.window_ns, ..new };
+            self.lives.set_life(self.settings.life());
         }
     }
 

@@ -179,6 +179,12 @@ impl KeyedRule for BruteForce {
         }
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.detectors.brute_force.clone() {
+            self.settings = BruteForceSettings { window_ns: self.settings.window_ns, ..new };
+        }
+    }
+
     fn alert(&self, told: &Told<'_, LoginAttempts>) -> Alert {
         tell::alert(told, &self.settings, self.threshold(told.key.port))
     }

@@ -180,6 +180,13 @@ impl Detector for DataOut {
         }
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.detectors.data_out.clone() {
+            self.settings = DataOutSettings { window_ns: self.settings.window_ns, ..new };
+            self.lives.set_life(settings.life(self.settings.cooldown_ns, self.settings.window_ns));
+        }
+    }
+
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         while let Some(bin) = self.window.settle(Timestamp(u64::MAX)) {
             self.judge_settled(bin, context);

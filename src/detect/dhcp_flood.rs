@@ -137,6 +137,12 @@ impl KeyedRule for DhcpFlood {
         self.shape(window).is_some()
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = settings.detectors.dhcp_flood {
+            self.settings = DhcpFloodSettings { window_ns: self.settings.window_ns, ..new };
+        }
+    }
+
     fn alert(&self, told: &Told<'_, ClientCounts>) -> Alert {
         tell::alert(told, &self.settings, self.shape(told.window).unwrap_or(FloodShape::Unfinished))
     }

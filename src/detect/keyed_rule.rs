@@ -58,6 +58,9 @@ pub trait KeyedRule: Send + 'static {
         [None; 2]
     }
 
+    /// On the judge's side: takes other thresholds. The window stays as it is.
+    fn reload(&mut self, settings: &DetectionSettings);
+
     /// The alert about a key.
     fn alert(&self, told: &Told<'_, Self::Evidence>) -> Alert;
 }
@@ -213,6 +216,11 @@ impl<R: KeyedRule> Detector for KeyedDetector<R> {
         self.rule.learn(evidence);
         self.window.push(context.bin, evidence);
         self.judge_until(context.bin.end, context);
+    }
+
+    fn reload(&mut self, settings: &DetectionSettings) {
+        self.rule.reload(settings);
+        self.lives.set_life(settings.life(self.rule.cooldown_ns(), self.rule.window_ns()));
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {

@@ -108,6 +108,12 @@ impl KeyedRule for LongConnection {
         GRADES_NS.iter().map(|&grade| u8::from(life.longest.duration_ns >= grade)).sum()
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = &settings.detectors.long_connection {
+            self.settings.cooldown_ns = new.cooldown_ns;
+        }
+    }
+
     fn alert(&self, told: &Told<'_, LongFlows>) -> Alert {
         let (key, life) = (told.key, told.life);
         let victim = AlertSubject { port: Some(key.port), ..AlertSubject::host(key.peer) };

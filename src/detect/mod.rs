@@ -66,7 +66,19 @@ use dhcp_flood::DhcpFlood;
 use rogue_dhcp::RogueDhcp;
 
 /// Every kind of alert, as `docs/alert.schema.json` has them.
-pub const ALERT_KINDS: &[&str] = &["syn_flood", "port_scan"];
+pub const ALERT_KINDS: &[&str] = &[
+    "syn_flood",
+    "port_scan",
+    "volume_flood",
+    "microburst",
+    "arp_spoofing",
+    "dhcp_flood",
+    "rogue_dhcp",
+    "brute_force",
+    "beacon",
+    "long_connection",
+    "data_out",
+];
 
 /// The detectors of a run: a line for each.
 pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {

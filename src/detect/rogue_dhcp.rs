@@ -99,6 +99,12 @@ impl KeyedRule for RogueDhcp {
         !self.settings.servers.is_empty() || window.contradiction().is_some()
     }
 
+    fn reload(&mut self, settings: &DetectionSettings) {
+        if let Some(new) = &settings.detectors.rogue_dhcp {
+            self.settings.cooldown_ns = new.cooldown_ns;
+        }
+    }
+
     fn alert(&self, told: &Told<'_, ServerAnswers>) -> Alert {
         tell::alert(told, &self.settings)
     }

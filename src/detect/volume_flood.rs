@@ -175,6 +175,7 @@ impl JudgedVolume {
 /// The detector.
 pub struct VolumeFlood {
     settings: VolumeFloodSettings,
+    bin_ns: u64,
     table_bytes: usize,
     hash: EvidenceHash,
     weight_min: u64,
@@ -190,6 +191,7 @@ impl VolumeFlood {
         let window = || EvidenceWindow::new(settings.window_ns, all.bin_ns(), all.table_bytes, &all.hash).without_answers();
         Self {
             settings,
+            bin_ns: all.bin_ns(),
             table_bytes: all.table_bytes,
             hash: all.hash.clone(),
             weight_min: settings.weight_min(),
@@ -364,6 +366,18 @@ impl Detector for VolumeFlood {
         self.hosts.push(context.bin, &mut evidence.hosts);
         self.networks.push(context.bin, &mut evidence.networks);
         self.judge_until(context.bin.end, context);
+    }
+
+    fn reload(&mut self, settings: &DetectionSettings) {
+        let Some(new) = settings.detectors.volume_flood else { return };
+        let VolumeFloodSettings { window_ns, learning_ns, .. } = self.settings;
+        let new = VolumeFloodSettings { window_ns, learning_ns, ..new };
+        if FloodClass::ALL.into_iter().any(|class| new.least(class) != self.settings.least(class)) {
+            // What was learned is in steps of the old rates.
+            self.baselines = RateBaselines::new(self.bin_ns, learning_ns);
+        }
+        (self.settings, self.weight_min) = (new, new.weight_min());
+        self.lives.set_life(settings.life(new.cooldown_ns, window_ns));
     }
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {

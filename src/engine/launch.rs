@@ -5,9 +5,9 @@
 use super::mailbox::{Parker, Receiver, mailbox_to};
 use super::outbox::Outbox;
 use super::{
-    BurstMetering, Detecting, Detection, EndedChunk, EvidenceBox, Feed, FlightBox, FlightRing, FlightSender, Observer, PacketBudget,
-    Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender, Worker, WorkerHandle,
-    WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
+    BurstMetering, Detecting, Detection, EndedChunk, EvidenceBox, Feed, FlightBox, FlightRing, FlightSender, Observer,
+    PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender,
+    Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;

@@ -40,7 +40,12 @@ impl RecordingComment {
             let about = if number.is_exact { "" } else { "about " };
             comment.line("evidence", &format!("distinct {name} {about}{}", number.count));
         }
-        comment.line("evidence", &format!("completion ratio {:.4}", alert.completion_ratio));
+        if let Some(ratio) = alert.completion_ratio {
+            comment.line("evidence", &format!("completion ratio {ratio:.4}"));
+        }
+        for (name, fact) in &alert.details {
+            comment.line("evidence", &format!("{name} {fact}"));
+        }
         for crossed in &alert.thresholds {
             comment.line("crossed", &format!("{} {}, value {}", crossed.name, crossed.limit, crossed.value));
         }

@@ -1,6 +1,6 @@
 //! The engine without the program: a session over any backend, with what came out of it.
 
-use netscope::aggregate::{AggregateSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure};
+use netscope::aggregate::{AggregateSettings, AlertingSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure};
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
 use netscope::flow::{FactSet, FlowRecord, FlowSettings, KeyScope};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
@@ -122,6 +122,7 @@ pub fn run_judged(
             export_ended_max: usize::MAX,
             judge,
             microbursts: None,
+            alerting: AlertingSettings::default(),
         },
         outputs,
         record: None,

@@ -17,6 +17,7 @@ fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
         flow_key: KeyScope::Tuple,
         judge: None,
         microbursts: None,
+        alerting: AlertingSettings::default(),
     };
     Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }

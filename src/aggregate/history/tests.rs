@@ -67,8 +67,7 @@ fn flows_are_counted_when_they_end_by_port_host_and_size() {
 #[test]
 fn only_alerts_that_begin_count() {
     let mut history = History::new(SEC);
-    let alert =
-        |phase, kind| Alert { time: Timestamp(5 * SEC), severity: AlertSeverity::High, ..Alert::bare(kind, "", phase) };
+    let alert = |phase, kind| Alert { time: Timestamp(5 * SEC), severity: AlertSeverity::High, ..Alert::bare(kind, "", phase) };
     for (phase, kind) in
         [(AlertPhase::Begin, "b"), (AlertPhase::Update, "b"), (AlertPhase::End(AlertEnd::Exit), "b"), (AlertPhase::Begin, "a")]
     {

@@ -154,6 +154,7 @@ impl VolumeLife {
             is_at_least: self.is_at_least,
             window_ns: settings.window_ns,
             cooldown_ns: settings.cooldown_ns,
+            recording: None,
         }
     }
 
