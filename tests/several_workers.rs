@@ -185,6 +185,7 @@ fn session(source: Source, workers: usize) -> Session {
         export_ended_max: usize::MAX,
         judge: None,
         microbursts: None,
+        alerting: netscope::aggregate::AlertingSettings::default(),
         flow_key: engine.flow.key,
     };
     Session {
