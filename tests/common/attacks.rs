@@ -82,6 +82,22 @@ impl Script {
         self.ip(at, 17, from.0, to.0, &datagram(from, to));
     }
 
+    /// A datagram of so many bytes.
+    pub fn datagram(&mut self, at: u64, from: End, to: End, bytes: usize) {
+        self.ip(at, 17, from.0, to.0, &datagram_of(from, to, bytes));
+    }
+
+    /// A fragment of a datagram of 56 bytes: the first one, or what is behind it.
+    pub fn fragment(&mut self, at: u64, from: End, to: End, identification: u16, is_last: bool) {
+        let whole = datagram_of(from, to, 56);
+        let (part, offset) = if is_last { (&whole[32..], 4_u16) } else { (&whole[..32], 0x2000) };
+        let mut packet = ipv4(17, from.0, to.0, part);
+        packet[4..6].copy_from_slice(&identification.to_be_bytes());
+        packet[6..8].copy_from_slice(&offset.to_be_bytes());
+        set_checksum(&mut packet);
+        self.frame(at, 0x0800, &packet);
+    }
+
     /// The answer "port unreachable" to that datagram.
     pub fn unreachable(&mut self, at: u64, from: End, to: End) {
         let mut message = vec![3, 3, 0, 0, 0, 0, 0, 0];
@@ -91,9 +107,15 @@ impl Script {
 
     /// An echo request, or a reply.
     pub fn echo(&mut self, at: u64, from: Ipv4Addr, to: Ipv4Addr, id: u16, is_reply: bool) {
+        self.echo_of(at, from, to, id, is_reply, 0);
+    }
+
+    /// An echo request, or a reply, of so many bytes.
+    pub fn echo_of(&mut self, at: u64, from: Ipv4Addr, to: Ipv4Addr, id: u16, is_reply: bool, bytes: usize) {
         let mut message = vec![if is_reply { 0 } else { 8 }, 0, 0, 0];
         message.extend(id.to_be_bytes());
         message.extend([0, 1]);
+        message.resize(8 + bytes, b'x');
         self.ip(at, 1, from, to, &message);
     }
 
@@ -140,15 +162,27 @@ fn datagram(from: End, to: End) -> Vec<u8> {
     [&from.1.to_be_bytes()[..], &to.1.to_be_bytes(), &[0, 12, 0, 0, 1, 2, 3, 4]].concat()
 }
 
+fn datagram_of(from: End, to: End, bytes: usize) -> Vec<u8> {
+    let len = (8 + bytes) as u16;
+    let mut datagram = [from.1, to.1, len, 0].map(u16::to_be_bytes).concat();
+    datagram.resize(len.into(), b'x');
+    datagram
+}
+
 fn ipv4(protocol: u8, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
     let len = 20 + payload.len() as u16;
     let mut packet = vec![0x45, 0, (len >> 8) as u8, len as u8, 0, 0, 0, 0, 64, protocol, 0, 0];
     packet.extend(from.octets());
     packet.extend(to.octets());
-    let sum = packet.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum::<u32>();
+    set_checksum(&mut packet);
+    packet.extend(payload);
+    packet
+}
+
+fn set_checksum(packet: &mut [u8]) {
+    packet[10..12].fill(0);
+    let sum = packet[..20].chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum::<u32>();
     let folded = (sum & 0xffff) + (sum >> 16);
     let checksum = !((folded & 0xffff) + (folded >> 16)) as u16;
     packet[10..12].copy_from_slice(&checksum.to_be_bytes());
-    packet.extend(payload);
-    packet
 }

@@ -4,6 +4,7 @@
 //! is dropped, also after a panic.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod alerts;
 pub mod attacks;
 pub mod engine;
 #[cfg(target_os = "linux")]
