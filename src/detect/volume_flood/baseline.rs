@@ -80,7 +80,7 @@ fn bucket_of(rate: u64, least: u64) -> usize {
 fn end_of(bucket: usize, least: u64) -> u64 {
     let next = bucket as u64 + 1;
     let times = u128::from(STEPS + next % STEPS) << (next / STEPS);
-    u64::try_from(u128::from(least) * times / u128::from(STEPS)).unwrap_or(u64::MAX)
+    u64::try_from((u128::from(least) * times).div_ceil(u128::from(STEPS))).unwrap_or(u64::MAX)
 }
 
 /// What was learned of one in one generation.

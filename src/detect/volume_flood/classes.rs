@@ -146,13 +146,20 @@ const fn takes_part(received: u64, sent: u64) -> bool {
     sent > 0 && sent.saturating_mul(PACKETS_PER_ANSWER) >= received
 }
 
-/// What is flooded by a flow that grew, in which class, and how. Who begins a flow asks, so the other end's packets are asked for.
+/// Which way packets go that may be unasked: those of who began the flow, as who begins asks. Where that one has sent nothing, as of echo replies
+/// alone, those of the other.
+fn unasked_direction(flow: &FlowGrowth) -> Direction {
+    if flow.packets_total[flow.initiator.index()] == 0 { flow.initiator.reverse() } else { flow.initiator }
+}
+
+/// What is flooded by a flow that grew, in which class, and how.
 pub(super) fn meaning_of(flow: &FlowGrowth) -> Option<(EvidenceKey, GrowthMeaning)> {
     let protocol = flow.key.protocol();
     if !matches!(protocol, UDP | ICMP | ICMPV6) {
         return None;
     }
-    let (to, back) = (flow.initiator.index(), flow.initiator.reverse().index());
+    let direction = unasked_direction(flow);
+    let (to, back) = (direction.index(), direction.reverse().index());
     let grown = VolumeCount { packets: flow.packets[to], bytes: flow.bytes[to] };
     let meaning = if protocol == UDP && takes_part(flow.packets_total[to], flow.packets_total[back]) {
         let total = VolumeCount { packets: flow.packets_total[to], bytes: flow.bytes_total[to] };
@@ -168,9 +175,9 @@ pub(super) fn meaning_of(flow: &FlowGrowth) -> Option<(EvidenceKey, GrowthMeanin
     if grown.packets == 0 && matches!(meaning, GrowthMeaning::Unasked(_)) {
         return None;
     }
-    let (host, port) = flow.key.destination(flow.initiator);
+    let ((_, from_port), (host, to_port)) = (flow.key.source(direction), flow.key.destination(direction));
     // A group's members answer in flows of their own.
-    (!host.is_group()).then(|| (key_of(protocol, host, port, flow.key.source(flow.initiator).1), meaning))
+    (!host.is_group()).then(|| (key_of(protocol, host, to_port, from_port), meaning))
 }
 
 fn key_of(protocol: u8, host: HostAddress, to_port: u16, from_port: u16) -> EvidenceKey {
@@ -184,10 +191,9 @@ fn key_of(protocol: u8, host: HostAddress, to_port: u16, from_port: u16) -> Evid
     }
 }
 
-/// The flow's sender.
+/// Who sent what may be unasked.
 pub(super) fn sender(flow: &FlowGrowth) -> HostAddress {
-    let direction: Direction = flow.initiator;
-    flow.key.source(direction).0
+    flow.key.source(unasked_direction(flow)).0
 }
 
 #[cfg(test)]
@@ -249,6 +255,12 @@ mod tests {
         assert_eq!(meaning([5, 0], [0, 0]), None, "no growth");
         let icmp = |now| meaning_of(&grown(ICMP, (7, 7), [0, 0], now)).map(|(_, meaning)| meaning);
         assert_eq!(icmp([40, 40]), unasked(40), "who answers a flood of echo requests did not ask for it");
+        let replies = FlowGrowth {
+            initiator: grown(ICMP, (7, 7), [0; 2], [0; 2]).initiator.reverse(),
+            ..grown(ICMP, (7, 7), [0, 0], [30, 0])
+        };
+        assert_eq!(meaning_of(&replies).map(|(_, meaning)| meaning), unasked(30), "who is said to have begun has sent nothing");
+        assert_eq!(sender(&replies), HostAddress::v4(CLIENT));
         assert_eq!(meaning_of(&grown(6, (5000, 80), [0, 0], [9, 0])), None, "TCP");
     }
 
