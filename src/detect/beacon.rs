@@ -251,7 +251,7 @@ impl Detector for Beacon {
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         if let Some(bin) = self.window.settle() {
-            self.judge_settled(bin, true, context);
+            self.judge_settled(bin.until(context.bin.end), true, context);
         }
         let Self { settings, lives, .. } = self;
         let (at, local) = (context.bin.end, context.local);

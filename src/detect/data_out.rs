@@ -181,7 +181,7 @@ impl Detector for DataOut {
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         if let Some(bin) = self.window.settle() {
-            self.judge_settled(bin, context);
+            self.judge_settled(bin.until(context.bin.end), context);
         }
         let Self { settings, lives, .. } = self;
         let (at, local) = (context.bin.end, context.local);

@@ -200,7 +200,7 @@ impl<R: KeyedRule> Detector for KeyedDetector<R> {
 
     fn finish(&mut self, context: &mut JudgeContext<'_>) {
         if let Some(bin) = self.window.settle() {
-            self.judge_settled(bin, context);
+            self.judge_settled(bin.until(context.bin.end), context);
         }
         let Self { rule, lives, .. } = self;
         let (at, local) = (context.bin.end, context.local);
