@@ -3,7 +3,6 @@
 mod common;
 
 use common::alerts::{alerts_of, begun, last};
-use netscope_perf::scenario::{MS, SEC, Script, host};
 use common::{netscope, temp_dir};
 use netscope::detect::{
     Alert, BinSpan, DetectionSettings, Detector, DetectorSettings, Evidence, EvidenceHash, FloodFloors, JudgeContext,
@@ -12,6 +11,7 @@ use netscope::detect::{
 use netscope::flow::{FlowGrowth, FlowKey, FragmentRole, HostAddress, SeenFragment};
 use netscope::wire::{IpVersion, Network, Ports};
 use netscope_backends::Timestamp;
+use netscope_perf::scenario::{MS, SEC, Script, host};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::fs;

@@ -165,7 +165,7 @@ impl Judging {
     }
 
     fn judge_bin(&mut self, bin: u64, mut evidence: EvidenceSet) {
-        let span = self.span(bin);
+        let span = self.span(bin).until(self.time);
         self.tell(span, |detectors, context| detectors.judge(&mut evidence, context));
         self.detectors.clear(&mut evidence);
         self.spare.push(evidence);

@@ -30,6 +30,14 @@ pub struct BinSpan {
     pub end: Timestamp,
 }
 
+impl BinSpan {
+    /// The bin as far as there were packets in it: the last one of a run ends with the run.
+    #[must_use]
+    pub fn until(self, end: Timestamp) -> Self {
+        Self { end: self.end.min(end), ..self }
+    }
+}
+
 /// What a judge is told besides the evidence, and where its alerts go.
 pub struct JudgeContext<'a> {
     /// The bin.
