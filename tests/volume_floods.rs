@@ -397,7 +397,10 @@ fn detector(table_bytes: usize) -> VolumeFlood {
         cooldown_ns: 0,
     };
     let detectors = DetectorSettings { volume_flood: Some(settings), ..DetectorSettings::default() };
-    VolumeFlood::new(settings, &DetectionSettings { detectors, table_bytes, hash: EvidenceHash::fixed() })
+    VolumeFlood::new(
+        settings,
+        &DetectionSettings { detectors, table_bytes, local: LocalNetworks::private_and([]), hash: EvidenceHash::fixed() },
+    )
 }
 
 /// The alerts of a run whose only bin has this evidence.
