@@ -270,7 +270,7 @@ mod tests {
         .unwrap();
         let (syslog, webhook, command) = (all.syslog.unwrap(), all.webhook.unwrap(), all.command.unwrap());
         assert_eq!((syslog.target.to_string().as_str(), syslog.format), ("tls://log.example:6514", AlertFormat::Cef));
-        assert_eq!((webhook.format, webhook.headers[0].1.to_str().unwrap()), (AlertFormat::Json, "b c"));
+        assert_eq!((webhook.format, webhook.headers[0].1.as_bytes()), (AlertFormat::Json, b"b c".as_slice()));
         assert_eq!((command.args.as_slice(), command.concurrency), (["-c", "", "a b"].map(String::from).as_slice(), 2));
         assert_eq!([syslog.delivery, webhook.delivery, command.delivery].map(|delivery| delivery.queue_count_max), [7; 3]);
     }
