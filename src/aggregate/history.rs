@@ -30,8 +30,8 @@ pub struct History {
     ended: Timeline<OpenEnded>,
     alerts: Timeline<OpenAlerts>,
     tick_ns: u64,
-    /// Totals of the report before.
-    before: Totals,
+    /// RunTotals of the report before.
+    before: RunTotals,
 }
 
 /// What a history says at one moment. Cheap to copy: slots that are over are shared.
@@ -47,14 +47,14 @@ pub struct HistorySnapshot {
 
 /// Sums since the start of which slots have the growth.
 #[derive(Clone, Copy, Debug, Default)]
-struct Totals {
+struct RunTotals {
     protocols: [TrafficCount; ProtocolClass::ALL.len()],
     opened: u64,
     ended: u64,
     drops: SlotDrops,
 }
 
-impl Totals {
+impl RunTotals {
     fn of(report: &Report) -> Self {
         let totals = &report.totals;
         let (Ledger { protocols, taps_skipped, records_skipped, .. }, source) = (&totals.ledger, &totals.source);
@@ -74,13 +74,13 @@ impl Totals {
 impl History {
     /// A history of nothing, by ticks of this length.
     pub fn new(tick_ns: u64) -> Self {
-        let before = Totals::default();
+        let before = RunTotals::default();
         Self { traffic: Timeline::new(), ended: Timeline::new(), alerts: Timeline::new(), tick_ns, before }
     }
 
     /// A tick is over, with this evidence on the queues; ticks of a second at most.
     pub fn note_report(&mut self, report: &Report, inboxes: &[Inbox]) {
-        let now = Totals::of(report);
+        let now = RunTotals::of(report);
         let before = std::mem::replace(&mut self.before, now);
         let grown = |now: u64, before: u64| now.saturating_sub(before);
         // All of it is in the second in which the tick began.

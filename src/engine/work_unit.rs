@@ -4,8 +4,8 @@
 //! Owns the packets, as places in a mapped file or as copies, and the lists. Knows no thread and no table.
 //! Its one invariant: the list of a worker has, in order, every packet of which it needs more than the time.
 
-use super::BurstMeter;
 use super::packet_meta::PacketMeta;
+use super::{BurstMeter, TickMeter};
 use crate::flow::{FlowKey, Keying, Quote, ports_of};
 use crate::wire::{self, Common, Dissected};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
@@ -183,6 +183,14 @@ impl WorkUnit {
         match &self.packets {
             UnitPackets::Mapped(places) => bursts.count(places.packets().take(len)),
             UnitPackets::Copied(chunk) => bursts.count(chunk.packets().take(len)),
+        }
+    }
+
+    /// Counts sizes of its first `len` packets.
+    pub(super) fn count_sizes(&self, len: usize, meter: &mut TickMeter) {
+        match &self.packets {
+            UnitPackets::Mapped(places) => meter.count(places.packets().take(len)),
+            UnitPackets::Copied(chunk) => meter.count(chunk.packets().take(len)),
         }
     }
 

@@ -164,7 +164,7 @@ impl<O: Observer> Worker<O> {
 
     /// From now on sizes of packets and times of batches are counted by tick. Said before the first packet.
     pub fn measure_ticks(&mut self) {
-        self.tick_meter = Some(Box::new(TickMeter::new()));
+        self.tick_meter = Some(Box::new(TickMeter::new(self.tick_ns)));
     }
 
     /// Processes what a backend lent.
@@ -335,7 +335,7 @@ impl<O: Observer> Worker<O> {
         }
         self.evidence.counts.clear();
         if let Some(meter) = &mut self.tick_meter {
-            meter.harvest(&mut self.evidence.counts);
+            meter.harvest(tick, &mut self.evidence.counts);
         }
     }
 

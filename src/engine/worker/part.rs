@@ -49,6 +49,9 @@ impl<O: Observer> Worker<O> {
             if let Some(bursts) = &mut self.bursts {
                 unit.measure(len, bursts);
             }
+            if let Some(meter) = &mut self.tick_meter {
+                unit.count_sizes(len, meter);
+            }
         }
         let mut merged = std::mem::take(&mut self.merged);
         let (list, is_open) = unit.list(self.share.index, &mut merged);
