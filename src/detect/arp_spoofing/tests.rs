@@ -1,3 +1,5 @@
+//! ARP spoofing: the rule over made observations, what looks like it, and that evidence merges in any order and any parts.
+
 use super::judge::Wrong;
 use super::*;
 use crate::detect::{DetectorSettings, KeyEvidence};

@@ -1,3 +1,5 @@
+//! Rogue DHCP servers: the rule over made observations, what looks like it, and that evidence merges in any order and any parts.
+
 use super::*;
 use crate::app::DhcpMessage;
 use crate::detect::DetectorSettings;
