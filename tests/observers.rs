@@ -228,9 +228,12 @@ fn told_by(packets: &[Vec<u8>], count: u32) -> Vec<String> {
     notebook.lines().into_iter().filter(is_refused).map(|line| if line.len() < 10 { format!("0{line}") } else { line }).collect()
 }
 
+/// Packets and bytes by port, and lines.
+type Accounted = (std::collections::BTreeMap<u16, (u64, u64)>, Vec<String>);
+
 /// Adds up what flows grew by, in bins of a second, and writes down what comes of connections, fragments and DHCP.
 #[derive(Clone, Default)]
-struct Accounts(Arc<Mutex<(std::collections::BTreeMap<u16, (u64, u64)>, Vec<String>)>>);
+struct Accounts(Arc<Mutex<Accounted>>);
 
 struct Accountant {
     accounts: Accounts,
@@ -288,7 +291,7 @@ impl Observer for Accountant {
 }
 
 /// What an accountant has of packets at these times.
-fn accounts_of(packets: &[(u64, Vec<u8>)], flow: FlowSettings) -> (std::collections::BTreeMap<u16, (u64, u64)>, Vec<String>) {
+fn accounts_of(packets: &[(u64, Vec<u8>)], flow: FlowSettings) -> Accounted {
     let accounts = Accounts::default();
     let (snapshots, _mail) = mailbox(4, || Snapshot::new(0));
     let settings = WorkerSettings {
