@@ -129,6 +129,8 @@ fn found_in(script: Script, config: &str) -> Vec<Found> {
 fn config_of(kind: &AttackKind) -> String {
     match kind.name {
         "scan-slow" => all_on(&[("port_scan", "window_secs = 7200.0")]),
+        // Headers included, 160 times 64 KiB are just more.
+        "upload" => all_on(&[("data_out", "bytes_threshold = 11000000")]),
         _ => all_on(&[]),
     }
 }

@@ -134,7 +134,7 @@ fn nat_gateway(script: &mut Script, users: u32) {
     for i in 0..users * 20 {
         let at = random.below(10 * SEC);
         let client = (INSIDE, 1_024 + (i % 64_000) as u16);
-        let port = [443, 443, 443, 80, 993, 5_222, 22, 8_443, 25_565, 3_478][random.below(10) as usize];
+        let port = [443, 443, 443, 80, 993, 5_222, 853, 8_443, 25_565, 3_478][random.below(10) as usize];
         let server = (host([34, 0, 0, 0], random.below(3_000) as u32 * 997), port);
         let rtt = (10 + random.below(250)) * MS;
         match random.below(50) {

@@ -59,15 +59,15 @@ const SMTP: &[Said] = &[
 const IMAP: &[Said] = &[hears(110, 5), says(34, 1), hears(62, 2_000), says(11, 1), hears(50, 1)];
 const POP3: &[Said] = &[hears(20, 5), says(12, 1), hears(5, 1), says(15, 1), hears(40, 2_000), says(6, 1), hears(17, 1)];
 
-const fn logins(name: &'static str, variant: &'static str, fill: fn(&mut Script, u64, u32)) -> AttackKind {
+const fn logins(name: &'static str, variant: &'static str, threshold: u64, fill: fn(&mut Script, u64, u32)) -> AttackKind {
     AttackKind {
         name,
         alert: "brute_force",
         variant,
         technique: "",
         part: "logins",
-        threshold: 30,
-        window_ns: 60 * SEC,
+        threshold,
+        window_ns: 300 * SEC,
         scaling: Scaling::Rate,
         settles_ns: 3 * SEC,
         fill,
@@ -78,16 +78,21 @@ fn login(script: &mut Script, at: u64, i: u32, from: Ipv4Addr, port: u16, said: 
     script.session(at, (from, 32_768 + (i % 28_000) as u16), (VICTIM, port), 12 * MS, said);
 }
 
-/// Logins that fail. Nobody tries more than a few hundred a second.
+/// Sources of logins that come from many.
+const SOURCES: u32 = 20;
+
+/// Logins that fail. Nobody tries more than a few hundred a second. Of services that honest clients ask often, too, it takes more.
 pub const LOGINS: &[AttackKind] = &[
-    logins("logins-ssh", "ssh", |script, at, i| login(script, at, i, ATTACKER, 22, SSH)),
-    logins("logins-ftp", "ftp", |script, at, i| login(script, at, i, ATTACKER, 21, FTP)),
-    logins("logins-rdp", "rdp", |script, at, i| login(script, at, i, ATTACKER, 3_389, RDP)),
-    logins("logins-smtp", "smtp", |script, at, i| login(script, at, i, ATTACKER, 25, SMTP)),
-    logins("logins-imap", "imap", |script, at, i| login(script, at, i, ATTACKER, 143, IMAP)),
-    logins("logins-pop3", "pop3", |script, at, i| login(script, at, i, ATTACKER, 110, POP3)),
-    // A few guesses from each of many sources.
-    logins("logins-ssh-distributed", "ssh", |script, at, i| login(script, at, i, host([45, 0, 0, 1], i % 40), 22, SSH)),
+    logins("logins-ssh", "single_source", 20, |script, at, i| login(script, at, i, ATTACKER, 22, SSH)),
+    logins("logins-ftp", "single_source", 20, |script, at, i| login(script, at, i, ATTACKER, 21, FTP)),
+    logins("logins-rdp", "single_source", 20, |script, at, i| login(script, at, i, ATTACKER, 3_389, RDP)),
+    logins("logins-smtp", "single_source", 300, |script, at, i| login(script, at, i, ATTACKER, 25, SMTP)),
+    logins("logins-imap", "single_source", 300, |script, at, i| login(script, at, i, ATTACKER, 143, IMAP)),
+    logins("logins-pop3", "single_source", 300, |script, at, i| login(script, at, i, ATTACKER, 110, POP3)),
+    // Two guesses from each of many sources.
+    logins("logins-ssh-distributed", "distributed", 40, |script, at, i| {
+        login(script, at, i, host([45, 0, 0, 1], i % SOURCES), 22, SSH);
+    }),
 ];
 
 /// Hardware address of the host that attacks inside.
@@ -95,29 +100,31 @@ const MALLORY: [u8; 6] = [2, 0x66, 0x66, 0, 0, 1];
 const DHCP_SERVER: End = (GATEWAY, 67);
 const BROADCAST: [u8; 6] = [0xff; 6];
 
-const fn neighbours(
-    name: &'static str,
-    alert: &'static str,
-    part: &'static str,
-    threshold: u64,
-    fill: fn(&mut Script, u64, u32),
-) -> AttackKind {
+/// Forged replies. The owner has spoken before.
+const fn spoofing(name: &'static str, fill: fn(&mut Script, u64, u32)) -> AttackKind {
     AttackKind {
         name,
-        alert,
-        variant: "",
+        alert: "arp_spoofing",
+        variant: "forged_replies",
         technique: "",
-        part,
-        threshold,
-        window_ns: 10 * SEC,
+        part: "forged replies",
+        threshold: 5,
+        window_ns: 50 * SEC,
         scaling: Scaling::Rate,
         settles_ns: 0,
         fill,
     }
 }
 
-/// A BOOTP message (RFC 951) with a DHCP message type, an option of 4 bytes and the end (RFC 2132).
-fn dhcp(operation: u8, transaction: u32, client: [u8; 6], offered: Ipv4Addr, kind: u8, option: (u8, Ipv4Addr)) -> Vec<u8> {
+fn forge(script: &mut Script, at: u64, i: u32, owner: Ipv4Addr, told: Ipv4Addr) {
+    if i == 0 {
+        script.arp(at - SEC, 1, owner, told);
+    }
+    script.arp_from(at, 2, (MALLORY, owner), told);
+}
+
+/// A BOOTP message (RFC 951) with a DHCP message type, options that are addresses and the end (RFC 2132).
+fn dhcp(operation: u8, transaction: u32, client: [u8; 6], offered: Ipv4Addr, kind: u8, options: &[(u8, Ipv4Addr)]) -> Vec<u8> {
     let mut message = vec![operation, 1, 6, 0];
     message.extend(transaction.to_be_bytes());
     message.extend([0, 0, 0x80, 0, 0, 0, 0, 0]);
@@ -125,8 +132,11 @@ fn dhcp(operation: u8, transaction: u32, client: [u8; 6], offered: Ipv4Addr, kin
     message.extend([0; 8]);
     message.extend(client);
     message.resize(236, 0);
-    message.extend([99, 130, 83, 99, 53, 1, kind, option.0, 4]);
-    message.extend(option.1.octets());
+    message.extend([99, 130, 83, 99, 53, 1, kind]);
+    for (code, address) in options {
+        message.extend([*code, 4]);
+        message.extend(address.octets());
+    }
     message.push(255);
     message.resize(300, 0);
     message
@@ -135,15 +145,16 @@ fn dhcp(operation: u8, transaction: u32, client: [u8; 6], offered: Ipv4Addr, kin
 /// A client asks for an address.
 pub(in crate::scenario) fn dhcp_discover(script: &mut Script, at: u64, client: [u8; 6], transaction: u32) {
     const REQUESTED: u8 = 50;
-    let message = dhcp(1, transaction, client, Ipv4Addr::UNSPECIFIED, 1, (REQUESTED, Ipv4Addr::UNSPECIFIED));
+    let message = dhcp(1, transaction, client, Ipv4Addr::UNSPECIFIED, 1, &[(REQUESTED, Ipv4Addr::UNSPECIFIED)]);
     script.datagram_with(at, (Ipv4Addr::UNSPECIFIED, 68), (Ipv4Addr::BROADCAST, 67), &message, (client, BROADCAST));
 }
 
-/// A server offers one.
+/// A server offers one, and itself as router.
 pub(in crate::scenario) fn dhcp_offer(script: &mut Script, at: u64, server: (End, [u8; 6]), client: [u8; 6], transaction: u32) {
+    const ROUTER: u8 = 3;
     const SERVER: u8 = 54;
     let ((address, port), hardware) = server;
-    let message = dhcp(2, transaction, client, host([10, 0, 1, 0], transaction % 250), 2, (SERVER, address));
+    let message = dhcp(2, transaction, client, host([10, 0, 1, 0], transaction % 250), 2, &[(SERVER, address), (ROUTER, address)]);
     script.datagram_with(at, (address, port), (Ipv4Addr::BROADCAST, 68), &message, (hardware, BROADCAST));
 }
 
@@ -154,22 +165,38 @@ fn random_mac(i: u32) -> [u8; 6] {
 
 /// On one's own wire.
 pub const NEIGHBOURS: &[AttackKind] = &[
-    // The gateway says who it is; somebody else says the same.
-    neighbours("arp-spoofing-gateway", "arp_spoofing", "claims", 3, |script, at, _| {
-        script.arp(at, 2, GATEWAY, INSIDE);
-        script.arp_from(at + MS, 2, (MALLORY, GATEWAY), INSIDE);
-    }),
-    neighbours("arp-spoofing-host", "arp_spoofing", "claims", 3, |script, at, _| {
-        script.arp(at, 2, INSIDE, GATEWAY);
-        script.arp_from(at + MS, 2, (MALLORY, INSIDE), GATEWAY);
-    }),
-    neighbours("dhcp-flood", "dhcp_flood", "clients", 50, |script, at, i| dhcp_discover(script, at, random_mac(i), i)),
-    neighbours("dhcp-rogue-server", "dhcp_rogue_server", "offers", 1, |script, at, i| {
-        let client = random_mac(i);
-        dhcp_discover(script, at - 2 * MS, client, i);
-        dhcp_offer(script, at - MS, (DHCP_SERVER, mac(GATEWAY)), client, i);
-        dhcp_offer(script, at, ((Ipv4Addr::new(10, 0, 0, 66), 67), MALLORY), client, i);
-    }),
+    spoofing("arp-spoofing-gateway", |script, at, i| forge(script, at, i, GATEWAY, INSIDE)),
+    spoofing("arp-spoofing-host", |script, at, i| forge(script, at, i, INSIDE, GATEWAY)),
+    // A client that asks once: after 5 s it is known that it does not ask again.
+    AttackKind {
+        name: "dhcp-flood",
+        alert: "dhcp_flood",
+        variant: "unfinished",
+        technique: "",
+        part: "clients",
+        threshold: 50,
+        window_ns: 120 * SEC,
+        scaling: Scaling::Rate,
+        settles_ns: 5 * SEC,
+        fill: |script, at, i| dhcp_discover(script, at, random_mac(i), i),
+    },
+    AttackKind {
+        name: "dhcp-rogue-server",
+        alert: "rogue_dhcp",
+        variant: "other_router",
+        technique: "",
+        part: "offers",
+        threshold: 1,
+        window_ns: 10 * SEC,
+        scaling: Scaling::Length,
+        settles_ns: 0,
+        fill: |script, at, i| {
+            let client = random_mac(i);
+            dhcp_discover(script, at - 2 * MS, client, i);
+            dhcp_offer(script, at - MS, (DHCP_SERVER, mac(GATEWAY)), client, i);
+            dhcp_offer(script, at, ((Ipv4Addr::new(10, 0, 0, 66), 67), MALLORY), client, i);
+        },
+    },
 ];
 
 /// Where data and calls go to.
@@ -178,17 +205,17 @@ const REQUEST: &[Said] = &[says(517, 1), hears(1_300, 2), says(126, 2), says(220
 
 /// Ways out.
 pub const CHANNELS: &[AttackKind] = &[
-    // A call each minute, a tenth early or late, for as long as it takes; at 100 times one every few seconds.
+    // A call each five minutes, some seconds late, for six hours. It is judged each quarter of an hour.
     AttackKind {
         name: "beacon",
         alert: "beacon",
         variant: "",
         technique: "",
         part: "calls",
-        threshold: 60,
-        window_ns: 3_600 * SEC,
+        threshold: 72,
+        window_ns: 6 * 3_600 * SEC,
         scaling: Scaling::Length,
-        settles_ns: 7 * SEC,
+        settles_ns: 900 * SEC,
         fill: |script, at, i| {
             let jitter = mix(u64::from(i)) % (6 * SEC);
             script.session(at + jitter, (INSIDE, 32_768 + (i % 28_000) as u16), OUTSIDE, 20 * MS, REQUEST);
@@ -201,8 +228,8 @@ pub const CHANNELS: &[AttackKind] = &[
         variant: "",
         technique: "",
         part: "minutes",
-        threshold: 60,
-        window_ns: 3_600 * SEC,
+        threshold: 240,
+        window_ns: 4 * 3_600 * SEC,
         scaling: Scaling::Length,
         settles_ns: 60 * SEC,
         fill: |script, at, i| {
@@ -220,7 +247,7 @@ pub const CHANNELS: &[AttackKind] = &[
     // 64 KiB each tenth of a second, each in a connection of its own.
     AttackKind {
         name: "upload",
-        alert: "data_sent_out",
+        alert: "data_out",
         variant: "",
         technique: "",
         part: "times 64 KiB",
