@@ -105,17 +105,22 @@ fn document(summary: &Summary) -> Value {
             "tiny": summary.fragments.tiny,
             "datagrams_forgotten": summary.fragments.evicted,
         },
-        "tcp": {
-            "anomalies_not_noted": summary.tcp_refused,
-            "gaps_forgotten": summary.tcp_gaps_forgotten,
-            "backward_handshakes": summary.tcp_backward_handshakes,
-            "out_of_window": summary.tcp_out_of_window,
-            "closes_forgotten": summary.flows.closes_forgotten,
-        },
+        "tcp": tcp(summary),
         "detection": detection(summary),
         "recorder": recorder(summary),
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
+    })
+}
+
+/// What the TCP analysis could not keep or did not follow.
+fn tcp(summary: &Summary) -> Value {
+    json!({
+        "anomalies_not_noted": summary.tcp_refused,
+        "gaps_forgotten": summary.tcp_gaps_forgotten,
+        "backward_handshakes": summary.tcp_backward_handshakes,
+        "out_of_window": summary.tcp_out_of_window,
+        "closes_forgotten": summary.flows.closes_forgotten,
     })
 }
 
