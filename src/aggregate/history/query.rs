@@ -120,7 +120,7 @@ fn by_point<'a, K>(
     query: &HistoryQuery,
 ) -> impl Iterator<Item = (Timestamp, impl Iterator<Item = &'a K> + Clone)> {
     let step = query.step_ns.max(SECOND_NS).div_ceil(SECOND_NS) * SECOND_NS;
-    let slots: &'a [KeptSlot<K>] = if step % MINUTE_NS == 0 { &slots.minutes } else { &slots.seconds };
+    let slots: &'a [KeptSlot<K>] = if step.is_multiple_of(MINUTE_NS) { &slots.minutes } else { &slots.seconds };
     let (from, to) = (query.from.0 / step, query.to.0.div_ceil(step));
     let range = from.max(to.saturating_sub(POINT_COUNT_MAX))..to;
     let place = move |time: u64| slots.partition_point(|(start, _)| start.0 < time);

@@ -46,7 +46,7 @@ impl MicroburstOptions {
             return Ok(None);
         }
         let (interval_ms, most) = (interval_ns / 1_000_000, MicroburstSettings::BIN_COUNT_MAX);
-        if interval_ns % settings.bin_ns != 0 || interval_ns / settings.bin_ns > most {
+        if !interval_ns.is_multiple_of(settings.bin_ns) || interval_ns / settings.bin_ns > most {
             return Err(combination(format!(
                 "analysis.anomalies.microburst.bin_us {bin_us} and --stats-interval-ms {interval_ms} (stats.interval_ms) do not fit: an interval \
                  has a whole number of bins, {most} at most"
