@@ -176,8 +176,9 @@ pub(super) fn meaning_of(flow: &FlowGrowth) -> Option<(EvidenceKey, GrowthMeanin
         return None;
     }
     let ((_, from_port), (host, to_port)) = (flow.key.source(direction), flow.key.destination(direction));
-    // A group's members answer in flows of their own.
-    (!host.is_group()).then(|| (key_of(protocol, host, to_port, from_port), meaning))
+    // A group's members answer datagrams in flows of their own.
+    let is_group = protocol == UDP && host.is_group();
+    (!is_group).then(|| (key_of(protocol, host, to_port, from_port), meaning))
 }
 
 fn key_of(protocol: u8, host: HostAddress, to_port: u16, from_port: u16) -> EvidenceKey {
@@ -279,12 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_no_victims() {
+    fn groups_are_no_victims_of_datagrams() {
         let mut to = [0; 16];
         to[..4].copy_from_slice(&[239, 1, 1, 1]);
         let (key, initiator) = FlowKey::new(&network(UDP, [9; 16], to), Ports { source: 5000, destination: 5004 });
         let mut video = FlowGrowth { key, initiator, ..grown(UDP, (1, 1), [0, 0], [0, 0]) };
         (video.packets[initiator.index()], video.packets_total[initiator.index()]) = (9, 9);
         assert_eq!(meaning_of(&video), None);
+        let (key, initiator) = FlowKey::new(&network(ICMP, [9; 16], to), Ports { source: 7, destination: 7 });
+        let mut messages = FlowGrowth { key, initiator, ..grown(ICMP, (1, 1), [0, 0], [0, 0]) };
+        (messages.packets[initiator.index()], messages.packets_total[initiator.index()]) = (9, 9);
+        assert!(meaning_of(&messages).is_some(), "nobody asks a group that often");
     }
 }
