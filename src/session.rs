@@ -84,11 +84,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
     engine.flight = flight.as_ref().map(|flight| flight.settings.ring());
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
-    engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
-    engine.bursts = aggregate.microbursts.as_ref().map(BurstJudging::metering);
-    (engine.wants_ended, engine.wants_reports) =
-        (wants.ended || wants.table || wants.history, wants.reports || wants.history || aggregate.microbursts.is_some());
-    engine.history = wants.history;
+    set_wants(&mut engine, &aggregate, wants);
     let noticing = Arc::clone(watcher);
     let waits = source.waits();
     let mut running = launch(source, &engine, stop, move |text: &str| noticing.notice(text))?;
@@ -161,6 +157,15 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     Ok(outcome)
 }
 
+/// What the hot side has to gather.
+fn set_wants(engine: &mut EngineSettings, aggregate: &AggregateSettings, wants: Wants) {
+    engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
+    engine.bursts = aggregate.microbursts.as_ref().map(BurstJudging::metering);
+    engine.wants_ended = wants.ended || wants.table || wants.history;
+    engine.wants_reports = wants.reports || wants.history || engine.bursts.is_some();
+    engine.history = wants.history;
+}
+
 /// Tells the flight recorder that no more alerts come, also when a panic is the reason.
 struct NoMoreAlerts(FlightRequests);
 
@@ -202,10 +207,10 @@ enum ConsumerFailure {
 }
 
 /// A recorder that has seen its last packet, and what went wrong.
-type Recording = (Recorder, Result<(), (u64, BackendError)>);
+type RecordedPackets = (Recorder, Result<(), (u64, BackendError)>);
 
 /// The recorder's thread. A closed pipe (`| head`) ends the run quietly.
-fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watcher, stop: &Stop) -> Recording {
+fn record_packets(tap: &TapReceivers, mut recorder: Recorder, watcher: &dyn Watcher, stop: &Stop) -> RecordedPackets {
     /// Tells of a failure when it happens: the run goes on, perhaps for days.
     struct Telling<'a>(&'a mut Recorder, &'a dyn Watcher, &'a Stop);
     impl Telling<'_> {
@@ -252,7 +257,7 @@ fn counted_by_queue(summary: &Summary) -> Vec<Counters> {
 
 /// Closes the recorder's files, with what the source `counted`: what is in them, and what went wrong.
 fn finish_recording(
-    (recorder, consumed): Recording,
+    (recorder, consumed): RecordedPackets,
     counted: &[Counters],
     watcher: &dyn Watcher,
 ) -> (SavefileSummary, Option<ConsumerFailure>) {

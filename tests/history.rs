@@ -86,7 +86,7 @@ fn seconds_minutes_and_summary_agree_and_the_number_of_workers_changes_nothing()
         (&["packets"][..], &summary["packets"]),
         (&["bytes"], &summary["bytes"]),
         (&["packet_bytes", "count"], &summary["packets"]),
-        (&["flows_opened"], &summary["flows_opened"]),
+        (&["flows_opened"], &summary["flows"]["opened"]),
     ] {
         let sums = [seconds, minutes].map(|part| sum(&part["traffic"], field));
         assert_eq!(json!(sums), json!([total, total]), "{field:?}");

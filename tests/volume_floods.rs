@@ -56,7 +56,7 @@ fn datagrams_from_one_and_from_many() {
     let begin = last(&one, "begin");
     assert!(begin["ts"].as_f64().unwrap() - START < 2.5 + 1.0, "within a second of crossing 5,000 in the window: {begin}");
     assert_eq!(begin["thresholds"][0]["name"], "udp_packets_per_sec");
-    assert_eq!(begin["details"]["baseline"], "learning, 3 of 3600 s");
+    assert_eq!(begin["details"]["baseline"], "learning, 2 of 3600 s");
     let end = last(&one, "end");
     assert_eq!((&end["counts"]["packets"], &end["counts"]["bytes"]), (&json!(12_000), &json!(12_000 * 142)));
     assert_eq!((&end["counts"]["packets_per_sec"], &end["attacker"]["ip"]), (&json!(2000), &json!(ATTACKER.to_string())));
@@ -205,12 +205,12 @@ fn what_is_usual_is_learned_and_a_flood_is_not() {
     assert_eq!(
         told,
         [
-            ("begin", 3, "learning, 4 of 100 s"),
-            ("end", 108, "learning, 99 of 100 s"),
+            ("begin", 3, "learning, 3 of 100 s"),
+            ("end", 109, "learning, 99 of 100 s"),
             ("begin", 251, usual),
-            ("end", 277, usual),
+            ("end", 278, usual),
             ("begin", 321, usual),
-            ("end", 347, usual),
+            ("end", 348, usual),
         ]
     );
     let flood = alerts.iter().find(|alert| alert["details"]["baseline"] == usual).expect("it is there");

@@ -2,7 +2,7 @@
 
 use super::growing_lines::seconds;
 use super::{AtomicFile, OutputError};
-use crate::aggregate::{AlertDeliveries, MuteCount, MuteRule, QueueReport, Summary};
+use crate::aggregate::{AlertDeliveries, MuteCount, MuteRule, OutputLoss, OutputRows, QueueReport, Summary};
 use crate::engine::{BatchTimes, NoFlowReason, ProtocolClass};
 use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
@@ -46,16 +46,6 @@ fn document(summary: &Summary) -> Value {
         .collect();
     let ended: Map<String, Value> =
         EndReason::ALL.iter().map(|&reason| (reason.name().to_owned(), summary.flows.ended[reason as usize].into())).collect();
-    let rows: Vec<Value> = summary
-        .rows
-        .iter()
-        .map(|rows| json!({"output": rows.output, "rows_written": rows.written, "rows_not_written": rows.not_written}))
-        .collect();
-    let left_out: Vec<Value> = summary
-        .outputs
-        .iter()
-        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports, "alerts": loss.alerts}))
-        .collect();
     json!({
         "packets": ledger.packets,
         "bytes": ledger.bytes,
@@ -83,8 +73,8 @@ fn document(summary: &Summary) -> Value {
         "packets_written": summary.packets_written,
         "packets_not_written": summary.packets_not_written,
         "ended_flows_not_written": ledger.records_skipped,
-        "left_out_of_outputs": left_out,
-        "outputs": rows,
+        "left_out_of_outputs": summary.outputs.iter().map(left_out).collect::<Vec<_>>(),
+        "outputs": summary.rows.iter().map(rows).collect::<Vec<_>>(),
         "receivers": summary.receivers.iter().map(receiver).collect::<Vec<_>>(),
         "post_rotate": {"run": summary.commands.run, "failed": summary.commands.failed},
         "snapshots_skipped": ledger.snapshots_skipped,
@@ -136,6 +126,16 @@ fn detection(summary: &Summary) -> Value {
         "evidence_overflow": detection.overflow,
         "bins_delayed": detection.bins_delayed,
     })
+}
+
+/// What an output of flows has in its file.
+fn rows(rows: &OutputRows) -> Value {
+    json!({"output": rows.output, "rows_written": rows.written, "rows_not_written": rows.not_written})
+}
+
+/// What an output was too slow for.
+fn left_out(loss: &OutputLoss) -> Value {
+    json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports, "alerts": loss.alerts})
 }
 
 /// A mute rule and what it muted. The rules that a reload took away are one without a reason.

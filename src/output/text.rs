@@ -255,6 +255,19 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
+    flight_rows(&mut text, summary);
+    detection_rows(&mut text, summary);
+    text.row_if("ended flows left out of the table exports", summary.export_left_out);
+    text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
+    text.row_if("flows whose halves came on different queues", summary.flows_joined);
+    if summary.unaccounted() != 0 {
+        text.row("packets unaccounted for (please report this)", summary.unaccounted());
+    }
+    text.0
+}
+
+/// What the flight recorder did.
+fn flight_rows(text: &mut SummaryText, summary: &Summary) {
     if let Some(flight) = &summary.flight {
         text.row(
             "recordings",
@@ -266,6 +279,10 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if("packets not kept for recordings", flight.packets_skipped);
         text.row_if("old recordings deleted", flight.files_deleted);
     }
+}
+
+/// What was detected.
+fn detection_rows(text: &mut SummaryText, summary: &Summary) {
     if let Some(detection) = &summary.detection {
         text.row("alerts", detection.begun);
         text.row_if("alerts muted", detection.muted);
@@ -273,13 +290,6 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row_if("observations without room in the evidence (analysis.anomalies.table_mb)", detection.overflow);
         text.row_if("bins of evidence that came with a later one", detection.bins_delayed);
     }
-    text.row_if("ended flows left out of the table exports", summary.export_left_out);
-    text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
-    text.row_if("flows whose halves came on different queues", summary.flows_joined);
-    if summary.unaccounted() != 0 {
-        text.row("packets unaccounted for (please report this)", summary.unaccounted());
-    }
-    text.0
 }
 
 /// Lost packets in percent of all that came: those we got, those the kernel and those the interface dropped.

@@ -1,3 +1,5 @@
+//! What holds of every attack and every look-alike: names, truth, and the same bytes each time.
+
 use super::{ATTACKS, Attack, AttackKind, Intensity, LOOK_ALIKES, SEC, Script};
 use std::collections::BTreeSet;
 

@@ -120,6 +120,8 @@ fn clients_go_on_in_the_next_bin() {
     let key = *asked.keys().next().expect("a segment");
     window.push(bin(1), &mut asked);
     window.push(bin(2), &mut table_of(&clients(60, &[(0, DhcpKind::Request)])));
+    // The first has had time for its answers, the second is behind it.
+    assert_eq!(window.settle(bin(4).end), Some(bin(1)));
     let sum = window.gather(&key, 1).expect("the first bin");
     assert_eq!((sum.client_messages, sum.going_on.count()), (60, 60));
     assert!(sum.sampled().all(|client| client.goes_on));

@@ -154,7 +154,8 @@ pub(in crate::scenario) fn dhcp_offer(script: &mut Script, at: u64, server: (End
     const ROUTER: u8 = 3;
     const SERVER: u8 = 54;
     let ((address, port), hardware) = server;
-    let message = dhcp(2, transaction, client, host([10, 0, 1, 0], transaction % 250), 2, &[(SERVER, address), (ROUTER, address)]);
+    let message =
+        dhcp(2, transaction, client, host([10, 0, 1, 0], transaction % 250), 2, &[(SERVER, address), (ROUTER, address)]);
     script.datagram_with(at, (address, port), (Ipv4Addr::BROADCAST, 68), &message, (hardware, BROADCAST));
 }
 
