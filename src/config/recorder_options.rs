@@ -55,7 +55,7 @@ pub struct RecorderOptions {
     #[arg(skip)]
     pub after_secs: Option<f64>,
     /// Bytes kept of each packet.
-    #[arg(skip)]
+    #[arg(id = "recorder_snaplen", long = "recorder-snaplen", value_name = "BYTES")]
     pub snaplen: Option<u32>,
     /// MiB of one recording.
     #[arg(skip)]
