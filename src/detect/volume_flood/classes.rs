@@ -113,7 +113,16 @@ pub(super) struct VolumeCount {
     pub bytes: u64,
 }
 
+/// An IP packet is no larger than 64 KiB, and its headers before it are smaller; what a capture says beyond is forged.
+const PACKET_BYTES_MAX: u64 = 1 << 17;
+
 impl VolumeCount {
+    /// So many packets and their bytes, as far as packets can be so large.
+    pub const fn new(packets: u64, bytes: u64) -> Self {
+        let bytes_max = packets.saturating_mul(PACKET_BYTES_MAX);
+        Self { packets, bytes: if bytes < bytes_max { bytes } else { bytes_max } }
+    }
+
     /// Adds others.
     pub const fn add(&mut self, other: Self) {
         self.packets += other.packets;
@@ -160,9 +169,9 @@ pub(super) fn meaning_of(flow: &FlowGrowth) -> Option<(EvidenceKey, GrowthMeanin
     }
     let direction = unasked_direction(flow);
     let (to, back) = (direction.index(), direction.reverse().index());
-    let grown = VolumeCount { packets: flow.packets[to], bytes: flow.bytes[to] };
+    let grown = VolumeCount::new(flow.packets[to], flow.bytes[to]);
     let meaning = if protocol == UDP && takes_part(flow.packets_total[to], flow.packets_total[back]) {
-        let total = VolumeCount { packets: flow.packets_total[to], bytes: flow.bytes_total[to] };
+        let total = VolumeCount::new(flow.packets_total[to], flow.bytes_total[to]);
         let before = total.less(grown);
         let was_answered = takes_part(before.packets, flow.packets_total[back].saturating_sub(flow.packets[back]));
         if before.packets == 0 || was_answered {
@@ -263,6 +272,14 @@ mod tests {
         assert_eq!(meaning_of(&replies).map(|(_, meaning)| meaning), unasked(30), "who is said to have begun has sent nothing");
         assert_eq!(sender(&replies), HostAddress::v4(CLIENT));
         assert_eq!(meaning_of(&grown(6, (5000, 80), [0, 0], [9, 0])), None, "TCP");
+    }
+
+    #[test]
+    fn one_forged_length_is_no_flood() {
+        let mut flow = grown(UDP, (5000, 6000), [0, 0], [2, 0]);
+        flow.bytes[flow.initiator.index()] = u64::from(u32::MAX);
+        let largest = VolumeCount { packets: 2, bytes: 2 << 17 };
+        assert_eq!(meaning_of(&flow).map(|(_, meaning)| meaning), Some(GrowthMeaning::Unasked(largest)));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl FloodVolume {
 
     /// Notes a fragment; what memory grew by, in bytes.
     pub fn note_fragment(&mut self, fragment: &SeenFragment, source: (u64, Contact)) -> usize {
-        let one = VolumeCount { packets: 1, bytes: fragment.wire_len.into() };
+        let one = VolumeCount::new(1, fragment.wire_len.into());
         match fragment.role {
             FragmentRole::Following => {
                 self.following += 1;
@@ -63,7 +63,7 @@ impl FloodVolume {
             FragmentRole::First { found_packets, found_bytes } => {
                 self.firsts.add(one);
                 self.following += found_packets;
-                self.excused.add(VolumeCount { packets: found_packets, bytes: found_bytes });
+                self.excused.add(VolumeCount::new(found_packets, found_bytes));
             }
             FragmentRole::Waiting => self.unasked.add(one),
         }
