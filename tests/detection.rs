@@ -99,7 +99,7 @@ fn floods_are_named_as_what_they_are() {
     });
     assert_eq!(begun(&single), [("syn_flood", "single_source", "syn")]);
     let update = last(&single, "update");
-    assert_eq!((&update["counts"]["attempts"], &update["victim"]["port"]), (&json!(1350), &json!(80)), "at the bin's end");
+    assert_eq!((&update["counts"]["attempts"], &update["victim"]["port"]), (&json!(1100), &json!(80)), "at the bin's end");
     let end = last(&single, "end");
     assert_eq!((&end["counts"]["attempts"], &end["ended_by"]), (&json!(1500), &json!("exit")));
     assert_eq!((&end["attacker"]["ip"], &end["completion_ratio"]), (&json!(ATTACKER.to_string()), &json!(0.0)));

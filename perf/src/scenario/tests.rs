@@ -1,3 +1,7 @@
+//! The attacks and look-alikes themselves: names, truth, order, and the same bytes each time.
+//!
+//! Knows no detector.
+
 use super::{ATTACKS, Attack, AttackKind, Intensity, LOOK_ALIKES, SEC, Script};
 use std::collections::BTreeSet;
 
