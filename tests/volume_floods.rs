@@ -77,8 +77,8 @@ fn datagrams_from_one_and_from_many() {
     assert!((10_800..13_200).contains(&end["distinct"]["sources"]["count"].as_u64().unwrap()), "{end}");
 
     // Few packets, many bits: 8 Mbit/s more than the floor.
-    let large = alerts_with(LOW, |script| {
-        each(3600, 2 * MS).for_each(|(at, i)| script.datagram(at, (ATTACKER, 4444), (VICTIM, 1024 + i as u16), 7000));
+    let large = alerts_with("udp_packets_per_sec = 100000\nudp_bits_per_sec = 20000000\n", |script| {
+        each(18_000, 400_000).for_each(|(at, i)| script.datagram(at, (ATTACKER, 4444), (VICTIM, 1024 + i as u16), 1400));
     });
     assert_eq!(begun(&large), [("volume_flood", "udp", "udp")]);
     assert_eq!(last(&large, "begin")["thresholds"][0]["name"], "udp_bits_per_sec");

@@ -137,10 +137,6 @@ impl KeyedRule for DhcpFlood {
         self.shape(window).is_some()
     }
 
-    fn has_answers(&self) -> bool {
-        true
-    }
-
     fn reload(&mut self, settings: &DetectionSettings) {
         if let Some(new) = settings.detectors.dhcp_flood {
             self.settings = DhcpFloodSettings { window_ns: self.settings.window_ns, ..new };

@@ -103,14 +103,17 @@ impl<E: KeyEvidence> EvidenceTable<E> {
         {
             return Some(at);
         }
+        // Under random keys most are refused here, without a look at memory.
+        let is_refused = |rank: u64| self.rank_end.is_some_and(|end| rank >= end);
+        let ranked = self.rank_end.map(|_| self.hash.rank(&key));
+        if ranked.is_some_and(is_refused) {
+            return None;
+        }
         if let Some(&at) = self.index.get(&key) {
             self.latest = Some(at);
             return Some(at);
         }
-        let rank = self.hash.rank(&key);
-        if self.rank_end.is_some_and(|end| rank >= end) {
-            return None;
-        }
+        let rank = ranked.unwrap_or_else(|| self.hash.rank(&key));
         let at = match self.free.pop() {
             Some(at) => {
                 let cell = &mut self.cells[at];
