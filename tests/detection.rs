@@ -60,6 +60,19 @@ fn floods_are_named_as_what_they_are() {
     let same = of_script(|script| (0..1000).for_each(|i| script.tcp(i * 3 * MS, (ATTACKER, 4000), (VICTIM, 22), SYN, 7, 0)));
     assert_eq!(begun(&same), [("syn_flood", "single_source", "syn")]);
 
+    // Beside a busy neighbour: the network is at the threshold a little earlier, and is not told.
+    let beside = of_script(|script| {
+        for i in 0..1800_u32 {
+            let client = (host([10, 0, 0, 1], i % 40), 20_000 + i as u16);
+            script.connect(u64::from(i) * 100 * MS, client, (VICTIM, 443), 2 * MS, Outcome::Completed);
+        }
+        for i in 0..600_u32 {
+            let (source, victim) = ((host([11, 0, 0, 0], i * 7919), 1024), (host([192, 0, 2, 1], 0), 25));
+            script.connect(70 * SEC + u64::from(i) * MS, source, victim, MS, Outcome::Silent);
+        }
+    });
+    assert_eq!(begun(&beside), [("syn_flood", "distributed", "syn")]);
+
     let carpet = of_script(|script| {
         for i in 0..6000_u32 {
             let target = (host([192, 0, 2, 0], i % 256), 80);

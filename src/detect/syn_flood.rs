@@ -184,6 +184,17 @@ impl SynFlood {
         });
     }
 
+    /// Of each network the most open attempts of one service in the window.
+    fn largest_by_network(&self) -> BTreeMap<EvidenceKey, u64> {
+        let mut largest = BTreeMap::new();
+        for key in self.services.keys() {
+            let open = self.services.gather(&key, 0).map_or(0, |counts| counts.open());
+            let most: &mut u64 = largest.entry(network_of(key.host)).or_default();
+            *most = open.max(*most);
+        }
+        largest
+    }
+
     /// What is flooded by now, and by how much.
     fn holding(&self) -> Vec<(FloodSubject, FloodCounts)> {
         let floor = self.settings.syn_threshold;
@@ -192,13 +203,19 @@ impl SynFlood {
         for (key, counts) in self.services.holding(floor, |_, counts| self.is_flood(&counts).then_some(counts)) {
             services.entry(network_of(key.host)).or_default().push((key, counts));
         }
+        // Of each network the service with the most open attempts; looked for when it is asked for.
+        let mut largest: Option<BTreeMap<EvidenceKey, u64>> = None;
         // A network is flooded at least as much as its services.
         for (key, counts) in self.networks.holding(floor, |_, counts| Some(counts)) {
             let flooded = services.remove(&key).unwrap_or_default();
             let hosts: BTreeSet<HostAddress> = flooded.iter().map(|(key, _)| key.host).collect();
             let is_live = |key: &EvidenceKey| self.lives.is_live(&FloodSubject::Service(*key));
+            let mut is_of_several = || {
+                let largest = largest.get_or_insert_with(|| self.largest_by_network());
+                counts.hosts.count() == 1 || largest.get(&key).copied().unwrap_or(0) * 2 < counts.open()
+            };
             let is_carpet = hosts.len() >= CARPET_HOSTS;
-            if is_carpet || flooded.is_empty() && self.is_flooded_network(&counts) {
+            if is_carpet || flooded.is_empty() && self.is_flooded_network(&counts) && is_of_several() {
                 // Those that were told of one by one go on so.
                 holding.extend(flooded.into_iter().filter(|(key, _)| is_live(key)).map(service));
                 let only = counts.hosts.listed().next().filter(|_| counts.hosts.count() == 1);
