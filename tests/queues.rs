@@ -153,6 +153,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         flow_key: settings.flow.key,
         judge: None,
         microbursts: None,
+        alerting: netscope::aggregate::AlertingSettings::default(),
     };
     Session {
         source: Source::Queues(queues),

@@ -273,7 +273,7 @@ mod tests {
         fs::write(&temporary, [1; 7]).expect("room");
         assert!(!store.path(&name).exists());
         assert_eq!(store.commit(&temporary, &name).expect("a rename"), 7);
-        assert_eq!(names(directory.path()), [name.clone()]);
+        assert_eq!(names(directory.path()), std::slice::from_ref(&name));
         let left = format!(".{}.77.pcapng", name.trim_end_matches(SUFFIX));
         write(directory.path(), &[(&left, 1)]);
         assert_eq!(store.prune(&name), (0, None), "it may be being written");
