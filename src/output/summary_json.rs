@@ -1,7 +1,7 @@
 //! The summary of a run as one JSON object (`--summary-json`): the loss ledger for machines.
 
 use super::{AtomicFile, OutputError};
-use crate::aggregate::{QueueReport, Summary};
+use crate::aggregate::{OutputLoss, QueueReport, Summary};
 use crate::engine::{BatchTimes, NoFlowReason, ProtocolClass};
 use crate::flow::EndReason;
 use serde_json::{Map, Value, json};
@@ -50,11 +50,6 @@ fn document(summary: &Summary) -> Value {
         .iter()
         .map(|rows| json!({"output": rows.output, "rows_written": rows.written, "rows_not_written": rows.not_written}))
         .collect();
-    let left_out: Vec<Value> = summary
-        .outputs
-        .iter()
-        .map(|loss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports, "alerts": loss.alerts}))
-        .collect();
     json!({
         "packets": ledger.packets,
         "bytes": ledger.bytes,
@@ -82,7 +77,7 @@ fn document(summary: &Summary) -> Value {
         "packets_written": summary.packets_written,
         "packets_not_written": summary.packets_not_written,
         "ended_flows_not_written": ledger.records_skipped,
-        "left_out_of_outputs": left_out,
+        "left_out_of_outputs": left_out(summary),
         "outputs": rows,
         "post_rotate": {"run": summary.commands.run, "failed": summary.commands.failed},
         "snapshots_skipped": ledger.snapshots_skipped,
@@ -115,6 +110,12 @@ fn document(summary: &Summary) -> Value {
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
     })
+}
+
+/// What slow outputs left out.
+fn left_out(summary: &Summary) -> Vec<Value> {
+    let of = |loss: &OutputLoss| json!({"output": loss.output, "ended_flows": loss.records, "reports": loss.reports, "alerts": loss.alerts});
+    summary.outputs.iter().map(of).collect()
 }
 
 /// What came of detection; null where there was none.

@@ -6,6 +6,7 @@
 use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::NoFlowReason;
+use crate::flight::FlightCounts;
 use crate::flow::{EndReason, TopFlow};
 use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
@@ -161,6 +162,19 @@ fn per_second(count: u64, interval_ns: u64) -> u128 {
     (u128::from(count) * 1_000_000_000 + interval / 2).checked_div(interval).unwrap_or(0)
 }
 
+/// What the flight recorder did.
+fn flight_rows(text: &mut SummaryText, flight: &FlightCounts) {
+    text.row(
+        "recordings",
+        format!("{} ({}, {})", flight.recordings, counted(flight.packets, "packet"), human_bytes(flight.bytes)),
+    );
+    text.row_if("  incomplete (slow disk, or no room in memory or file)", flight.incomplete);
+    text.row_if("  lost: the disk refused them", flight.lost_disk);
+    text.row_if("  lost: too many at once", flight.lost_busy);
+    text.row_if("packets not kept for recordings", flight.packets_skipped);
+    text.row_if("old recordings deleted", flight.files_deleted);
+}
+
 /// The summary at the end, several lines. Rests, faults and losses are named only where there are any; the fixed rows always.
 pub fn summary_text(summary: &Summary) -> String {
     let (ledger, source) = (&summary.ledger, &summary.source);
@@ -225,15 +239,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
     if let Some(flight) = &summary.flight {
-        text.row(
-            "recordings",
-            format!("{} ({}, {})", flight.recordings, counted(flight.packets, "packet"), human_bytes(flight.bytes)),
-        );
-        text.row_if("  incomplete (slow disk, or no room in memory or file)", flight.incomplete);
-        text.row_if("  lost: the disk refused them", flight.lost_disk);
-        text.row_if("  lost: too many at once", flight.lost_busy);
-        text.row_if("packets not kept for recordings", flight.packets_skipped);
-        text.row_if("old recordings deleted", flight.files_deleted);
+        flight_rows(&mut text, flight);
     }
     if let Some(detection) = &summary.detection {
         text.row("alerts", detection.begun);
