@@ -48,15 +48,15 @@ pub struct RecorderOptions {
     #[arg(id = "recorder_filter", long = "recorder-filter", value_name = "EXPR")]
     #[serde(deserialize_with = "unset_when_empty")]
     pub filter: Option<String>,
+    /// Bytes kept of each packet, 0 = all [default: 0]
+    #[arg(id = "recorder_snaplen", long = "recorder-snaplen", value_name = "BYTES")]
+    pub snaplen: Option<u32>,
     /// Seconds before the alert's first observation.
     #[arg(skip)]
     pub before_secs: Option<f64>,
     /// Seconds after the alert began.
     #[arg(skip)]
     pub after_secs: Option<f64>,
-    /// Bytes kept of each packet.
-    #[arg(id = "recorder_snaplen", long = "recorder-snaplen", value_name = "BYTES")]
-    pub snaplen: Option<u32>,
     /// MiB of one recording.
     #[arg(skip)]
     pub max_recording_mb: Option<u64>,
@@ -101,11 +101,11 @@ impl RecorderOptions {
 
 /// Refuses flags that would do nothing.
 pub(super) fn check_flags(said: &RecorderOptions, file: &RecorderOptions) -> Result<(), ConfigError> {
-    let RecorderOptions { seconds, memory_mb, filter, .. } = said;
-    let is_about = seconds.is_some() || memory_mb.is_some() || filter.is_some();
+    let RecorderOptions { seconds, memory_mb, filter, snaplen, .. } = said;
+    let is_about = seconds.is_some() || memory_mb.is_some() || filter.is_some() || snaplen.is_some();
     if is_about && !said.enabled.or(file.enabled).unwrap_or(false) {
         return Err(combination(
-            "--recorder-seconds, --recorder-memory-mb and --recorder-filter are about the flight recorder: add --recorder DIR"
+            "--recorder-seconds, --recorder-memory-mb, --recorder-snaplen and --recorder-filter are about the flight recorder: add --recorder DIR"
                 .to_owned(),
         ));
     }
@@ -125,7 +125,7 @@ pub(super) fn flight(options: &RecorderOptions) -> Result<Option<FlightSettings>
     let after = within("recorder.after_secs", options.after_secs.unwrap_or(10.0), 0.0, AFTER_SECS_MAX)?;
     let memory_mb =
         within("--recorder-memory-mb (recorder.memory_mb)", options.memory_mb.unwrap_or(64), MEMORY_MB_MIN, MEMORY_MB_MAX)?;
-    let snaplen = within("recorder.snaplen", options.snaplen.unwrap_or(0), 0, SNAPLEN_MAX)?;
+    let snaplen = within("--recorder-snaplen (recorder.snaplen)", options.snaplen.unwrap_or(0), 0, SNAPLEN_MAX)?;
     let megabytes =
         |name, value: Option<u64>, default| Ok::<_, ConfigError>(MIB * within(name, value.unwrap_or(default), 1, 1 << 30)?);
     let recording_bytes_max = megabytes("recorder.max_recording_mb", options.max_recording_mb, 64)?;

@@ -65,12 +65,15 @@ impl FlightSender {
         Self { sender, open: None, skipped: 0, snaplen, interface }
     }
 
-    /// Copies these packets. `waits`: for a box, when there is none.
-    #[inline]
-    pub fn record<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>, waits: bool) {
-        for packet in packets {
-            if !self.open.as_mut().is_some_and(|open| open.packets.push(&packet, self.snaplen, self.interface)) {
-                self.record_in_next(&packet, waits);
+    /// Keeps these packets. `waits`: for a box, when there is none.
+    pub fn record(&mut self, packets: &[Packet<'_>], waits: bool) {
+        let mut rest = packets;
+        while !rest.is_empty() {
+            let kept = self.open.as_mut().map_or(0, |open| open.packets.push_all(rest, self.snaplen, self.interface));
+            rest = rest.get(kept..).unwrap_or_default();
+            if let Some((first, behind)) = rest.split_first() {
+                self.record_in_next(first, waits);
+                rest = behind;
             }
         }
     }
@@ -135,12 +138,13 @@ mod tests {
         let mut flight = FlightSender::new(sender, 96, 1);
         let data = vec![7; 1500];
         let per_box = FLIGHT_BOX_BYTES / (96 + 16);
-        flight.record((0..2 * per_box as u64 + 5).map(|time| packet(time, &data)), false);
+        let packets: Vec<_> = (0..2 * per_box as u64 + 5).map(|time| packet(time, &data)).collect();
+        flight.record(&packets, false);
         let first = receiver.receive().expect("a full box");
         assert_eq!((first.packets.count(), first.skipped), (per_box as u64, 0));
         assert_eq!(first.packets.at(0).map(|found| (found.packet.data.len(), found.interface)), Some((96, 1)));
         receiver.give_back(first);
-        flight.record(std::iter::once(packet(1, &data)), false);
+        flight.record(&[packet(1, &data)], false);
         flight.finish();
         let boxes: Vec<_> = std::iter::from_fn(|| receiver.receive()).map(|full| (full.packets.count(), full.skipped)).collect();
         assert_eq!(boxes, [(per_box as u64, 0), (1, 5)]);
@@ -151,7 +155,7 @@ mod tests {
         let (sender, receiver) = mailbox(3, FlightBox::new);
         let mut flight = FlightSender::new(sender, 96, 0);
         let sent = |flight: &mut FlightSender, time, nothing_came| {
-            flight.record(std::iter::once(packet(time, &[1])), false);
+            flight.record(&[packet(time, &[1])], false);
             flight.flush(nothing_came);
             receiver.receive().map(|full| full.packets.count())
         };

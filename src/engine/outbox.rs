@@ -164,9 +164,14 @@ impl Outbox {
         }
     }
 
-    /// Copies packets that are about to be counted, for the flight recorder.
+    /// True with a flight recorder.
+    pub(super) const fn has_flight(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// Keeps packets that are about to be counted, for the flight recorder.
     #[inline]
-    pub(super) fn record<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>) {
+    pub(super) fn record(&mut self, packets: &[Packet<'_>]) {
         if let Some(flight) = &mut self.flight {
             flight.record(packets, self.waits);
         }

@@ -220,7 +220,7 @@ impl<O: Observer> Worker<O> {
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));
         self.dissect(packets, &mut metas, &mut facts);
-        self.outbox.record(packets.iter().copied());
+        self.outbox.record(packets);
         let filled = metas.get(..packets.len()).unwrap_or_default();
         let source = Consecutive { packets, first: self.number + 1 };
         if self.wants_extra() {

@@ -40,7 +40,7 @@ pub(super) enum RecordingStep {
 }
 
 /// A recording under way.
-pub(super) struct Recording {
+pub(super) struct ActiveRecording {
     id: u64,
     header: Option<RecordingHeader>,
     selection: PacketSelection,
@@ -56,7 +56,7 @@ pub(super) struct Recording {
     is_over: bool,
 }
 
-impl Recording {
+impl ActiveRecording {
     /// Begins at the oldest packets of these rings.
     pub(super) fn new(id: u64, plan: RecordingPlan, rings: &[QueueRing]) -> Self {
         let RecordingPlan { header, selection, start, end, bytes_max, deadline } = plan;

@@ -188,14 +188,14 @@ mod tests {
         assert_eq!((times(&ring, &mut cursor), back, ring.len()), (vec![7], 1, 1));
         ring.push(filled(3, 262_000, 8), |_| back += 1);
         ring.push(filled(3, 262_000, 11), |_| back += 1);
-        assert_eq!((back, ring.len(), ring.forgotten()), (1, 2, None), "the first three went into one box");
+        assert_eq!((back, ring.len(), ring.forgotten()), (2, 2, None), "the first three went into one box");
         ring.push(filled(3, 262_000, 14), |_| back += 1);
-        assert_eq!((back, ring.len(), ring.forgotten()), (2, 2, Some(Timestamp(10))));
+        assert_eq!((back, ring.len(), ring.forgotten()), (3, 2, Some(Timestamp(10))));
         assert!(ring.has_forgotten(cursor));
         assert_eq!(times(&ring, &mut cursor), [11, 12, 13, 14, 15, 16]);
         assert!(!ring.has_forgotten(cursor));
         ring.forget_before(Timestamp(14), |_| back += 1);
-        assert_eq!((back, ring.len(), ring.latest()), (3, 1, Timestamp(16)));
+        assert_eq!((back, ring.len(), ring.latest()), (4, 1, Timestamp(16)));
     }
 
     #[test]

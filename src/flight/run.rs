@@ -5,7 +5,7 @@
 //! and age is measured up to what was judged, so that an alert finds what came before it.
 
 use super::comment::RecordingComment;
-use super::recording::{Recording, RecordingPlan, RecordingStep};
+use super::recording::{ActiveRecording, RecordingPlan, RecordingStep};
 use super::ring::QueueRing;
 use super::selection::PacketSelection;
 use super::writer::{RecordingHeader, RecordingWriter, WriteBox};
@@ -76,7 +76,7 @@ struct RunningRecorder<'a> {
     rings: Vec<QueueRing>,
     /// When each queue was heard last.
     heard: Vec<Instant>,
-    recordings: Vec<Recording>,
+    recordings: Vec<ActiveRecording>,
     writer: Sender<WriteBox>,
     next_id: u64,
     counts: FlightCounts,
@@ -205,7 +205,7 @@ impl<'a> RunningRecorder<'a> {
             },
         };
         self.next_id += 1;
-        self.recordings.push(Recording::new(self.next_id, plan, &self.rings));
+        self.recordings.push(ActiveRecording::new(self.next_id, plan, &self.rings));
     }
 
     fn plan_of_alert(&self, alert: &Alert, name: String) -> RecordingPlan {
@@ -297,7 +297,7 @@ mod tests {
     fn send(flight: &mut FlightSender, from: usize, count: usize) {
         let data = [7; PACKET_LEN];
         let packet = |time| Packet { data: &data, time: Timestamp(time as u64), wire_len: 1000, link_type: LinkType::ETHERNET };
-        flight.record((from..from + count).map(packet), false);
+        flight.record(&(from..from + count).map(packet).collect::<Vec<_>>(), false);
     }
 
     #[test]

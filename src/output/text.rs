@@ -6,6 +6,7 @@
 use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::NoFlowReason;
+use crate::flight::FlightCounts;
 use crate::flow::{EndReason, TopFlow};
 use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
@@ -189,6 +190,19 @@ fn per_second(count: u64, interval_ns: u64) -> u128 {
     (u128::from(count) * 1_000_000_000 + interval / 2).checked_div(interval).unwrap_or(0)
 }
 
+/// What the flight recorder did.
+fn flight_rows(text: &mut SummaryText, flight: &FlightCounts) {
+    text.row(
+        "recordings",
+        format!("{} ({}, {})", flight.recordings, counted(flight.packets, "packet"), human_bytes(flight.bytes)),
+    );
+    text.row_if("  incomplete (slow disk, or no room in memory or file)", flight.incomplete);
+    text.row_if("  lost: the disk refused them", flight.lost_disk);
+    text.row_if("  lost: too many at once", flight.lost_busy);
+    text.row_if("packets not kept for recordings", flight.packets_skipped);
+    text.row_if("old recordings deleted", flight.files_deleted);
+}
+
 /// The summary at the end, several lines. Rests, faults and losses are named only where there are any; the fixed rows always.
 pub fn summary_text(summary: &Summary) -> String {
     let (ledger, source) = (&summary.ledger, &summary.source);
@@ -269,15 +283,7 @@ pub fn summary_text(summary: &Summary) -> String {
 /// What the flight recorder did.
 fn flight_rows(text: &mut SummaryText, summary: &Summary) {
     if let Some(flight) = &summary.flight {
-        text.row(
-            "recordings",
-            format!("{} ({}, {})", flight.recordings, counted(flight.packets, "packet"), human_bytes(flight.bytes)),
-        );
-        text.row_if("  incomplete (slow disk, or no room in memory or file)", flight.incomplete);
-        text.row_if("  lost: the disk refused them", flight.lost_disk);
-        text.row_if("  lost: too many at once", flight.lost_busy);
-        text.row_if("packets not kept for recordings", flight.packets_skipped);
-        text.row_if("old recordings deleted", flight.files_deleted);
+        flight_rows(&mut text, flight);
     }
 }
 

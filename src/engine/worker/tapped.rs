@@ -12,7 +12,7 @@ use crate::engine::tap_sender::TapPacket;
 use crate::engine::work_unit::WorkUnit;
 use crate::flow::{Counted, Direction, Keyed};
 use crate::wire::{Dissected, PacketHeaders, common_headers, mac_addresses};
-use netscope_backends::Packet;
+use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use std::slice;
 
 impl<O: Observer> Worker<O> {
@@ -66,9 +66,25 @@ impl<O: Observer> Worker<O> {
 
     /// The first `len` packets of a unit are about to be counted, each by the worker whose it is.
     pub(super) fn tap_unit(&mut self, unit: &WorkUnit, len: usize) {
-        self.outbox.record((0..len).map(|index| unit.packet(index)));
+        if self.outbox.has_flight() {
+            self.record_unit(unit, len);
+        }
         if self.outbox.taps_units() {
             self.outbox.tap_unit(self.number + 1, (0..len).map(|index| unit.packet(index)), &mut self.ledger);
+        }
+    }
+
+    /// The same for the flight recorder.
+    #[inline(never)]
+    fn record_unit(&mut self, unit: &WorkUnit, len: usize) {
+        const NOTHING: Packet<'_> = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL };
+        let mut batch = [NOTHING; BATCH_MAX];
+        for start in (0..len).step_by(BATCH_MAX) {
+            let filled = batch.len().min(len - start);
+            for (slot, index) in batch.iter_mut().zip(start..start + filled) {
+                *slot = unit.packet(index);
+            }
+            self.outbox.record(batch.get(..filled).unwrap_or_default());
         }
     }
 }
