@@ -269,7 +269,9 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
-    flight_rows(&mut text, summary);
+    if let Some(flight) = &summary.flight {
+        flight_rows(&mut text, flight);
+    }
     detection_rows(&mut text, summary);
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
     text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
@@ -278,13 +280,6 @@ pub fn summary_text(summary: &Summary) -> String {
         text.row("packets unaccounted for (please report this)", summary.unaccounted());
     }
     text.0
-}
-
-/// What the flight recorder did.
-fn flight_rows(text: &mut SummaryText, summary: &Summary) {
-    if let Some(flight) = &summary.flight {
-        flight_rows(&mut text, flight);
-    }
 }
 
 /// What was detected.
