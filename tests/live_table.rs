@@ -184,7 +184,7 @@ fn a_table_that_cannot_be_written_is_told_and_the_last_one_is_written() {
     }
     std::fs::rename(&moved, &directory).expect("it is there");
     let finished = stop(running);
-    assert_eq!(finished.stderr.matches("did not write the flow table").count(), 1, "{}", finished.stderr);
+    assert_eq!(finished.stderr.matches("did not write what was asked for").count(), 1, "{}", finished.stderr);
     // Beside it what the table will hold, and the summary.
     let said = finished.stderr.lines().filter(|line| line.starts_with("netscope: "));
     assert_eq!(said.count(), 2, "{}", finished.stderr);
