@@ -39,6 +39,11 @@ pub trait KeyEvidence: Clone + Default + Send + 'static {
 
     /// How much of it tells against somebody, cheaply: over all parts of a window it adds up to at least what a rule's floor is compared with.
     fn weight(&self) -> u64;
+
+    /// True when a rule may begin to hold by what is in it.
+    fn tells(&self) -> bool {
+        self.weight() > 0
+    }
 }
 
 struct KeyCell<E> {

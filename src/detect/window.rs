@@ -106,11 +106,11 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
         self.settled_table()?.get(key)
     }
 
-    /// Keys to whose weight the settled bin adds, for which a rule may begin to hold, with what the whole window has of them where their weight
+    /// Keys of which the settled bin [`tells`](KeyEvidence::tells), for which a rule may begin to hold, with what the whole window has of them where their weight
     /// reaches `floor` and `holds` says so. In the order of keys.
     pub fn holding<T>(&self, floor: u64, mut holds: impl FnMut(&EvidenceKey, E) -> Option<T>) -> Vec<(EvidenceKey, T)> {
         let settled = self.settled_table().into_iter().flat_map(EvidenceTable::entries);
-        let keys = settled.filter(|(_, evidence)| evidence.weight() > 0).map(|(key, _)| key);
+        let keys = settled.filter(|(_, evidence)| evidence.tells()).map(|(key, _)| key);
         let mut holding: Vec<_> = keys.filter_map(|key| Some((*key, holds(key, self.gather(key, floor)?)?))).collect();
         holding.sort_unstable_by_key(|(key, _)| *key);
         holding

@@ -173,4 +173,9 @@ impl KeyEvidence for AddressClaims {
     fn weight(&self) -> u64 {
         self.messages
     }
+
+    /// Who asks for the address tells, too: an owner does not.
+    fn tells(&self) -> bool {
+        true
+    }
 }
