@@ -203,7 +203,10 @@ impl Aggregator {
 
     /// All alerts of the evidence up to this packet time were given, once [`Aggregator::poll`] gives no event.
     pub fn judged(&self) -> Option<Timestamp> {
-        self.judging.as_ref().and_then(Judging::judged)
+        match &self.judging {
+            Some(judging) => judging.judged(),
+            None => self.bursts.as_ref().and_then(Bursts::judged),
+        }
     }
 
     /// Takes what a queue sent, `now` that it arrives.

@@ -51,6 +51,11 @@ impl Bursts {
         Self { judging, judge, alerts, counts, time: Timestamp(0), has_finished: false }
     }
 
+    /// End of the latest tick that was judged.
+    pub fn judged(&self) -> Option<Timestamp> {
+        (self.time > Timestamp(0)).then_some(self.time)
+    }
+
     /// Alerts so far.
     pub fn counts(&self) -> DetectionCounts {
         self.counts

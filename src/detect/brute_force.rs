@@ -180,8 +180,11 @@ impl KeyedRule for BruteForce {
     }
 
     fn reload(&mut self, settings: &DetectionSettings) {
-        if let Some(new) = settings.detectors.brute_force.clone() {
-            self.settings = BruteForceSettings { window_ns: self.settings.window_ns, ..new };
+        if let Some(new) = &settings.detectors.brute_force {
+            let own = &mut self.settings;
+            (own.attempts_threshold, own.busy_attempts_threshold) = (new.attempts_threshold, new.busy_attempts_threshold);
+            (own.unique_src_threshold, own.unique_hosts_threshold) = (new.unique_src_threshold, new.unique_hosts_threshold);
+            own.cooldown_ns = new.cooldown_ns;
         }
     }
 

@@ -126,9 +126,15 @@ impl DataOut {
             context.alerts.push(tell::alert(&life.told(&key, AlertPhase::End(AlertEnd::Quiet), at, local), settings));
         });
         let overflows = window.overflows();
+        // What went to destinations that are told of is not counted again for their host.
+        let mut told: BTreeMap<HostAddress, u64> = BTreeMap::new();
+        for (key, _) in lives.payloads().filter(|(key, _)| is_pair(key)) {
+            *told.entry(key.host).or_default() += window.settled(key).map_or(0, |settled| settled.bytes);
+        }
         for (key, life) in lives.payloads() {
             if let Some(settled) = window.settled(key) {
-                life.life.merge_sent(settled);
+                let elsewhere = if is_pair(key) { 0 } else { told.get(&key.host).copied().unwrap_or(0) };
+                life.life.merge_sent(&SentBytes { bytes: settled.bytes.saturating_sub(elsewhere), ..settled.clone() });
             }
             life.is_at_least |= overflows;
         }
@@ -142,7 +148,10 @@ impl DataOut {
             *told.entry(key.host).or_default() += window.gather(key, 0).map_or(0, |sum| sum.bytes);
         }
         let rest = |key: &EvidenceKey, sum: &SentBytes| sum.bytes.saturating_sub(told.get(&key.host).copied().unwrap_or(0));
-        let hosts = window.holding(limit, |key, sum| (!is_pair(key) && rest(key, &sum) >= limit).then_some(sum));
+        let hosts = window.holding(limit, |key, sum| {
+            let bytes = rest(key, &sum);
+            (!is_pair(key) && bytes >= limit).then_some(SentBytes { bytes, ..sum })
+        });
         self.hold(hosts, bin, context);
         let Self { settings, lives, .. } = self;
         lives.tell_grown(|key, life| {

@@ -34,7 +34,7 @@ impl BinSpan {
     /// The bin as far as there were packets in it: the last one of a run ends with the run.
     #[must_use]
     pub fn until(self, end: Timestamp) -> Self {
-        Self { end: self.end.min(end), ..self }
+        Self { start: self.start.min(end), end: self.end.min(end) }
     }
 }
 

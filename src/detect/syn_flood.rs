@@ -17,7 +17,7 @@ use super::{
 use crate::flow::{Direction, FlowEvents, HostAddress, SeenFlow};
 use crate::wire::TcpFlags;
 use netscope_backends::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const TCP: u8 = 6;
 const SYN_ACK: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0);
@@ -184,13 +184,14 @@ impl SynFlood {
         });
     }
 
-    /// Of each network the most open attempts of one service in the window.
+    /// Of each network the most open attempts of one service in the window, as far as is settled.
     fn largest_by_network(&self) -> BTreeMap<EvidenceKey, u64> {
+        let mut steps: HashMap<EvidenceKey, HandshakeSteps> = HashMap::new();
+        self.services.entries().for_each(|(key, counts)| steps.entry(*key).or_default().add(counts.steps));
         let mut largest = BTreeMap::new();
-        for key in self.services.keys() {
-            let open = self.services.gather(&key, 0).map_or(0, |counts| counts.open());
+        for (key, steps) in steps {
             let most: &mut u64 = largest.entry(network_of(key.host)).or_default();
-            *most = open.max(*most);
+            *most = steps.open().max(*most);
         }
         largest
     }
@@ -210,11 +211,15 @@ impl SynFlood {
             let flooded = services.remove(&key).unwrap_or_default();
             let hosts: BTreeSet<HostAddress> = flooded.iter().map(|(key, _)| key.host).collect();
             let is_live = |key: &EvidenceKey| self.lives.is_live(&FloodSubject::Service(*key));
+            let is_told = self.lives.is_live(&FloodSubject::Network(key));
             let mut is_of_several = || {
-                let largest = largest.get_or_insert_with(|| self.largest_by_network());
-                counts.hosts.count() == 1 || largest.get(&key).copied().unwrap_or(0) * 2 < counts.open()
+                is_told || counts.hosts.count() == 1 || {
+                    let largest = largest.get_or_insert_with(|| self.largest_by_network());
+                    largest.get(&key).copied().unwrap_or(0) * 2 < counts.open()
+                }
             };
-            let is_carpet = hosts.len() >= CARPET_HOSTS;
+            // One that is told of as a whole goes on so, also when one of its hosts is flooded no more.
+            let is_carpet = hosts.len() >= CARPET_HOSTS || !hosts.is_empty() && is_told;
             if is_carpet || flooded.is_empty() && self.is_flooded_network(&counts) && is_of_several() {
                 // Those that were told of one by one go on so.
                 holding.extend(flooded.into_iter().filter(|(key, _)| is_live(key)).map(service));

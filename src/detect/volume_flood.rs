@@ -232,7 +232,9 @@ impl VolumeFlood {
         let mut flooded = Vec::new();
         for (target, judged) in networks {
             let hosts = by_network.remove(target.key()).unwrap_or_default();
+            // One that is told of as a whole goes on so, also when one of its hosts is flooded no more.
             let is_carpet = hosts.len() >= CARPET_HOSTS
+                || !hosts.is_empty() && self.lives.is_live(&target)
                 || hosts.is_empty() && judged.is_flood() && judged.volume.hosts.count() >= CARPET_HOSTS as u64;
             // Those that were told of one by one go on so.
             flooded.extend(hosts.into_iter().filter(|(host, _)| !is_carpet || self.lives.is_live(host)));
@@ -314,7 +316,7 @@ impl VolumeFlood {
     }
 
     fn note_growth(&self, flow: &FlowGrowth, evidence: &mut VolumeFloodEvidence) {
-        let Some((key, meaning)) = meaning_of(flow) else { return };
+        let Some((key, meaning)) = meaning_of(flow, self.settings.window_ns) else { return };
         let source = self.ranked(sender(flow));
         evidence.hosts.observe(key, |volume| volume.note(flow, meaning, source));
         let host = matches!(meaning, GrowthMeaning::Unasked(_)).then(|| self.ranked(key.host));

@@ -143,6 +143,11 @@ impl<E: KeyEvidence> EvidenceWindow<E> {
         self.slots.iter().flat_map(|(_, table)| table.keys()).copied().collect()
     }
 
+    /// All keys of the window with what each slot has of them: a key comes once per slot, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = (&EvidenceKey, &E)> {
+        self.slots.iter().flat_map(|(_, table)| table.entries())
+    }
+
     /// True when the window has observations about keys for which there was no room.
     pub fn overflows(&self) -> bool {
         self.slots.iter().any(|(_, table)| table.overflows())

@@ -42,6 +42,8 @@ struct SharedRequests {
     /// Stored (Release) by [`FlightRequests::finish`], loaded (Acquire) by [`FlightRequests::is_finished`]: what was asked
     /// before is in the queue then.
     finished: AtomicBool,
+    /// Nobody takes requests any more. Stored (Release) when the recorder ends, whatever the reason, loaded (Acquire) by those who wait for room.
+    gone: AtomicBool,
     /// Requests without room. Relaxed: a number alone.
     refused: AtomicU64,
     recorder: OnceLock<Arc<Parker>>,
@@ -60,6 +62,7 @@ impl FlightRequests {
             signal_filter,
             judged: AtomicU64::new(if judges { 0 } else { u64::MAX }),
             finished: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             recorder: OnceLock::new(),
         }))
@@ -69,7 +72,7 @@ impl FlightRequests {
     pub fn ask(&self, request: FlightRequest, may_wait: bool) -> bool {
         let mut refused = self.0.queue.push(request);
         while let Err(request) = refused {
-            if !may_wait {
+            if !may_wait || self.0.gone.load(Ordering::Acquire) {
                 self.0.refused.fetch_add(1, Ordering::Relaxed);
                 return false;
             }
@@ -79,6 +82,11 @@ impl FlightRequests {
         }
         self.wake();
         true
+    }
+
+    /// Nobody takes requests any more.
+    pub(super) fn leave(&self) {
+        self.0.gone.store(true, Ordering::Release);
     }
 
     fn wake(&self) {

@@ -38,7 +38,7 @@ pub(super) fn alert(
     let sum = |of: fn(&MacClaims) -> u64| -> u64 { life.claims().iter().map(of).sum() };
     let claimants = Cardinality { count: life.claims().len() as u64 + u64::from(life.has_more), is_exact: !life.has_more };
     Alert {
-        time: if matches!(told.phase, AlertPhase::End(_)) { told.time } else { told.window.span.last() },
+        time: if matches!(told.phase, AlertPhase::End(_)) { told.time } else { told.life.span.last() },
         description: describe(told, wrong, attacker, own, gateway),
         severity,
         key: format!("{KIND} {}{}", key.host, segment.words()),

@@ -22,7 +22,7 @@ pub(super) fn alert(told: &Told<'_, ClientCounts>, settings: &DhcpFloodSettings,
         _ => ("clients_threshold", settings.clients_threshold, clients),
     };
     Alert {
-        time: if matches!(told.phase, AlertPhase::End(_)) { told.time } else { told.window.span.last() },
+        time: if matches!(told.phase, AlertPhase::End(_)) { told.time } else { told.life.span.last() },
         description: describe(told, shape, segment),
         severity: if shape == FloodShape::SingleClient { AlertSeverity::Medium } else { AlertSeverity::High },
         key: format!("{KIND}{}", segment.words()),

@@ -40,7 +40,7 @@ pub(super) fn alert(told: &Told<'_, ServerAnswers>, settings: &RogueDhcpSettings
     details.extend(relay.map(|relay| ("relay", relay.to_string())));
     details.extend(segment.details());
     Alert {
-        time: if matches!(told.phase, AlertPhase::End(_)) { told.time } else { told.window.span.last() },
+        time: if matches!(told.phase, AlertPhase::End(_)) { told.time } else { told.life.span.last() },
         description: describe(told, rogue, known, &place, is_of_router),
         severity,
         key: format!("{KIND}{about}{place}{}", segment.words()),

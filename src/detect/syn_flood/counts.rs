@@ -19,7 +19,7 @@ pub(super) struct HandshakeSteps {
 }
 
 impl HandshakeSteps {
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.attempts += other.attempts;
         self.repeats += other.repeats;
         self.add_answers(other);
@@ -29,6 +29,16 @@ impl HandshakeSteps {
         self.answered += other.answered;
         self.refused += other.refused;
         self.completed += other.completed;
+    }
+
+    /// Attempts, and SYNs that were repeated more often than a client does.
+    pub const fn load(&self) -> u64 {
+        self.attempts + self.repeats.saturating_sub(REPEATS_PER_ATTEMPT * self.attempts)
+    }
+
+    /// Of these the ones that were not completed.
+    pub const fn open(&self) -> u64 {
+        self.load().saturating_sub(self.completed)
     }
 
     /// SYNs.
@@ -80,15 +90,14 @@ impl FloodCounts {
         self.services.insert(service.0, service.1, 1) + self.hosts.insert(host.0, host.1, 1)
     }
 
-    /// Attempts, and SYNs that were repeated more often than a client does.
+    /// As of its [steps](HandshakeSteps::load).
     pub fn load(&self) -> u64 {
-        let HandshakeSteps { attempts, repeats, .. } = self.steps;
-        attempts + repeats.saturating_sub(REPEATS_PER_ATTEMPT * attempts)
+        self.steps.load()
     }
 
-    /// Of these the ones that were not completed.
+    /// The same.
     pub fn open(&self) -> u64 {
-        self.load().saturating_sub(self.steps.completed)
+        self.steps.open()
     }
 
     /// Fewer than half are completed.

@@ -161,8 +161,8 @@ fn unasked_direction(flow: &FlowGrowth) -> Direction {
     if flow.packets_total[flow.initiator.index()] == 0 { flow.initiator.reverse() } else { flow.initiator }
 }
 
-/// What is flooded by a flow that grew, in which class, and how.
-pub(super) fn meaning_of(flow: &FlowGrowth) -> Option<(EvidenceKey, GrowthMeaning)> {
+/// What is flooded by a flow that grew, in which class, and how. The first answer excuses, once, and no more than the flow can have in a window.
+pub(super) fn meaning_of(flow: &FlowGrowth, window_ns: u64) -> Option<(EvidenceKey, GrowthMeaning)> {
     let protocol = flow.key.protocol();
     if !matches!(protocol, UDP | ICMP | ICMPV6) {
         return None;
@@ -173,11 +173,13 @@ pub(super) fn meaning_of(flow: &FlowGrowth) -> Option<(EvidenceKey, GrowthMeanin
     let meaning = if protocol == UDP && takes_part(flow.packets_total[to], flow.packets_total[back]) {
         let total = VolumeCount::new(flow.packets_total[to], flow.bytes_total[to]);
         let before = total.less(grown);
-        let was_answered = takes_part(before.packets, flow.packets_total[back].saturating_sub(flow.packets[back]));
-        if before.packets == 0 || was_answered {
+        let answered_before = flow.packets_total[back] > flow.packets[back];
+        if before.packets == 0 || answered_before {
             return None;
         }
-        GrowthMeaning::Excused(before)
+        let age_ns = flow.last_seen.since(flow.first_seen).max(window_ns).max(1);
+        let in_window = u128::from(before.packets) * u128::from(window_ns) / u128::from(age_ns);
+        GrowthMeaning::Excused(before.part(u64::try_from(in_window).unwrap_or(u64::MAX)))
     } else {
         GrowthMeaning::Unasked(grown)
     };
@@ -209,6 +211,8 @@ pub(super) fn sender(flow: &FlowGrowth) -> HostAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WINDOW_NS: u64 = 5_000_000_000;
     use crate::flow::FlowKey;
     use crate::wire::{IpVersion, Network, Ports};
     use netscope_backends::Timestamp;
@@ -254,7 +258,7 @@ mod tests {
 
     #[test]
     fn who_answers_takes_part_and_who_is_silent_is_flooded() {
-        let meaning = |before, now| meaning_of(&grown(UDP, (5000, 6000), before, now)).map(|(_, meaning)| meaning);
+        let meaning = |before, now| meaning_of(&grown(UDP, (5000, 6000), before, now), WINDOW_NS).map(|(_, meaning)| meaning);
         assert_eq!(meaning([0, 0], [500, 0]), unasked(500));
         assert_eq!(meaning([500, 0], [7, 0]), unasked(7), "what it grew by");
         assert_eq!(meaning([0, 0], [500, 1]), None, "an answer");
@@ -263,15 +267,19 @@ mod tests {
         assert_eq!(meaning([500, 0], [100, 1]), Some(GrowthMeaning::Excused(VolumeCount { packets: 500, bytes: 50_000 })));
         assert_eq!(meaning([500, 0], [0, 1]), Some(GrowthMeaning::Excused(VolumeCount { packets: 500, bytes: 50_000 })));
         assert_eq!(meaning([5, 0], [0, 0]), None, "no growth");
-        let icmp = |now| meaning_of(&grown(ICMP, (7, 7), [0, 0], now)).map(|(_, meaning)| meaning);
+        let icmp = |now| meaning_of(&grown(ICMP, (7, 7), [0, 0], now), WINDOW_NS).map(|(_, meaning)| meaning);
         assert_eq!(icmp([40, 40]), unasked(40), "who answers a flood of echo requests did not ask for it");
         let replies = FlowGrowth {
             initiator: grown(ICMP, (7, 7), [0; 2], [0; 2]).initiator.reverse(),
             ..grown(ICMP, (7, 7), [0, 0], [30, 0])
         };
-        assert_eq!(meaning_of(&replies).map(|(_, meaning)| meaning), unasked(30), "who is said to have begun has sent nothing");
+        assert_eq!(
+            meaning_of(&replies, WINDOW_NS).map(|(_, meaning)| meaning),
+            unasked(30),
+            "who is said to have begun has sent nothing"
+        );
         assert_eq!(sender(&replies), HostAddress::v4(CLIENT));
-        assert_eq!(meaning_of(&grown(6, (5000, 80), [0, 0], [9, 0])), None, "TCP");
+        assert_eq!(meaning_of(&grown(6, (5000, 80), [0, 0], [9, 0]), WINDOW_NS), None, "TCP");
     }
 
     #[test]
@@ -279,12 +287,12 @@ mod tests {
         let mut flow = grown(UDP, (5000, 6000), [0, 0], [2, 0]);
         flow.bytes[flow.initiator.index()] = u64::from(u32::MAX);
         let largest = VolumeCount { packets: 2, bytes: 2 << 17 };
-        assert_eq!(meaning_of(&flow).map(|(_, meaning)| meaning), Some(GrowthMeaning::Unasked(largest)));
+        assert_eq!(meaning_of(&flow, WINDOW_NS).map(|(_, meaning)| meaning), Some(GrowthMeaning::Unasked(largest)));
     }
 
     #[test]
     fn classes_go_by_protocol_and_by_the_reflectors_port() {
-        let key = |protocol, ports| meaning_of(&grown(protocol, ports, [0, 0], [1, 0])).expect("it is of a class").0;
+        let key = |protocol, ports| meaning_of(&grown(protocol, ports, [0, 0], [1, 0]), WINDOW_NS).expect("it is of a class").0;
         let host = HostAddress::v4(SERVER);
         assert_eq!(key(UDP, (4000, 53)), FloodClass::Udp.key(host, 0));
         assert_eq!(key(UDP, (53, 4000)), FloodClass::Amplification.key(host, 53));
@@ -303,10 +311,10 @@ mod tests {
         let (key, initiator) = FlowKey::new(&network(UDP, [9; 16], to), Ports { source: 5000, destination: 5004 });
         let mut video = FlowGrowth { key, initiator, ..grown(UDP, (1, 1), [0, 0], [0, 0]) };
         (video.packets[initiator.index()], video.packets_total[initiator.index()]) = (9, 9);
-        assert_eq!(meaning_of(&video), None);
+        assert_eq!(meaning_of(&video, WINDOW_NS), None);
         let (key, initiator) = FlowKey::new(&network(ICMP, [9; 16], to), Ports { source: 7, destination: 7 });
         let mut messages = FlowGrowth { key, initiator, ..grown(ICMP, (1, 1), [0, 0], [0, 0]) };
         (messages.packets[initiator.index()], messages.packets_total[initiator.index()]) = (9, 9);
-        assert!(meaning_of(&messages).is_some(), "nobody asks a group that often");
+        assert!(meaning_of(&messages, WINDOW_NS).is_some(), "nobody asks a group that often");
     }
 }
