@@ -127,7 +127,15 @@ fn found_in(script: Script, config: &str) -> Vec<Found> {
 
 /// Settings that a kind of attack needs besides.
 fn config_of(kind: &AttackKind) -> String {
+    let rate = |class: &str, rate: u32| format!("{class}_packets_per_sec = {rate}");
     match kind.name {
+        // First fragments are datagrams, too.
+        "fragment-flood" => all_on(&[("volume_flood", &rate("fragment", 200))]),
+        // A hundredth of the defaults, and a fifth: 1,000 packets in the window.
+        _ if kind.alert == "volume_flood" => {
+            let rates = ["udp", "icmp", "amplification"].map(|class| rate(class, 200));
+            all_on(&rates.each_ref().map(|line| ("volume_flood", line.as_str())))
+        }
         "scan-slow" => all_on(&[("port_scan", "window_secs = 7200.0")]),
         // Headers included, 160 times 64 KiB are just more.
         "upload" => all_on(&[("data_out", "bytes_threshold = 11000000")]),

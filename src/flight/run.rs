@@ -55,7 +55,7 @@ impl FlightRecorder {
             snaplen: u32::try_from(self.settings.snaplen).unwrap_or(0),
             notice,
         };
-        let _leaves = Leaves(&self.requests);
+        let _gone = RecorderGone(&self.requests);
         thread::scope(|scope| {
             let thread = thread::Builder::new().name("netscope-flight-w".to_owned());
             let thread = thread.spawn_scoped(scope, move || writer.serve(&receiver));
@@ -73,9 +73,9 @@ impl FlightRecorder {
 }
 
 /// Tells those who wait for room that there will be none, also when a panic is the reason.
-struct Leaves<'a>(&'a FlightRequests);
+struct RecorderGone<'a>(&'a FlightRequests);
 
-impl Drop for Leaves<'_> {
+impl Drop for RecorderGone<'_> {
     fn drop(&mut self) {
         self.0.leave();
     }

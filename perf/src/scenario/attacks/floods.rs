@@ -53,15 +53,20 @@ pub const CONNECTIONS: &[AttackKind] = &[
     }),
 ];
 
-const fn volume(name: &'static str, alert: &'static str, variant: &'static str, fill: fn(&mut Script, u64, u32)) -> AttackKind {
+const fn volume(
+    name: &'static str,
+    variant: &'static str,
+    technique: &'static str,
+    fill: fn(&mut Script, u64, u32),
+) -> AttackKind {
     AttackKind {
         name,
-        alert,
+        alert: "volume_flood",
         variant,
-        technique: "",
+        technique,
         part: "packets",
         threshold: 1_000,
-        window_ns: SEC,
+        window_ns: 5 * SEC,
         scaling: Scaling::Rate,
         settles_ns: 0,
         fill,
@@ -76,23 +81,23 @@ fn reflected(script: &mut Script, at: u64, i: u32, port: u16, bytes: usize) {
 
 /// Many packets or bytes.
 pub const VOLUME: &[AttackKind] = &[
-    volume("udp-flood-one-flow", "udp_flood", "single_source", |script, at, _| {
+    volume("udp-flood-one-flow", "udp", "", |script, at, _| {
         script.datagram(at, (ATTACKER, 4_444), (VICTIM, 27_015), 900);
     }),
-    volume("udp-flood-distributed", "udp_flood", "distributed", |script, at, i| {
+    volume("udp-flood-distributed", "udp", "", |script, at, i| {
         script.datagram(at, forged(i), (VICTIM, 27_015), 900);
     }),
-    volume("udp-flood-random-ports", "udp_flood", "single_source", |script, at, i| {
+    volume("udp-flood-random-ports", "udp", "", |script, at, i| {
         script.datagram(at, (ATTACKER, 4_444), (VICTIM, (i.wrapping_mul(7_919) % 60_000) as u16 + 1_024), 900);
     }),
-    volume("icmp-flood-single", "icmp_flood", "single_source", |script, at, i| {
+    volume("icmp-flood-single", "icmp", "", |script, at, i| {
         script.echo_of(at, ATTACKER, VICTIM, (i % 7) as u16, false, 56);
     }),
-    volume("icmp-flood-distributed", "icmp_flood", "distributed", |script, at, i| {
+    volume("icmp-flood-distributed", "icmp", "", |script, at, i| {
         script.echo_of(at, forged(i).0, VICTIM, i as u16, false, 1_000);
     }),
     // First fragments whose rest never comes.
-    volume("fragment-flood", "fragment_flood", "", |script, at, i| {
+    volume("fragment-flood", "fragments", "", |script, at, i| {
         script.fragment(at, (host([203, 0, 113, 0], i % 20), 5_000), (VICTIM, 80), i as u16, false);
     }),
     volume("amplification-dns", "amplification", "dns", |script, at, i| reflected(script, at, i, 53, 1_380)),
@@ -101,7 +106,7 @@ pub const VOLUME: &[AttackKind] = &[
     volume("amplification-ssdp", "amplification", "ssdp", |script, at, i| reflected(script, at, i, 1_900, 310)),
     volume("amplification-cldap", "amplification", "cldap", |script, at, i| reflected(script, at, i, 389, 1_460)),
     // A host inside floods somebody outside.
-    volume("udp-flood-outbound", "udp_flood", "single_source", |script, at, _| {
+    volume("udp-flood-outbound", "udp", "", |script, at, _| {
         script.datagram(at, (INSIDE, 50_000), (Ipv4Addr::new(198, 51, 100, 9), 80), 1_400);
     }),
 ];
