@@ -203,7 +203,7 @@ fn without_a_file_to_write_it_is_said_and_nothing_happens() {
     }
     running.signal(Signal::SIGTERM);
     let finished = running.finish(RUN_LIMIT).expect_code(0);
-    assert_eq!(finished.stderr.matches("add --export-json or --export-csv").count(), 1, "{}", finished.stderr);
+    assert_eq!(finished.stderr.matches("add --export-json, --export-csv or --history-json").count(), 1, "{}", finished.stderr);
     // Beside it what the table will hold, and the summary.
     let said = finished.stderr.lines().filter(|line| line.starts_with("netscope: "));
     assert_eq!(said.count(), 2, "{}", finished.stderr);
