@@ -7,6 +7,7 @@
 pub mod aggregate;
 pub mod app;
 pub mod config;
+pub mod dashboard;
 pub mod detect;
 pub mod doctor;
 pub mod engine;
