@@ -79,6 +79,13 @@ impl Manager {
             (Self::Apk, Need::Pip) => "py3-pip",
             (Self::Brew, Need::Pip) => "python",
             (_, Need::Valgrind) => "valgrind",
+            (_, Need::Chromium) => "chromium",
+            (Self::Brew, Need::Node | Need::Npm) => "node",
+            (_, Need::Node) => "nodejs",
+            (Self::Dnf, Need::Npm) => "nodejs-npm",
+            (_, Need::Npm) => "npm",
+            (Self::Dnf, Need::Promtool) => "golang-github-prometheus",
+            (_, Need::Promtool) => "prometheus",
         }
     }
 

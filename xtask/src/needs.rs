@@ -34,6 +34,14 @@ pub enum Need {
     Pip,
     /// valgrind, which counts instructions.
     Valgrind,
+    /// Chromium, which the page is tested in.
+    Chromium,
+    /// Node.js, which drives it.
+    Node,
+    /// npm, which installs what drives it.
+    Npm,
+    /// promtool, which checks metrics and alert rules.
+    Promtool,
 }
 
 impl Need {
@@ -54,11 +62,18 @@ impl Need {
                 Self::Rsyslog,
                 Self::Jq,
                 Self::Python3,
+                Self::Chromium,
+                Self::Node,
+                Self::Npm,
             ]
         } else {
             &[Self::Linker, Self::Libpcap, Self::Python3]
         }
     }
+
+    /// What `test` needs besides in CI, where nothing is left out: its package starts a server on Debian, which nobody asked for on a
+    /// machine of their own.
+    pub const CI: &[Self] = if cfg!(target_os = "linux") { &[Self::Promtool] } else { &[] };
 
     /// How a person calls it.
     pub const fn name(self) -> &'static str {
@@ -76,6 +91,10 @@ impl Need {
             Self::Python3 => "python3",
             Self::Pip => "pip of python3",
             Self::Valgrind => "valgrind",
+            Self::Chromium => "Chromium",
+            Self::Node => "Node.js (node)",
+            Self::Npm => "npm",
+            Self::Promtool => "promtool of Prometheus",
         }
     }
 
@@ -95,6 +114,10 @@ impl Need {
             Self::Python3 => run::succeeds(Command::new("python3").arg("--version")),
             Self::Pip => run::succeeds(Command::new("python3").args(["-m", "pip", "--version"])),
             Self::Valgrind => run::find("valgrind").is_some(),
+            Self::Chromium => run::find("chromium").is_some(),
+            Self::Node => run::find("node").is_some(),
+            Self::Npm => run::find("npm").is_some(),
+            Self::Promtool => run::find("promtool").is_some(),
         }
     }
 }

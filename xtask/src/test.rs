@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test of the repository, and a plain word about each one that could not run here.
 
+use crate::browser;
 use crate::install;
 use crate::needs::Need;
 use crate::run;
@@ -10,7 +11,11 @@ use std::process::Command;
 /// examples in the documentation; in CI, whatever cannot run is an error.
 pub fn run(root: &Path) -> Result<(), String> {
     install::ensure(Need::test())?;
+    if run::in_ci() {
+        install::ensure(Need::CI)?;
+    }
     install::ensure_nextest(root)?;
+    browser::ensure_modules(root)?;
     let gaps = gaps(namespaces_work(), corpus(root).is_dir());
     for gap in &gaps {
         println!("Skipped here: {gap}");
