@@ -133,6 +133,16 @@ impl FrameBuilder {
         self.bytes[END..60].fill(0);
     }
 
+    /// Says of an untagged IPv4 packet with TCP and no data that `payload` bytes of data follow, as of segments that a card has joined; at
+    /// most 65,400. The frame's bytes stay the headers, as those of a capture that cuts packets. Its length on the wire.
+    pub fn announce_payload(&mut self, payload: u16) -> usize {
+        let total = u16::from_be_bytes([self.bytes[16], self.bytes[17]]) + payload;
+        self.bytes[16..18].copy_from_slice(&total.to_be_bytes());
+        self.sum_ipv4_header();
+        self.len = ETHERNET + usize::from(total - payload);
+        ETHERNET + usize::from(total)
+    }
+
     /// Sets the hardware addresses of the frame that was built.
     pub fn hardware(&mut self, source: [u8; 6], destination: [u8; 6]) {
         self.bytes[0..6].copy_from_slice(&destination);

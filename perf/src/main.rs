@@ -33,6 +33,8 @@ enum Verb {
     Attack(scenarios::AttackOptions),
     /// Writes a capture that looks like an attack and has none.
     LookAlike(scenarios::LookAlikeOptions),
+    /// Writes the capture of an office's uplink, cut to headers, with a scan and a flood: something to look at.
+    Office(scenarios::OfficeOptions),
     /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
     Floor(Floor),
     /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need
@@ -119,6 +121,7 @@ fn main() -> ExitCode {
         Verb::Generate(options) => generate(&options).map_err(|error| format!("{}: {error}", options.out.display())),
         Verb::Attack(options) => options.run(),
         Verb::LookAlike(options) => options.run(),
+        Verb::Office(options) => options.run(),
         Verb::Floor(options) => floor(&options),
         Verb::Bench(options) => options.run(),
         #[cfg(target_os = "linux")]

@@ -6,12 +6,14 @@
 mod attacks;
 mod busy;
 mod look_alikes;
+mod office;
 mod script;
 
 pub use crate::frame::{ACK, FIN, PSH, RST, SYN, URG};
 pub use attacks::{ATTACKER, ATTACKS, Attack, AttackKind, GATEWAY, INSIDE, Intensity, Scaling, Truth, VICTIM};
 pub use busy::busy_traffic;
 pub use look_alikes::{LOOK_ALIKES, LookAlike};
+pub use office::office_uplink;
 pub use script::{End, MS, Outcome, SEC, Said, Script, Seen, host, mac};
 
 #[cfg(test)]

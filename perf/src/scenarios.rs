@@ -2,7 +2,7 @@
 //!
 //! Owns the options and what is printed; the packets are of [`netscope_perf::scenario`].
 
-use netscope_perf::scenario::{Attack, AttackKind, Intensity, LOOK_ALIKES, LookAlike, SEC, Script};
+use netscope_perf::scenario::{Attack, AttackKind, Intensity, LOOK_ALIKES, LookAlike, SEC, Script, office_uplink};
 use std::path::{Path, PathBuf};
 
 /// What attack to write.
@@ -47,6 +47,30 @@ pub struct LookAlikeOptions {
     /// Lists all of them, with what their sizes count.
     #[arg(long)]
     list: bool,
+}
+
+/// What a page shows when somebody looks for the first time.
+#[derive(clap::Args)]
+pub struct OfficeOptions {
+    /// How long.
+    #[arg(long, default_value_t = 3600, value_parser = clap::value_parser!(u64).range(64..=86_400))]
+    seconds: u64,
+    /// Capture file to write.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl OfficeOptions {
+    /// Does it.
+    ///
+    /// # Errors
+    /// With a sentence.
+    pub fn run(&self) -> Result<(), String> {
+        let mut script = Script::default();
+        office_uplink(&mut script, self.seconds);
+        println!("{}: {} packets", self.out.display(), script.len());
+        save(script, &self.out)
+    }
 }
 
 fn intensity(name: &str) -> Result<Intensity, String> {

@@ -64,6 +64,7 @@ struct ScriptPacket {
     at: u64,
     offset: usize,
     len: u32,
+    wire_len: u32,
 }
 
 /// The packets.
@@ -72,11 +73,12 @@ pub struct Script {
     bytes: Vec<u8>,
     packets: Vec<ScriptPacket>,
     seen: Seen,
+    snaplen: usize,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { frame: FrameBuilder::new(), bytes: Vec::new(), packets: Vec::new(), seen: Seen::Both }
+        Self { frame: FrameBuilder::new(), bytes: Vec::new(), packets: Vec::new(), seen: Seen::Both, snaplen: usize::MAX }
     }
 }
 
@@ -95,6 +97,20 @@ impl Script {
     /// From now on packets of one direction alone reach the capture.
     pub fn see(&mut self, seen: Seen) {
         self.seen = seen;
+    }
+
+    /// From now on so many bytes are kept of each packet.
+    pub fn cut_to(&mut self, snaplen: usize) {
+        self.snaplen = snaplen;
+    }
+
+    /// A segment of `payload` bytes, as a card joins segments; the capture has its headers. `acknowledgment` is of the other direction.
+    pub fn joined_segment(&mut self, at: u64, from: End, to: End, sequence: u32, acknowledgment: u32, payload: u16) {
+        let fields = TcpFields { sequence, acknowledgment, flags: PSH | ACK, window: 0x1000 };
+        self.frame.tcp(&path_of(from, to), &fields, 0);
+        let wire_len = self.frame.announce_payload(payload);
+        self.frame.hardware(mac(from.0), mac(to.0));
+        self.push_of(at, wire_len);
     }
 
     /// Packets so far.
@@ -248,7 +264,8 @@ impl Script {
     /// Any packet in a frame from this hardware address to all stations.
     pub fn broadcast(&mut self, at: u64, source: [u8; 6], ether_type: u16, packet: &[u8]) {
         let frame = [&[0xff; 6][..], &source, &ether_type.to_be_bytes(), packet].concat();
-        self.packets.push(ScriptPacket { at, offset: self.bytes.len(), len: frame.len() as u32 });
+        let len = frame.len() as u32;
+        self.packets.push(ScriptPacket { at, offset: self.bytes.len(), len, wire_len: len });
         self.bytes.extend_from_slice(&frame);
     }
 
@@ -259,15 +276,27 @@ impl Script {
     }
 
     fn push(&mut self, at: u64) {
+        self.push_of(at, self.frame.bytes().len());
+    }
+
+    /// Keeps the frame that was built, which has so many bytes on the wire.
+    fn push_of(&mut self, at: u64, wire_len: usize) {
         let frame = self.frame.bytes();
-        self.packets.push(ScriptPacket { at, offset: self.bytes.len(), len: frame.len() as u32 });
+        let frame = &frame[..frame.len().min(self.snaplen)];
+        self.packets.push(ScriptPacket { at, offset: self.bytes.len(), len: frame.len() as u32, wire_len: wire_len as u32 });
         self.bytes.extend_from_slice(frame);
     }
 
-    fn sorted(&mut self) -> impl Iterator<Item = (u64, &[u8])> {
+    /// Times, bytes and lengths on the wire, in the order of time.
+    fn sorted_with_len(&mut self) -> impl Iterator<Item = (u64, &[u8], u32)> {
         self.packets.sort_by_key(|packet| packet.at);
         let bytes = &self.bytes;
-        self.packets.iter().map(|packet| (packet.at, &bytes[packet.offset..packet.offset + packet.len as usize]))
+        let data = |packet: &ScriptPacket| &bytes[packet.offset..packet.offset + packet.len as usize];
+        self.packets.iter().map(move |packet| (packet.at, data(packet), packet.wire_len))
+    }
+
+    fn sorted(&mut self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.sorted_with_len().map(|(at, frame, _)| (at, frame))
     }
 
     /// The frames in the order of time.
@@ -287,10 +316,10 @@ impl Script {
     pub fn save(mut self, path: &path::Path) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
         out.write_all(&[0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat())?;
-        for (at, frame) in self.sorted() {
+        for (at, frame, wire_len) in self.sorted_with_len() {
             let (time, len) = (Self::START_NS + at, frame.len() as u32);
             let seconds = u32::try_from(time / SEC).unwrap_or(u32::MAX);
-            out.write_all(&[seconds, (time % SEC) as u32, len, len].map(u32::to_le_bytes).concat())?;
+            out.write_all(&[seconds, (time % SEC) as u32, len, wire_len].map(u32::to_le_bytes).concat())?;
             out.write_all(frame)?;
         }
         out.flush()
