@@ -104,7 +104,7 @@ fn sessions(script: &mut Script, seconds: u64) {
         let at = number * SEC / SESSIONS_PER_SEC + random.below(SEC / SESSIONS_PER_SEC);
         let client = host([10, 2, 8, 20], random.below(180) as u32);
         let server = host([93, 184, 216, 1], random.below(70) as u32);
-        let asked = (client, 1_024 + (number * 7 % 30_000) as u16);
+        let asked = (client, 33_000 + (number * 7 % 30_000) as u16);
         script.datagram(at, asked, (RESOLVER, 53), 32);
         script.datagram(at + MS, (RESOLVER, 53), asked, 120);
         let port = [443, 443, 443, 443, 80, 993, 8_080][random.below(7) as usize];
