@@ -391,8 +391,10 @@ impl<O: Observer> Worker<O> {
         self.outbox.flush_taps();
         self.outbox.flush_flight(true);
         // What this packet ended is told, too: the next one may be long in coming. By time that holds from the next idle poll on,
-        // as a packet of the same moment may still come.
-        self.outbox.flush_ended(if self.group.has_own_packets() { self.event() } else { self.number + 1 });
+        // as a packet of the same moment may still come. By number, of workers that share a file, it holds from the next packet on:
+        // one that hears later of how far time has come may still have something that ended before.
+        let is_settled = !self.group.has_own_packets() && !(self.waits && self.share.count > 1);
+        self.outbox.flush_ended(self.event() + u64::from(is_settled));
     }
 
     /// Called after every poll of a live source, so that copied packets are shown without delay.
