@@ -4,7 +4,7 @@
 //! queues' boxes.
 
 use super::outputs::Outputs;
-use super::{Aggregator, Event, Mail, Purpose, Summary};
+use super::{Aggregator, Event, Mail, Purpose, Report, Summary};
 use crate::detect::Alert;
 use crate::engine::{FlowQuery, Parker, QueueMail};
 use netscope_backends::Timestamp;
@@ -115,7 +115,7 @@ pub fn run(
             let may_wait = waits || aggregator.is_ending();
             match event {
                 Event::Ended(records) => outputs.ended(records, may_wait),
-                Event::Report(report) => outputs.report(*report, may_wait),
+                Event::Report(report) => outputs.report(Report { outputs: outputs.states(), ..*report }, may_wait),
                 Event::History(history) => outputs.history(*history, true),
                 Event::Alert(alert) => {
                     let recording = (control.recording)(&alert);
