@@ -29,7 +29,7 @@ const LIMIT_MAX: usize = 10_000;
 pub type Predicate = Arc<dyn Fn(&FlowRecord) -> bool + Send + Sync>;
 
 /// What makes a flow better than another: the largest value is the best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum SortKey {
     /// Bytes of both directions.
     Bytes,
@@ -37,12 +37,26 @@ pub enum SortKey {
     Packets,
     /// Time of the latest packet.
     LastSeen,
+    /// Whatever this makes of a record.
+    By(Arc<dyn Fn(&FlowRecord) -> u64 + Send + Sync>),
+}
+
+impl fmt::Debug for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "Bytes",
+            Self::Packets => "Packets",
+            Self::LastSeen => "LastSeen",
+            Self::By(_) => "By(..)",
+        })
+    }
 }
 
 impl SortKey {
     /// Its value in a record.
-    pub fn of(self, record: &FlowRecord) -> u64 {
+    pub fn of(&self, record: &FlowRecord) -> u64 {
         match self {
+            Self::By(value) => value(record),
             Self::Bytes => record.bytes[0].saturating_add(record.bytes[1]),
             Self::Packets => record.packets[0].saturating_add(record.packets[1]),
             Self::LastSeen => record.last_seen.0,
