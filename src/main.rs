@@ -11,7 +11,7 @@ mod reloading;
 mod reporter;
 mod synthetic;
 
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Questions};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
@@ -158,6 +158,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
         live_table,
+        questions: Questions::default(),
         flight,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();

@@ -5,7 +5,7 @@
 
 use crate::aggregate::{
     self, AggregateSettings, Aggregator, BurstJudging, Control, LiveTableRequest, Output, OutputFailure, OutputResults, Outputs,
-    QueueLimits, QueueSetup, Summary, Wants, wants_of,
+    Questions, QueueLimits, QueueSetup, Summary, Wants, wants_of,
 };
 use crate::engine::{
     EngineError, EngineSettings, OnClosed, PacketConsumer, Progress, Recorder, Running, Source, Stop, TapPolicy, TapReceivers,
@@ -43,6 +43,8 @@ pub struct Session {
     pub view: Option<PacketView>,
     /// By which the live flow table is asked for.
     pub live_table: LiveTableRequest,
+    /// By which flows and the history are asked for.
+    pub questions: Questions,
     /// Keep packets in memory, and write those that concern an alert.
     pub flight: Option<FlightSetup>,
 }
@@ -79,7 +81,7 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table, flight } = session;
+    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table, questions, flight } = session;
     let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed, &engine.interfaces)).transpose()?;
     engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
     engine.flight = flight.as_ref().map(|flight| flight.settings.ring());
@@ -114,6 +116,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
         let outputs = Outputs::start(scope, outputs, limits, &failed);
         let control = Control {
             live_table: &live_table,
+            questions: &questions,
             notice: &|text| watcher.notice(text),
             idle: &|| watcher.progress(&running.progress),
             ending: &|| watcher.ending(),
@@ -161,7 +164,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
 fn set_wants(engine: &mut EngineSettings, aggregate: &AggregateSettings, wants: Wants) {
     engine.detection = aggregate.judge.as_ref().map(|judge| judge.detection.clone());
     engine.bursts = aggregate.microbursts.as_ref().map(BurstJudging::metering);
-    engine.wants_ended = wants.ended || wants.table || wants.history;
+    engine.wants_ended = wants.ended || wants.table || wants.history || wants.recent;
     engine.wants_reports = wants.reports || wants.history || engine.bursts.is_some();
     engine.history = wants.history;
 }

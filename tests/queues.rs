@@ -4,7 +4,7 @@
 mod common;
 
 use common::{captures, engine, temp_dir};
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Report, Summary, Table};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Questions, Report, Summary, Table};
 use netscope::engine::{
     EngineSettings, Outbox, PacketConsumer, Snapshot, Source, Stop, Worker, WorkerSettings, WorkerShare, mailbox,
 };
@@ -164,6 +164,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        questions: Questions::default(),
         flight: None,
     }
 }
@@ -198,6 +199,7 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
         record: Some(record),
         view: Some(Box::new(ShownPackets(Arc::clone(&shown)))),
         live_table: LiveTableRequest::default(),
+        questions: Questions::default(),
         flight: None,
         ..session(queues_of(&packets, 3, true, symmetric), &engine::settings(), Vec::new())
     };

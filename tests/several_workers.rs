@@ -4,7 +4,7 @@
 mod common;
 
 use common::engine::{run_source, settings, watcher};
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, OutputFailure};
+use netscope::aggregate::{AggregateSettings, LiveTableRequest, OutputFailure, Questions};
 use netscope::engine::{EngineSettings, Progress, Source, Stop};
 use netscope::flow::{FlowRecord, FlowSettings};
 use netscope::session::{Outcome, Session, Watcher, run};
@@ -197,6 +197,7 @@ fn session(source: Source, workers: usize) -> Session {
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        questions: Questions::default(),
         flight: None,
     }
 }

@@ -5,8 +5,9 @@
 //! alone, not on when it arrived.
 
 use super::alerting::{Alerting, AlertingSettings};
-use super::answers::{Answers, Purpose};
+use super::answers::Answers;
 use super::bursts::{BurstJudging, Bursts};
+use super::finding::Finding;
 use super::history::{History, HistorySnapshot};
 use super::join::join_halves;
 use super::judging::{FOREVER, JudgeSettings, Judging};
@@ -14,13 +15,12 @@ use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, least_tick, 
 use super::order::largest_first;
 use super::recent::RecentEnded;
 use super::records::{RecordPlace, Records};
-use super::{DetectionCounts, LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
+use super::{DetectionCounts, FlowsFound, LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
 use crate::detect::Alert;
-use crate::engine::{EndedChunk, EvidenceBox, FlowAnswer, FlowQuery, Ledger, Snapshot};
-use crate::flow::{FactSet, FlowRecord, KeyScope, TopFlow};
+use crate::engine::{EndedChunk, EvidenceBox, FlowAnswer, Ledger, Snapshot};
+use crate::flow::{KeyScope, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Most records in one [`Event::Ended`].
@@ -60,6 +60,20 @@ pub struct Wants {
     pub alerts: bool,
     /// The history, at the end and when somebody asks for it.
     pub history: bool,
+    /// Flows that ended lately, for questions.
+    pub recent: bool,
+}
+
+impl Wants {
+    /// Flows that ended are kept, the latest of them.
+    fn keeps_ended(self) -> bool {
+        self.table || self.recent
+    }
+
+    /// Somebody sees flows in the order in which they ended.
+    fn wants_order(self) -> bool {
+        self.ended || self.history || self.recent
+    }
 }
 
 impl BitOr for Wants {
@@ -74,6 +88,7 @@ impl BitOr for Wants {
             live_table: self.live_table || other.live_table,
             alerts: self.alerts || other.alerts,
             history: self.history || other.history,
+            recent: self.recent || other.recent,
         }
     }
 }
@@ -113,8 +128,8 @@ pub enum Event {
     Alert(Box<Alert>),
     /// What the history says when the run is over.
     History(Box<HistorySnapshot>),
-    /// The live flows that were asked for.
-    Answer(Vec<FlowRecord>),
+    /// The flows that were asked for.
+    Found(Box<FlowsFound>),
     /// All flows as they are now, as [`Event::End`] would have them; made by whoever needs it first.
     Table(LiveTable),
     /// Too many flows ended before every queue had answered: there will be no answer to what was asked.
@@ -144,6 +159,8 @@ pub struct Aggregator {
     summary: Summary,
     /// The question under way.
     answers: Option<Answers>,
+    /// What was found so far, when all queues have answered.
+    finding: Option<Box<Finding>>,
     alerting: Alerting,
     judging: Option<Judging>,
     bursts: Option<Bursts>,
@@ -160,7 +177,7 @@ impl Aggregator {
         let bursts = settings.microbursts.take().map(|judging| Bursts::new(judging, settings.tick_ns));
         // They are judged when a tick is reported, whoever reads that.
         let wants = Wants { reports: wants.reports || bursts.is_some() || wants.history, ..wants };
-        let recent = RecentEnded::new(settings.export_ended_max, wants.ended);
+        let recent = RecentEnded::new(settings.export_ended_max, wants.wants_order());
         let judging = settings.judge.take().map(|judge| Judging::new(judge, queues.count));
         // A queue that gathers evidence is heard of at each bin's end, too.
         let heard_ns = judging.as_ref().map_or(settings.tick_ns, |judging| judging.bin_ns().min(settings.tick_ns));
@@ -181,6 +198,7 @@ impl Aggregator {
             recent,
             summary: Summary::default(),
             answers: None,
+            finding: None,
             reported: None,
             has_ended: false,
         }
@@ -218,7 +236,7 @@ impl Aggregator {
                 if let Some(answers) = &mut self.answers {
                     answers.note_ended(inbox.index(), ended);
                 }
-                let unordered = self.wants.table && !self.wants.ended && !self.wants.history && self.shown_queues.is_none();
+                let unordered = self.wants.table && !self.wants.wants_order() && self.shown_queues.is_none();
                 let alive = unordered.then_some(&mut self.shown);
                 inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive }, now);
             }
@@ -234,20 +252,6 @@ impl Aggregator {
             }
             Mail::End => inbox.accept_end(now),
         }
-    }
-
-    /// Awaits the answers of all queues to this question, which they are then asked; false while another one is under way.
-    pub fn ask(&mut self, query: &Arc<FlowQuery>, purpose: Purpose) -> bool {
-        if self.answers.is_none() {
-            self.answers = Some(Answers::new(Arc::clone(query), purpose, self.inboxes.len()));
-            return true;
-        }
-        false
-    }
-
-    /// Awaits no answer to the question under way any more.
-    pub fn drop_question(&mut self) {
-        self.answers = None;
     }
 
     /// True when this queue's end was accepted.
@@ -287,12 +291,7 @@ impl Aggregator {
             }
         }
         if self.has_ended || !self.inboxes.iter().all(Inbox::is_done) {
-            let answers = self.answers.take_if(|answers| answers.is_given_up() || answers.is_complete(&self.inboxes))?;
-            return Some(match answers.purpose() {
-                _ if answers.is_given_up() => Event::GivenUp,
-                Purpose::Records => Event::Answer(answers.chosen()),
-                Purpose::Table => Event::Table(self.table_now(answers)),
-            });
+            return self.poll_answers();
         }
         if let Some(history) = self.history.take() {
             return Some(Event::History(Box::new(history.snapshot())));
@@ -344,8 +343,8 @@ impl Aggregator {
         settle(&mut self.inboxes, &mut self.settled);
         let ended_count = self.settled.iter().filter(|flow| !flow.alive).count();
         // The table is sorted at the end, so this order matters only to those who see it, and to which ones are left out.
-        let some_go = self.wants.table && self.recent.needs_order(ended_count, &self.records);
-        if self.wants.ended || self.wants.history || some_go {
+        let some_go = self.wants.keeps_ended() && self.recent.needs_order(ended_count, &self.records);
+        if self.wants.wants_order() || some_go {
             sort_settled(&mut self.settled, &self.records);
         }
         !self.settled.is_empty()
@@ -364,14 +363,16 @@ impl Aggregator {
             if self.wants.ended {
                 told.push(self.records.get(flow.place), self.records.facts(flow.place));
             }
-            let left_out = match (self.wants.table, flow.alive) {
-                (false, _) => Some(*flow),
-                (true, false) => {
+            let Wants { table, recent, .. } = self.wants;
+            let left_out = match flow.alive {
+                false if table || recent => {
                     let left_out = self.recent.push(*flow);
-                    self.summary.export_left_out += u64::from(left_out.is_some());
+                    self.summary.export_left_out += u64::from(table && left_out.is_some());
                     left_out
                 }
-                (true, true) => {
+                false => Some(*flow),
+                true if !table => Some(*flow),
+                true => {
                     self.shown.push(flow.place);
                     self.shown_queues.iter_mut().for_each(|queues| queues.push(flow.queue));
                     None
@@ -456,33 +457,10 @@ impl Aggregator {
         self.summary = sum;
     }
 
-    /// The table as it would be at the end: what is retained, what is on its way there, and what is alive. The records are copied, as
-    /// the run goes on; everything else is left to whoever needs the table.
-    fn table_now(&self, answers: Answers) -> LiveTable {
-        let (mut records, mut shown, mut queues) = (self.records.clone(), self.shown.clone(), self.shown_queues.clone());
-        let coming = self.settled.iter().skip(self.passed).chain(self.inboxes.iter().flat_map(Inbox::pending));
-        let kept = self.recent.with(coming.clone().filter(|flow| !flow.alive));
-        for flow in coming.clone().filter(|flow| flow.alive).chain(kept) {
-            shown.push(flow.place);
-            queues.iter_mut().for_each(|queues| queues.push(flow.queue));
-        }
-        let flow_key = self.settings.flow_key;
-        LiveTable::new(Box::new(move || {
-            for (queue, record) in answers.alive() {
-                shown.push(records.insert(record, FactSet::NONE));
-                queues.iter_mut().for_each(|queues| queues.push(*queue));
-            }
-            if let Some(queues) = &queues {
-                join_halves(&mut records, &mut shown, queues, flow_key);
-            }
-            largest_first(&records, &mut shown, 1);
-            Table::new(records, shown)
-        }))
-    }
-
     fn finish(&mut self) -> (Table, Summary) {
         self.sum_up();
-        for flow in self.recent.take() {
+        let recent = self.recent.take();
+        for flow in recent.into_iter().filter(|_| self.wants.table) {
             self.shown.push(flow.place);
             self.shown_queues.iter_mut().for_each(|queues| queues.push(flow.queue));
         }
@@ -521,6 +499,8 @@ fn queue_report(inbox: &Inbox) -> QueueReport {
         silent_since: inbox.is_silent.then_some(*time),
     }
 }
+
+mod asking;
 
 #[cfg(test)]
 mod tests;

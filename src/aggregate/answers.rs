@@ -4,8 +4,9 @@
 //! ones or among the answers, never in both.
 
 use super::merge::Inbox;
-use crate::engine::{EndedChunk, FlowAnswer, FlowQuery};
-use crate::flow::FlowRecord;
+use crate::engine::{AnswerEnd, EndedChunk, FlowAnswer, FlowQuery, FlowTotals};
+use crate::flow::{FlowRecord, FlowWeight};
+use netscope_backends::Timestamp;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -16,8 +17,13 @@ const ENDED_MAX: usize = 1 << 20;
 /// What is to come of the answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// [`Event::Answer`](super::Event::Answer): the records that were asked for.
-    Records,
+    /// [`Event::Found`](super::Event::Found): the flows that were asked for.
+    Flows {
+        /// The live ones; else no queue is asked.
+        with_live: bool,
+        /// Those that ended and are kept.
+        with_ended: bool,
+    },
     /// [`Event::Table`](super::Event::Table): the table of all flows, those that ended and are kept for the exports included.
     Table,
 }
@@ -28,13 +34,29 @@ pub struct Answers {
     purpose: Purpose,
     /// With the queue each came from.
     records: Vec<(u16, FlowRecord)>,
-    /// By queue: how many boxes of ended flows belong to its answer; `None` while it is not complete.
-    ended_boxes: Vec<Option<u64>>,
+    /// By queue: what its last box said; `None` while its answer is not complete.
+    ends: Vec<Option<AnswerEnd>>,
     /// Queue and first packet, which name a record, of flows that ended since the question.
     ended: HashSet<(u16, u64)>,
     /// By queue: its last flows have arrived, and it has no others.
     has_last: Vec<bool>,
     is_given_up: bool,
+    /// What has not come by now is not waited for.
+    is_late: bool,
+}
+
+/// The live flows that were found.
+pub struct LiveFound {
+    /// With the queue each came from.
+    pub records: Vec<(u16, FlowRecord)>,
+    /// All that fit.
+    pub matched: FlowTotals,
+    /// Flows that were looked at.
+    pub looked_at: u64,
+    /// Packet time of the queue that is furthest.
+    pub time: Timestamp,
+    /// All queues have answered.
+    pub is_whole: bool,
 }
 
 impl Answers {
@@ -44,11 +66,17 @@ impl Answers {
             query,
             purpose,
             records: Vec::new(),
-            ended_boxes: vec![None; queues],
+            ends: vec![None; queues],
             ended: HashSet::new(),
             has_last: vec![false; queues],
             is_given_up: false,
+            is_late: false,
         }
+    }
+
+    /// What was asked.
+    pub fn query(&self) -> &Arc<FlowQuery> {
+        &self.query
     }
 
     /// What is to come of it.
@@ -60,7 +88,7 @@ impl Answers {
     pub fn accept(&mut self, queue: u16, answer: &mut FlowAnswer) {
         if answer.query == self.query.id && !self.has_last[usize::from(queue)] && !self.is_given_up {
             self.records.extend(answer.records.drain(..).map(|record| (queue, record)));
-            self.ended_boxes[usize::from(queue)] = answer.ended_boxes;
+            self.ends[usize::from(queue)] = answer.end;
         }
         answer.records.clear();
     }
@@ -85,10 +113,19 @@ impl Answers {
         self.is_given_up
     }
 
-    /// True when all queues have answered, and what ended before their answers has arrived, too.
+    /// Waits for no queue any more.
+    pub fn stop_waiting(&mut self) {
+        self.is_late = true;
+    }
+
+    /// True when nothing is waited for: all queues have answered, and what ended before their answers has arrived, too.
     pub fn is_complete(&self, inboxes: &[Inbox]) -> bool {
-        self.ended_boxes.iter().zip(&self.has_last).zip(inboxes).all(|((boxes, has_last), inbox)| {
-            *has_last || inbox.is_finished() || boxes.is_some_and(|boxes| inbox.ended_boxes() >= boxes)
+        self.is_late || matches!(self.purpose, Purpose::Flows { with_live: false, .. }) || self.has_all(inboxes)
+    }
+
+    fn has_all(&self, inboxes: &[Inbox]) -> bool {
+        self.ends.iter().zip(&self.has_last).zip(inboxes).all(|((end, has_last), inbox)| {
+            *has_last || inbox.is_finished() || end.is_some_and(|end| inbox.ended_boxes() >= end.ended_boxes)
         })
     }
 
@@ -97,10 +134,24 @@ impl Answers {
         self.records.iter().filter(|(queue, record)| !self.ended.contains(&(*queue, record.first_packet)))
     }
 
-    /// The records that were asked for.
-    pub fn chosen(self) -> Vec<FlowRecord> {
-        let mut records = self.records.into_iter().map(|(_, record)| record).collect();
-        self.query.choose(&mut records);
-        records
+    /// The live flows that were asked for. One that has ended meanwhile is not among them.
+    pub fn found(mut self, inboxes: &[Inbox]) -> LiveFound {
+        let with_live = matches!(self.purpose, Purpose::Flows { with_live: true, .. });
+        let is_whole = !with_live || self.has_all(inboxes);
+        let (mut matched, mut looked_at, mut time) = (FlowTotals::default(), 0_u64, Timestamp(0));
+        for end in self.ends.iter().flatten() {
+            matched += end.matched;
+            looked_at = looked_at.saturating_add(end.looked_at);
+            time = time.max(end.time);
+        }
+        let Self { records, ended, ends, .. } = &mut self;
+        records.retain(|(queue, record)| {
+            let is_alive = !ended.contains(&(*queue, record.first_packet));
+            if !is_alive && ends[usize::from(*queue)].is_some() {
+                matched.remove(&FlowWeight::of(record));
+            }
+            is_alive
+        });
+        LiveFound { records: self.records, matched, looked_at, time, is_whole }
     }
 }

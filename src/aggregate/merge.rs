@@ -158,6 +158,11 @@ impl Inbox {
         }
     }
 
+    /// True when it has sent its last flows, or nothing more will come.
+    pub fn has_sent_all(&self) -> bool {
+        self.finished || self.through == u64::MAX
+    }
+
     /// True when nothing more will come.
     pub fn is_finished(&self) -> bool {
         self.finished

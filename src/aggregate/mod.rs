@@ -7,10 +7,12 @@
 mod aggregator;
 mod alerting;
 mod answers;
+mod asking;
 mod batch;
 mod bursts;
 mod compact_record;
 mod fact_store;
+mod finding;
 mod history;
 mod join;
 mod judging;
@@ -32,6 +34,7 @@ use crate::flow::{FactSet, FlowRecord};
 use std::io;
 use std::sync::Arc;
 
+pub use crate::engine::FlowTotals;
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
 pub use alerting::{AlertingSettings, JudgeReload, JudgeReloads};
 pub use answers::Purpose;
@@ -46,7 +49,7 @@ pub use muting::{MuteCount, MuteRule};
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};
 pub use pool::export_pool;
-pub use questions::{FlowQuestion, FlowTotals, FlowsFound, NoAnswer, Question, Questions, Reply};
+pub use questions::{FlowQuestion, FlowsFound, NoAnswer, Question, Questions, Reply};
 pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, OutputState, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use table::{LiveTable, Table};
@@ -78,6 +81,11 @@ pub trait Output: Send {
 
     /// True when [`Output::history`] writes something.
     fn wants_history(&self) -> bool {
+        false
+    }
+
+    /// True when questions ([`Questions`]) are to find flows that ended lately, as many as table exports hold.
+    fn wants_recent(&self) -> bool {
         false
     }
 

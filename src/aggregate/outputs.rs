@@ -200,6 +200,7 @@ pub fn wants_of(output: &dyn Output) -> Wants {
         live_table: output.wants_live_table(),
         alerts: output.wants_alerts(),
         history: output.wants_history(),
+        recent: output.wants_recent(),
     }
 }
 

@@ -1,17 +1,18 @@
 //! Questions from other threads to the aggregator: live flows that fit, the history, a packet tap's flows.
 //!
 //! Owns the bounded queue. Knows no flow. Invariant: who asks never waits here, and every question that was taken is answered
-//! once, at the latest when the run ends.
+//! once, at the latest when the run ends. (After a panic of the aggregator's thread a reply may be dropped instead.)
 
 use super::HistorySnapshot;
-use crate::engine::{Predicate, SortKey};
+use crate::engine::{FlowTotals, Parker, Predicate, SortKey};
 use crate::flow::FlowRecord;
 use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Questions that may wait.
-const QUESTIONS_MAX: usize = 64;
+pub(super) const QUESTIONS_MAX: usize = 64;
 
 /// Takes an answer; called once, on the aggregator's thread, so it must be quick.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, NoAnswer>) + Send>;
@@ -48,17 +49,6 @@ pub struct FlowQuestion {
     pub with_live: bool,
 }
 
-/// What all flows that fit have together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowTotals {
-    /// Flows.
-    pub flows: u64,
-    /// Their packets.
-    pub packets: u64,
-    /// Their bytes on the wire.
-    pub bytes: u64,
-}
-
 /// Flows that fit, best first.
 #[derive(Clone, Debug, Default)]
 pub struct FlowsFound {
@@ -66,7 +56,8 @@ pub struct FlowsFound {
     pub time: Timestamp,
     /// The best ones, and whether each is alive.
     pub flows: Vec<(FlowRecord, bool)>,
-    /// All that fit.
+    /// All that fit. A flow that ends while the question goes on may be in it twice where it is not among the best; halves of
+    /// flows that came on several queues are joined, and count as one, where both are among the best of their queue.
     pub matched: FlowTotals,
     /// Flows that were looked at.
     pub looked_at: u64,
@@ -83,26 +74,59 @@ pub enum Question {
 }
 
 /// By which the aggregator is asked; shared by all who ask.
-#[derive(Clone)]
-pub struct Questions(Arc<ArrayQueue<Question>>);
+#[derive(Clone, Default)]
+pub struct Questions(Arc<SharedQuestions>);
 
-impl Default for Questions {
+struct SharedQuestions {
+    waiting: ArrayQueue<Question>,
+    /// Whom a question wakes; set once the aggregator runs.
+    asked: OnceLock<Arc<Parker>>,
+    /// Set (SeqCst) by [`Questions::close`] before it empties the queue; read (SeqCst) by [`Questions::ask`] after it has put
+    /// a question there. So one of the two finds every question.
+    is_closed: AtomicBool,
+}
+
+impl Default for SharedQuestions {
     fn default() -> Self {
-        Self(Arc::new(ArrayQueue::new(QUESTIONS_MAX)))
+        Self { waiting: ArrayQueue::new(QUESTIONS_MAX), asked: OnceLock::new(), is_closed: AtomicBool::new(false) }
     }
 }
 
 impl Questions {
-    /// Asks. The answer comes from another thread; at once, and from this one, where there is no room.
+    /// Asks. The answer comes from another thread; at once, and from this one, where there is no room or the run is over.
     pub fn ask(&self, question: Question) {
-        if let Err(refused) = self.0.push(question) {
+        let Self(shared) = self;
+        if let Err(refused) = shared.waiting.push(question) {
             refused.refuse(NoAnswer::Busy);
+        }
+        if shared.is_closed.load(Ordering::SeqCst) {
+            return self.refuse_all();
+        }
+        if let Some(asked) = shared.asked.get() {
+            asked.wake();
         }
     }
 
     /// The next question.
-    pub(super) fn take(&self) -> Option<Question> {
-        self.0.pop()
+    pub(crate) fn take(&self) -> Option<Question> {
+        self.0.waiting.pop()
+    }
+
+    /// From now on questions wake this thread.
+    pub(super) fn answered_by(&self, parker: &Arc<Parker>) {
+        self.0.asked.get_or_init(|| Arc::clone(parker));
+    }
+
+    /// The run is over: no question is answered any more.
+    pub(super) fn close(&self) {
+        self.0.is_closed.store(true, Ordering::SeqCst);
+        self.refuse_all();
+    }
+
+    fn refuse_all(&self) {
+        while let Some(question) = self.take() {
+            question.refuse(NoAnswer::Over);
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 //! Owns the time and the sleep. Knows no record. Invariant: on a wire it waits for no output before the end, so it always takes the
 //! queues' boxes.
 
+use super::asking::Asking;
 use super::outputs::Outputs;
-use super::{Aggregator, Event, Mail, Purpose, Report, Summary};
+use super::{Aggregator, Event, Mail, Questions, Report, Summary};
 use crate::detect::Alert;
-use crate::engine::{FlowQuery, Parker, QueueMail};
+use crate::engine::{Parker, QueueMail};
 use netscope_backends::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,9 @@ use std::time::{Duration, Instant};
 /// is half full. It looks by itself only for what arrives slowly. At a thousand looks a second it would use
 /// most of what a silent wire costs at all.
 const SLEEP: Duration = Duration::from_millis(20);
+
+/// The same while a question is under way: an answer of few boxes wakes nobody.
+const SLEEP_ASKED: Duration = Duration::from_millis(1);
 
 /// A request to write the live flow table now (a signal).
 #[derive(Clone, Debug, Default)]
@@ -34,7 +38,7 @@ impl LiveTableRequest {
     }
 
     /// True once for each request, or for several at once.
-    fn take(&self) -> bool {
+    pub(super) fn take(&self) -> bool {
         self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
     }
 }
@@ -43,6 +47,8 @@ impl LiveTableRequest {
 pub struct Control<'a> {
     /// The live table is wanted.
     pub live_table: &'a LiveTableRequest,
+    /// Questions about flows and the history.
+    pub questions: &'a Questions,
     /// Something the user should know.
     pub notice: &'a dyn Fn(&str),
     /// Called every few milliseconds (progress display).
@@ -53,33 +59,6 @@ pub struct Control<'a> {
     pub recording: &'a dyn Fn(&Alert) -> Option<String>,
     /// All alerts of the evidence up to this packet time were told.
     pub judged: &'a dyn Fn(Timestamp),
-}
-
-/// Asks all queues for their live flows, if an output writes them. `id`: of the question.
-fn ask(aggregator: &mut Aggregator, queues: &[QueueMail], outputs: &Outputs<'_>, control: &Control<'_>, id: u64) {
-    if !outputs.wants_live_table() {
-        (control.notice)(
-            "SIGUSR1 writes the flow table to the export files, and there is none: add --export-json, --export-csv or --history-json",
-        );
-        return;
-    }
-    if !outputs.can_write_live_table() {
-        (control.notice)("the flow table cannot be written: all outputs that write it have failed");
-        return;
-    }
-    let query = Arc::new(FlowQuery::all(id));
-    if outputs.has_live_table() || !aggregator.ask(&query, Purpose::Table) {
-        (control.notice)("the flow table that was asked for before is still being written");
-        return;
-    }
-    for (queue, mail) in queues.iter().enumerate() {
-        // One question at a time, so there is room unless a worker stands still and questions before were given up.
-        if !aggregator.is_finished(queue) && !mail.requests.ask(&query) {
-            aggregator.drop_question();
-            (control.notice)("the flow table is not written: a worker stands still and takes no more requests");
-            return;
-        }
-    }
 }
 
 /// Runs until every queue has ended and everything was passed on. `waits`: the source does, so that slow outputs hold it up instead
@@ -93,20 +72,11 @@ pub fn run(
 ) -> Summary {
     let parker: Arc<Parker> = queues.first().map(|mail| Arc::clone(mail.snapshots.parker())).unwrap_or_default();
     parker.register();
-    let mut question = 0;
+    control.questions.answered_by(&parker);
+    let mut asking = Asking::new(control.questions, waits);
     loop {
-        if control.live_table.take() {
-            question += 1;
-            if outputs.wants_live_table() || !outputs.wants_history() {
-                ask(&mut aggregator, queues, outputs, control, question);
-            }
-            match aggregator.history() {
-                Some(history) if !outputs.has_history() => outputs.history(history, false),
-                Some(_) => (control.notice)("the history that was asked for before is still being written"),
-                None => {}
-            }
-        }
         let now = Instant::now();
+        asking.go_on(&mut aggregator, queues, outputs, control, now);
         let mut some = false;
         for (queue, mail) in queues.iter().enumerate() {
             some |= collect(&mut aggregator, queue, mail, now);
@@ -122,11 +92,11 @@ pub fn run(
                     outputs.alert(Alert { recording, ..*alert }, may_wait);
                 }
                 Event::Table(table) => outputs.live_table(table),
+                Event::Found(found) => asking.found(*found),
+                Event::GivenUp if asking.give_up() => {}
                 Event::GivenUp => {
                     (control.notice)("the flow table is not written: too many flows ended before every worker had sent its own")
                 }
-                // This thread never asks for single flows.
-                Event::Answer(_) => {}
                 Event::End(end) => {
                     (control.ending)();
                     let (table, summary) = *end;
@@ -141,9 +111,9 @@ pub fn run(
             (control.judged)(time);
         }
         (control.idle)();
-        if !some {
+        if !some && !aggregator.is_finding() {
             outputs.wake();
-            parker.sleep(SLEEP);
+            parker.sleep(if asking.is_busy() { SLEEP_ASKED } else { SLEEP });
         }
     }
 }

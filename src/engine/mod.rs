@@ -43,7 +43,10 @@ pub use packet_budget::{PacketBudget, StopGroup};
 pub use progress::{Progress, WorkerProgress};
 pub use reader::{Reader, share_read};
 pub use recorder::{OnClosed, Recorder};
-pub use request::{FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey, requests};
+pub use request::{
+    AnswerEnd, BestFlows, FlowAnswer, FlowQuery, FlowTotals, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey,
+    requests,
+};
 pub use scheduler::{WorkerHandle, share_mapped};
 pub use share::WorkerShare;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TapMark, TickEvidence};

@@ -7,11 +7,13 @@
 
 use super::TapFlows;
 use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
-use crate::flow::FlowRecord;
+use crate::flow::{FlowRecord, FlowVisitor, FlowWeight};
 use crossbeam_queue::ArrayQueue;
+use netscope_backends::Timestamp;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// Places that are looked at after a batch, and after a poll: some µs, less than a batch takes.
@@ -41,6 +43,27 @@ pub enum SortKey {
     By(Arc<dyn Fn(&FlowRecord) -> u64 + Send + Sync>),
 }
 
+impl SortKey {
+    /// Its value in a record.
+    pub fn of(&self, record: &FlowRecord) -> u64 {
+        match self {
+            Self::By(value) => value(record),
+            Self::Bytes | Self::Packets | Self::LastSeen => self.of_weight(&FlowWeight::of(record)).unwrap_or(0),
+        }
+    }
+
+    /// The same before there is a record; `None` where it takes one.
+    #[inline]
+    fn of_weight(&self, weight: &FlowWeight) -> Option<u64> {
+        match self {
+            Self::Bytes => Some(weight.bytes),
+            Self::Packets => Some(weight.packets),
+            Self::LastSeen => Some(weight.last_seen.0),
+            Self::By(_) => None,
+        }
+    }
+}
+
 impl fmt::Debug for SortKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -52,15 +75,37 @@ impl fmt::Debug for SortKey {
     }
 }
 
-impl SortKey {
-    /// Its value in a record.
-    pub fn of(&self, record: &FlowRecord) -> u64 {
-        match self {
-            Self::By(value) => value(record),
-            Self::Bytes => record.bytes[0].saturating_add(record.bytes[1]),
-            Self::Packets => record.packets[0].saturating_add(record.packets[1]),
-            Self::LastSeen => record.last_seen.0,
-        }
+/// What all flows that fit have together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowTotals {
+    /// Flows.
+    pub flows: u64,
+    /// Their packets.
+    pub packets: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+}
+
+impl FlowTotals {
+    /// One more flow.
+    pub fn add(&mut self, weight: &FlowWeight) {
+        *self += Self { flows: 1, packets: weight.packets, bytes: weight.bytes };
+    }
+
+    /// A flow is not among them after all.
+    pub fn remove(&mut self, weight: &FlowWeight) {
+        let Self { flows, packets, bytes } = self;
+        *flows = flows.saturating_sub(1);
+        *packets = packets.saturating_sub(weight.packets);
+        *bytes = bytes.saturating_sub(weight.bytes);
+    }
+}
+
+impl AddAssign for FlowTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.flows = self.flows.saturating_add(other.flows);
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
@@ -83,7 +128,8 @@ impl FlowQuery {
         Self { id, predicate: None, sort: SortKey::Bytes, limit: 0 }
     }
 
-    fn wants(&self, record: &FlowRecord) -> bool {
+    /// True when this flow is asked for.
+    pub fn wants(&self, record: &FlowRecord) -> bool {
         self.predicate.as_ref().is_none_or(|predicate| predicate(record))
     }
 
@@ -116,9 +162,22 @@ pub struct FlowAnswer {
     pub query: u64,
     /// The records.
     pub records: Vec<FlowRecord>,
-    /// In the last box: how many boxes of ended flows this queue has begun. What is in them had ended before the answer was
-    /// complete; nothing that ended before is in a later one.
-    pub ended_boxes: Option<u64>,
+    /// In the last box.
+    pub end: Option<AnswerEnd>,
+}
+
+/// What the last box of an answer says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerEnd {
+    /// How many boxes of ended flows this queue has begun. What is in them had ended before the answer was complete; nothing that
+    /// ended before is in a later one.
+    pub ended_boxes: u64,
+    /// All flows that fit, those included that are not among the best. Each as it was when it was looked at.
+    pub matched: FlowTotals,
+    /// Live flows that were looked at.
+    pub looked_at: u64,
+    /// Packet time on this queue.
+    pub time: Timestamp,
 }
 
 impl FlowAnswer {
@@ -174,9 +233,12 @@ pub fn requests(parker: &Arc<Parker>) -> (RequestSender, RequestReceiver) {
 
 /// Where live flows lie by place, what is known of those that ended, and whose packets are copied.
 pub trait LiveFlows {
-    /// Looks at up to `look_max` places from `from` on and shows the records of the live flows there; the place after them, `None`
-    /// behind the last one.
-    fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32>;
+    /// Looks at up to `look_max` places from `from` on and shows the live flows there; the place after them, `None` behind the last
+    /// one.
+    fn live_records(&self, from: u32, look_max: u32, visitor: &mut dyn FlowVisitor) -> Option<u32>;
+
+    /// Packet time now.
+    fn now(&self) -> Timestamp;
 
     /// Sends what ended so far, if there is a box for it; boxes of ended flows begun so far.
     fn flush_ended(&mut self) -> u64;
@@ -190,37 +252,119 @@ struct Cursor {
     query: Arc<FlowQuery>,
     /// The next place to look at; `None` when all were.
     place: Option<u32>,
-    /// The best so far, the worst of them on top; empty where all are wanted.
-    best: BinaryHeap<Reverse<RankedFlow>>,
+    /// The best so far; empty where all are wanted.
+    best: BestFlows<()>,
+    matched: FlowTotals,
+    looked_at: u64,
     open: Option<Box<FlowAnswer>>,
 }
 
-/// A record that is compared by its value.
-struct RankedFlow(u64, FlowRecord);
+/// Keeps the best flows of those it is shown, each with something to go with it.
+pub struct BestFlows<T> {
+    limit: usize,
+    /// The worst of them on top.
+    heap: BinaryHeap<Reverse<RankedFlow<T>>>,
+}
 
-impl RankedFlow {
-    fn rank(&self) -> impl Ord {
-        (self.0, Reverse((self.1.key, self.1.first_packet)))
+impl<T> BestFlows<T> {
+    /// Keeps `limit` of them.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, heap: BinaryHeap::new() }
+    }
+
+    /// True unless a flow of this value is certainly worse than all that are kept.
+    #[inline]
+    pub fn may_take(&self, value: u64) -> bool {
+        self.heap.len() < self.limit || self.heap.peek().is_some_and(|Reverse(worst)| worst.value <= value)
+    }
+
+    /// Takes this flow, of this value, if it is among the best.
+    pub fn take(&mut self, value: u64, record: &FlowRecord, tag: T) {
+        if self.may_take(value) {
+            self.heap.push(Reverse(RankedFlow { value, record: *record, tag }));
+            if self.heap.len() > self.limit {
+                self.heap.pop();
+            }
+        }
+    }
+
+    /// The worst of them, which is kept no more.
+    fn pop(&mut self) -> Option<FlowRecord> {
+        self.heap.pop().map(|Reverse(flow)| flow.record)
+    }
+
+    /// All of them, in no order.
+    pub fn into_flows(self) -> impl Iterator<Item = (FlowRecord, T)> {
+        self.heap.into_iter().map(|Reverse(flow)| (flow.record, flow.tag))
     }
 }
 
-impl PartialEq for RankedFlow {
+/// A record that is compared by its value.
+struct RankedFlow<T> {
+    value: u64,
+    record: FlowRecord,
+    tag: T,
+}
+
+impl<T> RankedFlow<T> {
+    fn rank(&self) -> impl Ord {
+        (self.value, Reverse((self.record.key, self.record.first_packet)))
+    }
+}
+
+impl<T> PartialEq for RankedFlow<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for RankedFlow {}
+impl<T> Eq for RankedFlow<T> {}
 
-impl PartialOrd for RankedFlow {
+impl<T> PartialOrd for RankedFlow<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for RankedFlow {
+impl<T> Ord for RankedFlow<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
+    }
+}
+
+/// What is done with flows that are looked at.
+struct Looking<'a> {
+    query: &'a FlowQuery,
+    best: &'a mut BestFlows<()>,
+    /// Where all are sent: here.
+    all: Option<&'a mut Vec<FlowRecord>>,
+    matched: &'a mut FlowTotals,
+    looked_at: &'a mut u64,
+}
+
+impl FlowVisitor for Looking<'_> {
+    #[inline]
+    fn wants(&mut self, weight: &FlowWeight) -> bool {
+        *self.looked_at += 1;
+        if self.query.predicate.is_some() {
+            return true;
+        }
+        self.matched.add(weight);
+        self.all.is_some() || self.query.sort.of_weight(weight).is_none_or(|value| self.best.may_take(value))
+    }
+
+    fn visit(&mut self, record: &FlowRecord) {
+        let Self { query, best, all, matched, .. } = self;
+        if query.predicate.is_some() {
+            if !query.wants(record) {
+                return;
+            }
+            matched.add(&FlowWeight::of(record));
+        }
+        match all {
+            Some(all) => all.push(*record),
+            None => best.take(query.sort.of(record), record, ()),
+        }
     }
 }
 
@@ -234,11 +378,10 @@ impl RequestReceiver {
     /// Does what is asked next, if anything; of a question a part, a larger one where there is time.
     #[cold]
     pub fn answer(&mut self, flows: &mut impl LiveFlows, has_time: bool) {
-        let begin = |query: Arc<FlowQuery>| Cursor { query, place: Some(0), best: BinaryHeap::new(), open: None };
         let mut cursor = match self.cursor.take() {
             Some(cursor) => cursor,
             None => match self.requests.pop() {
-                Some(WorkerRequest::Flows(query)) => begin(query),
+                Some(WorkerRequest::Flows(query)) => Cursor::new(query),
                 Some(WorkerRequest::Tap(tap, selected)) => return flows.select_tap_flows(tap, &selected),
                 None => return,
             },
@@ -256,12 +399,17 @@ impl RequestReceiver {
 }
 
 impl Cursor {
+    fn new(query: Arc<FlowQuery>) -> Self {
+        let best = BestFlows::new(query.limit.min(LIMIT_MAX));
+        Self { query, place: Some(0), best, matched: FlowTotals::default(), looked_at: 0, open: None }
+    }
+
     /// The box that is being filled, or an empty one; `None` while there is none.
     fn open(&mut self, answers: &Sender<FlowAnswer>) -> Option<&mut FlowAnswer> {
         if self.open.is_none() {
             let mut open = answers.try_take()?;
             open.records.clear();
-            (open.query, open.ended_boxes) = (self.query.id, None);
+            (open.query, open.end) = (self.query.id, None);
             self.open = Some(open);
         }
         self.open.as_deref_mut()
@@ -279,16 +427,14 @@ impl Cursor {
         while left > 0
             && let Some(place) = self.place
         {
-            let query = Arc::clone(&self.query);
-            let Some(open) = self.open(answers) else { return false };
+            if self.open(answers).is_none() {
+                return false;
+            }
+            let Self { query, best, matched, looked_at, open: Some(open), .. } = self else { return false };
             let room = (FlowAnswer::CAPACITY - open.records.len()) as u32;
             let looked = room.min(left);
-            let next = flows.live_records(place, looked, &mut |record| {
-                if query.wants(record) {
-                    open.records.push(*record);
-                }
-            });
-            self.place = next;
+            let all = Some(&mut open.records);
+            self.place = flows.live_records(place, looked, &mut Looking { query, best, all, matched, looked_at });
             left -= looked;
             self.send_if_full(answers);
         }
@@ -297,27 +443,19 @@ impl Cursor {
 
     /// Keeps the best records found; true when all places were looked at.
     fn look_for_best(&mut self, flows: &impl LiveFlows, look_max: u32) -> bool {
-        let Self { query, place, best, .. } = self;
+        let Self { query, place, best, matched, looked_at, .. } = self;
         let Some(from) = *place else { return true };
-        let limit = query.limit.min(LIMIT_MAX);
-        *place = flows.live_records(from, look_max, &mut |record| {
-            if query.wants(record) {
-                best.push(Reverse(RankedFlow(query.sort.of(record), *record)));
-                if best.len() > limit {
-                    best.pop();
-                }
-            }
-        });
+        *place = flows.live_records(from, look_max, &mut Looking { query, best, all: None, matched, looked_at });
         place.is_none()
     }
 
     /// Sends the best records; true when all were sent.
     fn send_best(&mut self, answers: &Sender<FlowAnswer>) -> bool {
-        while !self.best.is_empty() {
+        while !self.best.heap.is_empty() {
             if self.open(answers).is_none() {
                 return false;
             }
-            if let (Some(Reverse(RankedFlow(_, record))), Some(open)) = (self.best.pop(), &mut self.open) {
+            if let (Some(record), Some(open)) = (self.best.pop(), &mut self.open) {
                 open.records.push(record);
             }
             self.send_if_full(answers);
@@ -331,7 +469,8 @@ impl Cursor {
             return false;
         }
         if let Some(mut last) = self.open.take() {
-            last.ended_boxes = Some(flows.flush_ended());
+            let (matched, looked_at, time) = (self.matched, self.looked_at, flows.now());
+            last.end = Some(AnswerEnd { ended_boxes: flows.flush_ended(), matched, looked_at, time });
             answers.send(last);
         }
         true
@@ -347,13 +486,20 @@ mod tests {
     struct Table(u32);
 
     impl LiveFlows for Table {
-        fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32> {
+        fn live_records(&self, from: u32, look_max: u32, visitor: &mut dyn FlowVisitor) -> Option<u32> {
             let end = self.0.min(from + look_max);
             (from..end).filter(|place| place % 2 == 1).for_each(|place| {
                 let number = u64::from(place);
-                visit(&FlowRecord { first_packet: number, bytes: [number * 7919 % 1009, 0], ..udp6_record() });
+                let record = FlowRecord { first_packet: number, bytes: [number * 7919 % 1009, 0], ..udp6_record() };
+                if visitor.wants(&FlowWeight::of(&record)) {
+                    visitor.visit(&record);
+                }
             });
             (end < self.0).then_some(end)
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp(99)
         }
 
         fn flush_ended(&mut self) -> u64 {
@@ -363,11 +509,22 @@ mod tests {
         fn select_tap_flows(&mut self, _tap: usize, _flows: &TapFlows) {}
     }
 
+    /// Sums up the flows that a question wants.
+    struct Everything<'a>(&'a FlowQuery, &'a mut FlowTotals);
+
+    impl FlowVisitor for Everything<'_> {
+        fn visit(&mut self, record: &FlowRecord) {
+            if self.0.wants(record) {
+                self.1.add(&FlowWeight::of(record));
+            }
+        }
+    }
+
     /// The records of a whole answer, and how many calls it took.
     fn answered(query: FlowQuery, places: u32, idle: bool) -> (Vec<FlowRecord>, u32) {
         let (sender, mut receiver) = requests(&Arc::default());
         assert!(!receiver.is_asked());
-        assert!(sender.ask(&Arc::new(query)));
+        assert!(sender.ask(&Arc::new(query.clone())));
         let (mut records, mut calls) = (Vec::new(), 0);
         loop {
             if receiver.is_asked() {
@@ -376,10 +533,14 @@ mod tests {
             }
             let Some(mut answer) = sender.answers.receive() else { continue };
             records.append(&mut answer.records);
-            let end = answer.ended_boxes;
+            let end = answer.end;
             sender.answers.give_back(answer);
-            if let Some(boxes) = end {
-                assert_eq!((boxes, receiver.is_asked()), (17, false));
+            if let Some(AnswerEnd { ended_boxes, matched, looked_at, time }) = end {
+                assert_eq!((ended_boxes, receiver.is_asked()), (17, false));
+                assert_eq!((looked_at, time), (u64::from(places / 2), Timestamp(99)));
+                let mut all = FlowTotals::default();
+                Table(places).live_records(0, places, &mut Everything(&query, &mut all));
+                assert_eq!(matched, all, "whatever is among the best");
                 return (records, calls);
             }
         }

@@ -51,7 +51,7 @@ pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
 pub use seen::{FlowEnd, FragmentRole, HostAddress, SeenAnswer, SeenFlow, SeenFragment, SeenPacket, SeenRefusal};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
-    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FullFacts,
-    PacketFacts,
+    Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FlowVisitor,
+    FlowWeight, FullFacts, PacketFacts,
 };
 pub use top::TopFlow;

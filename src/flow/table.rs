@@ -27,6 +27,7 @@ mod syn;
 use self::active::ActiveTimeout;
 
 pub use counters::FlowCounters;
+pub use live::{FlowVisitor, FlowWeight};
 pub use note::FlowNote;
 pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
 pub use settings::FlowSettings;

@@ -2,7 +2,7 @@
 
 use super::{DocumentFile, ExportSettings, JsonLines, JsonTable};
 use crate::aggregate::{
-    AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputRows, Outputs, QueueLimits,
+    AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputRows, Outputs, Questions, QueueLimits,
     QueueSetup, Summary, Wants, run, wants_of,
 };
 use crate::engine::{EndedChunk, Ledger, Outbox, QueueMail, Snapshot, mailbox, requests};
@@ -65,6 +65,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         let live_table = LiveTableRequest::default();
         let control = Control {
             live_table: &live_table,
+            questions: &Questions::default(),
             notice: &|text| panic!("{text}"),
             idle: &|| {},
             ending: &|| {},

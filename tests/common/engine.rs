@@ -1,6 +1,8 @@
 //! The engine without the program: a session over any backend, with what came out of it.
 
-use netscope::aggregate::{AggregateSettings, AlertingSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure};
+use netscope::aggregate::{
+    AggregateSettings, AlertingSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure, Questions,
+};
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
 use netscope::flow::{FactSet, FlowRecord, FlowSettings, KeyScope};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
@@ -129,6 +131,7 @@ pub fn run_judged(
         on_closed: None,
         view: None,
         live_table: LiveTableRequest::default(),
+        questions: Questions::default(),
         flight: None,
     };
     run_session(session, &Stop::default(), &watcher()).expect("the session starts")

@@ -5,11 +5,16 @@
 use super::Worker;
 use crate::engine::request::LiveFlows;
 use crate::engine::{Observer, TapFlows};
-use crate::flow::FlowRecord;
+use crate::flow::FlowVisitor;
+use netscope_backends::Timestamp;
 
 impl<O: Observer> LiveFlows for Worker<O> {
-    fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32> {
-        self.flows.live_records(from, look_max, visit)
+    fn live_records(&self, from: u32, look_max: u32, visitor: &mut dyn FlowVisitor) -> Option<u32> {
+        self.flows.live_records(from, look_max, visitor)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn flush_ended(&mut self) -> u64 {

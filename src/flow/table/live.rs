@@ -5,18 +5,53 @@
 use super::FlowTable;
 use crate::flow::entry::Flag;
 use crate::flow::{EndReason, FlowRecord};
+use netscope_backends::Timestamp;
+
+/// What is known of a flow without making its record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowWeight {
+    /// Bytes of both directions.
+    pub bytes: u64,
+    /// Packets of both directions.
+    pub packets: u64,
+    /// Time of the latest packet.
+    pub last_seen: Timestamp,
+}
+
+impl FlowWeight {
+    /// Of a record.
+    pub fn of(record: &FlowRecord) -> Self {
+        Self::new(record.bytes, record.packets, record.last_seen)
+    }
+
+    #[inline]
+    fn new(bytes: [u64; 2], packets: [u64; 2], last_seen: Timestamp) -> Self {
+        Self { bytes: bytes[0].saturating_add(bytes[1]), packets: packets[0].saturating_add(packets[1]), last_seen }
+    }
+}
+
+/// Somebody who looks at the flows of a table.
+pub trait FlowVisitor {
+    /// Asked for each flow: true when its record is to be made, which takes longer than everything else.
+    fn wants(&mut self, _weight: &FlowWeight) -> bool {
+        true
+    }
+
+    /// Shown the record of each flow it wants.
+    fn visit(&mut self, record: &FlowRecord);
+}
 
 impl FlowTable {
-    /// Looks at up to `look_max` places from `from` on and shows the records of the live flows there, as [`FlowTable::finish`] would
+    /// Looks at up to `look_max` places from `from` on and shows the live flows there, their records as [`FlowTable::finish`] would
     /// give them now; the place after them, `None` behind the last one.
-    pub fn live_records(&self, from: u32, look_max: u32, visit: &mut dyn FnMut(&FlowRecord)) -> Option<u32> {
+    pub fn live_records(&self, from: u32, look_max: u32, visitor: &mut dyn FlowVisitor) -> Option<u32> {
         let extent = self.store.entries.extent();
         let end = from.saturating_add(look_max).min(extent);
         for place in from..end {
             let entry = self.store.entries.get(place);
-            if entry.is(Flag::LIVE) {
+            if entry.is(Flag::LIVE) && visitor.wants(&FlowWeight::new(entry.bytes(), entry.packets(), entry.last_seen)) {
                 let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
-                visit(&self.store.record(place, reason, at));
+                visitor.visit(&self.store.record(place, reason, at));
             }
         }
         (end < extent).then_some(end)

@@ -1,0 +1,97 @@
+//! The flows that fit a question, while they are being found: live ones of all queues, and those that ended lately.
+//!
+//! Owns what was found so far. Knows no queue but its number, and nobody who asks. Invariant: its memory is bounded by the
+//! question's limit times the number of queues.
+
+use super::answers::LiveFound;
+use super::join::join_halves;
+use super::merge::Ended;
+use super::records::{RecordPlace, Records};
+use super::{FlowTotals, FlowsFound};
+use crate::engine::{BestFlows, FlowQuery};
+use crate::flow::{EndReason, FactSet, FlowRecord, FlowWeight, KeyScope};
+use netscope_backends::Timestamp;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// A search under way.
+pub(super) struct Finding {
+    query: Arc<FlowQuery>,
+    live: LiveFound,
+    ended: BestFlows<u16>,
+    /// Of the ended ones.
+    matched: FlowTotals,
+    looked_at: u64,
+    /// Numbers of the ended flows that are still to be looked at.
+    rest: Option<(u64, u64)>,
+    is_whole: bool,
+}
+
+impl Finding {
+    /// A search that found `live` flows. `reported`: the time of the latest report.
+    pub fn new(query: Arc<FlowQuery>, live: LiveFound, reported: Timestamp) -> Self {
+        let live = LiveFound { time: live.time.max(reported), ..live };
+        let (ended, is_whole) = (BestFlows::new(query.limit), live.is_whole);
+        Self { query, live, ended, matched: FlowTotals::default(), looked_at: 0, rest: None, is_whole }
+    }
+
+    /// Kept flows before number `until` are to be looked at, too. `are_all`: none that ended is missing there.
+    pub fn look_until(&mut self, until: u64, are_all: bool) {
+        self.rest = Some((0, until));
+        self.is_whole &= are_all;
+    }
+
+    /// Numbers of the kept flows that are still to be looked at: from, until.
+    pub fn rest(&self) -> Option<(u64, u64)> {
+        self.rest
+    }
+
+    /// Those before `next` were looked at; `None`: all were.
+    pub fn go_on_from(&mut self, next: Option<u64>) {
+        self.rest = self.rest.zip(next).map(|((_, until), next)| (next, until));
+    }
+
+    /// Looks at a flow that ended.
+    pub fn look_at(&mut self, flow: &Ended, records: &Records) {
+        let record = records.get(flow.place);
+        self.looked_at += 1;
+        if self.query.wants(&record) {
+            self.matched.add(&FlowWeight::of(&record));
+            self.live.time = self.live.time.max(record.last_seen);
+            self.ended.take(self.query.sort.of(&record), &record, flow.queue);
+        }
+    }
+
+    /// What was found. `joins`: halves of flows may have come on several queues, and what tells flows apart.
+    pub fn finish(self, joins: Option<KeyScope>) -> FlowsFound {
+        let Self { query, live, ended, mut matched, looked_at, is_whole, .. } = self;
+        matched += live.matched;
+        let live_flows = live.records.into_iter().map(|(queue, record)| (record, queue, true));
+        let mut flows: Vec<(FlowRecord, u16, bool)> = live_flows.collect();
+        flows.extend(ended.into_flows().map(|(record, queue)| (record, queue, false)));
+        let mut flows = match joins {
+            None => flows.into_iter().map(|(record, _, is_alive)| (record, is_alive)).collect(),
+            Some(scope) => joined(&flows, scope, &mut matched),
+        };
+        flows.sort_by_cached_key(|(record, _)| (Reverse(query.sort.of(record)), record.key, record.first_packet));
+        flows.truncate(query.limit);
+        FlowsFound { time: live.time, flows, matched, looked_at: looked_at.saturating_add(live.looked_at), is_whole }
+    }
+}
+
+/// Joins halves among these flows (record, queue, alive), as the table does; a flow lives while one of its halves does. A half that is
+/// not here, because it is none of the best of its queue, is missed.
+fn joined(flows: &[(FlowRecord, u16, bool)], scope: KeyScope, matched: &mut FlowTotals) -> Vec<(FlowRecord, bool)> {
+    let mut records = Records::default();
+    let mut shown: Vec<RecordPlace> = flows.iter().map(|(record, ..)| records.insert(record, FactSet::NONE)).collect();
+    let queues: Vec<u16> = flows.iter().map(|(_, queue, _)| *queue).collect();
+    join_halves(&mut records, &mut shown, &queues, scope);
+    let halves = flows.len() - shown.len();
+    matched.flows = matched.flows.saturating_sub(halves as u64);
+    // A record that was not joined is where it was put.
+    let is_alive = |place: RecordPlace, record: &FlowRecord| match flows.get(place.number() as usize) {
+        Some((_, _, is_alive)) if record.queues == 1 => *is_alive,
+        _ => record.reason == EndReason::Exit,
+    };
+    shown.into_iter().map(|place| (records.get(place), place)).map(|(record, place)| (record, is_alive(place, &record))).collect()
+}

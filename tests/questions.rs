@@ -1,0 +1,230 @@
+//! Questions about flows while a capture goes on: what they find, that they wait for nobody for long, and that each is answered.
+
+mod common;
+
+use common::engine;
+use netscope::aggregate::{
+    AggregateSettings, AlertingSettings, FlowQuestion, FlowsFound, HistorySnapshot, LiveTableRequest, NoAnswer, Output, Question,
+    Questions,
+};
+use netscope::engine::{EngineSettings, SortKey, Source, Stop};
+use netscope::flow::{FlowRecord, FlowSettings};
+use netscope::session::{Outcome, Session, run};
+use netscope_backends::memory::{OwnedPacket, read_all};
+use netscope_backends::{Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A limit that is there to end a hung run, not to measure.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// A wire: some packets, and then nothing. One that stands still does not even say what time it is until it is stopped.
+struct QuietWire {
+    packets: VecDeque<OwnedPacket>,
+    received: u64,
+    stands_still: Option<Stop>,
+}
+
+impl Backend for QuietWire {
+    fn link_type(&self) -> LinkType {
+        LinkType::ETHERNET
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self, _timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> Result<Polled, BackendError> {
+        while let Some(stop) = &self.stands_still
+            && !stop.is_requested()
+        {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let Some(packet) = self.packets.pop_front() else {
+            thread::sleep(Duration::from_millis(1));
+            return Ok(Polled::Idle(Timestamp(0)));
+        };
+        self.received += 1;
+
+        visit(&[packet.borrow()]);
+        Ok(Polled::Lent(1))
+    }
+
+    fn counters(&mut self) -> Result<Counters, BackendError> {
+        Ok(Counters { received: self.received, ..Counters::default() })
+    }
+}
+
+/// Wants flows that ended to be kept, and the history where that is said.
+struct Looker {
+    history: bool,
+}
+
+impl Output for Looker {
+    fn name(&self) -> &str {
+        "looker"
+    }
+
+    fn wants_recent(&self) -> bool {
+        true
+    }
+
+    fn wants_history(&self) -> bool {
+        self.history
+    }
+}
+
+fn session(queues: Vec<Box<dyn Backend>>, history: bool) -> Session {
+    let flow = FlowSettings { flow_count_max: 40, ..engine::settings().flow };
+    let settings = EngineSettings { flow, ..engine::settings() };
+    Session {
+        aggregate: AggregateSettings {
+            tick_ns: settings.tick_ns,
+            top_count: 3,
+            export_ended_max: usize::MAX,
+            flow_key: settings.flow.key,
+            judge: None,
+            microbursts: None,
+            alerting: AlertingSettings::default(),
+        },
+        source: Source::Queues(queues),
+        engine: settings,
+        outputs: vec![Box::new(Looker { history })],
+        record: None,
+        on_closed: None,
+        view: None,
+        live_table: LiveTableRequest::default(),
+        questions: Questions::default(),
+        flight: None,
+    }
+}
+
+/// Runs while `body` asks, then stops.
+fn asking(session: Session, stop: &Stop, body: impl FnOnce(&Questions)) -> (Questions, Outcome) {
+    let (questions, running) = (session.questions.clone(), stop.clone());
+    let thread = thread::spawn(move || run(session, &running, &engine::watcher()).expect("it starts"));
+    body(&questions);
+    stop.request();
+    (questions, thread.join().expect("no panic"))
+}
+
+const ALL: FlowQuestion =
+    FlowQuestion { predicate: None, sort: SortKey::Bytes, limit: 10_000, with_ended: true, with_live: true };
+
+fn ask(questions: &Questions, question: FlowQuestion) -> Receiver<Result<FlowsFound, NoAnswer>> {
+    let (told, answer) = channel();
+    questions.ask(Question::Flows(question, Box::new(move |found| told.send(found).expect("it is awaited"))));
+    answer
+}
+
+fn ask_history(questions: &Questions) -> Result<HistorySnapshot, NoAnswer> {
+    let (told, answer) = channel();
+    questions.ask(Question::History(Box::new(move |found| told.send(found).expect("it is awaited"))));
+    answer.recv_timeout(ANSWER_LIMIT).expect("an answer")
+}
+
+fn answer(answer: &Receiver<Result<FlowsFound, NoAnswer>>) -> Result<FlowsFound, NoAnswer> {
+    answer.recv_timeout(ANSWER_LIMIT).expect("an answer")
+}
+
+/// Asks until all packets have been seen.
+fn settled(questions: &Questions, packets: u64) -> FlowsFound {
+    let since = Instant::now();
+    loop {
+        let found = answer(&ask(questions, ALL)).expect("flows");
+        if found.matched.packets == packets {
+            return found;
+        }
+        assert!(since.elapsed() < ANSWER_LIMIT, "{:?} of {packets} packets", found.matched);
+    }
+}
+
+fn packets() -> Vec<OwnedPacket> {
+    read_all(&common::fixture("demo.pcapng")).expect("a sound capture")
+}
+
+fn quiet(packets: Vec<OwnedPacket>) -> Box<dyn Backend> {
+    Box::new(QuietWire { packets: packets.into(), received: 0, stands_still: None })
+}
+
+fn totals(record: &FlowRecord) -> (u64, u64) {
+    (record.packets.iter().sum(), record.bytes.iter().sum())
+}
+
+#[test]
+fn flows_are_found_while_the_capture_goes_on() {
+    let (_, expected) = {
+        let flow = FlowSettings { flow_count_max: 40, ..engine::settings().flow };
+        engine::run(quiet_until_the_end(packets()), &EngineSettings { flow, ..engine::settings() })
+    };
+    let in_flows: u64 = expected.iter().map(|record| totals(record).0).sum();
+    let stop = Stop::default();
+    let (questions, outcome) = asking(session(vec![quiet(packets())], true), &stop, |questions| {
+        let found = settled(questions, in_flows);
+        assert!(found.is_whole && found.time == packets().iter().map(|packet| packet.time).max().expect("packets"));
+        assert_eq!(found.flows.len(), expected.len());
+        assert!(found.flows.is_sorted_by_key(|(record, _)| std::cmp::Reverse(totals(record).1)));
+        let (live, ended): (Vec<(FlowRecord, bool)>, Vec<(FlowRecord, bool)>) =
+            found.flows.iter().copied().partition(|(_, is_alive)| *is_alive);
+        assert!(live.len() <= 40 && !ended.is_empty(), "{} live, {} ended", live.len(), ended.len());
+        // Parts of it, several questions at once.
+        let predicate: netscope::engine::Predicate = Arc::new(|record| record.tcp.is_some());
+        let few = FlowQuestion { predicate: Some(predicate), limit: 3, ..ALL };
+        let by: SortKey = SortKey::By(Arc::new(|record| u64::MAX - record.first_packet));
+        let awaited = [
+            ask(questions, few.clone()),
+            ask(questions, FlowQuestion { with_ended: false, ..ALL }),
+            ask(questions, FlowQuestion { with_live: false, ..ALL }),
+            ask(questions, FlowQuestion { sort: by, limit: 5, ..ALL }),
+        ];
+        let [few, alive, ended_alone, first] = awaited.map(|awaited| answer(&awaited).expect("flows"));
+        let tcp: Vec<_> = found.flows.iter().filter(|(record, _)| record.tcp.is_some()).collect();
+        assert_eq!((few.matched.flows, few.flows.len()), (tcp.len() as u64, 3));
+        assert!(few.flows.iter().zip(&tcp).all(|(few, tcp)| few.0.first_packet == tcp.0.first_packet));
+        assert_eq!((alive.flows.len(), ended_alone.flows.len()), (live.len(), ended.len()));
+        assert_eq!(first.flows[0].0.first_packet, found.flows.iter().map(|(r, _)| r.first_packet).min().expect("flows"));
+        assert!(ask_history(questions).expect("it is kept").traffic.seconds.len() > 0);
+    });
+    assert!(outcome.errors.is_empty());
+    assert_eq!(answer(&ask(&questions, ALL)).map(|found| found.flows.len()), Err(NoAnswer::Over));
+    assert_eq!(ask_history(&questions).map(|_| ()), Err(NoAnswer::Over));
+}
+
+/// The same packets of a wire that ends.
+fn quiet_until_the_end(packets: Vec<OwnedPacket>) -> Box<dyn Backend> {
+    Box::new(netscope_backends::memory::MemoryBackend::new(LinkType::ETHERNET, packets))
+}
+
+#[test]
+fn a_queue_that_stands_still_makes_no_question_wait_for_long() {
+    let stop = Stop::default();
+    let still = QuietWire { packets: VecDeque::new(), received: 0, stands_still: Some(stop.clone()) };
+    let queues = vec![quiet(packets()), Box::new(still) as Box<dyn Backend>];
+    let (_, outcome) = asking(session(queues, false), &stop, |questions| {
+        // More than the requests that may wait for a worker.
+        for _ in 0..6 {
+            let found = answer(&ask(questions, FlowQuestion { limit: 1, ..ALL })).expect("what there is");
+            assert!(!found.is_whole);
+        }
+        assert_eq!(ask_history(questions).map(|_| ()), Err(NoAnswer::NotKept));
+    });
+    assert!(outcome.errors.is_empty());
+}
+
+#[test]
+fn each_question_is_answered_however_the_run_ends() {
+    let stop = Stop::default();
+    let still = QuietWire { packets: VecDeque::new(), received: 0, stands_still: Some(stop.clone()) };
+    let mut awaited = Vec::new();
+    asking(session(vec![Box::new(still)], false), &stop, |questions| {
+        awaited.extend((0..300).map(|_| ask(questions, ALL)));
+    });
+    let answers: Vec<_> = awaited.iter().map(|awaited| answer(awaited).map(|_| ())).collect();
+    let count = |which| answers.iter().filter(|answer| **answer == Err(which)).count();
+    assert!(count(NoAnswer::Busy) > 0, "300 are too many");
+    assert!(count(NoAnswer::Over) > 0, "{answers:?}");
+    assert_eq!(count(NoAnswer::Busy) + count(NoAnswer::Over), 300, "{answers:?}");
+}
