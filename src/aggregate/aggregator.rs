@@ -418,6 +418,7 @@ impl Aggregator {
             top: top(&self.inboxes, self.settings.top_count),
             microbursts,
             totals: self.summary.clone(),
+            outputs: Vec::new(),
         };
         self.history.iter_mut().for_each(|history| history.note_report(&report, &self.inboxes));
         Some(report)

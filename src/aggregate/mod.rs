@@ -32,6 +32,7 @@ mod table;
 use crate::detect::Alert;
 use crate::flow::{FactSet, FlowRecord};
 use std::io;
+use std::sync::Arc;
 
 pub use crate::engine::FlowTotals;
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
@@ -49,7 +50,7 @@ pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};
 pub use pool::export_pool;
 pub use questions::{FlowQuestion, FlowsFound, NoAnswer, Question, Questions, Reply};
-pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, QueueReport, Report, Summary};
+pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, OutputState, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use table::{LiveTable, Table};
 
@@ -119,6 +120,14 @@ pub trait Output: Send {
         Ok(())
     }
 
+    /// The same, for an output that keeps reports; called instead of [`Output::report`].
+    ///
+    /// # Errors
+    /// As [`Output::ended`].
+    fn shared_report(&mut self, report: &Arc<Report>) -> io::Result<()> {
+        self.report(report)
+    }
+
     /// An alert began, grew or ended.
     ///
     /// # Errors
@@ -157,6 +166,14 @@ pub trait Output: Send {
     /// As [`Output::ended`].
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
         Ok(())
+    }
+
+    /// The same, for an output that keeps the table; called instead of [`Output::finish`].
+    ///
+    /// # Errors
+    /// As [`Output::ended`].
+    fn shared_finish(&mut self, end: &Arc<(Table, Summary)>) -> io::Result<()> {
+        self.finish(&end.0, &end.1)
     }
 }
 

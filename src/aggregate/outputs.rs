@@ -6,8 +6,8 @@
 
 use super::output_queue::{OutputMessage, OutputQueue, QueueLimits};
 use super::{
-    AlertDeliveries, HistorySnapshot, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, RecordBatch, Report, Summary,
-    Table, Wants,
+    AlertDeliveries, HistorySnapshot, LiveTable, Output, OutputFailure, OutputLoss, OutputRows, OutputState, RecordBatch, Report,
+    Summary, Table, Wants,
 };
 use crate::detect::Alert;
 use std::cell::Cell;
@@ -158,6 +158,15 @@ impl<'scope> Outputs<'scope> {
         losses.filter(|loss| loss.records + loss.reports + loss.alerts > 0).collect()
     }
 
+    /// Every output with what it left out so far.
+    pub fn states(&self) -> Vec<OutputState> {
+        let state = |running: &OutputThread<'_>| OutputState {
+            loss: OutputLoss { output: running.name.clone(), ..running.queue.left_out() },
+            has_ended: running.queue.is_closed(),
+        };
+        self.threads.iter().map(state).collect()
+    }
+
     /// Waits for all outputs. `lost`: ended flows that were lost before they came here.
     pub fn join(self, lost: u64) -> OutputResults {
         let mut results = OutputResults::default();
@@ -224,7 +233,7 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output, failed: &OnFailure<'_>) -
         };
         match message {
             OutputMessage::Ended(records) => records.iter().try_for_each(|(record, facts)| output.ended(record, facts))?,
-            OutputMessage::Report(report) => output.report(&report)?,
+            OutputMessage::Report(report) => output.shared_report(&report)?,
             OutputMessage::Alert(alert) => output.alert(&alert)?,
             OutputMessage::Table(table) => {
                 if let Err(source) = output.live_table(&table) {
@@ -239,7 +248,7 @@ fn serve(queue: &OutputQueue, output: &mut dyn Output, failed: &OnFailure<'_>) -
                 }
                 queue.note_history_done();
             }
-            OutputMessage::End(end) => return output.finish(&end.0, &end.1),
+            OutputMessage::End(end) => return output.shared_finish(&end),
         }
     }
 }

@@ -108,7 +108,7 @@ impl Questions {
     }
 
     /// The next question.
-    pub(super) fn take(&self) -> Option<Question> {
+    pub(crate) fn take(&self) -> Option<Question> {
         self.0.waiting.pop()
     }
 

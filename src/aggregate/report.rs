@@ -45,6 +45,17 @@ pub struct Report {
     pub microbursts: Vec<BurstReport>,
     /// Everything since the start, as a summary would have it now.
     pub totals: Summary,
+    /// How every output fares. Who carries reports to the outputs says it.
+    pub outputs: Vec<OutputState>,
+}
+
+/// How an output fares while the run goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputState {
+    /// What it left out so far.
+    pub loss: OutputLoss,
+    /// It failed: nothing more is given to it.
+    pub has_ended: bool,
 }
 
 /// What one queue has of a summary. All numbers are since the start.

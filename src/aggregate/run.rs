@@ -5,7 +5,7 @@
 
 use super::asking::Asking;
 use super::outputs::Outputs;
-use super::{Aggregator, Event, Mail, Questions, Summary};
+use super::{Aggregator, Event, Mail, Questions, Report, Summary};
 use crate::detect::Alert;
 use crate::engine::{Parker, QueueMail};
 use netscope_backends::Timestamp;
@@ -85,7 +85,7 @@ pub fn run(
             let may_wait = waits || aggregator.is_ending();
             match event {
                 Event::Ended(records) => outputs.ended(records, may_wait),
-                Event::Report(report) => outputs.report(*report, may_wait),
+                Event::Report(report) => outputs.report(Report { outputs: outputs.states(), ..*report }, may_wait),
                 Event::History(history) => outputs.history(*history, true),
                 Event::Alert(alert) => {
                     let recording = (control.recording)(&alert);

@@ -3,6 +3,11 @@
 //! Owns a runtime of its own. Knows no flow table: reports, alerts and answers to questions come from the
 //! aggregator. Invariant: no client makes the capture wait.
 
+mod api;
 mod boundary;
 
+pub use api::{
+    Board, DoctorCall, PacketSampler, Page, PageFacts, PageHooks, PageOutput, PageSettings, PageSource, RecordStyle,
+    ServerNumber, ServerNumbers,
+};
 pub use boundary::{Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, PageApi, Role, SocketReply, SocketSession};

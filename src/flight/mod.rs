@@ -14,7 +14,7 @@ mod selection;
 mod store;
 mod writer;
 
-pub use request::{AlertRecordings, FlightRequest, FlightRequests};
+pub use request::{AlertRecordings, FlightQuestion, FlightReply, FlightRequest, FlightRequests};
 pub use ring::{QueueRing, RingCursor};
 pub use run::FlightRecorder;
 pub use store::RecordingStore;

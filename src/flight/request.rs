@@ -10,6 +10,8 @@ use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -27,6 +29,43 @@ pub enum FlightRequest {
     Alert(Box<Alert>, String),
     /// Everything in memory that matches this expression of pcap-filter(7); all without one.
     OnDemand(Option<String>),
+    /// The same of a span of time, for somebody who waits for the file.
+    Asked(FlightQuestion),
+}
+
+/// Which packets in memory somebody wants, and who is told of the file.
+#[derive(Debug)]
+pub struct FlightQuestion {
+    /// An expression of pcap-filter(7); all packets without one.
+    pub filter: Option<String>,
+    /// Packets from this time on; the oldest without one.
+    pub from: Option<Timestamp>,
+    /// Packets up to this time; the latest without one. Later ones than there are now are not waited for.
+    pub to: Option<Timestamp>,
+    /// Told of the file, which is the asker's then: it counts for no bound of the store and is deleted by nobody else.
+    pub reply: FlightReply,
+}
+
+/// Takes the path of a complete recording, or why there is none; called once, from a thread of the recorder's, so it must be quick.
+/// Dropped without a call where the recording is lost.
+pub struct FlightReply(Box<dyn FnOnce(Result<PathBuf, String>) + Send>);
+
+impl FlightReply {
+    /// One that calls this.
+    pub fn new(reply: impl FnOnce(Result<PathBuf, String>) + Send + 'static) -> Self {
+        Self(Box::new(reply))
+    }
+
+    /// Tells.
+    pub(super) fn tell(self, result: Result<PathBuf, String>) {
+        (self.0)(result);
+    }
+}
+
+impl fmt::Debug for FlightReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FlightReply")
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +109,10 @@ impl FlightRequests {
 
     /// Asks for a recording; false when too many requests wait. `may_wait`: for room.
     pub fn ask(&self, request: FlightRequest, may_wait: bool) -> bool {
+        if self.0.gone.load(Ordering::Acquire) {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
         let mut refused = self.0.queue.push(request);
         while let Err(request) = refused {
             if !may_wait || self.0.gone.load(Ordering::Acquire) {

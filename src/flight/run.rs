@@ -9,10 +9,10 @@ use super::recording::{ActiveRecording, RecordingPlan, RecordingStep};
 use super::ring::QueueRing;
 use super::selection::PacketSelection;
 use super::writer::{RecordingHeader, RecordingWriter, WriteBox};
-use super::{FlightCounts, FlightRequest, FlightRequests, FlightSettings, RECORDINGS_MAX, RecordingStore};
+use super::{FlightCounts, FlightQuestion, FlightRequest, FlightRequests, FlightSettings, RECORDINGS_MAX, RecordingStore};
 use crate::detect::Alert;
 use crate::engine::{FlightBox, Receiver, Sender, mailbox};
-use netscope_backends::Timestamp;
+use netscope_backends::{BackendError, Timestamp};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -209,10 +209,21 @@ impl<'a> RunningRecorder<'a> {
         }
         let plan = match request {
             FlightRequest::Alert(alert, name) => self.plan_of_alert(&alert, name),
-            FlightRequest::OnDemand(filter) => match self.plan_on_demand(filter.as_deref()) {
+            FlightRequest::OnDemand(filter) => match self.plan_on_demand(filter.as_deref(), None, None) {
                 Ok(plan) => plan,
                 Err(error) => return (self.notice)(&error.to_string()),
             },
+            FlightRequest::Asked(FlightQuestion { filter, from, to, reply }) => {
+                match self.plan_on_demand(filter.as_deref(), from, to) {
+                    Ok(mut plan) => {
+                        // Two that are asked for at one moment are two files.
+                        plan.header.name = RecordingStore::name(plan.end, &format!("asked-{}", self.next_id + 1));
+                        plan.header.reply = Some(reply);
+                        plan
+                    }
+                    Err(error) => return reply.tell(Err(error.to_string())),
+                }
+            }
         };
         self.next_id += 1;
         self.recordings.push(ActiveRecording::new(self.next_id, plan, &self.rings));
@@ -229,7 +240,7 @@ impl<'a> RunningRecorder<'a> {
         self.note_missing(&mut comment, start);
         let patience = Duration::from_nanos(settings.after_ns) + END_PATIENCE;
         RecordingPlan {
-            header: RecordingHeader { name, comment: comment.into_text(), on_demand: false },
+            header: RecordingHeader { name, comment: comment.into_text(), on_demand: false, reply: None },
             selection,
             start,
             end,
@@ -238,22 +249,32 @@ impl<'a> RunningRecorder<'a> {
         }
     }
 
-    fn plan_on_demand(&self, filter: Option<&str>) -> Result<RecordingPlan, netscope_backends::BackendError> {
+    fn plan_on_demand(
+        &self,
+        filter: Option<&str>,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<RecordingPlan, BackendError> {
         let settings = &self.recorder.settings;
         let selection = filter.map_or(Ok(PacketSelection::All), PacketSelection::of_filter)?;
         let latest = self.latest();
-        let start = self.rings.iter().map(QueueRing::earliest).min().unwrap_or(latest).min(latest);
+        let earliest = self.rings.iter().map(QueueRing::earliest).min().unwrap_or(latest).min(latest);
+        let (start, end) = (from.unwrap_or(earliest).max(earliest), to.unwrap_or(latest).min(latest));
         let mut comment = RecordingComment::on_demand();
-        comment.packets(&selection.describe(), start, Some(latest), settings);
+        comment.packets(&selection.describe(), start, Some(end), settings);
+        if let Some(from) = from {
+            self.note_missing(&mut comment, from);
+        }
         Ok(RecordingPlan {
             header: RecordingHeader {
                 name: RecordingStore::name(latest, "on-demand"),
                 comment: comment.into_text(),
                 on_demand: true,
+                reply: None,
             },
             selection,
             start,
-            end: latest,
+            end,
             bytes_max: settings.recording_bytes_max,
             deadline: Some(Instant::now()),
         })

@@ -28,6 +28,7 @@ pub struct RecordingStore {
     files_max: usize,
     bytes_max: u64,
     age_max: Option<Duration>,
+    after_ns: u64,
 }
 
 /// A recording, or what is left of one, in the directory.
@@ -47,9 +48,9 @@ impl RecordingStore {
         let probe = settings.directory.join(format!(".{PREFIX}probe.{}", std::process::id()));
         OpenOptions::new().write(true).create_new(true).open(&probe)?;
         fs::remove_file(&probe)?;
-        let FlightSettings { directory, files_max, bytes_max, age_max, .. } = settings;
+        let FlightSettings { directory, files_max, bytes_max, age_max, after_ns, .. } = settings;
         let files_max = usize::try_from(*files_max).unwrap_or(usize::MAX).max(1);
-        Ok(Self { directory: directory.clone(), files_max, bytes_max: *bytes_max, age_max: *age_max })
+        Ok(Self { directory: directory.clone(), files_max, bytes_max: *bytes_max, age_max: *age_max, after_ns: *after_ns })
     }
 
     /// The name of a recording of this time. The label may be any text; the name has no byte that a shell or a file system takes
@@ -96,6 +97,11 @@ impl RecordingStore {
     /// Where a recording of this name will be.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+
+    /// When the recording of an alert that was told at this time ends, by the packets' clock.
+    pub const fn end_of(&self, told: Timestamp) -> Timestamp {
+        told.plus(self.after_ns)
     }
 
     /// Creates the file that a recording is written to until it is complete.

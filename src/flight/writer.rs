@@ -3,7 +3,7 @@
 //! Owns the open files. Knows no ring and no alert. Invariants: a recording that cannot be written leaves no file
 //! behind and is counted once; nothing here holds up whoever keeps packets in memory, on a wire.
 
-use super::{FlightCounts, RecordingStore};
+use super::{FlightCounts, FlightReply, RecordingStore};
 use crate::engine::Receiver;
 use netscope_backends::packed::PackedPackets;
 use netscope_backends::savefile::{CaptureOrigin, Savefile, SavefileOptions};
@@ -24,12 +24,14 @@ const SLEEP: Duration = Duration::from_millis(10);
 const FAILURES_TOLD: u64 = 10;
 
 /// How a recording begins.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct RecordingHeader {
     pub(super) name: String,
     pub(super) comment: String,
     /// A person waits for it.
     pub(super) on_demand: bool,
+    /// Somebody waits to be told of the file, and takes it away; dropped where there will be none.
+    pub(super) reply: Option<FlightReply>,
 }
 
 /// Packets of one recording on their way to its file.
@@ -127,6 +129,11 @@ impl RecordingWriter<'_> {
         counts.packets += done.packets;
         counts.bytes += len;
         counts.incomplete += u64::from(is_incomplete);
+        if let Some(reply) = done.header.reply {
+            // Whoever asked takes the file away.
+            reply.tell(Ok(path));
+            return Ok(());
+        }
         let (deleted, failure) = self.store.prune(&done.header.name);
         counts.files_deleted += deleted;
         if let Some(why) = failure {

@@ -24,7 +24,7 @@ mod stdout;
 mod summary_json;
 mod text;
 
-pub use alert_lines::{AlertLines, AlertObject};
+pub use alert_lines::AlertLines;
 pub use csv::{CsvLines, CsvTable, write_table};
 pub use document::DocumentFile;
 pub use file::{AtomicFile, OutputError};

@@ -6,6 +6,7 @@
 //! fields, so they cannot drift.
 
 mod address;
+mod alert_object;
 mod csv;
 mod facts;
 mod field;
@@ -25,6 +26,7 @@ pub(crate) mod test_records;
 mod text;
 mod untrusted;
 
+pub use alert_object::AlertObject;
 pub use csv::{push_ended_header, push_ended_row, push_header, push_row};
 #[cfg(test)]
 pub(crate) use facts::TEST_SCHEMA;

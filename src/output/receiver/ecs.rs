@@ -5,7 +5,7 @@
 use super::syslog_message::rfc3339;
 use crate::detect::{Alert, AlertPhase, AlertSeverity, AlertSubject};
 use crate::flow::community_id;
-use crate::output::AlertObject;
+use crate::record::AlertObject;
 use serde_json::{Map, Value, json};
 
 const ECS_VERSION: &str = "8.17.0";

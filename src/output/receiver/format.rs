@@ -4,7 +4,7 @@
 
 use super::{cef, ecs};
 use crate::detect::Alert;
-use crate::output::AlertObject;
+use crate::record::AlertObject;
 
 /// A format of alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,256 @@
+//! Flows as rows: JSON objects with all fields or chosen ones, and files.
+//!
+//! Owns what stands in front of a record's own fields. Knows no question. Invariant: fields are those of [`crate::record`], in its
+//! order.
+
+use super::error::ApiError;
+use super::flow_name::FlowName;
+use super::params::shortened;
+use super::rates::{RatesNow, by_side};
+use super::service_names::service_name;
+use super::setup::RecordStyle;
+use super::unix::seconds;
+use crate::flow::FlowRecord;
+use crate::record::{FACT_SCHEMA, FIELDS, FieldValue, RecordField, TextBuffer, ports, push_header, push_object, push_row};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// Columns of a request at most.
+const COLUMNS_MAX: usize = 200;
+
+/// Which fields of a record are shown.
+#[derive(Clone, Debug)]
+pub enum FlowColumns {
+    /// All of them.
+    All,
+    /// These.
+    Chosen(Vec<&'static RecordField>),
+}
+
+impl FlowColumns {
+    /// Names with commas between them.
+    ///
+    /// # Errors
+    /// When one is no field.
+    pub fn parse(text: Option<&str>) -> Result<Self, ApiError> {
+        let Some(text) = text else { return Ok(Self::All) };
+        let mut chosen: Vec<&'static RecordField> = Vec::new();
+        for name in text.split(',').filter(|name| !name.is_empty()) {
+            // These stand in front of each row anyway.
+            if FRONT.contains(&name) {
+                continue;
+            }
+            let Some(field) = FIELDS.iter().find(|field| field.field.name == name) else {
+                let message = format!("there is no column {:?}", shortened(name));
+                return Err(ApiError::bad_request(message).with_hint("/api/v1/fields lists the columns"));
+            };
+            if !chosen.iter().any(|own| own.field.name == name) {
+                chosen.push(field);
+            }
+            if chosen.len() > COLUMNS_MAX {
+                return Err(ApiError::bad_request(format!("at most {COLUMNS_MAX} columns")));
+            }
+        }
+        Ok(Self::Chosen(chosen))
+    }
+}
+
+/// What stands in front of a record's fields.
+const FRONT: [&str; 6] = ["id", "state", "rate_bps", "rate_to_server_bps", "rate_to_client_bps", "service"];
+
+/// How flows are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct RowStyle<'a> {
+    /// Which fields.
+    pub columns: &'a FlowColumns,
+    /// How records are shown.
+    pub records: RecordStyle,
+}
+
+/// Service of a flow, by the port of its server.
+pub fn service(record: &FlowRecord) -> (u8, u16) {
+    let (a, b) = ports(&record.key);
+    (record.key.protocol(), [b, a][record.client().index()])
+}
+
+/// Appends a flow as a JSON object.
+pub fn push_flow(out: &mut Vec<u8>, text: &mut TextBuffer, flow: &(FlowRecord, bool), rates: &RatesNow, style: RowStyle<'_>) {
+    let (record, is_live) = flow;
+    let rate = if *is_live { rates.of(record) } else { Some([0.0; 2]) }.map(|rates| by_side(rates, record.client()));
+    let (protocol, port) = service(record);
+    let front = json!({
+        "id": FlowName::of(record).to_string(), "state": if *is_live { "live" } else { "ended" },
+        "rate_bps": rate.map(|(to_server, to_client)| (to_server + to_client).round()),
+        "rate_to_server_bps": rate.map(|(to_server, _)| to_server.round()),
+        "rate_to_client_bps": rate.map(|(_, to_client)| to_client.round()), "service": service_name(protocol, port),
+    });
+    let exported = style.records.exported(record);
+    let front = front.to_string();
+    out.extend_from_slice(front.strip_suffix('}').unwrap_or(&front).as_bytes());
+    out.push(b',');
+    match style.columns {
+        FlowColumns::All => {
+            let start = out.len();
+            push_object(text, &exported);
+            // Memory takes all.
+            if text.write(out).is_ok() {
+                out.remove(start);
+            }
+        }
+        FlowColumns::Chosen(fields) => {
+            let fields = fields.iter().map(|field| (field.field.name.to_owned(), value(&(field.value)(&exported))));
+            let object = Value::Object(fields.collect::<Map<_, _>>()).to_string();
+            if object == "{}" {
+                out.pop();
+            }
+            out.extend_from_slice(object.strip_prefix('{').unwrap_or(&object).as_bytes());
+        }
+    }
+}
+
+/// A field's value as JSON has it.
+fn value(value: &FieldValue<'_>) -> Value {
+    match value {
+        FieldValue::Null => Value::Null,
+        FieldValue::Word(word) => (*word).into(),
+        FieldValue::Number(number) => (*number).into(),
+        FieldValue::Seconds(ns) => (*ns as f64 / 1e9).into(),
+        FieldValue::Milliseconds(ns) => (*ns as f64 / 1e6).into(),
+        FieldValue::Rate(thousandths) => (*thousandths as f64 / 1e3).into(),
+        FieldValue::Endpoint(ip, port) => json!({"ip": ip.to_string(), "port": port}),
+        FieldValue::List(values) => (*values).into(),
+        FieldValue::Set(bits) => (0..64).filter(|bit| bits >> bit & 1 == 1).collect::<Vec<u32>>().into(),
+        FieldValue::Address(ip) => ip.to_string().into(),
+        FieldValue::Mac(mac) => mac.map(|byte| format!("{byte:02x}")).join(":").into(),
+        FieldValue::Boolean(value) => (*value).into(),
+    }
+}
+
+/// A flow as a JSON value, with all fields.
+pub fn flow_value(flow: &(FlowRecord, bool), rates: &RatesNow, records: RecordStyle) -> Value {
+    let (mut out, mut text) = (Vec::new(), TextBuffer::default());
+    push_flow(&mut out, &mut text, flow, rates, RowStyle { columns: &FlowColumns::All, records });
+    serde_json::from_slice(&out).unwrap_or_default()
+}
+
+/// Writes flows as CSV, with all fields or chosen ones under their names.
+pub fn write_csv(out: &mut impl Write, flows: &[(FlowRecord, bool)], style: RowStyle<'_>) -> io::Result<()> {
+    let mut text = TextBuffer::default();
+    match style.columns {
+        FlowColumns::All => push_header(&mut text, FACT_SCHEMA),
+        FlowColumns::Chosen(fields) => write_line(out, fields.iter().map(|field| field.field.name.to_owned()))?,
+    }
+    for (record, _) in flows {
+        let exported = style.records.exported(record);
+        match style.columns {
+            FlowColumns::All => push_row(&mut text, &exported),
+            FlowColumns::Chosen(fields) => write_line(out, fields.iter().map(|field| cell(&(field.value)(&exported))))?,
+        }
+        text.write_when_full(out)?;
+    }
+    text.write(out)?;
+    out.flush()
+}
+
+/// No value here holds a comma, a quote or a line end: numbers, addresses and words of ours.
+fn write_line(out: &mut impl Write, mut cells: impl Iterator<Item = String>) -> io::Result<()> {
+    if let Some(first) = cells.next() {
+        out.write_all(first.as_bytes())?;
+    }
+    for cell in cells {
+        write!(out, ",{cell}")?;
+    }
+    out.write_all(b"\n")
+}
+
+/// A value as CSV has it.
+fn cell(value: &FieldValue<'_>) -> String {
+    let join = |values: &mut dyn Iterator<Item = u32>| values.map(|value| value.to_string()).collect::<Vec<_>>().join(";");
+    match value {
+        FieldValue::Null => String::new(),
+        FieldValue::Word(word) => (*word).to_owned(),
+        FieldValue::Number(number) => number.to_string(),
+        FieldValue::Seconds(ns) => format!("{}.{:06}", ns / 1_000_000_000, ns % 1_000_000_000 / 1000),
+        FieldValue::Milliseconds(ns) => format!("{}.{:03}", ns / 1_000_000, ns % 1_000_000 / 1000),
+        FieldValue::Rate(thousandths) => format!("{}.{:03}", thousandths / 1000, thousandths % 1000),
+        FieldValue::Endpoint(ip, port) => super::packet_facts::end_text(*ip, Some(*port)),
+        FieldValue::List(values) => join(&mut values.iter().map(|value| u32::from(*value))),
+        FieldValue::Set(bits) => join(&mut (0..64).filter(|bit| bits >> bit & 1 == 1)),
+        FieldValue::Address(ip) => ip.to_string(),
+        FieldValue::Mac(mac) => mac.map(|byte| format!("{byte:02x}")).join(":"),
+        FieldValue::Boolean(value) => value.to_string(),
+    }
+}
+
+/// Writes flows as a JSON array, an object per line.
+pub fn write_json(out: &mut impl Write, flows: &[(FlowRecord, bool)], rates: &RatesNow, style: RowStyle<'_>) -> io::Result<()> {
+    let (mut row, mut text) = (Vec::new(), TextBuffer::default());
+    out.write_all(b"[")?;
+    for (at, flow) in flows.iter().enumerate() {
+        row.clear();
+        row.extend_from_slice(if at == 0 { b"\n" } else { b",\n" });
+        push_flow(&mut row, &mut text, flow, rates, style);
+        out.write_all(&row)?;
+    }
+    out.write_all(b"\n]\n")?;
+    out.flush()
+}
+
+/// A course of rates as JSON: `[ts, bps to the server, bps to the client]`.
+pub fn course_value(course: &[super::rates::RatePoint], record: &FlowRecord) -> Value {
+    let point = |point: &super::rates::RatePoint| {
+        let (to_server, to_client) = by_side(point.rates, record.client());
+        json!([seconds(point.time), to_server.round(), to_client.round()])
+    };
+    course.iter().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
+
+    #[test]
+    fn chosen_columns_have_the_values_of_all() {
+        let names = FIELDS.iter().map(|field| field.field.name).collect::<Vec<_>>().join(",");
+        let chosen = FlowColumns::parse(Some(&names)).expect("they are fields");
+        for record in [tcp_record(), udp6_record(), icmp_record()] {
+            let flow = (record, false);
+            let all = flow_value(&flow, &RatesNow::default(), RecordStyle::default());
+            let (mut out, mut text) = (Vec::new(), TextBuffer::default());
+            push_flow(
+                &mut out,
+                &mut text,
+                &flow,
+                &RatesNow::default(),
+                RowStyle { columns: &chosen, records: RecordStyle::default() },
+            );
+            assert_eq!(serde_json::from_slice::<Value>(&out).expect("JSON"), all);
+            assert_eq!((&all["state"], &all["rate_bps"]), (&json!("ended"), &json!(0.0)));
+        }
+        assert!(FlowColumns::parse(Some("bytes_total,nonsense")).is_err());
+    }
+
+    #[test]
+    fn files_have_a_row_per_flow() {
+        let flows = [(tcp_record(), true), (udp6_record(), false)];
+        let few = FlowColumns::parse(Some("client_ip,bytes_total,vlan")).expect("fields");
+        for columns in [&FlowColumns::All, &few] {
+            let style = RowStyle { columns, records: RecordStyle::default() };
+            let (mut csv, mut json) = (Vec::new(), Vec::new());
+            write_csv(&mut csv, &flows, style).expect("memory");
+            write_json(&mut json, &flows, &RatesNow::default(), style).expect("memory");
+            let mut reader = ::csv::Reader::from_reader(&csv[..]);
+            assert_eq!(reader.records().map(|row| row.expect("CSV")).count(), 2);
+            let rows: Vec<Value> = serde_json::from_slice(&json).expect("JSON");
+            assert_eq!((rows.len(), &rows[0]["bytes_total"]), (2, &json!(5000)));
+        }
+        let mut csv = Vec::new();
+        write_csv(&mut csv, &flows[..1], RowStyle { columns: &few, records: RecordStyle::default() }).expect("memory");
+        assert_eq!(String::from_utf8_lossy(&csv), "client_ip,bytes_total,vlan\n10.0.0.2,5000,100;200\n");
+        let mut json = Vec::new();
+        write_json(&mut json, &[], &RatesNow::default(), RowStyle { columns: &few, records: RecordStyle::default() })
+            .expect("memory");
+        assert_eq!(serde_json::from_slice::<Value>(&json).expect("JSON"), json!([]));
+    }
+}

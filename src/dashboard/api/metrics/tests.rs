@@ -1,0 +1,1 @@
+//! Metrics against the tools that read them.

@@ -1,0 +1,187 @@
+//! What the page says of a sampled packet: its line, its layers.
+//!
+//! Owns the JSON of a packet. Knows no store. Invariant: a packet is dissected when somebody looks at it, once, and what it says
+//! becomes text only as escaped JSON.
+
+use super::flow_name::FlowName;
+use super::unix::seconds;
+use crate::flow::{FlowKey, FlowNote, ports_of};
+use crate::record::{
+    LayerView, LineStyle, LineTime, PacketLines, TextBuffer, flow_detail, packet_detail, protocol_name, write_hex_dump,
+};
+use crate::wire::{self, Dissected, Network, mac_addresses};
+use netscope_backends::{LinkType, Packet, Timestamp};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::OnceLock;
+
+/// How `info` is written.
+const STYLE: LineStyle = LineStyle { time: LineTime::Epoch, first_date: false, link: false, absolute_seq: false, color: false };
+/// Characters of `info`.
+const INFO_LEN_MAX: usize = 400;
+
+/// A sampled packet as it is kept.
+#[derive(Debug)]
+pub struct SampledPacket {
+    /// Its number among sampled packets, from 1.
+    pub id: u64,
+    /// When it came.
+    pub time: Timestamp,
+    /// Its length on the wire.
+    pub wire_len: u32,
+    link_type: LinkType,
+    data: Box<[u8]>,
+    note: Option<FlowNote>,
+    seen: OnceLock<PacketSummary>,
+}
+
+/// What is read of a packet once.
+#[derive(Debug)]
+pub struct PacketSummary {
+    /// `TCP`, `ARP`.
+    pub protocol: String,
+    /// IANA number of the protocol in IP.
+    pub ip_protocol: Option<u8>,
+    /// Source and destination addresses.
+    pub ips: Option<(IpAddr, IpAddr)>,
+    /// Source and destination ports.
+    pub ports: Option<(u16, u16)>,
+    /// VLAN ids, outermost first.
+    pub vlan: Vec<u16>,
+    /// Its flow's 5-tuple.
+    pub key: Option<FlowKey>,
+    /// The object of `packets`.
+    pub json: String,
+}
+
+/// Writes `info`; one for many packets, as its buffer is large.
+pub struct InfoWriter(TextBuffer);
+
+impl Default for InfoWriter {
+    fn default() -> Self {
+        Self(TextBuffer::default())
+    }
+}
+
+impl InfoWriter {
+    /// The line of a packet without number and time.
+    fn line(&mut self, packet: &SampledPacket) -> String {
+        let mut end = self.0.open();
+        PacketLines::new(STYLE).push(&mut end, packet.id, packet.note.as_ref(), &packet.packet());
+        end.close();
+        let mut bytes = Vec::new();
+        // Memory takes all.
+        let written = self.0.write(&mut bytes);
+        let line = String::from_utf8_lossy(&bytes);
+        let text = line.trim_end().splitn(3, ' ').nth(2).unwrap_or_default();
+        written.map_or_else(|_| String::new(), |()| text.chars().take(INFO_LEN_MAX).collect())
+    }
+}
+
+impl SampledPacket {
+    /// Keeps at most `bytes` of a packet.
+    pub fn new(id: u64, note: Option<&FlowNote>, packet: &Packet<'_>, bytes: usize) -> Self {
+        let &Packet { data, time, wire_len, link_type } = packet;
+        let data = data.get(..bytes).unwrap_or(data).into();
+        Self { id, time, wire_len, link_type, data, note: note.copied(), seen: OnceLock::new() }
+    }
+
+    /// As it was lent, cut.
+    pub fn packet(&self) -> Packet<'_> {
+        Packet { data: &self.data, time: self.time, wire_len: self.wire_len, link_type: self.link_type }
+    }
+
+    /// What is read of it; read at the first call.
+    pub fn summary(&self, info: &mut InfoWriter) -> &PacketSummary {
+        self.seen.get_or_init(|| self.read(info))
+    }
+
+    fn read(&self, info: &mut InfoWriter) -> PacketSummary {
+        let facts = wire::dissect(self.link_type, &self.data, self.wire_len);
+        let ips = facts.network.as_ref().map(addresses).or_else(|| arp_addresses(&facts, &self.data));
+        let ports = ports_of(&facts).filter(|_| facts.network.is_some_and(|network| has_ports(network.protocol)));
+        let ports = ports.map(|ports| (ports.source, ports.destination));
+        let key = facts.network.as_ref().and_then(|network| Some(FlowKey::new(network, ports_of(&facts)?).0));
+        let ip_protocol = facts.network.map(|network| network.protocol);
+        let protocol = protocol_text(&facts);
+        let (src, dst) = self.ends(ips, ports);
+        let line = info.line(self);
+        let ends = format!("{} > {} ", src.as_deref().unwrap_or_default(), dst.as_deref().unwrap_or_default());
+        let flow = key.map(|key| FlowName { key, first_seen: None }.to_string());
+        let json = json!({
+            "id": self.id, "ts": seconds(self.time), "len": self.wire_len, "protocol": protocol, "src": src, "dst": dst,
+            "info": line.strip_prefix(&ends).unwrap_or(&line), "flow": flow,
+        });
+        let kept = usize::from(facts.vlan.count).min(facts.vlan.ids.len());
+        let vlan = facts.vlan.ids.get(..kept).unwrap_or_default().to_vec();
+        PacketSummary { protocol, ip_protocol, ips, ports, vlan, key, json: json.to_string() }
+    }
+
+    /// Who sends to whom; hardware addresses where there is no IP.
+    fn ends(&self, ips: Option<(IpAddr, IpAddr)>, ports: Option<(u16, u16)>) -> (Option<String>, Option<String>) {
+        if let Some((src, dst)) = ips {
+            return (Some(end_text(src, ports.map(|ports| ports.0))), Some(end_text(dst, ports.map(|ports| ports.1))));
+        }
+        let mac = |mac: [u8; 6]| mac.map(|byte| format!("{byte:02x}")).join(":");
+        let macs = mac_addresses(self.link_type, &self.data);
+        (macs.map(|macs| mac(macs.source)), macs.and_then(|macs| macs.destination).map(mac))
+    }
+
+    /// The `packet_detail` message.
+    pub fn detail(&self) -> Value {
+        let mut hex_dump = String::new();
+        write_hex_dump(&mut hex_dump, &self.data);
+        let mut layers: Vec<Value> = packet_detail(self.link_type, &self.data, self.wire_len).iter().map(layer_object).collect();
+        layers.extend(self.note.iter().map(|note| layer_object(&flow_detail(note, &self.packet()))));
+        let bytes: String = self.data.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({
+            "type": "packet_detail", "id": self.id, "ts": seconds(self.time), "len": self.wire_len, "captured": self.data.len(),
+            "gone": false, "layers": layers, "hex_dump": hex_dump, "bytes": bytes,
+        })
+    }
+}
+
+/// The `packet_detail` message of a packet that is not kept any more, or never was.
+pub fn gone_detail(id: u64) -> Value {
+    json!({"type": "packet_detail", "id": id, "gone": true, "layers": [], "hex_dump": ""})
+}
+
+/// A layer with its fields. Where a field lies in the packet is not known yet.
+fn layer_object(layer: &LayerView) -> Value {
+    let offset = layer.fields.iter().find(|(name, _)| *name == "offset").and_then(|(_, value)| value.parse::<u64>().ok());
+    let fields: Vec<Value> = layer.fields.iter().map(|(name, value)| json!([name, value, null, null])).collect();
+    json!({"name": layer.name, "offset": offset, "len": null, "fields": fields})
+}
+
+/// Protocols with ports: TCP, UDP, SCTP, UDP-Lite.
+pub const fn has_ports(protocol: u8) -> bool {
+    matches!(protocol, 6 | 17 | 132 | 136)
+}
+
+fn addresses(network: &Network) -> (IpAddr, IpAddr) {
+    let ip = |bytes: [u8; 16]| match network.version {
+        wire::IpVersion::V4 => IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]),
+        wire::IpVersion::V6 => IpAddr::V6(Ipv6Addr::from(bytes)),
+    };
+    (ip(network.source), ip(network.destination))
+}
+
+fn arp_addresses(facts: &Dissected, data: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    facts.arp(data).map(|message| (message.sender_ip.into(), message.target_ip.into()))
+}
+
+/// `10.0.0.1:443`, `[2001:db8::1]:443`, or the address alone.
+pub fn end_text(ip: IpAddr, port: Option<u16>) -> String {
+    match (ip, port) {
+        (IpAddr::V4(ip), Some(port)) => format!("{ip}:{port}"),
+        (IpAddr::V6(ip), Some(port)) => format!("[{ip}]:{port}"),
+        (ip, None) => ip.to_string(),
+    }
+}
+
+fn protocol_text(facts: &Dissected) -> String {
+    match facts.network {
+        Some(network) => protocol_name(network.protocol).to_ascii_uppercase(),
+        None => facts.layer.name().to_ascii_uppercase(),
+    }
+}

@@ -1,0 +1,1 @@
+//! The interface as a whole, behind a run that is played.
