@@ -5,6 +5,4 @@
 
 mod boundary;
 
-pub use boundary::{
-    Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, PageApi, Role, SocketReply, SocketSession,
-};
+pub use boundary::{Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, PageApi, Role, SocketReply, SocketSession};
