@@ -4,7 +4,10 @@
 //! aggregator. Invariant: no client makes the capture wait.
 
 mod boundary;
+mod server;
 
-pub use boundary::{
-    Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, PageApi, Role, SocketReply, SocketSession,
+pub use boundary::{Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, PageApi, Role, SocketReply, SocketSession};
+pub use server::{
+    OnServerNotice, PasswordError, RunningServer, SOCKETS_DEFAULT, Secret, SecretSource, Server, ServerAuth, ServerCounters,
+    ServerCounts, ServerError, ServerSettings, ServerTls, TokenSettings, hash_password, is_host_name,
 };
