@@ -53,6 +53,16 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
+impl SecretSource {
+    /// The file, where it is in one.
+    pub const fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Text(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
+}
+
 /// A bearer token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSettings {
