@@ -10,6 +10,7 @@ mod open;
 mod reloading;
 mod reporter;
 mod synthetic;
+mod web;
 
 use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Questions};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::ListInterfaces => open::list_interfaces().map(|()| ExitCode::SUCCESS),
         Command::SyntheticFlows(count, settings) => synthetic::measure(count, &settings.flow),
         Command::Completions(shell) => printed(config::write_completions(shell, &mut stdout())),
+        Command::HashPassword => web::hash_password().map(|()| ExitCode::SUCCESS),
         Command::Man => printed(config::write_man(&mut stdout())),
         Command::DoctorMan => printed(config::write_doctor_man(&mut stdout())),
         Command::Doctor(settings) => match doctor::run(&settings, &mut stdout()) {
@@ -95,6 +97,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let stop = stop_on_signals(&ending)?;
     let (live_table, flight_signal) = (live_table_on_signal()?, recording_on_signal()?);
     let is_file = matches!(settings.source, SourceSettings::File(_));
+    let page = web::bind(settings)?;
     let mut opened = open::source(settings, &stop.0)?;
     let judge = detecting::judge(settings.detection.as_ref(), is_file, &opened.interfaces)?;
     let microbursts = detecting::bursts(settings.detection.as_ref(), &opened.interfaces, &opened.interface_of_queue, speed_bps)?;
@@ -141,9 +144,14 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let (outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
     let flight =
         flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
+    let engine = engine_settings(settings, &mut opened);
+    let page = match (page, &settings.web) {
+        (Some(server), Some(web)) => Some(web::dashboard(settings, web, server, &engine.cpus, &reporter)?),
+        _ => None,
+    };
     let session = Session {
         source: opened.take_source(),
-        engine: engine_settings(settings, &mut opened),
+        engine,
         aggregate: AggregateSettings {
             flow_key: settings.flow.key,
             tick_ns: settings.stats.interval_ns,
@@ -167,6 +175,9 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     reporter.clear_progress();
     let closed = opened.close();
     let code = conclude(&outcome, settings, summary_file, &reporter);
+    if let Some(page) = page {
+        page.finish(&stop.0, &reporter);
+    }
     closed.map(|()| code)
 }
 

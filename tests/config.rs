@@ -175,6 +175,10 @@ fn a_switch_given_both_ways_is_refused() {
         ("--summary", "--no-summary"),
         ("--pipeline", "--no-pipeline"),
         ("--anomalies", "--no-anomalies"),
+        ("--web", "--no-web"),
+        ("--web-stay", "--no-web-stay"),
+        ("--web-tls", "--no-web-tls"),
+        ("--web-auth", "--no-web-auth"),
     ] {
         for flags in [[yes, no], [no, yes]] {
             let text = refusal(&flags);
@@ -410,15 +414,6 @@ fn unknown_keys_are_told_with_line_and_neighbour() {
     assert_eq!(text.lines().count(), 1);
     // Fields that serve the command line alone are no keys.
     assert!(with_file("[output]\nquiet_yes = true\n", &[]).is_err());
-}
-
-#[test]
-fn keys_of_other_versions_are_told_apart() {
-    for (text, key) in [("[web]\nenabled = true\n", "web"), ("[web.tls]\nenabled = true\n", "web")] {
-        let refused = with_file(text, &[]).unwrap_err();
-        assert!(refused.contains(&format!("{key} is not part of this version")), "{refused}");
-    }
-    assert!(refusal(&["--web"]).contains("--web"));
 }
 
 #[test]

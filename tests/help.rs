@@ -20,7 +20,7 @@ fn help_and_version_are_no_failure() {
 #[test]
 fn help_has_its_headings_and_every_flag_of_the_contract() {
     let help = run(&["--help"]).unwrap_err().to_string();
-    for heading in ["General:", "Capture:", "Output:", "Flows:", "Statistics:", "Performance:"] {
+    for heading in ["General:", "Capture:", "Output:", "Flows:", "Statistics:", "Page:", "Performance:"] {
         assert!(help.contains(heading), "{heading} in {help}");
     }
     for flag in [
@@ -60,6 +60,18 @@ fn help_has_its_headings_and_every_flag_of_the_contract() {
         "--workers",
         "--synthetic-flows",
         "--backend",
+        "--web",
+        "--no-web",
+        "--web-bind",
+        "--web-port",
+        "--web-tls",
+        "--no-web-tls",
+        "--web-tls-cert",
+        "--web-tls-key",
+        "--web-auth",
+        "--no-web-auth",
+        "--web-auth-user",
+        "--web-auth-pass-file",
         "--completions",
         "--man",
     ] {

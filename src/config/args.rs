@@ -11,7 +11,7 @@ use std::path::PathBuf;
     name = "netscope",
     version,
     about = "Capture packets or read capture files, track every flow, and account for every packet",
-    override_usage = "netscope [OPTIONS] [FILTER]...\n       netscope doctor [OPTIONS] [NAME]",
+    override_usage = "netscope [OPTIONS] [FILTER]...\n       netscope doctor [OPTIONS] [NAME]\n       netscope hash-password",
     after_help = "A flag beats the configuration file, the file beats the default. Exit codes: 0 fine, 1 configuration or capture \
                   error, 2 --synthetic-flows over its memory budget. Signals: Ctrl-C ends the run in order, a second \
                   one at once; SIGUSR1 writes the files of --export-json and --export-csv while the run goes on, \
@@ -63,6 +63,8 @@ pub struct Args {
 pub enum Task {
     /// Look at an interface and say what stands in the way of a capture, with the command that cures each trouble (Linux)
     Doctor(DoctorArgs),
+    /// Read a password from standard input and print its hash (argon2id) for --web-auth-pass-file
+    HashPassword,
 }
 
 /// The command line of `netscope doctor`.

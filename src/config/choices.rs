@@ -140,6 +140,17 @@ impl From<KeyChoice> for KeyScope {
     }
 }
 
+/// What the holder of a token may do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleChoice {
+    /// See everything but packets' bytes as a file
+    #[default]
+    Look,
+    /// The same, and download packets
+    Download,
+}
+
 /// What names an alert's fields have.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]

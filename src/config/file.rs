@@ -12,9 +12,6 @@ use toml::de::{DeTable, DeValue};
 /// Most edits between a wrong key and one that is suggested.
 const EDITS_MAX: usize = 3;
 
-/// Sections and keys of other versions of the program.
-const ELSEWHERE: [&str; 1] = ["web"];
-
 /// Reads a file.
 ///
 /// # Errors
@@ -50,9 +47,6 @@ fn check_keys(table: &DeTable<'_>, known: &Map<String, Value>, path: &str) -> Re
         match (known.get(name), value.get_ref()) {
             (Some(Value::Object(section)), DeValue::Table(table)) => check_keys(table, section, &full)?,
             (Some(_), _) => {}
-            (None, _) if ELSEWHERE.contains(&full.as_str()) => {
-                return Err((key.span().start, format!("{full} is not part of this version: remove it")));
-            }
             (None, _) => {
                 let hint = nearest(name, known).map_or_else(
                     || format!("known are {}", known.keys().map(|key| join(path, key)).collect::<Vec<_>>().join(", ")),

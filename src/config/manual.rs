@@ -32,6 +32,12 @@ Flows as they end, for a program that reads along:
 Packets of one host to a file for 60 seconds:
 .B netscope \-i eth0 \-q \-w host.pcapng \-\-duration 60 host 192.0.2.7
 .TP
+A page for the browser, with the alerts of what is detected:
+.B netscope \-i eth0 \-q \-\-anomalies \-\-web
+.TP
+The hash of a password for that page:
+.B netscope hash\-password > password.hash
+.TP
 What stands in the way of a capture:
 .B netscope doctor eth0
 "#,

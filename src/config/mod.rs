@@ -23,6 +23,8 @@ mod reload;
 mod resolve;
 mod said;
 mod settings;
+mod web;
+mod web_options;
 
 pub use args::{Args, DoctorArgs, Task};
 pub use choices::{
@@ -37,7 +39,7 @@ pub use reload::{Reloaded, Reloader};
 pub use resolve::resolve;
 pub use settings::{
     DetectSettings, FileSettings, LiveSettings, OutputSettings, PacketView, PipelineSettings, ReceiverSettings, Settings,
-    SourceSettings, StatsSettings, TpacketSettings, Verbosity, XdpSettings,
+    SourceSettings, StatsSettings, TpacketSettings, Verbosity, WebSettings, XdpSettings,
 };
 
 use crate::doctor::DoctorSettings;
@@ -61,6 +63,8 @@ pub enum Command {
     DoctorMan,
     /// Look at an interface.
     Doctor(DoctorSettings),
+    /// Read a password and print its hash.
+    HashPassword,
 }
 
 /// Reads the command line (program name first) and the file it names.
@@ -72,8 +76,10 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command,
     let asks_version = arguments.iter().any(|argument| argument == "--version");
     let matches = manual::command_line(asks_version).try_get_matches_from(arguments).map_err(habits::with_tip)?;
     let mut args = Args::from_arg_matches(&matches)?;
-    if let Some(Task::Doctor(doctor)) = args.task {
-        return Ok(if doctor.man { Command::DoctorMan } else { Command::Doctor(doctor.into()) });
+    match args.task {
+        Some(Task::Doctor(doctor)) => return Ok(if doctor.man { Command::DoctorMan } else { Command::Doctor(doctor.into()) }),
+        Some(Task::HashPassword) => return Ok(Command::HashPassword),
+        None => {}
     }
     if args.words == ["help"] {
         // As in other programs that have subcommands.

@@ -8,6 +8,7 @@ use super::analysis_options::AnalysisOptions;
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use super::recorder_options::RecorderOptions;
 use super::said::{names, path_unset_when_empty, paths, unset_when_empty};
+use super::web_options::WebOptions;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -83,6 +84,9 @@ pub struct Options {
     /// Packets kept for alerts.
     #[command(flatten)]
     pub recorder: RecorderOptions,
+    /// The page.
+    #[command(flatten)]
+    pub web: WebOptions,
     /// Cores.
     #[command(flatten)]
     pub pipeline: PipelineOptions,
@@ -100,6 +104,7 @@ impl Options {
         self.stats.settle();
         self.analysis.settle();
         self.recorder.settle();
+        self.web.settle();
         self.pipeline.settle();
     }
 
@@ -116,6 +121,7 @@ impl Options {
             history: self.history.over(under.history),
             analysis: self.analysis.over(under.analysis),
             recorder: self.recorder.over(under.recorder),
+            web: self.web.over(under.web),
             pipeline: self.pipeline.over(under.pipeline),
         }
     }

@@ -6,6 +6,7 @@
 use super::error::ConfigError;
 use super::resolve::combination;
 use super::settings::{Settings, SourceSettings};
+use crate::dashboard::ServerSettings;
 use netscope_backends::file::STDIN_PATH;
 use netscope_backends::writing::{RotationOptions, SegmentNames, is_stdout};
 use std::ffi::{OsStr, OsString};
@@ -88,6 +89,8 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
         ("analysis.alerts.webhook.secret_file", webhook.and_then(|webhook| webhook.secret_file.as_ref())),
         ("analysis.alerts.webhook.bearer_token_file", webhook.and_then(|webhook| webhook.bearer_token_file.as_ref())),
     ];
+    let server = settings.web.as_ref().map(|web| &web.server);
+    files.extend(server.into_iter().flat_map(web_files));
     files.extend(read.into_iter().filter_map(|(name, path)| path.map(|path| NamedFile::new(name, path, FileRole::Read))));
     if !output.has_stdout {
         files.push(NamedFile::new("standard output", Path::new("/dev/stdout"), FileRole::Stream));
@@ -116,6 +119,19 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
         )));
     }
     Ok(())
+}
+
+/// Files that the page's server reads.
+fn web_files(server: &ServerSettings) -> impl Iterator<Item = NamedFile<'_>> {
+    let tls = server
+        .tls
+        .iter()
+        .flat_map(|tls| [("--web-tls-cert (web.tls.cert_path)", &tls.cert), ("--web-tls-key (web.tls.key_path)", &tls.key)]);
+    let passwords = server.auth.iter().flat_map(|auth| &auth.user);
+    let passwords = passwords.filter_map(|(_, secret)| Some(("--web-auth-pass-file (web.auth.password_file)", secret.path()?)));
+    let tokens = server.auth.iter().flat_map(|auth| &auth.tokens);
+    let tokens = tokens.filter_map(|token| Some(("web.auth.tokens.token_file", token.token.path()?)));
+    tls.chain(passwords).chain(tokens).map(|(name, path)| NamedFile::new(name, path, FileRole::Read))
 }
 
 impl<'a> NamedFile<'a> {

@@ -10,6 +10,7 @@ use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::output;
 use super::recorder_options;
 use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
+use super::web;
 use crate::flow::FlowSettings;
 use netscope_backends::CaptureLimits;
 use std::time::Duration;
@@ -40,14 +41,19 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     if said.capture.read_pcap.is_some() {
         file.capture.interface = None;
     }
+    // So does a password's file the file's password.
+    if said.web.auth.password_file.is_some() {
+        file.web.auth.password = None;
+    }
     let workers_said = said.pipeline.workers;
     let wants_lines = said.output.quiet == Some(false);
     let options = said.over(file);
     let source = live::source(&options)?;
+    let stats_enabled = options.stats.enabled.unwrap_or(false);
+    let tick_ms = web::tick_ms(&options, stats_enabled || options.stats.jsonl.is_some())?;
     let stats = StatsSettings {
-        enabled: options.stats.enabled.unwrap_or(false),
-        interval_ns: NS_PER_MS
-            * within("--stats-interval-ms (stats.interval_ms)", options.stats.interval_ms.unwrap_or(1000), 1, INTERVAL_MS_MAX)?,
+        enabled: stats_enabled,
+        interval_ns: NS_PER_MS * within("--stats-interval-ms (stats.interval_ms)", tick_ms, 1, INTERVAL_MS_MAX)?,
         top_count: size(options.stats.top_flows.unwrap_or(0).into()),
         silence: seconds("--silence-s (stats.silence_secs)", options.stats.silence_secs.unwrap_or(60.0))?,
     };
@@ -67,6 +73,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         output: written,
         detection: detection(&options.analysis, stats.interval_ns, flow.active_timeout_ns)?,
         recorder: recorder_options::flight(&options.recorder)?,
+        web: web::web(&options.web, tick_ms)?,
         pipeline,
         source,
         // It needs the file's path.
@@ -94,6 +101,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
 fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
     live::check_flags(said, file)?;
     recorder_options::check_flags(&said.recorder, &file.recorder)?;
+    web::check_flags(&said.web, &file.web)?;
     let stats = said.stats.enabled.or(file.stats.enabled).unwrap_or(false);
     let is_written = said.stats.jsonl.is_some() || file.stats.jsonl.is_some();
     if said.stats.top_flows.is_some_and(|count| count > 0) && !stats && !is_written {

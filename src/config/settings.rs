@@ -3,6 +3,7 @@
 use super::Reloader;
 use super::choices::{BackendChoice, ColorWhen, FanoutChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use crate::aggregate::MuteRule;
+use crate::dashboard::ServerSettings;
 use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
 use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub detection: Option<DetectSettings>,
     /// The flight recorder; `None` = there is none. Where packets come from is not known yet.
     pub recorder: Option<FlightSettings>,
+    /// The page; `None` = there is none.
+    pub web: Option<WebSettings>,
     /// Files and tables.
     pub output: OutputSettings,
     /// How packets are shown; `None`: they are not.
@@ -160,6 +163,27 @@ pub struct DetectSettings {
     pub local_networks: Vec<IpPrefix>,
     /// Alerts that nobody is told of.
     pub mutes: Vec<MuteRule>,
+}
+
+/// The page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSettings {
+    /// Address, TLS, auth.
+    pub server: ServerSettings,
+    /// Time between two frames: the length of a tick.
+    pub tick: Duration,
+    /// Flows of each frame, those with the most bytes in the tick.
+    pub top_n: usize,
+    /// Packets kept for clients.
+    pub packet_buffer: usize,
+    /// One packet of so many is kept; `None` = none is.
+    pub sample_rate: Option<u32>,
+    /// Packets kept per second at most.
+    pub sample_per_second: u32,
+    /// Bytes kept of each.
+    pub payload_bytes: usize,
+    /// After the end of a capture file, the page stays until a signal comes.
+    pub stay: bool,
 }
 
 /// Receivers of alerts, each on or off.

@@ -1,0 +1,174 @@
+//! A WebSocket client: frames to it, messages from it.
+//!
+//! Owns its pace. Knows no message. Invariants: a slow client skips frames and holds up nobody; whatever it does, its memory is bounded and its end comes.
+
+use super::counts::{add, count};
+use super::limits::{
+    MESSAGE_BURST, MESSAGE_BYTES_MAX, MESSAGES_PER_SEC, PING_INTERVAL, SOCKET_CLOSE_TIME, SOCKET_SILENCE, SOCKET_WRITE_TIME,
+};
+use super::rate::{Bucket, BucketRate};
+use super::site::{Looker, Site, ended};
+use crate::dashboard::{Frame, Role, SocketReply, SocketSession};
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as SocketRole, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message, Utf8Bytes};
+
+const RATE: BucketRate = BucketRate { per_sec: MESSAGES_PER_SEC as f64, burst: MESSAGE_BURST as f64 };
+
+/// Why a client is left: it went, or this is told.
+type Left = Option<(CloseCode, &'static str)>;
+
+type ClientSocket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A client that was taken.
+struct SocketClient {
+    site: Arc<Site>,
+    socket: ClientSocket,
+    session: Box<dyn SocketSession>,
+    looker: Looker,
+    messages: Bucket,
+    heard: Instant,
+    /// The latest frame that was sent.
+    frame_seq: u64,
+}
+
+/// Serves a client until its end.
+pub(super) async fn serve(site: Arc<Site>, upgraded: Upgraded, role: Role) {
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .read_buffer_size(8 << 10)
+        .write_buffer_size(0)
+        .max_write_buffer_size(usize::MAX);
+    // A message is written before the next one is made, so there is one at a time.
+    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), SocketRole::Server, Some(config)).await;
+    let (frames, ending) = (site.api.frames(), site.ending.clone());
+    let (hello, session) = (site.api.hello(role), site.api.session(role));
+    let (looker, now) = (Looker::new(&site), Instant::now());
+    let mut client = SocketClient { site, socket, session, looker, messages: Bucket::full(RATE, now), heard: now, frame_seq: 0 };
+    let left = match client.send(Message::text(hello)).await {
+        Ok(()) => client.talk(frames, ending).await.unwrap_or_else(|left| left),
+        Err(left) => left,
+    };
+    client.close(left).await;
+}
+
+impl SocketClient {
+    /// Until one side wants no more.
+    async fn talk(&mut self, mut frames: watch::Receiver<Arc<Frame>>, mut ending: watch::Receiver<bool>) -> Result<Left, Left> {
+        let mut pings = interval(PING_INTERVAL);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        frames.mark_unchanged();
+        let mut has_frames = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = ended(&mut ending) => return Ok(Some((CloseCode::Away, "the server ends"))),
+                message = self.socket.next() => match message {
+                    None => return Ok(None),
+                    Some(message) => self.take(message).await?,
+                },
+                _ = pings.tick() => {
+                    if self.heard.elapsed() > SOCKET_SILENCE {
+                        count(&self.site.counters.sockets_silent);
+                        return Ok(None);
+                    }
+                    self.send(Message::Ping(Bytes::new())).await?;
+                }
+                changed = frames.changed(), if has_frames => {
+                    has_frames = changed.is_ok();
+                    let frame = Arc::clone(&frames.borrow_and_update());
+                    self.frame(&frame).await?;
+                }
+            }
+        }
+    }
+
+    /// Sends a frame, as far as it is there and wanted.
+    async fn frame(&mut self, frame: &Frame) -> Result<(), Left> {
+        if frame.json.is_empty() || !self.looker.is_looking() {
+            self.frame_seq = frame.seq;
+            return Ok(());
+        }
+        if self.frame_seq > 0 {
+            add(&self.site.counters.frames_skipped, frame.seq.saturating_sub(self.frame_seq + 1));
+        }
+        self.frame_seq = frame.seq;
+        let json = self.session.frame(frame);
+        let text = Utf8Bytes::try_from(json).map_err(|_| Some((CloseCode::Error, "a frame is no UTF-8")))?;
+        self.send(Message::Text(text)).await?;
+        count(&self.site.counters.frames_sent);
+        Ok(())
+    }
+
+    /// Takes what came from the client.
+    async fn take(&mut self, message: Result<Message, SocketError>) -> Result<(), Left> {
+        self.heard = Instant::now();
+        let message = match message {
+            Ok(message) => message,
+            Err(SocketError::Capacity(_)) => return Err(self.misbehaved(CloseCode::Size, "a message has 64 KiB at most")),
+            Err(SocketError::Protocol(_)) => return Err(self.misbehaved(CloseCode::Protocol, "this is no WebSocket")),
+            Err(SocketError::Utf8(_)) => return Err(self.misbehaved(CloseCode::Invalid, "a text is no UTF-8")),
+            Err(_) => return Err(None),
+        };
+        if self.messages.take(RATE, self.heard).is_err() {
+            return Err(self.misbehaved(CloseCode::Policy, "too many messages"));
+        }
+        match message {
+            Message::Text(text) => match self.session.message(&text) {
+                SocketReply::None | SocketReply::Subscribed => Ok(()),
+                SocketReply::Message(reply) => self.send(Message::text(reply)).await,
+                SocketReply::Hidden(is_hidden) => {
+                    self.looker.set(!is_hidden);
+                    Ok(())
+                }
+                SocketReply::Close(error) => {
+                    self.send(Message::text(error)).await?;
+                    Err(self.misbehaved(CloseCode::Policy, "see the error before"))
+                }
+            },
+            Message::Binary(_) => Err(self.misbehaved(CloseCode::Unsupported, "messages are text")),
+            Message::Close(_) => Err(None),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+        }
+    }
+
+    fn misbehaved(&self, code: CloseCode, why: &'static str) -> Left {
+        count(&self.site.counters.sockets_misbehaved);
+        Some((code, why))
+    }
+
+    /// Sends a message within [`SOCKET_WRITE_TIME`].
+    async fn send(&mut self, message: Message) -> Result<(), Left> {
+        match timeout(SOCKET_WRITE_TIME, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(None),
+            Err(_) => {
+                count(&self.site.counters.sockets_slow);
+                Err(None)
+            }
+        }
+    }
+
+    /// Says why, and waits a little for the answer to it.
+    async fn close(mut self, left: Left) {
+        self.looker.set(false);
+        let Some((code, why)) = left else { return };
+        let closing = async {
+            // Whoever is gone is not told.
+            if self.socket.close(Some(CloseFrame { code, reason: why.into() })).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        let _gone = timeout(SOCKET_CLOSE_TIME, closing).await;
+    }
+}
