@@ -4,7 +4,8 @@
 // Invariant: what was submitted last is what `onSubmit` got; typing alone asks for suggestions and nothing else.
 
 import { tokens } from './filter_language.js';
-import { make, plain, setAttribute } from './make.js';
+import { h, setAttr } from './dom.js';
+import { visible } from './format.js';
 
 const RECENT_MAX = 20;
 const SUGGESTIONS_MAX = 50;
@@ -62,8 +63,8 @@ export class FilterBox {
   }
 
   build(options) {
-    this.colours = make('div', { class: 'filter-colours', 'aria-hidden': 'true' });
-    this.input = make('input', {
+    this.colours = h('div', { class: 'filter-colours', 'aria-hidden': 'true' });
+    this.input = h('input', {
       class: 'filter-input', type: 'text', id: this.id, role: 'combobox', 'aria-label': options.label, 'aria-autocomplete': 'list',
       'aria-expanded': 'false', 'aria-controls': `${this.id}-list`, autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false',
       maxlength: FILTER_MAX, placeholder: options.placeholder ?? '', enterkeyhint: 'search', 'data-filter': options.isMain !== false,
@@ -72,16 +73,16 @@ export class FilterBox {
         blur: () => this.close(), click: () => this.askSoon(),
       },
     });
-    this.list = make('div', { class: 'filter-list', id: `${this.id}-list`, role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
-    this.clear = make('button', {
+    this.list = h('div', { class: 'filter-list', id: `${this.id}-list`, role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
+    this.clear = h('button', {
       type: 'button', class: 'filter-clear', 'aria-label': 'Clear the filter', title: 'Clear', text: '×',
       on: { click: () => this.submit('', true) },
     });
-    this.summary = make('div', { class: 'filter-summary' });
-    this.message = make('div', { class: 'filter-message', id: `${this.id}-message`, role: 'alert', hidden: true });
-    const field = make('div', { class: 'filter-field' }, this.colours, this.input);
-    const line = make('div', { class: 'filter-line' }, field, this.clear, this.summary);
-    this.element = make('div', { class: 'filter-box' }, line, this.list, this.message);
+    this.summary = h('div', { class: 'filter-summary' });
+    this.message = h('div', { class: 'filter-message', id: `${this.id}-message`, role: 'alert', hidden: true });
+    const field = h('div', { class: 'filter-field' }, this.colours, this.input);
+    const line = h('div', { class: 'filter-line' }, field, this.clear, this.summary);
+    this.element = h('div', { class: 'filter-box' }, line, this.list, this.message);
   }
 
   /** Shows a filter that is in force, without submitting it. */
@@ -102,16 +103,16 @@ export class FilterBox {
   setError(error) {
     this.error = error;
     this.message.hidden = !error;
-    setAttribute(this.input, 'aria-invalid', error ? 'true' : null);
-    setAttribute(this.input, 'aria-describedby', error ? this.message.id : null);
+    setAttr(this.input, 'aria-invalid', error ? 'true' : null);
+    setAttr(this.input, 'aria-describedby', error ? this.message.id : null);
     this.element.classList.toggle('is-wrong', Boolean(error));
     if (error) {
-      const expected = (error.expected ?? []).slice(0, 8).map((word) => plain(word, 40));
+      const expected = (error.expected ?? []).slice(0, 8).map((word) => visible(word, 40));
       this.message.replaceChildren(
-        make('span', { text: error.column ? `Column ${error.column}: ` : '' }),
-        make('b', { text: plain(error.message, 300) }),
-        ...(expected.length > 0 ? [make('span', { text: ` Expected: ${expected.join(', ')}.` })] : []),
-        ...(error.hint ? [make('span', { text: ` ${plain(error.hint, 200)}` })] : []),
+        h('span', { text: error.column ? `Column ${error.column}: ` : '' }),
+        h('b', { text: visible(error.message, 300) }),
+        ...(expected.length > 0 ? [h('span', { text: ` Expected: ${expected.join(', ')}.` })] : []),
+        ...(error.hint ? [h('span', { text: ` ${visible(error.hint, 200)}` })] : []),
       );
     }
     this.paint();
@@ -143,9 +144,9 @@ export class FilterBox {
     const spans = [];
     for (const token of tokens(text)) {
       const isWrong = wrongAt >= token.start && wrongAt < token.start + token.text.length;
-      spans.push(make('span', { class: `token-${token.kind}${isWrong ? ' is-wrong' : ''}`, text: token.text }));
+      spans.push(h('span', { class: `token-${token.kind}${isWrong ? ' is-wrong' : ''}`, text: token.text }));
     }
-    if (wrongAt >= text.length) spans.push(make('span', { class: 'is-wrong', text: '\u00a0' }));
+    if (wrongAt >= text.length) spans.push(h('span', { class: 'is-wrong', text: '\u00a0' }));
     this.colours.replaceChildren(...spans);
     this.clear.hidden = text === '';
     this.element.classList.toggle('is-changed', text.trim() !== this.submitted);
@@ -199,22 +200,22 @@ export class FilterBox {
     this.chosen = -1;
     const rows = choices.map((choice, index) => this.option(choice, index));
     const firstRecent = choices.findIndex((choice) => choice.kind === 'recent');
-    if (firstRecent >= 0) rows.splice(firstRecent, 0, make('div', { class: 'filter-group', role: 'presentation', text: 'Recent filters' }));
+    if (firstRecent >= 0) rows.splice(firstRecent, 0, h('div', { class: 'filter-group', role: 'presentation', text: 'Recent filters' }));
     this.list.replaceChildren(...rows);
     this.list.hidden = choices.length === 0;
-    setAttribute(this.input, 'aria-expanded', choices.length > 0 ? 'true' : 'false');
-    setAttribute(this.input, 'aria-activedescendant', null);
+    setAttr(this.input, 'aria-expanded', choices.length > 0 ? 'true' : 'false');
+    setAttr(this.input, 'aria-activedescendant', null);
     this.list.scrollTop = 0;
   }
 
   option(choice, index) {
-    const label = make('span', { class: 'filter-option-label mono', text: plain(choice.text ?? choice.label, 80) });
+    const label = h('span', { class: 'filter-option-label mono', text: visible(choice.text ?? choice.label, 80) });
     const detail = choice.kind === 'recent' ? '' : [choice.label !== choice.text && choice.label, choice.detail].filter(Boolean).join(' · ');
-    return make('div', {
+    return h('div', {
       class: 'filter-option', role: 'option', id: `${this.id}-option-${index}`, 'aria-selected': 'false',
       // The press must not take the focus from the input.
       on: { pointerdown: (event) => event.preventDefault(), click: () => this.take(index) },
-    }, label, make('span', { class: 'filter-option-detail', text: plain(detail, 120) }));
+    }, label, h('span', { class: 'filter-option-detail', text: visible(detail, 120) }));
   }
 
   close() {
@@ -229,7 +230,7 @@ export class FilterBox {
     const option = document.getElementById(`${this.id}-option-${index}`);
     option?.setAttribute('aria-selected', 'true');
     option?.scrollIntoView({ block: 'nearest' });
-    setAttribute(this.input, 'aria-activedescendant', option?.id ?? null);
+    setAttr(this.input, 'aria-activedescendant', option?.id ?? null);
   }
 
   take(index) {

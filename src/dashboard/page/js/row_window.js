@@ -10,23 +10,33 @@ export const WINDOW = 100;
 export const ROWS_MAX = 10_000;
 const WINDOWS_KEPT = 12;
 
-/** `fetchRows(offset, limit)` gives {rows, answer}; `onChange(answer, error)` is told of each answer. */
+/** `fetchRows(offset, limit)` gives {rows, answer}; `onChange(answer, error, isFirst)` is told of each answer. */
 export class RowWindow {
   constructor(fetchRows, keyOf, onChange) {
     this.fetchRows = fetchRows;
     this.keyOf = keyOf;
     this.onChange = onChange;
     this.isHeld = false;
-    this.clear();
+    this.isOld = false;
+    this.generation = 0;
+    this.wanted = [0, 0];
+    this.windows = new Map(); // number of the window -> {rows}
+    this.waiting = new Map();
   }
 
-  /** Forgets all: the question is another one. */
-  clear() {
-    this.windows = new Map(); // number of the window -> {rows, asked, at}
+  /** The question is another one. What is shown stays until its first answer is there. */
+  restart() {
     this.waiting = new Map(); // number of the window -> promise
-    this.generation = (this.generation ?? 0) + 1;
-    this.wanted = [0, 0];
-    this.asked = 0;
+    this.generation += 1;
+    this.isOld = true;
+    this.ask(0);
+  }
+
+  /** Forgets all, and lets no answer in any more. */
+  clear() {
+    this.windows.clear();
+    this.waiting.clear();
+    this.generation += 1;
   }
 
   /** The row at a place, undefined where it is not known. */
@@ -36,6 +46,7 @@ export class RowWindow {
 
   /** Sees to it that these rows are there: what is missing is asked for. */
   want(from, to) {
+    if (this.isOld) return; // Its first answer is on its way.
     this.wanted = [Math.floor(from / WINDOW), Math.floor(Math.max(from, Math.min(to, ROWS_MAX) - 1) / WINDOW)];
     for (let number = this.wanted[0]; number <= this.wanted[1]; number += 1) {
       if (!this.windows.has(number) && !this.waiting.has(number)) this.ask(number);
@@ -46,6 +57,7 @@ export class RowWindow {
   /** Asks again for the windows that are looked at. Returns whether it asked: not while an answer is on its way. */
   refresh() {
     if (this.waiting.size > 0) return false;
+    if (!this.isHeld) this.forgetUnseen();
     for (let number = this.wanted[0]; number <= this.wanted[1]; number += 1) this.ask(number);
     return true;
   }
@@ -68,8 +80,11 @@ export class RowWindow {
     if (generation !== this.generation) return;
     this.waiting.delete(number);
     this.tookMs = performance.now() - started;
+    const isFirst = this.isOld;
+    if (isFirst) this.windows.clear();
+    this.isOld = false;
     this.put(number, found.rows);
-    this.onChange(found.answer, null);
+    this.onChange(found.answer, null, isFirst);
   }
 
   put(number, rows) {
@@ -78,11 +93,16 @@ export class RowWindow {
       this.windows.set(number, { rows });
       return;
     }
-    // Held: new values for the rows that are shown, wherever they are now; the others keep their last values and are marked.
+    // Held: new values for the rows that are shown, wherever they are now. A row that is not among them keeps its last values.
     const fresh = new Map(rows.map((row) => [this.keyOf(row), row]));
     for (const window of this.windows.values()) {
       window.rows = window.rows.map((row) => fresh.get(this.keyOf(row)) ?? row);
     }
+  }
+
+  /** Windows that nobody looks at would show an older order when somebody does. */
+  forgetUnseen() {
+    for (const number of [...this.windows.keys()]) if (number < this.wanted[0] || number > this.wanted[1]) this.windows.delete(number);
   }
 
   forgetFar() {

@@ -3,8 +3,9 @@
 // Owns the drawing. Knows no server: it gets nodes and links, and tells what was chosen. Invariant: everything that can be
 // clicked can be reached by keyboard and has a name.
 
-import { sankey, sankeyLinkHorizontal } from './vendor/d3-sankey.js';
-import { make, makeSvg, plain } from './make.js';
+import { sankey, sankeyLinkHorizontal } from '../vendor/d3-sankey/index.js';
+import { h, svg } from './dom.js';
+import { visible } from './format.js';
 
 const NODE_HEIGHT = 30; // px per node of the longest column
 const NODE_WIDTH = 12;
@@ -22,12 +23,12 @@ function layout(graph, width, height) {
   const isSmall = width < 620;
   const side = isSmall ? 4 : LABEL_WIDTH;
   const columns = Math.max(...nodes.map((node) => node.column), 1);
-  const make = sankey()
+  const placing = sankey()
     .nodeWidth(NODE_WIDTH)
     .nodePadding(isSmall ? 22 : NODE_GAP)
     .nodeAlign((node) => node.column)
     .extent([[side, isSmall ? 24 : 8], [width - side, height - 8]]);
-  return { ...make({ nodes, links }), columns, isSmall };
+  return { ...placing({ nodes, links }), columns, isSmall };
 }
 
 function columnName(column) {
@@ -49,23 +50,23 @@ export function drawSankey(root, graph, { width, formatValue, onChoose }) {
   };
 
   const linkShapes = placed.links.map((link) => {
-    const name = `${plain(link.source.label, 60)} → ${plain(link.target.label, 60)}: ${formatValue(link.value)}, ${link.flows} flows`;
+    const name = `${visible(link.source.label, 60)} → ${visible(link.target.label, 60)}: ${formatValue(link.value)}, ${link.flows} flows`;
     const on = { click: choose(link.filter), keydown: choose(link.filter) };
-    return makeSvg('path', {
+    return svg('path', {
       class: `sankey-link kind-${link.source.index % 8}`, d: path(link), 'stroke-width': Math.max(1, link.width), role: 'button', tabindex: '0',
       'aria-label': `${name}. Only this.`, on, 'data-source': link.source.index, 'data-target': link.target.index,
-    }, makeSvg('title', { text: name }));
+    }, svg('title', { text: name }));
   });
 
   const nodeShapes = placed.nodes.filter((node) => node.x0 !== undefined).map((node) => {
-    const name = `${columnName(node.column)} ${plain(node.label, 80)}: ${formatValue(node.value)}`;
+    const name = `${columnName(node.column)} ${visible(node.label, 80)}: ${formatValue(node.value)}`;
     const on = {
       click: choose(node.filter), keydown: choose(node.filter), pointerenter: () => mark(node.index, true), pointerleave: () => mark(node.index, false),
       focus: () => mark(node.index, true), blur: () => mark(node.index, false),
     };
-    const shape = makeSvg('rect', { x: node.x0, y: node.y0, width: node.x1 - node.x0, height: Math.max(2, node.y1 - node.y0), rx: 2 });
-    const title = makeSvg('title', { text: name });
-    return makeSvg('g', { class: 'sankey-node', role: 'button', tabindex: '0', 'aria-label': `${name}. Only this.`, on }, title, shape,
+    const shape = svg('rect', { x: node.x0, y: node.y0, width: node.x1 - node.x0, height: Math.max(2, node.y1 - node.y0), rx: 2 });
+    const title = svg('title', { text: name });
+    return svg('g', { class: 'sankey-node', role: 'button', tabindex: '0', 'aria-label': `${name}. Only this.`, on }, title, shape,
       ...labels(node, placed, formatValue));
   });
 
@@ -74,52 +75,52 @@ export function drawSankey(root, graph, { width, formatValue, onChoose }) {
       const isOf = shape.dataset.source === String(index) || shape.dataset.target === String(index);
       shape.classList.toggle('is-marked', isOn && isOf);
     }
-    svg.classList.toggle('has-marked', isOn);
+    drawing.classList.toggle('has-marked', isOn);
   }
 
-  const svg = makeSvg('svg', {
+  const drawing = svg('svg', {
     class: 'sankey', width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': 'Traffic from sources by services to destinations',
-  }, makeSvg('g', { fill: 'none' }, ...linkShapes), makeSvg('g', {}, ...nodeShapes));
-  root.replaceChildren(svg);
+  }, svg('g', { fill: 'none' }, ...linkShapes), svg('g', {}, ...nodeShapes));
+  root.replaceChildren(drawing);
 }
 
 /** The label of a node: outside of the drawing at both ends, beside the node in the middle; above it on small screens. */
 function labels(node, placed, formatValue) {
   const middle = (node.y0 + node.y1) / 2;
-  const text = plain(node.label, placed.isSmall ? 20 : LABEL_MAX);
+  const text = visible(node.label, placed.isSmall ? 20 : LABEL_MAX);
   const value = formatValue(node.value);
   if (placed.isSmall) {
     const anchor = node.column === 0 ? 'start' : node.column === placed.columns ? 'end' : 'middle';
     const x = node.column === 0 ? node.x0 : node.column === placed.columns ? node.x1 : (node.x0 + node.x1) / 2;
-    return [makeSvg('text', { class: 'sankey-label', x, y: node.y0 - 5, 'text-anchor': anchor, text })];
+    return [svg('text', { class: 'sankey-label', x, y: node.y0 - 5, 'text-anchor': anchor, text })];
   }
   const isFirst = node.column === 0;
   const x = isFirst ? node.x0 - 8 : node.x1 + 8;
   const anchor = isFirst ? 'end' : 'start';
   const isFlat = node.y1 - node.y0 < 30 && node.column !== 0 && node.column !== placed.columns;
   if (isFlat) {
-    return [makeSvg('text', { class: 'sankey-label', x, y: middle, dy: '0.35em', 'text-anchor': anchor },
-      makeSvg('tspan', { text }), makeSvg('tspan', { class: 'sankey-value', dx: 6, text: value }))];
+    return [svg('text', { class: 'sankey-label', x, y: middle, dy: '0.35em', 'text-anchor': anchor },
+      svg('tspan', { text }), svg('tspan', { class: 'sankey-value', dx: 6, text: value }))];
   }
   return [
-    makeSvg('text', { class: 'sankey-label', x, y: middle, dy: '-0.15em', 'text-anchor': anchor, text }),
-    makeSvg('text', { class: 'sankey-label sankey-value', x, y: middle, dy: '1.05em', 'text-anchor': anchor, text: value }),
+    svg('text', { class: 'sankey-label', x, y: middle, dy: '-0.15em', 'text-anchor': anchor, text }),
+    svg('text', { class: 'sankey-label sankey-value', x, y: middle, dy: '1.05em', 'text-anchor': anchor, text: value }),
   ];
 }
 
 /** The same as a table, widest links first. */
 export function sankeyTable(graph, { formatValue, onChoose }) {
   const rows = [...graph.links].sort((a, b) => b.value - a.value).map((link) => {
-    const cells = [graph.nodes[link.source], graph.nodes[link.target]].map((node) => make('td', { class: 'mono' },
-      make('bdi', { text: plain(node?.label, 80) })));
-    return make('tr', {}, ...cells,
-      make('td', { class: 'is-end', text: formatValue(link.value) }),
-      make('td', { class: 'is-end', text: link.flows.toLocaleString('en') }),
-      make('td', {}, make('button', {
-        type: 'button', class: 'link-button', text: 'Only this', 'aria-label': `Only ${plain(graph.nodes[link.source]?.label, 60)} → ${plain(graph.nodes[link.target]?.label, 60)}`,
+    const cells = [graph.nodes[link.source], graph.nodes[link.target]].map((node) => h('td', { class: 'mono' },
+      h('bdi', { text: visible(node?.label, 80) })));
+    return h('tr', {}, ...cells,
+      h('td', { class: 'is-end', text: formatValue(link.value) }),
+      h('td', { class: 'is-end', text: link.flows.toLocaleString('en') }),
+      h('td', {}, h('button', {
+        type: 'button', class: 'link-button', text: 'Only this', 'aria-label': `Only ${visible(graph.nodes[link.source]?.label, 60)} → ${visible(graph.nodes[link.target]?.label, 60)}`,
         on: { click: () => onChoose(link.filter) },
       })));
   });
-  const head = ['From', 'To', 'Traffic', 'Flows', ''].map((text, index) => make(text ? 'th' : 'td', { scope: text ? 'col' : null, class: index === 2 || index === 3 ? 'is-end' : '', text }));
-  return make('table', { class: 'plain-table' }, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows));
+  const head = ['From', 'To', 'Traffic', 'Flows', ''].map((text, index) => h(text ? 'th' : 'td', { scope: text ? 'col' : null, class: index === 2 || index === 3 ? 'is-end' : '', text }));
+  return h('table', { class: 'plain-table' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows));
 }

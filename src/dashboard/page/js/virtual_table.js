@@ -3,7 +3,8 @@
 // Owns rows on the screen, the active cell, the keyboard. Knows no data source: `rowAt(index)` gives what is known of a row,
 // undefined where it is not there yet. Invariant: the number of elements depends on the height of the window alone.
 
-import { make, perFrame, setAttribute } from './make.js';
+import { h, setAttr } from './dom.js';
+import { perFrame } from './elements.js';
 
 const OVERSCAN = 6;
 /** More rows than this would be taller than browsers can scroll. */
@@ -12,7 +13,7 @@ const ROWS_MAX = 100_000;
 let tables = 0;
 
 /**
- * Options: label, rowHeight (px), columns [{key, label, title, unit, sort, align, width, class, render(cell, row, index)}],
+ * Options: label, rowHeight (px), columns [{key, label, title, unit, sort, align, width, class, render(cell, row, context)}],
  * rowAt(index), keyOf(row), onOpen(row, index), onMenu(row, column, cell, index), onSort(column), onRange(from, to),
  * rowClass(row), onHold(isHeld), cardHeight (px; rows as cards on narrow screens).
  */
@@ -22,6 +23,7 @@ export class VirtualTable {
     this.id = `table-${(tables += 1)}`;
     this.columns = [];
     this.count = 0;
+    this.context = {}; // what cells need to know of all rows
     this.pool = [];
     this.active = { row: 0, column: 0 };
     this.selected = null;
@@ -32,16 +34,16 @@ export class VirtualTable {
   }
 
   build() {
-    this.head = make('div', { class: 'vt-head', role: 'row', 'aria-rowindex': '1' });
-    this.space = make('div', { class: 'vt-space', role: 'presentation' });
-    this.body = make('div', { class: 'vt-body', role: 'rowgroup' }, this.space);
-    this.scroller = make('div', {
+    this.head = h('div', { class: 'vt-head', role: 'row', 'aria-rowindex': '1' });
+    this.space = h('div', { class: 'vt-space', role: 'presentation' });
+    this.body = h('div', { class: 'vt-body', role: 'rowgroup' }, this.space);
+    this.scroller = h('div', {
       class: 'vt', role: 'grid', tabindex: '0', 'aria-label': this.options.label, id: this.id,
       on: {
         scroll: () => this.draw(), keydown: (event) => this.key(event), focusin: () => this.hold('focus', true),
         focusout: (event) => { if (!this.scroller.contains(event.relatedTarget)) this.hold('focus', false); },
       },
-    }, make('div', { class: 'vt-headgroup', role: 'rowgroup' }, this.head), this.body);
+    }, h('div', { class: 'vt-headgroup', role: 'rowgroup' }, this.head), this.body);
     this.body.addEventListener('pointerenter', (event) => { if (event.pointerType === 'mouse') this.hold('pointer', true); });
     this.body.addEventListener('pointerleave', () => this.hold('pointer', false));
     this.body.addEventListener('click', (event) => this.click(event));
@@ -64,7 +66,7 @@ export class VirtualTable {
     this.columns = columns;
     this.active.column = Math.min(this.active.column, Math.max(0, columns.length - 1));
     this.scroller.style.setProperty('--vt-columns', columns.map((column) => column.width ?? 'minmax(90px, 1fr)').join(' '));
-    setAttribute(this.scroller, 'aria-colcount', columns.length);
+    setAttr(this.scroller, 'aria-colcount', columns.length);
     this.head.replaceChildren(...columns.map((column, index) => this.heading(column, index)));
     this.pool.forEach((row) => row.element.remove());
     this.pool = [];
@@ -72,14 +74,14 @@ export class VirtualTable {
   }
 
   heading(column, index) {
-    const content = [make('span', { class: 'vt-label', text: column.label }), column.unit ? make('span', { class: 'vt-unit', text: column.unit }) : null];
-    const heading = make('div', {
+    const content = [h('span', { class: 'vt-label', text: column.label }), column.unit ? h('span', { class: 'vt-unit', text: column.unit }) : null];
+    const heading = h('div', {
       class: `vt-th ${column.align === 'end' ? 'is-end' : ''}`, role: 'columnheader', 'aria-colindex': index + 1, title: column.title ?? null,
     });
     if (column.sort && this.options.onSort) {
-      const arrow = make('span', { class: 'vt-arrow', 'aria-hidden': 'true' });
-      heading.append(make('button', { type: 'button', class: 'vt-sort', on: { click: () => this.options.onSort(column) } }, ...content, arrow));
-    } else heading.append(make('span', { class: 'vt-sort is-plain' }, ...content));
+      const arrow = h('span', { class: 'vt-arrow', 'aria-hidden': 'true' });
+      heading.append(h('button', { type: 'button', class: 'vt-sort', on: { click: () => this.options.onSort(column) } }, ...content, arrow));
+    } else heading.append(h('span', { class: 'vt-sort is-plain' }, ...content));
     return heading;
   }
 
@@ -88,7 +90,7 @@ export class VirtualTable {
     this.columns.forEach((column, index) => {
       const heading = this.head.children[index];
       const isSorted = column.sort === sort;
-      setAttribute(heading, 'aria-sort', isSorted ? (order === 'asc' ? 'ascending' : 'descending') : null);
+      setAttr(heading, 'aria-sort', isSorted ? (order === 'asc' ? 'ascending' : 'descending') : null);
       const arrow = heading.querySelector('.vt-arrow');
       if (arrow) arrow.textContent = isSorted ? (order === 'asc' ? '▲' : '▼') : '';
     });
@@ -96,7 +98,7 @@ export class VirtualTable {
 
   setCount(count) {
     this.count = Math.min(count, ROWS_MAX);
-    setAttribute(this.scroller, 'aria-rowcount', this.count + 1);
+    setAttr(this.scroller, 'aria-rowcount', this.count + 1);
     this.active.row = Math.max(0, Math.min(this.active.row, this.count - 1));
     this.draw();
   }
@@ -165,10 +167,10 @@ export class VirtualTable {
   }
 
   addRow() {
-    const cells = this.columns.map((column, index) => make('div', {
+    const cells = this.columns.map((column, index) => h('div', {
       class: `vt-td ${column.align === 'end' ? 'is-end' : ''} ${column.class ?? ''}`, role: 'gridcell', 'aria-colindex': index + 1, 'data-key': column.key,
     }));
-    const element = make('div', { class: 'vt-tr', role: 'row', hidden: true }, ...cells);
+    const element = h('div', { class: 'vt-tr', role: 'row', hidden: true }, ...cells);
     const row = { element, cells, index: -1 };
     // A larger pool gives each row another place: all are placed anew.
     this.pool.forEach((other) => { other.index = -2; });
@@ -183,12 +185,12 @@ export class VirtualTable {
       row.index = index;
       element.hidden = false;
       element.id = `${this.id}-row-${index}`;
-      setAttribute(element, 'aria-rowindex', index + 2);
+      setAttr(element, 'aria-rowindex', index + 2);
       row.cells.forEach((cell, column) => { cell.id = `${this.id}-cell-${index}-${column}`; });
     }
     element.style.setProperty('transform', `translateY(${index * height}px)`);
     const isSelected = data !== undefined && this.selected !== null && this.options.keyOf(data) === this.selected;
-    setAttribute(element, 'aria-selected', isSelected ? 'true' : 'false');
+    setAttr(element, 'aria-selected', isSelected ? 'true' : 'false');
     const extra = data === undefined ? 'is-empty' : (this.options.rowClass?.(data) ?? '');
     const name = `vt-tr ${index % 2 === 1 ? 'is-odd' : ''} ${isSelected ? 'is-selected' : ''} ${extra}`;
     if (element.className !== name) element.className = name;
@@ -196,7 +198,7 @@ export class VirtualTable {
       const cell = row.cells[at];
       if (data === undefined) {
         if (cell.childNodes.length > 0) cell.replaceChildren();
-      } else column.render(cell, data, index);
+      } else column.render(cell, data, this.context);
     });
   }
 
@@ -206,7 +208,7 @@ export class VirtualTable {
     this.body.querySelector('.is-active')?.classList.remove('is-active');
     const cell = document.getElementById(`${this.id}-cell-${row}-${column}`);
     if (cell) cell.classList.add('is-active');
-    setAttribute(this.scroller, 'aria-activedescendant', isOn && cell ? cell.id : null);
+    setAttr(this.scroller, 'aria-activedescendant', isOn && cell ? cell.id : null);
   }
 
   // Pointer and keyboard
