@@ -5,7 +5,7 @@
 import { h } from './dom.js';
 import { button } from './elements.js';
 import { visible } from './format.js';
-import { COLUMNS_MAX, DEFAULT_COLUMNS, columnChoices } from './flow_columns.js';
+import { COLUMNS_MAX, columnChoices, defaultColumns } from './flow_columns.js';
 
 /** Opens the dialog with the columns in force; `onChoose(keys)` is called when it is confirmed. */
 export function openColumnsDialog(fields, current, onChoose) {
@@ -16,7 +16,7 @@ export function openColumnsDialog(fields, current, onChoose) {
   const title = h('h2', { id: 'columns-title', text: 'Columns' });
   const search = h('input', { type: 'search', class: 'input', placeholder: 'Search fields', 'aria-label': 'Search fields', on: { input: () => find() } });
   const order = h('ol', { class: 'columns-order', 'aria-label': 'Chosen columns, in order' });
-  const nothing = h('p', { class: 'is-dim', text: 'No field has this in its name or description.', hidden: true });
+  const nothing = h('p', { class: 'dim', text: 'No field has this in its name or description.', hidden: true });
 
   const sections = groups.map(([group, list]) => {
     const rows = list.map((choice) => {
@@ -24,7 +24,7 @@ export function openColumnsDialog(fields, current, onChoose) {
       box.checked = chosen.includes(choice.key);
       boxes.set(choice.key, box);
       const row = h('label', { class: 'columns-choice' }, box, h('span', {}, h('b', { text: visible(choice.label, 60) }),
-        h('span', { class: 'is-dim', text: visible(choice.description ?? '', 160) })));
+        h('span', { class: 'dim', text: visible(choice.description ?? '', 160) })));
       row.found = `${choice.label} ${choice.key} ${choice.description ?? ''} ${group}`.toLowerCase();
       return row;
     });
@@ -74,10 +74,10 @@ export function openColumnsDialog(fields, current, onChoose) {
     count.textContent = `${chosen.length} chosen`;
   }
 
-  const apply = button('Show these columns', () => { dialog.close(); onChoose(chosen); }, { class: 'button is-primary' });
-  const count = h('span', { class: 'is-dim' });
+  const apply = button('Show these columns', () => { dialog.close(); onChoose(chosen); }, { class: 'button primary' });
+  const count = h('span', { class: 'dim' });
   const reset = button('Default', () => {
-    chosen = DEFAULT_COLUMNS.filter((key) => boxes.has(key));
+    chosen = defaultColumns(fields).filter((key) => boxes.has(key));
     boxes.forEach((box, key) => { box.checked = chosen.includes(key); });
     showOrder();
   });

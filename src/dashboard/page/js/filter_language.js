@@ -2,7 +2,7 @@
 //
 // Owns no meaning: the server parses. Invariant: the parts of `tokens(text)` joined are `text`.
 
-const TOKEN = /(\s+)|("(?:[^"\\]|\\.)*"?)|([()])|([!-](?=[\w(]))|(&&|\|\||\b(?:or|and|not)\b)|([A-Za-z_][\w.]*)(:)|(>=|<=|!=|[<>=~])|([^\s()":<>=!~]+|.)/giy;
+const TOKEN = /(\s+)|("(?:[^"\\]|\\.)*"?)|([()])|(!(?=[\w(!]))|(&&|\|\||\b(?:or|and|not)\b)|([A-Za-z_][\w.-]*)(:)|(>=|<=|[<>=])|([^\s()":<>=!~]+|.)/giy;
 const NAMES = ['space', 'string', 'paren', 'negation', 'operator', 'word', 'colon', 'comparison', 'value'];
 
 /** Splits a filter: `[{kind, text, start}]`, kinds as in NAMES. What follows `word:` up to a space or bracket is its value. */
@@ -31,7 +31,7 @@ export function tokens(text) {
 /** A value as it stands behind `word:`. */
 export function quoted(value) {
   const text = String(value);
-  if (text !== '' && !/[\s()"'\\|&!<>=~,*]/.test(text)) return text;
+  if (text !== '' && !/[\s()"',*?\\]|^[<>=]/.test(text)) return text;
   return `"${text.replace(/[\\"]/g, '\\$&')}"`;
 }
 

@@ -8,8 +8,9 @@ import { h, setAttr, setText } from './dom.js';
 import { showText } from './elements.js';
 import { NONE, bits, count, digits, duration, known, percent, shortDuration, visible } from './format.js';
 
-/** Columns that are shown when nobody chose. */
-export const DEFAULT_COLUMNS = ['client', 'server', 'service', 'tcp_state', 'rate', 'bytes_total', 'packets_total', 'rtt_ewma_ms', 'sent_again', 'duration_secs'];
+const USUAL = ['client', 'server', 'service', 'tcp_state', 'rate', 'bytes_total', 'packets_total', 'rtt_ewma_ms', 'sent_again', 'duration_secs'];
+/** Names that a client asked for; the first that the server knows is shown. */
+const NAMES = ['tls_sni', 'tls_server_name', 'server_name', 'http_host', 'dns_name'];
 /** More columns than this cannot be read. */
 export const COLUMNS_MAX = 40;
 /** A share of segments sent again from which on it is said in colour and with a mark. */
@@ -19,8 +20,14 @@ const KINDS = 8;
 /** Fields that every request asks for, because details and menus need them. */
 const ALWAYS = ['protocol', 'client_ip', 'client_port', 'server_ip', 'server_port'];
 
+/** Colours of names that stand beside each other most often, so that they differ. */
+const KNOWN_KINDS = {
+  tcp: 0, udp: 1, icmp: 3, icmpv6: 3, arp: 5, sctp: 4, igmp: 6, gre: 7, https: 0, tls: 0, quic: 1, http: 3, dns: 2, domain: 2, ssh: 6, postgresql: 4, mysql: 4, rsync: 5, kafka: 5, ntp: 7,
+};
+
 /** A number for a colour, the same for the same name everywhere. */
 export function kindOf(name) {
+  if (Object.hasOwn(KNOWN_KINDS, name)) return KNOWN_KINDS[name];
   let hash = 0;
   for (const c of String(name).slice(0, 64)) hash = (hash * 31 + c.codePointAt(0)) % 9973;
   return hash % KINDS;
@@ -44,7 +51,7 @@ function endpointColumn(key, label, title) {
     text: (flow) => endpoint(flow[names[0]], flow[names[1]]),
     render(cell, flow) {
       const span = valueSpan(cell, 'is-value');
-      if (!span.firstChild) span.append(h('span', {}), h('span', { class: 'is-dim' }));
+      if (!span.firstChild) span.append(h('span', {}), h('span', { class: 'dim' }));
       const [ip, port] = [flow[names[0]], flow[names[1]]];
       const isSix = String(ip ?? '').includes(':') && port;
       showText(span.firstChild, ip ? (isSix ? `[${ip}]` : ip) : NONE, 45);
@@ -58,7 +65,7 @@ const COMPOSED = {
   server: endpointColumn('server', 'Server', 'Who answered'),
   service: {
     key: 'service', label: 'Service', title: 'Service by port, or the protocol', fields: ['protocol'], sort: 'service', width: 'minmax(104px, .7fr)',
-    parts: (flow) => (flow.service ? [{ name: 'service', value: flow.service }] : [{ name: 'protocol', value: flow.protocol }]),
+    parts: (flow, fields) => (flow.service && fields.word('service') ? [{ name: 'service', value: flow.service }] : [{ name: 'server_port', value: flow.server_port }, { name: 'protocol', value: flow.protocol }]).filter((part) => part.value),
     text: (flow) => flow.service ?? flow.protocol ?? NONE,
     render(cell, flow) {
       const tag = valueSpan(cell, 'tag is-value');
@@ -101,13 +108,13 @@ const COMPOSED = {
       setStyle(bar.lastChild, 'width', `${(width * (1 - share)).toFixed(1)}%`);
       const shown = known(flow.rate_bps) ? count(flow.rate_bps) : NONE;
       setText(text, shown);
-      const title = toClient === null ? null : `to client ${rate(toClient)}, to server ${bits(flow.rate_to_server_bps)}`;
+      const title = toClient === null ? null : `to client ${bits(toClient)}, to server ${bits(flow.rate_to_server_bps)}`;
       setAttr(cell, 'title', title);
     },
   },
   sent_again: {
-    key: 'sent_again', label: 'Sent again', unit: '%', title: 'Segments sent again, of all packets of the flow', fields: ['retransmissions', 'packets_total', 'protocol'],
-    sort: 'retransmissions', align: 'end', width: '96px', class: 'is-number', parts: () => [],
+    key: 'sent_again', label: 'Resent', unit: '%', title: 'Segments sent again, of all packets of the flow', fields: ['retransmissions', 'packets_total', 'protocol'],
+    sort: 'retransmissions', align: 'end', width: '88px', class: 'is-number', parts: () => [],
     text: (flow) => percent(sentAgain(flow)),
     render(cell, flow) {
       const share = sentAgain(flow);
@@ -115,7 +122,7 @@ const COMPOSED = {
       const text = share === null ? NONE : share === 0 ? '0' : `${isMuch ? '▲ ' : ''}${share < 0.0005 ? '<0.1' : digits(share * 100)}`;
       setText(cell, text);
       cell.classList.toggle('is-bad', isMuch);
-      cell.classList.toggle('is-dim', share === null || share === 0);
+      cell.classList.toggle('dim', share === null || share === 0);
       setAttr(cell, 'title', share === null ? null : `${flow.retransmissions} of ${flow.packets_total} packets`);
     },
   },
@@ -150,17 +157,23 @@ function fieldColumn(field) {
       const span = valueSpan(cell, '');
       span.className = isClickable ? 'is-value' : '';
       showText(span, text, 120);
-      cell.classList.toggle('is-dim', text === NONE || text === '0');
+      cell.classList.toggle('dim', text === NONE || text === '0');
       setAttr(cell, 'title', isDuration ? duration(value) : exactValue(field, value) || null);
     },
   };
 }
 const SHORT_LABELS = { bytes_total: 'Bytes', packets_total: 'Packets', rtt_ewma_ms: 'RTT', duration_secs: 'Age' };
 
+/** Columns that are shown when nobody chose. */
+export function defaultColumns(fields) {
+  const name = NAMES.find((candidate) => fields.has(candidate));
+  return USUAL.flatMap((key) => (key === 'service' && name ? [key, name] : [key])).filter((key) => key in COMPOSED || fields.has(key));
+}
+
 /** The columns of these keys; those that the server does not know are left out. */
 export function columnsOf(keys, fields) {
   const columns = keys.slice(0, COLUMNS_MAX).map((key) => COMPOSED[key] ?? (fields.has(key) ? fieldColumn(fields.get(key)) : null)).filter(Boolean);
-  return columns.length > 0 ? columns : columnsOf(DEFAULT_COLUMNS, fields);
+  return columns.length > 0 ? columns : columnsOf(defaultColumns(fields), fields);
 }
 
 /** What can be chosen: [[group, [{key, label, description}]]]. */

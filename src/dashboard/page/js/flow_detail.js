@@ -11,6 +11,7 @@ import { bpfOf, facts } from './flow_facts.js';
 import { bits, bytes, clock, digits, duration, exact, iso, known, ms, percent, visible, when } from './format.js';
 import { download } from './flows_bar.js';
 import { term } from './filter_language.js';
+import { whyNoDownload } from './packet_download.js';
 import { RateChart } from './rate_chart.js';
 
 const REFRESH_MS = 1900;
@@ -116,7 +117,7 @@ export class FlowDetail {
     this.alertList = h('ul', { class: 'detail-alerts' });
     this.alertPart = h('section', {}, h('h3', { text: 'Alerts' }), this.alertList);
     this.packetList = h('ol', { class: 'detail-packets' });
-    this.packetNote = h('span', { class: 'is-dim' });
+    this.packetNote = h('span', { class: 'dim' });
     this.packetPart = h('section', {}, h('h3', { text: 'Sampled packets ' }, this.packetNote), this.packetList);
     this.factPart = h('section', {}, h('h3', { text: 'What was seen' }), this.facts);
     const all = this.buildFields();
@@ -142,7 +143,7 @@ export class FlowDetail {
     });
     this.groups = sections;
     this.more = h('button', { type: 'button', class: 'link-button', 'aria-pressed': 'false', on: { click: () => this.toggleEmpty() } });
-    return [...sections, h('p', { class: 'is-dim' }, this.more)];
+    return [...sections, h('p', { class: 'dim' }, this.more)];
   }
 
   toggleEmpty() {
@@ -154,36 +155,29 @@ export class FlowDetail {
   buildActions() {
     const { flow, fields, app } = this;
     const filter = filterOf(flow, fields);
-    const canDownload = app.store.hello?.role === 'download' && app.store.hello?.has?.recorder !== false;
-    const why = app.store.hello?.role !== 'download' ? 'Your role looks only; downloads need the role download.' : 'The flight recorder is not on.';
+    const why = whyNoDownload(app.store.hello);
     const capture = button('Download pcapng', () => download(app.url('api/v1/capture', { bpf: bpfOf(flow) }), 'flow.pcapng'), {
-      class: 'button', disabled: !canDownload, title: canDownload ? `Packets that the recorder holds: ${bpfOf(flow)}` : why,
+      class: 'button', disabled: why !== null, title: why ?? `Packets that the recorder holds: ${bpfOf(flow)}`,
     });
     const word = (name) => fields.word(name);
     const side = (text, name) => (word(name) && flow[name] ? this.link(text, { view: 'flows', filter: term(word(name), flow[name]), id: null }) : null);
     return h('div', { class: 'actions' },
-      app.store.hello?.has?.packets === false ? null : this.link('Packets now', { view: 'packets', filter: this.packetFilter() }, 'button is-primary'),
+      app.store.hello?.has?.packets === false ? null : this.link('Packets now', { view: 'packets', filter: this.packetFilter() }, 'button primary'),
       capture, side('Flows of this server', 'server_ip'), side('Flows of this client', 'client_ip'),
       button('Copy as filter', () => copyText(app, filter), { title: visible(filter, 200) }),
       flow.community_id ? button('Copy Community ID', () => copyText(app, flow.community_id), { title: visible(flow.community_id, 80) }) : null);
   }
 
-  /** Both ends, as packets have no more than that. */
+  /** Both ends, in the words that packets have, too: a single packet knows neither client nor server. */
   packetFilter() {
-    return filterOf(this.flow, this.fields);
+    const { flow } = this;
+    const hosts = [flow.client_ip, flow.server_ip].filter(Boolean).map((ip) => term('host', ip));
+    const ports = [flow.client_port, flow.server_port].filter(Boolean).map((port) => term('port', port));
+    return [...hosts, ...ports, flow.protocol ? term('protocol', flow.protocol) : null].filter(Boolean).join(' ');
   }
 
   link(text, changes, className = 'button') {
-    return h('a', {
-      class: className.includes('button') && !className.startsWith('button') ? `button ${className}` : className, href: this.app.route.href(changes), text,
-      on: {
-        click: (event) => {
-          if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
-          event.preventDefault();
-          this.app.route.set(changes);
-        },
-      },
-    });
+    return h('a', { class: className || null, href: this.app.route.href(changes), text });
   }
 
   // Updating, in place
@@ -250,8 +244,8 @@ export class FlowDetail {
     this.alertList.replaceChildren(...ids.slice(0, 10).map((id) => {
       const alert = this.app.store.alerts.get(id);
       const words = alert ? `${alert.kind.replace(/_/g, ' ')}: ${alert.description}` : id;
-      return h('li', {}, alert ? h('span', { class: `severity is-${visible(alert.severity, 10)}`, text: visible(alert.severity, 10) }) : null,
-        this.link(visible(words, 160), { view: 'alerts', id }, 'text-link'));
+      return h('li', {}, alert ? h('span', { class: 'severity', 'data-severity': visible(alert.severity, 10), text: visible(alert.severity, 10) }) : null,
+        this.link(visible(words, 160), { view: 'alerts', id }, ''));
     }));
   }
 
@@ -283,9 +277,9 @@ export class FlowDetail {
       this.packetPart.hidden = false;
       setText(this.packetNote, `latest ${answer.packets.length}`);
       this.packetList.replaceChildren(...answer.packets.map((packet) => h('li', {},
-        h('span', { class: 'mono is-dim', title: `${iso(packet.ts)} (UTC)`, text: clock(packet.ts) }),
+        h('span', { class: 'mono dim', title: `${iso(packet.ts)} (UTC)`, text: clock(packet.ts) }),
         h('span', { class: 'packet-way', text: String(packet.src).startsWith(String(this.flow.client_ip)) ? '→' : '←' }),
-        this.link(visible(packet.info, 80), { view: 'packets', filter: this.packetFilter(), id: packet.id }, 'text-link mono'))));
+        this.link(visible(packet.info, 80), { view: 'packets', filter: this.packetFilter(), id: packet.id }, 'mono'))));
     } catch {
       this.packetPart.hidden = true; // Packets are an addition; the rest of the detail stands.
     }

@@ -64,8 +64,9 @@ export function valueOf(flow, name) {
 
 /** Numbers that count or measure, as against those that name (ports, identifiers). */
 export function isQuantity(field) {
-  return Boolean(field.unit) || ['seconds', 'milliseconds', 'rate'].includes(field.type);
+  return (Boolean(field.unit) || ['number', 'seconds', 'milliseconds', 'rate'].includes(field.type)) && !NAMING.test(field.name);
 }
+const NAMING = /(_port|_id|_type|_code|^vlan|^ip_version|^first_packet|^queues|^dscp_|^ecn_|^tcp_options_)/;
 
 export const isMono = (field) => field.type === 'address' || field.type === 'endpoint' || MONO.test(field.name);
 
@@ -82,7 +83,8 @@ export function sayValue(field, value) {
   if (field.unit === 'ms') return ms(value);
   if (field.unit === 's') return duration(value);
   if (field.unit) return `${exact(value)} ${value === 1 ? field.unit.replace(/s$/, '') : field.unit}`;
-  return Number.isInteger(value) ? String(value) : digits(value);
+  if (!Number.isInteger(value)) return digits(value);
+  return isQuantity(field) ? exact(value) : String(value);
 }
 
 /** The exact value, for a title; empty where the text says all. */

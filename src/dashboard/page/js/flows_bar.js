@@ -10,8 +10,8 @@ import { openMenu } from './value_menu.js';
 
 /** A choice of one in a row of buttons. `choices`: [[value, text, title]]. */
 export function segmented(label, choices, onChoose) {
-  const buttons = choices.map(([value, text, title]) => button(text, () => onChoose(value), { class: 'seg-button', 'aria-pressed': 'false', title: title ?? null, 'data-value': value }));
-  const element = h('div', { class: 'seg', role: 'group', 'aria-label': label }, ...buttons);
+  const buttons = choices.map(([value, text, title]) => button(text, () => onChoose(value), { class: null, 'aria-pressed': 'false', title: title ?? null, 'data-value': value }));
+  const element = h('div', { class: 'segments', role: 'group', 'aria-label': label }, ...buttons);
   const show = (value) => buttons.forEach((one) => setAttr(one, 'aria-pressed', String(one.dataset.value === value)));
   return { element, show };
 }

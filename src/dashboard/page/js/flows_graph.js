@@ -22,7 +22,7 @@ export class FlowsGraph {
     this.graph = null;
     this.ways = segmented('Shown as', [['drawing', 'Drawing'], ['table', 'Table of links']], (form) => { this.form = form; this.draw(); });
     this.sizes = segmented('Nodes in each column', [['12', '12'], ['25', '25'], ['50', '50']], (limit) => { this.limit = limit; this.load(); });
-    this.caption = h('span', { class: 'is-dim' });
+    this.caption = h('span', { class: 'dim' });
     this.root = h('div', { class: 'graph-root', tabindex: '0', role: 'region', 'aria-label': 'Sources, services and destinations' });
     this.element = h('section', { class: 'panel graph-panel', 'aria-label': 'Sankey' },
       h('header', { class: 'panel-head' }, h('h2', { text: 'Source → service → destination' }), this.caption, this.sizes.element, this.ways.element), this.root);
@@ -64,7 +64,7 @@ export class FlowsGraph {
     const why = graph.whole ? 'whole table' : `⚠ incomplete: ${visible(graph.why ?? 'some flows could not be read', 100)}`;
     setText(this.caption, `bytes of ${exact(graph.links.length)} links · ${why} at ${clock(graph.time)}`);
     const onChoose = (filter) => { if (filter) this.options.onTerm(filter); };
-    if (graph.links.length === 0) this.root.replaceChildren(h('div', { class: 'empty-note' }, h('b', { text: 'No flow fits this filter.' })));
+    if (graph.links.length === 0) this.root.replaceChildren(h('div', { class: 'empty' }, h('strong', { text: 'No flow fits this filter.' })));
     else if (this.form === 'table') this.root.replaceChildren(sankeyTable(graph, { formatValue: bytes, onChoose }));
     else drawSankey(this.root, graph, { width: this.width, formatValue: bytes, onChoose });
   }

@@ -35,7 +35,7 @@ export class FlowsTable {
     this.shown = h('span', {});
     this.note = h('span', { class: 'hold-note', hidden: true, text: 'Order held' , title: 'Rows keep their places while you point at them or move in them. Values go on.' });
     const keys = h('span', { class: 'keys-note' }, h('kbd', { text: '↑↓' }), ' move ', h('kbd', { text: 'Enter' }), ' details ', h('kbd', { text: '.' }), ' menu');
-    this.empty = h('div', { class: 'empty-note', hidden: true });
+    this.empty = h('div', { class: 'empty table-empty', hidden: true });
     this.element = h('section', { class: 'panel table-panel', 'aria-label': 'Flows' },
       this.table.element, this.empty, h('footer', { class: 'table-foot' }, this.shown, this.note, keys));
   }
@@ -86,7 +86,7 @@ export class FlowsTable {
   sayEmpty() {
     const { filter, scope } = this.question;
     const what = filter ? 'No flow fits this filter.' : scope === 'all' ? 'There is no flow yet.' : `There is no flow that is ${scope}.`;
-    this.empty.replaceChildren(h('b', { text: what }), h('span', { text: filter ? 'New flows appear here as soon as they fit.' : 'Flows appear here with their first packet.' }));
+    this.empty.replaceChildren(h('strong', { text: what }), h('span', { text: filter ? 'New flows appear here as soon as they fit.' : 'Flows appear here with their first packet.' }));
   }
 
   /** A tick has passed: values are asked for again, unless the server needs its time. */
@@ -114,7 +114,7 @@ export class FlowsTable {
   }
 
   menu(flow, column, cell) {
-    const groups = column.parts(flow).map((part) => this.partGroup(part)).filter(Boolean);
+    const groups = column.parts(flow, this.options.fields).map((part) => this.partGroup(part)).filter(Boolean);
     const text = column.text(flow);
     const rest = [
       { label: 'Details of this flow', run: () => this.options.onOpen(flow) },
@@ -125,7 +125,7 @@ export class FlowsTable {
   }
 
   partGroup({ name, value }) {
-    const field = this.options.fields.get(name) ?? { name, label: name, filter_word: name === 'service' ? 'service' : null };
+    const field = this.options.fields.get(name) ?? { name, label: name, filter_word: null };
     const word = field.filter_word;
     const items = [];
     const isNumber = typeof value === 'number' && field.unit;

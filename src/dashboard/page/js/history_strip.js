@@ -5,7 +5,7 @@
 
 import { h, setAttr, setText } from './dom.js';
 import { perFrame } from './elements.js';
-import { bits, clock, known, scaled } from './format.js';
+import { bits, clock, known } from './format.js';
 
 const HEIGHT = 84;
 const AXIS = 16;
@@ -21,7 +21,7 @@ export class HistoryStrip {
     this.drag = null;
     this.paintSoon = perFrame(() => this.paint());
     this.caption = h('span', { class: 'strip-caption', text: 'Traffic of the link' });
-    this.hint = h('span', { class: 'strip-hint is-dim', text: 'drag to select a time' });
+    this.hint = h('span', { class: 'strip-hint dim', text: 'drag to select a time' });
     this.reset = h('button', { type: 'button', class: 'chip', hidden: true, on: { click: () => this.select(null) } });
     this.canvas = h('canvas', {
       class: 'strip-canvas', role: 'img', tabindex: '0', 'aria-label': 'Traffic of the link',
@@ -45,6 +45,7 @@ export class HistoryStrip {
     this.data = { from, step, values, to: from + step * values.length };
     const present = values.filter(known);
     const largest = present.length > 0 ? Math.max(...present) : null;
+    setText(this.caption, `Traffic of the link, at most ${bits(largest)}`);
     const last = present.at(-1) ?? null;
     setAttr(this.canvas, 'aria-label', `Traffic of the link from ${clock(from)} to ${clock(this.data.to)}: at most ${bits(largest)}, lastly ${bits(last)}. `
       + 'Left and right select a time, with Shift its length, Escape ends it.');
@@ -151,7 +152,7 @@ export class HistoryStrip {
     const colour = (name) => getComputedStyle(this.probe(name)).color;
     const largest = Math.max(1, ...this.data.values.filter(known)) * 1.08;
     this.paintArea(pen, width, largest, colour);
-    this.paintAxis(pen, width, largest, colour);
+    this.paintAxis(pen, width, colour);
     this.paintSelection(pen, width, colour);
     this.paintPointer(pen, width, colour);
   }
@@ -191,7 +192,7 @@ export class HistoryStrip {
     if (start >= 0) run(start, values.length);
   }
 
-  paintAxis(pen, width, largest, colour) {
+  paintAxis(pen, width, colour) {
     const { from, to } = this.data;
     pen.font = '11px Inter, system-ui, sans-serif';
     pen.fillStyle = colour('--faint');
@@ -209,10 +210,6 @@ export class HistoryStrip {
       pen.textAlign = mark === 0 ? 'left' : mark === marks ? 'right' : 'center';
       pen.fillText(mark === marks && !isLive ? clock(to).slice(0, 5) : text, (width * mark) / marks, HEIGHT - 3);
     }
-    const top = scaled(largest / 1.08, 'bit/s');
-    pen.textAlign = 'left';
-    const label = `${top.value} ${top.unit}`;
-    pen.fillText(label, 0, 10);
   }
 
   paintSelection(pen, width, colour) {

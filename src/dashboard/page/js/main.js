@@ -19,7 +19,7 @@ const VIEWS = {
   wall: { load: () => import('./views/wall.js'), css: ['wall.css'] },
   flows: { load: () => import('./views/flows.js'), css: ['flows.css'] },
   flow: { load: () => import('./views/flow.js'), css: ['flows.css'] },
-  packets: { load: () => import('./views/packets.js'), css: ['packets.css'] },
+  packets: { load: () => import('./views/packets.js'), css: ['flows.css', 'packets.css'] },
   alerts: { load: () => import('./views/alerts.js'), css: ['alerts.css'] },
   system: { load: () => import('./views/system.js'), css: ['system.css'] },
 };

@@ -7,13 +7,13 @@ import { bits, clock, known } from './format.js';
 
 const WIDTH = 400;
 const HEIGHT = 72;
-const MIDDLE = HEIGHT / 2;
+const PART_MIN = 8; // height that a direction has at least
 
 export class RateChart {
   constructor() {
     this.up = svg('path', { class: 'rate-to-client' });
     this.down = svg('path', { class: 'rate-to-server' });
-    this.line = svg('path', { class: 'rate-line', d: `M0 ${MIDDLE}H${WIDTH}` });
+    this.line = svg('path', { class: 'rate-line' });
     this.drawing = svg('svg', { class: 'rate-chart', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' }, this.up, this.down, this.line);
     this.from = h('span', {});
     this.most = h('span', {});
@@ -27,12 +27,17 @@ export class RateChart {
     this.element.hidden = points.length < 2;
     if (points.length < 2) return;
     const [begin, end] = [points[0][0], points.at(-1)[0]];
-    const largest = Math.max(1, ...points.map((point) => Math.max(point[1] ?? 0, point[2] ?? 0)));
+    const [mostUp, mostDown] = [2, 1].map((column) => Math.max(0, ...points.map((point) => point[column] ?? 0)));
+    const largest = Math.max(1, mostUp, mostDown);
+    // One scale for both, so that they can be compared; the line lies where both have room.
+    const room = HEIGHT - 2 * PART_MIN;
+    const unit = room / Math.max(1, mostUp + mostDown);
+    const middle = PART_MIN + unit * mostUp;
     const x = (time) => ((time - begin) / Math.max(1e-9, end - begin)) * WIDTH;
-    const area = (column, height) => `M0 ${MIDDLE}${points.map((point) => `L${x(point[0]).toFixed(1)} ${(MIDDLE - ((point[column] ?? 0) / largest) * height).toFixed(1)}`).join('')}L${WIDTH} ${MIDDLE}Z`;
-    // One scale for both, so that they can be compared.
-    setAttr(this.up, 'd', area(2, MIDDLE - 2));
-    setAttr(this.down, 'd', area(1, 2 - MIDDLE));
+    const area = (column, sign) => `M0 ${middle.toFixed(1)}${points.map((point) => `L${x(point[0]).toFixed(1)} ${(middle - (point[column] ?? 0) * unit * sign).toFixed(1)}`).join('')}L${WIDTH} ${middle.toFixed(1)}Z`;
+    setAttr(this.up, 'd', area(2, 1));
+    setAttr(this.down, 'd', area(1, -1));
+    setAttr(this.line, 'd', `M0 ${middle.toFixed(1)}H${WIDTH}`);
     setText(this.from, clock(begin));
     setText(this.to, clock(end));
     setText(this.most, `most ${bits(largest)}`);

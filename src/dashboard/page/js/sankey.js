@@ -114,13 +114,13 @@ export function sankeyTable(graph, { formatValue, onChoose }) {
     const cells = [graph.nodes[link.source], graph.nodes[link.target]].map((node) => h('td', { class: 'mono' },
       h('bdi', { text: visible(node?.label, 80) })));
     return h('tr', {}, ...cells,
-      h('td', { class: 'is-end', text: formatValue(link.value) }),
-      h('td', { class: 'is-end', text: link.flows.toLocaleString('en') }),
+      h('td', { class: 'num', text: formatValue(link.value) }),
+      h('td', { class: 'num', text: link.flows.toLocaleString('en') }),
       h('td', {}, h('button', {
         type: 'button', class: 'link-button', text: 'Only this', 'aria-label': `Only ${visible(graph.nodes[link.source]?.label, 60)} → ${visible(graph.nodes[link.target]?.label, 60)}`,
         on: { click: () => onChoose(link.filter) },
       })));
   });
-  const head = ['From', 'To', 'Traffic', 'Flows', ''].map((text, index) => h(text ? 'th' : 'td', { scope: text ? 'col' : null, class: index === 2 || index === 3 ? 'is-end' : '', text }));
-  return h('table', { class: 'plain-table' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows));
+  const head = ['From', 'To', 'Traffic', 'Flows', ''].map((text, index) => h(text ? 'th' : 'td', { scope: text ? 'col' : null, class: index === 2 || index === 3 ? 'num' : '', text }));
+  return h('table', { class: 'plain' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows));
 }

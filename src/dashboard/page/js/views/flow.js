@@ -10,10 +10,7 @@ import { visible } from '../format.js';
 class FlowView {
   constructor(root, app) {
     this.app = app;
-    this.back = h('a', {
-      class: 'text-link back-link', text: '← Flows', href: app.route.href({ view: 'flows', id: null }),
-      on: { click: (event) => { event.preventDefault(); app.route.set({ view: 'flows', id: null }); } },
-    });
+    this.back = h('a', { class: 'back-link', text: '← Flows', href: app.route.href({ view: 'flows' }) });
     this.problem = h('div', { class: 'problem', role: 'alert', hidden: true });
     this.element = h('div', { class: 'flow-view' }, this.back, this.problem);
     root.append(this.element);

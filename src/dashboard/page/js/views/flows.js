@@ -7,7 +7,7 @@ import { openColumnsDialog } from '../columns_dialog.js';
 import { h } from '../dom.js';
 import { FlowDetail } from '../flow_detail.js';
 import { loadFields } from '../flow_fields.js';
-import { DEFAULT_COLUMNS, columnsOf, fieldsExported } from '../flow_columns.js';
+import { columnsOf, defaultColumns, fieldsExported } from '../flow_columns.js';
 import { FlowsBar } from '../flows_bar.js';
 import { FlowsGraph } from '../flows_graph.js';
 import { FlowsTable } from '../flows_table.js';
@@ -72,7 +72,7 @@ class FlowsView {
 
   columnKeys() {
     const keys = this.param('columns').split(',').filter(Boolean);
-    return keys.length > 0 ? keys : DEFAULT_COLUMNS;
+    return keys.length > 0 ? keys : defaultColumns(this.fields);
   }
 
   /** Shows what the address says. */
@@ -147,7 +147,7 @@ class FlowsView {
   chooseColumns() {
     if (!this.fields) return;
     openColumnsDialog(this.fields, columnsOf(this.columnKeys(), this.fields).map((column) => column.key), (keys) => {
-      const isDefault = keys.join() === DEFAULT_COLUMNS.join();
+      const isDefault = keys.join() === defaultColumns(this.fields).join();
       this.app.route.set({ columns: isDefault ? null : keys.join(',') });
     });
   }
