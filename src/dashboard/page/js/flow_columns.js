@@ -22,7 +22,7 @@ const ALWAYS = ['protocol', 'client_ip', 'client_port', 'server_ip', 'server_por
 
 /** Colours of names that stand beside each other most often, so that they differ. */
 const KNOWN_KINDS = {
-  tcp: 0, udp: 1, icmp: 3, icmpv6: 3, arp: 5, sctp: 4, igmp: 6, gre: 7, https: 0, tls: 0, quic: 1, http: 3, dns: 2, domain: 2, ssh: 6, postgresql: 4, mysql: 4, rsync: 5, kafka: 5, ntp: 7,
+  tcp: 0, udp: 1, icmp: 3, icmpv6: 3, arp: 5, sctp: 4, igmp: 6, gre: 7, https: 0, tls: 0, quic: 1, http: 3, dns: 2, domain: 2, ssh: 6, postgresql: 4, mysql: 4, rsync: 5, kafka: 7, ntp: 7,
 };
 
 /** A number for a colour, the same for the same name everywhere. */
@@ -46,7 +46,7 @@ function valueSpan(cell, className) {
 function endpointColumn(key, label, title) {
   const names = [`${key}_ip`, `${key}_port`];
   return {
-    key, label, title, fields: names, sort: names[0], width: 'minmax(188px, 1.5fr)', class: 'mono',
+    key, label, title, fields: names, sort: names[0], width: 'minmax(152px, 1.5fr)', class: 'mono',
     parts: (flow) => names.map((name) => ({ name, value: flow[name] })).filter((part) => part.value),
     text: (flow) => endpoint(flow[names[0]], flow[names[1]]),
     render(cell, flow) {
@@ -56,6 +56,7 @@ function endpointColumn(key, label, title) {
       const isSix = String(ip ?? '').includes(':') && port;
       showText(span.firstChild, ip ? (isSix ? `[${ip}]` : ip) : NONE, 45);
       showText(span.lastChild, port ? `:${port}` : '', 8);
+      setAttr(cell, 'title', isSix ? endpoint(ip, port) : null);
     },
   };
 }
@@ -64,7 +65,7 @@ const COMPOSED = {
   client: endpointColumn('client', 'Client', 'Who opened the connection, or sent first'),
   server: endpointColumn('server', 'Server', 'Who answered'),
   service: {
-    key: 'service', label: 'Service', title: 'Service by port, or the protocol', fields: ['protocol'], sort: 'service', width: 'minmax(104px, .7fr)',
+    key: 'service', label: 'Service', title: 'Service by port, or the protocol', fields: ['protocol'], sort: 'service', width: 'minmax(96px, .7fr)',
     parts: (flow, fields) => (flow.service && fields.word('service') ? [{ name: 'service', value: flow.service }] : [{ name: 'server_port', value: flow.server_port }, { name: 'protocol', value: flow.protocol }]).filter((part) => part.value),
     text: (flow) => flow.service ?? flow.protocol ?? NONE,
     render(cell, flow) {
@@ -77,7 +78,7 @@ const COMPOSED = {
   },
   tcp_state: {
     key: 'tcp_state', label: 'State', title: 'State of the connection; flows that ended are kept for a while', fields: ['tcp_state'], sort: 'tcp_state',
-    width: 'minmax(112px, .7fr)',
+    width: 'minmax(98px, .7fr)',
     parts: (flow) => (flow.tcp_state ? [{ name: 'tcp_state', value: flow.tcp_state }] : []),
     text: (flow) => flow.tcp_state ?? flow.state,
     render(cell, flow) {
@@ -114,7 +115,7 @@ const COMPOSED = {
   },
   sent_again: {
     key: 'sent_again', label: 'Resent', unit: '%', title: 'Segments sent again, of all packets of the flow', fields: ['retransmissions', 'packets_total', 'protocol'],
-    sort: 'retransmissions', align: 'end', width: '88px', class: 'is-number', parts: () => [],
+    sort: 'retransmissions', align: 'end', width: '82px', class: 'is-number', parts: () => [],
     text: (flow) => percent(sentAgain(flow)),
     render(cell, flow) {
       const share = sentAgain(flow);
@@ -142,10 +143,10 @@ function setStyle(node, name, value) {
 function fieldColumn(field) {
   const isNumberField = isQuantity(field);
   const isDuration = field.name === 'duration_secs';
-  const width = isNumberField ? '104px' : field.type === 'address' ? 'minmax(150px, 1fr)' : 'minmax(110px, .8fr)';
+  const width = isNumberField ? 'minmax(78px, .45fr)' : field.type === 'address' ? 'minmax(150px, 1fr)' : 'minmax(104px, .8fr)';
   return {
     key: field.name, label: SHORT_LABELS[field.name] ?? field.label, unit: isDuration ? '' : headingUnit(field), title: field.description, fields: [field.name],
-    sort: field.sortable ? field.name : null, align: isNumberField ? 'end' : 'start', width: isDuration ? '86px' : width,
+    sort: field.sortable ? field.name : null, align: isNumberField ? 'end' : 'start', width: isDuration ? '76px' : width,
     class: `${isNumberField ? 'is-number' : ''} ${isMono(field) ? 'mono' : ''}`,
     field,
     parts: (flow) => [{ name: field.name, value: valueOf(flow, field.name) }].filter((part) => part.value !== null && part.value !== undefined),

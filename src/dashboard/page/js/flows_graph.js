@@ -10,6 +10,8 @@ import { segmented } from './flows_bar.js';
 import { visible } from './format.js';
 
 const REFRESH_MS = 5000;
+/** Padding of the drawing at both sides, px. */
+const SIDE = 32;
 
 /** Options: onTerm(filter), onError(error). */
 export class FlowsGraph {
@@ -66,7 +68,7 @@ export class FlowsGraph {
     const onChoose = (filter) => { if (filter) this.options.onTerm(filter); };
     if (graph.links.length === 0) this.root.replaceChildren(h('div', { class: 'empty' }, h('strong', { text: 'No flow fits this filter.' })));
     else if (this.form === 'table') this.root.replaceChildren(sankeyTable(graph, { formatValue: bytes, onChoose }));
-    else drawSankey(this.root, graph, { width: this.width, formatValue: bytes, onChoose });
+    else drawSankey(this.root, graph, { width: this.width - SIDE, height: this.root.clientHeight - SIDE / 2, formatValue: bytes, onChoose });
   }
 
   leave() {

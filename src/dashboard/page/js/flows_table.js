@@ -7,7 +7,7 @@ import { h, setText } from './dom.js';
 import { copyText } from './elements.js';
 import { sayValue } from './flow_fields.js';
 import { columnsOf, fieldsAsked, rowText } from './flow_columns.js';
-import { bits, exact, visible } from './format.js';
+import { exact, visible } from './format.js';
 import { quoted, term } from './filter_language.js';
 import { openMenu } from './value_menu.js';
 import { VirtualTable } from './virtual_table.js';
@@ -89,6 +89,13 @@ export class FlowsTable {
     this.empty.replaceChildren(h('strong', { text: what }), h('span', { text: filter ? 'New flows appear here as soon as they fit.' : 'Flows appear here with their first packet.' }));
   }
 
+  /** Says why there are no rows, where there are none. */
+  sayFault(title, text) {
+    if (this.rows.rowAt(0) !== undefined) return;
+    this.empty.hidden = false;
+    this.empty.replaceChildren(h('strong', { text: title }), h('span', { text }));
+  }
+
   /** A tick has passed: values are asked for again, unless the server needs its time. */
   tick() {
     if (!this.question || this.rows.isOld) return;
@@ -147,11 +154,4 @@ export class FlowsTable {
     this.rows.clear();
     this.table.leave();
   }
-}
-
-/** The totals of what a filter found, in words: [text, isWhole]. */
-export function sayTotals(answer) {
-  const { matched } = answer;
-  const flows = answer.looked_at > matched.flows ? `${exact(matched.flows)} of ${exact(answer.looked_at)} flows` : `${exact(matched.flows)} flows`;
-  return { flows, rate: bits(matched.bps) };
 }

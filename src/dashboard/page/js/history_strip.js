@@ -6,8 +6,8 @@
 import { h, setAttr, setText } from './dom.js';
 import { perFrame } from './elements.js';
 import { bits, clock, known } from './format.js';
+import * as theme from './theme.js';
 
-const HEIGHT = 84;
 const AXIS = 16;
 const STEP_KEYS = 40; // a key moves the selection by this part of the time shown
 const DRAG_MIN_PX = 4;
@@ -34,10 +34,8 @@ export class HistoryStrip {
       h('header', {}, this.caption, this.reset, this.hint), this.canvas);
     this.resize = new ResizeObserver(() => this.paintSoon());
     this.resize.observe(this.canvas);
-    this.dark = matchMedia('(prefers-color-scheme: dark)');
-    this.dark.addEventListener('change', this.paintSoon);
-    this.theme = new MutationObserver(() => this.paintSoon());
-    this.theme.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
+    this.offTheme = theme.on(() => { this.colours = new Map(); this.paintSoon(); });
+    this.colours = new Map();
   }
 
   /** Shows bits per second: `values[i]` is of `from + i * step` seconds, null where nothing is known. */
@@ -78,8 +76,7 @@ export class HistoryStrip {
   leave() {
     this.paintSoon.cancel();
     this.resize.disconnect();
-    this.theme.disconnect();
-    this.dark.removeEventListener('change', this.paintSoon);
+    this.offTheme();
   }
 
   // Pointer and keyboard
@@ -138,18 +135,19 @@ export class HistoryStrip {
   // Drawing
 
   paint() {
-    const width = this.canvas.clientWidth;
-    if (!this.data || width === 0) return;
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!this.data || width === 0 || height === 0) return;
+    this.height = height;
     const ratio = devicePixelRatio || 1;
-    const [pixels, lines] = [Math.round(width * ratio), Math.round(HEIGHT * ratio)];
+    const [pixels, lines] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (this.canvas.width !== pixels || this.canvas.height !== lines) {
       this.canvas.width = pixels;
       this.canvas.height = lines;
     }
     const pen = this.canvas.getContext('2d');
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, HEIGHT);
-    const colour = (name) => getComputedStyle(this.probe(name)).color;
+    pen.clearRect(0, 0, width, this.height);
+    const colour = (name) => this.colour(name);
     const largest = Math.max(1, ...this.data.values.filter(known)) * 1.08;
     this.paintArea(pen, width, largest, colour);
     this.paintAxis(pen, width, colour);
@@ -157,18 +155,18 @@ export class HistoryStrip {
     this.paintPointer(pen, width, colour);
   }
 
-  /** An element whose colour is a token: colours of light-dark() are resolved by the browser alone. */
-  probe(name) {
-    this.element.style.setProperty('--probe', `var(${name})`);
-    return this.caption.parentElement.querySelector('.strip-probe') ?? this.caption.parentElement.appendChild(h('i', { class: 'strip-probe', 'aria-hidden': 'true' }));
+  /** The colour of a token, looked up once per theme. */
+  colour(name) {
+    if (!this.colours.has(name)) this.colours.set(name, theme.colour(name));
+    return this.colours.get(name);
   }
 
   paintArea(pen, width, largest, colour) {
     const { values } = this.data;
-    const floor = HEIGHT - AXIS;
+    const floor = this.height - AXIS;
     const x = (index) => (index / Math.max(1, values.length - 1)) * width;
     const y = (value) => floor - (value / largest) * (floor - 4);
-    const line = colour('--accent');
+    const line = colour('accent');
     let start = -1;
     const run = (from, end) => {
       pen.beginPath();
@@ -195,10 +193,10 @@ export class HistoryStrip {
   paintAxis(pen, width, colour) {
     const { from, to } = this.data;
     pen.font = '11px Inter, system-ui, sans-serif';
-    pen.fillStyle = colour('--faint');
-    pen.strokeStyle = colour('--line');
+    pen.fillStyle = colour('faint');
+    pen.strokeStyle = colour('line');
     pen.lineWidth = 1;
-    const floor = HEIGHT - AXIS;
+    const floor = this.height - AXIS;
     pen.beginPath();
     pen.moveTo(0, floor + 0.5);
     pen.lineTo(width, floor + 0.5);
@@ -208,7 +206,7 @@ export class HistoryStrip {
       const text = mark === marks ? 'now' : clock(from + ((to - from) * mark) / marks).slice(0, (to - from) < 900 ? 8 : 5);
       const isLive = Math.abs(Date.now() / 1000 - to) < 120;
       pen.textAlign = mark === 0 ? 'left' : mark === marks ? 'right' : 'center';
-      pen.fillText(mark === marks && !isLive ? clock(to).slice(0, 5) : text, (width * mark) / marks, HEIGHT - 3);
+      pen.fillText(mark === marks && !isLive ? clock(to).slice(0, 5) : text, (width * mark) / marks, this.height - 3);
     }
   }
 
@@ -218,12 +216,12 @@ export class HistoryStrip {
     if (!shown) return;
     const [left, right] = [Math.max(0, shown[0]), Math.min(width, shown[1])];
     if (right <= left) return;
-    pen.fillStyle = colour('--out');
+    pen.fillStyle = colour('out');
     pen.globalAlpha = 0.16;
-    pen.fillRect(left, 0, right - left, HEIGHT - AXIS);
+    pen.fillRect(left, 0, right - left, this.height - AXIS);
     pen.globalAlpha = 1;
-    pen.fillRect(left, 0, 1, HEIGHT - AXIS);
-    pen.fillRect(right - 1, 0, 1, HEIGHT - AXIS);
+    pen.fillRect(left, 0, 1, this.height - AXIS);
+    pen.fillRect(right - 1, 0, 1, this.height - AXIS);
   }
 
   paintPointer(pen, width, colour) {
@@ -231,14 +229,14 @@ export class HistoryStrip {
     const { from, step, values } = this.data;
     const time = this.timeAt(this.pointer);
     const value = values[Math.min(values.length - 1, Math.floor((time - from) / step))];
-    pen.fillStyle = colour('--line-strong');
-    pen.fillRect(Math.round(this.pointer), 0, 1, HEIGHT - AXIS);
+    pen.fillStyle = colour('line-strong');
+    pen.fillRect(Math.round(this.pointer), 0, 1, this.height - AXIS);
     const text = `${clock(time)}  ${known(value) ? bits(value) : 'not known'}`;
     const size = pen.measureText(text).width;
     const x = Math.min(width - size - 8, this.pointer + 8);
-    pen.fillStyle = colour('--panel');
+    pen.fillStyle = colour('panel');
     pen.fillRect(x - 4, 2, size + 8, 16);
-    pen.fillStyle = colour('--ink');
+    pen.fillStyle = colour('ink');
     pen.textAlign = 'left';
     pen.fillText(text, x, 14);
   }

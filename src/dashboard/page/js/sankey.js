@@ -5,6 +5,7 @@
 
 import { sankey, sankeyLinkHorizontal } from '../vendor/d3-sankey/index.js';
 import { h, svg } from './dom.js';
+import { kindOf } from './flow_columns.js';
 import { visible } from './format.js';
 
 const NODE_HEIGHT = 30; // px per node of the longest column
@@ -13,6 +14,9 @@ const NODE_GAP = 12;
 const LABEL_WIDTH = 210;
 const LABEL_MAX = 34;
 const HEIGHT_MIN = 320;
+
+/** Largest first; what stands for all others, which has no filter, last. */
+const rank = (node) => (node.filter ? node.value : -1);
 
 /** Nodes of a link count only once: a graph with a circle has no layout. A node in two columns has two entries already. */
 function layout(graph, width, height) {
@@ -27,6 +31,7 @@ function layout(graph, width, height) {
     .nodeWidth(NODE_WIDTH)
     .nodePadding(isSmall ? 22 : NODE_GAP)
     .nodeAlign((node) => node.column)
+    .nodeSort((a, b) => rank(b) - rank(a))
     .extent([[side, isSmall ? 24 : 8], [width - side, height - 8]]);
   return { ...placing({ nodes, links }), columns, isSmall };
 }
@@ -36,11 +41,11 @@ function columnName(column) {
 }
 
 /** Draws `graph` {nodes [{label, column, value, filter}], links [{source, target, value, flows, filter}]} into `root`. */
-export function drawSankey(root, graph, { width, formatValue, onChoose }) {
+export function drawSankey(root, graph, { width, height: room, formatValue, onChoose }) {
   const perColumn = new Map();
   for (const node of graph.nodes) perColumn.set(node.column, (perColumn.get(node.column) ?? 0) + 1);
   const longest = Math.max(1, ...perColumn.values());
-  const height = Math.max(HEIGHT_MIN, longest * (NODE_HEIGHT + NODE_GAP));
+  const height = Math.max(HEIGHT_MIN, room, longest * (NODE_HEIGHT + NODE_GAP));
   const placed = layout(graph, width, height);
   const path = sankeyLinkHorizontal();
   const choose = (filter) => (event) => {
@@ -53,7 +58,7 @@ export function drawSankey(root, graph, { width, formatValue, onChoose }) {
     const name = `${visible(link.source.label, 60)} → ${visible(link.target.label, 60)}: ${formatValue(link.value)}, ${link.flows} flows`;
     const on = { click: choose(link.filter), keydown: choose(link.filter) };
     return svg('path', {
-      class: `sankey-link kind-${link.source.index % 8}`, d: path(link), 'stroke-width': Math.max(1, link.width), role: 'button', tabindex: '0',
+      class: `sankey-link kind-${kindOf((link.source.column === 1 ? link.source : link.target).label)}`, d: path(link), 'stroke-width': Math.max(1, link.width), role: 'button', tabindex: '0',
       'aria-label': `${name}. Only this.`, on, 'data-source': link.source.index, 'data-target': link.target.index,
     }, svg('title', { text: name }));
   });
@@ -64,9 +69,10 @@ export function drawSankey(root, graph, { width, formatValue, onChoose }) {
       click: choose(node.filter), keydown: choose(node.filter), pointerenter: () => mark(node.index, true), pointerleave: () => mark(node.index, false),
       focus: () => mark(node.index, true), blur: () => mark(node.index, false),
     };
-    const shape = svg('rect', { x: node.x0, y: node.y0, width: node.x1 - node.x0, height: Math.max(2, node.y1 - node.y0), rx: 2 });
+    const shape = svg('rect', { class: node.column === 1 ? `kind-${kindOf(node.label)}` : null, x: node.x0, y: node.y0, width: node.x1 - node.x0, height: Math.max(2, node.y1 - node.y0), rx: 2 });
     const title = svg('title', { text: name });
-    return svg('g', { class: 'sankey-node', role: 'button', tabindex: '0', 'aria-label': `${name}. Only this.`, on }, title, shape,
+    const role = node.filter ? { role: 'button', tabindex: '0', 'aria-label': `${name}. Only this.` } : { role: 'img', 'aria-label': name };
+    return svg('g', { class: node.filter ? 'sankey-node' : 'sankey-node is-rest', ...role, on }, title, shape,
       ...labels(node, placed, formatValue));
   });
 

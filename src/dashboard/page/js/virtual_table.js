@@ -237,7 +237,8 @@ export class VirtualTable {
     if (!place || event.defaultPrevented) return;
     if (String(document.getSelection()) !== '') return; // The person marks text.
     this.active = { row: place.index, column: place.column };
-    const value = event.target.closest('.is-value');
+    // A card has no room to aim at a value: it opens, and a long press gives the menu.
+    const value = this.isCards() ? null : event.target.closest('.is-value');
     if (value && this.options.onMenu) this.options.onMenu(place.data, this.columns[place.column], place.cell, place.index);
     else this.options.onOpen?.(place.data, place.index);
     this.draw();

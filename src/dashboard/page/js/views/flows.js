@@ -184,12 +184,15 @@ class FlowsView {
 
   answered(answer) {
     this.problem.hidden = true;
+    this.bar.totals.hidden = false;
     this.bar.showTotals(answer);
   }
 
   showError(error) {
     if (error.code === 'bad_filter') {
       this.bar.box.setError(error);
+      this.bar.totals.hidden = true;
+      this.table?.sayFault('The filter cannot be read', 'What is wrong with it stands below the filter.');
       return;
     }
     this.problem.hidden = false;

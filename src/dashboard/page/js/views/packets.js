@@ -113,7 +113,7 @@ class PacketsView {
       if (this.isPaused) this.buffer.hold(packets);
       else this.add(packets);
     }
-    if (!this.sampled.textContent && !this.filter) this.saySampled((packets.length * 1000) / Math.max(1, message.tick.interval_ms));
+    if (!this.sampled.textContent && !this.filter && packets.length > 0) this.saySampled((packets.length * 1000) / Math.max(1, message.tick.interval_ms));
     this.sayState();
     if (performance.now() - (this.sampledAt ?? 0) > SAMPLED_EVERY_MS) this.askSampled();
   }
