@@ -102,14 +102,16 @@ export class History {
     const first = Math.floor(from / ring.step / width) * width;
     const last = Math.ceil(to / ring.step);
     let n = 0;
-    const peak_name = name === 'bytes' && 'bytes_max' in ring.columns ? 'bytes_max' : null;
+    // Of a minute, only what the server says is known about its seconds.
+    const peak_name = ring.step === 1 ? name : `${name}_max`;
+    const has_peak = peak_name in ring.columns;
     for (let slot = first; slot < last; slot += width, n++) {
       let [sum, known, peak] = [0, 0, -Infinity];
       for (let s = slot; s < slot + width; s++) {
         const value = ring.get(s, name);
         if (Number.isNaN(value)) continue;
         sum += value; known += 1;
-        const top = peak_name ? ring.get(s, peak_name) : value / ring.step;
+        const top = has_peak ? ring.get(s, peak_name) : NaN;
         if (top > peak) peak = top;
       }
       out.times[n] = slot * ring.step;
