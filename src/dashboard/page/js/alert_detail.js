@@ -58,7 +58,7 @@ function why(alert) {
   const rows = words.thresholds(alert).map(({ label, value, limit, times }) => {
     // On a logarithmic scale: the limit is at a quarter, a thousand times the limit at the end.
     const share = times === null || times <= 0 ? 0 : Math.max(0.02, Math.min(1, 0.25 + Math.log10(times) / 4));
-    return h('li', {}, h('span', { class: 'threshold-name', text: label }), h('span', { class: 'num' }, h('b', { text: value }), h('span', { class: 'dim', text: ` of ${limit} allowed` })),
+    return h('li', {}, h('span', { class: 'threshold-name', text: label }), h('span', { class: 'num' }, h('b', { text: value }), h('span', { class: 'dim', text: `, limit ${limit}` })),
       h('span', { class: 'threshold', 'aria-hidden': 'true' }, h('i', { style: { width: `${(share * 100).toFixed(1)}%` } }), h('u')), h('span', { class: 'faint threshold-times', text: times !== null && times >= 1.05 ? `${format.digits(times)} × the limit` : 'at the limit' }));
   });
   return rows.length ? section('Why: thresholds that were crossed', h('ul', { class: 'thresholds' }, rows)) : null;

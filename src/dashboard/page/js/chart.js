@@ -12,9 +12,9 @@ const TABLE_ROWS = 60;
 const SUMMARY_MS = 10000;
 const SYNC = uPlot.sync('time');
 
-// Slots per point, so that points are about two pixels wide and begin at multiples of their width.
+// Slots per point, so that points are about one and a half pixels wide and begin at multiples of their width.
 export function pointWidth(span_slots, pixels) {
-  const least = span_slots / Math.max(50, pixels / 2);
+  const least = span_slots / Math.max(50, pixels / 1.5);
   return WIDTHS.find((width) => width >= least) ?? 600;
 }
 

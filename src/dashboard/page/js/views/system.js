@@ -31,13 +31,13 @@ class System {
     this.outputs = table([['Output'], ['State'], ['Lost', 1]]);
     this.no_outputs = h('p', { class: 'dim', text: 'No output is set.' });
     this.facts = h('dl', { class: 'facts-list' });
-    this.live = ['Memory', 'CPU', 'Flows', 'Page clients’ frames'].map((name) => ({ name, value: h('dd') }));
+    this.live = ['Memory', 'CPU', 'Flows', 'Frames received'].map((name) => ({ name, value: h('dd') }));
     this.doctor = h('ul', { class: 'findings' });
     this.doctor_note = h('span');
     this.again = h('button', { class: 'link-button', type: 'button', text: 'look again', on: { click: () => this.loadDoctor() } });
     this.config = h('pre', { class: 'config mono', tabindex: '0', 'aria-label': 'Configuration' });
     this.config_copy = h('span');
-    for (const [part, name] of [[this.workers, 'Workers'], [this.ledger, 'Ledger'], [this.outputs, 'Outputs']]) part.element.setAttribute('aria-label', name);
+    for (const [part, name] of [[this.workers, 'Workers'], [this.ledger, 'Ledger'], [this.outputs, 'Outputs']]) part.element.setAttribute('aria-label', `${name}, table`);
     root.append(h('h1', { class: 'sr', text: 'System' }),
       panel('Workers and queues', 'of the latest tick', this.workers.element), panel('Where packets went', 'since the start', this.ledger_note, this.ledger.element),
       panel('Outputs', null, this.outputs.element, this.no_outputs), panel('Doctor', h('span', {}, this.doctor_note, ' ', this.again), this.doctor),
