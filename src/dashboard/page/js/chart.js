@@ -12,9 +12,9 @@ const TABLE_ROWS = 60;
 const SUMMARY_MS = 10000;
 const SYNC = uPlot.sync('time');
 
-// Slots per point, so that points are about two pixels wide and begin at multiples of their width.
+// Slots per point, so that points are about one and a half pixels wide and begin at multiples of their width.
 export function pointWidth(span_slots, pixels) {
-  const least = span_slots / Math.max(50, pixels / 2);
+  const least = span_slots / Math.max(50, pixels / 1.5);
   return WIDTHS.find((width) => width >= least) ?? 600;
 }
 
@@ -25,7 +25,7 @@ export function pointWidth(span_slots, pixels) {
 //   axis(value)   text of a tick; null leaves the axes out
 //   range(min, max) -> [min, max] of the values
 //   lanes         heights in px that `draw` uses above the plot
-//   draw(u, ctx)  draws more, after the series
+//   draw(u, ctx, scale)  draws more, after the series; drawBehind(u, ctx) before them
 //   summary(data) -> text
 //   tip(index, data) -> [[label, text, token]]
 //   click(time, y_in_lanes) on the lanes
@@ -108,6 +108,7 @@ export class TimeChart {
       }))],
       hooks: {
         setSelect: [(u) => this.select(u)], setCursor: [(u) => this.showTip(u)],
+        drawClear: options.drawBehind ? [(u) => options.drawBehind(u, u.ctx)] : [],
         draw: options.draw ? [(u) => options.draw(u, u.ctx, this.scale())] : [],
         ready: [(u) => { if (options.click) u.root.addEventListener('click', (event) => this.click(u, event)); }],
       },

@@ -5,7 +5,6 @@
 export const NONE = '–';
 
 const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
-const THIN = '\u202f';
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 export const known = (value) => typeof value === 'number' && Number.isFinite(value);
@@ -70,8 +69,8 @@ export function duration(secs) {
   const s = Math.max(0, Math.floor(secs));
   if (s < 60) return `${s} s`;
   if (s < 3600) return s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s / 60} min`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+  const two = (large, small, size, part) => (Math.floor((s % size) / part) ? `${Math.floor(s / size)} ${large} ${Math.floor((s % size) / part)} ${small}` : `${Math.floor(s / size)} ${large}`);
+  return s < 86400 ? two('h', 'min', 3600, 60) : two('d', 'h', 86400, 3600);
 }
 
 // The same with one unit: '2 min', '3 h'.
@@ -116,4 +115,4 @@ export function visible(text, max = 400) {
 }
 
 // '2 alerts', '1 alert'.
-export const plural = (n, word, words = `${word}s`) => `${exact(n)}${THIN}${n === 1 ? word : words}`;
+export const plural = (n, word, words = `${word}s`) => `${exact(n)} ${n === 1 ? word : words}`;

@@ -62,37 +62,53 @@ export class History {
   constructor() {
     this.seconds = new Ring(1, SECONDS_KEPT, SECOND_COLUMNS);
     this.minutes = new Ring(60, MINUTES_KEPT, MINUTE_COLUMNS);
+    this.first_live = Infinity;
+    this.last = null;
   }
 
   clear() { this.seconds.clear(); this.minutes.clear(); }
 
-  // Takes a tick. One that is longer than a second is spread over its seconds.
+  // From now on, ticks are the source of their seconds; `server_ts` is the time of the hello.
+  connect(server_ts) {
+    this.first_live = Math.floor(server_ts);
+    this.last = null;
+  }
+
+  // Takes a tick. One of a second or more is that of its seconds and is spread over them; shorter ones add up.
   tick(tick) {
-    const length = Math.max(1, Math.round(tick.interval_ms / 1000));
-    const begin = tick.ts - tick.interval_ms / 1000;
+    const secs = tick.interval_ms / 1000;
+    const length = Math.max(1, Math.round(secs));
+    const begin = tick.ts - secs;
+    const slot = this.slotOfTick(begin, secs, length);
     const { direction } = tick;
+    const values = { bytes: tick.bytes, packets: tick.packets, bytes_in: direction?.in.bytes, bytes_out: direction?.out.bytes, drops: tick.dispatch_drops + tick.kernel_drops + tick.kernel_if_drops };
     for (let i = 0; i < length; i++) {
-      const slot = this.seconds.slotOf(begin + i + 1e-3);
-      const add = (name, value) => this.seconds.add(slot, name, value === null || value === undefined ? null : value / length);
-      add('bytes', tick.bytes);
-      add('packets', tick.packets);
-      add('bytes_in', direction ? direction.in.bytes : null);
-      add('bytes_out', direction ? direction.out.bytes : null);
-      add('drops', tick.dispatch_drops + tick.kernel_drops + tick.kernel_if_drops);
-      this.seconds.set(slot, 'flows_active', tick.active_flows);
-      for (const burst of tick.microbursts ?? []) this.seconds.max(slot, 'bursts', burst.share_of_link ?? 1);
+      for (const [name, value] of Object.entries(values)) {
+        if (value === null || value === undefined) continue;
+        if (secs >= 0.95) this.seconds.set(slot + i, name, value / length); else this.seconds.add(slot + i, name, value);
+      }
+      this.seconds.set(slot + i, 'flows_active', tick.active_flows);
+      for (const burst of tick.microbursts ?? []) this.seconds.max(slot + i, 'bursts', burst.share_of_link ?? 1);
     }
   }
 
-  // Takes an answer of `history`. Slots from `keep_from` on, which live ticks have filled, stay as they are.
-  fill(ring, answer, keep_from = Infinity) {
+  // The second in which a tick began. Ticks that follow each other get seconds that do, though the clock's jitter crosses a second's bound.
+  slotOfTick(begin, secs, length) {
+    const { last } = this;
+    let slot = this.seconds.slotOf(begin + 1e-3);
+    if (secs >= 0.95 && last !== null && Math.abs(begin - last.begin - secs) < secs / 4 && Math.abs(last.slot + length - slot) <= 1) slot = last.slot + length;
+    this.last = { begin, slot };
+    if (slot < this.first_live) this.first_live = slot;
+    return slot;
+  }
+
+  // Takes an answer of `history`. Seconds that are those of ticks stay as they are.
+  fill(ring, answer) {
     const first = ring.slotOf(answer.from);
+    const limit = ring === this.seconds ? this.first_live : Infinity;
     for (const [name, { values }] of Object.entries(answer.series)) {
       if (!(name in ring.columns)) continue;
-      values.forEach((value, i) => {
-        const slot = first + i;
-        if (value !== null && slot < keep_from) ring.set(slot, name, value);
-      });
+      values.forEach((value, i) => { if (value !== null && first + i < limit) ring.set(first + i, name, value); });
     }
   }
 

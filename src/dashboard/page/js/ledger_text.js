@@ -21,7 +21,7 @@ export function verdict(ledger, now, started, rate) {
   const total = `${format.exact(ledger.lost_total)} lost in all (${format.percent(share)}): ${where}`;
   if (ledger.last_loss !== null && now - ledger.last_loss > RECENT_SECS) return { kind: 'was', text: `nothing lost since ${format.when(ledger.last_loss, now)}`, more: total };
   const going = rate.filter(([, packets]) => packets > 0);
-  const text = going.length ? `losing ${going.map(([name, packets]) => `${format.count(packets)}/s at the ${name}`).join(', ')}` : `packets were lost at ${format.clock(ledger.last_loss)}`;
+  const text = going.length ? `losing ${going.map(([name, packets]) => `${format.count(packets)} packets/s at the ${name}`).join(', ')}` : `packets were lost at ${format.clock(ledger.last_loss)}`;
   return { kind: 'bad', text, more: total };
 }
 

@@ -38,6 +38,7 @@ export class Shell {
     store.on('hello', (hello) => this.hello(hello));
     store.on('frame', () => this.check());
     store.on('frame', () => this.clock());
+    store.on('frame', ({ tick }) => { if (tick.queues.length !== this.queues) { this.queues = tick.queues.length; this.facts(store.hello); } });
     store.on('alerts', (changed) => this.alerts(changed));
     store.on('restart', ({ now }) => this.notice(`NetScope was restarted at ${format.clock(now.started)}. What is shown begins anew.`));
     store.on('problem', (text) => toast(text));
@@ -61,12 +62,18 @@ export class Shell {
   }
 
   hello(hello) {
+    this.facts(hello);
+    this.title();
+  }
+
+  // Where the packets come from.
+  facts(hello) {
     const { source } = hello;
     const parts = [hello.host, source.interfaces?.join(', ') || source.name, BACKENDS[source.backend] ?? source.backend, source.link_speed_bps ? format.bits(source.link_speed_bps).replace('.00', '').replace('.0', '') : null];
+    if (this.queues > 1) parts.splice(3, 0, `${this.queues} queues`);
     if (source.kind === 'file' && source.replay_speed) parts.push(`replay × ${source.replay_speed}`);
     setText(at('facts'), parts.filter(Boolean).map((part) => format.visible(part, 60)).join(' · '));
     at('facts').title = at('facts').textContent;
-    this.title();
   }
 
   title() {

@@ -38,6 +38,7 @@ export class Store {
     this.hello = hello;
     const is_restart = before !== null && before.boot_id !== hello.boot_id;
     if (is_restart) { this.history.clear(); this.alerts.clear(); this.tick = null; }
+    this.history.connect(hello.server_ts);
     this.emitter.emit('hello', hello);
     if (is_restart) this.emitter.emit('restart', { before, now: hello });
     this.catchUp();
@@ -119,7 +120,7 @@ export class Store {
           if (metrics !== CORE_METRICS && error.status === 400) { this.more_unknown = true; return null; }
           throw error;
         });
-        if (answer && this.hello.boot_id === boot) this.history.fill(ring, answer, which === 'seconds' && ring.head >= 0 ? Math.max(ring.head - 1, ring.slotOf(to) - 2) : Infinity);
+        if (answer && this.hello.boot_id === boot) this.history.fill(ring, answer);
       }
       this.history_state = 'ready';
     } catch (error) {

@@ -23,7 +23,7 @@ export class WallChart {
     this.all = points();
     this.chart = new TimeChart(app, {
       label: 'Throughput', lanes: LANE * LANES.length + 4, data: (from, to, pixels) => this.data(from, to, pixels), axis: (value) => (value === 0 ? '0' : format.bits(Math.abs(value)).replace('bit/s', '').replace(/\.?0+(?= )/, '').trim()),
-      range: (min, max) => this.range(min, max), summary: () => this.summary(), tip: (i) => this.tip(i), draw: (u, ctx, scale) => this.draw(u, ctx, scale), click: (time, y) => this.click(time, y),
+      range: (min, max) => this.range(min, max), summary: () => this.summary(), tip: (i) => this.tip(i), drawBehind: (u, ctx) => this.drawBehind(u, ctx), draw: (u, ctx, scale) => this.draw(u, ctx, scale), click: (time, y) => this.click(time, y),
       series: [
         { label: 'In, highest second', token: 'in', fill_token: 'in-area', fill: 0.3, words: format.bits }, { label: 'In, mean', token: 'in', fill_token: 'in-area', fill: 0.9, words: format.bits },
         { label: 'Out, highest second', token: 'out', fill_token: 'out-area', fill: 0.3, words: (v) => format.bits(-v) }, { label: 'Out, mean', token: 'out', fill_token: 'out-area', fill: 0.9, words: (v) => format.bits(-v) },
@@ -124,9 +124,20 @@ export class WallChart {
     if (alert) this.app.route.set({ view: 'alerts', alert: alert.id });
   }
 
+  // The time of severe alerts, behind the traffic.
+  drawBehind(u, ctx) {
+    const { left, top, width, height } = u.bbox;
+    const x = (ts) => Math.max(left, Math.min(left + width, u.valToPos(ts, 'x', true)));
+    const now = this.app.store.now();
+    ctx.save();
+    ctx.fillStyle = faded('bad', 0.2);
+    for (const alert of this.visibleAlerts()) if (alert.severity === 'high') ctx.fillRect(x(alert.began), top, Math.max(devicePixelRatio, x(alert.state === 'open' ? now : alert.ts) - x(alert.began)), height);
+    ctx.restore();
+  }
+
   draw(u, ctx, size) {
     const dpr = devicePixelRatio;
-    const { left, top, width, height } = u.bbox;
+    const { left, width } = u.bbox;
     const lane = LANE * size * dpr;
     const zero = u.valToPos(0, 'y', true);
     const x = (ts) => Math.max(left, Math.min(left + width, u.valToPos(ts, 'x', true)));
@@ -139,7 +150,6 @@ export class WallChart {
       const token = SEVERITY_TOKENS[alert.severity] ?? 'faint';
       const [a, b] = [x(alert.began), x(alert.state === 'open' ? now : alert.ts)];
       const bar = Math.max(4 * dpr, b - a);
-      if (alert.severity === 'high') { ctx.fillStyle = faded('bad', 0.13); ctx.fillRect(a, top, Math.max(dpr, b - a), height); }
       ctx.fillStyle = colour(token);
       const [bar_top, thick] = alert.severity === 'high' ? [0.18, 0.64] : alert.severity === 'medium' ? [0.28, 0.44] : [0.38, 0.24];
       ctx.beginPath();

@@ -129,7 +129,7 @@ export class MixPanel {
 
   updateProtocols({ protocols, bytes }) {
     const names = { tcp: 'TCP', udp: 'UDP', icmp: 'ICMP', other_ip: 'other IP', non_ip: 'no IP' };
-    const parts = Object.entries(names).map(([key, name]) => [name, bytes > 0 ? (protocols[key]?.bytes ?? 0) / bytes : 0]).filter(([, share]) => share > 0.0005);
+    const parts = Object.entries(names).map(([key, name]) => [name, bytes > 0 ? (protocols[key]?.bytes ?? 0) / bytes : 0]).filter(([, share]) => share >= 0.001);
     setText(this.protocols, parts.map(([name, share]) => `${name} ${format.percent(share)}`).join(' · '));
   }
 }

@@ -13,7 +13,7 @@ const MINUTES_OLD_SECS = 90;
 function figure(app, name, column, parts) {
   const value = h('b');
   const unit = h('small');
-  const note = h('p', { class: 'figure-note' });
+  const note = h('p', { class: 'figure-text' });
   const out = { times: [], mean: [], peak: [] };
   const chart = column && new TimeChart(app, {
     label: name, axis: null, range: (min, max) => [0, Math.max(1, (max ?? 1) * 1.08)],
@@ -29,7 +29,7 @@ function figure(app, name, column, parts) {
     summary: ([, values]) => { const known = values.filter((v) => v !== null); return known.length ? `Between ${joined(parts(Math.min(...known)))} and ${joined(parts(Math.max(...known)))}.` : 'Nothing is known of this time.'; },
     tip: (i, [, values]) => [[name, joined(parts(values[i]))]],
   });
-  const element = h('div', { class: 'figure' }, h('div', { class: 'figure-head' }, h('h2', { class: 'figure-name', text: name }), chart && chart.toggle), h('p', { class: 'figure-value' }, value, unit), note, chart && chart.root);
+  const element = h('div', { class: 'figure' }, h('h2', { class: 'figure-name', text: name }), h('p', { class: 'figure-value' }, value, unit), h('div', { class: 'figure-note' }, note, chart && chart.toggle), chart && chart.root);
   const show = (number) => { const made = parts(number); setText(value, made.value); setText(unit, ` ${made.unit}`); };
   const mean = () => { const known = out.mean.filter((v) => v !== null); return known.length ? known.reduce((sum, v) => sum + v, 0) / known.length : null; };
   return { element, note, show, chart, mean };
@@ -56,6 +56,8 @@ class WallView {
     this.note_in = h('span', { class: 'is-in' });
     this.note_out = h('span', { class: 'is-out' });
     this.throughput.note.append(this.note_in, this.note_out);
+    this.side = { value: h('b'), text: h('span') };
+    this.throughput.element.append(h('p', { class: 'figure-side' }, this.side.value, this.side.text));
     this.ledger = new LedgerPanel(app);
     this.talkers = new TalkersPanel(app);
     this.mix = new MixPanel(app);
@@ -101,6 +103,9 @@ class WallView {
     const length = time.live ? `last ${format.duration(time.span)}` : `${format.when(time.from, this.app.store.now())} – ${format.clock(time.to)}`;
     const points = step > 1 ? `mean of ${format.duration(step)}, light: highest second` : 'by the second';
     setText(this.note, `${length} · ${points}`);
+    const { best, at } = this.hero.peak();
+    setText(this.side.value, best === null ? '' : format.bits(best));
+    setText(this.side.text, best === null ? '' : `highest second, ${format.when(at, this.app.store.now())}`);
   }
 
   // A time that stands still has its own talkers and services, when the server knows them.
@@ -148,8 +153,7 @@ class WallView {
   updateFixed() {
     const known = this.hero.all.mean.filter((value) => value !== null);
     this.throughput.show(known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null);
-    const { best, at } = this.hero.peak();
-    setText(this.note_in, best === null ? 'mean of this time' : `mean · highest ${format.bits(best)} at ${format.clock(at)}`);
+    setText(this.note_in, 'mean of this time');
     setText(this.note_out, '');
     this.packets.show(this.packets.mean());
     this.flows.show(this.flows.mean());
