@@ -198,6 +198,7 @@ export class FilterBox {
   open(choices) {
     this.choices = choices;
     this.chosen = -1;
+    this.listText = this.input.value; // the text that these suggestions are for
     const rows = choices.map((choice, index) => this.option(choice, index));
     const firstRecent = choices.findIndex((choice) => choice.kind === 'recent');
     if (firstRecent >= 0) rows.splice(firstRecent, 0, h('div', { class: 'filter-group', role: 'presentation', text: 'Recent filters' }));
@@ -248,7 +249,8 @@ export class FilterBox {
 
   key(event) {
     if (event.isComposing) return;
-    const isOpen = this.choices.length > 0;
+    // Suggestions for a text that is no longer there are not taken.
+    const isOpen = this.choices.length > 0 && this.listText === this.input.value;
     const count = this.choices.length;
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
       event.preventDefault();

@@ -29,7 +29,7 @@ export class FlowsBar {
     this.box.summary.append(this.totals);
     this.scope = segmented('Which flows', [['all', 'All', 'Live flows and those that ended lately'], ['live', 'Live'], ['ended', 'Ended']], options.onScope);
     this.show = segmented('Shown as', [['table', 'Table'], ['sankey', 'Sankey']], options.onShow);
-    this.columns = button('Columns', options.onColumns, { class: 'button' });
+    this.columns = button('Columns', options.onColumns, { class: 'button columns-button' });
     const exporting = button('Export', () => openMenu(exporting, 'Export', [{
       title: 'The flows of this filter, at most 10,000',
       items: [['CSV', 'csv'], ['JSON', 'json']].map(([label, format]) => ({ label: `Download ${label}`, run: () => download(options.exportUrl(format), `flows.${format}`) })),

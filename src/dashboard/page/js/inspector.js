@@ -28,7 +28,7 @@ export class Inspector {
   constructor(app, options) {
     this.app = app;
     this.title = h('h2', { text: 'Packet' });
-    this.note = h('span', { class: 'dim' });
+    this.note = h('span', { class: 'dim cut' });
     this.tree = h('div', {
       class: 'layers', role: 'tree', 'aria-label': 'Layers and fields', tabindex: '0',
       on: { keydown: (event) => this.treeKey(event), click: (event) => this.treeClick(event), pointerover: (event) => this.treeHover(event), pointerleave: () => this.hover(null), focus: () => this.pointItem() },

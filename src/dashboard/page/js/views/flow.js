@@ -12,7 +12,7 @@ class FlowView {
     this.app = app;
     this.back = h('a', { class: 'back-link', text: '← Flows', href: app.route.href({ view: 'flows' }) });
     this.problem = h('div', { class: 'problem', role: 'alert', hidden: true });
-    this.element = h('div', { class: 'flow-view' }, this.back, this.problem);
+    this.element = h('div', { class: 'flow-view' }, h('h1', { class: 'sr', text: 'Flow' }), this.back, this.problem);
     root.append(this.element);
     this.start();
   }

@@ -37,7 +37,7 @@ class FlowsView {
     this.pane = h('aside', { class: 'pane panel', 'aria-label': 'Details of a flow', hidden: true });
     this.body = h('div', { class: 'flows-body' }, this.main, this.pane);
     this.problem = h('div', { class: 'problem', role: 'alert', hidden: true });
-    this.element = h('div', { class: 'flows-view' }, this.bar.element, this.problem, this.body);
+    this.element = h('div', { class: 'flows-view' }, h('h1', { class: 'sr', text: 'Flows' }), this.bar.element, this.problem, this.body);
     root.append(this.element);
     this.onKey = (event) => this.key(event);
     document.addEventListener('keydown', this.onKey);

@@ -58,7 +58,7 @@ class PacketsView {
     this.list = h('section', { class: 'panel table-panel', 'aria-label': 'Sampled packets' }, this.table.element, this.empty, h('footer', { class: 'table-foot' }, this.shown, this.newer, keys));
     this.inspector = new Inspector(app, { onClose: () => this.close() });
     this.inspector.element.hidden = true;
-    this.element = h('div', { class: 'packets-view' },
+    this.element = h('div', { class: 'packets-view' }, h('h1', { class: 'sr', text: 'Packets' }),
       h('div', { class: 'work-bar' }, this.box.element, h('div', { class: 'work-bar-rest' }, this.pauseButton, this.clearButton, this.download.element)), this.download.message,
       h('div', { class: 'packets-body' }, this.list, this.inspector.element));
     root.append(this.element);
