@@ -1,0 +1,78 @@
+// The Sankey panel of the flows view: sources, services and destinations of what is filtered, as a drawing or a table.
+//
+// Owns the question to `graph`. Knows no address of the page. Invariant: a drawing is replaced only where its data changed, and
+// never while a person points at it or has the focus in it.
+
+import { h, setText } from './dom.js';
+import { bytes, clock, exact } from './format.js';
+import { drawSankey, sankeyTable } from './sankey.js';
+import { segmented } from './flows_bar.js';
+import { visible } from './format.js';
+
+const REFRESH_MS = 5000;
+/** Padding of the drawing at both sides, px. */
+const SIDE = 32;
+
+/** Options: onTerm(filter), onError(error). */
+export class FlowsGraph {
+  constructor(app, options) {
+    this.app = app;
+    this.options = options;
+    this.limit = '12';
+    this.form = 'drawing';
+    this.number = 0;
+    this.graph = null;
+    this.ways = segmented('Shown as', [['drawing', 'Drawing'], ['table', 'Table of links']], (form) => { this.form = form; this.draw(); });
+    this.sizes = segmented('Nodes in each column', [['12', '12'], ['25', '25'], ['50', '50']], (limit) => { this.limit = limit; this.load(); });
+    this.caption = h('span', { class: 'dim' });
+    this.root = h('div', { class: 'graph-root', tabindex: '0', role: 'region', 'aria-label': 'Sources, services and destinations' });
+    this.element = h('section', { class: 'panel graph-panel', 'aria-label': 'Sankey' },
+      h('header', { class: 'panel-head' }, h('h2', { text: 'Source → service → destination' }), this.caption, this.sizes.element, this.ways.element), this.root);
+    this.resize = new ResizeObserver(() => { if (this.root.clientWidth !== this.width) this.draw(); });
+    this.resize.observe(this.root);
+  }
+
+  ask(filter) {
+    if (filter === this.filter && this.graph) return;
+    this.filter = filter;
+    this.load();
+  }
+
+  async load() {
+    this.sizes.show(this.limit);
+    this.number += 1;
+    const { number } = this;
+    this.loadedAt = performance.now();
+    try {
+      const graph = await this.app.api('api/v1/graph', { filter: this.filter || null, by: 'client,service,server', metric: 'bytes', limit: this.limit });
+      if (number !== this.number) return;
+      this.graph = graph;
+      this.draw();
+    } catch (error) {
+      if (number === this.number) this.options.onError(error);
+    }
+  }
+
+  tick() {
+    const isUsed = this.root.matches(':hover') || this.root.contains(document.activeElement);
+    if (!isUsed && performance.now() - (this.loadedAt ?? 0) > REFRESH_MS) this.load();
+  }
+
+  draw() {
+    this.ways.show(this.form);
+    this.width = this.root.clientWidth;
+    if (!this.graph || this.width === 0) return;
+    const { graph } = this;
+    const why = graph.whole ? 'whole table' : `⚠ incomplete: ${visible(graph.why ?? 'some flows could not be read', 100)}`;
+    setText(this.caption, `bytes of ${exact(graph.links.length)} links · ${why} at ${clock(graph.time)}`);
+    const onChoose = (filter) => { if (filter) this.options.onTerm(filter); };
+    if (graph.links.length === 0) this.root.replaceChildren(h('div', { class: 'empty' }, h('strong', { text: 'No flow fits this filter.' })));
+    else if (this.form === 'table') this.root.replaceChildren(sankeyTable(graph, { formatValue: bytes, onChoose }));
+    else drawSankey(this.root, graph, { width: this.width - SIDE, height: this.root.clientHeight - SIDE / 2, formatValue: bytes, onChoose });
+  }
+
+  leave() {
+    this.number += 1;
+    this.resize.disconnect();
+  }
+}

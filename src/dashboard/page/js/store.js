@@ -1,0 +1,146 @@
+// What the page knows: the server's hello, the latest tick, alerts, history. Bounded.
+
+import { api } from './api.js';
+import { Emitter } from './emitter.js';
+import { DAY, History, HOUR } from './history.js';
+
+const ALERTS_MAX = 1000;
+const CORE_METRICS = ['bytes', 'packets', 'drops', 'flows_active'];
+const MORE_METRICS = { seconds: ['bytes_in', 'bytes_out'], minutes: ['bytes_in', 'bytes_out', 'bytes_max'] };
+
+export class Store {
+  constructor(socket) {
+    this.emitter = new Emitter();
+    this.hello = null;
+    this.tick = null;
+    this.alerts = new Map();
+    this.history = new History();
+    this.history_state = 'loading'; // 'loading', 'ready', 'none', or 'failed'
+    this.received_at = null; // performance.now() of the latest frame
+    this.frames = 0;
+    this.loading = new Map();
+    socket.on('hello', (message) => this.takeHello(message));
+    socket.on('frame', (message) => this.takeFrame(message));
+    document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible' && this.hello) this.catchUp(); });
+  }
+
+  // 'hello' (first and after each reconnect), 'restart' {before, now}, 'frame' message, 'alerts' [changed], 'history'.
+  on(type, listener) { return this.emitter.on(type, listener); }
+
+  // Unix seconds of the server's latest tick, moved on by what passed since; the browser's clock before the first one.
+  now() {
+    if (this.tick === null) return this.hello?.server_ts ?? Date.now() / 1000;
+    return this.tick.ts;
+  }
+
+  takeHello(hello) {
+    const before = this.hello;
+    this.hello = hello;
+    const is_restart = before !== null && before.boot_id !== hello.boot_id;
+    if (is_restart) { this.history.clear(); this.alerts.clear(); this.tick = null; }
+    this.history.connect(hello.server_ts);
+    this.emitter.emit('hello', hello);
+    if (is_restart) this.emitter.emit('restart', { before, now: hello });
+    this.catchUp();
+  }
+
+  takeFrame(message) {
+    this.tick = message.tick;
+    this.received_at = performance.now();
+    this.frames += 1;
+    this.history.tick(message.tick);
+    this.takeAlerts(message.alerts ?? []);
+    this.emitter.emit('frame', message);
+  }
+
+  takeAlerts(changed) {
+    if (changed.length === 0) return;
+    for (const alert of changed) {
+      const before = this.alerts.get(alert.id);
+      this.alerts.delete(alert.id);
+      this.alerts.set(alert.id, { ...alert, acknowledged: alert.acknowledged ?? before?.acknowledged ?? null });
+    }
+    this.forgetAlerts();
+    this.emitter.emit('alerts', changed);
+  }
+
+  // Replaces an alert that the server has just answered with, `acknowledged` included.
+  putAlert(alert) {
+    this.alerts.set(alert.id, alert);
+    this.emitter.emit('alerts', [alert]);
+  }
+
+  // Ended ones first, the oldest first.
+  forgetAlerts() {
+    for (const state of ['ended', 'open']) {
+      for (const [id, alert] of this.alerts) {
+        if (this.alerts.size <= ALERTS_MAX) return;
+        if (alert.state === state) this.alerts.delete(id);
+      }
+    }
+  }
+
+  openAlerts() { return [...this.alerts.values()].filter((alert) => alert.state === 'open'); }
+
+  // Loads what the page does not have: history since its latest second, alerts of a day.
+  async catchUp() {
+    await Promise.all([this.loadHistory(), this.loadAlerts()]);
+  }
+
+  async loadHistory() {
+    if (this.hello.has?.history === false) { this.history_state = 'none'; this.emitter.emit('history'); return; }
+    const ring = this.history.seconds;
+    const now = Math.floor(this.hello.server_ts > this.now() ? this.hello.server_ts : this.now()) + 1;
+    // A few seconds again: the latest ones were not complete.
+    const from = ring.head < 0 || this.history_state !== 'ready' ? now - HOUR : Math.max(now - HOUR, ring.head - 5);
+    await this.load('seconds', from, now);
+    if (this.minutes_wanted) await this.loadMinutes();
+  }
+
+  // The day by minutes, when a view shows it; afterwards call it once a minute.
+  async loadMinutes() {
+    if (this.hello === null || this.hello.has?.history === false) return;
+    const ring = this.history.minutes;
+    const now = Math.floor(this.now());
+    const is_first = !this.minutes_wanted || ring.head < 0;
+    this.minutes_wanted = true;
+    await this.load('minutes', is_first ? now - DAY : Math.max(now - DAY, (ring.head - 3) * 60), now + 1);
+  }
+
+  async load(which, from, to) {
+    if (this.loading.get(which)) return;
+    this.loading.set(which, true);
+    const ring = this.history[which];
+    const boot = this.hello.boot_id;
+    try {
+      for (const metrics of [CORE_METRICS, this.more_unknown ? [] : MORE_METRICS[which]]) {
+        if (metrics.length === 0) continue;
+        const answer = await api('history', { metric: metrics, from: from - (from % ring.step), to, step: ring.step }).catch((error) => {
+          // A server that does not keep the direction says so; the core is what counts.
+          if (metrics !== CORE_METRICS && error.status === 400) { this.more_unknown = true; return null; }
+          throw error;
+        });
+        if (answer && this.hello.boot_id === boot) this.history.fill(ring, answer);
+      }
+      this.history_state = 'ready';
+    } catch (error) {
+      this.history_state = 'failed';
+      this.emitter.emit('problem', `The history could not be loaded: ${error.message}`);
+    } finally {
+      this.loading.set(which, false);
+      this.emitter.emit('history');
+    }
+  }
+
+  async loadAlerts() {
+    if (this.hello.has?.detection === false) return;
+    try {
+      const answer = await api('alerts', { from: Math.floor(this.now() - DAY), limit: 500 });
+      for (const alert of [...answer.alerts].reverse()) this.alerts.set(alert.id, alert);
+      this.forgetAlerts();
+      this.emitter.emit('alerts', []);
+    } catch (error) {
+      this.emitter.emit('problem', `Alerts could not be loaded: ${error.message}`);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// The system: workers and their queues, where packets went, outputs, what the doctor finds, the configuration in force, the server itself.
+
+import { copyButton } from '../alert_detail.js';
+import { foreign, h, list, setAttr, setText } from '../dom.js';
+import * as format from '../format.js';
+import { isLoss, lossName, lossRates, verdict } from '../ledger_text.js';
+
+const FINDINGS = { error: ['high', 'fault'], warning: ['medium', 'warning'], info: ['low', 'note'], ok: ['ok', 'fine'] };
+
+const table = (columns) => {
+  const body = h('tbody');
+  return { body, element: h('div', { class: 'scroll-x', tabindex: '0', role: 'region' }, h('table', { class: 'plain' }, h('thead', {}, h('tr', {}, columns.map(([text, is_number]) => h('th', { scope: 'col', class: is_number ? 'num' : null, text })))), body)) };
+};
+const row = (kinds) => h('tr', {}, kinds.map((kind) => (kind === 'meter' ? h('td', { class: 'meter-cell' }, h('span', { class: 'meter' }, h('i')), h('span', { class: 'num' })) : h('td', { class: kind }))));
+const panel = (title, aside, ...children) => h('section', { class: 'panel', 'aria-label': title }, h('h2', { class: 'heading' }, h('span', { text: title }), aside && h('span', { class: 'aside' }, aside)), ...children);
+
+export const view = {
+  name: 'system', title: 'System', uses_time: false,
+  mount(root, app) {
+    const system = new System(root, app);
+    return { frame: ({ tick }) => system.update(tick), leave: () => system.leave() };
+  },
+};
+
+class System {
+  constructor(root, app) {
+    this.app = app;
+    this.workers = table([['Queue'], ['Interface'], ['Packets/s', 1], ['Bit/s', 1], ['Load'], ['Ring'], ['Batch p50', 1], ['p99', 1], ['Longest', 1], ['Dropped', 1], ['State']]);
+    this.ledger = table([['Where'], ['Packets', 1], ['Share', 1], ['Counted as received']]);
+    this.ledger_note = h('p', { class: 'ledger-line' });
+    this.outputs = table([['Output'], ['State'], ['Lost', 1]]);
+    this.no_outputs = h('p', { class: 'dim', text: 'No output is set.' });
+    this.facts = h('dl', { class: 'facts-list' });
+    this.live = ['Memory', 'CPU', 'Flows', 'Frames received'].map((name) => ({ name, value: h('dd') }));
+    this.doctor = h('ul', { class: 'findings' });
+    this.doctor_note = h('span');
+    this.again = h('button', { class: 'link-button', type: 'button', text: 'look again', on: { click: () => this.loadDoctor() } });
+    this.config = h('pre', { class: 'config mono', tabindex: '0', 'aria-label': 'Configuration' });
+    this.config_copy = h('span');
+    for (const [part, name] of [[this.workers, 'Workers'], [this.ledger, 'Ledger'], [this.outputs, 'Outputs']]) part.element.setAttribute('aria-label', `${name}, table`);
+    root.append(h('h1', { class: 'sr', text: 'System' }),
+      panel('Workers and queues', 'of the latest tick', this.workers.element), panel('Where packets went', 'since the start', this.ledger_note, this.ledger.element),
+      panel('Outputs', null, this.outputs.element, this.no_outputs), panel('Doctor', h('span', {}, this.doctor_note, ' ', this.again), this.doctor),
+      panel('Server', null, h('dl', { class: 'facts-list' }, this.live.map(({ name, value }) => h('div', {}, h('dt', { text: name }), value))), this.facts), panel('Configuration in force', this.config_copy, this.config));
+    this.stops = [app.store.on('hello', () => this.load())];
+    if (app.store.hello) this.load();
+    if (app.store.tick) this.update(app.store.tick);
+  }
+
+  leave() { this.stops.forEach((stop) => stop()); this.left = true; }
+
+  load() { this.loadStatus(); this.loadConfig(); this.loadDoctor(); }
+
+  async loadStatus() {
+    const { hello } = this.app.store;
+    const { source, sampling } = hello;
+    let limits = {};
+    try { ({ limits } = await this.app.api('status')); } catch (error) { this.app.toast(`The status cannot be loaded: ${error.message}`); }
+    if (this.left) return;
+    const facts = [
+      ['Version', hello.version], ['Host', hello.host], ['Started', `${format.when(hello.started, this.app.store.now())}`], ['Boot ID', hello.boot_id], ['Source', `${source.kind} ${source.interfaces?.join(', ') || source.name}`], ['Captured by', source.backend],
+      ['Link speed', source.link_speed_bps ? format.bits(source.link_speed_bps) : 'not known'], ['Tick', format.ms(hello.tick_ms)], ['Your role', hello.role],
+      ['Sampled packets', sampling ? `1 of ${format.exact(sampling.sample_rate)}, ${sampling.payload_bytes} B each, ${format.exact(sampling.packet_buffer)} kept` : 'none'],
+      ...Object.entries(limits ?? {}).map(([name, value]) => [`Limit: ${name.replaceAll('_', ' ')}`, typeof value === 'number' ? format.exact(value) : JSON.stringify(value)]),
+    ];
+    this.facts.replaceChildren(...facts.map(([name, value]) => h('div', {}, h('dt', { text: format.visible(name, 60) }), h('dd', {}, foreign(value, 120)))));
+  }
+
+  async loadConfig() {
+    try {
+      const { toml } = await this.app.api('config');
+      if (this.left) return;
+      setText(this.config, toml);
+      this.config_copy.replaceChildren(copyButton(this.app, toml, 'Configuration'));
+    } catch (error) { if (!this.left) setText(this.config, `It cannot be loaded: ${error.message}`); }
+  }
+
+  async loadDoctor() {
+    setText(this.doctor_note, 'looking');
+    try {
+      const { findings } = await this.app.api('doctor', {}, { timeout_ms: 60000 });
+      if (this.left) return;
+      const rank = ['error', 'warning', 'info', 'ok'];
+      const sorted = [...findings].sort((a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity));
+      setText(this.doctor_note, findings.length ? format.plural(findings.filter(({ severity }) => severity === 'error' || severity === 'warning').length, 'finding') : 'nothing found');
+      this.doctor.replaceChildren(...sorted.map(({ severity, title, detail, cure }) => {
+        const [shape, word] = FINDINGS[severity] ?? ['low', severity];
+        return h('li', {}, h('span', { class: 'severity', 'data-severity': shape, text: word }), h('div', {}, h('strong', {}, foreign(title, 200)), h('p', { class: 'dim' }, foreign(detail ?? '', 600)), cure && h('p', { class: 'cure' }, h('code', { class: 'mono' }, foreign(cure, 400)), copyButton(this.app, cure, 'Cure'))));
+      }));
+    } catch (error) { if (!this.left) setText(this.doctor_note, `cannot look: ${error.message}`); }
+  }
+
+  update(tick) {
+    this.updateWorkers(tick);
+    this.updateLedger(tick);
+    this.updateOutputs(tick);
+    const { store } = this.app;
+    const texts = [format.bytes(tick.memory_bytes), format.percent(tick.cpu_share), format.exact(tick.active_flows), format.exact(store.frames)];
+    this.live.forEach(({ value }, i) => setText(value, texts[i]));
+  }
+
+  updateWorkers(tick) {
+    const per = 1000 / tick.interval_ms;
+    const kinds = ['', '', 'num', 'num', 'meter', 'meter', 'num', 'num', 'num', 'num', ''];
+    list(this.workers.body, tick.queues, (q) => `${q.interface} ${q.queue}`, () => row(kinds), (element, q) => {
+      const cells = element.children;
+      const { ring, batch } = q;
+      const fill = ring && ring.size > 0 ? ring.used / ring.size : null;
+      const meter = (cell, share, text) => {
+        cell.firstChild.firstChild.style.setProperty('width', `${(Math.min(1, share ?? 0) * 100).toFixed(1)}%`);
+        setAttr(cell.firstChild, 'data-level', share >= 0.9 ? 'full' : share >= 0.7 ? 'hot' : null);
+        setText(cell.lastChild, text);
+      };
+      setText(cells[0], String(q.queue));
+      setText(cells[1], format.visible(q.interface, 40));
+      setText(cells[2], format.count(q.packets * per));
+      setText(cells[3], format.count(q.bytes * 8 * per));
+      meter(cells[4], q.load, format.percent(q.load));
+      meter(cells[5], fill, ring ? `${format.exact(ring.used)} / ${format.exact(ring.size)} ${ring.unit}` : format.NONE);
+      setText(cells[6], format.us(batch?.count ? batch.p50_us : null));
+      setText(cells[7], format.us(batch?.count ? batch.p99_us : null));
+      setText(cells[8], format.us(batch?.count ? batch.max_us : null));
+      setText(cells[9], format.exact(q.kernel_drops_total));
+      setAttr(cells[9], 'data-bad', q.kernel_drops_total > 0);
+      setText(cells[10], q.silent_since === null ? '✓ works' : `▲ silent since ${format.when(q.silent_since, tick.ts)}`);
+      setAttr(cells[10], 'data-bad', q.silent_since !== null);
+    });
+  }
+
+  updateLedger(tick) {
+    const { ledger } = tick;
+    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.hello.started, lossRates(tick));
+    setText(this.ledger_note, `${kind === 'bad' ? '▲' : '✓'} ${text}${more ? ` · ${more}` : ''}`);
+    setAttr(this.ledger_note, 'data-kind', kind);
+    const rows = [
+      { name: 'received', text: 'Received', packets: ledger.received, counted: '' }, { name: 'processed', text: 'Processed', packets: ledger.processed, counted: 'yes' },
+      ...ledger.losses.map((loss) => ({ name: loss.name, text: `${isLoss(loss) ? 'Lost' : 'Left out'}: ${lossName(loss)}`, packets: loss.packets, counted: loss.of_received ? 'yes' : 'no, before', is_loss: isLoss(loss) })),
+      { name: 'unaccounted', text: 'Unaccounted for', packets: ledger.unaccounted, counted: '', is_loss: true },
+    ];
+    list(this.ledger.body, rows, ({ name }) => name, () => row(['', 'num', 'num', '']), (element, item) => {
+      setText(element.children[0], item.text);
+      setText(element.children[1], format.exact(item.packets));
+      setText(element.children[2], ledger.received > 0 ? format.percent(item.packets / ledger.received) : format.NONE);
+      setText(element.children[3], item.counted);
+      setAttr(element, 'data-bad', Boolean(item.is_loss && item.packets !== 0));
+    });
+  }
+
+  updateOutputs(tick) {
+    this.no_outputs.hidden = tick.outputs.length > 0;
+    this.outputs.element.hidden = tick.outputs.length === 0;
+    list(this.outputs.body, tick.outputs, ({ name }) => name, ({ name }) => h('tr', {}, h('td', {}, foreign(name, 80)), h('td'), h('td', { class: 'num' })), (element, output) => {
+      const is_bad = output.lost > 0 || output.state !== 'keeps up';
+      setText(element.children[1], `${is_bad ? '▲' : '✓'} ${format.visible(output.state, 60)}`);
+      setText(element.children[2], format.exact(output.lost));
+      setAttr(element, 'data-bad', is_bad);
+    });
+  }
+}

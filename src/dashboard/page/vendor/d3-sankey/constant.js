@@ -1,0 +1,5 @@
+export default function constant(x) {
+  return function() {
+    return x;
+  };
+}
