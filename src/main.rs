@@ -135,8 +135,11 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     say_what_tables_hold(settings, &reporter);
     // The table stands behind the last packet's line.
     let (packets_shown, shown) = channel();
+    // One word for each interface, for as long as the program runs.
+    let interfaces: &'static [FieldWord] =
+        opened.interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak();
     let post_rotate = post_rotate(settings, &reporter)?;
-    let opened_outputs = outputs(settings, &opened.interfaces, shown, post_rotate.as_ref()).and_then(|mut outputs| {
+    let opened_outputs = outputs(settings, interfaces, shown, post_rotate.as_ref()).and_then(|mut outputs| {
         outputs.extend(alerting::receivers(settings, &reporter)?);
         let summary = settings.output.summary_json.as_deref().map(SummaryFile::create).transpose()?;
         Ok((outputs, summary))
@@ -145,17 +148,33 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let flight =
         flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
     let engine = engine_settings(settings, &mut opened);
+    let questions = Questions::default();
     let page = match (page, &settings.web) {
-        (Some(server), Some(web)) => Some(web::dashboard(settings, web, server, &engine.cpus, &reporter)?),
+        (Some(server), Some(web)) => {
+            let around = web::Surroundings {
+                settings,
+                web,
+                opened: &opened,
+                interfaces,
+                questions: &questions,
+                alerting: &alerting,
+                flight: flight.as_ref(),
+                cpus: &engine.cpus,
+                reporter: &reporter,
+            };
+            Some(web::dashboard(&around, server)?)
+        }
         _ => None,
     };
+    let mut outputs = outputs;
+    outputs.extend(page.iter().map(web::Dashboard::output));
     let session = Session {
         source: opened.take_source(),
         engine,
         aggregate: AggregateSettings {
             flow_key: settings.flow.key,
             tick_ns: settings.stats.interval_ns,
-            top_count: settings.stats.top_count,
+            top_count: settings.flow.top_count,
             export_ended_max: settings.output.export_ended_max,
             judge,
             microbursts,
@@ -166,7 +185,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
         live_table,
-        questions: Questions::default(),
+        questions,
         flight,
     };
     let watcher: Arc<dyn Watcher> = reporter.clone();
@@ -322,13 +341,11 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
 /// Opens every output, so that a wrong path ends the program before the capture starts.
 fn outputs(
     settings: &Settings,
-    interfaces: &[String],
+    interfaces: &'static [FieldWord],
     shown: Receiver<Infallible>,
     post_rotate: Option<&PostRotate>,
 ) -> Result<Vec<Box<dyn Output>>, OutputError> {
     let OutputSettings { export_json, export_csv, expired_flows_jsonl, expired_flows_csv, record, .. } = &settings.output;
-    // One word for each interface, for as long as the program runs.
-    let interfaces: &'static [FieldWord] = interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak();
     let record = &ExportSettings { interfaces, ..*record };
     let on_closed = || post_rotate.map(PostRotate::on_closed);
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
@@ -348,13 +365,14 @@ fn outputs(
         outputs.push(Box::new(AlertLines::create(path, record.community_id_seed)?));
     }
     if let Some(path) = &settings.output.stats_jsonl {
-        outputs.push(Box::new(StatsLines::create(path)?));
+        outputs.push(Box::new(StatsLines::create(path, settings.stats.top_count)?));
     }
     if let Some(path) = &settings.output.history_json {
         outputs.push(Box::new(HistoryFile::create(path)?));
     }
     let text = TextSettings {
         stats: settings.stats.enabled,
+        top_flows: settings.stats.top_count,
         alerts: settings.detection.is_some(),
         table_rows: settings.output.flow_table_rows,
         columns: terminal_columns(),

@@ -2,15 +2,23 @@
 //!
 //! Owns what is said of it. Knows no request. Invariant: a port that is taken, or a file that cannot be used, ends the program before the capture starts.
 
-mod minimal;
-
+use crate::open::Opened;
 use crate::reporter::Reporter;
+use crate::{Failure, speed_bps};
+use netscope::aggregate::{AlertingSettings, Output, Questions};
 use netscope::config::{Settings, SourceSettings, WebSettings};
-use netscope::dashboard::{OnServerNotice, PageApi, RunningServer, Server, ServerError};
+use netscope::dashboard::{
+    Board, DoctorCall, OnServerNotice, Page, PageFacts, PageHooks, PageSettings, PageSource, RecordStyle, RunningServer, Server,
+    ServerError, ServerNumber,
+};
+use netscope::doctor::DoctorSettings;
+use netscope::flight::FlightSetup;
+use netscope::record::FieldWord;
+use netscope_backends::{ReplaySpeed, Timestamp};
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often a page that stays looks whether it is to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -20,6 +28,7 @@ const PASSWORD_BYTES_MAX: u64 = 4096;
 /// The page while it is served; dropping it ends it at once.
 pub struct Dashboard {
     server: RunningServer,
+    board: Arc<Board>,
     url: String,
     stays: bool,
 }
@@ -29,14 +38,34 @@ pub fn bind(settings: &Settings) -> Result<Option<Server>, ServerError> {
     settings.web.as_ref().map(|web| Server::bind(&web.server)).transpose()
 }
 
-/// Serves the page. `cpus`: those of the workers.
-pub fn dashboard(
-    settings: &Settings,
-    web: &WebSettings,
-    server: Server,
-    cpus: &[usize],
-    reporter: &Arc<Reporter>,
-) -> Result<Dashboard, ServerError> {
+/// What the page is told of the run that begins.
+pub struct Surroundings<'a> {
+    /// Of the run.
+    pub settings: &'a Settings,
+    /// Of the page.
+    pub web: &'a WebSettings,
+    /// The source.
+    pub opened: &'a Opened,
+    /// Names of its interfaces, for records.
+    pub interfaces: &'static [FieldWord],
+    /// By which the run is asked.
+    pub questions: &'a Questions,
+    /// Mute rules, and the way in for others.
+    pub alerting: &'a AlertingSettings,
+    /// The flight recorder.
+    pub flight: Option<&'a FlightSetup>,
+    /// Of the workers.
+    pub cpus: &'a [usize],
+    /// Who says what is to be said.
+    pub reporter: &'a Arc<Reporter>,
+}
+
+/// Serves the page.
+///
+/// # Errors
+/// When the system gives no threads or no random bits.
+pub fn dashboard(around: &Surroundings<'_>, server: Server) -> Result<Dashboard, Failure> {
+    let Surroundings { settings, web, reporter, .. } = *around;
     for warning in server.warnings() {
         reporter.warn(warning);
     }
@@ -47,18 +76,119 @@ pub fn dashboard(
         announce(&format!("to log in without the password, once and within ten minutes: {login}"));
     }
     let stays = web.stay && matches!(settings.source, SourceSettings::File(_));
-    let api = page_api(web);
+    let board = Board::new(page_settings(around), facts(around), hooks(around, &server))?;
     let telling = Arc::clone(reporter);
     let notice: Arc<OnServerNotice> = Arc::new(move |text: &str| telling.warn(text));
-    Ok(Dashboard { server: server.start(api, cpus, notice)?, url, stays })
+    let server = server.start(Arc::new(Page::new(Arc::clone(&board))), around.cpus, notice)?;
+    Ok(Dashboard { server, board, url, stays })
 }
 
-/// What answers behind the server.
-fn page_api(web: &WebSettings) -> Arc<dyn PageApi> {
-    Arc::new(minimal::MinimalPage::new(web.tick))
+fn page_settings(around: &Surroundings<'_>) -> PageSettings {
+    let Surroundings { settings, web, interfaces, .. } = *around;
+    let record = &settings.output.record;
+    PageSettings {
+        tick_ns: settings.stats.interval_ns,
+        top_n: web.top_n,
+        top_count: settings.flow.top_count,
+        packet_buffer: web.packet_buffer,
+        sample_rate: web.sample_rate.unwrap_or(0),
+        payload_bytes: web.payload_bytes,
+        records: RecordStyle { community_id_seed: record.community_id_seed, times: record.times, interfaces },
+        has_history: true,
+    }
+}
+
+/// What does not change while the run goes on.
+fn facts(around: &Surroundings<'_>) -> PageFacts {
+    let Surroundings { settings, opened, alerting, .. } = *around;
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    PageFacts {
+        version: env!("CARGO_PKG_VERSION"),
+        host: host.unwrap_or_default(),
+        started: Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)),
+        source: source(settings, opened),
+        has_detection: settings.detection.is_some(),
+        // A table of what was read can be written.
+        config_text: toml::to_string(&settings.in_force).unwrap_or_default(),
+        config: serde_json::to_value(&settings.in_force).unwrap_or_default(),
+        config_mutes: alerting.mutes.clone(),
+    }
+}
+
+fn source(settings: &Settings, opened: &Opened) -> PageSource {
+    match &settings.source {
+        SourceSettings::File(file) => {
+            let first =
+                file.paths.first().map(|path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned());
+            let name = first.unwrap_or_default();
+            let more = file.paths.len().saturating_sub(1);
+            PageSource {
+                is_file: true,
+                name: if more == 0 { name } else { format!("{name} and {more} more") },
+                backend: "file".to_owned(),
+                replay_speed: file.replay_speed.map(ReplaySpeed::factor),
+                ..PageSource::default()
+            }
+        }
+        SourceSettings::Live(_) => {
+            let speeds: Option<Vec<u64>> = opened.interfaces.iter().map(|name| speed_bps(name)).collect();
+            PageSource {
+                is_file: false,
+                name: opened.interfaces.join(", "),
+                interfaces: opened.interfaces.clone(),
+                queue_interfaces: opened.interface_of_queue.iter().map(|&place| usize::from(place)).collect(),
+                backend: opened.backend.to_owned(),
+                ring_unit: match opened.backend {
+                    "tpacket" => Some("blocks"),
+                    "xdp" => Some("descriptors"),
+                    _ => None,
+                },
+                link_speed_bps: speeds.map(|speeds| speeds.iter().sum()).filter(|&speed| speed > 0),
+                replay_speed: None,
+            }
+        }
+    }
+}
+
+/// Whom the page asks.
+fn hooks(around: &Surroundings<'_>, server: &Server) -> PageHooks {
+    let counters = server.counters();
+    PageHooks {
+        questions: around.questions.clone(),
+        reloads: around.alerting.reloads.clone(),
+        flight: around.flight.map(|flight| (flight.requests.clone(), flight.store.clone())),
+        doctor: around.opened.interfaces.first().cloned().map(doctor),
+        server: Some(Arc::new(move || {
+            let counts = counters.counts();
+            let number = |(name, help, value)| ServerNumber { name, help, is_counter: true, label: None, value };
+            let open = [
+                ("web_connections_open", "Connections that are open now", counts.connections_open),
+                ("web_sockets_open", "WebSocket clients now", counts.sockets_open),
+            ];
+            let open = open.map(|named| ServerNumber { is_counter: false, ..number(named) });
+            counts.totals().into_iter().map(number).chain(open).collect()
+        })),
+    }
+}
+
+/// Looks at the interface as `netscope doctor` does.
+fn doctor(interface: String) -> DoctorCall {
+    Arc::new(move || {
+        let settings =
+            DoctorSettings { interface: Some(interface.clone()), check: false, json: true, show_xdp: false, try_xdp: false };
+        let mut found = Vec::new();
+        netscope::doctor::run(&settings, &mut found).map_err(|error| crate::reporter::chain(&error))?;
+        String::from_utf8(found).map_err(|error| error.to_string())
+    })
 }
 
 impl Dashboard {
+    /// What brings the run's reports, alerts and flows to the page.
+    pub fn output(&self) -> Box<dyn Output> {
+        Box::new(self.board.output())
+    }
+
     /// Keeps the page after a file's end until `end` is asked for, and ends it in order.
     pub fn finish(self, end: &AtomicBool, reporter: &Reporter) {
         // Relaxed: the flag carries no data.

@@ -12,6 +12,7 @@ mod choices;
 mod error;
 mod file;
 mod habits;
+mod in_force;
 mod live;
 mod manual;
 mod options;
@@ -44,6 +45,7 @@ pub use settings::{
 
 use crate::doctor::DoctorSettings;
 use clap::FromArgMatches as _;
+use in_force::in_force;
 use std::ffi::OsString;
 
 /// What the program is asked to do.
@@ -109,7 +111,9 @@ pub fn command(arguments: impl IntoIterator<Item = OsString>) -> Result<Command,
     let reloader =
         // A pipe can be read once.
         args.config.clone().filter(|path| path.is_file()).map(|path| Reloader::new(args.options.clone(), file.clone(), path, args.verbose, cores));
+    let in_force = in_force(&args.options.clone().over(file.clone()));
     let mut settings = Box::new(resolve(args.options, file, args.verbose, cores)?);
+    settings.in_force = in_force;
     paths::check(&settings, args.config.as_deref())?;
     settings.reloader = reloader;
     Ok(match args.synthetic_flows {

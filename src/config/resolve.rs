@@ -59,6 +59,11 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     };
     let mut flow = flow(&options)?;
     flow.top_count = if stats.enabled || options.stats.jsonl.is_some() { stats.top_count } else { 0 };
+    if options.web.enabled.unwrap_or(false) {
+        // The page shows talkers and rates of more flows than the statistics.
+        let top_n = size(options.web.top_n.unwrap_or(0).into());
+        flow.top_count = flow.top_count.max(crate::dashboard::PageSettings::top_count(top_n));
+    }
     let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
     if options.history.json.is_some() && stats.interval_ns > HISTORY_INTERVAL_NS_MAX {
         return Err(combination(
@@ -76,8 +81,9 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         web: web::web(&options.web, tick_ms)?,
         pipeline,
         source,
-        // It needs the file's path.
+        // Both need more than what is settled here.
         reloader: None,
+        in_force: toml::Table::new(),
         filter: options.capture.filter,
         count_max: options.run.count.unwrap_or(0),
         limits: CaptureLimits {

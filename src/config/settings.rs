@@ -36,6 +36,8 @@ pub struct Settings {
     pub detection: Option<DetectSettings>,
     /// The flight recorder; `None` = there is none. Where packets come from is not known yet.
     pub recorder: Option<FlightSettings>,
+    /// Every key with its value, for the page; secrets are left out.
+    pub in_force: toml::Table,
     /// The page; `None` = there is none.
     pub web: Option<WebSettings>,
     /// Files and tables.

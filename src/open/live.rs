@@ -47,6 +47,7 @@ fn join(several: Vec<Opened>, settings: &Settings) -> Result<Opened, Failure> {
         queues.extend(of_one);
         all_pinned &= !one.cpus.is_empty() && one.cpus.iter().all(|cpu| !joined.cpus.contains(cpu));
         joined.cpus.extend(one.cpus);
+        joined.backend = one.backend;
         joined.interfaces.push(name);
         joined.announcements.append(&mut one.announcements);
         joined.said.append(&mut one.said);
@@ -120,7 +121,8 @@ fn by_libpcap(name: Option<&str>, live: &LiveSettings, settings: &Settings) -> R
     check(Some(backend.link_type()), &name)?;
     let line = capturing(&name, live, "libpcap", wire::link_name(backend.link_type()), settings.pipeline.workers.max(1));
     #[cfg_attr(not(target_os = "linux"), allow(unused_mut, reason = "rights are kept on Linux alone"))]
-    let mut opened = Opened { interfaces: vec![name], ..Opened::new(Source::Reader(Box::new(backend)), line) };
+    let mut opened =
+        Opened { backend: "libpcap", interfaces: vec![name], ..Opened::new(Source::Reader(Box::new(backend)), line) };
     #[cfg(target_os = "linux")]
     opened.capabilities.push(netscope_backends::privilege::Capability::NetRaw);
     Ok(opened)

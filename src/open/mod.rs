@@ -35,6 +35,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 pub struct Opened {
     /// Packets for the workers; taken once.
     source: Option<Source>,
+    /// What captures or reads: `libpcap`, `tpacket`, `xdp` or `file`.
+    pub backend: &'static str,
     /// The interfaces that are captured on.
     pub interfaces: Vec<String>,
     /// Of each queue the place of its interface among these, where there are several.
@@ -59,6 +61,7 @@ impl Opened {
     fn new(source: Source, announcement: String) -> Self {
         Self {
             source: Some(source),
+            backend: "file",
             interfaces: Vec::new(),
             interface_of_queue: Vec::new(),
             announcements: vec![announcement],

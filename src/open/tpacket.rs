@@ -62,6 +62,7 @@ pub fn open(name: Option<&str>, live: &LiveSettings, settings: &Settings) -> Res
     let backends = backends.into_iter().map(|backend| Box::new(backend) as Box<dyn Backend>).collect();
     let capabilities = vec![Capability::NetRaw];
     let mut opened = Opened {
+        backend: "tpacket",
         interfaces: vec![name.clone()],
         keys: key.into_iter().collect(),
         capabilities,

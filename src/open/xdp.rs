@@ -46,7 +46,7 @@ pub fn open(name: Option<&str>, live: &LiveSettings, settings: &Settings) -> Res
     }
     let keys = key.into_iter().collect();
     let opened = Opened::new(Source::Queues(backends), announcement);
-    Ok(Opened { interfaces: vec![name], said, notices, cpus, capabilities, keys, ..opened })
+    Ok(Opened { backend: "xdp", interfaces: vec![name], said, notices, cpus, capabilities, keys, ..opened })
 }
 
 /// The queues that will be opened; as many as workers, where those were asked for.

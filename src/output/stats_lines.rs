@@ -15,21 +15,24 @@ use std::io;
 use std::path::Path;
 
 /// A growing file of intervals.
-pub struct StatsLines(GrowingLines);
+pub struct StatsLines {
+    lines: GrowingLines,
+    top_flows: usize,
+}
 
 impl StatsLines {
-    /// Opens `path`; a file that is there is emptied with the first line.
+    /// Opens `path`; a file that is there is emptied with the first line. `top_flows`: of each interval at most.
     ///
     /// # Errors
     /// When it cannot be opened for writing.
-    pub fn create(path: &Path) -> Result<Self, OutputError> {
-        GrowingLines::create(path).map(Self)
+    pub fn create(path: &Path, top_flows: usize) -> Result<Self, OutputError> {
+        Ok(Self { lines: GrowingLines::create(path)?, top_flows })
     }
 }
 
 impl Output for StatsLines {
     fn name(&self) -> &str {
-        self.0.name()
+        self.lines.name()
     }
 
     fn wants_reports(&self) -> bool {
@@ -37,11 +40,11 @@ impl Output for StatsLines {
     }
 
     fn report(&mut self, report: &Report) -> io::Result<()> {
-        self.0.write(&object(report))
+        self.lines.write(&object(report, self.top_flows))
     }
 
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
-        self.0.finish()
+        self.lines.finish()
     }
 }
 
@@ -50,7 +53,7 @@ fn rate(count: u64, interval_ns: u64) -> f64 {
     if interval_ns == 0 { 0.0 } else { (count as f64 * 1e9 / interval_ns as f64 * 1000.0).round() / 1000.0 }
 }
 
-fn object(report: &Report) -> Value {
+fn object(report: &Report, top_flows: usize) -> Value {
     let totals = &report.totals;
     let protocol = |class: ProtocolClass| {
         let count = totals.ledger.protocols[class as usize];
@@ -79,7 +82,7 @@ fn object(report: &Report) -> Value {
         "protocols_total": ProtocolClass::ALL.map(protocol).into_iter().collect::<Map<_, _>>(),
         "silent_queues": silent,
         "microbursts": report.microbursts.iter().map(bursts).collect::<Vec<_>>(),
-        "top_flows": report.top.iter().map(|flow| top_flow(flow, report.interval_ns)).collect::<Vec<_>>(),
+        "top_flows": report.top.iter().take(top_flows).map(|flow| top_flow(flow, report.interval_ns)).collect::<Vec<_>>(),
     })
 }
 

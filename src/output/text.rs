@@ -19,6 +19,8 @@ use std::sync::mpsc::Receiver;
 pub struct TextSettings {
     /// A line per tick and its top flows.
     pub stats: bool,
+    /// Top flows of a tick at most.
+    pub top_flows: usize,
     /// A line per alert.
     pub alerts: bool,
     /// Rows of the table of the largest flows at the end, 0 = no table.
@@ -73,7 +75,7 @@ impl<W: Write + Send> Output for TextReport<W> {
         let mut text = stats_line(report);
         text.push('\n');
         text.push_str(&burst_lines(report));
-        text.push_str(&top_lines(report));
+        text.push_str(&top_lines(report, self.settings.top_flows));
         self.out.write_all(text.as_bytes())
     }
 
@@ -148,10 +150,10 @@ pub fn burst_lines(report: &Report) -> String {
     text
 }
 
-/// One indented line per top flow, each with a line feed; empty without top flows.
-pub fn top_lines(report: &Report) -> String {
+/// One indented line per top flow, at most `count`, each with a line feed; empty without top flows.
+pub fn top_lines(report: &Report, count: usize) -> String {
     let mut text = String::new();
-    for (rank, flow) in (1..).zip(&report.top) {
+    for (rank, flow) in (1..=count).zip(&report.top) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {rank:>2}. {}", top_line(flow, report.interval_ns));
     }

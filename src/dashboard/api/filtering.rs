@@ -1,41 +1,28 @@
 //! Filters and orders of flows as requests name them.
 //!
-//! Owns the way from text to predicate. Everything that knows the filter language is here. Invariant: a filter that is not understood
-//! is an error with its column.
+//! Owns the way from a request's text to the filter language. Everything that knows the language is here. Invariant: a filter that is not
+//! understood is an error with its column.
 
 use super::board::Board;
 use super::error::{ApiError, ErrorCode};
 use super::packet_facts::PacketSummary;
 use super::rates::RatesNow;
+use super::setup::RecordStyle;
+use super::window::client;
 use crate::engine::{Predicate, SortKey};
-use crate::flow::FlowRecord;
-use crate::record::{FIELDS, FieldType, ports, protocol_name};
+use crate::flow::{FlowRecord, TopFlow};
+use crate::query::{self, FlowFilter, LiveValues, QueryError, RecordContext, SortRank};
+use crate::record::{FieldType, ports};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Longest filter, in bytes.
-const FILTER_LEN_MAX: usize = 4096;
-/// Words of a filter.
-const WORDS: &[&str] = &["proto", "host", "src", "dst", "port", "sport", "dport", "vlan"];
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum FilterTerm {
-    Proto(String),
-    Host(IpAddr),
-    Src(IpAddr),
-    Dst(IpAddr),
-    Port(u16),
-    SrcPort(u16),
-    DstPort(u16),
-    Vlan(u16),
-}
 
 /// A filter over flows and packets.
 #[derive(Clone, Debug)]
 pub struct PageFilter {
     text: String,
-    terms: Vec<FilterTerm>,
+    filter: FlowFilter,
 }
 
 impl PageFilter {
@@ -45,22 +32,7 @@ impl PageFilter {
     /// Where it is not understood.
     pub fn parse(text: Option<&str>) -> Result<Self, ApiError> {
         let text = text.unwrap_or_default();
-        if text.len() > FILTER_LEN_MAX {
-            return Err(ApiError::new(ErrorCode::BadFilter, format!("a filter has at most {FILTER_LEN_MAX} bytes")));
-        }
-        let mut terms = Vec::new();
-        let mut column = 1;
-        for part in text.split(' ') {
-            let plain = part.trim_matches(['(', ')']);
-            if !plain.is_empty() {
-                terms.push(read_term(plain).ok_or_else(|| {
-                    ApiError::new(ErrorCode::BadFilter, "a term is a word, a colon and a value")
-                        .at_column(column, WORDS.iter().map(|word| format!("{word}:")).collect())
-                })?);
-            }
-            column += part.chars().count() + 1;
-        }
-        Ok(Self { text: text.to_owned(), terms })
+        Ok(Self { text: text.to_owned(), filter: FlowFilter::parse(text).map_err(not_understood)? })
     }
 
     /// As it was written.
@@ -69,114 +41,109 @@ impl PageFilter {
     }
 
     /// For the workers; `None`: all flows.
-    pub fn predicate(&self) -> Option<Predicate> {
-        if self.terms.is_empty() {
-            return None;
-        }
-        let terms = self.terms.clone();
-        Some(Arc::new(move |record: &FlowRecord| terms.iter().all(|term| term_fits(term, record))))
+    pub fn predicate(&self, style: &RecordStyle) -> Option<Predicate> {
+        let &RecordStyle { community_id_seed, times, interfaces } = style;
+        self.filter.predicate(RecordContext { community_id_seed, times, interfaces })
     }
 
     /// Whether a sampled packet fits.
-    pub fn matches_packet(&self, packet: &PacketSummary, _wire_len: u32) -> bool {
-        self.terms.iter().all(|term| packet_fits(term, packet))
+    pub fn matches_packet(&self, packet: &PacketSummary) -> bool {
+        self.filter.matches_packet(&packet.subject)
     }
 }
 
-fn read_term(text: &str) -> Option<FilterTerm> {
-    let (word, value) = text.split_once(':')?;
-    Some(match word {
-        "proto" => FilterTerm::Proto(value.to_ascii_lowercase()),
-        "host" => FilterTerm::Host(value.parse().ok()?),
-        "src" => FilterTerm::Src(value.parse().ok()?),
-        "dst" => FilterTerm::Dst(value.parse().ok()?),
-        "port" => FilterTerm::Port(value.parse().ok()?),
-        "sport" => FilterTerm::SrcPort(value.parse().ok()?),
-        "dport" => FilterTerm::DstPort(value.parse().ok()?),
-        "vlan" => FilterTerm::Vlan(value.parse().ok()?),
-        _ => return None,
-    })
-}
-
-fn term_fits(term: &FilterTerm, record: &FlowRecord) -> bool {
-    let (ips, (a, b)) = ([record.key.a_ip(), record.key.b_ip()], ports(&record.key));
-    let (ports, client) = ([a, b], record.client());
-    let (src, dst) = (client.index(), client.reverse().index());
-    match term {
-        FilterTerm::Proto(name) => protocol_name(record.key.protocol()) == name,
-        FilterTerm::Host(ip) => ips.contains(ip),
-        FilterTerm::Src(ip) => ips[src] == *ip,
-        FilterTerm::Dst(ip) => ips[dst] == *ip,
-        FilterTerm::Port(port) => ports.contains(port),
-        FilterTerm::SrcPort(port) => ports[src] == *port,
-        FilterTerm::DstPort(port) => ports[dst] == *port,
-        FilterTerm::Vlan(id) => record.vlan.ids.iter().take(record.vlan.count.into()).any(|own| own == id),
+fn not_understood(error: QueryError) -> ApiError {
+    let QueryError { column, message, expected, hint, .. } = error;
+    let told = ApiError::new(ErrorCode::BadFilter, message).at_column(column, expected);
+    match hint {
+        Some(hint) => told.with_hint(hint),
+        None => told,
     }
 }
 
-fn packet_fits(term: &FilterTerm, packet: &PacketSummary) -> bool {
-    match term {
-        FilterTerm::Proto(name) => packet.protocol.eq_ignore_ascii_case(name),
-        FilterTerm::Host(ip) => packet.ips.is_some_and(|(src, dst)| src == *ip || dst == *ip),
-        FilterTerm::Src(ip) => packet.ips.is_some_and(|(src, _)| src == *ip),
-        FilterTerm::Dst(ip) => packet.ips.is_some_and(|(_, dst)| dst == *ip),
-        FilterTerm::Port(port) => packet.ports.is_some_and(|(src, dst)| src == *port || dst == *port),
-        FilterTerm::SrcPort(port) => packet.ports.is_some_and(|(src, _)| src == *port),
-        FilterTerm::DstPort(port) => packet.ports.is_some_and(|(_, dst)| dst == *port),
-        FilterTerm::Vlan(id) => packet.vlan.contains(id),
-    }
-}
-
-/// The order of flows by a field's name or `rate`.
+/// The order of flows by a field's name, a short word of the filter language, `rate` or `service`.
 ///
 /// # Errors
 /// When there is no such order.
 pub fn sort_key(name: &str, is_descending: bool, rates: Arc<RatesNow>) -> Result<SortKey, ApiError> {
-    let rank: Arc<dyn Fn(&FlowRecord) -> u64 + Send + Sync> = match name {
-        "rate" => Arc::new(move |record| rates.rank(record)),
-        "bytes_total" => Arc::new(|record| record.bytes[0].saturating_add(record.bytes[1])),
-        "packets_total" => Arc::new(|record| record.packets[0].saturating_add(record.packets[1])),
-        "last_seen" => Arc::new(|record| record.last_seen.0),
-        "first_seen" => Arc::new(|record| record.first_seen.0),
-        _ => return Err(ApiError::bad_request(format!("flows cannot be sorted by {:?}", super::params::shortened(name)))),
+    let rank: SortRank = match name {
+        "rate" => Arc::new(move |record: &FlowRecord| rates.rank(record)),
+        // Services are names of ports.
+        "service" => query::sort_rank("server_port").unwrap_or_else(|| Arc::new(|_| 0)),
+        name => query::sort_rank(name)
+            .ok_or_else(|| ApiError::bad_request(format!("flows cannot be sorted by {:?}", super::params::shortened(name))))?,
     };
     Ok(SortKey::By(if is_descending { rank } else { Arc::new(move |record| u64::MAX - rank(record)) }))
 }
 
+const fn type_name(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Text => "text",
+        FieldType::Word => "word",
+        FieldType::Number => "number",
+        FieldType::Seconds => "seconds",
+        FieldType::Milliseconds => "milliseconds",
+        FieldType::Rate => "rate",
+        FieldType::Endpoint => "endpoint",
+        FieldType::Address => "address",
+        FieldType::List => "list",
+        FieldType::Boolean => "boolean",
+        FieldType::Object => "object",
+    }
+}
+
 /// The columns of flows, for `fields`.
 pub fn fields() -> Value {
-    let rows = FIELDS.iter().map(|field| {
-        let kind = match field.field.kind {
-            FieldType::Text => "text",
-            FieldType::Word => "word",
-            FieldType::Number => "number",
-            FieldType::Seconds => "seconds",
-            FieldType::Milliseconds => "milliseconds",
-            FieldType::Rate => "rate",
-            FieldType::Endpoint => "endpoint",
-            FieldType::Address => "address",
-            FieldType::List => "list",
-            FieldType::Boolean => "boolean",
-            FieldType::Object => "object",
-        };
-        let name = field.field.name;
-        json!({"name": name, "label": name, "group": "", "type": kind, "unit": field.field.unit, "description": "",
-            "sortable": false, "filter_word": null})
+    let columns = query::words().into_iter().filter_map(|word| Some((word.kind?, word)));
+    let rows = columns.map(|(kind, word)| {
+        json!({"name": word.name, "label": word.label, "group": word.group, "type": type_name(kind), "unit": word.unit,
+            "description": word.description, "sortable": word.is_sortable, "filter_word": word.shortest()})
     });
     rows.collect()
 }
 
-/// What may stand at character `at` of a filter.
-pub fn complete(_board: &Board, text: &str, at: usize) -> Value {
-    let head: String = text.chars().take(at).collect();
-    let from = head.rfind([' ', '(']).map_or(0, |place| head[..=place].chars().count());
-    let begun: String = head.chars().skip(from).collect();
-    let suggestions: Vec<Value> = WORDS
+/// What may stand behind `at` characters of a filter.
+pub fn complete(board: &Board, text: &str, at: usize) -> Value {
+    let completion = query::complete(text, at, &TopValues(board.report().map_or_else(Vec::new, |report| report.top.clone())));
+    let suggestions: Vec<Value> = completion
+        .suggestions
         .iter()
-        .filter(|word| word.starts_with(&begun))
-        .map(|word| json!({"text": format!("{word}:"), "label": word, "detail": ""}))
+        .map(|suggestion| json!({"text": suggestion.text, "label": suggestion.label, "detail": suggestion.detail}))
         .collect();
-    json!({"from": from, "to": at.min(text.chars().count()), "suggestions": suggestions})
+    json!({"from": completion.from, "to": completion.to, "suggestions": suggestions})
+}
+
+/// Values of the flows that had the most bytes in the latest tick.
+struct TopValues(Vec<TopFlow>);
+
+impl LiveValues for TopValues {
+    fn values(&self, word: &str, prefix: &str, max: usize) -> Vec<String> {
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        for flow in &self.0 {
+            for value in values_of(word, flow) {
+                *counts.entry(value).or_default() += 1;
+            }
+        }
+        let mut values: Vec<(String, u64)> = counts.into_iter().filter(|(value, _)| value.starts_with(prefix)).collect();
+        values.sort_unstable_by(|a, b| (Reverse(a.1), &a.0).cmp(&(Reverse(b.1), &b.0)));
+        values.into_iter().take(max).map(|(value, _)| value).collect()
+    }
+}
+
+/// What a flow has under a word that has live values.
+fn values_of(word: &str, flow: &TopFlow) -> Vec<String> {
+    let (ips, (a, b)) = ([flow.key.a_ip(), flow.key.b_ip()], ports(&flow.key));
+    let ports = [a, b];
+    let source = client(flow);
+    let (client, server) = (source.index(), source.reverse().index());
+    match word {
+        "host" => ips.map(|ip| ip.to_string()).into(),
+        "src" | "client_ip" => vec![ips[client].to_string()],
+        "dst" | "server_ip" => vec![ips[server].to_string()],
+        "port" | "dport" | "server_port" => vec![ports[server].to_string()],
+        "sport" | "client_port" => vec![ports[client].to_string()],
+        _ => Vec::new(),
+    }
 }
 
 /// A filter and another term together.

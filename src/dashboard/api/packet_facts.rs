@@ -6,6 +6,7 @@
 use super::flow_name::FlowName;
 use super::unix::seconds;
 use crate::flow::{FlowKey, FlowNote, ports_of};
+use crate::query::PacketSubject;
 use crate::record::{
     LayerView, LineStyle, LineTime, PacketLines, TextBuffer, flow_detail, packet_detail, protocol_name, write_hex_dump,
 };
@@ -48,6 +49,8 @@ pub struct PacketSummary {
     pub ports: Option<(u16, u16)>,
     /// VLAN ids, outermost first.
     pub vlan: Vec<u16>,
+    /// By what a filter decides.
+    pub subject: PacketSubject,
     /// Its flow's 5-tuple.
     pub key: Option<FlowKey>,
     /// The object of `packets`.
@@ -114,7 +117,16 @@ impl SampledPacket {
         });
         let kept = usize::from(facts.vlan.count).min(facts.vlan.ids.len());
         let vlan = facts.vlan.ids.get(..kept).unwrap_or_default().to_vec();
-        PacketSummary { protocol, ip_protocol, ips, ports, vlan, key, json: json.to_string() }
+        PacketSummary {
+            subject: PacketSubject::new(&facts, self.wire_len),
+            protocol,
+            ip_protocol,
+            ips,
+            ports,
+            vlan,
+            key,
+            json: json.to_string(),
+        }
     }
 
     /// Who sends to whom; hardware addresses where there is no IP.
