@@ -17,12 +17,17 @@ const TWICE: &[(&str, &str)] = &[
     ("bit-set", "jsonschema's fancy-regex and proptest, both for tests alone, ask for different versions"),
     ("bit-vec", "comes with bit-set"),
     ("bitflags", "pcap 2 still asks for version 1, all others for version 2"),
-    ("cpufeatures", "sha1 0.10, for tests alone, asks for 0.2; proptest's rand, for tests alone, asks for 0.3"),
+    ("block-buffer", "comes with digest"),
+    ("cpufeatures", "tungstenite's sha1 0.10 asks for 0.2; argon2's blake2 and proptest's rand, for tests alone, ask for 0.3"),
+    ("crypto-common", "comes with digest"),
+    ("digest", "tungstenite's sha1 0.10 asks for 0.10; argon2's blake2 asks for 0.11"),
     ("errno", "pcap 2 still asks for 0.2, rustix and signal-hook for 0.3"),
     (
         "getrandom",
-        "ring asks for 0.2; jsonschema's ahash, for tests alone, for 0.3; proptest's rand and tempfile, for tests alone, for 0.4",
+        "ring asks for 0.2; tungstenite's rand and jsonschema's ahash, for tests alone, for 0.3; proptest's rand and tempfile, for tests alone, for 0.4",
     ),
+    ("rand", "tungstenite asks for 0.9; proptest, for tests alone, for 0.10"),
+    ("rand_core", "comes with rand"),
     ("syn", "jsonschema's strum and zerocopy, for tests alone, ask for 2; clap, serde and thiserror ask for 3"),
 ];
 

@@ -6,7 +6,7 @@ use super::admission::ConnectionPlace;
 use super::body::Deadline;
 use super::counts::count;
 use super::limits::{
-    HANDSHAKE_TIME, HEADER_BYTES_MAX, HEADER_TIME, HEADERS_MAX, IDLE_TIME, LOOK_INTERVAL, STOP_TIME, STREAMS_MAX,
+    HANDSHAKE_TIME, HEADER_BYTES_MAX, HEADER_TIME, HEADERS_MAX, IDLE_TIME, LAST_WRITE_TIME, LOOK_INTERVAL, STOP_TIME, STREAMS_MAX,
 };
 use super::rate::ClientKey;
 use super::service;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// Bytes that are read or written at a time, and as many that wait.
@@ -99,12 +99,16 @@ impl ConnectionState {
         deadlines.iter().filter_map(Weak::upgrade).any(|deadline| deadline.has_passed())
     }
 
+    /// True while a request is open or an answer is on its way.
+    fn is_busy(&self) -> bool {
+        self.requests_open.load(Ordering::Relaxed) > 0
+            || self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|deadline| deadline.strong_count() > 0)
+    }
+
     /// True when there was no request for a while and no answer is on its way.
     fn is_idle(&self) -> bool {
         let used = Duration::from_millis(self.used_ms.load(Ordering::Relaxed));
-        let is_answering = self.requests_open.load(Ordering::Relaxed) > 0
-            || self.deadlines.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|deadline| deadline.strong_count() > 0);
-        !is_answering && self.start.elapsed().saturating_sub(used) > IDLE_TIME
+        !self.is_busy() && self.start.elapsed().saturating_sub(used) > IDLE_TIME
     }
 }
 
@@ -183,7 +187,7 @@ async fn shake_hands(stream: TcpStream, tls: &TlsAcceptor) -> Option<(ClientTran
 async fn drive<C: Future<Output = hyper::Result<()>>>(site: &Site, state: &ConnectionState, connection: C, end: fn(Pin<&mut C>)) {
     let mut connection = pin!(connection);
     let (mut look, mut ending) = (interval(LOOK_INTERVAL), site.ending.clone());
-    let mut end_by: Option<Instant> = None;
+    let mut end_by: Option<tokio::time::Instant> = None;
     loop {
         tokio::select! {
             done = connection.as_mut() => {
@@ -197,19 +201,18 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(site: &Site, state: &Conne
             }
             () = ended(&mut ending), if end_by.is_none() => {
                 end(connection.as_mut());
-                end_by = Some(Instant::now() + STOP_TIME);
+                // Browsers have connections in store, on which nothing was asked.
+                end_by = Some(tokio::time::Instant::now() + if state.is_busy() { STOP_TIME } else { LAST_WRITE_TIME });
             }
+            () = sleep_until(end_by.unwrap_or_else(tokio::time::Instant::now)), if end_by.is_some() => return,
             _ = look.tick() => {
                 if state.is_overdue() {
                     count(&site.counters.slow_readers);
                     return;
                 }
-                if end_by.is_some_and(|end| Instant::now() > end) {
-                    return;
-                }
                 if end_by.is_none() && state.is_idle() {
                     end(connection.as_mut());
-                    end_by = Some(Instant::now() + STOP_TIME);
+                    end_by = Some(tokio::time::Instant::now() + STOP_TIME);
                 }
             }
         }

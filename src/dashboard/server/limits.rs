@@ -80,6 +80,8 @@ pub(super) const SOCKET_WRITE_TIME: Duration = Duration::from_secs(10);
 pub(super) const SOCKET_CLOSE_TIME: Duration = Duration::from_secs(2);
 /// For open requests at the end.
 pub(super) const STOP_TIME: Duration = Duration::from_secs(5);
+/// For what is still to be written on a connection without an open request, at the end.
+pub(super) const LAST_WRITE_TIME: Duration = Duration::from_millis(200);
 /// A link to log in counts so long.
 pub(super) const LINK_TIME: Duration = Duration::from_secs(600);
 /// A session by such a link lasts so long.

@@ -15,6 +15,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -35,6 +36,7 @@ struct SocketClient {
     socket: ClientSocket,
     session: Box<dyn SocketSession>,
     looker: Looker,
+    frames: watch::Receiver<Arc<Frame>>,
     messages: Bucket,
     heard: Instant,
     /// The latest frame that was sent.
@@ -51,12 +53,15 @@ pub(super) async fn serve(site: Arc<Site>, upgraded: Upgraded, role: Role) {
         .max_write_buffer_size(usize::MAX);
     // A message is written before the next one is made, so there is one at a time.
     let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), SocketRole::Server, Some(config)).await;
-    let (frames, ending) = (site.api.frames(), site.ending.clone());
+    let (mut frames, ending) = (site.api.frames(), site.ending.clone());
+    // Before the interface knows that somebody looks: what it makes from then on is new.
+    frames.mark_unchanged();
     let (hello, session) = (site.api.hello(role), site.api.session(role));
     let (looker, now) = (Looker::new(&site), Instant::now());
-    let mut client = SocketClient { site, socket, session, looker, messages: Bucket::full(RATE, now), heard: now, frame_seq: 0 };
+    let mut client =
+        SocketClient { site, socket, session, looker, frames, messages: Bucket::full(RATE, now), heard: now, frame_seq: 0 };
     let left = match client.send(Message::text(hello)).await {
-        Ok(()) => client.talk(frames, ending).await.unwrap_or_else(|left| left),
+        Ok(()) => client.talk(ending).await.unwrap_or_else(|left| left),
         Err(left) => left,
     };
     client.close(left).await;
@@ -64,10 +69,9 @@ pub(super) async fn serve(site: Arc<Site>, upgraded: Upgraded, role: Role) {
 
 impl SocketClient {
     /// Until one side wants no more.
-    async fn talk(&mut self, mut frames: watch::Receiver<Arc<Frame>>, mut ending: watch::Receiver<bool>) -> Result<Left, Left> {
+    async fn talk(&mut self, mut ending: watch::Receiver<bool>) -> Result<Left, Left> {
         let mut pings = interval(PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        frames.mark_unchanged();
         let mut has_frames = true;
         loop {
             tokio::select! {
@@ -84,9 +88,9 @@ impl SocketClient {
                     }
                     self.send(Message::Ping(Bytes::new())).await?;
                 }
-                changed = frames.changed(), if has_frames => {
+                changed = self.frames.changed(), if has_frames => {
                     has_frames = changed.is_ok();
-                    let frame = Arc::clone(&frames.borrow_and_update());
+                    let frame = Arc::clone(&self.frames.borrow_and_update());
                     self.frame(&frame).await?;
                 }
             }
@@ -128,6 +132,10 @@ impl SocketClient {
                 SocketReply::None | SocketReply::Subscribed => Ok(()),
                 SocketReply::Message(reply) => self.send(Message::text(reply)).await,
                 SocketReply::Hidden(is_hidden) => {
+                    if !self.looker.is_looking() {
+                        // As at the beginning.
+                        self.frames.mark_unchanged();
+                    }
                     self.looker.set(!is_hidden);
                     Ok(())
                 }
@@ -165,8 +173,17 @@ impl SocketClient {
         let Some((code, why)) = left else { return };
         let closing = async {
             // Whoever is gone is not told.
-            if self.socket.close(Some(CloseFrame { code, reason: why.into() })).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.next().await {}
+            if self.socket.close(Some(CloseFrame { code, reason: why.into() })).await.is_err() {
+                return;
+            }
+            let mut last = self.socket.next().await;
+            while matches!(last, Some(Ok(_))) {
+                last = self.socket.next().await;
+            }
+            if matches!(last, Some(Err(SocketError::Capacity(_) | SocketError::Protocol(_) | SocketError::Utf8(_)))) {
+                // What is not read would make the kernel take back what was told.
+                let mut rest = [0; 4096];
+                while self.socket.get_mut().read(&mut rest).await.is_ok_and(|count| count > 0) {}
             }
         };
         let _gone = timeout(SOCKET_CLOSE_TIME, closing).await;
