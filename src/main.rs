@@ -11,7 +11,7 @@ mod reloading;
 mod reporter;
 mod synthetic;
 
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output};
+use netscope::aggregate::{AggregateSettings, FlowSelection, LiveTableRequest, Output};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
@@ -21,6 +21,7 @@ use netscope::output::{
     OutputError, PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe,
     stdout, stdout_has_color, stdout_is_terminal, summary_text, terminal_columns,
 };
+use netscope::query::RecordContext;
 use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
 use netscope_backends::features;
@@ -152,6 +153,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             judge,
             microbursts,
             alerting,
+            selection: selection(&settings.output, &opened.interfaces),
         },
         outputs,
         record: recording(settings, &opened.interfaces),
@@ -307,6 +309,19 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
     }
 }
 
+/// One word for each interface, for as long as the program runs.
+fn interface_words(interfaces: &[String]) -> &'static [FieldWord] {
+    interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak()
+}
+
+/// Which flows the outputs get.
+fn selection(OutputSettings { selected, record, .. }: &OutputSettings, interfaces: &[String]) -> Option<Arc<FlowSelection>> {
+    let filter = selected.clone()?;
+    let interfaces = interface_words(interfaces);
+    let context = RecordContext { community_id_seed: record.community_id_seed, times: record.times, interfaces };
+    Some(Arc::new(FlowSelection { filter, context }))
+}
+
 /// Opens every output, so that a wrong path ends the program before the capture starts.
 fn outputs(
     settings: &Settings,
@@ -315,9 +330,7 @@ fn outputs(
     post_rotate: Option<&PostRotate>,
 ) -> Result<Vec<Box<dyn Output>>, OutputError> {
     let OutputSettings { export_json, export_csv, expired_flows_jsonl, expired_flows_csv, record, .. } = &settings.output;
-    // One word for each interface, for as long as the program runs.
-    let interfaces: &'static [FieldWord] = interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak();
-    let record = &ExportSettings { interfaces, ..*record };
+    let record = &ExportSettings { interfaces: interface_words(interfaces), ..*record };
     let on_closed = || post_rotate.map(PostRotate::on_closed);
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(path) = export_json {

@@ -25,6 +25,7 @@ mod recent;
 mod records;
 mod report;
 mod run;
+mod selection;
 mod table;
 
 use crate::detect::Alert;
@@ -48,6 +49,7 @@ pub use pool::export_pool;
 pub use questions::{FlowQuestion, FlowTotals, FlowsFound, NoAnswer, Question, Questions, Reply};
 pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
+pub use selection::{FlowSelection, FlowsUnselected};
 pub use table::{LiveTable, Table};
 
 /// Shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.

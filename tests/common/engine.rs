@@ -123,6 +123,7 @@ pub fn run_judged(
             judge,
             microbursts: None,
             alerting: AlertingSettings::default(),
+            selection: None,
         },
         outputs,
         record: None,
