@@ -19,9 +19,9 @@ use std::hint::black_box;
 use std::net::IpAddr;
 
 /// A filter's text, and the same by hand.
-type Filter = (&'static str, fn(&FlowRecord) -> bool);
+type FilterCase = (&'static str, fn(&FlowRecord) -> bool);
 
-const FILTERS: &[Filter] = &[
+const FILTERS: &[FilterCase] = &[
     ("port:443", |record| has_ports(record) && (record.key.a_port() == 443 || record.key.b_port() == 443)),
     ("proto:tcp dport:80,443 bytes:>1M", |record| {
         let server = if record.client().index() == 0 { record.key.b_port() } else { record.key.a_port() };

@@ -108,9 +108,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     for line in &opened.said {
         reporter.info(line);
     }
-    for line in &opened.notices {
-        reporter.warn(line);
-    }
+    opened.notices.iter().for_each(|line| reporter.warn(line));
     for line in microbursts.iter().flat_map(detecting::links_without_speed) {
         reporter.warn(&line);
     }
