@@ -12,7 +12,7 @@ mod reporter;
 mod synthetic;
 mod web;
 
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Questions};
+use netscope::aggregate::{AggregateSettings, FlowSelection, LiveTableRequest, Output, Questions};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
@@ -22,6 +22,7 @@ use netscope::output::{
     OutputError, PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe,
     stdout, stdout_has_color, stdout_is_terminal, summary_text, terminal_columns,
 };
+use netscope::query::RecordContext;
 use netscope::record::{FieldWord, LineStyle, LineTime, counted};
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
 use netscope_backends::features;
@@ -110,9 +111,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     for line in &opened.said {
         reporter.info(line);
     }
-    for line in &opened.notices {
-        reporter.warn(line);
-    }
+    opened.notices.iter().for_each(|line| reporter.warn(line));
     for line in microbursts.iter().flat_map(detecting::links_without_speed) {
         reporter.warn(&line);
     }
@@ -136,8 +135,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     // The table stands behind the last packet's line.
     let (packets_shown, shown) = channel();
     // One word for each interface, for as long as the program runs.
-    let interfaces: &'static [FieldWord] =
-        opened.interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak();
+    let interfaces = interface_words(&opened.interfaces);
     let post_rotate = post_rotate(settings, &reporter)?;
     let opened_outputs = outputs(settings, interfaces, shown, post_rotate.as_ref()).and_then(|mut outputs| {
         outputs.extend(alerting::receivers(settings, &reporter)?);
@@ -179,6 +177,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
             judge,
             microbursts,
             alerting,
+            selection: selection(&settings.output, interfaces),
         },
         outputs,
         record: recording(settings, &opened.interfaces),
@@ -336,6 +335,21 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         history: false,
         flight: None,
     }
+}
+
+/// One word for each interface, for as long as the program runs.
+fn interface_words(interfaces: &[String]) -> &'static [FieldWord] {
+    interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak()
+}
+
+/// Which flows the outputs get.
+fn selection(
+    OutputSettings { selected, record, .. }: &OutputSettings,
+    interfaces: &'static [FieldWord],
+) -> Option<Arc<FlowSelection>> {
+    let filter = selected.clone()?;
+    let context = RecordContext { community_id_seed: record.community_id_seed, times: record.times, interfaces };
+    Some(Arc::new(FlowSelection { filter, context }))
 }
 
 /// Opens every output, so that a wrong path ends the program before the capture starts.

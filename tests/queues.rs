@@ -154,6 +154,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         judge: None,
         microbursts: None,
         alerting: netscope::aggregate::AlertingSettings::default(),
+        selection: None,
     };
     Session {
         source: Source::Queues(queues),

@@ -186,6 +186,7 @@ fn session(source: Source, workers: usize) -> Session {
         judge: None,
         microbursts: None,
         alerting: netscope::aggregate::AlertingSettings::default(),
+        selection: None,
         flow_key: engine.flow.key,
     };
     Session {

@@ -15,12 +15,14 @@ use super::merge::{Arrivals, Ended, Inbox, Patience, least_through, least_tick, 
 use super::order::largest_first;
 use super::recent::RecentEnded;
 use super::records::{RecordPlace, Records};
+use super::selection::FlowSelection;
 use super::{DetectionCounts, FlowsFound, LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::{EndedChunk, EvidenceBox, FlowAnswer, Ledger, Snapshot};
 use crate::flow::{KeyScope, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Most records in one [`Event::Ended`].
@@ -43,6 +45,8 @@ pub struct AggregateSettings {
     pub microbursts: Option<BurstJudging>,
     /// What is done with alerts.
     pub alerting: AlertingSettings,
+    /// Which flows outputs get, as they end and in tables; `None`: all.
+    pub selection: Option<Arc<FlowSelection>>,
 }
 
 /// What outputs want to be told.
@@ -360,11 +364,19 @@ impl Aggregator {
             if let Some(history) = &mut self.history {
                 history.note_ended(&self.records.get(flow.place));
             }
-            if self.wants.ended {
+            let is_selected =
+                self.settings.selection.as_ref().is_none_or(|selection| selection.has_at(&self.records, flow.place));
+            if self.wants.ended && is_selected {
                 told.push(self.records.get(flow.place), self.records.facts(flow.place));
             }
+            self.summary.unselected.ended += u64::from(self.wants.ended && !is_selected);
             let Wants { table, recent, .. } = self.wants;
             let left_out = match flow.alive {
+                // Halves are judged when they are joined.
+                false if table && !is_selected && self.shown_queues.is_none() => {
+                    self.summary.unselected.table += 1;
+                    Some(*flow)
+                }
                 false if table || recent => {
                     let left_out = self.recent.push(*flow);
                     self.summary.export_left_out += u64::from(table && left_out.is_some());
@@ -432,9 +444,9 @@ impl Aggregator {
     /// Totals over all queues.
     fn sum_up(&mut self) {
         // What no queue counts stays; everything else is summed anew.
-        let Summary { export_left_out, .. } = self.summary;
+        let Summary { export_left_out, unselected, .. } = self.summary;
         let queues = self.inboxes.iter().map(queue_report).collect();
-        let mut sum = Summary { export_left_out, queues, ..Summary::default() };
+        let mut sum = Summary { export_left_out, unselected, queues, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;
@@ -470,6 +482,9 @@ impl Aggregator {
         // As many as had packets to process; fewer where we are kept off most processors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(self.inboxes.len());
         let mut order = std::mem::take(&mut self.shown);
+        if let Some(selection) = &self.settings.selection {
+            self.summary.unselected.table += selection.retain(&self.records, &mut order, threads);
+        }
         largest_first(&self.records, &mut order, threads);
         (Table::new(std::mem::take(&mut self.records), order), std::mem::take(&mut self.summary))
     }

@@ -27,6 +27,7 @@ mod recent;
 mod records;
 mod report;
 mod run;
+mod selection;
 mod table;
 
 use crate::detect::Alert;
@@ -52,6 +53,7 @@ pub use pool::export_pool;
 pub use questions::{FlowQuestion, FlowsFound, NoAnswer, Question, Questions, Reply};
 pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, OutputState, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
+pub use selection::{FlowSelection, FlowsUnselected};
 pub use table::{LiveTable, Table};
 
 /// Shows or writes what the aggregator knows, on a thread of its own. Every method may do nothing.

@@ -2,6 +2,7 @@
 
 use super::judging::DetectionCounts;
 use super::muting::MuteCount;
+use super::selection::FlowsUnselected;
 use crate::detect::BurstReport;
 use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
 use crate::flight::FlightCounts;
@@ -110,6 +111,8 @@ pub struct Summary {
     pub tcp_out_of_window: u64,
     /// Ended flows that the table exports leave out because `--export-ended-max` was reached.
     pub export_left_out: u64,
+    /// Flows that outputs did not get because `--where` is not true of them.
+    pub unselected: FlowsUnselected,
     /// Ended flows without their facts because a box or the store of facts had no room for them.
     pub facts_left_out: u64,
     /// Records of the table exports that were joined from halves that came on different queues.

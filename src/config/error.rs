@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration. Every message names the flag or key and says what to do.
 
+use crate::query::QueryError;
 use std::path::PathBuf;
 
 /// Why there are no settings.
@@ -34,6 +35,9 @@ pub enum ConfigError {
         /// What is wrong and what to do.
         what: String,
     },
+    /// The filter of flows cannot be understood.
+    #[error("--where (output.where): {0}")]
+    Where(QueryError),
     /// Two settings that do not go together.
     #[error("{0}")]
     Combination(String),

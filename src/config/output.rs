@@ -6,10 +6,11 @@
 use super::alerting::receivers;
 use super::choices::{BackendChoice, XdpTimes};
 use super::error::ConfigError;
-use super::options::Options;
+use super::options::{Options, OutputOptions};
 use super::resolve::{MIB, combination, nanoseconds, size};
 use super::settings::{OutputSettings, PacketView, SourceSettings};
 use crate::output::ExportSettings;
+use crate::query::FlowFilter;
 use crate::record::{FACT_SCHEMA, TimeResolution};
 use netscope_backends::writing::{RotationOptions, SegmentNames, is_stdout};
 use std::error::Error;
@@ -84,6 +85,7 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         alerts_jsonl: all.analysis.alerts_jsonl.clone(),
         receivers: receivers(&all.analysis.alerts)?,
         has_stdout: on_stdout(all)?.is_some(),
+        selected: selected(options)?,
         // As many cores as the workers had.
         record: ExportSettings {
             community_id_seed: options.community_id_seed.unwrap_or(0),
@@ -94,6 +96,24 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
             interfaces: &[],
         },
     })
+}
+
+/// Which flows are written; `None`: all.
+fn selected(options: &OutputOptions) -> Result<Option<FlowFilter>, ConfigError> {
+    let text = options.selected.as_deref().unwrap_or_default();
+    let filter = FlowFilter::parse(text).map_err(ConfigError::Where)?;
+    if filter.is_everything() {
+        return Ok(None);
+    }
+    let has_flows = [&options.export_json, &options.export_csv, &options.expired_flows_jsonl, &options.expired_flows_csv];
+    if has_flows.iter().all(|path| path.is_none()) && options.flow_table.unwrap_or(0) == 0 {
+        return Err(combination(
+            "--where (output.where) chooses the flows that are written: add --export-json, --export-csv, --expired-flows-jsonl, \
+             --expired-flows-csv or --flow-table; packets are chosen by -f"
+                .to_owned(),
+        ));
+    }
+    Ok(Some(filter))
 }
 
 /// True for a program: a path to a file, or a name in one of PATH's directories.

@@ -8,6 +8,7 @@ use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
 use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
 use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings};
+use crate::query::FlowFilter;
 use netscope_backends::writing::RotationOptions;
 use netscope_backends::{CaptureLimits, ReplaySpeed};
 use std::path::PathBuf;
@@ -232,6 +233,8 @@ pub struct OutputSettings {
     pub flow_table_rows: usize,
     /// One of the files is standard output, so nothing else goes there.
     pub has_stdout: bool,
+    /// Which flows these get, as they end and in tables; `None`: all.
+    pub selected: Option<FlowFilter>,
     /// How records are exported.
     pub record: ExportSettings,
 }

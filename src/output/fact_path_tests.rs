@@ -45,6 +45,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         judge: None,
         microbursts: None,
         alerting: crate::aggregate::AlertingSettings::default(),
+        selection: None,
         flow_key: crate::flow::KeyScope::Tuple,
     };
     let setup = QueueSetup { count: QUEUES as u16, may_be_split: false, waits: true };

@@ -83,6 +83,7 @@ fn document(summary: &Summary) -> Value {
             "alive_at_exit": summary.flow_count,
             "ended": ended,
             "left_out_of_exports": summary.export_left_out,
+            "left_out_by_where": {"ended": summary.unselected.ended, "table": summary.unselected.table},
             "facts_left_out": summary.facts_left_out,
             "joined": summary.flows_joined,
             "vlan_or_tunnel_changed": summary.flows.domain_changed,

@@ -276,6 +276,8 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     detection_rows(&mut text, summary);
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
+    text.row_if("ended flows that --where left out", summary.unselected.ended);
+    text.row_if("flows that --where left out of the tables", summary.unselected.table);
     text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);
     if summary.unaccounted() != 0 {

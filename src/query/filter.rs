@@ -9,7 +9,7 @@ use super::subject::{BareRecord, RecordContext, Subject};
 use super::words::ValueSource;
 use super::{PacketSubject, QueryError};
 use crate::engine::Predicate;
-use crate::flow::FlowRecord;
+use crate::flow::{FactSet, FlowRecord};
 use crate::record::{Exported, FACT_SCHEMA, FactSchema};
 use std::fmt;
 use std::sync::Arc;
@@ -84,7 +84,12 @@ impl FlowFilter {
 
     /// Whether a flow fits whose facts are not at hand: each of them is unknown, so tests of facts are false.
     pub fn matches_record(&self, record: &FlowRecord, context: &RecordContext) -> bool {
-        self.is_true_of(&BareRecord { record, context })
+        self.matches_with_facts(record, FactSet::NONE, context)
+    }
+
+    /// Whether a flow with these facts fits.
+    pub fn matches_with_facts(&self, record: &FlowRecord, facts: FactSet<'_>, context: &RecordContext) -> bool {
+        self.is_true_of(&BareRecord { record, facts, context })
     }
 
     /// Whether a packet fits.
@@ -95,7 +100,7 @@ impl FlowFilter {
     /// [`Self::matches_record`] as workers take it; `None` where every flow fits.
     pub fn predicate(&self, context: RecordContext) -> Option<Predicate> {
         let plan = self.plan.clone()?;
-        Some(Arc::new(move |record| evaluate(&plan, &BareRecord { record, context: &context })))
+        Some(Arc::new(move |record| evaluate(&plan, &BareRecord { record, facts: FactSet::NONE, context: &context })))
     }
 }
 

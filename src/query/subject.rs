@@ -76,9 +76,10 @@ pub struct RecordContext {
     pub interfaces: &'static [FieldWord],
 }
 
-/// A flow without its facts, which lie elsewhere: each of them is unknown. Community IDs are made when they are asked for.
+/// A flow with its facts, as far as they are at hand. Community IDs are made when they are asked for.
 pub(super) struct BareRecord<'a> {
     pub record: &'a FlowRecord,
+    pub facts: FactSet<'a>,
     pub context: &'a RecordContext,
 }
 
@@ -109,7 +110,7 @@ impl Subject for BareRecord<'_> {
     }
 
     fn facts(&self) -> FactSet<'_> {
-        FactSet::NONE
+        self.facts
     }
 }
 

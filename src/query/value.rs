@@ -7,6 +7,7 @@ use super::number::{NumberFault, parse_number, units_of};
 use super::pattern::TextPattern;
 use super::words::{ValueKind, ValueSource};
 use crate::record::{FactSchema, protocol_name};
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 /// What is wrong with a value.
@@ -295,7 +296,8 @@ pub(super) fn meant<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Opt
         return None;
     }
     let text = text.to_ascii_lowercase();
-    let distances = known.map(|word| (strsim::damerau_levenshtein(&text, word), word));
-    let (distance, word) = distances.min()?;
+    let alike = |word: &str| text.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
+    let distances = known.map(|word| (strsim::damerau_levenshtein(&text, word), Reverse(alike(word)), word));
+    let (distance, _, word) = distances.min()?;
     (distance <= text.chars().count().div_ceil(3)).then(|| format!("did you mean `{word}`?"))
 }

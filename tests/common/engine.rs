@@ -125,6 +125,7 @@ pub fn run_judged(
             judge,
             microbursts: None,
             alerting: AlertingSettings::default(),
+            selection: None,
         },
         outputs,
         record: None,

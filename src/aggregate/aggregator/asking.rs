@@ -101,7 +101,7 @@ impl Aggregator {
             shown.push(flow.place);
             queues.iter_mut().for_each(|queues| queues.push(flow.queue));
         }
-        let flow_key = self.settings.flow_key;
+        let (flow_key, selection) = (self.settings.flow_key, self.settings.selection.clone());
         LiveTable::new(Box::new(move || {
             for (queue, record) in answers.alive() {
                 shown.push(records.insert(record, FactSet::NONE));
@@ -109,6 +109,9 @@ impl Aggregator {
             }
             if let Some(queues) = &queues {
                 join_halves(&mut records, &mut shown, queues, flow_key);
+            }
+            if let Some(selection) = &selection {
+                selection.retain(&records, &mut shown, 1);
             }
             largest_first(&records, &mut shown, 1);
             Table::new(records, shown)

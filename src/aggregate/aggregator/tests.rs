@@ -21,6 +21,7 @@ fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
         judge: None,
         microbursts: None,
         alerting: AlertingSettings::default(),
+        selection: None,
     };
     Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }

@@ -3,7 +3,7 @@
 //! Owns its names and help texts. Knows no default.
 
 use crate::config::choices::{ColorWhen, TimeChoice};
-use crate::config::said::path_unset_when_empty;
+use crate::config::said::{path_unset_when_empty, unset_when_empty};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -92,6 +92,12 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_csv: Option<PathBuf>,
 
+    /// Write only flows that this filter is true of, as 'port:443 bytes:>1M', to all files of flows and to --flow-table; totals count all
+    /// flows, and packets are chosen by -f. The language is in docs/filter-language.md
+    #[arg(long = "where", value_name = "EXPR")]
+    #[serde(rename = "where", deserialize_with = "unset_when_empty")]
+    pub selected: Option<String>,
+
     /// How many of the flows that ended before, the latest, --export-json, --export-csv and --flow-table hold [default: 1000000 from a
     /// file, 100000 live]
     #[arg(long, value_name = "N")]
@@ -152,7 +158,7 @@ pub struct OutputOptions {
 }
 
 section!(OutputOptions {
-    time, color, flow_table, export_json, export_csv, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
+    time, color, flow_table, export_json, export_csv, selected, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
     community_id_seed, write_pcap, write_pcap_rotate_mb, write_pcap_rotate_secs, write_pcap_max_files,
     expired_flows_rotate_mb, expired_flows_rotate_secs, expired_flows_max_files, post_rotate,
 } switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no; link: link_yes, link_no;
