@@ -1,1 +1,6 @@
 //! The interface as a whole, behind a run that is played.
+
+mod answers;
+mod hostile;
+mod openapi;
+mod played;
