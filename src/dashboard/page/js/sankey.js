@@ -15,8 +15,8 @@ const LABEL_WIDTH = 210;
 const LABEL_MAX = 34;
 const HEIGHT_MIN = 320;
 
-/** Largest first; what stands for all others, which has no filter, last. */
-const rank = (node) => (node.filter ? node.value : -1);
+/** Largest first; what stands for all others last. */
+const rank = (node) => (node.is_other || !node.filter ? -1 : node.value);
 
 /** Nodes of a link count only once: a graph with a circle has no layout. A node in two columns has two entries already. */
 function layout(graph, width, height) {
