@@ -31,7 +31,13 @@ export class Time {
   // Unix seconds.
   get live() { return this.fixed === null; }
   get to() { return this.fixed?.to ?? this.store.now(); }
-  get from() { return this.fixed?.from ?? this.store.now() - this.span; }
+  // Of a file that is shorter than the span, its begin.
+  get from() {
+    if (this.fixed) return this.fixed.from;
+    const from = this.store.now() - this.span;
+    const begin = this.store.fileBegin();
+    return begin !== null && begin > from ? Math.min(begin, this.store.now() - SPAN_MIN) : from;
+  }
 
   // `{ span }`: live again, that long. `{ from, to }`: that time. `{ live: false }`: what is shown now, standing still.
   set({ span, from, to, live }) {
