@@ -64,7 +64,7 @@ function mute(world, said) {
 
 async function api({ world, flows }, request, path, params) {
   const now = world.time();
-  const id = decodeURIComponent(path.split('/')[2] ?? '');
+  const id = decodeURIComponent(path.split('/')[1] ?? '');
   const [first, , third] = path.split('/');
   if (request.method === 'POST' && first === 'alerts' && third === 'acknowledge') world.acknowledged.set(id, { ts: now, by: null, note: (await body(request)).note ?? '' });
   if (request.method === 'DELETE' && first === 'alerts' && third === 'acknowledge') world.acknowledged.delete(id);

@@ -120,7 +120,7 @@ export class History {
       if (!(name in ring.columns)) continue;
       values.forEach((value, i) => {
         const slot = first + i;
-        const is_gap = slot < ring.head - 1 && Number.isNaN(ring.get(slot, name));
+        const is_gap = slot < ring.head && Number.isNaN(ring.get(slot, name));
         if (value !== null && (slot < limit || is_gap)) ring.set(slot, name, value);
       });
     }

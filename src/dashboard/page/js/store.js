@@ -85,6 +85,9 @@ export class Store {
   // The beginning of what is known of a file; null of an interface.
   fileBegin() { return this.hello?.source.kind === 'file' ? this.history.firstKnown() : null; }
 
+  // When the capture began; null of a file, whose packets have a time of their own.
+  begin() { return this.hello?.source.kind === 'file' ? null : this.hello?.started ?? null; }
+
   openAlerts() { return [...this.alerts.values()].filter((alert) => alert.state === 'open'); }
 
   // Loads what the page does not have: the latest tick, history since its latest second, alerts of a day.
@@ -99,9 +102,10 @@ export class Store {
     try {
       const { tick } = await api('status');
       if (this.hello.boot_id !== boot_id) return;
-      const latest = this.tick?.ts ?? tick?.ts ?? (source.kind === 'file' ? null : server_ts);
-      if (latest !== null) this.history.connect(latest);
-      if (this.tick !== null || !tick) return;
+      const fallback = source.kind === 'file' ? -Infinity : server_ts;
+      const latest = tick || this.tick ? Math.max(this.tick?.ts ?? -Infinity, tick?.ts ?? -Infinity) : fallback;
+      if (latest > -Infinity) this.history.connect(latest);
+      if (!tick || (this.tick !== null && tick.ts <= this.tick.ts)) return;
       this.tick = tick;
       this.received_at = performance.now();
       this.emitter.emit('frame', { type: 'frame', frame_seq: tick.frame_seq, tick, packets: [], alerts: [] });

@@ -55,12 +55,12 @@ export class Time {
 
   toggle() { this.set({ live: !this.live }); }
 
-  // Half a length back (-1) or on (1). On to the present it is live again.
+  // Half a length back (-1) or on (1). On to about the present it is live again.
   step(direction) {
     const move = this.span / 2 * direction;
     if (this.live && direction > 0) return;
     const to = this.to + move;
-    if (to >= this.store.now()) { this.set({ live: true }); return; }
+    if (to >= this.store.now() - this.span / 20) { this.set({ live: true }); return; }
     this.set({ from: this.from + move, to });
   }
 

@@ -50,7 +50,7 @@ export class LedgerPanel {
       setText(element.children[2], term.name);
       setAttr(element, 'data-lost', Boolean(term.is_loss && term.value > 0));
     });
-    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.hello.started, lossRates(tick));
+    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.begin(), lossRates(tick));
     setAttr(this.element, 'data-kind', kind);
     setText(this.text, `${kind === 'bad' ? '▲' : '✓'} ${text}`);
     setText(this.more, more);
@@ -132,7 +132,7 @@ export class MixPanel {
 
   updateProtocols({ protocols, bytes }) {
     const names = { tcp: 'TCP', udp: 'UDP', icmp: 'ICMP', other_ip: 'other IP', non_ip: 'no IP' };
-    const parts = Object.entries(names).map(([key, name]) => [name, bytes > 0 ? (protocols[key]?.bytes ?? 0) / bytes : 0]).filter(([, share]) => share >= 0.001);
+    const parts = Object.entries(names).map(([key, name]) => [name, bytes > 0 ? (protocols[key]?.bytes ?? 0) / bytes : 0]).filter(([, share]) => share >= 0.002);
     setText(this.protocols, parts.map(([name, share]) => `${name} ${format.percent(share)}`).join(' · '));
   }
 }
@@ -160,7 +160,7 @@ export class QueuesPanel {
     setText(this.rest, all.length > worst.length ? `and ${all.length - worst.length} more that are less busy` : '');
     const slowest = all.reduce((max, { batch }) => Math.max(max, batch?.p99_us ?? 0), 0);
     const behind = tick.outputs.filter(({ state, lost }) => lost > 0 || state !== 'keeps up');
-    const texts = [format.us(slowest || null), format.bytes(tick.memory_bytes), format.percent(tick.cpu_share), tick.outputs.length === 0 ? 'none' : behind.length ? `▲ ${behind.length} behind` : 'all keep up', format.shortDuration(tick.ts - this.app.store.hello.started)];
+    const texts = [format.us(slowest || null), format.bytes(tick.memory_bytes), format.percent(tick.cpu_share), tick.outputs.length === 0 ? 'none' : behind.length ? `▲ ${behind.length} behind` : 'all keep up', format.shortDuration((tick.server_ts ?? tick.ts) - this.app.store.hello.started)];
     this.facts.forEach(({ value }, i) => setText(value, texts[i]));
     setAttr(this.facts[3].value, 'data-bad', behind.length > 0);
   }

@@ -134,7 +134,7 @@ class System {
 
   updateLedger(tick) {
     const { ledger } = tick;
-    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.hello.started, lossRates(tick));
+    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.begin(), lossRates(tick));
     setText(this.ledger_note, `${kind === 'bad' ? '▲' : '✓'} ${text}${more ? ` · ${more}` : ''}`);
     setAttr(this.ledger_note, 'data-kind', kind);
     const rows = [
