@@ -24,7 +24,7 @@ class HttpError extends Error {
 }
 
 function history(world, params) {
-  const now = Date.now() / 1000;
+  const now = world.time();
   const step = Number(params.get('step') ?? 1);
   const to = Math.floor(Number(params.get('to') ?? now) / step) * step;
   const from = Math.floor(Number(params.get('from') ?? to - 3600) / step) * step;
@@ -38,7 +38,7 @@ function history(world, params) {
 }
 
 function alertList(world, params) {
-  const now = Date.now() / 1000;
+  const now = world.time();
   const [from, to] = [Number(params.get('from') ?? 0), Number(params.get('to') ?? now + 1)];
   const fits = (a, name, field) => !params.get(name) || params.get(name).split(',').includes(a[field]);
   const all = world.alerts(now).filter((a) => a.ts >= from && a.began <= to && fits(a, 'state', 'state') && fits(a, 'kind', 'kind') && fits(a, 'severity', 'severity'));
@@ -63,8 +63,8 @@ function mute(world, said) {
 }
 
 async function api({ world, flows }, request, path, params) {
-  const now = Date.now() / 1000;
-  const id = decodeURIComponent(path.split('/')[2] ?? '');
+  const now = world.time();
+  const id = decodeURIComponent(path.split('/')[1] ?? '');
   const [first, , third] = path.split('/');
   if (request.method === 'POST' && first === 'alerts' && third === 'acknowledge') world.acknowledged.set(id, { ts: now, by: null, note: (await body(request)).note ?? '' });
   if (request.method === 'DELETE' && first === 'alerts' && third === 'acknowledge') world.acknowledged.delete(id);
@@ -156,7 +156,7 @@ export async function startMock({ port = 8090, prefix = '', scenario = 'living',
     if (world.scenario === 'stale') return;
     if (world.scenario === 'file' && world.seq > 3) return;
     world.last = world.tick(flows);
-    const packets = flows.packets(Date.now() / 1000);
+    const packets = flows.packets(world.time());
     const alerts = world.alerts().filter((a) => told.get(a.id) !== `${a.state} ${a.counts[Object.keys(a.counts)[0]]}`);
     const known = new Map(world.alerts().map((a) => [a.id, `${a.state} ${a.counts[Object.keys(a.counts)[0]]}`]));
     for (const socket of sockets.clients) {

@@ -229,3 +229,69 @@ test('a view that was left asks for nothing more', async () => {
   assert.deepEqual(faults.filter((fault) => !fault.includes('system')), []);
   await close();
 });
+
+test('a node of the Sankey diagram filters, and its links stand in a table', async () => {
+  const asked = [];
+  const graph = (url) => {
+    const before = url.searchParams.get('filter');
+    asked.push(before);
+    const whole = (term) => (before ? `(${before}) ${term}` : term);
+    const node = (column, label, more = {}) => ({ id: `${column}:${label}`, label, column, value: 10, flows: 1, filter: whole(`${column}:${label}`), ...more });
+    return {
+      time: 1, whole: false, why: 'of the largest 10,000 flows', by: ['client', 'service', 'server'],
+      nodes: [node('client', '10.0.0.1'), node('client', '3 others', { is_other: true, value: 50 }), node('service', 'ssh'), node('server', '10.0.0.2')],
+      links: [{ source: 0, target: 2, value: 10, flows: 1, filter: whole('client:10.0.0.1 port:22') }, { source: 1, target: 2, value: 50, flows: 3, filter: whole('port:22') }, { source: 2, target: 3, value: 60, flows: 4, filter: whole('port:22 server:10.0.0.2') }],
+      other: {},
+    };
+  };
+  const { page, faults, close } = await open('view=flows&show=sankey&filter=protocol:tcp', { handlers: [['**/api/v1/graph?*', graph]] });
+  await page.locator('.sankey-node').first().waitFor();
+  assert.equal(await page.locator('.sankey-node').count(), 4);
+  assert.match(await page.locator('.graph-panel header').innerText(), /incomplete: of the largest 10,000 flows/);
+  const places = await page.locator('.sankey-node rect').evaluateAll((shapes) => shapes.map((shape) => Number(shape.getAttribute('x'))));
+  assert.ok(places[0] === places[1] && places[1] < places[2] && places[2] < places[3], `columns ${places}`);
+  await page.locator('.sankey-node').first().focus();
+  await page.keyboard.press('Enter');
+  await until(async () => (await param(page, 'filter')) === 'protocol:tcp client:10.0.0.1', 'the filter with the node');
+  await until(() => asked.includes('protocol:tcp client:10.0.0.1'), 'the next question');
+  await page.getByText('Table of links').click();
+  assert.equal(await page.locator('.graph-root tbody tr').count(), 3);
+  assert.match(await page.locator('.graph-root tbody tr').first().innerText(), /ssh\s+10.0.0.2/);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test('columns are chosen, kept in the address and sorted at the server', async () => {
+  const { page, faults, close } = await open('view=flows');
+  await rows(page).first().waitFor();
+  await page.getByRole('button', { name: 'Columns' }).click();
+  await page.locator('dialog input[type=search]').fill('out of order');
+  await page.locator('dialog .columns-choice:visible input').check();
+  await page.getByRole('button', { name: 'Show these columns' }).click();
+  await until(async () => /out_of_order$/.test(await param(page, 'columns') ?? ''), 'the address');
+  const asked = page.waitForRequest((request) => request.url().includes('sort=out_of_order'));
+  await page.getByRole('columnheader', { name: /Out of order/ }).getByRole('button').click();
+  assert.match((await asked).url(), /order=desc/);
+  await until(async () => (await page.getByRole('columnheader', { name: /Out of order/ }).getAttribute('aria-sort')) === 'descending', 'the mark');
+  assert.match(await page.locator('.vt').evaluate((table) => table.style.getPropertyValue('--vt-columns')), /px/);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test('a time that is dragged holds the table still', async () => {
+  const { page, faults, close } = await open('view=flows');
+  await rows(page).first().waitFor();
+  await page.locator('.strip-canvas').focus();
+  await page.keyboard.press('ArrowLeft');
+  await until(async () => (await param(page, 'from')) !== null, 'a time in the address');
+  assert.match(await page.locator('.strip .chip').innerText(), /flows seen \d\d:\d\d/);
+  await page.waitForTimeout(500);
+  let asked = 0;
+  page.on('request', (request) => { if (request.url().includes('/api/v1/flows')) asked += 1; });
+  await page.waitForTimeout(2500);
+  assert.equal(asked, 0);
+  await page.locator('.strip .chip').click();
+  await until(async () => (await param(page, 'from')) === null && asked > 0, 'live again');
+  assert.deepEqual(faults, []);
+  await close();
+});

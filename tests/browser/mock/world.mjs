@@ -40,12 +40,16 @@ export class World {
     this.restarted = true;
   }
 
+  // Packet time: that of a file lies in the past.
+  time() { return Date.now() / 1000 - (this.scenario === 'file' ? 90 * DAY : 0); }
+
   set(scenario) {
     if (!SCENARIOS.includes(scenario)) throw new Error(`no scenario ${scenario}; there are ${SCENARIOS.join(', ')}`);
     if (scenario === 'restart') this.start();
     if (scenario === 'loss' && this.scenario !== 'loss') this.lossFrom = Date.now() / 1000 - 40;
     if (scenario !== 'loss') { this.lossFrom = null; this.lost = { ring: 0, kernel: 0, card: 0 }; this.last_loss = null; }
     this.scenario = scenario;
+    if (scenario === 'file') this.origin -= 90 * DAY;
   }
 
   inBps(t) { return LINK_BPS * Math.max(0.03, Math.min(0.97, 0.5 + 0.42 * wave(t, 3) + this.surge(t))); }
@@ -71,7 +75,7 @@ export class World {
       case 'bytes': return Math.round((this.inBps(mid) + this.outBps(mid)) / 8 * seconds);
       case 'bytes_in': return this.hasDirection() ? Math.round(this.inBps(mid) / 8 * seconds) : null;
       case 'bytes_out': return this.hasDirection() ? Math.round(this.outBps(mid) / 8 * seconds) : null;
-      case 'bytes_max': return Math.round((this.inBps(mid) + this.outBps(mid)) / 8 * (seconds > 1 ? 1.22 : 1));
+      case 'bytes_peak': return Math.round((this.inBps(mid) + this.outBps(mid)) / 8 * (seconds > 1 ? 1.22 : 1));
       case 'packets': return Math.round(this.pps(mid) * seconds);
       case 'drops': return this.drops(mid) * seconds;
       case 'flows_active': return this.flows(mid);
@@ -85,7 +89,7 @@ export class World {
     }
   }
 
-  alerts(now = Date.now() / 1000) {
+  alerts(now = this.time()) {
     if (this.scenario === 'calm') return [];
     const list = alertsAt(now, now - DAY, this.acknowledged, this.origin);
     if (this.scenario === 'hostile' && list.length > 0) {
@@ -97,12 +101,13 @@ export class World {
   ledger() {
     const of_received = this.lost.ring + this.lost.kernel;
     return {
-      received: this.received, processed: this.received - of_received - 2131, unaccounted: 0,
+      received: this.received, filtered: 2131, processed: this.received - of_received - 118, waiting: 118, unaccounted: 0,
       losses: [
-        { layer: 'card', name: 'interface_drops', packets: this.lost.card, of_received: false },
-        { layer: 'kernel', name: 'kernel_drops', packets: this.lost.kernel, of_received: true },
-        { layer: 'ring', name: 'ring_full_drops', packets: this.lost.ring, of_received: true },
-        { layer: 'filter', name: 'filtered', packets: 2131, of_received: true },
+        { layer: 'card', name: 'interface_drops', packets: this.lost.card, unit: 'packets', of_received: false },
+        { layer: 'kernel', name: 'kernel_drops', packets: this.lost.kernel, unit: 'packets', of_received: true },
+        ...['damaged', 'skipped', 'beyond_count', 'unread_at_end'].map((name) => ({ layer: 'engine', name, packets: 0, unit: 'packets', of_received: true })),
+        { layer: 'copies', name: 'taps_skipped', packets: 0, unit: 'copies', of_received: false },
+        { layer: 'output', name: 'syslog tls://log.example:6514', packets: this.scenario === 'loss' ? 41 : 0, unit: 'messages', of_received: false },
       ],
       lost_total: of_received + this.lost.card, last_loss: this.last_loss,
     };
@@ -130,7 +135,7 @@ export class World {
 
   // What a second brought. Moves the totals on.
   tick(flows) {
-    const ts = Math.floor(Date.now() / 1000);
+    const ts = Math.floor(this.time());
     const t = ts - 0.5;
     const packets = Math.round(this.pps(t));
     const [bytes_in, bytes_out] = [Math.round(this.inBps(t) / 8), Math.round(this.outBps(t) / 8)];
@@ -169,7 +174,7 @@ export class World {
     return {
       type: 'hello', version: '0.1.0', tick_ms: 1000, boot_id: this.boot_id, started: this.started, server_ts: Date.now() / 1000,
       source: { kind: is_file ? 'file' : 'live', name: is_file ? 'trace.pcapng' : 'eth1', interfaces: is_file ? [] : ['eth1'], backend: is_file ? 'file' : 'tpacket', link_speed_bps: is_file ? null : LINK_BPS, replay_speed: is_file ? 4 : null },
-      host: 'probe-01', role, sampling: { sample_rate: 1, payload_bytes: 256, packet_buffer: 2000 }, has: { detection: true, recorder: true, history: true, packets: true },
+      host: 'probe-01', role, sampling: { sample_rate: 1, payload_bytes: 256, packet_buffer: 2000 }, has: { detection: true, recorder: true, history: true, packets: true, direction_history: this.hasDirection() },
     };
   }
 }

@@ -65,7 +65,7 @@ const COMPOSED = {
   client: endpointColumn('client', 'Client', 'Who opened the connection, or sent first'),
   server: endpointColumn('server', 'Server', 'Who answered'),
   service: {
-    key: 'service', label: 'Service', title: 'Service by port, or the protocol', fields: ['protocol'], sort: 'service', width: 'minmax(96px, .7fr)',
+    key: 'service', label: 'Service', title: 'Service by port, or the protocol', fields: ['server_port', 'protocol'], sort: 'service', width: 'minmax(96px, .7fr)',
     parts: (flow, fields) => (flow.service && fields.word('service') ? [{ name: 'service', value: flow.service }] : [{ name: 'server_port', value: flow.server_port }, { name: 'protocol', value: flow.protocol }]).filter((part) => part.value),
     text: (flow) => flow.service ?? flow.protocol ?? NONE,
     render(cell, flow) {
@@ -168,12 +168,20 @@ const SHORT_LABELS = { bytes_total: 'Bytes', packets_total: 'Packets', rtt_ewma_
 /** Columns that are shown when nobody chose. */
 export function defaultColumns(fields) {
   const name = NAMES.find((candidate) => fields.has(candidate));
-  return USUAL.flatMap((key) => (key === 'service' && name ? [key, name] : [key])).filter((key) => key in COMPOSED || fields.has(key));
+  return USUAL.flatMap((key) => (key === 'service' && name ? [key, name] : [key])).filter((key) => Object.hasOwn(COMPOSED, key) || fields.has(key));
+}
+
+/** A column of several fields, sorted by the first of its candidates that the server sorts by. */
+function composedColumn(key, fields) {
+  const column = Object.hasOwn(COMPOSED, key) ? COMPOSED[key] : null;
+  if (!column || column.sort === 'rate') return column;
+  const sort = [column.sort, ...column.fields].find((name) => fields.get(name)?.sortable) ?? null;
+  return { ...column, sort };
 }
 
 /** The columns of these keys; those that the server does not know are left out. */
 export function columnsOf(keys, fields) {
-  const columns = keys.slice(0, COLUMNS_MAX).map((key) => COMPOSED[key] ?? (fields.has(key) ? fieldColumn(fields.get(key)) : null)).filter(Boolean);
+  const columns = keys.slice(0, COLUMNS_MAX).map((key) => composedColumn(key, fields) ?? (fields.has(key) ? fieldColumn(fields.get(key)) : null)).filter(Boolean);
   return columns.length > 0 ? columns : columnsOf(defaultColumns(fields), fields);
 }
 

@@ -163,7 +163,7 @@ export class FlowDetail {
     const side = (text, name) => (word(name) && flow[name] ? this.link(text, { view: 'flows', filter: term(word(name), flow[name]), id: null }) : null);
     return h('div', { class: 'actions' },
       app.store.hello?.has?.packets === false ? null : this.link('Packets now', { view: 'packets', filter: this.packetFilter() }, 'button primary'),
-      capture, side('Flows of this server', 'server_ip'), side('Flows of this client', 'client_ip'),
+      capture, side('Flows of this server', 'server_ip'), side('Flows of this client', 'client_ip'), side('Same Community ID', 'community_id'),
       button('Copy as filter', () => copyText(app, filter), { title: visible(filter, 200) }),
       flow.community_id ? button('Copy Community ID', () => copyText(app, flow.community_id), { title: visible(flow.community_id, 80) }) : null);
   }

@@ -13,6 +13,15 @@ const REFRESH_MS = 5000;
 /** Padding of the drawing at both sides, px. */
 const SIDE = 32;
 
+/** Columns as numbers from the left, and filters as what they add to the one that was asked with. */
+function prepared(graph, asked) {
+  const columns = [...new Set(graph.nodes.map((node) => node.column))];
+  const before = `(${(asked ?? '').trim()}) `;
+  const added = (filter) => (asked && filter?.startsWith(before) ? filter.slice(before.length) : filter);
+  const nodes = graph.nodes.map((node) => ({ ...node, column: columns.indexOf(node.column), filter: added(node.filter) }));
+  return { ...graph, nodes, links: graph.links.map((link) => ({ ...link, filter: added(link.filter) })) };
+}
+
 /** Options: onTerm(filter), onError(error). */
 export class FlowsGraph {
   constructor(app, options) {
@@ -41,12 +50,12 @@ export class FlowsGraph {
   async load() {
     this.sizes.show(this.limit);
     this.number += 1;
-    const { number } = this;
+    const { number, filter: asked } = this;
     this.loadedAt = performance.now();
     try {
-      const graph = await this.app.api('api/v1/graph', { filter: this.filter || null, by: 'client,service,server', metric: 'bytes', limit: this.limit });
+      const graph = await this.app.api('api/v1/graph', { filter: asked || null, by: 'client,service,server', metric: 'bytes', limit: this.limit });
       if (number !== this.number) return;
-      this.graph = graph;
+      this.graph = prepared(graph, asked);
       this.draw();
     } catch (error) {
       if (number === this.number) this.options.onError(error);

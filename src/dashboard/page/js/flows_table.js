@@ -17,6 +17,8 @@ const ROW_HEIGHT = 34;
 const CARD_HEIGHT = 84;
 /** A refresh waits at least this many times as long as the last answer took. */
 const REST = 2;
+/** A question that had no answer is asked again after this time, unless the question itself was wrong. */
+const RETRY_MS = 3000;
 
 /** Options: fields, onOpen(flow), onActive(flow), onTerm(term), onSort(sort, order), onAnswer(answer), onError(error). */
 export class FlowsTable {
@@ -25,7 +27,7 @@ export class FlowsTable {
     this.options = options;
     this.question = null;
     this.refreshedAt = 0;
-    this.rows = new RowWindow((offset, limit) => this.fetch(offset, limit), (flow) => flow.id, (...change) => this.changed(...change));
+    this.rows = new RowWindow((offset, limit, snapshot) => this.fetch(offset, limit, snapshot), (flow) => flow.id, (...change) => this.changed(...change));
     this.table = new VirtualTable({
       label: 'Flows', rowHeight: ROW_HEIGHT, cardHeight: CARD_HEIGHT, columns: [], rowAt: (index) => this.rows.rowAt(index), keyOf: (flow) => flow.id,
       onOpen: options.onOpen, onActive: options.onActive, onMenu: (flow, column, cell) => this.menu(flow, column, cell),
@@ -54,15 +56,16 @@ export class FlowsTable {
     this.rows.restart();
   }
 
-  fetch(offset, limit) {
+  fetch(offset, limit, snapshot) {
     const { filter, sort, order, scope } = this.question;
     const columns = fieldsAsked(this.columns, this.options.fields);
     this.refreshedAt = performance.now();
-    return this.app.api('api/v1/flows', { filter: filter || null, sort, order, scope, columns, offset, limit })
+    return this.app.api('api/v1/flows', { filter: filter || null, sort, order, scope, columns, offset, limit, snapshot })
       .then((answer) => ({ rows: answer.flows, answer }));
   }
 
   changed(answer, error, isFirst) {
+    this.isRefused = error?.status === 400;
     if (error) {
       this.element.classList.remove('is-waiting');
       this.options.onError(error);
@@ -98,9 +101,11 @@ export class FlowsTable {
 
   /** A tick has passed: values are asked for again, unless the server needs its time. */
   tick() {
-    if (!this.question || this.rows.isOld) return;
-    const rest = Math.max(900, (this.rows.tookMs ?? 0) * REST);
-    if (performance.now() - this.refreshedAt >= rest) this.rows.refresh();
+    const passed = performance.now() - this.refreshedAt;
+    if (!this.question || this.isRefused) return;
+    if (this.rows.isOld) {
+      if (this.rows.waiting.size === 0 && passed >= RETRY_MS) this.rows.restart();
+    } else if (passed >= Math.max(900, (this.rows.tookMs ?? 0) * REST)) this.rows.refresh();
   }
 
   hold(isHeld) {

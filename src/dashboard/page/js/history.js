@@ -3,7 +3,7 @@
 // Values are totals of their slot, NaN where nothing is known. Times are Unix seconds.
 
 const SECOND_COLUMNS = ['bytes', 'packets', 'bytes_in', 'bytes_out', 'drops', 'flows_active', 'bursts'];
-const MINUTE_COLUMNS = ['bytes', 'packets', 'bytes_in', 'bytes_out', 'drops', 'flows_active', 'bytes_max'];
+const MINUTE_COLUMNS = ['bytes', 'packets', 'bytes_in', 'bytes_out', 'drops', 'flows_active', 'bytes_peak'];
 export const HOUR = 3600;
 export const DAY = 86400;
 // Room for a step back beyond the hour.
@@ -68,15 +68,17 @@ export class History {
 
   clear() { this.seconds.clear(); this.minutes.clear(); }
 
-  // From now on, ticks are the source of their seconds; `server_ts` is the time of the hello.
-  connect(server_ts) {
-    this.first_live = Math.floor(server_ts);
+  // Ticks that begin at `ts` or later are the source of their seconds.
+  connect(ts) {
+    this.first_live = Math.floor(ts + 1e-3);
     this.last = null;
   }
 
-  // Takes a tick. One of a second or more is that of its seconds and is spread over them; shorter ones add up.
+  // Takes a tick. One of a second or more is that of its seconds and is spread over them; shorter ones add up. True when ticks
+  // were missed since the one before.
   tick(tick) {
     const secs = tick.interval_ms / 1000;
+    const before = this.last;
     const length = Math.max(1, Math.round(secs));
     const begin = tick.ts - secs;
     const slot = this.slotOfTick(begin, secs, length);
@@ -90,6 +92,7 @@ export class History {
       this.seconds.set(slot + i, 'flows_active', tick.active_flows);
       for (const burst of tick.microbursts ?? []) this.seconds.max(slot + i, 'bursts', burst.share_of_link ?? 1);
     }
+    return before !== null && slot > before.slot + before.length + 1;
   }
 
   // The second in which a tick began. Ticks that follow each other get seconds that do, though the clock's jitter crosses a second's bound.
@@ -97,18 +100,29 @@ export class History {
     const { last } = this;
     let slot = this.seconds.slotOf(begin + 1e-3);
     if (secs >= 0.95 && last !== null && Math.abs(begin - last.begin - secs) < secs / 4 && Math.abs(last.slot + length - slot) <= 1) slot = last.slot + length;
-    this.last = { begin, slot };
+    this.last = { begin, slot, length };
     if (slot < this.first_live) this.first_live = slot;
     return slot;
   }
 
-  // Takes an answer of `history`. Seconds that are those of ticks stay as they are.
+  // The first moment of which something is known; null without any.
+  firstKnown() {
+    const { seconds } = this;
+    for (let slot = Math.max(0, seconds.head - seconds.size + 1); slot <= seconds.head; slot++) if (!Number.isNaN(seconds.get(slot, 'bytes'))) return slot;
+    return null;
+  }
+
+  // Takes an answer of `history`. Seconds that ticks filled stay as they are.
   fill(ring, answer) {
     const first = ring.slotOf(answer.from);
     const limit = ring === this.seconds ? this.first_live : Infinity;
     for (const [name, { values }] of Object.entries(answer.series)) {
       if (!(name in ring.columns)) continue;
-      values.forEach((value, i) => { if (value !== null && first + i < limit) ring.set(first + i, name, value); });
+      values.forEach((value, i) => {
+        const slot = first + i;
+        const is_gap = slot < ring.head && Number.isNaN(ring.get(slot, name));
+        if (value !== null && (slot < limit || is_gap)) ring.set(slot, name, value);
+      });
     }
   }
 
@@ -119,7 +133,7 @@ export class History {
     const last = Math.ceil(to / ring.step);
     let n = 0;
     // Of a minute, only what the server says is known about its seconds.
-    const peak_name = ring.step === 1 ? name : `${name}_max`;
+    const peak_name = ring.step === 1 ? name : `${name}_peak`;
     const has_peak = peak_name in ring.columns;
     for (let slot = first; slot < last; slot += width, n++) {
       let [sum, known, peak] = [0, 0, -Infinity];

@@ -24,7 +24,7 @@ function span(cell, className) {
 /** An address and its port: `10.0.0.1:80` and `[2001:db8::1]:80` as {ip, port}. */
 export function splitEndpoint(text) {
   const match = /^\[([^\]]+)\]:(\d+)$|^([^:]+):(\d+)$/.exec(String(text));
-  return match ? { ip: match[1] ?? match[3], port: match[2] ?? match[4] } : { ip: String(text), port: null };
+  return match ? { ip: match[1] ?? match[3], port: match[2] ?? match[4] } : { ip: text ?? null, port: null };
 }
 
 function endColumn(key, label, words) {
@@ -32,6 +32,7 @@ function endColumn(key, label, words) {
     key, label, width: 'minmax(170px, .9fr)', class: 'mono',
     parts: (packet) => {
       const { ip, port } = splitEndpoint(packet[key]);
+      if (!ip) return [];
       return [{ label: 'Host', word: 'host', value: ip }, { label, word: words, value: ip }, port ? { label: 'Port', word: 'port', value: port } : null].filter(Boolean);
     },
     render(cell, packet) { showText(span(cell, 'is-value'), packet[key], 60); },

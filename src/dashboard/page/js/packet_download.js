@@ -46,29 +46,28 @@ export class PacketDownload {
   async get() {
     const bpf = this.input.value.trim();
     this.onBpf(bpf);
-    const address = this.app.url('api/v1/capture', { bpf: bpf || null });
     this.message.hidden = true;
     this.button.disabled = true;
-    try {
-      const response = await fetch(address, { method: 'HEAD', credentials: 'same-origin' });
-      if (response.ok) download(address, 'packets.pcapng');
-      else this.say(await this.whatIsWrong(address));
-    } catch {
-      this.say('The server cannot be reached.');
-    } finally {
-      this.showState();
-    }
+    const wrong = await this.whatIsWrong(bpf);
+    this.showState();
+    if (wrong) this.say(wrong);
+    else download(this.app.url('api/v1/capture', { bpf: bpf || null }), 'packets.pcapng');
   }
 
-  /** An answer to HEAD has no text: the same is asked for with its text. */
-  async whatIsWrong(address) {
-    const response = await fetch(address, { credentials: 'same-origin' });
-    if (response.ok) {
-      await response.body?.cancel();
-      return 'The download was refused; try again.';
+  /** What the server has against a filter, null where nothing: it is asked for a second in which there was no packet. */
+  async whatIsWrong(bpf) {
+    if (!bpf) return null;
+    let response;
+    try {
+      response = await fetch(this.app.url('api/v1/capture', { bpf, from: 0, to: 1 }), { credentials: 'same-origin' });
+    } catch {
+      return 'The server cannot be reached.';
     }
-    const answer = await response.json().catch(() => null);
-    const error = answer?.error;
+    if (response.status < 400 || response.status >= 500) {
+      await response.body?.cancel();
+      return null;
+    }
+    const error = (await response.json().catch(() => null))?.error;
     return error ? `${error.column ? `Column ${error.column}: ` : ''}${visible(error.message, 300)}` : `The server answered ${response.status}.`;
   }
 

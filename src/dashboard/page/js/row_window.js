@@ -10,7 +10,7 @@ export const WINDOW = 100;
 export const ROWS_MAX = 10_000;
 const WINDOWS_KEPT = 12;
 
-/** `fetchRows(offset, limit)` gives {rows, answer}; `onChange(answer, error, isFirst)` is told of each answer. */
+/** `fetchRows(offset, limit, snapshot)` gives {rows, answer}; `onChange(answer, error, isFirst)` is told of each answer. */
 export class RowWindow {
   constructor(fetchRows, keyOf, onChange) {
     this.fetchRows = fetchRows;
@@ -58,14 +58,21 @@ export class RowWindow {
   refresh() {
     if (this.waiting.size > 0) return false;
     if (!this.isHeld) this.forgetUnseen();
-    for (let number = this.wanted[0]; number <= this.wanted[1]; number += 1) this.ask(number);
+    this.refreshWanted();
     return true;
   }
 
-  async ask(number) {
+  /** The last window first: the server keeps its answer for a moment, and the others are taken from that, so that they fit together. */
+  async refreshWanted() {
+    const [first, last] = this.wanted;
+    const answer = await this.ask(last);
+    for (let number = first; number < last; number += 1) this.ask(number, answer?.snapshot);
+  }
+
+  async ask(number, snapshot) {
     const { generation } = this;
     const started = performance.now();
-    const request = this.fetchRows(number * WINDOW, Math.min(WINDOW, ROWS_MAX - number * WINDOW));
+    const request = this.fetchRows(number * WINDOW, Math.min(WINDOW, ROWS_MAX - number * WINDOW), snapshot);
     this.waiting.set(number, request);
     let found;
     try {
@@ -73,11 +80,12 @@ export class RowWindow {
     } catch (error) {
       if (generation === this.generation) {
         this.waiting.delete(number);
-        this.onChange(null, error);
+        // An answer that is not kept any more is no fault: the next refresh asks anew.
+        if (!(snapshot && error.status === 410)) this.onChange(null, error);
       }
-      return;
+      return null;
     }
-    if (generation !== this.generation) return;
+    if (generation !== this.generation) return null;
     this.waiting.delete(number);
     this.tookMs = performance.now() - started;
     const isFirst = this.isOld;
@@ -85,6 +93,7 @@ export class RowWindow {
     this.isOld = false;
     this.put(number, found.rows);
     this.onChange(found.answer, null, isFirst);
+    return found.answer;
   }
 
   put(number, rows) {

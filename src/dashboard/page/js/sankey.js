@@ -15,8 +15,8 @@ const LABEL_WIDTH = 210;
 const LABEL_MAX = 34;
 const HEIGHT_MIN = 320;
 
-/** Largest first; what stands for all others, which has no filter, last. */
-const rank = (node) => (node.filter ? node.value : -1);
+/** Largest first; what stands for all others last. */
+const rank = (node) => (node.is_other || !node.filter ? -1 : node.value);
 
 /** Nodes of a link count only once: a graph with a circle has no layout. A node in two columns has two entries already. */
 function layout(graph, width, height) {
@@ -64,15 +64,14 @@ export function drawSankey(root, graph, { width, height: room, formatValue, onCh
   });
 
   const nodeShapes = placed.nodes.filter((node) => node.x0 !== undefined).map((node) => {
-    const name = `${columnName(node.column)} ${visible(node.label, 80)}: ${formatValue(node.value)}`;
+    const name = `${visible(node.label, 80)} ${formatValue(node.value)}, ${columnName(node.column)}`;
     const on = {
       click: choose(node.filter), keydown: choose(node.filter), pointerenter: () => mark(node.index, true), pointerleave: () => mark(node.index, false),
       focus: () => mark(node.index, true), blur: () => mark(node.index, false),
     };
     const shape = svg('rect', { class: node.column === 1 ? `kind-${kindOf(node.label)}` : null, x: node.x0, y: node.y0, width: node.x1 - node.x0, height: Math.max(2, node.y1 - node.y0), rx: 2 });
-    const title = svg('title', { text: name });
-    const role = node.filter ? { role: 'button', tabindex: '0', 'aria-label': `${name}. Only this.` } : { role: 'img', 'aria-label': name };
-    return svg('g', { class: node.filter ? 'sankey-node' : 'sankey-node is-rest', ...role, on }, title, shape,
+    const role = node.filter ? { role: 'button', tabindex: '0' } : {};
+    return svg('g', { class: node.filter ? 'sankey-node' : 'sankey-node is-rest', ...role, on }, svg('title', { text: node.filter ? `${name}. Only this.` : name }), shape,
       ...labels(node, placed, formatValue));
   });
 
@@ -123,7 +122,7 @@ export function sankeyTable(graph, { formatValue, onChoose }) {
       h('td', { class: 'num', text: formatValue(link.value) }),
       h('td', { class: 'num', text: link.flows.toLocaleString('en') }),
       h('td', {}, h('button', {
-        type: 'button', class: 'link-button', text: 'Only this', 'aria-label': `Only ${visible(graph.nodes[link.source]?.label, 60)} → ${visible(graph.nodes[link.target]?.label, 60)}`,
+        type: 'button', class: 'link-button', text: 'Only this', 'aria-label': `Only this: ${visible(graph.nodes[link.source]?.label, 60)} → ${visible(graph.nodes[link.target]?.label, 60)}`,
         on: { click: () => onChoose(link.filter) },
       })));
   });

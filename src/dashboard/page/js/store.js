@@ -5,8 +5,11 @@ import { Emitter } from './emitter.js';
 import { DAY, History, HOUR } from './history.js';
 
 const ALERTS_MAX = 1000;
-const CORE_METRICS = ['bytes', 'packets', 'drops', 'flows_active'];
-const MORE_METRICS = { seconds: ['bytes_in', 'bytes_out'], minutes: ['bytes_in', 'bytes_out', 'bytes_max'] };
+const METRICS = { seconds: ['bytes', 'packets', 'drops', 'flows_active'], minutes: ['bytes', 'packets', 'drops', 'flows_active', 'bytes_peak'] };
+// Where the server says that it keeps the direction.
+const DIRECTION_METRICS = ['bytes_in', 'bytes_out'];
+// Ticks that were missed are asked for after so long, together.
+const GAP_MS = 1500;
 
 export class Store {
   constructor(socket) {
@@ -27,7 +30,7 @@ export class Store {
   // 'hello' (first and after each reconnect), 'restart' {before, now}, 'frame' message, 'alerts' [changed], 'history'.
   on(type, listener) { return this.emitter.on(type, listener); }
 
-  // Unix seconds of the server's latest tick, moved on by what passed since; the browser's clock before the first one.
+  // Unix seconds of the latest tick: packet time. Before the first one the server's clock.
   now() {
     if (this.tick === null) return this.hello?.server_ts ?? Date.now() / 1000;
     return this.tick.ts;
@@ -37,8 +40,7 @@ export class Store {
     const before = this.hello;
     this.hello = hello;
     const is_restart = before !== null && before.boot_id !== hello.boot_id;
-    if (is_restart) { this.history.clear(); this.alerts.clear(); this.tick = null; }
-    this.history.connect(hello.server_ts);
+    if (is_restart) { this.history.clear(); this.alerts.clear(); this.tick = null; this.history_state = 'loading'; }
     this.emitter.emit('hello', hello);
     if (is_restart) this.emitter.emit('restart', { before, now: hello });
     this.catchUp();
@@ -48,7 +50,7 @@ export class Store {
     this.tick = message.tick;
     this.received_at = performance.now();
     this.frames += 1;
-    this.history.tick(message.tick);
+    if (this.history.tick(message.tick)) this.fillGap();
     this.takeAlerts(message.alerts ?? []);
     this.emitter.emit('frame', message);
   }
@@ -80,19 +82,51 @@ export class Store {
     }
   }
 
+  // The beginning of what is known of a file; null of an interface.
+  fileBegin() { return this.hello?.source.kind === 'file' ? this.history.firstKnown() : null; }
+
+  // When the capture began; null of a file, whose packets have a time of their own.
+  begin() { return this.hello?.source.kind === 'file' ? null : this.hello?.started ?? null; }
+
   openAlerts() { return [...this.alerts.values()].filter((alert) => alert.state === 'open'); }
 
-  // Loads what the page does not have: history since its latest second, alerts of a day.
+  // Loads what the page does not have: the latest tick, history since its latest second, alerts of a day.
   async catchUp() {
+    await this.loadTick();
     await Promise.all([this.loadHistory(), this.loadAlerts()]);
   }
 
-  async loadHistory() {
+  // The latest tick at once, before the first frame. Of a file it also says which time it is there.
+  async loadTick() {
+    const { boot_id, server_ts, source } = this.hello;
+    try {
+      const { tick } = await api('status');
+      if (this.hello.boot_id !== boot_id) return;
+      const fallback = source.kind === 'file' ? -Infinity : server_ts;
+      const latest = tick || this.tick ? Math.max(this.tick?.ts ?? -Infinity, tick?.ts ?? -Infinity) : fallback;
+      if (latest > -Infinity) this.history.connect(latest);
+      if (!tick || (this.tick !== null && tick.ts <= this.tick.ts)) return;
+      this.tick = tick;
+      this.received_at = performance.now();
+      this.emitter.emit('frame', { type: 'frame', frame_seq: tick.frame_seq, tick, packets: [], alerts: [] });
+    } catch (error) {
+      this.emitter.emit('problem', `The status could not be loaded: ${error.message}`);
+    }
+  }
+
+  // A slow browser skips frames; the history has them.
+  fillGap() {
+    clearTimeout(this.gap_timer);
+    this.gap_timer = setTimeout(() => { if (document.visibilityState === 'visible') this.loadHistory(this.gap_from); this.gap_from = null; }, GAP_MS);
+    this.gap_from ??= this.now() - 120;
+  }
+
+  async loadHistory(since = null) {
     if (this.hello.has?.history === false) { this.history_state = 'none'; this.emitter.emit('history'); return; }
     const ring = this.history.seconds;
-    const now = Math.floor(this.hello.server_ts > this.now() ? this.hello.server_ts : this.now()) + 1;
+    const now = Math.floor(this.now()) + 1;
     // A few seconds again: the latest ones were not complete.
-    const from = ring.head < 0 || this.history_state !== 'ready' ? now - HOUR : Math.max(now - HOUR, ring.head - 5);
+    const from = ring.head < 0 || this.history_state !== 'ready' ? now - HOUR : Math.max(now - HOUR, since ?? ring.head - 5);
     await this.load('seconds', from, now);
     if (this.minutes_wanted) await this.loadMinutes();
   }
@@ -113,15 +147,9 @@ export class Store {
     const ring = this.history[which];
     const boot = this.hello.boot_id;
     try {
-      for (const metrics of [CORE_METRICS, this.more_unknown ? [] : MORE_METRICS[which]]) {
-        if (metrics.length === 0) continue;
-        const answer = await api('history', { metric: metrics, from: from - (from % ring.step), to, step: ring.step }).catch((error) => {
-          // A server that does not keep the direction says so; the core is what counts.
-          if (metrics !== CORE_METRICS && error.status === 400) { this.more_unknown = true; return null; }
-          throw error;
-        });
-        if (answer && this.hello.boot_id === boot) this.history.fill(ring, answer);
-      }
+      const metric = [...METRICS[which], ...(this.hello.has?.direction_history ? DIRECTION_METRICS : [])];
+      const answer = await api('history', { metric, from: from - (from % ring.step), to, step: ring.step });
+      if (this.hello.boot_id === boot) this.history.fill(ring, answer);
       this.history_state = 'ready';
     } catch (error) {
       this.history_state = 'failed';

@@ -19,11 +19,17 @@ dark.addEventListener('change', () => { if (current() === 'auto') emitter.emit('
 
 export const on = (listener) => emitter.on('change', listener);
 
+const colours = new Map();
+emitter.on('change', () => colours.clear());
+
 // The colour that a token of tokens.css stands for now; for canvases.
 export function colour(name) {
-  const probe = document.getElementById('colour-probe');
-  probe.style.setProperty('color', `var(--${name})`);
-  return getComputedStyle(probe).color;
+  if (!colours.has(name)) {
+    const probe = document.getElementById('colour-probe');
+    probe.style.setProperty('color', `var(--${name})`);
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
 }
 
 // The same with an opacity of 0 to 1.

@@ -31,7 +31,13 @@ export class Time {
   // Unix seconds.
   get live() { return this.fixed === null; }
   get to() { return this.fixed?.to ?? this.store.now(); }
-  get from() { return this.fixed?.from ?? this.store.now() - this.span; }
+  // Of a file that is shorter than the span, its begin.
+  get from() {
+    if (this.fixed) return this.fixed.from;
+    const from = this.store.now() - this.span;
+    const begin = this.store.fileBegin();
+    return begin !== null && begin > from ? Math.min(begin, this.store.now() - SPAN_MIN) : from;
+  }
 
   // `{ span }`: live again, that long. `{ from, to }`: that time. `{ live: false }`: what is shown now, standing still.
   set({ span, from, to, live }) {
@@ -49,12 +55,12 @@ export class Time {
 
   toggle() { this.set({ live: !this.live }); }
 
-  // Half a length back (-1) or on (1). On to the present it is live again.
+  // Half a length back (-1) or on (1). On to about the present it is live again.
   step(direction) {
     const move = this.span / 2 * direction;
     if (this.live && direction > 0) return;
     const to = this.to + move;
-    if (to >= this.store.now()) { this.set({ live: true }); return; }
+    if (to >= this.store.now() - this.span / 20) { this.set({ live: true }); return; }
     this.set({ from: this.from + move, to });
   }
 

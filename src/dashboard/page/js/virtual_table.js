@@ -13,7 +13,7 @@ const ROWS_MAX = 100_000;
 let tables = 0;
 
 /**
- * Options: label, rowHeight (px), columns [{key, label, title, unit, sort, align, width, class, render(cell, row, context)}],
+ * Options: label, rowHeight (px), columns [{key, label, title, unit, sort, align, width (a grid track with px), class, render(cell, row, context)}],
  * rowAt(index), keyOf(row), onOpen(row, index), onMenu(row, column, cell, index), onSort(column), onRange(from, to),
  * rowClass(row), onHold(isHeld), cardHeight (px; rows as cards on narrow screens).
  */
@@ -66,6 +66,8 @@ export class VirtualTable {
     this.columns = columns;
     this.active.column = Math.min(this.active.column, Math.max(0, columns.length - 1));
     this.scroller.style.setProperty('--vt-columns', columns.map((column) => column.width ?? 'minmax(90px, 1fr)').join(' '));
+    const least = columns.reduce((sum, column) => sum + Number.parseInt(/\d+(?=px)/.exec(column.width ?? '90px')?.[0] ?? '90', 10), 0);
+    this.scroller.style.setProperty('--vt-least', `${least}px`);
     setAttr(this.scroller, 'aria-colcount', columns.length);
     this.head.replaceChildren(...columns.map((column, index) => this.heading(column, index)));
     this.pool.forEach((row) => row.element.remove());

@@ -27,6 +27,7 @@ export class WallChart {
       series: [
         { label: 'In, highest second', token: 'in', fill_token: 'in-area', fill: 0.3, words: format.bits }, { label: 'In, mean', token: 'in', fill_token: 'in-area', fill: 0.9, words: format.bits },
         { label: 'Out, highest second', token: 'out', fill_token: 'out-area', fill: 0.3, words: (v) => format.bits(-v) }, { label: 'Out, mean', token: 'out', fill_token: 'out-area', fill: 0.9, words: (v) => format.bits(-v) },
+        { label: 'Not told apart, highest second', token: 'c8', fill: 0.3, words: format.bits }, { label: 'Not told apart, mean', token: 'c8', fill: 0.75, words: format.bits },
       ],
     });
     this.root = this.chart.root;
@@ -39,9 +40,12 @@ export class WallChart {
 
   // The words above the chart; without a direction there is one area.
   relegend(is_split) {
-    if (this.is_split === is_split && this.legend.firstChild) return;
+    const name = `${is_split} ${this.has_rest}`;
+    if (this.legend_name === name) return;
+    this.legend_name = name;
     this.is_split = is_split;
     const key = is_split === false ? [h('b', { class: 'is-in', text: '■ all traffic' })] : [h('b', { class: 'is-in', text: '▲ in' }), h('b', { class: 'is-out', text: '▼ out' })];
+    if (this.has_rest) key.push(h('b', { class: 'is-rest', text: '■ not told apart' }));
     this.legend.replaceChildren(...key);
   }
 
@@ -56,14 +60,20 @@ export class WallChart {
     take('bytes_out', this.out);
     take('bytes', this.all);
     const has_split = this.in.mean.some((value) => value !== null);
-    this.relegend(has_split);
+    this.has_rest = false;
     if (!has_split) {
+      this.relegend(this.all.mean.some((value) => value !== null) ? false : null);
       const none = this.all.mean.map(() => null);
-      return [this.all.times, this.all.peak, this.all.mean, none, none];
+      return [this.all.times, this.all.peak, this.all.mean, none, none, none, none];
     }
+    // Where only the sum is known.
+    const rest = (values) => values.map((value, i) => (this.in.mean[i] === null ? value : null));
+    const [rest_peak, rest_mean] = [rest(this.all.peak), rest(this.all.mean)];
+    this.has_rest = rest_mean.some((value) => value !== null);
+    this.relegend(true);
     scale(this.out.mean, -1);
     scale(this.out.peak, -1);
-    return [this.in.times, this.in.peak, this.in.mean, this.out.peak, this.out.mean];
+    return [this.in.times, this.in.peak, this.in.mean, this.out.peak, this.out.mean, rest_peak, rest_mean];
   }
 
   // A little room above and below; 0 is always there.
@@ -80,6 +90,8 @@ export class WallChart {
     return { best, at };
   }
 
+  hasPeaks() { return this.width > 1 && (this.is_split && !this.has_rest ? this.in : this.all).peak.some((value) => value !== null); }
+
   summary() {
     const { best, at } = this.peak();
     const known = this.all.mean.filter((value) => value !== null);
@@ -92,7 +104,7 @@ export class WallChart {
 
   tip(i) {
     const rows = [];
-    if (this.is_split) {
+    if (this.is_split && this.in.mean[i] !== null) {
       rows.push(['▲ in', format.bits(this.in.mean[i]), 'in'], ['▼ out', format.bits(this.out.mean[i] === null ? null : -this.out.mean[i]), 'out']);
       if (this.in.peak[i] !== null && this.width > 1) rows.push(['highest second in', format.bits(this.in.peak[i])], ['highest second out', format.bits(this.out.peak[i] === null ? null : -this.out.peak[i])]);
     }

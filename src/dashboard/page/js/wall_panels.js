@@ -3,7 +3,7 @@
 import { foreign, h, list, setAttr, setText } from './dom.js';
 import * as format from './format.js';
 import * as words from './alert_text.js';
-import { isLoss, lossName, lossRates, verdict } from './ledger_text.js';
+import { isLoss, lossName, lossRates, ofPackets, verdict } from './ledger_text.js';
 
 const QUEUES_MAX = 16;
 const TALKERS_MAX = 10;
@@ -30,16 +30,19 @@ export class LedgerPanel {
 
   update(tick) {
     const { ledger } = tick;
-    const lost = ledger.losses;
-    // A single zero stands for further ones.
-    const shown = [...lost].sort((a, b) => b.of_received - a.of_received).filter((loss, i, all) => loss.packets > 0 || all.length <= 5);
+    const lost = ledger.losses.filter(ofPackets);
+    // The kernel and the card are always named; others when they lost something.
+    const shown = lost.filter(({ name, packets }) => packets > 0 || name === 'kernel_drops' || name === 'interface_drops' || lost.length <= 5);
     const zeros = lost.length - shown.length;
+    const term = (loss, op, after = '') => ({ key: loss.name, op, value: loss.packets, name: `${lossName(loss)}${after}`, is_loss: isLoss(loss) });
     const terms = [
       { key: 'received', op: '', value: ledger.received, name: 'received' }, { key: 'processed', op: '=', value: ledger.processed, name: 'processed' },
-      ...shown.filter((loss) => loss.of_received).map((loss) => ({ key: loss.name, op: '+', value: loss.packets, name: lossName(loss), is_loss: isLoss(loss) })),
+      ...(ledger.waiting > 0 ? [{ key: 'waiting', op: '+', value: ledger.waiting, name: 'waiting' }] : []),
+      ...shown.filter(({ of_received }) => of_received).map((loss) => term(loss, '+')),
+      ...(zeros > 0 ? [{ key: 'zeros', op: '+', value: 0, name: 'elsewhere' }] : []),
       ...(ledger.unaccounted ? [{ key: 'unaccounted', op: '+', value: ledger.unaccounted, name: 'unaccounted', is_loss: true }] : []),
-      ...(zeros > 0 ? [{ key: 'zeros', op: '+', value: 0, name: `${zeros} other losses` }] : []),
-      ...shown.filter((loss) => !loss.of_received).map((loss) => ({ key: loss.name, op: '·', value: loss.packets, name: `${lossName(loss)}, before`, is_loss: isLoss(loss) })),
+      ...shown.filter(({ of_received }) => !of_received).map((loss) => term(loss, '·', ', before')),
+      ...(ledger.filtered > 0 ? [{ key: 'filtered', op: '·', value: ledger.filtered, name: 'filtered, before' }] : []),
     ];
     list(this.sum, terms, (term) => term.key, () => h('span', { class: 'term' }, h('i', { 'aria-hidden': 'false' }), h('b'), h('span')), (element, term) => {
       setText(element.children[0], term.op);
@@ -47,7 +50,7 @@ export class LedgerPanel {
       setText(element.children[2], term.name);
       setAttr(element, 'data-lost', Boolean(term.is_loss && term.value > 0));
     });
-    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.hello.started, lossRates(tick));
+    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.begin(), lossRates(tick));
     setAttr(this.element, 'data-kind', kind);
     setText(this.text, `${kind === 'bad' ? '▲' : '✓'} ${text}`);
     setText(this.more, more);
@@ -129,7 +132,7 @@ export class MixPanel {
 
   updateProtocols({ protocols, bytes }) {
     const names = { tcp: 'TCP', udp: 'UDP', icmp: 'ICMP', other_ip: 'other IP', non_ip: 'no IP' };
-    const parts = Object.entries(names).map(([key, name]) => [name, bytes > 0 ? (protocols[key]?.bytes ?? 0) / bytes : 0]).filter(([, share]) => share >= 0.001);
+    const parts = Object.entries(names).map(([key, name]) => [name, bytes > 0 ? (protocols[key]?.bytes ?? 0) / bytes : 0]).filter(([, share]) => share >= 0.002);
     setText(this.protocols, parts.map(([name, share]) => `${name} ${format.percent(share)}`).join(' · '));
   }
 }
@@ -157,7 +160,7 @@ export class QueuesPanel {
     setText(this.rest, all.length > worst.length ? `and ${all.length - worst.length} more that are less busy` : '');
     const slowest = all.reduce((max, { batch }) => Math.max(max, batch?.p99_us ?? 0), 0);
     const behind = tick.outputs.filter(({ state, lost }) => lost > 0 || state !== 'keeps up');
-    const texts = [format.us(slowest || null), format.bytes(tick.memory_bytes), format.percent(tick.cpu_share), tick.outputs.length === 0 ? 'none' : behind.length ? `▲ ${behind.length} behind` : 'all keep up', format.shortDuration(tick.ts - this.app.store.hello.started)];
+    const texts = [format.us(slowest || null), format.bytes(tick.memory_bytes), format.percent(tick.cpu_share), tick.outputs.length === 0 ? 'none' : behind.length ? `▲ ${behind.length} behind` : 'all keep up', format.shortDuration((tick.server_ts ?? tick.ts) - this.app.store.hello.started)];
     this.facts.forEach(({ value }, i) => setText(value, texts[i]));
     setAttr(this.facts[3].value, 'data-bad', behind.length > 0);
   }

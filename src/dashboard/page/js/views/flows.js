@@ -79,6 +79,11 @@ class FlowsView {
   apply() {
     if (!this.table) return;
     if (this.bar.box.submitted !== this.param('filter')) this.bar.box.set(this.param('filter'));
+    if (this.param('focus') === 'filter') {
+      this.bar.box.focus();
+      this.app.route.set({ focus: null }, { replace: true });
+      return;
+    }
     this.bar.scope.show(this.param('scope') || 'all');
     const isGraph = this.param('show') === 'sankey';
     this.bar.show.show(isGraph ? 'sankey' : 'table');
@@ -247,6 +252,6 @@ export const view = {
   title: 'Flows',
   mount(root, app) {
     const flows = new FlowsView(root, app);
-    return { frame: () => flows.frame(), route: () => flows.apply(), leave: () => flows.leave(), filter: () => flows.bar.box.focus() };
+    return { frame: () => flows.frame(), route: () => flows.apply(), leave: () => flows.leave() };
   },
 };

@@ -19,6 +19,8 @@ const ROW_HEIGHT = 28;
 const CARD_HEIGHT = 66;
 const FIRST_MAX = 500;
 const SAMPLED_EVERY_MS = 3000;
+/** The share of sampled packets is of so many answers. */
+const SAMPLES_MAX = 5;
 
 class PacketsView {
   constructor(root, app) {
@@ -26,6 +28,8 @@ class PacketsView {
     this.buffer = new PacketBuffer();
     this.isFollowing = true;
     this.isPaused = false;
+    this.inspected = null;
+    this.samples = []; // of the count of sampled packets: {kept, at}
     this.number = 0;
     this.build(root);
     this.offHello = app.socket.on('hello', () => this.subscribe());
@@ -129,8 +133,10 @@ class PacketsView {
     const before = this.table.element.scrollTop;
     this.table.setCount(this.buffer.count);
     if (gone > 0) this.table.active.row = Math.max(0, this.table.active.row - gone);
-    if (this.isFollowing) this.table.toEnd();
-    else if (gone > 0) this.table.element.scrollTop = Math.max(0, before - gone * this.table.rowHeight);
+    if (this.isFollowing) {
+      this.table.active.row = Math.max(0, this.buffer.count - 1);
+      this.table.toEnd();
+    } else if (gone > 0) this.table.element.scrollTop = Math.max(0, before - gone * this.table.rowHeight);
     this.table.refresh();
     this.sayState();
   }
@@ -161,8 +167,11 @@ class PacketsView {
     this.sayState();
   }
 
+  /** Whoever scrolls to the end follows again; not while a packet is inspected, which would scroll away. */
   scrolled() {
-    this.follow(this.table.isAtEnd());
+    const isAtEnd = this.table.isAtEnd();
+    if (!isAtEnd) this.follow(false);
+    else if (this.inspected === null) this.follow(true);
   }
 
   toEnd() {
@@ -209,17 +218,19 @@ class PacketsView {
       const answer = await this.app.api('api/v1/packets', { limit: 1 });
       this.takeSampled(answer.sampled);
     } catch {
-      this.sampledBefore = null; // Said again with the next answer.
+      this.samples = []; // Said again with the next answers.
     }
   }
 
   takeSampled(sampled) {
     const now = performance.now();
-    const before = this.sampledBefore;
-    this.sampledBefore = { ...sampled, at: now };
     this.sampledAt = now;
+    if (this.samples.length > 0 && sampled.kept < this.samples.at(-1).kept) this.samples = []; // another run of the server
+    this.samples.push({ kept: sampled.kept, at: now });
+    if (this.samples.length > SAMPLES_MAX) this.samples.shift();
+    const [before] = this.samples;
     setAttr(this.sampled, 'title', `${exact(sampled.kept)} of ${exact(sampled.seen)} packets since the start; the server keeps the latest ${exact(sampled.buffer)}`);
-    if (!before || sampled.kept < before.kept || now - before.at < 500) return;
+    if (now - before.at < 500) return;
     this.saySampled((sampled.kept - before.kept) / ((now - before.at) / 1000));
   }
 
@@ -247,8 +258,17 @@ class PacketsView {
     this.inspector.element.hidden = false;
     this.element.classList.add('has-inspector');
     this.table.select(id);
+    this.showRow(id);
     this.inspector.wait(id);
     this.askDetail(id);
+  }
+
+  /** The packet stays in sight when the inspector takes room from the list. */
+  showRow(id) {
+    const index = this.buffer.find(id);
+    if (index < 0) return;
+    this.follow(false);
+    requestAnimationFrame(() => this.table.showRow(index));
   }
 
   async askDetail(id) {

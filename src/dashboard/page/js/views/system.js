@@ -3,7 +3,7 @@
 import { copyButton } from '../alert_detail.js';
 import { foreign, h, list, setAttr, setText } from '../dom.js';
 import * as format from '../format.js';
-import { isLoss, lossName, lossRates, verdict } from '../ledger_text.js';
+import { isLoss, lossName, lossRates, ofPackets, verdict } from '../ledger_text.js';
 
 const FINDINGS = { error: ['high', 'fault'], warning: ['medium', 'warning'], info: ['low', 'note'], ok: ['ok', 'fine'] };
 
@@ -13,6 +13,10 @@ const table = (columns) => {
 };
 const row = (kinds) => h('tr', {}, kinds.map((kind) => (kind === 'meter' ? h('td', { class: 'meter-cell' }, h('span', { class: 'meter' }, h('i')), h('span', { class: 'num' })) : h('td', { class: kind }))));
 const panel = (title, aside, ...children) => h('section', { class: 'panel', 'aria-label': title }, h('h2', { class: 'heading' }, h('span', { text: title }), aside && h('span', { class: 'aside' }, aside)), ...children);
+
+// A finding as the interface tells it, or as `netscope doctor --json` does.
+const MARKS = { trouble: 'error', note: 'info', ok: 'ok' };
+const asFinding = ({ severity, title, detail, cure, mark, what }) => ({ severity: severity ?? MARKS[mark] ?? 'info', title: title ?? what ?? '', detail: detail ?? '', cure: cure ?? null });
 
 export const view = {
   name: 'system', title: 'System', uses_time: false,
@@ -78,14 +82,15 @@ class System {
   async loadDoctor() {
     setText(this.doctor_note, 'looking');
     try {
-      const { findings } = await this.app.api('doctor', {}, { timeout_ms: 60000 });
+      const { findings: told } = await this.app.api('doctor', {}, { timeout_ms: 60000 });
       if (this.left) return;
+      const findings = told.map(asFinding);
       const rank = ['error', 'warning', 'info', 'ok'];
       const sorted = [...findings].sort((a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity));
       setText(this.doctor_note, findings.length ? format.plural(findings.filter(({ severity }) => severity === 'error' || severity === 'warning').length, 'finding') : 'nothing found');
       this.doctor.replaceChildren(...sorted.map(({ severity, title, detail, cure }) => {
         const [shape, word] = FINDINGS[severity] ?? ['low', severity];
-        return h('li', {}, h('span', { class: 'severity', 'data-severity': shape, text: word }), h('div', {}, h('strong', {}, foreign(title, 200)), h('p', { class: 'dim' }, foreign(detail ?? '', 600)), cure && h('p', { class: 'cure' }, h('code', { class: 'mono' }, foreign(cure, 400)), copyButton(this.app, cure, 'Cure'))));
+        return h('li', {}, h('span', { class: 'severity', 'data-severity': shape, text: word }), h('div', {}, h('strong', {}, foreign(title, 200)), detail && h('p', { class: 'dim' }, foreign(detail, 600)), cure && h('p', { class: 'cure' }, h('code', { class: 'mono' }, foreign(cure, 400)), copyButton(this.app, cure, 'Cure'))));
       }));
     } catch (error) { if (!this.left) setText(this.doctor_note, `cannot look: ${error.message}`); }
   }
@@ -129,18 +134,19 @@ class System {
 
   updateLedger(tick) {
     const { ledger } = tick;
-    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.hello.started, lossRates(tick));
+    const { kind, text, more } = verdict(ledger, tick.ts, this.app.store.begin(), lossRates(tick));
     setText(this.ledger_note, `${kind === 'bad' ? '▲' : '✓'} ${text}${more ? ` · ${more}` : ''}`);
     setAttr(this.ledger_note, 'data-kind', kind);
     const rows = [
       { name: 'received', text: 'Received', packets: ledger.received, counted: '' }, { name: 'processed', text: 'Processed', packets: ledger.processed, counted: 'yes' },
-      ...ledger.losses.map((loss) => ({ name: loss.name, text: `${isLoss(loss) ? 'Lost' : 'Left out'}: ${lossName(loss)}`, packets: loss.packets, counted: loss.of_received ? 'yes' : 'no, before', is_loss: isLoss(loss) })),
+      ...ledger.losses.map((loss) => ({ name: loss.name, text: `${isLoss(loss) ? 'Lost' : 'Left out'}: ${lossName(loss)}`, packets: loss.packets, unit: ofPackets(loss) ? null : loss.unit, counted: ofPackets(loss) ? (loss.of_received ? 'yes' : 'no, before') : 'no packets', is_loss: isLoss(loss) })),
+      ...(ledger.waiting === undefined ? [] : [{ name: 'waiting', text: 'Waiting', packets: ledger.waiting, counted: 'yes' }]), ...(ledger.filtered === undefined ? [] : [{ name: 'filtered', text: 'Left out: filtered', packets: ledger.filtered, counted: 'no, before' }]),
       { name: 'unaccounted', text: 'Unaccounted for', packets: ledger.unaccounted, counted: '', is_loss: true },
     ];
-    list(this.ledger.body, rows, ({ name }) => name, () => row(['', 'num', 'num', '']), (element, item) => {
+    list(this.ledger.body, rows, ({ name, text }) => `${name} ${text}`, () => row(['', 'num', 'num', '']), (element, item) => {
       setText(element.children[0], item.text);
-      setText(element.children[1], format.exact(item.packets));
-      setText(element.children[2], ledger.received > 0 ? format.percent(item.packets / ledger.received) : format.NONE);
+      setText(element.children[1], item.unit ? `${format.exact(item.packets)} ${format.visible(item.unit, 20)}` : format.exact(item.packets));
+      setText(element.children[2], ledger.received > 0 && !item.unit ? format.percent(item.packets / ledger.received) : format.NONE);
       setText(element.children[3], item.counted);
       setAttr(element, 'data-bad', Boolean(item.is_loss && item.packets !== 0));
     });

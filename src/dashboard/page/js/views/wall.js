@@ -3,6 +3,7 @@
 import { h, setText } from '../dom.js';
 import * as format from '../format.js';
 import { TimeChart, pointWidth } from '../chart.js';
+import { SPANS } from '../time.js';
 import { usesSeconds, WallChart } from '../wall_chart.js';
 import { AlertsPanel, LedgerPanel, MixPanel, QueuesPanel, TalkersPanel } from '../wall_panels.js';
 
@@ -100,8 +101,8 @@ class WallView {
     const { ring, width } = this.hero;
     const { time } = this.app;
     const step = ring.step * width;
-    const length = time.live ? `last ${format.duration(time.span)}` : `${format.when(time.from, this.app.store.now())} – ${format.clock(time.to)}`;
-    const points = step > 1 ? `mean of ${format.duration(step)}, light: highest second` : 'by the second';
+    const length = time.live ? `last ${SPANS.find(({ secs }) => secs === time.span)?.label ?? format.duration(time.span)}` : `${format.when(time.from, this.app.store.now())} – ${format.clock(time.to)}`;
+    const points = step > 1 ? `mean of ${format.duration(step)}${this.hero.hasPeaks() ? ', light: highest second' : ''}` : 'by the second';
     setText(this.note, `${length} · ${points}`);
     const { best, at } = this.hero.peak();
     setText(this.side.value, best === null ? '' : format.bits(best));
@@ -137,7 +138,7 @@ class WallView {
       this.flows.show(tick.active_flows);
       setText(this.note_in, direction ? `▲ in ${format.bits(direction.in.bytes * 8 * per)}` : 'in and out are not told apart');
       setText(this.note_out, direction ? `▼ out ${format.bits(direction.out.bytes * 8 * per)}` : '');
-      const burst = tick.microbursts.reduce((max, b) => Math.max(max, b.share_of_link ?? 0), 0);
+      const burst = (tick.microbursts ?? []).reduce((max, b) => Math.max(max, b.share_of_link ?? 0), 0);
       const size = tick.packets > 0 ? `${format.digits(tick.bytes / tick.packets)} B each` : '';
       setText(this.packets.note, burst > 0 ? `◆ burst at ${format.percent(burst)} of the link` : size);
       setText(this.flows.note, `${format.count(tick.flows.opened * per)} new/s · ${format.percent(tick.retransmissions?.share)} retransmitted`);
