@@ -1,6 +1,7 @@
 // The page in a browser: age of data, reconnects, restarts, the address, the keyboard, hostile text, the hidden tab.
 
 import assert from 'node:assert/strict';
+import { availableParallelism, loadavg } from 'node:os';
 import { after, before, test } from 'node:test';
 import { startMock } from './mock.mjs';
 import { openBrowser } from './browser.mjs';
@@ -172,14 +173,23 @@ test('a hidden tab says so, draws nothing, and has no hole afterwards', () => op
   assert.equal(cells.slice(1, 10).filter((text) => text === '–').length, 0, cells.slice(0, 10).join(' '));
 }));
 
-// The best of some loads with an empty cache: what the page takes, not what else the machine does.
-test('the first paint is soon', async () => {
+test('little stands before the first paint', () => opened('view=wall', async (page) => {
+  const before = await page.evaluate(() => performance.getEntriesByType('resource').filter((entry) => entry.renderBlockingStatus === 'blocking').map((entry) => ({ name: entry.name, size: entry.decodedBodySize })));
+  const size = before.reduce((sum, entry) => sum + entry.size, 0);
+  assert.ok(before.length >= 4 && before.length <= 6, before.map(({ name }) => name).join(' '));
+  assert.ok(size < 40_000, `${size} bytes`);
+}));
+
+// Time says something on a machine that has time: the best of some loads with an empty cache.
+const is_busy = loadavg()[0] > availableParallelism();
+test('the first paint is soon', { skip: is_busy && 'the machine is busy' }, async (context) => {
   const paints = [];
   for (let i = 0; i < 4; i++) {
     await opened('view=wall', async (page) => { paints.push(await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0].startTime)); });
   }
-  assert.ok(Math.min(...paints) < 300, `first paints after ${paints.map(Math.round).join(', ')} ms`);
-  console.log(`# first paints after ${paints.map(Math.round).join(', ')} ms`);
+  const text = `first paints after ${paints.map(Math.round).join(', ')} ms`;
+  context.diagnostic(text);
+  assert.ok(Math.min(...paints) < 300, text);
 });
 
 test('memory does not grow with frames', () => opened('view=wall', async (page) => {
