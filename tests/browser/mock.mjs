@@ -167,7 +167,19 @@ export async function startMock({ port = 8090, prefix = '', scenario = 'living',
   }, 1000);
   await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
   const close = () => { clearInterval(timer); for (const client of sockets.clients) client.terminate(); return new Promise((resolve) => server.close(resolve)); };
-  return { url: `http://127.0.0.1:${server.address().port}${prefix}/`, world, flows, close };
+  // Sends `count` frames as fast as the clients take them, each a second later than the one before, with an alert of its own.
+  let later = 0;
+  const burst = async (count) => {
+    for (let i = 0; i < count; i++) {
+      later += 1;
+      const tick = { ...world.last, ts: world.last.ts + later, server_ts: world.last.ts + later };
+      const alert = { ...world.alerts()[0], id: `soak:${later}`, began: tick.ts, ts: tick.ts, state: 'ended', phase: 'end' };
+      const text = JSON.stringify({ type: 'frame', frame_seq: later, tick, packets: [], alerts: [alert] });
+      for (const socket of sockets.clients) await new Promise((resolve) => { socket.send(text, resolve); });
+      if (i % 50 === 0) await new Promise((resolve) => { setTimeout(resolve, 20); });
+    }
+  };
+  return { burst, url: `http://127.0.0.1:${server.address().port}${prefix}/`, world, flows, close };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

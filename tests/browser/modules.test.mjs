@@ -10,6 +10,7 @@ import * as format from '../../src/dashboard/page/js/format.js';
 import { History, Ring } from '../../src/dashboard/page/js/history.js';
 import * as words from '../../src/dashboard/page/js/alert_text.js';
 import { lossRates, verdict } from '../../src/dashboard/page/js/ledger_text.js';
+import { Socket } from '../../src/dashboard/page/js/socket.js';
 import { alertsAt } from './mock/alerts.mjs';
 
 const PAGE = fileURLToPath(new URL('../../src/dashboard/page/', import.meta.url));
@@ -137,4 +138,17 @@ test('the page is small, asks nobody else and has no markup from strings', async
     if (path.endsWith('.html')) assert.doesNotMatch(text, /<style|\sstyle=|\son[a-z]+=|(?:src|href)="\//, path);
   }
   assert.ok(total < COMPRESSED_MAX, `${total} bytes compressed`);
+});
+
+test('a server whose clock is ahead has a positive offset, whatever the way takes', () => {
+  const measured = (ahead_ms, way_ms) => {
+    const socket = { rtt: { last_ms: null, offset_ms: null, samples: new Float64Array(4), next: 0 } };
+    const now = Date.now();
+    Socket.prototype.pong.call(socket, { client_ts: now - 2 * way_ms, server_ts: now - way_ms + ahead_ms });
+    return socket.rtt;
+  };
+  const near = (value, wanted) => assert.ok(Math.abs(value - wanted) < 20, `${value} is not ${wanted}`);
+  near(measured(1000, 40).offset_ms, 1000);
+  near(measured(1000, 40).last_ms, 80);
+  near(measured(-500, 200).offset_ms, -500);
 });

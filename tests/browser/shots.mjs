@@ -11,7 +11,7 @@ import { startMock } from './mock.mjs';
 import { openBrowser } from './browser.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-const SIZES = { wide: { width: 1920, height: 1080 }, phone: { width: 390, height: 844 }, narrow: { width: 360, height: 740 }, laptop: { width: 1366, height: 768 } };
+const SIZES = { wide: { width: 1920, height: 1080 }, phone: { width: 390, height: 844 }, narrow: { width: 360, height: 740 }, laptop: { width: 1366, height: 768 }, large: { width: 3840, height: 2160 }, tablet: { width: 820, height: 1180 } };
 const option = (name, fallback) => { const at = process.argv.indexOf(`--${name}`); return at < 0 ? fallback : process.argv[at + 1]; };
 const listOf = (name, fallback) => option(name, fallback).split(',');
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

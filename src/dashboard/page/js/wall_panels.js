@@ -75,11 +75,12 @@ export class TalkersPanel {
     setText(this.heading.note, note);
     const most = rows.reduce((max, row) => Math.max(max, row.size), 0) || 1;
     const make = (row) => {
-      const link = h('a', { href: this.app.route.href({ view: 'flows', filter: `host:${row.ip}` }) }, foreign(row.ip, 60, { class: 'mono' }));
+      const link = h('a', {}, foreign(row.ip, 60, { class: 'mono' }));
       return h('li', {}, link, h('span', { class: 'num' }), h('span', { class: 'bar', 'aria-hidden': 'true' }, h('i', { class: 'fill-in' }), h('i', { class: 'fill-out' })));
     };
     list(this.body, rows, (row) => row.ip, make, (element, row) => {
-      const [, value, bar] = element.children;
+      const [link, value, bar] = element.children;
+      setAttr(link, 'href', this.app.route.href({ view: 'flows', filter: `host:${row.ip}` }));
       setText(value, row.value);
       width(bar.children[0], row.size / most * row.in_share);
       width(bar.children[1], row.size / most * (1 - row.in_share));
@@ -123,8 +124,9 @@ export class MixPanel {
     const rest = 1 - shown.reduce((sum, { share }) => sum + share, 0);
     if (rest > 0.0005 && shown.length > 0) shown.push({ name: 'other', key: 'other', share: rest, colour: 'var(--c8)' });
     list(this.bar, shown, (s) => s.key, () => h('i'), (element, s) => { width(element, s.share); element.style.setProperty('background', s.colour); });
-    const make = (s) => h('li', {}, h('i', { 'aria-hidden': 'true' }), s.key === 'other' ? h('span', { text: 'other' }) : h('a', { href: this.app.route.href({ view: 'flows', filter: `service:${s.name}` }) }, foreign(s.name, 24)), h('b'));
+    const make = (s) => h('li', {}, h('i', { 'aria-hidden': 'true' }), s.key === 'other' ? h('span', { text: 'other' }) : h('a', {}, foreign(s.name, 24)), h('b'));
     list(this.legend, shown, (s) => s.key, make, (element, s) => {
+      if (s.key !== 'other') setAttr(element.children[1], 'href', this.app.route.href({ view: 'flows', filter: `service:${s.name}` }));
       element.children[0].style.setProperty('background', s.colour);
       setText(element.children[2], format.percent(s.share));
     });
@@ -196,9 +198,10 @@ export class AlertsPanel {
     setAttr(this.heading.name, 'data-open', tick.alerts_open.high > 0 ? 'high' : open > 0 ? 'some' : null);
     setText(this.heading.note, is_off ? '' : `today ${format.exact(tick.alerts_today)}`);
     this.none.hidden = sorted.length > 0 || is_off;
-    const make = (alert) => h('li', {}, h('a', { href: route.href({ view: 'alerts', alert: alert.id }) }, h('span', { class: 'alert-top' }, h('span', { class: 'severity' }), h('span', { class: 'alert-life' })), h('bdi', { class: 'alert-title cut' }), h('bdi', { class: 'alert-detail' })));
+    const make = () => h('li', {}, h('a', {}, h('span', { class: 'alert-top' }, h('span', { class: 'severity' }), h('span', { class: 'alert-life' })), h('bdi', { class: 'alert-title cut' }), h('bdi', { class: 'alert-detail' })));
     list(this.body, sorted.slice(0, ALERTS_MAX), (alert) => alert.id, make, (element, alert) => {
       const [top, title, detail] = element.firstChild.children;
+      setAttr(element.firstChild, 'href', route.href({ view: 'alerts', alert: alert.id }));
       setAttr(element, 'data-severity', alert.severity);
       setAttr(element, 'data-state', alert.state);
       setAttr(top.children[0], 'data-severity', alert.state === 'open' ? alert.severity : 'ended');
