@@ -10,7 +10,7 @@ const WORDS = {
   end_reason: { timeout: 'silent too long', eviction: 'table was full', closed: 'closed', active_timeout: 'active timeout', exit: 'capture ended' },
 };
 const MONO = /(_ip|_mac|community_id|icmp_error_for|flags|ja[34])/;
-const TIME_OF_DAY = new Set(['first_seen', 'last_seen', 'ts']);
+export const TIME_OF_DAY = new Set(['first_seen', 'last_seen', 'ts']);
 
 /** The description of all fields; made once per page. */
 export class Fields {
