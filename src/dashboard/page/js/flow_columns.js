@@ -89,7 +89,9 @@ const COMPOSED = {
       const isBad = flow.tcp_state === 'reset';
       const className = `state ${flow.tcp_state ? 'is-value' : ''} ${isBad ? 'is-bad' : isEnded ? 'is-ended' : ''}`;
       if (span.className !== className) span.className = className;
-      showText(span, isEnded && flow.tcp_state && flow.tcp_state !== 'closed' && !isBad ? `${state}, ended` : state, 30);
+      const isOpen = isEnded && flow.tcp_state && flow.tcp_state !== 'closed' && !isBad;
+      showText(span, isOpen ? 'ended' : state, 30);
+      setAttr(cell, 'title', isOpen ? `ended while ${state}` : null);
     },
   },
   rate: {
@@ -143,7 +145,7 @@ function setStyle(node, name, value) {
 function fieldColumn(field) {
   const isNumberField = isQuantity(field);
   const isDuration = field.name === 'duration_secs';
-  const width = TIME_OF_DAY.has(field.name) ? '124px' : isNumberField ? 'minmax(78px, .45fr)' : field.type === 'address' ? 'minmax(150px, 1fr)' : 'minmax(104px, .8fr)';
+  const width = TIME_OF_DAY.has(field.name) ? '124px' : isNumberField ? 'minmax(78px, .45fr)' : field.type === 'address' || field.type === 'endpoint' ? 'minmax(150px, 1fr)' : 'minmax(104px, .8fr)';
   return {
     key: field.name, label: SHORT_LABELS[field.name] ?? field.label, unit: isDuration ? '' : headingUnit(field), title: field.description, fields: [field.name],
     sort: field.sortable ? field.name : null, align: isNumberField ? 'end' : 'start', width: isDuration ? '76px' : width,

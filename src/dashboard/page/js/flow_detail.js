@@ -8,7 +8,7 @@ import { button, copyText, showText } from './elements.js';
 import { endpoint, exactValue, isMono, sayValue, valueOf } from './flow_fields.js';
 import { kindOf, retransmitted } from './flow_columns.js';
 import { bpfOf, facts } from './flow_facts.js';
-import { bits, bytes, clock, digits, duration, exact, iso, known, ms, percent, visible, when } from './format.js';
+import { bits, bytes, clock, duration, exact, iso, known, ms, percent, visible, when } from './format.js';
 import { download } from './flows_bar.js';
 import { term } from './filter_language.js';
 import { whyNoDownload } from './packet_download.js';
@@ -263,7 +263,7 @@ export class FlowDetail {
     }
     for (const group of this.groups) group.hidden = ![...group.querySelectorAll('.field-row')].some((row) => !row.hidden);
     this.more.parentElement.hidden = empty === 0;
-    setText(this.more, this.withEmpty ? `Hide ${digits(empty)} fields without a value` : `Show ${digits(empty)} fields without a value`);
+    setText(this.more, this.withEmpty ? `Hide ${exact(empty)} fields without a value` : `Show ${exact(empty)} fields without a value`);
   }
 
   /** The latest sampled packets, asked once: the view of packets shows them live. */

@@ -2,7 +2,7 @@
 //
 // Owns the wording. Knows no element. Invariant: a sentence is made only of values that are known.
 
-import { bytes, digits, duration, exact, known, ms, percent } from './format.js';
+import { bytes, digits, exact, known, ms, percent } from './format.js';
 import { retransmitted } from './flow_columns.js';
 
 const FLAG_NAMES = { C: 'CWR', E: 'ECE', U: 'URG', A: 'ACK', P: 'PSH', R: 'RST', S: 'SYN', F: 'FIN' };
@@ -72,7 +72,7 @@ function windows(flow) {
   const [up, down] = toServer(flow);
   const closed = [['client', up], ['server', down]].map(([side, direction]) => {
     const time = flow[`zero_window_ms_${direction}`];
-    return known(time) ? bad(`The ${side} took no more data for ${time > 0 ? duration(time / 1000) || ms(time) : 'a moment'} (its window was 0).`) : null;
+    return known(time) ? bad(`The ${side} took no more data for ${time > 0 ? ms(time) : 'a moment'} (its window was 0).`) : null;
   });
   const sizes = [['client', up], ['server', down]].map(([side, direction]) => [side, flow[`window_max_${direction}`]]).filter(([, size]) => known(size));
   const largest = sizes.length > 0 ? note(`Largest window: ${sizes.map(([side, size]) => `${side} ${bytes(size)}`).join(', ')}.`) : null;
