@@ -41,11 +41,11 @@ export function lifeText(alert, now) {
   return alert.state === 'open' ? `for ${format.shortDuration(lasted(alert, now))}` : `ended ${format.day(alert.ts) === format.day(now) ? format.shortClock(alert.ts) : format.when(alert.ts, now)}`;
 }
 
-// Open before ended, high before low, late before early.
+// Open before ended, high before low, late before early; of those that ended, the last one first.
 export function order(a, b) {
   if (a.state !== b.state) return a.state === 'open' ? -1 : 1;
   if (a.state === 'open' && a.severity !== b.severity) return SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity);
-  return b.began - a.began;
+  return a.state === 'open' ? b.began - a.began : b.ts - a.ts;
 }
 
 // The filter whose flows are those of the alert; empty where it names nobody.
@@ -79,7 +79,7 @@ export function evidence(alert) {
   for (const [name, { count, exact, error }] of Object.entries(alert.distinct ?? {})) {
     rows.push([`Different ${name.replaceAll('_', ' ')}`, exact ? format.exact(count) : `≈ ${format.exact(count)} (± ${format.percent(error)})`]);
   }
-  if (typeof alert.completion_ratio === 'number') rows.push(['Completed', format.percent(alert.completion_ratio)]);
+  if (typeof alert.completion_ratio === 'number') rows.push(['Share completed', format.percent(alert.completion_ratio)]);
   for (const [name, value] of Object.entries(alert.details ?? {})) rows.push([words(name), format.visible(value, 200)]);
   if (alert.at_least) rows.push(['Note', 'numbers are what was seen at least']);
   return rows;

@@ -95,7 +95,7 @@ export class TimeChart {
     const has_axes = options.axis !== null;
     const lanes = (options.lanes ?? 0) * this.scale();
     const plot = {
-      width, height, padding: has_axes ? [lanes + 6, 8, 0, 0] : [2, 0, 2, 0], legend: { show: false }, pxAlign: 1,
+      width, height, padding: has_axes ? [lanes + 6, 22 * this.scale(), 0, 0] : [2, 0, 2, 0], legend: { show: false }, pxAlign: 1,
       cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 4 }, sync: { key: SYNC.key, scales: ['x', null] }, focus: { prox: -1 } },
       scales: { x: { time: true, auto: false }, y: { auto: true, range: (u, min, max) => options.range(min, max) } },
       axes: has_axes ? [

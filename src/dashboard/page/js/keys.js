@@ -38,7 +38,7 @@ function makeDialog() {
   check.checked = isOn();
   check.addEventListener('change', () => { try { localStorage.setItem('netscope.keys', check.checked ? 'on' : 'off'); } catch { check.checked = true; } });
   const rows = TEXTS.flatMap(([keys, text]) => [h('dt', {}, keys.split(' ').map((key) => h('kbd', { text: key }))), h('dd', { text })]);
-  const close = h('button', { class: 'button', type: 'button', text: 'Close', on: { click: () => dialog.close() } });
+  const close = h('button', { class: 'button', type: 'button', autofocus: true, text: 'Close', on: { click: () => dialog.close() } });
   const dialog = h('dialog', { class: 'dialog keys', 'aria-labelledby': 'keys-title' },
     h('h2', { id: 'keys-title', text: 'Keys' }), h('dl', {}, rows), h('footer', {}, h('label', { for: 'keys-on' }, check, ' Use single keys'), close));
   dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });

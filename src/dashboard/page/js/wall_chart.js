@@ -1,5 +1,6 @@
 // The large chart of the wall: in above the axis, out below, the highest second behind the mean, and lanes for alerts, bursts and loss.
 
+import { SEVERITIES } from './alert_text.js';
 import { TimeChart, pointWidth } from './chart.js';
 import { h } from './dom.js';
 import * as format from './format.js';
@@ -7,7 +8,7 @@ import { colour, faded } from './theme.js';
 
 const LANE = 15;
 const LANES = ['alerts', 'bursts', 'loss'];
-const SEVERITY_TOKENS = { high: 'bad', medium: 'warn', low: 'faint' };
+const SEVERITY_TOKENS = { high: 'bad', medium: 'warn-fill', low: 'faint' };
 // The hour by seconds is looked at up to this length; a longer time by minutes.
 const SECONDS_SPAN_MAX = 4200;
 
@@ -158,7 +159,7 @@ export class WallChart {
     if (this.is_split) ctx.fillRect(left, Math.round(zero - dpr / 2), width, Math.max(1, Math.round(1.5 * dpr)));
     this.drawLaneNames(ctx, left, lane, size * dpr);
     const now = this.app.store.now();
-    for (const alert of this.visibleAlerts().sort((a, b) => (a.severity === 'high') - (b.severity === 'high'))) {
+    for (const alert of this.visibleAlerts().sort((a, b) => SEVERITIES.indexOf(b.severity) - SEVERITIES.indexOf(a.severity))) {
       const token = SEVERITY_TOKENS[alert.severity] ?? 'faint';
       const [a, b] = [x(alert.began), x(alert.state === 'open' ? now : alert.ts)];
       const bar = Math.max(4 * dpr, b - a);
@@ -188,7 +189,7 @@ export class WallChart {
     const times = [];
     if (this.ring.step === 1) for (let slot = Math.max(this.ring.slotOf(from), this.ring.head - this.ring.size + 1); slot <= Math.min(this.ring.head, to); slot++) if (this.ring.get(slot, 'bursts') > 0) times.push(slot);
     for (const alert of this.app.store.alerts.values()) if (alert.kind === 'microburst' && alert.began >= from && alert.began <= to) times.push(alert.began);
-    ctx.fillStyle = colour('warn');
+    ctx.fillStyle = colour('warn-fill');
     const half = 4.2 * px;
     let last = -Infinity;
     for (const at of times.sort((a, b) => a - b)) {
