@@ -8,7 +8,7 @@ import { button, copyText, showText } from './elements.js';
 import { endpoint, exactValue, isMono, sayValue, valueOf } from './flow_fields.js';
 import { kindOf, retransmitted } from './flow_columns.js';
 import { bpfOf, facts } from './flow_facts.js';
-import { bits, bytes, clock, duration, exact, iso, known, ms, percent, visible, when } from './format.js';
+import { bits, bytes, clock, duration, exact, iso, known, ms, percent, plural, visible, when } from './format.js';
 import { download } from './flows_bar.js';
 import { term } from './filter_language.js';
 import { whyNoDownload } from './packet_download.js';
@@ -223,7 +223,7 @@ export class FlowDetail {
     const directions = known(flow.rate_to_client_bps) ? `▼ ${bits(flow.rate_to_client_bps)}  ▲ ${bits(flow.rate_to_server_bps)}` : '';
     const rows = [
       ['Rate', bits(flow.rate_bps), directions],
-      ['Volume', bytes(flow.bytes_total), known(flow.packets_total) ? `${exact(flow.packets_total)} packets` : ''],
+      ['Volume', bytes(flow.bytes_total), known(flow.packets_total) ? plural(flow.packets_total, 'packet') : ''],
       ['Round trip', ms(trip), known(flow.rtt_client_ewma_ms) ? `server side, client side ${ms(flow.rtt_client_ewma_ms)}` : known(trip) ? `handshake ${ms(flow.handshake_rtt_ms)}` : 'only TCP tells'],
       ['Retransmitted', percent(share), share === null ? 'only TCP tells' : `${exact(flow.retransmissions)} packets, ${exact(flow.out_of_order)} out of order`],
     ];

@@ -7,7 +7,7 @@ import { h, setText } from './dom.js';
 import { copyText } from './elements.js';
 import { endpoint, sayValue } from './flow_fields.js';
 import { columnsOf, copyForm, fieldsAsked, rowText } from './flow_columns.js';
-import { exact, visible } from './format.js';
+import { exact, plural, visible } from './format.js';
 import { quoted, term } from './filter_language.js';
 import { openMenu } from './value_menu.js';
 import { VirtualTable } from './virtual_table.js';
@@ -73,7 +73,7 @@ export class FlowsTable {
     }
     if (isFirst) {
       this.table.element.scrollTop = 0;
-      this.app.announce(`${exact(answer.matched.flows)} flows`);
+      this.app.announce(plural(answer.matched.flows, 'flow'));
       this.element.classList.remove('is-waiting');
     }
     const count = Math.min(answer.matched.flows, ROWS_MAX);
@@ -81,7 +81,7 @@ export class FlowsTable {
     this.table.setCount(count);
     this.table.refresh();
     const more = answer.matched.flows > ROWS_MAX ? `, of which the first ${exact(ROWS_MAX)} can be shown` : '';
-    setText(this.shown, `${exact(answer.matched.flows)} flows${more}`);
+    setText(this.shown, `${plural(answer.matched.flows, 'flow')}${more}`);
     this.empty.hidden = answer.matched.flows > 0;
     if (answer.matched.flows === 0) this.sayEmpty();
     this.options.onAnswer(answer);
