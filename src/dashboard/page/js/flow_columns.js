@@ -3,18 +3,18 @@
 // Owns columns that are made of several fields (client, server, share of retransmissions). Knows no view. Invariant: a cell is
 // updated in place; elements are made once per cell, whatever row it shows.
 
-import { cellValue, endpoint, exactValue, headingUnit, isMono, isQuantity, valueOf } from './flow_fields.js';
+import { TIME_OF_DAY, cellValue, endpoint, exactValue, headingUnit, isMono, isQuantity, valueOf } from './flow_fields.js';
 import { h, setAttr, setText } from './dom.js';
 import { showText } from './elements.js';
 import { NONE, bits, count, digits, duration, known, percent, shortDuration, visible } from './format.js';
 
-const USUAL = ['client', 'server', 'service', 'tcp_state', 'rate', 'bytes_total', 'packets_total', 'rtt_ewma_ms', 'sent_again', 'duration_secs'];
+const USUAL = ['client', 'server', 'service', 'tcp_state', 'rate', 'bytes_total', 'packets_total', 'rtt_ewma_ms', 'retransmitted', 'duration_secs'];
 /** Names that a client asked for; the first that the server knows is shown. */
 const NAMES = ['tls_sni', 'tls_server_name', 'server_name', 'http_host', 'dns_name'];
 /** More columns than this cannot be read. */
 export const COLUMNS_MAX = 40;
-/** A share of segments sent again from which on it is said in colour and with a mark. */
-const SENT_AGAIN_MUCH = 0.01;
+/** A share of retransmissions from which on it is said in colour and with a mark. */
+const RETRANSMITTED_MUCH = 0.01;
 const KINDS = 8;
 
 /** Fields that every request asks for, because details and menus need them. */
@@ -89,7 +89,9 @@ const COMPOSED = {
       const isBad = flow.tcp_state === 'reset';
       const className = `state ${flow.tcp_state ? 'is-value' : ''} ${isBad ? 'is-bad' : isEnded ? 'is-ended' : ''}`;
       if (span.className !== className) span.className = className;
-      showText(span, isEnded && flow.tcp_state && flow.tcp_state !== 'closed' && !isBad ? `${state}, ended` : state, 30);
+      const isOpen = isEnded && flow.tcp_state && flow.tcp_state !== 'closed' && !isBad;
+      showText(span, isOpen ? 'ended' : state, 30);
+      setAttr(cell, 'title', isOpen ? `ended while ${state}` : null);
     },
   },
   rate: {
@@ -113,13 +115,13 @@ const COMPOSED = {
       setAttr(cell, 'title', title);
     },
   },
-  sent_again: {
-    key: 'sent_again', label: 'Resent', unit: '%', title: 'Segments sent again, of all packets of the flow', fields: ['retransmissions', 'packets_total', 'protocol'],
+  retransmitted: {
+    key: 'retransmitted', label: 'Retr.', unit: '%', title: 'Retransmitted segments, of all packets of the flow', fields: ['retransmissions', 'packets_total', 'protocol'],
     sort: 'retransmissions', align: 'end', width: '82px', class: 'is-number', parts: () => [],
-    text: (flow) => percent(sentAgain(flow)),
+    text: (flow) => percent(retransmitted(flow)),
     render(cell, flow) {
-      const share = sentAgain(flow);
-      const isMuch = share !== null && share >= SENT_AGAIN_MUCH;
+      const share = retransmitted(flow);
+      const isMuch = share !== null && share >= RETRANSMITTED_MUCH;
       const text = share === null ? NONE : share === 0 ? '0' : `${isMuch ? '▲ ' : ''}${share < 0.0005 ? '<0.1' : digits(share * 100)}`;
       setText(cell, text);
       cell.classList.toggle('is-bad', isMuch);
@@ -129,8 +131,8 @@ const COMPOSED = {
   },
 };
 
-/** Share of segments sent again; null where the protocol does not tell. */
-export function sentAgain(flow) {
+/** Share of retransmissions; null where the protocol does not tell. */
+export function retransmitted(flow) {
   if (flow.protocol !== 'tcp' || !flow.packets_total || !known(flow.retransmissions)) return null;
   return flow.retransmissions / flow.packets_total;
 }
@@ -143,14 +145,14 @@ function setStyle(node, name, value) {
 function fieldColumn(field) {
   const isNumberField = isQuantity(field);
   const isDuration = field.name === 'duration_secs';
-  const width = isNumberField ? 'minmax(78px, .45fr)' : field.type === 'address' ? 'minmax(150px, 1fr)' : 'minmax(104px, .8fr)';
+  const width = TIME_OF_DAY.has(field.name) ? '124px' : isNumberField ? 'minmax(78px, .45fr)' : field.type === 'address' || field.type === 'endpoint' ? 'minmax(150px, 1fr)' : 'minmax(104px, .8fr)';
   return {
     key: field.name, label: SHORT_LABELS[field.name] ?? field.label, unit: isDuration ? '' : headingUnit(field), title: field.description, fields: [field.name],
     sort: field.sortable ? field.name : null, align: isNumberField ? 'end' : 'start', width: isDuration ? '76px' : width,
     class: `${isNumberField ? 'is-number' : ''} ${isMono(field) ? 'mono' : ''}`,
     field,
     parts: (flow) => [{ name: field.name, value: valueOf(flow, field.name) }].filter((part) => part.value !== null && part.value !== undefined),
-    text: (flow) => String(valueOf(flow, field.name) ?? ''),
+    text: (flow) => copyForm(valueOf(flow, field.name)),
     render(cell, flow) {
       const value = valueOf(flow, field.name);
       const text = isDuration ? shortDuration(value) : cellValue(field, value);
@@ -163,6 +165,8 @@ function fieldColumn(field) {
     },
   };
 }
+/** A value as it goes to the clipboard. */
+export const copyForm = (value) => (Array.isArray(value) ? value.join(',') : value && typeof value === 'object' ? endpoint(value.ip, value.port) : String(value ?? ''));
 const SHORT_LABELS = { bytes_total: 'Bytes', packets_total: 'Packets', rtt_ewma_ms: 'RTT', duration_secs: 'Age' };
 
 /** Columns that are shown when nobody chose. */

@@ -6,9 +6,9 @@
 import { h, setAttr, setText } from './dom.js';
 import { button, copyText, showText } from './elements.js';
 import { endpoint, exactValue, isMono, sayValue, valueOf } from './flow_fields.js';
-import { kindOf, sentAgain } from './flow_columns.js';
+import { kindOf, retransmitted } from './flow_columns.js';
 import { bpfOf, facts } from './flow_facts.js';
-import { bits, bytes, clock, digits, duration, exact, iso, known, ms, percent, visible, when } from './format.js';
+import { bits, bytes, clock, duration, exact, iso, known, ms, percent, plural, visible, when } from './format.js';
 import { download } from './flows_bar.js';
 import { term } from './filter_language.js';
 import { whyNoDownload } from './packet_download.js';
@@ -111,7 +111,7 @@ export class FlowDetail {
 
   build() {
     this.built = true;
-    this.tiles = ['rate', 'volume', 'round trip', 'sent again'].map(() => ({ value: h('b', {}), label: h('span', { class: 'tile-label' }), more: h('span', { class: 'tile-more' }) }));
+    this.tiles = ['rate', 'volume', 'round trip', 'retransmitted'].map(() => ({ value: h('b', {}), label: h('span', { class: 'tile-label' }), more: h('span', { class: 'tile-more' }) }));
     this.chart = new RateChart();
     this.facts = h('ul', { class: 'facts' });
     this.alertList = h('ul', { class: 'detail-alerts' });
@@ -123,7 +123,7 @@ export class FlowDetail {
     const all = this.buildFields();
     this.content.replaceChildren(
       h('div', { class: 'tiles' }, ...this.tiles.map((tile) => h('div', { class: 'tile' }, tile.label, tile.value, tile.more))),
-      this.chart.element, this.buildActions(), this.factPart, this.alertPart, this.packetPart, ...all);
+      this.chart.element, this.buildActions(), this.factPart, this.alertPart, this.packetPart, all);
     this.loadPackets();
   }
 
@@ -143,7 +143,7 @@ export class FlowDetail {
     });
     this.groups = sections;
     this.more = h('button', { type: 'button', class: 'link-button', 'aria-pressed': 'false', on: { click: () => this.toggleEmpty() } });
-    return [...sections, h('p', { class: 'dim' }, this.more)];
+    return h('div', {}, h('div', { class: 'field-groups' }, ...sections), h('p', {}, this.more));
   }
 
   toggleEmpty() {
@@ -218,14 +218,14 @@ export class FlowDetail {
   }
 
   updateTiles(flow) {
-    const share = sentAgain(flow);
+    const share = retransmitted(flow);
     const trip = flow.rtt_server_ewma_ms ?? flow.rtt_ewma_ms;
     const directions = known(flow.rate_to_client_bps) ? `▼ ${bits(flow.rate_to_client_bps)}  ▲ ${bits(flow.rate_to_server_bps)}` : '';
     const rows = [
       ['Rate', bits(flow.rate_bps), directions],
-      ['Volume', bytes(flow.bytes_total), known(flow.packets_total) ? `${exact(flow.packets_total)} packets` : ''],
+      ['Volume', bytes(flow.bytes_total), known(flow.packets_total) ? plural(flow.packets_total, 'packet') : ''],
       ['Round trip', ms(trip), known(flow.rtt_client_ewma_ms) ? `server side, client side ${ms(flow.rtt_client_ewma_ms)}` : known(trip) ? `handshake ${ms(flow.handshake_rtt_ms)}` : 'only TCP tells'],
-      ['Sent again', percent(share), share === null ? 'only TCP tells' : `${exact(flow.retransmissions)} sent again, ${exact(flow.out_of_order)} out of order`],
+      ['Retransmitted', percent(share), share === null ? 'only TCP tells' : `${exact(flow.retransmissions)} packets, ${exact(flow.out_of_order)} out of order`],
     ];
     rows.forEach(([label, value, more], index) => {
       const tile = this.tiles[index];
@@ -263,7 +263,7 @@ export class FlowDetail {
     }
     for (const group of this.groups) group.hidden = ![...group.querySelectorAll('.field-row')].some((row) => !row.hidden);
     this.more.parentElement.hidden = empty === 0;
-    setText(this.more, this.withEmpty ? `Hide ${digits(empty)} fields without a value` : `Show ${digits(empty)} fields without a value`);
+    setText(this.more, this.withEmpty ? `Hide ${exact(empty)} fields without a value` : `Show ${exact(empty)} fields without a value`);
   }
 
   /** The latest sampled packets, asked once: the view of packets shows them live. */

@@ -2,8 +2,8 @@
 //
 // Owns the wording. Knows no element. Invariant: a sentence is made only of values that are known.
 
-import { bytes, digits, duration, exact, known, ms, percent } from './format.js';
-import { sentAgain } from './flow_columns.js';
+import { bytes, digits, exact, known, ms, percent } from './format.js';
+import { retransmitted } from './flow_columns.js';
 
 const FLAG_NAMES = { C: 'CWR', E: 'ECE', U: 'URG', A: 'ACK', P: 'PSH', R: 'RST', S: 'SYN', F: 'FIN' };
 const STATES = {
@@ -11,8 +11,8 @@ const STATES = {
   established: 'The connection is established.', fin_wait: 'One side has closed; the other has not yet.', closed: 'Both sides closed in order.',
   reset: 'The connection was reset.', unknown: 'The beginning of the connection was not seen.',
 };
-/** Below this share sending again is normal on any path; from it on it is felt. */
-const SENT_AGAIN_MUCH = 0.01;
+/** Below this share retransmissions are normal on any path; from it on they are felt. */
+const RETRANSMITTED_MUCH = 0.01;
 
 const good = (text) => ({ text, mark: 'ok' });
 const note = (text) => ({ text, mark: 'note' });
@@ -43,12 +43,12 @@ function handshake(flow) {
 }
 
 function repeats(flow) {
-  const share = sentAgain(flow);
+  const share = retransmitted(flow);
   if (share === null) return null;
-  if (share === 0) return good('No segment was sent again.');
+  if (share === 0) return good('No segment was retransmitted.');
   const spurious = flow.spurious_retransmissions > 0 ? `, ${exact(flow.spurious_retransmissions)} of them without need` : '';
-  const text = `${percent(share)} was sent again: ${exact(flow.retransmissions)} of ${exact(flow.packets_total)} packets${spurious}.`;
-  return share >= SENT_AGAIN_MUCH ? bad(text) : note(text);
+  const text = `${percent(share)} retransmitted: ${exact(flow.retransmissions)} of ${exact(flow.packets_total)} packets${spurious}.`;
+  return share >= RETRANSMITTED_MUCH ? bad(text) : note(text);
 }
 
 function lateness(flow) {
@@ -72,7 +72,7 @@ function windows(flow) {
   const [up, down] = toServer(flow);
   const closed = [['client', up], ['server', down]].map(([side, direction]) => {
     const time = flow[`zero_window_ms_${direction}`];
-    return known(time) ? bad(`The ${side} took no more data for ${time > 0 ? duration(time / 1000) || ms(time) : 'a moment'} (its window was 0).`) : null;
+    return known(time) ? bad(`The ${side} took no more data for ${time > 0 ? ms(time) : 'a moment'} (its window was 0).`) : null;
   });
   const sizes = [['client', up], ['server', down]].map(([side, direction]) => [side, flow[`window_max_${direction}`]]).filter(([, size]) => known(size));
   const largest = sizes.length > 0 ? note(`Largest window: ${sizes.map(([side, size]) => `${side} ${bytes(size)}`).join(', ')}.`) : null;

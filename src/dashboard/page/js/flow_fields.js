@@ -7,10 +7,16 @@ import { NONE, bits, bytes, count, digits, duration, exact, iso, known, ms, visi
 /** Words of values that are codes. */
 const WORDS = {
   tcp_state: { syn_sent: 'SYN sent', syn_ack: 'SYN-ACK', fin_wait: 'closing', established: 'established', closed: 'closed', reset: 'reset', unknown: 'unknown' },
+  client: { a_to_b: 'endpoint A', b_to_a: 'endpoint B' },
+  initiator: { a_to_b: 'endpoint A', b_to_a: 'endpoint B' },
+  tcp_state_detail: {
+    syn_sent: 'SYN-SENT', syn_received: 'SYN-RECEIVED', established: 'ESTABLISHED', fin_wait_1: 'FIN-WAIT-1', fin_wait_2: 'FIN-WAIT-2', close_wait: 'CLOSE-WAIT', closing: 'CLOSING',
+    last_ack: 'LAST-ACK', time_wait: 'TIME-WAIT', closed: 'CLOSED', unknown: 'unknown',
+  },
   end_reason: { timeout: 'silent too long', eviction: 'table was full', closed: 'closed', active_timeout: 'active timeout', exit: 'capture ended' },
 };
 const MONO = /(_ip|_mac|community_id|icmp_error_for|flags|ja[34])/;
-const TIME_OF_DAY = new Set(['first_seen', 'last_seen', 'ts']);
+export const TIME_OF_DAY = new Set(['first_seen', 'last_seen', 'ts']);
 
 /** The description of all fields; made once per page. */
 export class Fields {

@@ -40,7 +40,7 @@ export class FlowsBar {
   /** Totals of an answer about flows. */
   showTotals(answer) {
     const { matched } = answer;
-    setText(this.flows, `${exact(matched.flows)}${answer.looked_at > matched.flows ? ` of ${exact(answer.looked_at)}` : ''} flows`);
+    setText(this.flows, `${exact(matched.flows)}${answer.looked_at > matched.flows ? ` of ${exact(answer.looked_at)}` : ''} ${matched.flows === 1 && answer.looked_at <= 1 ? 'flow' : 'flows'}`);
     setText(this.rest, ` · ${bytes(matched.bytes)} · ${bits(matched.bps)}`);
     const why = visible(answer.why ?? 'some flows could not be read', 120);
     setText(this.whole, answer.whole ? ` · whole table at ${clock(answer.time)}` : ` · ⚠ incomplete at ${clock(answer.time)}: ${why}`);

@@ -41,9 +41,10 @@ export class FlowsGraph {
     this.resize.observe(this.root);
   }
 
-  ask(filter) {
-    if (filter === this.filter && this.graph) return;
+  ask(filter, scope) {
+    if (filter === this.filter && scope === this.scope && this.graph) return;
     this.filter = filter;
+    this.scope = scope;
     this.load();
   }
 
@@ -53,7 +54,7 @@ export class FlowsGraph {
     const { number, filter: asked } = this;
     this.loadedAt = performance.now();
     try {
-      const graph = await this.app.api('api/v1/graph', { filter: asked || null, by: 'client,service,server', metric: 'bytes', limit: this.limit });
+      const graph = await this.app.api('api/v1/graph', { filter: asked || null, by: 'client,service,server', metric: 'bytes', limit: this.limit, scope: this.scope === 'all' ? null : this.scope });
       if (number !== this.number) return;
       this.graph = prepared(graph, asked);
       this.draw();

@@ -5,9 +5,9 @@
 
 import { h, setText } from './dom.js';
 import { copyText } from './elements.js';
-import { sayValue } from './flow_fields.js';
-import { columnsOf, fieldsAsked, rowText } from './flow_columns.js';
-import { exact, visible } from './format.js';
+import { endpoint, sayValue } from './flow_fields.js';
+import { columnsOf, copyForm, fieldsAsked, rowText } from './flow_columns.js';
+import { exact, plural, visible } from './format.js';
 import { quoted, term } from './filter_language.js';
 import { openMenu } from './value_menu.js';
 import { VirtualTable } from './virtual_table.js';
@@ -73,6 +73,7 @@ export class FlowsTable {
     }
     if (isFirst) {
       this.table.element.scrollTop = 0;
+      this.app.announce(plural(answer.matched.flows, 'flow'));
       this.element.classList.remove('is-waiting');
     }
     const count = Math.min(answer.matched.flows, ROWS_MAX);
@@ -80,7 +81,7 @@ export class FlowsTable {
     this.table.setCount(count);
     this.table.refresh();
     const more = answer.matched.flows > ROWS_MAX ? `, of which the first ${exact(ROWS_MAX)} can be shown` : '';
-    setText(this.shown, `${exact(answer.matched.flows)} flows${more}`);
+    setText(this.shown, `${plural(answer.matched.flows, 'flow')}${more}`);
     this.empty.hidden = answer.matched.flows > 0;
     if (answer.matched.flows === 0) this.sayEmpty();
     this.options.onAnswer(answer);
@@ -144,14 +145,13 @@ export class FlowsTable {
     if (word && isNumber) {
       items.push({ label: 'At least this', run: () => this.options.onTerm(`${word}:>=${value}`) }, { label: 'At most this', run: () => this.options.onTerm(`${word}:<=${value}`) });
     } else if (word) {
-      const values = Array.isArray(value) ? value : [value];
+      const values = (Array.isArray(value) ? value : [value]).map((one) => (one && typeof one === 'object' ? endpoint(one.ip, one.port) : one));
       for (const one of values.slice(0, 4)) {
         items.push({ label: 'Only this', detail: visible(`${word}:${quoted(one)}`, 40), run: () => this.options.onTerm(term(word, one)) });
         items.push({ label: 'Not this', detail: visible(`!${word}:${quoted(one)}`, 40), run: () => this.options.onTerm(term(word, one, true)) });
       }
     }
-    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
-    items.push({ label: 'Copy', run: () => copyText(this.app, text) });
+    items.push({ label: 'Copy', run: () => copyText(this.app, copyForm(value)) });
     return { title: field.label, value: sayValue(field, value), items };
   }
 

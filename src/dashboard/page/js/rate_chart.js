@@ -40,7 +40,7 @@ export class RateChart {
     setAttr(this.line, 'd', `M0 ${middle.toFixed(1)}H${WIDTH}`);
     setText(this.from, clock(begin));
     setText(this.to, clock(end));
-    setText(this.most, `most ${bits(largest)}`);
+    setText(this.most, `▼ to client  ▲ to server  most ${bits(largest)}`);
     setAttr(this.drawing, 'aria-label', `Rate from ${clock(begin)} to ${clock(end)}: at most ${bits(largest)}, lastly ${bits(points.at(-1)[2])} to the client and ${bits(points.at(-1)[1])} to the server`);
   }
 }

@@ -118,7 +118,7 @@ class FlowsView {
 
   ask() {
     if (!this.table) return;
-    this.graph?.ask(this.filter());
+    this.graph?.ask(this.filter(), this.param('scope') || 'all');
     this.table.ask({
       filter: this.filter(), sort: this.param('sort') || 'rate', order: this.param('order') === 'asc' ? 'asc' : 'desc', scope: this.param('scope') || 'all',
       columns: this.columnKeys(),
@@ -225,8 +225,8 @@ class FlowsView {
   frame() {
     if (this.app.time.live) {
       this.drawStrip();
-      if (this.graph) this.graph.tick();
-      else this.table?.tick();
+      this.graph?.tick();
+      this.table?.tick(); // its answers have the totals, too
     }
     this.detail?.tick();
   }

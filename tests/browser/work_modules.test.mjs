@@ -1,4 +1,4 @@
-// The outer form of the filter language in the page: its parts, and terms that are put together.
+// Modules of the flows and packets views without a browser: the filter language, what is said of a flow, the ring of packets.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -70,8 +70,8 @@ test('what is said of a flow is made of what is known', () => {
   const tcp = { protocol: 'tcp', tcp_state: 'established', packets_total: 100, retransmissions: 5, spurious_retransmissions: 1, out_of_order: 0, client: 'b_to_a', handshake_rtt_ms: 11, tcp_flags_b_to_a: 'APS', tcp_flags_a_to_b: 'AS', zero_window_ms_a_to_b: 340 };
   const texts = facts(tcp).map(({ text }) => text);
   assert.ok(texts.includes('The handshake took 11.0 ms.'));
-  assert.ok(texts.includes('5.0 % was sent again: 5 of 100 packets, 1 of them without need.'));
-  assert.ok(texts.some((text) => text.startsWith('The server took no more data')));
+  assert.ok(texts.includes('5.0 % retransmitted: 5 of 100 packets, 1 of them without need.'));
+  assert.ok(texts.includes('The server took no more data for 340 ms (its window was 0).'));
   assert.ok(texts.includes('Flags seen: client ACK PSH SYN; server ACK SYN.'));
   assert.deepEqual(facts({ protocol: 'udp' }), []);
 });
