@@ -104,15 +104,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
-    for line in &opened.announcements {
-        if settings.announces { reporter.warn(line) } else { reporter.info(line) }
-    }
-    for line in &opened.said {
-        reporter.info(line);
-    }
-    for line in &opened.notices {
-        reporter.warn(line);
-    }
+    say_what_is_captured(settings, &opened, &reporter);
     for line in microbursts.iter().flat_map(detecting::links_without_speed) {
         reporter.warn(&line);
     }
@@ -178,6 +170,19 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         page.finish(&stop.0, &reporter);
     }
     closed.map(|()| code)
+}
+
+/// Says what was opened, and how.
+fn say_what_is_captured(settings: &Settings, opened: &open::Opened, reporter: &Reporter) {
+    for line in &opened.announcements {
+        if settings.announces { reporter.warn(line) } else { reporter.info(line) }
+    }
+    for line in &opened.said {
+        reporter.info(line);
+    }
+    for line in &opened.notices {
+        reporter.warn(line);
+    }
 }
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.
