@@ -137,10 +137,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let flight =
         flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
     let engine = engine_settings(settings, &mut opened);
-    let page = match (page, &settings.web) {
-        (Some(server), Some(web)) => Some(web::dashboard(settings, web, server, &engine.cpus, &reporter)?),
-        _ => None,
-    };
+    let page = page.map(|page| web::dashboard(settings, page, &engine.cpus, &reporter)).transpose()?;
     let session = Session {
         source: opened.take_source(),
         engine,

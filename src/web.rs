@@ -17,6 +17,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Bytes of a password that is hashed.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
+/// A server that listens and does not answer yet.
+pub struct BoundPage<'a> {
+    web: &'a WebSettings,
+    server: Server,
+}
+
 /// The page while it is served; dropping it ends it at once.
 pub struct Dashboard {
     server: RunningServer,
@@ -25,15 +31,15 @@ pub struct Dashboard {
 }
 
 /// Binds the server, where there is to be one. Before root is given up, so that low ports and private keys can be had.
-pub fn bind(settings: &Settings) -> Result<Option<Server>, ServerError> {
-    settings.web.as_ref().map(|web| Server::bind(&web.server)).transpose()
+pub fn bind(settings: &Settings) -> Result<Option<BoundPage<'_>>, ServerError> {
+    let bound = |web| Ok(BoundPage { web, server: Server::bind(&web.server)? });
+    settings.web.as_ref().map(bound).transpose()
 }
 
 /// Serves the page. `cpus`: those of the workers.
 pub fn dashboard(
     settings: &Settings,
-    web: &WebSettings,
-    server: Server,
+    BoundPage { web, server }: BoundPage<'_>,
     cpus: &[usize],
     reporter: &Arc<Reporter>,
 ) -> Result<Dashboard, ServerError> {
