@@ -105,13 +105,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let watched =
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
-    for line in &opened.announcements {
-        if settings.announces { reporter.warn(line) } else { reporter.info(line) }
-    }
-    for line in &opened.said {
-        reporter.info(line);
-    }
-    opened.notices.iter().for_each(|line| reporter.warn(line));
+    say_what_is_captured(settings, &opened, &reporter);
     for line in microbursts.iter().flat_map(detecting::links_without_speed) {
         reporter.warn(&line);
     }
@@ -142,29 +136,22 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         let summary = settings.output.summary_json.as_deref().map(SummaryFile::create).transpose()?;
         Ok((outputs, summary))
     });
-    let (outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
+    let (mut outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
     let flight =
         flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
     let engine = engine_settings(settings, &mut opened);
     let questions = Questions::default();
-    let page = match (page, &settings.web) {
-        (Some(server), Some(web)) => {
-            let around = web::Surroundings {
-                settings,
-                web,
-                opened: &opened,
-                interfaces,
-                questions: &questions,
-                alerting: &alerting,
-                flight: flight.as_ref(),
-                cpus: &engine.cpus,
-                reporter: &reporter,
-            };
-            Some(web::dashboard(&around, server)?)
-        }
-        _ => None,
+    let around = web::Surroundings {
+        settings,
+        opened: &opened,
+        interfaces,
+        questions: &questions,
+        alerting: &alerting,
+        flight: flight.as_ref(),
+        cpus: &engine.cpus,
+        reporter: &reporter,
     };
-    let mut outputs = outputs;
+    let page = page.map(|page| web::dashboard(&around, page)).transpose()?;
     outputs.extend(page.iter().map(web::Dashboard::output));
     let session = Session {
         source: opened.take_source(),
@@ -197,6 +184,19 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         page.finish(&stop.0, &reporter);
     }
     closed.map(|()| code)
+}
+
+/// Says what was opened, and how.
+fn say_what_is_captured(settings: &Settings, opened: &open::Opened, reporter: &Reporter) {
+    for line in &opened.announcements {
+        if settings.announces { reporter.warn(line) } else { reporter.info(line) }
+    }
+    for line in &opened.said {
+        reporter.info(line);
+    }
+    for line in &opened.notices {
+        reporter.warn(line);
+    }
 }
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.

@@ -25,6 +25,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Bytes of a password that is hashed.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
+/// A server that listens and does not answer yet.
+pub struct BoundPage<'a> {
+    web: &'a WebSettings,
+    server: Server,
+}
+
 /// The page while it is served; dropping it ends it at once.
 pub struct Dashboard {
     server: RunningServer,
@@ -34,16 +40,15 @@ pub struct Dashboard {
 }
 
 /// Binds the server, where there is to be one. Before root is given up, so that low ports and private keys can be had.
-pub fn bind(settings: &Settings) -> Result<Option<Server>, ServerError> {
-    settings.web.as_ref().map(|web| Server::bind(&web.server)).transpose()
+pub fn bind(settings: &Settings) -> Result<Option<BoundPage<'_>>, ServerError> {
+    let bound = |web| Ok(BoundPage { web, server: Server::bind(&web.server)? });
+    settings.web.as_ref().map(bound).transpose()
 }
 
 /// What the page is told of the run that begins.
 pub struct Surroundings<'a> {
     /// Of the run.
     pub settings: &'a Settings,
-    /// Of the page.
-    pub web: &'a WebSettings,
     /// The source.
     pub opened: &'a Opened,
     /// Names of its interfaces, for records.
@@ -64,8 +69,8 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 /// When the system gives no threads or no random bits.
-pub fn dashboard(around: &Surroundings<'_>, server: Server) -> Result<Dashboard, Failure> {
-    let Surroundings { settings, web, reporter, .. } = *around;
+pub fn dashboard(around: &Surroundings<'_>, BoundPage { web, server }: BoundPage<'_>) -> Result<Dashboard, Failure> {
+    let Surroundings { settings, reporter, .. } = *around;
     for warning in server.warnings() {
         reporter.warn(warning);
     }
@@ -76,15 +81,15 @@ pub fn dashboard(around: &Surroundings<'_>, server: Server) -> Result<Dashboard,
         announce(&format!("to log in without the password, once and within ten minutes: {login}"));
     }
     let stays = web.stay && matches!(settings.source, SourceSettings::File(_));
-    let board = Board::new(page_settings(around), facts(around), hooks(around, &server))?;
+    let board = Board::new(page_settings(around, web), facts(around), hooks(around, &server))?;
     let telling = Arc::clone(reporter);
     let notice: Arc<OnServerNotice> = Arc::new(move |text: &str| telling.warn(text));
     let server = server.start(Arc::new(Page::new(Arc::clone(&board))), around.cpus, notice)?;
     Ok(Dashboard { server, board, url, stays })
 }
 
-fn page_settings(around: &Surroundings<'_>) -> PageSettings {
-    let Surroundings { settings, web, interfaces, .. } = *around;
+fn page_settings(around: &Surroundings<'_>, web: &WebSettings) -> PageSettings {
+    let Surroundings { settings, interfaces, .. } = *around;
     let record = &settings.output.record;
     PageSettings {
         tick_ns: settings.stats.interval_ns,

@@ -42,13 +42,13 @@ const COMMON: [(HeaderName, &str); 8] = [
 
 /// A request that is not answered as it wanted.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal {
+pub(super) struct HttpRefusal {
     status: StatusCode,
     message: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Refusal {
+impl HttpRefusal {
     /// With this message for a person.
     pub(super) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, message: message.into(), headers: Vec::new() }
@@ -190,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_has_the_form_of_the_interface_and_every_header() {
         let refusal =
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "say \"less\"").retry_after(Duration::from_millis(1200)).close();
+            HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, "say \"less\"").retry_after(Duration::from_millis(1200)).close();
         let answer = finish(refusal.clone().answer(true), false, true);
         let headers = answer.headers().clone();
         assert_eq!((headers[RETRY_AFTER].to_str().unwrap(), headers[CONNECTION].to_str().unwrap()), ("2", "close"));

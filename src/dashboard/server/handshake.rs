@@ -2,7 +2,7 @@
 //!
 //! Owns its rules. Knows no socket. Invariant: what is accepted has all that the RFC asks for.
 
-use super::answer::Refusal;
+use super::answer::HttpRefusal;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{CONNECTION, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
@@ -13,12 +13,12 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 const KEY_BYTES: usize = 16;
 
 /// The value of `Sec-WebSocket-Accept`, or why this is no handshake.
-pub(super) fn accept(method: &HttpMethod, version: Version, headers: &HeaderMap) -> Result<String, Refusal> {
+pub(super) fn accept(method: &HttpMethod, version: Version, headers: &HeaderMap) -> Result<String, HttpRefusal> {
     if method != HttpMethod::GET {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET").allow("GET"));
+        return Err(HttpRefusal::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET").allow("GET"));
     }
     let upgrade = |message: &'static str| {
-        Refusal::new(StatusCode::UPGRADE_REQUIRED, message).header(UPGRADE, "websocket").header(SEC_WEBSOCKET_VERSION, "13")
+        HttpRefusal::new(StatusCode::UPGRADE_REQUIRED, message).header(UPGRADE, "websocket").header(SEC_WEBSOCKET_VERSION, "13")
     };
     if version != Version::HTTP_11 || !has_word(headers, &UPGRADE, "websocket") || !has_word(headers, &CONNECTION, "upgrade") {
         return Err(upgrade("this is a WebSocket: ask for it by HTTP/1.1 with Upgrade: websocket"));
@@ -27,7 +27,7 @@ pub(super) fn accept(method: &HttpMethod, version: Version, headers: &HeaderMap)
         return Err(upgrade("only version 13 of WebSocket is spoken"));
     }
     let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == KEY_BYTES));
-    let key = key.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key has to be 16 bytes in base64"))?;
+    let key = key.ok_or_else(|| HttpRefusal::new(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key has to be 16 bytes in base64"))?;
     Ok(derive_accept_key(key.as_bytes()))
 }
 

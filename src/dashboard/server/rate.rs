@@ -33,7 +33,7 @@ impl ClientKey {
 
 /// A bucket: what it may do now, and how fast that grows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bucket {
+pub(super) struct TokenBucket {
     tokens: f64,
     at: Instant,
 }
@@ -47,7 +47,7 @@ pub(super) struct BucketRate {
     pub(super) burst: f64,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full one.
     pub(super) const fn full(rate: BucketRate, now: Instant) -> Self {
         Self { tokens: rate.burst, at: now }
@@ -76,16 +76,16 @@ pub(super) struct RateLimit {
 }
 
 struct Accounts {
-    known: HashMap<ClientKey, Bucket>,
+    known: HashMap<ClientKey, TokenBucket>,
     /// Of those that find no room.
-    others: Bucket,
+    others: TokenBucket,
     swept: Instant,
 }
 
 impl RateLimit {
     /// With this rate for each client.
     pub(super) fn new(rate: BucketRate, now: Instant) -> Self {
-        let state = Mutex::new(Accounts { known: HashMap::new(), others: Bucket::full(rate, now), swept: now });
+        let state = Mutex::new(Accounts { known: HashMap::new(), others: TokenBucket::full(rate, now), swept: now });
         Self { rate, state }
     }
 
@@ -94,7 +94,7 @@ impl RateLimit {
         self.with(client, now, |bucket, rate| bucket.take(rate, now))
     }
 
-    fn with<T>(&self, client: ClientKey, now: Instant, ask: impl FnOnce(&mut Bucket, BucketRate) -> T) -> T {
+    fn with<T>(&self, client: ClientKey, now: Instant, ask: impl FnOnce(&mut TokenBucket, BucketRate) -> T) -> T {
         // Buckets are whole after each step, so a panic elsewhere leaves them usable.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = self.rate;
@@ -111,7 +111,7 @@ impl RateLimit {
                 return ask(&mut state.others, rate);
             }
         }
-        ask(state.known.entry(client).or_insert_with(|| Bucket::full(rate, now)), rate)
+        ask(state.known.entry(client).or_insert_with(|| TokenBucket::full(rate, now)), rate)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the order of the checks. Knows no socket. Invariant: nothing reaches the interface that did not pass all of them, and every answer has the
 //! common headers.
 
-use super::answer::{Refusal, compressed, finish, is_compressible, mark_compressed, mark_varying, takes_gzip};
+use super::answer::{HttpRefusal, compressed, finish, is_compressible, mark_compressed, mark_varying, takes_gzip};
 use super::assets::Asset;
 use super::auth::{AuthRefusal, Identity};
 use super::body::PageBody;
@@ -61,33 +61,33 @@ struct Routed {
 
 impl Routed {
     /// All checks that need no credentials, the cheapest first.
-    fn check(site: &Site, connection: &ConnectionState, request: &Request<Incoming>) -> Result<Self, Refusal> {
+    fn check(site: &Site, connection: &ConnectionState, request: &Request<Incoming>) -> Result<Self, HttpRefusal> {
         let (now, raw) = (Instant::now(), request.uri().path());
         let is_file = raw.strip_prefix(site.prefix.as_str()).is_some_and(|inner| inner.starts_with("/s/"));
         if !is_file {
             site.take_request(connection.client, now).map_err(|wait| {
-                let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too many requests").retry_after(wait);
+                let refusal = HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, "too many requests").retry_after(wait);
                 if connection.refuse() > REFUSED_IN_A_ROW_MAX { refusal.close() } else { refusal }
             })?;
             connection.accept();
         }
         let host = host(request).ok_or_else(|| {
             count(&site.counters.hosts_refused);
-            Refusal::new(StatusCode::BAD_REQUEST, "a request names one host").close()
+            HttpRefusal::new(StatusCode::BAD_REQUEST, "a request names one host").close()
         })?;
         if !site.hosts.is_ours(&host) {
             count(&site.counters.hosts_refused);
             let message = "this host is not ours: ask for localhost or an address, or allow the name by --web-host (web.hosts)";
-            return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, message));
+            return Err(HttpRefusal::new(StatusCode::MISDIRECTED_REQUEST, message));
         }
         check_framing(site, request)?;
         let not_plain = || {
             count(&site.counters.paths_refused);
-            Refusal::new(StatusCode::BAD_REQUEST, "this is no plain path")
+            HttpRefusal::new(StatusCode::BAD_REQUEST, "this is no plain path")
         };
         let whole = decode_path(raw).ok_or_else(not_plain)?;
         let path = match whole.strip_prefix(site.prefix.as_str()) {
-            Some("") => return Err(Refusal::new(StatusCode::NOT_FOUND, format!("the page is at {}/", site.prefix))),
+            Some("") => return Err(HttpRefusal::new(StatusCode::NOT_FOUND, format!("the page is at {}/", site.prefix))),
             Some(path) if path.starts_with('/') => path.to_owned(),
             _ => return Err(not_found()),
         };
@@ -103,7 +103,7 @@ impl Routed {
         site: &Arc<Site>,
         connection: &Arc<ConnectionState>,
         request: Request<Incoming>,
-    ) -> Result<Response<PageBody>, Refusal> {
+    ) -> Result<Response<PageBody>, HttpRefusal> {
         if self.path == "/login" && site.auth.is_on() {
             return log_in(site, connection, &request, self.now);
         }
@@ -123,10 +123,10 @@ impl Routed {
     }
 
     /// Refuses what a page of another site made a browser send.
-    fn check_origin(&self, site: &Site, request: &Request<Incoming>, identity: &Identity) -> Result<(), Refusal> {
+    fn check_origin(&self, site: &Site, request: &Request<Incoming>, identity: &Identity) -> Result<(), HttpRefusal> {
         let refuse = |message: &'static str| {
             count(&site.counters.origins_refused);
-            Err(Refusal::new(StatusCode::FORBIDDEN, message))
+            Err(HttpRefusal::new(StatusCode::FORBIDDEN, message))
         };
         let headers = request.headers();
         let mut origins = headers.get_all(ORIGIN).iter();
@@ -162,10 +162,10 @@ fn host(request: &Request<Incoming>) -> Option<String> {
 }
 
 /// Refuses bodies that are too long, or whose length is not told.
-fn check_framing(site: &Site, request: &Request<Incoming>) -> Result<(), Refusal> {
+fn check_framing(site: &Site, request: &Request<Incoming>) -> Result<(), HttpRefusal> {
     let refuse = |status: StatusCode, message: &'static str| {
         count(&site.counters.bodies_refused);
-        Err(Refusal::new(status, message).close())
+        Err(HttpRefusal::new(status, message).close())
     };
     // With a length next to it, two servers may disagree where a request ends (RFC 9112, section 6.3).
     if request.headers().contains_key(TRANSFER_ENCODING) {
@@ -177,28 +177,28 @@ fn check_framing(site: &Site, request: &Request<Incoming>) -> Result<(), Refusal
     Ok(())
 }
 
-fn not_found() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "there is nothing here")
+fn not_found() -> HttpRefusal {
+    HttpRefusal::new(StatusCode::NOT_FOUND, "there is nothing here")
 }
 
-fn not_allowed(methods: &'static str) -> Refusal {
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this method does nothing here").allow(methods)
+fn not_allowed(methods: &'static str) -> HttpRefusal {
+    HttpRefusal::new(StatusCode::METHOD_NOT_ALLOWED, "this method does nothing here").allow(methods)
 }
 
-fn busy() -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered").retry_after(Duration::from_secs(1))
+fn busy() -> HttpRefusal {
+    HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being answered").retry_after(Duration::from_secs(1))
 }
 
-fn refused(refusal: AuthRefusal) -> Refusal {
+fn refused(refusal: AuthRefusal) -> HttpRefusal {
     let unauthorized = |message: &'static str| {
-        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, message);
+        let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, message);
         refusal.header(WWW_AUTHENTICATE, "Basic realm=\"netscope\", charset=\"UTF-8\"")
     };
     match refusal {
         AuthRefusal::Missing => unauthorized("credentials are needed"),
         AuthRefusal::Wrong => unauthorized("these credentials are wrong"),
         AuthRefusal::Wait(wait) => {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong credentials came from there").retry_after(wait)
+            HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, "too many wrong credentials came from there").retry_after(wait)
         }
         AuthRefusal::Busy => busy(),
     }
@@ -210,14 +210,14 @@ fn log_in(
     connection: &ConnectionState,
     request: &Request<Incoming>,
     now: Instant,
-) -> Result<Response<PageBody>, Refusal> {
+) -> Result<Response<PageBody>, HttpRefusal> {
     if *request.method() != HttpMethod::GET {
         return Err(not_allowed("GET"));
     }
     let pairs = decode_query(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let token = pairs.iter().find(|(name, _)| name == "once").map(|(_, token)| token.as_str()).unwrap_or_default();
     let (name, session) = site.auth.log_in(token, connection.client, now).map_err(|refusal| match refusal {
-        AuthRefusal::Wrong => Refusal::new(
+        AuthRefusal::Wrong => HttpRefusal::new(
             StatusCode::UNAUTHORIZED,
             "this link was used before or is too old: log in at the page, by name and password",
         ),
@@ -226,7 +226,8 @@ fn log_in(
     let secure = if site.has_tls { "; Secure" } else { "" };
     let cookie =
         format!("{name}={session}; Path={}/; Max-Age={}; HttpOnly; SameSite=Strict{secure}", site.prefix, SESSION_TIME.as_secs());
-    let cookie = HeaderValue::from_str(&cookie).map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "no session could be made"))?;
+    let cookie =
+        HeaderValue::from_str(&cookie).map_err(|_| HttpRefusal::new(StatusCode::BAD_REQUEST, "no session could be made"))?;
     let mut answer = Response::new(PageBody::full(Bytes::new(), None));
     *answer.status_mut() = StatusCode::SEE_OTHER;
     answer.headers_mut().insert(SET_COOKIE, cookie);
@@ -275,7 +276,7 @@ async fn ask_api(
     routed: Routed,
     request: Request<Incoming>,
     identity: Identity,
-) -> Result<Response<PageBody>, Refusal> {
+) -> Result<Response<PageBody>, HttpRefusal> {
     let method = match *request.method() {
         HttpMethod::GET | HttpMethod::HEAD => Method::Get,
         HttpMethod::POST => Method::Post,
@@ -284,7 +285,7 @@ async fn ask_api(
     };
     let query = decode_query(request.uri().query().unwrap_or_default()).ok_or_else(|| {
         count(&site.counters.paths_refused);
-        Refusal::new(StatusCode::BAD_REQUEST, "the query cannot be decoded")
+        HttpRefusal::new(StatusCode::BAD_REQUEST, "the query cannot be decoded")
     })?;
     let too_busy = || {
         count(&site.counters.requests_refused_busy);
@@ -298,7 +299,7 @@ async fn ask_api(
     let api_request = ApiRequest { method, path: routed.path, query, body, accept, role, user };
     let answer = timeout(ANSWER_TIME, site.api.answer(api_request)).await.map_err(|_| {
         count(&site.counters.requests_timed_out);
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the answer takes too long").retry_after(Duration::from_secs(1))
+        HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "the answer takes too long").retry_after(Duration::from_secs(1))
     })?;
     let ApiResponse { status, content_type, headers, body } = answer;
     let is_text = is_compressible(content_type);
@@ -333,10 +334,10 @@ async fn ask_api(
 }
 
 /// The body, which has to come soon.
-async fn read_body(site: &Site, body: Incoming) -> Result<Bytes, Refusal> {
+async fn read_body(site: &Site, body: Incoming) -> Result<Bytes, HttpRefusal> {
     let refuse = |status: StatusCode, message: &'static str| {
         count(&site.counters.bodies_refused);
-        Refusal::new(status, message).close()
+        HttpRefusal::new(status, message).close()
     };
     match timeout(BODY_TIME, Limited::new(body, BODY_BYTES_MAX).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -354,11 +355,11 @@ fn open_socket(
     connection: &Arc<ConnectionState>,
     mut request: Request<Incoming>,
     identity: &Identity,
-) -> Result<Response<PageBody>, Refusal> {
+) -> Result<Response<PageBody>, HttpRefusal> {
     let accept = handshake::accept(request.method(), request.version(), request.headers())?;
     let place = Arc::clone(&site.sockets).try_acquire_owned().map_err(|_| {
         count(&site.counters.sockets_refused);
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many clients").retry_after(SOCKET_WAIT)
+        HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "there are too many clients").retry_after(SOCKET_WAIT)
     })?;
     let upgrading = hyper::upgrade::on(&mut request);
     let (site, connection, role) = (Arc::clone(site), Arc::clone(connection), identity.role);

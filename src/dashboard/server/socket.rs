@@ -6,7 +6,7 @@ use super::counts::{add, count};
 use super::limits::{
     MESSAGE_BURST, MESSAGE_BYTES_MAX, MESSAGES_PER_SEC, PING_INTERVAL, SOCKET_CLOSE_TIME, SOCKET_SILENCE, SOCKET_WRITE_TIME,
 };
-use super::rate::{Bucket, BucketRate};
+use super::rate::{BucketRate, TokenBucket};
 use super::site::{Looker, Site, ended};
 use crate::dashboard::{Frame, Role, SocketReply, SocketSession};
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message, Utf8Bytes};
 const RATE: BucketRate = BucketRate { per_sec: MESSAGES_PER_SEC as f64, burst: MESSAGE_BURST as f64 };
 
 /// Why a client is left: it went, or this is told.
-type Left = Option<(CloseCode, &'static str)>;
+type SocketEnd = Option<(CloseCode, &'static str)>;
 
 type ClientSocket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -37,7 +37,7 @@ struct SocketClient {
     session: Box<dyn SocketSession>,
     looker: Looker,
     frames: watch::Receiver<Arc<Frame>>,
-    messages: Bucket,
+    messages: TokenBucket,
     heard: Instant,
     /// The latest frame that was sent.
     frame_seq: u64,
@@ -59,7 +59,7 @@ pub(super) async fn serve(site: Arc<Site>, upgraded: Upgraded, role: Role) {
     let (hello, session) = (site.api.hello(role), site.api.session(role));
     let (looker, now) = (Looker::new(&site), Instant::now());
     let mut client =
-        SocketClient { site, socket, session, looker, frames, messages: Bucket::full(RATE, now), heard: now, frame_seq: 0 };
+        SocketClient { site, socket, session, looker, frames, messages: TokenBucket::full(RATE, now), heard: now, frame_seq: 0 };
     let left = match client.send(Message::text(hello)).await {
         Ok(()) => client.talk(ending).await.unwrap_or_else(|left| left),
         Err(left) => left,
@@ -69,7 +69,7 @@ pub(super) async fn serve(site: Arc<Site>, upgraded: Upgraded, role: Role) {
 
 impl SocketClient {
     /// Until one side wants no more.
-    async fn talk(&mut self, mut ending: watch::Receiver<bool>) -> Result<Left, Left> {
+    async fn talk(&mut self, mut ending: watch::Receiver<bool>) -> Result<SocketEnd, SocketEnd> {
         let mut pings = interval(PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut has_frames = true;
@@ -98,7 +98,7 @@ impl SocketClient {
     }
 
     /// Sends a frame, as far as it is there and wanted.
-    async fn frame(&mut self, frame: &Frame) -> Result<(), Left> {
+    async fn frame(&mut self, frame: &Frame) -> Result<(), SocketEnd> {
         if frame.json.is_empty() || !self.looker.is_looking() {
             self.frame_seq = frame.seq;
             return Ok(());
@@ -115,7 +115,7 @@ impl SocketClient {
     }
 
     /// Takes what came from the client.
-    async fn take(&mut self, message: Result<Message, SocketError>) -> Result<(), Left> {
+    async fn take(&mut self, message: Result<Message, SocketError>) -> Result<(), SocketEnd> {
         self.heard = Instant::now();
         let message = match message {
             Ok(message) => message,
@@ -150,13 +150,13 @@ impl SocketClient {
         }
     }
 
-    fn misbehaved(&self, code: CloseCode, why: &'static str) -> Left {
+    fn misbehaved(&self, code: CloseCode, why: &'static str) -> SocketEnd {
         count(&self.site.counters.sockets_misbehaved);
         Some((code, why))
     }
 
     /// Sends a message within [`SOCKET_WRITE_TIME`].
-    async fn send(&mut self, message: Message) -> Result<(), Left> {
+    async fn send(&mut self, message: Message) -> Result<(), SocketEnd> {
         match timeout(SOCKET_WRITE_TIME, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(None),
@@ -168,7 +168,7 @@ impl SocketClient {
     }
 
     /// Says why, and waits a little for the answer to it.
-    async fn close(mut self, left: Left) {
+    async fn close(mut self, left: SocketEnd) {
         self.looker.set(false);
         let Some((code, why)) = left else { return };
         let closing = async {
