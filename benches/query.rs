@@ -66,7 +66,8 @@ fn records() -> Vec<FlowRecord> {
         let facts = FullFacts { number, dissected: &dissected };
         table.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts, false, |record| records.push(*record));
     }
-    records.extend(table.finish(&mut |record| records.push(*record)).records());
+    let last = table.finish(&mut |record| records.push(*record));
+    records.extend(last.records());
     records
 }
 

@@ -145,7 +145,7 @@ fn complete_word(letters: &[char], place: &Place, at: usize, schema: FactSchema)
     let keywords = keywords.into_iter().filter(|(word, _, may)| *may && word.to_ascii_lowercase().starts_with(&prefix));
     let keywords = keywords.map(|(word, detail, _)| Suggestion::new(format!("{word} "), word, detail));
     // Behind a term, what joins is as likely as a word.
-    let first = if place.follows && prefix.is_empty() { 0 } else { suggestions.len().min(SUGGESTIONS_MAX - 3) };
+    let first = if place.follows { 0 } else { suggestions.len().min(SUGGESTIONS_MAX - 3) };
     suggestions.splice(first..first, keywords);
     Completion { from: place.start, to, suggestions }
 }

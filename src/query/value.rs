@@ -50,9 +50,9 @@ pub(super) fn value_test(
     if let Some(other) = compared_with(source, kind, operator, literals, schema)? {
         return Ok(ValueTest::Compared(operator, other));
     }
-    let each = literals.iter().enumerate();
+    let each = || literals.iter().enumerate();
     match kind {
-        ValueKind::Number | ValueKind::Bytes | ValueKind::Duration(_) | ValueKind::Instant | ValueKind::Rate => each
+        ValueKind::Number | ValueKind::Bytes | ValueKind::Duration(_) | ValueKind::Instant | ValueKind::Rate => each()
             .map(|(at, literal)| number_span(at, &literal.text, operator, kind))
             .collect::<Result<_, _>>()
             .map(ValueTest::Numbers),
@@ -61,21 +61,21 @@ pub(super) fn value_test(
             Err(ValueFault::new(0, message, &[":", ":="]))
         }
         ValueKind::Protocol => {
-            let spans = each.map(|(at, literal)| protocol_spans(at, literal)).collect::<Result<Vec<_>, _>>()?;
+            let spans = each().map(|(at, literal)| protocol_spans(at, literal)).collect::<Result<Vec<_>, _>>()?;
             Ok(ValueTest::Numbers(spans.concat()))
         }
         ValueKind::Address => {
-            each.map(|(at, literal)| address_span(at, &literal.text)).collect::<Result<_, _>>().map(ValueTest::Addresses)
+            each().map(|(at, literal)| address_span(at, &literal.text)).collect::<Result<_, _>>().map(ValueTest::Addresses)
         }
         ValueKind::Endpoint => {
-            each.map(|(at, literal)| endpoint(at, &literal.text)).collect::<Result<_, _>>().map(ValueTest::Endpoints)
+            each().map(|(at, literal)| endpoint(at, &literal.text)).collect::<Result<_, _>>().map(ValueTest::Endpoints)
         }
         ValueKind::Choice(words) => {
-            let chosen = each.map(|(at, literal)| choose(at, literal, words)).collect::<Result<Vec<_>, _>>()?;
+            let chosen = each().map(|(at, literal)| choose(at, literal, words)).collect::<Result<Vec<_>, _>>()?;
             Ok(ValueTest::Words(chosen.concat()))
         }
         ValueKind::Boolean => boolean(literals),
-        ValueKind::Text => Ok(ValueTest::Texts(each.map(|(_, literal)| text_pattern(literal, operator)).collect())),
+        ValueKind::Text => Ok(ValueTest::Texts(literals.iter().map(|literal| text_pattern(literal, operator)).collect())),
     }
 }
 

@@ -12,8 +12,8 @@ const TICK_NS: u64 = 1_000_000_000;
 const ALL: Wants =
     Wants { table: true, ended: true, reports: true, live_table: true, alerts: true, history: false, recent: false };
 
-fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
-    let settings = AggregateSettings {
+fn settings() -> AggregateSettings {
+    AggregateSettings {
         tick_ns: TICK_NS,
         top_count: 2,
         export_ended_max: 100,
@@ -22,8 +22,11 @@ fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
         microbursts: None,
         alerting: AlertingSettings::default(),
         selection: None,
-    };
-    Aggregator::new(settings, ALL, QueueSetup { count, may_be_split: false, waits }, start)
+    }
+}
+
+fn aggregator(count: u16, waits: bool, start: Instant) -> Aggregator {
+    Aggregator::new(settings(), ALL, QueueSetup { count, may_be_split: false, waits }, start)
 }
 
 fn record(first_packet: u64) -> FlowRecord {
@@ -355,4 +358,57 @@ fn the_run_ends_when_all_queues_have_that_are_waited_for() {
     assert!(!aggregator.is_ending(), "the other one is heard again");
     aggregator.accept(1, Mail::End, late);
     assert!(aggregator.is_ending());
+}
+
+/// One that gives outputs what this filter is true of.
+fn choosing(filter: &str, may_be_split: bool, start: Instant) -> Aggregator {
+    let filter = crate::query::FlowFilter::parse(filter).expect("a filter");
+    let selection = Some(Arc::new(FlowSelection { filter, ..FlowSelection::default() }));
+    Aggregator::new(AggregateSettings { selection, ..settings() }, ALL, QueueSetup { count: 2, may_be_split, waits: true }, start)
+}
+
+#[test]
+fn outputs_get_what_is_chosen_and_the_rest_is_counted() {
+    let now = Instant::now();
+    for (filter, told_ended, in_table) in [("first_packet:3-5", "ended [3, 5]", vec![3, 5]), ("proto:tcp", "", vec![])] {
+        let mut aggregator = choosing(filter, false, now);
+        for (queue, events) in [(0, [3, 8]), (1, [2, 5])] {
+            aggregator.accept(queue, Mail::Ended(&mut ended(&events, 10)), now);
+            aggregator.accept(queue, Mail::End, now);
+        }
+        let mut ended = String::new();
+        let (table, summary) = loop {
+            match aggregator.poll(now).expect("an end comes") {
+                Event::Ended(records) => {
+                    ended = format!("ended {:?}", records.iter().map(|(record, _)| record.first_packet).collect::<Vec<_>>());
+                }
+                Event::End(end) => break *end,
+                _ => {}
+            }
+        };
+        assert_eq!((ended.as_str(), numbers(&table)), (told_ended, in_table.clone()), "{filter}");
+        let left_out = 4 - in_table.len() as u64;
+        assert_eq!((summary.unselected.ended, summary.unselected.table), (left_out, left_out), "{filter}");
+    }
+}
+
+#[test]
+fn halves_are_judged_together_in_tables() {
+    let now = Instant::now();
+    // Each half has two packets.
+    for (filter, expected) in [("packets:>2", vec![2]), ("packets:2", vec![])] {
+        let mut aggregator = choosing(filter, true, now);
+        for (queue, event) in [(0, 2), (1, 3)] {
+            aggregator.accept(queue, Mail::Ended(&mut ended(&[event], 10)), now);
+            aggregator.accept(queue, Mail::End, now);
+        }
+        let end = std::iter::from_fn(|| aggregator.poll(now)).find_map(|event| match event {
+            Event::End(end) => Some(*end),
+            _ => None,
+        });
+        let (table, summary) = end.expect("an end");
+        assert_eq!((numbers(&table), summary.flows_joined), (expected.clone(), 1), "{filter}");
+        assert_eq!(summary.unselected.table, 1 - expected.len() as u64, "{filter}");
+        assert_eq!(summary.unselected.ended, if expected.is_empty() { 0 } else { 2 }, "{filter}");
+    }
 }

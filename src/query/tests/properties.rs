@@ -244,10 +244,7 @@ proptest! {
     fn a_value_that_is_there_is_known(record in any_record()) {
         let exported = Exported::new(&record, 0);
         for field in FIELDS.iter().filter(|field| field.field.name != "client") {
-            let is_known = match (field.value)(&exported) {
-                FieldValue::Null | FieldValue::Set(0) | FieldValue::List([]) => false,
-                _ => true,
-            };
+            let is_known = !matches!((field.value)(&exported), FieldValue::Null | FieldValue::Set(0) | FieldValue::List([]));
             let filter = FlowFilter::parse(&format!("{}:*", field.field.name)).unwrap_or_else(|error| panic!("{error}"));
             prop_assert_eq!(filter.matches(&exported), is_known, "{}", field.field.name);
         }
