@@ -22,6 +22,8 @@ pub struct CommunityId([u8; Self::LEN]);
 impl CommunityId {
     /// Its length as text, in bytes.
     pub const LEN: usize = 2 + 28;
+    /// No flow's identifier, where none is asked for.
+    pub const BLANK: Self = Self([b' '; Self::LEN]);
 
     /// As text.
     pub fn as_str(&self) -> &str {

@@ -64,6 +64,14 @@ impl<'a> Exported<'a> {
         Self { record, community_id, quoted_id, times, facts: FactSet::NONE, schema: FACT_SCHEMA, interface: None }
     }
 
+    /// A record whose Community IDs are not read: `community_id` is blank here, and `icmp_error_for` null. Making them costs more
+    /// than reading any other field.
+    #[inline(always)]
+    pub fn without_ids(record: &'a FlowRecord) -> Self {
+        let (times, facts, schema) = (TimeResolution::Packet, FactSet::NONE, FACT_SCHEMA);
+        Self { record, community_id: CommunityId::BLANK, quoted_id: None, times, facts, schema, interface: None }
+    }
+
     /// The same of a run whose times were taken so.
     #[must_use]
     #[inline(always)]
@@ -91,7 +99,13 @@ impl<'a> Exported<'a> {
         self.record.headers.is_some()
     }
 
-    pub(super) fn facts(&self) -> FactSet<'a> {
+    /// The record itself.
+    pub const fn record(&self) -> &'a FlowRecord {
+        self.record
+    }
+
+    /// Its facts.
+    pub const fn facts(&self) -> FactSet<'a> {
         self.facts
     }
 

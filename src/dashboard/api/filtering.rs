@@ -1,41 +1,39 @@
 //! Filters and orders of flows as requests name them.
 //!
-//! Owns the way from text to predicate. Everything that knows the filter language is here. Invariant: a filter that is not understood
-//! is an error with its column.
+//! Owns the way from text to predicate; the language is that of [`crate::query`]. Invariant: a filter that is not understood is an
+//! error with its column.
 
 use super::board::Board;
 use super::error::{ApiError, ErrorCode};
-use super::packet_facts::PacketSummary;
+use super::params::shortened;
 use super::rates::RatesNow;
+use super::setup::RecordStyle;
 use crate::engine::{Predicate, SortKey};
-use crate::flow::FlowRecord;
-use crate::record::{FIELDS, FieldType, ports, protocol_name};
+use crate::query::{self, FlowFilter, LiveValues, PacketSubject, QueryError, SortRank};
+use crate::record::{FieldType, protocol_name};
 use serde_json::{Value, json};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Longest filter, in bytes.
-const FILTER_LEN_MAX: usize = 4096;
-/// Words of a filter.
-const WORDS: &[&str] = &["proto", "host", "src", "dst", "port", "sport", "dport", "vlan"];
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum FilterTerm {
-    Proto(String),
-    Host(IpAddr),
-    Src(IpAddr),
-    Dst(IpAddr),
-    Port(u16),
-    SrcPort(u16),
-    DstPort(u16),
-    Vlan(u16),
-}
+/// Values of live flows that are suggested.
+const VALUES_MAX: usize = 20;
 
 /// A filter over flows and packets.
 #[derive(Clone, Debug)]
 pub struct PageFilter {
     text: String,
-    terms: Vec<FilterTerm>,
+    filter: FlowFilter,
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        let QueryError { column, message, expected, hint, .. } = error;
+        let error = Self::new(ErrorCode::BadFilter, message).at_column(column, expected);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
 }
 
 impl PageFilter {
@@ -45,22 +43,7 @@ impl PageFilter {
     /// Where it is not understood.
     pub fn parse(text: Option<&str>) -> Result<Self, ApiError> {
         let text = text.unwrap_or_default();
-        if text.len() > FILTER_LEN_MAX {
-            return Err(ApiError::new(ErrorCode::BadFilter, format!("a filter has at most {FILTER_LEN_MAX} bytes")));
-        }
-        let mut terms = Vec::new();
-        let mut column = 1;
-        for part in text.split(' ') {
-            let plain = part.trim_matches(['(', ')']);
-            if !plain.is_empty() {
-                terms.push(read_term(plain).ok_or_else(|| {
-                    ApiError::new(ErrorCode::BadFilter, "a term is a word, a colon and a value")
-                        .at_column(column, WORDS.iter().map(|word| format!("{word}:")).collect())
-                })?);
-            }
-            column += part.chars().count() + 1;
-        }
-        Ok(Self { text: text.to_owned(), terms })
+        Ok(Self { text: text.to_owned(), filter: FlowFilter::parse(text)? })
     }
 
     /// As it was written.
@@ -69,61 +52,13 @@ impl PageFilter {
     }
 
     /// For the workers; `None`: all flows.
-    pub fn predicate(&self) -> Option<Predicate> {
-        if self.terms.is_empty() {
-            return None;
-        }
-        let terms = self.terms.clone();
-        Some(Arc::new(move |record: &FlowRecord| terms.iter().all(|term| term_fits(term, record))))
+    pub fn predicate(&self, records: RecordStyle) -> Option<Predicate> {
+        self.filter.predicate(records.context())
     }
 
     /// Whether a sampled packet fits.
-    pub fn matches_packet(&self, packet: &PacketSummary, _wire_len: u32) -> bool {
-        self.terms.iter().all(|term| packet_fits(term, packet))
-    }
-}
-
-fn read_term(text: &str) -> Option<FilterTerm> {
-    let (word, value) = text.split_once(':')?;
-    Some(match word {
-        "proto" => FilterTerm::Proto(value.to_ascii_lowercase()),
-        "host" => FilterTerm::Host(value.parse().ok()?),
-        "src" => FilterTerm::Src(value.parse().ok()?),
-        "dst" => FilterTerm::Dst(value.parse().ok()?),
-        "port" => FilterTerm::Port(value.parse().ok()?),
-        "sport" => FilterTerm::SrcPort(value.parse().ok()?),
-        "dport" => FilterTerm::DstPort(value.parse().ok()?),
-        "vlan" => FilterTerm::Vlan(value.parse().ok()?),
-        _ => return None,
-    })
-}
-
-fn term_fits(term: &FilterTerm, record: &FlowRecord) -> bool {
-    let (ips, (a, b)) = ([record.key.a_ip(), record.key.b_ip()], ports(&record.key));
-    let (ports, client) = ([a, b], record.client());
-    let (src, dst) = (client.index(), client.reverse().index());
-    match term {
-        FilterTerm::Proto(name) => protocol_name(record.key.protocol()) == name,
-        FilterTerm::Host(ip) => ips.contains(ip),
-        FilterTerm::Src(ip) => ips[src] == *ip,
-        FilterTerm::Dst(ip) => ips[dst] == *ip,
-        FilterTerm::Port(port) => ports.contains(port),
-        FilterTerm::SrcPort(port) => ports[src] == *port,
-        FilterTerm::DstPort(port) => ports[dst] == *port,
-        FilterTerm::Vlan(id) => record.vlan.ids.iter().take(record.vlan.count.into()).any(|own| own == id),
-    }
-}
-
-fn packet_fits(term: &FilterTerm, packet: &PacketSummary) -> bool {
-    match term {
-        FilterTerm::Proto(name) => packet.protocol.eq_ignore_ascii_case(name),
-        FilterTerm::Host(ip) => packet.ips.is_some_and(|(src, dst)| src == *ip || dst == *ip),
-        FilterTerm::Src(ip) => packet.ips.is_some_and(|(src, _)| src == *ip),
-        FilterTerm::Dst(ip) => packet.ips.is_some_and(|(_, dst)| dst == *ip),
-        FilterTerm::Port(port) => packet.ports.is_some_and(|(src, dst)| src == *port || dst == *port),
-        FilterTerm::SrcPort(port) => packet.ports.is_some_and(|(src, _)| src == *port),
-        FilterTerm::DstPort(port) => packet.ports.is_some_and(|(_, dst)| dst == *port),
-        FilterTerm::Vlan(id) => packet.vlan.contains(id),
+    pub fn matches_packet(&self, packet: &PacketSubject) -> bool {
+        self.filter.matches_packet(packet)
     }
 }
 
@@ -132,51 +67,83 @@ fn packet_fits(term: &FilterTerm, packet: &PacketSummary) -> bool {
 /// # Errors
 /// When there is no such order.
 pub fn sort_key(name: &str, is_descending: bool, rates: Arc<RatesNow>) -> Result<SortKey, ApiError> {
-    let rank: Arc<dyn Fn(&FlowRecord) -> u64 + Send + Sync> = match name {
+    let rank: SortRank = match name {
         "rate" => Arc::new(move |record| rates.rank(record)),
-        "bytes_total" => Arc::new(|record| record.bytes[0].saturating_add(record.bytes[1])),
-        "packets_total" => Arc::new(|record| record.packets[0].saturating_add(record.packets[1])),
-        "last_seen" => Arc::new(|record| record.last_seen.0),
-        "first_seen" => Arc::new(|record| record.first_seen.0),
-        _ => return Err(ApiError::bad_request(format!("flows cannot be sorted by {:?}", super::params::shortened(name)))),
+        name => query::sort_rank(name).ok_or_else(|| {
+            ApiError::bad_request(format!("flows cannot be sorted by {:?}", shortened(name)))
+                .with_hint("rate, or a field that /api/v1/fields says is sortable")
+        })?,
     };
-    Ok(SortKey::By(if is_descending { rank } else { Arc::new(move |record| u64::MAX - rank(record)) }))
+    Ok(match (name, is_descending) {
+        // These need no record, so that they are quick to answer.
+        ("bytes_total", true) => SortKey::Bytes,
+        ("packets_total", true) => SortKey::Packets,
+        ("last_seen", true) => SortKey::LastSeen,
+        (_, true) => SortKey::By(rank),
+        (_, false) => SortKey::By(Arc::new(move |record| u64::MAX - rank(record))),
+    })
 }
 
 /// The columns of flows, for `fields`.
 pub fn fields() -> Value {
-    let rows = FIELDS.iter().map(|field| {
-        let kind = match field.field.kind {
-            FieldType::Text => "text",
-            FieldType::Word => "word",
-            FieldType::Number => "number",
-            FieldType::Seconds => "seconds",
-            FieldType::Milliseconds => "milliseconds",
-            FieldType::Rate => "rate",
-            FieldType::Endpoint => "endpoint",
-            FieldType::Address => "address",
-            FieldType::List => "list",
-            FieldType::Boolean => "boolean",
-            FieldType::Object => "object",
-        };
-        let name = field.field.name;
-        json!({"name": name, "label": name, "group": "", "type": kind, "unit": field.field.unit, "description": "",
-            "sortable": false, "filter_word": null})
+    let words = query::words();
+    let rows = words.iter().filter_map(|word| {
+        let kind = kind_name(word.kind?);
+        Some(json!({
+            "name": word.name, "label": word.label, "group": word.group, "type": kind, "unit": word.unit,
+            "description": word.description, "sortable": word.is_sortable, "filter_word": word.shortest(),
+        }))
     });
     rows.collect()
 }
 
+const fn kind_name(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Text => "text",
+        FieldType::Word => "word",
+        FieldType::Number => "number",
+        FieldType::Seconds => "seconds",
+        FieldType::Milliseconds => "milliseconds",
+        FieldType::Rate => "rate",
+        FieldType::Endpoint => "endpoint",
+        FieldType::Address => "address",
+        FieldType::List => "list",
+        FieldType::Boolean => "boolean",
+        FieldType::Object => "object",
+    }
+}
+
+/// Values of the flows that the latest report named.
+struct ReportValues<'a>(&'a Board);
+
+impl LiveValues for ReportValues<'_> {
+    fn values(&self, word: &str, prefix: &str, max: usize) -> Vec<String> {
+        let Some(report) = self.0.report() else { return Vec::new() };
+        let mut values: BTreeSet<String> = BTreeSet::new();
+        for flow in &report.top {
+            let (ips, ports) = ([flow.key.a_ip(), flow.key.b_ip()], [flow.key.a_port(), flow.key.b_port()]);
+            match word {
+                "host" | "src" | "dst" | "client" | "server" | "client_ip" | "server_ip" => {
+                    values.extend(ips.map(|ip| ip.to_string()));
+                }
+                "port" | "sport" | "dport" | "client_port" | "server_port" => values.extend(ports.map(|port| port.to_string())),
+                "proto" | "protocol" => values.extend([protocol_name(flow.key.protocol()).to_owned()]),
+                _ => {}
+            }
+        }
+        values.into_iter().filter(|value| value.starts_with(prefix)).take(max.min(VALUES_MAX)).collect()
+    }
+}
+
 /// What may stand at character `at` of a filter.
-pub fn complete(_board: &Board, text: &str, at: usize) -> Value {
-    let head: String = text.chars().take(at).collect();
-    let from = head.rfind([' ', '(']).map_or(0, |place| head[..=place].chars().count());
-    let begun: String = head.chars().skip(from).collect();
-    let suggestions: Vec<Value> = WORDS
+pub fn complete(board: &Board, text: &str, at: usize) -> Value {
+    let found = query::complete(text, at, &ReportValues(board));
+    let rows: Vec<Value> = found
+        .suggestions
         .iter()
-        .filter(|word| word.starts_with(&begun))
-        .map(|word| json!({"text": format!("{word}:"), "label": word, "detail": ""}))
+        .map(|suggestion| json!({"text": suggestion.text, "label": suggestion.label, "detail": suggestion.detail}))
         .collect();
-    json!({"from": from, "to": at.min(text.chars().count()), "suggestions": suggestions})
+    json!({"from": found.from, "to": found.to, "suggestions": rows})
 }
 
 /// A filter and another term together.

@@ -110,7 +110,7 @@ impl SocketSession for PageSession {
         let fitting: Vec<&str> = {
             let mut info = self.board.packets.info();
             let fits = |packet: &&Arc<SampledPacket>| {
-                filter.matches_packet(packet.summary(&mut info), packet.wire_len)
+                filter.matches_packet(&packet.summary(&mut info).subject)
                     && bpf.as_mut().is_none_or(|bpf| bpf.matches(&packet.packet()))
             };
             let fitting: Vec<&Arc<SampledPacket>> = latest(packets.iter().filter(fits).collect());

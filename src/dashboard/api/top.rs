@@ -114,7 +114,7 @@ async fn of_span(
         && metric != GroupMetric::Rate
         && board.settings.has_history;
     let history = if has_history { Some(board.history.get(&board.hooks.questions).await?) } else { None };
-    let (own, start, end) = (filter.predicate(), span.start, span.end);
+    let (own, start, end) = (filter.predicate(board.settings.records), span.start, span.end);
     let overlaps = Arc::new(move |record: &FlowRecord| {
         record.first_seen < end && record.last_seen >= start && own.as_ref().is_none_or(|own| own(record))
     });

@@ -3,4 +3,4 @@
 mod answers;
 mod hostile;
 mod openapi;
-mod played;
+pub mod played;

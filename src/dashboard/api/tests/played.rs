@@ -136,6 +136,11 @@ impl Played {
         self.runtime.block_on(self.page.answer(request))
     }
 
+    /// Waits for an answer.
+    pub fn wait(&self, answering: crate::dashboard::Answering<'_>) -> ApiResponse {
+        self.runtime.block_on(answering)
+    }
+
     /// Asks for JSON.
     pub fn get(&self, path: &str, query: &[(&str, &str)]) -> (u16, Value) {
         self.json(Method::Get, path, query, "")
@@ -257,7 +262,7 @@ pub fn report(time: Timestamp) -> Report {
 /// A scan of the TCP flow's server.
 pub fn alert(phase: AlertPhase) -> Alert {
     let host: IpAddr = "10.0.0.2".parse().expect("an address");
-    let sample = SamplePacket { number: 5, key: tcp_record().key, initiator: Direction::BToA, ..Default::default() };
+    let sample = SamplePacket { number: 5, key: tcp_record().key, initiator: Direction::BToA };
     Alert {
         time: NOW,
         began: NOW,
