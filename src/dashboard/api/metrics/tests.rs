@@ -42,12 +42,8 @@ fn sample_names(text: &str) -> BTreeSet<String> {
 
 /// Runs promtool on a text; `None` where there is none and nobody insists.
 fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
-    let started = Command::new("promtool")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let started =
+        Command::new("promtool").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match started {
         Ok(child) => child,
         Err(error) => {

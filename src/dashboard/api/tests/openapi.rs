@@ -150,9 +150,9 @@ fn every_described_route_answers_as_described() {
         answered.insert((path.to_owned(), method_name(method).to_owned(), status.to_string()));
     }
     for route in ROUTES.iter().filter(|route| route.path != "/api/v1/capture") {
-        let has_good = answered.iter().any(|(path, method, status)| {
-            path == route.path && method == method_name(route.method) && status.starts_with('2')
-        });
+        let has_good = answered
+            .iter()
+            .any(|(path, method, status)| path == route.path && method == method_name(route.method) && status.starts_with('2'));
         assert!(has_good, "{} {} was not seen to work", method_name(route.method), route.path);
     }
 }
@@ -175,7 +175,8 @@ fn messages_of_the_socket_have_the_shapes_of_the_description() {
     let fits = |name: &str, value: &Value| {
         let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": described["components"]});
         let validator = jsonschema::validator_for(&schema).expect("a schema");
-        let errors: Vec<String> = validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<String> =
+            validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{name}: {errors:?}");
     };
     let frame: Value = serde_json::from_slice(&played.page.frames().borrow().json).expect("JSON");
