@@ -398,8 +398,7 @@ impl Running {
             if is_of_units && !worker.share.leads() {
                 continue;
             }
-            let is_counted = *policy == TapPolicy::Counted;
-            let new = if is_counted { TapChunk::with_notes } else { TapChunk::new };
+            let new = if policy.has_notes() { TapChunk::with_notes } else { TapChunk::new };
             let (sender, receiver) = mailbox_to(parker, TAP_BOXES, new);
             senders.push(if is_of_units {
                 TapSender::of_units(tap, sender)
@@ -407,10 +406,10 @@ impl Running {
                 TapSender::new(tap, &policy.part_of(assignment.part), worker.secret, sender)
             });
             self.taps[tap].receivers.push(receiver);
-            self.taps[tap].waits = worker.waits;
+            self.taps[tap].waits = worker.waits && !matches!(policy, TapPolicy::Sampled { .. });
             self.taps[tap].order = match (assignment.group.has_own_packets(), worker.share.count) {
                 (true, _) => TapOrder::Own,
-                (false, 2..) if is_counted => TapOrder::Sequence,
+                (false, 2..) if *policy == TapPolicy::Counted => TapOrder::Sequence,
                 (false, _) => TapOrder::Shared,
             };
         }

@@ -146,6 +146,8 @@ pub struct Ledger {
     /// Copies of packets that a tap (the recorder, the packet view) wanted and did not get because no box was
     /// free (wires only).
     pub taps_skipped: u64,
+    /// Copies of packets for a [sample](super::TapPolicy::Sampled) for which no box was free. A sample is not complete anyway: no loss.
+    pub samples_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
     pub records_skipped: u64,
     /// Records of ended flows that went without their facts because the box had no room for them.
@@ -168,6 +170,7 @@ impl Default for Ledger {
             beyond_count: 0,
             unread: 0,
             taps_skipped: 0,
+            samples_skipped: 0,
             records_skipped: 0,
             facts_left_out: 0,
             snapshots_skipped: 0,
@@ -230,6 +233,7 @@ impl AddAssign<&Self> for Ledger {
             beyond_count,
             unread,
             taps_skipped,
+            samples_skipped,
             records_skipped,
             facts_left_out,
             snapshots_skipped,
@@ -251,6 +255,7 @@ impl AddAssign<&Self> for Ledger {
         self.beyond_count += beyond_count;
         self.unread += unread;
         self.taps_skipped += taps_skipped;
+        self.samples_skipped += samples_skipped;
         self.records_skipped += records_skipped;
         self.facts_left_out += facts_left_out;
         self.snapshots_skipped += snapshots_skipped;

@@ -19,6 +19,7 @@ mod progress;
 mod reader;
 mod recorder;
 mod request;
+mod sample_quota;
 mod scheduler;
 mod seen_flows;
 mod share;

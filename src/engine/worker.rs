@@ -223,7 +223,8 @@ impl<O: Observer> Worker<O> {
         self.outbox.record(packets);
         let filled = metas.get(..packets.len()).unwrap_or_default();
         let source = Consecutive { packets, first: self.number + 1 };
-        if self.wants_extra() {
+        let times = packets.iter().map(|packet| packet.time).chain([self.clock.now()]);
+        if self.wants_extra(source.first, self.number + packets.len() as u64, times) {
             self.update::<true, true>(filled, &mut facts, &source);
         } else {
             self.update::<true, false>(filled, &mut facts, &source);
@@ -319,6 +320,7 @@ impl<O: Observer> Worker<O> {
 
     fn end_tick(&mut self, tick: u64) {
         self.tick_ended = true;
+        self.outbox.flush_samples();
         self.outbox.flush_ended(self.event());
         if self.outbox.wants_reports() {
             self.harvest(tick);

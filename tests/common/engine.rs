@@ -130,6 +130,7 @@ pub fn run_judged(
         record: None,
         on_closed: None,
         view: None,
+        sampled: None,
         live_table: LiveTableRequest::default(),
         questions: Questions::default(),
         flight: None,

@@ -58,7 +58,8 @@ impl<O: Observer> Worker<O> {
         let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let last_time = unit.last_time(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
-        let passed = match (last_time, self.wants_extra()) {
+        let times = list.iter().map(|meta| meta.time).chain([self.clock.now(), unit.time(len.saturating_sub(1))]);
+        let passed = match (last_time, self.wants_extra(first, self.number + len as u64, times)) {
             (Some(_), false) => self.waves::<true, false>(unit, list, is_open),
             (None, false) => self.waves::<false, false>(unit, list, is_open),
             (Some(_), true) => self.waves::<true, true>(unit, list, is_open),
@@ -73,7 +74,7 @@ impl<O: Observer> Worker<O> {
         self.flows.pass(self.clock.now());
         self.merged = merged;
         // Who puts the packets of all workers in order never waits for what lies here.
-        if self.outbox.wants_notes() {
+        if self.outbox.taps_in_sequence() {
             self.outbox.flush_taps();
         }
     }

@@ -16,9 +16,11 @@ use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use std::slice;
 
 impl<O: Observer> Worker<O> {
-    /// Somebody may want copies of packets that were counted, or what headers say is kept.
-    pub(super) const fn wants_extra(&self) -> bool {
-        self.outbox.taps_counted() || self.flows.keeps_headers()
+    /// Somebody may want copies of some of the packets from number `first` to `last` once they were counted, or what headers say is
+    /// kept. `times`: theirs, and the latest before them.
+    #[inline(always)]
+    pub(super) fn wants_extra(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> bool {
+        self.flows.keeps_headers() || self.outbox.taps_some(first, last, times)
     }
 
     /// Packet `at` of a wave, a common frame, was counted for this flow at this place.
@@ -53,10 +55,11 @@ impl<O: Observer> Worker<O> {
             return;
         }
         let flow = flow.filter(|(_, counted)| counted.place != Counted::NO_PLACE);
-        let note = flow.filter(|_| self.outbox.wants_notes()).map(|(keyed, counted)| self.flows.note(keyed.direction, counted));
+        let Self { flows, outbox, ledger, clock, .. } = self;
+        let note = || flow.map(|(keyed, counted)| flows.note(keyed.direction, counted));
         let flow = flow.map(|(keyed, counted)| (keyed, counted.place));
-        let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow, note };
-        self.outbox.tap(&packet, || source.packet(at), &mut self.ledger);
+        let packet = TapPacket { number: source.number(at), now: clock.now(), flow, note: &note };
+        outbox.tap(&packet, || source.packet(at), ledger);
     }
 
     /// The same for the packet that is counted now.
