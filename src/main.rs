@@ -305,6 +305,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         detection: None,
         bursts: None,
         history: false,
+        directions: None,
         flight: None,
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant, at every moment: `packets = in_flows + each reason in `no_flow` ([`Ledger::unaccounted`] is 0). Knows no flow and no protocol
 //! beyond the names of layers.
 
+use super::DirectionCounts;
 use crate::wire::{Fault, FaultKind, Layer};
 use std::ops::AddAssign;
 
@@ -112,6 +113,14 @@ pub struct TrafficCount {
     pub bytes: u64,
 }
 
+impl TrafficCount {
+    /// What came since it was `before`.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self { packets: self.packets.saturating_sub(before.packets), bytes: self.bytes.saturating_sub(before.bytes) }
+    }
+}
+
 impl AddAssign for TrafficCount {
     fn add_assign(&mut self, other: Self) {
         self.packets += other.packets;
@@ -129,6 +138,9 @@ pub struct Ledger {
     /// Of `packets` and `bytes`: those of each protocol, by [`ProtocolClass`]. A fragment that waited stays with the worker that
     /// counted it, so one worker's parts may differ from its `packets`; the sums of all workers agree.
     pub protocols: [TrafficCount; ProtocolClass::ALL.len()],
+    /// Of `packets` and `bytes`: those that went each way, by [`TrafficDirection`](super::TrafficDirection). All 0 unless that is
+    /// asked for; packets without a flow, and fragments that waited for theirs, are under none.
+    pub directions: DirectionCounts,
     /// Packets counted in a flow.
     pub in_flows: u64,
     /// Packets counted in no flow, by reason.
@@ -162,6 +174,7 @@ impl Default for Ledger {
             packets: 0,
             bytes: 0,
             protocols: [TrafficCount::default(); ProtocolClass::ALL.len()],
+            directions: DirectionCounts::default(),
             in_flows: 0,
             no_flow: [0; NoFlowReason::ALL.len()],
             faults: [[0; FaultKind::ALL.len()]; Layer::ALL.len()],
@@ -225,6 +238,7 @@ impl AddAssign<&Self> for Ledger {
             packets,
             bytes,
             protocols,
+            directions,
             in_flows,
             no_flow,
             faults,
@@ -241,6 +255,7 @@ impl AddAssign<&Self> for Ledger {
         self.packets = self.packets.wrapping_add(*packets);
         self.bytes = self.bytes.wrapping_add(*bytes);
         self.protocols.iter_mut().zip(protocols).for_each(|(sum, one)| *sum += *one);
+        self.directions.iter_mut().zip(directions).for_each(|(sum, one)| *sum += *one);
         self.in_flows += in_flows;
         for (sum, one) in self.no_flow.iter_mut().zip(no_flow) {
             *sum = sum.wrapping_add(*one);

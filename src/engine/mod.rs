@@ -6,6 +6,7 @@
 mod burst_meter;
 mod clock;
 mod detecting;
+mod directions;
 mod drive;
 mod flight_sender;
 mod launch;
@@ -33,6 +34,7 @@ mod worker;
 pub use burst_meter::{BurstMeter, BurstMetering};
 pub use clock::Clock;
 pub use detecting::{Detecting, Detection, EvidenceBox};
+pub use directions::{DirectionCounts, TrafficDirection};
 pub use drive::{Feed, Stop, drive};
 pub use flight_sender::{FLIGHT_BOX_BYTES, FlightBox, FlightRing, FlightSender};
 pub use launch::{EngineError, EngineSettings, LinkMetering, QueueMail, Running, Source, launch};

@@ -38,6 +38,7 @@ pub fn settings() -> EngineSettings {
         detection: None,
         bursts: None,
         history: false,
+        directions: None,
         flight: None,
         interfaces: Vec::new(),
     }
