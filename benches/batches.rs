@@ -123,7 +123,7 @@ mod linux {
                 continue;
             };
             count += answer.records.len();
-            let is_last = answer.ended_boxes.is_some();
+            let is_last = answer.end.is_some();
             answer.records.clear();
             sender.answers.give_back(answer);
             if is_last {

@@ -27,6 +27,7 @@ pub mod pcap;
 pub mod prefetch;
 #[cfg(target_os = "linux")]
 pub mod privilege;
+mod replay;
 pub mod savefile;
 pub mod signals;
 pub mod storage;
@@ -42,6 +43,7 @@ pub mod xdp;
 pub use error::BackendError;
 pub use limit::CaptureLimits;
 pub use packet::{LinkType, Packet, Timestamp};
+pub use replay::{PacedBackend, ReplaySpeed};
 
 /// Most packets that one call of a visitor is lent.
 pub const BATCH_MAX: usize = 64;

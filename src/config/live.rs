@@ -8,6 +8,7 @@ use super::error::ConfigError;
 use super::options::{CaptureOptions, Options, TpacketOptions, XdpOptions};
 use super::resolve::{MIB, combination, numbers, within};
 use super::settings::{FileSettings, LiveSettings, SourceSettings, TpacketSettings, XdpSettings};
+use netscope_backends::ReplaySpeed;
 use std::time::Duration;
 
 const SNAPLEN_MAX: u32 = 262_144;
@@ -147,11 +148,28 @@ pub(super) fn source(options: &Options) -> Result<SourceSettings, ConfigError> {
         }
         (Some(paths), None) => {
             let merge = capture.merge.unwrap_or(false);
-            let snaplen = capture.snaplen.map(|_| snaplen);
-            Ok(SourceSettings::File(FileSettings { paths: paths.clone(), merge, snaplen, timeout }))
+            let (replay_speed, snaplen) = (replay_speed(capture)?, capture.snaplen.map(|_| snaplen));
+            Ok(SourceSettings::File(FileSettings { paths: paths.clone(), merge, replay_speed, snaplen, timeout }))
         }
+        (None, _) if replay_speed(capture)?.is_some() => Err(combination(
+            "--replay-speed (capture.replay_speed) is about capture files; packets of an interface have a pace of their own: add \
+             --read-pcap, or leave it out"
+                .to_owned(),
+        )),
         (None, _) => live(capture, options, snaplen, timeout).map(SourceSettings::Live),
     }
+}
+
+/// At which pace files are read; 0 is none.
+fn replay_speed(capture: &CaptureOptions) -> Result<Option<ReplaySpeed>, ConfigError> {
+    let factor = capture.replay_speed.unwrap_or(0.0);
+    let speed = ReplaySpeed::new(factor);
+    if speed.is_none() && factor != 0.0 {
+        let (min, max) = ReplaySpeed::RANGE;
+        let what = format!("is {factor}: give a number from {min} to {max}, or 0 for as fast as possible");
+        return Err(ConfigError::Value { name: "--replay-speed (capture.replay_speed)", what });
+    }
+    Ok(speed)
 }
 
 fn live(capture: &CaptureOptions, options: &Options, snaplen: u32, timeout: Duration) -> Result<LiveSettings, ConfigError> {

@@ -150,6 +150,11 @@ pub struct CaptureOptions {
     #[serde(skip)]
     pub merge_no: bool,
 
+    /// Replay capture files by the times of their packets: 1 as captured, 2 twice as fast, 0.5 half as fast; a gap takes as long as
+    /// it is [default: 0, as fast as possible]
+    #[arg(long, value_name = "FACTOR")]
+    pub replay_speed: Option<f64>,
+
     /// How to capture on the interface [default: auto]
     #[arg(long, value_enum, value_name = "NAME", conflicts_with = "read_pcap")]
     pub backend: Option<BackendChoice>,
@@ -198,7 +203,7 @@ pub struct CaptureOptions {
     pub immediate_mode_no: bool,
 }
 
-section!(CaptureOptions { interface, read_pcap, backend, filter, snaplen, timeout_ms, buffer_size_mb, rss }
+section!(CaptureOptions { interface, read_pcap, replay_speed, backend, filter, snaplen, timeout_ms, buffer_size_mb, rss }
     switches { merge: merge_yes, merge_no; promiscuous: promiscuous_yes, promiscuous_no;
         immediate_mode: immediate_mode_yes, immediate_mode_no });
 

@@ -7,8 +7,8 @@ use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
 use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
 use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings};
-use netscope_backends::CaptureLimits;
 use netscope_backends::writing::RotationOptions;
+use netscope_backends::{CaptureLimits, ReplaySpeed};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Settings {
     pub flow: FlowSettings,
     /// Ticks.
     pub stats: StatsSettings,
+    /// Networks that are inside; empty = private ranges and the interface's own.
+    pub local_networks: Vec<IpPrefix>,
     /// What is detected; `None` = nothing.
     pub detection: Option<DetectSettings>,
     /// The flight recorder; `None` = there is none. Where packets come from is not known yet.
@@ -48,7 +50,7 @@ pub struct Settings {
 }
 
 /// Where packets come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceSettings {
     /// A capture file.
     File(FileSettings),
@@ -57,12 +59,14 @@ pub enum SourceSettings {
 }
 
 /// How to read a capture file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FileSettings {
     /// The files and directories, at least one; `-` is standard input.
     pub paths: Vec<PathBuf>,
     /// Several files are merged by time.
     pub merge: bool,
+    /// At the pace of their packets; `None` = as fast as possible.
+    pub replay_speed: Option<ReplaySpeed>,
     /// Bytes used of each packet at most; `None` = all that are in the file.
     pub snaplen: Option<u32>,
     /// Longest wait for a pipe.

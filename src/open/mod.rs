@@ -21,7 +21,7 @@ use netscope_backends::nic::{self, SymmetricKey};
 use netscope_backends::pcap::list_interfaces as interfaces;
 #[cfg(target_os = "linux")]
 use netscope_backends::privilege::Capability;
-use netscope_backends::{Backend, BackendError, LinkType};
+use netscope_backends::{Backend, BackendError, LinkType, PacedBackend, ReplaySpeed};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -143,13 +143,13 @@ pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Fai
 fn files(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     let options = FileOptions { filter: settings.filter.clone(), snaplen: reading.snaplen, stop: Some(Arc::clone(stop)) };
     match &reading.paths[..] {
-        [path] if !path.is_dir() => file(path, &options, settings, stop),
-        paths => several(paths, reading.merge, options, settings),
+        [path] if !path.is_dir() => file(path, reading.replay_speed, &options, settings, stop),
+        paths => several(paths, reading, options, settings),
     }
 }
 
 /// Several files, and those of directories.
-fn several(paths: &[PathBuf], merge: bool, options: FileOptions, settings: &Settings) -> Result<Opened, Failure> {
+fn several(paths: &[PathBuf], reading: &FileSettings, options: FileOptions, settings: &Settings) -> Result<Opened, Failure> {
     let (mut files, mut others) = (Vec::new(), Vec::new());
     for path in paths {
         if path.is_dir() {
@@ -160,12 +160,14 @@ fn several(paths: &[PathBuf], merge: bool, options: FileOptions, settings: &Sett
             files.push(path.clone());
         }
     }
+    let &FileSettings { merge, replay_speed, .. } = reading;
     let how = if merge { "merged by time" } else { "one after the other" };
-    let description = format!("reading {} files, {how}, {}", files.len(), workers(settings.pipeline.workers));
+    let workers = workers(settings.pipeline.workers);
+    let description = format!("reading {} files, {how}{}, {workers}", files.len(), at_speed(replay_speed));
     let backend: Box<dyn Backend> =
         if merge { Box::new(FileMerge::open(&files, &options)?) } else { Box::new(FileSeries::open(files, options)?) };
     check(Some(backend.link_type()), "the first file")?;
-    let mut opened = Opened::new(limited(Source::Reader(backend), settings), description);
+    let mut opened = Opened::new(limited(Source::Reader(paced(backend, replay_speed)), settings), description);
     if let [first, rest @ ..] = &others[..] {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         opened.notices.push(format!("not read, as it is no capture file: {}{more}", first.display()));
@@ -184,7 +186,26 @@ fn limited(source: Source, settings: &Settings) -> Source {
     }
 }
 
-fn file(path: &Path, options: &FileOptions, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
+/// The source, at the pace of its packets where that was asked for.
+fn paced(backend: Box<dyn Backend>, speed: Option<ReplaySpeed>) -> Box<dyn Backend> {
+    match speed {
+        Some(speed) => Box::new(PacedBackend::new(backend, speed)),
+        None => backend,
+    }
+}
+
+/// The pace, in words.
+fn at_speed(speed: Option<ReplaySpeed>) -> String {
+    speed.map_or_else(String::new, |speed| format!(", at {} times the speed of its capture", speed.factor()))
+}
+
+fn file(
+    path: &Path,
+    speed: Option<ReplaySpeed>,
+    options: &FileOptions,
+    settings: &Settings,
+    stop: &Arc<AtomicBool>,
+) -> Result<Opened, Failure> {
     let file = match CaptureFile::open(path, options) {
         // Asked to end before a pipe said anything: a run without packets, whose exports are written all the same.
         Err(BackendError::Io { source, .. }) if source.kind() == ErrorKind::Interrupted && stop.load(Ordering::Relaxed) => {
@@ -196,17 +217,17 @@ fn file(path: &Path, options: &FileOptions, settings: &Settings, stop: &Arc<Atom
     };
     let threads = settings.pipeline.workers;
     let name = if path == Path::new(STDIN_PATH) { "standard input".to_owned() } else { path.display().to_string() };
-    // Where a run ends by itself, one reader finds the place.
-    let scanner = if threads > 1 && settings.limits.is_none() { file.scanner()? } else { None };
+    // Where a run ends by itself, one reader finds the place; and one reader keeps the pace.
+    let scanner = if threads > 1 && settings.limits.is_none() && speed.is_none() { file.scanner()? } else { None };
     let source = match scanner {
         Some(scanner) => Source::Mapped(Box::new(scanner)),
-        None if file.is_mapped() && threads == 1 => Source::Queues(vec![Box::new(file.backend()?)]),
-        None => Source::Reader(Box::new(file.backend()?)),
+        None if file.is_mapped() && threads == 1 => Source::Queues(vec![paced(Box::new(file.backend()?), speed)]),
+        None => Source::Reader(paced(Box::new(file.backend()?), speed)),
     };
     let link_type = Some(file.link_type());
     check(link_type, &name)?;
     let link = wire::link_name(file.link_type());
-    Ok(Opened::new(limited(source, settings), format!("reading {name}, {link}, {}", workers(threads))))
+    Ok(Opened::new(limited(source, settings), format!("reading {name}, {link}{}, {}", at_speed(speed), workers(threads))))
 }
 
 /// The CPUs that serve the interrupts of these receive queues, for workers to be pinned to; empty, and told why, where that is not

@@ -97,6 +97,8 @@ pub struct PageFacts {
     pub started: Timestamp,
     /// Where the packets come from.
     pub source: PageSource,
+    /// Workers count which way packets go: networks are known as inside.
+    pub has_directions: bool,
     /// Something is detected.
     pub has_detection: bool,
     /// The configuration in force as TOML, secrets left out.

@@ -4,8 +4,8 @@
 
 use super::{Exposition, MetricKind};
 use crate::aggregate::{OutputState, Report};
-use crate::dashboard::api::setup::PageSource;
-use crate::engine::{NoFlowReason, ProtocolClass};
+use crate::dashboard::api::setup::{PageFacts, PageSource};
+use crate::engine::{NoFlowReason, ProtocolClass, TrafficDirection};
 use crate::flow::EndReason;
 
 use MetricKind::{Counter, Gauge};
@@ -31,6 +31,18 @@ pub fn totals(out: &mut Exposition, report: &Report) {
             out.sample(&[("protocol", class.name())], value);
         }
     }
+}
+
+/// Which way packets went; nothing where no network is known as inside.
+pub fn directions(out: &mut Exposition, facts: &PageFacts, report: &Report) {
+    if !facts.has_directions {
+        return;
+    }
+    let counts = &report.totals.ledger.directions;
+    out.family("direction_packets", Counter, "Packets by direction.");
+    TrafficDirection::ALL.into_iter().for_each(|way| out.sample(&[("direction", way.name())], counts[way as usize].packets));
+    out.family("direction_bytes", Counter, "Bytes on the wire by direction.");
+    TrafficDirection::ALL.into_iter().for_each(|way| out.sample(&[("direction", way.name())], counts[way as usize].bytes));
 }
 
 /// Where packets went.
