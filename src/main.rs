@@ -170,6 +170,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         record: recording(settings, &opened.interfaces),
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
+        sampled: None,
         live_table,
         questions,
         flight,
@@ -333,6 +334,7 @@ fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSett
         detection: None,
         bursts: None,
         history: false,
+        directions: None,
         flight: None,
     }
 }

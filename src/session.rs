@@ -41,6 +41,8 @@ pub struct Session {
     pub on_closed: Option<OnClosed>,
     /// Show every packet.
     pub view: Option<PacketView>,
+    /// Show some packets to somebody else, by a policy, for which nobody waits.
+    pub sampled: Option<(TapPolicy, PacketView)>,
     /// By which the live flow table is asked for.
     pub live_table: LiveTableRequest,
     /// By which flows and the history are asked for.
@@ -81,9 +83,11 @@ pub trait Watcher: Send + Sync {
 /// # Errors
 /// When it cannot be started; what goes wrong later is in the [`Outcome`].
 pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<Outcome, Box<dyn Error + Send + Sync>> {
-    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, live_table, questions, flight } = session;
+    let Session { source, mut engine, aggregate, outputs, record, on_closed, view, sampled, live_table, questions, flight } =
+        session;
     let recorder = record.as_ref().map(|record| Recorder::create(record, on_closed, &engine.interfaces)).transpose()?;
-    engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).collect();
+    let sample = sampled.as_ref().map(|(policy, _)| policy.clone());
+    engine.taps = recorder.iter().map(|_| TapPolicy::All).chain(view.iter().map(|_| TapPolicy::Counted)).chain(sample).collect();
     engine.flight = flight.as_ref().map(|flight| flight.settings.ring());
     let wants = outputs.iter().map(|output| wants_of(output.as_ref())).fold(Wants::default(), |all, one| all | one);
     set_wants(&mut engine, &aggregate, wants);
@@ -100,6 +104,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
     let mut taps = std::mem::take(&mut running.taps).into_iter();
     let recording = recorder.and_then(|recorder| taps.next().map(|tap| (recorder, tap)));
     let showing = view.and_then(|view| taps.next().map(|tap| (view, tap)));
+    let sampling = sampled.and_then(|(_, view)| taps.next().map(|tap| (view, tap)));
     let (flight, alerts) = with_flight(flight, &mut running, waits);
     let queues = std::mem::take(&mut running.queues);
     let count = u16::try_from(queues.len()).unwrap_or(u16::MAX);
@@ -111,6 +116,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
         let recording =
             recording.map(|(recorder, tap)| scope.spawn(move || record_packets(&tap, recorder, watcher.as_ref(), stop)));
         let showing = showing.map(|(view, tap)| scope.spawn(move || show_packets(&tap, view, stop)));
+        let sampling = sampling.map(|(view, tap)| scope.spawn(move || show_sample(&tap, view)));
         let no_more_alerts = flight.as_ref().map(|flight| NoMoreAlerts(flight.requests.clone()));
         let flying = flight.map(|flight| scope.spawn(move || flight.run(&|text| watcher.notice(text))));
         let outputs = Outputs::start(scope, outputs, limits, &failed);
@@ -146,6 +152,11 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             None => {}
             Some(Ok(error)) => outcome.note(error),
             Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
+        }
+        match sampling.map(ScopedJoinHandle::join) {
+            None => {}
+            Some(Ok(error)) => outcome.errors.extend(error.map(Into::into)),
+            Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet sample".to_owned()).into()),
         }
         match flying.map(ScopedJoinHandle::join) {
             None => {}
@@ -307,6 +318,31 @@ fn show_packets(tap: &TapReceivers, mut view: PacketView, stop: &Stop) -> Option
         Err((_, error)) if error.kind() == io::ErrorKind::BrokenPipe => Some(ConsumerFailure::ReaderLeft),
         Err((_, source)) => Some(ConsumerFailure::Error(ViewError { source }.into())),
     }
+}
+
+/// The thread of who looks at a sample. The run goes on without it.
+fn show_sample(tap: &TapReceivers, mut view: PacketView) -> Option<SampleError> {
+    struct Shown<'a>(&'a mut PacketView);
+    impl PacketConsumer for Shown<'_> {
+        type Error = io::Error;
+        fn queue(&mut self, queue: usize) {
+            self.0.queue(queue);
+        }
+        fn packet(&mut self, number: u64, note: Option<&FlowNote>, packet: &netscope_backends::Packet<'_>) -> io::Result<()> {
+            self.0.packet(number, note, packet)
+        }
+        fn pause(&mut self) -> io::Result<()> {
+            self.0.pause()
+        }
+    }
+    consume(tap, &mut Shown(&mut view)).err().map(|(_, source)| SampleError { source })
+}
+
+/// Whoever took a sample of packets could not go on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot show sampled packets")]
+pub struct SampleError {
+    source: io::Error,
 }
 
 /// The packet recorder could not go on, for a reason that was told.

@@ -103,12 +103,15 @@ fn a_worker_in_steady_state_allocates_nothing() {
             .collect();
         let (snapshots, snapshot_mail) = mailbox(4, || Snapshot::new(5));
         let (ended, ended_mail) = mailbox(8, EndedChunk::new);
-        let policies = [TapPolicy::All, TapPolicy::Counted, TapPolicy::PerSecond(5), TapPolicy::Flows(TapFlows::default())];
+        let sampled = TapPolicy::Sampled { one_in: 3, per_second_max: 100, snaplen: 64 };
+        let policies =
+            [TapPolicy::All, TapPolicy::Counted, TapPolicy::PerSecond(5), TapPolicy::Flows(TapFlows::default()), sampled];
         let secret = HashSecret::random();
         let (taps, tap_mails): (Vec<_>, Vec<_>) = (0..)
             .zip(&policies)
             .map(|(tap, policy)| {
-                let new = if *policy == TapPolicy::Counted { TapChunk::with_notes } else { TapChunk::new };
+                let has_notes = matches!(policy, TapPolicy::Counted | TapPolicy::Sampled { .. });
+                let new = if has_notes { TapChunk::with_notes } else { TapChunk::new };
                 let (sender, receiver) = mailbox(2, new);
                 (TapSender::new(tap, policy, secret, sender), receiver)
             })

@@ -96,6 +96,7 @@ fn session(queues: Vec<Box<dyn Backend>>, history: bool) -> Session {
         record: None,
         on_closed: None,
         view: None,
+        sampled: None,
         live_table: LiveTableRequest::default(),
         questions: Questions::default(),
         flight: None,

@@ -164,6 +164,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         record: None,
         on_closed: None,
         view: None,
+        sampled: None,
         live_table: LiveTableRequest::default(),
         questions: Questions::default(),
         flight: None,
@@ -199,6 +200,7 @@ fn recorder_and_packet_view_get_the_packets_of_every_queue() {
     let session = Session {
         record: Some(record),
         view: Some(Box::new(ShownPackets(Arc::clone(&shown)))),
+        sampled: None,
         live_table: LiveTableRequest::default(),
         questions: Questions::default(),
         flight: None,

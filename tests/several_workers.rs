@@ -197,6 +197,7 @@ fn session(source: Source, workers: usize) -> Session {
         record: None,
         on_closed: None,
         view: None,
+        sampled: None,
         live_table: LiveTableRequest::default(),
         questions: Questions::default(),
         flight: None,

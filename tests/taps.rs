@@ -427,3 +427,81 @@ fn packets_come_in_order_with_the_same_notes_from_any_number_of_workers() {
     }
     assert!(marked > 10, "only {marked} packets have marks");
 }
+
+/// What a sample has of a capture, as it is shown, in the order of its numbers.
+fn sampled(source: Source, policy: &TapPolicy, workers: usize) -> Vec<(u64, Option<FlowNote>, Vec<u8>)> {
+    started(source, std::slice::from_ref(policy), workers, |taps| {
+        assert!(!taps[0].waits, "nobody waits for it");
+        let mut noted = Noted::default();
+        consume(&taps[0], &mut noted).expect("nothing fails");
+        noted.0.sort_by_key(|(number, ..)| *number);
+        noted.0
+    })
+}
+
+#[test]
+fn a_sample_has_every_so_manyth_packet_cut_and_with_its_note() {
+    const SNAPLEN: usize = 60;
+    for capture in captures() {
+        let Ok(packets) = read_all(&capture) else { continue };
+        if packets.len() > CHUNK_PACKETS_MAX {
+            continue;
+        }
+        let all = noted(mapped(&capture), 1).0;
+        for one_in in [0, 1, 3, 500] {
+            let expected: Vec<_> = all
+                .iter()
+                .filter(|(number, ..)| number.is_multiple_of(u64::from(one_in.max(1))))
+                .map(|(number, note, data)| (*number, *note, data[..data.len().min(SNAPLEN)].to_vec()))
+                .collect();
+            let policy = TapPolicy::Sampled { one_in, per_second_max: usize::MAX, snaplen: SNAPLEN };
+            for workers in [1, 3] {
+                for source in [mapped, read] {
+                    let sampled = sampled(source(&capture), &policy, workers);
+                    assert!(sampled == expected, "{}, one in {one_in}, {workers} workers", capture.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sample_keeps_to_its_rate_over_all_workers() {
+    let capture = fixture("demo.pcapng");
+    let packets = read_all(&capture).expect("a sound capture");
+    let mut latest = Timestamp(0);
+    let seconds: Vec<u64> = packets
+        .iter()
+        .map(|packet| {
+            latest = latest.max(packet.time);
+            latest.0 / Timestamp::NS_PER_SEC
+        })
+        .collect();
+    for (per_second_max, workers) in [(0, 1), (6, 1), (6, 3), (50, 2)] {
+        let policy = TapPolicy::Sampled { one_in: 1, per_second_max, snaplen: 100 };
+        let mut by_second = BTreeMap::new();
+        for (number, ..) in sampled(mapped(&capture), &policy, workers) {
+            *by_second.entry(seconds[number as usize - 1]).or_insert(0) += 1;
+        }
+        assert!(by_second.values().all(|&count| count <= per_second_max), "{by_second:?}");
+        assert!(per_second_max == 0 || by_second.len() >= 10, "{by_second:?}");
+    }
+}
+
+#[test]
+fn a_sample_without_a_box_holds_up_no_file_and_is_no_loss() {
+    let packets = read_all(&fixture("demo.pcapng")).expect("a sound capture");
+    let small = packets.iter().min_by_key(|packet| packet.data.len()).expect("a packet");
+    let same = vec![OwnedPacket { data: Vec::new(), ..small.clone() }; CHUNK_PACKETS_MAX + 10];
+    let (snapshots, snapshot_mail) = mailbox(1, || Snapshot::new(1));
+    let (sender, _tap_mail) = mailbox(1, TapChunk::with_notes);
+    let policy = TapPolicy::Sampled { one_in: 1, per_second_max: usize::MAX, snaplen: 9 };
+    let tap = TapSender::new(0, &policy, HashSecret::FIXED, sender);
+    // It would wait for ever.
+    let outbox = Outbox::new(true, snapshots, None, vec![tap]).with_reports(false);
+    let mut worker = Worker::new(&WorkerSettings { waits: true, ..worker_settings(engine::settings().flow) }, outbox, ());
+    batches(&mut worker, &same);
+    worker.finish();
+    let ledger = snapshot_mail.receive().expect("the last snapshot").ledger;
+    assert_eq!((ledger.samples_skipped, ledger.taps_skipped, ledger.unaccounted()), (10, 0, 0));
+}

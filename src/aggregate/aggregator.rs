@@ -420,6 +420,7 @@ impl Aggregator {
             bytes: ledger.bytes.saturating_sub(before.0.bytes),
             packets_total: ledger.packets,
             bytes_total: ledger.bytes,
+            directions: std::array::from_fn(|way| ledger.directions[way].since(before.0.directions[way])),
             active_flows: self.summary.flow_count,
             dispatch_drops: skipped(ledger, source) - skipped(&before.0, &before.1),
             dispatch_drops_total: skipped(ledger, source),
@@ -499,7 +500,7 @@ fn top(inboxes: &[Inbox], count: usize) -> Vec<TopFlow> {
 }
 
 fn queue_report(inbox: &Inbox) -> QueueReport {
-    let Snapshot { tick, time, ledger, source, ring, flow_count, batches, .. } = &inbox.merged;
+    let Snapshot { tick, time, ledger, source, ring, flow_count, batches, busy_ns, .. } = &inbox.merged;
     QueueReport {
         queue: inbox.index(),
         tick: *tick,
@@ -510,6 +511,7 @@ fn queue_report(inbox: &Inbox) -> QueueReport {
         flow_count: *flow_count,
         ring: *ring,
         batches: *batches,
+        busy_ns: *busy_ns,
         silence_count: inbox.silence_count,
         silent_since: inbox.is_silent.then_some(*time),
     }

@@ -20,7 +20,7 @@ use self::timeline::Timeline;
 use super::Report;
 use super::merge::Inbox;
 use crate::detect::{Alert, AlertPhase};
-use crate::engine::{Ledger, ProtocolClass, TrafficCount};
+use crate::engine::{DirectionCounts, Ledger, ProtocolClass, TrafficCount};
 use crate::flow::FlowRecord;
 use netscope_backends::{Counters, Timestamp};
 
@@ -48,6 +48,7 @@ pub struct HistorySnapshot {
 /// Sums since the start of which slots have the growth.
 #[derive(Clone, Copy, Debug, Default)]
 struct RunTotals {
+    directions: DirectionCounts,
     protocols: [TrafficCount; ProtocolClass::ALL.len()],
     opened: u64,
     ended: u64,
@@ -57,7 +58,7 @@ struct RunTotals {
 impl RunTotals {
     fn of(report: &Report) -> Self {
         let totals = &report.totals;
-        let (Ledger { protocols, taps_skipped, records_skipped, .. }, source) = (&totals.ledger, &totals.source);
+        let (Ledger { protocols, directions, taps_skipped, records_skipped, .. }, source) = (&totals.ledger, &totals.source);
         let Counters { kernel_drops, interface_drops, damaged, skipped, .. } = *source;
         let drops = SlotDrops {
             kernel: kernel_drops,
@@ -67,7 +68,13 @@ impl RunTotals {
             taps_skipped: *taps_skipped,
             records_skipped: *records_skipped,
         };
-        Self { protocols: *protocols, opened: totals.flows.opened, ended: totals.flows.ended.iter().sum(), drops }
+        Self {
+            protocols: *protocols,
+            directions: *directions,
+            opened: totals.flows.opened,
+            ended: totals.flows.ended.iter().sum(),
+            drops,
+        }
     }
 }
 
@@ -92,6 +99,9 @@ impl History {
             for ((sum, now), before) in sums.protocols.iter_mut().zip(now.protocols).zip(before.protocols) {
                 sum.packets += grown(now.packets, before.packets);
                 sum.bytes += grown(now.bytes, before.bytes);
+            }
+            for ((sum, now), before) in sums.directions.iter_mut().zip(now.directions).zip(before.directions) {
+                *sum += now.since(before);
             }
             sums.flows_opened += grown(now.opened, before.opened);
             sums.flows_ended += grown(now.ended, before.ended);

@@ -4,7 +4,7 @@ use super::judging::DetectionCounts;
 use super::muting::MuteCount;
 use super::selection::FlowsUnselected;
 use crate::detect::BurstReport;
-use crate::engine::{BatchTimes, Ledger, ProtocolClass, TrafficCount};
+use crate::engine::{BatchTimes, DirectionCounts, Ledger, ProtocolClass, TrafficCount};
 use crate::flight::FlightCounts;
 use crate::flow::{FlowCounters, FragmentCounters, TopFlow};
 use netscope_backends::{Counters, RingFill, Timestamp};
@@ -26,6 +26,9 @@ pub struct Report {
     pub packets_total: u64,
     /// Bytes on the wire since the start.
     pub bytes_total: u64,
+    /// Of both, those that went each way in this tick, by [`TrafficDirection`](crate::engine::TrafficDirection); all 0 unless that is
+    /// asked for. Since the start they are in the totals' ledger.
+    pub directions: DirectionCounts,
     /// Flows alive.
     pub active_flows: u64,
     /// Packets we left out ourselves in this tick.
@@ -80,6 +83,9 @@ pub struct QueueReport {
     pub ring: Option<RingFill>,
     /// How long its batches took.
     pub batches: BatchTimes,
+    /// Time that its worker spent on batches and on answers since the start, in ns of our own: its growth over a tick, divided by the
+    /// tick's length, is the worker's load.
+    pub busy_ns: u64,
     /// How often it said nothing for two ticks.
     pub silence_count: u64,
     /// Set when it has said nothing for two ticks and the report was made without it: the end of `tick` in packet time, 0 when it

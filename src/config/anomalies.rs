@@ -179,7 +179,7 @@ pub(super) fn detect_settings(options: &AnalysisOptions, interval_ns: u64) -> Re
         detectors: anomalies.detectors()?,
         microburst: anomalies.microburst.settings(interval_ns, anomalies.enabled.unwrap_or(false))?,
         table_bytes: size(u64::from(table_mb) * MIB),
-        local_networks: networks("analysis.local_networks", options.local_networks.as_ref())?,
+        local_networks: local_networks(options)?,
         mutes: mutes(&options.alerts)?,
     })
 }
@@ -187,6 +187,11 @@ pub(super) fn detect_settings(options: &AnalysisOptions, interval_ns: u64) -> Re
 /// Length of a window.
 fn window(name: &'static str, said: Option<f64>, default: f64) -> Result<u64, ConfigError> {
     nanoseconds(name, within(name, said.unwrap_or(default), WINDOW_SECS_MIN, WINDOW_SECS_MAX)?)
+}
+
+/// The networks that are inside.
+pub(super) fn local_networks(options: &AnalysisOptions) -> Result<Vec<IpPrefix>, ConfigError> {
+    networks("analysis.local_networks", options.local_networks.as_ref())
 }
 
 /// A list of networks; none where nothing is said.

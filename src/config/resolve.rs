@@ -2,7 +2,7 @@
 //!
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
-use super::anomalies::detection;
+use super::anomalies::{detection, local_networks};
 use super::choices::BackendChoice;
 use super::error::ConfigError;
 use super::live;
@@ -76,6 +76,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
     Ok(Settings {
         view: output::view(&options, verbose, &written, wants_lines)?,
         output: written,
+        local_networks: local_networks(&options.analysis)?,
         detection: detection(&options.analysis, stats.interval_ns, flow.active_timeout_ns)?,
         recorder: recorder_options::flight(&options.recorder)?,
         web: web::web(&options.web, tick_ms)?,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub flow: FlowSettings,
     /// Ticks.
     pub stats: StatsSettings,
+    /// Networks that are inside; empty = private ranges and the interface's own.
+    pub local_networks: Vec<IpPrefix>,
     /// What is detected; `None` = nothing.
     pub detection: Option<DetectSettings>,
     /// The flight recorder; `None` = there is none. Where packets come from is not known yet.

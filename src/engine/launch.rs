@@ -9,6 +9,7 @@ use super::{
     PacketBudget, Progress, RequestSender, Snapshot, Stop, StopGroup, TapChunk, TapOrder, TapPolicy, TapReceivers, TapSender,
     Worker, WorkerHandle, WorkerSettings, WorkerShare, drive, requests, share_mapped, share_read,
 };
+use crate::detect::LocalNetworks;
 use crate::flow::{FlowSettings, HashSecret, Keying};
 use core_affinity::CoreId;
 use netscope_backends::file::{MappedBytes, Scanner};
@@ -86,6 +87,8 @@ pub struct EngineSettings {
     pub bursts: Option<LinkMetering>,
     /// Whether a history is kept.
     pub history: bool,
+    /// Networks that are inside: packets are counted by the way they go; `None` = they are not.
+    pub directions: Option<LocalNetworks>,
     /// How packets are kept for the flight recorder; `None` = they are not.
     pub flight: Option<FlightRing>,
 }
@@ -283,6 +286,7 @@ struct WorkerRun {
     interface: u8,
     bursts: Option<BurstMetering>,
     history: bool,
+    directions: Option<LocalNetworks>,
 }
 
 impl WorkerRun {
@@ -296,6 +300,9 @@ impl WorkerRun {
         }
         if self.history {
             worker.measure_ticks();
+        }
+        if let Some(inside) = self.directions {
+            worker.measure_directions(inside);
         }
         worker
     }
@@ -327,7 +334,7 @@ impl Running {
         let (outbox, evidence) = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;
         let interface = settings.interfaces.get(index).copied().unwrap_or(0);
-        let history = settings.history;
+        let (history, directions) = (settings.history, settings.directions.clone());
         let bursts = settings.bursts.as_ref().map(|metering| {
             let of_interface = settings.interfaces.iter().filter(|&&other| other == interface).count();
             let all = if settings.interfaces.is_empty() { assignment.part.count as usize } else { of_interface };
@@ -349,7 +356,7 @@ impl Running {
                 // Not where the thread runs that has more of them to start.
                 None => begins.iter().for_each(|begins| begins.move_by(index + 1)),
             }
-            let run = WorkerRun { settings: worker_settings, outbox, group, interface, bursts, history };
+            let run = WorkerRun { settings: worker_settings, outbox, group, interface, bursts, history, directions };
             let (stop, progress, mut notice) = (stop.as_ref(), progress.worker(index), |text: &str| notice(text));
             match evidence {
                 Some(observer) => drive(feed, run.worker(observer), request_receiver, timeout, stop, progress, &mut notice),
@@ -398,8 +405,7 @@ impl Running {
             if is_of_units && !worker.share.leads() {
                 continue;
             }
-            let is_counted = *policy == TapPolicy::Counted;
-            let new = if is_counted { TapChunk::with_notes } else { TapChunk::new };
+            let new = if policy.has_notes() { TapChunk::with_notes } else { TapChunk::new };
             let (sender, receiver) = mailbox_to(parker, TAP_BOXES, new);
             senders.push(if is_of_units {
                 TapSender::of_units(tap, sender)
@@ -407,10 +413,10 @@ impl Running {
                 TapSender::new(tap, &policy.part_of(assignment.part), worker.secret, sender)
             });
             self.taps[tap].receivers.push(receiver);
-            self.taps[tap].waits = worker.waits;
+            self.taps[tap].waits = worker.waits && !matches!(policy, TapPolicy::Sampled { .. });
             self.taps[tap].order = match (assignment.group.has_own_packets(), worker.share.count) {
                 (true, _) => TapOrder::Own,
-                (false, 2..) if is_counted => TapOrder::Sequence,
+                (false, 2..) if *policy == TapPolicy::Counted => TapOrder::Sequence,
                 (false, _) => TapOrder::Shared,
             };
         }

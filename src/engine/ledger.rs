@@ -3,6 +3,7 @@
 //! Invariant, at every moment: `packets = in_flows + each reason in `no_flow` ([`Ledger::unaccounted`] is 0). Knows no flow and no protocol
 //! beyond the names of layers.
 
+use super::DirectionCounts;
 use crate::wire::{Fault, FaultKind, Layer};
 use std::ops::AddAssign;
 
@@ -112,6 +113,14 @@ pub struct TrafficCount {
     pub bytes: u64,
 }
 
+impl TrafficCount {
+    /// What came since it was `before`.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self { packets: self.packets.saturating_sub(before.packets), bytes: self.bytes.saturating_sub(before.bytes) }
+    }
+}
+
 impl AddAssign for TrafficCount {
     fn add_assign(&mut self, other: Self) {
         self.packets += other.packets;
@@ -129,6 +138,9 @@ pub struct Ledger {
     /// Of `packets` and `bytes`: those of each protocol, by [`ProtocolClass`]. A fragment that waited stays with the worker that
     /// counted it, so one worker's parts may differ from its `packets`; the sums of all workers agree.
     pub protocols: [TrafficCount; ProtocolClass::ALL.len()],
+    /// Of `packets` and `bytes`: those that went each way, by [`TrafficDirection`](super::TrafficDirection). All 0 unless that is
+    /// asked for; packets without a flow, and fragments that waited for theirs, are under none.
+    pub directions: DirectionCounts,
     /// Packets counted in a flow.
     pub in_flows: u64,
     /// Packets counted in no flow, by reason.
@@ -146,6 +158,8 @@ pub struct Ledger {
     /// Copies of packets that a tap (the recorder, the packet view) wanted and did not get because no box was
     /// free (wires only).
     pub taps_skipped: u64,
+    /// Copies of packets for a [sample](super::TapPolicy::Sampled) for which no box was free. A sample is not complete anyway: no loss.
+    pub samples_skipped: u64,
     /// Ended-flow records that were not handed on because no box was free (wires only).
     pub records_skipped: u64,
     /// Records of ended flows that went without their facts because the box had no room for them.
@@ -160,6 +174,7 @@ impl Default for Ledger {
             packets: 0,
             bytes: 0,
             protocols: [TrafficCount::default(); ProtocolClass::ALL.len()],
+            directions: DirectionCounts::default(),
             in_flows: 0,
             no_flow: [0; NoFlowReason::ALL.len()],
             faults: [[0; FaultKind::ALL.len()]; Layer::ALL.len()],
@@ -168,6 +183,7 @@ impl Default for Ledger {
             beyond_count: 0,
             unread: 0,
             taps_skipped: 0,
+            samples_skipped: 0,
             records_skipped: 0,
             facts_left_out: 0,
             snapshots_skipped: 0,
@@ -222,6 +238,7 @@ impl AddAssign<&Self> for Ledger {
             packets,
             bytes,
             protocols,
+            directions,
             in_flows,
             no_flow,
             faults,
@@ -230,6 +247,7 @@ impl AddAssign<&Self> for Ledger {
             beyond_count,
             unread,
             taps_skipped,
+            samples_skipped,
             records_skipped,
             facts_left_out,
             snapshots_skipped,
@@ -237,6 +255,7 @@ impl AddAssign<&Self> for Ledger {
         self.packets = self.packets.wrapping_add(*packets);
         self.bytes = self.bytes.wrapping_add(*bytes);
         self.protocols.iter_mut().zip(protocols).for_each(|(sum, one)| *sum += *one);
+        self.directions.iter_mut().zip(directions).for_each(|(sum, one)| *sum += *one);
         self.in_flows += in_flows;
         for (sum, one) in self.no_flow.iter_mut().zip(no_flow) {
             *sum = sum.wrapping_add(*one);
@@ -251,6 +270,7 @@ impl AddAssign<&Self> for Ledger {
         self.beyond_count += beyond_count;
         self.unread += unread;
         self.taps_skipped += taps_skipped;
+        self.samples_skipped += samples_skipped;
         self.records_skipped += records_skipped;
         self.facts_left_out += facts_left_out;
         self.snapshots_skipped += snapshots_skipped;

@@ -7,7 +7,7 @@ use super::mailbox::Sender;
 use super::tap_sender::{TapPacket, TapSender};
 use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
 use crate::flow::{FactRef, FactSet, FlowRecord, LastFlows};
-use netscope_backends::Packet;
+use netscope_backends::{Packet, Timestamp};
 
 /// What a worker sends away.
 pub struct Outbox {
@@ -21,10 +21,12 @@ pub struct Outbox {
     ended_open: Option<Box<EndedChunk>>,
     ended_sent: u64,
     taps: Vec<TapSender>,
-    /// Whether a tap is to be told of every packet once it was counted.
+    /// Whether a tap is to be told of packets once they were counted.
     taps_counted: bool,
-    /// Whether a tap wants notes on the flows, too.
-    wants_notes: bool,
+    /// Whether one of them is to be told of all packets.
+    taps_all_counted: bool,
+    /// Whether workers that share a source copy all packets together, each its own.
+    taps_in_sequence: bool,
     /// Copies all packets for the flight recorder.
     flight: Option<FlightSender>,
 }
@@ -33,7 +35,8 @@ impl Outbox {
     /// An outbox over these mailboxes.
     pub fn new(waits: bool, snapshots: Sender<Snapshot>, ended: Option<Sender<EndedChunk>>, taps: Vec<TapSender>) -> Self {
         let taps_counted = taps.iter().any(|tap| !tap.takes_units());
-        let wants_notes = taps.iter().any(TapSender::has_notes);
+        let taps_all_counted = taps.iter().any(|tap| !tap.takes_units() && tap.quota().is_none());
+        let taps_in_sequence = taps.iter().any(TapSender::is_in_sequence);
         Self {
             waits,
             wants_reports: true,
@@ -43,7 +46,8 @@ impl Outbox {
             ended_sent: 0,
             taps,
             taps_counted,
-            wants_notes,
+            taps_all_counted,
+            taps_in_sequence,
             flight: None,
         }
     }
@@ -65,15 +69,27 @@ impl Outbox {
         self.wants_reports
     }
 
-    /// True when [`Outbox::tap`] is to be told of every packet that was counted.
+    /// True when there is a tap of packets that were counted.
     #[inline]
     pub(super) const fn taps_counted(&self) -> bool {
         self.taps_counted
     }
 
-    /// True when somebody wants notes on the flows of packets.
-    pub(super) const fn wants_notes(&self) -> bool {
-        self.wants_notes
+    /// True when [`Outbox::tap`] is to be told of those among the packets from number `first` to `last` that were counted. `times`:
+    /// theirs, and the latest before them.
+    #[inline]
+    pub(super) fn taps_some(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> bool {
+        self.taps_all_counted || self.taps_counted && self.samples_some(first, last, times)
+    }
+
+    #[inline(never)]
+    fn samples_some(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> bool {
+        self.taps.iter().filter_map(TapSender::quota).any(|quota| quota.may_take(first, last, times.clone()))
+    }
+
+    /// True when somebody waits for each packet that this worker has.
+    pub(super) const fn taps_in_sequence(&self) -> bool {
+        self.taps_in_sequence
     }
 
     /// True when whole units are copied for somebody.
@@ -150,7 +166,12 @@ impl Outbox {
     /// A packet was counted: it is copied to the taps that want it. The packet is asked for by those alone.
     pub(super) fn tap<'a>(&mut self, at: &TapPacket<'_>, packet: impl Fn() -> Packet<'a>, ledger: &mut Ledger) {
         for tap in &mut self.taps {
-            ledger.taps_skipped += u64::from(!tap.counted(at, &packet, self.waits));
+            let is_skipped = u64::from(!tap.counted(at, &packet, self.waits));
+            if tap.quota().is_some() {
+                ledger.samples_skipped += is_skipped;
+            } else {
+                ledger.taps_skipped += is_skipped;
+            }
         }
     }
 
@@ -185,6 +206,11 @@ impl Outbox {
     /// Sends half-filled boxes of packets, so that a person sees them now.
     pub fn flush_taps(&mut self) {
         self.taps.iter_mut().for_each(|tap| tap.flush(self.waits));
+    }
+
+    /// The same of samples alone: a person is to see them now, also where nothing else is sent before a box is full.
+    pub fn flush_samples(&mut self) {
+        self.taps.iter_mut().filter(|tap| tap.quota().is_some()).for_each(|tap| tap.flush(false));
     }
 
     /// Sends what the flight recorder is to have now; `nothing_came` since the last time.

@@ -375,6 +375,11 @@ impl RequestReceiver {
         self.cursor.is_some() || !self.requests.is_empty()
     }
 
+    /// True when there is more to do at once: a question is under way and has a box for what it finds.
+    pub fn goes_on(&self) -> bool {
+        self.is_asked() && !self.answers.is_out()
+    }
+
     /// Does what is asked next, if anything; of a question a part, a larger one where there is time.
     #[cold]
     pub fn answer(&mut self, flows: &mut impl LiveFlows, has_time: bool) {

@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub evidence: TickEvidence,
     /// How long batches took.
     pub batches: BatchTimes,
+    /// Time spent on batches and on answers to questions since the start, in ns of our own.
+    pub busy_ns: u64,
     /// The worker's last snapshot.
     pub last: bool,
 }

@@ -5,6 +5,7 @@
 //! its worker and their time alone.
 
 use super::mailbox::Sender;
+use super::sample_quota::SampleQuota;
 use super::{TapChunk, TapMark, WorkerShare};
 use crate::flow::{FlowKey, FlowNote, HashSecret, Keyed};
 use netscope_backends::{Packet, Timestamp};
@@ -28,6 +29,18 @@ pub enum TapPolicy {
     PerSecond(usize),
     /// Those that are counted for these flows.
     Flows(TapFlows),
+    /// Every `one_in`th packet by its number (0 counts as 1), each once it was counted, with a [note](FlowNote) on its flow; at most
+    /// `per_second_max` per second of packet time, which come free in eight parts of the second, each worker its part of them; of each
+    /// at most `snaplen` bytes. Nobody waits for who takes them: what finds no box is left out and
+    /// [counted](super::Ledger::samples_skipped), also from a file.
+    Sampled {
+        /// One in so many.
+        one_in: u32,
+        /// Most packets in a second.
+        per_second_max: usize,
+        /// Bytes of a packet.
+        snaplen: usize,
+    },
 }
 
 impl TapPolicy {
@@ -36,8 +49,16 @@ impl TapPolicy {
     pub(super) fn part_of(&self, part: WorkerShare) -> Self {
         match self {
             Self::PerSecond(count) => Self::PerSecond(part.part_of(*count)),
+            Self::Sampled { one_in, per_second_max, snaplen } => {
+                Self::Sampled { one_in: *one_in, per_second_max: part.part_of(*per_second_max), snaplen: *snaplen }
+            }
             Self::All | Self::Counted | Self::Flows(_) => self.clone(),
         }
+    }
+
+    /// True when each packet comes with a note on its flow.
+    pub(super) const fn has_notes(&self) -> bool {
+        matches!(self, Self::Counted | Self::Sampled { .. })
     }
 }
 
@@ -68,12 +89,16 @@ enum TapFilter {
         secret: HashSecret,
         flows: Vec<(u64, FlowKey)>,
     },
+    Sampled {
+        quota: SampleQuota,
+        snaplen: usize,
+    },
 }
 
 impl TapFilter {
-    /// Whether a packet is to be copied that was counted at `now`, for this flow.
+    /// Whether packet `number` is to be copied, which was counted at `now`, for this flow.
     #[inline]
-    fn wants(&mut self, now: Timestamp, keyed: Option<&Keyed>) -> bool {
+    fn wants(&mut self, number: u64, now: Timestamp, keyed: Option<&Keyed>) -> bool {
         match self {
             Self::Units => false,
             Self::All => true,
@@ -87,6 +112,7 @@ impl TapFilter {
                 *left -= usize::from(is_wanted);
                 is_wanted
             }
+            Self::Sampled { quota, .. } => quota.takes(number, now),
             Self::Flows { secret, flows } => keyed.is_some_and(|keyed| {
                 // What was asked for is a 5-tuple, in all VLANs and tunnels.
                 let key = keyed.key.tuple();
@@ -110,8 +136,8 @@ pub(super) struct TapPacket<'a> {
     pub(super) now: Timestamp,
     /// The flow and its place.
     pub(super) flow: Option<(&'a Keyed, u32)>,
-    /// What else the table knows; not asked for unless a tap [has notes](TapSender::has_notes).
-    pub(super) note: Option<FlowNote>,
+    /// What else the table knows; not asked for unless a tap has notes and wants the packet.
+    pub(super) note: &'a dyn Fn() -> Option<FlowNote>,
 }
 
 /// The worker's end of one tap.
@@ -131,8 +157,11 @@ impl TapSender {
             TapPolicy::All | TapPolicy::Counted => TapFilter::All,
             TapPolicy::PerSecond(count_max) => TapFilter::PerSecond { count_max: *count_max, left: 0, until: Timestamp(0) },
             TapPolicy::Flows(_) => TapFilter::Flows { secret, flows: Vec::with_capacity(TAP_FLOWS_MAX) },
+            TapPolicy::Sampled { one_in, per_second_max, snaplen } => {
+                TapFilter::Sampled { quota: SampleQuota::new(*one_in, *per_second_max), snaplen: *snaplen }
+            }
         };
-        let mut sender = Self { tap, filter, has_notes: *policy == TapPolicy::Counted, sender, open: None };
+        let mut sender = Self { tap, filter, has_notes: policy.has_notes(), sender, open: None };
         if let TapPolicy::Flows(flows) = policy {
             sender.select(flows);
         }
@@ -149,9 +178,18 @@ impl TapSender {
         matches!(self.filter, TapFilter::Units)
     }
 
-    /// True when each packet is copied with a note on its flow.
-    pub(super) const fn has_notes(&self) -> bool {
-        self.has_notes
+    /// The quota of a sample; `None` for any other tap.
+    #[inline]
+    pub(super) const fn quota(&self) -> Option<&SampleQuota> {
+        match &self.filter {
+            TapFilter::Sampled { quota, .. } => Some(quota),
+            _ => None,
+        }
+    }
+
+    /// True where somebody puts the packets of all workers in order.
+    pub(super) const fn is_in_sequence(&self) -> bool {
+        self.has_notes && matches!(self.filter, TapFilter::All)
     }
 
     /// Which one of the engine's taps this is.
@@ -170,10 +208,16 @@ impl TapSender {
     /// A packet was counted; it is copied when it is wanted. False when there was no room for it.
     #[inline]
     pub(super) fn counted<'a>(&mut self, at: &TapPacket<'_>, packet: impl FnOnce() -> Packet<'a>, waits: bool) -> bool {
-        if !self.filter.wants(at.now, at.flow.map(|(keyed, _)| keyed)) {
+        if !self.filter.wants(at.number, at.now, at.flow.map(|(keyed, _)| keyed)) {
             return true;
         }
-        self.push(TapMark { number: at.number, place: at.flow.map(|(_, place)| place) }, at.note, &packet(), waits)
+        let note = if self.has_notes { (at.note)() } else { None };
+        let (mut packet, mut waits) = (packet(), waits);
+        if let TapFilter::Sampled { snaplen, .. } = self.filter {
+            packet.data = packet.data.get(..snaplen).unwrap_or(packet.data);
+            waits = false;
+        }
+        self.push(TapMark { number: at.number, place: at.flow.map(|(_, place)| place) }, note, &packet, waits)
     }
 
     /// Copies a packet. False when there was no room for it.
@@ -236,7 +280,7 @@ mod tests {
         let mut now = Timestamp(0);
         let mut wants = |ms: u64| {
             now = now.max(Timestamp(ms * 1_000_000));
-            filter.wants(now, None)
+            filter.wants(1, now, None)
         };
         times_ms.into_iter().filter(|&ms| wants(ms)).count()
     }
@@ -263,7 +307,7 @@ mod tests {
     #[test]
     fn the_last_second_of_all_has_a_bound_too() {
         let mut filter = filter(&TapPolicy::PerSecond(2));
-        let wanted = [0, u64::MAX - 1, u64::MAX - 1, u64::MAX, u64::MAX].map(|ns| filter.wants(Timestamp(ns), None));
+        let wanted = [0, u64::MAX - 1, u64::MAX - 1, u64::MAX, u64::MAX].map(|ns| filter.wants(1, Timestamp(ns), None));
         assert_eq!(wanted, [true, true, true, false, false]);
     }
 
@@ -274,11 +318,11 @@ mod tests {
         assert_eq!(TapFlows::new(&keys), None);
         let flows = TapFlows::new(&keys[..TAP_FLOWS_MAX]).expect("as many as there may be");
         let mut filter = filter(&TapPolicy::Flows(flows));
-        let ports: Vec<u16> = (0..100).filter(|&port| filter.wants(Timestamp(0), Some(&keyed(port, &secret)))).collect();
+        let ports: Vec<u16> = (0..100).filter(|&port| filter.wants(1, Timestamp(0), Some(&keyed(port, &secret)))).collect();
         assert_eq!(ports, (0..TAP_FLOWS_MAX as u16).collect::<Vec<_>>());
-        assert!(!filter.wants(Timestamp(0), None));
+        assert!(!filter.wants(1, Timestamp(0), None));
         let same_hash = Keyed { hash: keyed(3, &secret).hash, ..keyed(99, &secret) };
-        assert!(!filter.wants(Timestamp(0), Some(&same_hash)), "a hash alone is no flow");
+        assert!(!filter.wants(1, Timestamp(0), Some(&same_hash)), "a hash alone is no flow");
     }
 
     #[test]
@@ -294,11 +338,11 @@ mod tests {
         let mut tap = TapSender::new(0, &TapPolicy::PerSecond(3), HashSecret::FIXED, sender);
         let packet = Packet { data: &[7], time: Timestamp(5), wire_len: 1, link_type: netscope_backends::LinkType::ETHERNET };
         let mut counted =
-            |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None, note: None }, || packet, false);
+            |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None, note: &|| None }, || packet, false);
         assert!(counted(1));
         tap.flush(true);
         let mut counted =
-            |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None, note: None }, || packet, false);
+            |number| tap.counted(&TapPacket { number, now: Timestamp(5), flow: None, note: &|| None }, || packet, false);
         assert_eq!([counted(2), counted(3), counted(4)], [false, false, true]);
         let chunk = receiver.receive().expect("the box that was sent");
         assert_eq!(chunk.packets().map(|(mark, _)| mark).collect::<Vec<_>>(), [TapMark { number: 1, place: None }]);

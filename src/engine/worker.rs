@@ -12,7 +12,9 @@ mod part;
 mod tapped;
 mod wave;
 
+use self::tapped::Extra;
 pub(super) use self::wave::{Consecutive, PacketSource};
+use super::directions::DirectionMeter;
 use super::observer::Watch;
 use super::outbox::Outbox;
 use super::packet_meta::PacketMeta;
@@ -20,6 +22,7 @@ use super::{
     BatchTimes, BurstMeter, BurstMetering, Clock, Ledger, Observer, ProtocolClass, RequestReceiver, StopGroup, TickEvidence,
     TickMeter, TrafficCount, WorkerShare,
 };
+use crate::detect::LocalNetworks;
 use crate::flow::{
     Candidate, Content, Counted, DomainNumbers, FlowPacket, FlowSettings, FlowTable, FragmentCounters, FragmentTable, FullFacts,
     HashSecret, Keyed, PacketFacts,
@@ -27,7 +30,7 @@ use crate::flow::{
 use crate::wire::Dissected;
 use hdrhistogram::Histogram;
 use netscope_backends::{BATCH_MAX, Counters, Packet, RingFill, Timestamp};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Flows looked at for expiry per packet on a wire; what is left waits for the next one. A file has no such bound.
 const EXPIRY_BUDGET: usize = 256;
@@ -93,6 +96,10 @@ pub struct Worker<O: Observer = ()> {
     batch_times: Histogram<u64>,
     /// Batch times as of the latest snapshot that asked for them.
     batches: BatchTimes,
+    /// Tells which way packets go; `None` unless that is asked for.
+    directions: Option<Box<DirectionMeter>>,
+    /// Time spent on batches and on answers, in ns of our own.
+    busy_ns: u64,
     /// Counts bytes by bins; `None` unless microbursts are measured here.
     bursts: Option<Box<BurstMeter>>,
     /// Counts sizes and batch times of the tick; `None` unless a history is kept.
@@ -141,6 +148,8 @@ impl<O: Observer> Worker<O> {
             tick_ended: false,
             batch_times: Histogram::new_with_bounds(1, BATCH_NS_MAX, 2).expect("constant bounds are valid"),
             batches: BatchTimes::default(),
+            directions: None,
+            busy_ns: 0,
             bursts: None,
             tick_meter: None,
             tick_ns: settings.tick_ns,
@@ -167,6 +176,11 @@ impl<O: Observer> Worker<O> {
         self.tick_meter = Some(Box::new(TickMeter::new(self.tick_ns)));
     }
 
+    /// From now on packets are counted by the way they go: in, out. Said before the first packet.
+    pub fn measure_directions(&mut self, inside: LocalNetworks) {
+        self.directions = Some(Box::new(DirectionMeter::new(inside)));
+    }
+
     /// Processes what a backend lent.
     pub fn batch(&mut self, packets: &[Packet<'_>]) {
         self.timed(|worker| worker.process(packets));
@@ -188,8 +202,14 @@ impl<O: Observer> Worker<O> {
         self.note_batch(ns);
     }
 
+    /// Time was spent on answers between batches.
+    pub fn note_answering(&mut self, time: Duration) {
+        self.busy_ns += u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    }
+
     #[inline(always)]
     fn note_batch(&mut self, ns: u64) {
+        self.busy_ns += ns;
         self.batch_times.saturating_record(ns.clamp(1, BATCH_NS_MAX));
         if let Some(meter) = &mut self.tick_meter {
             meter.batch(ns);
@@ -223,10 +243,11 @@ impl<O: Observer> Worker<O> {
         self.outbox.record(packets);
         let filled = metas.get(..packets.len()).unwrap_or_default();
         let source = Consecutive { packets, first: self.number + 1 };
-        if self.wants_extra() {
-            self.update::<true, true>(filled, &mut facts, &source);
-        } else {
-            self.update::<true, false>(filled, &mut facts, &source);
+        let times = packets.iter().map(|packet| packet.time).chain([self.clock.now()]);
+        match self.extra(source.first, self.number + packets.len() as u64, times) {
+            Extra::None => self.update::<true, { Extra::NONE }>(filled, &mut facts, &source),
+            Extra::Directions => self.update::<true, { Extra::DIRECTIONS }>(filled, &mut facts, &source),
+            Extra::All => self.update::<true, { Extra::ALL }>(filled, &mut facts, &source),
         }
         (self.metas, self.facts) = (metas, facts);
     }
@@ -319,6 +340,7 @@ impl<O: Observer> Worker<O> {
 
     fn end_tick(&mut self, tick: u64) {
         self.tick_ended = true;
+        self.outbox.flush_samples();
         self.outbox.flush_ended(self.event());
         if self.outbox.wants_reports() {
             self.harvest(tick);
@@ -342,7 +364,7 @@ impl<O: Observer> Worker<O> {
     fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
         self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
         self.read_batch_times(last);
-        let Self { outbox, ledger, source, ring, flows, batches, alive_at_exit, fragments, share, clock, .. } = self;
+        let Self { outbox, ledger, source, ring, flows, batches, busy_ns, alive_at_exit, fragments, share, clock, .. } = self;
         let (evidence, unsent) = (&self.evidence, &mut self.unsent);
         unsent.add(evidence, self.top_count);
         let is_sent = outbox.snapshot(|snapshot| {
@@ -361,6 +383,7 @@ impl<O: Observer> Worker<O> {
             snapshot.tcp_out_of_window = flows.tcp_arena().out_of_window();
             snapshot.evidence.copy_from(unsent);
             snapshot.batches = *batches;
+            snapshot.busy_ns = *busy_ns;
             snapshot.last = last;
         });
         if is_sent {

@@ -38,6 +38,7 @@ pub fn settings() -> EngineSettings {
         detection: None,
         bursts: None,
         history: false,
+        directions: None,
         flight: None,
         interfaces: Vec::new(),
     }
@@ -131,6 +132,7 @@ pub fn run_judged(
         record: None,
         on_closed: None,
         view: None,
+        sampled: None,
         live_table: LiveTableRequest::default(),
         questions: Questions::default(),
         flight: None,

@@ -6,7 +6,7 @@ use super::distribution::{Distribution, DistributionKind, KeptDistribution};
 use super::slots::{AlertTally, EndedSlot, TrafficSlot};
 use super::timeline::{KeptSlot, TimelineSlots};
 use super::{HistorySnapshot, Tally};
-use crate::engine::ProtocolClass;
+use crate::engine::{ProtocolClass, TrafficDirection};
 use netscope_backends::Timestamp;
 
 const SECOND_NS: u64 = Timestamp::NS_PER_SEC;
@@ -23,6 +23,8 @@ pub enum HistoryMetric {
     Bytes,
     /// Bytes of a protocol.
     ProtocolBytes(ProtocolClass),
+    /// Bytes that went this way, as far as that was asked for.
+    DirectionBytes(TrafficDirection),
     /// Packets that the kernel, the interface, or a damaged block cost, and those that the source left out.
     Drops,
     /// Flow records opened.
@@ -90,6 +92,10 @@ impl HistorySnapshot {
         match query.metric {
             Metric::Packets => traffic(Fold::Sum(|slot| slot.packets)),
             Metric::Bytes => traffic(Fold::Sum(|slot| slot.bytes)),
+            Metric::DirectionBytes(TrafficDirection::In) => traffic(Fold::Sum(|slot| slot.directions[0].bytes)),
+            Metric::DirectionBytes(TrafficDirection::Out) => traffic(Fold::Sum(|slot| slot.directions[1].bytes)),
+            Metric::DirectionBytes(TrafficDirection::Internal) => traffic(Fold::Sum(|slot| slot.directions[2].bytes)),
+            Metric::DirectionBytes(TrafficDirection::Through) => traffic(Fold::Sum(|slot| slot.directions[3].bytes)),
             Metric::ProtocolBytes(class) => {
                 let of_class = |slot: &TrafficSlot| slot.protocols[class as usize].bytes;
                 sums(&self.traffic, query, of_class)

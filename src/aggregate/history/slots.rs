@@ -6,7 +6,7 @@ use super::distribution::{Distribution, DistributionKind, KeptDistribution};
 use super::timeline::OpenSlot;
 use super::tops::{Tally, TopList, TopTable};
 use crate::detect::{Alert, AlertSeverity};
-use crate::engine::{ProtocolClass, TrafficCount};
+use crate::engine::{DirectionCounts, ProtocolClass, TrafficCount};
 use crate::flow::{Direction, FlowKey, FlowRecord, HostAddress};
 
 /// Hosts and flows kept of a slot by each of five measures, and ports.
@@ -64,6 +64,8 @@ pub struct TrafficSlot {
     pub bytes: u64,
     /// Of both, those of each protocol, by [`ProtocolClass`].
     pub protocols: [TrafficCount; ProtocolClass::ALL.len()],
+    /// The same, those that went each way, by [`TrafficDirection`](crate::engine::TrafficDirection); all 0 unless that is asked for.
+    pub directions: DirectionCounts,
     /// Flow records opened.
     pub flows_opened: u64,
     /// Flow records ended.

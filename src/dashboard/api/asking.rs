@@ -174,7 +174,7 @@ impl Board {
         let (cell, number) = self.answers.cell(AskName { filter: filter.text().to_owned(), sort, is_descending, scope, limit });
         let answer = cell.get_or_try_init(|| async {
             let started = Instant::now();
-            let found = self.find(filter.predicate(&self.settings.records), sort_by, scope, limit).await?;
+            let found = self.find(filter.predicate(self.settings.records), sort_by, scope, limit).await?;
             let made = Instant::now();
             Ok(Arc::new(KeptAnswer { number, found, rates, took: made - started, made }))
         });

@@ -17,7 +17,7 @@ use super::tick::{TickParts, tick_object};
 use super::unix::seconds;
 use super::window::{LastMinute, note_report};
 use super::{error::ApiError, error::ErrorCode, ledger_json};
-use crate::aggregate::{Report, Summary, Table};
+use crate::aggregate::{MuteRule, Report, Summary, Table};
 use crate::dashboard::Frame;
 use crate::detect::Alert;
 use serde_json::Value;
@@ -275,6 +275,11 @@ impl Board {
     /// The mute rules.
     pub fn mutes(&self) -> MutexGuard<'_, MuteBook> {
         self.mutes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The configuration was read again, with these mute rules. Whoever reads it tells the judge by itself.
+    pub fn set_config_mutes(&self, rules: Vec<MuteRule>) {
+        self.mutes().set_config(rules);
     }
 
     /// Round trips since the start.

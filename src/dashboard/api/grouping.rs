@@ -248,6 +248,7 @@ pub fn largest(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::RecordStyle;
     use crate::dashboard::api::filtering::PageFilter;
     use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 
@@ -260,14 +261,14 @@ mod tests {
             for group in [Some(first), second].into_iter().flatten() {
                 let filter = PageFilter::parse(Some(&group.term()))
                     .unwrap_or_else(|error| panic!("{}: {}", group.term(), error.message()));
-                let predicate = filter.predicate(&Default::default()).expect("a filter");
+                let predicate = filter.predicate(RecordStyle::default()).expect("a filter");
                 for other in &records {
                     let (own, own_second) = column.groups(other);
                     let is_in = own == group || own_second == Some(group);
                     assert_eq!(predicate(other), is_in, "{} of {}", group.term(), other.key.a_ip());
                 }
                 let others = PageFilter::parse(Some(&other_filter("proto:tcp", &[group]))).expect("a filter");
-                let predicate = others.predicate(&Default::default()).expect("a filter");
+                let predicate = others.predicate(RecordStyle::default()).expect("a filter");
                 for other in &records {
                     let (own, own_second) = column.groups(other);
                     let is_in = own == group || own_second == Some(group);

@@ -9,7 +9,7 @@ use super::responding::json;
 use super::unix::seconds;
 use crate::aggregate::{HistoryMetric, HistoryPoint, HistoryQuery, HistorySnapshot};
 use crate::dashboard::{ApiRequest, ApiResponse};
-use crate::engine::ProtocolClass;
+use crate::engine::{ProtocolClass, TrafficDirection};
 use netscope_backends::Timestamp;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -58,6 +58,9 @@ fn metric_of(name: &str) -> Option<NamedMetric> {
         _ => {}
     }
     if let Some(class) = name.strip_prefix("bytes_") {
+        if let Some(way) = TrafficDirection::ALL.into_iter().find(|way| way.name() == class) {
+            return named("bytes", HistoryMetric::DirectionBytes(way), 1.0, false);
+        }
         let class = ProtocolClass::ALL.into_iter().find(|own| own.name() == class)?;
         return named("bytes", HistoryMetric::ProtocolBytes(class), 1.0, false);
     }

@@ -34,6 +34,7 @@ pub fn losses(totals: &Summary, outputs: &[OutputState]) -> Vec<LossPlace> {
         place("engine", "beyond_count", ledger.beyond_count, "packets", true),
         place("engine", "unread_at_end", ledger.unread, "packets", true),
         place("copies", "taps_skipped", ledger.taps_skipped, "copies", false),
+        place("copies", "samples_skipped", ledger.samples_skipped, "copies", false),
         place("records", "records_skipped", ledger.records_skipped, "records", false),
         place("records", "facts_left_out", ledger.facts_left_out + totals.facts_left_out, "records", false),
         place("records", "export_left_out", totals.export_left_out, "records", false),

@@ -39,20 +39,8 @@ pub struct SampledPacket {
 /// What is read of a packet once.
 #[derive(Debug)]
 pub struct PacketSummary {
-    /// `TCP`, `ARP`.
-    pub protocol: String,
-    /// IANA number of the protocol in IP.
-    pub ip_protocol: Option<u8>,
-    /// Source and destination addresses.
-    pub ips: Option<(IpAddr, IpAddr)>,
-    /// Source and destination ports.
-    pub ports: Option<(u16, u16)>,
-    /// VLAN ids, outermost first.
-    pub vlan: Vec<u16>,
-    /// By what a filter decides.
+    /// What a filter looks at.
     pub subject: PacketSubject,
-    /// Its flow's 5-tuple.
-    pub key: Option<FlowKey>,
     /// The object of `packets`.
     pub json: String,
 }
@@ -105,7 +93,6 @@ impl SampledPacket {
         let ports = ports_of(&facts).filter(|_| facts.network.is_some_and(|network| has_ports(network.protocol)));
         let ports = ports.map(|ports| (ports.source, ports.destination));
         let key = facts.network.as_ref().and_then(|network| Some(FlowKey::new(network, ports_of(&facts)?).0));
-        let ip_protocol = facts.network.map(|network| network.protocol);
         let protocol = protocol_text(&facts);
         let (src, dst) = self.ends(ips, ports);
         let line = info.line(self);
@@ -115,18 +102,7 @@ impl SampledPacket {
             "id": self.id, "ts": seconds(self.time), "len": self.wire_len, "protocol": protocol, "src": src, "dst": dst,
             "info": line.strip_prefix(&ends).unwrap_or(&line), "flow": flow,
         });
-        let kept = usize::from(facts.vlan.count).min(facts.vlan.ids.len());
-        let vlan = facts.vlan.ids.get(..kept).unwrap_or_default().to_vec();
-        PacketSummary {
-            subject: PacketSubject::new(&facts, self.wire_len),
-            protocol,
-            ip_protocol,
-            ips,
-            ports,
-            vlan,
-            key,
-            json: json.to_string(),
-        }
+        PacketSummary { subject: PacketSubject::new(&facts, self.wire_len), json: json.to_string() }
     }
 
     /// Who sends to whom; hardware addresses where there is no IP.

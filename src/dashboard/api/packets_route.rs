@@ -33,7 +33,7 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
         let fitting = packets
             .iter()
             .map(|packet| (packet, packet.summary(&mut info)))
-            .filter(|(_, summary)| filter.matches_packet(summary));
+            .filter(|(_, summary)| filter.matches_packet(&summary.subject));
         for (at, (_, summary)) in fitting.take(limit).enumerate() {
             rows.push_str(if at > 0 { "," } else { "" });
             rows.push_str(&summary.json);

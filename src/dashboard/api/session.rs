@@ -110,7 +110,8 @@ impl SocketSession for PageSession {
         let fitting: Vec<&str> = {
             let mut info = self.board.packets.info();
             let fits = |packet: &&Arc<SampledPacket>| {
-                filter.matches_packet(packet.summary(&mut info)) && bpf.as_mut().is_none_or(|bpf| bpf.matches(&packet.packet()))
+                filter.matches_packet(&packet.summary(&mut info).subject)
+                    && bpf.as_mut().is_none_or(|bpf| bpf.matches(&packet.packet()))
             };
             let fitting: Vec<&Arc<SampledPacket>> = latest(packets.iter().filter(fits).collect());
             fitting.into_iter().map(|packet| packet.summary(&mut info).json.as_str()).collect()

@@ -5,6 +5,7 @@
 use crate::aggregate::{JudgeReloads, MuteRule, Questions};
 use crate::flight::{FlightRequests, RecordingStore};
 use crate::flow::FlowRecord;
+use crate::query::RecordContext;
 use crate::record::{Exported, FieldWord, TimeResolution};
 use netscope_backends::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -45,6 +46,12 @@ pub struct RecordStyle {
 }
 
 impl RecordStyle {
+    /// What a filter has to know of records.
+    pub const fn context(&self) -> RecordContext {
+        let Self { community_id_seed, times, interfaces } = *self;
+        RecordContext { community_id_seed, times, interfaces }
+    }
+
     /// A record made ready.
     pub fn exported<'a>(&self, record: &'a FlowRecord) -> Exported<'a> {
         Exported::new(record, self.community_id_seed).with_times(self.times).on_interface(self.interfaces)
@@ -90,6 +97,8 @@ pub struct PageFacts {
     pub started: Timestamp,
     /// Where the packets come from.
     pub source: PageSource,
+    /// Workers count which way packets go: networks are known as inside.
+    pub has_directions: bool,
     /// Something is detected.
     pub has_detection: bool,
     /// The configuration in force as TOML, secrets left out.

@@ -10,7 +10,7 @@ use super::setup::PageFacts;
 use super::unix::{now, seconds};
 use super::window::client;
 use crate::aggregate::{OutputState, QueueReport, Report};
-use crate::engine::ProtocolClass;
+use crate::engine::{ProtocolClass, TrafficDirection};
 use crate::flow::TopFlow;
 use crate::record::{ports, protocol_name};
 use serde_json::{Map, Value, json};
@@ -62,7 +62,7 @@ pub fn tick_object(facts: &PageFacts, parts: TickParts<'_>, top_n: usize) -> Val
         "kernel_drops": report.kernel_drops, "kernel_drops_total": report.kernel_drops_total,
         "kernel_if_drops": report.interface_drops, "kernel_if_drops_total": report.interface_drops_total,
         "top_flows": report.top.iter().take(top_n).map(|flow| top_flow(flow, secs, report)).collect::<Vec<_>>(),
-        "state": state, "direction": direction(report), "protocols": protocols(report, before), "flows": flows(report, before),
+        "state": state, "direction": facts.has_directions.then(|| direction(report)), "protocols": protocols(report, before), "flows": flows(report, before),
         "ledger": ledger_object(&report.totals, &report.outputs, has_ended, last_loss),
         "queues": queues(facts, report, before), "microbursts": microbursts(report),
         "talkers": talkers, "services": services, "rtt": rtt, "retransmissions": retransmissions,
@@ -99,14 +99,13 @@ fn top_flow(flow: &TopFlow, secs: f64, report: &Report) -> Value {
     })
 }
 
-/// Bytes and packets in and out; null while reports do not tell them.
-fn direction(_report: &Report) -> Value {
-    Value::Null
-}
-
-/// Time in ns that a queue's worker spent on batches since the start; `None` while reports do not tell it.
-fn busy_ns(_queue: &QueueReport) -> Option<u64> {
-    None
+/// Bytes and packets of the tick each way.
+fn direction(report: &Report) -> Value {
+    let row = |way: TrafficDirection| {
+        let count = report.directions[way as usize];
+        (way.name().to_owned(), json!({"packets": count.packets, "bytes": count.bytes}))
+    };
+    Value::Object(TrafficDirection::ALL.into_iter().map(row).collect::<Map<_, _>>())
 }
 
 fn protocols(report: &Report, before: Option<&Report>) -> Value {
@@ -136,7 +135,8 @@ pub fn queues(facts: &PageFacts, report: &Report, before: Option<&Report>) -> Ve
         let old = before.and_then(|before| before.totals.queues.iter().find(|old| old.queue == queue.queue));
         let grown = |of: fn(&QueueReport) -> u64| of(queue).saturating_sub(old.map_or(0, of));
         let interface = facts.source.queue_interfaces.get(usize::from(queue.queue)).copied().unwrap_or(0);
-        let busy = busy_ns(queue).map(|busy| busy.saturating_sub(old.and_then(busy_ns).unwrap_or(0)));
+        // Without a report before there is no growth to tell a load from.
+        let busy = old.map(|old| queue.busy_ns.saturating_sub(old.busy_ns));
         let load = busy.map(|busy| (busy as f64 / report.interval_ns.max(1) as f64).min(1.0));
         let ring = queue.ring.map(
             |ring| json!({"used": ring.waiting, "used_max": ring.waiting_max, "size": ring.size, "unit": facts.source.ring_unit}),

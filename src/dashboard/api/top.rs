@@ -38,7 +38,8 @@ pub async fn answer(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespo
     let (from, to) = (params.time("from")?, params.time("to")?);
     let scope = FlowScope::of_name(params.choice("scope", &["all", "live", "ended"])?);
     if from.is_some() || to.is_some() {
-        let span = from.unwrap_or_default()..to.unwrap_or(Timestamp(u64::MAX));
+        let latest = board.report().map_or_else(super::unix::now, |report| report.time);
+        let span = from.unwrap_or_default()..to.unwrap_or_else(|| latest.plus(Timestamp::NS_PER_SEC));
         return of_span(board, column, metric, &filter, span, limit).await;
     }
     let text = filter.text().to_owned();
@@ -114,7 +115,7 @@ async fn of_span(
         && metric != GroupMetric::Rate
         && board.settings.has_history;
     let history = if has_history { Some(board.history.get(&board.hooks.questions).await?) } else { None };
-    let (own, start, end) = (filter.predicate(&board.settings.records), span.start, span.end);
+    let (own, start, end) = (filter.predicate(board.settings.records), span.start, span.end);
     let overlaps = Arc::new(move |record: &FlowRecord| {
         record.first_seen < end && record.last_seen >= start && own.as_ref().is_none_or(|own| own(record))
     });
@@ -177,7 +178,10 @@ fn slots<'a>(history: &'a HistorySnapshot, span: &std::ops::Range<Timestamp>) ->
     let seconds = &history.ended.seconds;
     let is_short = span.end.0.saturating_sub(span.start.0) <= SECONDS_SPAN_MAX * Timestamp::NS_PER_SEC;
     let is_recent = seconds.first().is_some_and(|(first, _)| *first <= span.start) || history.ended.minutes.len() <= 1;
-    let slots = if is_short && is_recent { seconds } else { &history.ended.minutes };
+    // A minute that the span begins in is in it.
+    let minute = 60 * Timestamp::NS_PER_SEC;
+    let (slots, step) = if is_short && is_recent { (seconds, Timestamp::NS_PER_SEC) } else { (&history.ended.minutes, minute) };
     let place = |time: Timestamp| slots.partition_point(|(start, _)| *start < time);
-    slots.get(place(span.start)..place(span.end)).unwrap_or_default()
+    let first = Timestamp(span.start.0 / step * step);
+    slots.get(place(first)..place(span.end)).unwrap_or_default()
 }

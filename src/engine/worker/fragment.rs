@@ -5,6 +5,7 @@
 //! leading worker's ledger until then.
 
 use super::Worker;
+use super::tapped::Extra;
 use super::wave::no_flow_reason;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::{NoFlowReason, Observer};
@@ -16,7 +17,7 @@ use netscope_backends::Packet;
 
 impl<O: Observer> Worker<O> {
     /// The way of a fragment. `EXTRA`: as of a wave.
-    pub(super) fn fragment<const EXTRA: bool>(
+    pub(super) fn fragment<const EXTRA: u8>(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
@@ -44,7 +45,7 @@ impl<O: Observer> Worker<O> {
                     self.account(packet, dissected);
                     self.ledger.note_no_flow(NoFlowReason::FragmentsHeld);
                     self.watch.other(packet, dissected);
-                    if EXTRA {
+                    if EXTRA == Extra::ALL {
                         self.tap_one(packet, None);
                     }
                 }
@@ -61,7 +62,7 @@ impl<O: Observer> Worker<O> {
         self.note_orphans();
     }
 
-    fn first_fragment<const EXTRA: bool>(
+    fn first_fragment<const EXTRA: u8>(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
@@ -74,7 +75,7 @@ impl<O: Observer> Worker<O> {
                 self.account(packet, dissected);
                 self.ledger.note_no_flow(no_flow_reason(dissected));
                 self.watch.other(packet, dissected);
-                if EXTRA {
+                if EXTRA == Extra::ALL {
                     self.tap_one(packet, None);
                 }
             }
@@ -97,7 +98,7 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Counts a fragment for its flow; the number of the flow's place.
-    fn count_fragment<const EXTRA: bool>(
+    fn count_fragment<const EXTRA: u8>(
         &mut self,
         packet: &Packet<'_>,
         dissected: &Dissected,
@@ -111,7 +112,10 @@ impl<O: Observer> Worker<O> {
             _ => Content::Datagram,
         };
         let counted = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
-        if EXTRA {
+        if EXTRA != Extra::NONE {
+            self.note_direction(&flow.keyed, counted.place, packet.wire_len);
+        }
+        if EXTRA == Extra::ALL {
             self.tap_one(packet, Some((&flow.keyed, counted)));
         }
         counted.place

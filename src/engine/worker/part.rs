@@ -5,6 +5,7 @@
 //! flow due.
 
 use super::Worker;
+use super::tapped::Extra;
 use super::wave::PacketSource;
 use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
@@ -58,11 +59,14 @@ impl<O: Observer> Worker<O> {
         let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let last_time = unit.last_time(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
-        let passed = match (last_time, self.wants_extra()) {
-            (Some(_), false) => self.waves::<true, false>(unit, list, is_open),
-            (None, false) => self.waves::<false, false>(unit, list, is_open),
-            (Some(_), true) => self.waves::<true, true>(unit, list, is_open),
-            (None, true) => self.waves::<false, true>(unit, list, is_open),
+        let times = list.iter().map(|meta| meta.time).chain([self.clock.now(), unit.time(len.saturating_sub(1))]);
+        let passed = match (last_time, self.extra(first, self.number + len as u64, times)) {
+            (Some(_), Extra::None) => self.waves::<true, { Extra::NONE }>(unit, list, is_open),
+            (None, Extra::None) => self.waves::<false, { Extra::NONE }>(unit, list, is_open),
+            (Some(_), Extra::Directions) => self.waves::<true, { Extra::DIRECTIONS }>(unit, list, is_open),
+            (None, Extra::Directions) => self.waves::<false, { Extra::DIRECTIONS }>(unit, list, is_open),
+            (Some(_), Extra::All) => self.waves::<true, { Extra::ALL }>(unit, list, is_open),
+            (None, Extra::All) => self.waves::<false, { Extra::ALL }>(unit, list, is_open),
         };
         match last_time {
             // One step is as good as many: on the way there nothing is due.
@@ -73,14 +77,14 @@ impl<O: Observer> Worker<O> {
         self.flows.pass(self.clock.now());
         self.merged = merged;
         // Who puts the packets of all workers in order never waits for what lies here.
-        if self.outbox.wants_notes() {
+        if self.outbox.taps_in_sequence() {
             self.outbox.flush_taps();
         }
     }
 
     /// Processes these packets; returns the index behind the last of them. `ALONE`: no time of others
     /// matters. `EXTRA`: as of a wave. `is_open`: some metas are to be completed.
-    fn waves<const ALONE: bool, const EXTRA: bool>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
+    fn waves<const ALONE: bool, const EXTRA: u8>(&mut self, unit: &WorkUnit, list: &[PacketMeta], is_open: bool) -> usize {
         let (first, mut passed) = (self.number + 1, 0);
         // Taken out for as long as the worker changes; vectors without memory stand in.
         let (mut metas, mut facts) = (std::mem::take(&mut self.metas), std::mem::take(&mut self.facts));

@@ -15,16 +15,49 @@ use crate::wire::{Dissected, PacketHeaders, common_headers, mac_addresses};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use std::slice;
 
+/// What is to be done for packets once they were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Extra {
+    /// Nothing.
+    None,
+    /// They are counted by the way they go.
+    Directions,
+    /// That, if it is asked for, and all else.
+    All,
+}
+
+impl Extra {
+    /// As arguments of types.
+    pub(super) const NONE: u8 = Self::None as u8;
+    pub(super) const DIRECTIONS: u8 = Self::Directions as u8;
+    pub(super) const ALL: u8 = Self::All as u8;
+}
+
 impl<O: Observer> Worker<O> {
-    /// Somebody may want copies of packets that were counted, or what headers say is kept.
-    pub(super) const fn wants_extra(&self) -> bool {
-        self.outbox.taps_counted() || self.flows.keeps_headers()
+    /// Somebody may want copies of some of the packets from number `first` to `last` once they were counted, or what headers say is
+    /// kept. `times`: theirs, and the latest before them.
+    #[inline(always)]
+    pub(super) fn extra(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> Extra {
+        if self.flows.keeps_headers() || self.outbox.taps_some(first, last, times) {
+            return Extra::All;
+        }
+        if self.directions.is_some() { Extra::Directions } else { Extra::None }
+    }
+
+    /// A packet of a flow was counted: which way it goes.
+    #[inline(always)]
+    pub(super) fn note_direction(&mut self, keyed: &Keyed, place: u32, wire_len: u32) {
+        if let Some(meter) = &mut self.directions {
+            meter.count(keyed, place, wire_len, &mut self.ledger.directions);
+        }
     }
 
     /// Packet `at` of a wave, a common frame, was counted for this flow at this place.
     #[inline(never)]
     pub(super) fn common_counted(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, counted: Counted) {
         let keyed = &meta.keyed;
+        self.note_direction(keyed, counted.place, meta.wire_len);
         if self.flows.keeps_headers() {
             let packet = source.packet(at);
             let headers = common_headers(packet.data, keyed.key.version(), meta.tcp_headers());
@@ -53,10 +86,11 @@ impl<O: Observer> Worker<O> {
             return;
         }
         let flow = flow.filter(|(_, counted)| counted.place != Counted::NO_PLACE);
-        let note = flow.filter(|_| self.outbox.wants_notes()).map(|(keyed, counted)| self.flows.note(keyed.direction, counted));
+        let Self { flows, outbox, ledger, clock, .. } = self;
+        let note = || flow.map(|(keyed, counted)| flows.note(keyed.direction, counted));
         let flow = flow.map(|(keyed, counted)| (keyed, counted.place));
-        let packet = TapPacket { number: source.number(at), now: self.clock.now(), flow, note };
-        self.outbox.tap(&packet, || source.packet(at), &mut self.ledger);
+        let packet = TapPacket { number: source.number(at), now: clock.now(), flow, note: &note };
+        outbox.tap(&packet, || source.packet(at), ledger);
     }
 
     /// The same for the packet that is counted now.

@@ -4,6 +4,7 @@
 //! while the memory of those that follow is being fetched. Its invariant: what comes of a packet does not
 //! depend on how packets fall into waves, nor on which path it took.
 
+use super::tapped::Extra;
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
@@ -196,10 +197,9 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the
-    /// next flows arrive. `ALONE`: no packet of others moves the time. `EXTRA`: somebody may want copies of
-    /// packets that were counted, or what headers say is kept.
+    /// next flows arrive. `ALONE`: no packet of others moves the time. `EXTRA`: an [`Extra`].
     #[inline(never)]
-    pub(super) fn update<const ALONE: bool, const EXTRA: bool>(
+    pub(super) fn update<const ALONE: bool, const EXTRA: u8>(
         &mut self,
         metas: &[PacketMeta],
         facts: &mut [Dissected],
@@ -234,16 +234,12 @@ impl<O: Observer> Worker<O> {
             if let Route::Plain { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 let counted = self.count_common(i, meta, candidates[i], Content::Segment(&meta.segment), source);
-                if EXTRA {
-                    self.common_counted(i, source, meta, counted);
-                }
+                self.do_extra::<EXTRA>(i, source, meta, counted);
             } else if let Route::Datagram { checksum_bad } = meta.route {
                 counts.note(meta.wire_len, checksum_bad);
                 counts.udp += TrafficCount { packets: 1, bytes: meta.wire_len.into() };
                 let counted = self.count_common(i, meta, candidates[i], Content::Datagram, source);
-                if EXTRA {
-                    self.common_counted(i, source, meta, counted);
-                }
+                self.do_extra::<EXTRA>(i, source, meta, counted);
             } else {
                 self.count_other::<EXTRA>(i, meta, candidates[i], &mut facts[i], source, &mut counts);
             }
@@ -323,9 +319,19 @@ impl<O: Observer> Worker<O> {
         counted
     }
 
+    /// A packet of a common frame was counted.
+    #[inline(always)]
+    fn do_extra<const EXTRA: u8>(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, counted: Counted) {
+        if EXTRA == Extra::DIRECTIONS {
+            self.note_direction(&meta.keyed, counted.place, meta.wire_len);
+        } else if EXTRA == Extra::ALL {
+            self.common_counted(at, source, meta, counted);
+        }
+    }
+
     /// Counts what is neither a plain segment nor a datagram.
     #[inline(never)]
-    fn count_other<const EXTRA: bool>(
+    fn count_other<const EXTRA: u8>(
         &mut self,
         at: usize,
         meta: &PacketMeta,
@@ -338,17 +344,13 @@ impl<O: Observer> Worker<O> {
             Route::Syn { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
                 let counted = self.count_common(at, meta, candidate, Content::Syn(&meta.syn()), source);
-                if EXTRA {
-                    self.common_counted(at, source, meta, counted);
-                }
+                self.do_extra::<EXTRA>(at, source, meta, counted);
                 return;
             }
             Route::Last { checksum_bad } => {
                 counts.note(meta.wire_len, checksum_bad);
-                let place = self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
-                if EXTRA {
-                    self.common_counted(at, source, meta, place);
-                }
+                let counted = self.count_common(at, meta, candidate, Content::LastSegment(&meta.segment), source);
+                self.do_extra::<EXTRA>(at, source, meta, counted);
                 return;
             }
             Route::Unread => return,
@@ -378,7 +380,12 @@ impl<O: Observer> Worker<O> {
                 return self.fragment::<EXTRA>(&source.packet(at), facts, meta, candidate);
             }
         };
-        if EXTRA {
+        if EXTRA != Extra::NONE
+            && let Some(counted) = counted
+        {
+            self.note_direction(&meta.keyed, counted.place, meta.wire_len);
+        }
+        if EXTRA == Extra::ALL {
             self.tap(at, source, counted.map(|counted| (&meta.keyed, counted)));
         }
     }

@@ -51,6 +51,7 @@ pub fn text(board: &Board, is_open_metrics: bool) -> String {
     out.sample(&[], now().since(board.facts.started) as f64 / 1e9);
     let report = board.report().unwrap_or_default();
     run::totals(&mut out, &report);
+    run::directions(&mut out, &board.facts, &report);
     run::ledger(&mut out, &report, board.has_ended());
     run::flows(&mut out, &report);
     run::queues(&mut out, &board.facts.source, &report);

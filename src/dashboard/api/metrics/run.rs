@@ -4,8 +4,8 @@
 
 use super::{Exposition, MetricKind};
 use crate::aggregate::{OutputState, Report};
-use crate::dashboard::api::setup::PageSource;
-use crate::engine::{NoFlowReason, ProtocolClass};
+use crate::dashboard::api::setup::{PageFacts, PageSource};
+use crate::engine::{NoFlowReason, ProtocolClass, TrafficDirection};
 use crate::flow::EndReason;
 
 use MetricKind::{Counter, Gauge};
@@ -31,6 +31,18 @@ pub fn totals(out: &mut Exposition, report: &Report) {
             out.sample(&[("protocol", class.name())], value);
         }
     }
+}
+
+/// Which way packets went; nothing where no network is known as inside.
+pub fn directions(out: &mut Exposition, facts: &PageFacts, report: &Report) {
+    if !facts.has_directions {
+        return;
+    }
+    let counts = &report.totals.ledger.directions;
+    out.family("direction_packets", Counter, "Packets by direction.");
+    TrafficDirection::ALL.into_iter().for_each(|way| out.sample(&[("direction", way.name())], counts[way as usize].packets));
+    out.family("direction_bytes", Counter, "Bytes on the wire by direction.");
+    TrafficDirection::ALL.into_iter().for_each(|way| out.sample(&[("direction", way.name())], counts[way as usize].bytes));
 }
 
 /// Where packets went.
@@ -112,7 +124,7 @@ pub fn queues(out: &mut Exposition, source: &PageSource, report: &Report) {
             (queue.queue.to_string(), source.interfaces.get(interface).map_or("", String::as_str))
         })
         .collect();
-    let mut each = |name, kind, help, value: &dyn Fn(&crate::aggregate::QueueReport) -> Option<f64>| {
+    let mut each = |name, kind, help, value: &dyn Fn(&crate::aggregate::QueueReport) -> Option<u64>| {
         out.family(name, kind, help);
         for (queue, (number, interface)) in queues.iter().zip(&names) {
             if let Some(value) = value(queue) {
@@ -120,15 +132,13 @@ pub fn queues(out: &mut Exposition, source: &PageSource, report: &Report) {
             }
         }
     };
-    each("queue_packets", Counter, "Packets that a queue's worker processed.", &|queue| Some(queue.packets as f64));
-    each("queue_bytes", Counter, "Bytes on the wire of these.", &|queue| Some(queue.bytes as f64));
-    each("queue_kernel_drops", Counter, "Packets the kernel dropped on a queue.", &|queue| {
-        Some(queue.source.kernel_drops as f64)
-    });
+    each("queue_packets", Counter, "Packets that a queue's worker processed.", &|queue| Some(queue.packets));
+    each("queue_bytes", Counter, "Bytes on the wire of these.", &|queue| Some(queue.bytes));
+    each("queue_kernel_drops", Counter, "Packets the kernel dropped on a queue.", &|queue| Some(queue.source.kernel_drops));
     each("queue_ring_freezes", Counter, "Times the kernel found no free block in a queue's ring.", &|queue| {
-        Some(queue.source.ring_freezes as f64)
+        Some(queue.source.ring_freezes)
     });
-    each("queue_flows", Gauge, "Flows in a queue's table.", &|queue| Some(queue.flow_count as f64));
+    each("queue_flows", Gauge, "Flows in a queue's table.", &|queue| Some(queue.flow_count));
     each("queue_ring_used", Gauge, "Blocks or descriptors that wait in a queue's ring.", &|queue| {
         queue.ring.map(|ring| ring.waiting.into())
     });
@@ -136,14 +146,18 @@ pub fn queues(out: &mut Exposition, source: &PageSource, report: &Report) {
         queue.ring.map(|ring| ring.size.into())
     });
     each("queue_silent", Gauge, "1 while a queue's worker has said nothing for two ticks.", &|queue| {
-        Some(f64::from(u8::from(queue.silent_since.is_some())))
+        Some(u64::from(queue.silent_since.is_some()))
     });
-    each("queue_batches", Counter, "Batches that a queue's worker processed.", &|queue| Some(queue.batches.count as f64));
-    out.family("queue_batch_seconds", Gauge, "How long a queue's batches took since the start, by quantile; 1 is the longest.");
+    each("queue_batches", Counter, "Batches that a queue's worker processed.", &|queue| Some(queue.batches.count));
+    out.family(
+        "queue_batch_seconds",
+        Gauge,
+        "How long a queue's batches took since the start: median, 99th percentile, longest.",
+    );
     for (queue, (number, interface)) in queues.iter().zip(&names) {
         let batches = &queue.batches;
-        for (quantile, ns) in [("0.5", batches.p50_ns), ("0.99", batches.p99_ns), ("1", batches.max_ns)] {
-            out.sample(&[("queue", number), ("interface", interface), ("quantile", quantile)], ns as f64 / 1e9);
+        for (statistic, ns) in [("p50", batches.p50_ns), ("p99", batches.p99_ns), ("max", batches.max_ns)] {
+            out.sample(&[("queue", number), ("interface", interface), ("statistic", statistic)], ns as f64 / 1e9);
         }
     }
 }

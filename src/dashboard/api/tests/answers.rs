@@ -27,8 +27,8 @@ fn frames_are_made_while_somebody_looks() {
     assert_eq!((&first["type"], &first["frame_seq"], &first["packets"]), (&json!("frame"), &json!(2), &json!([])));
     let tick = &first["tick"];
     assert_eq!(
-        (&tick["bytes"], &tick["mbps"], &tick["state"], &tick["direction"]),
-        (&json!(4000), &json!(0.032), &json!("live"), &Value::Null)
+        (&tick["bytes"], &tick["mbps"], &tick["state"], &tick["direction"]["in"]["bytes"]),
+        (&json!(4000), &json!(0.032), &json!("live"), &json!(3000))
     );
     assert_eq!((&tick["top_flows"][0]["src_ip"], &tick["top_flows"][0]["dst_port"]), (&json!("10.0.0.2"), &json!(443)));
     assert_eq!(tick["ledger"]["waiting"], 7, "received by the kernel and not read yet");

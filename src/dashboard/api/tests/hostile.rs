@@ -57,7 +57,8 @@ proptest! {
         ] {
             if let SocketReply::Message(answer) = session.message(&message) {
                 let is_json = serde_json::from_str::<serde_json::Value>(&answer).is_ok();
-                prop_assert!(is_json && !answer.contains('\u{1b}'));
+                let has_escape = answer.contains('\u{1b}');
+                prop_assert!(is_json && !has_escape);
             }
         }
         let (status, list) = played.get("/api/v1/packets", &[]);

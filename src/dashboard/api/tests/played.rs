@@ -66,6 +66,7 @@ pub fn facts(is_file: bool) -> PageFacts {
         host: "probe-01".to_owned(),
         started: Timestamp(1_764_500_000 * SECOND),
         source: source(is_file),
+        has_directions: true,
         has_detection: true,
         config_text: "[web]\nenabled = true\n".to_owned(),
         config: serde_json::json!({"web": {"enabled": true}}),
@@ -134,6 +135,11 @@ impl Played {
             user: Some("ada".to_owned()),
         };
         self.runtime.block_on(self.page.answer(request))
+    }
+
+    /// Waits for an answer.
+    pub fn wait(&self, answering: crate::dashboard::Answering<'_>) -> ApiResponse {
+        self.runtime.block_on(answering)
     }
 
     /// Asks for JSON.
@@ -243,6 +249,7 @@ pub fn report(time: Timestamp) -> Report {
     report.totals.source = Counters { received: 110, kernel_drops: 3, interface_drops: 2, ..Counters::default() };
     report.totals.ledger.packets = 100;
     report.totals.ledger.in_flows = 100;
+    report.directions[0].bytes = 3000;
     report.totals.flows.opened = 7;
     let queue = crate::aggregate::QueueReport {
         packets: 100,
@@ -257,7 +264,7 @@ pub fn report(time: Timestamp) -> Report {
 /// A scan of the TCP flow's server.
 pub fn alert(phase: AlertPhase) -> Alert {
     let host: IpAddr = "10.0.0.2".parse().expect("an address");
-    let sample = SamplePacket { number: 5, key: tcp_record().key, initiator: Direction::BToA, ..Default::default() };
+    let sample = SamplePacket { number: 5, key: tcp_record().key, initiator: Direction::BToA };
     Alert {
         time: NOW,
         began: NOW,
