@@ -139,7 +139,10 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let (mut outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
     let flight =
         flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
-    let engine = engine_settings(settings, &mut opened);
+    let mut engine = engine_settings(settings, &mut opened);
+    if page.is_some() {
+        engine.directions = Some(detecting::local_networks(&settings.local_networks, &opened.interfaces)?);
+    }
     let questions = Questions::default();
     let around = web::Surroundings {
         settings,
@@ -153,6 +156,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     };
     let page = page.map(|page| web::dashboard(&around, page)).transpose()?;
     outputs.extend(page.iter().map(web::Dashboard::output));
+    let sampled = page.as_ref().and_then(web::Dashboard::sampled);
     let session = Session {
         source: opened.take_source(),
         engine,
@@ -170,7 +174,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         record: recording(settings, &opened.interfaces),
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
         view: settings.view.map(|view| packet_view(view, names_of_queues(&opened), packets_shown)),
-        sampled: None,
+        sampled,
         live_table,
         questions,
         flight,

@@ -12,14 +12,18 @@ use netscope::dashboard::{
     ServerError, ServerNumber,
 };
 use netscope::doctor::DoctorSettings;
+use netscope::engine::TapPolicy;
 use netscope::flight::FlightSetup;
 use netscope::record::FieldWord;
+use netscope::session::PacketView;
 use netscope_backends::{ReplaySpeed, Timestamp};
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Headers of a sampled packet that are kept, whatever is kept behind them.
+const HEADER_BYTES_MAX: usize = 256;
 /// How often a page that stays looks whether it is to end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Bytes of a password that is hashed.
@@ -34,6 +38,7 @@ pub struct BoundPage<'a> {
 /// The page while it is served; dropping it ends it at once.
 pub struct Dashboard {
     server: RunningServer,
+    sampling: Option<TapPolicy>,
     board: Arc<Board>,
     url: String,
     stays: bool,
@@ -85,7 +90,12 @@ pub fn dashboard(around: &Surroundings<'_>, BoundPage { web, server }: BoundPage
     let telling = Arc::clone(reporter);
     let notice: Arc<OnServerNotice> = Arc::new(move |text: &str| telling.warn(text));
     let server = server.start(Arc::new(Page::new(Arc::clone(&board))), around.cpus, notice)?;
-    Ok(Dashboard { server, board, url, stays })
+    let sampling = web.sample_rate.map(|one_in| TapPolicy::Sampled {
+        one_in,
+        per_second_max: usize::try_from(web.sample_per_second).unwrap_or(usize::MAX),
+        snaplen: HEADER_BYTES_MAX + web.payload_bytes,
+    });
+    Ok(Dashboard { server, sampling, board, url, stays })
 }
 
 fn page_settings(around: &Surroundings<'_>, web: &WebSettings) -> PageSettings {
@@ -114,6 +124,7 @@ fn facts(around: &Surroundings<'_>) -> PageFacts {
         started: Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)),
         source: source(settings, opened),
         has_detection: settings.detection.is_some(),
+        has_directions: true,
         // A table of what was read can be written.
         config_text: toml::to_string(&settings.in_force).unwrap_or_default(),
         config: serde_json::to_value(&settings.in_force).unwrap_or_default(),
@@ -189,6 +200,11 @@ fn doctor(interface: String) -> DoctorCall {
 }
 
 impl Dashboard {
+    /// Which packets are sampled, and who takes them; `None` where none are.
+    pub fn sampled(&self) -> Option<(TapPolicy, PacketView)> {
+        Some((self.sampling.clone()?, Box::new(self.board.sampler())))
+    }
+
     /// What brings the run's reports, alerts and flows to the page.
     pub fn output(&self) -> Box<dyn Output> {
         Box::new(self.board.output())

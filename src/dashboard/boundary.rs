@@ -69,7 +69,7 @@ pub struct ApiResponse {
 
 /// A frame for all clients, made once per tick.
 #[derive(Clone, Debug, Default)]
-pub struct Frame {
+pub struct PageFrame {
     /// Its number, from 1; 0: there was none yet.
     pub seq: u64,
     /// The message without packets, JSON; empty where nobody looked when it was made.
@@ -98,7 +98,7 @@ pub trait SocketSession: Send {
     /// A text message came, at most 64 KiB.
     fn message(&mut self, text: &str) -> SocketReply;
     /// The frame as this client gets it: with the packets it subscribed to since its last one.
-    fn frame(&mut self, frame: &Frame) -> Bytes;
+    fn frame(&mut self, frame: &PageFrame) -> Bytes;
 }
 
 /// The interface behind the server.
@@ -110,7 +110,7 @@ pub trait PageApi: Send + Sync {
     /// A new client.
     fn session(&self, role: Role) -> Box<dyn SocketSession>;
     /// Frames as they are made.
-    fn frames(&self) -> watch::Receiver<Arc<Frame>>;
+    fn frames(&self) -> watch::Receiver<Arc<PageFrame>>;
     /// How many clients look now; with none no frame is made.
     fn set_lookers(&self, count: usize);
 }

@@ -11,7 +11,7 @@ pub use api::{
     Board, DoctorCall, PacketSampler, Page, PageFacts, PageHooks, PageOutput, PageSettings, PageSource, RecordStyle,
     ServerNumber, ServerNumbers,
 };
-pub use boundary::{Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, PageApi, Role, SocketReply, SocketSession};
+pub use boundary::{Answering, ApiBody, ApiRequest, ApiResponse, Method, PageApi, PageFrame, Role, SocketReply, SocketSession};
 pub use server::{
     OnServerNotice, PasswordError, RunningServer, SOCKETS_DEFAULT, Secret, SecretSource, Server, ServerAuth, ServerCounters,
     ServerCounts, ServerError, ServerSettings, ServerTls, TokenSettings, hash_password, is_host_name,

@@ -18,7 +18,7 @@ use super::unix::seconds;
 use super::window::{LastMinute, note_report};
 use super::{error::ApiError, error::ErrorCode, ledger_json};
 use crate::aggregate::{MuteRule, Report, Summary, Table};
-use crate::dashboard::Frame;
+use crate::dashboard::PageFrame;
 use crate::detect::Alert;
 use serde_json::Value;
 use std::io;
@@ -58,7 +58,7 @@ pub struct Board {
     alerts: Mutex<AlertStore>,
     mutes: Mutex<MuteBook>,
     rtt_sum: Mutex<RttSum>,
-    frames: watch::Sender<Arc<Frame>>,
+    frames: watch::Sender<Arc<PageFrame>>,
     /// Clients that look. Relaxed: a frame more or less is nothing. Written by `set_lookers`, read by `note_report`.
     lookers: AtomicUsize,
     end: OnceLock<Arc<(Table, Summary)>>,
@@ -189,7 +189,7 @@ impl Board {
     }
 
     /// Frames as they are made.
-    pub fn frames(&self) -> watch::Receiver<Arc<Frame>> {
+    pub fn frames(&self) -> watch::Receiver<Arc<PageFrame>> {
         self.frames.subscribe()
     }
 
@@ -198,7 +198,7 @@ impl Board {
         live.frame_seq += 1;
         let seq = live.frame_seq;
         if self.lookers.load(Ordering::Relaxed) == 0 {
-            self.frames.send_replace(Arc::new(Frame { seq, ..Frame::default() }));
+            self.frames.send_replace(Arc::new(PageFrame { seq, ..PageFrame::default() }));
             return;
         }
         self.history.ask(&self.hooks.questions);
@@ -212,7 +212,7 @@ impl Board {
         let alerts = changed.iter().map(|alert| alert.object(self.settings.records.community_id_seed)).collect();
         let json = frame_message(seq, &tick, alerts, left_out);
         live.tick = tick;
-        self.frames.send_replace(Arc::new(Frame { seq, json }));
+        self.frames.send_replace(Arc::new(PageFrame { seq, json }));
     }
 
     /// The tick as it is now; `None` before the first report.

@@ -8,7 +8,8 @@ use super::unix::seconds;
 use crate::flow::{FlowKey, FlowNote, ports_of};
 use crate::query::PacketSubject;
 use crate::record::{
-    LayerView, LineStyle, LineTime, PacketLines, TextBuffer, flow_detail, packet_detail, protocol_name, write_hex_dump,
+    LayerView, LineStyle, LineTime, PacketLines, PacketRange, TextBuffer, flow_detail, packet_detail, protocol_name,
+    write_hex_dump,
 };
 use crate::wire::{self, Dissected, Network, mac_addresses};
 use netscope_backends::{LinkType, Packet, Timestamp};
@@ -70,10 +71,11 @@ impl InfoWriter {
 }
 
 impl SampledPacket {
-    /// Keeps at most `bytes` of a packet.
-    pub fn new(id: u64, note: Option<&FlowNote>, packet: &Packet<'_>, bytes: usize) -> Self {
+    /// Keeps the headers of a packet, and at most `payload_bytes` behind them.
+    pub fn new(id: u64, note: Option<&FlowNote>, packet: &Packet<'_>, payload_bytes: usize) -> Self {
         let &Packet { data, time, wire_len, link_type } = packet;
-        let data = data.get(..bytes).unwrap_or(data).into();
+        let headers = wire::dissect(link_type, data, wire_len).payload_offset as usize;
+        let data = data.get(..headers.saturating_add(payload_bytes)).unwrap_or(data).into();
         Self { id, time, wire_len, link_type, data, note: note.copied(), seen: OnceLock::new() }
     }
 
@@ -134,11 +136,15 @@ pub fn gone_detail(id: u64) -> Value {
     json!({"type": "packet_detail", "id": id, "gone": true, "layers": [], "hex_dump": ""})
 }
 
-/// A layer with its fields. Where a field lies in the packet is not known yet.
+/// A layer with its fields, and where they lie in the packet.
 fn layer_object(layer: &LayerView) -> Value {
-    let offset = layer.fields.iter().find(|(name, _)| *name == "offset").and_then(|(_, value)| value.parse::<u64>().ok());
-    let fields: Vec<Value> = layer.fields.iter().map(|(name, value)| json!([name, value, null, null])).collect();
-    json!({"name": layer.name, "offset": offset, "len": null, "fields": fields})
+    let field = |(name, value, range): &(&str, String, Option<PacketRange>)| {
+        let (offset, len) = range.unzip();
+        json!([name, value, offset, len])
+    };
+    // The offset is said beside the fields.
+    let fields: Vec<Value> = layer.fields.iter().filter(|(name, ..)| *name != "offset").map(field).collect();
+    json!({"name": layer.name, "offset": layer.offset, "len": layer.len, "fields": fields})
 }
 
 /// Protocols with ports: TCP, UDP, SCTP, UDP-Lite.

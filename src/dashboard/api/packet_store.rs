@@ -19,7 +19,8 @@ pub struct PacketStore {
     /// Shared by all who look at packets.
     info: Mutex<InfoWriter>,
     count_max: usize,
-    bytes_max: usize,
+    /// Behind the headers of each.
+    payload_bytes: usize,
 }
 
 #[derive(Default)]
@@ -29,17 +30,17 @@ struct PacketRing {
 }
 
 impl PacketStore {
-    /// Keeps so many packets, with so many bytes of each.
-    pub fn new(count_max: usize, bytes_max: usize) -> Self {
+    /// Keeps so many packets, with so many bytes behind the headers of each.
+    pub fn new(count_max: usize, payload_bytes: usize) -> Self {
         let count_max = count_max.min(PACKET_BUFFER_MAX);
-        Self { ring: Mutex::default(), info: Mutex::default(), count_max, bytes_max }
+        Self { ring: Mutex::default(), info: Mutex::default(), count_max, payload_bytes }
     }
 
     /// Keeps a packet; the oldest one goes for it.
     pub fn push(&self, note: Option<&FlowNote>, packet: &Packet<'_>) {
         let mut ring = self.ring();
         ring.seen += 1;
-        let kept = Arc::new(SampledPacket::new(ring.seen, note, packet, self.bytes_max));
+        let kept = Arc::new(SampledPacket::new(ring.seen, note, packet, self.payload_bytes));
         ring.packets.push_back(kept);
         if ring.packets.len() > self.count_max {
             ring.packets.pop_front();

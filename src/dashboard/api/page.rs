@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::router::{Endpoint, endpoint};
 use super::session::PageSession;
 use super::{alerts_route, flows_route, packets_route, status_route};
-use crate::dashboard::{Answering, ApiRequest, ApiResponse, Frame, PageApi, Role, SocketSession};
+use crate::dashboard::{Answering, ApiRequest, ApiResponse, PageApi, PageFrame, Role, SocketSession};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -62,7 +62,7 @@ impl PageApi for Page {
         Box::new(PageSession::new(Arc::clone(&self.0)))
     }
 
-    fn frames(&self) -> watch::Receiver<Arc<Frame>> {
+    fn frames(&self) -> watch::Receiver<Arc<PageFrame>> {
         self.0.frames()
     }
 

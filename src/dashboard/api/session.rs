@@ -8,7 +8,7 @@ use super::filtering::PageFilter;
 use super::frames::{last_id, latest, with_packets};
 use super::packet_facts::{SampledPacket, gone_detail};
 use super::unix::now;
-use crate::dashboard::{Frame, SocketReply, SocketSession};
+use crate::dashboard::{PageFrame, SocketReply, SocketSession};
 use bytes::Bytes;
 use netscope_backends::LinkType;
 use netscope_backends::filter::FilterSet;
@@ -101,7 +101,7 @@ impl SocketSession for PageSession {
         }
     }
 
-    fn frame(&mut self, frame: &Frame) -> Bytes {
+    fn frame(&mut self, frame: &PageFrame) -> Bytes {
         let Some(PacketSubscription { filter, bpf, last }) = self.subscription.as_mut().filter(|_| !frame.json.is_empty()) else {
             return frame.json.clone();
         };

@@ -26,7 +26,7 @@ pub struct PageSettings {
     pub packet_buffer: usize,
     /// Of how many packets one is sampled; 0: none is.
     pub sample_rate: u32,
-    /// Bytes kept of a sampled packet.
+    /// Bytes kept of a sampled packet behind its headers.
     pub payload_bytes: usize,
     /// How records are shown.
     pub records: RecordStyle,

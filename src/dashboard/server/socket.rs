@@ -8,7 +8,7 @@ use super::limits::{
 };
 use super::rate::{BucketRate, TokenBucket};
 use super::site::{Looker, Site, ended};
-use crate::dashboard::{Frame, Role, SocketReply, SocketSession};
+use crate::dashboard::{PageFrame, Role, SocketReply, SocketSession};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
@@ -36,7 +36,7 @@ struct SocketClient {
     socket: ClientSocket,
     session: Box<dyn SocketSession>,
     looker: Looker,
-    frames: watch::Receiver<Arc<Frame>>,
+    frames: watch::Receiver<Arc<PageFrame>>,
     messages: TokenBucket,
     heard: Instant,
     /// The latest frame that was sent.
@@ -98,7 +98,7 @@ impl SocketClient {
     }
 
     /// Sends a frame, as far as it is there and wanted.
-    async fn frame(&mut self, frame: &Frame) -> Result<(), SocketEnd> {
+    async fn frame(&mut self, frame: &PageFrame) -> Result<(), SocketEnd> {
         if frame.json.is_empty() || !self.looker.is_looking() {
             self.frame_seq = frame.seq;
             return Ok(());

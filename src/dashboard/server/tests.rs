@@ -7,7 +7,7 @@ mod hostile;
 mod sockets;
 
 use super::*;
-use crate::dashboard::{Answering, ApiBody, ApiRequest, ApiResponse, Frame, Method, Role, SocketReply, SocketSession};
+use crate::dashboard::{Answering, ApiBody, ApiRequest, ApiResponse, Method, PageFrame, Role, SocketReply, SocketSession};
 use bytes::Bytes;
 use http_client::Client;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Answers what tests ask for.
 struct FakeApi {
-    frames: watch::Sender<Arc<Frame>>,
+    frames: watch::Sender<Arc<PageFrame>>,
     lookers: AtomicUsize,
     asked: Mutex<Vec<ApiRequest>>,
 }
@@ -62,7 +62,7 @@ impl PageApi for FakeApi {
         Box::new(FakeSession)
     }
 
-    fn frames(&self) -> watch::Receiver<Arc<Frame>> {
+    fn frames(&self) -> watch::Receiver<Arc<PageFrame>> {
         self.frames.subscribe()
     }
 
@@ -83,7 +83,7 @@ impl SocketSession for FakeSession {
         }
     }
 
-    fn frame(&mut self, frame: &Frame) -> Bytes {
+    fn frame(&mut self, frame: &PageFrame) -> Bytes {
         frame.json.clone()
     }
 }

@@ -12,7 +12,7 @@ fn socket(server: &TestServer) -> Client {
 }
 
 fn frame(server: &TestServer, seq: u64, json: String) {
-    server.api.frames.send_replace(Arc::new(Frame { seq, json: json.into() }));
+    server.api.frames.send_replace(Arc::new(PageFrame { seq, json: json.into() }));
 }
 
 #[test]
