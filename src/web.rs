@@ -80,10 +80,9 @@ pub fn dashboard(around: &Surroundings<'_>, BoundPage { web, server }: BoundPage
         reporter.warn(warning);
     }
     let url = server.url();
-    let announce = |line: &str| if settings.announces { reporter.warn(line) } else { reporter.info(line) };
-    announce(&format!("the page: {url}"));
+    reporter.warn(&format!("the page: {url}"));
     if let Some(login) = server.login_url() {
-        announce(&format!("to log in without the password, once and within ten minutes: {login}"));
+        reporter.warn(&format!("to log in without the password, once and within ten minutes: {login}"));
     }
     let stays = web.stay && matches!(settings.source, SourceSettings::File(_));
     let board = Board::new(page_settings(around, web), facts(around), hooks(around, &server))?;

@@ -1,7 +1,7 @@
 // Pictures of each view in each theme and size, and what can be checked by the way: no error in the console, no request to anywhere else,
 // nothing wider than the screen, nothing serious that axe finds.
 //
-//   node shots.mjs [--view wall,alerts] [--theme dark] [--size wide] [--scenario loss] [--query 'tv=1'] [--no-axe]
+//   node shots.mjs [--url http://127.0.0.1:8080/] [--out DIR] [--view wall,alerts] [--theme dark] [--size wide] [--scenario loss] [--query 'tv=1'] [--no-axe]
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -17,10 +17,12 @@ const listOf = (name, fallback) => option(name, fallback).split(',');
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const scenario = option('scenario', 'living');
-const mock = await startMock({ port: 0, scenario, hashed: true });
+const given = option('url', null);
+const mock = given ? { url: given, close: async () => {} } : await startMock({ port: 0, scenario, hashed: true });
 const browser = await openBrowser();
 const problems = [];
-await mkdir(join(HERE, 'shots'), { recursive: true });
+const out = option('out', join(HERE, 'shots'));
+await mkdir(out, { recursive: true });
 for (const size of listOf('size', 'wide,phone')) {
   for (const theme of listOf('theme', 'dark,light')) {
     for (const view of listOf('view', 'wall,alerts,system')) {
@@ -32,7 +34,7 @@ for (const size of listOf('size', 'wide,phone')) {
       page.on('request', (request) => { if (!request.url().startsWith(new URL(mock.url).origin) && !request.url().startsWith('ws://127.0.0.1')) problems.push(`${name}: a request to ${request.url()}`); });
       await page.goto(`${mock.url}?view=${view}&theme=${theme}&${option('query', '')}`);
       await page.waitForTimeout(Number(option('wait', 3200)));
-      await page.screenshot({ path: join(HERE, 'shots', `${name}.png`), fullPage: option('full', '') === 'yes' });
+      await page.screenshot({ path: join(out, `${name}.png`), fullPage: option('full', '') === 'yes' });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (wide > 0) problems.push(`${name}: ${wide} px wider than the screen`);
       if (!process.argv.includes('--no-axe')) {

@@ -34,7 +34,6 @@ pub fn losses(totals: &Summary, outputs: &[OutputState]) -> Vec<LossPlace> {
         place("engine", "beyond_count", ledger.beyond_count, "packets", true),
         place("engine", "unread_at_end", ledger.unread, "packets", true),
         place("copies", "taps_skipped", ledger.taps_skipped, "copies", false),
-        place("copies", "samples_skipped", ledger.samples_skipped, "copies", false),
         place("records", "records_skipped", ledger.records_skipped, "records", false),
         place("records", "facts_left_out", ledger.facts_left_out + totals.facts_left_out, "records", false),
         place("records", "export_left_out", totals.export_left_out, "records", false),
@@ -57,10 +56,13 @@ pub fn lost_packets(totals: &Summary) -> u64 {
 
 /// The `ledger` of a tick. `has_ended`: the run is over, so nothing waits any more. `last_loss`: when a packet was lost last.
 pub fn ledger_object(totals: &Summary, outputs: &[OutputState], has_ended: bool, last_loss: Option<f64>) -> Value {
-    let received = totals.source.received.saturating_sub(totals.source.filtered);
+    let counted = totals.source.received.saturating_sub(totals.source.filtered);
     let rest = totals.unaccounted();
-    // On a wire the kernel counts a packet before the worker has it.
-    let waiting = if has_ended { 0 } else { rest.max(0) };
+    // While a run goes on, the two sides are counted at different moments: on a wire the kernel counts a packet before the worker has it,
+    // and a file's packets are counted when the worker gives their memory back.
+    let (waiting, early) = if has_ended { (0, 0) } else { (rest.max(0), (-rest).max(0)) };
+    let received = i128::from(counted) + early;
+    let rest = rest + early;
     let rows: Vec<Value> = losses(totals, outputs)
         .into_iter()
         .map(|LossPlace { layer, name, count, unit, of_received }| {
@@ -68,7 +70,7 @@ pub fn ledger_object(totals: &Summary, outputs: &[OutputState], has_ended: bool,
         })
         .collect();
     json!({
-        "received": received, "filtered": totals.source.filtered, "processed": totals.ledger.packets,
+        "received": number(received), "filtered": totals.source.filtered, "processed": totals.ledger.packets,
         "waiting": number(waiting), "unaccounted": number(rest - waiting), "losses": rows,
         "lost_total": lost_packets(totals), "last_loss": last_loss,
     })

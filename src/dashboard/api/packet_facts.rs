@@ -100,9 +100,12 @@ impl SampledPacket {
         let line = info.line(self);
         let ends = format!("{} > {} ", src.as_deref().unwrap_or_default(), dst.as_deref().unwrap_or_default());
         let flow = key.map(|key| FlowName { key, first_seen: None }.to_string());
+        let info = line.strip_prefix(&ends).unwrap_or(&line);
+        let said = format!("{} ", protocol.to_ascii_lowercase());
+        let info = info.strip_prefix(&said).unwrap_or(info);
         let json = json!({
             "id": self.id, "ts": seconds(self.time), "len": self.wire_len, "protocol": protocol, "src": src, "dst": dst,
-            "info": line.strip_prefix(&ends).unwrap_or(&line), "flow": flow,
+            "info": info, "flow": flow,
         });
         PacketSummary { subject: PacketSubject::new(&facts, self.wire_len), json: json.to_string() }
     }

@@ -45,7 +45,7 @@ pub fn hello(board: &Board, role: Role) -> Value {
         },
         "has": {
             "detection": facts.has_detection, "recorder": board.hooks.flight.is_some(), "history": settings.has_history,
-            "packets": settings.sample_rate > 0,
+            "packets": settings.sample_rate > 0, "direction_history": settings.has_history && facts.has_directions,
         },
     })
 }
@@ -100,11 +100,11 @@ pub fn config(board: &Board, request: &ApiRequest) -> Result<ApiResponse, ApiErr
 /// What a doctor finds.
 ///
 /// # Errors
-/// When there is no interface to look at, or looking fails.
+/// When looking fails.
 pub async fn doctor(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
     Params::new(&request.query, &[], &[])?;
     let Some(call) = board.hooks.doctor.clone() else {
-        return Err(ApiError::new(ErrorCode::Unavailable, "there is no interface to look at in this run"));
+        return Ok(json(&json!({"findings": [], "why": "there is no interface to look at in this run"})));
     };
     let found = board.heavy(move || call().map_err(|why| ApiError::new(ErrorCode::Unavailable, why))).await?;
     let found: Value = serde_json::from_str(&found)

@@ -23,7 +23,7 @@ export class WallChart {
     this.out = points();
     this.all = points();
     this.chart = new TimeChart(app, {
-      label: 'Throughput', lanes: LANE * LANES.length + 4, data: (from, to, pixels) => this.data(from, to, pixels), axis: (value) => (value === 0 ? '0' : format.bits(Math.abs(value)).replace('bit/s', '').replace(/\.?0+(?= )/, '').trim()),
+      label: 'Throughput', lanes: LANE * LANES.length + 4, data: (from, to, pixels) => this.data(from, to, pixels), axis: (value) => (value === 0 ? '0' : format.bits(Math.abs(value)).replace('bit/s', '').replace(/\.0+(?= )|(\.\d*[1-9])0+(?= )/, '$1').trim()),
       range: (min, max) => this.range(min, max), summary: () => this.summary(), tip: (i) => this.tip(i), drawBehind: (u, ctx) => this.drawBehind(u, ctx), draw: (u, ctx, scale) => this.draw(u, ctx, scale), click: (time, y) => this.click(time, y),
       series: [
         { label: 'In, highest second', token: 'in', fill_token: 'in-area', fill: 0.3, words: format.bits }, { label: 'In, mean', token: 'in', fill_token: 'in-area', fill: 0.9, words: format.bits },

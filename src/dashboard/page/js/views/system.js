@@ -82,12 +82,12 @@ class System {
   async loadDoctor() {
     setText(this.doctor_note, 'looking');
     try {
-      const { findings: told } = await this.app.api('doctor', {}, { timeout_ms: 60000 });
+      const { findings: told, why } = await this.app.api('doctor', {}, { timeout_ms: 60000 });
       if (this.left) return;
       const findings = told.map(asFinding);
       const rank = ['error', 'warning', 'info', 'ok'];
       const sorted = [...findings].sort((a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity));
-      setText(this.doctor_note, findings.length ? format.plural(findings.filter(({ severity }) => severity === 'error' || severity === 'warning').length, 'finding') : 'nothing found');
+      setText(this.doctor_note, why ? why : findings.length ? format.plural(findings.filter(({ severity }) => severity === 'error' || severity === 'warning').length, 'finding') : 'nothing found');
       this.doctor.replaceChildren(...sorted.map(({ severity, title, detail, cure }) => {
         const [shape, word] = FINDINGS[severity] ?? ['low', severity];
         return h('li', {}, h('span', { class: 'severity', 'data-severity': shape, text: word }), h('div', {}, h('strong', {}, foreign(title, 200)), detail && h('p', { class: 'dim' }, foreign(detail, 600)), cure && h('p', { class: 'cure' }, h('code', { class: 'mono' }, foreign(cure, 400)), copyButton(this.app, cure, 'Cure'))));

@@ -139,7 +139,7 @@ class WallView {
       setText(this.note_in, direction ? `▲ in ${format.bits(direction.in.bytes * 8 * per)}` : 'in and out are not told apart');
       setText(this.note_out, direction ? `▼ out ${format.bits(direction.out.bytes * 8 * per)}` : '');
       const burst = (tick.microbursts ?? []).reduce((max, b) => Math.max(max, b.share_of_link ?? 0), 0);
-      const size = tick.packets > 0 ? `${format.digits(tick.bytes / tick.packets)} B each` : '';
+      const size = tick.packets > 0 ? `${format.bytes(tick.bytes / tick.packets)} each` : '';
       setText(this.packets.note, burst > 0 ? `◆ burst at ${format.percent(burst)} of the link` : size);
       setText(this.flows.note, `${format.count(tick.flows.opened * per)} new/s · ${format.percent(tick.retransmissions?.share)} retransmitted`);
       this.talkers.update(tick);
