@@ -133,7 +133,7 @@ impl ApiError {
 
     /// As an answer.
     pub fn response(self) -> ApiResponse {
-        let ErrorParts { code, status, message, column, expected, hint, retry_secs, allow } = *0;
+        let ErrorParts { code, status, message, column, expected, hint, retry_secs, allow } = *self.0;
         let mut error = json!({"code": code.name(), "message": message});
         if let Some(column) = column {
             error["column"] = column.into();
