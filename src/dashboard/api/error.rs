@@ -58,9 +58,12 @@ impl ErrorCode {
     }
 }
 
-/// An error answer.
+/// An error answer. Boxed, as most answers are none.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<ErrorParts>);
+
+#[derive(Clone, Debug)]
+struct ErrorParts {
     code: ErrorCode,
     status: u16,
     message: String,
@@ -76,7 +79,8 @@ impl ApiError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let retry_secs = (code.status() == 503).then_some(1);
         let (status, message) = (code.status(), message.into());
-        Self { code, status, message, column: None, expected: Vec::new(), hint: None, retry_secs, allow: None }
+        let (column, expected, hint, allow) = (None, Vec::new(), None, None);
+        Self(Box::new(ErrorParts { code, status, message, column, expected, hint, retry_secs, allow }))
     }
 
     /// A parameter or a body is wrong.
@@ -91,52 +95,58 @@ impl ApiError {
 
     /// The path takes these methods alone.
     pub fn method_not_allowed(allow: String) -> Self {
-        let allow = Some(allow);
-        Self { allow, ..Self::new(ErrorCode::MethodNotAllowed, "the path does not take this method") }
+        let mut error = Self::new(ErrorCode::MethodNotAllowed, "the path does not take this method");
+        error.0.allow = Some(allow);
+        error
     }
 
     /// It is not there yet: try again after so many seconds. 409.
     pub fn not_yet(message: impl Into<String>, retry_secs: u64) -> Self {
-        Self { status: 409, retry_secs: Some(retry_secs), ..Self::new(ErrorCode::Busy, message) }
+        let mut error = Self::new(ErrorCode::Busy, message);
+        (error.0.status, error.0.retry_secs) = (409, Some(retry_secs));
+        error
     }
 
     /// The same with what a person can do.
     #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
     }
 
     /// The same with what may stand at a column of a filter, from 1.
     #[must_use]
-    pub fn at_column(self, column: usize, expected: Vec<String>) -> Self {
-        Self { column: Some(column), expected, ..self }
+    pub fn at_column(mut self, column: usize, expected: Vec<String>) -> Self {
+        (self.0.column, self.0.expected) = (Some(column), expected);
+        self
     }
 
     /// For a person.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Its code as text.
-    pub const fn code(&self) -> &'static str {
-        self.code.name()
+    pub fn code(&self) -> &'static str {
+        self.0.code.name()
     }
 
     /// As an answer.
     pub fn response(self) -> ApiResponse {
-        let mut error = json!({"code": self.code.name(), "message": self.message});
-        if let Some(column) = self.column {
+        let ErrorParts { code, status, message, column, expected, hint, retry_secs, allow } = *self.0;
+        let mut error = json!({"code": code.name(), "message": message});
+        if let Some(column) = column {
             error["column"] = column.into();
         }
-        if !self.expected.is_empty() {
-            error["expected"] = self.expected.into();
+        if !expected.is_empty() {
+            error["expected"] = expected.into();
         }
-        if let Some(hint) = self.hint {
+        if let Some(hint) = hint {
             error["hint"] = hint.into();
         }
-        let mut response = full(self.status, JSON, json!({"error": error}).to_string());
-        response.headers.extend(self.retry_secs.map(|secs| ("Retry-After", secs.to_string())));
-        response.headers.extend(self.allow.map(|allow| ("Allow", allow)));
+        let mut response = full(status, JSON, json!({"error": error}).to_string());
+        response.headers.extend(retry_secs.map(|secs| ("Retry-After", secs.to_string())));
+        response.headers.extend(allow.map(|allow| ("Allow", allow)));
         response
     }
 }

@@ -47,13 +47,8 @@ pub struct PacketSummary {
 }
 
 /// Writes `info`; one for many packets, as its buffer is large.
+#[derive(Default)]
 pub struct InfoWriter(TextBuffer);
-
-impl Default for InfoWriter {
-    fn default() -> Self {
-        Self(TextBuffer::default())
-    }
-}
 
 impl InfoWriter {
     /// The line of a packet without number and time.

@@ -21,7 +21,7 @@ pub fn now() -> Timestamp {
 
 /// A time from Unix seconds; `None` when there is no such time.
 pub fn from_seconds(seconds: f64) -> Option<Timestamp> {
-    (0.0..SECONDS_MAX).contains(&seconds).then(|| Timestamp((seconds * 1e9) as u64))
+    (0.0..SECONDS_MAX).contains(&seconds).then_some(Timestamp((seconds * 1e9) as u64))
 }
 
 #[cfg(test)]
