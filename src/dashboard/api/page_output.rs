@@ -29,6 +29,10 @@ impl Output for PageOutput {
         self.board.settings.has_history && self.board.facts.source.is_file
     }
 
+    fn wants_recent(&self) -> bool {
+        self.board.settings.has_history
+    }
+
     fn wants_reports(&self) -> bool {
         true
     }
