@@ -22,7 +22,7 @@ pub fn judge(
     if settings.detectors == DetectorSettings::default() {
         return Ok(None);
     }
-    let local = local_networks(settings, interfaces)?;
+    let local = local_networks(&settings.local_networks, interfaces)?;
     let mut all = settings.with_hash(local.clone(), if is_file { EvidenceHash::fixed() } else { EvidenceHash::random() });
     if let Some(spoofing) = &mut all.detectors.arp_spoofing {
         spoofing.gateways.extend(gateways::of_interfaces(interfaces));
@@ -43,13 +43,9 @@ pub fn reload(settings: DetectSettings) -> JudgeReload {
     JudgeReload { detection: settings.with_hash(LocalNetworks::of(Vec::new()), EvidenceHash::fixed()), mutes: settings.mutes }
 }
 
-/// The networks that are inside.
-fn local_networks(settings: &DetectSettings, interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
-    Ok(if settings.local_networks.is_empty() {
-        LocalNetworks::private_and(own_networks(interfaces)?)
-    } else {
-        LocalNetworks::of(settings.local_networks.clone())
-    })
+/// The networks that are inside: those that were `said`, else private ranges and the interfaces' own.
+pub fn local_networks(said: &[IpPrefix], interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
+    Ok(if said.is_empty() { LocalNetworks::private_and(own_networks(interfaces)?) } else { LocalNetworks::of(said.to_vec()) })
 }
 
 /// How microbursts are judged, where they are to be. A file, whose interface is not known, is one link. `speed_bps`: of an interface.
@@ -66,7 +62,7 @@ pub fn bursts(
     if links.is_empty() {
         links.push(BurstLink { name: None, speed_bps: settings.link_bps });
     }
-    let (link_of_queue, local) = (interface_of_queue.to_vec(), local_networks(all, interfaces)?);
+    let (link_of_queue, local) = (interface_of_queue.to_vec(), local_networks(&all.local_networks, interfaces)?);
     Ok(Some(BurstJudging { settings, links, link_of_queue, local }))
 }
 

@@ -11,7 +11,9 @@ mod reloading;
 mod reporter;
 mod synthetic;
 
-use netscope::aggregate::{AggregateSettings, LiveTableRequest, Output, Questions};
+use netscope::aggregate::{
+    AggregateSettings, AlertingSettings, BurstJudging, JudgeSettings, LiveTableRequest, Output, Questions,
+};
 use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
@@ -144,15 +146,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let session = Session {
         source: opened.take_source(),
         engine: engine_settings(settings, &mut opened),
-        aggregate: AggregateSettings {
-            flow_key: settings.flow.key,
-            tick_ns: settings.stats.interval_ns,
-            top_count: settings.stats.top_count,
-            export_ended_max: settings.output.export_ended_max,
-            judge,
-            microbursts,
-            alerting,
-        },
+        aggregate: aggregate_settings(settings, judge, microbursts, alerting),
         outputs,
         record: recording(settings, &opened.interfaces),
         on_closed: post_rotate.as_ref().map(PostRotate::on_closed),
@@ -169,6 +163,23 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let closed = opened.close();
     let code = conclude(&outcome, settings, summary_file, &reporter);
     closed.map(|()| code)
+}
+
+fn aggregate_settings(
+    settings: &Settings,
+    judge: Option<JudgeSettings>,
+    microbursts: Option<BurstJudging>,
+    alerting: AlertingSettings,
+) -> AggregateSettings {
+    AggregateSettings {
+        flow_key: settings.flow.key,
+        tick_ns: settings.stats.interval_ns,
+        top_count: settings.stats.top_count,
+        export_ended_max: settings.output.export_ended_max,
+        judge,
+        microbursts,
+        alerting,
+    }
 }
 
 /// True when lines go to a terminal while the run goes on: a progress bar would be in their way.

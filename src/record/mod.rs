@@ -37,7 +37,7 @@ pub use fields::{
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{push_ended_object, push_object};
 pub use names::protocol_name;
-pub use packet_detail::{LayerView, flow_detail, packet_detail, write_layers};
+pub use packet_detail::{LayerView, PacketRange, flow_detail, packet_detail, write_layers};
 pub use packet_line::{LineStyle, LineTime, PacketLines};
 pub use plural::counted;
 pub use table::{endpoints, flow_table, human_bytes, human_duration};

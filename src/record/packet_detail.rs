@@ -5,8 +5,10 @@
 
 mod flow;
 mod network;
+mod ranges;
 
 use self::network::NetworkLayers;
+use self::ranges::field_range;
 use super::packet_line::{Colons, ProtocolAddress};
 use crate::wire::{self, Header, View, Visitor, ethertype, link_name, walk};
 use netscope_backends::LinkType;
@@ -14,22 +16,38 @@ use std::fmt::{Display, Write};
 
 pub use flow::flow_detail;
 
-/// A layer of a packet: its name, and its fields in the order of the header.
+/// Where the packet begins that an ICMP error quotes, from the end of its checksum (RFC 792).
+const QUOTE_OFFSET: usize = 4;
+
+/// Bytes of a packet: where they begin, from its start, and how many.
+pub type PacketRange = (usize, usize);
+
+/// A layer of a packet: its name, its bytes, and its fields in the order of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerView {
     /// Name of the protocol.
     pub name: &'static str,
-    /// Names and values.
-    pub fields: Vec<(&'static str, String)>,
+    /// Where it begins, in bytes from the start of the packet.
+    pub offset: usize,
+    /// Its bytes, as far as they were captured; 0 of one that has none.
+    pub len: usize,
+    /// Names, values, and the bytes that each value is read from; `None` where it is not told, or has no bytes of its own. All of them
+    /// were captured.
+    pub fields: Vec<(&'static str, String, Option<PacketRange>)>,
 }
 
 impl LayerView {
     fn new(name: &'static str) -> Self {
-        Self { name, fields: Vec::new() }
+        Self { name, offset: 0, len: 0, fields: Vec::new() }
+    }
+
+    /// At these bytes of the packet.
+    fn at(self, offset: usize, len: usize) -> Self {
+        Self { offset, len, ..self }
     }
 
     fn with(mut self, name: &'static str, value: impl Display) -> Self {
-        self.fields.push((name, value.to_string()));
+        self.fields.push((name, value.to_string(), None));
         self
     }
 
@@ -47,13 +65,16 @@ pub fn packet_detail(link_type: LinkType, data: &[u8], wire_len: u32) -> Vec<Lay
     let frame = LayerView::new("Frame")
         .with("link type", format_args!("{link_type} ({})", link_name(link_type)))
         .with("length on the wire", wire_len)
-        .with("captured", data.len());
-    let mut collector = LayerCollector { layers: vec![frame], network: NetworkLayers::new(data, wire_len) };
+        .with("captured", data.len())
+        .at(0, data.len());
+    let mut collector = LayerCollector { layers: vec![frame], data, network: NetworkLayers::new(data, wire_len) };
     let facts = walk(link_type, data, wire_len, &mut collector);
     let mut layers = collector.layers;
-    layers.extend(facts.quoted_packet(data).map(|quoted| network::quoted_view(&quoted)));
-    if facts.payload_len > 0 {
-        layers.push(LayerView::new("Payload").with("offset", facts.payload_offset).with("captured", facts.payload_len));
+    let (payload, payload_len) = (facts.payload_offset as usize, facts.payload_len as usize);
+    let quote_len = payload_len.saturating_sub(QUOTE_OFFSET);
+    layers.extend(facts.quoted_packet(data).map(|quoted| network::quoted_view(&quoted).at(payload + QUOTE_OFFSET, quote_len)));
+    if payload_len > 0 {
+        layers.push(LayerView::new("Payload").with("offset", payload).with("captured", payload_len).at(payload, payload_len));
     }
     if let Some(fault) = facts.fault {
         layers.push(LayerView::new("Fault").with("layer", fault.layer.name()).with("kind", fault.kind.name()));
@@ -66,7 +87,7 @@ pub fn write_layers(out: &mut String, layers: &[LayerView]) {
     for layer in layers {
         out.push_str(layer.name);
         out.push('\n');
-        for (name, value) in &layer.fields {
+        for (name, value, _) in &layer.fields {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "    {name}: {value}");
         }
@@ -75,6 +96,7 @@ pub fn write_layers(out: &mut String, layers: &[LayerView]) {
 
 struct LayerCollector<'a> {
     layers: Vec<LayerView>,
+    data: &'a [u8],
     network: NetworkLayers<'a>,
 }
 
@@ -82,8 +104,16 @@ impl Visitor for LayerCollector<'_> {
     fn header(&mut self, header: &Header<'_>, offset: usize) {
         let network = self.network.view(header, offset);
         let view = network.or_else(|| link_view(header)).or_else(|| tag_view(header)).or_else(|| tunnel_view(header));
-        self.layers.extend(view.map(|mut view| {
-            view.fields.insert(0, ("offset", offset.to_string()));
+        let bytes = self.data.get(offset..).unwrap_or_default();
+        self.layers.extend(view.map(|view| {
+            let mut view = view.at(offset, header.header_len().min(bytes.len()));
+            for i in 0..view.fields.len() {
+                let name = view.fields[i].0;
+                let nth = view.fields[..i].iter().filter(|(other, ..)| *other == name).count();
+                let range = field_range(header, bytes, name, nth).filter(|(at, len)| at + len <= bytes.len());
+                view.fields[i].2 = range.map(|(at, len)| (offset + at, len));
+            }
+            view.fields.insert(0, ("offset", offset.to_string(), None));
             view
         }));
     }
@@ -262,7 +292,7 @@ mod tests {
 
     fn value<'a>(layers: &'a [LayerView], layer: &str, field: &str) -> &'a str {
         let layer = layers.iter().find(|l| l.name == layer).expect("layer");
-        &layer.fields.iter().find(|(name, _)| *name == field).expect("field").1
+        &layer.fields.iter().find(|(name, ..)| *name == field).expect("field").1
     }
 
     #[test]
@@ -276,7 +306,10 @@ mod tests {
         assert_eq!(value(&layers, "IPv4", "checksum"), "0x0000 (wrong)");
         assert_eq!(value(&layers, "IPv4", "protocol"), "6 (tcp)");
         assert_eq!((value(&layers, "IPv6", "dscp"), value(&layers, "IPv6", "ecn")), ("0 (CS0)", "0 (not-ECT)"));
-        assert_eq!(layers[4].fields[0], ("offset", "64".to_owned()));
+        assert_eq!(layers[4].fields[0], ("offset", "64".to_owned(), None));
+        assert_eq!((layers[4].offset, layers[4].len), (64, 32));
+        let at = |name: &str| layers[4].fields.iter().find(|(field, ..)| *field == name).and_then(|field| field.2);
+        assert_eq!((at("destination port"), at("flags"), at("timestamp echo")), (Some((66, 2)), Some((76, 2)), Some((92, 4))));
         assert_eq!(value(&layers, "TCP", "flags"), "PSH,ACK");
         assert_eq!(value(&layers, "TCP", "timestamp echo"), "6");
         assert_eq!(value(&layers, "TCP", "offset"), "64");
@@ -331,6 +364,54 @@ mod tests {
         let layers = packet_detail(LinkType::RAW, &error, error.len() as u32);
         assert_eq!(value(&layers, "ICMP", "code"), "3 (port unreachable)");
         assert_eq!(value(&layers, "Quoted packet", "destination port"), "54");
+    }
+
+    /// The layers of a packet, and each field with its layer, its number in it and its range.
+    fn ranged(link: u16, bytes: &[u8]) -> Vec<(usize, usize, PacketRange)> {
+        let layers = packet_detail(LinkType(link), bytes, bytes.len() as u32);
+        let fields = layers.iter().enumerate().flat_map(|(at, layer)| {
+            let range_of = move |(i, field): (usize, &(&str, String, Option<PacketRange>))| Some((at, i, field.2?));
+            layer.fields.iter().enumerate().filter_map(range_of)
+        });
+        fields.collect()
+    }
+
+    #[test]
+    fn a_field_changes_with_each_byte_of_its_range() {
+        let mut names = std::collections::BTreeSet::new();
+        for (name, link, bytes) in zoo() {
+            let before = packet_detail(LinkType(link), &bytes, bytes.len() as u32);
+            for (layer, field, (at, len)) in ranged(link, &bytes) {
+                assert!(len > 0 && at >= before[layer].offset && at + len <= bytes.len(), "{name}: {:?}", before[layer]);
+                let (field_name, value, _) = &before[layer].fields[field];
+                names.insert(format!("{} {field_name}", before[layer].name));
+                // Of options it says how many bytes they are.
+                for place in (at..at + len).filter(|_| *field_name != "options") {
+                    let changes = (0..8).any(|bit| {
+                        let mut changed = bytes.clone();
+                        changed[place] ^= 1 << bit;
+                        let after = packet_detail(LinkType(link), &changed, changed.len() as u32);
+                        after.get(layer).and_then(|layer| layer.fields.get(field)).is_none_or(|after| after.1 != *value)
+                    });
+                    assert!(changes, "{name}: {} {field_name} does not depend on byte {place}", before[layer].name);
+                }
+            }
+        }
+        assert!(names.len() > 90, "{}: {names:?}", names.len());
+    }
+
+    #[test]
+    fn layers_lie_in_the_packet_however_it_is_cut() {
+        for (name, link, bytes) in zoo() {
+            for len in 0..=bytes.len() {
+                let cut = &bytes[..len];
+                for layer in packet_detail(LinkType(link), cut, bytes.len() as u32) {
+                    assert!(layer.offset + layer.len <= len, "{name} cut to {len}: {layer:?}");
+                    let ends = layer.fields.iter().filter_map(|field| field.2).map(|(at, len)| at + len);
+                    assert!(ends.max().is_none_or(|end| end <= len), "{name} cut to {len}: {layer:?}");
+                }
+            }
+        }
     }
 
     /// Counts headers, to compare with the views.

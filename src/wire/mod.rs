@@ -178,6 +178,25 @@ pub enum Header<'a> {
     Ayiya(Ayiya<'a>),
 }
 
+/// What every view answers, extension headers left out.
+macro_rules! each_view {
+    ($header:expr, $view:ident => $result:expr, $($name:ident)*) => {
+        match $header {
+            Header::Ipv6Extension(extension) => extension.bytes().len(),
+            $(Header::$name($view) => $result,)*
+        }
+    };
+}
+
+impl Header<'_> {
+    /// Length of the header in bytes, options included; where the capture was cut, it may be more than is there.
+    pub fn header_len(&self) -> usize {
+        each_view!(self, view => view.header_len(), Ethernet Vlan Llc Mpls Pppoe Ppp Sll Sll2 Etag Vntag Pbb Nsh Macsec Redundancy Cmd
+            Dsa Edsa Hdlc Nflog Radiotap Ppi Wlan Null Arp Ipv4 Ipv6 Icmp Icmpv6 Igmp Tcp Udp UdpLite Sctp Gre Erspan Vxlan Geneve
+            Gtpu Teredo L2tp L2tpv3 Wccp EtherIp Lisp Ayiya)
+    }
+}
+
 /// Is shown every header [`walk()`] reads, outermost first.
 pub trait Visitor {
     /// `offset` is where the header begins, in bytes from the start of the packet.
