@@ -43,9 +43,9 @@ pub fn reload(settings: DetectSettings) -> JudgeReload {
     JudgeReload { detection: settings.with_hash(LocalNetworks::of(Vec::new()), EvidenceHash::fixed()), mutes: settings.mutes }
 }
 
-/// The networks that are inside: those that are set, or private ones and the interfaces' own.
-pub fn local_networks(set: &[IpPrefix], interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
-    Ok(if set.is_empty() { LocalNetworks::private_and(own_networks(interfaces)?) } else { LocalNetworks::of(set.to_vec()) })
+/// The networks that are inside: those that were `said`, else private ranges and the interfaces' own.
+pub fn local_networks(said: &[IpPrefix], interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
+    Ok(if said.is_empty() { LocalNetworks::private_and(own_networks(interfaces)?) } else { LocalNetworks::of(said.to_vec()) })
 }
 
 /// How microbursts are judged, where they are to be. A file, whose interface is not known, is one link. `speed_bps`: of an interface.

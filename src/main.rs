@@ -7,44 +7,39 @@ mod alerting;
 mod detecting;
 mod gateways;
 mod open;
+mod parts;
 mod reloading;
 mod reporter;
 mod synthetic;
 mod web;
 
-use netscope::aggregate::{AggregateSettings, FlowSelection, LiveTableRequest, Output, Questions};
-use netscope::config::{self, ColorWhen, Command, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice, Verbosity};
+use netscope::aggregate::{AggregateSettings, AlertingSettings, LiveTableRequest, Questions};
+use netscope::config::{self, Command, OutputSettings, Settings, SourceSettings, Verbosity};
 use netscope::doctor::{self, DoctorError};
 use netscope::engine::{EngineSettings, NoFlowReason, Stop};
-use netscope::flight::{FlightError, FlightSettings, FlightSetup};
-use netscope::output::{
-    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, HistoryFile, JsonLines, JsonTable, OnCommandFailure,
-    OutputError, PacketPrinter, PostRotate, PrintStyle, StatsLines, SummaryFile, TextReport, TextSettings, is_broken_pipe,
-    stdout, stdout_has_color, stdout_is_terminal, summary_text, terminal_columns,
-};
-use netscope::query::RecordContext;
-use netscope::record::{FieldWord, LineStyle, LineTime, counted};
+use netscope::output::{OnCommandFailure, PostRotate, SummaryFile, is_broken_pipe, stdout, summary_text};
+use netscope::record::counted;
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
-use netscope_backends::features;
-use netscope_backends::savefile::{CaptureOrigin, OriginInterface, SavefileOptions, SavefileSummary};
+use netscope_backends::savefile::SavefileSummary;
 use netscope_backends::signals::is_ignored;
 use netscope_backends::writing::STDOUT_NAME;
+use parts::{
+    aggregate_settings, engine_settings, flight, interface_words, names_of_queues, outputs, packet_view, recording, selection,
+    speed_bps,
+};
 use reloading::EarlyHangup;
 use reporter::{Reporter, Watched};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
-use std::convert::Infallible;
 use std::error::Error;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// Longest wait for a source that may be silent, so that signals are seen in time.
-const POLL_TIMEOUT_MAX: Duration = Duration::from_millis(100);
 /// Memory of a record that the table of flows keeps: itself, and its place in the order.
 const RETAINED_RECORD_BYTES: usize = 148;
 /// What a second Ctrl-C ends with: 128 + SIGINT, as shells have it.
@@ -106,21 +101,10 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         if is_file { Watched::File { bar: !prints_lines(settings) } } else { Watched::Wire { silence: settings.stats.silence } };
     let reporter = Arc::new(Reporter::new(watched, settings.verbosity, stop.1.clone()));
     say_what_is_captured(settings, &opened, &reporter);
-    for line in microbursts.iter().flat_map(detecting::links_without_speed) {
-        reporter.warn(&line);
-    }
-    if let Some(user) = &settings.user {
-        // Before outputs are opened, so that they are that user's, and before any thread is started.
-        if let Some(notice) = opened.become_user(user)? {
-            reporter.warn(&notice);
-        }
-        reporter.info(&format!("going on as {user}"));
-    }
+    microbursts.iter().flat_map(detecting::links_without_speed).for_each(|line| reporter.warn(&line));
+    become_user(settings, &mut opened, &reporter)?;
     end_on_later_signals(&stop.0, &ending)?;
     let alerting = detecting::alerting(settings.detection.as_ref());
-    if let (Some(hangup), Some(reloader)) = (hangup, &settings.reloader) {
-        hangup.serve(reloader.clone(), alerting.reloads.clone(), Arc::clone(&reporter), Arc::clone(&stop.0))?;
-    }
     if !settings.pipeline.cpus.is_empty() {
         reporter
             .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
@@ -139,10 +123,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let (mut outputs, summary_file) = opened_outputs.map_err(|error| as_user(error.into(), settings))?;
     let flight =
         flight(settings, &opened.interfaces, flight_signal, &reporter).map_err(|error| as_user(error.into(), settings))?;
-    let mut engine = engine_settings(settings, &mut opened);
-    if page.is_some() {
-        engine.directions = Some(detecting::local_networks(&settings.local_networks, &opened.interfaces)?);
-    }
+    let engine = engine_settings(settings, &mut opened);
     let questions = Questions::default();
     let around = web::Surroundings {
         settings,
@@ -157,18 +138,14 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let page = page.map(|page| web::dashboard(&around, page)).transpose()?;
     outputs.extend(page.iter().map(web::Dashboard::output));
     let sampled = page.as_ref().and_then(web::Dashboard::sampled);
+    let engine = EngineSettings { directions: page.as_ref().map(|page| page.inside.clone()), ..engine };
+    serve_reloads(hangup, settings, &alerting, page.as_ref(), &reporter, &stop.0)?;
     let session = Session {
         source: opened.take_source(),
         engine,
         aggregate: AggregateSettings {
-            flow_key: settings.flow.key,
-            tick_ns: settings.stats.interval_ns,
-            top_count: settings.flow.top_count,
-            export_ended_max: settings.output.export_ended_max,
-            judge,
-            microbursts,
-            alerting,
             selection: selection(&settings.output, interfaces),
+            ..aggregate_settings(settings, judge, microbursts, alerting)
         },
         outputs,
         record: recording(settings, &opened.interfaces),
@@ -189,6 +166,31 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
         page.finish(&stop.0, &reporter);
     }
     closed.map(|()| code)
+}
+
+/// From now on SIGHUP reads the configuration again.
+fn serve_reloads(
+    hangup: Option<EarlyHangup>,
+    settings: &Settings,
+    alerting: &AlertingSettings,
+    page: Option<&web::Dashboard>,
+    reporter: &Arc<Reporter>,
+    end: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let (Some(hangup), Some(reloader)) = (hangup, &settings.reloader) else { return Ok(()) };
+    let told = reloading::ReloadTargets { judge: alerting.reloads.clone(), page: page.map(web::Dashboard::board) };
+    hangup.serve(reloader.clone(), told, Arc::clone(reporter), Arc::clone(end))?;
+    Ok(())
+}
+
+/// Gives up root where that is asked for: before outputs are opened, so that they are that user's, and before any thread is started.
+fn become_user(settings: &Settings, opened: &mut open::Opened, reporter: &Reporter) -> Result<(), Failure> {
+    let Some(user) = &settings.user else { return Ok(()) };
+    if let Some(notice) = opened.become_user(user)? {
+        reporter.warn(&notice);
+    }
+    reporter.info(&format!("going on as {user}"));
+    Ok(())
 }
 
 /// Says what was opened, and how.
@@ -297,172 +299,6 @@ fn recording_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     let asked = Arc::new(AtomicBool::new(false));
     flag::register(SIGUSR2, Arc::clone(&asked))?;
     Ok(asked)
-}
-
-/// Opens the flight recorder, where there is to be one.
-fn flight(
-    settings: &Settings,
-    interfaces: &[String],
-    signal: Arc<AtomicBool>,
-    reporter: &Reporter,
-) -> Result<Option<FlightSetup>, FlightError> {
-    let Some(recorder) = &settings.recorder else { return Ok(None) };
-    let recorder = FlightSettings { origin: origin(settings, interfaces), ..recorder.clone() };
-    reporter.info(&format!(
-        "the flight recorder keeps packets for {} s, in at most {} MiB for each queue; recordings are written to {}",
-        Duration::from_nanos(recorder.ring_ns).as_secs_f64(),
-        recorder.boxes,
-        recorder.directory.display()
-    ));
-    FlightSetup::open(recorder, signal, settings.detection.is_some()).map(Some)
-}
-
-fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> EngineSettings {
-    let timeout = match &settings.source {
-        SourceSettings::Live(live) => live.timeout,
-        SourceSettings::File(file) => file.timeout,
-    };
-    let poll_timeout = timeout.min(POLL_TIMEOUT_MAX);
-    EngineSettings {
-        flow: settings.flow,
-        tick_ns: settings.stats.interval_ns,
-        count_max: settings.count_max,
-        workers: settings.pipeline.workers.max(1),
-        cpus: if settings.pipeline.cpus.is_empty() { std::mem::take(&mut opened.cpus) } else { settings.pipeline.cpus.clone() },
-        interfaces: opened.interface_of_queue.clone(),
-        poll_timeout,
-        wants_ended: false,
-        wants_reports: false,
-        taps: Vec::new(),
-        reader_chunks: settings.pipeline.reader_chunks,
-        detection: None,
-        bursts: None,
-        history: false,
-        directions: None,
-        flight: None,
-    }
-}
-
-/// One word for each interface, for as long as the program runs.
-fn interface_words(interfaces: &[String]) -> &'static [FieldWord] {
-    interfaces.iter().map(|name| FieldWord::of_name(name)).collect::<Vec<_>>().leak()
-}
-
-/// Which flows the outputs get.
-fn selection(
-    OutputSettings { selected, record, .. }: &OutputSettings,
-    interfaces: &'static [FieldWord],
-) -> Option<Arc<FlowSelection>> {
-    let filter = selected.clone()?;
-    let context = RecordContext { community_id_seed: record.community_id_seed, times: record.times, interfaces };
-    Some(Arc::new(FlowSelection { filter, context }))
-}
-
-/// Opens every output, so that a wrong path ends the program before the capture starts.
-fn outputs(
-    settings: &Settings,
-    interfaces: &'static [FieldWord],
-    shown: Receiver<Infallible>,
-    post_rotate: Option<&PostRotate>,
-) -> Result<Vec<Box<dyn Output>>, OutputError> {
-    let OutputSettings { export_json, export_csv, expired_flows_jsonl, expired_flows_csv, record, .. } = &settings.output;
-    let record = &ExportSettings { interfaces, ..*record };
-    let on_closed = || post_rotate.map(PostRotate::on_closed);
-    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
-    if let Some(path) = export_json {
-        outputs.push(Box::new(DocumentFile::create(path, JsonTable(*record))?));
-    }
-    if let Some(path) = export_csv {
-        outputs.push(Box::new(DocumentFile::create(path, CsvTable(*record))?));
-    }
-    if let Some(rotation) = expired_flows_jsonl {
-        outputs.push(Box::new(JsonLines::rotating(rotation, *record, on_closed())?));
-    }
-    if let Some(rotation) = expired_flows_csv {
-        outputs.push(Box::new(CsvLines::rotating(rotation, *record, on_closed())?));
-    }
-    if let Some(path) = settings.output.alerts_jsonl.as_ref().filter(|_| settings.detection.is_some()) {
-        outputs.push(Box::new(AlertLines::create(path, record.community_id_seed)?));
-    }
-    if let Some(path) = &settings.output.stats_jsonl {
-        outputs.push(Box::new(StatsLines::create(path, settings.stats.top_count)?));
-    }
-    if let Some(path) = &settings.output.history_json {
-        outputs.push(Box::new(HistoryFile::create(path)?));
-    }
-    let text = TextSettings {
-        stats: settings.stats.enabled,
-        top_flows: settings.stats.top_count,
-        alerts: settings.detection.is_some(),
-        table_rows: settings.output.flow_table_rows,
-        columns: terminal_columns(),
-    };
-    if text.stats || text.alerts || text.table_rows > 0 {
-        // Where a file has standard output, a person reads the other one.
-        outputs.push(if settings.output.has_stdout {
-            Box::new(TextReport::new(std::io::stderr(), "standard error", text).after(shown))
-        } else {
-            Box::new(TextReport::new(stdout(), STDOUT_NAME, text).after(shown))
-        });
-    }
-    Ok(outputs)
-}
-
-fn recording(settings: &Settings, interfaces: &[String]) -> Option<SavefileOptions> {
-    let rotation = settings.output.write_pcap.clone()?;
-    let snaplen = match &settings.source {
-        SourceSettings::Live(live) => live.snaplen,
-        // 0: what was read is written whole.
-        SourceSettings::File(file) => file.snaplen.unwrap_or(0),
-    };
-    Some(SavefileOptions { rotation, snaplen, origin: origin(settings, interfaces) })
-}
-
-/// What a written capture says of where its packets come from.
-fn origin(settings: &Settings, interfaces: &[String]) -> CaptureOrigin {
-    CaptureOrigin {
-        application: Some(format!("netscope {}", env!("CARGO_PKG_VERSION"))),
-        os: if interfaces.is_empty() { None } else { features::kernel() },
-        interfaces: interfaces.iter().map(|name| OriginInterface { name: name.clone(), speed_bps: speed_bps(name) }).collect(),
-        filter: settings.filter.clone(),
-        comment: None,
-    }
-}
-
-/// Of each queue the name of its interface, where there are several.
-fn names_of_queues(opened: &open::Opened) -> Vec<FieldWord> {
-    let name = |place: &u8| opened.interfaces.get(usize::from(*place)).map_or(FieldWord::EMPTY, |name| FieldWord::of_name(name));
-    opened.interface_of_queue.iter().map(name).collect()
-}
-
-#[cfg(target_os = "linux")]
-fn speed_bps(interface: &str) -> Option<u64> {
-    netscope_backends::nic::speed_bps(interface)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn speed_bps(_interface: &str) -> Option<u64> {
-    None
-}
-
-fn packet_view(view: PacketView, interfaces: Vec<FieldWord>, end: Sender<Infallible>) -> netscope::session::PacketView {
-    let PacketView { time, color, link, absolute_seq, layers, flow, hex } = view;
-    let (time, first_date) = match time {
-        TimeChoice::Auto if stdout_is_terminal() => (LineTime::Local, true),
-        // For programs: nothing but a line for each packet.
-        TimeChoice::Auto => (LineTime::Utc, false),
-        TimeChoice::Utc => (LineTime::Utc, true),
-        TimeChoice::Local => (LineTime::Local, true),
-        TimeChoice::Epoch => (LineTime::Epoch, false),
-        TimeChoice::Delta => (LineTime::Delta, false),
-    };
-    let color = match color {
-        ColorWhen::Auto => stdout_has_color(),
-        ColorWhen::Always => true,
-        ColorWhen::Never => false,
-    };
-    let line = LineStyle { time, first_date, link, absolute_seq, color };
-    Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end).with_interfaces(interfaces))
 }
 
 /// Tells how the run went; 1 when anything went wrong.

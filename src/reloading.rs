@@ -6,6 +6,7 @@ use crate::detecting;
 use crate::reporter::{Reporter, chain};
 use netscope::aggregate::JudgeReloads;
 use netscope::config::{Reloaded, Reloader, Settings};
+use netscope::dashboard::Board;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -43,7 +44,7 @@ impl EarlyHangup {
     pub fn serve(
         self,
         mut reloader: Reloader,
-        judge: JudgeReloads,
+        told: ReloadTargets,
         reporter: Arc<Reporter>,
         end: Arc<AtomicBool>,
     ) -> io::Result<()> {
@@ -56,15 +57,23 @@ impl EarlyHangup {
                     end.store(true, Ordering::Relaxed);
                     return;
                 }
-                reload(&mut reloader, &judge, &reporter);
+                reload(&mut reloader, &told, &reporter);
             }
         })?;
         Ok(())
     }
 }
 
+/// Who is told of thresholds and mute rules.
+pub struct ReloadTargets {
+    /// The judge.
+    pub judge: JudgeReloads,
+    /// The page.
+    pub page: Option<Arc<Board>>,
+}
+
 /// Reads the file and says what came of it.
-fn reload(reloader: &mut Reloader, judge: &JudgeReloads, reporter: &Reporter) {
+fn reload(reloader: &mut Reloader, told: &ReloadTargets, reporter: &Reporter) {
     let path = reloader.path().display().to_string();
     let Reloaded { detection, changed, later } = match reloader.reload() {
         Ok(reloaded) => reloaded,
@@ -73,7 +82,11 @@ fn reload(reloader: &mut Reloader, judge: &JudgeReloads, reporter: &Reporter) {
             return;
         }
     };
-    judge.bring(detecting::reload(detection));
+    let reload = detecting::reload(detection);
+    let mutes = reload.mutes.clone();
+    told.judge.bring(reload);
+    // Its own rules stay, beside those of the file.
+    told.page.iter().for_each(|page| page.set_config_mutes(mutes.clone()));
     if changed.is_empty() {
         reporter.warn(&format!("SIGHUP: {path} was read again; no threshold and no mute rule has changed"));
     } else {

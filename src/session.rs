@@ -148,16 +148,7 @@ pub fn run(session: Session, stop: &Stop, watcher: &Arc<dyn Watcher>) -> Result<
             let Summary { ledger, packets_written, .. } = &outcome.summary;
             outcome.summary.packets_not_written = ledger.packets.saturating_sub(*packets_written);
         }
-        match showing.map(ScopedJoinHandle::join) {
-            None => {}
-            Some(Ok(error)) => outcome.note(error),
-            Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
-        }
-        match sampling.map(ScopedJoinHandle::join) {
-            None => {}
-            Some(Ok(error)) => outcome.errors.extend(error.map(Into::into)),
-            Some(Err(_)) => outcome.errors.push(EngineError::Panicked("packet sample".to_owned()).into()),
-        }
+        outcome.note_viewers(showing, sampling);
         match flying.map(ScopedJoinHandle::join) {
             None => {}
             Some(Ok(counts)) => outcome.summary.flight = Some(counts),
@@ -202,6 +193,24 @@ fn with_flight(
 }
 
 impl Outcome {
+    /// Waits for those who are shown packets, and takes in why they ended early.
+    fn note_viewers(
+        &mut self,
+        showing: Option<ScopedJoinHandle<'_, Option<ConsumerFailure>>>,
+        sampling: Option<ScopedJoinHandle<'_, Option<SampleError>>>,
+    ) {
+        match showing.map(ScopedJoinHandle::join) {
+            None => {}
+            Some(Ok(error)) => self.note(error),
+            Some(Err(_)) => self.errors.push(EngineError::Panicked("packet view".to_owned()).into()),
+        }
+        match sampling.map(ScopedJoinHandle::join) {
+            None => {}
+            Some(Ok(error)) => self.errors.extend(error.map(Into::into)),
+            Some(Err(_)) => self.errors.push(EngineError::Panicked("packet sample".to_owned()).into()),
+        }
+    }
+
     /// Takes in why a packet consumer ended early.
     fn note(&mut self, failure: Option<ConsumerFailure>) {
         match failure {

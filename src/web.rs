@@ -3,14 +3,16 @@
 //! Owns what is said of it. Knows no request. Invariant: a port that is taken, or a file that cannot be used, ends the program before the capture starts.
 
 use crate::open::Opened;
+use crate::parts::speed_bps;
 use crate::reporter::Reporter;
-use crate::{Failure, speed_bps};
+use crate::{Failure, detecting};
 use netscope::aggregate::{AlertingSettings, Output, Questions};
 use netscope::config::{Settings, SourceSettings, WebSettings};
 use netscope::dashboard::{
     Board, DoctorCall, OnServerNotice, Page, PageFacts, PageHooks, PageSettings, PageSource, RecordStyle, RunningServer, Server,
     ServerError, ServerNumber,
 };
+use netscope::detect::LocalNetworks;
 use netscope::doctor::DoctorSettings;
 use netscope::engine::TapPolicy;
 use netscope::flight::FlightSetup;
@@ -39,6 +41,8 @@ pub struct BoundPage<'a> {
 pub struct Dashboard {
     server: RunningServer,
     sampling: Option<TapPolicy>,
+    /// The networks that are inside.
+    pub inside: LocalNetworks,
     board: Arc<Board>,
     url: String,
     stays: bool,
@@ -94,7 +98,8 @@ pub fn dashboard(around: &Surroundings<'_>, BoundPage { web, server }: BoundPage
         per_second_max: usize::try_from(web.sample_per_second).unwrap_or(usize::MAX),
         snaplen: HEADER_BYTES_MAX + web.payload_bytes,
     });
-    Ok(Dashboard { server, sampling, board, url, stays })
+    let inside = detecting::local_networks(&settings.local_networks, &around.opened.interfaces)?;
+    Ok(Dashboard { server, sampling, inside, board, url, stays })
 }
 
 fn page_settings(around: &Surroundings<'_>, web: &WebSettings) -> PageSettings {
@@ -199,6 +204,11 @@ fn doctor(interface: String) -> DoctorCall {
 }
 
 impl Dashboard {
+    /// What the page knows of the run.
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
+    }
+
     /// Which packets are sampled, and who takes them; `None` where none are.
     pub fn sampled(&self) -> Option<(TapPolicy, PacketView)> {
         Some((self.sampling.clone()?, Box::new(self.board.sampler())))

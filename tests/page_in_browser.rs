@@ -78,7 +78,8 @@ fn a_replayed_capture_is_looked_at() {
     let mut script = Script::default();
     office_uplink(&mut script, CAPTURE_SECS);
     script.write(&file("office.pcap"));
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
+    let certified =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
     std::fs::write(file("cert.pem"), certified.cert.pem()).expect("the file is written");
     std::fs::write(file("key.pem"), certified.signing_key.serialize_pem()).expect("the file is written");
     let program = netscope();

@@ -7,7 +7,7 @@
 use super::alerting::{Alerting, AlertingSettings};
 use super::answers::Answers;
 use super::bursts::{BurstJudging, Bursts};
-use super::finding::Finding;
+use super::finding::FlowSearch;
 use super::history::{History, HistorySnapshot};
 use super::join::join_halves;
 use super::judging::{FOREVER, JudgeSettings, Judging};
@@ -164,7 +164,7 @@ pub struct Aggregator {
     /// The question under way.
     answers: Option<Answers>,
     /// What was found so far, when all queues have answered.
-    finding: Option<Box<Finding>>,
+    finding: Option<Box<FlowSearch>>,
     alerting: Alerting,
     judging: Option<Judging>,
     bursts: Option<Bursts>,

@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// A search under way.
-pub(super) struct Finding {
+pub(super) struct FlowSearch {
     query: Arc<FlowQuery>,
     live: LiveFound,
     ended: BestFlows<u16>,
@@ -27,7 +27,7 @@ pub(super) struct Finding {
     is_whole: bool,
 }
 
-impl Finding {
+impl FlowSearch {
     /// A search that found `live` flows. `reported`: the time of the latest report.
     pub fn new(query: Arc<FlowQuery>, live: LiveFound, reported: Timestamp) -> Self {
         let live = LiveFound { time: live.time.max(reported), ..live };

@@ -3,6 +3,7 @@
 //! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is counted by one thread
 //! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
+mod best_flows;
 mod burst_meter;
 mod clock;
 mod detecting;
@@ -31,6 +32,7 @@ mod tick_meter;
 mod work_unit;
 mod worker;
 
+pub use best_flows::{BestFlows, FlowTotals, SortKey};
 pub use burst_meter::{BurstMeter, BurstMetering};
 pub use clock::Clock;
 pub use detecting::{Detecting, Detection, EvidenceBox};
@@ -46,10 +48,7 @@ pub use packet_budget::{PacketBudget, StopGroup};
 pub use progress::{Progress, WorkerProgress};
 pub use reader::{Reader, share_read};
 pub use recorder::{OnClosed, Recorder};
-pub use request::{
-    AnswerEnd, BestFlows, FlowAnswer, FlowQuery, FlowTotals, LiveFlows, Predicate, RequestReceiver, RequestSender, SortKey,
-    requests,
-};
+pub use request::{AnswerEnd, FlowAnswer, FlowQuery, LiveFlows, Predicate, RequestReceiver, RequestSender, requests};
 pub use scheduler::{WorkerHandle, share_mapped};
 pub use share::WorkerShare;
 pub use snapshot::{BatchTimes, EndedChunk, EndedFlow, Snapshot, TapChunk, TapMark, TickEvidence};

@@ -5,15 +5,13 @@
 //! number of places, and a question that finds no empty box waits without holding up a packet; each flow that lived from the
 //! question's beginning to its end is looked at once.
 
-use super::TapFlows;
 use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
+use super::{BestFlows, FlowTotals, SortKey, TapFlows};
 use crate::flow::{FlowRecord, FlowVisitor, FlowWeight};
 use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::cmp::Reverse;
 use std::fmt;
-use std::ops::AddAssign;
 use std::sync::Arc;
 
 /// Places that are looked at after a batch, and after a poll: some µs, less than a batch takes.
@@ -29,85 +27,6 @@ const LIMIT_MAX: usize = 10_000;
 
 /// Says of a record whether it is asked for.
 pub type Predicate = Arc<dyn Fn(&FlowRecord) -> bool + Send + Sync>;
-
-/// What makes a flow better than another: the largest value is the best.
-#[derive(Clone)]
-pub enum SortKey {
-    /// Bytes of both directions.
-    Bytes,
-    /// Packets of both directions.
-    Packets,
-    /// Time of the latest packet.
-    LastSeen,
-    /// Whatever this makes of a record.
-    By(Arc<dyn Fn(&FlowRecord) -> u64 + Send + Sync>),
-}
-
-impl SortKey {
-    /// Its value in a record.
-    pub fn of(&self, record: &FlowRecord) -> u64 {
-        match self {
-            Self::By(value) => value(record),
-            Self::Bytes | Self::Packets | Self::LastSeen => self.of_weight(&FlowWeight::of(record)).unwrap_or(0),
-        }
-    }
-
-    /// The same before there is a record; `None` where it takes one.
-    #[inline]
-    fn of_weight(&self, weight: &FlowWeight) -> Option<u64> {
-        match self {
-            Self::Bytes => Some(weight.bytes),
-            Self::Packets => Some(weight.packets),
-            Self::LastSeen => Some(weight.last_seen.0),
-            Self::By(_) => None,
-        }
-    }
-}
-
-impl fmt::Debug for SortKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bytes => "Bytes",
-            Self::Packets => "Packets",
-            Self::LastSeen => "LastSeen",
-            Self::By(_) => "By(..)",
-        })
-    }
-}
-
-/// What all flows that fit have together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowTotals {
-    /// Flows.
-    pub flows: u64,
-    /// Their packets.
-    pub packets: u64,
-    /// Their bytes on the wire.
-    pub bytes: u64,
-}
-
-impl FlowTotals {
-    /// One more flow.
-    pub fn add(&mut self, weight: &FlowWeight) {
-        *self += Self { flows: 1, packets: weight.packets, bytes: weight.bytes };
-    }
-
-    /// A flow is not among them after all.
-    pub fn remove(&mut self, weight: &FlowWeight) {
-        let Self { flows, packets, bytes } = self;
-        *flows = flows.saturating_sub(1);
-        *packets = packets.saturating_sub(weight.packets);
-        *bytes = bytes.saturating_sub(weight.bytes);
-    }
-}
-
-impl AddAssign for FlowTotals {
-    fn add_assign(&mut self, other: Self) {
-        self.flows = self.flows.saturating_add(other.flows);
-        self.packets = self.packets.saturating_add(other.packets);
-        self.bytes = self.bytes.saturating_add(other.bytes);
-    }
-}
 
 /// A question about live flows. Their records are as if the run ended now.
 #[derive(Clone)]
@@ -259,79 +178,6 @@ struct Cursor {
     open: Option<Box<FlowAnswer>>,
 }
 
-/// Keeps the best flows of those it is shown, each with something to go with it.
-pub struct BestFlows<T> {
-    limit: usize,
-    /// The worst of them on top.
-    heap: BinaryHeap<Reverse<RankedFlow<T>>>,
-}
-
-impl<T> BestFlows<T> {
-    /// Keeps `limit` of them.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, heap: BinaryHeap::new() }
-    }
-
-    /// True unless a flow of this value is certainly worse than all that are kept.
-    #[inline]
-    pub fn may_take(&self, value: u64) -> bool {
-        self.heap.len() < self.limit || self.heap.peek().is_some_and(|Reverse(worst)| worst.value <= value)
-    }
-
-    /// Takes this flow, of this value, if it is among the best.
-    pub fn take(&mut self, value: u64, record: &FlowRecord, tag: T) {
-        if self.may_take(value) {
-            self.heap.push(Reverse(RankedFlow { value, record: *record, tag }));
-            if self.heap.len() > self.limit {
-                self.heap.pop();
-            }
-        }
-    }
-
-    /// The worst of them, which is kept no more.
-    fn pop(&mut self) -> Option<FlowRecord> {
-        self.heap.pop().map(|Reverse(flow)| flow.record)
-    }
-
-    /// All of them, in no order.
-    pub fn into_flows(self) -> impl Iterator<Item = (FlowRecord, T)> {
-        self.heap.into_iter().map(|Reverse(flow)| (flow.record, flow.tag))
-    }
-}
-
-/// A record that is compared by its value.
-struct RankedFlow<T> {
-    value: u64,
-    record: FlowRecord,
-    tag: T,
-}
-
-impl<T> RankedFlow<T> {
-    fn rank(&self) -> impl Ord {
-        (self.value, Reverse((self.record.key, self.record.first_packet)))
-    }
-}
-
-impl<T> PartialEq for RankedFlow<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl<T> Eq for RankedFlow<T> {}
-
-impl<T> PartialOrd for RankedFlow<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for RankedFlow<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
-    }
-}
-
 /// What is done with flows that are looked at.
 struct Looking<'a> {
     query: &'a FlowQuery,
@@ -456,7 +302,7 @@ impl Cursor {
 
     /// Sends the best records; true when all were sent.
     fn send_best(&mut self, answers: &Sender<FlowAnswer>) -> bool {
-        while !self.best.heap.is_empty() {
+        while !self.best.is_empty() {
             if self.open(answers).is_none() {
                 return false;
             }

@@ -12,7 +12,7 @@ mod part;
 mod tapped;
 mod wave;
 
-use self::tapped::Extra;
+use self::tapped::ExtraWork;
 pub(super) use self::wave::{Consecutive, PacketSource};
 use super::directions::DirectionMeter;
 use super::observer::Watch;
@@ -245,9 +245,9 @@ impl<O: Observer> Worker<O> {
         let source = Consecutive { packets, first: self.number + 1 };
         let times = packets.iter().map(|packet| packet.time).chain([self.clock.now()]);
         match self.extra(source.first, self.number + packets.len() as u64, times) {
-            Extra::None => self.update::<true, { Extra::NONE }>(filled, &mut facts, &source),
-            Extra::Directions => self.update::<true, { Extra::DIRECTIONS }>(filled, &mut facts, &source),
-            Extra::All => self.update::<true, { Extra::ALL }>(filled, &mut facts, &source),
+            ExtraWork::None => self.update::<true, { ExtraWork::NONE }>(filled, &mut facts, &source),
+            ExtraWork::Directions => self.update::<true, { ExtraWork::DIRECTIONS }>(filled, &mut facts, &source),
+            ExtraWork::All => self.update::<true, { ExtraWork::ALL }>(filled, &mut facts, &source),
         }
         (self.metas, self.facts) = (metas, facts);
     }

@@ -4,7 +4,7 @@
 
 use super::{Aggregator, Event};
 use crate::aggregate::answers::{Answers, Purpose};
-use crate::aggregate::finding::Finding;
+use crate::aggregate::finding::FlowSearch;
 use crate::aggregate::join::join_halves;
 use crate::aggregate::merge::Inbox;
 use crate::aggregate::order::largest_first;
@@ -64,10 +64,10 @@ impl Aggregator {
     }
 
     /// All queues have answered. Of the ended flows those are looked at that are on their way; the others follow.
-    fn begin_finding(&self, answers: Answers, with_ended: bool) -> Finding {
+    fn begin_finding(&self, answers: Answers, with_ended: bool) -> FlowSearch {
         let reported = self.inboxes.iter().map(|inbox| inbox.merged.time).max().unwrap_or_default();
         let query = Arc::clone(answers.query());
-        let mut finding = Finding::new(query, answers.found(&self.inboxes), reported);
+        let mut finding = FlowSearch::new(query, answers.found(&self.inboxes), reported);
         if with_ended {
             let coming = self.settled.iter().skip(self.passed).chain(self.inboxes.iter().flat_map(Inbox::pending));
             coming.filter(|flow| !flow.alive).for_each(|flow| finding.look_at(flow, &self.records));

@@ -5,7 +5,7 @@
 //! leading worker's ledger until then.
 
 use super::Worker;
-use super::tapped::Extra;
+use super::tapped::ExtraWork;
 use super::wave::no_flow_reason;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::{NoFlowReason, Observer};
@@ -45,7 +45,7 @@ impl<O: Observer> Worker<O> {
                     self.account(packet, dissected);
                     self.ledger.note_no_flow(NoFlowReason::FragmentsHeld);
                     self.watch.other(packet, dissected);
-                    if EXTRA == Extra::ALL {
+                    if EXTRA == ExtraWork::ALL {
                         self.tap_one(packet, None);
                     }
                 }
@@ -75,7 +75,7 @@ impl<O: Observer> Worker<O> {
                 self.account(packet, dissected);
                 self.ledger.note_no_flow(no_flow_reason(dissected));
                 self.watch.other(packet, dissected);
-                if EXTRA == Extra::ALL {
+                if EXTRA == ExtraWork::ALL {
                     self.tap_one(packet, None);
                 }
             }
@@ -112,10 +112,10 @@ impl<O: Observer> Worker<O> {
             _ => Content::Datagram,
         };
         let counted = self.count_full(packet, self.number, dissected, &flow.keyed, flow.candidate, content);
-        if EXTRA != Extra::NONE {
+        if EXTRA != ExtraWork::NONE {
             self.note_direction(&flow.keyed, counted.place, packet.wire_len);
         }
-        if EXTRA == Extra::ALL {
+        if EXTRA == ExtraWork::ALL {
             self.tap_one(packet, Some((&flow.keyed, counted)));
         }
         counted.place

@@ -5,7 +5,7 @@
 //! flow due.
 
 use super::Worker;
-use super::tapped::Extra;
+use super::tapped::ExtraWork;
 use super::wave::PacketSource;
 use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
@@ -61,12 +61,12 @@ impl<O: Observer> Worker<O> {
         let last_time = unit.last_time(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
         let times = list.iter().map(|meta| meta.time).chain([self.clock.now(), unit.time(len.saturating_sub(1))]);
         let passed = match (last_time, self.extra(first, self.number + len as u64, times)) {
-            (Some(_), Extra::None) => self.waves::<true, { Extra::NONE }>(unit, list, is_open),
-            (None, Extra::None) => self.waves::<false, { Extra::NONE }>(unit, list, is_open),
-            (Some(_), Extra::Directions) => self.waves::<true, { Extra::DIRECTIONS }>(unit, list, is_open),
-            (None, Extra::Directions) => self.waves::<false, { Extra::DIRECTIONS }>(unit, list, is_open),
-            (Some(_), Extra::All) => self.waves::<true, { Extra::ALL }>(unit, list, is_open),
-            (None, Extra::All) => self.waves::<false, { Extra::ALL }>(unit, list, is_open),
+            (Some(_), ExtraWork::None) => self.waves::<true, { ExtraWork::NONE }>(unit, list, is_open),
+            (None, ExtraWork::None) => self.waves::<false, { ExtraWork::NONE }>(unit, list, is_open),
+            (Some(_), ExtraWork::Directions) => self.waves::<true, { ExtraWork::DIRECTIONS }>(unit, list, is_open),
+            (None, ExtraWork::Directions) => self.waves::<false, { ExtraWork::DIRECTIONS }>(unit, list, is_open),
+            (Some(_), ExtraWork::All) => self.waves::<true, { ExtraWork::ALL }>(unit, list, is_open),
+            (None, ExtraWork::All) => self.waves::<false, { ExtraWork::ALL }>(unit, list, is_open),
         };
         match last_time {
             // One step is as good as many: on the way there nothing is due.

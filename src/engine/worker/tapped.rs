@@ -18,7 +18,7 @@ use std::slice;
 /// What is to be done for packets once they were counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Extra {
+pub(super) enum ExtraWork {
     /// Nothing.
     None,
     /// They are counted by the way they go.
@@ -27,7 +27,7 @@ pub(super) enum Extra {
     All,
 }
 
-impl Extra {
+impl ExtraWork {
     /// As arguments of types.
     pub(super) const NONE: u8 = Self::None as u8;
     pub(super) const DIRECTIONS: u8 = Self::Directions as u8;
@@ -38,11 +38,11 @@ impl<O: Observer> Worker<O> {
     /// Somebody may want copies of some of the packets from number `first` to `last` once they were counted, or what headers say is
     /// kept. `times`: theirs, and the latest before them.
     #[inline(always)]
-    pub(super) fn extra(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> Extra {
+    pub(super) fn extra(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> ExtraWork {
         if self.flows.keeps_headers() || self.outbox.taps_some(first, last, times) {
-            return Extra::All;
+            return ExtraWork::All;
         }
-        if self.directions.is_some() { Extra::Directions } else { Extra::None }
+        if self.directions.is_some() { ExtraWork::Directions } else { ExtraWork::None }
     }
 
     /// A packet of a flow was counted: which way it goes.

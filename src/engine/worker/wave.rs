@@ -4,7 +4,7 @@
 //! while the memory of those that follow is being fetched. Its invariant: what comes of a packet does not
 //! depend on how packets fall into waves, nor on which path it took.
 
-use super::tapped::Extra;
+use super::tapped::ExtraWork;
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
@@ -197,7 +197,7 @@ impl<O: Observer> Worker<O> {
     }
 
     /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the
-    /// next flows arrive. `ALONE`: no packet of others moves the time. `EXTRA`: an [`Extra`].
+    /// next flows arrive. `ALONE`: no packet of others moves the time. `EXTRA`: an [`ExtraWork`].
     #[inline(never)]
     pub(super) fn update<const ALONE: bool, const EXTRA: u8>(
         &mut self,
@@ -322,9 +322,9 @@ impl<O: Observer> Worker<O> {
     /// A packet of a common frame was counted.
     #[inline(always)]
     fn do_extra<const EXTRA: u8>(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, counted: Counted) {
-        if EXTRA == Extra::DIRECTIONS {
+        if EXTRA == ExtraWork::DIRECTIONS {
             self.note_direction(&meta.keyed, counted.place, meta.wire_len);
-        } else if EXTRA == Extra::ALL {
+        } else if EXTRA == ExtraWork::ALL {
             self.common_counted(at, source, meta, counted);
         }
     }
@@ -380,12 +380,12 @@ impl<O: Observer> Worker<O> {
                 return self.fragment::<EXTRA>(&source.packet(at), facts, meta, candidate);
             }
         };
-        if EXTRA != Extra::NONE
+        if EXTRA != ExtraWork::NONE
             && let Some(counted) = counted
         {
             self.note_direction(&meta.keyed, counted.place, meta.wire_len);
         }
-        if EXTRA == Extra::ALL {
+        if EXTRA == ExtraWork::ALL {
             self.tap(at, source, counted.map(|counted| (&meta.keyed, counted)));
         }
     }
