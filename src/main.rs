@@ -105,10 +105,6 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     become_user(settings, &mut opened, &reporter)?;
     end_on_later_signals(&stop.0, &ending)?;
     let alerting = detecting::alerting(settings.detection.as_ref());
-    if !settings.pipeline.cpus.is_empty() {
-        reporter
-            .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
-    }
     say_what_tables_hold(settings, &reporter);
     // The table stands behind the last packet's line.
     let (packets_shown, shown) = channel();
@@ -203,6 +199,10 @@ fn say_what_is_captured(settings: &Settings, opened: &open::Opened, reporter: &R
     }
     for line in &opened.notices {
         reporter.warn(line);
+    }
+    if !settings.pipeline.cpus.is_empty() {
+        reporter
+            .info(&format!("workers are pinned to the CPUs of --cpus (pipeline.cpus), in order: {:?}", settings.pipeline.cpus));
     }
 }
 

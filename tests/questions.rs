@@ -89,6 +89,7 @@ fn session(queues: Vec<Box<dyn Backend>>, history: bool) -> Session {
             judge: None,
             microbursts: None,
             alerting: AlertingSettings::default(),
+            selection: None,
         },
         source: Source::Queues(queues),
         engine: settings,
