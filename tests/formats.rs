@@ -394,7 +394,7 @@ fn a_tick_is_one_line_of_fixed_shape() {
 }
 
 fn settings() -> TextSettings {
-    TextSettings { stats: true, alerts: true, table_rows: 1, columns: 100 }
+    TextSettings { stats: true, alerts: true, top_flows: usize::MAX, table_rows: 1, columns: 100 }
 }
 
 #[test]

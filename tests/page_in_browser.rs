@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::certificate::certificate;
 use common::live::send;
 use common::netns::{NetNs, RECEIVER, Wire};
 use common::{RunningProgram, netscope};
@@ -78,10 +79,7 @@ fn a_replayed_capture_is_looked_at() {
     let mut script = Script::default();
     office_uplink(&mut script, CAPTURE_SECS);
     script.write(&file("office.pcap"));
-    let certified =
-        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("a certificate");
-    std::fs::write(file("cert.pem"), certified.cert.pem()).expect("the file is written");
-    std::fs::write(file("key.pem"), certified.signing_key.serialize_pem()).expect("the file is written");
+    certificate(directory.path());
     let program = netscope();
     run_scripts(
         &["real.test.mjs"],

@@ -7,6 +7,7 @@ mod http_client;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use common::certificate::certificate;
 use common::{RUN_LIMIT, fixture, netscope, run, temp_dir};
 use http_client::Client;
 use nix::sys::signal::{Signal, kill};
@@ -16,7 +17,6 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -227,17 +227,6 @@ fn what_cannot_work_is_refused_at_the_start() {
     assert!(said.contains("--web-tls-cert") && said.contains("missing"), "{said}");
     let said = refused(&[&auth[..], &["--web-bind", "0.0.0.0"]].concat());
     assert!(said.contains("--web-auth-without-tls") && said.contains("--web-tls"), "{said}");
-}
-
-/// A certificate for localhost in this directory, and its key.
-fn certificate(directory: &Path) -> CertificateDer<'static> {
-    let pem = |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-    let certificate = params.self_signed(&key).expect("a certificate");
-    fs::write(directory.join("key.pem"), pem("PRIVATE KEY", &key.serialize_der())).expect("it is written");
-    fs::write(directory.join("cert.pem"), pem("CERTIFICATE", certificate.der())).expect("it is written");
-    certificate.der().clone()
 }
 
 /// A client that trusts this certificate and speaks one of these protocols.

@@ -99,7 +99,7 @@ impl DirectionMeter {
 
     fn ends(&self, key: &FlowKey) -> u64 {
         let inside = |address: std::net::IpAddr| self.local.contains(HostAddress::from(address));
-        u64::from(inside(key.a_ip())) * A_INSIDE | u64::from(inside(key.b_ip())) * B_INSIDE
+        (u64::from(inside(key.a_ip())) * A_INSIDE) | (u64::from(inside(key.b_ip())) * B_INSIDE)
     }
 }
 

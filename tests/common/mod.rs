@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod alerts;
+pub mod certificate;
 pub mod detection;
 pub mod engine;
 #[cfg(target_os = "linux")]

@@ -49,7 +49,8 @@ fn who_breaks_the_rules_is_told_and_closed() {
     assert_eq!(client.message().len(), large.len(), "as long as it may be");
     client.send_frame(TEXT, &[large.as_slice(), b"x"].concat());
     assert_eq!(client.closing(), Some(1009));
-    let cases: [(&dyn Fn(&mut Client), u16); 7] = [
+    type Misdeed<'a> = &'a dyn Fn(&mut Client);
+    let cases: [(Misdeed<'_>, u16); 7] = [
         (&|client| client.send_frame(BINARY, b"x"), 1003),
         (&|client| client.send_frame(TEXT, &[0xff, 0xfe]), 1007),
         (&|client| client.send_frame(3, b"reserved"), 1002),
