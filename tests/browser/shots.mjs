@@ -1,7 +1,7 @@
 // Pictures of each view in each theme and size, and what can be checked by the way: no error in the console, no request to anywhere else,
 // nothing wider than the screen, nothing serious that axe finds.
 //
-//   node shots.mjs [--url http://127.0.0.1:8080/] [--out DIR] [--view wall,alerts] [--theme dark] [--size wide] [--scenario loss] [--query 'tv=1'] [--no-axe]
+//   node shots.mjs [--url http://127.0.0.1:8080/] [--out DIR] [--before MS] [--view wall,alerts] [--theme dark] [--size wide] [--scenario loss] [--query 'tv=1'] [--no-axe]
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -23,32 +23,61 @@ const browser = await openBrowser();
 const problems = [];
 const out = option('out', join(HERE, 'shots'));
 await mkdir(out, { recursive: true });
-for (const size of listOf('size', 'wide,phone')) {
-  for (const theme of listOf('theme', 'dark,light')) {
-    for (const view of listOf('view', 'wall,alerts,system')) {
-      const name = [view, size, theme, scenario === 'living' ? null : scenario, option('name', null)].filter(Boolean).join('-');
-      const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, bypassCSP: false });
-      const page = await context.newPage();
-      page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) problems.push(`${name}: console: ${message.text()} ${message.location().url}`); });
-      page.on('pageerror', (error) => problems.push(`${name}: ${error.stack}`));
-      page.on('request', (request) => { if (!request.url().startsWith(new URL(mock.url).origin) && !request.url().startsWith('ws://127.0.0.1')) problems.push(`${name}: a request to ${request.url()}`); });
-      await page.goto(`${mock.url}?view=${view}&theme=${theme}&${option('query', '')}`);
-      await page.waitForTimeout(Number(option('wait', 3200)));
-      await page.screenshot({ path: join(out, `${name}.png`), fullPage: option('full', '') === 'yes' });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      if (wide > 0) problems.push(`${name}: ${wide} px wider than the screen`);
-      if (!process.argv.includes('--no-axe')) {
-        await context.close();
-        const checked = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, bypassCSP: true });
-        const second = await checked.newPage();
-        await second.goto(`${mock.url}?view=${view}&theme=${theme}&${option('query', '')}`);
-        await second.waitForTimeout(2500);
-        await second.evaluate(axe);
-        const { violations } = await second.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-        for (const { id, impact, nodes } of violations) problems.push(`${name}: axe ${impact} ${id}: ${nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? n.failureSummary}`).join(' | ')}`);
-        await checked.close();
-      } else await context.close();
-    }
+/** What a view's name stands for in the address. */
+async function queryOf(view) {
+  if (view === 'sankey') return 'view=flows&show=sankey';
+  if (view !== 'flow') return `view=${view}`;
+  const { flows } = await (await fetch(`${mock.url}api/v1/flows?limit=1&sort=bytes_total&scope=live`)).json();
+  return `view=flow&id=${encodeURIComponent(flows[0]?.id ?? '')}`;
+}
+
+/** Opens a view and notes what goes wrong on it. */
+async function openView(size, theme, view) {
+  const name = [view, size, theme, scenario === 'living' ? null : scenario, option('name', null)].filter(Boolean).join('-');
+  const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, bypassCSP: false });
+  const page = await context.newPage();
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) problems.push(`${name}: console: ${message.text()} ${message.location().url}`); });
+  page.on('pageerror', (error) => problems.push(`${name}: ${error.stack}`));
+  page.on('request', (request) => { if (!request.url().startsWith(new URL(mock.url).origin) && !request.url().startsWith('ws://127.0.0.1')) problems.push(`${name}: a request to ${request.url()}`); });
+  const address = `${mock.url}?${await queryOf(view)}&theme=${theme}&${option('query', '')}`;
+  await page.goto(address);
+  return { name, context, page, address, size, theme };
+}
+
+/** Takes the picture, and looks whether it fits. */
+async function shoot({ name, page }) {
+  await page.screenshot({ path: join(out, `${name}.png`), fullPage: option('full', '') === 'yes' });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 0) problems.push(`${name}: ${wide} px wider than the screen`);
+}
+
+async function checkAccess({ name, address, size, theme }) {
+  const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, bypassCSP: true });
+  const page = await context.newPage();
+  await page.goto(address);
+  await page.waitForTimeout(2500);
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  for (const { id, impact, nodes } of violations) problems.push(`${name}: axe ${impact} ${id}: ${nodes.slice(0, 3).map((n) => `${n.target} ${n.any[0]?.message ?? n.failureSummary}`).join(' | ')}`);
+  await context.close();
+}
+
+const wait = Number(option('wait', 3200));
+const pictures = listOf('size', 'wide,phone').flatMap((size) => listOf('theme', 'dark,light').flatMap((theme) => listOf('view', 'wall,alerts,system').map((view) => [size, theme, view])));
+if (option('before', null)) {
+  // All of one moment: the pages are opened together.
+  await new Promise((resolve) => setTimeout(resolve, Number(option('before'))));
+  const opened = [];
+  for (const picture of pictures) opened.push(await openView(...picture));
+  await new Promise((resolve) => setTimeout(resolve, wait));
+  for (const one of opened) await shoot(one);
+} else {
+  for (const picture of pictures) {
+    const opened = await openView(...picture);
+    await opened.page.waitForTimeout(wait);
+    await shoot(opened);
+    await opened.context.close();
+    if (!process.argv.includes('--no-axe')) await checkAccess(opened);
   }
 }
 await browser.close();

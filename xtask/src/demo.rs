@@ -3,6 +3,7 @@
 use crate::install;
 use crate::needs::Need;
 use crate::run;
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -24,8 +25,19 @@ pub fn run(root: &Path) -> Result<(), String> {
             .len();
         println!("  {:<26} {length:>9} bytes  {what}", path.display().to_string());
     }
-    println!("\nNext: target/release/netscope --help; live: sudo target/release/netscope --stats --top-flows 5");
-    Ok(())
+    println!("\nNext: target/release/netscope --help; live: sudo target/release/netscope --web");
+    offer_page(root)
+}
+
+/// Shows the recording on the page at its own pace, where somebody is there to look at it.
+fn offer_page(root: &Path) -> Result<(), String> {
+    let words = ["--read-pcap", CAPTURE, "--quiet", "--anomalies", "--web", "--web-port", "0", "--replay-speed", "1"];
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        println!("The page, with the recording at its own pace: target/release/netscope {}", words.join(" "));
+        return Ok(());
+    }
+    println!("\nNow the page, with the recording at its own pace. Open the address in a browser; Ctrl-C ends it.");
+    run::show_and_run(Command::new("target/release/netscope").args(words).current_dir(root))
 }
 
 /// File names under the output directory and what is in them.

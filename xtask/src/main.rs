@@ -1,4 +1,4 @@
-//! `cargo xtask demo | test | bench | compare | fuzz | check-targets`: the commands of newcomers and of CI.
+//! `cargo xtask demo | test | bench | compare | fuzz | pictures | check-targets`: the commands of newcomers and of CI.
 //!
 //! Owns the order of the steps. Must not depend on any crate, so that it builds before libpcap is there. Its
 //! one invariant: a step that fails ends the run with one line that says what failed and what to type.
@@ -16,6 +16,7 @@ mod instructions;
 mod library;
 mod needs;
 mod peers;
+mod pictures;
 mod run;
 mod test;
 
@@ -45,6 +46,8 @@ Commands:
          exports, packet lines, messages or exit codes differ; by default over tests/fixtures and the corpus beside the repository
   fuzz [--seconds N]
          build every fuzz target and run each for 20 s or N; fails when one of them finds something
+  pictures
+         take the pictures of the page in docs/page, of a made-up hour of an office's uplink
   check-targets
          type-check everything, tests included, for macOS and Linux on ARM; a warning is an error
   help   this text
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["demo"] => demo::run(&workspace_root()),
         ["test"] => test::run(&workspace_root()),
+        ["pictures"] => pictures::run(&workspace_root()),
         ["fuzz", rest @ ..] => fuzz::run(&workspace_root(), rest),
         ["check-targets"] => check_targets::run(&workspace_root()),
         ["compare", rest @ ..] => compare::run(&workspace_root(), rest),
