@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(all["capture"]["replay_speed"].as_float(), Some(2.5));
         assert_eq!(all["capture"]["backend"].as_str(), Some("auto"), "a default");
         assert_eq!(all["web"]["auth"]["username"].as_str(), Some("noc"));
-        for secret in ["correct", "battery", "secret", "user:key", "T0"] {
+        for secret in ["correct", "battery", "/T0", "user:key", "x=1"] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
         assert!(shown.contains("https://hooks.example/(hidden)"), "{shown}");

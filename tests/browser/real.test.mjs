@@ -40,7 +40,8 @@ async function until(check, what, seconds = 20) {
 
 /** Starts the program and waits for its page. */
 async function start(flags) {
-  const child = spawn(NETSCOPE, ['--web', '--web-port', '0', ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const port = flags.includes('--web-port') ? [] : ['--web-port', '0'];
+  const child = spawn(NETSCOPE, ['--web', ...port, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (data) => { said += data; });
   const exit = new Promise((resolve) => child.once('exit', resolve));

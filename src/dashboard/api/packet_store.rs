@@ -115,7 +115,7 @@ mod tests {
     fn store_of(count: u64, max: usize) -> PacketStore {
         let store = PacketStore::new(max, 8);
         for number in 0..count {
-            let packet = Packet { data: &[0; 20], time: Timestamp(number), wire_len: 20, link_type: LinkType::ETHERNET };
+            let packet = Packet { data: &[0; 60], time: Timestamp(number), wire_len: 60, link_type: LinkType::ETHERNET };
             store.push(None, &packet);
         }
         store
@@ -129,7 +129,8 @@ mod tests {
         assert_eq!((ids(store.after(8)), ids(store.before(9))), (vec![9, 10], vec![8, 7]));
         assert_eq!(ids(store.after(0)), [7, 8, 9, 10]);
         assert!(store.get(6).is_none() && store.get(11).is_none() && store.get(0).is_none());
-        assert_eq!(store.get(7).map(|packet| (packet.id, packet.packet().data.len())), Some((7, 8)));
+        let headers = crate::wire::dissect(LinkType::ETHERNET, &[0; 60], 60).payload_offset as usize;
+        assert_eq!(store.get(7).map(|packet| (packet.id, packet.packet().data.len())), Some((7, headers + 8)));
         let empty = store_of(0, 4);
         assert!(empty.get(1).is_none() && empty.after(0).is_empty() && empty.before(5).is_empty());
         assert_eq!(store_of(3, 0).counts(), (3, 0), "none is kept where none is wanted");

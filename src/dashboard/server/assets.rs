@@ -204,6 +204,10 @@ fn with_links(index: &str, files: &[PageFile], hash: &str) -> String {
 }
 
 fn content_type(name: &str) -> &'static str {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    if last.starts_with("LICENSE") || last == "VERSION" {
+        return "text/plain; charset=utf-8";
+    }
     match name.rsplit('.').next().unwrap_or_default() {
         "html" => "text/html; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",

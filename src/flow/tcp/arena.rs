@@ -116,8 +116,8 @@ const _: () = assert!(TcpArena::BYTES_PER_FLOW <= 448 && size_of::<Measured>() =
 pub(super) struct Anomalies {
     pub(super) counts: Counts,
     pub(super) retimed: [Retimed; 2],
-    /// What acknowledges the latest SYN outside the window.
-    pub(super) stray_syn: Option<u32>,
+    /// Who sent the latest SYN outside the window, and what acknowledges it.
+    pub(super) stray_syn: Option<(Direction, u32)>,
     pub(super) closed: [ClosedTime; 2],
     /// As [`Measured`]'s.
     pub(super) sides: [SideSamples; 2],

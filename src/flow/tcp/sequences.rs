@@ -142,16 +142,17 @@ impl TcpSequences {
     }
 
     /// A segment came that is not followed. Of a SYN that is no SYN-ACK it is kept what would answer it.
-    pub(super) fn note_stray(&mut self, segment: &TcpSegment, arena: &mut TcpArena) {
+    pub(super) fn note_stray(&mut self, segment: &TcpSegment, direction: Direction, arena: &mut TcpArena) {
         let is_syn = segment.flags.has(TcpFlags::SYN) && !segment.flags.has(TcpFlags::ACK);
         if is_syn && let Some(anomalies) = arena.obtain(&mut self.place) {
-            anomalies.stray_syn = Some(segment.sequence.wrapping_add(1));
+            anomalies.stray_syn = Some((direction, segment.sequence.wrapping_add(1)));
         }
     }
 
-    /// This acknowledges the latest SYN outside the window.
-    pub(super) fn had_stray_syn(&self, acknowledgment: Sequence, arena: &TcpArena) -> bool {
-        arena.get(self.place).is_some_and(|anomalies| anomalies.stray_syn == Some(acknowledgment.0))
+    /// This acknowledges the latest SYN outside the window, which its receiver sent.
+    pub(super) fn had_stray_syn(&self, acknowledgment: Sequence, direction: Direction, arena: &TcpArena) -> bool {
+        let answered = Some((direction.reverse(), acknowledgment.0));
+        arena.get(self.place).is_some_and(|anomalies| anomalies.stray_syn == answered)
     }
 
     /// Time has not passed in a way that older times would have to be told of.

@@ -99,7 +99,7 @@ impl TcpTracker<'_> {
         if self.is_stray(segment, direction, time, arena) {
             arena.note_out_of_window();
             if let Some(Analysed { sequences, .. }) = &mut self.analysed {
-                sequences.note_stray(segment, arena);
+                sequences.note_stray(segment, direction, arena);
             }
             return TcpMarks::OUT_OF_WINDOW;
         }
@@ -152,7 +152,7 @@ impl TcpTracker<'_> {
         if !(is_syn || flags.has(TcpFlags::RST)) || !self.connection.is_established() || !self.connection.knows_both_firsts() {
             return false;
         }
-        let answers = is_syn && flags.has(TcpFlags::ACK) && sequences.had_stray_syn(Sequence(acknowledgment), arena);
+        let answers = is_syn && flags.has(TcpFlags::ACK) && sequences.had_stray_syn(Sequence(acknowledgment), direction, arena);
         let scale = self.beginning.window_scale(direction.reverse());
         !answers && sequences.quiet_us(time) < ALIVE_US && sequences.is_outside_window(Sequence(sequence), direction, scale)
     }

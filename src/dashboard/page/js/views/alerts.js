@@ -30,7 +30,7 @@ class Inbox {
     this.hours_note = h('span', { class: 'aside' });
     this.body = h('ol', { class: 'inbox-list', on: { keydown: (event) => this.key(event) } });
     this.none = h('div', { class: 'empty', hidden: true }, h('strong'), h('span'));
-    this.mutes = h('details', { class: 'mutes' }, h('summary', {}), h('ul', {}));
+    this.mutes = h('details', { class: 'mutes' }, h('summary', { text: 'Muted' }), h('ul', {}));
     this.pane = h('aside', { class: 'panel inbox-detail', 'aria-label': 'The alert that is looked at' });
     root.append(h('h1', { class: 'sr', text: 'Alerts' }),
       h('div', { class: 'inbox-bar' }, h('div', { class: 'segments', role: 'group', 'aria-label': 'State' }, this.states), h('div', { class: 'severities', role: 'group', 'aria-label': 'Severity' }, this.severities), this.kind, this.count),
