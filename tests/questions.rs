@@ -151,6 +151,9 @@ fn quiet(packets: Vec<OwnedPacket>) -> Box<dyn Backend> {
     Box::new(QuietWire { packets: packets.into(), received: 0, stands_still: None })
 }
 
+/// A flow, and whether it is alive.
+type FoundFlow = (FlowRecord, bool);
+
 fn totals(record: &FlowRecord) -> (u64, u64) {
     (record.packets.iter().sum(), record.bytes.iter().sum())
 }
@@ -168,8 +171,7 @@ fn flows_are_found_while_the_capture_goes_on() {
         assert!(found.is_whole && found.time == packets().iter().map(|packet| packet.time).max().expect("packets"));
         assert_eq!(found.flows.len(), expected.len());
         assert!(found.flows.is_sorted_by_key(|(record, _)| std::cmp::Reverse(totals(record).1)));
-        let (live, ended): (Vec<(FlowRecord, bool)>, Vec<(FlowRecord, bool)>) =
-            found.flows.iter().copied().partition(|(_, is_alive)| *is_alive);
+        let (live, ended): (Vec<FoundFlow>, Vec<FoundFlow>) = found.flows.iter().copied().partition(|(_, is_alive)| *is_alive);
         assert!(live.len() <= 40 && !ended.is_empty(), "{} live, {} ended", live.len(), ended.len());
         // Parts of it, several questions at once.
         let predicate: netscope::engine::Predicate = Arc::new(|record| record.tcp.is_some());
@@ -187,7 +189,7 @@ fn flows_are_found_while_the_capture_goes_on() {
         assert!(few.flows.iter().zip(&tcp).all(|(few, tcp)| few.0.first_packet == tcp.0.first_packet));
         assert_eq!((alive.flows.len(), ended_alone.flows.len()), (live.len(), ended.len()));
         assert_eq!(first.flows[0].0.first_packet, found.flows.iter().map(|(r, _)| r.first_packet).min().expect("flows"));
-        assert!(ask_history(questions).expect("it is kept").traffic.seconds.len() > 0);
+        assert!(!ask_history(questions).expect("it is kept").traffic.seconds.is_empty());
     });
     assert!(outcome.errors.is_empty());
     assert_eq!(answer(&ask(&questions, ALL)).map(|found| found.flows.len()), Err(NoAnswer::Over));

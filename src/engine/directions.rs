@@ -6,6 +6,7 @@
 use super::TrafficCount;
 use crate::detect::LocalNetworks;
 use crate::flow::{Counted, Direction, FlowKey, HostAddress, Keyed};
+use std::net::IpAddr;
 
 /// Which way a packet of a flow goes. A packet without a flow goes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +99,8 @@ impl DirectionMeter {
     }
 
     fn ends(&self, key: &FlowKey) -> u64 {
-        let inside = |address: std::net::IpAddr| self.local.contains(HostAddress::from(address));
-        u64::from(inside(key.a_ip())) * A_INSIDE | u64::from(inside(key.b_ip())) * B_INSIDE
+        let end = |address: IpAddr, bit| if self.local.contains(HostAddress::from(address)) { bit } else { 0 };
+        end(key.a_ip(), A_INSIDE) | end(key.b_ip(), B_INSIDE)
     }
 }
 
