@@ -68,9 +68,9 @@ impl DirectionMeter {
         Self { local, words: Vec::new() }
     }
 
-    /// Counts a packet of the flow at a place.
+    /// Counts packets of the flow at a place.
     #[inline(always)]
-    pub(super) fn count(&mut self, keyed: &Keyed, place: u32, wire_len: u32, counts: &mut DirectionCounts) {
+    pub(super) fn count(&mut self, keyed: &Keyed, place: u32, traffic: TrafficCount, counts: &mut DirectionCounts) {
         let word = match self.words.get(place as usize) {
             Some(&word) if (word ^ keyed.hash) & !ENDS == 0 && word != 0 => word,
             _ => self.look_up(keyed, place),
@@ -80,7 +80,7 @@ impl DirectionMeter {
             Direction::AToB => TrafficDirection::new(a, b),
             Direction::BToA => TrafficDirection::new(b, a),
         };
-        counts[direction as usize] += TrafficCount { packets: 1, bytes: wire_len.into() };
+        counts[direction as usize] += traffic;
     }
 
     #[cold]
@@ -148,7 +148,8 @@ mod tests {
                 (FAR, OUTSIDE, TrafficDirection::Through),
             ] {
                 let mut counts = DirectionCounts::default();
-                (0..3).for_each(|_| meter.count(&keyed(from, to, 7), place, 100, &mut counts));
+                let one = TrafficCount { packets: 1, bytes: 100 };
+                (0..3).for_each(|_| meter.count(&keyed(from, to, 7), place, one, &mut counts));
                 for direction in TrafficDirection::ALL {
                     let count = if direction == expected { 3 } else { 0 };
                     let sum = TrafficCount { packets: count, bytes: count * 100 };
