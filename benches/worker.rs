@@ -7,6 +7,7 @@
 mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
+use netscope::detect::LocalNetworks;
 use netscope::engine::{
     Outbox, Receiver, Snapshot, TAP_FLOWS_MAX, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare,
     mailbox,
@@ -39,7 +40,7 @@ fn worker(tap: Option<&TapPolicy>) -> (Worker, Receiver<TapChunk>) {
     };
     // Nobody opens the mailbox: once its boxes are full, snapshots are left out.
     let (snapshots, _mail) = mailbox(1, || Snapshot::new(0));
-    let (sender, copied) = mailbox(8, TapChunk::new);
+    let (sender, copied) = mailbox(8, TapChunk::with_notes);
     let taps = tap.map(|policy| TapSender::new(0, policy, secret, sender)).into_iter().collect();
     (Worker::new(&settings, Outbox::new(false, snapshots, None, taps), ()), copied)
 }
@@ -71,7 +72,12 @@ const TAPS: &[(&str, TapOf)] = &[
     ("/tap-all", |_| Some(TapPolicy::All)),
     ("/tap-per-second", |_| Some(TapPolicy::PerSecond(1000))),
     ("/tap-flows", |traffic| Some(first_flows(traffic))),
+    ("/tap-sampled", |_| Some(TapPolicy::Sampled { one_in: 1, per_second_max: 2000, snaplen: 256 })),
+    (DIRECTIONS, |_| None),
 ];
+
+/// No tap, but packets are counted by the way they go.
+const DIRECTIONS: &str = "/directions";
 
 /// Batches of the same packets again and again, each time round later.
 struct Batches<'a> {
@@ -108,6 +114,9 @@ fn working(criterion: &mut BenchCriterion) {
             group.bench_function(format!("{name}{tap}"), |bencher| {
                 let traffic = traffic.get_or_insert_with(&mut built);
                 let (mut batches, (mut worker, copied)) = (Batches::new(traffic), worker(policy(traffic).as_ref()));
+                if tap == &DIRECTIONS {
+                    worker.measure_directions(LocalNetworks::private_and([]));
+                }
                 bencher.iter_custom(|packets| {
                     in_parts(packets, 64 * BATCH_MAX, |mut left| {
                         let mut took = std::time::Duration::ZERO;

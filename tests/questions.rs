@@ -152,6 +152,9 @@ fn quiet(packets: Vec<OwnedPacket>) -> Box<dyn Backend> {
     Box::new(QuietWire { packets: packets.into(), received: 0, stands_still: None })
 }
 
+/// A flow, and whether it is alive.
+type FoundFlow = (FlowRecord, bool);
+
 fn totals(record: &FlowRecord) -> (u64, u64) {
     (record.packets.iter().sum(), record.bytes.iter().sum())
 }
@@ -169,8 +172,7 @@ fn flows_are_found_while_the_capture_goes_on() {
         assert!(found.is_whole && found.time == packets().iter().map(|packet| packet.time).max().expect("packets"));
         assert_eq!(found.flows.len(), expected.len());
         assert!(found.flows.is_sorted_by_key(|(record, _)| std::cmp::Reverse(totals(record).1)));
-        type Found = Vec<(FlowRecord, bool)>;
-        let (live, ended): (Found, Found) = found.flows.iter().copied().partition(|(_, is_alive)| *is_alive);
+        let (live, ended): (Vec<FoundFlow>, Vec<FoundFlow>) = found.flows.iter().copied().partition(|(_, is_alive)| *is_alive);
         assert!(live.len() <= 40 && !ended.is_empty(), "{} live, {} ended", live.len(), ended.len());
         // Parts of it, several questions at once.
         let predicate: netscope::engine::Predicate = Arc::new(|record| record.tcp.is_some());

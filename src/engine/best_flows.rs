@@ -3,7 +3,7 @@
 //! Owns the heap. Knows no table and no question. Invariant: of flows with the same value it is always the same ones that are kept,
 //! whatever the order in which they are shown.
 
-use crate::flow::{FlowRecord, FlowWeight};
+use crate::flow::{FlowKey, FlowRecord, FlowWeight};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fmt;
@@ -102,19 +102,25 @@ impl<T> BestFlows<T> {
         Self { limit, heap: BinaryHeap::new() }
     }
 
-    /// True unless a flow of this value is certainly worse than all that are kept.
+    /// True unless a flow of this value and key is certainly worse than all that are kept.
     #[inline]
-    pub fn may_take(&self, value: u64) -> bool {
-        self.heap.len() < self.limit || self.heap.peek().is_some_and(|Reverse(worst)| worst.value <= value)
+    pub fn may_take(&self, value: u64, key: &FlowKey) -> bool {
+        let is_better = |worst: &RankedFlow<T>| (worst.value, Reverse(worst.record.key)) <= (value, Reverse(*key));
+        self.heap.len() < self.limit || self.heap.peek().is_some_and(|Reverse(worst)| is_better(worst))
     }
 
     /// Takes this flow, of this value, if it is among the best.
     pub fn take(&mut self, value: u64, record: &FlowRecord, tag: T) {
-        if self.may_take(value) {
-            self.heap.push(Reverse(RankedFlow { value, record: *record, tag }));
-            if self.heap.len() > self.limit {
-                self.heap.pop();
-            }
+        if !self.may_take(value, &record.key) {
+            return;
+        }
+        let ranked = RankedFlow { value, record: *record, tag };
+        if self.heap.len() < self.limit {
+            self.heap.push(Reverse(ranked));
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && worst.0 < ranked
+        {
+            *worst = Reverse(ranked);
         }
     }
 

@@ -6,6 +6,7 @@
 use super::TrafficCount;
 use crate::detect::LocalNetworks;
 use crate::flow::{Counted, Direction, FlowKey, HostAddress, Keyed};
+use std::net::IpAddr;
 
 /// Which way a packet of a flow goes. A packet without a flow goes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +68,9 @@ impl DirectionMeter {
         Self { local, words: Vec::new() }
     }
 
-    /// Counts a packet of the flow at a place.
+    /// Counts packets of the flow at a place.
     #[inline(always)]
-    pub(super) fn count(&mut self, keyed: &Keyed, place: u32, wire_len: u32, counts: &mut DirectionCounts) {
+    pub(super) fn count(&mut self, keyed: &Keyed, place: u32, traffic: TrafficCount, counts: &mut DirectionCounts) {
         let word = match self.words.get(place as usize) {
             Some(&word) if (word ^ keyed.hash) & !ENDS == 0 && word != 0 => word,
             _ => self.look_up(keyed, place),
@@ -79,7 +80,7 @@ impl DirectionMeter {
             Direction::AToB => TrafficDirection::new(a, b),
             Direction::BToA => TrafficDirection::new(b, a),
         };
-        counts[direction as usize] += TrafficCount { packets: 1, bytes: wire_len.into() };
+        counts[direction as usize] += traffic;
     }
 
     #[cold]
@@ -98,8 +99,8 @@ impl DirectionMeter {
     }
 
     fn ends(&self, key: &FlowKey) -> u64 {
-        let inside = |address: std::net::IpAddr| self.local.contains(HostAddress::from(address));
-        (u64::from(inside(key.a_ip())) * A_INSIDE) | (u64::from(inside(key.b_ip())) * B_INSIDE)
+        let end = |address: IpAddr, bit| if self.local.contains(HostAddress::from(address)) { bit } else { 0 };
+        end(key.a_ip(), A_INSIDE) | end(key.b_ip(), B_INSIDE)
     }
 }
 
@@ -147,7 +148,8 @@ mod tests {
                 (FAR, OUTSIDE, TrafficDirection::Through),
             ] {
                 let mut counts = DirectionCounts::default();
-                (0..3).for_each(|_| meter.count(&keyed(from, to, 7), place, 100, &mut counts));
+                let one = TrafficCount { packets: 1, bytes: 100 };
+                (0..3).for_each(|_| meter.count(&keyed(from, to, 7), place, one, &mut counts));
                 for direction in TrafficDirection::ALL {
                     let count = if direction == expected { 3 } else { 0 };
                     let sum = TrafficCount { packets: count, bytes: count * 100 };

@@ -139,7 +139,7 @@ pub struct Ledger {
     /// counted it, so one worker's parts may differ from its `packets`; the sums of all workers agree.
     pub protocols: [TrafficCount; ProtocolClass::ALL.len()],
     /// Of `packets` and `bytes`: those that went each way, by [`TrafficDirection`](super::TrafficDirection). All 0 unless that is
-    /// asked for; packets without a flow, and fragments that waited for theirs, are under none.
+    /// asked for; packets without a flow are under none.
     pub directions: DirectionCounts,
     /// Packets counted in a flow.
     pub in_flows: u64,

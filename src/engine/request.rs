@@ -196,7 +196,7 @@ impl FlowVisitor for Looking<'_> {
             return true;
         }
         self.matched.add(weight);
-        self.all.is_some() || self.query.sort.of_weight(weight).is_none_or(|value| self.best.may_take(value))
+        self.all.is_some() || self.query.sort.of_weight(weight).is_none_or(|value| self.best.may_take(value, &weight.key))
     }
 
     fn visit(&mut self, record: &FlowRecord) {

@@ -416,8 +416,8 @@ impl<O: Observer> Worker<O> {
         // What this packet ended is told, too: the next one may be long in coming. By time that holds from the next idle poll on,
         // as a packet of the same moment may still come. By number, of workers that share a file, it holds from the next packet on:
         // one that hears later of how far time has come may still have something that ended before.
-        let is_settled = !(self.group.has_own_packets() || self.waits && self.share.count > 1);
-        self.outbox.flush_ended(self.event() + u64::from(is_settled));
+        let is_open = self.group.has_own_packets() || self.waits && self.share.count > 1;
+        self.outbox.flush_ended(self.event() + u64::from(!is_open));
     }
 
     /// Called after every poll of a live source, so that copied packets are shown without delay.

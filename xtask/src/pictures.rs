@@ -21,9 +21,9 @@ const WAIT: Duration = Duration::from_secs(53 * 60 / SPEED);
 const KINDS: &[(&str, &str)] = &[("wide", "dark"), ("wide", "light"), ("phone", "dark"), ("phone", "light")];
 
 /// Ends the program whose page was looked at, whatever happens.
-struct Ended(Child);
+struct PageRun(Child);
 
-impl Drop for Ended {
+impl Drop for PageRun {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _gone = self.0.kill();
@@ -44,7 +44,7 @@ pub fn run(root: &Path) -> Result<(), String> {
         let arguments = ["--read-pcap", CAPTURE, "--quiet", "--anomalies", "--web", "--web-port", "0", "--replay-speed", &speed];
         let mut command = Command::new("target/release/netscope");
         let child = command.args(arguments).current_dir(root).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        let mut page = Ended(child.map_err(|error| format!("cannot start NetScope: {error}"))?);
+        let mut page = PageRun(child.map_err(|error| format!("cannot start NetScope: {error}"))?);
         let said = BufReader::new(page.0.stderr.take().ok_or("standard error is not there")?);
         let mut lines = said.lines().map_while(Result::ok);
         let line = lines.find(|line| line.contains("the page: ")).ok_or("NetScope does not say where its page is")?;

@@ -8,7 +8,7 @@ use super::Worker;
 use super::tapped::ExtraWork;
 use super::wave::no_flow_reason;
 use crate::engine::packet_meta::PacketMeta;
-use crate::engine::{NoFlowReason, Observer};
+use crate::engine::{NoFlowReason, Observer, TrafficCount};
 use crate::flow::{
     Candidate, Content, Domain, FlowAt, FragmentPacket, FragmentRole, Held, HostAddress, Keyed, Later, SeenFragment, ports_of,
 };
@@ -133,7 +133,11 @@ impl<O: Observer> Worker<O> {
             self.ledger.packets = self.ledger.packets.wrapping_add(held.packets);
             self.ledger.bytes = self.ledger.bytes.wrapping_add(held.bytes);
             self.ledger.in_flows += held.packets;
-            self.count_full(packet, self.number, dissected, keyed, Candidate::NONE, Content::Held(held));
+            let counted = self.count_full(packet, self.number, dissected, keyed, Candidate::NONE, Content::Held(held));
+            if let Some(meter) = &mut self.directions {
+                let traffic = TrafficCount { packets: held.packets, bytes: held.bytes };
+                meter.count(keyed, counted.place, traffic, &mut self.ledger.directions);
+            }
         }
     }
 

@@ -4,12 +4,14 @@
 
 use super::FlowTable;
 use crate::flow::entry::Flag;
-use crate::flow::{EndReason, FlowRecord};
+use crate::flow::{EndReason, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
 
 /// What is known of a flow without making its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowWeight {
+    /// Its 5-tuple.
+    pub key: FlowKey,
     /// Bytes of both directions.
     pub bytes: u64,
     /// Packets of both directions.
@@ -21,12 +23,12 @@ pub struct FlowWeight {
 impl FlowWeight {
     /// Of a record.
     pub fn of(record: &FlowRecord) -> Self {
-        Self::new(record.bytes, record.packets, record.last_seen)
+        Self::new(record.key, record.bytes, record.packets, record.last_seen)
     }
 
     #[inline]
-    fn new(bytes: [u64; 2], packets: [u64; 2], last_seen: Timestamp) -> Self {
-        Self { bytes: bytes[0].saturating_add(bytes[1]), packets: packets[0].saturating_add(packets[1]), last_seen }
+    fn new(key: FlowKey, bytes: [u64; 2], packets: [u64; 2], last_seen: Timestamp) -> Self {
+        Self { key, bytes: bytes[0].saturating_add(bytes[1]), packets: packets[0].saturating_add(packets[1]), last_seen }
     }
 }
 
@@ -49,7 +51,11 @@ impl FlowTable {
         let end = from.saturating_add(look_max).min(extent);
         for place in from..end {
             let entry = self.store.entries.get(place);
-            if entry.is(Flag::LIVE) && visitor.wants(&FlowWeight::new(entry.bytes(), entry.packets(), entry.last_seen)) {
+            if !entry.is(Flag::LIVE) {
+                continue;
+            }
+            let weight = FlowWeight::new(entry.key.tuple(), entry.bytes(), entry.packets(), entry.last_seen);
+            if visitor.wants(&weight) {
                 let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
                 visitor.visit(&self.store.record(place, reason, at));
             }
