@@ -17,7 +17,7 @@ try {
   await page.locator('main').waitFor();
   await page.waitForTimeout(1000);
   console.log('ready');
-  const row = page.locator('main').getByText(/SYN flood/).first();
+  const row = page.locator('.inbox-row').filter({ hasText: /SYN flood/ }).first();
   await row.waitFor({ timeout: 60_000 });
   console.log('told');
   await row.click();
