@@ -8,16 +8,23 @@ use toml::{Table, Value};
 /// Every key with its default.
 const EXAMPLE: &str = include_str!("../../netscope.example.toml");
 /// Keys whose values may hold secrets: section and key.
-const HIDDEN: &[(&[&str], &str)] =
-    &[(&["analysis", "alerts", "webhook"], "extra_headers"), (&["web", "auth"], "password"), (&["web", "auth"], "tokens")];
+const HIDDEN: &[(&[&str], &str)] = &[
+    (&["analysis", "alerts", "webhook"], "extra_headers"),
+    (&["analysis", "alerts", "command"], "args"),
+    (&["web", "auth"], "password"),
+    (&["web", "auth"], "tokens"),
+];
 /// What stands in place of a secret.
 const MARK: &str = "(hidden)";
 
 /// What is said, over the defaults. Empty where the example cannot be read, which a test rules out.
 pub fn in_force(options: &Options) -> Table {
     let mut all: Table = EXAMPLE.parse().unwrap_or_default();
-    let said = Table::try_from(options).unwrap_or_default();
-    overlay(&mut all, said);
+    match Table::try_from(options) {
+        Ok(said) => overlay(&mut all, said),
+        // A name that is no UTF-8, say. The defaults alone would be taken for what is in force.
+        Err(error) => all = Table::from_iter([("not_shown".to_owned(), Value::String(error.to_string()))]),
+    }
     hide(&mut all);
     all
 }

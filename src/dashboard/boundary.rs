@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 pub enum Role {
     /// See everything but packets' bytes as a file.
     Look,
-    /// The same, and download packets.
+    /// The same, and download packets, acknowledge and mute alerts.
     Download,
 }
 

@@ -70,11 +70,11 @@ const fn get(path: &'static str, endpoint: Endpoint) -> ApiRoute {
 }
 
 const fn post(path: &'static str, endpoint: Endpoint) -> ApiRoute {
-    ApiRoute { method: Method::Post, path, endpoint, role: Role::Look }
+    ApiRoute { method: Method::Post, path, endpoint, role: Role::Download }
 }
 
 const fn delete(path: &'static str, endpoint: Endpoint) -> ApiRoute {
-    ApiRoute { method: Method::Delete, path, endpoint, role: Role::Look }
+    ApiRoute { method: Method::Delete, path, endpoint, role: Role::Download }
 }
 
 /// All routes.

@@ -9,8 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, SERVER, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, SERVER, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use std::borrow::Cow;
@@ -108,16 +107,13 @@ fn code(status: StatusCode) -> &'static str {
 }
 
 /// Adds the common headers, and takes the body away for HEAD.
-pub(super) fn finish(mut answer: Response<PageBody>, is_head: bool, has_tls: bool) -> Response<PageBody> {
+pub(super) fn finish(mut answer: Response<PageBody>, is_head: bool) -> Response<PageBody> {
     use hyper::body::Body as _;
     let headers = answer.headers_mut();
     for (name, value) in COMMON {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if has_tls {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
     if is_head {
         if let Some(length) = answer.body().size_hint().exact() {
             answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -191,18 +187,16 @@ mod tests {
     async fn an_error_has_the_form_of_the_interface_and_every_header() {
         let refusal =
             HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, "say \"less\"").retry_after(Duration::from_millis(1200)).close();
-        let answer = finish(refusal.clone().answer(true), false, true);
+        let answer = finish(refusal.clone().answer(true), false);
         let headers = answer.headers().clone();
         assert_eq!((headers[RETRY_AFTER].to_str().unwrap(), headers[CONNECTION].to_str().unwrap()), ("2", "close"));
         assert!(COMMON.iter().all(|(name, value)| headers[name] == *value));
-        assert!(headers.contains_key(STRICT_TRANSPORT_SECURITY));
         let text = answer.into_body().collect().await.unwrap().to_bytes();
         let error: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(error["error"]["code"], "too_many_requests");
         assert_eq!(error["error"]["message"], "say \"less\"");
-        let head = finish(refusal.answer(false), true, false);
+        let head = finish(refusal.answer(false), true);
         assert_eq!(head.headers()[CONTENT_LENGTH], "11");
-        assert!(!head.headers().contains_key(STRICT_TRANSPORT_SECURITY));
         assert!(head.into_body().collect().await.unwrap().to_bytes().is_empty());
     }
 

@@ -176,9 +176,14 @@ impl Authenticator {
             return Ok(right.is(&password, &self.key) & is_name);
         }
         let _waiting = Waiting::enter(&known.waiting).ok_or(AuthRefusal::Busy)?;
-        let _turn = Arc::clone(&known.hashing).acquire_owned().await.map_err(|_| AuthRefusal::Busy)?;
+        let turn = Arc::clone(&known.hashing).acquire_owned().await.map_err(|_| AuthRefusal::Busy)?;
         let (right, key) = (Arc::clone(right), self.key.clone());
-        let is_right = tokio::task::spawn_blocking(move || right.is(&password, &key)).await.map_err(|_| AuthRefusal::Busy)?;
+        // The turn is over when the hash is made, also where the client has gone before.
+        let hashing = move || {
+            let _turn = turn;
+            right.is(&password, &key)
+        };
+        let is_right = tokio::task::spawn_blocking(hashing).await.map_err(|_| AuthRefusal::Busy)?;
         Ok(is_right & is_name)
     }
 

@@ -92,7 +92,8 @@ pub(super) const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Threads of the server.
 pub(super) const THREADS: usize = 2;
-/// Threads for what takes long: passwords, compression.
-pub(super) const BLOCKING_THREADS: usize = 2;
+/// Threads for what takes long: passwords, compression, tables, downloads. More than the downloads and tables that may be under way at once,
+/// as a download holds one at its client's pace.
+pub(super) const BLOCKING_THREADS: usize = 12;
 /// Sessions at once; a new one ends the oldest.
 pub(super) const SESSIONS_MAX: usize = 64;

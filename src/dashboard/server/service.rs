@@ -46,7 +46,7 @@ pub(super) async fn answer(
         Ok(routed) => routed.answer(site, connection, request).await,
         Err(refusal) => Err(refusal),
     };
-    let answer = finish(answered.unwrap_or_else(|refusal| refusal.answer(is_json)), is_head, site.has_tls);
+    let answer = finish(answered.unwrap_or_else(|refusal| refusal.answer(is_json)), is_head);
     connection.watch(answer.body().deadline());
     answer
 }
