@@ -10,7 +10,7 @@ import { visible } from './format.js';
 
 const NODE_HEIGHT = 30; // px per node of the longest column
 const NODE_WIDTH = 12;
-const NODE_GAP = 12;
+const NODE_GAP = 18; // a line of text for the smallest node
 const LABEL_WIDTH = 210;
 const LABEL_MAX = 34;
 const HEIGHT_MIN = 320;
@@ -102,10 +102,11 @@ function labels(node, placed, formatValue) {
   const isFirst = node.column === 0;
   const x = isFirst ? node.x0 - 8 : node.x1 + 8;
   const anchor = isFirst ? 'end' : 'start';
-  const isFlat = node.y1 - node.y0 < 30 && node.column !== 0 && node.column !== placed.columns;
-  if (isFlat) {
+  const isOuter = isFirst || node.column === placed.columns;
+  if (node.y1 - node.y0 < 30) {
+    const short = isOuter ? visible(node.label, 20) : text;
     return [svg('text', { class: 'sankey-label', x, y: middle, dy: '0.35em', 'text-anchor': anchor },
-      svg('tspan', { text }), svg('tspan', { class: 'sankey-value', dx: 6, text: value }))];
+      svg('tspan', { text: short }), svg('tspan', { class: 'sankey-value', dx: 6, text: value }))];
   }
   return [
     svg('text', { class: 'sankey-label', x, y: middle, dy: '-0.15em', 'text-anchor': anchor, text }),
