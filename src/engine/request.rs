@@ -18,6 +18,8 @@ use std::sync::Arc;
 const LOOK_MAX: u32 = 32;
 /// The same after a poll that lent less than a batch, and where no ring waits: less than half a millisecond.
 const IDLE_LOOK_MAX: u32 = 1024;
+/// Records of the best that are put into boxes where there is no time; a box of them where there is.
+const SEND_MAX: usize = 8;
 /// Requests that may wait for one worker.
 const REQUESTS_MAX: usize = 4;
 /// Boxes of answers under way per queue.
@@ -237,11 +239,11 @@ impl RequestReceiver {
                 None => return,
             },
         };
-        let look_max = if has_time { IDLE_LOOK_MAX } else { LOOK_MAX };
+        let (look_max, send_max) = if has_time { (IDLE_LOOK_MAX, FlowAnswer::CAPACITY) } else { (LOOK_MAX, SEND_MAX) };
         let is_done = if cursor.query.limit == 0 {
             cursor.send_all(&self.answers, flows, look_max)
         } else {
-            cursor.look_for_best(flows, look_max) && cursor.send_best(&self.answers)
+            cursor.look_for_best(flows, look_max) && cursor.send_best(&self.answers, send_max)
         };
         if !is_done || !cursor.send_end(&self.answers, flows) {
             self.cursor = Some(cursor);
@@ -300,9 +302,12 @@ impl Cursor {
         place.is_none()
     }
 
-    /// Sends the best records; true when all were sent.
-    fn send_best(&mut self, answers: &Sender<FlowAnswer>) -> bool {
-        while !self.best.is_empty() {
+    /// Sends up to `send_max` of the best records; true when all were sent.
+    fn send_best(&mut self, answers: &Sender<FlowAnswer>, send_max: usize) -> bool {
+        for _ in 0..send_max {
+            if self.best.is_empty() {
+                break;
+            }
             if self.open(answers).is_none() {
                 return false;
             }
@@ -311,7 +316,7 @@ impl Cursor {
             }
             self.send_if_full(answers);
         }
-        true
+        self.best.is_empty()
     }
 
     /// Sends the last box; false while there is none.

@@ -156,7 +156,9 @@ mod tests {
         assert_eq!(of(Method::Get, "/api/v1/flows/6-a-b"), Ok((Endpoint::Flow, "6-a-b")));
         let id = "syn_flood:syn_flood 192.0.2.0/24:17";
         let path = format!("/api/v1/alerts/{id}/acknowledge");
-        assert_eq!(of(Method::Post, &path), Ok((Endpoint::Acknowledge, id)));
+        let acknowledged = endpoint(Method::Post, &path, Role::Download).map_err(|error| error.code());
+        assert_eq!(acknowledged, Ok((Endpoint::Acknowledge, id)));
+        assert_eq!(of(Method::Post, &path), Err("forbidden"), "who looks changes nothing");
         assert_eq!(of(Method::Get, &path), Err("method_not_allowed"));
         for nowhere in ["/api/v1/flows/", "/api/v2/flows", "/api", "/", "", "/api/v1/alerts//acknowledge", "/metrics/"] {
             assert_eq!(of(Method::Get, nowhere), Err("not_found"), "{nowhere}");
