@@ -17,12 +17,15 @@ const { NETSCOPE, NETSCOPE_CAPTURE, NETSCOPE_TLS_CERT, NETSCOPE_TLS_KEY } = proc
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let browser;
 let directory;
+// Whatever a test that failed left running.
+const children = new Set();
 
 before(async () => {
   browser = await openBrowser();
   directory = await mkdtemp(join(tmpdir(), 'netscope-page-'));
 });
 after(async () => {
+  for (const child of children) child.kill('SIGKILL');
   await browser?.close();
   await rm(directory, { recursive: true, force: true });
 });
@@ -42,6 +45,8 @@ async function until(check, what, seconds = 20) {
 async function start(flags) {
   const port = flags.includes('--web-port') ? [] : ['--web-port', '0'];
   const child = spawn(NETSCOPE, ['--web', ...port, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   let said = '';
   child.stderr.on('data', (data) => { said += data; });
   const exit = new Promise((resolve) => child.once('exit', resolve));
@@ -100,7 +105,8 @@ test('the wall lives, and a flow is found, sorted, opened and left again', async
 });
 
 test('packets are sampled, and one is taken apart with its bytes linked', async () => {
-  const run = await replay();
+  // At its own pace, so that the buffer holds a packet long enough to be looked at.
+  const run = await start(['--read-pcap', NETSCOPE_CAPTURE, '--replay-speed', '1', '--quiet']);
   const { page, faults, close } = await open(`${run.url}?view=packets`);
   await rows(page).first().waitFor();
   await page.locator('.vt').focus();
