@@ -34,7 +34,8 @@ function buttons(app, alert, actions) {
   const flows = filter ? h('a', { class: 'button primary', href: app.route.href({ view: 'flows', filter, alert: null }), text: 'Show the flows' }) : h('button', { class: 'button', type: 'button', disabled: true, title: 'It names no host.', text: 'Show the flows' });
   const packets = why_not ? h('button', { class: 'button', type: 'button', disabled: true, title: why_not, text: 'Download the packets' })
     : h('a', { class: 'button', href: app.url('capture', { alert: alert.id }), download: '', title: 'Packets before and after, as pcapng', text: 'Download the packets' });
-  const mute = h('button', { class: 'button', type: 'button', text: 'Mute…', on: { click: () => muteDialog(app, alert, actions) } });
+  const mute = hello?.role === 'look' ? h('button', { class: 'button', type: 'button', disabled: true, title: 'Your role may not mute alerts.', text: 'Mute…' })
+    : h('button', { class: 'button', type: 'button', text: 'Mute…', on: { click: () => muteDialog(app, alert, actions) } });
   return h('div', { class: 'detail-actions' }, flows, packets, mute, why_not && h('p', { class: 'faint', text: why_not }));
 }
 
@@ -49,6 +50,7 @@ function acknowledged(app, alert, actions) {
     return h('div', { class: 'detail-ack' }, h('p', {}, h('strong', { text: '✓ Acknowledged' }), ` ${format.when(ts, app.store.now())}${by ? ` by ${format.visible(by, 60)}` : ''}`, note ? h('span', { class: 'dim' }, ': ', foreign(note, 400)) : null),
       h('button', { class: 'button quiet', type: 'button', text: 'Take back', on: { click: () => send({ method: 'DELETE' }, 'No longer acknowledged') } }));
   }
+  if (app.store.hello?.role === 'look') return null;
   const note = h('input', { type: 'text', id: 'ack-note', maxlength: '500', placeholder: 'Note, such as a ticket', autocomplete: 'off' });
   const submit = (event) => { event.preventDefault(); send({ method: 'POST', body: { note: note.value } }, 'Acknowledged'); };
   return h('form', { class: 'detail-ack', on: { submit } }, h('label', { class: 'sr', for: 'ack-note', text: 'Note' }), note, h('button', { class: 'button', type: 'submit', text: 'Acknowledge' }));
