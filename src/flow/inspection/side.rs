@@ -1,0 +1,116 @@
+//! One direction of a stream, put in order as far as it is needed.
+//!
+//! Owns the bytes from the first one that was seen. Knows no protocol. Invariants: at most `limit` bytes are kept; the result does not
+//! depend on how the stream was cut into segments, nor on segments that came twice.
+
+use crate::app::{PieceBuffer, Wanted};
+
+/// One direction of a stream.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// Sequence number of the first byte.
+    base: Option<u32>,
+    pieces: PieceBuffer,
+    limit: usize,
+    wanted: Wanted,
+    /// More is wanted than may be kept, or what is wanted was not captured.
+    is_cut: bool,
+}
+
+impl Side {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { base: None, pieces: PieceBuffer::new(limit), limit, wanted: Wanted::Bytes(1), is_cut: false }
+    }
+
+    /// The bytes from the first one to the first gap.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.pieces.contiguous()
+    }
+
+    /// Bytes of memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.pieces.memory_bytes()
+    }
+
+    /// No more of it is wanted, or can be had.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_cut || matches!(self.wanted, Wanted::Nothing)
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// After the bytes so far were read.
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        match wanted {
+            Wanted::Bytes(need) => self.is_cut |= need > self.limit,
+            // The memory goes; the place of the first byte stays known.
+            Wanted::Nothing => self.pieces = PieceBuffer::new(self.limit),
+        }
+    }
+
+    /// Without a copy, the segment as the beginning of the stream, where it is that.
+    pub(super) fn as_beginning<'a>(&self, payload: &'a [u8]) -> Option<&'a [u8]> {
+        (self.base.is_none() && payload.len() <= self.limit).then_some(payload)
+    }
+
+    /// The stream began with this segment, all of which was read without keeping it.
+    pub(super) fn begin(&mut self, sequence: u32) {
+        self.base = Some(sequence);
+    }
+
+    /// Keeps a segment; true when there is as much as is wanted and more than before. `wire_len`: how long it was before capture.
+    pub(super) fn insert(&mut self, sequence: u32, payload: &[u8], wire_len: usize) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let base = *self.base.get_or_insert(sequence);
+        let offset = i64::from(sequence.wrapping_sub(base) as i32);
+        if offset < 0 {
+            return self.insert_before(sequence, offset.unsigned_abs(), payload);
+        }
+        let grew = self.pieces.insert(offset as u64, payload);
+        // What was not captured will not come.
+        if payload.len() < wire_len && (offset as u64) <= self.bytes().len() as u64 {
+            self.is_cut = true;
+        }
+        grew && self.has_enough()
+    }
+
+    fn has_enough(&self) -> bool {
+        match self.wanted {
+            Wanted::Bytes(need) => self.bytes().len() >= need.min(self.limit) || self.is_cut,
+            Wanted::Nothing => false,
+        }
+    }
+
+    /// The stream begins earlier than was thought: segments came in another order.
+    fn insert_before(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
+        if before > self.limit as u64 || (payload.len() as u64) < before {
+            // A gap would stay in front of what is there; what came first is the beginning.
+            return self.insert_apart(sequence, before, payload);
+        }
+        self.rebase(sequence, before, payload)
+    }
+
+    fn insert_apart(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
+        // A keep-alive, or data sent again from before the first byte that was seen.
+        if before > self.limit as u64 || payload.len() <= 1 {
+            return false;
+        }
+        self.rebase(sequence, before, payload)
+    }
+
+    fn rebase(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
+        let mut moved = PieceBuffer::new(self.limit);
+        moved.insert(0, payload);
+        for (at, piece) in self.pieces.runs() {
+            moved.insert(at as u64 + before, piece);
+        }
+        self.pieces = moved;
+        self.base = Some(sequence);
+        self.has_enough()
+    }
+}
