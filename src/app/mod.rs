@@ -1,8 +1,18 @@
-//! Application protocols: a few payload bytes in, a typed fact out, one file per protocol.
+//! Application protocols: a few payload bytes in, a typed fact out.
 //!
 //! Owns what messages look like. Knows no clock, no flow and no packet around the payload. Invariant: any bytes may come, and none is read
 //! that is not there.
 
 mod dhcp;
+mod digest;
+mod parsed;
+mod pieces;
+pub mod quic;
+mod reading;
+pub mod tls;
 
 pub use dhcp::{DhcpKind, DhcpMessage};
+pub use digest::Md5Sum;
+pub use parsed::Parsed;
+pub use pieces::PieceBuffer;
+pub use reading::NumberList;
