@@ -1,4 +1,4 @@
-//! Application protocols: a few payload bytes in, a typed fact out, one file per protocol.
+//! Application protocols: a few payload bytes in, a typed fact out.
 //!
 //! Owns what messages look like. Knows no clock, no flow and no packet around the payload. Invariant: any bytes may come, and none is read
 //! that is not there.
@@ -6,9 +6,19 @@
 mod conversation;
 mod datagrams;
 mod dhcp;
+mod digest;
 mod facts;
+mod parsed;
+mod pieces;
+pub mod quic;
+mod reading;
+pub mod tls;
 
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
 pub use datagrams::{Datagram, DatagramInspector, DatagramReading};
 pub use dhcp::{DhcpKind, DhcpMessage};
+pub use digest::Md5Sum;
 pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue};
+pub use parsed::Parsed;
+pub use pieces::PieceBuffer;
+pub use reading::NumberList;
