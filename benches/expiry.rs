@@ -49,7 +49,7 @@ impl ExpiryTable {
 
     fn pass(&mut self, ns: u64) {
         self.time = self.time.plus(ns);
-        self.table.advance(self.time, usize::MAX, &mut |record| {
+        self.table.advance(self.time, usize::MAX, &mut |record, _| {
             black_box(record);
             self.ended += 1;
         });

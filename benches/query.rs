@@ -64,9 +64,9 @@ fn records() -> Vec<FlowRecord> {
         let keyed = &Keyed { key, hash: table.hash(&key), direction };
         let (candidate, content, time, wire_len) = (Candidate::NONE, Content::Other, packet.time, packet.wire_len);
         let facts = FullFacts { number, dissected: &dissected };
-        table.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts, false, |record| records.push(*record));
+        table.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts, false, |record, _| records.push(*record));
     }
-    let last = table.finish(&mut |record| records.push(*record));
+    let last = table.finish(&mut |record, _| records.push(*record));
     records.extend(last.records());
     records
 }

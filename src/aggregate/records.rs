@@ -116,8 +116,7 @@ impl Records {
     pub fn facts(&self, place: RecordPlace) -> FactSet<'_> {
         match self.table(place) {
             None => self.facts.get(self.kept(place).facts()),
-            // Tables have none.
-            Some(_) => FactSet::NONE,
+            Some((flows, at)) => flows.facts(at),
         }
     }
 

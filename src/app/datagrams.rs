@@ -24,17 +24,29 @@ pub struct Datagram<'a> {
 pub enum DatagramReading {
     /// Not of this protocol.
     Foreign,
-    /// The flow is this protocol's, and its next datagrams are wanted.
+    /// Of this protocol; it told nothing new, and the next ones are wanted.
     Watch,
-    /// The flow is this protocol's, and all is known.
+    /// Of this protocol; it told something new, and the next ones are wanted.
+    Told,
+    /// Of this protocol, and all is known.
     Done,
 }
 
 /// What follows the datagrams of one flow in one protocol.
-pub trait DatagramInspector: Send {
-    /// Its name, as in `app.protocol`.
-    fn name(&self) -> &'static str;
+pub trait DatagramInspector: Send + Sync {
+    /// A datagram came.
+    fn datagram(&mut self, datagram: &Datagram<'_>) -> DatagramReading;
 
-    /// A datagram came. `facts` holds what was known before; what is added or changed is in it afterwards.
-    fn datagram(&mut self, datagram: &Datagram<'_>, facts: &mut FactBuffer) -> DatagramReading;
+    /// Adds all that is known to an empty buffer.
+    fn write(&self, facts: &mut FactBuffer);
+}
+
+/// A protocol over datagrams.
+pub struct DatagramProtocol {
+    /// Its name, as in `app.protocol`.
+    pub name: &'static str,
+    /// Whether a datagram may be of this protocol: a test of a few bytes that must be cheap.
+    pub may_be: fn(&Datagram<'_>) -> bool,
+    /// Something that follows a flow from its first datagram on.
+    pub begin: fn() -> Box<dyn DatagramInspector>,
 }

@@ -10,15 +10,16 @@ mod digest;
 mod facts;
 mod parsed;
 mod pieces;
+pub mod protocols;
 pub mod quic;
 mod reading;
 pub mod tls;
 
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
-pub use datagrams::{Datagram, DatagramInspector, DatagramReading};
+pub use datagrams::{Datagram, DatagramInspector, DatagramProtocol, DatagramReading};
 pub use dhcp::{DhcpKind, DhcpMessage};
 pub use digest::Md5Sum;
-pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue};
+pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FactWriter};
 pub use parsed::Parsed;
 pub use pieces::PieceBuffer;
 pub use reading::NumberList;

@@ -34,6 +34,29 @@ impl PieceBuffer {
         self.refused
     }
 
+    /// Bytes of memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.present.capacity() * size_of::<u64>()
+    }
+
+    /// Moves all pieces so many bytes back, to make room for what comes before them. What is then past the limit is left out.
+    pub fn shift(&mut self, by: usize) {
+        let mut moved = Self::new(self.limit);
+        let mut at = 0;
+        while let Some(start) = self.next_run(at, true) {
+            let end = self.next_run(start, false).unwrap_or(self.bytes.len());
+            moved.insert((start + by) as u64, &self.bytes[start..end]);
+            at = end;
+        }
+        moved.refused += self.refused;
+        *self = moved;
+    }
+
+    /// The first byte from `from` on that is there, or is not.
+    fn next_run(&self, from: usize, present: bool) -> Option<usize> {
+        (from..self.bytes.len()).find(|&at| (self.present[at / 64] >> (at % 64) & 1 == 1) == present)
+    }
+
     /// Forgets all pieces and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -131,6 +154,18 @@ mod tests {
         pieces.insert(1, b"bc");
         pieces.insert(0, b"XXXX");
         assert_eq!(pieces.contiguous(), b"XbcX");
+    }
+
+    #[test]
+    fn what_comes_before_the_first_byte_finds_room() {
+        let mut pieces = PieceBuffer::new(8);
+        pieces.insert(0, b"cd");
+        pieces.insert(4, b"gh");
+        pieces.shift(2);
+        assert!(pieces.insert(0, b"ab") && pieces.contiguous() == b"abcd");
+        assert!(pieces.insert(4, b"ef") && pieces.contiguous() == b"abcdefgh");
+        pieces.shift(1);
+        assert_eq!((pieces.refused(), pieces.contiguous()), (1, &b""[..]));
     }
 
     proptest! {

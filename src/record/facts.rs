@@ -8,7 +8,7 @@
 //! A new fact is a line here. JSON then has it in an object of its protocol, in the records that know it; CSV
 //! has a column for it.
 
-use super::field::{Field, FieldSink};
+use super::field::{Field, FieldSink, FieldType, field};
 use super::fields::Exported;
 use crate::flow::{FactId, FactValue};
 
@@ -24,8 +24,30 @@ pub struct FactObject {
 /// Names of facts by their numbers.
 pub type FactSchema = &'static [FactObject];
 
-/// All facts of ours. Nothing finds any yet.
-pub const FACT_SCHEMA: FactSchema = &[];
+/// All facts of ours, by the numbers that [`crate::app::protocols`] gives them.
+pub const FACT_SCHEMA: FactSchema = {
+    use FieldType::{Boolean, List, Number, Text};
+    macro_rules! objects {
+        ($($object:literal { $($member:literal $kind:ident $unit:literal $width:literal),* $(,)? })*) => {
+            &[$(FactObject {
+                field: field!($object, FieldType::Object, "", 1),
+                members: &[$(field!($member, $kind, $unit, $width)),*],
+            }),*]
+        };
+    }
+    objects! {
+        "app" { "protocol" Text "" 8, "source" Text "" 8 }
+        "tls" {
+            "sni" Text "" 30, "version" Text "" 8, "cipher" Text "" 6, "alpn" List "" 12, "alpn_chosen" Text "" 8, "ja4" Text "" 36,
+            "ja3" Text "" 32, "ja3s" Text "" 32, "resumed" Boolean "" 5, "ech" Boolean "" 5, "alert" Text "" 20, "subject" Text "" 40,
+            "issuer" Text "" 40, "names" List "" 40, "not_before" Number "s" 10, "not_after" Number "s" 10, "self_issued" Boolean "" 5,
+        }
+        "quic" {
+            "sni" Text "" 30, "version" Text "" 8, "alpn" List "" 12, "ja4" Text "" 36, "cipher" Text "" 6, "tls_version" Text "" 8,
+            "user_agent" Text "" 30, "retried" Boolean "" 5, "close" Text "" 20, "ech" Boolean "" 5,
+        }
+    }
+};
 
 /// Gives a record's facts to `sink`: each object of which it has a fact, or all where there are columns.
 pub(super) fn fact_fields<S: FieldSink>(exported: &Exported<'_>, sink: &mut S) {
@@ -62,7 +84,6 @@ pub(super) fn fact_columns(schema: FactSchema) -> impl Iterator<Item = [&'static
 /// FactSet made up for tests.
 #[cfg(test)]
 pub(crate) const TEST_SCHEMA: FactSchema = {
-    use super::field::{FieldType, field};
     &[
         FactObject {
             field: field!("tls", FieldType::Object, "", 1),

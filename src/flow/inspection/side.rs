@@ -51,14 +51,9 @@ impl Side {
         }
     }
 
-    /// Without a copy, the segment as the beginning of the stream, where it is that.
-    pub(super) fn as_beginning<'a>(&self, payload: &'a [u8]) -> Option<&'a [u8]> {
-        (self.base.is_none() && payload.len() <= self.limit).then_some(payload)
-    }
-
-    /// The stream began with this segment, all of which was read without keeping it.
-    pub(super) fn begin(&mut self, sequence: u32) {
-        self.base = Some(sequence);
+    /// Forgets what came: the next segment is the beginning.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.limit);
     }
 
     /// Keeps a segment; true when there is as much as is wanted and more than before. `wire_len`: how long it was before capture.
@@ -88,28 +83,10 @@ impl Side {
 
     /// The stream begins earlier than was thought: segments came in another order.
     fn insert_before(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
-        if before > self.limit as u64 || (payload.len() as u64) < before {
-            // A gap would stay in front of what is there; what came first is the beginning.
-            return self.insert_apart(sequence, before, payload);
-        }
-        self.rebase(sequence, before, payload)
-    }
-
-    fn insert_apart(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
-        // A keep-alive, or data sent again from before the first byte that was seen.
-        if before > self.limit as u64 || payload.len() <= 1 {
-            return false;
-        }
-        self.rebase(sequence, before, payload)
-    }
-
-    fn rebase(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
-        let mut moved = PieceBuffer::new(self.limit);
-        moved.insert(0, payload);
-        for (at, piece) in self.pieces.runs() {
-            moved.insert(at as u64 + before, piece);
-        }
-        self.pieces = moved;
+        // A keep-alive is one byte of those before (RFC 9293 section 3.8.4).
+        let Some(by) = usize::try_from(before).ok().filter(|&by| by <= self.limit && payload.len() > 1) else { return false };
+        self.pieces.shift(by);
+        self.pieces.insert(0, payload);
         self.base = Some(sequence);
         self.has_enough()
     }

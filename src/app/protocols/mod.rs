@@ -1,0 +1,25 @@
+//! The protocols that flows are asked for: what each tells of a flow, by the numbers of its facts.
+//!
+//! Owns the two lists. Knows no segment and no table. Invariants: a protocol is a file here and a line in one of the lists; the numbers of
+//! facts are those of `FACT_SCHEMA` in `record/facts.rs`, so they are only ever appended.
+
+mod quic;
+mod tls;
+
+use super::{DatagramProtocol, FactBuffer, StreamProtocol};
+
+/// Protocols over TCP, in the order in which they are asked for.
+pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[&tls::TLS];
+
+/// Protocols over UDP, in the order in which they are asked for.
+pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[&quic::QUIC];
+
+/// Number of the object that says what a flow is.
+const APP: u8 = 0;
+
+/// The flow is of this protocol, as its content says.
+pub fn write_app(name: &str, facts: &mut FactBuffer) {
+    let mut app = facts.object(APP);
+    app.text(0, name.as_bytes());
+    app.text(1, b"content");
+}

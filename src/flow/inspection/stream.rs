@@ -1,0 +1,107 @@
+//! One TCP connection that is being inspected.
+//!
+//! Owns both sides' bytes and which protocol it is. Invariant: facts are read from the bytes alone, so that they do not depend on how the
+//! stream was cut, as far as its limits are not reached; over all segments, at most a few times the kept bytes are read.
+
+use super::settings::InspectionCounters;
+use super::side::Side;
+use super::SeenPayload;
+use crate::app::protocols::{STREAM_PROTOCOLS, write_app};
+use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
+
+/// What came of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamState {
+    /// Nothing more is wanted.
+    Done,
+    /// Something was found out, and more is wanted.
+    Found,
+    /// Nothing was found out.
+    Waits,
+}
+
+/// Both sides of a connection.
+pub(super) struct StreamInspection {
+    protocol: Option<&'static StreamProtocol>,
+    client: Side,
+    server: Side,
+}
+
+impl StreamInspection {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { protocol: None, client: Side::new(limit), server: Side::new(limit) }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.client.memory_bytes() + self.server.memory_bytes()
+    }
+
+    /// A segment with payload.
+    pub(super) fn segment(
+        &mut self,
+        payload: &SeenPayload<'_>,
+        facts: &mut FactBuffer,
+        counters: &mut InspectionCounters,
+    ) -> StreamState {
+        let is_clients = payload.direction == payload.client;
+        let sequence = payload.sequence.unwrap_or_default();
+        let side = if is_clients { &mut self.client } else { &mut self.server };
+        let was_cut = side.is_cut();
+        let is_news = side.insert(sequence, payload.bytes, payload.wire_len);
+        if !is_news && side.is_cut() == was_cut {
+            return if self.is_over() { StreamState::Done } else { StreamState::Waits };
+        }
+        let found = self.read(payload.ports[1], facts);
+        if self.client.is_cut() || self.server.is_cut() {
+            counters.streams_too_long += u64::from(!was_cut);
+        }
+        match found {
+            // The capture may have begun in the middle: each of the next segments is tried as a beginning.
+            Found::Nobody => {
+                self.client.restart();
+                self.server.restart();
+                StreamState::Waits
+            }
+            _ if self.is_over() => StreamState::Done,
+            Found::Facts => StreamState::Found,
+            Found::Nothing => StreamState::Waits,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.client.is_over() && self.server.is_over()
+    }
+
+    fn read(&mut self, server_port: u16, facts: &mut FactBuffer) -> Found {
+        let conversation = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port };
+        let Some(protocol) = self.protocol.or_else(|| which(&conversation)) else {
+            let is_possible = STREAM_PROTOCOLS.iter().any(|protocol| (protocol.is_spoken)(&conversation).is_possible());
+            return if is_possible { Found::Nothing } else { Found::Nobody };
+        };
+        facts.clear();
+        write_app(protocol.name, facts);
+        let Reading { client, server } = (protocol.read)(&conversation, facts);
+        self.protocol = Some(protocol);
+        self.client.want(grown(client, self.client.bytes().len()));
+        self.server.want(grown(server, self.server.bytes().len()));
+        Found::Facts
+    }
+}
+
+enum Found {
+    Facts,
+    Nothing,
+    Nobody,
+}
+
+fn which(conversation: &Conversation<'_>) -> Option<&'static StreamProtocol> {
+    STREAM_PROTOCOLS.iter().copied().find(|protocol| (protocol.is_spoken)(conversation) == Parsed::Done(()))
+}
+
+/// Where a protocol cannot say how much it wants, the next try is when there is a half more: all tries together read a few times the whole.
+fn grown(wanted: Wanted, len: usize) -> Wanted {
+    match wanted {
+        Wanted::Bytes(need) if need <= len + 1 => Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10)),
+        wanted => wanted,
+    }
+}
