@@ -5,10 +5,13 @@
 
 mod dhcp;
 mod digest;
+pub mod dns;
+pub mod http1;
 mod parsed;
 mod pieces;
 pub mod quic;
 mod reading;
+pub mod ssh;
 pub mod tls;
 
 pub use dhcp::{DhcpKind, DhcpMessage};
