@@ -7,12 +7,15 @@ mod conversation;
 mod datagrams;
 mod dhcp;
 mod digest;
+pub mod dns;
 mod facts;
+pub mod http1;
 mod parsed;
 mod pieces;
 pub mod protocols;
 pub mod quic;
 mod reading;
+pub mod ssh;
 pub mod tls;
 
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};

@@ -152,8 +152,8 @@ mod tests {
     fn what_came_first_stays() {
         let mut pieces = PieceBuffer::new(8);
         pieces.insert(1, b"bc");
-        pieces.insert(0, b"XXXX");
-        assert_eq!(pieces.contiguous(), b"XbcX");
+        pieces.insert(0, b"ZZZZ");
+        assert_eq!(pieces.contiguous(), b"ZbcZ");
     }
 
     #[test]

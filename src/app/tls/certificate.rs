@@ -43,14 +43,16 @@ struct BoundedText(String);
 impl Write for BoundedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = CERTIFICATE_NAME_MAX - self.0.len();
-        self.0.push_str(&text[..text.floor_char_boundary(room)]);
-        Ok(())
+        let end = (0..=room.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        self.0.push_str(&text[..end]);
+        // A text that is cut takes no more, so that nothing shorter comes behind the cut.
+        if end < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
 fn bounded(text: impl fmt::Display) -> String {
     let mut bounded = BoundedText::default();
-    // A value that cannot be shown ends the text where it stands.
+    // A value that cannot be shown, or the bound, ends the text where it stands.
     let _ = write!(bounded, "{text}");
     bounded.0
 }

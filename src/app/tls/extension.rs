@@ -37,7 +37,7 @@ impl<'a> Extensions<'a> {
 
 /// Names behind their lengths in one byte, as in ALPN (RFC 7301); ends at one that is cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NameList<'a>(pub(super) &'a [u8]);
+pub struct NameList<'a>(pub(crate) &'a [u8]);
 
 impl<'a> NameList<'a> {
     /// Each name, in order.
