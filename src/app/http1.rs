@@ -141,12 +141,13 @@ impl<'a> HttpRequest<'a> {
         let head = &stream[..stream.len().min(HTTP_HEAD_MAX)];
         let mut places = [httparse::EMPTY_HEADER; HTTP_HEADERS_MAX];
         let mut request = httparse::Request::new(&mut places);
-        let head_len = match request.parse(head) {
-            Ok(Status::Complete(len)) => Some(len),
-            Ok(Status::Partial) if stream.len() < HTTP_HEAD_MAX => return Parsed::More { need: stream.len() + 1 },
-            Ok(Status::Partial) | Err(httparse::Error::TooManyHeaders) => None,
-            Err(_) => return Parsed::No,
-        };
+        let head_len =
+            match httparse::ParserConfig::default().ignore_invalid_headers_in_requests(true).parse_request(&mut request, head) {
+                Ok(Status::Complete(len)) => Some(len),
+                Ok(Status::Partial) if stream.len() < HTTP_HEAD_MAX => return Parsed::More { need: stream.len() + 1 },
+                Ok(Status::Partial) | Err(httparse::Error::TooManyHeaders) => None,
+                Err(_) => return Parsed::No,
+            };
         let (Some(method), Some(target), Some(minor_version)) = (request.method, request.path, request.version) else {
             // The target alone is longer than all that is read.
             return Parsed::No;
@@ -228,6 +229,7 @@ impl<'a> HttpResponse<'a> {
         let head_len = match httparse::ParserConfig::default()
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
             .parse_response(&mut response, head)
         {
             Ok(Status::Complete(len)) => Some(len),
@@ -365,6 +367,14 @@ mod tests {
         assert_eq!(HttpRequest::read_stream(&target), Parsed::No);
         let text = format!("GET / HTTP/1.1\r\nUser-Agent: {}\r\n\r\n", "a".repeat(2 * HTTP_TEXT_MAX));
         assert_eq!(request(text.as_bytes()).user_agent.map(<[u8]>::len), Some(HTTP_TEXT_MAX));
+    }
+
+    #[test]
+    fn lines_that_are_none_are_passed_over() {
+        let told = request(b"GET /x HTTP/1.1\r\nX: a;\r\n\tb\r\nno line\r\nHost: h\r\n\r\n");
+        assert_eq!((told.path, told.host), (&b"/x"[..], Some(&b"h"[..])));
+        let told = HttpResponse::read_stream(b"HTTP/1.1 200 OK\r\nX: a;\r\n\tb\r\nno line\r\nServer: s\r\n\r\n").done().unwrap();
+        assert_eq!(told.server, Some(&b"s"[..]));
     }
 
     #[test]

@@ -56,13 +56,13 @@ pub struct Edns {
 }
 
 impl<'a> DnsMessage<'a> {
-    /// Of a datagram; `None` where it cannot be a DNS message. What is behind the header may still be cut.
+    /// Of a datagram; `None` where it cannot be a DNS message, for example because it counts more records than it has bytes for.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        Self::of_header(bytes, bytes.len())
+        Self::read_cut(bytes, bytes.len())
     }
 
-    /// The same for a message of `len` bytes of which at least the header is there.
-    fn of_header(bytes: &'a [u8], len: usize) -> Option<Self> {
+    /// The same for a message of `len` bytes of which only `bytes` were captured.
+    pub fn read_cut(bytes: &'a [u8], len: usize) -> Option<Self> {
         let mut reader = ByteReader::new(bytes);
         let (id, flags) = (reader.u16()?, reader.u16()?);
         let counts = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
@@ -86,7 +86,7 @@ impl<'a> DnsMessage<'a> {
         }
         let Some(bytes) = rest.get(..len) else {
             // The header comes early enough to tell that it is something else.
-            let is_possible = rest.len() < HEADER_LEN || Self::of_header(rest, len).is_some();
+            let is_possible = rest.len() < HEADER_LEN || Self::read_cut(rest, len).is_some();
             return if is_possible { Parsed::More { need: 2 + len } } else { Parsed::No };
         };
         Self::read(bytes).map_or(Parsed::No, |message| Parsed::Done((message, 2 + len)))

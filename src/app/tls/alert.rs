@@ -2,6 +2,8 @@
 //!
 //! Owns their two bytes and the registry's names.
 
+const CLOSE_NOTIFY: u8 = 0;
+
 /// What a side complains of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsAlert {
@@ -20,15 +22,15 @@ impl TlsAlert {
         }
     }
 
-    /// True where the connection ends by it.
-    pub const fn is_fatal(self) -> bool {
-        self.level == 2
+    /// True where the connection ends by it: a fatal one, or `close_notify`.
+    pub const fn ends_connection(self) -> bool {
+        self.level == 2 || self.description == CLOSE_NOTIFY
     }
 
     /// Name in IANA's registry of TLS alerts.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.description {
-            0 => "close_notify",
+            CLOSE_NOTIFY => "close_notify",
             10 => "unexpected_message",
             20 => "bad_record_mac",
             21 => "decryption_failed",
@@ -77,9 +79,11 @@ mod tests {
     fn only_two_bytes_are_in_the_clear() {
         let alert = TlsAlert { level: 2, description: 40 };
         assert_eq!(TlsAlert::of_record(&[2, 40], 2), Some(alert));
-        assert_eq!((alert.name(), alert.is_fatal()), (Some("handshake_failure"), true));
+        assert_eq!((alert.name(), alert.ends_connection()), (Some("handshake_failure"), true));
         assert_eq!(TlsAlert::of_record(&[2, 40], 26), None);
         assert_eq!(TlsAlert::of_record(&[9, 40], 2), None);
         assert_eq!(TlsAlert { level: 1, description: 255 }.name(), None);
+        let ends = |level, description| TlsAlert { level, description }.ends_connection();
+        assert!(ends(1, 0) && ends(2, 112) && !ends(1, 112));
     }
 }

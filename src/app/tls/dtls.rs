@@ -59,7 +59,7 @@ impl DtlsHandshake {
         }
         match self.body() {
             Some(_) => Parsed::Done(()),
-            None if self.alert.is_some() => Parsed::Done(()),
+            None if self.alert.is_some_and(TlsAlert::ends_connection) => Parsed::Done(()),
             None if is_any => Parsed::More { need: datagram.len() + 1 },
             None => Parsed::No,
         }

@@ -29,7 +29,7 @@ pub enum FlightEnd {
     },
     /// What follows is encrypted.
     Encrypted,
-    /// An alert in the clear.
+    /// An alert in the clear that ends the connection.
     Alert(TlsAlert),
     /// Bytes that are no record.
     Broken,
@@ -44,6 +44,8 @@ pub struct Flight<'a> {
     pub record_version: u16,
     /// Messages one after the other; the last one may be cut.
     pub handshake: &'a [u8],
+    /// The last alert that is but a warning, for example of an unknown server name.
+    pub warning: Option<TlsAlert>,
     /// Where it ends.
     pub end: FlightEnd,
 }
@@ -92,9 +94,9 @@ impl<'a> Flight<'a> {
         let record_version = first.version;
         if first.kind == HANDSHAKE && !first.is_whole() {
             let end = FlightEnd::Open { need: HEADER_LEN + first.len };
-            return Parsed::Done(Self { record_version, handshake: first.body, end });
+            return Parsed::Done(Self { record_version, handshake: first.body, warning: None, end });
         }
-        let (mut at, mut records, mut alone, mut has_skipped) = (0, 0, &stream[..0], false);
+        let (mut at, mut records, mut alone, mut has_skipped, mut warning) = (0, 0, &stream[..0], false, None);
         let end = loop {
             let record = match TlsRecord::read(&stream[at..]) {
                 Parsed::Done(record) => record,
@@ -112,7 +114,8 @@ impl<'a> Flight<'a> {
                     joined.extend_from_slice(record.body);
                 }
                 ALERT => match TlsAlert::of_record(record.body, record.len) {
-                    Some(alert) => break FlightEnd::Alert(alert),
+                    Some(alert) if alert.ends_connection() => break FlightEnd::Alert(alert),
+                    Some(alert) => warning = Some(alert),
                     None if record.is_whole() => break FlightEnd::Encrypted,
                     None => break FlightEnd::Open { need: at + HEADER_LEN + record.len },
                 },
@@ -129,7 +132,7 @@ impl<'a> Flight<'a> {
             at += HEADER_LEN + record.len;
         };
         let handshake = if records <= 1 { alone } else { joined.as_slice() };
-        Parsed::Done(Self { record_version, handshake, end })
+        Parsed::Done(Self { record_version, handshake, warning, end })
     }
 
     /// Its messages, in order.
@@ -191,6 +194,19 @@ mod tests {
             stream.extend(after);
             assert_eq!(flight_of(&stream).1, end, "{after:?}");
         }
+    }
+
+    #[test]
+    fn a_warning_does_not_end_it() {
+        let warning = [21, 3, 3, 0, 2, 1, 112];
+        let stream = [&warning[..], &in_records(&client_hello_bytes(), 16_384), &warning[..6], &[0]].concat();
+        let mut joined = Vec::new();
+        let flight = Flight::read(&stream, &mut joined).done().unwrap();
+        assert_eq!(
+            (flight.handshake, flight.warning),
+            (&client_hello_bytes()[..], Some(TlsAlert { level: 1, description: 112 }))
+        );
+        assert_eq!(flight.end, FlightEnd::Alert(TlsAlert { level: 1, description: 0 }), "close_notify ends it");
     }
 
     #[test]

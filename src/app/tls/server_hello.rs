@@ -12,6 +12,7 @@ use super::version::is_1_3;
 use crate::app::parsed::Parsed;
 use crate::app::reading::ByteReader;
 
+const HELLO_REQUEST: u8 = 0;
 const SERVER_HELLO_DONE: u8 = 14;
 /// The value of `random` that makes a ServerHello a HelloRetryRequest.
 const RETRY_RANDOM: [u8; 32] = [
@@ -116,50 +117,72 @@ pub struct ServerFlight<'a> {
     pub has_retried: bool,
     /// Its certificates up to TLS 1.2, its own first.
     pub certificates: CertificateList<'a>,
-    /// The alert it ended with.
+    /// The alert it ended with, or else the last warning.
     pub alert: Option<TlsAlert>,
 }
 
 impl<'a> ServerFlight<'a> {
     /// Of the bytes that a server has sent so far; see [`Flight::read`] for `joined`. It is done when nothing more can come in the clear.
     pub fn read_stream(stream: &'a [u8], joined: &'a mut Vec<u8>) -> Parsed<Self> {
-        let flight = match Flight::read(stream, joined) {
-            Parsed::Done(flight) => flight,
-            Parsed::More { need } => return Parsed::More { need },
-            Parsed::No => return Parsed::No,
+        Flight::read(stream, joined).and_then(|flight| match Self::walk(&flight) {
+            None => Parsed::No,
+            Some((told, ServerProgress::Whole)) => Parsed::Done(told),
+            Some((told, ServerProgress::Missing(missing))) => match flight.end {
+                FlightEnd::Open { .. } => flight.without(missing),
+                _ if told.hello.is_some() || told.alert.is_some() => Parsed::Done(told),
+                _ => Parsed::No,
+            },
+        })
+    }
+
+    /// What is known so far, where no more will come: a capture that ends, or a gap. `None` without a whole ServerHello or an alert.
+    pub fn known(stream: &'a [u8], joined: &'a mut Vec<u8>) -> Option<Self> {
+        let (told, _) = Self::walk(&Flight::read(stream, joined).done()?)?;
+        (told.hello.is_some() || told.alert.is_some()).then_some(told)
+    }
+
+    /// What a flight tells; `None` where it is no server's.
+    fn walk(flight: &Flight<'a>) -> Option<(Self, ServerProgress)> {
+        let alert = match flight.end {
+            FlightEnd::Alert(alert) => Some(alert),
+            _ => flight.warning,
         };
-        let mut told = Self { hello: None, has_retried: false, certificates: CertificateList::default(), alert: None };
-        if let FlightEnd::Alert(alert) = flight.end {
-            told.alert = Some(alert);
-        }
+        let mut told = Self { hello: None, has_retried: false, certificates: CertificateList::default(), alert };
         let mut missing = 1;
         for message in flight.messages() {
             missing = message.missing().max(1);
             match message.kind {
                 SERVER_HELLO if message.is_whole => {
-                    let Some(hello) = ServerHello::read(message.body) else { return Parsed::No };
+                    let hello = ServerHello::read(message.body)?;
                     told.has_retried |= hello.is_retry;
                     told.hello = Some(hello);
                     if hello.is_1_3() && !hello.is_retry {
-                        return Parsed::Done(told);
+                        return Some((told, ServerProgress::Whole));
                     }
                 }
-                CERTIFICATE if message.is_whole && told.hello.is_some() => {
+                CERTIFICATE if told.hello.is_some() => {
+                    // Of a message that is cut the first certificates may be there.
                     told.certificates = CertificateList::of_message(message.body);
-                    return Parsed::Done(told);
+                    if message.is_whole {
+                        return Some((told, ServerProgress::Whole));
+                    }
                 }
-                SERVER_HELLO_DONE if told.hello.is_some() => return Parsed::Done(told),
-                _ if !message.is_whole => {}
-                _ if told.hello.is_none() && message.kind != 0 => return Parsed::No,
+                SERVER_HELLO_DONE if told.hello.is_some() => return Some((told, ServerProgress::Whole)),
+                HELLO_REQUEST | SERVER_HELLO => {}
+                _ if told.hello.is_none() => return None,
                 _ => {}
             }
         }
-        match flight.end {
-            FlightEnd::Open { .. } => flight.without(missing),
-            _ if told.hello.is_some() || told.alert.is_some() => Parsed::Done(told),
-            _ => Parsed::No,
-        }
+        Some((told, ServerProgress::Missing(missing)))
     }
+}
+
+/// Whether more can come in the clear.
+enum ServerProgress {
+    /// No.
+    Whole,
+    /// Yes, and so many bytes are missing at least.
+    Missing(usize),
 }
 
 #[cfg(test)]
@@ -212,6 +235,20 @@ mod tests {
             }
             assert!(done_at.is_some());
         }
+    }
+
+    #[test]
+    fn what_is_known_of_a_flight_that_stays_cut() {
+        let stream = in_records(&flight_1_2(), 16_384);
+        let hello_end = 5 + hello(0x0303, [1; 32], &[5; 32], &[0, 16, 0, 5, 0, 3, 2, b'h', b'2']).len();
+        let known = |len: usize| {
+            let mut joined = Vec::new();
+            ServerFlight::known(&stream[..len], &mut joined).map(|told| (told.hello.is_some(), told.certificates.iter().count()))
+        };
+        assert_eq!(known(hello_end - 1), None);
+        assert_eq!(known(hello_end), Some((true, 0)));
+        assert_eq!(known(hello_end + 4 + 3 + 5), Some((true, 1)), "the first certificate of a list that is cut");
+        assert_eq!(known(stream.len()), Some((true, 2)));
     }
 
     #[test]
