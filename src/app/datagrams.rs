@@ -9,6 +9,8 @@ use super::FactBuffer;
 pub struct Datagram<'a> {
     /// What was captured of its payload.
     pub payload: &'a [u8],
+    /// How long it was, as its header says.
+    pub len: usize,
     /// It is of the side that began.
     pub is_clients: bool,
     /// The port of the side that did not begin: a hint, no more.

@@ -38,7 +38,7 @@ pub struct SeenPayload<'a> {
 }
 
 /// A flow's place here: nothing, a number among the open ones, or one in the pool.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Link(u32);
 
 const OPEN: u32 = 1 << 31;
@@ -305,7 +305,7 @@ impl OpenFlow {
         let State::Datagrams(inspector) = &mut self.state else { return false };
         let [client_port, server_port] = payload.ports;
         let is_clients = payload.direction == payload.client;
-        let datagram = Datagram { payload: payload.bytes, is_clients, server_port, client_port, time_ns: payload.time_ns };
+        let datagram = Datagram { payload: payload.bytes, len: payload.wire_len, is_clients, server_port, client_port, time_ns: payload.time_ns };
         if inspector.is_none() {
             for &protocol in DATAGRAM_PROTOCOLS.iter().filter(|protocol| (protocol.may_be)(&datagram)) {
                 let mut candidate = Follower { protocol, inspector: (protocol.begin)() };
@@ -330,3 +330,6 @@ impl OpenFlow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

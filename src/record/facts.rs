@@ -46,6 +46,20 @@ pub const FACT_SCHEMA: FactSchema = {
             "sni" Text "" 30, "version" Text "" 8, "alpn" List "" 12, "ja4" Text "" 36, "cipher" Text "" 6, "tls_version" Text "" 8,
             "user_agent" Text "" 30, "retried" Boolean "" 5, "close" Text "" 20, "ech" Boolean "" 5,
         }
+        "dns" {
+            "name" List "" 40, "type" List "" 8, "rcode" List "" 10, "answers" List "" 40, "queries" Number "" 6, "responses" Number "" 6,
+            "latency_us" Number "us" 8, "truncated" Boolean "" 5, "names_left_out" Number "" 6,
+        }
+        "http" {
+            "host" List "" 30, "method" Text "" 7, "path" Text "" 40, "status" Number "" 6, "user_agent" Text "" 40, "server" Text "" 20,
+            "content_type" Text "" 20, "version" Text "" 7, "upgrade" Text "" 9, "requests" Number "" 6, "password_seen" Boolean "" 5,
+        }
+        "ssh" {
+            "banner" List "" 40, "client" Text "" 30, "server" Text "" 30, "hassh" Text "" 32, "hassh_server" Text "" 32,
+            "key_exchange" Text "" 30, "host_key" Text "" 20, "cipher" Text "" 30, "state" Text "" 12,
+        }
+        "netbios" { "name" List "" 30 }
+        "postgresql" { "user" Text "" 16, "database" Text "" 16, "application" Text "" 16, "tls" Boolean "" 5 }
     }
 };
 

@@ -3,16 +3,21 @@
 //! Owns the two lists. Knows no segment and no table. Invariants: a protocol is a file here and a line in one of the lists; the numbers of
 //! facts are those of `FACT_SCHEMA` in `record/facts.rs`, so they are only ever appended.
 
+mod dns;
+mod dns_summary;
+mod http;
+mod postgresql;
 mod quic;
+mod ssh;
 mod tls;
 
 use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
-pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[&tls::TLS];
+pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL];
 
 /// Protocols over UDP, in the order in which they are asked for.
-pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[&quic::QUIC];
+pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC];
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;

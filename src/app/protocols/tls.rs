@@ -13,6 +13,9 @@ pub(super) const TLS: StreamProtocol = StreamProtocol { name: "tls", is_spoken, 
 /// Number of its facts.
 const OBJECT: u8 = 1;
 
+/// Longest record: 2^14 bytes and what encryption adds (RFC 5246 section 6.2.3).
+const RECORD_LEN_MAX: usize = (1 << 14) + 2048;
+
 /// Members of its object.
 mod member {
     pub(super) const SNI: u8 = 0;
@@ -50,7 +53,24 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
             Parsed::No => {}
         }
     }
+    if are_records(client) || are_records(server) {
+        return Parsed::Done(());
+    }
     best
+}
+
+/// Encrypted records, as in the middle of a connection: one after the other, the last one cut or not.
+fn are_records(stream: &[u8]) -> bool {
+    let mut left = stream;
+    while let [kind, major, minor, high, low, rest @ ..] = left {
+        let len = usize::from(*high) << 8 | usize::from(*low);
+        if !matches!((kind, major, minor), (20..=23, 3, 1..=3)) || !(1..=RECORD_LEN_MAX).contains(&len) {
+            return false;
+        }
+        left = rest.get(len..).unwrap_or_default();
+    }
+    // The rest of a header is too short to say no.
+    !stream.is_empty() && stream.len() > 5 && stream[0] == 23 && (left.is_empty() || matches!(left[0], 20..=23))
 }
 
 /// A record of a handshake that begins with a message of this kind: what tells TLS from all else within six bytes.
@@ -62,7 +82,7 @@ fn begins_with_hello(stream: &[u8], kind: u8) -> Parsed<()> {
     }
 }
 
-fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+pub(super) fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let (mut joined_client, mut joined_server) = (Vec::new(), Vec::new());
     let mut tls = facts.object(OBJECT);
     let hello = ClientHello::read_stream(conversation.client, &mut joined_client);

@@ -26,8 +26,10 @@ impl<O: Observer> Worker<O> {
         let Some(common) = wire::common(packet.link_type, packet.data, packet.wire_len) else { return };
         let start = usize::from(common.payload_offset());
         let bytes = packet.data.get(start..start + usize::from(common.payload_len())).unwrap_or_default();
-        let sequence = meta.tcp_headers().map(|(flags, _, wire_len)| (first_byte(meta.segment.sequence, flags), wire_len as usize));
-        self.show(&packet, &meta.keyed, place, bytes, sequence);
+        let segment = meta.tcp_headers();
+        let sequence = segment.map(|(flags, ..)| first_byte(meta.segment.sequence, flags));
+        let wire_len = segment.map_or_else(|| udp_len(packet.data, start), |(_, _, wire_len)| wire_len as usize);
+        self.show(&packet, &meta.keyed, place, bytes, wire_len, sequence);
     }
 
     /// A packet that was dissected in full was counted at this place.
@@ -36,18 +38,18 @@ impl<O: Observer> Worker<O> {
         if !self.flows.wants_payload(place) {
             return;
         }
-        let sequence = match dissected.transport {
-            Transport::Tcp(segment) => Some((first_byte(segment.sequence, segment.flags), segment.payload_len as usize)),
-            Transport::Udp(_) => None,
+        let start = dissected.payload_offset as usize;
+        let (wire_len, sequence) = match dissected.transport {
+            Transport::Tcp(segment) => (segment.payload_len as usize, Some(first_byte(segment.sequence, segment.flags))),
+            Transport::Udp(_) => (udp_len(packet.data, start), None),
             _ => return,
         };
-        let start = dissected.payload_offset as usize;
         let bytes = packet.data.get(start..start + dissected.payload_len as usize).unwrap_or_default();
-        self.show(packet, keyed, place, bytes, sequence);
+        self.show(packet, keyed, place, bytes, wire_len, sequence);
     }
 
-    /// `sequence`: of a segment's first byte, and how many it had.
-    fn show(&mut self, packet: &Packet<'_>, keyed: &Keyed, place: u32, bytes: &[u8], sequence: Option<(u32, usize)>) {
+    /// `wire_len`: how long the payload was; `sequence`: of a segment's first byte.
+    fn show(&mut self, packet: &Packet<'_>, keyed: &Keyed, place: u32, bytes: &[u8], wire_len: usize, sequence: Option<u32>) {
         if bytes.is_empty() {
             return;
         }
@@ -56,8 +58,8 @@ impl<O: Observer> Worker<O> {
         let (_, server_port) = keyed.key.destination(client);
         let payload = SeenPayload {
             bytes,
-            wire_len: sequence.map_or(bytes.len(), |(_, wire_len)| wire_len),
-            sequence: sequence.map(|(sequence, _)| sequence),
+            wire_len: wire_len.max(bytes.len()),
+            sequence,
             direction: keyed.direction,
             client,
             ports: [client_port, server_port],
@@ -70,4 +72,11 @@ impl<O: Observer> Worker<O> {
 /// A SYN takes a number of its own, before its data.
 const fn first_byte(sequence: u32, flags: TcpFlags) -> u32 {
     sequence.wrapping_add(flags.has(TcpFlags::SYN) as u32)
+}
+
+/// What the UDP header before `start` says of the length of its payload; 0 where it says nothing.
+fn udp_len(data: &[u8], start: usize) -> usize {
+    let header = start.checked_sub(8).and_then(|at| data.get(at..start)).unwrap_or_default();
+    let len = header.get(4..6).map_or(0, |len| usize::from(u16::from_be_bytes([len[0], len[1]])));
+    len.saturating_sub(8)
 }

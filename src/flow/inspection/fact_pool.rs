@@ -78,6 +78,11 @@ impl FactPool {
         self.free.push(number);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Bytes in use.
     pub(super) fn memory_bytes(&self) -> usize {
         self.byte_count + self.sets.capacity() * size_of::<Pooled>() + self.table.allocation_size()

@@ -5,6 +5,9 @@
 
 use crate::app::{PieceBuffer, Wanted};
 
+/// Times that the beginning of a stream may turn out to be earlier than was thought.
+const MOVES_MAX: u8 = 4;
+
 /// One direction of a stream.
 #[derive(Debug)]
 pub(super) struct Side {
@@ -13,13 +16,15 @@ pub(super) struct Side {
     pieces: PieceBuffer,
     limit: usize,
     wanted: Wanted,
+    /// How often the beginning turned out to be earlier.
+    moves: u8,
     /// More is wanted than may be kept, or what is wanted was not captured.
     is_cut: bool,
 }
 
 impl Side {
     pub(super) fn new(limit: usize) -> Self {
-        Self { base: None, pieces: PieceBuffer::new(limit), limit, wanted: Wanted::Bytes(1), is_cut: false }
+        Self { base: None, pieces: PieceBuffer::new(limit), limit, wanted: Wanted::Bytes(1), moves: 0, is_cut: false }
     }
 
     /// The bytes from the first one to the first gap.
@@ -44,10 +49,9 @@ impl Side {
     /// After the bytes so far were read.
     pub(super) fn want(&mut self, wanted: Wanted) {
         self.wanted = wanted;
-        match wanted {
-            Wanted::Bytes(need) => self.is_cut |= need > self.limit,
-            // The memory goes; the place of the first byte stays known.
-            Wanted::Nothing => self.pieces = PieceBuffer::new(self.limit),
+        // What was read stays: facts are read from the whole again when the other side has more.
+        if let Wanted::Bytes(need) = wanted {
+            self.is_cut |= need > self.limit;
         }
     }
 
@@ -85,6 +89,12 @@ impl Side {
     fn insert_before(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
         // A keep-alive is one byte of those before (RFC 9293 section 3.8.4).
         let Some(by) = usize::try_from(before).ok().filter(|&by| by <= self.limit && payload.len() > 1) else { return false };
+        // Each time all that is there moves: a network that changes the order does it once or twice.
+        self.moves += 1;
+        if self.moves > MOVES_MAX {
+            self.is_cut = true;
+            return false;
+        }
         self.pieces.shift(by);
         self.pieces.insert(0, payload);
         self.base = Some(sequence);

@@ -23,13 +23,15 @@ pub(super) enum StreamState {
 /// Both sides of a connection.
 pub(super) struct StreamInspection {
     protocol: Option<&'static StreamProtocol>,
+    /// Who seems to be the client is the server: the beginning was not captured.
+    is_turned: bool,
     client: Side,
     server: Side,
 }
 
 impl StreamInspection {
     pub(super) fn new(limit: usize) -> Self {
-        Self { protocol: None, client: Side::new(limit), server: Side::new(limit) }
+        Self { protocol: None, is_turned: false, client: Side::new(limit), server: Side::new(limit) }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -51,7 +53,7 @@ impl StreamInspection {
         if !is_news && side.is_cut() == was_cut {
             return if self.is_over() { StreamState::Done } else { StreamState::Waits };
         }
-        let found = self.read(payload.ports[1], facts);
+        let found = self.read(payload.ports, facts);
         if self.client.is_cut() || self.server.is_cut() {
             counters.streams_too_long += u64::from(!was_cut);
         }
@@ -72,16 +74,23 @@ impl StreamInspection {
         self.client.is_over() && self.server.is_over()
     }
 
-    fn read(&mut self, server_port: u16, facts: &mut FactBuffer) -> Found {
-        let conversation = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port };
-        let Some(protocol) = self.protocol.or_else(|| which(&conversation)) else {
-            let is_possible = STREAM_PROTOCOLS.iter().any(|protocol| (protocol.is_spoken)(&conversation).is_possible());
-            return if is_possible { Found::Nothing } else { Found::Nobody };
+    fn read(&mut self, ports: [u16; 2], facts: &mut FactBuffer) -> Found {
+        let seen = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port: ports[1] };
+        let turned = Conversation { client: seen.server, server: seen.client, server_port: ports[0] };
+        let Some((protocol, is_turned)) = self
+            .protocol
+            .map(|protocol| (protocol, self.is_turned))
+            .or_else(|| which(&seen).map(|protocol| (protocol, false)))
+            .or_else(|| which(&turned).map(|protocol| (protocol, true)))
+        else {
+            let may_be = |conversation| STREAM_PROTOCOLS.iter().any(|protocol| (protocol.is_spoken)(conversation).is_possible());
+            return if may_be(&seen) || may_be(&turned) { Found::Nothing } else { Found::Nobody };
         };
         facts.clear();
         write_app(protocol.name, facts);
-        let Reading { client, server } = (protocol.read)(&conversation, facts);
-        self.protocol = Some(protocol);
+        let Reading { client, server } = (protocol.read)(if is_turned { &turned } else { &seen }, facts);
+        let (client, server) = if is_turned { (server, client) } else { (client, server) };
+        (self.protocol, self.is_turned) = (Some(protocol), is_turned);
         self.client.want(grown(client, self.client.bytes().len()));
         self.server.want(grown(server, self.server.bytes().len()));
         Found::Facts
