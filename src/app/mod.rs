@@ -11,6 +11,7 @@ mod parsed;
 mod pieces;
 pub mod quic;
 mod reading;
+pub mod recognise;
 pub mod ssh;
 pub mod tls;
 
