@@ -15,6 +15,7 @@ mod pieces;
 pub mod protocols;
 pub mod quic;
 mod reading;
+pub mod recognise;
 pub mod ssh;
 pub mod tls;
 

@@ -67,7 +67,8 @@ impl<'a> DnsMessage<'a> {
         let (id, flags) = (reader.u16()?, reader.u16()?);
         let counts = [reader.u16()?, reader.u16()?, reader.u16()?, reader.u16()?];
         let message = Self { bytes, id, flags, counts };
-        let is_opcode = matches!(message.opcode(), 0 | 1 | 2 | 4..=8);
+        // Those of DNS (RFC 8490 has the last) and of NetBIOS (RFC 1002 section 4.2.1.1 and what Windows added).
+        let is_opcode = matches!(message.opcode(), 0 | 1 | 2 | 4..=9 | 15);
         let [questions, records @ ..] = counts.map(usize::from);
         let needed = questions * QUESTION_LEN_MIN + records.iter().sum::<usize>() * RECORD_LEN_MIN;
         // A response that was cut at its sender may count records that it no longer has.

@@ -2,7 +2,7 @@
 //!
 //! Owns its layout. What contradicts itself is left out and marked; the rest is still told.
 
-use super::extension::{self, Extensions, NameList, is_grease};
+use super::extension::{self, Extensions, NameList};
 use super::handshake::CLIENT_HELLO;
 use super::record::Flight;
 use super::version::rank;
@@ -24,7 +24,7 @@ pub enum HelloCarrier {
     Quic,
 }
 
-/// What a client offers. All that is borrowed is as it was sent, GREASE included, unless a method says otherwise.
+/// What a client offers. All that is borrowed is as it was sent, GREASE included; [`NumberList::without_grease`] leaves it out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello<'a> {
     /// What carried it.
@@ -162,8 +162,7 @@ impl<'a> ClientHello<'a> {
 
     /// The newest version it offers, GREASE left out.
     pub fn best_version(&self) -> u16 {
-        let offered = self.supported_versions.iter().filter(|&version| !is_grease(version));
-        offered.max_by_key(|&version| rank(version)).unwrap_or(self.version)
+        self.supported_versions.without_grease().max_by_key(|&version| rank(version)).unwrap_or(self.version)
     }
 
     /// True where the client would go on with an earlier session. A session's number alone says so up to TLS 1.2 only.

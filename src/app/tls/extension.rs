@@ -2,7 +2,7 @@
 //!
 //! Owns the list's layout and the numbers that are looked at.
 
-use crate::app::reading::ByteReader;
+use crate::app::reading::{ByteReader, NumberList};
 
 pub(super) const SERVER_NAME: u16 = 0;
 pub(super) const SUPPORTED_GROUPS: u16 = 10;
@@ -21,6 +21,13 @@ pub(super) const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 /// True for a number that stands for nothing: `0x0a0a`, `0x1a1a`, ... `0xfafa`.
 pub const fn is_grease(number: u16) -> bool {
     number & 0x0f0f == 0x0a0a && number >> 8 == number & 0xff
+}
+
+impl<'a> NumberList<'a> {
+    /// Each number that stands for something.
+    pub fn without_grease(self) -> impl Iterator<Item = u16> + Clone + use<'a> {
+        self.iter().filter(|&number| !is_grease(number))
+    }
 }
 
 /// The extensions of a hello, in order; ends at one that is cut.
@@ -64,6 +71,7 @@ mod tests {
     #[test]
     fn sixteen_numbers_are_grease() {
         assert_eq!((0..=u16::MAX).filter(|&number| is_grease(number)).count(), 16);
+        assert_eq!(NumberList(&[0x0a, 0x0a, 0, 7, 0xfa, 0xfa]).without_grease().collect::<Vec<_>>(), [7]);
         assert!(is_grease(0x0a0a) && is_grease(0xfafa) && !is_grease(0x0a1a) && !is_grease(0x1a0a));
     }
 

@@ -24,13 +24,12 @@ fn write_numbers(into: &mut impl Write, numbers: impl Iterator<Item = u16>) -> f
 ///
 /// Those of `into`.
 pub fn write_ja3(hello: &ClientHello<'_>, into: &mut impl Write) -> fmt::Result {
-    let plain = |number: &u16| !is_grease(*number);
     write!(into, "{},", hello.version)?;
-    write_numbers(into, hello.ciphers.iter().filter(plain))?;
+    write_numbers(into, hello.ciphers.without_grease())?;
     into.write_char(',')?;
-    write_numbers(into, hello.extensions.iter().map(|(number, _)| number).filter(plain))?;
+    write_numbers(into, hello.extensions.iter().map(|(number, _)| number).filter(|&number| !is_grease(number)))?;
     into.write_char(',')?;
-    write_numbers(into, hello.groups.iter().filter(plain))?;
+    write_numbers(into, hello.groups.without_grease())?;
     into.write_char(',')?;
     write_numbers(into, hello.point_formats.iter().map(|&format| format.into()))
 }

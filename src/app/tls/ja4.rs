@@ -31,7 +31,7 @@ impl Ja4 {
 
     /// Of a client's hello.
     pub fn of(hello: &ClientHello<'_>) -> Self {
-        let ciphers = || hello.ciphers.iter().filter(|&number| !is_grease(number));
+        let ciphers = || hello.ciphers.without_grease();
         let extensions = || hello.extensions.iter().map(|(number, _)| number).filter(|&number| !is_grease(number));
         let mut text = [b'_'; JA4_LEN];
         text[0] = match hello.carrier {
@@ -44,7 +44,7 @@ impl Ja4 {
         text[4..6].copy_from_slice(&two_digits(ciphers().count()));
         text[6..8].copy_from_slice(&two_digits(extensions().count()));
         text[8..10].copy_from_slice(&alpn_code(hello.alpn.first().unwrap_or_default()));
-        let algorithms = hello.signature_algorithms.iter().filter(|&number| !is_grease(number));
+        let algorithms = hello.signature_algorithms.without_grease();
         let others = || extensions().filter(|&number| number != SERVER_NAME && number != ALPN);
         text[11..11 + HASH_LEN].copy_from_slice(&sorted_hash(ciphers, std::iter::empty()));
         text[24..24 + HASH_LEN].copy_from_slice(&sorted_hash(others, algorithms));

@@ -12,6 +12,8 @@ pub const FLIGHT_MAX: usize = 64 * 1024;
 /// The longest body of a record, with the expansion that encryption may bring (RFC 5246 section 6.2.3).
 const RECORD_MAX: usize = (1 << 14) + 2048;
 const HEADER_LEN: usize = 5;
+/// Warnings and heartbeats that are passed over in one flight.
+const OTHER_RECORDS_MAX: usize = 16;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -33,7 +35,7 @@ pub enum FlightEnd {
     Alert(TlsAlert),
     /// Bytes that are no record.
     Broken,
-    /// [`FLIGHT_MAX`] is reached.
+    /// A bound is reached: [`FLIGHT_MAX`], or too many records without handshake bytes.
     Full,
 }
 
@@ -48,6 +50,8 @@ pub struct Flight<'a> {
     pub warning: Option<TlsAlert>,
     /// Where it ends.
     pub end: FlightEnd,
+    /// Bytes that are missing of the last record's body.
+    body_missing: usize,
 }
 
 /// A record's header and as much of its body as there is.
@@ -94,16 +98,21 @@ impl<'a> Flight<'a> {
         let record_version = first.version;
         if first.kind == HANDSHAKE && !first.is_whole() {
             let end = FlightEnd::Open { need: HEADER_LEN + first.len };
-            return Parsed::Done(Self { record_version, handshake: first.body, warning: None, end });
+            let body_missing = first.len - first.body.len();
+            return Parsed::Done(Self { record_version, handshake: first.body, warning: None, end, body_missing });
         }
         let (mut at, mut records, mut alone, mut has_skipped, mut warning) = (0, 0, &stream[..0], false, None);
+        let (mut others, mut body_missing) = (0, 0);
         let end = loop {
             let record = match TlsRecord::read(&stream[at..]) {
                 Parsed::Done(record) => record,
                 Parsed::More { need } => break FlightEnd::Open { need: at + need },
                 Parsed::No => break FlightEnd::Broken,
             };
+            others += usize::from(record.kind != HANDSHAKE);
+            body_missing = record.len - record.body.len();
             match record.kind {
+                _ if others > OTHER_RECORDS_MAX => break FlightEnd::Full,
                 HANDSHAKE if joined.len() + alone.len() + record.body.len() > FLIGHT_MAX => break FlightEnd::Full,
                 HANDSHAKE if records == 0 => (records, alone) = (1, record.body),
                 HANDSHAKE => {
@@ -132,7 +141,7 @@ impl<'a> Flight<'a> {
             at += HEADER_LEN + record.len;
         };
         let handshake = if records <= 1 { alone } else { joined.as_slice() };
-        Parsed::Done(Self { record_version, handshake, warning, end })
+        Parsed::Done(Self { record_version, handshake, warning, end, body_missing })
     }
 
     /// Its messages, in order.
@@ -140,18 +149,21 @@ impl<'a> Flight<'a> {
         HandshakeMessages::new(self.handshake)
     }
 
-    /// The answer where a message that should be there is not, or is cut `missing` bytes before its end.
+    /// The answer where a message that should be there is not, or is cut `missing` bytes before its end. As what is missing comes in records
+    /// with headers, the length asked for grows with it, and few calls are made even for records of one byte.
     pub(super) fn without<T>(&self, missing: usize) -> Parsed<T> {
-        match self.end {
-            FlightEnd::Open { need } => Parsed::More { need: need.max(self.handshake.len() + HEADER_LEN + missing) },
-            _ => Parsed::No,
-        }
+        let FlightEnd::Open { need } = self.end else { return Parsed::No };
+        let behind = missing.saturating_sub(self.body_missing);
+        // Where a record ended, `need` has the header of the next one.
+        let header = if behind > 0 && self.body_missing > 0 { HEADER_LEN } else { 0 };
+        Parsed::More { need: need + header + behind }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::tls::ClientHello;
     use crate::app::tls::tests::{client_hello_bytes, in_records};
 
     fn flight_of(stream: &[u8]) -> (Vec<u8>, FlightEnd) {
@@ -194,6 +206,25 @@ mod tests {
             stream.extend(after);
             assert_eq!(flight_of(&stream).1, end, "{after:?}");
         }
+    }
+
+    #[test]
+    fn whoever_waits_for_what_is_asked_calls_seldom() {
+        let stream = in_records(&client_hello_bytes(), 1);
+        let (mut len, mut calls) = (0, 0);
+        let mut joined = Vec::new();
+        while let Parsed::More { need } = ClientHello::read_stream(&stream[..len], &mut joined) {
+            assert!(need > len && need <= stream.len());
+            (len, calls) = (need, calls + 1);
+        }
+        assert!(len == stream.len() && calls < 60, "{calls} calls");
+    }
+
+    #[test]
+    fn records_that_say_nothing_have_a_bound() {
+        let stream = [21, 3, 3, 0, 2, 1, 112].repeat(OTHER_RECORDS_MAX + 1);
+        assert_eq!(flight_of(&stream[..stream.len() - 7]).1, FlightEnd::Open { need: stream.len() - 2 });
+        assert_eq!(flight_of(&stream).1, FlightEnd::Full);
     }
 
     #[test]

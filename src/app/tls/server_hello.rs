@@ -14,6 +14,8 @@ use crate::app::reading::ByteReader;
 
 const HELLO_REQUEST: u8 = 0;
 const SERVER_HELLO_DONE: u8 = 14;
+/// Messages of a flight that are looked at; a server sends four before it waits.
+const MESSAGES_MAX: usize = 16;
 /// The value of `random` that makes a ServerHello a HelloRetryRequest.
 const RETRY_RANDOM: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a,
@@ -149,7 +151,10 @@ impl<'a> ServerFlight<'a> {
         };
         let mut told = Self { hello: None, has_retried: false, certificates: CertificateList::default(), alert };
         let mut missing = 1;
-        for message in flight.messages() {
+        for (index, message) in flight.messages().enumerate() {
+            if index == MESSAGES_MAX {
+                return Some((told, ServerProgress::Whole)).filter(|(told, _)| told.hello.is_some());
+            }
             missing = message.missing().max(1);
             match message.kind {
                 SERVER_HELLO if message.is_whole => {
@@ -235,6 +240,16 @@ mod tests {
             }
             assert!(done_at.is_some());
         }
+    }
+
+    #[test]
+    fn messages_have_a_bound() {
+        let mut joined = Vec::new();
+        let requests = message(HELLO_REQUEST, &[]).repeat(MESSAGES_MAX + 1);
+        assert_eq!(ServerFlight::read_stream(&in_records(&requests, 16_384), &mut joined), Parsed::No);
+        let empty = message(22, &[]).repeat(MESSAGES_MAX);
+        let stream = in_records(&[hello(0x0303, [1; 32], &[], &[]), empty].concat(), 16_384);
+        assert!(ServerFlight::read_stream(&stream, &mut joined).done().is_some());
     }
 
     #[test]

@@ -1,0 +1,16 @@
+//! VNC's remote framebuffer protocol (RFC 6143).
+//!
+//! Owns the versions that both sides open with.
+
+use super::look::{Look, Looked, ensure};
+use super::mark::{AppMark, AppProtocol};
+
+/// Of a stream.
+pub(super) fn read<'a>(_: &'a [u8], server: &'a [u8]) -> Looked<'a> {
+    let mut look = Look::stream(server);
+    look.expect(b"RFB ")?;
+    let version = look.take(7)?;
+    look.expect(b"\n")?;
+    ensure(version[3] == b'.' && version.iter().enumerate().all(|(at, byte)| at == 3 || byte.is_ascii_digit()))?;
+    Ok(AppMark::of(AppProtocol::Vnc).version(version))
+}
