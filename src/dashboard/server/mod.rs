@@ -11,6 +11,7 @@ mod body;
 mod connection;
 mod counts;
 mod error;
+mod frame_limit;
 mod handshake;
 mod holder;
 mod host;
