@@ -88,7 +88,7 @@ impl ConnectionState {
     /// An answer is on its way.
     pub(super) fn watch(&self, deadline: &Arc<Deadline>) {
         let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
-        // As many as requests are open at once, at most.
+        // As many as answers are on their way at once, at most.
         deadlines.retain(|deadline| deadline.strong_count() > 0);
         deadlines.push(Arc::downgrade(deadline));
     }

@@ -30,7 +30,7 @@ pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
 pub(super) const BODY_TIME: Duration = Duration::from_secs(10);
 /// Until an answer begins.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// For the client to take a whole answer, or the next part of a stream.
+/// For the client to take a whole answer, or the next part of a stream, whatever the protocol.
 pub(super) const TAKE_TIME: Duration = Duration::from_secs(120);
 /// For the client to take anything of what is written.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
@@ -44,6 +44,8 @@ pub(super) const STREAMS_MAX: u32 = 64;
 pub(super) const ANSWERS_MAX: usize = 32;
 /// Bytes of answers that clients have not taken yet.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// What a download counts as among these: the pieces that may wait on their way to the client.
+pub(super) const STREAM_BYTES: usize = 512 << 10;
 /// Answers up to this size are sent as they are.
 pub(super) const COMPRESS_BYTES_MIN: usize = 1024;
 /// Requests per second of one client, pages' files left out.

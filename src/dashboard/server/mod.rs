@@ -44,7 +44,7 @@ use super::PageApi;
 use assets::Assets;
 use auth::Authenticator;
 use counts::count;
-use limits::{ACCEPT_PAUSE, BLOCKING_THREADS, STOP_TIME, THREADS, TLS_LOOK_INTERVAL};
+use limits::{ACCEPT_PAUSE, BLOCKING_THREADS, STOP_TIME, TAKE_TIME, THREADS, TLS_LOOK_INTERVAL};
 use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
 use rate::ClientKey;
 use site::{Site, SiteParts, ended};
@@ -74,6 +74,8 @@ pub struct Server {
     certificate: Option<Arc<Certificate>>,
     counters: Arc<ServerCounters>,
     warnings: Vec<String>,
+    /// [`TAKE_TIME`].
+    take_time: Duration,
 }
 
 /// A server that answers. Dropping it ends it at once.
@@ -116,7 +118,8 @@ impl Server {
                  password file and --web-tls, or --web-bind 127.0.0.1"
             ));
         }
-        Ok(Self { settings: settings.clone(), listener, address, assets, auth, certificate, counters, warnings })
+        let (settings, take_time) = (settings.clone(), TAKE_TIME);
+        Ok(Self { settings, listener, address, assets, auth, certificate, counters, warnings, take_time })
     }
 
     /// Where it listens.
@@ -176,7 +179,8 @@ impl Server {
         let (ending, is_ending) = watch::channel(false);
         let (holds, alive) = mpsc::channel(1);
         let tls = self.certificate.as_ref().map(Certificate::config).transpose()?.map(TlsAcceptor::from);
-        let parts = SiteParts { assets: self.assets, auth: self.auth, counters: self.counters, ending: is_ending, alive: holds };
+        let Self { assets, auth, counters, take_time, .. } = self;
+        let parts = SiteParts { assets, auth, counters, ending: is_ending, alive: holds, take_time };
         let site = Arc::new(Site::new(&self.settings, api, parts));
         let listener = {
             let _inside = runtime.enter();

@@ -9,7 +9,7 @@ use super::auth::{AuthRefusal, Identity};
 use super::body::PageBody;
 use super::connection::ConnectionState;
 use super::counts::count;
-use super::limits::{ANSWER_TIME, BODY_BYTES_MAX, BODY_TIME, REFUSED_IN_A_ROW_MAX, SESSION_TIME};
+use super::limits::{ANSWER_TIME, BODY_BYTES_MAX, BODY_TIME, REFUSED_IN_A_ROW_MAX, SESSION_TIME, STREAM_BYTES};
 use super::path::{decode_path, decode_query};
 use super::site::Site;
 use super::{handshake, socket};
@@ -46,8 +46,8 @@ pub(super) async fn answer(
         Ok(routed) => routed.answer(site, connection, request).await,
         Err(refusal) => Err(refusal),
     };
-    let answer = finish(answered.unwrap_or_else(|refusal| refusal.answer(is_json)), is_head);
-    connection.watch(answer.body().deadline());
+    let mut answer = finish(answered.unwrap_or_else(|refusal| refusal.answer(is_json)), is_head);
+    connection.watch(&answer.body_mut().begin(site.take_time));
     answer
 }
 
@@ -294,7 +294,7 @@ async fn ask_api(
     let gzip = takes_gzip(request.headers());
     let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let body = if method == Method::Get { Bytes::new() } else { read_body(site, request.into_body()).await? };
-    let answering = Arc::clone(&site.answers).try_acquire_owned().map_err(|_| too_busy())?;
+    let answering = Arc::new(Arc::clone(&site.answers).try_acquire_owned().map_err(|_| too_busy())?);
     let Identity { role, user, .. } = identity;
     let api_request = ApiRequest { method, path: routed.path, query, body, accept, role, user };
     let answer = timeout(ANSWER_TIME, site.api.answer(api_request)).await.map_err(|_| {
@@ -304,9 +304,12 @@ async fn ask_api(
     let ApiResponse { status, content_type, headers, body } = answer;
     let is_text = is_compressible(content_type);
     let (body, is_compressed) = match body {
-        ApiBody::Stream(parts) => (PageBody::stream(parts), false),
+        ApiBody::Stream(parts) => {
+            let held = site.budget.hold(STREAM_BYTES).ok_or_else(too_busy)?;
+            (PageBody::stream(parts, held), false)
+        }
         ApiBody::Full(bytes) => {
-            let small = if gzip && is_text { compressed(&bytes).await } else { None };
+            let small = if gzip && is_text { compressed(&bytes, &answering).await } else { None };
             let is_compressed = small.is_some();
             let bytes = small.unwrap_or(bytes);
             let held = site.budget.hold(bytes.len()).ok_or_else(too_busy)?;

@@ -38,6 +38,8 @@ pub(super) struct Site {
     pub(super) sockets: Arc<Semaphore>,
     lookers: Mutex<usize>,
     /// True when the server ends.
+    /// For a client to take an answer.
+    pub(super) take_time: Duration,
     pub(super) ending: watch::Receiver<bool>,
     /// Dropped with the site, when all connections have ended.
     _alive: mpsc::Sender<()>,
@@ -55,12 +57,13 @@ pub(super) struct SiteParts {
     pub(super) counters: Arc<ServerCounters>,
     pub(super) ending: watch::Receiver<bool>,
     pub(super) alive: mpsc::Sender<()>,
+    pub(super) take_time: Duration,
 }
 
 impl Site {
     /// For these settings.
     pub(super) fn new(settings: &ServerSettings, api: Arc<dyn PageApi>, parts: SiteParts) -> Self {
-        let SiteParts { assets, auth, counters, ending, alive } = parts;
+        let SiteParts { assets, auth, counters, ending, alive, take_time } = parts;
         let now = Instant::now();
         let rate =
             |factor: u32| BucketRate { per_sec: f64::from(REQUESTS_PER_SEC * factor), burst: f64::from(REQUEST_BURST * factor) };
@@ -85,6 +88,7 @@ impl Site {
         }
     }
 
+            take_time,
     /// Takes one of a client's requests, or tells how long it has to wait.
     pub(super) fn take_request(&self, client: ClientKey, now: Instant) -> Result<(), Duration> {
         let limit = if client.is_loopback() { &self.local_requests } else { &self.requests };

@@ -4,6 +4,7 @@
 mod http_client;
 
 mod hostile;
+mod http2;
 mod sockets;
 
 use super::*;
@@ -30,6 +31,8 @@ impl PageApi for FakeApi {
                     content_type = "application/json";
                     ApiBody::Full(format!("[{}0]", "1234567,".repeat(25_000)).into())
                 }
+                "/api/part" => ApiBody::Full(vec![b'x'; 60_000].into()),
+                "/api/most" => ApiBody::Full(vec![b'x'; 23 << 20].into()),
                 "/api/huge" => ApiBody::Full(vec![b'x'; 40 << 20].into()),
                 "/api/stream" | "/api/broken" => {
                     let (sender, receiver) = mpsc::channel(1);
@@ -111,7 +114,10 @@ fn settings() -> ServerSettings {
 
 impl TestServer {
     fn start(settings: &ServerSettings) -> Self {
-        let server = Server::bind(settings).unwrap();
+        Self::of(Server::bind(settings).unwrap())
+    }
+
+    fn of(server: Server) -> Self {
         let (address, counters, login) = (server.address(), server.counters(), server.login_url());
         let api = Arc::new(FakeApi { frames: watch::Sender::default(), lookers: AtomicUsize::new(0), asked: Mutex::default() });
         let running = server.start(Arc::<FakeApi>::clone(&api), &[], Arc::new(|_: &str| {})).unwrap();

@@ -184,6 +184,20 @@ fn a_request_that_never_ends_is_cut() {
 }
 
 #[test]
+fn a_client_that_takes_a_byte_now_and_then_is_cut() {
+    let mut server = Server::bind(&settings()).unwrap();
+    server.take_time = Duration::from_secs(1);
+    let server = TestServer::of(server);
+    let mut client = server.client();
+    client.send("GET /api/huge HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    server.wait("it is cut", |server| {
+        let _slowly = (&client.stream).read(&mut [0; 512]);
+        server.counts().slow_readers == 1
+    });
+    server.wait("it is gone", |server| server.counts().connections_open == 0);
+}
+
+#[test]
 fn a_client_that_takes_nothing_is_cut_and_its_memory_is_free() {
     let server = TestServer::start(&settings());
     let mut client = server.client();
