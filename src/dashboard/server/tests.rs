@@ -5,6 +5,7 @@ mod http_client;
 
 mod hostile;
 mod http2;
+mod proxies;
 mod sockets;
 
 use super::*;
@@ -106,6 +107,7 @@ fn settings() -> ServerSettings {
         port: 0,
         prefix: String::new(),
         hosts: vec!["probe.example".to_owned()],
+        trusted_proxies: Vec::new(),
         clients_max: SOCKETS_DEFAULT,
         tls: None,
         auth: None,

@@ -153,8 +153,8 @@ fn a_client_that_asks_too_often_is_told_to_wait() {
 #[test]
 fn connections_have_a_limit() {
     let server = TestServer::start(&settings());
-    let mut open: Vec<Client> = (0..limits::CONNECTIONS_OF_LOOPBACK_MAX).map(|_| server.client()).collect();
-    server.wait("all are taken", |server| server.counts().connections_open == limits::CONNECTIONS_OF_LOOPBACK_MAX as u64);
+    let mut open: Vec<Client> = (0..limits::CONNECTIONS_OF_PROXY_MAX).map(|_| server.client()).collect();
+    server.wait("all are taken", |server| server.counts().connections_open == limits::CONNECTIONS_OF_PROXY_MAX as u64);
     let mut refused = server.client();
     assert_eq!(refused.answer(false).unwrap().status, 503);
     assert!(server.counts().connections_refused > 0);

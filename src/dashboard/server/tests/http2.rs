@@ -71,3 +71,21 @@ fn an_answer_that_nobody_takes_keeps_its_budget_and_ends_its_connection() {
     });
     assert!(server.counts().slow_readers >= 2);
 }
+
+#[test]
+fn who_sends_too_much_is_sent_away() {
+    let rate = BucketRate { per_sec: 1e-3, burst: 1.0 };
+    let (server, config) = server(settings(), |server| server.request_rate = rate);
+    runtime().block_on(async {
+        let (mut sender, driving) = connect(&server, &config, 1 << 20).await;
+        let mut refused = 0;
+        for _ in 0..1000 {
+            let Ok(answer) = sender.send_request(request("/api/health")).await else { break };
+            refused += u32::from(answer.status() == 429);
+        }
+        assert!((limits::REFUSED_IN_A_ROW_MAX..300).contains(&refused), "{refused}");
+        drop(sender);
+        timeout(Duration::from_secs(30), driving).await.expect("the connection is ended").unwrap();
+    });
+    assert_eq!(server.counts().connections_ended_rate, 1);
+}
