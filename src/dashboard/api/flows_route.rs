@@ -17,6 +17,7 @@ use crate::engine::SortKey;
 use crate::record::TextBuffer;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Rows of a page at most.
 const PAGE_MAX: usize = 1000;
@@ -48,7 +49,8 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
     };
     let records = board.settings.records;
     if format != "rows" {
-        return Ok(file(&answer, format, offset..offset + limit, columns, records));
+        let place = board.downloads.flows()?;
+        return Ok(file(&answer, format, offset..offset + limit, columns, records, place));
     }
     let (shown, order) = (Arc::clone(&answer), if is_descending { "desc" } else { "asc" });
     let body = board.heavy(move || Ok(rows(&shown, offset..offset + limit, &columns, records))).await?;
@@ -106,8 +108,9 @@ fn file(
 ) -> ApiResponse {
     let answer = Arc::clone(answer);
     let (content_type, name) = if format == "csv" { ("text/csv; charset=utf-8", "flows.csv") } else { (JSON, "flows.json") };
-    download(content_type, name, move |out| {
+    download(content_type, name, place, move |out| {
         let flows = &answer.found.flows;
+    place: OwnedSemaphorePermit,
         let flows = flows.get(range.start.min(flows.len())..range.end.min(flows.len())).unwrap_or_default();
         let style = RowStyle { columns: &columns, records };
         if format == "csv" { write_csv(out, flows, style) } else { write_json(out, flows, &answer.rates, style) }

@@ -12,6 +12,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+/// A file that was read, with so many flows.
+fn of_flows(count: u64) -> Played {
+    let played = Played::new(facts(true), PageHooks::default());
+    played.board.output().shared_report(&Arc::new(report(NOW))).expect("never fails");
+    played.end((0..count).map(|number| FlowRecord { bytes: [number, 0], ..tcp_record() }));
+    played
+}
+
 /// A run of which so many packets were sampled, none of them to port 1.
 fn of_packets(count: u64) -> Played {
     let settings = PageSettings { packet_buffer: 30_000, ..settings() };
@@ -19,6 +27,45 @@ fn of_packets(count: u64) -> Played {
     let mut sampler = played.board.sampler();
     (1..=count).for_each(|number| sampler.packet(number, None, &packet(&UDP_FRAME)).expect("never fails"));
     played
+}
+
+#[test]
+fn downloads_that_nobody_takes_are_few() {
+    let played = of_flows(10_000);
+    let csv = || played.ask(Method::Get, "/api/v1/flows", &[("format", "csv")], "", "");
+    let mut open: Vec<_> = (0..FLOW_FILES_MAX).map(|_| csv()).collect();
+    assert!(open.iter().all(|response| response.status == 200));
+    assert_eq!((csv().status, played.board.downloads.refused()), (503, 1));
+    assert_eq!(played.get("/api/v1/flows", &[]).0, 200, "others are answered");
+    open.pop();
+    // Its thread sees that nobody is there at the next piece.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let last = loop {
+        let response = csv();
+        if response.status == 200 {
+            break response;
+        }
+        assert!(Instant::now() < deadline, "the place stays taken");
+    };
+    assert_eq!(played.body(last).iter().filter(|byte| **byte == b'\n').count(), 10_001, "the file is whole");
+}
+
+#[test]
+fn work_whose_client_left_keeps_its_place() {
+    let played = Played::new(facts(false), PageHooks::default());
+    let (go_on, places): (Vec<_>, Vec<_>) = (0..2)
+        .map(|_| {
+            let (sender, wait) = mpsc::channel::<()>();
+            (sender, played.begin_heavy(move || _ = wait.recv()))
+        })
+        .unzip();
+    drop(places);
+    let next = Arc::clone(&played.board);
+    let next = async move { next.heavy(|| Ok(())).await.is_ok() };
+    assert_eq!(played.in_time(next, Duration::from_millis(300)), None, "both work still");
+    drop(go_on);
+    let next = Arc::clone(&played.board);
+    assert_eq!(played.in_time(async move { next.heavy(|| Ok(())).await.is_ok() }, Duration::from_secs(30)), Some(true));
 }
 
 #[test]
