@@ -80,6 +80,8 @@ struct LiveState {
     /// The change of the alerts that the latest frame had.
     alert_change: u64,
     cpu: ProcessorShare,
+    /// Of the latest tick.
+    cpu_share: Option<f64>,
     has_ended: bool,
 }
 
@@ -102,6 +104,7 @@ impl Board {
             tick: Value::Null,
             alert_change: 0,
             cpu: ProcessorShare::new(),
+            cpu_share: None,
             has_ended: false,
         };
         Ok(Arc::new(Self {
@@ -145,6 +148,7 @@ impl Board {
             (live.lost, live.last_loss) = (lost, Some(seconds(report.time)));
         }
         live.before = live.report.replace(Arc::clone(report));
+        live.cpu_share = live.cpu.next();
         self.make_frame(live);
     }
 
@@ -240,7 +244,7 @@ impl Board {
             last_loss: live.last_loss,
             minute,
             alerts: (alerts.open(), alerts.began_on(report.time)),
-            cpu_share: live.cpu.next(),
+            cpu_share: live.cpu_share,
         };
         Some(tick_object(&self.facts, parts, self.settings.top_n))
     }

@@ -30,6 +30,31 @@ fn of_packets(count: u64) -> Played {
 }
 
 #[test]
+fn a_snapshot_without_the_rows_is_gone() {
+    let played = of_flows(1500);
+    let (_, first) = played.get("/api/v1/flows", &[("limit", "100")]);
+    assert_eq!(first["matched"]["flows"], 1500);
+    let number = first["snapshot"].as_str().expect("a number");
+    let with = |offset: &str, format: &str| {
+        let query = [("snapshot", number), ("offset", offset), ("limit", "100"), ("format", format)];
+        let response = played.ask(Method::Get, "/api/v1/flows", &query, "", "");
+        (response.status, played.body(response))
+    };
+    assert_eq!(with("900", "rows").0, 200, "the last ones that are kept");
+    for (offset, format) in [("1000", "rows"), ("950", "rows"), ("1000", "json")] {
+        let (status, body) = with(offset, format);
+        let error: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!((status, &error["error"]["code"]), (410, &json!("gone")), "{offset} {format}");
+        let message = error["error"]["message"].as_str().expect("a text");
+        assert!(message.contains("the first 1000 of 1500 flows"), "{message}");
+    }
+    let few = of_flows(50);
+    let (_, all) = few.get("/api/v1/flows", &[("limit", "100")]);
+    let (status, none) = few.get("/api/v1/flows", &[("snapshot", all["snapshot"].as_str().expect("a number")), ("offset", "60")]);
+    assert_eq!((status, &none["flows"]), (200, &json!([])), "there are no more");
+}
+
+#[test]
 fn downloads_that_nobody_takes_are_few() {
     let played = of_flows(10_000);
     let csv = || played.ask(Method::Get, "/api/v1/flows", &[("format", "csv")], "", "");
@@ -101,4 +126,30 @@ fn a_list_of_packets_says_where_it_stopped_looking() {
     assert_eq!((&page["whole"], &page["next"]), (&json!(true), &json!(20_496)), "as many as were asked for");
     let (_, last) = played.get("/api/v1/packets", &[("limit", "5"), ("before", "6")]);
     assert_eq!((last["packets"].as_array().map(Vec::len), &last["next"]), (Some(5), &Value::Null));
+}
+
+#[test]
+fn peaks_are_there_however_far_the_end_is() {
+    let played = Played::full(PageHooks::default());
+    let now = NOW.0 / SECOND;
+    let (from, to) = ((now - 3).to_string(), (now + 200_000).to_string());
+    let query = [("metric", "bytes"), ("metric", "bytes_peak"), ("from", &from), ("to", &to), ("step", "60")];
+    let (status, answer) = played.get("/api/v1/history", &query);
+    let values = |name: &str| answer["series"][name]["values"].as_array().map(|values| values[..3].to_vec());
+    assert_eq!((status, values("bytes_peak")), (200, values("bytes")));
+    assert_eq!(values("bytes_peak"), Some(vec![Value::Null, json!(4000), Value::Null]));
+    let late = [("metric", "bytes_peak"), ("from", to.as_str()), ("to", &(now + 200_010).to_string())];
+    assert_eq!(played.get("/api/v1/history", &late).1["series"]["bytes_peak"]["values"], json!(vec![Value::Null; 10]));
+}
+
+#[test]
+fn who_asks_for_the_status_changes_nothing_of_it() {
+    let played = Played::full(PageHooks::default());
+    let share = || {
+        std::thread::sleep(Duration::from_millis(20));
+        played.get("/api/v1/status", &[]).1["tick"]["cpu_share"].clone()
+    };
+    let first = share();
+    assert!(first.is_number(), "{first}");
+    assert_eq!((share(), share()), (first.clone(), first));
 }
