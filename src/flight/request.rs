@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -47,18 +47,31 @@ pub struct FlightQuestion {
 }
 
 /// Takes the path of a complete recording, or why there is none; called once, from a thread of the recorder's, so it must be quick.
-/// Dropped without a call where the recording is lost.
-pub struct FlightReply(Box<dyn FnOnce(Result<PathBuf, String>) + Send>);
+/// Dropped without a call where the recording is lost, or nobody waits for it any more.
+pub struct FlightReply {
+    tell: Box<dyn FnOnce(Result<PathBuf, String>) + Send>,
+    asker: Weak<()>,
+}
 
 impl FlightReply {
-    /// One that calls this.
-    pub fn new(reply: impl FnOnce(Result<PathBuf, String>) + Send + 'static) -> Self {
-        Self(Box::new(reply))
+    /// One that calls this. Without whoever holds `asker`, the recording ends and leaves no file.
+    pub fn new(tell: impl FnOnce(Result<PathBuf, String>) + Send + 'static, asker: Weak<()>) -> Self {
+        Self { tell: Box::new(tell), asker }
     }
 
     /// Tells.
     pub(super) fn tell(self, result: Result<PathBuf, String>) {
-        (self.0)(result);
+        (self.tell)(result);
+    }
+
+    /// Gone with whoever waits.
+    pub(super) const fn asker(&self) -> &Weak<()> {
+        &self.asker
+    }
+
+    /// True while somebody waits.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.asker.strong_count() > 0
     }
 }
 

@@ -202,6 +202,9 @@ impl<'a> RunningRecorder<'a> {
     }
 
     fn begin(&mut self, request: FlightRequest) {
+        if matches!(&request, FlightRequest::Asked(question) if !question.reply.is_wanted()) {
+            return;
+        }
         if self.recordings.len() >= RECORDINGS_MAX {
             self.counts.lost_busy += 1;
             (self.notice)("a recording is lost: too many are under way");
@@ -293,6 +296,7 @@ impl<'a> RunningRecorder<'a> {
 mod tests {
     use super::*;
     use crate::engine::{FLIGHT_BOX_BYTES, FlightSender};
+    use crate::flight::FlightReply;
     use netscope_backends::savefile::CaptureOrigin;
     use netscope_backends::{LinkType, Packet};
     use std::path::PathBuf;
@@ -378,6 +382,47 @@ mod tests {
             running.step(true);
         }
         assert!(running.recordings.is_empty(), "without a writer they end");
+    }
+
+    #[test]
+    fn a_recording_that_nobody_waits_for_ends_and_leaves_no_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (recorder, mut flight) = recorder(directory.path().to_owned(), false);
+        let (writer, slow) = mailbox(2, WriteBox::new);
+        let mut running = RunningRecorder::new(&recorder, writer, &|text| panic!("{text}"));
+        send(&mut flight, 0, 4 * PER_BOX);
+        running.receive();
+        let ask = |running: &mut RunningRecorder<'_>| {
+            let asker = Arc::new(());
+            let reply = FlightReply::new(|_| panic!("nobody is told"), Arc::downgrade(&asker));
+            running.begin(FlightRequest::Asked(FlightQuestion { filter: None, from: None, to: None, reply }));
+            asker
+        };
+        let asker = ask(&mut running);
+        while running.step(false) {}
+        assert_eq!(running.recordings.len(), 1, "it waits for boxes of the writer");
+        drop(asker);
+        drop(ask(&mut running));
+        assert_eq!(running.recordings.len(), 2, "one that the writer knows and one that it does not");
+        running.step(false);
+        assert_eq!(running.recordings.len(), 1);
+        let writing = RecordingWriter {
+            store: recorder.store.clone(),
+            origin: CaptureOrigin::default(),
+            snaplen: 0,
+            notice: &|text| panic!("{text}"),
+        };
+        let counts = thread::scope(|scope| {
+            let writing = scope.spawn(|| writing.serve(&slow));
+            while !running.recordings.is_empty() {
+                running.step(false);
+                thread::sleep(SLEEP);
+            }
+            drop(running);
+            writing.join().expect("no panic")
+        });
+        assert_eq!((counts.recordings, counts.lost_disk), (0, 0), "{counts:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).expect("ours").count(), 0);
     }
 
     #[test]

@@ -146,6 +146,11 @@ pub fn complete(board: &Board, text: &str, at: usize) -> Value {
     json!({"from": found.from, "to": found.to, "suggestions": rows})
 }
 
+/// A filter as an answer offers it; `None` where it is longer, or has more terms, than a filter may be.
+pub fn offered(text: String) -> Option<String> {
+    FlowFilter::parse(&text).is_ok().then_some(text)
+}
+
 /// A filter and another term together.
 pub fn and(filter: &str, term: &str) -> String {
     match (filter.trim(), term) {

@@ -85,6 +85,10 @@ fn page(out: &mut Exposition, board: &Board) {
     out.sample(&[], kept as u64);
     out.family("page_clients", MetricKind::Gauge, "Clients that look at the page now.");
     out.sample(&[], board.lookers() as u64);
+    out.family("downloads_refused", MetricKind::Counter, "Downloads refused, as too many were under way (503).");
+    out.sample(&[], board.downloads.refused());
+    out.family("download_files_left", MetricKind::Counter, "Files made for one download that could not be deleted.");
+    out.sample(&[], board.downloads.files_left());
     if let Some(bytes) = process::resident_bytes() {
         out.family("resident_memory_bytes", MetricKind::Gauge, "Resident memory of the process.");
         out.sample(&[], bytes);

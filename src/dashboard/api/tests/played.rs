@@ -5,8 +5,8 @@ use crate::aggregate::{
     Report, Summary, Table, Tally, TimelineSlots, TopList, TrafficSlot,
 };
 use crate::dashboard::{
-    ApiBody, ApiRequest, ApiResponse, Board, Method, Page, PageApi, PageFacts, PageHooks, PageSettings, PageSource, RecordStyle,
-    Role,
+    Answering, ApiBody, ApiRequest, ApiResponse, Board, Method, Page, PageApi, PageFacts, PageHooks, PageSettings, PageSource,
+    RecordStyle, Role,
 };
 use crate::detect::{Alert, AlertPhase, AlertSeverity, AlertSubject, SamplePacket};
 use crate::engine::{PacketConsumer, SortKey};
@@ -15,9 +15,12 @@ use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 use netscope_backends::{Counters, LinkType, Packet, RingFill, Timestamp};
 use serde_json::Value;
 use std::cmp::Reverse;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -124,21 +127,36 @@ impl Played {
 
     /// Asks, and waits for the answer.
     pub fn ask(&self, method: Method, path: &str, query: &[(&str, &str)], body: &str, accept: &str) -> ApiResponse {
-        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let request = ApiRequest {
-            method,
-            path: path.to_owned(),
-            query,
-            body: body.to_owned().into(),
-            accept: accept.to_owned(),
-            role: Role::Download,
-            user: Some("ada".to_owned()),
+        self.runtime.block_on(self.page.answer(request(method, path, query, body, accept)))
+    }
+
+    /// Asks, and goes as far as that goes without waiting.
+    pub fn begin<'a>(&'a self, path: &str, query: &[(&str, &str)]) -> Answering<'a> {
+        let mut answering = self.page.answer(request(Method::Get, path, query, "", ""));
+        let is_done = self.runtime.block_on(poll_fn(|context| Poll::Ready(answering.as_mut().poll(context).is_ready())));
+        assert!(!is_done, "it waits");
+        answering
+    }
+
+    /// Does heavy work, and goes as far as that goes without waiting.
+    pub fn begin_heavy<'a>(&'a self, work: impl FnOnce() + Send + 'static) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+        let work = || {
+            work();
+            Ok(())
         };
-        self.runtime.block_on(self.page.answer(request))
+        let mut working: Pin<Box<dyn Future<Output = bool> + 'a>> = Box::pin(async { self.board.heavy(work).await.is_ok() });
+        let is_done = self.runtime.block_on(poll_fn(|context| Poll::Ready(working.as_mut().poll(context).is_ready())));
+        assert!(!is_done, "it waits");
+        working
+    }
+
+    /// Waits a little for this.
+    pub fn in_time<T>(&self, waited: impl Future<Output = T>, time: Duration) -> Option<T> {
+        self.runtime.block_on(async { tokio::time::timeout(time, waited).await.ok() })
     }
 
     /// Waits for an answer.
-    pub fn wait(&self, answering: crate::dashboard::Answering<'_>) -> ApiResponse {
+    pub fn wait(&self, answering: Answering<'_>) -> ApiResponse {
         self.runtime.block_on(answering)
     }
 
@@ -177,6 +195,18 @@ impl Played {
         let mut output = self.board.output();
         output.history(&history(), true).expect("no output fails here");
         output.shared_finish(&end).expect("no output fails here");
+    }
+}
+
+fn request(method: Method, path: &str, query: &[(&str, &str)], body: &str, accept: &str) -> ApiRequest {
+    ApiRequest {
+        method,
+        path: path.to_owned(),
+        query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        body: body.to_owned().into(),
+        accept: accept.to_owned(),
+        role: Role::Download,
+        user: Some("ada".to_owned()),
     }
 }
 
