@@ -254,6 +254,25 @@ fn flows_that_ended_are_found_with_those_that_live() {
 }
 
 #[test]
+fn workers_are_told_when_nobody_awaits_their_answer() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(2, false, now);
+    let ask = |aggregator: &mut Aggregator, purpose| {
+        let query = Arc::new(FlowQuery { limit: 2, ..FlowQuery::all(1) });
+        assert!(aggregator.ask(&query, purpose) && !query.is_over());
+        query
+    };
+    let dropped = ask(&mut aggregator, Purpose::Table);
+    aggregator.drop_question();
+    let late = ask(&mut aggregator, LIVE);
+    aggregator.accept(0, Mail::Answer(&mut found(&[4], 0)), now);
+    assert!(told(&mut aggregator, now).is_empty() && !late.is_over(), "one queue may still answer");
+    aggregator.stop_waiting();
+    assert_eq!(told(&mut aggregator, now), ["found 4+ of 1 in 10, 4 bytes, whole: false"]);
+    assert!(dropped.is_over() && late.is_over());
+}
+
+#[test]
 fn very_many_ended_flows_are_looked_at_in_parts_and_those_that_were_let_go_are_missed() {
     const FLOWS: u64 = 20_000;
     let now = Instant::now();

@@ -200,8 +200,16 @@ impl Board {
             return self.heavy(move || Ok(of_table(&end, time, predicate.as_ref(), &sort, scope, limit))).await;
         }
         let (sender, receiver) = oneshot::channel();
-        let question =
-            FlowQuestion { predicate, sort, limit, with_ended: scope != FlowScope::Live, with_live: scope != FlowScope::Ended };
+        // Gone with this future: by then nobody awaits the answer.
+        let asker = Arc::new(());
+        let question = FlowQuestion {
+            predicate,
+            sort,
+            limit,
+            with_ended: scope != FlowScope::Live,
+            with_live: scope != FlowScope::Ended,
+            asker: Some(Arc::downgrade(&asker)),
+        };
         let reply = Box::new(move |answer| {
             // Whoever asked may be gone.
             let _ = sender.send(answer);
