@@ -68,10 +68,10 @@ impl FlowQuery {
         self.predicate.as_ref().is_none_or(|predicate| predicate(record))
     }
 
-    /// Brings the best records of all queues together: best first, no more than were asked for.
+    /// Brings the best live records of all queues together: best first, no more than were asked for.
     pub fn choose(&self, records: &mut Vec<FlowRecord>) {
         if self.limit > 0 {
-            records.sort_unstable_by_key(|record| (Reverse(self.sort.of(record)), record.key, record.first_packet));
+            records.sort_unstable_by_key(|record| (Reverse(self.sort.of(record, true)), record.key, record.first_packet));
             records.truncate(self.limit);
         }
     }
@@ -226,7 +226,7 @@ impl FlowVisitor for Looking<'_> {
         }
         match all {
             Some(all) => all.push(*record),
-            None => best.take(query.sort.of(record), record, ()),
+            None => best.take(query.sort.of(record, true), record, ()),
         }
     }
 }
