@@ -249,6 +249,7 @@ pub fn report(time: Timestamp) -> Report {
     report.totals.source = Counters { received: 110, kernel_drops: 3, interface_drops: 2, ..Counters::default() };
     report.totals.ledger.packets = 100;
     report.totals.ledger.in_flows = 100;
+    report.totals.ledger.samples_skipped = 5;
     report.directions[0].bytes = 3000;
     report.totals.flows.opened = 7;
     let queue = crate::aggregate::QueueReport {
