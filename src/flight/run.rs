@@ -12,7 +12,8 @@ use super::writer::{RecordingHeader, RecordingWriter, WriteBox};
 use super::{FlightCounts, FlightQuestion, FlightRequest, FlightRequests, FlightSettings, RECORDINGS_MAX, RecordingStore};
 use crate::detect::Alert;
 use crate::engine::{FlightBox, Receiver, Sender, mailbox};
-use netscope_backends::{BackendError, Timestamp};
+use netscope_backends::Timestamp;
+use netscope_backends::filter::FilterSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -212,20 +213,13 @@ impl<'a> RunningRecorder<'a> {
         }
         let plan = match request {
             FlightRequest::Alert(alert, name) => self.plan_of_alert(&alert, name),
-            FlightRequest::OnDemand(filter) => match self.plan_on_demand(filter.as_deref(), None, None) {
-                Ok(plan) => plan,
-                Err(error) => return (self.notice)(&error.to_string()),
-            },
+            FlightRequest::OnDemand(filter) => self.plan_on_demand(filter, None, None),
             FlightRequest::Asked(FlightQuestion { filter, from, to, reply }) => {
-                match self.plan_on_demand(filter.as_deref(), from, to) {
-                    Ok(mut plan) => {
-                        // Two that are asked for at one moment are two files.
-                        plan.header.name = RecordingStore::name(plan.end, &format!("asked-{}", self.next_id + 1));
-                        plan.header.reply = Some(reply);
-                        plan
-                    }
-                    Err(error) => return reply.tell(Err(error.to_string())),
-                }
+                let mut plan = self.plan_on_demand(filter, from, to);
+                // Two that are asked for at one moment are two files.
+                plan.header.name = RecordingStore::name(plan.end, &format!("asked-{}", self.next_id + 1));
+                plan.header.reply = Some(reply);
+                plan
             }
         };
         self.next_id += 1;
@@ -252,14 +246,9 @@ impl<'a> RunningRecorder<'a> {
         }
     }
 
-    fn plan_on_demand(
-        &self,
-        filter: Option<&str>,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-    ) -> Result<RecordingPlan, BackendError> {
+    fn plan_on_demand(&self, filter: Option<Box<FilterSet>>, from: Option<Timestamp>, to: Option<Timestamp>) -> RecordingPlan {
         let settings = &self.recorder.settings;
-        let selection = filter.map_or(Ok(PacketSelection::All), PacketSelection::of_filter)?;
+        let selection = filter.map_or(PacketSelection::All, PacketSelection::Filter);
         let latest = self.latest();
         let earliest = self.rings.iter().map(QueueRing::earliest).min().unwrap_or(latest).min(latest);
         let (start, end) = (from.unwrap_or(earliest).max(earliest), to.unwrap_or(latest).min(latest));
@@ -268,7 +257,7 @@ impl<'a> RunningRecorder<'a> {
         if let Some(from) = from {
             self.note_missing(&mut comment, from);
         }
-        Ok(RecordingPlan {
+        RecordingPlan {
             header: RecordingHeader {
                 name: RecordingStore::name(latest, "on-demand"),
                 comment: comment.into_text(),
@@ -280,7 +269,7 @@ impl<'a> RunningRecorder<'a> {
             end,
             bytes_max: settings.recording_bytes_max,
             deadline: Some(Instant::now()),
-        })
+        }
     }
 
     /// Says in the comment when packets from `start` on are not in memory any more.

@@ -86,10 +86,10 @@ async fn on_demand(
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(ApiError::bad_request("from is before to"));
     }
-    let filter = params.text("bpf").map(str::to_owned);
-    if let Some(filter) = filter.clone() {
-        board.heavy(move || compiled(&filter).map(|_| ())).await?;
-    }
+    let filter = match params.text("bpf").map(str::to_owned) {
+        Some(text) => Some(Box::new(board.heavy(move || compiled(&text)).await?)),
+        None => None,
+    };
     let (sender, receiver) = oneshot::channel();
     // As long as this is there, somebody waits for the recording. The recording keeps the place until it has ended, too.
     let asker = Arc::new(());

@@ -56,15 +56,16 @@ impl PageSession {
     }
 }
 
-/// An expression of pcap-filter(7).
+/// An expression of pcap-filter(7). Names of hosts are refused: whoever may ask could make this host ask its name server, and the thread
+/// would wait for that.
 ///
 /// # Errors
-/// libpcap's reason.
+/// The name, or libpcap's reason.
 pub fn compiled(text: &str) -> Result<FilterSet, ApiError> {
     if text.len() > BPF_LEN_MAX {
         return Err(ApiError::bad_request(format!("a BPF expression has at most {BPF_LEN_MAX} bytes")));
     }
-    FilterSet::new(text, LinkType::ETHERNET).map_err(|error| {
+    FilterSet::without_names(text, LinkType::ETHERNET).map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         ApiError::bad_request(why)
     })

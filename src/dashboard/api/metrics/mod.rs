@@ -81,6 +81,13 @@ fn page(out: &mut Exposition, board: &Board) {
     let (seen, kept) = board.packets.counts();
     out.family("sampled_packets", MetricKind::Counter, "Packets that the page sampled.");
     out.sample(&[], seen);
+    let skipped = board.report().map_or(0, |report| report.totals.ledger.samples_skipped);
+    out.family(
+        "sampled_packets_skipped",
+        MetricKind::Counter,
+        "Packets chosen for the page's sample for which there was no room.",
+    );
+    out.sample(&[], skipped);
     out.family("sampled_packets_kept", MetricKind::Gauge, "Sampled packets in the page's buffer.");
     out.sample(&[], kept as u64);
     out.family("page_clients", MetricKind::Gauge, "Clients that look at the page now.");

@@ -153,6 +153,8 @@ fn packets_in_memory_are_streamed_and_leave_no_file() {
         assert_eq!(status, 200);
         assert!((10 * LEN..12 * LEN).contains(&some.len()), "ten packets: {}", some.len());
         assert_eq!(ask(&[("bpf", "port and")]).0, 400);
+        let (status, why) = ask(&[("bpf", "tcp and not gateway snup")]);
+        assert!(status == 400 && String::from_utf8_lossy(&why).contains("snup"), "no name is looked up");
         assert!(ask(&[("bpf", "tcp")]).1.len() < LEN);
         assert_eq!(std::fs::read_dir(directory.path()).expect("ours").count(), 0, "no file is left");
         flight.finish();

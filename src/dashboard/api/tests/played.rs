@@ -233,10 +233,10 @@ fn answer_all(questions: &Questions, asked: &AtomicU64, is_over: &AtomicBool) {
                 let mut found: Vec<_> = flows().into_iter().filter(wants).collect();
                 let matched = found.iter().fold(FlowTotals::default(), |sum, (record, _)| FlowTotals {
                     flows: sum.flows + 1,
-                    packets: sum.packets + SortKey::Packets.of(record),
-                    bytes: sum.bytes + SortKey::Bytes.of(record),
+                    packets: sum.packets + SortKey::Packets.of(record, true),
+                    bytes: sum.bytes + SortKey::Bytes.of(record, true),
                 });
-                found.sort_by_key(|(record, _)| Reverse(question.sort.of(record)));
+                found.sort_by_key(|(record, is_live)| Reverse(question.sort.of(record, *is_live)));
                 found.truncate(question.limit);
                 reply(Ok(FlowsFound { time: NOW, flows: found, matched, looked_at: 3, is_whole: true }));
             }
@@ -279,6 +279,7 @@ pub fn report(time: Timestamp) -> Report {
     report.totals.source = Counters { received: 110, kernel_drops: 3, interface_drops: 2, ..Counters::default() };
     report.totals.ledger.packets = 100;
     report.totals.ledger.in_flows = 100;
+    report.totals.ledger.samples_skipped = 5;
     report.directions[0].bytes = 3000;
     report.totals.flows.opened = 7;
     let queue = crate::aggregate::QueueReport {
