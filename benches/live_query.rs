@@ -213,7 +213,14 @@ mod linux {
         let kinds = [
             (
                 "all, by bytes",
-                FlowQuestion { predicate: None, sort: SortKey::Bytes, limit: 100, with_ended: true, with_live: true },
+                FlowQuestion {
+                    predicate: None,
+                    sort: SortKey::Bytes,
+                    limit: 100,
+                    with_ended: true,
+                    with_live: true,
+                    asker: None,
+                },
             ),
             (
                 "filter, by a number of the record",
@@ -223,6 +230,7 @@ mod linux {
                     limit: 1000,
                     with_ended: true,
                     with_live: true,
+                    asker: None,
                 },
             ),
         ];

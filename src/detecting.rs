@@ -4,7 +4,7 @@
 
 use crate::gateways;
 use netscope::aggregate::{AlertingSettings, BurstJudging, JudgeReload, JudgeReloads, JudgeSettings};
-use netscope::config::DetectSettings;
+use netscope::config::{DetectSettings, Settings};
 use netscope::detect::{BurstLink, DetectorSettings, EvidenceHash, IpPrefix, LocalNetworks, detectors};
 use netscope::engine::Detection;
 use netscope_backends::BackendError;
@@ -46,6 +46,12 @@ pub fn reload(settings: DetectSettings) -> JudgeReload {
 /// The networks that are inside: those that were `said`, else private ranges and the interfaces' own.
 pub fn local_networks(said: &[IpPrefix], interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
     Ok(if said.is_empty() { LocalNetworks::private_and(own_networks(interfaces)?) } else { LocalNetworks::of(said.to_vec()) })
+}
+
+/// The same where packets are to be counted by the way they go: for a page or a history.
+pub fn directions(settings: &Settings, interfaces: &[String], has_page: bool) -> Result<Option<LocalNetworks>, BackendError> {
+    let is_asked = has_page || settings.output.history_json.is_some();
+    is_asked.then(|| local_networks(&settings.local_networks, interfaces)).transpose()
 }
 
 /// How microbursts are judged, where they are to be. A file, whose interface is not known, is one link. `speed_bps`: of an interface.

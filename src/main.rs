@@ -134,7 +134,7 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     let page = page.map(|page| web::dashboard(&around, page)).transpose()?;
     outputs.extend(page.iter().map(web::Dashboard::output));
     let sampled = page.as_ref().and_then(web::Dashboard::sampled);
-    let engine = EngineSettings { directions: page.as_ref().map(|page| page.inside.clone()), ..engine };
+    let engine = EngineSettings { directions: detecting::directions(settings, &opened.interfaces, page.is_some())?, ..engine };
     serve_reloads(hangup, settings, &alerting, page.as_ref(), &reporter, &stop.0)?;
     let session = Session {
         source: opened.take_source(),

@@ -2,17 +2,16 @@
 //!
 //! Owns what is said of it. Knows no request. Invariant: a port that is taken, or a file that cannot be used, ends the program before the capture starts.
 
+use crate::Failure;
 use crate::open::Opened;
 use crate::parts::speed_bps;
 use crate::reporter::Reporter;
-use crate::{Failure, detecting};
 use netscope::aggregate::{AlertingSettings, Output, Questions};
 use netscope::config::{Settings, SourceSettings, WebSettings};
 use netscope::dashboard::{
     Board, DoctorCall, OnServerNotice, Page, PageFacts, PageHooks, PageSettings, PageSource, RecordStyle, RunningServer, Server,
     ServerError, ServerNumber,
 };
-use netscope::detect::LocalNetworks;
 use netscope::doctor::DoctorSettings;
 use netscope::engine::TapPolicy;
 use netscope::flight::FlightSetup;
@@ -41,8 +40,6 @@ pub struct BoundPage<'a> {
 pub struct Dashboard {
     server: RunningServer,
     sampling: Option<TapPolicy>,
-    /// The networks that are inside.
-    pub inside: LocalNetworks,
     board: Arc<Board>,
     url: String,
     stays: bool,
@@ -98,8 +95,7 @@ pub fn dashboard(around: &Surroundings<'_>, BoundPage { web, server }: BoundPage
         per_second_max: usize::try_from(web.sample_per_second).unwrap_or(usize::MAX),
         snaplen: HEADER_BYTES_MAX + web.payload_bytes,
     });
-    let inside = detecting::local_networks(&settings.local_networks, &around.opened.interfaces)?;
-    Ok(Dashboard { server, sampling, inside, board, url, stays })
+    Ok(Dashboard { server, sampling, board, url, stays })
 }
 
 fn page_settings(around: &Surroundings<'_>, web: &WebSettings) -> PageSettings {

@@ -104,6 +104,12 @@ fn seconds_minutes_and_summary_agree_and_the_number_of_workers_changes_nothing()
     assert_eq!(minutes["traffic"].as_array().map(Vec::len), Some(4), "the script begins 20 s after a full minute");
     let busiest = &minutes["ended_flows"][1]["ports"]["top"][0];
     assert_eq!((&busiest["protocol"], &busiest["port"]), (&json!("tcp"), &json!(443)), "{busiest}");
+    for (way, has_some) in [("out", true), ("in", true), ("through", true), ("internal", false)] {
+        let sums = [seconds, minutes].map(|all| sum(&all["traffic"], &["directions", way, "packets"]));
+        assert!(sums[0] == sums[1] && (sums[0] > 0) == has_some, "{way}: {sums:?}");
+    }
+    let ways = ["in", "out", "internal", "through"].map(|way| sum(&minutes["traffic"], &["directions", way, "bytes"]));
+    assert_eq!(json!(ways.iter().sum::<u64>()), summary["bytes"], "each packet is in a flow");
     assert_eq!(seconds["traffic"][10]["protocols"]["udp"]["packets"], json!(10), "a datagram every 100 ms");
     let begun: Vec<&Value> =
         minutes["alerts"].as_array().expect("a list").iter().flat_map(|slot| slot["begun"].as_array().expect("a list")).collect();

@@ -114,7 +114,7 @@ fn asking(session: Session, stop: &Stop, body: impl FnOnce(&Questions)) -> (Ques
 }
 
 const ALL: FlowQuestion =
-    FlowQuestion { predicate: None, sort: SortKey::Bytes, limit: 10_000, with_ended: true, with_live: true };
+    FlowQuestion { predicate: None, sort: SortKey::Bytes, limit: 10_000, with_ended: true, with_live: true, asker: None };
 
 fn ask(questions: &Questions, question: FlowQuestion) -> Receiver<Result<FlowsFound, NoAnswer>> {
     let (told, answer) = channel();
@@ -214,6 +214,28 @@ fn a_queue_that_stands_still_makes_no_question_wait_for_long() {
             assert!(!found.is_whole);
         }
         assert_eq!(ask_history(questions).map(|_| ()), Err(NoAnswer::NotKept));
+    });
+    assert!(outcome.errors.is_empty());
+}
+
+#[test]
+fn nothing_is_looked_for_once_whoever_asked_is_gone() {
+    let stop = Stop::default();
+    let still = QuietWire { packets: VecDeque::new(), received: 0, stands_still: Some(stop.clone()) };
+    let queues = vec![quiet(packets()), Box::new(still) as Box<dyn Backend>];
+    let (_, outcome) = asking(session(queues, false), &stop, |questions| {
+        // One queue does not answer, so each question that is asked takes a second.
+        let since = Instant::now();
+        let asked = (0..20).map(|_| {
+            let asker = Arc::new(());
+            (ask(questions, FlowQuestion { asker: Some(Arc::downgrade(&asker)), ..ALL }), asker)
+        });
+        let (gone, askers): (Vec<_>, Vec<_>) = asked.unzip();
+        drop(askers);
+        let asker = Arc::new(());
+        let found = answer(&ask(questions, FlowQuestion { asker: Some(Arc::downgrade(&asker)), ..ALL })).expect("it is awaited");
+        assert!(!found.is_whole && since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+        assert!(gone.iter().all(|gone| answer(gone).map(|_| ()) == Err(NoAnswer::GivenUp)));
     });
     assert!(outcome.errors.is_empty());
 }

@@ -4,10 +4,13 @@
 mod common;
 
 use common::{RUN_LIMIT, RunningProgram, fixture, netscope, run, temp_dir};
+use netscope_perf::scenario::{MS, SEC, Script};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The demo capture lasts 21 s.
@@ -99,6 +102,37 @@ fn a_signal_ends_a_wait_at_once_and_what_came_before_is_written() {
         );
         assert!(!read(&json).as_array().expect("an array").is_empty());
     }
+}
+
+#[test]
+fn flows_that_end_in_a_gap_are_told_in_it_by_any_number_of_workers() {
+    const FLOWS: u16 = 40;
+    let directory = temp_dir("replay-gap");
+    let (capture, ended) = (directory.path().join("gap.pcap"), directory.path().join("ended.jsonl"));
+    let mut script = Script::default();
+    let server = (Ipv4Addr::new(192, 0, 2, 53), 53);
+    (0..FLOWS).for_each(|i| script.udp(u64::from(i) * 50 * MS, (Ipv4Addr::new(10, 0, 0, 1), 1000 + i), server));
+    // Minutes away.
+    script.udp(3600 * SEC, (Ipv4Addr::new(10, 0, 0, 2), 1), server);
+    script.write(&capture);
+    let mut told = Vec::new();
+    for workers in ["1", "3"] {
+        let mut command = netscope();
+        command.args(["-q", "--flow-timeout-s", "3", "--replay-speed", "10", "--workers", workers, "-r"]).arg(&capture);
+        command.arg("--expired-flows-jsonl").arg(&ended);
+        let running = RunningProgram::start(&mut command);
+        let started = Instant::now();
+        let lines = || fs::read_to_string(&ended).map_or(0, |text| text.lines().count());
+        while lines() < usize::from(FLOWS) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{} flows told with {workers} workers", lines());
+            thread::sleep(Duration::from_millis(20));
+        }
+        running.signal(Signal::SIGINT);
+        running.finish(RUN_LIMIT).expect_code(0);
+        told.push(fs::read_to_string(&ended).expect("it was written"));
+        fs::remove_file(&ended).expect("it is there");
+    }
+    assert!(told[0] == told[1], "another order with several workers");
 }
 
 fn read(path: &Path) -> serde_json::Value {

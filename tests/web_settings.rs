@@ -37,6 +37,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!((web.tick, web.top_n, web.packet_buffer), (Duration::from_secs(1), 10, 2000));
     assert_eq!((web.sample_rate, web.sample_per_second, web.payload_bytes), (Some(1), 200, 256));
     assert!(web.stay && web.server.tls.is_none() && web.server.auth.is_none() && web.server.prefix.is_empty());
+    assert!(web.server.trusted_proxies.is_empty(), "no proxy is believed");
 }
 
 #[test]
@@ -51,6 +52,8 @@ fn flags_beat_the_file() {
     assert_eq!(both.server.hosts, ["b", "c"]);
     assert_eq!(with_file(text, &["--no-web"]).expect("settings").web, None);
     assert_eq!(web("", &["--web", "--web-prefix", "/a/b/"]).server.prefix, "/a/b");
+    let proxies = web("[web]\ntrusted_proxies = [\"127.0.0.1\", \"2001:db8::/32\"]\n", &["--web"]).server.trusted_proxies;
+    assert_eq!(proxies.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1/32", "2001:db8::/32"]);
 }
 
 #[test]
@@ -106,6 +109,8 @@ fn what_cannot_work_is_refused_by_name() {
         ("", vec!["--web", "--web-auth", "--web-auth-user", "a:b", "--web-auth-pass-file", "p"], "colon"),
         ("", with_user(&["--web-bind", "0.0.0.0"]), "--web-auth-without-tls"),
         ("", vec!["--web", "--web-bind", "eth0"], "web.bind"),
+        ("[web]\ntrusted_proxies = [\"10.0.0.0/33\"]\n", vec!["--web"], "web.trusted_proxies"),
+        ("[web]\ntrusted_proxies = [\"proxy.example\"]\n", vec!["--web"], "web.trusted_proxies"),
         ("", vec!["--web", "--web-prefix", "netscope"], "web.prefix"),
         ("", vec!["--web", "--web-prefix", "/a/../b"], "web.prefix"),
         ("", vec!["--web", "--web-host", "http://x"], "web.hosts"),

@@ -4,6 +4,8 @@
 //! through a kernel. Knows nothing of where packets come from. Its one invariant: a program only ever runs on
 //! packets of the link type it was compiled for.
 
+mod names;
+
 use std::sync::Mutex;
 
 use netscope_bpf::classic::{ClassicFilter, FilterError};
@@ -59,6 +61,25 @@ impl Filter {
             .and_then(|dead| dead.compile(expression, true))
             .map_err(fail)?;
         Ok(Self { link_type, instructions: copy_instructions(&program) })
+    }
+
+    /// As [`Filter::compile`], and refuses before that what libpcap would look up: names of hosts and networks (DNS) and of Ethernet
+    /// addresses (`/etc/ethers`). For expressions that come from elsewhere, and for threads that must not wait for a name server.
+    /// Names of ports and protocols stay.
+    ///
+    /// # Errors
+    /// [`BackendError::Filter`] also names the word.
+    pub fn compile_without_names(expression: &str, link_type: LinkType) -> Result<Self, BackendError> {
+        match names::looked_up(expression) {
+            None => Self::compile(expression, link_type),
+            Some(name) => {
+                let what = match names::is_keyword_in_capitals(name) {
+                    true => "words of the language are in lower case",
+                    false => "names are not looked up here, give an address",
+                };
+                Err(BackendError::Filter { expression: expression.to_owned(), why: format!("\"{name}\" is a name: {what}") })
+            }
+        }
     }
 
     /// The link type it was compiled for.
@@ -159,6 +180,15 @@ impl FilterSet {
     /// As [`Filter::compile`].
     pub fn new(expression: &str, first: LinkType) -> Result<Self, BackendError> {
         let filter = Filter::compile(expression, first)?;
+        Ok(Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice: None })
+    }
+
+    /// As [`Filter::compile_without_names`]: nothing is looked up now, nor when packets of other link types come.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn without_names(expression: &str, first: LinkType) -> Result<Self, BackendError> {
+        let filter = Filter::compile_without_names(expression, first)?;
         Ok(Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice: None })
     }
 
@@ -292,6 +322,19 @@ mod tests {
     fn a_wrong_expression_is_an_error_with_its_reason() {
         let error = Filter::compile("port and", LinkType::ETHERNET).unwrap_err();
         assert!(matches!(&error, BackendError::Filter { why, .. } if why.contains("syntax")), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_refused_by_name_where_none_is_looked_up() {
+        for (expression, tip) in
+            [("tcp and host sundown", "\"sundown\" is a name"), ("gateway snup", "give an address"), ("UDP", "lower case")]
+        {
+            let error = FilterSet::without_names(expression, LinkType::ETHERNET).unwrap_err();
+            assert!(matches!(&error, BackendError::Filter { why, .. } if why.contains(tip)), "{error}");
+        }
+        let frame = udp();
+        let mut set = FilterSet::without_names("udp port domain", LinkType::ETHERNET).unwrap();
+        assert!(set.matches(&packet(&frame, LinkType::ETHERNET)) && set.matches(&packet(&frame[14..], LinkType::RAW)));
     }
 
     #[test]

@@ -28,9 +28,18 @@ pub enum Purpose {
     Table,
 }
 
-/// A question under way.
+/// A question that workers are asked; over as soon as nobody has it any more.
+struct AwaitedQuery(Arc<FlowQuery>);
+
+impl Drop for AwaitedQuery {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
+/// A question under way. Whatever its end, workers are then told that it is over.
 pub struct Answers {
-    query: Arc<FlowQuery>,
+    query: AwaitedQuery,
     purpose: Purpose,
     /// With the queue each came from.
     records: Vec<(u16, FlowRecord)>,
@@ -63,7 +72,7 @@ impl Answers {
     /// A question to `queues` queues.
     pub fn new(query: Arc<FlowQuery>, purpose: Purpose, queues: usize) -> Self {
         Self {
-            query,
+            query: AwaitedQuery(query),
             purpose,
             records: Vec::new(),
             ends: vec![None; queues],
@@ -76,7 +85,7 @@ impl Answers {
 
     /// What was asked.
     pub fn query(&self) -> &Arc<FlowQuery> {
-        &self.query
+        &self.query.0
     }
 
     /// What is to come of it.
@@ -86,7 +95,7 @@ impl Answers {
 
     /// Empties a box of answers; one to an older question says nothing.
     pub fn accept(&mut self, queue: u16, answer: &mut FlowAnswer) {
-        if answer.query == self.query.id && !self.has_last[usize::from(queue)] && !self.is_given_up {
+        if answer.query == self.query.0.id && !self.has_last[usize::from(queue)] && !self.is_given_up {
             self.records.extend(answer.records.drain(..).map(|record| (queue, record)));
             self.ends[usize::from(queue)] = answer.end;
         }

@@ -1,14 +1,15 @@
 //! What the aggregator is asked while it runs, one thing after the other: tables on request (a signal), questions from a page.
 //!
 //! Owns the questions that wait here and the one under way, with its reply. Knows no record. Invariants: every question that was taken
-//! is answered once; one under way is answered with what there is when a queue stands still.
+//! is answered once; one under way is answered with what there is when a queue stands still; one whose asker is gone is not asked,
+//! and where he goes meanwhile, it is over.
 
 use super::outputs::Outputs;
-use super::questions::QUESTIONS_MAX;
+use super::questions::{QUESTIONS_MAX, is_awaited};
 use super::{Aggregator, Control, FlowQuestion, FlowsFound, NoAnswer, Purpose, Question, Questions, Reply};
 use crate::engine::{FlowQuery, QueueMail};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Longest wait for the answers of all queues to a question for flows: on a wire, and where the source waits, which has nothing
@@ -18,13 +19,21 @@ const PATIENCE_FILE: Duration = Duration::from_secs(5);
 /// Most flows that a question gets.
 const LIMIT_MAX: usize = 10_000;
 
+/// A question for flows that the queues were asked.
+struct AskedFlows {
+    reply: Reply<FlowsFound>,
+    /// Then it is answered with what there is.
+    until: Instant,
+    asker: Option<Weak<()>>,
+}
+
 /// The questions of one run.
 pub(super) struct Asking<'a> {
     questions: &'a Questions,
     patience: Duration,
     /// For flows; those for the history are answered at once.
     waiting: VecDeque<(FlowQuestion, Reply<FlowsFound>)>,
-    under_way: Option<(Reply<FlowsFound>, Instant)>,
+    under_way: Option<AskedFlows>,
     /// A table was asked for while a question was under way.
     table_waits: bool,
     id: u64,
@@ -56,8 +65,12 @@ impl<'a> Asking<'a> {
                 aggregator.drop_question();
                 self.reply(Err(NoAnswer::Over));
             }
-            Some((_, until)) => {
-                if now >= *until {
+            Some(question) if !is_awaited(question.asker.as_ref()) => {
+                aggregator.drop_question();
+                self.reply(Err(NoAnswer::GivenUp));
+            }
+            Some(question) => {
+                if now >= question.until {
                     aggregator.stop_waiting();
                 }
                 return;
@@ -70,10 +83,14 @@ impl<'a> Asking<'a> {
         if is_over {
             return self.waiting.drain(..).for_each(|(_, reply)| reply(Err(NoAnswer::Over)));
         }
-        if !aggregator.is_asked()
+        while !aggregator.is_asked()
             && let Some((question, reply)) = self.waiting.pop_front()
         {
-            self.under_way = Some((reply, now + self.patience));
+            if !question.is_awaited() {
+                reply(Err(NoAnswer::GivenUp));
+                continue;
+            }
+            self.under_way = Some(AskedFlows { reply, until: now + self.patience, asker: question.asker.clone() });
             self.ask_flows(question, aggregator, queues);
         }
     }
@@ -94,7 +111,7 @@ impl<'a> Asking<'a> {
     }
 
     fn reply(&mut self, answer: Result<FlowsFound, NoAnswer>) -> bool {
-        self.under_way.take().map(|(reply, _)| reply(answer)).is_some()
+        self.under_way.take().map(|question| (question.reply)(answer)).is_some()
     }
 
     /// Takes the questions that have come, and answers those that need nobody else.
@@ -149,9 +166,9 @@ impl<'a> Asking<'a> {
 
     /// Asks all queues for flows. One that takes no more requests is not waited for longer than any other.
     fn ask_flows(&mut self, question: FlowQuestion, aggregator: &mut Aggregator, queues: &[QueueMail]) {
-        let FlowQuestion { predicate, sort, limit, with_ended, with_live } = question;
+        let FlowQuestion { predicate, sort, limit, with_ended, with_live, asker: _ } = question;
         self.id += 1;
-        let query = Arc::new(FlowQuery { id: self.id, predicate, sort, limit: limit.clamp(1, LIMIT_MAX) });
+        let query = Arc::new(FlowQuery { predicate, sort, limit: limit.clamp(1, LIMIT_MAX), ..FlowQuery::all(self.id) });
         aggregator.ask(&query, Purpose::Flows { with_live, with_ended });
         for mail in queues.iter().filter(|_| with_live) {
             mail.requests.ask(&query);

@@ -58,7 +58,7 @@ impl FlowSearch {
         if self.query.wants(&record) {
             self.matched.add(&FlowWeight::of(&record));
             self.live.time = self.live.time.max(record.last_seen);
-            self.ended.take(self.query.sort.of(&record), &record, flow.queue);
+            self.ended.take(self.query.sort.of(&record, false), &record, flow.queue);
         }
     }
 
@@ -73,7 +73,9 @@ impl FlowSearch {
             None => flows.into_iter().map(|(record, _, is_alive)| (record, is_alive)).collect(),
             Some(scope) => joined(&flows, scope, &mut matched),
         };
-        flows.sort_by_cached_key(|(record, _)| (Reverse(query.sort.of(record)), record.key, record.first_packet));
+        flows.sort_by_cached_key(|(record, is_alive)| {
+            (Reverse(query.sort.of(record, *is_alive)), record.key, record.first_packet)
+        });
         flows.truncate(query.limit);
         FlowsFound { time: live.time, flows, matched, looked_at: looked_at.saturating_add(live.looked_at), is_whole }
     }

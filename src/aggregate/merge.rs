@@ -23,7 +23,7 @@ const SILENT_TICKS: u32 = 2;
 /// An ended flow whose record has been stored.
 #[derive(Clone, Copy)]
 pub struct Ended {
-    /// Where in the order of all queues the end was noticed: a packet's number, or a time.
+    /// Where in the order of all queues the end was noticed: a number of packets and of times without any, or a time.
     pub event: u64,
     /// Where its record lies.
     pub place: RecordPlace,
@@ -264,7 +264,7 @@ pub fn settle(inboxes: &mut [Inbox], settled: &mut Vec<Ended>) {
     }
 }
 
-/// Brings settled flows into their order: by the event that ended them (a packet's number, or a time), then by when they ended,
+/// Brings settled flows into their order: by the event that ended them ([`Ended::event`]), then by when they ended,
 /// then by the packet that opened them.
 pub fn sort_settled(settled: &mut [Ended], records: &Records) {
     let rank = |flow: &Ended| {

@@ -9,7 +9,7 @@ use crate::flow::FlowRecord;
 use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Questions that may wait.
 pub(super) const QUESTIONS_MAX: usize = 64;
@@ -23,7 +23,7 @@ pub enum NoAnswer {
     /// Too many questions wait.
     #[error("too many questions wait")]
     Busy,
-    /// A worker stood still, or too many flows ended meanwhile.
+    /// A worker stood still, too many flows ended meanwhile, or whoever asked is gone.
     #[error("the flows changed faster than they could be read")]
     GivenUp,
     /// The run is over: what it left is in the table that outputs got at the end.
@@ -47,6 +47,21 @@ pub struct FlowQuestion {
     pub with_ended: bool,
     /// Live flows count.
     pub with_live: bool,
+    /// Held by who awaits the answer, as the [`Arc`] it came from. Once that is dropped, nothing is looked for any more. `None`: it is
+    /// awaited whatever comes.
+    pub asker: Option<Weak<()>>,
+}
+
+impl FlowQuestion {
+    /// False when whoever asked is gone.
+    pub(super) fn is_awaited(&self) -> bool {
+        is_awaited(self.asker.as_ref())
+    }
+}
+
+/// False when whoever asked is gone.
+pub(super) fn is_awaited(asker: Option<&Weak<()>>) -> bool {
+    asker.is_none_or(|asker| asker.strong_count() > 0)
 }
 
 /// Flows that fit, best first.

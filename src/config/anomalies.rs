@@ -195,7 +195,7 @@ pub(super) fn local_networks(options: &AnalysisOptions) -> Result<Vec<IpPrefix>,
 }
 
 /// A list of networks; none where nothing is said.
-fn networks(name: &'static str, said: Option<&Vec<String>>) -> Result<Vec<IpPrefix>, ConfigError> {
+pub(super) fn networks(name: &'static str, said: Option<&Vec<String>>) -> Result<Vec<IpPrefix>, ConfigError> {
     let parse =
         |text: &String| text.parse().map_err(|error| ConfigError::Value { name, what: format!("has \"{text}\": {error}") });
     said.into_iter().flatten().map(parse).collect()

@@ -3,6 +3,7 @@
 //! Owns its defaults, ranges and combinations. Looks at no file and no interface. Invariant: credentials do not cross a network in clear unless somebody
 //! said so.
 
+use super::anomalies::networks;
 use super::choices::RoleChoice;
 use super::error::ConfigError;
 use super::options::{Options, StatsOptions};
@@ -64,6 +65,7 @@ pub(super) fn web(options: &WebOptions, tick_ms: u64) -> Result<Option<WebSettin
         port: options.port.unwrap_or(8080),
         prefix: prefix(options.prefix.as_deref().unwrap_or_default())?,
         hosts: hosts(options.hosts.as_deref().unwrap_or_default())?,
+        trusted_proxies: networks("web.trusted_proxies", options.trusted_proxies.as_ref())?,
         clients_max: size(within("web.clients", options.clients.unwrap_or(SOCKETS_DEFAULT as u32), 1, CLIENTS_MAX)?.into()),
         tls: tls(&options.tls)?,
         auth: auth(&options.auth)?,

@@ -76,6 +76,9 @@ pub struct WebOptions {
     /// Bytes kept of each.
     #[arg(skip)]
     pub payload_bytes: Option<u32>,
+    /// Proxies that are believed for whom they ask.
+    #[arg(skip)]
+    pub trusted_proxies: Option<Vec<String>>,
     /// WebSocket clients at once.
     #[arg(skip)]
     pub clients: Option<u32>,
@@ -115,6 +118,7 @@ impl WebOptions {
             sample_rate: self.sample_rate.or(under.sample_rate),
             sample_per_second: self.sample_per_second.or(under.sample_per_second),
             payload_bytes: self.payload_bytes.or(under.payload_bytes),
+            trusted_proxies: self.trusted_proxies.or(under.trusted_proxies),
             clients: self.clients.or(under.clients),
             tls: self.tls.over(under.tls),
             auth: self.auth.over(under.auth),

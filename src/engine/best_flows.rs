@@ -10,6 +10,9 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
+/// Makes a value of a record, and of whether its flow is alive.
+pub type StateRank = Arc<dyn Fn(&FlowRecord, bool) -> u64 + Send + Sync>;
+
 /// What makes a flow better than another: the largest value is the best.
 #[derive(Clone)]
 pub enum SortKey {
@@ -21,13 +24,16 @@ pub enum SortKey {
     LastSeen,
     /// Whatever this makes of a record.
     By(Arc<dyn Fn(&FlowRecord) -> u64 + Send + Sync>),
+    /// Whatever this makes of a record, and of whether the flow is alive: one that ended has no rate, say.
+    ByState(StateRank),
 }
 
 impl SortKey {
-    /// Its value in a record.
-    pub fn of(&self, record: &FlowRecord) -> u64 {
+    /// Its value in the record of a flow that is alive, or has ended.
+    pub fn of(&self, record: &FlowRecord, is_alive: bool) -> u64 {
         match self {
             Self::By(value) => value(record),
+            Self::ByState(value) => value(record, is_alive),
             Self::Bytes | Self::Packets | Self::LastSeen => self.of_weight(&FlowWeight::of(record)).unwrap_or(0),
         }
     }
@@ -39,7 +45,7 @@ impl SortKey {
             Self::Bytes => Some(weight.bytes),
             Self::Packets => Some(weight.packets),
             Self::LastSeen => Some(weight.last_seen.0),
-            Self::By(_) => None,
+            Self::By(_) | Self::ByState(_) => None,
         }
     }
 }
@@ -51,6 +57,7 @@ impl fmt::Debug for SortKey {
             Self::Packets => "Packets",
             Self::LastSeen => "LastSeen",
             Self::By(_) => "By(..)",
+            Self::ByState(_) => "ByState(..)",
         })
     }
 }

@@ -6,6 +6,7 @@
 use super::TrafficCount;
 use crate::detect::LocalNetworks;
 use crate::flow::{Counted, Direction, FlowKey, HostAddress, Keyed};
+use netscope_backends::BATCH_MAX;
 use std::net::IpAddr;
 
 /// Which way a packet of a flow goes. A packet without a flow goes none.
@@ -49,10 +50,20 @@ impl TrafficDirection {
 /// Packets and bytes each way, by [`TrafficDirection`].
 pub type DirectionCounts = [TrafficCount; TrafficDirection::ALL.len()];
 
-/// Bits of a place's word that say which ends are inside; the others are of the flow's hash, which tells whose word it is.
+/// Bits of a place's word that say which ends are inside.
 const A_INSIDE: u64 = 1;
 const B_INSIDE: u64 = 2;
 const ENDS: u64 = A_INSIDE | B_INSIDE;
+/// The word is in use. The other bits are of the flow's hash, which tells whose word it is.
+const USED: u64 = 4;
+
+/// Packets that are not in the ledger yet have their bytes in the lower bits: of the packets of a wave, that many at most. One
+/// addition counts both.
+const BYTES_BITS: u32 = 40;
+const _: () = assert!((BATCH_MAX as u64) << 32 < 1 << BYTES_BITS && (BATCH_MAX as u64) < 1 << (64 - BYTES_BITS));
+const ONE_PACKET: u64 = 1 << BYTES_BITS;
+/// By the ends that are inside, and the direction.
+const SUMS: usize = 8;
 
 /// Tells which way packets go.
 #[derive(Debug)]
@@ -60,33 +71,50 @@ pub(super) struct DirectionMeter {
     local: LocalNetworks,
     /// By place.
     words: Vec<u64>,
+    /// Of the wave that goes on.
+    sums: [u64; SUMS],
 }
 
 impl DirectionMeter {
     /// By these networks.
     pub(super) const fn new(local: LocalNetworks) -> Self {
-        Self { local, words: Vec::new() }
+        Self { local, words: Vec::new(), sums: [0; SUMS] }
     }
 
-    /// Counts packets of the flow at a place.
+    /// Counts a packet of the flow at a place. It is in the ledger once [`DirectionMeter::settle`] was called, at the latest at the end
+    /// of the wave.
     #[inline(always)]
+    pub(super) fn note(&mut self, keyed: &Keyed, place: u32, wire_len: u32) {
+        let sum = self.place_of_sum(keyed, place);
+        self.sums[sum] += ONE_PACKET + u64::from(wire_len);
+    }
+
+    /// Counts several packets of the flow at a place.
     pub(super) fn count(&mut self, keyed: &Keyed, place: u32, traffic: TrafficCount, counts: &mut DirectionCounts) {
+        counts[direction_of(self.place_of_sum(keyed, place)) as usize] += traffic;
+    }
+
+    /// Brings what was noted into the ledger.
+    pub(super) fn settle(&mut self, counts: &mut DirectionCounts) {
+        for (at, sum) in std::mem::take(&mut self.sums).into_iter().enumerate() {
+            let traffic = TrafficCount { packets: sum >> BYTES_BITS, bytes: sum & (ONE_PACKET - 1) };
+            counts[direction_of(at) as usize] += traffic;
+        }
+    }
+
+    #[inline(always)]
+    fn place_of_sum(&mut self, keyed: &Keyed, place: u32) -> usize {
         let word = match self.words.get(place as usize) {
-            Some(&word) if (word ^ keyed.hash) & !ENDS == 0 && word != 0 => word,
+            Some(&word) if (word ^ (keyed.hash | USED)) & !ENDS == 0 => word,
             _ => self.look_up(keyed, place),
         };
-        let (a, b) = (word & A_INSIDE != 0, word & B_INSIDE != 0);
-        let direction = match keyed.direction {
-            Direction::AToB => TrafficDirection::new(a, b),
-            Direction::BToA => TrafficDirection::new(b, a),
-        };
-        counts[direction as usize] += traffic;
+        (word & ENDS) as usize | keyed.direction.index() << 2
     }
 
     #[cold]
     #[inline(never)]
     fn look_up(&mut self, keyed: &Keyed, place: u32) -> u64 {
-        let word = keyed.hash & !ENDS | self.ends(&keyed.key);
+        let word = keyed.hash & !ENDS | USED | self.ends(&keyed.key);
         if place != Counted::NO_PLACE {
             let place = place as usize;
             if place >= self.words.len() {
@@ -102,6 +130,12 @@ impl DirectionMeter {
         let end = |address: IpAddr, bit| if self.local.contains(HostAddress::from(address)) { bit } else { 0 };
         end(key.a_ip(), A_INSIDE) | end(key.b_ip(), B_INSIDE)
     }
+}
+
+/// Which way the packets of a sum go.
+const fn direction_of(at: usize) -> TrafficDirection {
+    let (a, b) = (at as u64 & A_INSIDE != 0, at as u64 & B_INSIDE != 0);
+    if at >> 2 == Direction::AToB.index() { TrafficDirection::new(a, b) } else { TrafficDirection::new(b, a) }
 }
 
 #[cfg(test)]
@@ -149,7 +183,10 @@ mod tests {
             ] {
                 let mut counts = DirectionCounts::default();
                 let one = TrafficCount { packets: 1, bytes: 100 };
-                (0..3).for_each(|_| meter.count(&keyed(from, to, 7), place, one, &mut counts));
+                meter.count(&keyed(from, to, 7), place, one, &mut counts);
+                (0..2).for_each(|_| meter.note(&keyed(from, to, 7), place, 100));
+                meter.settle(&mut counts);
+                meter.settle(&mut counts);
                 for direction in TrafficDirection::ALL {
                     let count = if direction == expected { 3 } else { 0 };
                     let sum = TrafficCount { packets: count, bytes: count * 100 };
@@ -158,5 +195,15 @@ mod tests {
             }
         }
         assert_eq!(meter.words.len(), 131_072);
+    }
+
+    #[test]
+    fn a_wave_of_the_longest_packets_is_counted_whole() {
+        let mut meter = DirectionMeter::new(LocalNetworks::private_and([]));
+        (0..BATCH_MAX).for_each(|_| meter.note(&keyed([10, 0, 0, 1], [8, 8, 8, 8], 7), 3, u32::MAX));
+        let mut counts = DirectionCounts::default();
+        meter.settle(&mut counts);
+        let sum = TrafficCount { packets: BATCH_MAX as u64, bytes: BATCH_MAX as u64 * u64::from(u32::MAX) };
+        assert_eq!(counts[TrafficDirection::Out as usize], sum);
     }
 }

@@ -32,7 +32,7 @@ mod tick_meter;
 mod work_unit;
 mod worker;
 
-pub use best_flows::{BestFlows, FlowTotals, SortKey};
+pub use best_flows::{BestFlows, FlowTotals, SortKey, StateRank};
 pub use burst_meter::{BurstMeter, BurstMetering};
 pub use clock::Clock;
 pub use detecting::{Detecting, Detection, EvidenceBox};

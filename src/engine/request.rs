@@ -3,7 +3,7 @@
 //!
 //! Owns the question under way and how far it has come. Knows no table but by its places. Invariants: one batch looks at a bounded
 //! number of places, and a question that finds no empty box waits without holding up a packet; each flow that lived from the
-//! question's beginning to its end is looked at once.
+//! question's beginning to its end is looked at once; a question that is over costs no more looks.
 
 use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
 use super::{BestFlows, FlowTotals, SortKey, TapFlows};
@@ -13,6 +13,7 @@ use netscope_backends::Timestamp;
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Places that are looked at after a batch, and after a poll: some µs, less than a batch takes.
 const LOOK_MAX: u32 = 32;
@@ -41,12 +42,25 @@ pub struct FlowQuery {
     pub sort: SortKey,
     /// How many at most, best first; 0: all of them, in no order. Above 10,000 it counts as that.
     pub limit: usize,
+    /// Nobody awaits an answer any more; shared by all copies. Set (Relaxed) by [`FlowQuery::give_up`], read (Relaxed) by
+    /// [`FlowQuery::is_over`]: it carries no data, and a worker that sees it late looks at some more places.
+    pub over: Arc<AtomicBool>,
 }
 
 impl FlowQuery {
     /// A question for all live flows.
-    pub const fn all(id: u64) -> Self {
-        Self { id, predicate: None, sort: SortKey::Bytes, limit: 0 }
+    pub fn all(id: u64) -> Self {
+        Self { id, predicate: None, sort: SortKey::Bytes, limit: 0, over: Arc::default() }
+    }
+
+    /// From now on no worker looks for an answer.
+    pub fn give_up(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// True when nobody awaits an answer.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
     }
 
     /// True when this flow is asked for.
@@ -54,10 +68,10 @@ impl FlowQuery {
         self.predicate.as_ref().is_none_or(|predicate| predicate(record))
     }
 
-    /// Brings the best records of all queues together: best first, no more than were asked for.
+    /// Brings the best live records of all queues together: best first, no more than were asked for.
     pub fn choose(&self, records: &mut Vec<FlowRecord>) {
         if self.limit > 0 {
-            records.sort_unstable_by_key(|record| (Reverse(self.sort.of(record)), record.key, record.first_packet));
+            records.sort_unstable_by_key(|record| (Reverse(self.sort.of(record, true)), record.key, record.first_packet));
             records.truncate(self.limit);
         }
     }
@@ -65,13 +79,14 @@ impl FlowQuery {
 
 impl fmt::Debug for FlowQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, predicate, sort, limit } = self;
+        let Self { id, predicate, sort, limit, over } = self;
         let (id, chosen) = (id, predicate.is_some());
         f.debug_struct("FlowQuery")
             .field("id", id)
             .field("has_predicate", &chosen)
             .field("sort", sort)
             .field("limit", limit)
+            .field("over", over)
             .finish()
     }
 }
@@ -211,7 +226,7 @@ impl FlowVisitor for Looking<'_> {
         }
         match all {
             Some(all) => all.push(*record),
-            None => best.take(query.sort.of(record), record, ()),
+            None => best.take(query.sort.of(record, true), record, ()),
         }
     }
 }
@@ -239,6 +254,9 @@ impl RequestReceiver {
                 None => return,
             },
         };
+        if cursor.query.is_over() {
+            return cursor.stop(&self.answers);
+        }
         let (look_max, send_max) = if has_time { (IDLE_LOOK_MAX, FlowAnswer::CAPACITY) } else { (LOOK_MAX, SEND_MAX) };
         let is_done = if cursor.query.limit == 0 {
             cursor.send_all(&self.answers, flows, look_max)
@@ -317,6 +335,13 @@ impl Cursor {
             self.send_if_full(answers);
         }
         self.best.is_empty()
+    }
+
+    /// Looks no further. The box that was being filled goes back.
+    fn stop(&mut self, answers: &Sender<FlowAnswer>) {
+        if let Some(open) = self.open.take() {
+            answers.send(open);
+        }
     }
 
     /// Sends the last box; false while there is none.
@@ -437,5 +462,31 @@ mod tests {
         assert_eq!(taken, ANSWER_BOXES);
         assert!((0..REQUESTS_MAX).all(|_| sender.ask(&Arc::new(FlowQuery::all(1)))));
         assert!(!sender.ask(&Arc::new(FlowQuery::all(2))), "too many wait");
+    }
+
+    #[test]
+    fn a_question_that_is_over_is_looked_at_no_further() {
+        for limit in [0, 100] {
+            let (sender, mut receiver) = requests(&Arc::default());
+            let queries = [0, 1, 2].map(|id| Arc::new(FlowQuery { limit, ..FlowQuery::all(id) }));
+            queries.iter().for_each(|query| assert!(sender.ask(query)));
+            (0..3).for_each(|_| receiver.answer(&mut Table(100_000), false));
+            queries[..2].iter().for_each(|query| query.give_up());
+            // One call for each that is over: the one under way, and the one that had not begun.
+            (0..2).for_each(|_| receiver.answer(&mut Table(100_000), false));
+            assert!(receiver.is_asked());
+            let (mut looked_at, mut calls) = (0, 0);
+            while receiver.is_asked() {
+                receiver.answer(&mut Table(100_000), true);
+                calls += 1;
+                while let Some(answer) = sender.answers.receive() {
+                    assert!(answer.query == 2 || answer.query == 0 && answer.end.is_none(), "limit {limit}: {answer:?}");
+                    looked_at += answer.end.map_or(0, |end| end.looked_at);
+                    sender.answers.give_back(answer);
+                }
+                assert!(calls < 1000, "all boxes are there again");
+            }
+            assert_eq!(looked_at, 50_000);
+        }
     }
 }

@@ -144,8 +144,8 @@ impl BatchTimes {
 /// A flow that ended, with its place in the order of all workers.
 #[derive(Clone, Copy, Debug)]
 pub struct EndedFlow {
-    /// Number of the packet at which the end was noticed, where every worker counts every packet, its own share or not; with
-    /// a queue per worker the time at which it was noticed, in ns.
+    /// When the end was noticed: where every worker counts every packet, its own share or not, the number of packets that had come and of
+    /// times that none did; with a queue per worker the time in ns.
     pub event: u64,
     /// The flow.
     pub record: FlowRecord,

@@ -86,6 +86,8 @@ pub struct Worker<O: Observer = ()> {
     next_deadline: Timestamp,
     /// Packets seen, other workers' included; numbers packets from 1.
     number: u64,
+    /// Times that nothing came, as often as all who share the source were told so.
+    idles: u64,
     count_max: u64,
     /// The workers beside this one.
     group: StopGroup,
@@ -141,6 +143,7 @@ impl<O: Observer> Worker<O> {
             slow_path_count: 0,
             next_deadline: Timestamp(0),
             number: 0,
+            idles: 0,
             count_max: if settings.count_max == 0 { u64::MAX } else { settings.count_max },
             group: StopGroup::None,
             waits: settings.waits,
@@ -406,8 +409,9 @@ impl<O: Observer> Worker<O> {
         }
     }
 
-    /// Nothing arrived by `now`: ticks and expiry go on.
+    /// Nothing arrived by `now`: ticks and expiry go on. All workers that share a source are told so at the same place among its packets.
     pub fn idle(&mut self, now: Timestamp) {
+        self.idles += 1;
         // A source that does not know the time says 0.
         if now > self.clock.now() {
             let left = self.clock.pass(now);
@@ -415,11 +419,9 @@ impl<O: Observer> Worker<O> {
         }
         self.outbox.flush_taps();
         self.outbox.flush_flight(true);
-        // What this packet ended is told, too: the next one may be long in coming. By time that holds from the next idle poll on,
-        // as a packet of the same moment may still come. By number, of workers that share a file, it holds from the next packet on:
-        // one that hears later of how far time has come may still have something that ended before.
-        let is_open = self.group.has_own_packets() || self.waits && self.share.count > 1;
-        self.outbox.flush_ended(self.event() + u64::from(!is_open));
+        // What ended now is told, too: the next packet may be long in coming. By time that holds from the next idle poll on, as a packet
+        // of the same moment may still come.
+        self.outbox.flush_ended(self.event() + u64::from(!self.group.has_own_packets()));
     }
 
     /// Called after every poll of a live source, so that copied packets are shown without delay.
@@ -448,11 +450,11 @@ impl<O: Observer> Worker<O> {
         self.group.fail();
     }
 
-    /// The place of what happens now in the order of all workers: the number of the packet where all see the same packets, the
-    /// time of this worker in ns where each has its own. It never goes back.
+    /// The place of what happens now in the order of all workers: where all see the same packets, how many packets came and how many
+    /// times none did; where each has its own, the time of this worker in ns. It never goes back.
     #[inline(always)]
     fn event(&self) -> u64 {
-        if self.group.has_own_packets() { self.clock.now().0 } else { self.number }
+        if self.group.has_own_packets() { self.clock.now().0 } else { self.number + self.idles }
     }
 
     /// True when `--count` packets were processed, or when a stop is `requested` and this is where to stop.

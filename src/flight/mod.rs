@@ -22,7 +22,6 @@ pub use store::RecordingStore;
 use crate::engine::FlightRing;
 use netscope_backends::BackendError;
 use netscope_backends::savefile::CaptureOrigin;
-use selection::PacketSelection;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,12 +100,10 @@ impl FlightSetup {
     /// # Errors
     /// What is wrong.
     pub fn open(settings: FlightSettings, signal: Arc<AtomicBool>, judges: bool) -> Result<Self, FlightError> {
-        if let Some(filter) = &settings.filter {
-            PacketSelection::of_filter(filter)?;
-        }
+        let filter = settings.filter.as_deref().map(selection::compiled).transpose()?;
         let store = RecordingStore::open(&settings)
             .map_err(|source| FlightError::Directory { path: settings.directory.clone(), source })?;
-        let requests = FlightRequests::new(signal, settings.filter.clone(), judges);
+        let requests = FlightRequests::new(signal, filter.map(Box::new), judges);
         Ok(Self { settings, store, requests })
     }
 }

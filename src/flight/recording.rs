@@ -10,6 +10,7 @@ use super::writer::{RecordingHeader, WriteBox};
 use crate::engine::Sender;
 use netscope_backends::Timestamp;
 use netscope_backends::packed::PackedPacket;
+use std::sync::Weak;
 use std::time::Instant;
 
 /// Packets looked at in one step: whoever fills the rings is not to wait longer.
@@ -52,6 +53,8 @@ pub(super) struct ActiveRecording {
     cursors: Vec<RingCursor>,
     open: Option<Box<WriteBox>>,
     is_incomplete: bool,
+    /// Whoever waits for it, if somebody has to.
+    asker: Option<Weak<()>>,
     /// Only the last box is to be sent.
     is_over: bool,
 }
@@ -62,6 +65,7 @@ impl ActiveRecording {
         let RecordingPlan { header, selection, start, end, bytes_max, deadline } = plan;
         Self {
             id,
+            asker: header.reply.as_ref().map(|reply| reply.asker().clone()),
             header: Some(header),
             selection,
             start,
@@ -84,6 +88,13 @@ impl ActiveRecording {
         writer: &Sender<WriteBox>,
         waits: bool,
     ) -> RecordingStep {
+        if self.asker.as_ref().is_some_and(|asker| asker.strong_count() == 0) {
+            if self.header.is_some() {
+                // The writer knows nothing of it.
+                return RecordingStep::Done;
+            }
+            self.is_over = true;
+        }
         self.is_incomplete |= rings.iter().zip(&self.cursors).any(|(ring, cursor)| ring.has_forgotten(*cursor));
         for _ in 0..STEP_PACKETS {
             if self.is_over {

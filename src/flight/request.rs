@@ -8,12 +8,13 @@ use crate::detect::{Alert, AlertPhase};
 use crate::engine::Parker;
 use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
+use netscope_backends::filter::FilterSet;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(1);
 pub enum FlightRequest {
     /// An alert began: what concerns it, to a file of this name.
     Alert(Box<Alert>, String),
-    /// Everything in memory that matches this expression of pcap-filter(7); all without one.
-    OnDemand(Option<String>),
+    /// Everything in memory that matches; all without a filter.
+    OnDemand(Option<Box<FilterSet>>),
     /// The same of a span of time, for somebody who waits for the file.
     Asked(FlightQuestion),
 }
@@ -36,8 +37,9 @@ pub enum FlightRequest {
 /// Which packets in memory somebody wants, and who is told of the file.
 #[derive(Debug)]
 pub struct FlightQuestion {
-    /// An expression of pcap-filter(7); all packets without one.
-    pub filter: Option<String>,
+    /// Those that match; all packets without one. The recorder's thread compiles it for the link types of packets that the filter was
+    /// not compiled for: one from elsewhere is of [`FilterSet::without_names`], so that the recorder never waits for a name server.
+    pub filter: Option<Box<FilterSet>>,
     /// Packets from this time on; the oldest without one.
     pub from: Option<Timestamp>,
     /// Packets up to this time; the latest without one. Later ones than there are now are not waited for.
@@ -47,18 +49,31 @@ pub struct FlightQuestion {
 }
 
 /// Takes the path of a complete recording, or why there is none; called once, from a thread of the recorder's, so it must be quick.
-/// Dropped without a call where the recording is lost.
-pub struct FlightReply(Box<dyn FnOnce(Result<PathBuf, String>) + Send>);
+/// Dropped without a call where the recording is lost, or nobody waits for it any more.
+pub struct FlightReply {
+    tell: Box<dyn FnOnce(Result<PathBuf, String>) + Send>,
+    asker: Weak<()>,
+}
 
 impl FlightReply {
-    /// One that calls this.
-    pub fn new(reply: impl FnOnce(Result<PathBuf, String>) + Send + 'static) -> Self {
-        Self(Box::new(reply))
+    /// One that calls this. Without whoever holds `asker`, the recording ends and leaves no file.
+    pub fn new(tell: impl FnOnce(Result<PathBuf, String>) + Send + 'static, asker: Weak<()>) -> Self {
+        Self { tell: Box::new(tell), asker }
     }
 
     /// Tells.
     pub(super) fn tell(self, result: Result<PathBuf, String>) {
-        (self.0)(result);
+        (self.tell)(result);
+    }
+
+    /// Gone with whoever waits.
+    pub(super) const fn asker(&self) -> &Weak<()> {
+        &self.asker
+    }
+
+    /// True while somebody waits.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.asker.strong_count() > 0
     }
 }
 
@@ -74,7 +89,7 @@ struct SharedRequests {
     /// Set by a signal, Relaxed: it carries no data. Read and cleared in [`FlightRequests::take`].
     signal: Arc<AtomicBool>,
     /// What a signal asks for.
-    signal_filter: Option<String>,
+    signal_filter: Option<Box<FilterSet>>,
     /// Evidence up to this packet time was judged. Stored (Release) by [`FlightRequests::note_judged`] after the alerts of
     /// that time were queued, loaded (Acquire) by [`FlightRequests::judged`] before requests are taken.
     judged: AtomicU64,
@@ -94,7 +109,7 @@ pub struct FlightRequests(Arc<SharedRequests>);
 
 impl FlightRequests {
     /// Requests also come by a flag that a signal sets; such a one is for what matches `signal_filter`. `judges`: alerts may come.
-    pub fn new(signal: Arc<AtomicBool>, signal_filter: Option<String>, judges: bool) -> Self {
+    pub fn new(signal: Arc<AtomicBool>, signal_filter: Option<Box<FilterSet>>, judges: bool) -> Self {
         Self(Arc::new(SharedRequests {
             queue: ArrayQueue::new(REQUESTS_MAX),
             signal,
@@ -217,16 +232,18 @@ impl AlertRecordings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netscope_backends::LinkType;
 
     #[test]
     fn requests_are_bounded_and_a_signal_is_one_request() {
         let signal = Arc::new(AtomicBool::new(false));
-        let requests = FlightRequests::new(Arc::clone(&signal), Some("tcp".to_owned()), false);
+        let tcp = FilterSet::new("tcp", LinkType::ETHERNET).expect("a filter");
+        let requests = FlightRequests::new(Arc::clone(&signal), Some(Box::new(tcp)), false);
         assert!(requests.take().is_none() && requests.judged() == Timestamp(u64::MAX));
         let asked = (0..REQUESTS_MAX + 3).filter(|_| requests.ask(FlightRequest::OnDemand(None), false)).count();
         assert_eq!((asked, requests.refused()), (REQUESTS_MAX, 3));
         signal.store(true, Ordering::Relaxed);
-        assert!(matches!(requests.take(), Some(FlightRequest::OnDemand(Some(filter))) if filter == "tcp"));
+        assert!(matches!(requests.take(), Some(FlightRequest::OnDemand(Some(filter))) if filter.expression() == "tcp"));
         assert_eq!(std::iter::from_fn(|| requests.take()).count(), REQUESTS_MAX);
         assert!(!requests.is_finished());
         requests.finish();

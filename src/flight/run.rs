@@ -12,7 +12,8 @@ use super::writer::{RecordingHeader, RecordingWriter, WriteBox};
 use super::{FlightCounts, FlightQuestion, FlightRequest, FlightRequests, FlightSettings, RECORDINGS_MAX, RecordingStore};
 use crate::detect::Alert;
 use crate::engine::{FlightBox, Receiver, Sender, mailbox};
-use netscope_backends::{BackendError, Timestamp};
+use netscope_backends::Timestamp;
+use netscope_backends::filter::FilterSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -202,6 +203,9 @@ impl<'a> RunningRecorder<'a> {
     }
 
     fn begin(&mut self, request: FlightRequest) {
+        if matches!(&request, FlightRequest::Asked(question) if !question.reply.is_wanted()) {
+            return;
+        }
         if self.recordings.len() >= RECORDINGS_MAX {
             self.counts.lost_busy += 1;
             (self.notice)("a recording is lost: too many are under way");
@@ -209,20 +213,13 @@ impl<'a> RunningRecorder<'a> {
         }
         let plan = match request {
             FlightRequest::Alert(alert, name) => self.plan_of_alert(&alert, name),
-            FlightRequest::OnDemand(filter) => match self.plan_on_demand(filter.as_deref(), None, None) {
-                Ok(plan) => plan,
-                Err(error) => return (self.notice)(&error.to_string()),
-            },
+            FlightRequest::OnDemand(filter) => self.plan_on_demand(filter, None, None),
             FlightRequest::Asked(FlightQuestion { filter, from, to, reply }) => {
-                match self.plan_on_demand(filter.as_deref(), from, to) {
-                    Ok(mut plan) => {
-                        // Two that are asked for at one moment are two files.
-                        plan.header.name = RecordingStore::name(plan.end, &format!("asked-{}", self.next_id + 1));
-                        plan.header.reply = Some(reply);
-                        plan
-                    }
-                    Err(error) => return reply.tell(Err(error.to_string())),
-                }
+                let mut plan = self.plan_on_demand(filter, from, to);
+                // Two that are asked for at one moment are two files.
+                plan.header.name = RecordingStore::name(plan.end, &format!("asked-{}", self.next_id + 1));
+                plan.header.reply = Some(reply);
+                plan
             }
         };
         self.next_id += 1;
@@ -249,14 +246,9 @@ impl<'a> RunningRecorder<'a> {
         }
     }
 
-    fn plan_on_demand(
-        &self,
-        filter: Option<&str>,
-        from: Option<Timestamp>,
-        to: Option<Timestamp>,
-    ) -> Result<RecordingPlan, BackendError> {
+    fn plan_on_demand(&self, filter: Option<Box<FilterSet>>, from: Option<Timestamp>, to: Option<Timestamp>) -> RecordingPlan {
         let settings = &self.recorder.settings;
-        let selection = filter.map_or(Ok(PacketSelection::All), PacketSelection::of_filter)?;
+        let selection = filter.map_or(PacketSelection::All, PacketSelection::Filter);
         let latest = self.latest();
         let earliest = self.rings.iter().map(QueueRing::earliest).min().unwrap_or(latest).min(latest);
         let (start, end) = (from.unwrap_or(earliest).max(earliest), to.unwrap_or(latest).min(latest));
@@ -265,7 +257,7 @@ impl<'a> RunningRecorder<'a> {
         if let Some(from) = from {
             self.note_missing(&mut comment, from);
         }
-        Ok(RecordingPlan {
+        RecordingPlan {
             header: RecordingHeader {
                 name: RecordingStore::name(latest, "on-demand"),
                 comment: comment.into_text(),
@@ -277,7 +269,7 @@ impl<'a> RunningRecorder<'a> {
             end,
             bytes_max: settings.recording_bytes_max,
             deadline: Some(Instant::now()),
-        })
+        }
     }
 
     /// Says in the comment when packets from `start` on are not in memory any more.
@@ -293,6 +285,7 @@ impl<'a> RunningRecorder<'a> {
 mod tests {
     use super::*;
     use crate::engine::{FLIGHT_BOX_BYTES, FlightSender};
+    use crate::flight::FlightReply;
     use netscope_backends::savefile::CaptureOrigin;
     use netscope_backends::{LinkType, Packet};
     use std::path::PathBuf;
@@ -378,6 +371,47 @@ mod tests {
             running.step(true);
         }
         assert!(running.recordings.is_empty(), "without a writer they end");
+    }
+
+    #[test]
+    fn a_recording_that_nobody_waits_for_ends_and_leaves_no_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (recorder, mut flight) = recorder(directory.path().to_owned(), false);
+        let (writer, slow) = mailbox(2, WriteBox::new);
+        let mut running = RunningRecorder::new(&recorder, writer, &|text| panic!("{text}"));
+        send(&mut flight, 0, 4 * PER_BOX);
+        running.receive();
+        let ask = |running: &mut RunningRecorder<'_>| {
+            let asker = Arc::new(());
+            let reply = FlightReply::new(|_| panic!("nobody is told"), Arc::downgrade(&asker));
+            running.begin(FlightRequest::Asked(FlightQuestion { filter: None, from: None, to: None, reply }));
+            asker
+        };
+        let asker = ask(&mut running);
+        while running.step(false) {}
+        assert_eq!(running.recordings.len(), 1, "it waits for boxes of the writer");
+        drop(asker);
+        drop(ask(&mut running));
+        assert_eq!(running.recordings.len(), 2, "one that the writer knows and one that it does not");
+        running.step(false);
+        assert_eq!(running.recordings.len(), 1);
+        let writing = RecordingWriter {
+            store: recorder.store.clone(),
+            origin: CaptureOrigin::default(),
+            snaplen: 0,
+            notice: &|text| panic!("{text}"),
+        };
+        let counts = thread::scope(|scope| {
+            let writing = scope.spawn(|| writing.serve(&slow));
+            while !running.recordings.is_empty() {
+                running.step(false);
+                thread::sleep(SLEEP);
+            }
+            drop(running);
+            writing.join().expect("no panic")
+        });
+        assert_eq!((counts.recordings, counts.lost_disk), (0, 0), "{counts:?}");
+        assert_eq!(std::fs::read_dir(directory.path()).expect("ours").count(), 0);
     }
 
     #[test]

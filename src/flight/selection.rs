@@ -13,6 +13,16 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// Link types that a filter is tried for, before any packet has told its own.
 const FILTER_LINK_TYPES: [LinkType; 3] = [LinkType::ETHERNET, LinkType::RAW, LinkType::LINUX_SLL2];
 
+/// An expression of pcap-filter(7), for the first usual link type that it makes sense for.
+///
+/// # Errors
+/// libpcap's reason when it understands it for none.
+pub(super) fn compiled(expression: &str) -> Result<FilterSet, BackendError> {
+    let [first, others @ ..] = FILTER_LINK_TYPES;
+    FilterSet::new(expression, first)
+        .or_else(|error| others.into_iter().find_map(|link_type| FilterSet::new(expression, link_type).ok()).ok_or(error))
+}
+
 /// What a recording gets.
 #[derive(Debug)]
 pub(super) enum PacketSelection {
@@ -40,21 +50,6 @@ impl PacketSelection {
             }
         }
         if subjects.is_empty() { Self::All } else { Self::Subjects(subjects) }
-    }
-
-    /// Packets that match an expression of pcap-filter(7).
-    ///
-    /// # Errors
-    /// libpcap's reason when it understands it for no usual link type.
-    pub(super) fn of_filter(expression: &str) -> Result<Self, BackendError> {
-        let mut refused = None;
-        for link_type in FILTER_LINK_TYPES {
-            match FilterSet::new(expression, link_type) {
-                Ok(filter) => return Ok(Self::Filter(Box::new(filter))),
-                Err(error) => refused = refused.or(Some(error)),
-            }
-        }
-        refused.map_or(Ok(Self::All), Err)
     }
 
     /// For a person.
@@ -252,11 +247,11 @@ mod tests {
 
     #[test]
     fn a_filter_is_checked_before_it_is_used() {
-        let mut filter = PacketSelection::of_filter("udp port 80").expect("a filter");
+        let mut filter = PacketSelection::Filter(Box::new(compiled("udp port 80").expect("a filter")));
         let udp = frame([8, 0], &ipv4(17, &[0x30, 0x39, 0, 80, 0, 12, 0, 0, 1, 2, 3, 4]));
         let packet = Packet { data: &udp, time: Timestamp(1), wire_len: 46, link_type: LinkType::ETHERNET };
         assert!(filter.takes(&packet));
         assert_eq!(filter.describe(), "that match \"udp port 80\"");
-        assert!(PacketSelection::of_filter("port and").is_err());
+        assert!(compiled("port and").is_err());
     }
 }

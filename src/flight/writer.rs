@@ -118,6 +118,11 @@ impl RecordingWriter<'_> {
             at = found.next;
         }
         let Some(is_incomplete) = taken.end else { return Ok(()) };
+        if recording.header.reply.as_ref().is_some_and(|reply| !reply.is_wanted()) {
+            // Whoever asked is gone.
+            open.remove(&taken.id).into_iter().for_each(|recording| self.abandon(recording));
+            return Ok(());
+        }
         recording.savefile.finish().map_err(|error| chain(&error))?;
         let path = self.store.path(&recording.header.name);
         let len = self

@@ -9,7 +9,7 @@ use crate::aggregate::{
     AlertTally, Distribution, DistributionKind, EndedSlot, HistorySnapshot, KeptDistribution, KeptSlot, Output, Tally, TopList,
     TrafficSlot,
 };
-use crate::engine::ProtocolClass;
+use crate::engine::{ProtocolClass, TrafficCount, TrafficDirection};
 use crate::record::{ports, protocol_name};
 use netscope_backends::writing::output_name;
 use serde_json::{Map, Value, json};
@@ -99,15 +99,15 @@ fn list<K>(out: &mut impl Write, slots: &[KeptSlot<K>], object: impl Fn(&K) -> V
 }
 
 fn traffic_slot(slot: &TrafficSlot) -> Value {
-    let protocol = |class: ProtocolClass| {
-        let count = slot.protocols[class as usize];
-        (class.name().to_owned(), json!({"packets": count.packets, "bytes": count.bytes}))
-    };
+    let count = |count: TrafficCount| json!({"packets": count.packets, "bytes": count.bytes});
+    let protocol = |class: ProtocolClass| (class.name().to_owned(), count(slot.protocols[class as usize]));
+    let direction = |way: TrafficDirection| (way.name().to_owned(), count(slot.directions[way as usize]));
     let drops = &slot.drops;
     json!({
         "packets": slot.packets,
         "bytes": slot.bytes,
         "protocols": ProtocolClass::ALL.map(protocol).into_iter().collect::<Map<_, _>>(),
+        "directions": TrafficDirection::ALL.map(direction).into_iter().collect::<Map<_, _>>(),
         "flows_opened": slot.flows_opened,
         "flows_ended": slot.flows_ended,
         "flows_active": slot.flows_active,

@@ -70,6 +70,7 @@ fn document(summary: &Summary) -> Value {
         "ipv4_checksums_bad": ledger.ipv4_checksums_bad,
         "time_regressions": ledger.time_regressions,
         "packets_not_copied": ledger.taps_skipped,
+        "samples_skipped": ledger.samples_skipped,
         "packets_written": summary.packets_written,
         "packets_not_written": summary.packets_not_written,
         "ended_flows_not_written": ledger.records_skipped,
@@ -205,4 +206,17 @@ fn queue(queue: &QueueReport) -> Value {
         "batch_ns": batch_ns(&queue.batches),
         "times_silent": queue.silence_count,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Ledger;
+
+    #[test]
+    fn copies_that_found_no_room_are_told_apart() {
+        let ledger = Ledger { taps_skipped: 3, samples_skipped: 5, ..Ledger::default() };
+        let object = document(&Summary { ledger, ..Summary::default() });
+        assert_eq!((&object["packets_not_copied"], &object["samples_skipped"]), (&json!(3), &json!(5)));
+    }
 }

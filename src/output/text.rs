@@ -237,6 +237,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("packets read but not processed (after --count or the stop)", ledger.beyond_count);
     text.row_if("packets still in the kernel at the end", ledger.unread);
     text.row_if("packets not copied to the recorder or view", ledger.taps_skipped);
+    text.row_if("packets left out of the page's sample", ledger.samples_skipped);
     text.row_if("packets not written", summary.packets_not_written);
     text.row_if("ended flows lost before all outputs", ledger.records_skipped);
     for rows in &summary.rows {

@@ -22,7 +22,7 @@ const ROUND_TRIPS: &str = "Round trips";
 const TCP: &str = "TCP";
 const LOSS: &str = "Loss and repair";
 const ICMP: &str = "ICMP";
-const LINK: &str = "Link and tunnel";
+pub(super) const LINK: &str = "Link and tunnel";
 const HEADERS: &str = "Headers";
 const CAPTURE: &str = "Capture";
 

@@ -39,6 +39,7 @@ fn holds(Term { source, test, .. }: &Term, subject: &impl Subject) -> bool {
             let fits = |ends| subject.address(ends).is_some_and(|ip| address_fits(test, ip));
             if ends == Ends::Either { fits(Ends::Source) || fits(Ends::Destination) } else { fits(ends) }
         }
+        ValueSource::OuterVlan => subject.outer_vlan().is_some_and(|id| number_fits(test, id.into())),
         ValueSource::Field(at) => FIELDS.get(at).is_some_and(|field| subject.field(field, &mut |value| field_fits(test, value))),
         ValueSource::Fact(id) => fact(subject, id).is_some_and(|value| fact_fits(test, value)),
         ValueSource::Object(number) => {
@@ -139,6 +140,7 @@ fn scalar(source: ValueSource, subject: &impl Subject) -> Option<(bool, u128)> {
     match source {
         ValueSource::Address(ends) => subject.address(ends).map(|ip| (ip.is_ipv6(), address_number(ip))),
         ValueSource::Port(ends) => subject.port(ends).map(|port| (false, port.into())),
+        ValueSource::OuterVlan => subject.outer_vlan().map(|id| (false, id.into())),
         ValueSource::Fact(id) => match fact(subject, id)? {
             FactValue::Number(number) => Some((false, number.into())),
             _ => None,

@@ -209,7 +209,7 @@ impl Expression {
 impl Term {
     fn cost(&self) -> u32 {
         let of = |source: ValueSource| match source {
-            ValueSource::Protocol | ValueSource::Port(_) => 1,
+            ValueSource::Protocol | ValueSource::Port(_) | ValueSource::OuterVlan => 1,
             ValueSource::Address(Ends::Either) => 3,
             ValueSource::Address(_) => 2,
             ValueSource::Field(_) if source.is_identifier() => 200,

@@ -19,6 +19,7 @@ pub fn sort_rank(name: &str) -> Option<SortRank> {
     let of_name = |name: &str| FIELDS.iter().find(|field| field.field.name == name);
     let field = of_name(&name).or_else(|| match ValueSource::of_word(&name, &[])? {
         ValueSource::Protocol => of_name("protocol"),
+        ValueSource::OuterVlan => of_name("vlan"),
         ValueSource::Field(at) => FIELDS.get(at),
         ValueSource::Address(super::words::Ends::Server) => of_name("server_ip"),
         ValueSource::Address(_) | ValueSource::Port(_) | ValueSource::Fact(_) | ValueSource::Object(_) => None,

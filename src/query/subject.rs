@@ -17,6 +17,8 @@ pub trait Subject {
     fn address(&self, ends: Ends) -> Option<IpAddr>;
     /// A port, of protocols that have ports; of [`Ends::Either`] that of the source.
     fn port(&self, ends: Ends) -> Option<u16>;
+    /// The id of the first VLAN tag.
+    fn outer_vlan(&self) -> Option<u16>;
     /// Shows the value of a field to `look`.
     fn field(&self, field: &RecordField, look: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool;
     /// Facts beyond the fields.
@@ -39,6 +41,10 @@ fn port_of(record: &FlowRecord, ends: Ends) -> Option<u16> {
     has_ports(record.key.protocol()).then_some(port)
 }
 
+fn outer(vlan: &VlanTags) -> Option<u16> {
+    vlan.ids.first().copied().filter(|_| vlan.count > 0)
+}
+
 /// A flow with all that is known of it.
 impl Subject for Exported<'_> {
     #[inline]
@@ -54,6 +60,10 @@ impl Subject for Exported<'_> {
     #[inline]
     fn port(&self, ends: Ends) -> Option<u16> {
         port_of(self.record(), ends)
+    }
+
+    fn outer_vlan(&self) -> Option<u16> {
+        outer(&self.record().vlan)
     }
 
     fn field(&self, field: &RecordField, look: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
@@ -99,6 +109,10 @@ impl Subject for BareRecord<'_> {
         port_of(self.record, ends)
     }
 
+    fn outer_vlan(&self) -> Option<u16> {
+        outer(&self.record.vlan)
+    }
+
     #[inline]
     fn field(&self, field: &RecordField, look: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {
         let exported = if is_identifier(field) {
@@ -114,7 +128,7 @@ impl Subject for BareRecord<'_> {
     }
 }
 
-/// A single packet. It has the words `proto`, `host`, `src`, `dst`, `port`, `sport`, `dport`, `bytes`, `packets`, `vlan`, `tunnel`,
+/// A single packet. It has the words `proto`, `host`, `src`, `dst`, `port`, `sport`, `dport`, `bytes`, `packets`, `vlan`, `outer_vlan`, `tunnel`,
 /// `tunnel_id`, `ip_version`, `icmp_type` and `icmp_code`; any other is unknown. Source and destination are its own.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketSubject {
@@ -172,6 +186,10 @@ impl Subject for PacketSubject {
             Ends::Destination => Some(destination),
             Ends::Client | Ends::Server => None,
         }
+    }
+
+    fn outer_vlan(&self) -> Option<u16> {
+        outer(&self.vlan)
     }
 
     fn field(&self, field: &RecordField, look: &mut dyn FnMut(FieldValue<'_>) -> bool) -> bool {

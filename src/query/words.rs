@@ -3,7 +3,7 @@
 //! Owns how a word becomes a source of values. Knows no value. Invariants: fields and facts are words by their name without a line
 //! here; a word means one thing.
 
-use super::describe::{Described, described};
+use super::describe::{Described, LINK, described};
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason, FactId};
 use crate::record::{FIELDS, FactSchema, FieldType, RecordField, TimeResolution};
@@ -35,6 +35,8 @@ pub(super) enum ValueSource {
     Address(Ends),
     /// Ports of protocols that have ports.
     Port(Ends),
+    /// The first of the VLAN tags.
+    OuterVlan,
     /// A place in [`FIELDS`].
     Field(usize),
     /// A fact.
@@ -108,6 +110,11 @@ pub(super) const OWN: &[(&str, ValueSource, Described)] = &[
         "port of the server; of a packet its destination port",
     ),
     own("len", ValueSource::Field(field_at("bytes_total")), "Length", "the same as `bytes`"),
+    (
+        "outer_vlan",
+        ValueSource::OuterVlan,
+        Described { name: "outer_vlan", label: "Outer VLAN", group: LINK, line: "VLAN id of the outermost tag alone" },
+    ),
 ];
 
 const fn own(
@@ -216,7 +223,7 @@ impl ValueSource {
         match self {
             Self::Protocol => ValueKind::Protocol,
             Self::Address(_) => ValueKind::Address,
-            Self::Port(_) => ValueKind::Number,
+            Self::Port(_) | Self::OuterVlan => ValueKind::Number,
             Self::Field(at) => FIELDS.get(at).map_or(ValueKind::Text, kind_of_field),
             Self::Object(_) => ValueKind::Text,
             Self::Fact(FactId { object, member }) => {
@@ -241,7 +248,7 @@ impl ValueSource {
         match self {
             Self::Address(ends) | Self::Port(ends) => ends != Ends::Either,
             Self::Field(at) => FIELDS.get(at).is_some_and(|field| field.field.kind != FieldType::List),
-            Self::Fact(_) => true,
+            Self::Fact(_) | Self::OuterVlan => true,
             Self::Protocol | Self::Object(_) => false,
         }
     }

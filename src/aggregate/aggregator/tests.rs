@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aggregate::{FlowTotals, Purpose};
-use crate::engine::{AnswerEnd, EndedFlow, FlowQuery, TickEvidence};
+use crate::engine::{AnswerEnd, EndedFlow, FlowQuery, SortKey, TickEvidence};
 use crate::flow::{EndReason, FactArena, FlowRecord, FlowSettings, FlowWeight, synthetic};
 use crate::record::test_records::{tcp_record, udp6_record};
 use std::sync::Arc;
@@ -251,6 +251,44 @@ fn flows_that_ended_are_found_with_those_that_live() {
             .ask(&Arc::new(FlowQuery { limit: 9, ..FlowQuery::all(1) }), Purpose::Flows { with_live: false, with_ended: true })
     );
     assert_eq!(told(&mut aggregator, now), ["found 200- 100- 20- 2- of 4 in 4, 322 bytes, whole: true"]);
+}
+
+#[test]
+fn what_ended_takes_no_live_flows_place_where_the_order_asks_who_lives() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(1, false, now);
+    aggregator.accept(0, Mail::Ended(&mut ended_flows(&[60, 70, 80, 90], 1, 3)), now);
+    assert_eq!(told(&mut aggregator, now), ["ended [60, 70, 80, 90]"]);
+    let mut ask = |limit, sort: SortKey| {
+        assert!(aggregator.ask(&Arc::new(FlowQuery { limit, sort, ..FlowQuery::all(1) }), BOTH));
+        aggregator.accept(0, Mail::Answer(&mut found(&[2, 1], 0)), now);
+        told(&mut aggregator, now)
+    };
+    // The smallest of those that ended is the best of them.
+    let rate =
+        SortKey::ByState(Arc::new(|record, is_alive| if is_alive { 1000 + record.bytes[0] } else { 1000 - record.bytes[0] }));
+    assert_eq!(ask(2, rate.clone()), ["found 2+ 1+ of 6 in 14, 303 bytes, whole: true"]);
+    assert_eq!(ask(3, rate), ["found 2+ 1+ 60- of 6 in 14, 303 bytes, whole: true"]);
+    assert_eq!(ask(3, SortKey::Bytes), ["found 90- 80- 70- of 6 in 14, 303 bytes, whole: true"]);
+}
+
+#[test]
+fn workers_are_told_when_nobody_awaits_their_answer() {
+    let now = Instant::now();
+    let mut aggregator = aggregator(2, false, now);
+    let ask = |aggregator: &mut Aggregator, purpose| {
+        let query = Arc::new(FlowQuery { limit: 2, ..FlowQuery::all(1) });
+        assert!(aggregator.ask(&query, purpose) && !query.is_over());
+        query
+    };
+    let dropped = ask(&mut aggregator, Purpose::Table);
+    aggregator.drop_question();
+    let late = ask(&mut aggregator, LIVE);
+    aggregator.accept(0, Mail::Answer(&mut found(&[4], 0)), now);
+    assert!(told(&mut aggregator, now).is_empty() && !late.is_over(), "one queue may still answer");
+    aggregator.stop_waiting();
+    assert_eq!(told(&mut aggregator, now), ["found 4+ of 1 in 10, 4 bytes, whole: false"]);
+    assert!(dropped.is_over() && late.is_over());
 }
 
 #[test]

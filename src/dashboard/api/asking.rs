@@ -171,15 +171,10 @@ impl Board {
         let limit = if count <= FLOWS_FEW { FLOWS_FEW } else { FLOWS_MAX };
         let rates = self.with_rates(super::rates::FlowRates::now);
         let sort_by = sort_key(&sort, is_descending, Arc::clone(&rates))?;
-        let by_rate = sort == "rate" && is_descending && self.end().is_none();
         let (cell, number) = self.answers.cell(AskName { filter: filter.text().to_owned(), sort, is_descending, scope, limit });
         let answer = cell.get_or_try_init(|| async {
             let started = Instant::now();
-            let mut found = self.find(filter.predicate(self.settings.records), sort_by, scope, limit).await?;
-            if by_rate {
-                // What ended has no rate any more, whatever it had: behind those that live.
-                found.flows.sort_by_key(|(_, is_alive)| !is_alive);
-            }
+            let found = self.find(filter.predicate(self.settings.records), sort_by, scope, limit).await?;
             let made = Instant::now();
             Ok(Arc::new(KeptAnswer { number, found, rates, took: made - started, made }))
         });
@@ -200,8 +195,16 @@ impl Board {
             return self.heavy(move || Ok(of_table(&end, time, predicate.as_ref(), &sort, scope, limit))).await;
         }
         let (sender, receiver) = oneshot::channel();
-        let question =
-            FlowQuestion { predicate, sort, limit, with_ended: scope != FlowScope::Live, with_live: scope != FlowScope::Ended };
+        // Gone with this future: by then nobody awaits the answer.
+        let asker = Arc::new(());
+        let question = FlowQuestion {
+            predicate,
+            sort,
+            limit,
+            with_ended: scope != FlowScope::Live,
+            with_live: scope != FlowScope::Ended,
+            asker: Some(Arc::downgrade(&asker)),
+        };
         let reply = Box::new(move |answer| {
             // Whoever asked may be gone.
             let _ = sender.send(answer);
@@ -237,7 +240,7 @@ fn of_table(
             continue;
         }
         found.matched = with(found.matched, &record);
-        best.push(Reverse((sort.of(&record), Reverse(index))));
+        best.push(Reverse((sort.of(&record, false), Reverse(index))));
         if best.len() > limit {
             best.pop();
         }

@@ -4,6 +4,7 @@
 
 use super::alert_store::AlertStore;
 use super::asking::AnswerCache;
+use super::downloads::Downloads;
 use super::frames::frame_message;
 use super::history_kept::HistoryKept;
 use super::metrics::RttSum;
@@ -31,8 +32,6 @@ use tokio::sync::{Semaphore, watch};
 const HEAVY_MAX: usize = 2;
 /// Requests that may wait for it; more are answered busy.
 const HEAVY_WAITING_MAX: usize = 64;
-/// Downloads of captures at once.
-const CAPTURES_MAX: usize = 2;
 /// Talkers and services are summed up anew after this time.
 const MINUTE_FRESH: Duration = Duration::from_millis(500);
 
@@ -52,8 +51,8 @@ pub struct Board {
     pub history: Arc<HistoryKept>,
     /// Answers about flows.
     pub answers: AnswerCache,
-    /// Downloads of captures under way.
-    pub captures: Arc<Semaphore>,
+    /// Downloads under way.
+    pub downloads: Downloads,
     live: Mutex<LiveState>,
     alerts: Mutex<AlertStore>,
     mutes: Mutex<MuteBook>,
@@ -62,8 +61,8 @@ pub struct Board {
     /// Clients that look. Relaxed: a frame more or less is nothing. Written by `set_lookers`, read by `note_report`.
     lookers: AtomicUsize,
     end: OnceLock<Arc<(Table, Summary)>>,
-    heavy: Semaphore,
-    heavy_waiting: Semaphore,
+    heavy: Arc<Semaphore>,
+    heavy_waiting: Arc<Semaphore>,
 }
 
 /// What changes with each tick.
@@ -81,6 +80,8 @@ struct LiveState {
     /// The change of the alerts that the latest frame had.
     alert_change: u64,
     cpu: ProcessorShare,
+    /// Of the latest tick.
+    cpu_share: Option<f64>,
     has_ended: bool,
 }
 
@@ -103,6 +104,7 @@ impl Board {
             tick: Value::Null,
             alert_change: 0,
             cpu: ProcessorShare::new(),
+            cpu_share: None,
             has_ended: false,
         };
         Ok(Arc::new(Self {
@@ -114,15 +116,15 @@ impl Board {
             packets,
             history: Arc::default(),
             answers: AnswerCache::default(),
-            captures: Arc::new(Semaphore::new(CAPTURES_MAX)),
+            downloads: Downloads::default(),
             live: Mutex::new(live),
             alerts: Mutex::default(),
             rtt_sum: Mutex::default(),
             frames: watch::Sender::default(),
             lookers: AtomicUsize::new(0),
             end: OnceLock::new(),
-            heavy: Semaphore::new(HEAVY_MAX),
-            heavy_waiting: Semaphore::new(HEAVY_WAITING_MAX),
+            heavy: Arc::new(Semaphore::new(HEAVY_MAX)),
+            heavy_waiting: Arc::new(Semaphore::new(HEAVY_WAITING_MAX)),
         }))
     }
 
@@ -146,6 +148,7 @@ impl Board {
             (live.lost, live.last_loss) = (lost, Some(seconds(report.time)));
         }
         live.before = live.report.replace(Arc::clone(report));
+        live.cpu_share = live.cpu.next();
         self.make_frame(live);
     }
 
@@ -241,7 +244,7 @@ impl Board {
             last_loss: live.last_loss,
             minute,
             alerts: (alerts.open(), alerts.began_on(report.time)),
-            cpu_share: live.cpu.next(),
+            cpu_share: live.cpu_share,
         };
         Some(tick_object(&self.facts, parts, self.settings.top_n))
     }
@@ -296,7 +299,7 @@ impl Board {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does heavy work on a thread that may wait, a few at a time.
+    /// Does heavy work on a thread that may wait, a few at a time. Work that began goes on where its client leaves, and keeps its place.
     ///
     /// # Errors
     /// Busy, when too many wait, or what the work says.
@@ -305,9 +308,13 @@ impl Board {
         work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let busy = || ApiError::new(ErrorCode::Busy, "too many large answers are asked for at once; ask again in a second");
-        let _waiting = self.heavy_waiting.try_acquire().map_err(|_| busy())?;
-        let _permit = self.heavy.acquire().await.map_err(|_| busy())?;
-        let done = tokio::task::spawn_blocking(work).await;
+        let waiting = Arc::clone(&self.heavy_waiting).try_acquire_owned().map_err(|_| busy())?;
+        let place = Arc::clone(&self.heavy).acquire_owned().await.map_err(|_| busy())?;
+        let working = move || {
+            let _places = (waiting, place);
+            work()
+        };
+        let done = tokio::task::spawn_blocking(working).await;
         done.unwrap_or_else(|_| Err(ApiError::new(ErrorCode::Unavailable, "the answer could not be put together")))
     }
 }

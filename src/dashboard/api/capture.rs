@@ -1,7 +1,7 @@
 //! `/api/v1/capture`: packets as a pcapng file, from the flight recorder.
 //!
 //! Owns its parameters. Knows no ring. Invariants: a file that is streamed was complete; one that was made for a request is gone
-//! behind it; at most two are under way.
+//! behind it, and a request that is gone ends its recording; at most two are under way, recordings included.
 
 use super::board::Board;
 use super::error::{ApiError, ErrorCode};
@@ -12,12 +12,15 @@ use super::unix::seconds;
 use crate::dashboard::{ApiRequest, ApiResponse};
 use crate::flight::{FlightQuestion, FlightReply, FlightRequest, FlightRequests, RecordingStore};
 use netscope_backends::Timestamp;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// One of the few downloads at once; shared by a request and the recording that is made for it.
+type CapturePlace = Arc<OwnedSemaphorePermit>;
 
 /// Content type of pcapng (draft-ietf-opsawg-pcapng).
 const PCAPNG: &str = "application/x-pcapng";
@@ -36,25 +39,18 @@ pub async fn answer(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespo
         let error = ApiError::not_found("this run keeps no packets");
         return Err(error.with_hint("start it with --recorder DIR"));
     };
-    let permit = Arc::clone(&board.captures)
-        .try_acquire_owned()
-        .map_err(|_| ApiError::new(ErrorCode::Busy, "too many captures are downloaded at once; ask again in a second"))?;
+    let place = Arc::new(board.downloads.capture()?);
     if let Some(id) = params.text("alert") {
         if ["bpf", "from", "to"].iter().any(|name| params.text(name).is_some()) {
             return Err(ApiError::bad_request("alert stands alone"));
         }
-        return of_alert(board, &store, id, permit).await;
+        return of_alert(board, &store, id, place).await;
     }
-    on_demand(board, &requests, params, permit).await
+    on_demand(board, &requests, params, place).await
 }
 
 /// The recording of an alert.
-async fn of_alert(
-    board: &Board,
-    store: &RecordingStore,
-    id: &str,
-    permit: OwnedSemaphorePermit,
-) -> Result<ApiResponse, ApiError> {
+async fn of_alert(board: &Board, store: &RecordingStore, id: &str, place: CapturePlace) -> Result<ApiResponse, ApiError> {
     let (path, told) = {
         let alerts = board.alerts();
         let kept = alerts.get(id).ok_or_else(|| ApiError::not_found("there is no such alert, or it is not kept any more"))?;
@@ -66,7 +62,7 @@ async fn of_alert(
         move || Ok(File::open(path))
     });
     match opened.await? {
-        Ok(file) => Ok(stream(file, &path, permit)),
+        Ok(file) => Ok(stream(file, &path, place)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let (end, now) = (store.end_of(told), board.report().map_or(Timestamp(0), |report| report.time));
             if !board.has_ended() && now < end.plus(COMPLETION_NS) {
@@ -84,50 +80,51 @@ async fn on_demand(
     board: &Arc<Board>,
     requests: &FlightRequests,
     params: Params<'_>,
-    permit: OwnedSemaphorePermit,
+    place: CapturePlace,
 ) -> Result<ApiResponse, ApiError> {
     let (from, to) = (params.time("from")?, params.time("to")?);
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(ApiError::bad_request("from is before to"));
     }
-    let filter = params.text("bpf").map(str::to_owned);
-    if let Some(filter) = filter.clone() {
-        board.heavy(move || compiled(&filter).map(|_| ())).await?;
-    }
+    let filter = match params.text("bpf").map(str::to_owned) {
+        Some(text) => Some(Box::new(board.heavy(move || compiled(&text)).await?)),
+        None => None,
+    };
     let (sender, receiver) = oneshot::channel();
-    let reply = FlightReply::new(move |result| {
-        // Whoever asked may be gone; then nobody takes the file away but this.
-        if let Err(Ok(path)) = sender.send(result) {
-            let _ = fs::remove_file(path);
-        }
-    });
+    // As long as this is there, somebody waits for the recording. The recording keeps the place until it has ended, too.
+    let asker = Arc::new(());
+    let (passing, recording_place) = (board.downloads.file(), Arc::clone(&place));
+    let tell = move |result: Result<PathBuf, String>| {
+        // Where nobody takes it, the file goes with the message.
+        let _taken = sender.send(result.map(passing));
+        drop(recording_place);
+    };
+    let reply = FlightReply::new(tell, Arc::downgrade(&asker));
     if !requests.ask(FlightRequest::Asked(FlightQuestion { filter, from, to, reply }), false) {
         let error = ApiError::new(ErrorCode::Busy, "the flight recorder takes no more requests now");
         return Err(error);
     }
     let lost = || ApiError::new(ErrorCode::Unavailable, "the flight recorder could not write these packets");
-    let path = match tokio::time::timeout(PATIENCE, receiver).await {
+    let made = match tokio::time::timeout(PATIENCE, receiver).await {
         Ok(Ok(result)) => result.map_err(|why| ApiError::new(ErrorCode::Unavailable, why))?,
         Ok(Err(_)) => return Err(lost()),
         Err(_) => return Err(ApiError::new(ErrorCode::Busy, "the packets were not written in time")),
     };
     let opened = board.heavy(move || {
-        let file = File::open(&path);
+        let (file, path) = (File::open(made.path()), made.path().to_owned());
         // The open file stays readable; its name goes, so that nothing is left whatever becomes of the client.
-        let removed = fs::remove_file(&path);
+        let removed = made.remove();
         file.and_then(|file| removed.map(|()| (file, path)))
             .map_err(|error| ApiError::new(ErrorCode::Unavailable, format!("the packets cannot be read: {error}")))
     });
     let (file, path) = opened.await?;
-    Ok(stream(file, &path, permit))
+    drop(asker);
+    Ok(stream(file, &path, place))
 }
 
-fn stream(mut file: File, path: &Path, permit: OwnedSemaphorePermit) -> ApiResponse {
+fn stream(mut file: File, path: &Path, place: CapturePlace) -> ApiResponse {
     // Names that the recorder makes have letters, digits and `._-` alone.
     let name = path.file_name().map_or_else(|| "packets.pcapng".to_owned(), |name| name.to_string_lossy().into_owned());
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
-    download(PCAPNG, &name, move |out| {
-        let _permit = permit;
-        io::copy(&mut file, out).map(|_| ())
-    })
+    download(PCAPNG, &name, place, move |out| io::copy(&mut file, out).map(|_| ()))
 }

@@ -67,13 +67,16 @@ impl PageFilter {
 /// # Errors
 /// When there is no such order.
 pub fn sort_key(name: &str, is_descending: bool, rates: Arc<RatesNow>) -> Result<SortKey, ApiError> {
-    let rank: SortRank = match name {
-        "rate" => Arc::new(move |record| rates.rank(record)),
-        name => query::sort_rank(name).ok_or_else(|| {
-            ApiError::bad_request(format!("flows cannot be sorted by {:?}", shortened(name)))
-                .with_hint("rate, or a field that /api/v1/fields says is sortable")
-        })?,
-    };
+    if name == "rate" {
+        return Ok(SortKey::ByState(match is_descending {
+            true => Arc::new(move |record, is_alive| rates.rank(record, is_alive)),
+            false => Arc::new(move |record, is_alive| u64::MAX - rates.rank(record, is_alive)),
+        }));
+    }
+    let rank: SortRank = query::sort_rank(name).ok_or_else(|| {
+        ApiError::bad_request(format!("flows cannot be sorted by {:?}", shortened(name)))
+            .with_hint("rate, or a field that /api/v1/fields says is sortable")
+    })?;
     Ok(match (name, is_descending) {
         // These need no record, so that they are quick to answer.
         ("bytes_total", true) => SortKey::Bytes,
@@ -144,6 +147,11 @@ pub fn complete(board: &Board, text: &str, at: usize) -> Value {
         .map(|suggestion| json!({"text": suggestion.text, "label": suggestion.label, "detail": suggestion.detail}))
         .collect();
     json!({"from": found.from, "to": found.to, "suggestions": rows})
+}
+
+/// A filter as an answer offers it; `None` where it is longer, or has more terms, than a filter may be.
+pub fn offered(text: String) -> Option<String> {
+    FlowFilter::parse(&text).is_ok().then_some(text)
 }
 
 /// A filter and another term together.

@@ -17,6 +17,7 @@ use crate::engine::SortKey;
 use crate::record::TextBuffer;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Rows of a page at most.
 const PAGE_MAX: usize = 1000;
@@ -40,7 +41,7 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
     let sort = params.text("sort").unwrap_or("rate").to_owned();
     let columns = FlowColumns::parse(params.text("columns"))?;
     let answer = match params.text("snapshot") {
-        Some(number) => kept(board, number)?,
+        Some(number) => kept(board, number, offset + limit)?,
         None => {
             let ask = FlowAsk { filter, sort: sort.clone(), is_descending, scope, count: offset + limit };
             board.flows(ask).await?
@@ -48,7 +49,8 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
     };
     let records = board.settings.records;
     if format != "rows" {
-        return Ok(file(&answer, format, offset..offset + limit, columns, records));
+        let place = board.downloads.flows()?;
+        return Ok(file(&answer, format, offset..offset + limit, columns, records, place));
     }
     let (shown, order) = (Arc::clone(&answer), if is_descending { "desc" } else { "asc" });
     let body = board.heavy(move || Ok(rows(&shown, offset..offset + limit, &columns, records))).await?;
@@ -77,11 +79,16 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
     Ok(full(200, JSON, text))
 }
 
-fn kept(board: &Board, number: &str) -> Result<Arc<KeptAnswer>, ApiError> {
+/// The answer of a snapshot, which has to have the rows up to `end`.
+fn kept(board: &Board, number: &str, end: usize) -> Result<Arc<KeptAnswer>, ApiError> {
     let number = number.parse().map_err(|_| ApiError::bad_request("parameter snapshot is the one of an answer"))?;
-    board.answers.kept(number).ok_or_else(|| {
-        ApiError::new(ErrorCode::Gone, "the snapshot is not kept any more").with_hint("ask again without snapshot")
-    })
+    let gone = |why: String| ApiError::new(ErrorCode::Gone, why).with_hint("ask again without snapshot");
+    let answer = board.answers.kept(number).ok_or_else(|| gone("the snapshot is not kept any more".to_owned()))?;
+    let (rows, matched) = (answer.found.flows.len(), answer.found.matched.flows);
+    if end > rows && matched > rows as u64 {
+        return Err(gone(format!("the snapshot keeps the first {rows} of {matched} flows, and rows up to {end} are asked for")));
+    }
+    Ok(answer)
 }
 
 /// Rows with commas between them.
@@ -103,10 +110,11 @@ fn file(
     range: std::ops::Range<usize>,
     columns: FlowColumns,
     records: RecordStyle,
+    place: OwnedSemaphorePermit,
 ) -> ApiResponse {
     let answer = Arc::clone(answer);
     let (content_type, name) = if format == "csv" { ("text/csv; charset=utf-8", "flows.csv") } else { (JSON, "flows.json") };
-    download(content_type, name, move |out| {
+    download(content_type, name, place, move |out| {
         let flows = &answer.found.flows;
         let flows = flows.get(range.start.min(flows.len())..range.end.min(flows.len())).unwrap_or_default();
         let style = RowStyle { columns: &columns, records };

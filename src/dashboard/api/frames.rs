@@ -11,8 +11,12 @@ use serde_json::Value;
 pub const ALERTS_MAX: usize = 50;
 /// Packets in a frame for one client; of more, the latest are sent.
 pub const PACKETS_MAX: usize = 100;
+/// Packets that are looked at for a frame of one client; of more, the latest are.
+pub const LOOKED_AT_MAX: usize = 2000;
 /// How a frame without packets ends.
-const END: &str = "\"packets\":[]}";
+const END: &str = "\"packets\":[],\"packets_left_out\":0}";
+/// What of that is behind the packets.
+const BEHIND: &[u8] = b"],\"packets_left_out\":0}";
 
 /// The message for all.
 pub fn frame_message(seq: u64, tick: &Value, alerts: Vec<Value>, alerts_left_out: usize) -> Bytes {
@@ -23,10 +27,11 @@ pub fn frame_message(seq: u64, tick: &Value, alerts: Vec<Value>, alerts_left_out
     .into()
 }
 
-/// The message for a client that gets these packets, given as JSON objects.
-pub fn with_packets<'a>(shared: &Bytes, packets: impl Iterator<Item = &'a str>) -> Bytes {
+/// The message for a client that gets these packets, given as JSON objects; so many were left out.
+pub fn with_packets<'a>(shared: &Bytes, packets: impl Iterator<Item = &'a str>, left_out: u64) -> Bytes {
     let mut packets = packets.peekable();
-    let Some(head) = shared.strip_suffix(b"]}").filter(|_| packets.peek().is_some()) else { return shared.clone() };
+    let has_own = packets.peek().is_some() || left_out > 0;
+    let Some(head) = shared.strip_suffix(BEHIND).filter(|_| has_own) else { return shared.clone() };
     let mut message = BytesMut::with_capacity(shared.len() + 16 * 1024);
     message.put_slice(head);
     for (at, packet) in packets.enumerate() {
@@ -35,7 +40,7 @@ pub fn with_packets<'a>(shared: &Bytes, packets: impl Iterator<Item = &'a str>) 
         }
         message.put_slice(packet.as_bytes());
     }
-    message.put_slice(b"]}");
+    message.put_slice(format!("],\"packets_left_out\":{left_out}}}").as_bytes());
     message.freeze()
 }
 
@@ -61,13 +66,16 @@ mod tests {
         let shared = frame_message(7, &json!({"ts": 1.5}), vec![json!({"id": "a"})], 3);
         let read = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).expect("JSON");
         assert_eq!(read(&shared)["packets"], json!([]));
-        assert_eq!(with_packets(&shared, std::iter::empty()), shared);
-        let own = read(&with_packets(&shared, ["{\"id\":1}", "{\"id\":2}"].into_iter()));
+        assert_eq!(with_packets(&shared, std::iter::empty(), 0), shared);
+        let none = read(&with_packets(&shared, std::iter::empty(), 7));
+        assert_eq!((&none["packets"], &none["packets_left_out"]), (&json!([]), &json!(7)));
+        let own = read(&with_packets(&shared, ["{\"id\":1}", "{\"id\":2}"].into_iter(), 0));
+        assert_eq!(own["packets_left_out"], 0);
         assert_eq!(
             (&own["packets"], &own["alerts_left_out"], &own["frame_seq"]),
             (&json!([{"id": 1}, {"id": 2}]), &json!(3), &json!(7))
         );
-        assert_eq!(with_packets(&Bytes::new(), ["{}"].into_iter()), Bytes::new(), "no frame was made");
+        assert_eq!(with_packets(&Bytes::new(), ["{}"].into_iter(), 1), Bytes::new(), "no frame was made");
         assert_eq!(latest((0..250).collect::<Vec<_>>()), (150..250).collect::<Vec<_>>());
     }
 }

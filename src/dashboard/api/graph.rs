@@ -1,12 +1,13 @@
 //! `/api/v1/graph`: flows as a graph of columns, for a Sankey diagram.
 //!
 //! Owns the adding up. Knows no drawing. Invariants: each column has all flows that were looked at; what is not among the largest is
-//! in one node, `other`, so the sums of neighbouring columns are equal; every node and link says by which filter it is selected.
+//! in one node, `other`, so the sums of neighbouring columns are equal; every node and link says by which filter it is selected, or that there
+//! is none because it would be too long.
 
 use super::asking::{FLOWS_MAX, FlowAsk, FlowScope, KeptAnswer};
 use super::board::Board;
 use super::error::ApiError;
-use super::filtering::{PageFilter, and};
+use super::filtering::{PageFilter, and, offered};
 use super::grouping::{GroupColumn, GroupMetric, GroupName, GroupSum, largest, other_filter};
 use super::params::Params;
 use super::responding::json;
@@ -97,7 +98,8 @@ fn object(answer: &KeptAnswer, columns: &[GroupColumn], metric: GroupMetric, fil
         let (left, right) = (&made[*at], &made[at + 1]);
         let terms = and(&left.term(source - left.first), &right.term(target - right.first));
         json!({
-            "source": source, "target": target, "value": metric.of_sum(sum), "flows": sum.flows, "filter": and(filter, &terms),
+            "source": source, "target": target, "value": metric.of_sum(sum), "flows": sum.flows,
+            "filter": offered(and(filter, &terms)),
         })
     };
     let other = made.iter().map(|column| {
@@ -122,7 +124,7 @@ fn nodes_of(column: &GraphColumn, metric: GroupMetric, filter: &str) -> Vec<Valu
     let object = |at: usize, label: String, sum: &GroupSum| {
         json!({
             "id": format!("{name}:{label}"), "label": label, "column": name, "value": metric.of_sum(sum), "flows": sum.flows,
-            "filter": and(filter, &column.term(at)),
+            "filter": offered(and(filter, &column.term(at))),
         })
     };
     let rows = column.rows.iter().enumerate().map(|(at, (group, sum))| object(at, group.label(), sum));
@@ -142,6 +144,23 @@ mod tests {
     use crate::flow::FlowRecord;
     use crate::record::test_records::{key, udp6_record};
     use netscope_backends::Timestamp;
+
+    #[test]
+    fn a_filter_that_would_be_too_long_is_none() {
+        let flows: Vec<(FlowRecord, bool)> = (0..120_u16)
+            .map(|number| {
+                let end = |side: u16| format!("2001:db8:1234:5678:9abc:def0:{side:x}:{:x}", 0x1000 + number);
+                (FlowRecord { key: key(17, &end(0x1111), 40_000, &end(0x2222), 53), ..udp6_record() }, false)
+            })
+            .collect();
+        let found = FlowsFound { flows, is_whole: true, ..FlowsFound::default() };
+        let graph = object(&answer_of(found), &[GroupColumn::Pair, GroupColumn::Server], GroupMetric::Bytes, "", 50);
+        let rows = ["nodes", "links"].map(|list| graph[list].as_array().expect("a list").clone()).concat();
+        let (some, none): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row["filter"].is_string());
+        assert!(some.iter().all(|row| PageFilter::parse(row["filter"].as_str()).is_ok()), "each can be asked for");
+        assert!(none.iter().all(|row| row["filter"].is_null()));
+        assert_eq!((some.len(), none.iter().filter(|row| row["is_other"] == true).count()), (50 + 51 + 50, 1));
+    }
 
     #[test]
     fn columns_have_the_same_sums() {

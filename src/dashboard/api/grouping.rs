@@ -127,8 +127,8 @@ impl GroupName {
             Self::Service(protocol, Some(port)) => format!("{} dport:{port}", proto(protocol)),
             Self::Service(protocol, None) | Self::Protocol(protocol) => proto(protocol),
             Self::Pair(client, server) => format!("src:{client} dst:{server}"),
-            Self::Vlan(Some(id)) => format!("vlan:{id}"),
-            Self::Vlan(None) => "!vlan:*".to_owned(),
+            Self::Vlan(Some(id)) => format!("outer_vlan:{id}"),
+            Self::Vlan(None) => "!outer_vlan:*".to_owned(),
         }
     }
 }
@@ -251,10 +251,12 @@ mod tests {
     use crate::dashboard::RecordStyle;
     use crate::dashboard::api::filtering::PageFilter;
     use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::wire::VlanTags;
 
     #[test]
     fn terms_select_their_groups() {
-        let records = [tcp_record(), udp6_record(), icmp_record()];
+        let tagged = |ids: [u16; 2], count| FlowRecord { vlan: VlanTags { ids, count }, ..tcp_record() };
+        let records = [tcp_record(), udp6_record(), icmp_record(), tagged([200, 100], 2), tagged([100, 0], 1)];
         for (column, record) in GroupColumn::ALL.iter().flat_map(|column| records.iter().map(move |record| (column, record))) {
             let (first, second) = column.groups(record);
             assert_eq!(GroupColumn::of_name(column.name()).ok(), Some(*column));

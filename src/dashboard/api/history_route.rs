@@ -139,8 +139,15 @@ fn object(history: &HistorySnapshot, metrics: &[NamedMetric], span: HistoryQuery
 fn peaks(history: &HistorySnapshot, query: HistoryQuery) -> Vec<HistoryPoint> {
     let step = query.step_ns;
     let (from, to) = (query.from.0 / step, query.to.0.div_ceil(step));
-    let seconds_from = Timestamp((from * step).max(history.traffic.seconds.first().map_or(0, |(first, _)| first.0)));
-    let fine = history.query(&HistoryQuery { from: seconds_from, step_ns: SECOND, ..query });
+    // A query gives so many points at most, the latest ones: only those are asked for that there are.
+    let kept = &history.traffic.seconds;
+    let (first, last) = (kept.first().map_or(0, |slot| slot.0.0), kept.last().map_or(0, |slot| slot.0.0));
+    let (start, end) = (from.saturating_mul(step).max(first), query.to.0.min(last.saturating_add(SECOND)));
+    let fine = if start < end {
+        history.query(&HistoryQuery { from: Timestamp(start), to: Timestamp(end), step_ns: SECOND, ..query })
+    } else {
+        Vec::new()
+    };
     let mut peaks: Vec<HistoryPoint> =
         (from..to).map(|number| HistoryPoint { time: Timestamp(number * step), value: None }).collect();
     for point in fine {

@@ -8,6 +8,7 @@ mod alerts_route;
 mod asking;
 mod board;
 mod capture;
+mod downloads;
 mod error;
 mod filtering;
 mod flow_name;

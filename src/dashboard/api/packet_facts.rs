@@ -15,7 +15,7 @@ use crate::wire::{self, Dissected, Network, mac_addresses};
 use netscope_backends::{LinkType, Packet, Timestamp};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How `info` is written.
 const STYLE: LineStyle = LineStyle { time: LineTime::Epoch, first_date: false, link: false, absolute_seq: false, color: false };
@@ -46,19 +46,22 @@ pub struct PacketSummary {
     pub json: String,
 }
 
-/// Writes `info`; one for many packets, as its buffer is large.
+/// Writes `info`; one for all packets, as its buffer is large. It is taken for one packet at a time.
 #[derive(Default)]
-pub struct InfoWriter(TextBuffer);
+pub struct InfoWriter(Mutex<TextBuffer>);
 
 impl InfoWriter {
     /// The line of a packet without number and time.
-    fn line(&mut self, packet: &SampledPacket) -> String {
-        let mut end = self.0.open();
+    fn line(&self, packet: &SampledPacket) -> String {
+        // A writer that panicked left a buffer that the next one empties.
+        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = buffer.open();
         PacketLines::new(STYLE).push(&mut end, packet.id, packet.note.as_ref(), &packet.packet());
         end.close();
         let mut bytes = Vec::new();
         // Memory takes all.
-        let written = self.0.write(&mut bytes);
+        let written = buffer.write(&mut bytes);
+        drop(buffer);
         let line = String::from_utf8_lossy(&bytes);
         let text = line.trim_end().splitn(3, ' ').nth(2).unwrap_or_default();
         written.map_or_else(|_| String::new(), |()| text.chars().take(INFO_LEN_MAX).collect())
@@ -80,11 +83,11 @@ impl SampledPacket {
     }
 
     /// What is read of it; read at the first call.
-    pub fn summary(&self, info: &mut InfoWriter) -> &PacketSummary {
+    pub fn summary(&self, info: &InfoWriter) -> &PacketSummary {
         self.seen.get_or_init(|| self.read(info))
     }
 
-    fn read(&self, info: &mut InfoWriter) -> PacketSummary {
+    fn read(&self, info: &InfoWriter) -> PacketSummary {
         let facts = wire::dissect(self.link_type, &self.data, self.wire_len);
         let ips = facts.network.as_ref().map(addresses).or_else(|| arp_addresses(&facts, &self.data));
         let ports = ports_of(&facts).filter(|_| facts.network.is_some_and(|network| has_ports(network.protocol)));

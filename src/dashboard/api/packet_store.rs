@@ -17,7 +17,7 @@ pub const PACKET_BUFFER_MAX: usize = 1_000_000;
 pub struct PacketStore {
     ring: Mutex<PacketRing>,
     /// Shared by all who look at packets.
-    info: Mutex<InfoWriter>,
+    info: InfoWriter,
     count_max: usize,
     /// Behind the headers of each.
     payload_bytes: usize,
@@ -33,7 +33,7 @@ impl PacketStore {
     /// Keeps so many packets, with so many bytes behind the headers of each.
     pub fn new(count_max: usize, payload_bytes: usize) -> Self {
         let count_max = count_max.min(PACKET_BUFFER_MAX);
-        Self { ring: Mutex::default(), info: Mutex::default(), count_max, payload_bytes }
+        Self { ring: Mutex::default(), info: InfoWriter::default(), count_max, payload_bytes }
     }
 
     /// Keeps a packet; the oldest one goes for it.
@@ -54,18 +54,22 @@ impl PacketStore {
         ring.packets.get(usize::try_from(at).ok()?).map(Arc::clone)
     }
 
-    /// Packets behind this number, oldest first.
-    pub fn after(&self, id: u64) -> Vec<Arc<SampledPacket>> {
+    /// The latest packets behind this number, at most `max`, oldest first; and how many others were sampled behind it.
+    pub fn after(&self, id: u64, max: usize) -> (Vec<Arc<SampledPacket>>, u64) {
         let ring = self.ring();
         let first = ring.packets.partition_point(|packet| packet.id <= id);
-        ring.packets.range(first..).cloned().collect()
+        let first = first.max(ring.packets.len().saturating_sub(max));
+        let packets: Vec<_> = ring.packets.range(first..).cloned().collect();
+        let others = ring.seen.saturating_sub(id).saturating_sub(packets.len() as u64);
+        (packets, others)
     }
 
-    /// Packets before this number, latest first.
-    pub fn before(&self, id: u64) -> Vec<Arc<SampledPacket>> {
+    /// The latest packets before this number, at most `max`, latest first; and whether older ones are kept.
+    pub fn before(&self, id: u64, max: usize) -> (Vec<Arc<SampledPacket>>, bool) {
         let ring = self.ring();
         let end = ring.packets.partition_point(|packet| packet.id < id);
-        ring.packets.range(..end).rev().cloned().collect()
+        let first = end.saturating_sub(max);
+        (ring.packets.range(first..end).rev().cloned().collect(), first > 0)
     }
 
     /// Packets that were sampled, and those that are kept.
@@ -80,9 +84,8 @@ impl PacketStore {
     }
 
     /// What writes `info`.
-    pub fn info(&self) -> MutexGuard<'_, InfoWriter> {
-        // A writer that panicked left a buffer that the next one empties.
-        self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    pub const fn info(&self) -> &InfoWriter {
+        &self.info
     }
 
     fn ring(&self) -> MutexGuard<'_, PacketRing> {
@@ -126,13 +129,17 @@ mod tests {
         let store = store_of(10, 4);
         assert_eq!(store.counts(), (10, 4));
         let ids = |packets: Vec<Arc<SampledPacket>>| packets.iter().map(|packet| packet.id).collect::<Vec<_>>();
-        assert_eq!((ids(store.after(8)), ids(store.before(9))), (vec![9, 10], vec![8, 7]));
-        assert_eq!(ids(store.after(0)), [7, 8, 9, 10]);
+        assert_eq!((ids(store.after(8, 9).0), ids(store.before(9, 9).0)), (vec![9, 10], vec![8, 7]));
+        assert_eq!(ids(store.after(0, 4).0), [7, 8, 9, 10]);
+        let (latest, others) = store.after(7, 2);
+        assert_eq!((ids(latest), others, store.after(0, 9).1), (vec![9, 10], 1, 6), "what is not kept is missing, too");
+        let (latest, has_older) = store.before(11, 3);
+        assert_eq!((ids(latest), has_older, store.before(10, 3).1), (vec![10, 9, 8], true, false));
         assert!(store.get(6).is_none() && store.get(11).is_none() && store.get(0).is_none());
         let headers = crate::wire::dissect(LinkType::ETHERNET, &[0; 60], 60).payload_offset as usize;
         assert_eq!(store.get(7).map(|packet| (packet.id, packet.packet().data.len())), Some((7, headers + 8)));
         let empty = store_of(0, 4);
-        assert!(empty.get(1).is_none() && empty.after(0).is_empty() && empty.before(5).is_empty());
+        assert!(empty.get(1).is_none() && empty.after(0, 9).0.is_empty() && empty.before(5, 9).0.is_empty());
         assert_eq!(store_of(3, 0).counts(), (3, 0), "none is kept where none is wanted");
     }
 }

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Packets of an answer.
 const LIMIT_MAX: usize = 1000;
+/// Packets that are looked at for an answer.
+const LOOKED_AT_MAX: usize = 20_000;
 
 /// Sampled packets that fit, latest first.
 ///
@@ -27,20 +29,28 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
     let store = Arc::clone(&board.packets);
     let rate = board.settings.sample_rate;
     let body = move || {
-        let mut rows = String::new();
-        let mut info = store.info();
-        let packets = store.before(before);
-        let fitting = packets
-            .iter()
-            .map(|packet| (packet, packet.summary(&mut info)))
-            .filter(|(_, summary)| filter.matches_packet(&summary.subject));
-        for (at, (_, summary)) in fitting.take(limit).enumerate() {
-            rows.push_str(if at > 0 { "," } else { "" });
-            rows.push_str(&summary.json);
+        let (packets, has_older) = store.before(before, LOOKED_AT_MAX);
+        let (mut rows, mut count, mut looked_at) = (String::new(), 0, 0);
+        for packet in &packets {
+            if count == limit {
+                break;
+            }
+            looked_at += 1;
+            let summary = packet.summary(store.info());
+            if filter.matches_packet(&summary.subject) {
+                rows.push_str(if count > 0 { "," } else { "" });
+                rows.push_str(&summary.json);
+                count += 1;
+            }
         }
+        let is_end = looked_at == packets.len() && !has_older;
+        let is_whole = is_end || count == limit;
+        let why = (!is_whole).then(|| format!("{looked_at} packets were looked at; older ones are asked for with `before`"));
+        let next = packets.get(looked_at.wrapping_sub(1)).filter(|_| !is_end).map(|packet| packet.id);
         let (seen, kept) = store.counts();
         let sampled = json!({"seen": seen, "kept": kept, "buffer": store.buffer(), "sample_rate": rate});
-        Ok(format!("{{\"packets\":[{rows}],\"sampled\":{sampled}}}"))
+        let about = json!({"whole": is_whole, "why": why, "next": next, "sampled": sampled}).to_string();
+        Ok(format!("{{\"packets\":[{rows}],{}", about.trim_start_matches('{')))
     };
     Ok(full(200, JSON, board.heavy(body).await?))
 }

@@ -55,16 +55,19 @@ impl RatesNow {
         self.rates.get(&FlowName::of(record)).copied().or(self.names_all.then_some([0.0; 2]))
     }
 
-    /// What a flow is ordered by: known rates first, then average rates.
-    pub fn rank(&self, record: &FlowRecord) -> u64 {
+    /// What a flow is ordered by: known rates first, then average rates of live flows. What has ended has no rate any more, whatever
+    /// it had: behind those that live, by average rates.
+    pub fn rank(&self, record: &FlowRecord, is_alive: bool) -> u64 {
         const KNOWN: u64 = 1 << 63;
+        const ALIVE: u64 = 1 << 62;
         let average = || {
             let bytes = record.bytes[0].saturating_add(record.bytes[1]);
             let bps = (u128::from(bytes) * 8_000_000_000).checked_div(u128::from(record.last_seen.since(record.first_seen)));
-            u64::try_from(bps.unwrap_or(0)).unwrap_or(u64::MAX).min(KNOWN - 1)
+            u64::try_from(bps.unwrap_or(0)).unwrap_or(u64::MAX).min(ALIVE - 1)
         };
-        match self.rates.get(&FlowName::of(record)) {
+        match self.rates.get(&FlowName::of(record)).filter(|_| is_alive) {
             Some(rates) => KNOWN | (rates[0] + rates[1]) as u64 & (KNOWN - 1),
+            None if is_alive => ALIVE | average(),
             None => average(),
         }
     }
@@ -209,7 +212,11 @@ mod tests {
         rates.note(&report(1, vec![flow(9, [1000, 0], 1000)]), 1);
         let record = FlowRecord { key: flow(9, [0; 2], 0).key, first_seen: Timestamp(SECOND), ..tcp_record() };
         assert_eq!(rates.now().of(&record), Some([8000.0, 0.0]));
-        assert!(rates.now().rank(&record) > rates.now().rank(&tcp_record()), "known rates first");
+        let rank = |record: &FlowRecord, is_alive| rates.now().rank(record, is_alive);
+        assert!(rank(&record, true) > rank(&tcp_record(), true), "known rates first");
+        let still = FlowRecord { bytes: [0; 2], ..tcp_record() };
+        let fast = FlowRecord { bytes: [u64::MAX; 2], last_seen: tcp_record().first_seen.plus(1), ..record };
+        assert!(rank(&still, true) > rank(&fast, false) && rank(&fast, false) > rank(&still, false), "then what ended");
         assert_eq!(rates.now().of(&tcp_record()), None, "the report was full");
         (2..200).for_each(|second| {
             rates.note(&report(second, Vec::new()), 1);

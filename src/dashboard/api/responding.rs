@@ -27,14 +27,17 @@ pub fn json(value: &Value) -> ApiResponse {
     full(200, JSON, value.to_string())
 }
 
-/// A file that the client is to save, its bytes as `write` gives them on a thread that may wait.
-pub fn download(
+/// A file that the client is to save, its bytes as `write` gives them on a thread that may wait: for the client, too, until the server cuts it off.
+/// `place` is free again when that thread ends.
+pub fn download<P: Send + 'static>(
     content_type: &'static str,
     file_name: &str,
+    place: P,
     write: impl FnOnce(&mut PieceWriter) -> io::Result<()> + Send + 'static,
 ) -> ApiResponse {
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     tokio::task::spawn_blocking(move || {
+        let _place = place;
         let mut writer = PieceWriter { sender, piece: Vec::with_capacity(PIECE) };
         let written = write(&mut writer).and_then(|()| writer.pass_on());
         if let Err(error) = written {

@@ -5,7 +5,7 @@
 use super::board::Board;
 use super::error::ApiError;
 use super::filtering::PageFilter;
-use super::frames::{last_id, latest, with_packets};
+use super::frames::{LOOKED_AT_MAX, PACKETS_MAX, last_id, latest, with_packets};
 use super::packet_facts::{SampledPacket, gone_detail};
 use super::unix::now;
 use crate::dashboard::{PageFrame, SocketReply, SocketSession};
@@ -56,15 +56,16 @@ impl PageSession {
     }
 }
 
-/// An expression of pcap-filter(7).
+/// An expression of pcap-filter(7). Names of hosts are refused: whoever may ask could make this host ask its name server, and the thread
+/// would wait for that.
 ///
 /// # Errors
-/// libpcap's reason.
+/// The name, or libpcap's reason.
 pub fn compiled(text: &str) -> Result<FilterSet, ApiError> {
     if text.len() > BPF_LEN_MAX {
         return Err(ApiError::bad_request(format!("a BPF expression has at most {BPF_LEN_MAX} bytes")));
     }
-    FilterSet::new(text, LinkType::ETHERNET).map_err(|error| {
+    FilterSet::without_names(text, LinkType::ETHERNET).map_err(|error| {
         let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         ApiError::bad_request(why)
     })
@@ -105,17 +106,14 @@ impl SocketSession for PageSession {
         let Some(PacketSubscription { filter, bpf, last }) = self.subscription.as_mut().filter(|_| !frame.json.is_empty()) else {
             return frame.json.clone();
         };
-        let packets = self.board.packets.after(*last);
+        let (packets, not_looked_at) = self.board.packets.after(*last, LOOKED_AT_MAX);
         *last = last_id(&packets, *last);
-        let fitting: Vec<&str> = {
-            let mut info = self.board.packets.info();
-            let fits = |packet: &&Arc<SampledPacket>| {
-                filter.matches_packet(&packet.summary(&mut info).subject)
-                    && bpf.as_mut().is_none_or(|bpf| bpf.matches(&packet.packet()))
-            };
-            let fitting: Vec<&Arc<SampledPacket>> = latest(packets.iter().filter(fits).collect());
-            fitting.into_iter().map(|packet| packet.summary(&mut info).json.as_str()).collect()
+        let info = self.board.packets.info();
+        let fits = |packet: &&Arc<SampledPacket>| {
+            filter.matches_packet(&packet.summary(info).subject) && bpf.as_mut().is_none_or(|bpf| bpf.matches(&packet.packet()))
         };
-        with_packets(&frame.json, fitting.into_iter())
+        let fitting: Vec<&Arc<SampledPacket>> = packets.iter().filter(fits).collect();
+        let left_out = not_looked_at + fitting.len().saturating_sub(PACKETS_MAX) as u64;
+        with_packets(&frame.json, latest(fitting).into_iter().map(|packet| packet.summary(info).json.as_str()), left_out)
     }
 }

@@ -74,12 +74,14 @@ pub fn status(board: &Board, request: &ApiRequest) -> Result<ApiResponse, ApiErr
     };
     let ledger =
         report.as_ref().map(|report| ledger_json::ledger_object(&report.totals, &report.outputs, has_ended, board.last_loss()));
+    let samples_skipped = report.as_ref().map_or(0, |report| report.totals.ledger.samples_skipped);
     let queues = report.as_ref().map(|report| tick::queues(facts, report, None)).unwrap_or_default();
     let settings = &board.settings;
     Ok(json(&json!({
         "version": facts.version, "boot_id": board.boot_id, "host": facts.host, "started": seconds(facts.started),
         "uptime_secs": now().since(facts.started) as f64 / 1e9, "source": source(&facts.source), "state": state,
-        "tick": board.tick(), "ledger": ledger, "queues": queues, "memory_bytes": process::resident_bytes(),
+        "tick": board.tick(), "ledger": ledger, "samples_skipped": samples_skipped, "queues": queues,
+        "memory_bytes": process::resident_bytes(),
         "limits": {
             "top_n": settings.top_n, "top_count": settings.top_count, "packet_buffer": board.packets.buffer(),
             "flows_per_answer": FLOWS_MAX, "alerts_kept": ALERTS_MAX, "alerts_per_frame": frames::ALERTS_MAX,

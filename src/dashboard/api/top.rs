@@ -5,7 +5,7 @@
 use super::asking::{FLOWS_MAX, FlowAsk, FlowScope, KeptAnswer};
 use super::board::Board;
 use super::error::ApiError;
-use super::filtering::{PageFilter, and};
+use super::filtering::{PageFilter, and, offered};
 use super::grouping::{GroupColumn, GroupMetric, GroupName, GroupSum, largest};
 use super::packet_facts::has_ports;
 use super::params::Params;
@@ -79,7 +79,7 @@ fn rows(sums: HashMap<GroupName, GroupSum>, metric: GroupMetric, filter: &str, l
     let object = |(name, sum): &(GroupName, GroupSum)| {
         json!({
             "label": name.label(), "value": metric.of_sum(sum), "flows": sum.flows, "bytes": sum.bytes, "packets": sum.packets,
-            "bps": sum.bps, "filter": and(filter, &name.term()),
+            "bps": sum.bps, "filter": offered(and(filter, &name.term())),
         })
     };
     rows.iter().map(object).collect()

@@ -3,7 +3,7 @@
 //! Owns these numbers. Knows no byte of a connection. Invariant: a place that was taken is free again when its guard is dropped.
 
 use super::counts::{ServerCounters, count, uncount};
-use super::limits::{CONNECTIONS_MAX, CONNECTIONS_OF_LOOPBACK_MAX, CONNECTIONS_PER_CLIENT_MAX};
+use super::limits::{CONNECTIONS_MAX, CONNECTIONS_OF_PROXY_MAX, CONNECTIONS_PER_CLIENT_MAX};
 use super::rate::ClientKey;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,9 +28,9 @@ impl Admission {
         Arc::new(Self { open: Mutex::default(), counters })
     }
 
-    /// A place for a connection of this client, while there are some.
-    pub(super) fn enter(self: &Arc<Self>, client: ClientKey) -> Option<ConnectionPlace> {
-        let max = if client.is_loopback() { CONNECTIONS_OF_LOOPBACK_MAX } else { CONNECTIONS_PER_CLIENT_MAX };
+    /// A place for a connection of this client, while there are some. A proxy stands for many, and loopback may.
+    pub(super) fn enter(self: &Arc<Self>, client: ClientKey, is_proxy: bool) -> Option<ConnectionPlace> {
+        let max = if is_proxy || client.is_loopback() { CONNECTIONS_OF_PROXY_MAX } else { CONNECTIONS_PER_CLIENT_MAX };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, clients) = &mut *open;
         let own = clients.get(&client).copied().unwrap_or(0);
@@ -68,15 +68,17 @@ mod tests {
     fn places_are_limited_in_all_and_for_each() {
         let admission = Admission::new(Arc::default());
         let client = |last: u8| ClientKey::of(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)));
-        let mut places: Vec<_> = (0..CONNECTIONS_PER_CLIENT_MAX).map(|_| admission.enter(client(1)).expect("a place")).collect();
-        assert!(admission.enter(client(1)).is_none(), "of one client");
+        let mut places: Vec<_> =
+            (0..CONNECTIONS_PER_CLIENT_MAX).map(|_| admission.enter(client(1), false).expect("a place")).collect();
+        assert!(admission.enter(client(1), false).is_none(), "of one client");
+        places.push(admission.enter(client(1), true).expect("of a proxy"));
         for last in 2.. {
-            let Some(place) = admission.enter(client(last)) else { break };
+            let Some(place) = admission.enter(client(last), false) else { break };
             places.push(place);
         }
         assert_eq!(places.len(), CONNECTIONS_MAX, "in all");
         places.clear();
-        assert!(admission.open.lock().unwrap().1.is_empty() && admission.enter(client(1)).is_some());
+        assert!(admission.open.lock().unwrap().1.is_empty() && admission.enter(client(1), false).is_some());
         assert_eq!((admission.counters.counts().connections_refused, admission.counters.counts().connections_open), (2, 0));
     }
 }

@@ -14,6 +14,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Response, StatusCode};
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Larger answers are compressed off the server's threads.
@@ -139,17 +140,21 @@ pub(super) fn is_compressible(content_type: &str) -> bool {
         || ["application/json", "application/openmetrics-text"].iter().any(|start| content_type.starts_with(start))
 }
 
-/// The bytes by gzip, where that is worth it.
-pub(super) async fn compressed(bytes: &Bytes) -> Option<Bytes> {
+/// The bytes by gzip, where that is worth it. `permit` is held as long as the work goes on, also where the client has gone before.
+pub(super) async fn compressed<P: Send + Sync + 'static>(bytes: &Bytes, permit: &Arc<P>) -> Option<Bytes> {
     if bytes.len() <= COMPRESS_BYTES_MIN {
         return None;
     }
     let compressed = if bytes.len() <= COMPRESS_AT_ONCE_MAX {
         gzip(bytes)
     } else {
-        let bytes = bytes.clone();
+        let (bytes, permit) = (bytes.clone(), Arc::clone(permit));
+        let compressing = move || {
+            let _permit = permit;
+            gzip(&bytes)
+        };
         // Without a thread for it, the answer is sent as it is.
-        tokio::task::spawn_blocking(move || gzip(&bytes)).await.ok().flatten()
+        tokio::task::spawn_blocking(compressing).await.ok().flatten()
     };
     compressed.filter(|compressed| compressed.len() < bytes.len())
 }
@@ -202,8 +207,30 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_get_smaller_stays() {
-        assert!(compressed(&Bytes::from(vec![b'x'; 1024])).await.is_none());
-        assert!(compressed(&Bytes::from(vec![b'x'; 1025])).await.is_some());
-        assert!(compressed(&Bytes::from(vec![b'x'; 1 << 20])).await.is_some_and(|small| small.len() < 10_000));
+        let small = async |len: usize| compressed(&Bytes::from(vec![b'x'; len]), &Arc::new(())).await;
+        assert!(small(1024).await.is_none());
+        assert!(small(1025).await.is_some());
+        assert!(small(1 << 20).await.is_some_and(|small| small.len() < 10_000));
+    }
+
+    #[test]
+    fn who_leaves_does_not_free_the_place_of_work_that_goes_on() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let place = Arc::new(());
+        runtime.block_on(async {
+            let blocker = tokio::task::spawn_blocking(move || wait.recv());
+            let bytes = Bytes::from(vec![b'x'; 1 << 20]);
+            let mut compressing = Box::pin(compressed(&bytes, &place));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(compressing.as_mut().poll(&mut context).is_pending());
+            drop(compressing);
+            assert_eq!(Arc::strong_count(&place), 2, "the work still waits for its thread");
+            go_on.send(()).unwrap();
+            blocker.await.unwrap().unwrap();
+            // Behind the work, on the only thread.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+            assert_eq!(Arc::strong_count(&place), 1);
+        });
     }
 }

@@ -1,8 +1,9 @@
 //! Bodies of answers: in pieces, within a budget of memory, and until a deadline.
 //!
-//! Owns how much of all answers waits for clients. Knows no header. Invariant: what a body holds of the budget is given back when it is dropped.
+//! Owns how much of all answers waits for clients. Knows no header. Invariant: what a body holds of the budget, and its deadline, last until it
+//! and every piece of it are dropped: HTTP/2 keeps pieces for clients that take nothing.
 
-use super::limits::{ANSWER_BYTES_MAX, TAKE_TIME};
+use super::limits::ANSWER_BYTES_MAX;
 use bytes::Bytes;
 use hyper::body::{Body, Frame as BodyFrame, SizeHint};
 use std::io;
@@ -10,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Bytes handed to the connection at a time.
@@ -20,9 +21,22 @@ const PIECE_BYTES: usize = 64 << 10;
 pub(super) struct PageBody {
     content: BodyContent,
     /// Part of the budget.
-    _held: Option<HeldBytes>,
-    /// Until when the client has to have taken it.
-    deadline: Arc<Deadline>,
+    held: Option<Arc<HeldBytes>>,
+    /// Until when the client has to have taken it; `None` until that is said.
+    deadline: Option<Arc<Deadline>>,
+}
+
+/// Bytes on their way to a client, with what lasts as long as they do.
+struct BodyPiece {
+    bytes: Bytes,
+    _held: Option<Arc<HeldBytes>>,
+    _deadline: Option<Arc<Deadline>>,
+}
+
+impl AsRef<[u8]> for BodyPiece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 enum BodyContent {
@@ -33,20 +47,21 @@ enum BodyContent {
 /// A time that a body moves on and its connection looks at.
 pub(super) struct Deadline {
     start: Instant,
+    time: Duration,
     /// Milliseconds after the start.
     at_ms: AtomicU64,
 }
 
 impl Deadline {
-    /// [`TAKE_TIME`] from now.
-    fn new() -> Arc<Self> {
-        let deadline = Self { start: Instant::now(), at_ms: AtomicU64::new(0) };
+    /// This time from now.
+    fn new(time: Duration) -> Arc<Self> {
+        let deadline = Self { start: Instant::now(), time, at_ms: AtomicU64::new(0) };
         deadline.move_on();
         Arc::new(deadline)
     }
 
     fn move_on(&self) {
-        let at = self.start.elapsed() + TAKE_TIME;
+        let at = self.start.elapsed() + self.time;
         // Relaxed: a time, which guards nothing.
         self.at_ms.store(u64::try_from(at.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -90,17 +105,22 @@ impl Drop for HeldBytes {
 impl PageBody {
     /// All of it is there.
     pub(super) fn full(bytes: impl Into<Bytes>, held: Option<HeldBytes>) -> Self {
-        Self { content: BodyContent::Full(bytes.into()), _held: held, deadline: Deadline::new() }
+        Self { content: BodyContent::Full(bytes.into()), held: held.map(Arc::new), deadline: None }
     }
 
-    /// It comes in parts.
-    pub(super) fn stream(parts: mpsc::Receiver<io::Result<Bytes>>) -> Self {
-        Self { content: BodyContent::Stream(parts), _held: None, deadline: Deadline::new() }
+    /// It comes in parts, of which so many bytes of the budget may wait.
+    pub(super) fn stream(parts: mpsc::Receiver<io::Result<Bytes>>, held: HeldBytes) -> Self {
+        Self { content: BodyContent::Stream(parts), held: Some(Arc::new(held)), deadline: None }
     }
 
-    /// What the connection looks at.
-    pub(super) fn deadline(&self) -> &Arc<Deadline> {
-        &self.deadline
+    /// The client has this time from now to take it, or each part of a stream. What the connection looks at.
+    pub(super) fn begin(&mut self, time: Duration) -> Arc<Deadline> {
+        Arc::clone(self.deadline.insert(Deadline::new(time)))
+    }
+
+    /// Bytes that hold what the body does.
+    fn piece(&self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(BodyPiece { bytes, _held: self.held.clone(), _deadline: self.deadline.clone() })
     }
 }
 
@@ -114,11 +134,11 @@ impl Body for PageBody {
             BodyContent::Full(bytes) => Some(Ok(bytes.split_to(bytes.len().min(PIECE_BYTES)))),
             BodyContent::Stream(parts) => {
                 let Poll::Ready(part) = parts.poll_recv(context) else { return Poll::Pending };
-                self.deadline.move_on();
+                self.deadline.iter().for_each(|deadline| deadline.move_on());
                 part
             }
         };
-        Poll::Ready(part.map(|part| part.map(BodyFrame::data)))
+        Poll::Ready(part.map(|part| part.map(|bytes| BodyFrame::data(self.piece(bytes)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -166,8 +186,34 @@ mod tests {
         let (sender, receiver) = mpsc::channel(2);
         sender.send(Ok(Bytes::from_static(b"half"))).await.unwrap();
         sender.send(Err(io::Error::other("lost"))).await.unwrap();
-        let mut body = PageBody::stream(receiver);
-        assert!(body.frame().await.unwrap().is_ok() && !body.deadline().has_passed());
+        let held = Arc::<AnswerBudget>::default().hold(1).unwrap();
+        let mut body = PageBody::stream(receiver, held);
+        let deadline = body.begin(Duration::from_secs(60));
+        assert!(body.frame().await.unwrap().is_ok() && !deadline.has_passed());
         assert!(body.frame().await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn budget_and_deadline_last_as_long_as_the_last_piece() {
+        let budget = Arc::<AnswerBudget>::default();
+        let held = |budget: &AnswerBudget| budget.held.load(Ordering::Relaxed);
+        let mut body = PageBody::full(vec![0; 2 * PIECE_BYTES], budget.hold(2 * PIECE_BYTES));
+        let deadline = Arc::downgrade(&body.begin(Duration::ZERO));
+        let (first, last) = (body.frame().await.unwrap().unwrap(), body.frame().await.unwrap().unwrap());
+        assert!(body.frame().await.is_none());
+        drop((body, first));
+        assert_eq!(held(&budget), 2 * PIECE_BYTES, "a piece keeps all bytes of the answer");
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(deadline.upgrade().is_some_and(|deadline| deadline.has_passed()));
+        drop(last);
+        assert_eq!((held(&budget), deadline.strong_count()), (0, 0));
+        let (sender, receiver) = mpsc::channel(1);
+        sender.send(Ok(Bytes::from_static(b"part"))).await.unwrap();
+        let mut body = PageBody::stream(receiver, budget.hold(7).unwrap());
+        let part = body.frame().await.unwrap().unwrap();
+        drop((body, sender));
+        assert_eq!(held(&budget), 7);
+        drop(part);
+        assert_eq!(held(&budget), 0);
     }
 }

@@ -8,7 +8,6 @@ use super::counts::count;
 use super::limits::{
     HANDSHAKE_TIME, HEADER_BYTES_MAX, HEADER_TIME, HEADERS_MAX, IDLE_TIME, LAST_WRITE_TIME, LOOK_INTERVAL, STOP_TIME, STREAMS_MAX,
 };
-use super::rate::ClientKey;
 use super::service;
 use super::site::{Site, ended};
 use super::stream::{ClientStream, ClientTransport};
@@ -16,11 +15,13 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{interval, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -34,13 +35,16 @@ const TLS_PORT: &[u8] =
 
 /// What the requests of a connection share.
 pub(super) struct ConnectionState {
-    pub(super) client: ClientKey,
+    /// The other end of the connection: a client, or a proxy.
+    pub(super) peer: IpAddr,
     start: Instant,
     requests_open: AtomicUsize,
     /// Milliseconds after the start when a request came or was answered last.
     used_ms: AtomicU64,
     /// Requests in a row that were refused for their number.
     refused: AtomicU32,
+    /// Wakes whoever drives it, to end it.
+    over: Notify,
     /// Of answers that may still be on their way.
     deadlines: Mutex<Vec<Weak<Deadline>>>,
     _place: ConnectionPlace,
@@ -50,13 +54,14 @@ pub(super) struct ConnectionState {
 pub(super) struct OpenRequest(Arc<ConnectionState>);
 
 impl ConnectionState {
-    fn new(client: ClientKey, place: ConnectionPlace) -> Arc<Self> {
+    fn new(peer: IpAddr, place: ConnectionPlace) -> Arc<Self> {
         Arc::new(Self {
-            client,
+            peer,
             start: Instant::now(),
             requests_open: AtomicUsize::new(0),
             used_ms: AtomicU64::new(0),
             refused: AtomicU32::new(0),
+            over: Notify::new(),
             deadlines: Mutex::default(),
             _place: place,
         })
@@ -80,6 +85,11 @@ impl ConnectionState {
         self.refused.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
+    /// Requests that are open may end, and no more are taken.
+    pub(super) fn end(&self) {
+        self.over.notify_one();
+    }
+
     /// A request was not.
     pub(super) fn accept(&self) {
         self.refused.store(0, Ordering::Relaxed);
@@ -88,7 +98,7 @@ impl ConnectionState {
     /// An answer is on its way.
     pub(super) fn watch(&self, deadline: &Arc<Deadline>) {
         let mut deadlines = self.deadlines.lock().unwrap_or_else(PoisonError::into_inner);
-        // As many as requests are open at once, at most.
+        // As many as answers are on their way at once, at most.
         deadlines.retain(|deadline| deadline.strong_count() > 0);
         deadlines.push(Arc::downgrade(deadline));
     }
@@ -120,14 +130,8 @@ impl Drop for OpenRequest {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(
-    site: Arc<Site>,
-    stream: TcpStream,
-    client: ClientKey,
-    place: ConnectionPlace,
-    tls: Option<TlsAcceptor>,
-) {
-    let state = ConnectionState::new(client, place);
+pub(super) async fn serve(site: Arc<Site>, stream: TcpStream, peer: IpAddr, place: ConnectionPlace, tls: Option<TlsAcceptor>) {
+    let state = ConnectionState::new(peer, place);
     let (transport, is_http2) = match tls {
         None => (ClientTransport::Plain(stream), false),
         Some(tls) => match timeout(HANDSHAKE_TIME, shake_hands(stream, &tls)).await {
@@ -203,6 +207,10 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(site: &Site, state: &Conne
                 end(connection.as_mut());
                 // Browsers have connections in store, on which nothing was asked.
                 end_by = Some(tokio::time::Instant::now() + if state.is_busy() { STOP_TIME } else { LAST_WRITE_TIME });
+            }
+            () = state.over.notified(), if end_by.is_none() => {
+                end(connection.as_mut());
+                end_by = Some(tokio::time::Instant::now() + STOP_TIME);
             }
             () = sleep_until(end_by.unwrap_or_else(tokio::time::Instant::now)), if end_by.is_some() => return,
             _ = look.tick() => {

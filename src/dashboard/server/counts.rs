@@ -57,6 +57,8 @@ counters! {
     malformed: "Connections closed as what came was no HTTP",
     slow_readers: "Connections closed as the client did not take what was written",
     requests: "Requests",
+    connections_ended_rate: "Connections ended, as too many requests in a row were refused on them",
+    forwarded_unclear: "Requests of a trusted proxy that did not say for which client, and count for the proxy",
     requests_refused_rate: "Requests refused, as their client sent too many (429)",
     requests_refused_busy: "Requests refused, as too many were being answered (503)",
     requests_timed_out: "Requests whose answer took too long (503)",

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub(super) const CONNECTIONS_MAX: usize = 256;
 /// Connections of one client address (of a /64 in IPv6).
 pub(super) const CONNECTIONS_PER_CLIENT_MAX: usize = 64;
-/// The same for loopback, where a proxy may stand for many people.
-pub(super) const CONNECTIONS_OF_LOOPBACK_MAX: usize = 192;
+/// The same for trusted proxies, and for loopback, where one may be: it stands for many people.
+pub(super) const CONNECTIONS_OF_PROXY_MAX: usize = 192;
 /// For a TLS handshake, and for the first byte of a connection.
 pub(super) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// For a request's headers, from the end of the request before: also how long HTTP/1.1 is kept alive.
@@ -30,7 +30,7 @@ pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
 pub(super) const BODY_TIME: Duration = Duration::from_secs(10);
 /// Until an answer begins.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
-/// For the client to take a whole answer, or the next part of a stream.
+/// For the client to take a whole answer, or the next part of a stream, whatever the protocol.
 pub(super) const TAKE_TIME: Duration = Duration::from_secs(120);
 /// For the client to take anything of what is written.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
@@ -44,13 +44,15 @@ pub(super) const STREAMS_MAX: u32 = 64;
 pub(super) const ANSWERS_MAX: usize = 32;
 /// Bytes of answers that clients have not taken yet.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// What a download counts as among these: the pieces that may wait on their way to the client.
+pub(super) const STREAM_BYTES: usize = 512 << 10;
 /// Answers up to this size are sent as they are.
 pub(super) const COMPRESS_BYTES_MIN: usize = 1024;
 /// Requests per second of one client, pages' files left out.
 pub(super) const REQUESTS_PER_SEC: u32 = 50;
 /// Requests that a client that was silent may send at once.
 pub(super) const REQUEST_BURST: u32 = 200;
-/// Loopback may do so many times as much, for the same reason as above.
+/// Loopback may do so many times as much, as a proxy there may stand for many people.
 pub(super) const LOOPBACK_FACTOR: u32 = 4;
 /// A connection on which so many requests in a row were refused for their number is closed.
 pub(super) const REFUSED_IN_A_ROW_MAX: u32 = 100;
@@ -92,8 +94,8 @@ pub(super) const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Threads of the server.
 pub(super) const THREADS: usize = 2;
-/// Threads for what takes long: passwords, compression, tables, downloads. More than the downloads and tables that may be under way at once,
-/// as a download holds one at its client's pace.
+/// Threads for what takes long: passwords, compression, tables, downloads. A download holds one at its client's pace; there are six of these at most
+/// (`api/downloads.rs`), so that others are left.
 pub(super) const BLOCKING_THREADS: usize = 12;
 /// Sessions at once; a new one ends the oldest.
 pub(super) const SESSIONS_MAX: usize = 64;

@@ -11,6 +11,8 @@ mod body;
 mod connection;
 mod counts;
 mod error;
+mod forwarded;
+mod frame_limit;
 mod handshake;
 mod holder;
 mod host;
@@ -43,9 +45,9 @@ use super::PageApi;
 use assets::Assets;
 use auth::Authenticator;
 use counts::count;
-use limits::{ACCEPT_PAUSE, BLOCKING_THREADS, STOP_TIME, THREADS, TLS_LOOK_INTERVAL};
+use limits::{ACCEPT_PAUSE, BLOCKING_THREADS, REQUEST_BURST, REQUESTS_PER_SEC, STOP_TIME, TAKE_TIME, THREADS, TLS_LOOK_INTERVAL};
 use netscope_backends::thread::{keep_off_cpus, lower_thread_priority};
-use rate::ClientKey;
+use rate::{BucketRate, ClientKey};
 use site::{Site, SiteParts, ended};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -73,6 +75,10 @@ pub struct Server {
     certificate: Option<Arc<Certificate>>,
     counters: Arc<ServerCounters>,
     warnings: Vec<String>,
+    /// [`TAKE_TIME`].
+    take_time: Duration,
+    /// How many requests a client may send.
+    request_rate: BucketRate,
 }
 
 /// A server that answers. Dropping it ends it at once.
@@ -115,7 +121,18 @@ impl Server {
                  password file and --web-tls, or --web-bind 127.0.0.1"
             ));
         }
-        Ok(Self { settings: settings.clone(), listener, address, assets, auth, certificate, counters, warnings })
+        Ok(Self {
+            settings: settings.clone(),
+            listener,
+            address,
+            assets,
+            auth,
+            certificate,
+            counters,
+            warnings,
+            take_time: TAKE_TIME,
+            request_rate: BucketRate { per_sec: f64::from(REQUESTS_PER_SEC), burst: f64::from(REQUEST_BURST) },
+        })
     }
 
     /// Where it listens.
@@ -175,7 +192,8 @@ impl Server {
         let (ending, is_ending) = watch::channel(false);
         let (holds, alive) = mpsc::channel(1);
         let tls = self.certificate.as_ref().map(Certificate::config).transpose()?.map(TlsAcceptor::from);
-        let parts = SiteParts { assets: self.assets, auth: self.auth, counters: self.counters, ending: is_ending, alive: holds };
+        let Self { assets, auth, counters, take_time, request_rate, .. } = self;
+        let parts = SiteParts { assets, auth, counters, ending: is_ending, alive: holds, take_time, request_rate };
         let site = Arc::new(Site::new(&self.settings, api, parts));
         let listener = {
             let _inside = runtime.enter();
@@ -231,7 +249,7 @@ async fn listen(site: Arc<Site>, listener: TcpListener, tls: Option<TlsAcceptor>
 
 fn take(site: &Arc<Site>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
     let client = ClientKey::of(peer.ip());
-    let Some(place) = site.admission.enter(client) else {
+    let Some(place) = site.admission.enter(client, site.proxies.trusts(peer.ip())) else {
         if tls.is_none() {
             // It fits into the socket's buffer; where it does not, the client sees that the connection is closed.
             let _told = stream.try_write(NO_PLACE);
@@ -240,7 +258,7 @@ fn take(site: &Arc<Site>, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAc
     };
     // Slower without it, and nothing else.
     let _set = stream.set_nodelay(true);
-    tokio::spawn(connection::serve(Arc::clone(site), stream, client, place, tls));
+    tokio::spawn(connection::serve(Arc::clone(site), stream, peer.ip(), place, tls));
 }
 
 /// Looks after the files of the certificate.

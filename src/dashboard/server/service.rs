@@ -9,8 +9,9 @@ use super::auth::{AuthRefusal, Identity};
 use super::body::PageBody;
 use super::connection::ConnectionState;
 use super::counts::count;
-use super::limits::{ANSWER_TIME, BODY_BYTES_MAX, BODY_TIME, REFUSED_IN_A_ROW_MAX, SESSION_TIME};
+use super::limits::{ANSWER_TIME, BODY_BYTES_MAX, BODY_TIME, REFUSED_IN_A_ROW_MAX, SESSION_TIME, STREAM_BYTES};
 use super::path::{decode_path, decode_query};
+use super::rate::ClientKey;
 use super::site::Site;
 use super::{handshake, socket};
 use crate::dashboard::{ApiBody, ApiRequest, ApiResponse, Method};
@@ -46,8 +47,8 @@ pub(super) async fn answer(
         Ok(routed) => routed.answer(site, connection, request).await,
         Err(refusal) => Err(refusal),
     };
-    let answer = finish(answered.unwrap_or_else(|refusal| refusal.answer(is_json)), is_head);
-    connection.watch(answer.body().deadline());
+    let mut answer = finish(answered.unwrap_or_else(|refusal| refusal.answer(is_json)), is_head);
+    connection.watch(&answer.body_mut().begin(site.take_time));
     answer
 }
 
@@ -56,6 +57,8 @@ struct Routed {
     /// Behind the prefix, decoded.
     path: String,
     host: String,
+    /// For whom it counts.
+    client: ClientKey,
     now: Instant,
 }
 
@@ -63,11 +66,18 @@ impl Routed {
     /// All checks that need no credentials, the cheapest first.
     fn check(site: &Site, connection: &ConnectionState, request: &Request<Incoming>) -> Result<Self, HttpRefusal> {
         let (now, raw) = (Instant::now(), request.uri().path());
+        let client = site.client(connection.peer, request.headers());
         let is_file = raw.strip_prefix(site.prefix.as_str()).is_some_and(|inner| inner.starts_with("/s/"));
         if !is_file {
-            site.take_request(connection.client, now).map_err(|wait| {
+            site.take_request(client, now).map_err(|wait| {
                 let refusal = HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, "too many requests").retry_after(wait);
-                if connection.refuse() > REFUSED_IN_A_ROW_MAX { refusal.close() } else { refusal }
+                let refused = connection.refuse();
+                if refused == REFUSED_IN_A_ROW_MAX + 1 {
+                    count(&site.counters.connections_ended_rate);
+                    // HTTP/2 knows no header for it.
+                    connection.end();
+                }
+                if refused > REFUSED_IN_A_ROW_MAX { refusal.close() } else { refusal }
             })?;
             connection.accept();
         }
@@ -91,7 +101,7 @@ impl Routed {
             Some(path) if path.starts_with('/') => path.to_owned(),
             _ => return Err(not_found()),
         };
-        Ok(Self { path, host, now })
+        Ok(Self { path, host, client, now })
     }
 
     fn is_api(&self) -> bool {
@@ -105,9 +115,9 @@ impl Routed {
         request: Request<Incoming>,
     ) -> Result<Response<PageBody>, HttpRefusal> {
         if self.path == "/login" && site.auth.is_on() {
-            return log_in(site, connection, &request, self.now);
+            return log_in(site, self.client, &request, self.now);
         }
-        let identity = site.auth.identify(request.headers(), connection.client, self.now).await.map_err(refused)?;
+        let identity = site.auth.identify(request.headers(), self.client, self.now).await.map_err(refused)?;
         if self.is_api() || self.path == "/ws" {
             self.check_origin(site, &request, &identity)?;
         }
@@ -205,18 +215,13 @@ fn refused(refusal: AuthRefusal) -> HttpRefusal {
 }
 
 /// Follows a link to log in.
-fn log_in(
-    site: &Site,
-    connection: &ConnectionState,
-    request: &Request<Incoming>,
-    now: Instant,
-) -> Result<Response<PageBody>, HttpRefusal> {
+fn log_in(site: &Site, client: ClientKey, request: &Request<Incoming>, now: Instant) -> Result<Response<PageBody>, HttpRefusal> {
     if *request.method() != HttpMethod::GET {
         return Err(not_allowed("GET"));
     }
     let pairs = decode_query(request.uri().query().unwrap_or_default()).unwrap_or_default();
     let token = pairs.iter().find(|(name, _)| name == "once").map(|(_, token)| token.as_str()).unwrap_or_default();
-    let (name, session) = site.auth.log_in(token, connection.client, now).map_err(|refusal| match refusal {
+    let (name, session) = site.auth.log_in(token, client, now).map_err(|refusal| match refusal {
         AuthRefusal::Wrong => HttpRefusal::new(
             StatusCode::UNAUTHORIZED,
             "this link was used before or is too old: log in at the page, by name and password",
@@ -294,7 +299,7 @@ async fn ask_api(
     let gzip = takes_gzip(request.headers());
     let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let body = if method == Method::Get { Bytes::new() } else { read_body(site, request.into_body()).await? };
-    let answering = Arc::clone(&site.answers).try_acquire_owned().map_err(|_| too_busy())?;
+    let answering = Arc::new(Arc::clone(&site.answers).try_acquire_owned().map_err(|_| too_busy())?);
     let Identity { role, user, .. } = identity;
     let api_request = ApiRequest { method, path: routed.path, query, body, accept, role, user };
     let answer = timeout(ANSWER_TIME, site.api.answer(api_request)).await.map_err(|_| {
@@ -304,9 +309,12 @@ async fn ask_api(
     let ApiResponse { status, content_type, headers, body } = answer;
     let is_text = is_compressible(content_type);
     let (body, is_compressed) = match body {
-        ApiBody::Stream(parts) => (PageBody::stream(parts), false),
+        ApiBody::Stream(parts) => {
+            let held = site.budget.hold(STREAM_BYTES).ok_or_else(too_busy)?;
+            (PageBody::stream(parts, held), false)
+        }
         ApiBody::Full(bytes) => {
-            let small = if gzip && is_text { compressed(&bytes).await } else { None };
+            let small = if gzip && is_text { compressed(&bytes, &answering).await } else { None };
             let is_compressed = small.is_some();
             let bytes = small.unwrap_or(bytes);
             let held = site.budget.hold(bytes.len()).ok_or_else(too_busy)?;

@@ -4,6 +4,7 @@
 
 use super::secret::Secret;
 use crate::dashboard::Role;
+use crate::detect::IpPrefix;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -18,6 +19,8 @@ pub struct ServerSettings {
     pub prefix: String,
     /// Names by which clients may ask for it, besides `localhost` and addresses; lower case.
     pub hosts: Vec<String>,
+    /// Proxies that say by `X-Forwarded-For` or `Forwarded` for whom they ask; of anybody else these headers are not looked at.
+    pub trusted_proxies: Vec<IpPrefix>,
     /// WebSocket clients at once.
     pub clients_max: usize,
     /// Certificate and key; `None` = HTTP without TLS.

@@ -7,11 +7,14 @@ use super::assets::Assets;
 use super::auth::Authenticator;
 use super::body::AnswerBudget;
 use super::counts::{ServerCounters, count, uncount};
+use super::forwarded::TrustedProxies;
 use super::host::HostRules;
-use super::limits::{ANSWERS_MAX, LOOPBACK_FACTOR, REQUEST_BURST, REQUESTS_PER_SEC};
+use super::limits::{ANSWERS_MAX, LOOPBACK_FACTOR};
 use super::rate::{BucketRate, ClientKey, RateLimit};
 use super::settings::ServerSettings;
 use crate::dashboard::PageApi;
+use hyper::HeaderMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -29,11 +32,14 @@ pub(super) struct Site {
     pub(super) auth: Authenticator,
     pub(super) counters: Arc<ServerCounters>,
     pub(super) admission: Arc<Admission>,
+    pub(super) proxies: TrustedProxies,
     requests: RateLimit,
     local_requests: RateLimit,
     /// Requests that the interface answers now.
     pub(super) answers: Arc<Semaphore>,
     pub(super) budget: Arc<AnswerBudget>,
+    /// For a client to take an answer.
+    pub(super) take_time: Duration,
     /// Places of WebSocket clients.
     pub(super) sockets: Arc<Semaphore>,
     lookers: Mutex<usize>,
@@ -55,15 +61,17 @@ pub(super) struct SiteParts {
     pub(super) counters: Arc<ServerCounters>,
     pub(super) ending: watch::Receiver<bool>,
     pub(super) alive: mpsc::Sender<()>,
+    pub(super) take_time: Duration,
+    pub(super) request_rate: BucketRate,
 }
 
 impl Site {
     /// For these settings.
     pub(super) fn new(settings: &ServerSettings, api: Arc<dyn PageApi>, parts: SiteParts) -> Self {
-        let SiteParts { assets, auth, counters, ending, alive } = parts;
+        let SiteParts { assets, auth, counters, ending, alive, take_time, request_rate } = parts;
         let now = Instant::now();
-        let rate =
-            |factor: u32| BucketRate { per_sec: f64::from(REQUESTS_PER_SEC * factor), burst: f64::from(REQUEST_BURST * factor) };
+        let factor = f64::from(LOOPBACK_FACTOR);
+        let local_rate = BucketRate { per_sec: request_rate.per_sec * factor, burst: request_rate.burst * factor };
         let has_tls = settings.tls.is_some();
         Self {
             api,
@@ -74,15 +82,25 @@ impl Site {
             auth,
             admission: Admission::new(Arc::clone(&counters)),
             counters,
-            requests: RateLimit::new(rate(1), now),
-            local_requests: RateLimit::new(rate(LOOPBACK_FACTOR), now),
+            proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
+            requests: RateLimit::new(request_rate, now),
+            local_requests: RateLimit::new(local_rate, now),
             answers: Arc::new(Semaphore::new(ANSWERS_MAX)),
             budget: Arc::default(),
+            take_time,
             sockets: Arc::new(Semaphore::new(settings.clients_max)),
             lookers: Mutex::new(0),
             ending,
             _alive: alive,
         }
+    }
+
+    /// For whom a request counts that came from `peer`.
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> ClientKey {
+        ClientKey::of(self.proxies.client(peer, headers).unwrap_or_else(|_| {
+            count(&self.counters.forwarded_unclear);
+            peer
+        }))
     }
 
     /// Takes one of a client's requests, or tells how long it has to wait.

@@ -3,13 +3,12 @@
 //! Owns its pace. Knows no message. Invariants: a slow client skips frames and holds up nobody; whatever it does, its memory is bounded and its end comes.
 
 use super::counts::{add, count};
-use super::limits::{
-    MESSAGE_BURST, MESSAGE_BYTES_MAX, MESSAGES_PER_SEC, PING_INTERVAL, SOCKET_CLOSE_TIME, SOCKET_SILENCE, SOCKET_WRITE_TIME,
-};
-use super::rate::{BucketRate, TokenBucket};
+use super::frame_limit::FrameLimit;
+use super::limits::{MESSAGE_BYTES_MAX, PING_INTERVAL, SOCKET_CLOSE_TIME, SOCKET_SILENCE, SOCKET_WRITE_TIME};
 use super::site::{Looker, Site, ended};
 use crate::dashboard::{PageFrame, Role, SocketReply, SocketSession};
 use bytes::Bytes;
+use futures_util::stream::FusedStream as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -23,12 +22,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as SocketRole, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message, Utf8Bytes};
 
-const RATE: BucketRate = BucketRate { per_sec: MESSAGES_PER_SEC as f64, burst: MESSAGE_BURST as f64 };
-
 /// Why a client is left: it went, or this is told.
 type SocketEnd = Option<(CloseCode, &'static str)>;
 
-type ClientSocket = WebSocketStream<TokioIo<Upgraded>>;
+type ClientSocket = WebSocketStream<FrameLimit<TokioIo<Upgraded>>>;
 
 /// A client that was taken.
 struct SocketClient {
@@ -37,7 +34,6 @@ struct SocketClient {
     session: Box<dyn SocketSession>,
     looker: Looker,
     frames: watch::Receiver<Arc<PageFrame>>,
-    messages: TokenBucket,
     heard: Instant,
     /// The latest frame that was sent.
     frame_seq: u64,
@@ -52,14 +48,14 @@ pub(super) async fn serve(site: Arc<Site>, upgraded: Upgraded, role: Role) {
         .write_buffer_size(0)
         .max_write_buffer_size(usize::MAX);
     // A message is written before the next one is made, so there is one at a time.
-    let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), SocketRole::Server, Some(config)).await;
+    let stream = FrameLimit::new(TokioIo::new(upgraded), Instant::now());
+    let socket = WebSocketStream::from_raw_socket(stream, SocketRole::Server, Some(config)).await;
     let (mut frames, ending) = (site.api.frames(), site.ending.clone());
     // Before the interface knows that somebody looks: what it makes from then on is new.
     frames.mark_unchanged();
     let (hello, session) = (site.api.hello(role), site.api.session(role));
     let (looker, now) = (Looker::new(&site), Instant::now());
-    let mut client =
-        SocketClient { site, socket, session, looker, frames, messages: TokenBucket::full(RATE, now), heard: now, frame_seq: 0 };
+    let mut client = SocketClient { site, socket, session, looker, frames, heard: now, frame_seq: 0 };
     let left = match client.send(Message::text(hello)).await {
         Ok(()) => client.talk(ending).await.unwrap_or_else(|left| left),
         Err(left) => left,
@@ -122,11 +118,9 @@ impl SocketClient {
             Err(SocketError::Capacity(_)) => return Err(self.misbehaved(CloseCode::Size, "a message has 64 KiB at most")),
             Err(SocketError::Protocol(_)) => return Err(self.misbehaved(CloseCode::Protocol, "this is no WebSocket")),
             Err(SocketError::Utf8(_)) => return Err(self.misbehaved(CloseCode::Invalid, "a text is no UTF-8")),
+            Err(_) if self.socket.get_ref().is_over() => return Err(self.misbehaved(CloseCode::Policy, "too many messages")),
             Err(_) => return Err(None),
         };
-        if self.messages.take(RATE, self.heard).is_err() {
-            return Err(self.misbehaved(CloseCode::Policy, "too many messages"));
-        }
         match message {
             Message::Text(text) => match self.session.message(&text) {
                 SocketReply::None | SocketReply::Subscribed => Ok(()),
@@ -171,6 +165,9 @@ impl SocketClient {
     async fn close(mut self, left: SocketEnd) {
         self.looker.set(false);
         let Some((code, why)) = left else { return };
+        // What comes is not looked at any more, and only for a moment.
+        self.socket.get_mut().stop_counting();
+        let was_broken = self.socket.is_terminated();
         let closing = async {
             // Whoever is gone is not told.
             if self.socket.close(Some(CloseFrame { code, reason: why.into() })).await.is_err() {
@@ -180,7 +177,8 @@ impl SocketClient {
             while matches!(last, Some(Ok(_))) {
                 last = self.socket.next().await;
             }
-            if matches!(last, Some(Err(SocketError::Capacity(_) | SocketError::Protocol(_) | SocketError::Utf8(_)))) {
+            if was_broken || matches!(last, Some(Err(SocketError::Capacity(_) | SocketError::Protocol(_) | SocketError::Utf8(_))))
+            {
                 // What is not read would make the kernel take back what was told.
                 let mut rest = [0; 4096];
                 while self.socket.get_mut().read(&mut rest).await.is_ok_and(|count| count > 0) {}

@@ -4,6 +4,8 @@
 mod http_client;
 
 mod hostile;
+mod http2;
+mod proxies;
 mod sockets;
 
 use super::*;
@@ -30,6 +32,8 @@ impl PageApi for FakeApi {
                     content_type = "application/json";
                     ApiBody::Full(format!("[{}0]", "1234567,".repeat(25_000)).into())
                 }
+                "/api/part" => ApiBody::Full(vec![b'x'; 60_000].into()),
+                "/api/most" => ApiBody::Full(vec![b'x'; 23 << 20].into()),
                 "/api/huge" => ApiBody::Full(vec![b'x'; 40 << 20].into()),
                 "/api/stream" | "/api/broken" => {
                     let (sender, receiver) = mpsc::channel(1);
@@ -103,6 +107,7 @@ fn settings() -> ServerSettings {
         port: 0,
         prefix: String::new(),
         hosts: vec!["probe.example".to_owned()],
+        trusted_proxies: Vec::new(),
         clients_max: SOCKETS_DEFAULT,
         tls: None,
         auth: None,
@@ -111,7 +116,10 @@ fn settings() -> ServerSettings {
 
 impl TestServer {
     fn start(settings: &ServerSettings) -> Self {
-        let server = Server::bind(settings).unwrap();
+        Self::of(Server::bind(settings).unwrap())
+    }
+
+    fn of(server: Server) -> Self {
         let (address, counters, login) = (server.address(), server.counters(), server.login_url());
         let api = Arc::new(FakeApi { frames: watch::Sender::default(), lookers: AtomicUsize::new(0), asked: Mutex::default() });
         let running = server.start(Arc::<FakeApi>::clone(&api), &[], Arc::new(|_: &str| {})).unwrap();

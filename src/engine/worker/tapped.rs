@@ -6,10 +6,10 @@
 
 use super::Worker;
 use super::wave::{Consecutive, PacketSource};
+use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
 use crate::engine::tap_sender::TapPacket;
 use crate::engine::work_unit::WorkUnit;
-use crate::engine::{Observer, TrafficCount};
 use crate::flow::{Counted, Direction, Keyed};
 use crate::wire::{Dissected, PacketHeaders, common_headers, mac_addresses};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
@@ -55,8 +55,7 @@ impl<O: Observer> Worker<O> {
     #[inline(always)]
     pub(super) fn note_direction(&mut self, keyed: &Keyed, place: u32, wire_len: u32) {
         if let Some(meter) = &mut self.directions {
-            let traffic = TrafficCount { packets: 1, bytes: wire_len.into() };
-            meter.count(keyed, place, traffic, &mut self.ledger.directions);
+            meter.note(keyed, place, wire_len);
         }
     }
 

@@ -278,6 +278,9 @@ impl<O: Observer> Worker<O> {
         self.ledger.in_flows += packets;
         self.ledger.bytes += bytes;
         self.ledger.ipv4_checksums_bad += u64::from(ipv4_checksums_bad);
+        if let Some(meter) = &mut self.directions {
+            meter.settle(&mut self.ledger.directions);
+        }
         let late = self.flows.after_close() - self.after_close_noted;
         if late > 0 {
             self.note_after_close(late);

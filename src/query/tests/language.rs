@@ -62,6 +62,7 @@ fn what_is_true_of_a_connection() {
         "bps:16k",
         "bps:>10kbit/s bps:<0.1M",
         "vlan:100 vlan:200",
+        "outer_vlan:100 !outer_vlan:200 outer_vlan:<sport",
         "vlan:*",
         "tunnel:vxlan tunnel_id:42",
         "retransmissions:>0",
@@ -112,6 +113,7 @@ fn what_is_not_true_of_a_connection() {
         "mss_b_to_a:<100",
         "mss_b_to_a:>=0",
         "vlan:300",
+        "outer_vlan:200",
         "tcp_flags_b_to_a:=apsf",
         "tunnel:gre",
         "proto:tcp AND NOT port:443",
@@ -218,13 +220,14 @@ fn packets_have_their_own_ends() {
         ("host:10.0.0.2 port:53", true),
         ("dport:53", false),
         ("vlan:10 bytes:90 len:<100", true),
+        ("outer_vlan:10", true),
         ("client:10.0.0.1 OR server:10.0.0.1 OR rtt:>=0 OR state:*", false),
         ("!rtt:>50ms", true),
     ] {
         assert_eq!(FlowFilter::parse(text).unwrap().matches_packet(&packet), expected, "{text}");
     }
     let nothing = PacketSubject::new(&Dissected::NOTHING, 60);
-    assert!(!FlowFilter::parse("proto:* OR host:* OR port:* OR vlan:*").unwrap().matches_packet(&nothing));
+    assert!(!FlowFilter::parse("proto:* OR host:* OR port:* OR vlan:* OR outer_vlan:*").unwrap().matches_packet(&nothing));
 }
 
 #[test]

@@ -81,10 +81,21 @@ fn page(out: &mut Exposition, board: &Board) {
     let (seen, kept) = board.packets.counts();
     out.family("sampled_packets", MetricKind::Counter, "Packets that the page sampled.");
     out.sample(&[], seen);
+    let skipped = board.report().map_or(0, |report| report.totals.ledger.samples_skipped);
+    out.family(
+        "sampled_packets_skipped",
+        MetricKind::Counter,
+        "Packets chosen for the page's sample for which there was no room.",
+    );
+    out.sample(&[], skipped);
     out.family("sampled_packets_kept", MetricKind::Gauge, "Sampled packets in the page's buffer.");
     out.sample(&[], kept as u64);
     out.family("page_clients", MetricKind::Gauge, "Clients that look at the page now.");
     out.sample(&[], board.lookers() as u64);
+    out.family("downloads_refused", MetricKind::Counter, "Downloads refused, as too many were under way (503).");
+    out.sample(&[], board.downloads.refused());
+    out.family("download_files_left", MetricKind::Counter, "Files made for one download that could not be deleted.");
+    out.sample(&[], board.downloads.files_left());
     if let Some(bytes) = process::resident_bytes() {
         out.family("resident_memory_bytes", MetricKind::Gauge, "Resident memory of the process.");
         out.sample(&[], bytes);

@@ -59,6 +59,13 @@ fn promtool(arguments: &[&str], input: &str) -> Option<(bool, String)> {
 }
 
 #[test]
+fn samples_that_found_no_room_are_told() {
+    let played = played();
+    assert!(text(&played, "").contains("\nnetscope_sampled_packets_skipped_total 5\n"));
+    assert_eq!(played.get("/api/v1/status", &[]).1["samples_skipped"], 5);
+}
+
+#[test]
 fn promtool_accepts_the_metrics() {
     let text = text(&played(), "");
     if let Some((is_fine, said)) = promtool(&["check", "metrics"], &text) {

@@ -77,6 +77,9 @@ fn a_client_gets_the_packets_it_subscribed_to() {
     let SocketReply::Message(pong) = none.message(r#"{"type":"perf_ping","client_ts":17.25}"#) else { panic!("an answer") };
     assert_eq!(read(pong.as_bytes())["client_ts"], 17.25);
     assert!(matches!(none.message(r#"{"type":"hidden","hidden":true}"#), SocketReply::Hidden(true)));
+    let name = r#"{"type":"subscribe","packets":true,"bpf":"tcp or host sundown"}"#;
+    let SocketReply::Message(error) = none.message(name) else { panic!("no name is looked up") };
+    assert!(error.contains(r#"\"sundown\" is a name"#), "{error}");
     for wrong in ["", "{}", "[1]", r#"{"type":"subscribe","packets":true,"bpf":"port and"}"#, r#"{"type":"unknown"}"#] {
         let SocketReply::Message(error) = none.message(wrong) else { panic!("an error for {wrong}") };
         assert_eq!((&read(error.as_bytes())["type"], &read(error.as_bytes())["code"]), (&json!("error"), &json!("bad_request")));

@@ -5,9 +5,10 @@ use crate::aggregate::Output;
 use crate::dashboard::{Method, PageHooks};
 use crate::detect::{Alert, AlertPhase};
 use crate::engine::{FLIGHT_BOX_BYTES, FlightBox, FlightSender, mailbox};
-use crate::flight::{FlightRecorder, FlightRequests, FlightSettings, RecordingStore};
+use crate::flight::{FlightCounts, FlightRecorder, FlightRequests, FlightSettings, RecordingStore};
 use netscope_backends::savefile::CaptureOrigin;
 use netscope_backends::{LinkType, Packet, Timestamp};
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -54,6 +55,62 @@ fn a_recording_is_told_to_be_under_way_there_or_gone() {
     assert_eq!(played.get("/api/v1/capture", &[("alert", &id), ("bpf", "tcp")]).0, 400);
 }
 
+/// A recorder with some packets in memory that runs until `finish`, and a page in front of it.
+fn with_recorder(directory: &Path, test: impl FnOnce(&Played, &dyn Fn() -> FlightCounts)) {
+    let settings = settings(directory);
+    let store = RecordingStore::open(&settings).expect("a directory of ours");
+    let requests = FlightRequests::new(Arc::default(), None, false);
+    let (sender, receiver) = mailbox(8, FlightBox::new);
+    let mut flight = FlightSender::new(sender, 1000, 0);
+    let packet = Packet { data: &[0; 1000], time: Timestamp(1), wire_len: 1000, link_type: LinkType::ETHERNET };
+    flight.record(&[packet], true);
+    flight.finish();
+    drop(flight);
+    let recorder =
+        FlightRecorder { settings, store: store.clone(), requests: requests.clone(), receivers: vec![receiver], waits: false };
+    let hooks = PageHooks { flight: Some((requests.clone(), store)), ..PageHooks::default() };
+    let played = Played::new(facts(false), hooks);
+    let recorder = Cell::new(Some(recorder));
+    // All packets have come: it records what is asked for and ends.
+    test(&played, &|| {
+        requests.finish();
+        recorder.take().expect("once").run(&|why| panic!("{why}"))
+    });
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("ours");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_request_that_is_gone_is_recorded_nowhere_and_frees_its_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    with_recorder(directory.path(), |played, run| {
+        for _ in 0..2 {
+            drop(played.begin("/api/v1/capture", &[]));
+        }
+        let busy = played.get("/api/v1/capture", &[]);
+        assert_eq!((busy.0, &busy.1["error"]["code"]), (503, &"busy".into()), "until the recorder knows, both keep their places");
+        assert_eq!((run().recordings, files(directory.path())), (0, Vec::new()));
+        let refused = played.board.downloads.refused();
+        assert_eq!(played.get("/api/v1/capture", &[]).0, 503, "the recorder is gone");
+        assert_eq!((refused, played.board.downloads.refused()), (1, 1), "and there are places");
+    });
+}
+
+#[test]
+fn a_file_goes_when_its_client_left_before_it_was_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    with_recorder(directory.path(), |played, run| {
+        let waiting = played.begin("/api/v1/capture", &[]);
+        assert_eq!((run().recordings, files(directory.path()).len()), (1, 1), "it is made and told");
+        drop(waiting);
+        assert_eq!(files(directory.path()), [""; 0]);
+        assert_eq!(played.board.downloads.files_left(), 0);
+    });
+}
+
 #[test]
 fn packets_in_memory_are_streamed_and_leave_no_file() {
     const LEN: usize = 1000;
@@ -96,6 +153,8 @@ fn packets_in_memory_are_streamed_and_leave_no_file() {
         assert_eq!(status, 200);
         assert!((10 * LEN..12 * LEN).contains(&some.len()), "ten packets: {}", some.len());
         assert_eq!(ask(&[("bpf", "port and")]).0, 400);
+        let (status, why) = ask(&[("bpf", "tcp and not gateway snup")]);
+        assert!(status == 400 && String::from_utf8_lossy(&why).contains("snup"), "no name is looked up");
         assert!(ask(&[("bpf", "tcp")]).1.len() < LEN);
         assert_eq!(std::fs::read_dir(directory.path()).expect("ours").count(), 0, "no file is left");
         flight.finish();

@@ -5,8 +5,8 @@ use crate::aggregate::{
     Report, Summary, Table, Tally, TimelineSlots, TopList, TrafficSlot,
 };
 use crate::dashboard::{
-    ApiBody, ApiRequest, ApiResponse, Board, Method, Page, PageApi, PageFacts, PageHooks, PageSettings, PageSource, RecordStyle,
-    Role,
+    Answering, ApiBody, ApiRequest, ApiResponse, Board, Method, Page, PageApi, PageFacts, PageHooks, PageSettings, PageSource,
+    RecordStyle, Role,
 };
 use crate::detect::{Alert, AlertPhase, AlertSeverity, AlertSubject, SamplePacket};
 use crate::engine::{PacketConsumer, SortKey};
@@ -15,9 +15,12 @@ use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 use netscope_backends::{Counters, LinkType, Packet, RingFill, Timestamp};
 use serde_json::Value;
 use std::cmp::Reverse;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -124,21 +127,36 @@ impl Played {
 
     /// Asks, and waits for the answer.
     pub fn ask(&self, method: Method, path: &str, query: &[(&str, &str)], body: &str, accept: &str) -> ApiResponse {
-        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let request = ApiRequest {
-            method,
-            path: path.to_owned(),
-            query,
-            body: body.to_owned().into(),
-            accept: accept.to_owned(),
-            role: Role::Download,
-            user: Some("ada".to_owned()),
+        self.runtime.block_on(self.page.answer(request(method, path, query, body, accept)))
+    }
+
+    /// Asks, and goes as far as that goes without waiting.
+    pub fn begin<'a>(&'a self, path: &str, query: &[(&str, &str)]) -> Answering<'a> {
+        let mut answering = self.page.answer(request(Method::Get, path, query, "", ""));
+        let is_done = self.runtime.block_on(poll_fn(|context| Poll::Ready(answering.as_mut().poll(context).is_ready())));
+        assert!(!is_done, "it waits");
+        answering
+    }
+
+    /// Does heavy work, and goes as far as that goes without waiting.
+    pub fn begin_heavy<'a>(&'a self, work: impl FnOnce() + Send + 'static) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+        let work = || {
+            work();
+            Ok(())
         };
-        self.runtime.block_on(self.page.answer(request))
+        let mut working: Pin<Box<dyn Future<Output = bool> + 'a>> = Box::pin(async { self.board.heavy(work).await.is_ok() });
+        let is_done = self.runtime.block_on(poll_fn(|context| Poll::Ready(working.as_mut().poll(context).is_ready())));
+        assert!(!is_done, "it waits");
+        working
+    }
+
+    /// Waits a little for this.
+    pub fn in_time<T>(&self, waited: impl Future<Output = T>, time: Duration) -> Option<T> {
+        self.runtime.block_on(async { tokio::time::timeout(time, waited).await.ok() })
     }
 
     /// Waits for an answer.
-    pub fn wait(&self, answering: crate::dashboard::Answering<'_>) -> ApiResponse {
+    pub fn wait(&self, answering: Answering<'_>) -> ApiResponse {
         self.runtime.block_on(answering)
     }
 
@@ -180,6 +198,18 @@ impl Played {
     }
 }
 
+fn request(method: Method, path: &str, query: &[(&str, &str)], body: &str, accept: &str) -> ApiRequest {
+    ApiRequest {
+        method,
+        path: path.to_owned(),
+        query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        body: body.to_owned().into(),
+        accept: accept.to_owned(),
+        role: Role::Download,
+        user: Some("ada".to_owned()),
+    }
+}
+
 impl Drop for Played {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
@@ -203,10 +233,10 @@ fn answer_all(questions: &Questions, asked: &AtomicU64, is_over: &AtomicBool) {
                 let mut found: Vec<_> = flows().into_iter().filter(wants).collect();
                 let matched = found.iter().fold(FlowTotals::default(), |sum, (record, _)| FlowTotals {
                     flows: sum.flows + 1,
-                    packets: sum.packets + SortKey::Packets.of(record),
-                    bytes: sum.bytes + SortKey::Bytes.of(record),
+                    packets: sum.packets + SortKey::Packets.of(record, true),
+                    bytes: sum.bytes + SortKey::Bytes.of(record, true),
                 });
-                found.sort_by_key(|(record, _)| Reverse(question.sort.of(record)));
+                found.sort_by_key(|(record, is_live)| Reverse(question.sort.of(record, *is_live)));
                 found.truncate(question.limit);
                 reply(Ok(FlowsFound { time: NOW, flows: found, matched, looked_at: 3, is_whole: true }));
             }
@@ -249,6 +279,7 @@ pub fn report(time: Timestamp) -> Report {
     report.totals.source = Counters { received: 110, kernel_drops: 3, interface_drops: 2, ..Counters::default() };
     report.totals.ledger.packets = 100;
     report.totals.ledger.in_flows = 100;
+    report.totals.ledger.samples_skipped = 5;
     report.directions[0].bytes = 3000;
     report.totals.flows.opened = 7;
     let queue = crate::aggregate::QueueReport {

@@ -64,13 +64,17 @@ fn who_breaks_the_rules_is_told_and_closed() {
         misbehave(&mut client);
         assert_eq!(client.closing(), Some(*code), "case {number}");
     }
+    // Parts of a message that never ends, and have nothing in them.
+    let mut client = socket(&server);
+    client.send([&[1, 0x80, 0, 0, 0, 0][..], &[0, 0x80, 0, 0, 0, 0].repeat(200)].concat());
+    assert_eq!(client.closing(), Some(1008));
     // A frame that says it is an exabyte long is not waited for.
     let mut client = socket(&server);
     client.send([0x81, 0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     client.send([0; 4]);
     assert_eq!(client.closing(), Some(1009));
     server.wait("all are gone", |server| server.counts().sockets_open == 0);
-    assert_eq!(server.counts().sockets_misbehaved, 9);
+    assert_eq!(server.counts().sockets_misbehaved, 10);
     assert_eq!(server.client().ask("GET /ws", &[], b"").status, 426);
     assert_eq!(server.client().ask("POST /ws", &[("Origin", "http://localhost")], b"").status, 405);
 }
