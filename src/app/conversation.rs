@@ -25,6 +25,17 @@ pub enum Wanted {
     Nothing,
 }
 
+impl Wanted {
+    /// The same where so many bytes come before.
+    #[must_use]
+    pub const fn after(self, skipped: usize) -> Self {
+        match self {
+            Self::Bytes(need) => Self::Bytes(need + skipped),
+            Self::Nothing => Self::Nothing,
+        }
+    }
+}
+
 /// What is wanted of a conversation after its facts were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -41,10 +52,8 @@ impl Reading {
 
 /// A protocol over a stream.
 pub struct StreamProtocol {
-    /// Its name, as in `app.protocol`.
-    pub name: &'static str,
     /// Whether the conversation is this protocol's. With [`Parsed::More`], `need` counts for the side that has fewer bytes.
     pub is_spoken: fn(&Conversation<'_>) -> Parsed<()>,
-    /// Adds what is known to an empty buffer.
+    /// Adds what is known to an empty buffer, its name first.
     pub read: fn(&Conversation<'_>, &mut FactBuffer) -> Reading,
 }

@@ -26,6 +26,8 @@ pub struct Datagram<'a> {
 pub enum DatagramReading {
     /// Not of this protocol.
     Foreign,
+    /// Perhaps of this protocol: the next ones will tell.
+    Unsure,
     /// Of this protocol; it told nothing new, and the next ones are wanted.
     Watch,
     /// Of this protocol; it told something new, and the next ones are wanted.
@@ -39,14 +41,12 @@ pub trait DatagramInspector: Send + Sync {
     /// A datagram came.
     fn datagram(&mut self, datagram: &Datagram<'_>) -> DatagramReading;
 
-    /// Adds all that is known to an empty buffer.
+    /// Adds all that is known to an empty buffer, the protocol's name first.
     fn write(&self, facts: &mut FactBuffer);
 }
 
 /// A protocol over datagrams.
 pub struct DatagramProtocol {
-    /// Its name, as in `app.protocol`.
-    pub name: &'static str,
     /// Whether a datagram may be of this protocol: a test of a few bytes that must be cheap.
     pub may_be: fn(&Datagram<'_>) -> bool,
     /// Something that follows a flow from its first datagram on.

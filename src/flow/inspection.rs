@@ -13,8 +13,8 @@ use self::fact_pool::{FactPool, PoolRef};
 use self::stream::{StreamInspection, StreamState};
 use super::arena::{NO_PLACE, Segments};
 use super::Direction;
-use crate::app::protocols::{DATAGRAM_PROTOCOLS, write_app};
-use crate::app::{Datagram, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, FactSet};
+use crate::app::protocols::DATAGRAM_PROTOCOLS;
+use crate::app::{Datagram, DatagramInspector, DatagramReading, FactBuffer, FactSet};
 
 pub use settings::{InspectionCounters, InspectionSettings};
 
@@ -60,26 +60,7 @@ struct OpenFlow {
 
 enum State {
     Stream(Box<StreamInspection>),
-    Datagrams(Option<Follower>),
-}
-
-/// What follows a flow of datagrams whose protocol is known.
-struct Follower {
-    protocol: &'static DatagramProtocol,
-    inspector: Box<dyn DatagramInspector>,
-}
-
-impl Follower {
-    /// Facts are written anew where the inspector says that they changed.
-    fn datagram(&mut self, datagram: &Datagram<'_>, facts: &mut FactBuffer) -> DatagramReading {
-        let reading = self.inspector.datagram(datagram);
-        if matches!(reading, DatagramReading::Told | DatagramReading::Done) {
-            facts.clear();
-            write_app(self.protocol.name, facts);
-            self.inspector.write(facts);
-        }
-        reading
-    }
+    Datagrams(Option<Box<dyn DatagramInspector>>),
 }
 
 /// Inspection of all flows of one table.
@@ -307,27 +288,36 @@ impl OpenFlow {
         let is_clients = payload.direction == payload.client;
         let datagram = Datagram { payload: payload.bytes, len: payload.wire_len, is_clients, server_port, client_port, time_ns: payload.time_ns };
         if inspector.is_none() {
-            for &protocol in DATAGRAM_PROTOCOLS.iter().filter(|protocol| (protocol.may_be)(&datagram)) {
-                let mut candidate = Follower { protocol, inspector: (protocol.begin)() };
-                match candidate.datagram(&datagram, &mut self.facts) {
-                    DatagramReading::Foreign => {}
-                    reading => {
-                        *inspector = Some(candidate);
-                        return reading != DatagramReading::Done;
-                    }
+            for protocol in DATAGRAM_PROTOCOLS.iter().filter(|protocol| (protocol.may_be)(&datagram)) {
+                let mut candidate = (protocol.begin)();
+                let reading = candidate.datagram(&datagram);
+                if reading != DatagramReading::Foreign {
+                    tell(candidate.as_ref(), reading, &mut self.facts);
+                    *inspector = Some(candidate);
+                    return reading != DatagramReading::Done;
                 }
             }
             return self.idle(settings);
         }
-        let reading = inspector.as_mut().map_or(DatagramReading::Foreign, |own| own.datagram(&datagram, &mut self.facts));
+        let Some(own) = inspector else { return false };
+        let reading = own.datagram(&datagram);
+        tell(own.as_ref(), reading, &mut self.facts);
         match reading {
             DatagramReading::Done => false,
             DatagramReading::Told | DatagramReading::Watch => {
                 self.idle_packets = 0;
                 true
             }
-            DatagramReading::Foreign => self.idle(settings),
+            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(settings),
         }
+    }
+}
+
+/// Facts are written anew where there is something new.
+fn tell(inspector: &dyn DatagramInspector, reading: DatagramReading, facts: &mut FactBuffer) {
+    if matches!(reading, DatagramReading::Told | DatagramReading::Done) {
+        facts.clear();
+        inspector.write(facts);
     }
 }
 

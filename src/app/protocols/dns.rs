@@ -3,6 +3,7 @@
 //! Owns on which ports they are looked for: a short message says too little of itself to be told from others anywhere.
 
 use super::dns_summary::DnsSummary;
+use super::write_app;
 use crate::app::dns::DnsMessage;
 use crate::app::{
     Conversation, Datagram, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, StreamProtocol, Wanted,
@@ -15,29 +16,30 @@ const LLMNR_PORT: u16 = 5355;
 
 /// DNS (RFC 1035) over UDP.
 pub(super) const DNS: DatagramProtocol =
-    DatagramProtocol { name: "dns", may_be: |datagram| may_be(datagram, DNS_PORT), begin: || begin(false) };
+    DatagramProtocol { may_be: |datagram| may_be(datagram, DNS_PORT), begin: || begin("dns", false) };
 /// Multicast DNS (RFC 6762).
 pub(super) const MDNS: DatagramProtocol =
-    DatagramProtocol { name: "mdns", may_be: |datagram| may_be(datagram, MDNS_PORT), begin: || begin(false) };
+    DatagramProtocol { may_be: |datagram| may_be(datagram, MDNS_PORT), begin: || begin("mdns", false) };
 /// Link-local multicast name resolution (RFC 4795).
 pub(super) const LLMNR: DatagramProtocol =
-    DatagramProtocol { name: "llmnr", may_be: |datagram| may_be(datagram, LLMNR_PORT), begin: || begin(false) };
+    DatagramProtocol { may_be: |datagram| may_be(datagram, LLMNR_PORT), begin: || begin("llmnr", false) };
 /// NetBIOS name service (RFC 1002).
 pub(super) const NETBIOS: DatagramProtocol =
-    DatagramProtocol { name: "netbios_ns", may_be: |datagram| may_be(datagram, NETBIOS_PORT), begin: || begin(true) };
+    DatagramProtocol { may_be: |datagram| may_be(datagram, NETBIOS_PORT), begin: || begin("netbios_ns", true) };
 /// DNS over TCP (RFC 7766).
-pub(super) const DNS_TCP: StreamProtocol = StreamProtocol { name: "dns", is_spoken, read };
+pub(super) const DNS_TCP: StreamProtocol = StreamProtocol { is_spoken, read };
 
 /// Messages of a stream that are read.
 const MESSAGES_MAX: usize = 256;
 
 struct DnsFlow {
+    name: &'static str,
     summary: DnsSummary,
     is_netbios: bool,
 }
 
-fn begin(is_netbios: bool) -> Box<dyn DatagramInspector> {
-    Box::new(DnsFlow { summary: DnsSummary::default(), is_netbios })
+fn begin(name: &'static str, is_netbios: bool) -> Box<dyn DatagramInspector> {
+    Box::new(DnsFlow { name, summary: DnsSummary::default(), is_netbios })
 }
 
 fn may_be(datagram: &Datagram<'_>, port: u16) -> bool {
@@ -52,6 +54,7 @@ impl DatagramInspector for DnsFlow {
     }
 
     fn write(&self, facts: &mut FactBuffer) {
+        write_app(self.name, facts);
         if self.is_netbios {
             self.summary.write_netbios(facts);
         } else {
@@ -90,6 +93,7 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
         Wanted::Nothing
     };
     let reading = Reading { client: all(conversation.client), server: all(conversation.server) };
+    write_app("dns", facts);
     summary.write(facts);
     reading
 }

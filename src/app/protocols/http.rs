@@ -2,13 +2,14 @@
 //!
 //! Owns which of it are facts: never a query, a cookie or a password.
 
+use super::write_app;
 use crate::app::http1::{HttpOpening, HttpRequest, HttpResponse, HttpUpgrade};
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
 /// The protocol.
-pub(super) const HTTP: StreamProtocol = StreamProtocol { name: "http", is_spoken, read };
+pub(super) const HTTP: StreamProtocol = StreamProtocol { is_spoken, read };
 /// HTTP/2 over a connection without TLS (RFC 9113 section 3.3).
-pub(super) const HTTP2: StreamProtocol = StreamProtocol { name: "http2", is_spoken: is_http2, read: |_, _| Reading::DONE };
+pub(super) const HTTP2: StreamProtocol = StreamProtocol { is_spoken: is_http2, read: read_http2 };
 
 /// Number of its facts.
 const OBJECT: u8 = 4;
@@ -56,9 +57,15 @@ fn is_http2(conversation: &Conversation<'_>) -> Parsed<()> {
     }
 }
 
+fn read_http2(_: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    write_app("http2", facts);
+    Reading::DONE
+}
+
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let requests = Requests::read(conversation.client);
     let response = HttpResponse::read_stream(conversation.server);
+    write_app("http", facts);
     let mut http = facts.object(OBJECT);
     let mut upgrade: Option<HttpUpgrade> = None;
     if let Some(first) = &requests.first {

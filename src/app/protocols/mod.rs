@@ -6,6 +6,7 @@
 mod dns;
 mod dns_summary;
 mod http;
+mod marks;
 mod postgresql;
 mod quic;
 mod ssh;
@@ -14,17 +15,23 @@ mod tls;
 use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
-pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL];
+pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
 
 /// Protocols over UDP, in the order in which they are asked for.
-pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC];
+pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC, &marks::MARKED_DATAGRAMS];
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;
 
 /// The flow is of this protocol, as its content says.
-pub fn write_app(name: &str, facts: &mut FactBuffer) {
+fn write_app(name: &str, facts: &mut FactBuffer) {
+    write_app_with(name, [&[]; 3], facts);
+}
+
+/// The same, with version, software and what is asked for, where they are known.
+fn write_app_with(name: &str, more: [&[u8]; 3], facts: &mut FactBuffer) {
     let mut app = facts.object(APP);
     app.text(0, name.as_bytes());
     app.text(1, b"content");
+    (2..).zip(more).for_each(|(member, text)| app.text(member, text));
 }

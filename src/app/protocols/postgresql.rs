@@ -2,11 +2,11 @@
 //!
 //! Owns how a connection begins.
 
-use super::tls;
+use super::{tls, write_app};
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
 /// The protocol.
-pub(super) const POSTGRESQL: StreamProtocol = StreamProtocol { name: "postgresql", is_spoken, read };
+pub(super) const POSTGRESQL: StreamProtocol = StreamProtocol { is_spoken, read };
 
 /// Number of its facts.
 const OBJECT: u8 = 7;
@@ -40,6 +40,7 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 }
 
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    write_app("postgresql", facts);
     let (mut client, mut server) = (conversation.client, conversation.server);
     let mut skipped = [0, 0];
     // A client may ask for both, one after the other.
@@ -56,8 +57,8 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
         if is_tls && answer == b'S' {
             facts.object(OBJECT).flag(member::TLS, true);
             let inside = Conversation { client, server, ..*conversation };
-            let Reading { client, server } = tls::read(&inside, facts);
-            return Reading { client: later(client, skipped[0]), server: later(server, skipped[1]) };
+            let Reading { client, server } = tls::read_inside(&inside, facts);
+            return Reading { client: client.after(skipped[0]), server: server.after(skipped[1]) };
         }
     }
     let len = client.get(..4).map_or(8, |len| usize::from(len[2]) << 8 | usize::from(len[3]));
@@ -84,11 +85,4 @@ fn write_parameters(parameters: &[u8], facts: &mut FactBuffer) {
 
 fn bounded(text: &[u8]) -> &[u8] {
     &text[..text.len().min(128)]
-}
-
-const fn later(wanted: Wanted, by: usize) -> Wanted {
-    match wanted {
-        Wanted::Bytes(need) => Wanted::Bytes(need + by),
-        Wanted::Nothing => Wanted::Nothing,
-    }
 }

@@ -2,12 +2,13 @@
 //!
 //! Owns which of it are facts. What follows the handshake's first flight is encrypted for everybody but the two sides.
 
+use super::write_app;
 use crate::app::quic::{GoogleHello, QuicInitials, QuicSide, QuicVersion, quic_error_name};
 use crate::app::tls::{Ja4, tls_version_name};
 use crate::app::{Datagram, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed};
 
 /// The protocol.
-pub(super) const QUIC: DatagramProtocol = DatagramProtocol { name: "quic", may_be, begin: || Box::<QuicFlow>::default() };
+pub(super) const QUIC: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<QuicFlow>::default() };
 
 /// Number of its facts.
 const OBJECT: u8 = 2;
@@ -109,6 +110,7 @@ impl DatagramInspector for QuicFlow {
     }
 
     fn write(&self, facts: &mut FactBuffer) {
+        write_app("quic", facts);
         let mut quic = facts.object(OBJECT);
         if let Some(version) = self.initials.version().or(self.seen_version).filter(|version| version.0 != 0) {
             quic.text(member::VERSION, version.to_string().as_bytes());

@@ -2,11 +2,12 @@
 //!
 //! Owns which of it are facts.
 
+use super::write_app;
 use crate::app::ssh::{SshBanner, SshKexInit, SshOpening, SshStage};
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
 /// The protocol.
-pub(super) const SSH: StreamProtocol = StreamProtocol { name: "ssh", is_spoken, read };
+pub(super) const SSH: StreamProtocol = StreamProtocol { is_spoken, read };
 
 /// Number of its facts.
 const OBJECT: u8 = 5;
@@ -36,6 +37,7 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let client = side(SshBanner::read_stream(conversation.client), conversation.client);
     let server = side(SshBanner::read_stream_of_server(conversation.server), conversation.server);
+    write_app("ssh", facts);
     let mut ssh = facts.object(OBJECT);
     ssh.list(member::BANNER, [&client, &server].into_iter().filter_map(Side::banner).map(|banner| banner.line).collect::<Vec<_>>());
     ssh.text(member::CLIENT, client.banner().map(|banner| banner.software).unwrap_or_default());

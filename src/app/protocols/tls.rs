@@ -2,13 +2,14 @@
 //!
 //! Owns which of it are facts. Certificates are not verified.
 
+use super::write_app;
 use crate::app::tls::{
     CertificateFacts, ClientHello, Ja4, ServerFlight, ServerHello, Sslv2Hello, TlsAlert, ja3, ja3s, tls_version_name,
 };
 use crate::app::{Conversation, FactBuffer, FactWriter, Parsed, Reading, StreamProtocol, Wanted};
 
 /// The protocol.
-pub(super) const TLS: StreamProtocol = StreamProtocol { name: "tls", is_spoken, read };
+pub(super) const TLS: StreamProtocol = StreamProtocol { is_spoken, read };
 
 /// Number of its facts.
 const OBJECT: u8 = 1;
@@ -82,7 +83,25 @@ fn begins_with_hello(stream: &[u8], kind: u8) -> Parsed<()> {
     }
 }
 
-pub(super) fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    write_app("tls", facts);
+    read_inside(conversation, facts)
+}
+
+/// Where a message of this kind begins, with a record of its own, behind what another protocol said.
+pub(super) fn find_hello(stream: &[u8], kind: u8) -> Option<usize> {
+    let is_hello = |window: &[u8]| match *window {
+        [22, 3, 0..=4, high, low, found, 0, message_high, message_low] => {
+            let len = |high: u8, low: u8| usize::from(high) << 8 | usize::from(low);
+            found == kind && len(high, low) >= 4 && len(message_high, message_low) >= 40
+        }
+        _ => false,
+    };
+    stream.windows(9).position(is_hello)
+}
+
+/// The facts of TLS alone.
+pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let (mut joined_client, mut joined_server) = (Vec::new(), Vec::new());
     let mut tls = facts.object(OBJECT);
     let hello = ClientHello::read_stream(conversation.client, &mut joined_client);

@@ -6,7 +6,7 @@
 use super::settings::InspectionCounters;
 use super::side::Side;
 use super::SeenPayload;
-use crate::app::protocols::{STREAM_PROTOCOLS, write_app};
+use crate::app::protocols::STREAM_PROTOCOLS;
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
 /// What came of a segment.
@@ -87,7 +87,6 @@ impl StreamInspection {
             return if may_be(&seen) || may_be(&turned) { Found::Nothing } else { Found::Nobody };
         };
         facts.clear();
-        write_app(protocol.name, facts);
         let Reading { client, server } = (protocol.read)(if is_turned { &turned } else { &seen }, facts);
         let (client, server) = if is_turned { (server, client) } else { (client, server) };
         (self.protocol, self.is_turned) = (Some(protocol), is_turned);
