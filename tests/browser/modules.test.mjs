@@ -208,6 +208,10 @@ test('styles of a view leave what surrounds it alone', async () => {
   const text = async (name) => (await readFile(css.find((path) => path.endsWith(`/${name}.css`)))).toString().replace(/\/\*[^]*?\*\//g, '');
   const classes = (rules) => [...rules.matchAll(/([^{}]+)\{/g)].flatMap(([, selectors]) => selectors.split(/,(?![^(]*\))/).map((selector) => selector.trim()));
   const own = new Set([...(await text('shell')).matchAll(/\.([a-z][\w-]*)/g)].map(([, name]) => name));
+  // And what surrounds a view means nothing in it: parts of the bar are styled in the bar alone.
+  const bar = [...(await readFile(join(PAGE, 'index.html'))).toString().split('</header>')[0].matchAll(/class="([a-z-]+)"/g)].map(([, name]) => name).filter((name) => !['skip', 'top', 'mark', 'state-text'].includes(name));
+  assert.ok(bar.length > 6, bar.join(' '));
+  for (const selector of classes(await text('shell'))) assert.ok(!bar.includes(/^\.([a-z][\w-]*)/.exec(selector)?.[1]), `shell.css: ${selector} also means a part of a view`);
   for (const name of ['wall', 'flows', 'packets', 'alerts', 'system', 'sankey']) {
     for (const selector of classes(await text(name))) {
       const bare = /^\.([a-z][\w-]*)/.exec(selector);

@@ -104,7 +104,7 @@ test('without a connection, the wall says so and tries again', () => opened('vie
   await page.getByRole('button', { name: 'Try again' }).click();
   await page.locator('.view-wall .ledger').waitFor();
   assert.equal(await page.locator('.view-state').isVisible(), false);
-}, { prepare: async (page) => { await page.routeWebSocket(/\/ws$/, async (socket) => { await new Promise((resolve) => { setTimeout(resolve, 300); }); if (!socket.is_healed && (page.refusals = (page.refusals ?? 0) + 1) < 2) await socket.close(); else socket.connectToServer(); }); } }));
+}, { prepare: async (page) => { await page.routeWebSocket(/\/ws$/, async (socket) => { await new Promise((resolve) => { setTimeout(resolve, 1500); }); if ((page.refusals = (page.refusals ?? 0) + 1) < 2) await socket.close(); else socket.connectToServer(); }); } }));
 
 const NOTHING = [
   ['view=flows&filter=client:192.0.2.255', '.table-panel', /No flow fits this filter/, 'Show all flows', 'filter'], ['view=flows&show=sankey&filter=client:192.0.2.255', '.graph-panel', /No flow fits this filter/, 'Show all flows', 'filter'],

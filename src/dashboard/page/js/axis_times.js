@@ -5,7 +5,7 @@ const MARKS_MAX = 100;
 
 /** Times between `from` and `to` that are round on the clock of this place, at most `most`. */
 export function roundTimes(from, to, most) {
-  const step = MARK_STEPS.find((secs) => (to - from) / secs <= most) ?? MARK_STEPS.at(-1);
+  const step = MARK_STEPS.find((secs) => Math.floor((to - from) / secs) <= most) ?? MARK_STEPS.at(-1);
   const zone = new Date(from * 1000).getTimezoneOffset() * 60;
   const times = [];
   for (let time = Math.ceil((from - zone) / step) * step + zone; time <= to && times.length < MARKS_MAX; time += step) times.push(time);

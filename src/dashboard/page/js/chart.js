@@ -11,6 +11,7 @@ import { colour, faded, on as onTheme } from './theme.js';
 const WIDTHS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300];
 const TABLE_ROWS = 60;
 const SUMMARY_MS = 10000;
+const LEAST_POINTS = 3;
 // On a screen of a wall's size (wall.css) letters are larger, so that they are read from five metres.
 const WALL = '(min-width: 1800px) and (min-height: 960px)';
 const WALL_LETTERS = 1.35;
@@ -81,8 +82,10 @@ export class TimeChart {
     this.summarize();
     if (!this.table.hidden) { this.fillTable(); return; }
     if (width < 20 || height < 20) return;
-    const has_values = data.slice(1).some((values) => values.some((value) => value !== null));
-    if (has_values) this.empty.ready();
+    const { history_state } = this.app.store;
+    // The seconds that ticks told since the page was opened are no hour.
+    const least = !this.options.none && (history_state === 'loading' || history_state === 'failed') ? LEAST_POINTS : 1;
+    if (Math.max(...data.slice(1).map((values) => values.filter((value) => value !== null).length)) >= least) this.empty.ready();
     else (this.options.none ?? ((state) => this.sayNone(state)))(this.empty);
     if (!this.uplot) this.make(width, height, data);
     this.uplot.batch(() => {

@@ -13,7 +13,7 @@ import * as theme from './theme.js';
 const AXIS = 16;
 const STEP_KEYS = 40; // a key moves the selection by this part of the time shown
 const DRAG_MIN_PX = 4;
-const MARK_PX = 110; // room that a mark of the axis has at least
+const MARK_PX = 90; // room that a mark of the axis has at least
 
 /** Options: onSelect(from, to) with null, null for no selection. */
 export class HistoryStrip {

@@ -153,7 +153,7 @@ export class QueuesPanel {
     this.facts = ['batch p99', 'memory', 'CPU', 'outputs', 'up'].map((name) => ({ name, value: h('dd') }));
     this.probe = heading('Probe');
     this.state = new PanelState();
-    this.element = h('section', { class: 'panel queues-panel', 'aria-label': 'Queues' }, this.heading.element, this.state.element, this.body, this.rest, this.probe.element, h('dl', { class: 'pairs' }, this.facts.map(({ name, value }) => h('div', {}, h('dt', { text: name }), value))));
+    this.element = h('section', { class: 'panel queues-panel', 'aria-label': 'Queues' }, this.heading.element, this.state.element, this.body, this.rest, this.probe.element, h('dl', { class: 'pairs' }, this.facts.map(({ name, value }) => h('div', { title: name === 'batch p99' ? 'of the slowest worker, since the start' : null }, h('dt', { text: name }), value))));
   }
 
   update(tick) {
