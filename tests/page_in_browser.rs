@@ -70,6 +70,13 @@ fn flows_and_packets_work_with_made_up_data() {
 }
 
 #[test]
+fn panels_say_their_state_and_the_page_is_for_everybody() {
+    if can_drive() {
+        run_scripts(&["states.test.mjs"], &[]);
+    }
+}
+
+#[test]
 fn a_replayed_capture_is_looked_at() {
     if !can_drive() {
         return;

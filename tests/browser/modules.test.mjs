@@ -10,6 +10,8 @@ import * as format from '../../src/dashboard/page/js/format.js';
 import { History, Ring } from '../../src/dashboard/page/js/history.js';
 import * as words from '../../src/dashboard/page/js/alert_text.js';
 import { lossRates, verdict } from '../../src/dashboard/page/js/ledger_text.js';
+import { roundTimes } from '../../src/dashboard/page/js/axis_times.js';
+import { newAlert, NEW_ALERT_SECS, Rotation, ROTATE_MAX, ROTATE_MIN, rotateSecs } from '../../src/dashboard/page/js/wall_rotation.js';
 import { Socket } from '../../src/dashboard/page/js/socket.js';
 import { alertsAt } from './mock/alerts.mjs';
 
@@ -151,4 +153,69 @@ test('a server whose clock is ahead has a positive offset, whatever the way take
   near(measured(1000, 40).offset_ms, 1000);
   near(measured(1000, 40).last_ms, 80);
   near(measured(-500, 200).offset_ms, -500);
+});
+
+test('counts in a sentence stand in groups of three; ports, addresses and names do not', () => {
+  assert.equal(words.grouped('11699481 attempts from about 9800 sources, 0.4 % completed'), '11,699,481 attempts from about 9,800 sources, 0.4 % completed');
+  for (const text of ['port 44312 of 10.0.0.1', 'ports 44312 and 44313 of it', '10.0.0.1:44312 is open', 'host4431299 is up', 'AS 64512', '0.12345 of it', '99999999999999999999 packets']) assert.equal(words.grouped(text), text);
+});
+
+test('marks of an axis are round, in order, inside, and not too many', () => {
+  const day = 1_700_000_000;
+  for (const [from, to, most] of [[day, day + 300, 4], [day + 7, day + 3607, 10], [day, day + 86400, 12], [day, day + 10, 5], [day, day + 90 * 86400, 8], [day, day, 3]]) {
+    const times = roundTimes(from, to, most);
+    assert.ok(times.every((time, i) => time >= from && time <= to && (i === 0 || time > times[i - 1])), `${from} ${to}`);
+    assert.ok(times.length <= 100);
+    if (to - from >= 300 && to - from <= 86400) assert.ok(times.length >= 1 && times.length <= most + 1 && times.every((time) => time % 60 === 0), `${to - from}: ${times}`);
+  }
+});
+
+test('the rotation turns after its time, waits while it is held, and reads its seconds from the address', () => {
+  let turns = 0;
+  const rotation = new Rotation(() => { turns += 1; });
+  rotation.pass(1000, false);
+  assert.equal(turns, 0, 'it does not turn before it is set');
+  rotation.set(30);
+  rotation.pass(29, false);
+  assert.equal(turns, 0);
+  rotation.pass(1, false);
+  assert.equal(turns, 1);
+  rotation.pass(29, false);
+  rotation.pass(1, true);
+  rotation.pass(1000, true);
+  assert.equal(turns, 1, 'held');
+  rotation.pass(29, false);
+  assert.equal(turns, 1, 'the page has its whole time again');
+  rotation.pass(1, false);
+  assert.equal(turns, 2);
+  rotation.set(null);
+  rotation.pass(1000, false);
+  assert.equal(turns, 2, 'stopped');
+  const cases = [['30', 30], ['1', ROTATE_MIN], ['999999', ROTATE_MAX], ['0', null], ['', null], ['-5', null], ['1e3', null], ['30s', null], [null, null]];
+  for (const [text, secs] of cases) assert.equal(rotateSecs(text), secs, String(text));
+});
+
+test('an alert is new while it is open, young and not acknowledged', () => {
+  const alert = (id, more) => ({ id, state: 'open', began: 1000, acknowledged: null, ...more });
+  assert.equal(newAlert([alert('a'), alert('b', { began: 1010 })], 1020).id, 'b');
+  assert.equal(newAlert([alert('a')], 1000 + NEW_ALERT_SECS), null);
+  assert.equal(newAlert([alert('a', { state: 'ended' }), alert('b', { acknowledged: { ts: 1 } })], 1001), null);
+  assert.equal(newAlert([], 1), null);
+});
+
+test('styles of a view leave what surrounds it alone', async () => {
+  const css = await filesOf(join(PAGE, 'css'));
+  const text = async (name) => (await readFile(css.find((path) => path.endsWith(`/${name}.css`)))).toString().replace(/\/\*[^]*?\*\//g, '');
+  const classes = (rules) => [...rules.matchAll(/([^{}]+)\{/g)].flatMap(([, selectors]) => selectors.split(/,(?![^(]*\))/).map((selector) => selector.trim()));
+  const own = new Set([...(await text('shell')).matchAll(/\.([a-z][\w-]*)/g)].map(([, name]) => name));
+  // And what surrounds a view means nothing in it: parts of the bar are styled in the bar alone.
+  const bar = [...(await readFile(join(PAGE, 'index.html'))).toString().split('</header>')[0].matchAll(/class="([a-z-]+)"/g)].map(([, name]) => name).filter((name) => !['skip', 'top', 'mark', 'state-text'].includes(name));
+  assert.ok(bar.length > 6, bar.join(' '));
+  for (const selector of classes(await text('shell'))) assert.ok(!bar.includes(/^\.([a-z][\w-]*)/.exec(selector)?.[1]), `shell.css: ${selector} also means a part of a view`);
+  for (const name of ['wall', 'flows', 'packets', 'alerts', 'system', 'sankey']) {
+    for (const selector of classes(await text(name))) {
+      const bare = /^\.([a-z][\w-]*)/.exec(selector);
+      assert.ok(!bare || !own.has(bare[1]), `${name}.css: ${selector} also means a part of the shell`);
+    }
+  }
 });

@@ -12,6 +12,8 @@ import { openBrowser } from './browser.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const SIZES = { wide: { width: 1920, height: 1080 }, phone: { width: 390, height: 844 }, narrow: { width: 360, height: 740 }, laptop: { width: 1366, height: 768 }, large: { width: 3840, height: 2160 }, tablet: { width: 820, height: 1180 } };
+// Phones and tablets are touched.
+const deviceOf = (size) => ({ viewport: SIZES[size], ...(['phone', 'narrow', 'tablet'].includes(size) ? { isMobile: true, hasTouch: true } : {}) });
 const option = (name, fallback) => { const at = process.argv.indexOf(`--${name}`); return at < 0 ? fallback : process.argv[at + 1]; };
 const listOf = (name, fallback) => option(name, fallback).split(',');
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -34,7 +36,7 @@ async function queryOf(view) {
 /** Opens a view and notes what goes wrong on it. */
 async function openView(size, theme, view) {
   const name = [view, size, theme, scenario === 'living' ? null : scenario, option('name', null)].filter(Boolean).join('-');
-  const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, bypassCSP: false });
+  const context = await browser.newContext({ ...deviceOf(size), colorScheme: theme, bypassCSP: false });
   const page = await context.newPage();
   page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) problems.push(`${name}: console: ${message.text()} ${message.location().url}`); });
   page.on('pageerror', (error) => problems.push(`${name}: ${error.stack}`));
@@ -52,7 +54,7 @@ async function shoot({ name, page }) {
 }
 
 async function checkAccess({ name, address, size, theme }) {
-  const context = await browser.newContext({ viewport: SIZES[size], colorScheme: theme, bypassCSP: true });
+  const context = await browser.newContext({ ...deviceOf(size), colorScheme: theme, bypassCSP: true });
   const page = await context.newPage();
   await page.goto(address);
   await page.waitForTimeout(2500);

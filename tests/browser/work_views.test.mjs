@@ -223,6 +223,7 @@ test('a view that was left asks for nothing more', async () => {
   await page.waitForTimeout(3500);
   assert.deepEqual(asked.filter((url) => url.includes('/flows')), []);
   await page.locator('.views a[data-view=system]').click();
+  await page.locator('.view-system').waitFor();
   asked.length = 0;
   await page.waitForTimeout(3500);
   assert.deepEqual(asked.filter((url) => url.includes('/packets')), []);

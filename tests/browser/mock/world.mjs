@@ -85,6 +85,9 @@ export class World {
       case 'alerts': return this.alerts().filter((a) => a.began >= t && a.began < t + seconds).length;
       case 'rtt_p50': return Math.round(800 * (1 + 0.3 * wave(mid, 99)));
       case 'rtt_p99': return Math.round(48000 * (1 + 0.3 * wave(mid, 101)));
+      case 'batch_p50': return 14 * (1 + 0.3 * wave(mid, 120)) + (this.openAt(mid, 'syn_flood') ? 6 : 0);
+      case 'batch_p95': return 29 * (1 + 0.35 * wave(mid, 121)) + (this.openAt(mid, 'syn_flood') ? 14 : 0);
+      case 'batch_p99': return 47 * (1 + 0.4 * wave(mid, 122)) + (this.openAt(mid, 'syn_flood') ? 40 : 0);
       default: return undefined;
     }
   }

@@ -13,7 +13,7 @@ export function alertDetail(app, alert, actions) {
   const now = app.store.now();
   const life = h('p', { class: 'dim detail-life' });
   const pane = h('article', { class: 'detail', 'aria-label': words.title(alert) },
-    h('header', {}, h('span', { class: 'severity', 'data-severity': alert.state === 'open' ? alert.severity : 'ended', text: `${alert.severity} · ${alert.state}` }), h('h2', {}, foreign(words.title(alert), 160)), h('p', { class: 'detail-text' }, foreign(alert.description, 600)), life),
+    h('header', {}, h('span', { class: 'severity', 'data-severity': alert.state === 'open' ? alert.severity : 'ended', text: `${alert.severity} · ${alert.state}` }), h('h2', {}, foreign(words.title(alert), 160)), h('p', { class: 'detail-text' }, foreign(words.grouped(String(alert.description ?? '').slice(0, 2000)), 600)), life),
     buttons(app, alert, actions), acknowledged(app, alert, actions), why(alert), seen(alert), sources(app, alert), examples(app, alert), rule(alert));
   pane.tick = (time) => setText(life, lifeLine(alert, time));
   pane.tick(now);
@@ -105,18 +105,23 @@ function muteDialog(app, alert, actions) {
   const reason = h('input', { type: 'text', id: 'mute-reason', required: true, maxlength: '500', autocomplete: 'off' });
   const length = h('select', { id: 'mute-length' }, MUTE_LENGTHS.map(([secs, text]) => h('option', { value: secs, selected: secs === 86400, text })));
   const problem = h('p', { class: 'form-problem', role: 'alert' });
+  const life = h('p', { class: 'mute-life', id: 'mute-life', role: 'status' });
+  const sayLife = () => setText(life, `It lives until ${format.when(app.store.now() + Number(length.value), app.store.now())} or until the program ends, whichever is first. A rule in the configuration file lives on.`);
+  length.addEventListener('change', sayLife);
+  length.setAttribute('aria-describedby', 'mute-life');
+  sayLife();
   const submit = async (event) => {
     event.preventDefault();
     try {
       await app.api('mutes', {}, { body: { kind: alert.kind, network: network.value.trim() || null, port: port.value === '' ? null : Number(port.value), reason: reason.value.trim(), seconds: Number(length.value) } });
       dialog.close();
-      app.toast(`${words.kindText(alert.kind)} is muted there for ${length.selectedOptions[0].textContent}`);
+      app.toast(`${words.kindText(alert.kind)} is muted there for ${length.selectedOptions[0].textContent}, or until the program ends`);
       actions.muted();
     } catch (error) { problem.textContent = error.message; }
   };
   const dialog = h('dialog', { class: 'dialog mute', 'aria-labelledby': 'mute-title' }, h('form', { on: { submit } },
-    h('h2', { id: 'mute-title', text: `Mute: ${words.kindText(alert.kind)}` }), h('p', { class: 'dim', text: 'Alerts of this kind that fit are not told any more. They are counted.' }),
-    field('mute-network', 'Host or network (empty: any)', network), field('mute-port', 'Port (empty: any)', port), field('mute-length', 'For', length), field('mute-reason', 'Reason', reason), problem,
+    h('h2', { id: 'mute-title', text: `Mute: ${words.kindText(alert.kind)}` }), h('p', { class: 'dim', text: 'Alerts of this kind that fit and begin from now on are not told. They are counted.' }),
+    field('mute-network', 'Host or network (empty: any)', network), field('mute-port', 'Port (empty: any)', port), field('mute-length', 'For', length), life, field('mute-reason', 'Reason', reason), problem,
     h('footer', {}, h('button', { class: 'button', type: 'button', text: 'Cancel', on: { click: () => dialog.close() } }), h('button', { class: 'button primary', type: 'submit', text: 'Mute' }))));
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);

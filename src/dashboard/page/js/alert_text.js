@@ -27,12 +27,24 @@ export function title(alert) {
   return format.visible(`${kindText(alert.kind)} ${between}`.trim(), 160);
 }
 
+// What a list of alerts says while it is empty: into `state`, a PanelState. `way` leads out of what was chosen, null where nothing was.
+export function sayNone(state, store, way = null) {
+  if (store.hello?.has?.detection === false) state.nothing('Detection is off', 'Start NetScope with --anomalies to look for attacks.');
+  else if (way && store.alerts.size > 0) state.nothing('No alert fits', 'Others are there.', way);
+  else if (store.alerts_state === 'loading') state.loading('Loading alerts');
+  else if (store.alerts_state === 'failed') state.failed('Alerts cannot be loaded', store.alerts_error, () => store.loadAlerts());
+  else state.nothing('✓ No alerts', 'Nothing was found in the last 24 hours.');
+}
+
+// Numbers of a sentence in groups of three: '11,699,481 attempts'. Ports, addresses and names stay as they are.
+export const grouped = (text) => text.replace(/(?<=^|\s)(?<!\bports? [\w ]*)\d{4,15}(?= [a-z])/g, (digits) => format.exact(Number(digits)));
+
 // What stands behind the subject in the description, which the title has already.
 export function detail(alert) {
   const text = String(alert.description ?? '');
   const at = text.indexOf(': ');
   const rest = at > 0 && at < 120 ? text.slice(at + 2) : text;
-  return format.visible(rest.charAt(0).toUpperCase() + rest.slice(1), 400);
+  return grouped(format.visible(rest.charAt(0).toUpperCase() + rest.slice(1), 400));
 }
 
 // Seconds that it has lasted; of an open one until `now`.

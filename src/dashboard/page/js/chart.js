@@ -5,11 +5,16 @@
 import uPlot from '../vendor/uplot/uPlot.esm.js';
 import { h, setAttr, setText } from './dom.js';
 import { clock, NONE, shortClock, when } from './format.js';
+import { PanelState } from './panel_state.js';
 import { colour, faded, on as onTheme } from './theme.js';
 
 const WIDTHS = [1, 2, 5, 10, 15, 20, 30, 60, 120, 300];
 const TABLE_ROWS = 60;
 const SUMMARY_MS = 10000;
+const LEAST_POINTS = 3;
+// On a screen of a wall's size (wall.css) letters are larger, so that they are read from five metres.
+const WALL = '(min-width: 1800px) and (min-height: 960px)';
+const WALL_LETTERS = 1.35;
 const SYNC = uPlot.sync('time');
 
 // Slots per point, so that points are about one and a half pixels wide and begin at multiples of their width.
@@ -29,6 +34,7 @@ export function pointWidth(span_slots, pixels) {
 //   summary(data) -> text
 //   tip(index, data) -> [[label, text, token]]
 //   click(time, y_in_lanes) on the lanes
+//   none(state)   says why there is nothing to draw, into a PanelState; by default what the page's history knows
 export class TimeChart {
   constructor(app, options) {
     this.app = app;
@@ -36,9 +42,9 @@ export class TimeChart {
     this.plot = h('div', { class: 'chart-plot', role: 'slider', tabindex: '0', 'aria-label': options.label, 'aria-orientation': 'horizontal', 'aria-valuemin': '0', 'aria-valuemax': '1', 'aria-valuenow': '1' });
     this.table = h('div', { class: 'chart-table', hidden: true, tabindex: '0', role: 'region', 'aria-label': `${options.label}, as a table` });
     this.tip = h('div', { class: 'chart-tip', hidden: true });
-    this.empty = h('div', { class: 'chart-empty', hidden: true });
+    this.empty = new PanelState('chart-empty');
     this.root = h('div', { class: 'chart' }, this.plot, this.table);
-    this.plot.append(this.empty, this.tip);
+    this.plot.append(this.empty.element, this.tip);
     this.toggle = h('button', { class: 'link-button', type: 'button', 'aria-expanded': 'false', 'aria-label': `${options.label}: show the numbers as a table`, text: 'table', on: { click: () => this.showTable(this.table.hidden) } });
     this.plot.addEventListener('keydown', (event) => this.key(event));
     this.plot.addEventListener('blur', () => { if (this.by_key) { this.by_key = false; this.uplot?.setCursor({ left: -10, top: -10 }); } });
@@ -76,15 +82,25 @@ export class TimeChart {
     this.summarize();
     if (!this.table.hidden) { this.fillTable(); return; }
     if (width < 20 || height < 20) return;
-    const has_values = data.slice(1).some((values) => values.some((value) => value !== null));
-    this.empty.hidden = has_values;
-    if (!has_values) setText(this.empty, this.app.store.history_state === 'loading' ? 'Loading' : 'Nothing is known of this time');
+    const { history_state } = this.app.store;
+    // The seconds that ticks told since the page was opened are no hour.
+    const least = !this.options.none && (history_state === 'loading' || history_state === 'failed') ? LEAST_POINTS : 1;
+    if (Math.max(...data.slice(1).map((values) => values.filter((value) => value !== null).length)) >= least) this.empty.ready();
+    else (this.options.none ?? ((state) => this.sayNone(state)))(this.empty);
     if (!this.uplot) this.make(width, height, data);
     this.uplot.batch(() => {
       this.uplot.setData(data, false);
       this.uplot.setScale('x', { min: from, max: to });
     });
     if (!this.tip.hidden) this.showTip(this.uplot);
+  }
+
+  // Why there is nothing to draw.
+  sayNone(state) {
+    const { store, time } = this.app;
+    if (store.history_state === 'loading') state.loading('Loading');
+    else if (store.history_state === 'failed') state.failed('The history cannot be loaded', store.history_error, () => store.loadHistory());
+    else state.nothing('Nothing is known of this time', store.history_state === 'none' ? 'The server keeps no history.' : '', time.live ? null : { text: 'Go live', run: () => time.set({ live: true }) });
   }
 
   make(width, height, data) {
@@ -100,7 +116,7 @@ export class TimeChart {
       scales: { x: { time: true, auto: false }, y: { auto: true, range: (u, min, max) => options.range(min, max) } },
       axes: has_axes ? [
         { stroke: ink, font, grid: { show: false }, ticks: { show: false }, gap: 8, size: 30 * this.scale(), space: 90 * this.scale(), values: (u, splits) => splits.map((ts) => (splits[1] - splits[0] < 60 ? clock(ts) : shortClock(ts))) },
-        { stroke: ink, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, gap: 8, size: 54 * this.scale(), space: 44 * this.scale(), values: (u, splits) => splits.map((value) => options.axis(value)) },
+        { stroke: ink, font, grid: { stroke: grid, width: 1 }, ticks: { show: false }, gap: 8, size: 54 * this.scale(), space: 34 * this.scale(), values: (u, splits) => splits.map((value) => options.axis(value)) },
       ] : [{ show: false }, { show: false }],
       series: [{}, ...options.series.map((series) => ({
         label: series.label, stroke: series.width ? colour(series.token) : null, width: series.width ?? 0, fill: series.fill ? faded(series.fill_token ?? series.token, series.fill) : undefined, spanGaps: false, points: { show: false },
@@ -117,7 +133,10 @@ export class TimeChart {
   }
 
   // Letters of a chart grow with those of the page.
-  scale() { return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; }
+  scale() {
+    const size = (name) => parseFloat(getComputedStyle(name).fontSize);
+    return size(document.documentElement) / 16 * (this.root.closest('.view-wall') && matchMedia(WALL).matches ? WALL_LETTERS : 1);
+  }
 
   select(u) {
     const { left, width } = u.select;

@@ -10,6 +10,7 @@ import { kindOf, retransmitted } from './flow_columns.js';
 import { bpfOf, facts } from './flow_facts.js';
 import { bits, bytes, clock, duration, exact, iso, known, ms, percent, plural, visible, when } from './format.js';
 import { download } from './flows_bar.js';
+import { PanelState } from './panel_state.js';
 import { term } from './filter_language.js';
 import { whyNoDownload } from './packet_download.js';
 import { RateChart } from './rate_chart.js';
@@ -35,9 +36,13 @@ export class FlowDetail {
     this.title = h('h2', { class: 'flow-title', tabindex: '-1' });
     this.sub = h('p', { class: 'flow-sub' });
     const close = options.onClose ? button('×', options.onClose, { class: 'icon-button is-close', 'aria-label': 'Close the details', title: 'Close (Escape)' }) : null;
-    this.banner = h('p', { class: 'flow-banner', role: 'status', hidden: true });
+    this.banner = h('div', { class: 'flow-banner', role: 'status', hidden: true });
+    this.bannerText = h('span', {});
+    this.again = button('Try again', () => this.load());
+    this.banner.append(this.bannerText, this.again);
+    this.state = new PanelState();
     this.content = h('div', { class: 'flow-content' });
-    this.element = h('div', { class: 'flow-detail' }, h('header', { class: 'flow-head' }, h('div', {}, this.title, this.sub), close), this.banner, this.content);
+    this.element = h('div', { class: 'flow-detail' }, h('header', { class: 'flow-head' }, h('div', {}, this.title, this.sub), close), this.banner, this.state.element, this.content);
   }
 
   /** Shows a flow. */
@@ -48,7 +53,10 @@ export class FlowDetail {
     this.built = false;
     this.isGone = false;
     this.banner.hidden = true;
-    this.element.classList.add('is-waiting');
+    this.content.hidden = true;
+    this.title.textContent = 'Flow';
+    this.sub.replaceChildren();
+    this.state.loading('Loading this flow');
     this.load();
   }
 
@@ -66,6 +74,7 @@ export class FlowDetail {
     this.number += 1;
     const { number } = this;
     this.isLoading = true;
+    if (!this.flow && !this.isGone) this.state.loading('Loading this flow');
     this.loadedAt = performance.now();
     try {
       const answer = await this.app.api(`api/v1/flows/${encodeURIComponent(this.id)}`);
@@ -81,26 +90,29 @@ export class FlowDetail {
     this.answer = answer;
     this.flow = answer.flow;
     this.banner.hidden = true;
-    this.element.classList.remove('is-waiting');
+    this.state.ready();
+    this.content.hidden = false;
     if (!this.built) this.build();
     this.update();
   }
 
   fail(error) {
-    this.element.classList.remove('is-waiting');
-    this.banner.hidden = false;
-    if (error.status !== 404 && error.status !== 410) {
-      this.banner.textContent = `The flow could not be read: ${visible(error.message, 200)}`;
+    this.isGone = error.status === 404 || error.status === 410;
+    this.again.hidden = this.isGone;
+    if (this.flow) {
+      this.banner.hidden = false;
+      setText(this.bannerText, this.isGone ? `This flow is no longer kept. What you see was seen last at ${clock(this.answer.time)}.`
+        : `This flow cannot be read now: ${visible(error.message, 200)}. What you see was seen at ${clock(this.answer.time)}.`);
       return;
     }
-    this.isGone = true;
-    if (this.flow) {
-      this.banner.textContent = `This flow is no longer kept. What you see was seen last at ${clock(this.answer.time)}.`;
+    if (!this.isGone) {
+      this.state.failed('This flow cannot be read', error, () => this.load());
       return;
     }
     this.title.textContent = 'This flow is no longer known';
     this.sub.textContent = '';
-    this.banner.hidden = true;
+    this.state.ready();
+    this.content.hidden = false;
     this.content.replaceChildren(
       h('p', { class: 'flow-gone', text: 'Live flows are kept, and of those that ended the latest ones. Files of ended flows and the flow table at the end may still have it.' }),
       h('div', { class: 'actions' }, this.link('All flows', { view: 'flows', id: null })));

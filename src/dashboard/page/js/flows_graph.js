@@ -7,6 +7,7 @@ import { h, setText } from './dom.js';
 import { bytes, clock, exact } from './format.js';
 import { drawSankey, sankeyTable } from './sankey.js';
 import { segmented } from './flows_bar.js';
+import { PanelState } from './panel_state.js';
 import { visible } from './format.js';
 
 const REFRESH_MS = 5000;
@@ -22,7 +23,7 @@ function prepared(graph, asked) {
   return { ...graph, nodes, links: graph.links.map((link) => ({ ...link, filter: added(link.filter) })) };
 }
 
-/** Options: onTerm(filter), onError(error). */
+/** Options: onTerm(filter), onAll(), onError(error). onAll takes filter and scope away. */
 export class FlowsGraph {
   constructor(app, options) {
     this.app = app;
@@ -35,8 +36,9 @@ export class FlowsGraph {
     this.sizes = segmented('Nodes in each column', [['12', '12'], ['25', '25'], ['50', '50']], (limit) => { this.limit = limit; this.load(); });
     this.caption = h('span', { class: 'dim' });
     this.root = h('div', { class: 'graph-root', tabindex: '0', role: 'region', 'aria-label': 'Sources, services and destinations' });
+    this.state = new PanelState('graph-empty');
     this.element = h('section', { class: 'panel graph-panel', 'aria-label': 'Sankey' },
-      h('header', { class: 'panel-head' }, h('h2', { text: 'Source → service → destination' }), this.caption, this.sizes.element, this.ways.element), this.root);
+      h('header', { class: 'panel-head' }, h('h2', { text: 'Source → service → destination' }), this.caption, this.sizes.element, this.ways.element), this.state.element, this.root);
     this.resize = new ResizeObserver(() => { if (this.root.clientWidth !== this.width) this.draw(); });
     this.resize.observe(this.root);
   }
@@ -52,6 +54,7 @@ export class FlowsGraph {
     this.sizes.show(this.limit);
     this.number += 1;
     const { number, filter: asked } = this;
+    if (!this.graph) this.state.loading('Loading the diagram');
     this.loadedAt = performance.now();
     try {
       const graph = await this.app.api('api/v1/graph', { filter: asked || null, by: 'client,service,server', metric: 'bytes', limit: this.limit, scope: this.scope === 'all' ? null : this.scope });
@@ -59,8 +62,19 @@ export class FlowsGraph {
       this.graph = prepared(graph, asked);
       this.draw();
     } catch (error) {
-      if (number === this.number) this.options.onError(error);
+      if (number !== this.number) return;
+      if (!this.graph || error.code === 'bad_filter') this.fail(error);
+      this.options.onError(error);
     }
+  }
+
+  /** There is no drawing of this question. */
+  fail(error) {
+    this.graph = null;
+    this.root.replaceChildren();
+    setText(this.caption, '');
+    if (error.code === 'bad_filter') this.state.nothing('The filter cannot be read', 'What is wrong with it stands below the filter.', { text: 'Show all flows', run: () => this.options.onAll() });
+    else this.state.failed('The diagram cannot be drawn', error, () => this.load());
   }
 
   tick() {
@@ -76,8 +90,14 @@ export class FlowsGraph {
     const why = graph.whole ? 'whole table' : `⚠ incomplete: ${visible(graph.why ?? 'some flows could not be read', 100)}`;
     setText(this.caption, `bytes of ${exact(graph.links.length)} links · ${why} at ${clock(graph.time)}`);
     const onChoose = (filter) => { if (filter) this.options.onTerm(filter); };
-    if (graph.links.length === 0) this.root.replaceChildren(h('div', { class: 'empty' }, h('strong', { text: 'No flow fits this filter.' })));
-    else if (this.form === 'table') this.root.replaceChildren(sankeyTable(graph, { formatValue: bytes, onChoose }));
+    const isFiltered = Boolean(this.filter) || this.scope !== 'all';
+    if (graph.links.length === 0) {
+      this.root.replaceChildren();
+      this.state.nothing(isFiltered ? 'No flow fits this filter' : 'There is no flow yet', 'Links appear here with their flows.', isFiltered ? { text: 'Show all flows', run: () => this.options.onAll() } : null);
+      return;
+    }
+    this.state.ready();
+    if (this.form === 'table') this.root.replaceChildren(sankeyTable(graph, { formatValue: bytes, onChoose }));
     else drawSankey(this.root, graph, { width: this.width - SIDE, height: this.root.clientHeight - SIDE / 2, formatValue: bytes, onChoose });
   }
 

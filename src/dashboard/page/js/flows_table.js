@@ -9,6 +9,7 @@ import { endpoint, sayValue } from './flow_fields.js';
 import { columnsOf, copyForm, fieldsAsked, rowText } from './flow_columns.js';
 import { exact, plural, visible } from './format.js';
 import { quoted, term } from './filter_language.js';
+import { PanelState } from './panel_state.js';
 import { openMenu } from './value_menu.js';
 import { VirtualTable } from './virtual_table.js';
 import { ROWS_MAX, RowWindow } from './row_window.js';
@@ -20,7 +21,8 @@ const REST = 2;
 /** A question that had no answer is asked again after this time, unless the question itself was wrong. */
 const RETRY_MS = 3000;
 
-/** Options: fields, onOpen(flow), onActive(flow), onTerm(term), onSort(sort, order), onAnswer(answer), onError(error). */
+/** Options: fields, onOpen(flow), onActive(flow), onTerm(term), onSort(sort, order), onAll(), onAnswer(answer), onError(error).
+ * onAll takes filter and scope away. */
 export class FlowsTable {
   constructor(app, options) {
     this.app = app;
@@ -37,9 +39,9 @@ export class FlowsTable {
     this.shown = h('span', {});
     this.note = h('span', { class: 'hold-note', hidden: true, text: 'Order held' , title: 'Rows keep their places while you point at them or move in them. Values go on.' });
     const keys = h('span', { class: 'keys-note' }, h('kbd', { text: '↑↓' }), ' move ', h('kbd', { text: 'Enter' }), ' details ', h('kbd', { text: '.' }), ' menu');
-    this.empty = h('div', { class: 'empty table-empty', hidden: true });
+    this.state = new PanelState('table-empty');
     this.element = h('section', { class: 'panel table-panel', 'aria-label': 'Flows' },
-      this.table.element, this.empty, h('footer', { class: 'table-foot' }, this.shown, this.note, keys));
+      this.table.element, this.state.element, h('footer', { class: 'table-foot' }, this.shown, this.note, keys));
   }
 
   /** Asks another question: {filter, sort, order, scope, columns}. Nothing is asked where it is the same. */
@@ -53,6 +55,7 @@ export class FlowsTable {
     }
     this.table.setSort(question.sort, question.order);
     this.element.classList.add('is-waiting');
+    if (this.rows.rowAt(0) === undefined) this.state.loading('Loading flows');
     this.rows.restart();
   }
 
@@ -69,6 +72,7 @@ export class FlowsTable {
     if (error) {
       this.element.classList.remove('is-waiting');
       this.options.onError(error);
+      if (!this.isRefused && this.rows.rowAt(0) === undefined) this.state.failed('Flows cannot be read', error, () => this.again());
       return;
     }
     if (isFirst) {
@@ -82,22 +86,28 @@ export class FlowsTable {
     this.table.refresh();
     const more = answer.matched.flows > ROWS_MAX ? `, of which the first ${exact(ROWS_MAX)} can be shown` : '';
     setText(this.shown, `${plural(answer.matched.flows, 'flow')}${more}`);
-    this.empty.hidden = answer.matched.flows > 0;
     if (answer.matched.flows === 0) this.sayEmpty();
+    else this.state.ready();
     this.options.onAnswer(answer);
   }
 
   sayEmpty() {
     const { filter, scope } = this.question;
-    const what = filter ? 'No flow fits this filter.' : scope === 'all' ? 'There is no flow yet.' : `There is no flow that is ${scope}.`;
-    this.empty.replaceChildren(h('strong', { text: what }), h('span', { text: filter ? 'New flows appear here as soon as they fit.' : 'Flows appear here with their first packet.' }));
+    const what = filter ? 'No flow fits this filter' : scope === 'all' ? 'There is no flow yet' : `There is no flow that is ${scope}`;
+    const way = filter || scope !== 'all' ? { text: 'Show all flows', run: () => this.options.onAll() } : null;
+    this.state.nothing(what, filter ? 'New flows appear here as soon as they fit.' : 'Flows appear here with their first packet.', way);
   }
 
   /** Says why there are no rows, where there are none. */
   sayFault(title, text) {
-    if (this.rows.rowAt(0) !== undefined) return;
-    this.empty.hidden = false;
-    this.empty.replaceChildren(h('strong', { text: title }), h('span', { text }));
+    if (this.rows.rowAt(0) === undefined) this.state.nothing(title, text, { text: 'Show all flows', run: () => this.options.onAll() });
+  }
+
+  /** Asks the same once more. */
+  again() {
+    if (this.rows.rowAt(0) === undefined) this.state.loading('Loading flows');
+    this.refreshedAt = performance.now();
+    this.rows.restart();
   }
 
   /** A tick has passed: values are asked for again, unless the server needs its time. */

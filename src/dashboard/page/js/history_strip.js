@@ -3,14 +3,17 @@
 // Owns the drawing and the selection while it is made. Knows no server. Invariant: one canvas, redrawn as a whole, never more
 // than once per frame of the display.
 
+import { roundTimes } from './axis_times.js';
 import { h, setAttr, setText } from './dom.js';
 import { perFrame } from './elements.js';
 import { bits, clock, known } from './format.js';
+import { PanelState } from './panel_state.js';
 import * as theme from './theme.js';
 
 const AXIS = 16;
 const STEP_KEYS = 40; // a key moves the selection by this part of the time shown
 const DRAG_MIN_PX = 4;
+const MARK_PX = 90; // room that a mark of the axis has at least
 
 /** Options: onSelect(from, to) with null, null for no selection. */
 export class HistoryStrip {
@@ -30,8 +33,9 @@ export class HistoryStrip {
         pointercancel: () => this.cancel(), pointerleave: () => this.point(null), keydown: (event) => this.key(event),
       },
     });
+    this.state = new PanelState('is-small');
     this.element = h('section', { class: 'panel strip', 'aria-label': 'Traffic of the link over time' },
-      h('header', {}, this.caption, this.reset, this.hint), this.canvas);
+      h('header', {}, this.caption, this.reset, this.hint), this.state.element, this.canvas);
     this.resize = new ResizeObserver(() => this.paintSoon());
     this.resize.observe(this.canvas);
     this.offTheme = theme.on(() => { this.colours = new Map(); this.paintSoon(); });
@@ -42,12 +46,22 @@ export class HistoryStrip {
   set({ from, step, values }) {
     this.data = { from, step, values, to: from + step * values.length };
     const present = values.filter(known);
+    this.canvas.hidden = false;
+    this.state.ready();
     const largest = present.length > 0 ? Math.max(...present) : null;
     setText(this.caption, `Traffic of the link, at most ${bits(largest)}`);
     const last = present.at(-1) ?? null;
     setAttr(this.canvas, 'aria-label', `Traffic of the link from ${clock(from)} to ${clock(this.data.to)}: at most ${bits(largest)}, lastly ${bits(last)}. `
       + 'Left and right select a time, with Shift its length, Escape ends it.');
     this.paintSoon();
+  }
+
+  /** Says why there is nothing to draw: `say` gets the strip's PanelState. */
+  setNone(say) {
+    this.data = null;
+    this.canvas.hidden = true;
+    setText(this.caption, 'Traffic of the link');
+    say(this.state);
   }
 
   /** Shows a selection that is in force. */
@@ -201,12 +215,12 @@ export class HistoryStrip {
     pen.moveTo(0, floor + 0.5);
     pen.lineTo(width, floor + 0.5);
     pen.stroke();
-    const marks = Math.max(2, Math.floor(width / 160));
-    for (let mark = 0; mark <= marks; mark += 1) {
-      const text = mark === marks ? 'now' : clock(from + ((to - from) * mark) / marks).slice(0, (to - from) < 900 ? 8 : 5);
-      const isLive = Math.abs(Date.now() / 1000 - to) < 120;
-      pen.textAlign = mark === 0 ? 'left' : mark === marks ? 'right' : 'center';
-      pen.fillText(mark === marks && !isLive ? clock(to).slice(0, 5) : text, (width * mark) / marks, this.height - 3);
+    pen.textAlign = 'center';
+    for (const time of roundTimes(from, to, Math.max(2, Math.floor(width / MARK_PX)))) {
+      const text = clock(time).slice(0, time % 60 === 0 ? 5 : 8);
+      const x = ((time - from) / (to - from)) * width;
+      const half = pen.measureText(text).width / 2;
+      if (x >= half && x <= width - half) pen.fillText(text, x, this.height - 3);
     }
   }
 

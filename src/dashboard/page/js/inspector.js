@@ -6,6 +6,7 @@
 import { h, setAttr, setText } from './dom.js';
 import { button, copyText } from './elements.js';
 import { visible } from './format.js';
+import { PanelState } from './panel_state.js';
 
 /** Bytes that are shown; the rest is said. */
 const BYTES_MAX = 1536;
@@ -41,10 +42,11 @@ export class Inspector {
     this.copy = button('Copy bytes', () => copyText(app, this.detail?.bytes ?? ''), { class: 'button quiet' });
     this.flowLink = h('a', { class: 'button quiet', text: 'Its flow', hidden: true });
     this.body = h('div', { class: 'inspector-body' }, this.tree, h('div', { class: 'hex-side' }, this.hex, this.status));
-    this.message = h('div', { class: 'empty', hidden: true });
+    this.body.hidden = true;
+    this.state = new PanelState();
     const close = button('×', options.onClose, { class: 'icon-button is-close', 'aria-label': 'Close the packet', title: 'Close (Escape)' });
     this.element = h('section', { class: 'panel inspector', 'aria-label': 'Packet' },
-      h('header', { class: 'panel-head' }, this.title, this.note, this.flowLink, this.copy, close), this.body, this.message);
+      h('header', { class: 'panel-head' }, this.title, this.note, this.flowLink, this.copy, close), this.body, this.state.element);
     this.clear();
   }
 
@@ -61,18 +63,28 @@ export class Inspector {
   wait(id) {
     setText(this.title, `Packet ${id}`);
     this.element.classList.add('is-waiting');
+    if (this.body.hidden) this.state.loading('Loading this packet');
   }
 
   /** Says why there is nothing to show. */
   say(title, text) {
+    this.empty();
+    this.state.nothing(title, text);
+  }
+
+  /** The packet could not be read; `again` asks once more. */
+  fail(error, again) {
+    this.empty();
+    this.state.failed('This packet cannot be read', error, again);
+  }
+
+  empty() {
     this.clear();
     this.element.classList.remove('is-waiting');
     this.body.hidden = true;
     this.copy.hidden = true;
     this.flowLink.hidden = true;
-    this.message.hidden = false;
     setText(this.note, '');
-    this.message.replaceChildren(h('strong', { text: title }), h('span', { text }));
   }
 
   /** Shows a `packet_detail`; `packet` is its line in the list, if it is there. */
@@ -81,7 +93,7 @@ export class Inspector {
     this.detail = detail;
     this.element.classList.remove('is-waiting');
     this.body.hidden = false;
-    this.message.hidden = true;
+    this.state.ready();
     this.copy.hidden = !detail.bytes;
     const flow = packet?.flow ?? null;
     this.flowLink.hidden = !flow;

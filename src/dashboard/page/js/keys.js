@@ -5,12 +5,12 @@ import { h } from './dom.js';
 const CHORD_MS = 1200;
 const TEXTS = [
   ['g w', 'Wall'], ['g f', 'Flows'], ['g p', 'Packets'], ['g a', 'Alerts'], ['g s', 'System'], ['/', 'Filter'], ['Space', 'Stand still, go on'],
-  ['← →', 'Half a length back, on'], ['1 2 3', '5 min, 1 h, 24 h'], ['t', 'Light, dark, as the system'], ['?', 'These keys'], ['Esc', 'Close, or leave the filter'],
+  ['← →', 'Half a length back, on'], ['1 2 3', '5 min, 1 h, 24 h'], ['t', 'Light, dark, as the system'], ['r', 'Rotate through the wall’s pages'], ['?', 'These keys'], ['Esc', 'Close, or leave the filter'],
 ];
 
 const isOn = () => { try { return localStorage.getItem('netscope.keys') !== 'off'; } catch { return true; } };
 
-// `actions`: go(view), filter(), pause(), step(direction), span(index), theme().
+// `actions`: go(view), filter(), pause(), step(direction), span(index), theme(), rotate().
 export function startKeys(actions) {
   let chord = 0;
   const dialog = makeDialog();
@@ -26,6 +26,7 @@ export function startKeys(actions) {
     if (key === '/') { event.preventDefault(); actions.filter(); }
     else if (key === '?') dialog.showModal();
     else if (key === 't') actions.theme();
+    else if (key === 'r') actions.rotate();
     else if (key === ' ' && !is_control) { event.preventDefault(); actions.pause(); }
     else if ((key === 'ArrowLeft' || key === 'ArrowRight') && !is_control) actions.step(key === 'ArrowLeft' ? -1 : 1);
     else if ('123'.includes(key)) actions.span(Number(key) - 1);

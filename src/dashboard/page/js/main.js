@@ -1,12 +1,13 @@
 // Starts the page: makes `app`, which views are given, and shows the view that the address names.
 //
-// A view is `export const view = { name, title, uses_time, mount(root, app) }`; `mount` returns { frame(message), route(params, previous), leave() },
+// A view is `export const view = { name, title, uses_time, needs_tick, mount(root, app) }`; one that `needs_tick` is shown with the first one; `mount` returns { frame(message), route(params, previous), leave() },
 // each optional. A view's modules and styles are loaded when it is first shown.
 
 import { api, ApiError, url } from './api.js';
 import * as format from './format.js';
 import { h } from './dom.js';
 import { startKeys } from './keys.js';
+import { PanelState } from './panel_state.js';
 import { Perf } from './perf.js';
 import { Route } from './route.js';
 import { announce, Shell, toast } from './shell.js';
@@ -16,8 +17,8 @@ import * as theme from './theme.js';
 import { SPANS, Time } from './time.js';
 
 const VIEWS = {
-  wall: { load: () => import('./views/wall.js'), css: ['wall.css'] },
-  flows: { load: () => import('./views/flows.js'), css: ['flows.css'] },
+  wall: { load: () => import('./views/wall.js'), css: ['wall.css', 'sankey.css'] },
+  flows: { load: () => import('./views/flows.js'), css: ['flows.css', 'sankey.css'] },
   flow: { load: () => import('./views/flow.js'), css: ['flows.css'] },
   packets: { load: () => import('./views/packets.js'), css: ['flows.css', 'packets.css'] },
   alerts: { load: () => import('./views/alerts.js'), css: ['alerts.css'] },
@@ -40,17 +41,33 @@ const main = document.getElementById('main');
 let shown = null; // { name, handle }
 let wanted = 0;
 
+// Until the first tick, a view that is made of ticks says that it waits.
+const waiting = new PanelState('view-state');
+function showWaiting() {
+  const is_waiting = shown !== null && shown.needs_tick && store.tick === null;
+  if (shown) shown.root.hidden = is_waiting;
+  if (!is_waiting) waiting.ready();
+  else if (socket.state === 'waiting') waiting.failed('There is no connection to NetScope', new Error('It is tried again by itself.'), () => socket.connect());
+  else if (waiting.kind !== 'failed') waiting.loading('Waiting for the first data');
+}
+
 const stylesheets = new Map();
 function loadStyle(name) {
   if (!stylesheets.has(name)) {
-    stylesheets.set(name, new Promise((resolve, reject) => {
-      const link = h('link', { rel: 'stylesheet', href: new URL(`../css/${name}`, import.meta.url).href });
+    const link = h('link', { rel: 'stylesheet', href: new URL(`../css/${name}`, import.meta.url).href });
+    const loaded = new Promise((resolve, reject) => {
       link.onload = resolve;
-      link.onerror = () => { stylesheets.delete(name); reject(new Error(`${name} cannot be loaded`)); };
+      link.onerror = () => { stylesheets.delete(name); link.remove(); reject(new Error(`${name} cannot be loaded`)); };
       document.head.append(link);
-    }));
+    });
+    stylesheets.set(name, { link, loaded });
   }
-  return stylesheets.get(name);
+  return stylesheets.get(name).loaded;
+}
+
+// A view's styles hold while it is shown: names in them mean nothing to other views.
+function useStyles(names) {
+  for (const [name, { link }] of stylesheets) link.disabled = !names.includes(name);
 }
 
 async function show(name) {
@@ -63,20 +80,24 @@ async function show(name) {
   } catch (error) {
     if (ticket !== wanted) return;
     leave();
-    main.replaceChildren(h('div', { class: 'empty', role: 'alert' }, h('strong', { text: 'This view cannot be loaded' }), h('span', { text: format.visible(error.message, 200) })));
+    waiting.failed('This view cannot be loaded', error, () => show(name));
+    main.replaceChildren(waiting.element);
     return;
   }
   if (ticket !== wanted) return;
   leave();
   const root = h('div', { class: `view view-${known}` });
-  main.replaceChildren(root);
+  main.replaceChildren(waiting.element, root);
+  useStyles(VIEWS[known].css);
   shell.setView(known, view.title, view.uses_time !== false);
-  shown = { name: known, asked: name, handle: view.mount(root, app) ?? {} };
+  shown = { name: known, asked: name, root, needs_tick: view.needs_tick === true, handle: null };
+  shown.handle = view.mount(root, app) ?? {};
+  showWaiting();
   if (!is_first) { main.focus({ preventScroll: true }); scrollTo(0, 0); announce(view.title); }
 }
 
 function leave() {
-  shown?.handle.leave?.();
+  shown?.handle?.leave?.();
   shown = null;
 }
 
@@ -91,6 +112,7 @@ const showKeys = startKeys({
   step: (direction) => time.step(direction),
   span: (index) => time.set({ span: SPANS[index].secs }),
   theme: () => shell.nextTheme(),
+  rotate: () => document.getElementById('rotate-button')?.click(),
 });
 const perf = new Perf(app);
 
@@ -107,14 +129,16 @@ route.on(({ params, previous }) => {
   const asked = params.get('theme');
   if (asked !== previous.get('theme') && theme.THEMES.includes(asked)) theme.apply(asked);
   perf.route(params);
-  if (shown && route.view === shown.asked) shown.handle.route?.(params, previous);
+  if (shown && route.view === shown.asked) shown.handle?.route?.(params, previous);
   else show(route.view);
 });
 store.on('frame', (message) => {
   const begin = performance.now();
-  if (document.visibilityState !== 'hidden') shown?.handle.frame?.(message);
+  showWaiting();
+  if (document.visibilityState !== 'hidden') shown?.handle?.frame?.(message);
   perf.frame(message, performance.now() - begin);
 });
+socket.on('state', showWaiting);
 store.on('restart', () => reloadOnce());
 
 // After a restart the page itself may be another one: it is loaded again, once.

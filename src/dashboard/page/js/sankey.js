@@ -12,6 +12,7 @@ const NODE_HEIGHT = 30; // px per node of the longest column
 const NODE_WIDTH = 12;
 const NODE_GAP = 18; // a line of text for the smallest node
 const LABEL_WIDTH = 210;
+const LABEL_WIDTH_LARGE = 270; // of letters for a wall
 const LABEL_MAX = 34;
 const HEIGHT_MIN = 320;
 
@@ -19,13 +20,13 @@ const HEIGHT_MIN = 320;
 const rank = (node) => (node.is_other || !node.filter ? -1 : node.value);
 
 /** Nodes of a link count only once: a graph with a circle has no layout. A node in two columns has two entries already. */
-function layout(graph, width, height) {
+function layout(graph, width, height, label_width) {
   const nodes = graph.nodes.map((node, index) => ({ ...node, index }));
   const links = graph.links
     .filter((link) => link.value > 0 && nodes[link.source] && nodes[link.target] && nodes[link.source].column < nodes[link.target].column)
     .map((link) => ({ ...link }));
   const isSmall = width < 620;
-  const side = isSmall ? 4 : LABEL_WIDTH;
+  const side = isSmall ? 4 : label_width;
   const columns = Math.max(...nodes.map((node) => node.column), 1);
   const placing = sankey()
     .nodeWidth(NODE_WIDTH)
@@ -40,13 +41,13 @@ function columnName(column) {
   return ['source', 'service', 'destination'][column] ?? `column ${column + 1}`;
 }
 
-/** Draws `graph` {nodes [{label, column, value, filter}], links [{source, target, value, flows, filter}]} into `root`. */
-export function drawSankey(root, graph, { width, height: room, formatValue, onChoose }) {
+/** Draws `graph` {nodes [{label, column, value, filter}], links [{source, target, value, flows, filter}]} into `root`; `is_large` for letters of a wall. */
+export function drawSankey(root, graph, { width, height: room, formatValue, onChoose, is_large = false }) {
   const perColumn = new Map();
   for (const node of graph.nodes) perColumn.set(node.column, (perColumn.get(node.column) ?? 0) + 1);
   const longest = Math.max(1, ...perColumn.values());
   const height = Math.max(HEIGHT_MIN, room, longest * (NODE_HEIGHT + NODE_GAP));
-  const placed = layout(graph, width, height);
+  const placed = layout(graph, width, height, is_large ? LABEL_WIDTH_LARGE : LABEL_WIDTH);
   const path = sankeyLinkHorizontal();
   const choose = (filter) => (event) => {
     if (event.type === 'keydown' && event.key !== 'Enter' && event.key !== ' ') return;

@@ -19,6 +19,9 @@ export class Store {
     this.alerts = new Map();
     this.history = new History();
     this.history_state = 'loading'; // 'loading', 'ready', 'none', or 'failed'
+    this.alerts_state = 'loading'; // the same
+    this.history_error = null;
+    this.alerts_error = null;
     this.received_at = null; // performance.now() of the latest frame
     this.frames = 0;
     this.loading = new Map();
@@ -40,7 +43,7 @@ export class Store {
     const before = this.hello;
     this.hello = hello;
     const is_restart = before !== null && before.boot_id !== hello.boot_id;
-    if (is_restart) { this.history.clear(); this.alerts.clear(); this.tick = null; this.history_state = 'loading'; }
+    if (is_restart) { this.history.clear(); this.alerts.clear(); this.tick = null; this.history_state = 'loading'; this.alerts_state = 'loading'; }
     this.emitter.emit('hello', hello);
     if (is_restart) this.emitter.emit('restart', { before, now: hello });
     this.catchUp();
@@ -145,6 +148,7 @@ export class Store {
     if (this.loading.get(which)) return;
     this.loading.set(which, true);
     const ring = this.history[which];
+    if (this.history_state === 'failed') { this.history_state = 'loading'; this.emitter.emit('history'); }
     const boot = this.hello.boot_id;
     try {
       const metric = [...METRICS[which], ...(this.hello.has?.direction_history ? DIRECTION_METRICS : [])];
@@ -153,6 +157,7 @@ export class Store {
       this.history_state = 'ready';
     } catch (error) {
       this.history_state = 'failed';
+      this.history_error = error;
       this.emitter.emit('problem', `The history could not be loaded: ${error.message}`);
     } finally {
       this.loading.set(which, false);
@@ -161,13 +166,18 @@ export class Store {
   }
 
   async loadAlerts() {
-    if (this.hello.has?.detection === false) return;
+    if (this.hello.has?.detection === false) { this.alerts_state = 'none'; this.emitter.emit('alerts', []); return; }
+    if (this.alerts_state === 'failed') { this.alerts_state = 'loading'; this.emitter.emit('alerts', []); }
     try {
       const answer = await api('alerts', { from: Math.floor(this.now() - DAY), limit: 500 });
       for (const alert of [...answer.alerts].reverse()) this.alerts.set(alert.id, alert);
       this.forgetAlerts();
+      this.alerts_state = 'ready';
       this.emitter.emit('alerts', []);
     } catch (error) {
+      this.alerts_state = 'failed';
+      this.alerts_error = error;
+      this.emitter.emit('alerts', []);
       this.emitter.emit('problem', `Alerts could not be loaded: ${error.message}`);
     }
   }

@@ -31,13 +31,15 @@ export function openMenu(anchor, label, groups) {
       return node;
     })));
   const menu = h('div', { class: 'menu', role: 'menu', 'aria-label': label }, ...sections);
+  // A landmark of its own: the page's main part may be greyed, which would move what is fixed in it.
+  const region = h('div', { role: 'region', 'aria-label': `Menu: ${label}` }, menu);
   const outside = (event) => { if (!menu.contains(event.target)) close(); };
   const escape = () => close();
 
   function close() {
     if (open?.menu !== menu) return;
     open = null;
-    menu.remove();
+    region.remove();
     document.removeEventListener('pointerdown', outside, true);
     window.removeEventListener('resize', escape);
     window.removeEventListener('blur', escape);
@@ -54,7 +56,7 @@ export function openMenu(anchor, label, groups) {
     event.stopPropagation();
   });
 
-  document.body.append(menu);
+  document.body.append(region);
   open = { menu, close };
   place(menu, anchor.getBoundingClientRect());
   document.addEventListener('pointerdown', outside, true);

@@ -3,6 +3,7 @@
 import { foreign, h, list, setAttr, setText } from './dom.js';
 import * as format from './format.js';
 import * as words from './alert_text.js';
+import { PanelState } from './panel_state.js';
 import { isLoss, lossName, lossRates, ofPackets, verdict } from './ledger_text.js';
 
 const QUEUES_MAX = 16;
@@ -63,7 +64,8 @@ export class TalkersPanel {
     this.app = app;
     this.heading = heading('Top talkers', 'last minute');
     this.body = h('ol', { class: 'talkers' });
-    this.element = h('section', { class: 'panel' }, this.heading.element, this.body);
+    this.state = new PanelState();
+    this.element = h('section', { class: 'panel talkers-panel', 'aria-label': 'Top talkers' }, this.heading.element, this.state.element, this.body);
   }
 
   update(tick) { this.show(tick.talkers.slice(0, TALKERS_MAX).map(({ ip, bps, bps_in, share }) => ({ ip, value: format.bits(bps), size: bps, in_share: tick.direction && bps > 0 ? bps_in / bps : 1, share })), 'last minute'); }
@@ -85,7 +87,7 @@ export class TalkersPanel {
       width(bar.children[0], row.size / most * row.in_share);
       width(bar.children[1], row.size / most * (1 - row.in_share));
     });
-    setAttr(this.element, 'data-empty', rows.length === 0);
+    if (rows.length > 0) this.state.ready(); else this.state.nothing('No traffic', 'Nobody sent anything in this time.');
   }
 }
 
@@ -99,7 +101,8 @@ export class MixPanel {
     this.rtt = ['p50', 'p90', 'p99', 'handshake'].map((name) => ({ name, value: h('b'), unit: h('small') }));
     this.rtt_heading = heading('Round trip', '');
     this.protocols = h('p', { class: 'protocols dim' });
-    this.element = h('section', { class: 'panel' }, this.heading.element, this.bar, this.legend, this.protocols, this.rtt_heading.element,
+    this.state = new PanelState();
+    this.element = h('section', { class: 'panel mix-panel', 'aria-label': 'Services' }, this.heading.element, this.state.element, this.bar, this.legend, this.protocols, this.rtt_heading.element,
       h('dl', { class: 'figures' }, this.rtt.map(({ name, value, unit }) => h('div', {}, h('dt', { text: name }), h('dd', {}, value, unit)))));
   }
 
@@ -120,6 +123,7 @@ export class MixPanel {
 
   show(services, note) {
     setText(this.heading.note, note);
+    if (services.length > 0) this.state.ready(); else this.state.nothing('No service', 'Nothing was sent in this time.');
     const shown = services.slice(0, SERVICES_MAX - 1).map((service, i) => ({ ...service, colour: `var(--c${i + 1})` }));
     const rest = 1 - shown.reduce((sum, { share }) => sum + share, 0);
     if (rest > 0.0005 && shown.length > 0) shown.push({ name: 'other', key: 'other', share: rest, colour: 'var(--c8)' });
@@ -148,11 +152,13 @@ export class QueuesPanel {
     this.rest = h('p', { class: 'dim' });
     this.facts = ['batch p99', 'memory', 'CPU', 'outputs', 'up'].map((name) => ({ name, value: h('dd') }));
     this.probe = heading('Probe');
-    this.element = h('section', { class: 'panel' }, this.heading.element, this.body, this.rest, this.probe.element, h('dl', { class: 'pairs' }, this.facts.map(({ name, value }) => h('div', {}, h('dt', { text: name }), value))));
+    this.state = new PanelState();
+    this.element = h('section', { class: 'panel queues-panel', 'aria-label': 'Queues' }, this.heading.element, this.state.element, this.body, this.rest, this.probe.element, h('dl', { class: 'pairs' }, this.facts.map(({ name, value }) => h('div', { title: name === 'batch p99' ? 'of the slowest worker, since the start' : null }, h('dt', { text: name }), value))));
   }
 
   update(tick) {
     const all = tick.queues;
+    if (all.length > 0) this.state.ready(); else this.state.nothing('No queue', 'Nothing captures.');
     const fill = ({ ring }) => (ring && ring.size > 0 ? ring.used / ring.size : null);
     const worst = all.length <= QUEUES_MAX ? all : [...all].sort((a, b) => Math.max(b.load ?? 0, fill(b) ?? 0) - Math.max(a.load ?? 0, fill(a) ?? 0)).slice(0, QUEUES_MAX);
     setAttr(this.body, 'data-many', worst.length > 6);
@@ -185,9 +191,12 @@ export class AlertsPanel {
     this.app = app;
     this.heading = heading('Alerts');
     this.body = h('ul', { class: 'wall-alerts' });
-    this.none = h('div', { class: 'empty', hidden: true }, h('strong', { text: '✓ No alerts' }), h('span', { text: 'Nothing was found in the last 24 hours.' }));
-    this.element = h('section', { class: 'panel' }, this.heading.element, this.body, this.none);
+    this.state = new PanelState();
+    this.element = h('section', { class: 'panel alerts-panel', 'aria-label': 'Alerts' }, this.heading.element, this.state.element, this.body);
   }
+
+  // How many are shown at most.
+  setMost(most = ALERTS_MAX) { this.most = most; }
 
   update(tick) {
     const { store, route } = this.app;
@@ -197,9 +206,9 @@ export class AlertsPanel {
     setText(this.heading.name, is_off ? 'Detection is off' : open ? `${format.plural(open, 'open alert')}` : 'No open alert');
     setAttr(this.heading.name, 'data-open', tick.alerts_open.high > 0 ? 'high' : open > 0 ? 'some' : null);
     setText(this.heading.note, is_off ? '' : `today ${format.exact(tick.alerts_today)}`);
-    this.none.hidden = sorted.length > 0 || is_off;
+    if (sorted.length > 0 && !is_off) this.state.ready(); else words.sayNone(this.state, store);
     const make = () => h('li', {}, h('a', {}, h('span', { class: 'alert-top' }, h('span', { class: 'severity' }), h('span', { class: 'alert-life' })), h('bdi', { class: 'alert-title cut' }), h('bdi', { class: 'alert-detail' })));
-    list(this.body, sorted.slice(0, ALERTS_MAX), (alert) => alert.id, make, (element, alert) => {
+    list(this.body, sorted.slice(0, this.most ?? ALERTS_MAX), (alert) => alert.id, make, (element, alert) => {
       const [top, title, detail] = element.firstChild.children;
       setAttr(element.firstChild, 'href', route.href({ view: 'alerts', alert: alert.id }));
       setAttr(element, 'data-severity', alert.severity);

@@ -4,6 +4,7 @@ import { alertDetail } from '../alert_detail.js';
 import * as words from '../alert_text.js';
 import { foreign, h, list, setAttr, setText } from '../dom.js';
 import * as format from '../format.js';
+import { PanelState } from '../panel_state.js';
 
 const HOURS_MS = 60000;
 const ROWS_MAX = 300;
@@ -28,14 +29,15 @@ class Inbox {
     this.count = h('span', { class: 'dim', role: 'status' });
     this.hours = h('ol', { class: 'hours' });
     this.hours_note = h('span', { class: 'aside' });
+    this.hours_state = new PanelState('is-small');
     this.body = h('ol', { class: 'inbox-list', on: { keydown: (event) => this.key(event) } });
-    this.none = h('div', { class: 'empty', hidden: true }, h('strong'), h('span'));
+    this.state = new PanelState();
     this.mutes = h('details', { class: 'mutes' }, h('summary', { text: 'Muted' }), h('ul', {}));
     this.pane = h('aside', { class: 'panel inbox-detail', 'aria-label': 'The alert that is looked at' });
     root.append(h('h1', { class: 'sr', text: 'Alerts' }),
       h('div', { class: 'inbox-bar' }, h('div', { class: 'segments', role: 'group', 'aria-label': 'State' }, this.states), h('div', { class: 'severities', role: 'group', 'aria-label': 'Severity' }, this.severities), this.kind, this.count),
-      h('section', { class: 'panel hours-panel', 'aria-label': 'Alerts per hour' }, h('h2', { class: 'heading' }, h('span', { text: 'Began per hour' }), this.hours_note), this.hours),
-      h('section', { class: 'inbox', 'aria-label': 'Alerts' }, this.body, this.none, this.mutes), this.pane);
+      h('section', { class: 'panel hours-panel', 'aria-label': 'Alerts per hour' }, h('h2', { class: 'heading' }, h('span', { text: 'Began per hour' }), this.hours_note), this.hours_state.element, this.hours),
+      h('section', { class: 'inbox', 'aria-label': 'Alerts' }, this.body, this.state.element, this.mutes), this.pane);
     this.stops = [app.store.on('alerts', () => this.draw()), app.store.on('hello', () => this.load())];
     this.draw();
     if (app.store.hello) this.load();
@@ -57,15 +59,19 @@ class Inbox {
   // What the server counts: per hour, and the mute rules.
   async load() {
     this.loaded_at = performance.now();
+    if (this.hours.children.length === 0) this.hours_state.loading('Loading the hours');
     try {
       const now = this.app.store.now();
       const [{ per_hour, total, left_out, kept_max }, { mutes }] = await Promise.all([this.app.api('alerts', { from: Math.floor(now - 86400), limit: 1 }), this.app.api('mutes')]);
       if (this.left) return;
+      this.hours_state.ready();
       this.showHours(per_hour);
       setText(this.hours_note, left_out > 0 ? `${format.exact(left_out)} older ones were not kept (${format.exact(kept_max)} are)` : `${format.plural(total, 'alert')} in 24 hours`);
       this.showMutes(mutes);
     } catch (error) {
-      if (!this.left) setText(this.hours_note, `cannot be loaded: ${error.message}`);
+      if (this.left) return;
+      if (this.hours.children.length === 0) this.hours_state.failed('The hours cannot be loaded', error, () => this.load());
+      else setText(this.hours_note, `older: ${format.visible(error.message, 100)}`);
     }
   }
 
@@ -91,7 +97,8 @@ class Inbox {
     setText(this.mutes.children[0], `${format.plural(mutes.length, 'mute rule')}`);
     this.mutes.children[1].replaceChildren(...mutes.map((rule) => {
       const what = [rule.kind ? words.kindText(rule.kind) : 'any kind', rule.network, rule.port ? `port ${rule.port}` : null].filter(Boolean).join(', ');
-      const until = rule.until === null ? 'for ever' : `until ${format.when(rule.until, now)}`;
+      const end_text = rule.until === null ? null : format.when(rule.until, now);
+      const until = rule.from_config ? (end_text ? `until ${end_text}` : 'while the configuration has it') : end_text ? `until ${end_text} or until the program ends` : 'until the program ends';
       const end = async () => { try { await this.app.api(`mutes/${encodeURIComponent(rule.id)}`, {}, { method: 'DELETE' }); this.app.toast('The mute rule is gone'); this.load(); } catch (error) { this.app.toast(error.message); } };
       return h('li', {}, h('span', {}, foreign(what, 120), h('span', { class: 'dim' }, ` ${until}, ${format.plural(rule.alerts, 'alert')} muted: `, foreign(rule.reason, 200))),
         rule.from_config ? h('span', { class: 'faint', text: 'from the configuration' }) : h('button', { class: 'button quiet', type: 'button', text: 'End it', on: { click: end } }));
@@ -120,7 +127,8 @@ class Inbox {
     setText(this.count, rows.length > ROWS_MAX ? `${format.exact(ROWS_MAX)} of ${format.exact(rows.length)} are shown` : format.plural(rows.length, 'alert'));
     const now = app.store.now();
     list(this.body, rows.slice(0, ROWS_MAX), ({ id }) => id, (alert) => this.makeRow(alert), (element, alert) => this.updateRow(element, alert, now, filter.id));
-    this.showNone(rows.length === 0);
+    if (rows.length > 0) this.state.ready();
+    else words.sayNone(this.state, app.store, filter.state || filter.severities.length || filter.kind || filter.hour ? { text: 'Show all alerts', run: () => app.route.set({ state: null, severity: null, kind: null, hour: null, alert: null }) } : null);
     this.showPane(filter.id ? app.store.alerts.get(filter.id) : (matchMedia('(min-width: 961px)').matches ? rows[0] : undefined), filter.id);
   }
 
@@ -157,19 +165,11 @@ class Inbox {
     setText(side.children[1], alert.acknowledged ? '✓ acknowledged' : '');
   }
 
-  showNone(is_empty) {
-    this.none.hidden = !is_empty;
-    if (!is_empty) return;
-    const is_off = this.app.store.hello?.has?.detection === false;
-    const any = this.app.store.alerts.size > 0;
-    setText(this.none.children[0], is_off ? 'Detection is off' : any ? 'No alert fits' : '✓ No alerts');
-    setText(this.none.children[1], is_off ? 'Start NetScope with --anomalies to look for attacks.' : any ? 'Choose another state, severity, kind or hour.' : 'Nothing was found in the last 24 hours.');
-  }
-
   // The pane is made anew when its alert changed, but not while somebody writes in it.
   showPane(alert, asked) {
     this.root.dataset.detail = asked ? 'shown' : '';
-    const key = alert ? JSON.stringify([alert.id, alert.state, alert.ts, alert.acknowledged]) : asked;
+    const { store } = this.app;
+    const key = alert ? JSON.stringify([alert.id, alert.state, alert.ts, alert.acknowledged]) : `${asked} ${store.alerts_state} ${store.alerts.size > 0}`;
     if (key === this.pane_key) return;
     const is_same = alert && this.shown_id === alert.id;
     if (is_same && this.pane.contains(document.activeElement) && document.activeElement.matches('input') && document.activeElement.value !== '') return;
@@ -179,7 +179,12 @@ class Inbox {
     const back = h('a', { class: 'button quiet inbox-back', href: this.app.route.href({ alert: null }), text: '← All alerts' });
     if (!alert) {
       this.shown_pane = null;
-      this.pane.replaceChildren(back, h('div', { class: 'empty' }, h('strong', { text: asked ? 'This alert is not known any more' : 'No alert is chosen' }), h('span', { text: asked ? 'NetScope keeps the latest ones only.' : 'Choose one from the list.' })));
+      const state = new PanelState();
+      if (store.alerts_state === 'loading') state.loading(asked ? 'Loading this alert' : 'Loading alerts');
+      else if (asked && store.alerts_state === 'failed') state.failed('This alert cannot be loaded', store.alerts_error, () => store.loadAlerts());
+      else if (asked) state.nothing('This alert is not known any more', 'NetScope keeps the latest ones only.', { text: 'Show all alerts', run: () => this.app.route.set({ alert: null }) });
+      else state.nothing('No alert is chosen', store.alerts.size > 0 ? 'Choose one from the list.' : 'What is found appears in the list.');
+      this.pane.replaceChildren(back, state.element);
       return;
     }
     const scroll = this.pane.scrollTop;

@@ -5,31 +5,34 @@
 import { h } from '../dom.js';
 import { FlowDetail } from '../flow_detail.js';
 import { loadFields } from '../flow_fields.js';
-import { visible } from '../format.js';
+import { PanelState } from '../panel_state.js';
 
 class FlowView {
   constructor(root, app) {
     this.app = app;
     this.back = h('a', { class: 'back-link', text: '← Flows', href: app.route.href({ view: 'flows' }) });
-    this.problem = h('div', { class: 'problem', role: 'alert', hidden: true });
-    this.element = h('div', { class: 'flow-view' }, h('h1', { class: 'sr', text: 'Flow' }), this.back, this.problem);
+    this.state = new PanelState();
+    this.panel = h('div', { class: 'panel flow-panel' }, this.state.element);
+    this.element = h('div', { class: 'flow-view' }, h('h1', { class: 'sr', text: 'Flow' }), this.back, this.panel);
     root.append(this.element);
     this.start();
   }
 
   async start() {
+    clearTimeout(this.retry);
+    if (this.state.kind !== 'failed') this.state.loading('Loading this flow');
     try {
       this.fields = await loadFields(this.app);
     } catch (error) {
-      this.problem.hidden = false;
-      this.problem.textContent = `The flow could not be read: ${visible(error.message, 200)}`;
+      if (this.isLeft) return;
+      this.state.failed('This flow cannot be read', error, () => this.start());
       this.retry = setTimeout(() => this.start(), 3000);
       return;
     }
-    if (this.isLeft) return;
-    this.problem.hidden = true;
+    if (this.isLeft || this.detail) return;
+    this.state.ready();
     this.detail = new FlowDetail(this.app, this.fields);
-    this.element.append(h('div', { class: 'panel flow-panel' }, this.detail.element));
+    this.panel.append(this.detail.element);
     this.apply();
   }
 

@@ -14,6 +14,7 @@ import { FlowsTable } from '../flows_table.js';
 import { withTerm } from '../filter_language.js';
 import { HistoryStrip } from '../history_strip.js';
 import { visible } from '../format.js';
+import { PanelState } from '../panel_state.js';
 import { closeMenu } from '../value_menu.js';
 
 /** Below this width the detail is a view of its own. */
@@ -21,6 +22,7 @@ const PANE_MIN = '(min-width: 900px)';
 const FOLLOW_MS = 120;
 const STRIP_POINTS = 300;
 const EXPORT_MAX = 10_000;
+const LEAST_POINTS = 3;
 
 class FlowsView {
   constructor(root, app) {
@@ -37,27 +39,33 @@ class FlowsView {
     this.pane = h('aside', { class: 'pane panel', 'aria-label': 'Details of a flow', hidden: true });
     this.body = h('div', { class: 'flows-body' }, this.main, this.pane);
     this.problem = h('div', { class: 'problem', role: 'alert', hidden: true });
+    this.state = new PanelState('panel table-panel');
     this.element = h('div', { class: 'flows-view' }, h('h1', { class: 'sr', text: 'Flows' }), this.bar.element, this.problem, this.body);
     root.append(this.element);
     this.onKey = (event) => this.key(event);
     document.addEventListener('keydown', this.onKey);
+    this.offHistory = app.store.on('history', () => this.drawStrip());
     this.offTime = app.time.on(() => { this.ask(); this.drawStrip(); });
     this.drawStrip();
     this.start();
   }
 
   async start() {
+    clearTimeout(this.retry);
+    if (!this.state.element.isConnected) this.main.append(this.state.element);
+    if (this.state.kind !== 'failed') this.state.loading('Loading flows');
     try {
       this.fields = await loadFields(this.app);
     } catch (error) {
-      this.showError(error);
+      if (this.isLeft) return;
+      this.state.failed('Flows cannot be read', error, () => this.start());
       this.retry = setTimeout(() => this.start(), 3000);
       return;
     }
-    if (this.isLeft) return;
-    this.problem.hidden = true;
+    if (this.isLeft || this.table) return;
+    this.state.element.remove();
     this.table = new FlowsTable(this.app, {
-      fields: this.fields, onOpen: (flow) => this.open(flow), onActive: (flow) => this.follow(flow), onTerm: (term) => this.addTerm(term),
+      fields: this.fields, onOpen: (flow) => this.open(flow), onActive: (flow) => this.follow(flow), onTerm: (term) => this.addTerm(term), onAll: () => this.showAll(),
       onSort: (sort, order) => this.app.route.set({ sort: sort === 'rate' ? null : sort, order: order === 'desc' ? null : order }),
       onAnswer: (answer) => this.answered(answer), onError: (error) => this.showError(error),
     });
@@ -95,7 +103,7 @@ class FlowsView {
   }
 
   showPart(isGraph) {
-    if (isGraph && !this.graph) this.graph = new FlowsGraph(this.app, { onTerm: (term) => this.addTerm(term), onError: (error) => this.showError(error) });
+    if (isGraph && !this.graph) this.graph = new FlowsGraph(this.app, { onTerm: (term) => this.addTerm(term), onAll: () => this.showAll(), onError: (error) => this.showError(error) });
     if (!isGraph && this.graph) {
       this.graph.leave();
       this.graph.element.remove();
@@ -135,6 +143,11 @@ class FlowsView {
 
   addTerm(term) {
     this.app.route.set({ filter: withTerm(this.param('filter'), term), id: null });
+  }
+
+  /** The way out of a filter that nothing fits. */
+  showAll() {
+    this.app.route.set({ filter: null, scope: null, from: null, to: null, id: null });
   }
 
   open(flow) {
@@ -200,8 +213,10 @@ class FlowsView {
       this.table?.sayFault('The filter cannot be read', 'What is wrong with it stands below the filter.');
       return;
     }
-    this.problem.hidden = false;
-    this.problem.replaceChildren(h('b', { text: 'Flows could not be read. ' }), h('span', { text: visible(error.message, 300) }));
+    // Without rows the panel itself says it, with a way on.
+    const part = this.param('show') === 'sankey' ? this.graph?.state : this.table?.state;
+    this.problem.hidden = part?.kind === 'failed' || part?.kind === 'loading';
+    this.problem.replaceChildren(h('b', { text: 'Flows cannot be read now. ' }), h('span', { text: `${visible(error.message, 300)}. What you see is older.` }));
   }
 
   drawStrip() {
@@ -218,8 +233,18 @@ class FlowsView {
     const width = Math.max(1, Math.ceil(span / ring.step / STRIP_POINTS));
     store.history.points(ring, from, to, width, 'bytes', this.points);
     const bits = this.points.mean.map((value) => (value === null ? null : value * 8));
-    if (this.points.times.length > 1) this.strip.set({ from: this.points.times[0], step: width * ring.step, values: bits });
+    // The seconds that ticks told since the page was opened are no hour.
+    const least = store.history_state === 'loading' || store.history_state === 'failed' ? LEAST_POINTS : 1;
+    if (bits.filter((value) => value !== null).length < least) this.strip.setNone((state) => this.sayNoHistory(state));
+    else if (this.points.times.length > 1) this.strip.set({ from: this.points.times[0], step: width * ring.step, values: bits });
     this.strip.setSelection(time.live ? null : time.from, time.live ? null : time.to);
+  }
+
+  sayNoHistory(state) {
+    const { store, time } = this.app;
+    if (store.history_state === 'loading') state.loading('Loading');
+    else if (store.history_state === 'failed') state.failed('The history cannot be loaded', store.history_error, () => store.loadHistory());
+    else state.nothing('Nothing is known of this time', '', time.live ? null : { text: 'Go live', run: () => time.set({ live: true }) });
   }
 
   frame() {
@@ -238,6 +263,7 @@ class FlowsView {
     closeMenu();
     document.removeEventListener('keydown', this.onKey);
     this.offTime();
+    this.offHistory();
     this.bar.leave();
     this.strip.leave();
     this.table?.leave();

@@ -12,6 +12,7 @@ import { Inspector } from '../inspector.js';
 import { PACKET_COLUMNS } from '../packet_columns.js';
 import { PACKETS_MAX, PacketBuffer } from '../packet_buffer.js';
 import { PacketDownload } from '../packet_download.js';
+import { PanelState } from '../panel_state.js';
 import { closeMenu, openMenu } from '../value_menu.js';
 import { VirtualTable } from '../virtual_table.js';
 
@@ -58,8 +59,8 @@ class PacketsView {
     this.shown = h('span', {});
     this.newer = button('', () => this.toEnd(), { class: 'chip newer', hidden: true });
     const keys = h('span', { class: 'keys-note' }, h('kbd', { text: 'Space' }), ' pause ', h('kbd', { text: 'Enter' }), ' inspect ', h('kbd', { text: 'End' }), ' newest');
-    this.empty = h('div', { class: 'empty table-empty' });
-    this.list = h('section', { class: 'panel table-panel', 'aria-label': 'Sampled packets' }, this.table.element, this.empty, h('footer', { class: 'table-foot' }, this.shown, this.newer, keys));
+    this.state = new PanelState('table-empty');
+    this.list = h('section', { class: 'panel table-panel', 'aria-label': 'Sampled packets' }, this.table.element, this.state.element, h('footer', { class: 'table-foot' }, this.shown, this.newer, keys));
     this.inspector = new Inspector(app, { onClose: () => this.close() });
     this.inspector.element.hidden = true;
     this.element = h('div', { class: 'packets-view' }, h('h1', { class: 'sr', text: 'Packets' }),
@@ -91,9 +92,12 @@ class PacketsView {
   async start() {
     this.number += 1;
     const { number } = this;
+    this.isLoaded = false;
+    if (this.buffer.count === 0) this.state.loading('Loading packets');
     try {
       const answer = await this.app.api('api/v1/packets', { filter: this.filter || null, limit: FIRST_MAX });
       if (number !== this.number) return;
+      this.isLoaded = true;
       this.box.setError(null);
       this.add([...answer.packets].reverse());
       this.takeSampled(answer.sampled);
@@ -101,8 +105,10 @@ class PacketsView {
     } catch (error) {
       if (number !== this.number) return;
       this.subscribe(false);
-      if (error.code === 'bad_filter') this.box.setError(error);
-      else this.sayEmpty('Packets cannot be read', visible(error.message, 200));
+      if (error.code === 'bad_filter') {
+        this.box.setError(error);
+        this.state.nothing('The filter cannot be read', 'What is wrong with it stands below the filter.', this.wayOut());
+      } else this.state.failed('Packets cannot be read', error, () => this.start());
     }
   }
 
@@ -146,13 +152,12 @@ class PacketsView {
     setText(this.shown, kept >= PACKETS_MAX ? `latest ${exact(PACKETS_MAX)} packets` : `${exact(kept)} packets`);
     this.newer.hidden = this.isFollowing && !this.isPaused;
     setText(this.newer, this.isPaused ? `paused · ${exact(missed)} came meanwhile` : 'to the newest ↓');
-    this.empty.hidden = kept > 0;
-    if (kept === 0 && !this.problem) this.sayEmpty(this.filter ? 'No sampled packet fits this filter yet' : 'No packet was sampled yet', 'Packets appear here as they are sampled.');
+    if (kept > 0) this.state.ready();
+    else if (this.isLoaded) this.state.nothing(this.filter ? 'No sampled packet fits this filter yet' : 'No packet was sampled yet', 'Packets appear here as they are sampled.', this.wayOut());
   }
 
-  sayEmpty(title, text) {
-    this.empty.hidden = false;
-    this.empty.replaceChildren(h('strong', { text: title }), h('span', { text }));
+  wayOut() {
+    return this.filter ? { text: 'Show all packets', run: () => this.app.route.set({ filter: null, id: null }) } : null;
   }
 
   clear() {
@@ -276,7 +281,7 @@ class PacketsView {
       this.detail(await this.app.api(`api/v1/packets/${id}`));
     } catch (error) {
       if (error.status === 410 || error.status === 404) this.detail({ id, gone: true });
-      else if (this.inspected === id) this.inspector.say('The packet cannot be read', visible(error.message, 200));
+      else if (this.inspected === id) this.inspector.fail(error, () => { this.inspector.wait(id); this.askDetail(id); });
     }
   }
 

@@ -1,8 +1,10 @@
 // The system: workers and their queues, where packets went, outputs, what the doctor finds, the configuration in force, the server itself.
 
 import { copyButton } from '../alert_detail.js';
+import { BatchChart } from '../batch_chart.js';
 import { foreign, h, list, setAttr, setText } from '../dom.js';
 import * as format from '../format.js';
+import { PanelState } from '../panel_state.js';
 import { isLoss, lossName, lossRates, ofPackets, verdict } from '../ledger_text.js';
 
 const FINDINGS = { error: ['high', 'fault'], warning: ['medium', 'warning'], info: ['low', 'note'], ok: ['ok', 'fine'] };
@@ -11,15 +13,19 @@ const table = (columns) => {
   const body = h('tbody');
   return { body, element: h('div', { class: 'scroll-x', tabindex: '0', role: 'region' }, h('table', { class: 'plain' }, h('thead', {}, h('tr', {}, columns.map(([text, is_number]) => h('th', { scope: 'col', class: is_number ? 'num' : null, text })))), body)) };
 };
-const row = (kinds) => h('tr', {}, kinds.map((kind) => (kind === 'meter' ? h('td', { class: 'meter-cell' }, h('span', { class: 'meter' }, h('i')), h('span', { class: 'num' })) : h('td', { class: kind }))));
-const panel = (title, aside, ...children) => h('section', { class: 'panel', 'aria-label': title }, h('h2', { class: 'heading' }, h('span', { text: title }), aside && h('span', { class: 'aside' }, aside)), ...children);
+// `names`: of the columns, for a screen on which each row stands as a card.
+const row = (kinds, names = []) => h('tr', {}, kinds.map((kind, i) => (kind === 'meter' ? h('td', { class: 'meter-cell', 'data-name': names[i] }, h('span', { class: 'meter' }, h('i')), h('span', { class: 'num' })) : h('td', { class: kind, 'data-name': names[i] }))));
+const panel = (name, title, aside, ...children) => h('section', { class: `panel system-${name}`, 'aria-label': title }, h('h2', { class: 'heading' }, h('span', { text: title }), aside && h('span', { class: 'aside' }, aside)), ...children);
 
 // A finding as the interface tells it, or as `netscope doctor --json` does.
 const MARKS = { trouble: 'error', note: 'info', ok: 'ok' };
 const asFinding = ({ severity, title, detail, cure, mark, what }) => ({ severity: severity ?? MARKS[mark] ?? 'info', title: title ?? what ?? '', detail: detail ?? '', cure: cure ?? null });
 
+// Columns of the workers' table: text, and whether it has numbers.
+const WORKERS = [['Queue'], ['Interface'], ['Packets/s', 1], ['Bit/s', 1], ['Load'], ['Ring'], ['Batch p50', 1], ['Batch p99', 1], ['Longest', 1], ['Dropped', 1], ['State']];
+
 export const view = {
-  name: 'system', title: 'System', uses_time: false,
+  name: 'system', title: 'System', uses_time: false, needs_tick: true,
   mount(root, app) {
     const system = new System(root, app);
     return { frame: ({ tick }) => system.update(tick), leave: () => system.leave() };
@@ -29,11 +35,13 @@ export const view = {
 class System {
   constructor(root, app) {
     this.app = app;
-    this.workers = table([['Queue'], ['Interface'], ['Packets/s', 1], ['Bit/s', 1], ['Load'], ['Ring'], ['Batch p50', 1], ['p99', 1], ['Longest', 1], ['Dropped', 1], ['State']]);
+    this.workers = table(WORKERS);
     this.ledger = table([['Where'], ['Packets', 1], ['Share', 1], ['Counted as received']]);
     this.ledger_note = h('p', { class: 'ledger-line' });
     this.outputs = table([['Output'], ['State'], ['Lost', 1]]);
-    this.no_outputs = h('p', { class: 'dim', text: 'No output is set.' });
+    this.no_outputs = new PanelState('is-small');
+    this.batches = new BatchChart(app);
+    [this.facts_state, this.doctor_state, this.config_state] = [new PanelState(), new PanelState(), new PanelState()];
     this.facts = h('dl', { class: 'facts-list' });
     this.live = ['Memory', 'CPU', 'Flows', 'Frames received'].map((name) => ({ name, value: h('dd') }));
     this.doctor = h('ul', { class: 'findings' });
@@ -43,23 +51,29 @@ class System {
     this.config_copy = h('span');
     for (const [part, name] of [[this.workers, 'Workers'], [this.ledger, 'Ledger'], [this.outputs, 'Outputs']]) part.element.setAttribute('aria-label', `${name}, table`);
     root.append(h('h1', { class: 'sr', text: 'System' }),
-      panel('Workers and queues', 'of the latest tick', this.workers.element), panel('Where packets went', 'since the start', this.ledger_note, this.ledger.element),
-      panel('Outputs', null, this.outputs.element, this.no_outputs), panel('Doctor', h('span', {}, this.doctor_note, ' ', this.again), this.doctor),
-      panel('Server', null, h('dl', { class: 'facts-list' }, this.live.map(({ name, value }) => h('div', {}, h('dt', { text: name }), value))), this.facts), panel('Configuration in force', this.config_copy, this.config));
+      panel('workers', 'Workers and queues', 'latest tick; batch times and drops since the start', this.workers.element), panel('batches', 'Batch times', this.batches.aside, this.batches.element),
+      panel('doctor', 'Doctor', h('span', {}, this.doctor_note, ' ', this.again), this.doctor_state.element, this.doctor), panel('ledger', 'Where packets went', 'since the start', this.ledger_note, this.ledger.element),
+      panel('outputs', 'Outputs', null, this.outputs.element, this.no_outputs.element),
+      panel('server', 'Server', null, h('dl', { class: 'facts-list' }, this.live.map(({ name, value }) => h('div', {}, h('dt', { text: name }), value))), this.facts_state.element, this.facts),
+      panel('config', 'Configuration in force', this.config_copy, this.config_state.element, this.config));
     this.stops = [app.store.on('hello', () => this.load())];
     if (app.store.hello) this.load();
     if (app.store.tick) this.update(app.store.tick);
   }
 
-  leave() { this.stops.forEach((stop) => stop()); this.left = true; }
+  leave() { this.stops.forEach((stop) => stop()); this.left = true; this.batches.leave(); }
 
-  load() { this.loadStatus(); this.loadConfig(); this.loadDoctor(); }
+  load() { this.loadStatus(); this.loadConfig(); this.loadDoctor(); this.batches.load(); }
 
   async loadStatus() {
     const { hello } = this.app.store;
     const { source, sampling } = hello;
+    if (this.facts.children.length === 0) this.facts_state.loading('Loading the status');
     let limits = {};
-    try { ({ limits } = await this.app.api('status')); } catch (error) { this.app.toast(`The status cannot be loaded: ${error.message}`); }
+    try {
+      ({ limits } = await this.app.api('status'));
+      this.facts_state.ready();
+    } catch (error) { this.facts_state.failed('The limits cannot be loaded', error, () => this.loadStatus()); }
     if (this.left) return;
     const facts = [
       ['Version', hello.version], ['Host', hello.host], ['Started', `${format.when(hello.started, this.app.store.now())}`], ['Boot ID', hello.boot_id], ['Source', `${source.kind} ${source.interfaces?.join(', ') || source.name}`], ['Captured by', source.backend],
@@ -71,34 +85,53 @@ class System {
   }
 
   async loadConfig() {
+    if (!this.config.textContent) this.config_state.loading('Loading the configuration');
+    this.config.hidden = !this.config.textContent;
     try {
       const { toml } = await this.app.api('config');
       if (this.left) return;
+      this.config.hidden = !toml;
+      if (toml) this.config_state.ready(); else this.config_state.nothing('All is as by default', 'The configuration has no line of its own.');
       setText(this.config, toml);
       this.config_copy.replaceChildren(copyButton(this.app, toml, 'Configuration'));
-    } catch (error) { if (!this.left) setText(this.config, `It cannot be loaded: ${error.message}`); }
+    } catch (error) {
+      if (this.left) return;
+      this.config.hidden = true;
+      setText(this.config, '');
+      this.config_copy.replaceChildren();
+      this.config_state.failed('The configuration cannot be loaded', error, () => this.loadConfig());
+    }
   }
 
   async loadDoctor() {
     setText(this.doctor_note, 'looking');
+    this.again.disabled = true;
+    if (this.doctor.children.length === 0) this.doctor_state.loading('The doctor looks');
     try {
       const { findings: told, why } = await this.app.api('doctor', {}, { timeout_ms: 60000 });
       if (this.left) return;
       const findings = told.map(asFinding);
+      if (findings.length > 0) this.doctor_state.ready(); else this.doctor_state.nothing(why ? 'The doctor cannot look' : '✓ Nothing found', why ?? 'Nothing on this machine hinders the capture.');
       const rank = ['error', 'warning', 'info', 'ok'];
       const sorted = [...findings].sort((a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity));
-      setText(this.doctor_note, why ? why : findings.length ? format.plural(findings.filter(({ severity }) => severity === 'error' || severity === 'warning').length, 'finding') : 'nothing found');
+      setText(this.doctor_note, why && findings.length ? why : findings.length ? format.plural(findings.filter(({ severity }) => severity === 'error' || severity === 'warning').length, 'finding') : '');
       this.doctor.replaceChildren(...sorted.map(({ severity, title, detail, cure }) => {
         const [shape, word] = FINDINGS[severity] ?? ['low', severity];
         return h('li', {}, h('span', { class: 'severity', 'data-severity': shape, text: word }), h('div', {}, h('strong', {}, foreign(title, 200)), detail && h('p', { class: 'dim' }, foreign(detail, 600)), cure && h('p', { class: 'cure' }, h('code', { class: 'mono' }, foreign(cure, 400)), copyButton(this.app, cure, 'Cure'))));
       }));
-    } catch (error) { if (!this.left) setText(this.doctor_note, `cannot look: ${error.message}`); }
+    } catch (error) {
+      if (this.left) return;
+      setText(this.doctor_note, '');
+      this.doctor.replaceChildren();
+      this.doctor_state.failed('The doctor cannot be asked', error, () => this.loadDoctor());
+    } finally { this.again.disabled = false; }
   }
 
   update(tick) {
     this.updateWorkers(tick);
     this.updateLedger(tick);
     this.updateOutputs(tick);
+    this.batches.tick();
     const { store } = this.app;
     const texts = [format.bytes(tick.memory_bytes), format.percent(tick.cpu_share), format.exact(tick.active_flows), format.exact(store.frames)];
     this.live.forEach(({ value }, i) => setText(value, texts[i]));
@@ -107,7 +140,7 @@ class System {
   updateWorkers(tick) {
     const per = 1000 / tick.interval_ms;
     const kinds = ['', '', 'num', 'num', 'meter', 'meter', 'num', 'num', 'num', 'num', ''];
-    list(this.workers.body, tick.queues, (q) => `${q.interface} ${q.queue}`, () => row(kinds), (element, q) => {
+    list(this.workers.body, tick.queues, (q) => `${q.interface} ${q.queue}`, () => row(kinds, WORKERS.map(([name]) => name)), (element, q) => {
       const cells = element.children;
       const { ring, batch } = q;
       const fill = ring && ring.size > 0 ? ring.used / ring.size : null;
@@ -153,7 +186,7 @@ class System {
   }
 
   updateOutputs(tick) {
-    this.no_outputs.hidden = tick.outputs.length > 0;
+    if (tick.outputs.length > 0) this.no_outputs.ready(); else this.no_outputs.nothing('No output is set', 'Nothing is written beside this page.');
     this.outputs.element.hidden = tick.outputs.length === 0;
     list(this.outputs.body, tick.outputs, ({ name }) => name, ({ name }) => h('tr', {}, h('td', {}, foreign(name, 80)), h('td'), h('td', { class: 'num' })), (element, output) => {
       const is_bad = output.lost > 0 || output.state !== 'keeps up';

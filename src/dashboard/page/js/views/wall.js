@@ -5,10 +5,14 @@ import * as format from '../format.js';
 import { TimeChart, pointWidth } from '../chart.js';
 import { SPANS } from '../time.js';
 import { usesSeconds, WallChart } from '../wall_chart.js';
+import { WallGraph } from '../wall_graph.js';
+import { WallPager } from '../wall_pager.js';
 import { AlertsPanel, LedgerPanel, MixPanel, QueuesPanel, TalkersPanel } from '../wall_panels.js';
 
 // The day by minutes is asked for again when it is so old.
 const MINUTES_OLD_SECS = 90;
+// Alerts on the page that has nothing else.
+const ALERTS_OF_PAGE = 12;
 
 // A big number with its unit, a line of facts below it, and the course of it.
 function figure(app, name, column, parts) {
@@ -40,10 +44,10 @@ const joined = ({ value, unit }) => `${value} ${unit}`.trim();
 const flowParts = (value) => { const { value: text, unit } = format.countParts(value); return { value: text, unit: unit ? `${unit} flows` : 'flows' }; };
 
 export const view = {
-  name: 'wall', title: 'Wall',
+  name: 'wall', title: 'Wall', needs_tick: true,
   mount(root, app) {
     const wall = new WallView(root, app);
-    return { frame: (message) => wall.frame(message), leave: () => wall.leave() };
+    return { frame: (message) => wall.frame(message), route: () => wall.pager.apply(), leave: () => wall.leave() };
   },
 };
 
@@ -65,13 +69,16 @@ class WallView {
     this.queues = new QueuesPanel(app);
     this.alerts = new AlertsPanel(app);
     this.note = h('span', { class: 'aside' });
+    this.graph = new WallGraph(app);
+    this.pager = new WallPager(app, (page) => this.showPage(root, page));
     root.append(
-      h('h1', { class: 'sr', text: 'Wall' }),
+      h('h1', { class: 'sr', text: 'Wall' }), this.pager.element,
       h('section', { class: 'panel hero', 'aria-label': 'Throughput over time' }, h('h2', { class: 'heading' }, this.hero.legend, this.note, this.hero.chart.toggle), this.hero.root),
       h('section', { class: 'panel figures-panel', 'aria-label': 'Now' }, this.throughput.element, this.packets.element, this.flows.element),
-      this.ledger.element, this.talkers.element, this.mix.element, this.queues.element, this.alerts.element,
+      this.ledger.element, this.talkers.element, this.graph.element, this.mix.element, this.queues.element, this.alerts.element,
     );
     this.stops = [app.store.on('history', () => this.draw()), app.time.on(() => this.changeTime()), app.store.on('restart', () => this.changeTime())];
+    this.started = true;
     this.changeTime();
     if (app.store.tick) this.update(app.store.tick);
   }
@@ -79,8 +86,18 @@ class WallView {
   leave() {
     this.stops.forEach((stop) => stop());
     this.left = true;
+    this.pager.leave();
+    this.graph.leave();
     this.hero.destroy();
     for (const { chart } of [this.packets, this.flows]) chart.destroy();
+  }
+
+  // Panels of a page are shown by its styles; what is not seen asks for nothing.
+  showPage(root, page) {
+    root.dataset.page = page;
+    this.graph.show(page === 'talkers');
+    this.alerts.setMost(page === 'alerts' ? ALERTS_OF_PAGE : undefined);
+    if (this.app.store.tick && this.started) this.update(this.app.store.tick);
   }
 
   frame({ tick }) {
@@ -148,6 +165,7 @@ class WallView {
     this.ledger.update(tick);
     this.queues.update(tick);
     this.alerts.update(tick);
+    this.graph.tick();
   }
 
   // Means of the time that is looked at.
