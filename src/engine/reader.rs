@@ -193,6 +193,7 @@ mod tests {
             retransmissions: false,
             out_of_order: false,
             headers: false,
+            inspection: InspectionSettings::default(),
             top_count: 0,
         };
         let share = WorkerShare { index, count };

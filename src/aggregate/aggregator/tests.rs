@@ -345,7 +345,7 @@ fn a_queue_that_ends_during_a_question_has_each_flow_once_in_the_table() {
     let now = Instant::now();
     let mut aggregator = aggregator(2, false, now);
     assert!(aggregator.ask(&Arc::new(FlowQuery::all(1)), Purpose::Table));
-    let last = synthetic(3, &FlowSettings::default()).table.finish(&mut |_| {});
+    let last = synthetic(3, &FlowSettings::default()).table.finish(&mut |_, _| {});
     let alive: Vec<u64> = last.records().map(|record| record.first_packet).collect();
     // A part of its answer came before its last flows, a part after them.
     aggregator.accept(0, Mail::Answer(&mut answer(1, &alive[..2], None)), now);
