@@ -94,6 +94,13 @@ impl Inspection {
 
     /// What goes with the flows that are left, and an empty one stays.
     pub fn give_away(&mut self) -> Self {
+        for at in 0..self.open.len() {
+            if let Some(open) = self.open[at].take() {
+                self.count_end(&open);
+                // What was kept to find out more is no longer needed.
+                self.open[at] = Some(OpenFlow { state: State::Datagrams(None), ..open });
+            }
+        }
         let left = Self { counters: self.counters, ..Self::new(self.settings) };
         std::mem::replace(self, left)
     }
@@ -177,6 +184,7 @@ impl Inspection {
     }
 
     fn count_end(&mut self, open: &OpenFlow) {
+        self.counters.facts_too_many += u64::from(open.facts.left_out());
         if open.facts.facts().is_empty() {
             self.counters.unknown += 1;
         } else {

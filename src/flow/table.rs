@@ -43,7 +43,7 @@ use super::store::FlowStore;
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
-use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord, HashSecret, InspectionCounters, KeyScope, Keying, SeenPayload};
+use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord, HashSecret, KeyScope, Keying, SeenPayload};
 use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
@@ -222,7 +222,7 @@ impl FlowTable {
 
     /// Counts since the start.
     pub fn counters(&self) -> FlowCounters {
-        self.counters
+        FlowCounters { inspection: self.store.inspection.counters(), ..self.counters }
     }
 
     /// Candidates for the top, live and ended.
@@ -287,11 +287,6 @@ impl FlowTable {
     /// A packet with payload was counted for the flow at a place that wants it.
     pub fn inspect(&mut self, place: u32, payload: &SeenPayload<'_>) {
         self.store.inspection.payload(place, payload);
-    }
-
-    /// What inspection did since the start.
-    pub fn inspection_counters(&self) -> InspectionCounters {
-        self.store.inspection.counters()
     }
 
     /// True when the candidate is the flow.

@@ -272,6 +272,12 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
+    let inspection = &summary.flows.inspection;
+    text.row_if("flows whose application is known", inspection.recognised);
+    text.row_if("flows with more at their beginning than is put in order (analysis.dpi_stream_bytes)", inspection.streams_too_long);
+    text.row_if("flows not inspected (too many at once: analysis.dpi_flows)", inspection.flows_too_many);
+    text.row_if("flows not inspected (too many bytes at once: analysis.dpi_memory_mb)", inspection.bytes_too_many);
+    text.row_if("facts that found no room in their record", inspection.facts_too_many);
     if let Some(flight) = &summary.flight {
         flight_rows(&mut text, flight);
     }

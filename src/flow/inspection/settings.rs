@@ -1,5 +1,7 @@
 //! The limits of inspection, and what reaching them is counted as. Plain values.
 
+use std::ops::AddAssign;
+
 /// What inspection may take of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InspectionSettings {
@@ -36,4 +38,16 @@ pub struct InspectionCounters {
     pub bytes_too_many: u64,
     /// Facts that found no room in their record.
     pub facts_too_many: u64,
+}
+
+impl AddAssign<&Self> for InspectionCounters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self { recognised, unknown, streams_too_long, flows_too_many, bytes_too_many, facts_too_many } = other;
+        self.recognised += recognised;
+        self.unknown += unknown;
+        self.streams_too_long += streams_too_long;
+        self.flows_too_many += flows_too_many;
+        self.bytes_too_many += bytes_too_many;
+        self.facts_too_many += facts_too_many;
+    }
 }
