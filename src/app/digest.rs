@@ -16,17 +16,40 @@ impl fmt::Display for Md5Sum {
     }
 }
 
+/// Bytes that are gathered before they go into a sum; small writes cost much there.
+const GATHERED: usize = 256;
+
 /// Text that goes into an MD5 sum as it is written.
-#[derive(Default)]
-pub(crate) struct Md5Text(Md5);
+pub(crate) struct Md5Text {
+    sum: Md5,
+    gathered: [u8; GATHERED],
+    len: usize,
+}
+
+impl Default for Md5Text {
+    fn default() -> Self {
+        Self { sum: Md5::new(), gathered: [0; GATHERED], len: 0 }
+    }
+}
 
 impl Md5Text {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match self.gathered.get_mut(self.len..self.len + bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            None => {
+                self.sum.update(&self.gathered[..self.len]);
+                self.sum.update(bytes);
+                self.len = 0;
+            }
+        }
     }
 
-    pub(crate) fn sum(self) -> Md5Sum {
-        Md5Sum(self.0.finalize().into())
+    pub(crate) fn sum(mut self) -> Md5Sum {
+        self.sum.update(&self.gathered[..self.len]);
+        Md5Sum(self.sum.finalize().into())
     }
 }
 
@@ -50,5 +73,15 @@ mod tests {
         text.push(b"digest");
         // RFC 1321 appendix A.5.
         assert_eq!(text.sum().to_string(), "f96b697d7cb7938d525a2f31aaf161d0");
+    }
+
+    #[test]
+    fn gathering_changes_nothing() {
+        let all: Vec<u8> = (0..2000_u32).map(|at| at as u8).collect();
+        for len in [1, 7, 255, 256, 257, 2000] {
+            let mut text = Md5Text::default();
+            all.chunks(len).for_each(|piece| text.push(piece));
+            assert_eq!(text.sum().0, <[u8; 16]>::from(Md5::digest(&all)), "{len}");
+        }
     }
 }

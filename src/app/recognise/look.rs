@@ -8,17 +8,19 @@ use crate::app::reading::ByteReader;
 
 /// Why there is no mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(super) enum Unread<'a> {
     /// More bytes would tell.
     More,
+    /// More bytes would tell more than this.
+    Partial(AppMark<'a>),
     /// It is another protocol.
     No,
 }
 
-pub(super) type Looked<'a> = Result<AppMark<'a>, Unread>;
+pub(super) type Looked<'a> = Result<AppMark<'a>, Unread<'a>>;
 
 /// Goes on where `holds`.
-pub(super) fn ensure(holds: bool) -> Result<(), Unread> {
+pub(super) fn ensure(holds: bool) -> Result<(), Unread<'static>> {
     if holds { Ok(()) } else { Err(Unread::No) }
 }
 
@@ -26,7 +28,7 @@ pub(super) fn ensure(holds: bool) -> Result<(), Unread> {
 pub(super) fn parsed<'a>(looked: Looked<'a>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
     match looked {
         Ok(mark) => Parsed::Done(mark),
-        Err(Unread::More) => Parsed::More { need: client.len() + server.len() + 1 },
+        Err(Unread::More | Unread::Partial(_)) => Parsed::More { need: client.len() + server.len() + 1 },
         Err(Unread::No) => Parsed::No,
     }
 }
@@ -36,7 +38,7 @@ pub(super) fn parsed<'a>(looked: Looked<'a>, client: &[u8], server: &[u8]) -> Pa
 pub(super) struct Look<'a> {
     reader: ByteReader<'a>,
     /// What it means that they end.
-    short: Unread,
+    short: Unread<'static>,
 }
 
 impl<'a> Look<'a> {
@@ -55,28 +57,28 @@ impl<'a> Look<'a> {
         self.reader.left()
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Unread> {
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Unread<'static>> {
         self.reader.take(len).ok_or(self.short)
     }
 
-    pub(super) fn u8(&mut self) -> Result<u8, Unread> {
+    pub(super) fn u8(&mut self) -> Result<u8, Unread<'static>> {
         self.reader.u8().ok_or(self.short)
     }
 
-    pub(super) fn u16(&mut self) -> Result<u16, Unread> {
+    pub(super) fn u16(&mut self) -> Result<u16, Unread<'static>> {
         self.reader.u16().ok_or(self.short)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Unread> {
+    pub(super) fn u32(&mut self) -> Result<u32, Unread<'static>> {
         self.reader.u32().ok_or(self.short)
     }
 
-    pub(super) fn u32_le(&mut self) -> Result<u32, Unread> {
+    pub(super) fn u32_le(&mut self) -> Result<u32, Unread<'static>> {
         self.reader.u32_le().ok_or(self.short)
     }
 
     /// The next bytes have to be these; the first other one tells.
-    pub(super) fn expect(&mut self, magic: &[u8]) -> Result<(), Unread> {
+    pub(super) fn expect(&mut self, magic: &[u8]) -> Result<(), Unread<'static>> {
         let there = self.left();
         let len = there.len().min(magic.len());
         ensure(there[..len] == magic[..len])?;
@@ -84,7 +86,7 @@ impl<'a> Look<'a> {
     }
 
     /// One of several beginnings, in letters of either case.
-    pub(super) fn expect_one(&mut self, magics: &[&[u8]]) -> Result<usize, Unread> {
+    pub(super) fn expect_one(&mut self, magics: &[&[u8]]) -> Result<usize, Unread<'static>> {
         let there = self.left();
         let mut answer = Unread::No;
         for (index, magic) in magics.iter().enumerate() {
@@ -100,7 +102,7 @@ impl<'a> Look<'a> {
     }
 
     /// Bytes up to `end`, which is taken, too; `max` bytes are searched.
-    pub(super) fn until(&mut self, end: u8, max: usize) -> Result<&'a [u8], Unread> {
+    pub(super) fn until(&mut self, end: u8, max: usize) -> Result<&'a [u8], Unread<'static>> {
         let there = self.left();
         match there.iter().take(max).position(|&byte| byte == end) {
             Some(len) => {
@@ -113,7 +115,7 @@ impl<'a> Look<'a> {
     }
 
     /// A line of text without its end.
-    pub(super) fn line(&mut self) -> Result<&'a [u8], Unread> {
+    pub(super) fn line(&mut self) -> Result<&'a [u8], Unread<'static>> {
         /// Longest line that is read.
         const LINE_MAX: usize = 1024;
         ensure(!self.left().iter().take(LINE_MAX).take_while(|&&byte| byte != b'\n').any(|&byte| byte == 0))?;
@@ -122,7 +124,7 @@ impl<'a> Look<'a> {
     }
 
     /// An element of BER or DER: its tag and its value, of which the end may be missing where `is_open`.
-    pub(super) fn element(&mut self, tag: u8, is_open: bool) -> Result<Self, Unread> {
+    pub(super) fn element(&mut self, tag: u8, is_open: bool) -> Result<Self, Unread<'static>> {
         self.expect(&[tag])?;
         let first = self.u8()?;
         let len = match first {
@@ -140,7 +142,7 @@ impl<'a> Look<'a> {
     }
 
     /// A BER number of at most four bytes.
-    pub(super) fn integer(&mut self) -> Result<u32, Unread> {
+    pub(super) fn integer(&mut self) -> Result<u32, Unread<'static>> {
         let value = self.element(2, false)?.left();
         ensure((1..=4).contains(&value.len()))?;
         Ok(value.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)))

@@ -46,7 +46,7 @@ mod vnc;
 mod wireguard;
 
 use super::parsed::Parsed;
-use look::{Looked, parsed};
+use look::{Looked, Unread, parsed};
 pub use mark::{AppMark, AppProtocol, AppVersion, MARK_TEXT_MAX};
 
 /// Bytes of each side that are looked at.
@@ -123,22 +123,34 @@ const DATAGRAMS: &[Recogniser] = &[
 ];
 
 /// Asks all of `recognisers`, those of the port first.
-fn ask<'a>(recognisers: &[Recogniser], client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
+fn ask<'a>(
+    recognisers: &'static [Recogniser],
+    client: &'a [u8],
+    server: &'a [u8],
+    port: u16,
+) -> impl Iterator<Item = Looked<'a>> + use<'a> {
     let client = &client[..client.len().min(RECOGNISE_MAX)];
     let server = &server[..server.len().min(RECOGNISE_MAX)];
-    let is_full = client.len() == RECOGNISE_MAX && server.len() == RECOGNISE_MAX;
+    let in_turn = move |is_at_home: bool| {
+        let is_asked = move |one: &&Recogniser| one.ports.contains(&port) == is_at_home && (is_at_home || !one.is_weak);
+        recognisers.iter().filter(is_asked)
+    };
+    in_turn(true).chain(in_turn(false)).map(move |one| {
+        let looked = (one.read)(client, server);
+        debug_assert!(looked.is_err() || looked.is_ok_and(|mark| mark.protocol == one.protocol), "it tells its own protocol");
+        looked
+    })
+}
+
+/// The first mark, or whether one may come.
+fn first<'a>(looked: impl Iterator<Item = Looked<'a>>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
+    let is_full = client.len() >= RECOGNISE_MAX && server.len() >= RECOGNISE_MAX;
     let mut answer = Parsed::No;
-    for is_at_home in [true, false] {
-        let others = recognisers.iter().filter(|one| one.ports.contains(&port) == is_at_home && (is_at_home || !one.is_weak));
-        for one in others {
-            match parsed((one.read)(client, server), client, server) {
-                Parsed::Done(mark) => {
-                    debug_assert!(mark.protocol == one.protocol, "a recogniser tells its own protocol");
-                    return Parsed::Done(mark);
-                }
-                more @ Parsed::More { .. } if !is_full => answer = more,
-                Parsed::More { .. } | Parsed::No => {}
-            }
+    for one in looked {
+        match parsed(one, client, server) {
+            Parsed::Done(mark) => return Parsed::Done(mark),
+            more @ Parsed::More { .. } if !is_full => answer = more,
+            Parsed::More { .. } | Parsed::No => {}
         }
     }
     answer
@@ -147,10 +159,18 @@ fn ask<'a>(recognisers: &[Recogniser], client: &'a [u8], server: &'a [u8], port:
 /// Of the bytes that both sides of a stream have sent so far, either of which may be empty. `need` of [`Parsed::More`] counts both
 /// sides together. `port` is the server's.
 pub fn recognise_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
-    ask(STREAMS, client, server, port)
+    first(ask(STREAMS, client, server, port), client, server)
+}
+
+/// What is known where no more will come: a protocol that waits for the other side's answer to tell its version is told without it.
+pub fn recognise_stream_known<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Option<AppMark<'a>> {
+    ask(STREAMS, client, server, port).find_map(|one| match one {
+        Ok(mark) | Err(Unread::Partial(mark)) => Some(mark),
+        Err(Unread::More | Unread::No) => None,
+    })
 }
 
 /// Of the first datagram of each side, either of which may be empty. [`Parsed::More`] asks for the other one. `port` is the server's.
 pub fn recognise_datagram<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
-    ask(DATAGRAMS, client, server, port)
+    first(ask(DATAGRAMS, client, server, port), client, server)
 }

@@ -15,7 +15,7 @@ pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
 }
 
 /// Transaction, unit and function.
-fn header(bytes: &[u8]) -> Result<(u16, u8, u8), Unread> {
+fn header(bytes: &[u8]) -> Result<(u16, u8, u8), Unread<'_>> {
     let mut look = Look::stream(bytes);
     let transaction = look.u16()?;
     look.expect(&[0, 0])?;

@@ -23,18 +23,15 @@ pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
     let version = look.until(0, VERSION_LEN_MAX)?;
     ensure(version.first().is_some_and(u8::is_ascii_digit) && version.is_ascii())?;
     let mark = AppMark::of(AppProtocol::MySql).version(version);
-    if client.is_empty() {
-        return Err(Unread::More);
-    }
     match database(client) {
         Ok(name) => Ok(mark.object(name)),
-        Err(Unread::More) => Err(Unread::More),
         Err(Unread::No) => Ok(mark),
+        Err(_) => Err(Unread::Partial(mark)),
     }
 }
 
 /// The database that a client asks for when it opens.
-fn database(client: &[u8]) -> Result<&[u8], Unread> {
+fn database(client: &[u8]) -> Result<&[u8], Unread<'_>> {
     let mut look = Look::stream(client);
     let [low, mid, high] = [look.u8()?, look.u8()?, look.u8()?];
     let len = usize::from(high) << 16 | usize::from(mid) << 8 | usize::from(low);

@@ -19,7 +19,7 @@ pub(super) fn read<'a>(client: &'a [u8], _: &'a [u8]) -> Looked<'a> {
     Ok(AppMark::of(AppProtocol::Redis))
 }
 
-fn number(line: &[u8]) -> Result<usize, Unread> {
+fn number(line: &[u8]) -> Result<usize, Unread<'_>> {
     let digits = line.strip_suffix(b"\r").ok_or(Unread::No)?;
     ensure(!digits.is_empty() && digits.iter().all(u8::is_ascii_digit))?;
     Ok(digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0')))

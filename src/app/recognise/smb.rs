@@ -2,20 +2,34 @@
 //!
 //! Owns the header behind NetBIOS's four bytes, and the version that a server chose.
 
-use super::look::{Look, Looked, Unread};
+use super::look::{Look, Looked, Unread, ensure};
 use super::mark::{AppMark, AppProtocol};
 
-/// Of a stream.
+const SESSION_REQUEST: u8 = 0x81;
+const SESSION_RESPONSE: u8 = 0x82;
+
+/// Of a stream. Over NetBIOS (RFC 1002 section 4.3) a session is asked for first.
 pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
     let mut look = Look::stream(client);
+    if client.first() == Some(&SESSION_REQUEST) {
+        look.expect(&[SESSION_REQUEST, 0])?;
+        let len = look.u16()?;
+        ensure((34..=1024).contains(&len))?;
+        look.take(len.into())?;
+    }
     look.expect(&[0])?;
     look.take(3)?;
     look.expect_one(&[b"\xffSMB", b"\xfeSMB"])?;
     let mark = AppMark::of(AppProtocol::Smb);
-    if server.is_empty() {
-        return Err(Unread::More);
-    }
+    version(mark, server).map_err(|why| if why == Unread::More { Unread::Partial(mark) } else { why })
+}
+
+/// With the version that a server chose.
+fn version<'a>(mark: AppMark<'a>, server: &'a [u8]) -> Looked<'a> {
     let mut answer = Look::stream(server);
+    if server.first() == Some(&SESSION_RESPONSE) {
+        answer.expect(&[SESSION_RESPONSE, 0, 0, 0])?;
+    }
     answer.expect(&[0])?;
     answer.take(3)?;
     if answer.expect_one(&[b"\xffSMB", b"\xfeSMB"])? == 0 {

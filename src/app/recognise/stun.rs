@@ -23,7 +23,8 @@ pub(super) fn read_stream<'a>(client: &'a [u8], _: &'a [u8]) -> Looked<'a> {
 fn look(mut look: Look<'_>) -> Looked<'_> {
     let kind = look.u16()?;
     let len = usize::from(look.u16()?);
-    ensure(kind & 0xc000 == 0 && len.is_multiple_of(4))?;
+    // Microsoft's relays send other lengths, too (MS-TURN); those have to be the datagram's.
+    ensure(kind & 0xc000 == 0 && (len.is_multiple_of(4) || look.left().len() == len + 16))?;
     look.expect(&MAGIC_COOKIE)?;
     look.take(12)?;
     let mut attributes = Look::datagram(look.take(len)?);

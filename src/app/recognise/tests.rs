@@ -39,6 +39,11 @@ fn smb2(command: u16, body: &[u8]) -> Vec<u8> {
     [&[0, 0, 0, (header.len() + body.len()) as u8], &header[..], body].concat()
 }
 
+/// A session request of NetBIOS, and SMB behind it.
+fn netbios_session() -> Vec<u8> {
+    [&[0x81, 0, 0, 68][..], &[b'A'; 68], b"\0\0\0\x54\xffSMB\x72"].concat()
+}
+
 fn rdp() -> Vec<u8> {
     let rest = [&b"Cookie: mstshash=secret\r\n"[..], &[1, 0, 8, 0, 3, 0, 0, 0]].concat();
     let len = rest.len() as u8 + 11;
@@ -97,10 +102,12 @@ fn streams() -> Vec<Sample> {
         ),
         stream(P::Smb, &smb2(0, &[0; 40]), &smb2(0, &[65, 0, 1, 0, 0x11, 3, 0, 0]), ["3.1.1", "", ""]),
         stream(P::Smb, b"\0\0\0\x54\xffSMB\x72", b"\0\0\0\x54\xffSMB\x72", ["1", "", ""]),
+        stream(P::Smb, &netbios_session(), b"\x82\0\0\0\0\0\0\x54\xffSMB\x72", ["1", "", ""]),
         stream(P::Smtp, b"", b"220 mail.example.com ESMTP Postfix\r\n", ["", "mail.example.com ESMTP Postfix", ""]),
         stream(P::Smtp, b"EHLO x\r\n", b"220 ftp.example.com ready\r\n", ["", "ftp.example.com ready", ""]),
         stream(P::Stun, &[&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat(), b"", ["", "", ""]),
         stream(P::Vnc, b"", b"RFB 003.008\n", ["003.008", "", ""]),
+        stream(P::Vnc, b"RFB 003.008\n", b"", ["003.008", "", ""]),
     ]
 }
 
@@ -149,6 +156,7 @@ fn datagrams() -> Vec<Sample> {
             ["", "Linux UPnP/1.0", ""],
         ),
         datagram(P::Stun, &stun, b"", ["", "coturn", ""]),
+        datagram(P::Stun, &[&[0, 3, 0, 1, 0x21, 0x12, 0xa4, 0x42][..], &[7; 13]].concat(), b"", ["", "", ""]),
         datagram(P::Tftp, b"\0\x01boot/pxelinux.0\0octet\0", b"", ["", "", "boot/pxelinux.0"]),
         datagram(P::WireGuard, &[&[1, 0, 0, 0][..], &[7; 144]].concat(), b"", ["", "", ""]),
     ]
@@ -223,6 +231,19 @@ fn ports_decide_over_the_weak_ones() {
         let found = if is_datagram { recognise_datagram(&client, &server, 1) } else { recognise_stream(&client, &server, 1) };
         assert_eq!(found.done().map(|mark| mark.protocol), Some(protocol));
     }
+}
+
+#[test]
+fn what_waits_for_an_answer_is_known_without_it() {
+    let greeting = b"\x4a\0\0\0\x0a8.0.36-log\0";
+    assert!(matches!(recognise_stream(&[], greeting, 3306), Parsed::More { .. }));
+    let mark = recognise_stream_known(&[], greeting, 3306).unwrap();
+    assert_eq!((mark.protocol, mark.version), (AppProtocol::MySql, Some(AppVersion::Text(b"8.0.36-log"))));
+    assert!(matches!(recognise_stream(&netbios_session(), &[], 139), Parsed::More { .. }));
+    assert_eq!(recognise_stream_known(&netbios_session(), &[], 139).map(|mark| mark.protocol), Some(AppProtocol::Smb));
+    let missed = recognise_stream(b"RFB 003.008\n", b"\x07\x0d", 5900);
+    assert_eq!(missed.done().map(|mark| mark.protocol), Some(AppProtocol::Vnc), "the server's beginning was missed");
+    assert_eq!(recognise_stream_known(b"EHLO x\r\n", &[], 25), None);
 }
 
 #[test]

@@ -5,9 +5,12 @@
 use super::look::{Look, Looked, ensure};
 use super::mark::{AppMark, AppProtocol};
 
-/// Of a stream.
-pub(super) fn read<'a>(_: &'a [u8], server: &'a [u8]) -> Looked<'a> {
-    let mut look = Look::stream(server);
+/// Of a stream. Both sides open alike, so one is enough where the other's beginning was missed.
+pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
+    look(Look::stream(server)).or_else(|why| look(Look::stream(client)).map_err(|_| why))
+}
+
+fn look(mut look: Look<'_>) -> Looked<'_> {
     look.expect(b"RFB ")?;
     let version = look.take(7)?;
     look.expect(b"\n")?;

@@ -9,11 +9,28 @@ use super::extension::is_grease;
 use super::server_hello::ServerHello;
 use crate::app::digest::{Md5Sum, Md5Text};
 
+/// A decimal number; the formatting machinery would take most of the time.
+fn write_number(into: &mut impl Write, number: u16) -> fmt::Result {
+    const LEN: usize = 5;
+    let mut digits = [b'0'; LEN];
+    let (mut rest, mut start) = (number, LEN);
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            return into.write_str(std::str::from_utf8(&digits[start..]).map_err(|_| fmt::Error)?);
+        }
+    }
+}
+
 /// Decimal numbers with `-` between them.
 fn write_numbers(into: &mut impl Write, numbers: impl Iterator<Item = u16>) -> fmt::Result {
     for (index, number) in numbers.enumerate() {
-        let before = if index == 0 { "" } else { "-" };
-        write!(into, "{before}{number}")?;
+        if index > 0 {
+            into.write_str("-")?;
+        }
+        write_number(into, number)?;
     }
     Ok(())
 }
@@ -24,13 +41,14 @@ fn write_numbers(into: &mut impl Write, numbers: impl Iterator<Item = u16>) -> f
 ///
 /// Those of `into`.
 pub fn write_ja3(hello: &ClientHello<'_>, into: &mut impl Write) -> fmt::Result {
-    write!(into, "{},", hello.version)?;
+    write_number(into, hello.version)?;
+    into.write_str(",")?;
     write_numbers(into, hello.ciphers.without_grease())?;
-    into.write_char(',')?;
+    into.write_str(",")?;
     write_numbers(into, hello.extensions.iter().map(|(number, _)| number).filter(|&number| !is_grease(number)))?;
-    into.write_char(',')?;
+    into.write_str(",")?;
     write_numbers(into, hello.groups.without_grease())?;
-    into.write_char(',')?;
+    into.write_str(",")?;
     write_numbers(into, hello.point_formats.iter().map(|&format| format.into()))
 }
 
@@ -40,7 +58,10 @@ pub fn write_ja3(hello: &ClientHello<'_>, into: &mut impl Write) -> fmt::Result 
 ///
 /// Those of `into`.
 pub fn write_ja3s(hello: &ServerHello<'_>, into: &mut impl Write) -> fmt::Result {
-    write!(into, "{},{},", hello.legacy_version, hello.cipher)?;
+    write_number(into, hello.legacy_version)?;
+    into.write_str(",")?;
+    write_number(into, hello.cipher)?;
+    into.write_str(",")?;
     write_numbers(into, hello.extensions.iter().map(|(number, _)| number))
 }
 
@@ -101,6 +122,15 @@ mod tests {
         let hello = ClientHello { version: 769, ciphers: NumberList(&ciphers), ..ClientHello::default() };
         assert_eq!(text_of(&hello), "769,4-5-10-9-100-98-3-6-19-18-99,,,");
         assert_eq!(ja3(&hello).to_string(), "de350869b8c85de67a350c8d186f11e6");
+    }
+
+    #[test]
+    fn numbers_of_every_length() {
+        for number in [0, 9, 10, 99, 100, 4095, 65_535] {
+            let mut text = String::new();
+            write_number(&mut text, number).unwrap();
+            assert_eq!(text, number.to_string());
+        }
     }
 
     #[test]

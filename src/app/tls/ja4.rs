@@ -123,12 +123,25 @@ fn sorted_hash<I: Iterator<Item = u16>>(sorted: impl Fn() -> I, unsorted: impl I
     text
 }
 
-fn push_numbers(sum: &mut Context, mut before: &'static [u8], numbers: impl Iterator<Item = u16>) {
-    for number in numbers {
-        sum.update(before);
-        sum.update(&[12, 8, 4, 0].map(|shift| HEX_DIGITS[usize::from(number >> shift & 15)]));
-        before = b",";
+/// Each with its separator in front, gathered before they go into the sum.
+fn push_numbers(sum: &mut Context, first: &[u8], numbers: impl Iterator<Item = u16>) {
+    const WIDTH: usize = 5;
+    const GATHERED: usize = 64;
+    let (mut gathered, mut len) = ([0; GATHERED * WIDTH], 0);
+    for (index, number) in numbers.enumerate() {
+        let [high, low] = number.to_be_bytes();
+        let digits = [high >> 4, high & 15, low >> 4, low & 15].map(|digit| HEX_DIGITS[usize::from(digit)]);
+        let before = if index == 0 { first } else { b"," };
+        if len + WIDTH > gathered.len() {
+            sum.update(&gathered[..len]);
+            len = 0;
+        }
+        gathered[len..len + before.len()].copy_from_slice(before);
+        len += before.len();
+        gathered[len..len + digits.len()].copy_from_slice(&digits);
+        len += digits.len();
     }
+    sum.update(&gathered[..len]);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Owns what a passive reader can know without keys.
 
 mod alert;
+mod behind;
 mod certificate;
 mod certificate_list;
 mod client_hello;
@@ -19,6 +20,7 @@ pub(crate) mod tests;
 mod version;
 
 pub use alert::TlsAlert;
+pub use behind::{BEHIND_MAX, client_hello_behind, server_hello_behind};
 pub use certificate::{CERTIFICATE_MAX, CERTIFICATE_NAME_MAX, CERTIFICATE_NAMES_MAX, CertificateFacts};
 pub use certificate_list::CertificateList;
 pub use client_hello::{ClientHello, HelloCarrier, SERVER_NAME_MAX};
