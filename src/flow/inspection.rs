@@ -302,7 +302,11 @@ impl OpenFlow {
                 if reading != DatagramReading::Foreign {
                     tell(candidate.as_ref(), reading, &mut self.facts);
                     *inspector = Some(candidate);
-                    return reading != DatagramReading::Done;
+                    return match reading {
+                        DatagramReading::Done => false,
+                        DatagramReading::Unsure => self.idle(settings),
+                        _ => true,
+                    };
                 }
             }
             return self.idle(settings);

@@ -242,7 +242,7 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FACT_SCHEMA;
+    use crate::flow::FactSet;
     use crate::record::fields::{ended_fields, record_fields};
     use crate::record::reference::{Reference, any_record, hostile_text};
     use ::csv::{ReaderBuilder, Writer};
@@ -270,9 +270,9 @@ mod tests {
         #[test]
         fn rows_are_what_the_crate_writes(records in prop::collection::vec(any_record(), 1..20)) {
             let (mut rows, mut ended) = (TextBuffer::default(), TextBuffer::default());
-            push_header(&mut rows, FACT_SCHEMA);
-            push_ended_header(&mut ended, FACT_SCHEMA);
-            let exported = || records.iter().map(|record| Exported::new(record, 0));
+            push_header(&mut rows, &[]);
+            push_ended_header(&mut ended, &[]);
+            let exported = || records.iter().map(|record| Exported::new(record, 0).with_facts(FactSet::NONE, &[]));
             for exported in exported() {
                 push_row(&mut rows, &exported);
                 push_ended_row(&mut ended, &exported);

@@ -114,7 +114,7 @@ pub(crate) const TEST_SCHEMA: FactSchema = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::FactBuffer;
+    use crate::flow::{FactBuffer, FactSet};
     use crate::record::test_records::tcp_record;
     use crate::record::{TextBuffer, push_ended_object, push_header, push_object, push_row};
 
@@ -139,7 +139,7 @@ mod tests {
         let (record, facts) = (tcp_record(), facts());
         let exported = Exported::new(&record, 0);
         for push in [push_object, push_ended_object] {
-            let without = text(|out| push(out, &exported.with_facts(facts.facts(), FACT_SCHEMA)));
+            let without = text(|out| push(out, &exported.with_facts(facts.facts(), &[])));
             assert_eq!(without, text(|out| push(out, &exported)), "facts that have no name are not shown");
             let with = text(|out| push(out, &exported.with_facts(facts.facts(), TEST_SCHEMA)));
             let appended = r#","tls":{"server_name":"a,b�\n","alpn":["h2","\"x\""]},"ssh":{"old":false}}"#;
@@ -158,12 +158,12 @@ mod tests {
                 push_row(out, &plain.with_facts(facts, schema));
             })
         };
-        let without = csv(FACT_SCHEMA, facts.facts());
+        let without = csv(&[], facts.facts());
         let lines: Vec<&str> = without.lines().collect();
         let with = csv(TEST_SCHEMA, facts.facts());
         let header = ",tls_server_name,tls_version,tls_alpn,ssh_old\n";
         assert_eq!(with, format!("{}{header}{},\"a,b�\n\",,\"h2;\"\"x\"\"\",false\n", lines[0], lines[1]));
-        let none = csv(TEST_SCHEMA, crate::flow::FactSet::NONE);
+        let none = csv(TEST_SCHEMA, FactSet::NONE);
         assert_eq!(none, format!("{}{header}{},,,,\n", lines[0], lines[1]));
     }
 }

@@ -40,14 +40,15 @@ mod member {
 
 fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
     let (mut joined, client, server) = (Vec::new(), conversation.client, conversation.server);
+    if client.is_empty() && server.is_empty() {
+        return Parsed::More { need: 1 };
+    }
     let mut best = Parsed::No;
-    for answer in [
-        begins_with_hello(client, 1),
-        begins_with_hello(server, 2),
-        Sslv2Hello::read_stream(client).map(|_| ()),
-        // A server that refuses says no more than that.
-        ServerFlight::read_stream(server, &mut joined).map(|_| ()),
-    ] {
+    let of_client = [begins_with_hello(client, 1), Sslv2Hello::read_stream(client).map(|_| ())];
+    // A server that refuses says no more than that.
+    let of_server = [begins_with_hello(server, 2), ServerFlight::read_stream(server, &mut joined).map(|_| ())];
+    let asked = [(client, of_client), (server, of_server)].into_iter().filter(|(stream, _)| !stream.is_empty());
+    for answer in asked.flat_map(|(_, answers)| answers) {
         match answer {
             Parsed::Done(()) => return Parsed::Done(()),
             Parsed::More { .. } => best = answer,

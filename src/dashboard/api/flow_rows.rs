@@ -234,7 +234,7 @@ mod tests {
     /// Columns of a row; an endpoint has two.
     fn style_columns(columns: &FlowColumns) -> usize {
         match columns {
-            FlowColumns::All => FIELDS.len() + 2,
+            FlowColumns::All => FIELDS.len() + 2 + FACT_SCHEMA.iter().map(|object| object.members.len()).sum::<usize>(),
             FlowColumns::Chosen(fields) => fields.len(),
         }
     }

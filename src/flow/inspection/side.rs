@@ -55,6 +55,11 @@ impl Side {
         }
     }
 
+    /// The segment is not the first that was seen, nor from before it.
+    pub(super) fn is_past_beginning(&self, sequence: u32) -> bool {
+        self.base.is_some_and(|base| sequence.wrapping_sub(base) as i32 > 0)
+    }
+
     /// Forgets what came: the next segment is the beginning.
     pub(super) fn restart(&mut self) {
         *self = Self::new(self.limit);

@@ -20,18 +20,23 @@ pub(super) enum StreamState {
     Waits,
 }
 
+/// Times that facts are read as soon as there is one byte more.
+const READS_AT_ONCE: u16 = 32;
+
 /// Both sides of a connection.
 pub(super) struct StreamInspection {
     protocol: Option<&'static StreamProtocol>,
     /// Who seems to be the client is the server: the beginning was not captured.
     is_turned: bool,
+    /// Times that facts were read.
+    reads: u16,
     client: Side,
     server: Side,
 }
 
 impl StreamInspection {
     pub(super) fn new(limit: usize) -> Self {
-        Self { protocol: None, is_turned: false, client: Side::new(limit), server: Side::new(limit) }
+        Self { protocol: None, is_turned: false, reads: 0, client: Side::new(limit), server: Side::new(limit) }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -48,6 +53,12 @@ impl StreamInspection {
         let is_clients = payload.direction == payload.client;
         let sequence = payload.sequence.unwrap_or_default();
         let side = if is_clients { &mut self.client } else { &mut self.server };
+        if self.protocol.is_none() && side.is_past_beginning(sequence) && begins(payload) {
+            // The capture began in the middle: what came before belongs to something else.
+            self.client.restart();
+            self.server.restart();
+        }
+        let side = if is_clients { &mut self.client } else { &mut self.server };
         let was_cut = side.is_cut();
         let is_news = side.insert(sequence, payload.bytes, payload.wire_len);
         if !is_news && side.is_cut() == was_cut {
@@ -58,15 +69,18 @@ impl StreamInspection {
             counters.streams_too_long += u64::from(!was_cut);
         }
         match found {
-            // The capture may have begun in the middle: each of the next segments is tried as a beginning.
-            Found::Nobody => {
-                self.client.restart();
-                self.server.restart();
-                StreamState::Waits
-            }
             _ if self.is_over() => StreamState::Done,
             Found::Facts => StreamState::Found,
             Found::Nothing => StreamState::Waits,
+        }
+    }
+
+    /// A protocol that cannot say how much it wants says one byte more. After some such tries the next one is when there is a half more: all
+    /// tries together then read a few times the whole.
+    fn grown(&self, wanted: Wanted, len: usize) -> Wanted {
+        match wanted {
+            Wanted::Bytes(need) if need <= len + 1 && self.reads > READS_AT_ONCE => Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10)),
+            wanted => wanted,
         }
     }
 
@@ -83,15 +97,15 @@ impl StreamInspection {
             .or_else(|| which(&seen).map(|protocol| (protocol, false)))
             .or_else(|| which(&turned).map(|protocol| (protocol, true)))
         else {
-            let may_be = |conversation| STREAM_PROTOCOLS.iter().any(|protocol| (protocol.is_spoken)(conversation).is_possible());
-            return if may_be(&seen) || may_be(&turned) { Found::Nothing } else { Found::Nobody };
+            return Found::Nothing;
         };
         facts.clear();
         let Reading { client, server } = (protocol.read)(if is_turned { &turned } else { &seen }, facts);
         let (client, server) = if is_turned { (server, client) } else { (client, server) };
         (self.protocol, self.is_turned) = (Some(protocol), is_turned);
-        self.client.want(grown(client, self.client.bytes().len()));
-        self.server.want(grown(server, self.server.bytes().len()));
+        self.reads = self.reads.saturating_add(1);
+        self.client.want(self.grown(client, self.client.bytes().len()));
+        self.server.want(self.grown(server, self.server.bytes().len()));
         Found::Facts
     }
 }
@@ -99,17 +113,16 @@ impl StreamInspection {
 enum Found {
     Facts,
     Nothing,
-    Nobody,
+}
+
+/// The segment alone is the whole beginning of a protocol.
+fn begins(payload: &SeenPayload<'_>) -> bool {
+    let (own, other) = if payload.direction == payload.client { (payload.ports[1], payload.ports[0]) } else { (payload.ports[0], payload.ports[1]) };
+    let asks = Conversation { client: payload.bytes, server: &[], server_port: own };
+    let answers = Conversation { client: &[], server: payload.bytes, server_port: other };
+    which(&asks).or_else(|| which(&answers)).is_some()
 }
 
 fn which(conversation: &Conversation<'_>) -> Option<&'static StreamProtocol> {
     STREAM_PROTOCOLS.iter().copied().find(|protocol| (protocol.is_spoken)(conversation) == Parsed::Done(()))
-}
-
-/// Where a protocol cannot say how much it wants, the next try is when there is a half more: all tries together read a few times the whole.
-fn grown(wanted: Wanted, len: usize) -> Wanted {
-    match wanted {
-        Wanted::Bytes(need) if need <= len + 1 => Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10)),
-        wanted => wanted,
-    }
 }
