@@ -43,7 +43,7 @@ impl ExpiryTable {
             let (candidate, content) = (Candidate::NONE, Content::Other);
             let packet = FlowPacket { keyed, candidate, time: self.time, wire_len: WIRE_LEN, content };
             let facts = FullFacts { number: self.number, dissected: &dissected };
-            black_box(self.table.count(packet, facts, false, |_| self.ended += 1));
+            black_box(self.table.count(packet, facts, false, |_, _| self.ended += 1));
         }
     }
 

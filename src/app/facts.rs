@@ -123,7 +123,29 @@ impl<'a> FactSet<'a> {
     }
 }
 
-/// FactSet of a record while they are found.
+/// Facts that belong to somebody. Nothing is allocated where there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowFacts(Box<[u8]>);
+
+impl FlowFacts {
+    /// The facts.
+    pub fn facts(&self) -> FactSet<'_> {
+        FactSet(&self.0)
+    }
+
+    /// Bytes of memory.
+    pub const fn memory_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl From<FactSet<'_>> for FlowFacts {
+    fn from(FactSet(bytes): FactSet<'_>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+/// The facts of a record while they are found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FactBuffer {
     bytes: Vec<u8>,
@@ -340,6 +362,16 @@ mod tests {
             arena.clear();
             assert!(arena.get(first).is_empty());
         }
+    }
+
+    #[test]
+    fn owned_facts_are_the_same() {
+        let mut buffer = FactBuffer::default();
+        assert!(buffer.text(ID, b"www"));
+        let owned = FlowFacts::from(buffer.facts());
+        assert_eq!((owned.facts(), owned.memory_bytes()), (buffer.facts(), 8));
+        assert_eq!(FlowFacts::from(FactSet::NONE), FlowFacts::default());
+        assert!(FlowFacts::default().facts().is_empty());
     }
 
     proptest! {

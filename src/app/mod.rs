@@ -23,7 +23,7 @@ pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
 pub use datagrams::{Datagram, DatagramInspector, DatagramProtocol, DatagramReading};
 pub use dhcp::{DhcpKind, DhcpMessage};
 pub use digest::Md5Sum;
-pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FactWriter};
+pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FactWriter, FlowFacts};
 pub use parsed::Parsed;
 pub use pieces::PieceBuffer;
 pub use reading::NumberList;

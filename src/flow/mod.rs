@@ -35,7 +35,7 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
-pub use crate::app::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue};
+pub use crate::app::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FlowFacts};
 pub use community_id::{CommunityId, community_id, community_ids};
 pub use domain::{Domain, DomainNumbers, KeyScope, number_of_tag};
 pub(crate) use entry::{pack_vlan, unpack_vlan};

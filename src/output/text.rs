@@ -274,7 +274,10 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
     let inspection = &summary.flows.inspection;
     text.row_if("flows whose application is known", inspection.recognised);
-    text.row_if("flows with more at their beginning than is put in order (analysis.dpi_stream_bytes)", inspection.streams_too_long);
+    text.row_if(
+        "flows with more at their beginning than is put in order (analysis.dpi_stream_bytes)",
+        inspection.streams_too_long,
+    );
     text.row_if("flows not inspected (too many at once: analysis.dpi_flows)", inspection.flows_too_many);
     text.row_if("flows not inspected (too many bytes at once: analysis.dpi_memory_mb)", inspection.bytes_too_many);
     text.row_if("facts that found no room in their record", inspection.facts_too_many);
@@ -285,7 +288,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
     text.row_if("ended flows that --where left out", summary.unselected.ended);
     text.row_if("flows that --where left out of the tables", summary.unselected.table);
-    text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
+    text.row_if("flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);
     if summary.unaccounted() != 0 {
         text.row("packets unaccounted for (please report this)", summary.unaccounted());

@@ -63,6 +63,29 @@ pub const FACT_SCHEMA: FactSchema = {
     }
 };
 
+/// The number of a fact of [`FACT_SCHEMA`]. To be called where a constant is made: a name that is none does not compile.
+pub const fn fact_id(object: &str, member: &str) -> FactId {
+    let mut at = 0;
+    while !is_same(FACT_SCHEMA[at].field.name, object) {
+        at += 1;
+    }
+    let (members, number) = (FACT_SCHEMA[at].members, at as u8);
+    let mut at = 0;
+    while !is_same(members[at].name, member) {
+        at += 1;
+    }
+    FactId { object: number, member: at as u8 }
+}
+
+const fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
 /// Gives a record's facts to `sink`: each object of which it has a fact, or all where there are columns.
 pub(super) fn fact_fields<S: FieldSink>(exported: &Exported<'_>, sink: &mut S) {
     for (number, object) in (0..).zip(exported.schema()) {
@@ -116,7 +139,7 @@ mod tests {
     use super::*;
     use crate::flow::{FactBuffer, FactSet};
     use crate::record::test_records::tcp_record;
-    use crate::record::{TextBuffer, push_ended_object, push_header, push_object, push_row};
+    use crate::record::{TextBuffer, push_ended_object, push_fact, push_fact_cell, push_header, push_object, push_row};
 
     fn text(push: impl FnOnce(&mut TextBuffer)) -> String {
         let (mut buffer, mut out) = (TextBuffer::default(), Vec::new());
@@ -146,6 +169,23 @@ mod tests {
             assert_eq!(with, without.strip_suffix('}').expect("an object").to_owned() + appended);
             serde_json::from_str::<serde_json::Value>(&with).expect("valid JSON");
         }
+    }
+
+    #[test]
+    fn a_fact_alone_looks_as_in_a_record() {
+        let facts = facts();
+        let of = |object, member| facts.facts().get(FactId { object, member });
+        for (id, json, cell) in [
+            ((0, 0), "\"a,b\u{fffd}\\n\"", "\"a,b\u{fffd}\n\""),
+            ((0, 1), "null", ""),
+            ((0, 2), "[\"h2\",\"\\\"x\\\"\"]", "\"h2;\"\"x\"\"\""),
+            ((1, 0), "false", "false"),
+        ] {
+            assert_eq!(text(|out| push_fact(out, of(id.0, id.1))), json);
+            assert_eq!(text(|out| push_fact_cell(out, of(id.0, id.1))), cell);
+        }
+        assert_eq!(fact_id("app", "protocol"), FactId { object: 0, member: 0 });
+        assert_eq!(fact_id("tls", "version"), FactId { object: 1, member: 1 });
     }
 
     #[test]
