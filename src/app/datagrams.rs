@@ -6,7 +6,7 @@ use super::FactBuffer;
 
 /// A datagram of a flow.
 #[derive(Clone, Copy, Debug)]
-pub struct Datagram<'a> {
+pub struct SeenDatagram<'a> {
     /// What was captured of its payload.
     pub payload: &'a [u8],
     /// How long it was, as its header says.
@@ -39,7 +39,7 @@ pub enum DatagramReading {
 /// What follows the datagrams of one flow in one protocol.
 pub trait DatagramInspector: Send + Sync {
     /// A datagram came.
-    fn datagram(&mut self, datagram: &Datagram<'_>) -> DatagramReading;
+    fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading;
 
     /// Adds all that is known to an empty buffer, the protocol's name first.
     fn write(&self, facts: &mut FactBuffer);
@@ -48,7 +48,7 @@ pub trait DatagramInspector: Send + Sync {
 /// A protocol over datagrams.
 pub struct DatagramProtocol {
     /// Whether a datagram may be of this protocol: a test of a few bytes that must be cheap.
-    pub may_be: fn(&Datagram<'_>) -> bool,
+    pub may_be: fn(&SeenDatagram<'_>) -> bool,
     /// Something that follows a flow from its first datagram on.
     pub begin: fn() -> Box<dyn DatagramInspector>,
 }

@@ -20,7 +20,7 @@ pub mod ssh;
 pub mod tls;
 
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
-pub use datagrams::{Datagram, DatagramInspector, DatagramProtocol, DatagramReading};
+pub use datagrams::{DatagramInspector, DatagramProtocol, DatagramReading, SeenDatagram};
 pub use dhcp::{DhcpKind, DhcpMessage};
 pub use digest::Md5Sum;
 pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FactWriter, FlowFacts};

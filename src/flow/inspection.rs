@@ -11,10 +11,10 @@ mod stream;
 
 use self::fact_pool::{FactPool, PoolRef};
 use self::stream::{StreamInspection, StreamState};
-use super::arena::{NO_PLACE, Segments};
 use super::Direction;
+use super::arena::{NO_PLACE, Segments};
 use crate::app::protocols::DATAGRAM_PROTOCOLS;
-use crate::app::{Datagram, DatagramInspector, DatagramReading, FactBuffer, FactSet};
+use crate::app::{DatagramInspector, DatagramReading, FactBuffer, FactSet, SeenDatagram};
 
 pub use settings::{InspectionCounters, InspectionSettings};
 
@@ -39,26 +39,26 @@ pub struct SeenPayload<'a> {
 
 /// A flow's place here: nothing, a number among the open ones, or one in the pool.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Link(u32);
+struct FactLink(u32);
 
 const OPEN: u32 = 1 << 31;
 
-impl Link {
+impl FactLink {
     const NONE: Self = Self(NO_PLACE);
 }
 
 /// A flow that is being inspected.
-struct OpenFlow {
+struct InspectedFlow {
     /// What is known so far.
     facts: FactBuffer,
-    state: State,
+    state: InspectionState,
     /// Packets that told nothing, in a row.
     idle_packets: u16,
     /// Bytes that are counted for it.
     memory: usize,
 }
 
-enum State {
+enum InspectionState {
     Stream(Box<StreamInspection>),
     Datagrams(Option<Box<dyn DatagramInspector>>),
 }
@@ -68,8 +68,8 @@ pub(super) struct Inspection {
     settings: InspectionSettings,
     /// One bit for each place.
     watched: Vec<u64>,
-    links: Segments<Link, 16>,
-    open: Vec<Option<OpenFlow>>,
+    links: Segments<FactLink, 16>,
+    open: Vec<Option<InspectedFlow>>,
     free: Vec<u32>,
     /// Bytes kept for open flows.
     open_bytes: usize,
@@ -98,7 +98,7 @@ impl Inspection {
             if let Some(open) = self.open[at].take() {
                 self.count_end(&open);
                 // What was kept to find out more is no longer needed.
-                self.open[at] = Some(OpenFlow { state: State::Datagrams(None), ..open });
+                self.open[at] = Some(InspectedFlow { state: InspectionState::Datagrams(None), ..open });
             }
         }
         let left = Self { counters: self.counters, ..Self::new(self.settings) };
@@ -119,7 +119,7 @@ impl Inspection {
 
     fn begin_watched(&mut self, place: u32, goes_on: bool) {
         while self.links.extent() <= place {
-            self.links.push(Link::NONE);
+            self.links.push(FactLink::NONE);
         }
         if goes_on {
             return;
@@ -144,19 +144,19 @@ impl Inspection {
         }
     }
 
-    fn link(&self, place: u32) -> Link {
-        if place < self.links.extent() { *self.links.get(place) } else { Link::NONE }
+    fn link(&self, place: u32) -> FactLink {
+        if place < self.links.extent() { *self.links.get(place) } else { FactLink::NONE }
     }
 
     /// What is known of the flow at a place.
     pub fn facts(&self, place: u32) -> FactSet<'_> {
         match self.link(place) {
-            Link::NONE => FactSet::NONE,
-            Link(number) if number & OPEN != 0 => {
+            FactLink::NONE => FactSet::NONE,
+            FactLink(number) if number & OPEN != 0 => {
                 let open = self.open.get((number & !OPEN) as usize).and_then(Option::as_ref);
                 open.map_or(FactSet::NONE, |open| open.facts.facts())
             }
-            Link(number) => self.pool.get(PoolRef(number)),
+            FactLink(number) => self.pool.get(PoolRef(number)),
         }
     }
 
@@ -166,7 +166,7 @@ impl Inspection {
         if link.0 == NO_PLACE {
             return;
         }
-        *self.links.get_mut(place) = Link::NONE;
+        *self.links.get_mut(place) = FactLink::NONE;
         if link.0 & OPEN == 0 {
             self.pool.release(PoolRef(link.0));
         } else if let Some(open) = self.take_open(link.0) {
@@ -175,7 +175,7 @@ impl Inspection {
         self.unwatch(place);
     }
 
-    fn take_open(&mut self, number: u32) -> Option<OpenFlow> {
+    fn take_open(&mut self, number: u32) -> Option<InspectedFlow> {
         let number = number & !OPEN;
         let open = self.open.get_mut(number as usize)?.take()?;
         self.free.push(number);
@@ -183,7 +183,7 @@ impl Inspection {
         Some(open)
     }
 
-    fn count_end(&mut self, open: &OpenFlow) {
+    fn count_end(&mut self, open: &InspectedFlow) {
         self.counters.facts_too_many += u64::from(open.facts.left_out());
         if open.facts.facts().is_empty() {
             self.counters.unknown += 1;
@@ -197,7 +197,7 @@ impl Inspection {
         let number = match self.link(place).0 {
             NO_PLACE => match self.open_flow(payload) {
                 Some(number) => {
-                    *self.links.get_mut(place) = Link(number | OPEN);
+                    *self.links.get_mut(place) = FactLink(number | OPEN);
                     number
                 }
                 None => return self.unwatch(place),
@@ -223,11 +223,11 @@ impl Inspection {
             return None;
         }
         let state = match payload.sequence {
-            Some(_) => State::Stream(Box::new(StreamInspection::new(self.settings.stream_bytes_max))),
-            None => State::Datagrams(None),
+            Some(_) => InspectionState::Stream(Box::new(StreamInspection::new(self.settings.stream_bytes_max))),
+            None => InspectionState::Datagrams(None),
         };
-        let memory = OpenFlow::BASE + state.memory_bytes();
-        let flow = OpenFlow { facts: FactBuffer::default(), state, idle_packets: 0, memory };
+        let memory = InspectedFlow::BASE + state.memory_bytes();
+        let flow = InspectedFlow { facts: FactBuffer::default(), state, idle_packets: 0, memory };
         self.open_bytes += memory;
         Some(match self.free.pop() {
             Some(number) => {
@@ -247,7 +247,7 @@ impl Inspection {
         let Some(open) = self.take_open(number) else { return };
         self.count_end(&open);
         let kept = self.pool.insert(open.facts.facts());
-        *self.links.get_mut(place) = kept.map_or(Link::NONE, |kept| Link(kept.0));
+        *self.links.get_mut(place) = kept.map_or(FactLink::NONE, |kept| FactLink(kept.0));
     }
 
     /// Bytes in use.
@@ -256,7 +256,7 @@ impl Inspection {
     }
 }
 
-impl State {
+impl InspectionState {
     fn memory_bytes(&self) -> usize {
         match self {
             Self::Stream(stream) => size_of::<StreamInspection>() + stream.memory_bytes(),
@@ -265,13 +265,13 @@ impl State {
     }
 }
 
-impl OpenFlow {
+impl InspectedFlow {
     const BASE: usize = size_of::<Option<Self>>();
 
     /// True when more payload is wanted.
     fn payload(&mut self, payload: &SeenPayload<'_>, settings: &InspectionSettings, counters: &mut InspectionCounters) -> bool {
         let goes_on = match &mut self.state {
-            State::Stream(stream) => match stream.segment(payload, &mut self.facts, counters) {
+            InspectionState::Stream(stream) => match stream.segment(payload, &mut self.facts, counters) {
                 StreamState::Done => false,
                 StreamState::Found => {
                     self.idle_packets = 0;
@@ -279,7 +279,7 @@ impl OpenFlow {
                 }
                 StreamState::Waits => self.idle(settings),
             },
-            State::Datagrams(_) => self.datagram(payload, settings),
+            InspectionState::Datagrams(_) => self.datagram(payload, settings),
         };
         self.memory = Self::BASE + self.state.memory_bytes() + self.facts.memory_bytes();
         goes_on
@@ -291,10 +291,17 @@ impl OpenFlow {
     }
 
     fn datagram(&mut self, payload: &SeenPayload<'_>, settings: &InspectionSettings) -> bool {
-        let State::Datagrams(inspector) = &mut self.state else { return false };
+        let InspectionState::Datagrams(inspector) = &mut self.state else { return false };
         let [client_port, server_port] = payload.ports;
         let is_clients = payload.direction == payload.client;
-        let datagram = Datagram { payload: payload.bytes, len: payload.wire_len, is_clients, server_port, client_port, time_ns: payload.time_ns };
+        let datagram = SeenDatagram {
+            payload: payload.bytes,
+            len: payload.wire_len,
+            is_clients,
+            server_port,
+            client_port,
+            time_ns: payload.time_ns,
+        };
         if inspector.is_none() {
             for protocol in DATAGRAM_PROTOCOLS.iter().filter(|protocol| (protocol.may_be)(&datagram)) {
                 let mut candidate = (protocol.begin)();

@@ -26,7 +26,13 @@ pub(super) struct FlowStore {
 impl FlowStore {
     /// Reserves memory for `reserved` flows, of which at most `flow_count_max` may have TCP side memory (0 = no limit).
     /// `analyses`: TCP connections are analysed; `keeps_headers`: what headers said is kept.
-    pub fn new(reserved: usize, flow_count_max: usize, analyses: bool, keeps_headers: bool, inspection: InspectionSettings) -> Self {
+    pub fn new(
+        reserved: usize,
+        flow_count_max: usize,
+        analyses: bool,
+        keeps_headers: bool,
+        inspection: InspectionSettings,
+    ) -> Self {
         Self {
             entries: Entries::with_capacity(reserved, analyses),
             extras: Extras::with_capacity(reserved),

@@ -6,7 +6,8 @@ use super::dns_summary::DnsSummary;
 use super::write_app;
 use crate::app::dns::DnsMessage;
 use crate::app::{
-    Conversation, Datagram, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, StreamProtocol, Wanted,
+    Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
+    StreamProtocol, Wanted,
 };
 
 const DNS_PORT: u16 = 53;
@@ -42,12 +43,12 @@ fn begin(name: &'static str, is_netbios: bool) -> Box<dyn DatagramInspector> {
     Box::new(DnsFlow { name, summary: DnsSummary::default(), is_netbios })
 }
 
-fn may_be(datagram: &Datagram<'_>, port: u16) -> bool {
+fn may_be(datagram: &SeenDatagram<'_>, port: u16) -> bool {
     datagram.server_port == port || datagram.client_port == port
 }
 
 impl DatagramInspector for DnsFlow {
-    fn datagram(&mut self, datagram: &Datagram<'_>) -> DatagramReading {
+    fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
         let Some(message) = DnsMessage::read_cut(datagram.payload, datagram.len) else { return DatagramReading::Foreign };
         self.summary.take(&message, Some(datagram.time_ns), self.is_netbios);
         DatagramReading::Told

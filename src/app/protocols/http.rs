@@ -42,7 +42,9 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
         // Nobody has spoken, or a head is not whole yet.
         (Parsed::More { need }, _) if !conversation.client.is_empty() => Parsed::More { need },
         (_, Parsed::More { need }) if !conversation.server.is_empty() => Parsed::More { need },
-        (Parsed::More { need }, _) | (_, Parsed::More { need }) if conversation.client.is_empty() && conversation.server.is_empty() => {
+        (Parsed::More { need }, _) | (_, Parsed::More { need })
+            if conversation.client.is_empty() && conversation.server.is_empty() =>
+        {
             Parsed::More { need }
         }
         _ => Parsed::No,

@@ -5,14 +5,14 @@
 use super::{tls, write_app_with};
 use crate::app::recognise::{AppMark, AppProtocol, recognise_datagram, recognise_stream};
 use crate::app::{
-    Conversation, Datagram, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, StreamProtocol, Wanted,
+    Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
+    StreamProtocol, Wanted,
 };
 
 /// Over TCP.
 pub(super) const MARKED_STREAM: StreamProtocol = StreamProtocol { is_spoken, read };
 /// Over UDP.
-pub(super) const MARKED_DATAGRAMS: DatagramProtocol =
-    DatagramProtocol { may_be, begin: || Box::<MarkedFlow>::default() };
+pub(super) const MARKED_DATAGRAMS: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<MarkedFlow>::default() };
 
 /// Bytes of each side in which the begin of TLS is looked for.
 const PLAIN_BYTES_MAX: usize = 4096;
@@ -81,14 +81,14 @@ struct MarkedFlow {
     port: u16,
 }
 
-fn may_be(datagram: &Datagram<'_>) -> bool {
+fn may_be(datagram: &SeenDatagram<'_>) -> bool {
     let (client, server) = if datagram.is_clients { (datagram.payload, &[][..]) } else { (&[][..], datagram.payload) };
     recognise_datagram(client, server, datagram.server_port).is_possible()
         || recognise_datagram(server, client, datagram.client_port).is_possible()
 }
 
 impl DatagramInspector for MarkedFlow {
-    fn datagram(&mut self, datagram: &Datagram<'_>) -> DatagramReading {
+    fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
         let is_first = self.client.is_empty() && self.server.is_empty();
         if is_first {
             self.port = datagram.server_port;
@@ -99,7 +99,10 @@ impl DatagramInspector for MarkedFlow {
             return DatagramReading::Foreign;
         }
         side.extend_from_slice(kept);
-        if is_first && self.mark() == Parsed::No && recognise_datagram(&self.server, &self.client, datagram.client_port).is_possible() {
+        if is_first
+            && self.mark() == Parsed::No
+            && recognise_datagram(&self.server, &self.client, datagram.client_port).is_possible()
+        {
             // Who began to be seen is the server.
             std::mem::swap(&mut self.client, &mut self.server);
             self.port = datagram.client_port;

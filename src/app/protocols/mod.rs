@@ -15,10 +15,12 @@ mod tls;
 use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
-pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
+pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
+    &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
 
 /// Protocols over UDP, in the order in which they are asked for.
-pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC, &marks::MARKED_DATAGRAMS];
+pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] =
+    &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC, &marks::MARKED_DATAGRAMS];
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;

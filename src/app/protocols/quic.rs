@@ -5,7 +5,7 @@
 use super::write_app;
 use crate::app::quic::{GoogleHello, QuicInitials, QuicSide, QuicVersion, quic_error_name};
 use crate::app::tls::{Ja4, tls_version_name};
-use crate::app::{Datagram, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed};
+use crate::app::{DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, SeenDatagram};
 
 /// The protocol.
 pub(super) const QUIC: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<QuicFlow>::default() };
@@ -61,7 +61,7 @@ impl GoogleName {
 }
 
 /// A long header with a version that is known, or negotiates; or a public header of Google's.
-fn may_be(datagram: &Datagram<'_>) -> bool {
+fn may_be(datagram: &SeenDatagram<'_>) -> bool {
     match datagram.payload {
         [first, a, b, c, d, id_len, ..] if first & 0x80 != 0 => {
             let version = QuicVersion(u32::from_be_bytes([*a, *b, *c, *d]));
@@ -73,17 +73,18 @@ fn may_be(datagram: &Datagram<'_>) -> bool {
 }
 
 impl DatagramInspector for QuicFlow {
-    fn datagram(&mut self, datagram: &Datagram<'_>) -> DatagramReading {
+    fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
         let is_first = self.seen_version.is_none();
         if is_first {
             self.seen_version = Some(version_of(datagram.payload));
         }
-        if self.google.is_none() && datagram.is_clients {
-            if let Some(hello) = GoogleHello::read(datagram.payload) {
-                self.google = Some(GoogleName::of(&hello));
-                self.seen_version = Some(hello.version);
-                return DatagramReading::Done;
-            }
+        if self.google.is_none()
+            && datagram.is_clients
+            && let Some(hello) = GoogleHello::read(datagram.payload)
+        {
+            self.google = Some(GoogleName::of(&hello));
+            self.seen_version = Some(hello.version);
+            return DatagramReading::Done;
         }
         let side = |is_clients| if is_clients { QuicSide::Client } else { QuicSide::Server };
         let is_clients = datagram.is_clients != self.is_turned;

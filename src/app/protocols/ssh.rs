@@ -39,7 +39,10 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let server = side(SshBanner::read_stream_of_server(conversation.server), conversation.server);
     write_app("ssh", facts);
     let mut ssh = facts.object(OBJECT);
-    ssh.list(member::BANNER, [&client, &server].into_iter().filter_map(Side::banner).map(|banner| banner.line).collect::<Vec<_>>());
+    ssh.list(
+        member::BANNER,
+        [&client, &server].into_iter().filter_map(SshSide::banner).map(|banner| banner.line).collect::<Vec<_>>(),
+    );
     ssh.text(member::CLIENT, client.banner().map(|banner| banner.software).unwrap_or_default());
     ssh.text(member::SERVER, server.banner().map(|banner| banner.software).unwrap_or_default());
     let (offered, accepted) = (client.algorithms(), server.algorithms());
@@ -63,12 +66,12 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     Reading { client: client.wanted, server: server.wanted }
 }
 
-struct Side<'a> {
+struct SshSide<'a> {
     opening: Option<SshOpening<'a>>,
     wanted: Wanted,
 }
 
-impl<'a> Side<'a> {
+impl<'a> SshSide<'a> {
     fn banner(&self) -> Option<SshBanner<'a>> {
         self.opening.map(|opening| opening.banner)
     }
@@ -78,15 +81,15 @@ impl<'a> Side<'a> {
     }
 }
 
-fn side<'a>(banner: Parsed<SshBanner<'a>>, stream: &'a [u8]) -> Side<'a> {
+fn side<'a>(banner: Parsed<SshBanner<'a>>, stream: &'a [u8]) -> SshSide<'a> {
     match banner {
         Parsed::Done(banner) => match SshOpening::read_stream(banner, stream) {
-            Parsed::Done(opening) => Side { opening: Some(opening), wanted: Wanted::Nothing },
-            Parsed::More { need } => Side { opening: Some(SshOpening::known(banner, stream)), wanted: Wanted::Bytes(need) },
-            Parsed::No => Side { opening: None, wanted: Wanted::Nothing },
+            Parsed::Done(opening) => SshSide { opening: Some(opening), wanted: Wanted::Nothing },
+            Parsed::More { need } => SshSide { opening: Some(SshOpening::known(banner, stream)), wanted: Wanted::Bytes(need) },
+            Parsed::No => SshSide { opening: None, wanted: Wanted::Nothing },
         },
-        Parsed::More { need } => Side { opening: None, wanted: Wanted::Bytes(need) },
-        Parsed::No => Side { opening: None, wanted: Wanted::Nothing },
+        Parsed::More { need } => SshSide { opening: None, wanted: Wanted::Bytes(need) },
+        Parsed::No => SshSide { opening: None, wanted: Wanted::Nothing },
     }
 }
 

@@ -78,7 +78,9 @@ fn are_records(stream: &[u8]) -> bool {
 /// A record of a handshake that begins with a message of this kind: what tells TLS from all else within six bytes.
 fn begins_with_hello(stream: &[u8], kind: u8) -> Parsed<()> {
     match *stream {
-        [22, 3, 0..=4, high, low, found, ..] if found == kind && usize::from(high) << 8 | usize::from(low) >= 4 => Parsed::Done(()),
+        [22, 3, 0..=4, high, low, found, ..] if found == kind && usize::from(high) << 8 | usize::from(low) >= 4 => {
+            Parsed::Done(())
+        }
         [22, 3, 0..=4, ..] | [22, 3] | [22] | [] if stream.len() < 6 => Parsed::More { need: 6 },
         _ => Parsed::No,
     }

@@ -10,7 +10,7 @@ const MOVES_MAX: u8 = 4;
 
 /// One direction of a stream.
 #[derive(Debug)]
-pub(super) struct Side {
+pub(super) struct StreamSide {
     /// Sequence number of the first byte.
     base: Option<u32>,
     pieces: PieceBuffer,
@@ -22,7 +22,7 @@ pub(super) struct Side {
     is_cut: bool,
 }
 
-impl Side {
+impl StreamSide {
     pub(super) fn new(limit: usize) -> Self {
         Self { base: None, pieces: PieceBuffer::new(limit), limit, wanted: Wanted::Bytes(1), moves: 0, is_cut: false }
     }

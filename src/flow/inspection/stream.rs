@@ -3,9 +3,9 @@
 //! Owns both sides' bytes and which protocol it is. Invariant: facts are read from the bytes alone, so that they do not depend on how the
 //! stream was cut, as far as its limits are not reached; over all segments, at most a few times the kept bytes are read.
 
-use super::settings::InspectionCounters;
-use super::side::Side;
 use super::SeenPayload;
+use super::settings::InspectionCounters;
+use super::side::StreamSide;
 use crate::app::protocols::STREAM_PROTOCOLS;
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
@@ -30,13 +30,13 @@ pub(super) struct StreamInspection {
     is_turned: bool,
     /// Times that facts were read.
     reads: u16,
-    client: Side,
-    server: Side,
+    client: StreamSide,
+    server: StreamSide,
 }
 
 impl StreamInspection {
     pub(super) fn new(limit: usize) -> Self {
-        Self { protocol: None, is_turned: false, reads: 0, client: Side::new(limit), server: Side::new(limit) }
+        Self { protocol: None, is_turned: false, reads: 0, client: StreamSide::new(limit), server: StreamSide::new(limit) }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -79,7 +79,9 @@ impl StreamInspection {
     /// tries together then read a few times the whole.
     fn grown(&self, wanted: Wanted, len: usize) -> Wanted {
         match wanted {
-            Wanted::Bytes(need) if need <= len + 1 && self.reads > READS_AT_ONCE => Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10)),
+            Wanted::Bytes(need) if need <= len + 1 && self.reads > READS_AT_ONCE => {
+                Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10))
+            }
             wanted => wanted,
         }
     }
@@ -117,7 +119,11 @@ enum Found {
 
 /// The segment alone is the whole beginning of a protocol.
 fn begins(payload: &SeenPayload<'_>) -> bool {
-    let (own, other) = if payload.direction == payload.client { (payload.ports[1], payload.ports[0]) } else { (payload.ports[0], payload.ports[1]) };
+    let (own, other) = if payload.direction == payload.client {
+        (payload.ports[1], payload.ports[0])
+    } else {
+        (payload.ports[0], payload.ports[1])
+    };
     let asks = Conversation { client: payload.bytes, server: &[], server_port: own };
     let answers = Conversation { client: &[], server: payload.bytes, server_port: other };
     which(&asks).or_else(|| which(&answers)).is_some()

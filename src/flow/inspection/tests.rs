@@ -1,6 +1,8 @@
+//! Inspection of made-up streams and datagrams: cut in every way, hostile, too many.
+
 use super::*;
-use crate::app::FactValue;
 use crate::app::FactId;
+use crate::app::FactValue;
 use crate::app::tls::tests::{in_records, message};
 
 const SNI: FactId = FactId { object: 1, member: 0 };

@@ -1,7 +1,7 @@
 //! The settings of a flow table. Plain values.
 
-use crate::flow::{InspectionSettings, KeyScope};
 use crate::flow::tcp::TcpAnalysis;
+use crate::flow::{InspectionSettings, KeyScope};
 use netscope_backends::Timestamp;
 
 /// What the flow table is told to do.
