@@ -116,7 +116,7 @@ fn names_are_those_that_tshark_finds() {
     let captures = captures();
     let (mut asked, mut missing) = ([0; KINDS.len()], [const { Vec::new() }; KINDS.len()]);
     for (capture, truth) in &captures {
-        let (flows, _) = flows(capture, &[]);
+        let (flows, _) = flows(capture, &["--dpi"]);
         for (at, kind) in KINDS.iter().enumerate() {
             for row in truth["app"][kind.truth].as_array().into_iter().flatten().filter(|row| (kind.is_asked)(row)) {
                 let key = [row["proto"].as_str().expect("a name").to_owned(), endpoint(&row["a"]), endpoint(&row["b"])];
@@ -139,10 +139,10 @@ fn names_are_those_that_tshark_finds() {
 fn any_number_of_workers_tells_the_same_and_none_tells_nothing() {
     let names = ["ndpi__teams.pcap", "mercury__geneve.pcap", "mercury__emix.pcap", "arkime__arkime_synthetic.pcap"];
     for (capture, _) in captures().iter().filter(|(capture, _)| names.iter().any(|name| capture.ends_with(name))) {
-        let (found, one) = flows(capture, &["--workers", "1"]);
+        let (found, one) = flows(capture, &["--dpi", "--workers", "1"]);
         assert!(found.values().flatten().any(|flow| flow["app"]["protocol"].is_string()), "{}", capture.display());
         for workers in ["2", "4"] {
-            assert!(flows(capture, &["--workers", workers]).1 == one, "{} with {workers} workers", capture.display());
+            assert!(flows(capture, &["--dpi", "--workers", workers]).1 == one, "{} with {workers} workers", capture.display());
         }
         let (none, _) = flows(capture, &["--no-dpi"]);
         assert!(none.values().flatten().all(|flow| flow["app"].is_null() && flow["tls"].is_null()), "{}", capture.display());

@@ -39,11 +39,11 @@ pub struct AnalysisOptions {
     /// Look into payload.
     #[arg(skip)]
     pub dpi: Option<bool>,
-    /// Say what each flow is, from its first bytes: application protocol, server names, versions, fingerprints [default]
+    /// Say what each flow is, from its first bytes: application protocol, server names, versions, fingerprints
     #[arg(id = "dpi_yes", long = "dpi", conflicts_with = "dpi_no", help_heading = "Analysis")]
     #[serde(skip)]
     pub dpi_yes: bool,
-    /// Look at no payload
+    /// Look at no payload [default]
     #[arg(id = "dpi_no", long = "no-dpi", help_heading = "Analysis")]
     #[serde(skip)]
     pub dpi_no: bool,

@@ -32,6 +32,8 @@ pub struct PageSettings {
     pub records: RecordStyle,
     /// Flows that end are kept for answers and for the table at the end. False saves their memory.
     pub has_history: bool,
+    /// Payload is inspected, so flows have facts.
+    pub has_facts: bool,
 }
 
 /// How records are shown, as in exports.

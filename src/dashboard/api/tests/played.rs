@@ -95,6 +95,7 @@ pub fn settings() -> PageSettings {
         payload_bytes: 256,
         records: RecordStyle::default(),
         has_history: true,
+        has_facts: true,
     }
 }
 
