@@ -43,13 +43,13 @@ impl ExpiryTable {
             let (candidate, content) = (Candidate::NONE, Content::Other);
             let packet = FlowPacket { keyed, candidate, time: self.time, wire_len: WIRE_LEN, content };
             let facts = FullFacts { number: self.number, dissected: &dissected };
-            black_box(self.table.count(packet, facts, false, |_| self.ended += 1));
+            black_box(self.table.count(packet, facts, false, |_, _| self.ended += 1));
         }
     }
 
     fn pass(&mut self, ns: u64) {
         self.time = self.time.plus(ns);
-        self.table.advance(self.time, usize::MAX, &mut |record| {
+        self.table.advance(self.time, usize::MAX, &mut |record, _| {
             black_box(record);
             self.ended += 1;
         });

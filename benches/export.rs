@@ -46,9 +46,9 @@ fn records() -> Vec<FlowRecord> {
         let (candidate, content, time, wire_len) = (Candidate::NONE, Content::Other, packet.time, packet.wire_len);
         let facts = FullFacts { number, dissected: &dissected };
         let packet = FlowPacket { keyed, candidate, time, wire_len, content };
-        table.count(packet, facts, false, |record| records.push(*record));
+        table.count(packet, facts, false, |record, _| records.push(*record));
     }
-    let last = table.finish(&mut |record| records.push(*record));
+    let last = table.finish(&mut |record, _| records.push(*record));
     records.extend(last.records());
     assert_eq!(records.len() as u64, flow_count, "a record per flow");
     records

@@ -71,7 +71,7 @@ impl CountingTable {
     fn empty(&mut self) {
         let now = Timestamp(self.number * GAP_NS).plus(2 * FlowSettings::default().idle_timeout_ns);
         self.began = self.began.plus(now.0);
-        self.table.advance(self.began, usize::MAX, &mut |_| {});
+        self.table.advance(self.began, usize::MAX, &mut |_, _| {});
         assert!(self.table.is_empty(), "every flow had run out");
     }
 
@@ -99,7 +99,7 @@ impl CountingTable {
                 let (hash, candidate, direction, number) = (hashes[i], candidates[i], *direction, *number);
                 let time = began.plus(number * GAP_NS);
                 if time >= next_deadline {
-                    table.advance(time, usize::MAX, &mut |_| {});
+                    table.advance(time, usize::MAX, &mut |_, _| {});
                     next_deadline = table.next_deadline();
                 }
                 let content = match (&segment, &syn) {
@@ -110,7 +110,7 @@ impl CountingTable {
                 };
                 let keyed = &Keyed { key: *key, hash, direction };
                 let packet = FlowPacket { keyed, candidate, time, wire_len: WIRE_LEN, content };
-                black_box(table.count(packet, FullFacts { number, dissected }, false, |_| {}));
+                black_box(table.count(packet, FullFacts { number, dissected }, false, |_, _| {}));
             }
         }
     }

@@ -209,7 +209,7 @@ mod linux {
         }
         let dropped_before = dropped.load(Ordering::Relaxed);
         let predicate: Predicate =
-            Arc::new(|record| record.tcp.is_some_and(|tcp| tcp.zero_windows < 3) && record.first_packet % 3 != 0);
+            Arc::new(|record, _| record.tcp.is_some_and(|tcp| tcp.zero_windows < 3) && record.first_packet % 3 != 0);
         let kinds = [
             (
                 "all, by bytes",

@@ -7,8 +7,8 @@ mod setup;
 
 use criterion::{Throughput, criterion_group, criterion_main};
 use netscope::flow::{
-    Candidate, Content, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, community_id,
-    ports_of,
+    Candidate, Content, FactSet, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed,
+    community_id, ports_of,
 };
 use netscope::query::{FlowFilter, RecordContext, sort_rank};
 use netscope::wire::dissect;
@@ -64,9 +64,9 @@ fn records() -> Vec<FlowRecord> {
         let keyed = &Keyed { key, hash: table.hash(&key), direction };
         let (candidate, content, time, wire_len) = (Candidate::NONE, Content::Other, packet.time, packet.wire_len);
         let facts = FullFacts { number, dissected: &dissected };
-        table.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts, false, |record| records.push(*record));
+        table.count(FlowPacket { keyed, candidate, time, wire_len, content }, facts, false, |record, _| records.push(*record));
     }
-    let last = table.finish(&mut |record| records.push(*record));
+    let last = table.finish(&mut |record, _| records.push(*record));
     records.extend(last.records());
     records
 }
@@ -82,10 +82,12 @@ fn filtering(criterion: &mut BenchCriterion) {
     for &(text, by_hand) in FILTERS {
         let filter = FlowFilter::parse(text).unwrap_or_else(|error| panic!("{error}"));
         let predicate = filter.predicate(RecordContext::default()).expect("it has a term");
-        assert_eq!(count(&all, |record| predicate(record)), count(&all, by_hand), "{text}");
+        assert_eq!(count(&all, |record| predicate(record, FactSet::NONE)), count(&all, by_hand), "{text}");
         group.bench_function(text, |bencher| {
             bencher.iter_custom(|records| {
-                in_parts(records, all.len(), |len| timed(|| _ = black_box(count(&all[..len], |record| predicate(record)))))
+                in_parts(records, all.len(), |len| {
+                    timed(|| _ = black_box(count(&all[..len], |record| predicate(record, FactSet::NONE))))
+                })
             });
         });
         let by_hand: Box<dyn Fn(&FlowRecord) -> bool> = Box::new(by_hand);

@@ -110,6 +110,7 @@ fn page_settings(around: &Surroundings<'_>, web: &WebSettings) -> PageSettings {
         payload_bytes: web.payload_bytes,
         records: RecordStyle { community_id_seed: record.community_id_seed, times: record.times, interfaces },
         has_history: true,
+        has_facts: settings.flow.inspection.enabled,
     }
 }
 

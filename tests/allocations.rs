@@ -6,7 +6,7 @@ use common::captures;
 use netscope::engine::{
     EndedChunk, Outbox, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare, mailbox,
 };
-use netscope::flow::{FlowSettings, HashSecret, KeyScope};
+use netscope::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope};
 use netscope::record::{LineStyle, LineTime, PacketLines, TextBuffer};
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
@@ -127,6 +127,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
                 retransmissions: true,
                 out_of_order: true,
                 headers: true,
+                inspection: InspectionSettings::default(),
                 top_count: 5,
             },
             tick_ns: 100_000_000,

@@ -13,7 +13,7 @@ use netscope::output::{
     CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryFile, TextReport, TextSettings, stats_line,
     summary_text, write_array, write_table,
 };
-use netscope::record::{FACT_SCHEMA, TimeResolution};
+use netscope::record::TimeResolution;
 use netscope::wire::{Fault, FaultKind, Layer};
 use netscope_backends::{RingFill, Timestamp};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ use tempfile::tempdir;
 use test_records::{icmp_record, tcp_record, udp6_record};
 
 const SETTINGS: ExportSettings =
-    ExportSettings { community_id_seed: 0, threads: 1, times: TimeResolution::Packet, schema: FACT_SCHEMA, interfaces: &[] };
+    ExportSettings { community_id_seed: 0, threads: 1, times: TimeResolution::Packet, schema: &[], interfaces: &[] };
 
 /// The columns that other programs know.
 const SHARED_COLUMNS: &str = "protocol,endpoint_a_ip,endpoint_a_port,endpoint_b_ip,endpoint_b_port,first_seen,last_seen,duration_secs,\

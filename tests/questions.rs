@@ -4,11 +4,13 @@ mod common;
 
 use common::engine;
 use netscope::aggregate::{
-    AggregateSettings, AlertingSettings, FlowQuestion, FlowsFound, HistorySnapshot, LiveTableRequest, NoAnswer, Output, Question,
-    Questions,
+    AggregateSettings, AlertingSettings, FlowQuestion, FlowsFound, FoundFlow, HistorySnapshot, LiveTableRequest, NoAnswer,
+    Output, Question, Questions,
 };
 use netscope::engine::{EngineSettings, SortKey, Source, Stop};
-use netscope::flow::{FlowRecord, FlowSettings};
+use netscope::flow::{FactValue, FlowRecord, FlowSettings, InspectionSettings};
+use netscope::query::{FlowFilter, RecordContext};
+use netscope::record::fact_id;
 use netscope::session::{Outcome, Session, run};
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
@@ -152,9 +154,6 @@ fn quiet(packets: Vec<OwnedPacket>) -> Box<dyn Backend> {
     Box::new(QuietWire { packets: packets.into(), received: 0, stands_still: None })
 }
 
-/// A flow, and whether it is alive.
-type FoundFlow = (FlowRecord, bool);
-
 fn totals(record: &FlowRecord) -> (u64, u64) {
     (record.packets.iter().sum(), record.bytes.iter().sum())
 }
@@ -171,11 +170,11 @@ fn flows_are_found_while_the_capture_goes_on() {
         let found = settled(questions, in_flows);
         assert!(found.is_whole && found.time == packets().iter().map(|packet| packet.time).max().expect("packets"));
         assert_eq!(found.flows.len(), expected.len());
-        assert!(found.flows.is_sorted_by_key(|(record, _)| std::cmp::Reverse(totals(record).1)));
-        let (live, ended): (Vec<FoundFlow>, Vec<FoundFlow>) = found.flows.iter().copied().partition(|(_, is_alive)| *is_alive);
+        assert!(found.flows.is_sorted_by_key(|flow| std::cmp::Reverse(totals(&flow.record).1)));
+        let (live, ended): (Vec<FoundFlow>, Vec<FoundFlow>) = found.flows.iter().cloned().partition(|flow| flow.is_alive);
         assert!(live.len() <= 40 && !ended.is_empty(), "{} live, {} ended", live.len(), ended.len());
         // Parts of it, several questions at once.
-        let predicate: netscope::engine::Predicate = Arc::new(|record| record.tcp.is_some());
+        let predicate: netscope::engine::Predicate = Arc::new(|record, _| record.tcp.is_some());
         let few = FlowQuestion { predicate: Some(predicate), limit: 3, ..ALL };
         let by: SortKey = SortKey::By(Arc::new(|record| u64::MAX - record.first_packet));
         let awaited = [
@@ -185,16 +184,91 @@ fn flows_are_found_while_the_capture_goes_on() {
             ask(questions, FlowQuestion { sort: by, limit: 5, ..ALL }),
         ];
         let [few, alive, ended_alone, first] = awaited.map(|awaited| answer(&awaited).expect("flows"));
-        let tcp: Vec<_> = found.flows.iter().filter(|(record, _)| record.tcp.is_some()).collect();
+        let tcp: Vec<_> = found.flows.iter().filter(|flow| flow.record.tcp.is_some()).collect();
         assert_eq!((few.matched.flows, few.flows.len()), (tcp.len() as u64, 3));
-        assert!(few.flows.iter().zip(&tcp).all(|(few, tcp)| few.0.first_packet == tcp.0.first_packet));
+        assert!(few.flows.iter().zip(&tcp).all(|(few, tcp)| few.record.first_packet == tcp.record.first_packet));
         assert_eq!((alive.flows.len(), ended_alone.flows.len()), (live.len(), ended.len()));
-        assert_eq!(first.flows[0].0.first_packet, found.flows.iter().map(|(r, _)| r.first_packet).min().expect("flows"));
+        assert_eq!(
+            first.flows[0].record.first_packet,
+            found.flows.iter().map(|flow| flow.record.first_packet).min().expect("flows")
+        );
         assert!(!ask_history(questions).expect("it is kept").traffic.seconds.is_empty());
     });
     assert!(outcome.errors.is_empty());
     assert_eq!(answer(&ask(&questions, ALL)).map(|found| found.flows.len()), Err(NoAnswer::Over));
     assert_eq!(ask_history(&questions).map(|_| ()), Err(NoAnswer::Over));
+}
+
+/// A TCP segment from 10.0.0.1 to port 443 of 10.0.0.2, so many seconds after the first one.
+fn segment(port: u16, flags: u8, sequence: u32, payload: &[u8], seconds: u64) -> OwnedPacket {
+    let ip_len = (40 + payload.len()) as u16;
+    let mut data = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+    data.extend(ip_len.to_be_bytes());
+    data.extend([0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    data.extend(port.to_be_bytes());
+    data.extend(443_u16.to_be_bytes());
+    data.extend(sequence.to_be_bytes());
+    data.extend([0, 0, 0, 0, 0x50, flags, 0x20, 0, 0, 0, 0, 0]);
+    data.extend(payload);
+    let time = Timestamp((1_700_000_000 + seconds) * Timestamp::NS_PER_SEC);
+    OwnedPacket { time, wire_len: data.len() as u32, link_type: LinkType::ETHERNET, data }
+}
+
+/// A ClientHello that asks for a host, in a record.
+fn client_hello(host: &str) -> Vec<u8> {
+    let sized = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+    let names = sized(&[&[0][..], &sized(host.as_bytes())].concat());
+    let extensions = sized(&[&[0, 0][..], &sized(&names)].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 0x01, 1, 0], &extensions].concat();
+    let message = [&[1, 0][..], &sized(&body)].concat();
+    [&[22, 3, 1][..], &sized(&message)].concat()
+}
+
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const PUSH_ACK: u8 = 0x18;
+
+#[test]
+fn flows_are_found_by_what_they_carry_whether_they_live_or_have_ended() {
+    let stop = Stop::default();
+    let mut packets = Vec::new();
+    for (port, host) in [(40_000, "alive.example.com"), (40_001, "ended.example.com")] {
+        packets.push(segment(port, SYN, 100, &[], 0));
+        packets.push(segment(port, PUSH_ACK, 101, &client_hello(host), 0));
+    }
+    packets.push(segment(40_002, PUSH_ACK, 1, b"nothing that is known", 0));
+    packets.push(segment(40_001, RST, 101 + client_hello("ended.example.com").len() as u32, &[], 1));
+    // The flow that was reset ends after 10 s, the others after 60.
+    packets.push(segment(40_002, PUSH_ACK, 22, b"and nothing again", 30));
+    let count = packets.len() as u64;
+    let mut session = session(vec![quiet(packets)], false);
+    session.engine.flow.inspection = InspectionSettings { enabled: true, ..InspectionSettings::default() };
+    let (_, outcome) = asking(session, &stop, |questions| {
+        settled(questions, count);
+        let by = |filter: &str| {
+            let predicate = FlowFilter::parse(filter).expect("a filter").predicate(RecordContext::default());
+            let found = answer(&ask(questions, FlowQuestion { predicate, ..ALL })).expect("flows");
+            let name = |flow: &FoundFlow| match flow.facts.facts().get(fact_id("tls", "sni")) {
+                Some(FactValue::Text(name)) => String::from_utf8(name.to_vec()).expect("a name"),
+                _ => String::new(),
+            };
+            let mut flows: Vec<(String, bool)> = found.flows.iter().map(|flow| (name(flow), flow.is_alive)).collect();
+            flows.sort_unstable();
+            assert_eq!(found.matched.flows, flows.len() as u64);
+            flows
+        };
+        let (alive, ended) = (("alive.example.com".to_owned(), true), ("ended.example.com".to_owned(), false));
+        let since = Instant::now();
+        while by("sni:ended*") != std::slice::from_ref(&ended) {
+            assert!(since.elapsed() < ANSWER_LIMIT, "{:?}", by("sni:ended*"));
+        }
+        assert_eq!(by("sni:*.example.com"), [alive.clone(), ended.clone()]);
+        assert_eq!(by("sni:alive*"), std::slice::from_ref(&alive));
+        assert_eq!(by("!sni:*"), [(String::new(), true)]);
+        assert_eq!(by(""), [(String::new(), true), alive.clone(), ended.clone()]);
+        assert_eq!(by("app:tls"), [alive, ended]);
+    });
+    assert!(outcome.errors.is_empty());
 }
 
 /// The same packets of a wire that ends.

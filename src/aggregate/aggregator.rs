@@ -23,6 +23,7 @@ use crate::flow::{KeyScope, TopFlow};
 use netscope_backends::{Counters, Timestamp};
 use std::ops::BitOr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Most records in one [`Event::Ended`].
@@ -151,6 +152,8 @@ pub struct Aggregator {
     patience: Option<Patience>,
     /// Records under way, and those for the table exports.
     records: Records,
+    /// Live flows of tables whose facts found no room. Added to and read (Relaxed): a count alone.
+    live_facts_left_out: Arc<AtomicU64>,
     /// Ended flows that are being passed on, from `passed` on.
     settled: Vec<Ended>,
     passed: usize,
@@ -195,6 +198,7 @@ impl Aggregator {
             settings,
             wants,
             records: Records::default(),
+            live_facts_left_out: Arc::default(),
             settled: Vec::new(),
             passed: 0,
             shown: Vec::new(),
@@ -246,7 +250,7 @@ impl Aggregator {
             }
             Mail::Answer(answer) => match &mut self.answers {
                 Some(answers) => answers.accept(inbox.index(), answer),
-                None => answer.records.clear(),
+                None => answer.clear(),
             },
             Mail::Evidence(evidence) => {
                 inbox.hear(now);
@@ -466,7 +470,8 @@ impl Aggregator {
         let detection = counts.into_iter().flatten().reduce(DetectionCounts::with);
         sum.detection = detection.map(|counts| DetectionCounts { muted, ..counts });
         sum.mutes = self.alerting.mute_counts();
-        sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out();
+        let of_tables = self.live_facts_left_out.load(Ordering::Relaxed);
+        sum.facts_left_out = sum.ledger.facts_left_out + self.records.facts_left_out() + of_tables;
         self.summary = sum;
     }
 

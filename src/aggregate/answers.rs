@@ -1,11 +1,13 @@
 //! The answers of all queues to a question about live flows, while they come in.
 //!
-//! Owns the records of one question. Knows no table. Invariant: a flow that ended while the question was under way is among the ended
-//! ones or among the answers, never in both.
+//! Owns the records of one question, and their facts as far as they find room. Knows no table. Invariant: a flow that ended while the
+//! question was under way is among the ended ones or among the answers, never in both.
 
+use super::fact_store::FactStore;
 use super::merge::Inbox;
+use super::questions::FoundFlow;
 use crate::engine::{AnswerEnd, EndedChunk, FlowAnswer, FlowQuery, FlowTotals};
-use crate::flow::{FlowRecord, FlowWeight};
+use crate::flow::{FactSet, FlowRecord, FlowWeight};
 use netscope_backends::Timestamp;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -43,6 +45,8 @@ pub struct Answers {
     purpose: Purpose,
     /// With the queue each came from.
     records: Vec<(u16, FlowRecord)>,
+    /// Of these records.
+    facts: FactStore,
     /// By queue: what its last box said; `None` while its answer is not complete.
     ends: Vec<Option<AnswerEnd>>,
     /// Queue and first packet, which name a record, of flows that ended since the question.
@@ -57,7 +61,9 @@ pub struct Answers {
 /// The live flows that were found.
 pub struct LiveFound {
     /// With the queue each came from.
-    pub records: Vec<(u16, FlowRecord)>,
+    pub flows: Vec<(u16, FoundFlow)>,
+    /// Of those that were sent, how many had facts for which there was no room.
+    pub facts_left_out: u64,
     /// All that fit.
     pub matched: FlowTotals,
     /// Flows that were looked at.
@@ -75,6 +81,7 @@ impl Answers {
             query: AwaitedQuery(query),
             purpose,
             records: Vec::new(),
+            facts: FactStore::default(),
             ends: vec![None; queues],
             ended: HashSet::new(),
             has_last: vec![false; queues],
@@ -96,10 +103,13 @@ impl Answers {
     /// Empties a box of answers; one to an older question says nothing.
     pub fn accept(&mut self, queue: u16, answer: &mut FlowAnswer) {
         if answer.query == self.query.0.id && !self.has_last[usize::from(queue)] && !self.is_given_up {
-            self.records.extend(answer.records.drain(..).map(|record| (queue, record)));
+            for record in &answer.records {
+                let facts = self.facts.insert(answer.facts.get(record.facts));
+                self.records.push((queue, FlowRecord { facts, ..*record }));
+            }
             self.ends[usize::from(queue)] = answer.end;
         }
-        answer.records.clear();
+        answer.clear();
     }
 
     /// Flows have ended meanwhile. Where they are the last ones, they take the place of what the queue has answered.
@@ -110,10 +120,18 @@ impl Answers {
         self.ended.extend(ended.flows.iter().map(|flow| (queue, flow.record.first_packet)));
         if ended.last.is_some() && self.purpose == Purpose::Table {
             self.has_last[usize::from(queue)] = true;
-            self.records.retain(|(of, _)| *of != queue);
+            let Self { records, facts, .. } = self;
+            records.retain(|(of, record)| {
+                let is_kept = *of != queue;
+                if !is_kept {
+                    facts.remove(record.facts);
+                }
+                is_kept
+            });
         }
         if self.ended.len() > ENDED_MAX {
             (self.is_given_up, self.ended, self.records) = (true, HashSet::new(), Vec::new());
+            self.facts = FactStore::default();
         }
     }
 
@@ -138,13 +156,19 @@ impl Answers {
         })
     }
 
-    /// The records of flows that are still alive, with their queues.
-    pub fn alive(&self) -> impl Iterator<Item = &(u16, FlowRecord)> {
-        self.records.iter().filter(|(queue, record)| !self.ended.contains(&(*queue, record.first_packet)))
+    /// The records of flows that are still alive, with their queues and what is known of them.
+    pub fn alive(&self) -> impl Iterator<Item = (u16, &FlowRecord, FactSet<'_>)> {
+        let alive = self.records.iter().filter(|(queue, record)| !self.ended.contains(&(*queue, record.first_packet)));
+        alive.map(|(queue, record)| (*queue, record, self.facts.get(record.facts)))
+    }
+
+    /// Records whose facts found no room.
+    pub fn facts_left_out(&self) -> u64 {
+        self.facts.left_out()
     }
 
     /// The live flows that were asked for. One that has ended meanwhile is not among them.
-    pub fn found(mut self, inboxes: &[Inbox]) -> LiveFound {
+    pub fn found(self, inboxes: &[Inbox]) -> LiveFound {
         let with_live = matches!(self.purpose, Purpose::Flows { with_live: true, .. });
         let is_whole = !with_live || self.has_all(inboxes);
         let (mut matched, mut looked_at, mut time) = (FlowTotals::default(), 0_u64, Timestamp(0));
@@ -153,14 +177,17 @@ impl Answers {
             looked_at = looked_at.saturating_add(end.looked_at);
             time = time.max(end.time);
         }
-        let Self { records, ended, ends, .. } = &mut self;
-        records.retain(|(queue, record)| {
-            let is_alive = !ended.contains(&(*queue, record.first_packet));
-            if !is_alive && ends[usize::from(*queue)].is_some() {
-                matched.remove(&FlowWeight::of(record));
+        let facts_left_out = self.facts_left_out();
+        let Self { records, mut facts, ended, ends, .. } = self;
+        let mut flows = Vec::with_capacity(records.len());
+        for (queue, record) in records {
+            let facts = facts.take(record.facts);
+            if !ended.contains(&(queue, record.first_packet)) {
+                flows.push((queue, FoundFlow::new(record, true, facts)));
+            } else if ends[usize::from(queue)].is_some() {
+                matched.remove(&FlowWeight::of(&record));
             }
-            is_alive
-        });
-        LiveFound { records: self.records, matched, looked_at, time, is_whole }
+        }
+        LiveFound { flows, facts_left_out, matched, looked_at, time, is_whole }
     }
 }

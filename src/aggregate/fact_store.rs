@@ -3,15 +3,15 @@
 //! Owns their memory: a piece for each record, freed with it. Knows no record. Invariant: at most
 //! [`FACT_BYTES_MAX`] bytes of facts are kept at a time; what finds no room is counted.
 
-use crate::flow::{FactRef, FactSet};
+use crate::flow::{FactRef, FactSet, FlowFacts};
 
 /// Bytes of facts that are kept at a time, at most.
 pub(super) const FACT_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
-/// FactSet of many records that come and go one by one.
+/// Facts of many records that come and go one by one.
 #[derive(Clone, Default)]
 pub(super) struct FactStore {
-    pieces: Vec<Box<[u8]>>,
+    pieces: Vec<FlowFacts>,
     /// Places given back, used again before new ones.
     free: Vec<u32>,
     byte_count: usize,
@@ -35,26 +35,33 @@ impl FactStore {
         match self.pieces.get_mut(index) {
             Some(piece) => {
                 self.free.pop();
-                *piece = bytes.into();
+                *piece = facts.into();
             }
-            None => self.pieces.push(bytes.into()),
+            None => self.pieces.push(facts.into()),
         }
         place
     }
 
     /// The facts at a place.
     pub fn get(&self, place: FactRef) -> FactSet<'_> {
-        FactSet::of_bytes(place.index().and_then(|index| self.pieces.get(index)).map(AsRef::as_ref).unwrap_or_default())
+        place.index().and_then(|index| self.pieces.get(index)).map(FlowFacts::facts).unwrap_or_default()
     }
 
     /// Forgets the facts at a place, which may be used again.
     pub fn remove(&mut self, place: FactRef) {
-        let Some(index) = place.index() else { return };
-        if let Some(piece) = self.pieces.get_mut(index) {
-            self.byte_count -= std::mem::take(piece).len();
-            // Below 2^32, as the reference is.
-            self.free.push(index as u32);
-        }
+        drop(self.take(place));
+    }
+
+    /// The same, and gives them away.
+    pub fn take(&mut self, place: FactRef) -> FlowFacts {
+        let Some((index, piece)) = place.index().and_then(|index| self.pieces.get_mut(index).map(|piece| (index, piece))) else {
+            return FlowFacts::default();
+        };
+        let facts = std::mem::take(piece);
+        self.byte_count -= facts.memory_bytes();
+        // Below 2^32, as the reference is.
+        self.free.push(index as u32);
+        facts
     }
 
     /// Records whose facts found no room.
@@ -87,6 +94,8 @@ mod tests {
         assert_eq!((store.pieces.len(), store.left_out()), (2, 0));
         assert_eq!(store.get(stays), facts(b"stays").facts());
         assert_eq!(store.byte_count, store.get(stays).as_bytes().len());
+        assert_eq!(store.take(stays).facts(), facts(b"stays").facts());
+        assert_eq!(store.byte_count, 0);
         let none = store.insert(FactSet::NONE);
         assert!(store.get(none).is_empty());
     }

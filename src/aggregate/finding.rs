@@ -7,9 +7,9 @@ use super::answers::LiveFound;
 use super::join::join_halves;
 use super::merge::Ended;
 use super::records::{RecordPlace, Records};
-use super::{FlowTotals, FlowsFound};
+use super::{FlowTotals, FlowsFound, FoundFlow};
 use crate::engine::{BestFlows, FlowQuery};
-use crate::flow::{EndReason, FactSet, FlowRecord, FlowWeight, KeyScope};
+use crate::flow::{EndReason, FlowFacts, FlowRecord, FlowWeight, KeyScope};
 use netscope_backends::Timestamp;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 pub(super) struct FlowSearch {
     query: Arc<FlowQuery>,
     live: LiveFound,
-    ended: BestFlows<u16>,
+    /// With their queue and their facts.
+    ended: BestFlows<(u16, FlowFacts)>,
     /// Of the ended ones.
     matched: FlowTotals,
     looked_at: u64,
@@ -53,47 +54,56 @@ impl FlowSearch {
 
     /// Looks at a flow that ended.
     pub fn look_at(&mut self, flow: &Ended, records: &Records) {
-        let record = records.get(flow.place);
+        let (record, facts) = (records.get(flow.place), records.facts(flow.place));
         self.looked_at += 1;
-        if self.query.wants(&record) {
+        if self.query.wants(&record, facts) {
             self.matched.add(&FlowWeight::of(&record));
             self.live.time = self.live.time.max(record.last_seen);
-            self.ended.take(self.query.sort.of(&record, false), &record, flow.queue);
+            self.ended.take(self.query.sort.of(&record, false), &record, || (flow.queue, facts.into()));
         }
     }
 
     /// What was found. `joins`: halves of flows may have come on several queues, and what tells flows apart.
     pub fn finish(self, joins: Option<KeyScope>) -> FlowsFound {
         let Self { query, live, ended, mut matched, looked_at, is_whole, .. } = self;
+        let LiveFound { mut flows, mut facts_left_out, time, .. } = live;
         matched += live.matched;
-        let live_flows = live.records.into_iter().map(|(queue, record)| (record, queue, true));
-        let mut flows: Vec<(FlowRecord, u16, bool)> = live_flows.collect();
-        flows.extend(ended.into_flows().map(|(record, queue)| (record, queue, false)));
-        let mut flows = match joins {
-            None => flows.into_iter().map(|(record, _, is_alive)| (record, is_alive)).collect(),
-            Some(scope) => joined(&flows, scope, &mut matched),
+        let ended = ended.into_flows().map(|(record, (queue, facts))| (queue, FoundFlow::new(record, false, facts)));
+        flows.extend(ended);
+        let mut flows: Vec<FoundFlow> = match joins {
+            None => flows.into_iter().map(|(_, flow)| flow).collect(),
+            Some(scope) => joined(flows, scope, &mut matched, &mut facts_left_out),
         };
-        flows.sort_by_cached_key(|(record, is_alive)| {
+        flows.sort_by_cached_key(|FoundFlow { record, is_alive, .. }| {
             (Reverse(query.sort.of(record, *is_alive)), record.key, record.first_packet)
         });
         flows.truncate(query.limit);
-        FlowsFound { time: live.time, flows, matched, looked_at: looked_at.saturating_add(live.looked_at), is_whole }
+        let looked_at = looked_at.saturating_add(live.looked_at);
+        let mut found = FlowsFound { time, flows, facts_left_out, matched, looked_at, is_whole };
+        found.bound_facts();
+        found
     }
 }
 
-/// Joins halves among these flows (record, queue, alive), as the table does; a flow lives while one of its halves does. A half that is
-/// not here, because it is none of the best of its queue, is missed.
-fn joined(flows: &[(FlowRecord, u16, bool)], scope: KeyScope, matched: &mut FlowTotals) -> Vec<(FlowRecord, bool)> {
+/// Joins halves among these flows of queues, as the table does; a flow lives while one of its halves does. A half that is not here,
+/// because it is none of the best of its queue, is missed.
+fn joined(flows: Vec<(u16, FoundFlow)>, scope: KeyScope, matched: &mut FlowTotals, facts_left_out: &mut u64) -> Vec<FoundFlow> {
     let mut records = Records::default();
-    let mut shown: Vec<RecordPlace> = flows.iter().map(|(record, ..)| records.insert(record, FactSet::NONE)).collect();
-    let queues: Vec<u16> = flows.iter().map(|(_, queue, _)| *queue).collect();
+    let (queues, are_alive): (Vec<u16>, Vec<bool>) = flows.iter().map(|(queue, flow)| (*queue, flow.is_alive)).unzip();
+    let mut shown: Vec<RecordPlace> =
+        flows.into_iter().map(|(_, flow)| records.insert(&flow.record, flow.facts.facts())).collect();
     join_halves(&mut records, &mut shown, &queues, scope);
-    let halves = flows.len() - shown.len();
+    let halves = queues.len() - shown.len();
     matched.flows = matched.flows.saturating_sub(halves as u64);
+    *facts_left_out += records.facts_left_out();
     // A record that was not joined is where it was put.
-    let is_alive = |place: RecordPlace, record: &FlowRecord| match flows.get(place.number() as usize) {
-        Some((_, _, is_alive)) if record.queues == 1 => *is_alive,
+    let is_alive = |place: RecordPlace, record: &FlowRecord| match are_alive.get(place.number() as usize) {
+        Some(is_alive) if record.queues == 1 => *is_alive,
         _ => record.reason == EndReason::Exit,
     };
-    shown.into_iter().map(|place| (records.get(place), place)).map(|(record, place)| (record, is_alive(place, &record))).collect()
+    let found = |place: RecordPlace| {
+        let record = records.get(place);
+        FoundFlow::new(record, is_alive(place, &record), records.facts(place).into())
+    };
+    shown.into_iter().map(found).collect()
 }

@@ -50,7 +50,7 @@ pub use muting::{MuteCount, MuteRule};
 pub use output_queue::QueueLimits;
 pub use outputs::{OnFailure, OutputResults, Outputs, wants_of};
 pub use pool::export_pool;
-pub use questions::{FlowQuestion, FlowsFound, NoAnswer, Question, Questions, Reply};
+pub use questions::{FlowQuestion, FlowsFound, FoundFlow, NoAnswer, Question, Questions, Reply};
 pub use report::{AlertDeliveries, CommandCounts, OutputLoss, OutputRows, OutputState, QueueReport, Report, Summary};
 pub use run::{Control, LiveTableRequest, run};
 pub use selection::{FlowSelection, FlowsUnselected};

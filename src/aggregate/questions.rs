@@ -5,7 +5,7 @@
 
 use super::HistorySnapshot;
 use crate::engine::{FlowTotals, Parker, Predicate, SortKey};
-use crate::flow::FlowRecord;
+use crate::flow::{FactRef, FlowFacts, FlowRecord};
 use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,13 +64,33 @@ pub(super) fn is_awaited(asker: Option<&Weak<()>>) -> bool {
     asker.is_none_or(|asker| asker.strong_count() > 0)
 }
 
+/// A flow that fits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundFlow {
+    /// Its record; of one that lives as if the run ended now.
+    pub record: FlowRecord,
+    /// It lives.
+    pub is_alive: bool,
+    /// What is known of it by now beyond the record.
+    pub facts: FlowFacts,
+}
+
+impl FoundFlow {
+    /// A flow with facts that were kept elsewhere before.
+    pub fn new(record: FlowRecord, is_alive: bool, facts: FlowFacts) -> Self {
+        Self { record: FlowRecord { facts: FactRef::NONE, ..record }, is_alive, facts }
+    }
+}
+
 /// Flows that fit, best first.
 #[derive(Clone, Debug, Default)]
 pub struct FlowsFound {
     /// Packet time of the answer.
     pub time: Timestamp,
-    /// The best ones, and whether each is alive.
-    pub flows: Vec<(FlowRecord, bool)>,
+    /// The best ones.
+    pub flows: Vec<FoundFlow>,
+    /// Flows whose facts found no room on the way here.
+    pub facts_left_out: u64,
     /// All that fit. A flow that ends while the question goes on may be in it twice where it is not among the best; halves of
     /// flows that came on several queues are joined, and count as one, where both are among the best of their queue.
     pub matched: FlowTotals,
@@ -78,6 +98,27 @@ pub struct FlowsFound {
     pub looked_at: u64,
     /// False when some queue did not answer in time, or some ended flows were not kept.
     pub is_whole: bool,
+}
+
+impl FlowsFound {
+    /// Bytes of facts in an answer, 8 MiB: some 800 for each of 10,000 flows.
+    pub const FACT_BYTES_MAX: usize = if cfg!(test) { 64 << 10 } else { 8 << 20 };
+
+    /// Takes their facts from the flows, the worst first, for which there is no room in an answer, and counts them.
+    pub(crate) fn bound_facts(&mut self) {
+        let mut room = Self::FACT_BYTES_MAX;
+        for flow in &mut self.flows {
+            match room.checked_sub(flow.facts.memory_bytes()) {
+                Some(left) => room = left,
+                None => {
+                    // What is worse has none either.
+                    room = 0;
+                    flow.facts = FlowFacts::default();
+                    self.facts_left_out += 1;
+                }
+            }
+        }
+    }
 }
 
 /// A question.

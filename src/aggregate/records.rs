@@ -116,8 +116,7 @@ impl Records {
     pub fn facts(&self, place: RecordPlace) -> FactSet<'_> {
         match self.table(place) {
             None => self.facts.get(self.kept(place).facts()),
-            // Tables have none.
-            Some(_) => FactSet::NONE,
+            Some((flows, at)) => flows.facts(at),
         }
     }
 
@@ -238,7 +237,7 @@ mod tests {
         let mut records = Records::default();
         let (mut places, mut expected) = (vec![records.insert(&tcp_record(), FactSet::NONE)], vec![tcp_record()]);
         for flow_count in [5, 0, 3] {
-            let flows = synthetic(flow_count, &FlowSettings::default()).table.finish(&mut |_| {});
+            let flows = synthetic(flow_count, &FlowSettings::default()).table.finish(&mut |_, _| {});
             expected.extend(flows.records());
             records.take_over(flows, |place| places.push(place));
             places.push(records.insert(&udp6_record(), FactSet::NONE));

@@ -119,7 +119,8 @@ pub struct Summary {
     pub export_left_out: u64,
     /// Flows that outputs did not get because `--where` is not true of them.
     pub unselected: FlowsUnselected,
-    /// Ended flows without their facts because a box or the store of facts had no room for them.
+    /// Flows without their facts because a box or the store of facts had no room for them: ended ones, and live ones in tables that
+    /// were written while the run went on.
     pub facts_left_out: u64,
     /// Records of the table exports that were joined from halves that came on different queues.
     pub flows_joined: u64,

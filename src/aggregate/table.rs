@@ -3,7 +3,7 @@
 //! Owns the records and the order they are shown in. Knows no format. Invariant: it does not change any more.
 
 use super::records::{RecordPlace, Records};
-use crate::flow::{Direction, FactSet, FlowKey, FlowRecord};
+use crate::flow::{Direction, FactSet, FlowFacts, FlowKey, FlowRecord};
 use std::sync::LazyLock;
 
 /// A table that is put in order by the thread that looks at it first, which is none that anybody waits for; others that look wait.
@@ -66,8 +66,15 @@ impl Table {
 impl FromIterator<FlowRecord> for Table {
     /// A table that shows the records in the order given.
     fn from_iter<I: IntoIterator<Item = FlowRecord>>(flows: I) -> Self {
+        flows.into_iter().map(|record| (record, FlowFacts::default())).collect()
+    }
+}
+
+impl FromIterator<(FlowRecord, FlowFacts)> for Table {
+    /// The same with what is known of the flows.
+    fn from_iter<I: IntoIterator<Item = (FlowRecord, FlowFacts)>>(flows: I) -> Self {
         let mut records = Records::default();
-        let order = flows.into_iter().map(|record| records.insert(&record, FactSet::NONE)).collect();
+        let order = flows.into_iter().map(|(record, facts)| records.insert(&record, facts.facts())).collect();
         Self { records, order }
     }
 }

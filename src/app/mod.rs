@@ -1,8 +1,29 @@
-//! Application protocols: a few payload bytes in, a typed fact out, one file per protocol.
+//! Application protocols: a few payload bytes in, a typed fact out.
 //!
 //! Owns what messages look like. Knows no clock, no flow and no packet around the payload. Invariant: any bytes may come, and none is read
 //! that is not there.
 
+mod conversation;
+mod datagrams;
 mod dhcp;
+mod digest;
+pub mod dns;
+mod facts;
+pub mod http1;
+mod parsed;
+mod pieces;
+pub mod protocols;
+pub mod quic;
+mod reading;
+pub mod recognise;
+pub mod ssh;
+pub mod tls;
 
+pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
+pub use datagrams::{DatagramInspector, DatagramProtocol, DatagramReading, SeenDatagram};
 pub use dhcp::{DhcpKind, DhcpMessage};
+pub use digest::Md5Sum;
+pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FactWriter, FlowFacts};
+pub use parsed::Parsed;
+pub use pieces::PieceBuffer;
+pub use reading::NumberList;

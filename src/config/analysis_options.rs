@@ -36,6 +36,29 @@ pub struct AnalysisOptions {
     #[arg(id = "headers_no", long = "no-headers", help_heading = "Analysis")]
     #[serde(skip)]
     pub headers_no: bool,
+    /// Look into payload.
+    #[arg(skip)]
+    pub dpi: Option<bool>,
+    /// Say what each flow is, from its first bytes: application protocol, server names, versions, fingerprints
+    #[arg(id = "dpi_yes", long = "dpi", conflicts_with = "dpi_no", help_heading = "Analysis")]
+    #[serde(skip)]
+    pub dpi_yes: bool,
+    /// Look at no payload [default]
+    #[arg(id = "dpi_no", long = "no-dpi", help_heading = "Analysis")]
+    #[serde(skip)]
+    pub dpi_no: bool,
+    /// Bytes of each direction of a TCP connection that are put in order.
+    #[arg(skip)]
+    pub dpi_stream_bytes: Option<u64>,
+    /// Packets of a flow that may tell nothing before it is left alone.
+    #[arg(skip)]
+    pub dpi_packets: Option<u64>,
+    /// Flows that are inspected at a time, in all.
+    #[arg(skip)]
+    pub dpi_flows: Option<u64>,
+    /// Memory for their bytes, in all.
+    #[arg(skip)]
+    pub dpi_memory_mb: Option<u64>,
     /// Networks that are inside; empty: private ranges and the interface's own.
     #[arg(skip)]
     #[serde(deserialize_with = "names")]
@@ -62,6 +85,11 @@ impl AnalysisOptions {
             (_, true) => Some(false),
             _ => self.headers,
         };
+        self.dpi = match (self.dpi_yes, self.dpi_no) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => self.dpi,
+        };
         self.anomalies.settle();
     }
 
@@ -73,6 +101,13 @@ impl AnalysisOptions {
             headers: self.headers.or(under.headers),
             headers_yes: self.headers_yes,
             headers_no: self.headers_no,
+            dpi: self.dpi.or(under.dpi),
+            dpi_yes: self.dpi_yes,
+            dpi_no: self.dpi_no,
+            dpi_stream_bytes: self.dpi_stream_bytes.or(under.dpi_stream_bytes),
+            dpi_packets: self.dpi_packets.or(under.dpi_packets),
+            dpi_flows: self.dpi_flows.or(under.dpi_flows),
+            dpi_memory_mb: self.dpi_memory_mb.or(under.dpi_memory_mb),
             local_networks: self.local_networks.or(under.local_networks),
             alerts_jsonl: self.alerts_jsonl.or(under.alerts_jsonl),
             alerts: self.alerts.over(under.alerts),

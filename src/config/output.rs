@@ -23,6 +23,7 @@ const EXPORT_ENDED_MAX_LIVE: u64 = 100_000;
 /// Settings of all outputs.
 pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize) -> Result<OutputSettings, ConfigError> {
     let (all, options) = (options, &options.output);
+    let dpi = all.analysis.dpi.unwrap_or(false);
     let (ended_max_default, times) = match source {
         SourceSettings::File(_) => (EXPORT_ENDED_MAX_FROM_FILE, TimeResolution::Packet),
         SourceSettings::Live(live) if live.backend == BackendChoice::Xdp && live.xdp.times == XdpTimes::Batch => {
@@ -85,13 +86,13 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         alerts_jsonl: all.analysis.alerts_jsonl.clone(),
         receivers: receivers(&all.analysis.alerts)?,
         has_stdout: on_stdout(all)?.is_some(),
-        selected: selected(options)?,
+        selected: selected(options, dpi)?,
         // As many cores as the workers had.
         record: ExportSettings {
             community_id_seed: options.community_id_seed.unwrap_or(0),
             threads: workers,
             times,
-            schema: FACT_SCHEMA,
+            schema: if dpi { FACT_SCHEMA } else { &[] },
             // Known when they are open.
             interfaces: &[],
         },
@@ -99,7 +100,7 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
 }
 
 /// Which flows are written; `None`: all.
-fn selected(options: &OutputOptions) -> Result<Option<FlowFilter>, ConfigError> {
+fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, ConfigError> {
     let text = options.selected.as_deref().unwrap_or_default();
     let filter = FlowFilter::parse(text).map_err(ConfigError::Where)?;
     if filter.is_everything() {
@@ -112,6 +113,9 @@ fn selected(options: &OutputOptions) -> Result<Option<FlowFilter>, ConfigError> 
              --expired-flows-csv or --flow-table; packets are chosen by -f"
                 .to_owned(),
         ));
+    }
+    if filter.asks_for_facts() && !dpi {
+        return Err(combination("--where (output.where) asks for what payload says: add --dpi".to_owned()));
     }
     Ok(Some(filter))
 }

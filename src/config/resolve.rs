@@ -2,6 +2,7 @@
 //!
 //! Owns every default. Invariant: no setting leaves here that its consumer would have to refuse.
 
+use super::analysis_options::AnalysisOptions;
 use super::anomalies::{detection, local_networks};
 use super::choices::BackendChoice;
 use super::error::ConfigError;
@@ -11,8 +12,9 @@ use super::output;
 use super::recorder_options;
 use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
 use super::web;
-use crate::flow::FlowSettings;
+use crate::flow::{FlowSettings, InspectionSettings};
 use netscope_backends::CaptureLimits;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub(super) const MIB: u64 = 1 << 20;
@@ -154,7 +156,23 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
         retransmissions: analysis.retrans.unwrap_or(true),
         out_of_order: analysis.out_of_order.unwrap_or(true),
         headers: analysis.headers.unwrap_or(false),
+        inspection: inspection(analysis)?,
         top_count: 0,
+    })
+}
+
+fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigError> {
+    let within = |name: &str, said: Option<u64>, default: u64, range: RangeInclusive<u64>| match said.unwrap_or(default) {
+        value if range.contains(&value) => Ok(size(value)),
+        value => Err(combination(format!("analysis.{name} = {value}: say {} to {}", range.start(), range.end()))),
+    };
+    let packets = within("dpi_packets", analysis.dpi_packets, 24, 1..=1000)?;
+    Ok(InspectionSettings {
+        enabled: analysis.dpi.unwrap_or(false),
+        stream_bytes_max: within("dpi_stream_bytes", analysis.dpi_stream_bytes, 16 << 10, 512..=1 << 20)?,
+        packets_max: u16::try_from(packets).unwrap_or(u16::MAX),
+        flow_count_max: within("dpi_flows", analysis.dpi_flows, 1 << 16, 1..=1 << 24)?,
+        bytes_max: within("dpi_memory_mb", analysis.dpi_memory_mb, 128, 1..=1 << 14)? << 20,
     })
 }
 

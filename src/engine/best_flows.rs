@@ -116,12 +116,12 @@ impl<T> BestFlows<T> {
         self.heap.len() < self.limit || self.heap.peek().is_some_and(|Reverse(worst)| is_better(worst))
     }
 
-    /// Takes this flow, of this value, if it is among the best.
-    pub fn take(&mut self, value: u64, record: &FlowRecord, tag: T) {
+    /// Takes this flow, of this value, if it is among the best. What goes with it is made then alone.
+    pub fn take(&mut self, value: u64, record: &FlowRecord, tag: impl FnOnce() -> T) {
         if !self.may_take(value, &record.key) {
             return;
         }
-        let ranked = RankedFlow { value, record: *record, tag };
+        let ranked = RankedFlow { value, record: *record, tag: tag() };
         if self.heap.len() < self.limit {
             self.heap.push(Reverse(ranked));
         } else if let Some(mut worst) = self.heap.peek_mut()
@@ -132,8 +132,8 @@ impl<T> BestFlows<T> {
     }
 
     /// The worst of them, which is kept no more.
-    pub(super) fn pop(&mut self) -> Option<FlowRecord> {
-        self.heap.pop().map(|Reverse(flow)| flow.record)
+    pub(super) fn pop(&mut self) -> Option<(FlowRecord, T)> {
+        self.heap.pop().map(|Reverse(flow)| (flow.record, flow.tag))
     }
 
     /// True when none is kept.

@@ -97,13 +97,8 @@ impl Outbox {
         self.taps.iter().any(TapSender::takes_units)
     }
 
-    /// A flow ended at packet number `event`.
-    pub fn ended(&mut self, event: u64, record: &FlowRecord, ledger: &mut Ledger) {
-        self.ended_with_facts(event, record, FactSet::NONE, ledger);
-    }
-
-    /// The same for a flow of which more is known. What finds no room in the box is counted.
-    pub fn ended_with_facts(&mut self, event: u64, record: &FlowRecord, facts: FactSet<'_>, ledger: &mut Ledger) {
+    /// A flow ended at packet number `event`. What of its facts finds no room in the box is counted.
+    pub fn ended(&mut self, event: u64, record: &FlowRecord, facts: FactSet<'_>, ledger: &mut Ledger) {
         let Some(sender) = &self.ended else { return };
         let mut open = match self.ended_open.take().or_else(|| take(sender, self.waits)) {
             Some(open) => open,

@@ -166,7 +166,7 @@ impl Copied {
 mod tests {
     use super::*;
     use crate::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
-    use crate::flow::{FlowSettings, HashSecret, KeyScope};
+    use crate::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope};
     use netscope_backends::LinkType;
     use netscope_backends::chunk::{CHUNK_BYTES, CHUNK_PACKETS_MAX};
     use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket};
@@ -193,6 +193,7 @@ mod tests {
             retransmissions: false,
             out_of_order: false,
             headers: false,
+            inspection: InspectionSettings::default(),
             top_count: 0,
         };
         let share = WorkerShare { index, count };

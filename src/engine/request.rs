@@ -7,7 +7,7 @@
 
 use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
 use super::{BestFlows, FlowTotals, SortKey, TapFlows};
-use crate::flow::{FlowRecord, FlowVisitor, FlowWeight};
+use crate::flow::{FACTS_LEN_MAX, FactArena, FactRef, FactSet, FlowFacts, FlowRecord, FlowVisitor, FlowWeight};
 use crossbeam_queue::ArrayQueue;
 use netscope_backends::Timestamp;
 use std::cmp::Reverse;
@@ -25,11 +25,11 @@ const SEND_MAX: usize = 8;
 const REQUESTS_MAX: usize = 4;
 /// Boxes of answers under way per queue.
 const ANSWER_BOXES: usize = 8;
-/// Most records that a question for the best ones gets from each queue.
+/// Most records that a question for the best ones gets from each queue. With [`FACTS_LEN_MAX`] of facts each they take 45 MB there.
 const LIMIT_MAX: usize = 10_000;
 
-/// Says of a record whether it is asked for.
-pub type Predicate = Arc<dyn Fn(&FlowRecord) -> bool + Send + Sync>;
+/// Says of a record, with what is known of its flow, whether it is asked for.
+pub type Predicate = Arc<dyn Fn(&FlowRecord, FactSet<'_>) -> bool + Send + Sync>;
 
 /// A question about live flows. Their records are as if the run ended now.
 #[derive(Clone)]
@@ -64,8 +64,8 @@ impl FlowQuery {
     }
 
     /// True when this flow is asked for.
-    pub fn wants(&self, record: &FlowRecord) -> bool {
-        self.predicate.as_ref().is_none_or(|predicate| predicate(record))
+    pub fn wants(&self, record: &FlowRecord, facts: FactSet<'_>) -> bool {
+        self.predicate.as_ref().is_none_or(|predicate| predicate(record, facts))
     }
 
     /// Brings the best live records of all queues together: best first, no more than were asked for.
@@ -92,12 +92,14 @@ impl fmt::Debug for FlowQuery {
 }
 
 /// A box of records that answer a question.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FlowAnswer {
     /// Which question.
     pub query: u64,
-    /// The records.
+    /// The records. Their facts are in `facts`.
     pub records: Vec<FlowRecord>,
+    /// Facts of these records; there is room for those of all.
+    pub facts: FactArena,
     /// In the last box.
     pub end: Option<AnswerEnd>,
 }
@@ -120,8 +122,31 @@ impl FlowAnswer {
     /// Records that fit into one box.
     pub const CAPACITY: usize = 256;
 
-    fn new() -> Self {
-        Self { records: Vec::with_capacity(Self::CAPACITY), ..Self::default() }
+    /// Bytes of facts in a box, 1 MiB: of each record its facts and their length, which takes two more.
+    const FACTS_MAX: usize = Self::CAPACITY * (FACTS_LEN_MAX + 2);
+
+    /// An empty box.
+    pub fn new() -> Self {
+        Self { query: 0, records: Vec::with_capacity(Self::CAPACITY), facts: FactArena::new(Self::FACTS_MAX), end: None }
+    }
+
+    /// Puts a record in, of at most [`Self::CAPACITY`].
+    pub fn push(&mut self, record: &FlowRecord, facts: FactSet<'_>) {
+        // There is room: a record's facts are no longer.
+        let facts = self.facts.push(facts).unwrap_or(FactRef::NONE);
+        self.records.push(FlowRecord { facts, ..*record });
+    }
+
+    /// Forgets the records and their facts; keeps the memory.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.facts.clear();
+    }
+}
+
+impl Default for FlowAnswer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -189,7 +214,7 @@ struct Cursor {
     /// The next place to look at; `None` when all were.
     place: Option<u32>,
     /// The best so far; empty where all are wanted.
-    best: BestFlows<()>,
+    best: BestFlows<FlowFacts>,
     matched: FlowTotals,
     looked_at: u64,
     open: Option<Box<FlowAnswer>>,
@@ -198,9 +223,9 @@ struct Cursor {
 /// What is done with flows that are looked at.
 struct Looking<'a> {
     query: &'a FlowQuery,
-    best: &'a mut BestFlows<()>,
+    best: &'a mut BestFlows<FlowFacts>,
     /// Where all are sent: here.
-    all: Option<&'a mut Vec<FlowRecord>>,
+    all: Option<&'a mut FlowAnswer>,
     matched: &'a mut FlowTotals,
     looked_at: &'a mut u64,
 }
@@ -216,17 +241,17 @@ impl FlowVisitor for Looking<'_> {
         self.all.is_some() || self.query.sort.of_weight(weight).is_none_or(|value| self.best.may_take(value, &weight.key))
     }
 
-    fn visit(&mut self, record: &FlowRecord) {
+    fn visit(&mut self, record: &FlowRecord, facts: FactSet<'_>) {
         let Self { query, best, all, matched, .. } = self;
         if query.predicate.is_some() {
-            if !query.wants(record) {
+            if !query.wants(record, facts) {
                 return;
             }
             matched.add(&FlowWeight::of(record));
         }
         match all {
-            Some(all) => all.push(*record),
-            None => best.take(query.sort.of(record, true), record, ()),
+            Some(all) => all.push(record, facts),
+            None => best.take(query.sort.of(record, true), record, || facts.into()),
         }
     }
 }
@@ -279,7 +304,7 @@ impl Cursor {
     fn open(&mut self, answers: &Sender<FlowAnswer>) -> Option<&mut FlowAnswer> {
         if self.open.is_none() {
             let mut open = answers.try_take()?;
-            open.records.clear();
+            open.clear();
             (open.query, open.end) = (self.query.id, None);
             self.open = Some(open);
         }
@@ -304,7 +329,7 @@ impl Cursor {
             let Self { query, best, matched, looked_at, open: Some(open), .. } = self else { return false };
             let room = (FlowAnswer::CAPACITY - open.records.len()) as u32;
             let looked = room.min(left);
-            let all = Some(&mut open.records);
+            let all = Some(&mut **open);
             self.place = flows.live_records(place, looked, &mut Looking { query, best, all, matched, looked_at });
             left -= looked;
             self.send_if_full(answers);
@@ -329,8 +354,8 @@ impl Cursor {
             if self.open(answers).is_none() {
                 return false;
             }
-            if let (Some(record), Some(open)) = (self.best.pop(), &mut self.open) {
-                open.records.push(record);
+            if let (Some((record, facts)), Some(open)) = (self.best.pop(), &mut self.open) {
+                open.push(&record, facts.facts());
             }
             self.send_if_full(answers);
         }
@@ -361,7 +386,11 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::{FactBuffer, FactId, FactValue};
     use crate::record::test_records::udp6_record;
+
+    /// The fact of every second flow: its place.
+    const NUMBER: FactId = FactId { object: 0, member: 0 };
 
     /// A table with a flow at every second place.
     struct Table(u32);
@@ -373,7 +402,9 @@ mod tests {
                 let number = u64::from(place);
                 let record = FlowRecord { first_packet: number, bytes: [number * 7919 % 1009, 0], ..udp6_record() };
                 if visitor.wants(&FlowWeight::of(&record)) {
-                    visitor.visit(&record);
+                    let mut facts = FactBuffer::default();
+                    assert!(place % 4 == 1 || facts.number(NUMBER, number));
+                    visitor.visit(&record, facts.facts());
                 }
             });
             (end < self.0).then_some(end)
@@ -394,8 +425,8 @@ mod tests {
     struct Everything<'a>(&'a FlowQuery, &'a mut FlowTotals);
 
     impl FlowVisitor for Everything<'_> {
-        fn visit(&mut self, record: &FlowRecord) {
-            if self.0.wants(record) {
+        fn visit(&mut self, record: &FlowRecord, facts: FactSet<'_>) {
+            if self.0.wants(record, facts) {
                 self.1.add(&FlowWeight::of(record));
             }
         }
@@ -413,7 +444,11 @@ mod tests {
                 calls += 1;
             }
             let Some(mut answer) = sender.answers.receive() else { continue };
-            records.append(&mut answer.records);
+            for record in answer.records.drain(..) {
+                let expected = (record.first_packet % 4 == 3).then_some(FactValue::Number(record.first_packet));
+                assert_eq!(answer.facts.get(record.facts).get(NUMBER), expected);
+                records.push(FlowRecord { facts: FactRef::NONE, ..record });
+            }
             let end = answer.end;
             sender.answers.give_back(answer);
             if let Some(AnswerEnd { ended_boxes, matched, looked_at, time }) = end {
@@ -441,7 +476,7 @@ mod tests {
 
     #[test]
     fn the_best_are_chosen_and_a_predicate_heard() {
-        let predicate: Predicate = Arc::new(|record| record.first_packet % 3 == 0);
+        let predicate: Predicate = Arc::new(|record, _| record.first_packet % 3 == 0);
         let query = FlowQuery { predicate: Some(predicate), limit: 300, ..FlowQuery::all(0) };
         let (mut records, _) = answered(query.clone(), 10_000, false);
         query.choose(&mut records);
@@ -450,6 +485,29 @@ mod tests {
         query.choose(&mut expected);
         assert_eq!(records.len(), 300);
         assert!(records == expected && records.is_sorted_by_key(|record| Reverse(record.bytes[0])));
+    }
+
+    #[test]
+    fn a_predicate_is_told_what_is_known_of_a_flow() {
+        let predicate: Predicate =
+            Arc::new(|_, facts| matches!(facts.get(NUMBER), Some(FactValue::Number(number)) if number % 5 == 0));
+        for limit in [0, 10_000] {
+            let query = FlowQuery { predicate: Some(Arc::clone(&predicate)), limit, ..FlowQuery::all(0) };
+            let (mut records, _) = answered(query, 2000, true);
+            records.sort_unstable_by_key(|record| record.first_packet);
+            assert!(records.iter().map(|record| record.first_packet).eq((15..2000).step_by(20)));
+        }
+    }
+
+    #[test]
+    fn a_box_has_room_for_the_facts_of_all_its_records() {
+        let (mut answer, mut facts) = (FlowAnswer::new(), FactBuffer::default());
+        assert!(facts.text(NUMBER, &[b'x'; FACTS_LEN_MAX - 5]));
+        for _ in 0..2 {
+            (0..FlowAnswer::CAPACITY).for_each(|_| answer.push(&udp6_record(), facts.facts()));
+            assert!(answer.records.iter().all(|record| answer.facts.get(record.facts) == facts.facts()));
+            answer.clear();
+        }
     }
 
     #[test]

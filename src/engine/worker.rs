@@ -7,6 +7,7 @@
 
 mod fragment;
 mod icmp;
+mod inspecting;
 mod live;
 mod part;
 mod tapped;
@@ -250,6 +251,7 @@ impl<O: Observer> Worker<O> {
         match self.extra(source.first, self.number + packets.len() as u64, times) {
             ExtraWork::None => self.update::<true, { ExtraWork::NONE }>(filled, &mut facts, &source),
             ExtraWork::Directions => self.update::<true, { ExtraWork::DIRECTIONS }>(filled, &mut facts, &source),
+            ExtraWork::Inspection => self.update::<true, { ExtraWork::INSPECTION }>(filled, &mut facts, &source),
             ExtraWork::All => self.update::<true, { ExtraWork::ALL }>(filled, &mut facts, &source),
         }
         (self.metas, self.facts) = (metas, facts);
@@ -263,11 +265,11 @@ impl<O: Observer> Worker<O> {
         // packet, on the fast path, too.
         let counted = {
             let (watch, outbox, ledger, clock, group) = (&mut *watch, &mut *outbox, &mut *ledger, &*clock, &*group);
-            flows.count(packet, facts, O::WATCHES, move |record| {
+            flows.count(packet, facts, O::WATCHES, move |record, known| {
                 // Where the end stands in the order of all workers, as `event` has it.
                 let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
                 watch.ended(record);
-                outbox.ended(event, record, ledger);
+                outbox.ended(event, record, known, ledger);
             })
         };
         if O::WATCHES {
@@ -333,9 +335,9 @@ impl<O: Observer> Worker<O> {
         let budget = if self.waits { usize::MAX } else { budget.min(self.outbox.records_free()) };
         let event = self.event();
         let Self { flows, clock, outbox, watch, ledger, .. } = self;
-        let done = flows.advance(clock.now(), budget, &mut |record| {
+        let done = flows.advance(clock.now(), budget, &mut |record, known| {
             watch.ended(record);
-            outbox.ended(event, record, ledger);
+            outbox.ended(event, record, known, ledger);
         });
         let next = flows.next_deadline().min(clock.tick_end()).min(watch.deadline());
         self.next_deadline = if done { next } else { Timestamp(0) };
@@ -484,9 +486,9 @@ impl<O: Observer> Worker<O> {
         self.watch.grow(&mut self.flows);
         let event = self.event() + 1;
         let Self { flows, outbox, watch, ledger, .. } = &mut self;
-        let last = flows.finish(&mut |record| {
+        let last = flows.finish(&mut |record, known| {
             watch.ended(record);
-            outbox.ended(event, record, ledger);
+            outbox.ended(event, record, known, ledger);
         });
         // What fell due at the end was ended for that, and not alive.
         self.alive_at_exit = Some(last.len() as u64);

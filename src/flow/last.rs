@@ -5,7 +5,7 @@
 //! only to be written once.
 
 use super::store::FlowStore;
-use super::{Direction, EndReason, FlowKey, FlowRecord};
+use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
 use std::fmt;
@@ -47,6 +47,11 @@ impl LastFlows {
     #[inline(always)]
     pub fn record(&self, place: u32) -> FlowRecord {
         self.store.record(place, EndReason::Exit, self.ended)
+    }
+
+    /// What else is known of the flow at a place.
+    pub fn facts(&self, place: u32) -> FactSet<'_> {
+        self.store.facts(place)
     }
 
     /// The key of the flow at a place, and who began the flow.

@@ -7,8 +7,9 @@ use super::entries::Entries;
 use super::entry::Flag;
 use super::extra::Extras;
 use super::headers::HeaderPlaces;
+use super::inspection::{Inspection, InspectionSettings};
 use super::tcp::TcpArena;
-use super::{EndReason, FactRef, FlowRecord, TcpRecord};
+use super::{EndReason, FactRef, FactSet, FlowRecord, TcpRecord};
 use netscope_backends::Timestamp;
 
 /// Entries, extra facts, TCP side memory and what headers said.
@@ -19,18 +20,26 @@ pub(super) struct FlowStore {
     /// Of every record.
     pub interface: u8,
     pub headers: HeaderPlaces,
+    pub inspection: Inspection,
 }
 
 impl FlowStore {
     /// Reserves memory for `reserved` flows, of which at most `flow_count_max` may have TCP side memory (0 = no limit).
     /// `analyses`: TCP connections are analysed; `keeps_headers`: what headers said is kept.
-    pub fn new(reserved: usize, flow_count_max: usize, analyses: bool, keeps_headers: bool) -> Self {
+    pub fn new(
+        reserved: usize,
+        flow_count_max: usize,
+        analyses: bool,
+        keeps_headers: bool,
+        inspection: InspectionSettings,
+    ) -> Self {
         Self {
             entries: Entries::with_capacity(reserved, analyses),
             extras: Extras::with_capacity(reserved),
             tcp: TcpArena::with_capacity(flow_count_max),
             interface: 0,
             headers: HeaderPlaces::with_capacity(reserved, keeps_headers),
+            inspection: Inspection::new(inspection),
         }
     }
 
@@ -43,6 +52,7 @@ impl FlowStore {
             tcp: self.tcp.give_away(),
             interface: self.interface,
             headers: std::mem::replace(&mut self.headers, no_headers),
+            inspection: self.inspection.give_away(),
         }
     }
 
@@ -82,6 +92,11 @@ impl FlowStore {
         }
     }
 
+    /// What else is known of that flow.
+    pub fn facts(&self, place: u32) -> FactSet<'_> {
+        self.inspection.facts(place)
+    }
+
     /// The TCP part of that record.
     pub fn tcp_record(&self, place: u32) -> Option<TcpRecord> {
         self.entries.tcp_record(place, &self.tcp)
@@ -99,6 +114,7 @@ impl FlowStore {
         let mut parts = self.entries.parts(place);
         parts.release_tcp(&mut self.tcp);
         parts.cold.release_extra(&mut self.extras);
+        self.inspection.release(place);
     }
 
     /// Leaves the 5-tuples of the keys alone: nothing will be looked up any more.
@@ -110,7 +126,7 @@ impl FlowStore {
     }
 
     /// Bytes in use, the TCP trackers' side memory left out.
-    pub const fn memory_bytes(&self) -> usize {
-        self.entries.memory_bytes() + self.extras.memory_bytes() + self.headers.memory_bytes()
+    pub fn memory_bytes(&self) -> usize {
+        self.entries.memory_bytes() + self.extras.memory_bytes() + self.headers.memory_bytes() + self.inspection.memory_bytes()
     }
 }

@@ -33,7 +33,7 @@ pub fn synthetic(flow_count: usize, settings: &FlowSettings) -> Synthetic {
                 let candidate = table.prefetch_entry(hash);
                 let keyed = &Keyed { key, hash, direction };
                 let packet = FlowPacket { keyed, candidate, time, wire_len: 74, content: Content::Other };
-                table.count(packet, FullFacts { number, dissected: &dissected }, false, |_| {});
+                table.count(packet, FullFacts { number, dissected: &dissected }, false, |_, _| {});
             }
         }
     }

@@ -43,7 +43,7 @@ use super::store::FlowStore;
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
-use super::{Direction, EndReason, FlowKey, FlowRecord, HashSecret, KeyScope, Keying};
+use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord, HashSecret, KeyScope, Keying, SeenPayload};
 use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
@@ -122,7 +122,7 @@ impl FlowTable {
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
-            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any(), settings.headers),
+            store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any(), settings.headers, settings.inspection),
             wheel: Wheel::new(horizon_ns),
             top: Top::new(settings.top_count),
             growth: GrowthTracker::default(),
@@ -163,7 +163,7 @@ impl FlowTable {
     /// order of slots and within a slot in the order of filing. Looks at no more than `budget` flows; false when more are due.
     /// Costs one comparison while no slot comes up, so it may be called for every packet.
     #[inline]
-    pub fn advance(&mut self, now: Timestamp, budget: usize, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+    pub fn advance(&mut self, now: Timestamp, budget: usize, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) -> bool {
         self.clock = self.clock.max(now);
         !self.wheel.may_be_due(self.clock) || self.expire(budget, ended)
     }
@@ -181,7 +181,7 @@ impl FlowTable {
 
     /// The run is over: ends the flows whose timeout is over already, by a record each, and hands out the memory of all others, which
     /// end with reason exit. An empty table with next to no memory stays behind.
-    pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord)) -> LastFlows {
+    pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) -> LastFlows {
         if self.settings.idle_timeout_ns != 0 {
             let mut places = self.wheel.filed_until(&self.store.entries, self.clock);
             // Records come in the order of places, whatever the wheel's.
@@ -222,7 +222,7 @@ impl FlowTable {
 
     /// Counts since the start.
     pub fn counters(&self) -> FlowCounters {
-        self.counters
+        FlowCounters { inspection: self.store.inspection.counters(), ..self.counters }
     }
 
     /// Candidates for the top, live and ended.
@@ -270,6 +270,23 @@ impl FlowTable {
         if let Some(flow) = self.store.headers.get_mut(place) {
             flow.note(direction, headers, macs);
         }
+    }
+
+    /// Payload is inspected.
+    #[inline(always)]
+    pub const fn inspects(&self) -> bool {
+        self.settings.inspection.enabled
+    }
+
+    /// The payload of the flow at a place is to be shown to [`FlowTable::inspect`].
+    #[inline(always)]
+    pub fn wants_payload(&self, place: u32) -> bool {
+        self.store.inspection.is_watched(place)
+    }
+
+    /// A packet with payload was counted for the flow at a place that wants it.
+    pub fn inspect(&mut self, place: u32, payload: &SeenPayload<'_>) {
+        self.store.inspection.payload(place, payload);
     }
 
     /// True when the candidate is the flow.
@@ -353,7 +370,7 @@ impl FlowTable {
     }
 
     #[cold]
-    fn expire(&mut self, budget: usize, ended: &mut impl FnMut(&FlowRecord)) -> bool {
+    fn expire(&mut self, budget: usize, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) -> bool {
         let mut left = budget;
         while let Some((slot, place)) = self.wheel.due(self.clock) {
             if left == 0 {
@@ -386,7 +403,7 @@ impl FlowTable {
     }
 
     /// Makes room for one flow: ends the one that would expire first, as far as at most 8 looks at the wheel's front tell.
-    fn evict(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
+    fn evict(&mut self, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) {
         let mut best: Option<(Timestamp, u32)> = None;
         for _ in 0..EVICTION_LOOK_MAX {
             let Some((slot, place)) = self.wheel.front() else { break };
@@ -409,7 +426,7 @@ impl FlowTable {
     }
 
     /// Reports a flow and frees its place.
-    fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
+    fn end(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) {
         self.report(place, reason, at, ended);
         let hash = self.store.entries.get(place).key.hash(&self.keying.secret);
         self.note_end(place, hash, at);
@@ -420,7 +437,7 @@ impl FlowTable {
     }
 
     /// Hands out the record of a flow that ends.
-    fn report(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord)) {
+    fn report(&mut self, place: u32, reason: EndReason, at: Timestamp, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) {
         if self.store.entries.get(place).is(Flag::LISTED) {
             self.top.keep(place, &mut self.store);
         }
@@ -428,6 +445,6 @@ impl FlowTable {
             self.growth.end(place, &self.store);
         }
         self.counters.ended[reason as usize] += 1;
-        ended(&self.store.record(place, reason, at));
+        ended(&self.store.record(place, reason, at), self.store.facts(place));
     }
 }

@@ -91,7 +91,7 @@ fn send(mut outbox: Outbox, queue: u64, count: u64, fill: &(impl Fn(u64, &mut Fa
         // One of two kept small, the other whole.
         let record = if number.is_multiple_of(2) { udp6_record() } else { tcp_record() };
         let record = FlowRecord { first_packet: number, bytes: [number % 7, 0], ..record };
-        outbox.ended_with_facts(event, &record, facts.facts(), &mut ledger);
+        outbox.ended(event, &record, facts.facts(), &mut ledger);
     }
     outbox.flush_ended(u64::MAX);
     assert!(outbox.snapshot(|snapshot| (snapshot.ledger, snapshot.last) = (ledger, true)));

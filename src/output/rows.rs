@@ -5,7 +5,7 @@
 
 use crate::aggregate::{Table, export_pool};
 use crate::flow::community_ids;
-use crate::record::{Exported, FACT_SCHEMA, FactSchema, FieldWord, TextBuffer, TimeResolution};
+use crate::record::{Exported, FactSchema, FieldWord, TextBuffer, TimeResolution};
 use rayon::prelude::*;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -40,7 +40,7 @@ pub struct ExportSettings {
 
 impl Default for ExportSettings {
     fn default() -> Self {
-        Self { community_id_seed: 0, threads: 0, times: TimeResolution::Packet, schema: FACT_SCHEMA, interfaces: &[] }
+        Self { community_id_seed: 0, threads: 0, times: TimeResolution::Packet, schema: &[], interfaces: &[] }
     }
 }
 

@@ -90,6 +90,14 @@ fn document(summary: &Summary) -> Value {
             "vlan_or_tunnel_changed": summary.flows.domain_changed,
             "key_overflow": summary.flows.domain_overflow,
         },
+        "inspection": {
+            "recognised": summary.flows.inspection.recognised,
+            "unknown": summary.flows.inspection.unknown,
+            "streams_too_long": summary.flows.inspection.streams_too_long,
+            "flows_too_many": summary.flows.inspection.flows_too_many,
+            "bytes_too_many": summary.flows.inspection.bytes_too_many,
+            "facts_too_many": summary.flows.inspection.facts_too_many,
+        },
         "fragments": {
             "first": summary.fragments.first,
             "later": summary.fragments.later,

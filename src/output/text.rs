@@ -7,7 +7,7 @@ use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::NoFlowReason;
 use crate::flight::FlightCounts;
-use crate::flow::{EndReason, TopFlow};
+use crate::flow::{EndReason, InspectionCounters, TopFlow};
 use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -192,6 +192,27 @@ fn per_second(count: u64, interval_ns: u64) -> u128 {
     (u128::from(count) * 1_000_000_000 + interval / 2).checked_div(interval).unwrap_or(0)
 }
 
+/// What TCP analysis could not follow.
+fn tcp_rows(text: &mut SummaryText, summary: &Summary) {
+    text.row_if("TCP anomalies not noted (no side memory)", summary.tcp_refused);
+    text.row_if("TCP gaps forgotten (too many at once)", summary.tcp_gaps_forgotten);
+    text.row_if("TCP handshakes that ended before they began (clock)", summary.tcp_backward_handshakes);
+    text.row_if("TCP segments that their receiver drops, not followed", summary.tcp_out_of_window);
+    text.row_if("TCP connections forgotten too early for what came late (too many at once)", summary.flows.closes_forgotten);
+}
+
+/// What inspection of payload found and left out.
+fn inspection_rows(text: &mut SummaryText, inspection: &InspectionCounters) {
+    text.row_if("flows whose application is known", inspection.recognised);
+    text.row_if(
+        "flows with more at their beginning than is put in order (analysis.dpi_stream_bytes)",
+        inspection.streams_too_long,
+    );
+    text.row_if("flows not inspected (too many at once: analysis.dpi_flows)", inspection.flows_too_many);
+    text.row_if("flows not inspected (too many bytes at once: analysis.dpi_memory_mb)", inspection.bytes_too_many);
+    text.row_if("facts that found no room in their record", inspection.facts_too_many);
+}
+
 /// What the flight recorder did.
 fn flight_rows(text: &mut SummaryText, flight: &FlightCounts) {
     text.row(
@@ -261,17 +282,14 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("overlapping fragments", summary.fragments.overlapping);
     text.row_if("tiny fragments", summary.fragments.tiny);
     text.row_if("fragmented datagrams forgotten (too many at once)", summary.fragments.evicted);
-    text.row_if("TCP anomalies not noted (no side memory)", summary.tcp_refused);
-    text.row_if("TCP gaps forgotten (too many at once)", summary.tcp_gaps_forgotten);
-    text.row_if("TCP handshakes that ended before they began (clock)", summary.tcp_backward_handshakes);
-    text.row_if("TCP segments that their receiver drops, not followed", summary.tcp_out_of_window);
-    text.row_if("TCP connections forgotten too early for what came late (too many at once)", summary.flows.closes_forgotten);
+    tcp_rows(&mut text, summary);
     text.row("flows", summary.flows.opened);
     for reason in EndReason::ALL {
         text.row_if(&format!("  ended by {}", words(reason.name())), summary.flows.ended[reason as usize]);
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
+    inspection_rows(&mut text, &summary.flows.inspection);
     if let Some(flight) = &summary.flight {
         flight_rows(&mut text, flight);
     }
@@ -279,7 +297,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("ended flows left out of the table exports", summary.export_left_out);
     text.row_if("ended flows that --where left out", summary.unselected.ended);
     text.row_if("flows that --where left out of the tables", summary.unselected.table);
-    text.row_if("ended flows without their facts (no room)", summary.facts_left_out);
+    text.row_if("flows without their facts (no room)", summary.facts_left_out);
     text.row_if("flows whose halves came on different queues", summary.flows_joined);
     if summary.unaccounted() != 0 {
         text.row("packets unaccounted for (please report this)", summary.unaccounted());

@@ -256,6 +256,11 @@ impl fmt::Display for Term {
     }
 }
 
+/// A text as a value of a filter, in quotes.
+pub fn quoted(text: &str) -> String {
+    Literal { text: text.to_owned(), is_quoted: true, at: 0, len: 0 }.to_string()
+}
+
 impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.is_quoted {

@@ -97,10 +97,10 @@ impl FlowFilter {
         self.is_true_of(packet)
     }
 
-    /// [`Self::matches_record`] as workers take it; `None` where every flow fits.
+    /// [`Self::matches_with_facts`] as workers take it; `None` where every flow fits.
     pub fn predicate(&self, context: RecordContext) -> Option<Predicate> {
         let plan = self.plan.clone()?;
-        Some(Arc::new(move |record| evaluate(&plan, &BareRecord { record, facts: FactSet::NONE, context: &context })))
+        Some(Arc::new(move |record, facts| evaluate(&plan, &BareRecord { record, facts, context: &context })))
     }
 }
 

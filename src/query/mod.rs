@@ -25,6 +25,7 @@ mod tests;
 
 pub use complete::{Completion, LiveValues, NoLiveValues, Suggestion, complete};
 pub use error::QueryError;
+pub use expression::quoted;
 pub use filter::FlowFilter;
 pub use sort::{SortRank, sort_rank, sortable};
 pub use subject::{PacketSubject, RecordContext, Subject};

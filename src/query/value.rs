@@ -108,7 +108,9 @@ fn compared_with(
         return Ok(None);
     }
     let word = literal.text.to_ascii_lowercase();
-    let Some(other) = ValueSource::of_word(&word, schema) else { return Ok(None) };
+    // An object (`http`) has no value to compare with.
+    let other = ValueSource::of_word(&word, schema).filter(|other| !matches!(other, ValueSource::Object(_)));
+    let Some(other) = other else { return Ok(None) };
     let other = if word == "client" { ValueSource::Address(super::words::Ends::Client) } else { other };
     if !source.is_single() || !other.is_single() {
         let message = "a comparison of two words takes words with one value each".to_owned();

@@ -88,7 +88,13 @@ const SHORT: &[(&str, &str)] = &[
 ];
 
 /// Short words for facts: the first of these that there is.
-const SHORT_FACTS: &[(&str, &[&str])] = &[("sni", &["tls_sni", "tls_server_name"])];
+const SHORT_FACTS: &[(&str, &[&str])] = &[
+    ("app", &["app_protocol"]),
+    ("sni", &["tls_sni", "tls_server_name"]),
+    ("ja4", &["tls_ja4"]),
+    ("dns", &["dns_name"]),
+    ("ssh", &["ssh_banner"]),
+];
 
 /// Words for what has no column of its own.
 pub(super) const OWN: &[(&str, ValueSource, Described)] = &[

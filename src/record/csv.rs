@@ -14,6 +14,7 @@ use super::fields::{END_FIELDS, Exported, FIELDS, HEADER_FIELDS, RecordField, ba
 use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_set, push_thousandths};
 use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::shown;
+use crate::flow::FactValue;
 use std::net::IpAddr;
 
 /// Appends the header of rows made by [`push_row`].
@@ -99,6 +100,20 @@ fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
     fact_fields(exported, &mut row);
     row.0.close();
+}
+
+/// Appends a fact as the rows of records have it; nothing where it is not known.
+pub fn push_fact_cell(out: &mut TextBuffer, value: Option<FactValue<'_>>) {
+    let mut text = out.open();
+    match value {
+        None => {}
+        Some(FactValue::Text(bytes)) => push_text(&mut text, || shown(bytes)),
+        Some(FactValue::Number(number)) => push_number(&mut text, number),
+        Some(FactValue::Boolean(true)) => text.word(b"true"),
+        Some(FactValue::Boolean(false)) => text.word(b"false"),
+        Some(FactValue::List(list)) => push_texts(&mut text, list.iter()),
+    }
+    text.close();
 }
 
 /// An open row; every field ends with a comma.
@@ -201,11 +216,7 @@ impl FieldSink for CsvRow<'_> {
     }
 
     fn texts<'t>(&mut self, _field: &'static Field, values: impl Iterator<Item = &'t [u8]> + Clone) {
-        let chars = || {
-            let texts = values.clone().enumerate();
-            texts.flat_map(|(i, text)| (i > 0).then_some(';').into_iter().chain(shown(text)))
-        };
-        push_text(&mut self.0, chars);
+        push_texts(&mut self.0, values);
         self.0.byte(b',');
     }
 
@@ -220,6 +231,11 @@ impl FieldSink for CsvRow<'_> {
     fn object(&mut self, _field: &'static Field, members: impl FnOnce(&mut Self)) {
         members(self);
     }
+}
+
+/// Appends texts out of packets with semicolons between them.
+fn push_texts<'t>(out: &mut TextEnd<'_>, texts: impl Iterator<Item = &'t [u8]> + Clone) {
+    push_text(out, || texts.clone().enumerate().flat_map(|(i, text)| (i > 0).then_some(';').into_iter().chain(shown(text))));
 }
 
 /// Appends the characters that `text` gives, each time the same, in quotes if they need them.
@@ -242,7 +258,7 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FACT_SCHEMA;
+    use crate::flow::FactSet;
     use crate::record::fields::{ended_fields, record_fields};
     use crate::record::reference::{Reference, any_record, hostile_text};
     use ::csv::{ReaderBuilder, Writer};
@@ -270,9 +286,9 @@ mod tests {
         #[test]
         fn rows_are_what_the_crate_writes(records in prop::collection::vec(any_record(), 1..20)) {
             let (mut rows, mut ended) = (TextBuffer::default(), TextBuffer::default());
-            push_header(&mut rows, FACT_SCHEMA);
-            push_ended_header(&mut ended, FACT_SCHEMA);
-            let exported = || records.iter().map(|record| Exported::new(record, 0));
+            push_header(&mut rows, &[]);
+            push_ended_header(&mut ended, &[]);
+            let exported = || records.iter().map(|record| Exported::new(record, 0).with_facts(FactSet::NONE, &[]));
             for exported in exported() {
                 push_row(&mut rows, &exported);
                 push_ended_row(&mut ended, &exported);

@@ -8,7 +8,7 @@
 //! A new fact is a line here. JSON then has it in an object of its protocol, in the records that know it; CSV
 //! has a column for it.
 
-use super::field::{Field, FieldSink};
+use super::field::{Field, FieldSink, FieldType, field};
 use super::fields::Exported;
 use crate::flow::{FactId, FactValue};
 
@@ -24,8 +24,67 @@ pub struct FactObject {
 /// Names of facts by their numbers.
 pub type FactSchema = &'static [FactObject];
 
-/// All facts of ours. Nothing finds any yet.
-pub const FACT_SCHEMA: FactSchema = &[];
+/// All facts of ours, by the numbers that [`crate::app::protocols`] gives them.
+pub const FACT_SCHEMA: FactSchema = {
+    use FieldType::{Boolean, List, Number, Text};
+    macro_rules! objects {
+        ($($object:literal { $($member:literal $kind:ident $unit:literal $width:literal),* $(,)? })*) => {
+            &[$(FactObject {
+                field: field!($object, FieldType::Object, "", 1),
+                members: &[$(field!($member, $kind, $unit, $width)),*],
+            }),*]
+        };
+    }
+    objects! {
+        "app" { "protocol" Text "" 8, "source" Text "" 8, "version" Text "" 8, "software" Text "" 30, "object" Text "" 20 }
+        "tls" {
+            "sni" Text "" 30, "version" Text "" 8, "cipher" Text "" 6, "alpn" List "" 12, "alpn_chosen" Text "" 8, "ja4" Text "" 36,
+            "ja3" Text "" 32, "ja3s" Text "" 32, "resumed" Boolean "" 5, "ech" Boolean "" 5, "alert" Text "" 20, "subject" Text "" 40,
+            "issuer" Text "" 40, "names" List "" 40, "not_before" Number "s" 10, "not_after" Number "s" 10, "self_issued" Boolean "" 5,
+        }
+        "quic" {
+            "sni" Text "" 30, "version" Text "" 8, "alpn" List "" 12, "ja4" Text "" 36, "cipher" Text "" 6, "tls_version" Text "" 8,
+            "user_agent" Text "" 30, "retried" Boolean "" 5, "close" Text "" 20, "ech" Boolean "" 5,
+        }
+        "dns" {
+            "name" List "" 40, "type" List "" 8, "rcode" List "" 10, "answers" List "" 40, "queries" Number "" 6, "responses" Number "" 6,
+            "latency_us" Number "us" 8, "truncated" Boolean "" 5, "names_left_out" Number "" 6,
+        }
+        "http" {
+            "host" List "" 30, "method" Text "" 7, "path" Text "" 40, "status" Number "" 6, "user_agent" Text "" 40, "server" Text "" 20,
+            "content_type" Text "" 20, "version" Text "" 7, "upgrade" Text "" 9, "requests" Number "" 6, "password_seen" Boolean "" 5,
+        }
+        "ssh" {
+            "banner" List "" 40, "client" Text "" 30, "server" Text "" 30, "hassh" Text "" 32, "hassh_server" Text "" 32,
+            "key_exchange" Text "" 30, "host_key" Text "" 20, "cipher" Text "" 30, "state" Text "" 12,
+        }
+        "netbios" { "name" List "" 30 }
+        "postgresql" { "user" Text "" 16, "database" Text "" 16, "application" Text "" 16, "tls" Boolean "" 5 }
+    }
+};
+
+/// The number of a fact of [`FACT_SCHEMA`]. To be called where a constant is made: a name that is none does not compile.
+pub const fn fact_id(object: &str, member: &str) -> FactId {
+    let mut at = 0;
+    while !is_same(FACT_SCHEMA[at].field.name, object) {
+        at += 1;
+    }
+    let (members, number) = (FACT_SCHEMA[at].members, at as u8);
+    let mut at = 0;
+    while !is_same(members[at].name, member) {
+        at += 1;
+    }
+    FactId { object: number, member: at as u8 }
+}
+
+const fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
 
 /// Gives a record's facts to `sink`: each object of which it has a fact, or all where there are columns.
 pub(super) fn fact_fields<S: FieldSink>(exported: &Exported<'_>, sink: &mut S) {
@@ -62,7 +121,6 @@ pub(super) fn fact_columns(schema: FactSchema) -> impl Iterator<Item = [&'static
 /// FactSet made up for tests.
 #[cfg(test)]
 pub(crate) const TEST_SCHEMA: FactSchema = {
-    use super::field::{FieldType, field};
     &[
         FactObject {
             field: field!("tls", FieldType::Object, "", 1),
@@ -79,9 +137,9 @@ pub(crate) const TEST_SCHEMA: FactSchema = {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::FactBuffer;
+    use crate::flow::{FactBuffer, FactSet};
     use crate::record::test_records::tcp_record;
-    use crate::record::{TextBuffer, push_ended_object, push_header, push_object, push_row};
+    use crate::record::{TextBuffer, push_ended_object, push_fact, push_fact_cell, push_header, push_object, push_row};
 
     fn text(push: impl FnOnce(&mut TextBuffer)) -> String {
         let (mut buffer, mut out) = (TextBuffer::default(), Vec::new());
@@ -104,13 +162,30 @@ mod tests {
         let (record, facts) = (tcp_record(), facts());
         let exported = Exported::new(&record, 0);
         for push in [push_object, push_ended_object] {
-            let without = text(|out| push(out, &exported.with_facts(facts.facts(), FACT_SCHEMA)));
+            let without = text(|out| push(out, &exported.with_facts(facts.facts(), &[])));
             assert_eq!(without, text(|out| push(out, &exported)), "facts that have no name are not shown");
             let with = text(|out| push(out, &exported.with_facts(facts.facts(), TEST_SCHEMA)));
             let appended = r#","tls":{"server_name":"a,b�\n","alpn":["h2","\"x\""]},"ssh":{"old":false}}"#;
             assert_eq!(with, without.strip_suffix('}').expect("an object").to_owned() + appended);
             serde_json::from_str::<serde_json::Value>(&with).expect("valid JSON");
         }
+    }
+
+    #[test]
+    fn a_fact_alone_looks_as_in_a_record() {
+        let facts = facts();
+        let of = |object, member| facts.facts().get(FactId { object, member });
+        for (id, json, cell) in [
+            ((0, 0), "\"a,b\u{fffd}\\n\"", "\"a,b\u{fffd}\n\""),
+            ((0, 1), "null", ""),
+            ((0, 2), "[\"h2\",\"\\\"x\\\"\"]", "\"h2;\"\"x\"\"\""),
+            ((1, 0), "false", "false"),
+        ] {
+            assert_eq!(text(|out| push_fact(out, of(id.0, id.1))), json);
+            assert_eq!(text(|out| push_fact_cell(out, of(id.0, id.1))), cell);
+        }
+        assert_eq!(fact_id("app", "protocol"), FactId { object: 0, member: 0 });
+        assert_eq!(fact_id("tls", "version"), FactId { object: 1, member: 1 });
     }
 
     #[test]
@@ -123,12 +198,12 @@ mod tests {
                 push_row(out, &plain.with_facts(facts, schema));
             })
         };
-        let without = csv(FACT_SCHEMA, facts.facts());
+        let without = csv(&[], facts.facts());
         let lines: Vec<&str> = without.lines().collect();
         let with = csv(TEST_SCHEMA, facts.facts());
         let header = ",tls_server_name,tls_version,tls_alpn,ssh_old\n";
         assert_eq!(with, format!("{}{header}{},\"a,b�\n\",,\"h2;\"\"x\"\"\",false\n", lines[0], lines[1]));
-        let none = csv(TEST_SCHEMA, crate::flow::FactSet::NONE);
+        let none = csv(TEST_SCHEMA, FactSet::NONE);
         assert_eq!(none, format!("{}{header}{},,,,\n", lines[0], lines[1]));
     }
 }

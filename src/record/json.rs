@@ -12,6 +12,7 @@ use super::number::{
 };
 use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::{is_hidden, shown};
+use crate::flow::FactValue;
 use std::net::IpAddr;
 
 /// Appends the object of a record, without a line end.
@@ -69,6 +70,24 @@ fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
     fact_fields(exported, &mut object);
     object.0.close();
+}
+
+/// Appends a fact as the objects of records have it; null where it is not known.
+pub fn push_fact(out: &mut TextBuffer, value: Option<FactValue<'_>>) {
+    let mut text = out.open();
+    match value {
+        None => text.word(b"null"),
+        Some(FactValue::Text(bytes)) => push_text(&mut text, bytes),
+        Some(FactValue::Number(number)) => push_number(&mut text, number),
+        Some(FactValue::Boolean(true)) => text.word(b"true"),
+        Some(FactValue::Boolean(false)) => text.word(b"false"),
+        Some(FactValue::List(list)) => {
+            text.byte(b'[');
+            push_texts(&mut text, list.iter());
+            text.byte(b']');
+        }
+    }
+    text.close();
 }
 
 /// An open object; every member ends with a comma.
@@ -196,12 +215,7 @@ impl FieldSink for JsonObject<'_> {
     fn texts<'t>(&mut self, field: &'static Field, values: impl Iterator<Item = &'t [u8]> + Clone) {
         self.name(field);
         self.0.byte(b'[');
-        for (i, value) in values.enumerate() {
-            if i > 0 {
-                self.0.byte(b',');
-            }
-            push_text(&mut self.0, value);
-        }
+        push_texts(&mut self.0, values);
         self.0.put(*b"],", 2);
     }
 
@@ -239,6 +253,16 @@ fn push_text(out: &mut TextEnd<'_>, text: &[u8]) {
         }
     }
     out.byte(b'"');
+}
+
+/// Appends such strings with commas between them.
+fn push_texts<'t>(out: &mut TextEnd<'_>, texts: impl Iterator<Item = &'t [u8]>) {
+    for (i, text) in texts.enumerate() {
+        if i > 0 {
+            out.byte(b',');
+        }
+        push_text(out, text);
+    }
 }
 
 /// Appends a unit of UTF-16 as an escape.

@@ -27,21 +27,21 @@ mod text;
 mod untrusted;
 
 pub use alert_object::AlertObject;
-pub use csv::{push_ended_header, push_ended_row, push_header, push_row};
+pub use csv::{push_ended_header, push_ended_row, push_fact_cell, push_header, push_row};
 #[cfg(test)]
 pub(crate) use facts::TEST_SCHEMA;
-pub use facts::{FACT_SCHEMA, FactObject, FactSchema};
+pub use facts::{FACT_SCHEMA, FactObject, FactSchema, fact_id};
 pub use field::{Field, FieldSink, FieldType, FieldValue};
 pub use fields::{
     END_FIELDS, Exported, FIELDS, HEADER_FIELDS, ReadField, RecordField, TimeResolution, end_fields, ended_fields, ports,
     record_fields,
 };
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
-pub use json::{push_ended_object, push_object};
+pub use json::{push_ended_object, push_fact, push_object};
 pub use names::protocol_name;
 pub use packet_detail::{LayerView, PacketRange, flow_detail, packet_detail, write_layers};
 pub use packet_line::{LineStyle, LineTime, PacketLines};
 pub use plural::counted;
 pub use table::{endpoints, flow_table, human_bytes, human_duration};
 pub use text::{FieldWord, TextBuffer, TextEnd};
-pub use untrusted::{CUT_MARK, TEXT_LEN_MAX};
+pub use untrusted::{CUT_MARK, TEXT_LEN_MAX, shown};

@@ -13,6 +13,7 @@ import { lossRates, verdict } from '../../src/dashboard/page/js/ledger_text.js';
 import { roundTimes } from '../../src/dashboard/page/js/axis_times.js';
 import { newAlert, NEW_ALERT_SECS, Rotation, ROTATE_MAX, ROTATE_MIN, rotateSecs } from '../../src/dashboard/page/js/wall_rotation.js';
 import { Socket } from '../../src/dashboard/page/js/socket.js';
+import { valueOf } from '../../src/dashboard/page/js/flow_fields.js';
 import { alertsAt } from './mock/alerts.mjs';
 
 const PAGE = fileURLToPath(new URL('../../src/dashboard/page/', import.meta.url));
@@ -27,6 +28,15 @@ test('numbers have three significant digits and the unit that fits', () => {
   assert.equal(format.duration(7200), '2 h');
   assert.equal(format.duration(131), '2 min 11 s');
   assert.equal(format.exact(14203551002), '14,203,551,002');
+});
+
+test('a fact of a flow is found in its object and under the name of its column', () => {
+  const flow = { client: 'b_to_a', client_ip: '10.0.0.1', tls: { sni: 'www.example.com' }, dns_name: ['a'] };
+  assert.equal(valueOf(flow, 'tls_sni'), 'www.example.com');
+  assert.equal(valueOf(flow, 'tls.sni'), 'www.example.com');
+  assert.deepEqual(valueOf(flow, 'dns_name'), ['a']);
+  assert.equal(valueOf(flow, 'client_ip'), '10.0.0.1');
+  for (const name of ['tls_version', 'quic_sni', 'client_port', 'bytes_total']) assert.equal(valueOf(flow, name), undefined, name);
 });
 
 test('foreign text cannot turn the line around, ring a bell or be endless', () => {

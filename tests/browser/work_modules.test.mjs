@@ -81,3 +81,14 @@ test('a capture filter has the ports of protocols that have some, and fits tagge
   assert.equal(bpfOf(flow), 'host 10.0.0.1 and host 10.0.0.2 and tcp and port 5 and port 80');
   assert.equal(bpfOf({ ...flow, protocol: 'icmp', client_port: 0, server_port: 0, vlan: [7] }), '(host 10.0.0.1 and host 10.0.0.2 and icmp) or (vlan and host 10.0.0.1 and host 10.0.0.2 and icmp)');
 });
+
+test('a flow is called by its content, and named by the first name that it has', async () => {
+  const { applicationOf, nameOf } = await import('../../src/dashboard/page/js/flow_columns.js');
+  assert.equal(applicationOf({ app: { protocol: 'ssh' }, service: 'https', protocol: 'tcp' }), 'ssh');
+  assert.equal(applicationOf({ app_protocol: 'tls', service: 'https', protocol: 'tcp' }), 'https');
+  assert.equal(applicationOf({ app_protocol: 'tls', protocol: 'tcp' }), 'tls');
+  assert.equal(applicationOf({ protocol: 'udp' }), 'udp');
+  assert.deepEqual(nameOf({ dns_name: ['a.example', 'b.example'] }), { field: 'dns_name', value: 'a.example', more: 1 });
+  assert.equal(nameOf({ tls: { sni: 'www.example.com' }, http_host: ['x'] }).value, 'www.example.com');
+  assert.equal(nameOf({ protocol: 'tcp' }), null);
+});

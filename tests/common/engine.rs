@@ -4,7 +4,7 @@ use netscope::aggregate::{
     AggregateSettings, AlertingSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure, Questions,
 };
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
-use netscope::flow::{FactSet, FlowRecord, FlowSettings, KeyScope};
+use netscope::flow::{FactSet, FlowRecord, FlowSettings, InspectionSettings, KeyScope};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
 use netscope_backends::Backend;
 use std::io;
@@ -24,6 +24,7 @@ pub fn settings() -> EngineSettings {
             retransmissions: true,
             out_of_order: true,
             headers: false,
+            inspection: InspectionSettings::default(),
             top_count: 3,
         },
         tick_ns: 1_000_000_000,

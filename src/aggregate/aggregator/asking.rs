@@ -10,8 +10,8 @@ use crate::aggregate::merge::Inbox;
 use crate::aggregate::order::largest_first;
 use crate::aggregate::{FlowsFound, LiveTable, Table};
 use crate::engine::FlowQuery;
-use crate::flow::FactSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Ended flows that are looked at in one call, less than a ms: queues wait meanwhile.
 const LOOK_MAX: usize = 4096;
@@ -101,12 +101,15 @@ impl Aggregator {
             shown.push(flow.place);
             queues.iter_mut().for_each(|queues| queues.push(flow.queue));
         }
+        let left_out = Arc::clone(&self.live_facts_left_out);
         let (flow_key, selection) = (self.settings.flow_key, self.settings.selection.clone());
         LiveTable::new(Box::new(move || {
-            for (queue, record) in answers.alive() {
-                shown.push(records.insert(record, FactSet::NONE));
-                queues.iter_mut().for_each(|queues| queues.push(*queue));
+            let before = records.facts_left_out();
+            for (queue, record, facts) in answers.alive() {
+                shown.push(records.insert(record, facts));
+                queues.iter_mut().for_each(|queues| queues.push(queue));
             }
+            left_out.fetch_add(records.facts_left_out() - before + answers.facts_left_out(), Ordering::Relaxed);
             if let Some(queues) = &queues {
                 join_halves(&mut records, &mut shown, queues, flow_key);
             }

@@ -1,5 +1,7 @@
 //! The machine by its mail and its events alone: no thread, no clock but the times that are given.
 
+mod facts;
+
 use super::*;
 use crate::aggregate::{FlowTotals, Purpose};
 use crate::engine::{AnswerEnd, EndedFlow, FlowQuery, SortKey, TickEvidence};
@@ -58,8 +60,10 @@ fn told(aggregator: &mut Aggregator, now: Instant) -> Vec<String> {
             }
             Event::Found(found) => {
                 let FlowsFound { flows, matched, looked_at, is_whole, .. } = *found;
-                let flows: Vec<_> =
-                    flows.iter().map(|(r, alive)| format!("{}{}", r.first_packet, &["-", "+"][usize::from(*alive)])).collect();
+                let flows: Vec<_> = flows
+                    .iter()
+                    .map(|flow| format!("{}{}", flow.record.first_packet, &["-", "+"][usize::from(flow.is_alive)]))
+                    .collect();
                 format!(
                     "found {} of {} in {looked_at}, {} bytes, whole: {is_whole}",
                     flows.join(" "),
@@ -173,6 +177,7 @@ fn answer(query: u64, numbers: &[u64], ended_boxes: Option<u64>) -> FlowAnswer {
         query,
         records: numbers.iter().map(|&number| record(number)).collect(),
         end: ended_boxes.map(|ended_boxes| AnswerEnd { ended_boxes, ..AnswerEnd::default() }),
+        ..FlowAnswer::new()
     }
 }
 
@@ -211,7 +216,7 @@ fn found(sizes: &[u64], ended_boxes: u64) -> FlowAnswer {
     let mut matched = FlowTotals::default();
     records.iter().for_each(|record| matched.add(&FlowWeight::of(record)));
     let end = AnswerEnd { ended_boxes, matched, looked_at: 10, time: Timestamp(7) };
-    FlowAnswer { query: 1, records, end: Some(end) }
+    FlowAnswer { query: 1, records, end: Some(end), ..FlowAnswer::new() }
 }
 
 fn ended_flows(sizes: &[u64], event: u64, through: u64) -> EndedChunk {
@@ -238,7 +243,7 @@ fn flows_that_ended_are_found_with_those_that_live() {
     let mut aggregator = aggregator(1, false, now);
     aggregator.accept(0, Mail::Ended(&mut ended_flows(&[2, 20, 200], 1, 3)), now);
     assert_eq!(told(&mut aggregator, now), ["ended [2, 20, 200]"]);
-    let predicate: crate::engine::Predicate = Arc::new(|record| record.bytes[0] > 2);
+    let predicate: crate::engine::Predicate = Arc::new(|record, _| record.bytes[0] > 2);
     assert!(aggregator.ask(&Arc::new(FlowQuery { limit: 4, predicate: Some(predicate), ..FlowQuery::all(1) }), BOTH));
     // 100 was alive when it was looked at, and has ended since; its place in the order is not settled.
     aggregator.accept(0, Mail::Answer(&mut found(&[100, 50, 3], 2)), now);
@@ -345,7 +350,7 @@ fn a_queue_that_ends_during_a_question_has_each_flow_once_in_the_table() {
     let now = Instant::now();
     let mut aggregator = aggregator(2, false, now);
     assert!(aggregator.ask(&Arc::new(FlowQuery::all(1)), Purpose::Table));
-    let last = synthetic(3, &FlowSettings::default()).table.finish(&mut |_| {});
+    let last = synthetic(3, &FlowSettings::default()).table.finish(&mut |_, _| {});
     let alive: Vec<u64> = last.records().map(|record| record.first_packet).collect();
     // A part of its answer came before its last flows, a part after them.
     aggregator.accept(0, Mail::Answer(&mut answer(1, &alive[..2], None)), now);

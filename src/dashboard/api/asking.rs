@@ -7,7 +7,7 @@ use super::board::Board;
 use super::error::{ApiError, ErrorCode};
 use super::filtering::{PageFilter, sort_key};
 use super::rates::RatesNow;
-use crate::aggregate::{FlowQuestion, FlowTotals, FlowsFound, NoAnswer, Question, Summary, Table};
+use crate::aggregate::{FlowQuestion, FlowTotals, FlowsFound, FoundFlow, NoAnswer, Question, Summary, Table};
 use crate::engine::{Predicate, SortKey};
 use crate::flow::FlowRecord;
 use netscope_backends::Timestamp;
@@ -27,7 +27,7 @@ const FRESH: Duration = Duration::from_millis(500);
 const KEEP: Duration = Duration::from_secs(10);
 /// Answers kept.
 const ANSWERS_MAX: usize = 32;
-/// Records of all answers kept, about 45 MB.
+/// Records of all answers kept, about 45 MB; their facts take as much, and 130 MB at most ([`FlowsFound::FACT_BYTES_MAX`]).
 const RECORDS_MAX: usize = 100_000;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -96,6 +96,19 @@ pub struct KeptAnswer {
     /// How long it took.
     pub took: Duration,
     made: Instant,
+}
+
+impl KeptAnswer {
+    /// What is missing, unless it is whole. `has_facts`: what is known of flows beyond their records is shown.
+    pub fn why(&self, has_facts: bool) -> Option<&'static str> {
+        match &self.found {
+            FlowsFound { is_whole: false, .. } => Some("some queue did not answer in time, or some ended flows are not kept"),
+            FlowsFound { facts_left_out: 1.., .. } if has_facts => {
+                Some("what is known of some flows found no room: 8 MiB of an answer")
+            }
+            _ => None,
+        }
+    }
 }
 
 type AnswerCell = Arc<OnceCell<Arc<KeptAnswer>>>;
@@ -236,7 +249,7 @@ fn of_table(
     let mut best: BinaryHeap<Reverse<(u64, Reverse<usize>)>> = BinaryHeap::with_capacity(limit.min(table.len()) + 1);
     for (index, record) in table.iter().enumerate() {
         found.looked_at += 1;
-        if predicate.is_some_and(|predicate| !predicate(&record)) {
+        if predicate.is_some_and(|predicate| !predicate(&record, table.facts(index))) {
             continue;
         }
         found.matched = with(found.matched, &record);
@@ -246,7 +259,9 @@ fn of_table(
         }
     }
     let order = best.into_sorted_vec();
-    found.flows = order.into_iter().map(|Reverse((_, Reverse(index)))| (table.record(index), false)).collect();
+    let flow = |index: usize| FoundFlow::new(table.record(index), false, table.facts(index).into());
+    found.flows = order.into_iter().map(|Reverse((_, Reverse(index)))| flow(index)).collect();
+    found.bound_facts();
     found
 }
 
@@ -293,9 +308,9 @@ mod tests {
     fn a_table_gives_the_best_in_order() {
         let records = (0..100_u64).map(|number| FlowRecord { bytes: [number * 7 % 100, 0], ..tcp_record() });
         let end = (records.collect::<Table>(), Summary::default());
-        let even: Predicate = Arc::new(|record: &FlowRecord| record.bytes[0].is_multiple_of(2));
+        let even: Predicate = Arc::new(|record, _| record.bytes[0].is_multiple_of(2));
         let found = of_table(&end, Timestamp(0), Some(&even), &SortKey::Bytes, FlowScope::All, 3);
-        let bytes: Vec<u64> = found.flows.iter().map(|(record, _)| record.bytes[0]).collect();
+        let bytes: Vec<u64> = found.flows.iter().map(|flow| flow.record.bytes[0]).collect();
         assert_eq!((bytes, found.matched.flows, found.looked_at, found.is_whole), (vec![98, 96, 94], 50, 100, true));
         assert!(of_table(&end, Timestamp(0), None, &SortKey::Bytes, FlowScope::Live, 3).flows.is_empty());
     }

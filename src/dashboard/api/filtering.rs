@@ -10,7 +10,7 @@ use super::rates::RatesNow;
 use super::setup::RecordStyle;
 use crate::engine::{Predicate, SortKey};
 use crate::query::{self, FlowFilter, LiveValues, PacketSubject, QueryError, SortRank};
-use crate::record::{FieldType, protocol_name};
+use crate::record::{FACT_SCHEMA, FieldType, protocol_name};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -87,9 +87,9 @@ pub fn sort_key(name: &str, is_descending: bool, rates: Arc<RatesNow>) -> Result
     })
 }
 
-/// The columns of flows, for `fields`.
-pub fn fields() -> Value {
-    let words = query::words();
+/// The columns of flows, for `fields`; those of facts where there are facts.
+pub fn fields(has_facts: bool) -> Value {
+    let words = query::words_of(if has_facts { FACT_SCHEMA } else { &[] });
     let rows = words.iter().filter_map(|word| {
         let kind = kind_name(word.kind?);
         Some(json!({

@@ -14,6 +14,7 @@ use super::setup::RecordStyle;
 use super::unix::seconds;
 use crate::dashboard::{ApiRequest, ApiResponse};
 use crate::engine::SortKey;
+use crate::flow::{FactSet, FlowRecord};
 use crate::record::TextBuffer;
 use serde_json::json;
 use std::sync::Arc;
@@ -52,19 +53,20 @@ pub async fn list(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespons
         let place = board.downloads.flows()?;
         return Ok(file(&answer, format, offset..offset + limit, columns, records, place));
     }
+    let has_facts = columns.has_facts();
     let (shown, order) = (Arc::clone(&answer), if is_descending { "desc" } else { "asc" });
     let body = board.heavy(move || Ok(rows(&shown, offset..offset + limit, &columns, records))).await?;
     let found = &answer.found;
     let bps: f64 = found
         .flows
         .iter()
-        .filter(|(_, is_live)| *is_live)
-        .filter_map(|(record, _)| answer.rates.of(record))
+        .filter(|flow| flow.is_alive)
+        .filter_map(|flow| answer.rates.of(&flow.record))
         .map(|rates| rates[0] + rates[1])
         .sum();
-    let why = (!found.is_whole).then_some("some queue did not answer in time, or some ended flows are not kept");
+    let why = answer.why(has_facts);
     let head = json!({
-        "time": seconds(found.time), "whole": found.is_whole, "why": why, "took_ms": answer.took.as_secs_f64() * 1e3,
+        "time": seconds(found.time), "whole": why.is_none(), "why": why, "took_ms": answer.took.as_secs_f64() * 1e3,
         "scope": scope.name(), "snapshot": answer.number.to_string(),
         "matched": {
             "flows": found.matched.flows, "packets": found.matched.packets, "bytes": found.matched.bytes, "bps": bps.round(),
@@ -129,16 +131,16 @@ fn file(
 pub async fn one(board: &Arc<Board>, request: &ApiRequest, id: &str) -> Result<ApiResponse, ApiError> {
     Params::new(&request.query, &[], &[])?;
     let name = FlowName::parse(id).ok_or_else(|| ApiError::not_found("that is no name of a flow"))?;
-    let predicate = Arc::new(move |record: &crate::flow::FlowRecord| name.fits(record));
+    let predicate = Arc::new(move |record: &FlowRecord, _: FactSet<'_>| name.fits(record));
     let found = board.find(Some(predicate), SortKey::LastSeen, FlowScope::All, 1).await?;
     let Some(flow) = found.flows.first() else {
         return Err(ApiError::not_found("the flow is not known any more"));
     };
-    let (record, is_live) = flow;
+    let record = &flow.record;
     let (rates, course) = board.with_rates(|rates| (rates.now(), rates.course(&FlowName::of(record))));
     let alerts = board.alerts().of_flow(|key| *key == record.key.tuple(), ALERTS_MAX);
     Ok(json(&json!({
-        "time": seconds(found.time), "state": if *is_live { "live" } else { "ended" },
+        "time": seconds(found.time), "state": if flow.is_alive { "live" } else { "ended" },
         "flow": flow_value(flow, &rates, board.settings.records),
         "alerts": alerts.iter().map(|id| &**id).collect::<Vec<_>>(), "rates": course_value(&course, record),
     })))

@@ -65,10 +65,12 @@ impl GraphColumn {
         self.rows.len() + usize::from(self.other_count > 0)
     }
 
-    /// The term that selects a node, from the column's first.
-    fn term(&self, at: usize) -> String {
-        let names = || self.rows.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        self.rows.get(at).map_or_else(|| other_filter("", &names()), |(name, _)| name.term())
+    /// The term that selects a node, from the column's first; `None` where no filter does.
+    fn term(&self, at: usize) -> Option<String> {
+        match self.rows.get(at) {
+            Some((name, _)) => name.term(),
+            None => other_filter("", self.rows.iter().map(|(name, _)| name)),
+        }
     }
 }
 
@@ -78,17 +80,17 @@ fn object(answer: &KeptAnswer, columns: &[GroupColumn], metric: GroupMetric, fil
     for &column in columns {
         let mut sums: HashMap<GroupName, GroupSum> = HashMap::new();
         for flow in flows {
-            sums.entry(column.groups(&flow.0).0).or_default().add(&GroupSum::of(flow, &answer.rates));
+            sums.entry(column.groups(flow).0).or_default().add(&GroupSum::of(flow, &answer.rates));
         }
         let (rows, other, other_count) = largest(sums, metric, limit);
         let first = made.last().map_or(0, |last| last.first + last.node_count());
-        let places = rows.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
+        let places = rows.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
         made.push(GraphColumn { column, rows, other, other_count, first, places });
     }
     let mut links: BTreeMap<(usize, usize, usize), GroupSum> = BTreeMap::new();
     for flow in flows {
         let sum = GroupSum::of(flow, &answer.rates);
-        let nodes: Vec<usize> = made.iter().map(|column| column.node(&column.column.groups(&flow.0).0)).collect();
+        let nodes: Vec<usize> = made.iter().map(|column| column.node(&column.column.groups(flow).0)).collect();
         for (at, ends) in nodes.windows(2).enumerate() {
             links.entry((at, ends[0], ends[1])).or_default().add(&sum);
         }
@@ -96,10 +98,11 @@ fn object(answer: &KeptAnswer, columns: &[GroupColumn], metric: GroupMetric, fil
     let nodes: Vec<Value> = made.iter().flat_map(|column| nodes_of(column, metric, filter)).collect();
     let link = |((at, source, target), sum): (&(usize, usize, usize), &GroupSum)| {
         let (left, right) = (&made[*at], &made[at + 1]);
-        let terms = and(&left.term(source - left.first), &right.term(target - right.first));
+        let terms = left.term(source - left.first).zip(right.term(target - right.first));
+        let term = terms.map(|(left, right)| and(&left, &right));
         json!({
             "source": source, "target": target, "value": metric.of_sum(sum), "flows": sum.flows,
-            "filter": offered(and(filter, &terms)),
+            "filter": term.and_then(|term| offered(and(filter, &term))),
         })
     };
     let other = made.iter().map(|column| {
@@ -107,10 +110,9 @@ fn object(answer: &KeptAnswer, columns: &[GroupColumn], metric: GroupMetric, fil
         (column.column.name().to_owned(), value)
     });
     let found = &answer.found;
-    let why = match (found.is_whole, found.matched.flows <= flows.len() as u64) {
-        (true, true) => None,
-        (false, _) => Some("some queue did not answer in time, or some ended flows are not kept"),
-        (true, false) => Some("of the largest 10,000 flows"),
+    let why = match answer.why(columns.iter().any(|column| column.asks_for_facts())) {
+        None if found.matched.flows > flows.len() as u64 => Some("of the largest 10,000 flows"),
+        why => why,
     };
     json!({
         "time": seconds(found.time), "whole": why.is_none(), "why": why, "metric": metric.name(),
@@ -124,7 +126,7 @@ fn nodes_of(column: &GraphColumn, metric: GroupMetric, filter: &str) -> Vec<Valu
     let object = |at: usize, label: String, sum: &GroupSum| {
         json!({
             "id": format!("{name}:{label}"), "label": label, "column": name, "value": metric.of_sum(sum), "flows": sum.flows,
-            "filter": offered(and(filter, &column.term(at))),
+            "filter": column.term(at).and_then(|term| offered(and(filter, &term))),
         })
     };
     let rows = column.rows.iter().enumerate().map(|(at, (group, sum))| object(at, group.label(), sum));
@@ -139,18 +141,19 @@ fn nodes_of(column: &GraphColumn, metric: GroupMetric, filter: &str) -> Vec<Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{FlowTotals, FlowsFound};
+    use crate::aggregate::{FlowTotals, FlowsFound, FoundFlow};
     use crate::dashboard::api::asking::answer_of;
-    use crate::flow::FlowRecord;
+    use crate::flow::{FlowFacts, FlowRecord};
     use crate::record::test_records::{key, udp6_record};
     use netscope_backends::Timestamp;
 
     #[test]
     fn a_filter_that_would_be_too_long_is_none() {
-        let flows: Vec<(FlowRecord, bool)> = (0..120_u16)
+        let flows: Vec<FoundFlow> = (0..120_u16)
             .map(|number| {
                 let end = |side: u16| format!("2001:db8:1234:5678:9abc:def0:{side:x}:{:x}", 0x1000 + number);
-                (FlowRecord { key: key(17, &end(0x1111), 40_000, &end(0x2222), 53), ..udp6_record() }, false)
+                let record = FlowRecord { key: key(17, &end(0x1111), 40_000, &end(0x2222), 53), ..udp6_record() };
+                FoundFlow::new(record, false, FlowFacts::default())
             })
             .collect();
         let found = FlowsFound { flows, is_whole: true, ..FlowsFound::default() };
@@ -164,15 +167,16 @@ mod tests {
 
     #[test]
     fn columns_have_the_same_sums() {
-        let flows: Vec<(FlowRecord, bool)> = (0..40_u16)
+        let flows: Vec<FoundFlow> = (0..40_u16)
             .map(|number| {
                 let key = key(17, &format!("10.0.0.{}", number + 1), 40_000, &format!("10.1.0.{}", number % 5), 53 + number % 3);
-                (FlowRecord { key, bytes: [u64::from(number), 1], ..udp6_record() }, false)
+                let record = FlowRecord { key, bytes: [u64::from(number), 1], ..udp6_record() };
+                FoundFlow::new(record, false, FlowFacts::default())
             })
             .collect();
-        let bytes: u64 = flows.iter().map(|(record, _)| record.bytes[0] + record.bytes[1]).sum();
+        let bytes: u64 = flows.iter().map(|flow| flow.record.bytes[0] + flow.record.bytes[1]).sum();
         let matched = FlowTotals { flows: 40, packets: 80, bytes };
-        let found = FlowsFound { time: Timestamp(0), flows, matched, looked_at: 40, is_whole: true };
+        let found = FlowsFound { time: Timestamp(0), flows, facts_left_out: 0, matched, looked_at: 40, is_whole: true };
         let columns = [GroupColumn::Client, GroupColumn::Service, GroupColumn::Server];
         let graph = object(&answer_of(found), &columns, GroupMetric::Bytes, "proto:udp", 4);
         let of = |list: &str, column: &str| -> u64 {

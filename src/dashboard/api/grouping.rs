@@ -1,6 +1,7 @@
 //! What flows are grouped by: a label for a person, and the filter that selects the group.
 //!
-//! Owns the columns. Knows no answer. Invariant: the term of a group selects exactly the flows that have its label.
+//! Owns the columns. Knows no answer. Invariant: the term of a group selects exactly the flows that are in it; but that of a name
+//! selects all flows that have it among their names, and each is in the group of its first one.
 
 use super::error::ApiError;
 use super::filtering::and;
@@ -9,8 +10,10 @@ use super::packet_facts::has_ports;
 use super::params::Params;
 use super::rates::RatesNow;
 use super::service_names::service_name;
-use crate::flow::FlowRecord;
-use crate::record::protocol_name;
+use crate::aggregate::FoundFlow;
+use crate::flow::{FactId, FactSet, FactValue};
+use crate::query::quoted;
+use crate::record::{FACT_SCHEMA, fact_id, protocol_name, shown};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -31,11 +34,21 @@ pub enum GroupColumn {
     Protocol,
     /// The outermost VLAN.
     Vlan,
+    /// What is spoken, as the content says.
+    App,
+    /// What the client asked for by name.
+    Name,
 }
+
+/// What is spoken.
+const APP: FactId = fact_id("app", "protocol");
+/// Names that clients ask for, in the order in which they are looked for.
+const NAMES: [FactId; 4] = [fact_id("tls", "sni"), fact_id("quic", "sni"), fact_id("http", "host"), fact_id("dns", "name")];
 
 impl GroupColumn {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Host, Self::Client, Self::Server, Self::Service, Self::Pair, Self::Protocol, Self::Vlan];
+    pub const ALL: [Self; 9] =
+        [Self::Host, Self::Client, Self::Server, Self::Service, Self::Pair, Self::Protocol, Self::Vlan, Self::App, Self::Name];
 
     /// The name in requests.
     pub const fn name(self) -> &'static str {
@@ -47,7 +60,14 @@ impl GroupColumn {
             Self::Pair => "pair",
             Self::Protocol => "protocol",
             Self::Vlan => "vlan",
+            Self::App => "app",
+            Self::Name => "name",
         }
+    }
+
+    /// True when it is of what is known of flows beyond their records.
+    pub const fn asks_for_facts(self) -> bool {
+        matches!(self, Self::App | Self::Name)
     }
 
     /// The column of this name.
@@ -63,7 +83,8 @@ impl GroupColumn {
     }
 
     /// The groups of a flow: one, of hosts one or two.
-    pub fn groups(self, record: &FlowRecord) -> (GroupName, Option<GroupName>) {
+    pub fn groups(self, flow: &FoundFlow) -> (GroupName, Option<GroupName>) {
+        let (record, facts) = (&flow.record, flow.facts.facts());
         let ips = [record.key.a_ip(), record.key.b_ip()];
         let client = record.client();
         let (client, server) = (ips[client.index()], ips[client.reverse().index()]);
@@ -78,12 +99,47 @@ impl GroupColumn {
             Self::Pair => (GroupName::Pair(client, server), None),
             Self::Protocol => (GroupName::Protocol(record.key.protocol()), None),
             Self::Vlan => (GroupName::Vlan((record.vlan.count > 0).then_some(record.vlan.ids[0])), None),
+            Self::App => (GroupName::App(text(facts, APP).map(Into::into)), None),
+            Self::Name => (GroupName::Name(NAMES.iter().find_map(|&id| text(facts, id)).map(Into::into)), None),
         }
     }
 }
 
+/// The text of a fact, of several the first.
+fn text(facts: FactSet<'_>, id: FactId) -> Option<&[u8]> {
+    match facts.get(id)? {
+        FactValue::Text(text) => Some(text),
+        FactValue::List(list) => list.iter().next(),
+        FactValue::Number(_) | FactValue::Boolean(_) => None,
+    }
+}
+
+/// The column of a fact.
+fn column_of(id: FactId) -> String {
+    let object = FACT_SCHEMA.get(usize::from(id.object));
+    let member = object.and_then(|object| Some((object.field.name, object.members.get(usize::from(id.member))?.name)));
+    member.map_or_else(String::new, |(object, member)| format!("{object}_{member}"))
+}
+
+/// A filter that is true where one of these facts is this text, or where there is none of them. `None` where it cannot be written:
+/// text that is not UTF-8.
+fn term_of(ids: &[FactId], text: Option<&[u8]>) -> Option<String> {
+    let text = text.map(str::from_utf8).transpose().ok()?;
+    let quoted = text.map(quoted);
+    let terms = ids.iter().map(|&id| match &quoted {
+        Some(quoted) => format!("{}:={quoted}", column_of(id)),
+        None => format!("{}:*", column_of(id)),
+    });
+    let any = terms.collect::<Vec<_>>().join(" OR ");
+    Some(match text {
+        Some(_) if ids.len() == 1 => any,
+        Some(_) => format!("({any})"),
+        None => format!("!({any})"),
+    })
+}
+
 /// A group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GroupName {
     /// Either end.
     Host(IpAddr),
@@ -99,12 +155,18 @@ pub enum GroupName {
     Protocol(u8),
     /// The outermost VLAN, or none.
     Vlan(Option<u16>),
+    /// What is spoken, where it is known.
+    App(Option<Box<[u8]>>),
+    /// What was asked for, where it is known: out of packets, any bytes.
+    Name(Option<Box<[u8]>>),
 }
 
 impl GroupName {
     /// For a person.
     pub fn label(&self) -> String {
         match *self {
+            Self::App(ref text) => text.as_deref().map_or_else(|| "unknown".to_owned(), |text| shown(text).collect()),
+            Self::Name(ref text) => text.as_deref().map_or_else(|| "no name".to_owned(), |text| shown(text).collect()),
             Self::Host(ip) | Self::Client(ip) | Self::Server(ip) => ip.to_string(),
             Self::Service(protocol, Some(port)) => {
                 let name = service_name(protocol, port).map(str::to_owned);
@@ -117,10 +179,12 @@ impl GroupName {
         }
     }
 
-    /// The filter's term.
-    pub fn term(&self) -> String {
+    /// The filter's term; `None` where there is none for it.
+    pub fn term(&self) -> Option<String> {
         let proto = |protocol: u8| format!("proto:{}", protocol_name(protocol));
-        match *self {
+        Some(match *self {
+            Self::App(ref text) => return term_of(&[APP], text.as_deref()),
+            Self::Name(ref text) => return term_of(&NAMES, text.as_deref()),
             Self::Host(ip) => format!("host:{ip}"),
             Self::Client(ip) => format!("src:{ip}"),
             Self::Server(ip) => format!("dst:{ip}"),
@@ -129,14 +193,14 @@ impl GroupName {
             Self::Pair(client, server) => format!("src:{client} dst:{server}"),
             Self::Vlan(Some(id)) => format!("outer_vlan:{id}"),
             Self::Vlan(None) => "!outer_vlan:*".to_owned(),
-        }
+        })
     }
 }
 
-/// A filter for what is in none of these groups.
-pub fn other_filter(filter: &str, groups: &[GroupName]) -> String {
-    let terms: Vec<String> = groups.iter().map(|group| format!("({})", group.term())).collect();
-    and(filter, &if terms.is_empty() { String::new() } else { format!("!({})", terms.join(" OR ")) })
+/// A filter for what is in none of these groups; `None` where there is none for one of them.
+pub fn other_filter<'a>(filter: &str, groups: impl Iterator<Item = &'a GroupName>) -> Option<String> {
+    let terms: Vec<String> = groups.map(|group| Some(format!("({})", group.term()?))).collect::<Option<_>>()?;
+    Some(and(filter, &if terms.is_empty() { String::new() } else { format!("!({})", terms.join(" OR ")) }))
 }
 
 /// What is added up.
@@ -211,9 +275,9 @@ pub struct GroupSum {
 
 impl GroupSum {
     /// Of one flow.
-    pub fn of(flow: &(FlowRecord, bool), rates: &RatesNow) -> Self {
-        let (record, is_live) = flow;
-        let rate = rates.of(record).filter(|_| *is_live).map_or(0.0, |rates| rates[0] + rates[1]);
+    pub fn of(flow: &FoundFlow, rates: &RatesNow) -> Self {
+        let FoundFlow { record, is_alive, .. } = flow;
+        let rate = rates.of(record).filter(|_| *is_alive).map_or(0.0, |rates| rates[0] + rates[1]);
         Self {
             flows: 1,
             packets: record.packets[0].saturating_add(record.packets[1]),
@@ -238,7 +302,7 @@ pub fn largest(
     limit: usize,
 ) -> (Vec<(GroupName, GroupSum)>, GroupSum, usize) {
     let mut rows: Vec<(GroupName, GroupSum)> = sums.into_iter().collect();
-    rows.sort_unstable_by_key(|(name, sum)| (std::cmp::Reverse(metric.of_sum(sum)), *name));
+    rows.sort_by_cached_key(|(name, sum)| (std::cmp::Reverse(metric.of_sum(sum)), name.clone()));
     let rest = rows.split_off(limit.min(rows.len()));
     let mut other = GroupSum::default();
     rest.iter().for_each(|(_, sum)| other.add(sum));
@@ -250,34 +314,67 @@ mod tests {
     use super::*;
     use crate::dashboard::RecordStyle;
     use crate::dashboard::api::filtering::PageFilter;
+    use crate::flow::{FactBuffer, FlowRecord};
     use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::{CUT_MARK, TEXT_LEN_MAX};
     use crate::wire::VlanTags;
+
+    /// A flow of which these texts are known.
+    fn with(record: FlowRecord, texts: &[(FactId, &[u8])]) -> FoundFlow {
+        let mut facts = FactBuffer::default();
+        texts.iter().for_each(|(id, text)| assert!(facts.text(*id, text)));
+        FoundFlow::new(record, true, facts.facts().into())
+    }
 
     #[test]
     fn terms_select_their_groups() {
         let tagged = |ids: [u16; 2], count| FlowRecord { vlan: VlanTags { ids, count }, ..tcp_record() };
         let records = [tcp_record(), udp6_record(), icmp_record(), tagged([200, 100], 2), tagged([100, 0], 1)];
-        for (column, record) in GroupColumn::ALL.iter().flat_map(|column| records.iter().map(move |record| (column, record))) {
-            let (first, second) = column.groups(record);
+        let mut flows: Vec<FoundFlow> = records.iter().map(|record| with(*record, &[])).collect();
+        let [tls, quic, http, dns] = NAMES;
+        flows.push(with(tcp_record(), &[(APP, b"tls"), (tls, b"www.example.com")]));
+        flows.push(with(udp6_record(), &[(APP, b"quic"), (quic, b"www.example.com")]));
+        flows.push(with(tcp_record(), &[(APP, b"http"), (http, b"a \"quoted\" \\ name, (*) OR\n\x1b")]));
+        flows.push(with(udp6_record(), &[(APP, b"dns"), (dns, b"WWW.example.com")]));
+        for (column, flow) in GroupColumn::ALL.iter().flat_map(|column| flows.iter().map(move |flow| (column, flow))) {
+            let (first, second) = column.groups(flow);
             assert_eq!(GroupColumn::of_name(column.name()).ok(), Some(*column));
             for group in [Some(first), second].into_iter().flatten() {
-                let filter = PageFilter::parse(Some(&group.term()))
-                    .unwrap_or_else(|error| panic!("{}: {}", group.term(), error.message()));
-                let predicate = filter.predicate(RecordStyle::default()).expect("a filter");
-                for other in &records {
-                    let (own, own_second) = column.groups(other);
-                    let is_in = own == group || own_second == Some(group);
-                    assert_eq!(predicate(other), is_in, "{} of {}", group.term(), other.key.a_ip());
-                }
-                let others = PageFilter::parse(Some(&other_filter("proto:tcp", &[group]))).expect("a filter");
-                let predicate = others.predicate(RecordStyle::default()).expect("a filter");
-                for other in &records {
-                    let (own, own_second) = column.groups(other);
-                    let is_in = own == group || own_second == Some(group);
-                    assert_eq!(predicate(other), other.key.protocol() == 6 && !is_in);
+                let term = group.term().expect("it can be written");
+                let predicate_of = |text: &str| {
+                    let filter = PageFilter::parse(Some(text)).unwrap_or_else(|error| panic!("{text}: {}", error.message()));
+                    filter.predicate(RecordStyle::default()).expect("a filter")
+                };
+                let is_in = |flow: &FoundFlow| {
+                    let (own, own_second) = column.groups(flow);
+                    own == group || own_second.as_ref() == Some(&group)
+                };
+                let predicate = predicate_of(&term);
+                let others = predicate_of(&other_filter("proto:tcp", [&group].into_iter()).expect("it can be written"));
+                for other in &flows {
+                    let (record, facts) = (&other.record, other.facts.facts());
+                    assert_eq!(predicate(record, facts), is_in(other), "{term} of {other:?}");
+                    assert_eq!(others(record, facts), record.key.protocol() == 6 && !is_in(other));
                 }
             }
         }
+    }
+
+    #[test]
+    fn names_have_one_group_wherever_they_were_asked_for() {
+        let [tls, quic, http, dns] = NAMES;
+        let group = |texts: &[(FactId, &[u8])]| GroupColumn::Name.groups(&with(tcp_record(), texts)).0;
+        assert_eq!(group(&[(tls, b"a")]), group(&[(quic, b"a")]));
+        assert_eq!(group(&[(dns, b"b"), (http, b"a")]), group(&[(tls, b"a")]), "HTTP goes before DNS");
+        let mut facts = FactBuffer::default();
+        assert!(facts.list(dns, [b"a".as_slice(), b"b"]));
+        let listed = FoundFlow::new(tcp_record(), false, facts.facts().into());
+        assert_eq!(GroupColumn::Name.groups(&listed).0.label(), "a");
+        let odd = group(&[(tls, b"a\xff")]);
+        assert_eq!((odd.label(), odd.term(), other_filter("", [&odd].into_iter())), ("a\u{fffd}".to_owned(), None, None));
+        assert_eq!(group(&[]).label(), "no name");
+        let long = group(&[(tls, "\u{20ac}".repeat(1000).as_bytes())]);
+        assert_eq!(long.label(), format!("{}{CUT_MARK}", "\u{20ac}".repeat(TEXT_LEN_MAX / 3)));
     }
 
     #[test]

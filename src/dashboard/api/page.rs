@@ -40,7 +40,7 @@ impl Page {
             Endpoint::Packets => packets_route::list(board, request).await,
             Endpoint::Packet => packets_route::one(board, request, id).await,
             Endpoint::Capture => super::capture::answer(board, request).await,
-            Endpoint::Fields => status_route::fields(request),
+            Endpoint::Fields => status_route::fields(board, request),
             Endpoint::Complete => status_route::complete(board, request),
             Endpoint::Config => status_route::config(board, request),
             Endpoint::Doctor => status_route::doctor(board, request).await,

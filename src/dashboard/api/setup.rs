@@ -4,9 +4,9 @@
 
 use crate::aggregate::{JudgeReloads, MuteRule, Questions};
 use crate::flight::{FlightRequests, RecordingStore};
-use crate::flow::FlowRecord;
+use crate::flow::{FactSet, FlowRecord};
 use crate::query::RecordContext;
-use crate::record::{Exported, FieldWord, TimeResolution};
+use crate::record::{Exported, FACT_SCHEMA, FieldWord, TimeResolution};
 use netscope_backends::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Value;
@@ -32,6 +32,8 @@ pub struct PageSettings {
     pub records: RecordStyle,
     /// Flows that end are kept for answers and for the table at the end. False saves their memory.
     pub has_history: bool,
+    /// Payload is inspected, so flows have facts.
+    pub has_facts: bool,
 }
 
 /// How records are shown, as in exports.
@@ -52,9 +54,10 @@ impl RecordStyle {
         RecordContext { community_id_seed, times, interfaces }
     }
 
-    /// A record made ready.
-    pub fn exported<'a>(&self, record: &'a FlowRecord) -> Exported<'a> {
-        Exported::new(record, self.community_id_seed).with_times(self.times).on_interface(self.interfaces)
+    /// A record made ready, with what is known of its flow.
+    pub fn exported<'a>(&self, record: &'a FlowRecord, facts: FactSet<'a>) -> Exported<'a> {
+        let exported = Exported::new(record, self.community_id_seed).with_times(self.times).on_interface(self.interfaces);
+        exported.with_facts(facts, FACT_SCHEMA)
     }
 }
 

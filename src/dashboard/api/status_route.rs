@@ -118,9 +118,9 @@ pub async fn doctor(board: &Arc<Board>, request: &ApiRequest) -> Result<ApiRespo
 ///
 /// # Errors
 /// When a parameter is given.
-pub fn fields(request: &ApiRequest) -> Result<ApiResponse, ApiError> {
+pub fn fields(board: &Board, request: &ApiRequest) -> Result<ApiResponse, ApiError> {
     Params::new(&request.query, &[], &[])?;
-    Ok(json(&json!({"fields": filtering::fields()})))
+    Ok(json(&json!({"fields": filtering::fields(board.settings.has_facts)})))
 }
 
 /// What may stand at a place of a filter.

@@ -12,9 +12,9 @@ use super::params::Params;
 use super::rates::RatesNow;
 use super::responding::json;
 use super::unix::seconds;
-use crate::aggregate::{EndedSlot, HistorySnapshot, KeptSlot, Tally};
+use crate::aggregate::{EndedSlot, FoundFlow, HistorySnapshot, KeptSlot, Tally};
 use crate::dashboard::{ApiRequest, ApiResponse};
-use crate::flow::FlowRecord;
+use crate::flow::{FactSet, FlowRecord};
 use netscope_backends::Timestamp;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -58,17 +58,16 @@ fn of_flows(answer: &KeptAnswer, column: GroupColumn, metric: GroupMetric, filte
     found.flows.iter().for_each(|flow| bps += GroupSum::of(flow, &answer.rates).bps);
     let total = GroupSum { flows: matched.flows, packets: matched.packets, bytes: matched.bytes, bps };
     let has_all = matched.flows <= found.flows.len() as u64;
-    let why = match (found.is_whole, has_all) {
-        (true, true) => None,
-        (false, _) => Some("some queue did not answer in time, or some ended flows are not kept"),
-        (true, false) => Some("rows are of the largest 10,000 flows; the total is of all"),
+    let why = match answer.why(column.asks_for_facts()) {
+        None if !has_all => Some("rows are of the largest 10,000 flows; the total is of all"),
+        why => why,
     };
     object(found.time, why, column, metric, rows(sums, metric, filter, limit), &total)
 }
 
-fn add(sums: &mut HashMap<GroupName, GroupSum>, column: GroupColumn, flow: &(FlowRecord, bool), rates: &RatesNow) {
+fn add(sums: &mut HashMap<GroupName, GroupSum>, column: GroupColumn, flow: &FoundFlow, rates: &RatesNow) {
     let sum = GroupSum::of(flow, rates);
-    let (first, second) = column.groups(&flow.0);
+    let (first, second) = column.groups(flow);
     for group in [Some(first), second].into_iter().flatten() {
         sums.entry(group).or_default().add(&sum);
     }
@@ -79,7 +78,7 @@ fn rows(sums: HashMap<GroupName, GroupSum>, metric: GroupMetric, filter: &str, l
     let object = |(name, sum): &(GroupName, GroupSum)| {
         json!({
             "label": name.label(), "value": metric.of_sum(sum), "flows": sum.flows, "bytes": sum.bytes, "packets": sum.packets,
-            "bps": sum.bps, "filter": offered(and(filter, &name.term())),
+            "bps": sum.bps, "filter": name.term().and_then(|term| offered(and(filter, &term))),
         })
     };
     rows.iter().map(object).collect()
@@ -116,8 +115,8 @@ async fn of_span(
         && board.settings.has_history;
     let history = if has_history { Some(board.history.get(&board.hooks.questions).await?) } else { None };
     let (own, start, end) = (filter.predicate(board.settings.records), span.start, span.end);
-    let overlaps = Arc::new(move |record: &FlowRecord| {
-        record.first_seen < end && record.last_seen >= start && own.as_ref().is_none_or(|own| own(record))
+    let overlaps = Arc::new(move |record: &FlowRecord, facts: FactSet<'_>| {
+        record.first_seen < end && record.last_seen >= start && own.as_ref().is_none_or(|own| own(record, facts))
     });
     let scope = if has_history { FlowScope::Live } else { FlowScope::All };
     let found = board.find(Some(overlaps), crate::engine::SortKey::Bytes, scope, FLOWS_MAX).await?;

@@ -115,6 +115,10 @@ impl<O: Observer> Worker<O> {
         if EXTRA != ExtraWork::NONE {
             self.note_direction(&flow.keyed, counted.place, packet.wire_len);
         }
+        // The first fragment of a datagram holds what tells the most of it.
+        if EXTRA != ExtraWork::NONE && EXTRA != ExtraWork::DIRECTIONS && !is_later {
+            self.inspect_full(packet, dissected, &flow.keyed, counted.place);
+        }
         if EXTRA == ExtraWork::ALL {
             self.tap_one(packet, Some((&flow.keyed, counted)));
         }

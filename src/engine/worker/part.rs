@@ -65,6 +65,8 @@ impl<O: Observer> Worker<O> {
             (None, ExtraWork::None) => self.waves::<false, { ExtraWork::NONE }>(unit, list, is_open),
             (Some(_), ExtraWork::Directions) => self.waves::<true, { ExtraWork::DIRECTIONS }>(unit, list, is_open),
             (None, ExtraWork::Directions) => self.waves::<false, { ExtraWork::DIRECTIONS }>(unit, list, is_open),
+            (Some(_), ExtraWork::Inspection) => self.waves::<true, { ExtraWork::INSPECTION }>(unit, list, is_open),
+            (None, ExtraWork::Inspection) => self.waves::<false, { ExtraWork::INSPECTION }>(unit, list, is_open),
             (Some(_), ExtraWork::All) => self.waves::<true, { ExtraWork::ALL }>(unit, list, is_open),
             (None, ExtraWork::All) => self.waves::<false, { ExtraWork::ALL }>(unit, list, is_open),
         };

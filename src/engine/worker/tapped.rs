@@ -23,7 +23,9 @@ pub(super) enum ExtraWork {
     None,
     /// They are counted by the way they go.
     Directions,
-    /// That, if it is asked for, and all else.
+    /// That, if it is asked for, and their payload is inspected.
+    Inspection,
+    /// All that, if it is asked for, and all else.
     All,
 }
 
@@ -31,6 +33,7 @@ impl ExtraWork {
     /// As arguments of types.
     pub(super) const NONE: u8 = Self::None as u8;
     pub(super) const DIRECTIONS: u8 = Self::Directions as u8;
+    pub(super) const INSPECTION: u8 = Self::Inspection as u8;
     pub(super) const ALL: u8 = Self::All as u8;
 }
 
@@ -41,6 +44,9 @@ impl<O: Observer> Worker<O> {
     pub(super) fn extra(&self, first: u64, last: u64, times: impl Iterator<Item = Timestamp> + Clone) -> ExtraWork {
         if self.flows.keeps_headers() || self.outbox.taps_some(first, last, times) {
             return ExtraWork::All;
+        }
+        if self.flows.inspects() {
+            return ExtraWork::Inspection;
         }
         if self.directions.is_some() { ExtraWork::Directions } else { ExtraWork::None }
     }
@@ -64,6 +70,7 @@ impl<O: Observer> Worker<O> {
             let macs = || mac_addresses(packet.link_type, packet.data);
             self.flows.note_headers(counted.place, keyed.direction, &headers, macs);
         }
+        self.inspect_common(at, source, meta, counted.place);
         if self.outbox.taps_counted() {
             self.tap(at, source, Some((keyed, counted)));
         }

@@ -327,6 +327,9 @@ impl<O: Observer> Worker<O> {
     fn do_extra<const EXTRA: u8>(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, counted: Counted) {
         if EXTRA == ExtraWork::DIRECTIONS {
             self.note_direction(&meta.keyed, counted.place, meta.wire_len);
+        } else if EXTRA == ExtraWork::INSPECTION {
+            self.note_direction(&meta.keyed, counted.place, meta.wire_len);
+            self.inspect_common(at, source, meta, counted.place);
         } else if EXTRA == ExtraWork::ALL {
             self.common_counted(at, source, meta, counted);
         }
@@ -387,6 +390,9 @@ impl<O: Observer> Worker<O> {
             && let Some(counted) = counted
         {
             self.note_direction(&meta.keyed, counted.place, meta.wire_len);
+            if EXTRA != ExtraWork::DIRECTIONS {
+                self.inspect_full(&source.packet(at), facts, &meta.keyed, counted.place);
+            }
         }
         if EXTRA == ExtraWork::ALL {
             self.tap(at, source, counted.map(|counted| (&meta.keyed, counted)));

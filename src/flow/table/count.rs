@@ -11,7 +11,7 @@ use crate::flow::parts::HotHalf;
 use crate::flow::store::FlowStore;
 use crate::flow::tcp::{TcpAnalysis, TcpArena, TcpMarks};
 use crate::flow::top::Top;
-use crate::flow::{FlowRecord, Keyed};
+use crate::flow::{FactSet, FlowRecord, Keyed};
 use crate::wire::PlainSegment;
 use netscope_backends::Timestamp;
 use std::borrow::Borrow;
@@ -31,7 +31,7 @@ impl FlowTable {
         packet: FlowPacket<'_>,
         facts: impl PacketFacts,
         watched: bool,
-        ended: impl FnMut(&FlowRecord),
+        ended: impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> Counted {
         let fast = match packet.content {
             Content::Segment(segment) => self.count_fast(&packet, packet.candidate.0, Some(segment), watched),
@@ -80,7 +80,7 @@ impl FlowTable {
         packet: FlowPacket<'_>,
         facts: impl PacketFacts,
         watched: bool,
-        mut ended: impl FnMut(&FlowRecord),
+        mut ended: impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> Counted {
         let (packet, facts, ended): (&FlowPacket<'_>, &dyn PacketFacts, _) = (&packet, &facts, &mut ended);
         let Keyed { key, hash, .. } = packet.keyed;

@@ -1,6 +1,6 @@
 //! What a flow table counts of itself. Plain values that only grow and can be added up.
 
-use crate::flow::EndReason;
+use crate::flow::{EndReason, InspectionCounters};
 use std::ops::AddAssign;
 
 /// Counts since the table was made. All values only grow.
@@ -19,16 +19,19 @@ pub struct FlowCounters {
     pub after_close: u64,
     /// Closed connections that were forgotten before what comes late for them is no longer expected.
     pub closes_forgotten: u64,
+    /// What inspection found, and what it left out.
+    pub inspection: InspectionCounters,
 }
 
 impl AddAssign<&Self> for FlowCounters {
     fn add_assign(&mut self, other: &Self) {
-        let Self { opened, ended, domain_changed, domain_overflow, after_close, closes_forgotten } = other;
+        let Self { opened, ended, domain_changed, domain_overflow, after_close, closes_forgotten, inspection } = other;
         self.opened += opened;
         self.domain_changed += domain_changed;
         self.domain_overflow += domain_overflow;
         self.after_close += after_close;
         self.closes_forgotten += closes_forgotten;
+        self.inspection += inspection;
         for (sum, one) in self.ended.iter_mut().zip(ended) {
             *sum += one;
         }

@@ -5,7 +5,7 @@
 use super::{CountPath, Counted, FlowEvents, FlowTable};
 use crate::flow::entry::Flag;
 use crate::flow::tcp::TcpMarks;
-use crate::flow::{EndReason, FlowRecord};
+use crate::flow::{EndReason, FactSet, FlowRecord};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
@@ -24,7 +24,7 @@ impl FlowTable {
         hash: u64,
         found: &mut Option<u32>,
         over: &mut Option<(EndReason, Timestamp)>,
-        ended: &mut impl FnMut(&FlowRecord),
+        ended: &mut impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> bool {
         if !begins_nothing(segment) {
             return false;

@@ -4,7 +4,7 @@
 
 use super::FlowTable;
 use crate::flow::entry::Flag;
-use crate::flow::{EndReason, FlowKey, FlowRecord};
+use crate::flow::{EndReason, FactSet, FlowKey, FlowRecord};
 use netscope_backends::Timestamp;
 
 /// What is known of a flow without making its record.
@@ -39,8 +39,8 @@ pub trait FlowVisitor {
         true
     }
 
-    /// Shown the record of each flow it wants.
-    fn visit(&mut self, record: &FlowRecord);
+    /// Shown the record of each flow it wants, and what is known of it by now.
+    fn visit(&mut self, record: &FlowRecord, facts: FactSet<'_>);
 }
 
 impl FlowTable {
@@ -57,7 +57,7 @@ impl FlowTable {
             let weight = FlowWeight::new(entry.key.tuple(), entry.bytes(), entry.packets(), entry.last_seen);
             if visitor.wants(&weight) {
                 let (reason, at) = self.overdue(place).unwrap_or((EndReason::Exit, self.clock));
-                visitor.visit(&self.store.record(place, reason, at));
+                visitor.visit(&self.store.record(place, reason, at), self.store.facts(place));
             }
         }
         (end < extent).then_some(end)

@@ -6,7 +6,7 @@
 use super::{FlowPacket, FlowTable, PacketFacts, Places};
 use crate::flow::entry::{self, Opening};
 use crate::flow::parts::Parts;
-use crate::flow::{DomainNumbers, EndReason, FlowRecord, KeyScope};
+use crate::flow::{DomainNumbers, EndReason, FactSet, FlowRecord, KeyScope};
 use crate::wire::{TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
@@ -41,7 +41,7 @@ impl FlowTable {
         opening: &Opening,
         hash: u64,
         before: Option<(u32, (EndReason, Timestamp))>,
-        ended: &mut impl FnMut(&FlowRecord),
+        ended: &mut impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> u32 {
         self.counters.domain_overflow += u64::from(opening.key.domain() == DomainNumbers::OVERFLOW);
         let place = match before {
@@ -56,6 +56,7 @@ impl FlowTable {
                 let Parts { entry, cold, .. } = self.store.entries.parts(place);
                 (*entry, *cold) = entry::open(opening, &mut self.store.extras);
                 self.store.headers.begin(place, false);
+                self.store.inspection.begin(place, false);
                 let deadline = self.deadline(place);
                 self.enter(place, hash, deadline);
                 place
@@ -85,12 +86,13 @@ impl FlowTable {
         }
         (*entry, *cold) = (new, new_cold);
         self.store.headers.begin(place, goes_on);
+        self.store.inspection.begin(place, goes_on);
         self.counters.opened += 1;
     }
 
     /// Ends a flow when there is no room for one more.
     #[inline(always)]
-    pub(super) fn make_room(&mut self, ended: &mut impl FnMut(&FlowRecord)) {
+    pub(super) fn make_room(&mut self, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) {
         if self.store.entries.len() >= self.flow_count_max {
             self.evict(ended);
         }

@@ -1,7 +1,7 @@
 //! The settings of a flow table. Plain values.
 
-use crate::flow::KeyScope;
 use crate::flow::tcp::TcpAnalysis;
+use crate::flow::{InspectionSettings, KeyScope};
 use netscope_backends::Timestamp;
 
 /// What the flow table is told to do.
@@ -25,6 +25,8 @@ pub struct FlowSettings {
     pub out_of_order: bool,
     /// Keep what packets' headers say: MAC addresses, TTL, DSCP, ECN, TCP options, windows, payload bytes.
     pub headers: bool,
+    /// What is found out from payload, and within which limits.
+    pub inspection: InspectionSettings,
     /// Top talkers per tick; 0 = none.
     pub top_count: usize,
 }
@@ -48,6 +50,7 @@ impl Default for FlowSettings {
             retransmissions: true,
             out_of_order: true,
             headers: false,
+            inspection: InspectionSettings::default(),
             top_count: 0,
         }
     }

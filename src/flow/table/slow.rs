@@ -8,7 +8,7 @@ use crate::flow::entry::Opening;
 use crate::flow::fragment::Held;
 use crate::flow::parts::Parts;
 use crate::flow::tcp::TcpMarks;
-use crate::flow::{Direction, Domain, EndReason, FlowRecord, KeyScope, Keyed};
+use crate::flow::{Direction, Domain, EndReason, FactSet, FlowRecord, KeyScope, Keyed};
 use crate::wire::{SynSegment, TcpFlags, TcpSegment};
 use netscope_backends::Timestamp;
 
@@ -21,7 +21,7 @@ impl FlowTable {
         facts: &dyn PacketFacts,
         mut place: Option<u32>,
         watched: bool,
-        ended: &mut impl FnMut(&FlowRecord),
+        ended: &mut impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> Counted {
         if let Content::Held(held) = packet.content {
             return self.count_held(packet, facts, held, place, ended);
@@ -84,7 +84,7 @@ impl FlowTable {
         facts: &dyn PacketFacts,
         held: &Held,
         place: Option<u32>,
-        ended: &mut impl FnMut(&FlowRecord),
+        ended: &mut impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> Counted {
         let &Keyed { ref key, hash, direction } = packet.keyed;
         let over = place.and_then(|place| self.over(place, direction, held.packets, held.bytes));

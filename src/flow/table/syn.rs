@@ -7,7 +7,7 @@ use super::{CountPath, Counted, FlowEvents, FlowPacket, FlowTable, PacketFacts};
 use crate::flow::entry::pack_vlan;
 use crate::flow::parts::Parts;
 use crate::flow::tcp::TcpMarks;
-use crate::flow::{FlowRecord, Keyed};
+use crate::flow::{FactSet, FlowRecord, Keyed};
 use crate::wire::SynSegment;
 
 impl FlowTable {
@@ -21,7 +21,7 @@ impl FlowTable {
         segment: &SynSegment,
         place: Option<u32>,
         watched: bool,
-        ended: &mut impl FnMut(&FlowRecord),
+        ended: &mut impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> Option<Counted> {
         if packet.time < self.clock {
             return None;
@@ -72,7 +72,7 @@ impl FlowTable {
         packet: &FlowPacket<'_>,
         facts: &dyn PacketFacts,
         segment: &SynSegment,
-        ended: &mut impl FnMut(&FlowRecord),
+        ended: &mut impl FnMut(&FlowRecord, FactSet<'_>),
     ) -> Option<u32> {
         let &FlowPacket { keyed: &Keyed { ref key, hash, direction }, time, .. } = packet;
         let link = pack_vlan(facts.vlan()).filter(|_| !segment.is_answer())?;
@@ -80,6 +80,7 @@ impl FlowTable {
         self.make_room(ended);
         let place = self.store.entries.take();
         self.store.headers.begin(place, false);
+        self.store.inspection.begin(place, false);
         let mut parts = self.store.entries.parts(place);
         parts.cold.begin(facts.number(), time, link);
         parts.entry.begin(key, direction);

@@ -84,19 +84,19 @@ impl Rig {
         };
         let packet = FlowPacket { keyed: &Keyed { key, hash, direction }, candidate, time: Timestamp(time), wire_len, content };
         let facts = FullFacts { number, dissected: &dissected };
-        let counted = self.table.count(packet, facts, true, |record| records.push(*record));
+        let counted = self.table.count(packet, facts, true, |record, _| records.push(*record));
         self.went += u64::from(counted.path != CountPath::Slow);
         counted
     }
 
     pub(super) fn advance(&mut self, now: u64, budget: usize) -> bool {
         let records = &mut self.records;
-        self.table.advance(Timestamp(now), budget, &mut |record| records.push(*record))
+        self.table.advance(Timestamp(now), budget, &mut |record, _| records.push(*record))
     }
 
     pub(super) fn drain(&mut self) {
         let records = &mut self.records;
-        let last = self.table.finish(&mut |record| records.push(*record));
+        let last = self.table.finish(&mut |record, _| records.push(*record));
         records.extend(last.records());
     }
 
@@ -304,7 +304,7 @@ fn held_fragments_are_added() {
         content: Content::Held(&held),
     };
     let nothing = dissected(network_of("10.0.0.0", "192.0.2.1", 17), Transport::None);
-    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |_| {});
+    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |_, _| {});
     rig.drain();
     let record = rig.records[0];
     assert_eq!((record.fragments, record.first_seen, record.first_packet), (2, Timestamp(3), 0));

@@ -16,7 +16,7 @@ pub(super) fn hold(rig: &mut Rig, flow: u32, time: u64, first_packet: u64) -> Co
     let packet = FlowPacket { keyed, candidate: Candidate::NONE, time: at, wire_len: 0, content: Content::Held(&held) };
     let nothing = dissected(network_of("10.0.0.0", "192.0.2.1", 17), Transport::None);
     let records = &mut rig.records;
-    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |record| records.push(*record))
+    rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |record, _| records.push(*record))
 }
 
 /// A flow whose record ended and began again in the tick, both listed, is told twice, each with its own bytes, also when fragments

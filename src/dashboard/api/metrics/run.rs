@@ -106,6 +106,11 @@ pub fn flows(out: &mut Exposition, report: &Report) {
     for reason in EndReason::ALL {
         out.sample(&[("reason", reason.name())], flows.ended[reason as usize]);
     }
+    out.family("flows_inspected", Counter, "Flows whose payload was looked at, by what came of it.");
+    out.sample(&[("result", "recognised")], flows.inspection.recognised);
+    out.sample(&[("result", "unknown")], flows.inspection.unknown);
+    out.sample(&[("result", "too_many_flows")], flows.inspection.flows_too_many);
+    out.sample(&[("result", "too_many_bytes")], flows.inspection.bytes_too_many);
     let totals = &report.totals;
     out.family("tcp_out_of_window_segments", Counter, "TCP segments that their receiver drops.");
     out.sample(&[], totals.tcp_out_of_window);

@@ -40,7 +40,7 @@ fn frames_are_made_while_somebody_looks() {
     output.shared_report(&Arc::new(report(NOW))).expect("never fails");
     let third = read(&frames.borrow_and_update().json);
     assert_eq!((&third["alerts"][0]["state"], &third["alerts"].as_array().map(Vec::len)), (&json!("ended"), &Some(1)));
-    played.end(flows().into_iter().map(|(record, _)| record));
+    played.end(flows());
     let last = read(&frames.borrow_and_update().json);
     assert_eq!((&last["tick"]["state"], &last["alerts"]), (&json!("ended"), &json!([])));
 }
@@ -136,7 +136,7 @@ fn one_flow_has_its_alerts_and_its_course() {
 fn the_table_answers_after_the_end_of_a_file() {
     let played = Played::new(facts(true), PageHooks::default());
     played.board.output().shared_report(&Arc::new(report(NOW))).expect("never fails");
-    played.end(flows().into_iter().map(|(record, _)| record));
+    played.end(flows());
     let (status, answer) = played.get("/api/v1/flows", &[("sort", "bytes_total")]);
     assert_eq!((status, &answer["looked_at"], &answer["flows"][0]["state"]), (200, &json!(3), &json!("ended")));
     assert_eq!(played.asked.load(Ordering::Relaxed), 0);
@@ -169,6 +169,46 @@ fn top_and_graph_add_up() {
         .sum();
     assert_eq!((status, values), (200, 5692));
     assert_eq!(played.get("/api/v1/graph", &[("by", "client")]).0, 400);
+}
+
+#[test]
+fn what_is_known_of_flows_is_asked_for_shown_and_added_up() {
+    let played = Played::full(PageHooks::default());
+    let (status, list) = played.get("/api/v1/flows", &[("filter", "sni:*.example.com")]);
+    assert_eq!((status, &list["matched"]["flows"]), (200, &json!(1)));
+    let flow = &list["flows"][0];
+    assert_eq!((&flow["state"], &flow["tls"]), (&json!("live"), &json!({"sni": "www.example.com"})));
+    assert_eq!((&flow["app"], flow.get("dns")), (&json!({"protocol": "tls"}), None));
+    let (_, one) = played.get(&format!("/api/v1/flows/{}", flow["id"].as_str().expect("an id")), &[]);
+    assert_eq!(one["flow"]["tls"], flow["tls"]);
+    let (_, ended) = played.get("/api/v1/flows", &[("filter", "dns:mail*"), ("columns", "dns_name,tls_sni")]);
+    let row = &ended["flows"][0];
+    assert_eq!((&row["state"], &row["dns_name"], &row["tls_sni"]), (&json!("ended"), &json!(["mail.example.com"]), &Value::Null));
+    let query = [("format", "csv"), ("columns", "protocol,app_protocol,tls_sni,dns_name"), ("sort", "bytes_total")];
+    let csv = played.ask(Method::Get, "/api/v1/flows", &query, "", "");
+    let expected = "protocol,app_protocol,tls_sni,dns_name\ntcp,tls,www.example.com,\nicmp,,,\nudp,dns,,mail.example.com\n";
+    assert_eq!(String::from_utf8(played.body(csv)).expect("UTF-8"), expected);
+    let (_, fields) = played.get("/api/v1/fields", &[]);
+    let named = |name: &str| fields["fields"].as_array().expect("a list").iter().any(|field| field["name"] == name);
+    assert!(["app_protocol", "tls_sni", "quic_sni", "http_host", "dns_name", "ssh_banner"].into_iter().all(named));
+    let (_, names) = played.get("/api/v1/top", &[("by", "name"), ("metric", "bytes")]);
+    let labels: Vec<&str> = names["rows"].as_array().expect("rows").iter().filter_map(|row| row["label"].as_str()).collect();
+    assert_eq!((labels, &names["whole"]), (vec!["www.example.com", "no name", "mail.example.com"], &json!(true)));
+    for row in names["rows"].as_array().expect("rows") {
+        let filter = row["filter"].as_str().expect("a filter");
+        assert_eq!(played.get("/api/v1/flows", &[("filter", filter)]).1["matched"]["bytes"], row["bytes"], "{filter}");
+    }
+    let (status, graph) = played.get("/api/v1/graph", &[("by", "app,name")]);
+    let nodes: Vec<&str> = graph["nodes"].as_array().expect("nodes").iter().filter_map(|node| node["id"].as_str()).collect();
+    let expected = ["app:tls", "app:unknown", "app:dns", "name:www.example.com", "name:no name", "name:mail.example.com"];
+    assert_eq!((status, nodes), (200, expected.to_vec()));
+    // The same of the table that a file leaves.
+    let played = Played::new(facts(true), PageHooks::default());
+    played.board.output().shared_report(&Arc::new(report(NOW))).expect("never fails");
+    played.end(flows());
+    let (_, left) = played.get("/api/v1/flows", &[("filter", "sni:www.*")]);
+    assert_eq!((&left["matched"]["flows"], &left["flows"][0]["state"]), (&json!(1), &json!("ended")));
+    assert_eq!(left["flows"][0]["tls"], flow["tls"]);
 }
 
 #[test]

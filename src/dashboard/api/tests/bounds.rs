@@ -1,11 +1,11 @@
 //! What is bounded, and that it is said where something is left out.
 
 use super::played::{NOW, Played, SECOND, UDP_FRAME, facts, packet, report, settings};
-use crate::aggregate::Output;
+use crate::aggregate::{FoundFlow, Output};
 use crate::dashboard::api::downloads::FLOW_FILES_MAX;
 use crate::dashboard::{Method, PageApi, PageHooks, PageSettings, Role, SocketReply};
 use crate::engine::PacketConsumer;
-use crate::flow::FlowRecord;
+use crate::flow::{FlowFacts, FlowRecord};
 use crate::record::test_records::tcp_record;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 fn of_flows(count: u64) -> Played {
     let played = Played::new(facts(true), PageHooks::default());
     played.board.output().shared_report(&Arc::new(report(NOW))).expect("never fails");
-    played.end((0..count).map(|number| FlowRecord { bytes: [number, 0], ..tcp_record() }));
+    let record = |number| FlowRecord { bytes: [number, 0], ..tcp_record() };
+    played.end((0..count).map(|number| FoundFlow::new(record(number), false, FlowFacts::default())));
     played
 }
 

@@ -47,6 +47,7 @@ fn examples(flow: &str, alert: &str) -> Vec<Example> {
         get("/api/v1/status", &[("x", "1")], 400),
         get("/api/v1/flows", &[], 200),
         get("/api/v1/flows", &[("columns", "client_ip,vlan"), ("order", "asc")], 200),
+        get("/api/v1/flows", &[("columns", "tls_sni,dns_name,app_protocol")], 200),
         get("/api/v1/flows", &[("format", "csv")], 200),
         get("/api/v1/flows", &[("format", "json")], 200),
         get("/api/v1/flows", &[("filter", "port:")], 400),
@@ -54,9 +55,12 @@ fn examples(flow: &str, alert: &str) -> Vec<Example> {
         one("/api/v1/flows/{id}", flow, 200),
         one("/api/v1/flows/{id}", "6-10.9.9.9-1-10.9.9.10-2", 404),
         get("/api/v1/graph", &[("limit", "1")], 200),
+        get("/api/v1/graph", &[("by", "client,name,app")], 200),
         get("/api/v1/graph", &[("by", "x")], 400),
         get("/api/v1/top", &[("by", "pair"), ("metric", "rate")], 200),
         get("/api/v1/top", &[("from", "1764500000"), ("to", "1764500100")], 200),
+        get("/api/v1/top", &[("by", "name")], 200),
+        get("/api/v1/top", &[("by", "app")], 200),
         get("/api/v1/top", &[("limit", "x")], 400),
         get("/api/v1/history", &[("metric", "bytes"), ("metric", "rtt_p99"), ("metric", "alerts")], 200),
         get("/api/v1/history", &[("metric", "x")], 400),
@@ -185,7 +189,7 @@ fn messages_of_the_socket_have_the_shapes_of_the_description() {
     let hello: Value = serde_json::from_str(&played.page.hello(Role::Look)).expect("JSON");
     fits("Source", &hello["source"]);
     assert_eq!((&hello["role"], &hello["boot_id"]), (&json!("look"), &played.get("/api/v1/status", &[]).1["boot_id"]));
-    played.end(flows().into_iter().map(|(record, _)| record));
+    played.end(flows());
     let frame: Value = serde_json::from_slice(&played.page.frames().borrow().json).expect("JSON");
     fits("Tick", &frame["tick"]);
 }

@@ -1,8 +1,8 @@
 //! A run that is played: reports, alerts, packets, and a thread that answers questions as the aggregator does.
 
 use crate::aggregate::{
-    Distribution, DistributionKind, EndedSlot, FlowTotals, FlowsFound, HistorySnapshot, NoAnswer, Output, Question, Questions,
-    Report, Summary, Table, Tally, TimelineSlots, TopList, TrafficSlot,
+    Distribution, DistributionKind, EndedSlot, FlowTotals, FlowsFound, FoundFlow, HistorySnapshot, NoAnswer, Output, Question,
+    Questions, Report, Summary, Table, Tally, TimelineSlots, TopList, TrafficSlot,
 };
 use crate::dashboard::{
     Answering, ApiBody, ApiRequest, ApiResponse, Board, Method, Page, PageApi, PageFacts, PageHooks, PageSettings, PageSource,
@@ -10,7 +10,8 @@ use crate::dashboard::{
 };
 use crate::detect::{Alert, AlertPhase, AlertSeverity, AlertSubject, SamplePacket};
 use crate::engine::{PacketConsumer, SortKey};
-use crate::flow::{Direction, FlowRecord, TopFlow};
+use crate::flow::{Direction, FactBuffer, FlowFacts, TopFlow};
+use crate::record::fact_id;
 use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
 use netscope_backends::{Counters, LinkType, Packet, RingFill, Timestamp};
 use serde_json::Value;
@@ -45,9 +46,16 @@ pub struct Played {
     is_over: Arc<AtomicBool>,
 }
 
-/// Three flows, of which the first is alive.
-pub fn flows() -> Vec<(FlowRecord, bool)> {
-    vec![(tcp_record(), true), (udp6_record(), false), (icmp_record(), false)]
+/// Three flows, of which the first is alive and asked for a host by TLS, and the second for one by DNS.
+pub fn flows() -> Vec<FoundFlow> {
+    let [mut tls, mut dns] = [FactBuffer::default(), FactBuffer::default()];
+    assert!(tls.text(fact_id("app", "protocol"), b"tls") && tls.text(fact_id("tls", "sni"), b"www.example.com"));
+    assert!(dns.text(fact_id("app", "protocol"), b"dns") && dns.list(fact_id("dns", "name"), [b"mail.example.com".as_slice()]));
+    vec![
+        FoundFlow::new(tcp_record(), true, tls.facts().into()),
+        FoundFlow::new(udp6_record(), false, dns.facts().into()),
+        FoundFlow::new(icmp_record(), false, FlowFacts::default()),
+    ]
 }
 
 pub fn source(is_file: bool) -> PageSource {
@@ -87,6 +95,7 @@ pub fn settings() -> PageSettings {
         payload_bytes: 256,
         records: RecordStyle::default(),
         has_history: true,
+        has_facts: true,
     }
 }
 
@@ -190,8 +199,9 @@ impl Played {
     }
 
     /// The run ends with these flows.
-    pub fn end(&self, flows: impl IntoIterator<Item = FlowRecord>) {
-        let end = Arc::new((flows.into_iter().collect::<Table>(), Summary::default()));
+    pub fn end(&self, flows: impl IntoIterator<Item = FoundFlow>) {
+        let table: Table = flows.into_iter().map(|flow| (flow.record, flow.facts)).collect();
+        let end = Arc::new((table, Summary::default()));
         let mut output = self.board.output();
         output.history(&history(), true).expect("no output fails here");
         output.shared_finish(&end).expect("no output fails here");
@@ -226,19 +236,19 @@ fn answer_all(questions: &Questions, asked: &AtomicU64, is_over: &AtomicBool) {
         match questions.take() {
             Some(Question::Flows(question, reply)) => {
                 asked.fetch_add(1, Ordering::Relaxed);
-                let wants = |(record, is_live): &(FlowRecord, bool)| {
-                    (if *is_live { question.with_live } else { question.with_ended })
-                        && question.predicate.as_ref().is_none_or(|predicate| predicate(record))
+                let wants = |flow: &FoundFlow| {
+                    (if flow.is_alive { question.with_live } else { question.with_ended })
+                        && question.predicate.as_ref().is_none_or(|predicate| predicate(&flow.record, flow.facts.facts()))
                 };
                 let mut found: Vec<_> = flows().into_iter().filter(wants).collect();
-                let matched = found.iter().fold(FlowTotals::default(), |sum, (record, _)| FlowTotals {
+                let matched = found.iter().fold(FlowTotals::default(), |sum, FoundFlow { record, .. }| FlowTotals {
                     flows: sum.flows + 1,
                     packets: sum.packets + SortKey::Packets.of(record, true),
                     bytes: sum.bytes + SortKey::Bytes.of(record, true),
                 });
-                found.sort_by_key(|(record, is_live)| Reverse(question.sort.of(record, *is_live)));
+                found.sort_by_key(|flow| Reverse(question.sort.of(&flow.record, flow.is_alive)));
                 found.truncate(question.limit);
-                reply(Ok(FlowsFound { time: NOW, flows: found, matched, looked_at: 3, is_whole: true }));
+                reply(Ok(FlowsFound { time: NOW, flows: found, facts_left_out: 0, matched, looked_at: 3, is_whole: true }));
             }
             Some(Question::History(reply)) => reply(Ok(history())),
             #[allow(unreachable_patterns, reason = "questions of other kinds may come")]

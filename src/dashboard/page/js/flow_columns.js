@@ -9,8 +9,8 @@ import { showText } from './elements.js';
 import { NONE, bits, count, digits, duration, known, percent, shortDuration, visible } from './format.js';
 
 const USUAL = ['client', 'server', 'service', 'tcp_state', 'rate', 'bytes_total', 'packets_total', 'rtt_ewma_ms', 'retransmitted', 'duration_secs'];
-/** Names that a client asked for; the first that the server knows is shown. */
-const NAMES = ['tls_sni', 'tls_server_name', 'server_name', 'http_host', 'dns_name'];
+/** Names that a client asked for; the first that a flow has is shown. */
+const NAMES = ['tls_sni', 'quic_sni', 'server_name', 'http_host', 'dns_name', 'netbios_name'];
 /** More columns than this cannot be read. */
 export const COLUMNS_MAX = 40;
 /** A share of retransmissions from which on it is said in colour and with a mark. */
@@ -61,19 +61,52 @@ function endpointColumn(key, label, title) {
   };
 }
 
+/** The field that holds the name a flow was asked by, and the name; of several, the first. */
+export function nameOf(flow) {
+  for (const field of NAMES) {
+    const value = valueOf(flow, field);
+    const first = Array.isArray(value) ? value[0] : value;
+    if (first) return { field, value: String(first), more: Array.isArray(value) ? value.length - 1 : 0 };
+  }
+  return null;
+}
+
+/** What a flow is: by its content where that is known, else by its port. TLS says less than the service around it. */
+export function applicationOf(flow) {
+  const application = valueOf(flow, 'app_protocol');
+  return (application && !(application === 'tls' && flow.service) ? application : flow.service) ?? flow.protocol ?? null;
+}
+
 const COMPOSED = {
   client: endpointColumn('client', 'Client', 'Who opened the connection, or sent first'),
   server: endpointColumn('server', 'Server', 'Who answered'),
   service: {
-    key: 'service', label: 'Service', title: 'Service by port, or the protocol', fields: ['server_port', 'protocol'], sort: 'service', width: 'minmax(96px, .7fr)',
-    parts: (flow, fields) => (flow.service && fields.word('service') ? [{ name: 'service', value: flow.service }] : [{ name: 'server_port', value: flow.server_port }, { name: 'protocol', value: flow.protocol }]).filter((part) => part.value),
-    text: (flow) => flow.service ?? flow.protocol ?? NONE,
+    key: 'service', label: 'Service', title: 'Application by content, else service by port, else the protocol', fields: ['server_port', 'protocol', 'app_protocol'], sort: 'service', width: 'minmax(96px, .7fr)',
+    parts: (flow, fields) => {
+      const application = valueOf(flow, 'app_protocol');
+      if (application && application === applicationOf(flow) && fields.word('app_protocol')) return [{ name: 'app_protocol', value: application }];
+      return (flow.service && fields.word('service') ? [{ name: 'service', value: flow.service }] : [{ name: 'server_port', value: flow.server_port }, { name: 'protocol', value: flow.protocol }]).filter((part) => part.value);
+    },
+    text: (flow) => applicationOf(flow) ?? NONE,
     render(cell, flow) {
       const tag = valueSpan(cell, 'tag is-value');
-      const name = flow.service ?? flow.protocol ?? NONE;
+      const name = applicationOf(flow) ?? NONE;
       const className = `tag is-value kind-${kindOf(name)}`;
       if (tag.className !== className) tag.className = className;
       showText(tag, name, 24);
+    },
+  },
+  name: {
+    key: 'name', label: 'Name', title: 'The name that was asked for: of TLS, QUIC, HTTP or DNS', fields: NAMES, width: 'minmax(150px, 1.6fr)',
+    parts: (flow) => { const name = nameOf(flow); return name ? [{ name: name.field, value: name.value }] : []; },
+    text: (flow) => nameOf(flow)?.value ?? '',
+    render(cell, flow) {
+      const span = valueSpan(cell, '');
+      const name = nameOf(flow);
+      span.className = name ? 'is-value' : '';
+      showText(span, name ? name.value : NONE, 120);
+      cell.classList.toggle('dim', !name);
+      setAttr(cell, 'title', name && name.more > 0 ? `and ${name.more} more` : null);
     },
   },
   tcp_state: {
@@ -171,8 +204,8 @@ const SHORT_LABELS = { bytes_total: 'Bytes', packets_total: 'Packets', rtt_ewma_
 
 /** Columns that are shown when nobody chose. */
 export function defaultColumns(fields) {
-  const name = NAMES.find((candidate) => fields.has(candidate));
-  return USUAL.flatMap((key) => (key === 'service' && name ? [key, name] : [key])).filter((key) => Object.hasOwn(COMPOSED, key) || fields.has(key));
+  const hasNames = NAMES.some((candidate) => fields.has(candidate));
+  return USUAL.flatMap((key) => (key === 'service' && hasNames ? [key, 'name'] : [key])).filter((key) => Object.hasOwn(COMPOSED, key) || fields.has(key));
 }
 
 /** A column of several fields, sorted by the first of its candidates that the server sorts by. */

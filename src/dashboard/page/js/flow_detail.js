@@ -6,7 +6,7 @@
 import { h, setAttr, setText } from './dom.js';
 import { button, copyText, showText } from './elements.js';
 import { endpoint, exactValue, isMono, sayValue, valueOf } from './flow_fields.js';
-import { kindOf, retransmitted } from './flow_columns.js';
+import { applicationOf, kindOf, nameOf, retransmitted } from './flow_columns.js';
 import { bpfOf, facts } from './flow_facts.js';
 import { bits, bytes, clock, duration, exact, iso, known, ms, percent, plural, visible, when } from './format.js';
 import { download } from './flows_bar.js';
@@ -215,7 +215,7 @@ export class FlowDetail {
 
   updateSub(flow, answer) {
     const isLive = answer.state === 'live';
-    const name = flow.service ?? flow.protocol ?? '';
+    const name = applicationOf(flow) ?? '';
     const state = flow.tcp_state ? String(flow.tcp_state).replace('_', ' ') : '';
     const reason = flow.end_reason && !isLive ? `, ${sayValue({ name: 'end_reason' }, flow.end_reason)}` : '';
     const rest = isLive ? `live for ${duration(flow.duration_secs)}` : `ended ${when(flow.last_seen, Date.now() / 1000)}${reason}, after ${duration(flow.duration_secs)}`;
@@ -223,7 +223,7 @@ export class FlowDetail {
     const [tag, protocol, words] = this.sub.children;
     tag.className = `tag kind-${kindOf(name)}`;
     showText(tag, name, 30);
-    showText(protocol, [flow.protocol && flow.protocol !== name ? flow.protocol : '', state].filter(Boolean).join(' · '), 40);
+    showText(protocol, [flow.protocol && flow.protocol !== name ? flow.protocol : '', nameOf(flow)?.value ?? '', state].filter(Boolean).join(' · '), 120);
     words.className = isLive ? 'live-mark' : 'ended-mark';
     setText(words, rest);
     setAttr(words, 'title', `${iso(flow.first_seen)} to ${iso(flow.last_seen)} (UTC)`);

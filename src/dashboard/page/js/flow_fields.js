@@ -60,9 +60,12 @@ export function loadFields(app) {
   return asked;
 }
 
-/** The value of a field in a flow; members of objects by a dot. */
+/** The value of a field in a flow; members of objects by a dot, or as columns are named: `tls_sni` is `sni` of `tls`. */
 export function valueOf(flow, name) {
   if (flow[name] !== undefined) return flow[name];
+  const cut = name.indexOf('_');
+  const object = cut > 0 ? flow[name.slice(0, cut)] : null;
+  if (object && typeof object === 'object') return object[name.slice(cut + 1)];
   let value = flow;
   for (const part of name.split('.')) value = value?.[part];
   return value;

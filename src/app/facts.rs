@@ -123,19 +123,60 @@ impl<'a> FactSet<'a> {
     }
 }
 
-/// FactSet of a record while they are found.
+/// Facts that belong to somebody. Nothing is allocated where there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FactBuffer(Vec<u8>);
+pub struct FlowFacts(Box<[u8]>);
+
+impl FlowFacts {
+    /// The facts.
+    pub fn facts(&self) -> FactSet<'_> {
+        FactSet(&self.0)
+    }
+
+    /// Bytes of memory.
+    pub const fn memory_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl From<FactSet<'_>> for FlowFacts {
+    fn from(FactSet(bytes): FactSet<'_>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+/// The facts of a record while they are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FactBuffer {
+    bytes: Vec<u8>,
+    left_out: u32,
+}
 
 impl FactBuffer {
     /// Forgets all of them; keeps the memory.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.bytes.clear();
+        self.left_out = 0;
+    }
+
+    /// Facts that found no room.
+    pub const fn left_out(&self) -> u32 {
+        self.left_out
+    }
+
+    /// Bytes of memory.
+    pub const fn memory_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Facts of one object are added by this. What finds no room is counted.
+    pub const fn object(&mut self, object: u8) -> FactWriter<'_> {
+        FactWriter { buffer: self, object }
     }
 
     /// All of them.
     pub fn facts(&self) -> FactSet<'_> {
-        FactSet(&self.0)
+        FactSet(&self.bytes)
     }
 
     /// Adds a text. False when the record has no room for it, here and below; then nothing is added.
@@ -169,20 +210,59 @@ impl FactBuffer {
     }
 
     fn add(&mut self, id: FactId, form: u8, value: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let start = self.0.len();
-        self.0.extend_from_slice(&[id.object, id.member, form, 0, 0]);
-        let value_start = self.0.len();
-        value(&mut self.0);
-        let value_len = self.0.len() - value_start;
-        if self.0.len() > FACTS_LEN_MAX {
-            self.0.truncate(start);
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[id.object, id.member, form, 0, 0]);
+        let value_start = self.bytes.len();
+        value(&mut self.bytes);
+        let value_len = self.bytes.len() - value_start;
+        if self.bytes.len() > FACTS_LEN_MAX {
+            self.bytes.truncate(start);
+            self.left_out += 1;
             return false;
         }
-        if let Some(len) = self.0.get_mut(value_start - 2..value_start) {
+        if let Some(len) = self.bytes.get_mut(value_start - 2..value_start) {
             // Below 2^16, as all of it is.
             len.copy_from_slice(&(value_len as u16).to_le_bytes());
         }
         true
+    }
+}
+
+/// Adds the facts of one object.
+pub struct FactWriter<'a> {
+    buffer: &'a mut FactBuffer,
+    object: u8,
+}
+
+impl FactWriter<'_> {
+    const fn id(&self, member: u8) -> FactId {
+        FactId { object: self.object, member }
+    }
+
+    /// A text, unless it is empty.
+    pub fn text(&mut self, member: u8, text: &[u8]) {
+        let id = self.id(member);
+        // Counted there.
+        let _has_room = text.is_empty() || self.buffer.text(id, text);
+    }
+
+    /// A number.
+    pub fn number(&mut self, member: u8, number: u64) {
+        let id = self.id(member);
+        let _has_room = self.buffer.number(id, number);
+    }
+
+    /// A truth that is told where it is so.
+    pub fn flag(&mut self, member: u8, is_so: bool) {
+        let id = self.id(member);
+        let _has_room = !is_so || self.buffer.boolean(id, true);
+    }
+
+    /// Several texts, unless there is none.
+    pub fn list<'t>(&mut self, member: u8, texts: impl IntoIterator<Item = &'t [u8]>) {
+        let mut texts = texts.into_iter().peekable();
+        let id = self.id(member);
+        let _has_room = texts.peek().is_none() || self.buffer.list(id, texts);
     }
 }
 
@@ -282,6 +362,16 @@ mod tests {
             arena.clear();
             assert!(arena.get(first).is_empty());
         }
+    }
+
+    #[test]
+    fn owned_facts_are_the_same() {
+        let mut buffer = FactBuffer::default();
+        assert!(buffer.text(ID, b"www"));
+        let owned = FlowFacts::from(buffer.facts());
+        assert_eq!((owned.facts(), owned.memory_bytes()), (buffer.facts(), 8));
+        assert_eq!(FlowFacts::from(FactSet::NONE), FlowFacts::default());
+        assert!(FlowFacts::default().facts().is_empty());
     }
 
     proptest! {

@@ -1,0 +1,128 @@
+//! Protocols that are told by their first bytes and say little more than their version: [`crate::app::recognise`] has them.
+//!
+//! Owns what of that are facts, and TLS behind a request for it (STARTTLS and its like).
+
+use super::{tls, write_app_with};
+use crate::app::recognise::{AppMark, AppProtocol, recognise_datagram, recognise_stream};
+use crate::app::{
+    Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
+    StreamProtocol, Wanted,
+};
+
+/// Over TCP.
+pub(super) const MARKED_STREAM: StreamProtocol = StreamProtocol { is_spoken, read };
+/// Over UDP.
+pub(super) const MARKED_DATAGRAMS: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<MarkedFlow>::default() };
+
+/// Bytes of each side in which the begin of TLS is looked for.
+const PLAIN_BYTES_MAX: usize = 4096;
+/// Bytes of a first datagram that are kept until the other side's comes.
+const DATAGRAM_KEPT: usize = 2048;
+
+fn mark<'a>(conversation: &Conversation<'a>) -> Parsed<AppMark<'a>> {
+    if conversation.client.is_empty() && conversation.server.is_empty() {
+        return Parsed::More { need: 1 };
+    }
+    recognise_stream(conversation.client, conversation.server, conversation.server_port)
+}
+
+fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
+    mark(conversation).map(|_| ())
+}
+
+fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    let Parsed::Done(mark) = mark(conversation) else { return Reading::DONE };
+    write_mark(&mark, facts);
+    if !may_begin_tls(mark.protocol) {
+        return Reading::DONE;
+    }
+    let Some(client_at) = tls::find_hello(conversation.client, 1) else {
+        let more = |stream: &[u8]| if stream.len() < PLAIN_BYTES_MAX { Wanted::Bytes(stream.len() + 1) } else { Wanted::Nothing };
+        let client = more(conversation.client);
+        return Reading { client, server: if client == Wanted::Nothing { client } else { more(conversation.server) } };
+    };
+    let server_at = tls::find_hello(conversation.server, 2).unwrap_or(conversation.server.len());
+    let inside = Conversation {
+        client: conversation.client.get(client_at..).unwrap_or_default(),
+        server: conversation.server.get(server_at..).unwrap_or_default(),
+        server_port: conversation.server_port,
+    };
+    let Reading { client, server } = tls::read_inside(&inside, facts);
+    Reading { client: client.after(client_at), server: server.after(server_at) }
+}
+
+/// Protocols that can turn into TLS in the middle (RFC 2595, 3207, 4217, 4511; MySQL's SSL request).
+const fn may_begin_tls(protocol: AppProtocol) -> bool {
+    matches!(
+        protocol,
+        AppProtocol::Smtp
+            | AppProtocol::Imap
+            | AppProtocol::Pop3
+            | AppProtocol::Ftp
+            | AppProtocol::Ldap
+            | AppProtocol::MySql
+            | AppProtocol::PostgreSql
+            | AppProtocol::Rdp
+            | AppProtocol::Nats
+    )
+}
+
+fn write_mark(mark: &AppMark<'_>, facts: &mut FactBuffer) {
+    let version = mark.version.map(|version| version.to_string()).unwrap_or_default();
+    let (software, object) = (mark.software.unwrap_or_default(), mark.object.unwrap_or_default());
+    write_app_with(mark.protocol.name(), [version.as_bytes(), software, object], facts);
+}
+
+/// A flow of datagrams: the first of each side.
+#[derive(Default)]
+struct MarkedFlow {
+    client: Vec<u8>,
+    server: Vec<u8>,
+    port: u16,
+}
+
+fn may_be(datagram: &SeenDatagram<'_>) -> bool {
+    let (client, server) = if datagram.is_clients { (datagram.payload, &[][..]) } else { (&[][..], datagram.payload) };
+    recognise_datagram(client, server, datagram.server_port).is_possible()
+        || recognise_datagram(server, client, datagram.client_port).is_possible()
+}
+
+impl DatagramInspector for MarkedFlow {
+    fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
+        let is_first = self.client.is_empty() && self.server.is_empty();
+        if is_first {
+            self.port = datagram.server_port;
+        }
+        let kept = &datagram.payload[..datagram.payload.len().min(DATAGRAM_KEPT)];
+        let side = if datagram.is_clients { &mut self.client } else { &mut self.server };
+        if !side.is_empty() {
+            return DatagramReading::Foreign;
+        }
+        side.extend_from_slice(kept);
+        if is_first
+            && self.mark() == Parsed::No
+            && recognise_datagram(&self.server, &self.client, datagram.client_port).is_possible()
+        {
+            // Who began to be seen is the server.
+            std::mem::swap(&mut self.client, &mut self.server);
+            self.port = datagram.client_port;
+        }
+        match self.mark() {
+            Parsed::Done(_) => DatagramReading::Done,
+            Parsed::More { .. } if is_first => DatagramReading::Unsure,
+            Parsed::More { .. } | Parsed::No => DatagramReading::Foreign,
+        }
+    }
+
+    fn write(&self, facts: &mut FactBuffer) {
+        if let Parsed::Done(mark) = self.mark() {
+            write_mark(&mark, facts);
+        }
+    }
+}
+
+impl MarkedFlow {
+    fn mark(&self) -> Parsed<AppMark<'_>> {
+        recognise_datagram(&self.client, &self.server, self.port)
+    }
+}

@@ -1,0 +1,176 @@
+//! Which protocol a connection speaks, by the first bytes of both sides.
+//!
+//! Owns the list of recognisers. One file for each protocol; each tells no more than version, program and what is asked for. TLS, QUIC,
+//! DNS, HTTP and SSH have parsers of their own.
+
+mod amqp;
+mod bittorrent;
+mod cassandra;
+mod dnp3;
+mod ftp;
+mod git;
+mod ike;
+mod imap;
+mod kafka;
+mod kerberos;
+mod ldap;
+mod look;
+mod mark;
+mod memcached;
+mod modbus;
+mod mongodb;
+mod mqtt;
+mod mysql;
+mod nats;
+mod ntp;
+mod openvpn;
+mod pop3;
+mod postgresql;
+mod radius;
+mod rdp;
+mod redis;
+mod rtcp;
+mod rtp;
+mod sip;
+mod smb;
+mod smtp;
+mod snmp;
+mod ssdp;
+mod stun;
+mod syslog;
+mod telnet;
+#[cfg(test)]
+mod tests;
+mod tftp;
+mod vnc;
+mod wireguard;
+
+use super::parsed::Parsed;
+use look::{Looked, Unread, parsed};
+pub use mark::{AppMark, AppProtocol, AppVersion, MARK_TEXT_MAX};
+
+/// Bytes of each side that are looked at.
+pub const RECOGNISE_MAX: usize = 4096;
+
+/// Reads the first bytes of client and server.
+type Looking = for<'a> fn(&'a [u8], &'a [u8]) -> Looked<'a>;
+
+/// One protocol's means to be recognised.
+struct Recogniser {
+    protocol: AppProtocol,
+    /// The ports that servers have as a rule.
+    ports: &'static [u16],
+    /// True where the bytes say too little without the port.
+    is_weak: bool,
+    read: Looking,
+}
+
+const fn row(protocol: AppProtocol, ports: &'static [u16], is_weak: bool, read: Looking) -> Recogniser {
+    Recogniser { protocol, ports, is_weak, read }
+}
+
+/// Over streams.
+const STREAMS: &[Recogniser] = &[
+    row(AppProtocol::Amqp, &[5672], false, amqp::read),
+    row(AppProtocol::BitTorrent, &[6881], false, bittorrent::read_stream),
+    row(AppProtocol::Cassandra, &[9042], false, cassandra::read),
+    row(AppProtocol::Dnp3, &[20_000], false, dnp3::read_stream),
+    row(AppProtocol::Ftp, &[21], false, ftp::read),
+    row(AppProtocol::Git, &[9418], false, git::read),
+    row(AppProtocol::Imap, &[143], false, imap::read),
+    row(AppProtocol::Kafka, &[9092], false, kafka::read),
+    row(AppProtocol::Kerberos, &[88], false, kerberos::read_stream),
+    row(AppProtocol::Ldap, &[389, 3268], false, ldap::read_stream),
+    row(AppProtocol::Memcached, &[11_211], false, memcached::read),
+    row(AppProtocol::Modbus, &[502], true, modbus::read),
+    row(AppProtocol::MongoDb, &[27_017], false, mongodb::read),
+    row(AppProtocol::Mqtt, &[1883], false, mqtt::read),
+    row(AppProtocol::MySql, &[3306], false, mysql::read),
+    row(AppProtocol::Nats, &[4222], false, nats::read),
+    row(AppProtocol::OpenVpn, &[1194], true, openvpn::read_stream),
+    row(AppProtocol::Pop3, &[110], false, pop3::read),
+    row(AppProtocol::PostgreSql, &[5432], false, postgresql::read),
+    row(AppProtocol::Rdp, &[3389], false, rdp::read),
+    row(AppProtocol::Redis, &[6379], false, redis::read),
+    row(AppProtocol::Sip, &[5060], false, sip::read_stream),
+    row(AppProtocol::Smb, &[445, 139], false, smb::read),
+    row(AppProtocol::Smtp, &[25, 587], false, smtp::read),
+    row(AppProtocol::Stun, &[3478], false, stun::read_stream),
+    row(AppProtocol::Syslog, &[514, 601], true, syslog::read_stream),
+    row(AppProtocol::Telnet, &[23], true, telnet::read),
+    row(AppProtocol::Vnc, &[5900], false, vnc::read),
+];
+
+/// Over datagrams.
+const DATAGRAMS: &[Recogniser] = &[
+    row(AppProtocol::BitTorrent, &[6881], false, bittorrent::read),
+    row(AppProtocol::Dnp3, &[20_000], false, dnp3::read),
+    row(AppProtocol::Ike, &[500, 4500], false, ike::read),
+    row(AppProtocol::Kerberos, &[88], false, kerberos::read),
+    row(AppProtocol::Ldap, &[389], false, ldap::read),
+    row(AppProtocol::Ntp, &[123], true, ntp::read),
+    row(AppProtocol::OpenVpn, &[1194], false, openvpn::read),
+    row(AppProtocol::Radius, &[1645, 1646, 1812, 1813, 3799], true, radius::read),
+    row(AppProtocol::Rtcp, &[], false, rtcp::read),
+    row(AppProtocol::Rtp, &[], true, rtp::read),
+    row(AppProtocol::Sip, &[5060], false, sip::read),
+    row(AppProtocol::Snmp, &[161, 162], false, snmp::read),
+    row(AppProtocol::Ssdp, &[1900], false, ssdp::read),
+    row(AppProtocol::Stun, &[3478], false, stun::read),
+    row(AppProtocol::Syslog, &[514], true, syslog::read),
+    row(AppProtocol::Tftp, &[69], false, tftp::read),
+    row(AppProtocol::WireGuard, &[51_820], false, wireguard::read),
+];
+
+/// Asks all of `recognisers`, those of the port first.
+fn ask<'a>(
+    recognisers: &'static [Recogniser],
+    client: &'a [u8],
+    server: &'a [u8],
+    port: u16,
+) -> impl Iterator<Item = Looked<'a>> + use<'a> {
+    let client = &client[..client.len().min(RECOGNISE_MAX)];
+    let server = &server[..server.len().min(RECOGNISE_MAX)];
+    let in_turn = move |is_at_home: bool| {
+        let is_asked = move |one: &&Recogniser| one.ports.contains(&port) == is_at_home && (is_at_home || !one.is_weak);
+        recognisers.iter().filter(is_asked)
+    };
+    in_turn(true).chain(in_turn(false)).map(move |one| {
+        let looked = (one.read)(client, server);
+        debug_assert!(looked.is_err() || looked.is_ok_and(|mark| mark.protocol == one.protocol), "it tells its own protocol");
+        looked
+    })
+}
+
+/// The first mark, or whether one may come.
+fn first<'a>(looked: impl Iterator<Item = Looked<'a>>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
+    let is_full = client.len() >= RECOGNISE_MAX && server.len() >= RECOGNISE_MAX;
+    let mut answer = Parsed::No;
+    for one in looked {
+        match parsed(one, client, server) {
+            Parsed::Done(mark) => return Parsed::Done(mark),
+            more @ Parsed::More { .. } if !is_full => answer = more,
+            Parsed::More { .. } | Parsed::No => {}
+        }
+    }
+    answer
+}
+
+/// Of the bytes that both sides of a stream have sent so far, either of which may be empty. `need` of [`Parsed::More`] counts both
+/// sides together. `port` is the server's.
+pub fn recognise_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
+    first(ask(STREAMS, client, server, port), client, server)
+}
+
+/// What is known where no more will come: a protocol that waits for the other side's answer to tell its version is told without it.
+pub fn recognise_stream_known<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Option<AppMark<'a>> {
+    ask(STREAMS, client, server, port).find_map(|one| match one {
+        Ok(mark) | Err(Unread::Partial(mark)) => Some(mark),
+        Err(Unread::More | Unread::No) => None,
+    })
+}
+
+/// Of the first datagram of each side, either of which may be empty. [`Parsed::More`] asks for the other one. `port` is the server's.
+pub fn recognise_datagram<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
+    first(ask(DATAGRAMS, client, server, port), client, server)
+}

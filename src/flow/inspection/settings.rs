@@ -1,0 +1,53 @@
+//! The limits of inspection, and what reaching them is counted as. Plain values.
+
+use std::ops::AddAssign;
+
+/// What inspection may take of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InspectionSettings {
+    /// Payload is looked at.
+    pub enabled: bool,
+    /// Bytes of each direction of a TCP connection that are put in order, at most.
+    pub stream_bytes_max: usize,
+    /// Packets with payload of one flow that are looked at without finding anything out, at most.
+    pub packets_max: u16,
+    /// Flows that are being inspected and whose bytes are kept, at most, in one queue.
+    pub flow_count_max: usize,
+    /// Bytes kept for them at a time, at most, in one queue.
+    pub bytes_max: usize,
+}
+
+impl Default for InspectionSettings {
+    fn default() -> Self {
+        Self { enabled: false, stream_bytes_max: 16 << 10, packets_max: 24, flow_count_max: 1 << 16, bytes_max: 64 << 20 }
+    }
+}
+
+/// What inspection did and could not do, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InspectionCounters {
+    /// Flows of which something was found out.
+    pub recognised: u64,
+    /// Flows that were looked at in vain.
+    pub unknown: u64,
+    /// Flows whose messages were longer than what is put in order.
+    pub streams_too_long: u64,
+    /// Flows that were left out because too many others were inspected.
+    pub flows_too_many: u64,
+    /// Flows that were left out because too many bytes were kept.
+    pub bytes_too_many: u64,
+    /// Facts that found no room in their record.
+    pub facts_too_many: u64,
+}
+
+impl AddAssign<&Self> for InspectionCounters {
+    fn add_assign(&mut self, other: &Self) {
+        let Self { recognised, unknown, streams_too_long, flows_too_many, bytes_too_many, facts_too_many } = other;
+        self.recognised += recognised;
+        self.unknown += unknown;
+        self.streams_too_long += streams_too_long;
+        self.flows_too_many += flows_too_many;
+        self.bytes_too_many += bytes_too_many;
+        self.facts_too_many += facts_too_many;
+    }
+}

@@ -1,0 +1,108 @@
+//! One direction of a stream, put in order as far as it is needed.
+//!
+//! Owns the bytes from the first one that was seen. Knows no protocol. Invariants: at most `limit` bytes are kept; the result does not
+//! depend on how the stream was cut into segments, nor on segments that came twice.
+
+use crate::app::{PieceBuffer, Wanted};
+
+/// Times that the beginning of a stream may turn out to be earlier than was thought.
+const MOVES_MAX: u8 = 4;
+
+/// One direction of a stream.
+#[derive(Debug)]
+pub(super) struct StreamSide {
+    /// Sequence number of the first byte.
+    base: Option<u32>,
+    pieces: PieceBuffer,
+    limit: usize,
+    wanted: Wanted,
+    /// How often the beginning turned out to be earlier.
+    moves: u8,
+    /// More is wanted than may be kept, or what is wanted was not captured.
+    is_cut: bool,
+}
+
+impl StreamSide {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { base: None, pieces: PieceBuffer::new(limit), limit, wanted: Wanted::Bytes(1), moves: 0, is_cut: false }
+    }
+
+    /// The bytes from the first one to the first gap.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.pieces.contiguous()
+    }
+
+    /// Bytes of memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.pieces.memory_bytes()
+    }
+
+    /// No more of it is wanted, or can be had.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_cut || matches!(self.wanted, Wanted::Nothing)
+    }
+
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// After the bytes so far were read.
+    pub(super) fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        // What was read stays: facts are read from the whole again when the other side has more.
+        if let Wanted::Bytes(need) = wanted {
+            self.is_cut |= need > self.limit;
+        }
+    }
+
+    /// The segment is not the first that was seen, nor from before it.
+    pub(super) fn is_past_beginning(&self, sequence: u32) -> bool {
+        self.base.is_some_and(|base| sequence.wrapping_sub(base) as i32 > 0)
+    }
+
+    /// Forgets what came: the next segment is the beginning.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
+    /// Keeps a segment; true when there is as much as is wanted and more than before. `wire_len`: how long it was before capture.
+    pub(super) fn insert(&mut self, sequence: u32, payload: &[u8], wire_len: usize) -> bool {
+        if self.is_over() {
+            return false;
+        }
+        let base = *self.base.get_or_insert(sequence);
+        let offset = i64::from(sequence.wrapping_sub(base) as i32);
+        if offset < 0 {
+            return self.insert_before(sequence, offset.unsigned_abs(), payload);
+        }
+        let grew = self.pieces.insert(offset as u64, payload);
+        // What was not captured will not come.
+        if payload.len() < wire_len && (offset as u64) <= self.bytes().len() as u64 {
+            self.is_cut = true;
+        }
+        grew && self.has_enough()
+    }
+
+    fn has_enough(&self) -> bool {
+        match self.wanted {
+            Wanted::Bytes(need) => self.bytes().len() >= need.min(self.limit) || self.is_cut,
+            Wanted::Nothing => false,
+        }
+    }
+
+    /// The stream begins earlier than was thought: segments came in another order.
+    fn insert_before(&mut self, sequence: u32, before: u64, payload: &[u8]) -> bool {
+        // A keep-alive is one byte of those before (RFC 9293 section 3.8.4).
+        let Some(by) = usize::try_from(before).ok().filter(|&by| by <= self.limit && payload.len() > 1) else { return false };
+        // Each time all that is there moves: a network that changes the order does it once or twice.
+        self.moves += 1;
+        if self.moves > MOVES_MAX {
+            self.is_cut = true;
+            return false;
+        }
+        self.pieces.shift(by);
+        self.pieces.insert(0, payload);
+        self.base = Some(sequence);
+        self.has_enough()
+    }
+}

@@ -1,0 +1,134 @@
+//! One TCP connection that is being inspected.
+//!
+//! Owns both sides' bytes and which protocol it is. Invariant: facts are read from the bytes alone, so that they do not depend on how the
+//! stream was cut, as far as its limits are not reached; over all segments, at most a few times the kept bytes are read.
+
+use super::SeenPayload;
+use super::settings::InspectionCounters;
+use super::side::StreamSide;
+use crate::app::protocols::STREAM_PROTOCOLS;
+use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
+
+/// What came of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamState {
+    /// Nothing more is wanted.
+    Done,
+    /// Something was found out, and more is wanted.
+    Found,
+    /// Nothing was found out.
+    Waits,
+}
+
+/// Times that facts are read as soon as there is one byte more.
+const READS_AT_ONCE: u16 = 32;
+
+/// Both sides of a connection.
+pub(super) struct StreamInspection {
+    protocol: Option<&'static StreamProtocol>,
+    /// Who seems to be the client is the server: the beginning was not captured.
+    is_turned: bool,
+    /// Times that facts were read.
+    reads: u16,
+    client: StreamSide,
+    server: StreamSide,
+}
+
+impl StreamInspection {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { protocol: None, is_turned: false, reads: 0, client: StreamSide::new(limit), server: StreamSide::new(limit) }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.client.memory_bytes() + self.server.memory_bytes()
+    }
+
+    /// A segment with payload.
+    pub(super) fn segment(
+        &mut self,
+        payload: &SeenPayload<'_>,
+        facts: &mut FactBuffer,
+        counters: &mut InspectionCounters,
+    ) -> StreamState {
+        let is_clients = payload.direction == payload.client;
+        let sequence = payload.sequence.unwrap_or_default();
+        let side = if is_clients { &mut self.client } else { &mut self.server };
+        if self.protocol.is_none() && side.is_past_beginning(sequence) && begins(payload) {
+            // The capture began in the middle: what came before belongs to something else.
+            self.client.restart();
+            self.server.restart();
+        }
+        let side = if is_clients { &mut self.client } else { &mut self.server };
+        let was_cut = side.is_cut();
+        let is_news = side.insert(sequence, payload.bytes, payload.wire_len);
+        if !is_news && side.is_cut() == was_cut {
+            return if self.is_over() { StreamState::Done } else { StreamState::Waits };
+        }
+        let found = self.read(payload.ports, facts);
+        if self.client.is_cut() || self.server.is_cut() {
+            counters.streams_too_long += u64::from(!was_cut);
+        }
+        match found {
+            _ if self.is_over() => StreamState::Done,
+            Found::Facts => StreamState::Found,
+            Found::Nothing => StreamState::Waits,
+        }
+    }
+
+    /// A protocol that cannot say how much it wants says one byte more. After some such tries the next one is when there is a half more: all
+    /// tries together then read a few times the whole.
+    fn grown(&self, wanted: Wanted, len: usize) -> Wanted {
+        match wanted {
+            Wanted::Bytes(need) if need <= len + 1 && self.reads > READS_AT_ONCE => {
+                Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10))
+            }
+            wanted => wanted,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.client.is_over() && self.server.is_over()
+    }
+
+    fn read(&mut self, ports: [u16; 2], facts: &mut FactBuffer) -> Found {
+        let seen = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port: ports[1] };
+        let turned = Conversation { client: seen.server, server: seen.client, server_port: ports[0] };
+        let Some((protocol, is_turned)) = self
+            .protocol
+            .map(|protocol| (protocol, self.is_turned))
+            .or_else(|| which(&seen).map(|protocol| (protocol, false)))
+            .or_else(|| which(&turned).map(|protocol| (protocol, true)))
+        else {
+            return Found::Nothing;
+        };
+        facts.clear();
+        let Reading { client, server } = (protocol.read)(if is_turned { &turned } else { &seen }, facts);
+        let (client, server) = if is_turned { (server, client) } else { (client, server) };
+        (self.protocol, self.is_turned) = (Some(protocol), is_turned);
+        self.reads = self.reads.saturating_add(1);
+        self.client.want(self.grown(client, self.client.bytes().len()));
+        self.server.want(self.grown(server, self.server.bytes().len()));
+        Found::Facts
+    }
+}
+
+enum Found {
+    Facts,
+    Nothing,
+}
+
+/// The segment alone is the whole beginning of a protocol.
+fn begins(payload: &SeenPayload<'_>) -> bool {
+    let (own, other) = if payload.direction == payload.client {
+        (payload.ports[1], payload.ports[0])
+    } else {
+        (payload.ports[0], payload.ports[1])
+    };
+    let asks = Conversation { client: payload.bytes, server: &[], server_port: own };
+    let answers = Conversation { client: &[], server: payload.bytes, server_port: other };
+    which(&asks).or_else(|| which(&answers)).is_some()
+}
+
+fn which(conversation: &Conversation<'_>) -> Option<&'static StreamProtocol> {
+    STREAM_PROTOCOLS.iter().copied().find(|protocol| (protocol.is_spoken)(conversation) == Parsed::Done(()))
+}

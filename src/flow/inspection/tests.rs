@@ -1,0 +1,157 @@
+//! Inspection of made-up streams and datagrams: cut in every way, hostile, too many.
+
+use super::*;
+use crate::app::FactId;
+use crate::app::FactValue;
+use crate::app::tls::tests::{in_records, message};
+
+const SNI: FactId = FactId { object: 1, member: 0 };
+const PROTOCOL: FactId = FactId { object: 0, member: 0 };
+const CLIENT: Direction = Direction::AToB;
+const SERVER: Direction = Direction::BToA;
+
+fn settings() -> InspectionSettings {
+    InspectionSettings { enabled: true, ..InspectionSettings::default() }
+}
+
+fn segment(bytes: &[u8], sequence: u32, direction: Direction) -> SeenPayload<'_> {
+    SeenPayload {
+        bytes,
+        wire_len: bytes.len(),
+        sequence: Some(sequence),
+        direction,
+        client: CLIENT,
+        ports: [40_000, 443],
+        time_ns: 0,
+    }
+}
+
+fn datagram(bytes: &[u8], port: u16) -> SeenPayload<'_> {
+    SeenPayload { sequence: None, ports: [40_000, port], ..segment(bytes, 0, CLIENT) }
+}
+
+/// A hello that asks for a host, in records.
+fn hello(host: &str) -> Vec<u8> {
+    let name = host.as_bytes();
+    let len = |len: usize| (len as u16).to_be_bytes();
+    let sni = [&[0, 0][..], &len(name.len() + 5), &len(name.len() + 3), &[0], &len(name.len()), name].concat();
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 0x01, 1, 0], &len(sni.len()), &sni].concat();
+    in_records(&message(1, &body), 1 << 14)
+}
+
+fn text(inspection: &Inspection, place: u32, id: FactId) -> Option<Vec<u8>> {
+    match inspection.facts(place).get(id)? {
+        FactValue::Text(text) => Some(text.to_vec()),
+        other => panic!("a text: {other:?}"),
+    }
+}
+
+fn begun(settings: InspectionSettings, places: u32) -> Inspection {
+    let mut inspection = Inspection::new(settings);
+    (0..places).for_each(|place| inspection.begin(place, false));
+    inspection
+}
+
+#[test]
+fn a_name_is_found_however_the_stream_is_cut() {
+    let hello = hello("www.example.com");
+    let mut orders: Vec<Vec<(usize, usize)>> = vec![vec![(0, hello.len())]];
+    orders.extend((1..hello.len()).map(|at| vec![(0, at), (at, hello.len())]));
+    // The second part first, and parts that overlap or come twice.
+    orders.extend((2..hello.len() - 2).map(|at| vec![(at, hello.len()), (0, at)]));
+    orders.extend((9..hello.len()).map(|at| vec![(0, at), (at - 8, at), (0, at), (at - 4, hello.len())]));
+    orders.push((0..hello.len()).map(|at| (at, at + 1)).collect());
+    for order in orders {
+        let mut inspection = begun(InspectionSettings { packets_max: 1000, ..settings() }, 1);
+        for (start, end) in &order {
+            inspection.payload(0, &segment(&hello[*start..*end], 0xffff_fff0_u32.wrapping_add(*start as u32), CLIENT));
+        }
+        assert_eq!(text(&inspection, 0, SNI).as_deref(), Some(&b"www.example.com"[..]), "{order:?}");
+        assert_eq!(text(&inspection, 0, PROTOCOL).as_deref(), Some(&b"tls"[..]));
+    }
+}
+
+#[test]
+fn what_is_no_protocol_is_left_alone_after_some_packets() {
+    let mut inspection = begun(settings(), 2);
+    let limit = u32::from(settings().packets_max);
+    for at in 0..limit {
+        assert!(inspection.is_watched(0) && inspection.is_watched(1), "packet {at}");
+        inspection.payload(0, &segment(&[0xee; 100], at * 100, CLIENT));
+        inspection.payload(1, &datagram(&[0xee; 100], 9999));
+    }
+    assert!(!inspection.is_watched(0) && !inspection.is_watched(1));
+    assert_eq!((inspection.counters().unknown, inspection.open_bytes), (2, 0));
+    assert!(inspection.facts(0).is_empty() && inspection.facts(1).is_empty());
+}
+
+#[test]
+fn a_stream_in_the_middle_is_tried_again() {
+    let hello = hello("later.example");
+    let mut inspection = begun(settings(), 1);
+    inspection.payload(0, &segment(&[0xee; 100], 1000, CLIENT));
+    inspection.payload(0, &segment(&hello, 1100, CLIENT));
+    assert_eq!(text(&inspection, 0, SNI).as_deref(), Some(&b"later.example"[..]));
+}
+
+#[test]
+fn limits_are_kept_and_counted() {
+    let hello = hello("www.example.com");
+    let half = &hello[..hello.len() / 2];
+    let few = InspectionSettings { flow_count_max: 2, ..settings() };
+    let mut inspection = begun(few, 4);
+    (0..4).for_each(|place| inspection.payload(place, &segment(half, 0, CLIENT)));
+    assert_eq!((inspection.counters().flows_too_many, inspection.is_watched(1), inspection.is_watched(2)), (2, true, false));
+
+    let little = InspectionSettings { bytes_max: 4096, ..settings() };
+    let mut inspection = begun(little, 100);
+    (0..100).for_each(|place| inspection.payload(place, &segment(half, 0, CLIENT)));
+    assert!(inspection.counters().bytes_too_many > 0 && inspection.open_bytes <= 4096, "{:?}", inspection.counters());
+
+    let short = InspectionSettings { stream_bytes_max: hello.len() - 1, ..settings() };
+    let mut inspection = begun(short, 1);
+    for (at, byte) in hello.iter().enumerate() {
+        inspection.payload(0, &segment(&[*byte], at as u32, CLIENT));
+    }
+    assert_eq!(inspection.counters().streams_too_long, 1);
+}
+
+#[test]
+fn facts_stay_with_a_flow_that_goes_on_and_go_with_one_that_ends() {
+    let hello = hello("www.example.com");
+    let mut inspection = begun(settings(), 2);
+    for place in [0, 1] {
+        inspection.payload(place, &segment(&hello, 7, CLIENT));
+        // What tells nothing more ends the inspection.
+        (0..30).for_each(|at| inspection.payload(place, &segment(&[1; 10], 5000 + at * 10, CLIENT)));
+    }
+    assert_eq!((inspection.is_watched(0), inspection.open_bytes), (false, 0));
+    assert_eq!(inspection.facts(0), inspection.facts(1), "kept once");
+    inspection.begin(0, true);
+    assert_eq!(text(&inspection, 0, SNI).as_deref(), Some(&b"www.example.com"[..]));
+    inspection.begin(0, false);
+    assert!(inspection.facts(0).is_empty() && inspection.is_watched(0));
+    inspection.release(1);
+    assert!(inspection.facts(1).is_empty() && !inspection.is_watched(1));
+    assert!(inspection.pool.is_empty());
+}
+
+#[test]
+fn a_server_that_was_taken_for_the_client_is_understood() {
+    let mut inspection = begun(settings(), 1);
+    let answer = b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n";
+    inspection.payload(0, &SeenPayload { client: SERVER, ..segment(answer, 9, SERVER) });
+    let request = b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n";
+    inspection.payload(0, &SeenPayload { client: SERVER, ..segment(request, 7, CLIENT) });
+    assert_eq!(text(&inspection, 0, PROTOCOL).as_deref(), Some(&b"http"[..]));
+}
+
+/// The worst segments: each from before all others, so that each would move all that is there.
+#[test]
+fn a_stream_that_comes_from_behind_is_given_up() {
+    let mut inspection = begun(InspectionSettings { packets_max: u16::MAX, ..settings() }, 1);
+    for (at, pair) in (0..100_u32).rev().zip([[22, 3]].into_iter().cycle()) {
+        inspection.payload(0, &segment(&pair, at * 2, CLIENT));
+    }
+    assert_eq!(inspection.counters().streams_too_long, 1);
+}
