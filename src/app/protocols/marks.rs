@@ -4,6 +4,7 @@
 
 use super::{tls, write_app_with};
 use crate::app::recognise::{AppMark, AppProtocol, recognise_datagram, recognise_stream};
+use crate::app::tls::{client_hello_behind, server_hello_behind};
 use crate::app::{
     Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
     StreamProtocol, Wanted,
@@ -36,12 +37,12 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     if !may_begin_tls(mark.protocol) {
         return Reading::DONE;
     }
-    let Some(client_at) = tls::find_hello(conversation.client, 1) else {
+    let Some(client_at) = client_hello_behind(conversation.client) else {
         let more = |stream: &[u8]| if stream.len() < PLAIN_BYTES_MAX { Wanted::Bytes(stream.len() + 1) } else { Wanted::Nothing };
         let client = more(conversation.client);
         return Reading { client, server: if client == Wanted::Nothing { client } else { more(conversation.server) } };
     };
-    let server_at = tls::find_hello(conversation.server, 2).unwrap_or(conversation.server.len());
+    let server_at = server_hello_behind(conversation.server).unwrap_or(conversation.server.len());
     let inside = Conversation {
         client: conversation.client.get(client_at..).unwrap_or_default(),
         server: conversation.server.get(server_at..).unwrap_or_default(),

@@ -91,18 +91,6 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     read_inside(conversation, facts)
 }
 
-/// Where a message of this kind begins, with a record of its own, behind what another protocol said.
-pub(super) fn find_hello(stream: &[u8], kind: u8) -> Option<usize> {
-    let is_hello = |window: &[u8]| match *window {
-        [22, 3, 0..=4, high, low, found, 0, message_high, message_low] => {
-            let len = |high: u8, low: u8| usize::from(high) << 8 | usize::from(low);
-            found == kind && len(high, low) >= 4 && len(message_high, message_low) >= 40
-        }
-        _ => false,
-    };
-    stream.windows(9).position(is_hello)
-}
-
 /// The facts of TLS alone.
 pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let (mut joined_client, mut joined_server) = (Vec::new(), Vec::new());

@@ -181,6 +181,12 @@ impl Board {
     /// Why there is no answer.
     pub async fn flows(self: &Arc<Self>, ask: FlowAsk) -> Result<Arc<KeptAnswer>, ApiError> {
         let FlowAsk { filter, sort, is_descending, scope, count } = ask;
+        if filter.asks_for_facts() && !self.settings.has_facts {
+            return Err(ApiError::new(
+                ErrorCode::BadFilter,
+                "the filter asks for what payload says, and this run does not look: start it with --dpi",
+            ));
+        }
         let limit = if count <= FLOWS_FEW { FLOWS_FEW } else { FLOWS_MAX };
         let rates = self.with_rates(super::rates::FlowRates::now);
         let sort_by = sort_key(&sort, is_descending, Arc::clone(&rates))?;

@@ -51,6 +51,11 @@ impl PageFilter {
         &self.text
     }
 
+    /// It asks for what inspection of payload finds.
+    pub fn asks_for_facts(&self) -> bool {
+        self.filter.asks_for_facts()
+    }
+
     /// For the workers; `None`: all flows.
     pub fn predicate(&self, records: RecordStyle) -> Option<Predicate> {
         self.filter.predicate(records.context())
