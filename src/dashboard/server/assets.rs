@@ -1,7 +1,7 @@
-//! The page's files: embedded, compressed once, named by the hash of all of them.
+//! The page's files: embedded and compressed by `build.rs`, named by the hash of all of them.
 //!
-//! Owns the list of files and their types. Knows no connection. Invariants: a file under `s/HASH/` never changes, so it may be kept for ever; the list is
-//! the directory (a test compares them).
+//! Owns their paths and types. Knows no connection. Invariants: a file under `s/HASH/` never changes, so it may be kept for ever; each file of the directory
+//! is served, of a known type (a test compares them).
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -11,104 +11,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-/// What the list names.
-type PageFile = (&'static str, &'static [u8]);
-
-/// Makes the list from names of files below `page/`.
-macro_rules! page_files {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_bytes!(concat!("../page/", $name)))),*]
-    };
+/// A file of `src/dashboard/page/`, as `build.rs` lists it.
+struct PageFile {
+    /// Below that directory.
+    name: &'static str,
+    plain: &'static [u8],
+    /// By gzip, where that is smaller.
+    gzip: Option<&'static [u8]>,
 }
 
-/// Every file of `src/dashboard/page/`.
-const FILES: &[PageFile] = page_files![
-    "css/alerts.css",
-    "css/base.css",
-    "css/charts.css",
-    "css/flows.css",
-    "css/packets.css",
-    "css/sankey.css",
-    "css/shell.css",
-    "css/system.css",
-    "css/tokens.css",
-    "css/wall.css",
-    "icon.svg",
-    "index.html",
-    "js/alert_detail.js",
-    "js/alert_text.js",
-    "js/api.js",
-    "js/axis_times.js",
-    "js/batch_chart.js",
-    "js/chart.js",
-    "js/columns_dialog.js",
-    "js/dom.js",
-    "js/elements.js",
-    "js/emitter.js",
-    "js/filter_box.js",
-    "js/filter_language.js",
-    "js/flow_columns.js",
-    "js/flow_detail.js",
-    "js/flow_facts.js",
-    "js/flow_fields.js",
-    "js/flows_bar.js",
-    "js/flows_graph.js",
-    "js/flows_table.js",
-    "js/format.js",
-    "js/history.js",
-    "js/history_strip.js",
-    "js/inspector.js",
-    "js/keys.js",
-    "js/ledger_text.js",
-    "js/main.js",
-    "js/packet_buffer.js",
-    "js/packet_columns.js",
-    "js/packet_download.js",
-    "js/panel_state.js",
-    "js/perf.js",
-    "js/rate_chart.js",
-    "js/route.js",
-    "js/row_window.js",
-    "js/sankey.js",
-    "js/shell.js",
-    "js/socket.js",
-    "js/store.js",
-    "js/theme.js",
-    "js/theme_early.js",
-    "js/time.js",
-    "js/value_menu.js",
-    "js/views/alerts.js",
-    "js/views/flow.js",
-    "js/views/flows.js",
-    "js/views/packets.js",
-    "js/views/system.js",
-    "js/views/wall.js",
-    "js/virtual_table.js",
-    "js/wall_chart.js",
-    "js/wall_graph.js",
-    "js/wall_pager.js",
-    "js/wall_panels.js",
-    "js/wall_rotation.js",
-    "vendor/d3-sankey/LICENSE",
-    "vendor/d3-sankey/LICENSE-d3-array",
-    "vendor/d3-sankey/LICENSE-d3-shape",
-    "vendor/d3-sankey/VERSION",
-    "vendor/d3-sankey/align.js",
-    "vendor/d3-sankey/array.js",
-    "vendor/d3-sankey/constant.js",
-    "vendor/d3-sankey/index.js",
-    "vendor/d3-sankey/link.js",
-    "vendor/d3-sankey/sankey.js",
-    "vendor/fonts/LICENSE-inter",
-    "vendor/fonts/LICENSE-jetbrains-mono",
-    "vendor/fonts/VERSION",
-    "vendor/fonts/inter-latin-wght-normal.woff2",
-    "vendor/fonts/jetbrains-mono-latin-wght-normal.woff2",
-    "vendor/uplot/LICENSE",
-    "vendor/uplot/VERSION",
-    "vendor/uplot/uPlot.esm.js",
-    "vendor/uplot/uPlot.min.css",
-];
+/// All of them.
+const FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
 const INDEX: &str = "index.html";
 /// Hex digits of the hash: 64 bits.
@@ -143,18 +56,18 @@ impl Assets {
     }
 
     fn of(files: &[PageFile]) -> io::Result<Self> {
-        let hash = hash(files.iter().flat_map(|(name, bytes)| [name.as_bytes(), &[0], bytes, &[0]]));
+        let hash = hash(files.iter().flat_map(|file| [file.name.as_bytes(), &[0], file.plain, &[0]]));
         let mut by_path = BTreeMap::new();
         let mut index = String::new();
-        for &(name, bytes) in files {
-            if name == INDEX {
-                index = with_links(std::str::from_utf8(bytes).map_err(io::Error::other)?, files, &hash);
+        for file in files {
+            if file.name == INDEX {
+                index = with_links(std::str::from_utf8(file.plain).map_err(io::Error::other)?, files, &hash);
             } else {
-                by_path.insert(format!("/s/{hash}/{name}"), Asset::new(name, Bytes::from_static(bytes))?);
+                by_path.insert(format!("/s/{hash}/{}", file.name), Asset::from(file));
             }
         }
         let index_tag = format!("\"{}\"", self::hash([index.as_bytes()].into_iter()));
-        Ok(Self { by_path, index: Asset::new(INDEX, index.into())?, index_tag })
+        Ok(Self { by_path, index: Asset::made(INDEX, index.into())?, index_tag })
     }
 
     /// The page itself with its tag.
@@ -169,11 +82,19 @@ impl Assets {
 }
 
 impl Asset {
-    fn new(name: &str, plain: Bytes) -> io::Result<Self> {
+    /// One that is made when the program starts.
+    fn made(name: &str, plain: Bytes) -> io::Result<Self> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&plain)?;
         let gzip = Some(encoder.finish()?).filter(|gzip| gzip.len() < plain.len()).map(Bytes::from);
         Ok(Self { content_type: content_type(name), plain, gzip })
+    }
+}
+
+impl From<&PageFile> for Asset {
+    fn from(file: &PageFile) -> Self {
+        let gzip = file.gzip.map(Bytes::from_static);
+        Self { content_type: content_type(file.name), plain: Bytes::from_static(file.plain), gzip }
     }
 }
 
@@ -199,7 +120,7 @@ fn with_links(index: &str, files: &[PageFile], hash: &str) -> String {
         text.push_str(before);
         let link = behind.split('"').next().unwrap_or_default();
         let name = link.strip_prefix("./").unwrap_or(link);
-        if files.iter().any(|(known, _)| *known == name) {
+        if files.iter().any(|file| file.name == name) {
             // Writing to a String cannot fail.
             let _ = write!(text, "s/{hash}/{name}");
             rest = &behind[link.len()..];
@@ -253,18 +174,25 @@ mod tests {
     fn the_list_is_the_directory() {
         let mut there = BTreeSet::new();
         collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dashboard/page"), "", &mut there);
-        let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let listed: BTreeSet<String> = FILES.iter().map(|file| file.name.to_owned()).collect();
         assert_eq!(listed, there);
         assert_eq!(listed.len(), FILES.len(), "each once");
-        let unknown: Vec<_> = FILES.iter().filter(|(name, _)| content_type(name) == "application/octet-stream").collect();
-        assert!(unknown.is_empty(), "a type for {:?}", unknown.iter().map(|(name, _)| name).collect::<Vec<_>>());
+        let unknown: Vec<_> =
+            FILES.iter().map(|file| file.name).filter(|name| content_type(name) == "application/octet-stream").collect();
+        assert!(unknown.is_empty(), "a type for {unknown:?}");
+        for file in FILES {
+            let Some(gzip) = file.gzip else { continue };
+            let mut plain = Vec::new();
+            flate2::read::GzDecoder::new(gzip).read_to_end(&mut plain).unwrap();
+            assert!(plain == file.plain && gzip.len() < plain.len(), "{}", file.name);
+        }
     }
 
     #[test]
     fn links_to_files_lead_to_them_and_others_stay() {
         let index = "<link href=\"a.css\"><script src=\"./js/main.js\"></script><a href=\"#x\"></a><a href=\"other\">src=\"";
-        let files: &[PageFile] = &[("index.html", index.as_bytes()), ("a.css", b"x"), ("js/main.js", b"y")];
-        let assets = Assets::of(files).unwrap();
+        let file = |name, plain| PageFile { name, plain, gzip: None };
+        let assets = Assets::of(&[file("index.html", index.as_bytes()), file("a.css", b"x"), file("js/main.js", b"y")]).unwrap();
         let hash = assets.by_path.keys().next().unwrap()[3..3 + HASH_DIGITS].to_owned();
         let made = String::from_utf8(assets.index().0.plain.to_vec()).unwrap();
         assert_eq!(
@@ -276,7 +204,7 @@ mod tests {
         );
         assert!(assets.get(&format!("/s/{hash}/js/main.js")).is_some_and(|asset| asset.content_type.contains("javascript")));
         assert!(assets.get(&format!("/s/{hash}/index.html")).is_none() && assets.get("/s/x/a.css").is_none());
-        let other = Assets::of(&[("index.html", index.as_bytes()), ("a.css", b"z"), ("js/main.js", b"y")]).unwrap();
+        let other = Assets::of(&[file("index.html", index.as_bytes()), file("a.css", b"z"), file("js/main.js", b"y")]).unwrap();
         assert_ne!(other.index_tag, assets.index_tag);
         assert!(other.get(&format!("/s/{hash}/a.css")).is_none(), "another content, another path");
     }
@@ -284,10 +212,10 @@ mod tests {
     #[test]
     fn a_file_is_compressed_where_that_helps() {
         let text = "to be ".repeat(1000);
-        let asset = Asset::new("a.js", text.clone().into()).unwrap();
+        let asset = Asset::made("a.js", text.clone().into()).unwrap();
         let mut plain = String::new();
         flate2::read::GzDecoder::new(&asset.gzip.unwrap()[..]).read_to_string(&mut plain).unwrap();
         assert_eq!(plain, text);
-        assert!(Asset::new("a.png", Bytes::from_static(b"x")).unwrap().gzip.is_none());
+        assert!(Asset::made("a.png", Bytes::from_static(b"x")).unwrap().gzip.is_none());
     }
 }
