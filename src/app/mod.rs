@@ -9,6 +9,7 @@ mod dhcp;
 mod digest;
 pub mod dns;
 mod facts;
+mod first_bytes;
 pub mod http1;
 mod parsed;
 mod pieces;

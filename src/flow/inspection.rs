@@ -27,6 +27,8 @@ pub struct SeenPayload<'a> {
     pub wire_len: usize,
     /// Of TCP, the sequence number of its first byte.
     pub sequence: Option<u32>,
+    /// Of TCP, the sequence number of the first byte that this direction sent, where its SYN was seen.
+    pub start: Option<u32>,
     /// The packet's direction.
     pub direction: Direction,
     /// Who opened the connection, or began.
@@ -277,7 +279,8 @@ impl InspectedFlow {
                     self.idle_packets = 0;
                     true
                 }
-                StreamState::Waits => self.idle(settings),
+                StreamState::Waits => self.idle(settings.packets_max),
+                StreamState::Excluded => self.idle(settings.excluded_packets()),
             },
             InspectionState::Datagrams(_) => self.datagram(payload, settings),
         };
@@ -285,9 +288,9 @@ impl InspectedFlow {
         goes_on
     }
 
-    fn idle(&mut self, settings: &InspectionSettings) -> bool {
+    fn idle(&mut self, packets_max: u16) -> bool {
         self.idle_packets += 1;
-        self.idle_packets < settings.packets_max
+        self.idle_packets < packets_max
     }
 
     fn datagram(&mut self, payload: &SeenPayload<'_>, settings: &InspectionSettings) -> bool {
@@ -311,12 +314,12 @@ impl InspectedFlow {
                     *inspector = Some(candidate);
                     return match reading {
                         DatagramReading::Done => false,
-                        DatagramReading::Unsure => self.idle(settings),
+                        DatagramReading::Unsure => self.idle(settings.vain_datagrams()),
                         _ => true,
                     };
                 }
             }
-            return self.idle(settings);
+            return self.idle(settings.packets_max);
         }
         let Some(own) = inspector else { return false };
         let reading = own.datagram(&datagram);
@@ -327,7 +330,7 @@ impl InspectedFlow {
                 self.idle_packets = 0;
                 true
             }
-            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(settings),
+            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(settings.vain_datagrams()),
         }
     }
 }

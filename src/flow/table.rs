@@ -284,6 +284,16 @@ impl FlowTable {
         self.store.inspection.is_watched(place)
     }
 
+    /// The sequence number of the first byte of a direction of the TCP connection at a place, if its SYN was seen.
+    pub fn stream_start(&self, place: u32, direction: Direction) -> Option<u32> {
+        let entry = self.store.entries.get(place);
+        let connection = entry.connection;
+        if !entry.is_tracked() || !connection.sent_syn(direction) {
+            return None;
+        }
+        Some(self.store.entries.cold(place).beginning.first(&connection, direction)?.wrapping_add(1))
+    }
+
     /// A packet with payload was counted for the flow at a place that wants it.
     pub fn inspect(&mut self, place: u32, payload: &SeenPayload<'_>) {
         self.store.inspection.payload(place, payload);

@@ -10,7 +10,7 @@ use crate::app::{
     StreamProtocol, Wanted,
 };
 
-const DNS_PORT: u16 = 53;
+pub(super) const DNS_PORT: u16 = 53;
 const NETBIOS_PORT: u16 = 137;
 const MDNS_PORT: u16 = 5353;
 const LLMNR_PORT: u16 = 5355;

@@ -12,7 +12,9 @@ mod quic;
 mod ssh;
 mod tls;
 
-use super::{DatagramProtocol, FactBuffer, StreamProtocol};
+use super::first_bytes::FirstBytes;
+use super::{Conversation, DatagramProtocol, FactBuffer, Parsed, StreamProtocol};
+use std::sync::LazyLock;
 
 /// Protocols over TCP, in the order in which they are asked for.
 pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
@@ -21,6 +23,31 @@ pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
 /// Protocols over UDP, in the order in which they are asked for.
 pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] =
     &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC, &marks::MARKED_DATAGRAMS];
+
+/// What first bytes leave of [`STREAM_PROTOCOLS`], at whatever port.
+static STREAM_BYTES: LazyLock<FirstBytes> = LazyLock::new(|| {
+    FirstBytes::learn(STREAM_PROTOCOLS.len(), |number, client, server| {
+        let seen = Conversation { client, server, server_port: dns::DNS_PORT };
+        (STREAM_PROTOCOLS[number].is_spoken)(&seen).is_possible()
+    })
+});
+
+/// Which protocol a conversation is in, of which at least one byte is there. [`Parsed::More`] asks for one byte more, of either side.
+pub fn stream_protocol(conversation: &Conversation<'_>) -> Parsed<&'static StreamProtocol> {
+    let left = STREAM_BYTES.by_either(conversation.client, conversation.server);
+    let mut answer = Parsed::No;
+    for (number, protocol) in STREAM_PROTOCOLS.iter().enumerate() {
+        if !left.has(number) {
+            continue;
+        }
+        match (protocol.is_spoken)(conversation) {
+            Parsed::Done(()) => return Parsed::Done(protocol),
+            Parsed::More { need } => answer = Parsed::More { need },
+            Parsed::No => {}
+        }
+    }
+    answer
+}
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;

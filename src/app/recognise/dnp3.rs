@@ -2,7 +2,7 @@
 //!
 //! Owns the header of the data link and its checksum.
 
-use super::look::{Look, Looked, ensure};
+use super::look::{Look, Looked, either, ensure};
 use super::mark::{AppMark, AppProtocol};
 
 /// Of a datagram.
@@ -12,7 +12,7 @@ pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
 
 /// Of a stream.
 pub(super) fn read_stream<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
-    look(Look::stream(if client.is_empty() { server } else { client }))
+    either(client, server, look)
 }
 
 fn look(mut look: Look<'_>) -> Looked<'_> {

@@ -264,7 +264,38 @@ fn each_protocol_has_a_sample_and_a_name_of_its_own() {
     assert_eq!(names.len(), distinct.len());
 }
 
+/// What one side's first byte excludes stays excluded, whatever follows: the table of first bytes rests on it.
+fn check_that_no_stays_no(client: &[u8], server: &[u8]) {
+    for one in STREAMS {
+        let is_no = |client: &[u8], server: &[u8]| (one.read)(client, server) == Err(Unread::No);
+        let first = |bytes: &[u8]| bytes[..1].to_vec();
+        let is_excluded = !client.is_empty() && is_no(&first(client), &[]) || !server.is_empty() && is_no(&[], &first(server));
+        assert!(!is_excluded || is_no(client, server), "{:?} of {client:?} and {server:?}", one.protocol);
+    }
+}
+
+#[test]
+fn the_first_bytes_exclude_nothing_that_is_spoken() {
+    let all = all();
+    for client in &all {
+        for server in &all {
+            check_that_no_stays_no(&client.client, &server.server);
+            check_that_no_stays_no(&client.client, &server.client);
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn first_bytes_exclude_for_good(which in 0_usize..200, client in prop::collection::vec(any::<u8>(), 0..40), server in prop::collection::vec(any::<u8>(), 0..40)) {
+        let mut samples = all();
+        let which = which % samples.len();
+        let sample = samples.swap_remove(which);
+        check_that_no_stays_no(&client, &server);
+        check_that_no_stays_no(&client, &sample.server);
+        check_that_no_stays_no(&sample.client, &server);
+    }
+
     #[test]
     fn any_damage_is_survived(which in 0_usize..200, changes in prop::collection::vec((0_usize..200, any::<u8>()), 0..5), cut in 0_usize..60) {
         let mut samples = all();

@@ -2,12 +2,12 @@
 //!
 //! Owns the versions that both sides open with.
 
-use super::look::{Look, Looked, ensure};
+use super::look::{Look, Looked, either, ensure};
 use super::mark::{AppMark, AppProtocol};
 
 /// Of a stream. Both sides open alike, so one is enough where the other's beginning was missed.
 pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
-    look(Look::stream(server)).or_else(|why| look(Look::stream(client)).map_err(|_| why))
+    either(server, client, look)
 }
 
 fn look(mut look: Look<'_>) -> Looked<'_> {

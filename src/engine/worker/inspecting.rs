@@ -22,6 +22,9 @@ impl<O: Observer> Worker<O> {
 
     #[inline(never)]
     fn show_common(&mut self, at: usize, source: &dyn PacketSource, meta: &PacketMeta, place: u32) {
+        if let Some((_, _, 0)) = meta.tcp_headers() {
+            return;
+        }
         let packet = source.packet(at);
         let Some(common) = wire::common(packet.link_type, packet.data, packet.wire_len) else { return };
         let start = usize::from(common.payload_offset());
@@ -60,6 +63,7 @@ impl<O: Observer> Worker<O> {
             bytes,
             wire_len: wire_len.max(bytes.len()),
             sequence,
+            start: sequence.and_then(|_| self.flows.stream_start(place, keyed.direction)),
             direction: keyed.direction,
             client,
             ports: [client_port, server_port],

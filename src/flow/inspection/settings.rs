@@ -17,6 +17,19 @@ pub struct InspectionSettings {
     pub bytes_max: usize,
 }
 
+impl InspectionSettings {
+    /// The limit of packets for a connection whose beginning was seen and is that of no protocol: one may begin behind a preamble, such as
+    /// that of a proxy.
+    pub(super) fn excluded_packets(&self) -> u16 {
+        self.packets_max.min(4)
+    }
+
+    /// The limit of datagrams of which none tells what the flow is: each is whole, and a protocol shows itself in the first ones.
+    pub(super) fn vain_datagrams(&self) -> u16 {
+        self.packets_max.min(4)
+    }
+}
+
 impl Default for InspectionSettings {
     fn default() -> Self {
         Self { enabled: false, stream_bytes_max: 16 << 10, packets_max: 24, flow_count_max: 1 << 16, bytes_max: 64 << 20 }

@@ -13,6 +13,8 @@ const MOVES_MAX: u8 = 4;
 pub(super) struct StreamSide {
     /// Sequence number of the first byte.
     base: Option<u32>,
+    /// The SYN said so: nothing comes before it.
+    is_start: bool,
     pieces: PieceBuffer,
     limit: usize,
     wanted: Wanted,
@@ -24,7 +26,15 @@ pub(super) struct StreamSide {
 
 impl StreamSide {
     pub(super) fn new(limit: usize) -> Self {
-        Self { base: None, pieces: PieceBuffer::new(limit), limit, wanted: Wanted::Bytes(1), moves: 0, is_cut: false }
+        Self {
+            base: None,
+            is_start: false,
+            pieces: PieceBuffer::new(limit),
+            limit,
+            wanted: Wanted::Bytes(1),
+            moves: 0,
+            is_cut: false,
+        }
     }
 
     /// The bytes from the first one to the first gap.
@@ -60,6 +70,13 @@ impl StreamSide {
         self.base.is_some_and(|base| sequence.wrapping_sub(base) as i32 > 0)
     }
 
+    /// The first byte has this sequence number, as the SYN said. It counts until a segment came.
+    pub(super) fn start_at(&mut self, sequence: u32) {
+        if self.base.is_none() {
+            (self.base, self.is_start) = (Some(sequence), true);
+        }
+    }
+
     /// Forgets what came: the next segment is the beginning.
     pub(super) fn restart(&mut self) {
         *self = Self::new(self.limit);
@@ -72,6 +89,10 @@ impl StreamSide {
         }
         let base = *self.base.get_or_insert(sequence);
         let offset = i64::from(sequence.wrapping_sub(base) as i32);
+        if offset < 0 && self.is_start {
+            // A keep-alive: what it brings of this stream is known already.
+            return false;
+        }
         if offset < 0 {
             return self.insert_before(sequence, offset.unsigned_abs(), payload);
         }

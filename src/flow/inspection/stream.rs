@@ -6,7 +6,7 @@
 use super::SeenPayload;
 use super::settings::InspectionCounters;
 use super::side::StreamSide;
-use crate::app::protocols::STREAM_PROTOCOLS;
+use crate::app::protocols::stream_protocol;
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
 /// What came of a segment.
@@ -18,6 +18,8 @@ pub(super) enum StreamState {
     Found,
     /// Nothing was found out.
     Waits,
+    /// The connection's beginning was seen, and no protocol begins like that.
+    Excluded,
 }
 
 /// Times that facts are read as soon as there is one byte more.
@@ -28,6 +30,10 @@ pub(super) struct StreamInspection {
     protocol: Option<&'static StreamProtocol>,
     /// Who seems to be the client is the server: the beginning was not captured.
     is_turned: bool,
+    /// No protocol begins as this connection does.
+    is_excluded: bool,
+    /// What is looked at began in the middle of the connection.
+    is_restarted: bool,
     /// Times that facts were read.
     reads: u16,
     client: StreamSide,
@@ -36,7 +42,16 @@ pub(super) struct StreamInspection {
 
 impl StreamInspection {
     pub(super) fn new(limit: usize) -> Self {
-        Self { protocol: None, is_turned: false, reads: 0, client: StreamSide::new(limit), server: StreamSide::new(limit) }
+        let side = || StreamSide::new(limit);
+        Self {
+            protocol: None,
+            is_turned: false,
+            is_excluded: false,
+            is_restarted: false,
+            reads: 0,
+            client: side(),
+            server: side(),
+        }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -53,10 +68,17 @@ impl StreamInspection {
         let is_clients = payload.direction == payload.client;
         let sequence = payload.sequence.unwrap_or_default();
         let side = if is_clients { &mut self.client } else { &mut self.server };
+        if let (Some(start), false) = (payload.start, self.is_restarted) {
+            side.start_at(start);
+        }
         if self.protocol.is_none() && side.is_past_beginning(sequence) && begins(payload) {
-            // The capture began in the middle: what came before belongs to something else.
+            // The capture began in the middle, or what came before belongs to something else.
             self.client.restart();
             self.server.restart();
+            (self.is_restarted, self.is_excluded) = (true, false);
+        }
+        if self.is_excluded {
+            return StreamState::Excluded;
         }
         let side = if is_clients { &mut self.client } else { &mut self.server };
         let was_cut = side.is_cut();
@@ -64,7 +86,7 @@ impl StreamInspection {
         if !is_news && side.is_cut() == was_cut {
             return if self.is_over() { StreamState::Done } else { StreamState::Waits };
         }
-        let found = self.read(payload.ports, facts);
+        let found = self.read(payload, facts);
         if self.client.is_cut() || self.server.is_cut() {
             counters.streams_too_long += u64::from(!was_cut);
         }
@@ -72,6 +94,10 @@ impl StreamInspection {
             _ if self.is_over() => StreamState::Done,
             Found::Facts => StreamState::Found,
             Found::Nothing => StreamState::Waits,
+            Found::Excluded => {
+                self.is_excluded = true;
+                StreamState::Excluded
+            }
         }
     }
 
@@ -90,21 +116,24 @@ impl StreamInspection {
         self.client.is_over() && self.server.is_over()
     }
 
-    fn read(&mut self, ports: [u16; 2], facts: &mut FactBuffer) -> Found {
-        let seen = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port: ports[1] };
-        let turned = Conversation { client: seen.server, server: seen.client, server_port: ports[0] };
-        let Some((protocol, is_turned)) = self
-            .protocol
-            .map(|protocol| (protocol, self.is_turned))
-            .or_else(|| which(&seen).map(|protocol| (protocol, false)))
-            .or_else(|| which(&turned).map(|protocol| (protocol, true)))
-        else {
-            return Found::Nothing;
-        };
+    fn read(&mut self, payload: &SeenPayload<'_>, facts: &mut FactBuffer) -> Found {
+        let [client_port, server_port] = payload.ports;
+        let seen = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port };
+        let turned = Conversation { client: seen.server, server: seen.client, server_port: client_port };
+        if self.protocol.is_none() {
+            // Who is the client is known where a SYN was seen.
+            let is_known = payload.start.is_some();
+            match (which(&seen), if is_known { Parsed::No } else { which(&turned) }) {
+                (Parsed::Done(protocol), _) => (self.protocol, self.is_turned) = (Some(protocol), false),
+                (_, Parsed::Done(protocol)) => (self.protocol, self.is_turned) = (Some(protocol), true),
+                (Parsed::No, Parsed::No) if is_known => return Found::Excluded,
+                _ => return Found::Nothing,
+            }
+        }
+        let Some(protocol) = self.protocol else { return Found::Nothing };
         facts.clear();
-        let Reading { client, server } = (protocol.read)(if is_turned { &turned } else { &seen }, facts);
-        let (client, server) = if is_turned { (server, client) } else { (client, server) };
-        (self.protocol, self.is_turned) = (Some(protocol), is_turned);
+        let Reading { client, server } = (protocol.read)(if self.is_turned { &turned } else { &seen }, facts);
+        let (client, server) = if self.is_turned { (server, client) } else { (client, server) };
         self.reads = self.reads.saturating_add(1);
         self.client.want(self.grown(client, self.client.bytes().len()));
         self.server.want(self.grown(server, self.server.bytes().len()));
@@ -115,6 +144,7 @@ impl StreamInspection {
 enum Found {
     Facts,
     Nothing,
+    Excluded,
 }
 
 /// The segment alone is the whole beginning of a protocol.
@@ -126,9 +156,12 @@ fn begins(payload: &SeenPayload<'_>) -> bool {
     };
     let asks = Conversation { client: payload.bytes, server: &[], server_port: own };
     let answers = Conversation { client: &[], server: payload.bytes, server_port: other };
-    which(&asks).or_else(|| which(&answers)).is_some()
+    [asks, answers].iter().any(|alone| matches!(which(alone), Parsed::Done(_)))
 }
 
-fn which(conversation: &Conversation<'_>) -> Option<&'static StreamProtocol> {
-    STREAM_PROTOCOLS.iter().copied().find(|protocol| (protocol.is_spoken)(conversation) == Parsed::Done(()))
+fn which(conversation: &Conversation<'_>) -> Parsed<&'static StreamProtocol> {
+    if conversation.client.is_empty() && conversation.server.is_empty() {
+        return Parsed::More { need: 1 };
+    }
+    stream_protocol(conversation)
 }

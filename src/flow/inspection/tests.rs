@@ -19,6 +19,7 @@ fn segment(bytes: &[u8], sequence: u32, direction: Direction) -> SeenPayload<'_>
         bytes,
         wire_len: bytes.len(),
         sequence: Some(sequence),
+        start: None,
         direction,
         client: CLIENT,
         ports: [40_000, 443],
@@ -76,13 +77,63 @@ fn what_is_no_protocol_is_left_alone_after_some_packets() {
     let mut inspection = begun(settings(), 2);
     let limit = u32::from(settings().packets_max);
     for at in 0..limit {
-        assert!(inspection.is_watched(0) && inspection.is_watched(1), "packet {at}");
+        assert!(inspection.is_watched(0), "packet {at}");
+        assert_eq!(inspection.is_watched(1), at < settings().vain_datagrams().into(), "datagram {at}");
         inspection.payload(0, &segment(&[0xee; 100], at * 100, CLIENT));
-        inspection.payload(1, &datagram(&[0xee; 100], 9999));
+        if inspection.is_watched(1) {
+            inspection.payload(1, &datagram(&[0xee; 100], 9999));
+        }
     }
-    assert!(!inspection.is_watched(0) && !inspection.is_watched(1));
+    assert!(!inspection.is_watched(0));
     assert_eq!((inspection.counters().unknown, inspection.open_bytes), (2, 0));
     assert!(inspection.facts(0).is_empty() && inspection.facts(1).is_empty());
+}
+
+#[test]
+fn a_connection_that_begins_as_no_protocol_is_given_up_soon() {
+    let begun_as = |client: &[u8], server: &[u8]| {
+        let mut inspection = begun(settings(), 1);
+        let sides = [(client, CLIENT, 100_u32), (server, SERVER, 900)];
+        let mut packets = 0;
+        for round in 0..20 {
+            for (bytes, direction, start) in sides {
+                if !bytes.is_empty() && inspection.is_watched(0) {
+                    let sequence = start + round * bytes.len() as u32;
+                    inspection.payload(0, &SeenPayload { start: Some(start), ..segment(bytes, sequence, direction) });
+                    packets += 1;
+                }
+            }
+        }
+        packets
+    };
+    assert_eq!(
+        begun_as(b" !\"#", b" !\"#"),
+        5,
+        "the first of the server excludes the last ones, and three more may be a beginning"
+    );
+    assert_eq!(begun_as(b" !\"#", b""), 20, "the server may still greet");
+}
+
+#[test]
+fn a_start_that_is_known_puts_what_came_early_in_its_place() {
+    let hello = hello("www.example.com");
+    let (first, second) = hello.split_at(20);
+    let mut inspection = begun(settings(), 1);
+    for (bytes, sequence) in [(second, 520), (&b"x"[..], 499), (first, 500)] {
+        inspection.payload(0, &SeenPayload { start: Some(500), ..segment(bytes, sequence, CLIENT) });
+    }
+    assert_eq!(text(&inspection, 0, SNI).as_deref(), Some(&b"www.example.com"[..]));
+}
+
+#[test]
+fn a_protocol_behind_a_preamble_is_found() {
+    let hello = hello("behind.example");
+    let mut inspection = begun(settings(), 1);
+    let start = Some(1);
+    inspection.payload(0, &SeenPayload { start, ..segment(&[5, 1, 0], 1, CLIENT) });
+    inspection.payload(0, &SeenPayload { start, ..segment(&[5, 0], 1, SERVER) });
+    inspection.payload(0, &SeenPayload { start, ..segment(&hello, 4, CLIENT) });
+    assert_eq!(text(&inspection, 0, SNI).as_deref(), Some(&b"behind.example"[..]));
 }
 
 #[test]

@@ -115,6 +115,11 @@ impl TcpConnection {
         self.knows_handshake_rtt().then_some(clock)
     }
 
+    /// A SYN of this direction was seen.
+    pub fn sent_syn(&self, direction: Direction) -> bool {
+        self.flags[direction.index()] & TcpFlags::SYN.0 as u8 != 0
+    }
+
     /// Who sent the first SYN, if it is known.
     pub fn client(&self) -> Option<Direction> {
         let b = self.bits & CLIENT_IS_B != 0;
