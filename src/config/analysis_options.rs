@@ -39,11 +39,11 @@ pub struct AnalysisOptions {
     /// Look into payload.
     #[arg(skip)]
     pub dpi: Option<bool>,
-    /// Say what each flow is, from its first bytes: application protocol, server names, versions, fingerprints
+    /// Say what each flow is, from its first bytes: application protocol, server names, versions, fingerprints [default]
     #[arg(id = "dpi_yes", long = "dpi", conflicts_with = "dpi_no", help_heading = "Analysis")]
     #[serde(skip)]
     pub dpi_yes: bool,
-    /// Look at no payload [default]
+    /// Look at no payload
     #[arg(id = "dpi_no", long = "no-dpi", help_heading = "Analysis")]
     #[serde(skip)]
     pub dpi_no: bool,
@@ -79,6 +79,11 @@ pub struct AnalysisOptions {
 }
 
 impl AnalysisOptions {
+    /// Payload is looked into.
+    pub(super) fn inspects(&self) -> bool {
+        self.dpi.unwrap_or(true)
+    }
+
     pub(super) fn settle(&mut self) {
         self.headers = match (self.headers_yes, self.headers_no) {
             (true, _) => Some(true),

@@ -23,7 +23,7 @@ const EXPORT_ENDED_MAX_LIVE: u64 = 100_000;
 /// Settings of all outputs.
 pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize) -> Result<OutputSettings, ConfigError> {
     let (all, options) = (options, &options.output);
-    let dpi = all.analysis.dpi.unwrap_or(false);
+    let dpi = all.analysis.inspects();
     let (ended_max_default, times) = match source {
         SourceSettings::File(_) => (EXPORT_ENDED_MAX_FROM_FILE, TimeResolution::Packet),
         SourceSettings::Live(live) if live.backend == BackendChoice::Xdp && live.xdp.times == XdpTimes::Batch => {
@@ -115,7 +115,7 @@ fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, Co
         ));
     }
     if filter.asks_for_facts() && !dpi {
-        return Err(combination("--where (output.where) asks for what payload says: add --dpi".to_owned()));
+        return Err(combination("--where (output.where) asks for what payload says: leave out --no-dpi (analysis.dpi = false)".to_owned()));
     }
     Ok(Some(filter))
 }

@@ -168,7 +168,7 @@ fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigEr
     };
     let packets = within("dpi_packets", analysis.dpi_packets, 24, 1..=1000)?;
     Ok(InspectionSettings {
-        enabled: analysis.dpi.unwrap_or(false),
+        enabled: analysis.inspects(),
         stream_bytes_max: within("dpi_stream_bytes", analysis.dpi_stream_bytes, 16 << 10, 512..=1 << 20)?,
         packets_max: u16::try_from(packets).unwrap_or(u16::MAX),
         flow_count_max: within("dpi_flows", analysis.dpi_flows, 1 << 16, 1..=1 << 24)?,

@@ -15,9 +15,10 @@ await page.waitForSelector('#state[data-state="live"]');
 const cdp = await page.context().newCDPSession(page);
 const look = async (after) => {
   await cdp.send('HeapProfiler.collectGarbage');
+  const shown = await page.evaluate(() => document.querySelectorAll('*').length);
   const { usedSize } = await cdp.send('Runtime.getHeapUsage');
   const { nodes, jsEventListeners } = await cdp.send('Memory.getDOMCounters');
-  console.log(`${after} frames: heap ${(usedSize / 1e6).toFixed(2)} MB, ${nodes} nodes, ${jsEventListeners} listeners`);
+  console.log(`${after} frames: heap ${(usedSize / 1e6).toFixed(2)} MB, ${nodes} nodes, ${shown} elements shown, ${jsEventListeners} listeners`);
 };
 await page.waitForTimeout(3000);
 await look(0);

@@ -184,7 +184,7 @@ impl Board {
         if filter.asks_for_facts() && !self.settings.has_facts {
             return Err(ApiError::new(
                 ErrorCode::BadFilter,
-                "the filter asks for what payload says, and this run does not look: start it with --dpi",
+                "the filter asks for what payload says, and this run does not look: start it without --no-dpi",
             ));
         }
         let limit = if count <= FLOWS_FEW { FLOWS_FEW } else { FLOWS_MAX };
