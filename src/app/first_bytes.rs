@@ -8,6 +8,33 @@
 pub(crate) struct CandidateSet(u64);
 
 impl CandidateSet {
+    /// Nobody.
+    pub const NONE: Self = Self(0);
+
+    /// The candidates for which it holds.
+    ///
+    /// # Panics
+    /// When there are more than 64 candidates.
+    pub fn of(count: usize, holds: impl Fn(usize) -> bool) -> Self {
+        assert!(count <= 64);
+        Self((0..count).filter(|&number| holds(number)).fold(0, |set, number| set | 1 << number))
+    }
+
+    /// In this set and not in the other one.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Their numbers in order.
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let number = left.trailing_zeros() as usize;
+            left &= left.checked_sub(1)?;
+            Some(number)
+        })
+    }
+
     /// In either set.
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -16,11 +43,6 @@ impl CandidateSet {
     /// In both sets.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
-    }
-
-    /// Candidate `number` is there.
-    pub const fn has(self, number: usize) -> bool {
-        self.0 >> number & 1 != 0
     }
 }
 
@@ -87,7 +109,7 @@ mod tests {
             1 => server.is_empty() || server == b"B",
             _ => true,
         });
-        let names = |set: CandidateSet| (0..3).filter(|&number| set.has(number)).collect::<Vec<_>>();
+        let names = |set: CandidateSet| set.numbers().collect::<Vec<_>>();
         assert_eq!(names(first.by_both(b"A", b"")), [0, 1, 2]);
         assert_eq!(names(first.by_both(b"A", b"x")), [0, 2]);
         assert_eq!(names(first.by_both(b"xA", b"B")), [1, 2]);

@@ -115,7 +115,9 @@ fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, Co
         ));
     }
     if filter.asks_for_facts() && !dpi {
-        return Err(combination("--where (output.where) asks for what payload says: leave out --no-dpi (analysis.dpi = false)".to_owned()));
+        return Err(combination(
+            "--where (output.where) asks for what payload says: leave out --no-dpi (analysis.dpi = false)".to_owned(),
+        ));
     }
     Ok(Some(filter))
 }

@@ -36,10 +36,8 @@ static STREAM_BYTES: LazyLock<FirstBytes> = LazyLock::new(|| {
 pub fn stream_protocol(conversation: &Conversation<'_>) -> Parsed<&'static StreamProtocol> {
     let left = STREAM_BYTES.by_either(conversation.client, conversation.server);
     let mut answer = Parsed::No;
-    for (number, protocol) in STREAM_PROTOCOLS.iter().enumerate() {
-        if !left.has(number) {
-            continue;
-        }
+    for number in left.numbers() {
+        let protocol = STREAM_PROTOCOLS[number];
         match (protocol.is_spoken)(conversation) {
             Parsed::Done(()) => return Parsed::Done(protocol),
             Parsed::More { need } => answer = Parsed::More { need },

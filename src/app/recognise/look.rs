@@ -89,6 +89,8 @@ impl<'a> Look<'a> {
     /// The next bytes have to be these; the first other one tells.
     pub(super) fn expect(&mut self, magic: &[u8]) -> Result<(), Unread<'static>> {
         let there = self.left();
+        // Most of what is asked ends here.
+        ensure(there.first() == magic.first() || there.is_empty())?;
         let len = there.len().min(magic.len());
         ensure(there[..len] == magic[..len])?;
         self.take(magic.len()).map(drop)
@@ -97,6 +99,9 @@ impl<'a> Look<'a> {
     /// One of several beginnings, in letters of either case.
     pub(super) fn expect_one(&mut self, magics: &[&[u8]]) -> Result<usize, Unread<'static>> {
         let there = self.left();
+        if there.is_empty() {
+            return Err(self.short);
+        }
         let mut answer = Unread::No;
         for (index, magic) in magics.iter().enumerate() {
             let len = there.len().min(magic.len());

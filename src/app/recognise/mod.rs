@@ -4,6 +4,7 @@
 //! DNS, HTTP and SSH have parsers of their own.
 
 mod amqp;
+mod asking;
 mod bittorrent;
 mod cassandra;
 mod dnp3;
@@ -45,11 +46,10 @@ mod tftp;
 mod vnc;
 mod wireguard;
 
-use super::first_bytes::{CandidateSet, FirstBytes};
 use super::parsed::Parsed;
+use asking::{ask_datagram, ask_stream};
 use look::{Looked, Unread, parsed};
 pub use mark::{AppMark, AppProtocol, AppVersion, MARK_TEXT_MAX};
-use std::sync::LazyLock;
 
 /// Bytes of each side that are looked at.
 pub const RECOGNISE_MAX: usize = 4096;
@@ -124,38 +124,6 @@ const DATAGRAMS: &[Recogniser] = &[
     row(AppProtocol::WireGuard, &[51_820], false, wireguard::read),
 ];
 
-/// What first bytes leave of [`STREAMS`].
-static STREAM_BYTES: LazyLock<FirstBytes> = LazyLock::new(|| {
-    FirstBytes::learn(STREAMS.len(), |number, client, server| (STREAMS[number].read)(client, server) != Err(Unread::No))
-});
-
-/// Asks those of `recognisers` that are `left`, those of the port first.
-fn ask<'a>(
-    recognisers: &'static [Recogniser],
-    left: Option<CandidateSet>,
-    client: &'a [u8],
-    server: &'a [u8],
-    port: u16,
-) -> impl Iterator<Item = Looked<'a>> + use<'a> {
-    let client = &client[..client.len().min(RECOGNISE_MAX)];
-    let server = &server[..server.len().min(RECOGNISE_MAX)];
-    let in_turn = move |is_at_home: bool| {
-        let is_left = move |number: usize| left.is_none_or(|left| left.has(number));
-        let numbered = recognisers.iter().enumerate().filter(move |&(number, _)| is_left(number));
-        let is_asked = move |one: &&Recogniser| one.ports.contains(&port) == is_at_home && (is_at_home || !one.is_weak);
-        numbered.map(|(_, one)| one).filter(is_asked)
-    };
-    in_turn(true).chain(in_turn(false)).map(move |one| {
-        let looked = (one.read)(client, server);
-        debug_assert!(looked.is_err() || looked.is_ok_and(|mark| mark.protocol == one.protocol), "it tells its own protocol");
-        looked
-    })
-}
-
-fn ask_of_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> impl Iterator<Item = Looked<'a>> + use<'a> {
-    ask(STREAMS, Some(STREAM_BYTES.by_both(client, server)), client, server, port)
-}
-
 /// The first mark, or whether one may come.
 fn first<'a>(looked: impl Iterator<Item = Looked<'a>>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
     let is_full = client.len() >= RECOGNISE_MAX && server.len() >= RECOGNISE_MAX;
@@ -173,12 +141,12 @@ fn first<'a>(looked: impl Iterator<Item = Looked<'a>>, client: &[u8], server: &[
 /// Of the bytes that both sides of a stream have sent so far, either of which may be empty. `need` of [`Parsed::More`] counts both
 /// sides together. `port` is the server's.
 pub fn recognise_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
-    first(ask_of_stream(client, server, port), client, server)
+    first(ask_stream(client, server, port), client, server)
 }
 
 /// What is known where no more will come: a protocol that waits for the other side's answer to tell its version is told without it.
 pub fn recognise_stream_known<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Option<AppMark<'a>> {
-    ask_of_stream(client, server, port).find_map(|one| match one {
+    ask_stream(client, server, port).find_map(|one| match one {
         Ok(mark) | Err(Unread::Partial(mark)) => Some(mark),
         Err(Unread::More | Unread::No) => None,
     })
@@ -186,5 +154,5 @@ pub fn recognise_stream_known<'a>(client: &'a [u8], server: &'a [u8], port: u16)
 
 /// Of the first datagram of each side, either of which may be empty. [`Parsed::More`] asks for the other one. `port` is the server's.
 pub fn recognise_datagram<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
-    first(ask(DATAGRAMS, None, client, server, port), client, server)
+    first(ask_datagram(client, server, port), client, server)
 }
