@@ -6,10 +6,12 @@
 mod conversation;
 mod datagrams;
 mod dhcp;
+mod dhcpv6;
 mod digest;
 pub mod dns;
 mod facts;
 pub mod http1;
+pub mod http2;
 mod parsed;
 mod pieces;
 pub mod protocols;
@@ -21,7 +23,8 @@ pub mod tls;
 
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
 pub use datagrams::{DatagramInspector, DatagramProtocol, DatagramReading, SeenDatagram};
-pub use dhcp::{DhcpKind, DhcpMessage};
+pub use dhcp::{DhcpKind, DhcpMessage, DhcpNames};
+pub use dhcpv6::Dhcpv6Names;
 pub use digest::Md5Sum;
 pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef, FactSet, FactValue, FactWriter, FlowFacts};
 pub use parsed::Parsed;

@@ -60,6 +60,7 @@ pub const FACT_SCHEMA: FactSchema = {
         }
         "netbios" { "name" List "" 30 }
         "postgresql" { "user" Text "" 16, "database" Text "" 16, "application" Text "" 16, "tls" Boolean "" 5 }
+        "dhcp" { "hostname" List "" 20, "vendor" List "" 20, "message" List "" 16, "address" List "" 15, "lease_s" Number "s" 8 }
     }
 };
 

@@ -52,7 +52,7 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     Reading { client: client.after(client_at), server: server.after(server_at) }
 }
 
-/// Protocols that can turn into TLS in the middle (RFC 2595, 3207, 4217, 4511; MySQL's SSL request).
+/// Protocols that can turn into TLS in the middle (RFC 1928, 2595, 3207, 4217, 4511, 6120; MySQL's SSL request).
 const fn may_begin_tls(protocol: AppProtocol) -> bool {
     matches!(
         protocol,
@@ -62,9 +62,10 @@ const fn may_begin_tls(protocol: AppProtocol) -> bool {
             | AppProtocol::Ftp
             | AppProtocol::Ldap
             | AppProtocol::MySql
-            | AppProtocol::PostgreSql
             | AppProtocol::Rdp
             | AppProtocol::Nats
+            | AppProtocol::Socks
+            | AppProtocol::Xmpp
     )
 }
 

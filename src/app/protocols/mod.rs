@@ -3,9 +3,12 @@
 //! Owns the two lists. Knows no segment and no table. Invariants: a protocol is a file here and a line in one of the lists; the numbers of
 //! facts are those of `FACT_SCHEMA` in `record/facts.rs`, so they are only ever appended.
 
+mod dhcp;
 mod dns;
 mod dns_summary;
+mod dtls;
 mod http;
+mod http2;
 mod marks;
 mod postgresql;
 mod quic;
@@ -16,11 +19,20 @@ use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
 pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
-    &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
+    &[&tls::TLS, &http::HTTP, &http2::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
 
 /// Protocols over UDP, in the order in which they are asked for.
-pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] =
-    &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC, &marks::MARKED_DATAGRAMS];
+pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
+    &dns::DNS,
+    &dns::MDNS,
+    &dns::LLMNR,
+    &dns::NETBIOS,
+    &quic::QUIC,
+    &dtls::DTLS,
+    &dhcp::DHCP,
+    &dhcp::DHCPV6,
+    &marks::MARKED_DATAGRAMS,
+];
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;

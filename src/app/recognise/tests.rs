@@ -174,7 +174,10 @@ fn table(is_datagram: bool) -> &'static [Recogniser] {
 }
 
 fn all() -> Vec<Sample> {
-    [streams(), more::streams(), weak_streams(), datagrams(), more::datagrams(), weak_datagrams(), more::weak_datagrams()].into_iter().flatten().collect()
+    [streams(), more::streams(), weak_streams(), datagrams(), more::datagrams(), weak_datagrams(), more::weak_datagrams()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[test]
@@ -222,7 +225,9 @@ fn ports_decide_over_the_weak_ones() {
     assert_eq!(recognise_datagram(&rtp, &[], 4000), Parsed::No);
     assert_eq!(recognise_stream(b"", b"", 1), Parsed::More { need: 1 });
     assert_eq!(recognise_stream(b"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c", b"\x01\x02\x03\x04\x05\x06", 1), Parsed::No);
-    for Sample { protocol, is_datagram, client, server, .. } in [streams(), more::streams(), datagrams(), more::datagrams()].into_iter().flatten() {
+    for Sample { protocol, is_datagram, client, server, .. } in
+        [streams(), more::streams(), datagrams(), more::datagrams()].into_iter().flatten()
+    {
         let found = if is_datagram { recognise_datagram(&client, &server, 1) } else { recognise_stream(&client, &server, 1) };
         assert_eq!(found.done().map(|mark| mark.protocol), Some(protocol));
     }

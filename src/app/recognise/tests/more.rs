@@ -19,7 +19,8 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn bitcoin(has_checksum: bool) -> Vec<u8> {
-    let (checksum, name) = if has_checksum { (&[1, 2, 3, 0xff][..], &b"\x10/Satoshi:25.0.0/"[..]) } else { (&[][..], &b"\0"[..]) };
+    let (checksum, name) =
+        if has_checksum { (&[1, 2, 3, 0xff][..], &b"\x10/Satoshi:25.0.0/"[..]) } else { (&[][..], &b"\0"[..]) };
     let body = [&[0x7d, 1, 0, 0][..], &[7; 76], name, &[0; 5]].concat();
     [&b"\xf9\xbe\xb4\xd9version\0\0\0\0\0"[..], &[body.len() as u8, 0, 0, 0], checksum, &body].concat()
 }
@@ -44,7 +45,8 @@ const ASK_ENIP: &str = "6300 0000 00000000 00000000 0000000000000000 00000000";
 const GNUTELLA: &str = "f7483102b05f56722c92b7b9fa24a83a 44 01 00 08000000 0147544b47000028";
 
 pub(super) fn streams() -> Vec<Sample> {
-    let xmpp = b"<?xml version='1.0'?>\n<stream:stream xmlns:stream='http://etherx.jabber.org/streams' from='secret@example.com' \
+    let xmpp =
+        b"<?xml version='1.0'?>\n<stream:stream xmlns:stream='http://etherx.jabber.org/streams' from='secret@example.com' \
         to=\"example.com\" xmlns='jabber:client' version='1.0'>";
     let rtsp = b"DESCRIBE rtsp://secret@192.0.2.1/cam RTSP/1.0\r\nCSeq: 2\r\nUser-Agent: VLC/3.0\r\n\r\n";
     let gnutella = b"GNUTELLA CONNECT/0.6\r\nUser-Agent: gtk-gnutella/1.2\r\n\r\n";
