@@ -12,6 +12,7 @@ mod http2;
 mod marks;
 mod postgresql;
 mod quic;
+mod rtp;
 mod ssh;
 mod tls;
 
@@ -32,6 +33,7 @@ pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
     &dhcp::DHCP,
     &dhcp::DHCPV6,
     &marks::MARKED_DATAGRAMS,
+    &rtp::RTP,
 ];
 
 /// Number of the object that says what a flow is.

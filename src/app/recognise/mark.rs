@@ -54,6 +54,7 @@ protocols! {
     MySql "mysql" "MySQL and MariaDB.",
     NatPmp "nat_pmp" "NAT Port Mapping Protocol and its successor PCP.",
     Nats "nats" "NATS.",
+    NetBiosDatagram "netbios_dgm" "NetBIOS datagrams.",
     NetFlow "netflow" "NetFlow and IPFIX.",
     Nfs "nfs" "Network File System.",
     Ntp "ntp" "Network Time Protocol.",
@@ -120,6 +121,8 @@ pub struct AppMark<'a> {
     pub software: Option<&'a [u8]>,
     /// What is asked for: a database, a repository, a file; at most [`MARK_TEXT_MAX`] bytes.
     pub object: Option<&'a [u8]>,
+    /// More bytes would tell more.
+    pub may_grow: bool,
 }
 
 fn bounded(text: &[u8]) -> &[u8] {
@@ -128,7 +131,7 @@ fn bounded(text: &[u8]) -> &[u8] {
 
 impl<'a> AppMark<'a> {
     pub(super) const fn of(protocol: AppProtocol) -> Self {
-        Self { protocol, version: None, software: None, object: None }
+        Self { protocol, version: None, software: None, object: None, may_grow: false }
     }
 
     pub(super) const fn number(self, number: u8) -> Self {

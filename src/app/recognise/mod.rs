@@ -32,6 +32,7 @@ mod mqtt;
 mod mysql;
 mod nat_pmp;
 mod nats;
+mod netbios_dgm;
 mod netflow;
 mod nfs;
 mod ntp;
@@ -68,7 +69,7 @@ mod xmpp;
 mod zabbix;
 
 use super::parsed::Parsed;
-use look::{Looked, Unread, parsed};
+use look::{Looked, parsed};
 pub use mark::{AppMark, AppProtocol, AppVersion, MARK_TEXT_MAX};
 
 /// Bytes of each side that are looked at.
@@ -152,6 +153,7 @@ const DATAGRAMS: &[Recogniser] = &[
     row(AppProtocol::Kerberos, &[88], false, kerberos::read),
     row(AppProtocol::Ldap, &[389], false, ldap::read),
     row(AppProtocol::NatPmp, &[5350, 5351], true, nat_pmp::read),
+    row(AppProtocol::NetBiosDatagram, &[138], false, netbios_dgm::read),
     row(AppProtocol::NetFlow, &[2055, 4739, 9995], false, netflow::read),
     row(AppProtocol::Nfs, &[2049], false, nfs::read),
     row(AppProtocol::Ntp, &[123], true, ntp::read),
@@ -205,17 +207,10 @@ fn first<'a>(looked: impl Iterator<Item = Looked<'a>>, client: &[u8], server: &[
 }
 
 /// Of the bytes that both sides of a stream have sent so far, either of which may be empty. `need` of [`Parsed::More`] counts both
-/// sides together. `port` is the server's.
+/// sides together. `port` is the server's. A protocol that waits for the other side to tell its version is told without it, as one that
+/// may grow.
 pub fn recognise_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
     first(ask(STREAMS, client, server, port), client, server)
-}
-
-/// What is known where no more will come: a protocol that waits for the other side's answer to tell its version is told without it.
-pub fn recognise_stream_known<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Option<AppMark<'a>> {
-    ask(STREAMS, client, server, port).find_map(|one| match one {
-        Ok(mark) | Err(Unread::Partial(mark)) => Some(mark),
-        Err(Unread::More | Unread::No) => None,
-    })
 }
 
 /// Of the first datagram of each side, either of which may be empty. [`Parsed::More`] asks for the other one. `port` is the server's.

@@ -235,15 +235,19 @@ fn ports_decide_over_the_weak_ones() {
 
 #[test]
 fn what_waits_for_an_answer_is_known_without_it() {
-    let greeting = b"\x4a\0\0\0\x0a8.0.36-log\0";
-    assert!(matches!(recognise_stream(&[], greeting, 3306), Parsed::More { .. }));
-    let mark = recognise_stream_known(&[], greeting, 3306).unwrap();
-    assert_eq!((mark.protocol, mark.version), (AppProtocol::MySql, Some(AppVersion::Text(b"8.0.36-log"))));
-    assert!(matches!(recognise_stream(&netbios_session(), &[], 139), Parsed::More { .. }));
-    assert_eq!(recognise_stream_known(&netbios_session(), &[], 139).map(|mark| mark.protocol), Some(AppProtocol::Smb));
-    let missed = recognise_stream(b"RFB 003.008\n", b"\x07\x0d", 5900);
-    assert_eq!(missed.done().map(|mark| mark.protocol), Some(AppProtocol::Vnc), "the server's beginning was missed");
-    assert_eq!(recognise_stream_known(b"EHLO x\r\n", &[], 25), None);
+    let known = |client: &[u8], server: &[u8], port| {
+        let mark = recognise_stream(client, server, port).done()?;
+        Some((mark.protocol, mark.version.map(|version| version.to_string()), mark.may_grow))
+    };
+    let version = Some("8.0.36-log".to_owned());
+    assert_eq!(known(&[], b"\x4a\0\0\0\x0a8.0.36-log\0", 3306), Some((AppProtocol::MySql, version.clone(), true)));
+    assert_eq!(known(&mysql_login(), b"\x4a\0\0\0\x0a8.0.36-log\0", 3306), Some((AppProtocol::MySql, version, false)));
+    assert_eq!(known(&netbios_session(), &[], 139), Some((AppProtocol::Smb, None, true)));
+    assert_eq!(known(b"\0\x07\0\0\0\x06\x01\x03\0\0\0\x01", &[], 502), Some((AppProtocol::Modbus, None, true)));
+    let missed = known(b"RFB 003.008\n", b"\x07\x0d", 5900).map(|(protocol, ..)| protocol);
+    assert_eq!(missed, Some(AppProtocol::Vnc), "the server's beginning was missed");
+    assert_eq!(known(b"EHLO x\r\n", &[], 25), None);
+    assert_eq!(known(b"USER x\r\n", b"331 go on\r\n", 1).map(|(protocol, ..)| protocol), Some(AppProtocol::Ftp), "no greeting");
 }
 
 #[test]

@@ -101,6 +101,8 @@ pub(super) fn streams() -> Vec<Sample> {
 
 pub(super) fn datagrams() -> Vec<Sample> {
     let flow_record = [&bytes("0005 0001 0000ea60 6553f100 00000000 00000001 00000000")[..], &[7; 48]].concat();
+    let names = [&[32][..], &b"FDEBENECEB".repeat(4)[..32], &[0, 32], &[b'C'; 32], &[0]].concat();
+    let netbios = [&bytes("110e8001 0a00020f 008a 00bb 0000")[..], &names, &[7; 119]].concat();
     let hello = b"<?xml version=\"1.0\"?><soap:Envelope xmlns:wsd=\"http://schemas.xmlsoap.org/ws/2005/04/discovery\">";
     vec![
         datagram(P::BacNet, &bytes("810a0011 01000005010c0c00000001194d"), ["1", "", ""]),
@@ -109,6 +111,7 @@ pub(super) fn datagrams() -> Vec<Sample> {
         datagram(P::BitTorrent, b"BT-SEARCH * HTTP/1.1\r\nHost: 239.192.152.143:6771\r\n\r\n", ["", "", ""]),
         datagram(P::EtherNetIp, &bytes(ASK_ENIP), ["", "", ""]),
         datagram(P::Gnutella, &bytes(GNUTELLA), ["", "", ""]),
+        datagram(P::NetBiosDatagram, &netbios, ["", "", ""]),
         datagram(P::NetFlow, &flow_record, ["5", "", ""]),
         datagram(P::NetFlow, &bytes("0009 0001 00000001 00000002 00000003 00000004 0000 0008 01000001"), ["9", "", ""]),
         datagram(P::NetFlow, &bytes("000a 001a 00000001 00000002 00000003 0100 000a 010203040506"), ["10", "", ""]),
