@@ -18,6 +18,7 @@ pub mod protocols;
 pub mod quic;
 mod reading;
 pub mod recognise;
+mod socks;
 pub mod ssh;
 pub mod tls;
 
@@ -30,3 +31,4 @@ pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef,
 pub use parsed::Parsed;
 pub use pieces::PieceBuffer;
 pub use reading::NumberList;
+pub use socks::SocksOpening;

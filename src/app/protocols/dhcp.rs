@@ -128,3 +128,57 @@ impl DatagramInspector for DhcpFlow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{FactId, FactValue};
+
+    fn message(op: u8, options: &[u8]) -> Vec<u8> {
+        let mut fixed = vec![0; OPTIONS_AT - 4];
+        (fixed[0], fixed[1], fixed[2]) = (op, 1, 6);
+        [&fixed[..], &[99, 130, 83, 99], options].concat()
+    }
+
+    fn seen(payload: &[u8], ports: [u16; 2]) -> SeenDatagram<'_> {
+        let [client_port, server_port] = ports;
+        SeenDatagram { payload, len: payload.len(), is_clients: true, server_port, client_port, time_ns: 0 }
+    }
+
+    fn list(facts: &FactBuffer, member: u8) -> Vec<String> {
+        let Some(FactValue::List(list)) = facts.facts().get(FactId { object: OBJECT, member }) else { return Vec::new() };
+        list.iter().map(|text| String::from_utf8(text.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn clients_that_share_a_flow_are_all_told_up_to_a_bound() {
+        let mut flow = DhcpFlow::default();
+        for number in 0..20 {
+            let payload = message(1, &[53, 1, 3, 12, 3, b'p', b'c', b'a' + number, 50, 4, 192, 0, 2, number, 255]);
+            assert!(may_be_v4(&seen(&payload, [68, 67])));
+            let expected = if usize::from(number) < TEXTS_MAX { DatagramReading::Told } else { DatagramReading::Watch };
+            assert_eq!(flow.datagram(&seen(&payload, [68, 67])), expected);
+            assert_eq!(flow.datagram(&seen(&payload, [68, 67])), DatagramReading::Watch, "nothing new");
+        }
+        let answer = message(2, &[53, 1, 5, 51, 4, 0, 0, 14, 16]);
+        assert_eq!(flow.datagram(&seen(&answer, [67, 68])), DatagramReading::Told);
+        let mut facts = FactBuffer::default();
+        flow.write(&mut facts);
+        assert_eq!(list(&facts, member::HOSTNAME).len(), TEXTS_MAX);
+        assert_eq!((list(&facts, member::HOSTNAME)[1].as_str(), list(&facts, member::ADDRESS)[1].as_str()), ("pcb", "192.0.2.1"));
+        assert_eq!(list(&facts, member::MESSAGE), ["request", "ack"]);
+        assert_eq!(facts.facts().get(FactId { object: OBJECT, member: member::LEASE_S }), Some(FactValue::Number(3600)));
+    }
+
+    #[test]
+    fn what_is_none_is_left_to_others() {
+        let cut = &message(1, &[])[..OPTIONS_AT - 1];
+        assert!(!may_be_v4(&seen(cut, [68, 67])) && !may_be_v4(&seen(&message(3, &[]), [68, 67])));
+        assert_eq!(DhcpFlow::default().datagram(&seen(cut, [68, 67])), DatagramReading::Foreign);
+        let solicit = [1, 7, 7, 7, 0, 8, 0, 2, 0, 0];
+        assert!(may_be_v6(&seen(&solicit, [546, 547])) && !may_be_v6(&seen(&solicit, [546, 53])));
+        let mut flow = DhcpFlow { is_v6: true, ..DhcpFlow::default() };
+        assert_eq!(flow.datagram(&seen(&solicit, [546, 547])), DatagramReading::Told);
+        assert_eq!(flow.datagram(&seen(&solicit[..9], [546, 547])), DatagramReading::Foreign);
+    }
+}

@@ -50,9 +50,14 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 }
 
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    write_app("http", facts);
+    read_inside(conversation, facts)
+}
+
+/// The facts of HTTP alone.
+pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let requests = Requests::read(conversation.client);
     let response = HttpResponse::read_stream(conversation.server);
-    write_app("http", facts);
     let mut http = facts.object(OBJECT);
     let mut upgrade: Option<HttpUpgrade> = None;
     if let Some(first) = &requests.first {

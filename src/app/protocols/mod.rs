@@ -13,6 +13,7 @@ mod marks;
 mod postgresql;
 mod quic;
 mod rtp;
+mod socks;
 mod ssh;
 mod tls;
 
@@ -20,7 +21,7 @@ use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
 pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
-    &[&tls::TLS, &http::HTTP, &http2::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
+    &[&tls::TLS, &http::HTTP, &http2::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &socks::SOCKS, &marks::MARKED_STREAM];
 
 /// Protocols over UDP, in the order in which they are asked for.
 pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[

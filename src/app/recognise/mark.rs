@@ -74,7 +74,6 @@ protocols! {
     Smb "smb" "Server Message Block.",
     Smtp "smtp" "Simple Mail Transfer Protocol.",
     Snmp "snmp" "Simple Network Management Protocol.",
-    Socks "socks" "SOCKS 4 and 5.",
     Ssdp "ssdp" "Simple Service Discovery Protocol.",
     Stun "stun" "Session Traversal Utilities for NAT.",
     Syslog "syslog" "Syslog.",

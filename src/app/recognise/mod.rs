@@ -52,7 +52,6 @@ mod sip;
 mod smb;
 mod smtp;
 mod snmp;
-mod socks;
 mod ssdp;
 mod stun;
 mod syslog;
@@ -130,7 +129,6 @@ const STREAMS: &[Recogniser] = &[
     row(AppProtocol::Sip, &[5060], false, sip::read_stream),
     row(AppProtocol::Smb, &[445, 139], false, smb::read),
     row(AppProtocol::Smtp, &[25, 587], false, smtp::read),
-    row(AppProtocol::Socks, &[1080], false, socks::read),
     row(AppProtocol::Stun, &[3478], false, stun::read_stream),
     row(AppProtocol::Syslog, &[514, 601], true, syslog::read_stream),
     row(AppProtocol::Tacacs, &[49], false, tacacs::read),
