@@ -162,7 +162,8 @@ mod tests {
     use proptest::prelude::*;
 
     const FIVE: [&[u8]; 2] = [&[5, 2, 0, 2, 5, 1, 0, 3, 2, b'a', b'b', 1, 187], &[5, 0, 5, 0, 0, 1, 192, 0, 2, 1, 1, 2]];
-    const PASSWORD_GIVEN: [&[u8]; 2] = [b"\x05\x01\x02\x01\x02me\x06secret\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50", &[5, 2, 1, 0]];
+    const PASSWORD_GIVEN: [&[u8]; 2] =
+        [b"\x05\x01\x02\x01\x02me\x06secret\x05\x01\x00\x01\xc0\x00\x02\x01\x00\x50", &[5, 2, 1, 0]];
     const FOUR: [&[u8]; 2] = [b"\x04\x01\x01\xbb\xc0\0\x02\x01me\0", &[0, 0x5a, 0, 0, 0, 0, 0, 0]];
     const FOUR_A: [&[u8]; 2] = [b"\x04\x01\x01\xbb\0\0\0\x01\0example.com\0", &[0, 0x5a]];
 
@@ -186,7 +187,10 @@ mod tests {
             for cut in cuts.chain((0..server.len()).map(|cut| [client, &server[..cut]])) {
                 let answer = SocksOpening::read_stream(cut[0], cut[1]);
                 let len = cut[0].len().min(cut[1].len());
-                assert!(answer == Parsed::More { need: len + 1 } || answer.map(|opening| opening.lens) == Parsed::Done(None), "{cut:?}");
+                assert!(
+                    answer == Parsed::More { need: len + 1 } || answer.map(|opening| opening.lens) == Parsed::Done(None),
+                    "{cut:?}"
+                );
             }
         }
         // Cassandra's frame, DCE/RPC's header.

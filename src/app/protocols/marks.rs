@@ -56,7 +56,7 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     Reading { client: client.after(client_at), server: server.after(server_at) }
 }
 
-/// Protocols that can turn into TLS in the middle (2595, 3207, 4217, 4511, 6120; MySQL's SSL request).
+/// Protocols that can turn into TLS in the middle (2595, 2817, 3207, 4217, 4511, 6120; MySQL's SSL request).
 const fn may_begin_tls(protocol: AppProtocol) -> bool {
     matches!(
         protocol,
@@ -68,6 +68,7 @@ const fn may_begin_tls(protocol: AppProtocol) -> bool {
             | AppProtocol::MySql
             | AppProtocol::Rdp
             | AppProtocol::Nats
+            | AppProtocol::Gnutella
             | AppProtocol::Xmpp
     )
 }

@@ -20,8 +20,16 @@ mod tls;
 use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
-pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
-    &[&tls::TLS, &http::HTTP, &http2::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &socks::SOCKS, &marks::MARKED_STREAM];
+pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[
+    &tls::TLS,
+    &http::HTTP,
+    &http2::HTTP2,
+    &ssh::SSH,
+    &dns::DNS_TCP,
+    &postgresql::POSTGRESQL,
+    &socks::SOCKS,
+    &marks::MARKED_STREAM,
+];
 
 /// Protocols over UDP, in the order in which they are asked for.
 pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
@@ -33,8 +41,8 @@ pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
     &dtls::DTLS,
     &dhcp::DHCP,
     &dhcp::DHCPV6,
-    &marks::MARKED_DATAGRAMS,
     &rtp::RTP,
+    &marks::MARKED_DATAGRAMS,
 ];
 
 /// Number of the object that says what a flow is.

@@ -4,11 +4,11 @@
 //! order.
 
 use super::write_app_with;
+use crate::app::recognise::recognise_datagram;
 use crate::app::{DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, SeenDatagram};
 
 /// The protocol.
-pub(super) const RTP: DatagramProtocol =
-    DatagramProtocol { may_be: |datagram| header(datagram.payload).is_some(), begin: || Box::<RtpFlow>::default() };
+pub(super) const RTP: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<RtpFlow>::default() };
 
 /// Datagrams of a side that have to agree, one after the other.
 const AGREEING: u8 = 4;
@@ -24,6 +24,12 @@ struct RtpHeader {
     kind: u8,
     source: [u8; 4],
     number: u16,
+}
+
+/// A header, and nothing that tells more of itself, such as BACnet.
+fn may_be(datagram: &SeenDatagram<'_>) -> bool {
+    let is_other = || recognise_datagram(datagram.payload, &[], datagram.server_port).done().is_some();
+    header(datagram.payload).is_some() && !is_other()
 }
 
 fn header(payload: &[u8]) -> Option<RtpHeader> {
@@ -95,6 +101,14 @@ mod tests {
         assert!(answers.all(|answer| answer == DatagramReading::Foreign));
         let mut flow = RtpFlow::default();
         assert!((0..8).all(|number| send(&mut flow, number, number as u8, true) == DatagramReading::Unsure), "other sources");
+    }
+
+    #[test]
+    fn what_tells_more_of_itself_is_left_to_others() {
+        let seen =
+            |payload| may_be(&SeenDatagram { payload, len: 17, is_clients: true, server_port: 1, client_port: 2, time_ns: 0 });
+        let bacnet = [0x81, 10, 0, 17, 1, 0, 0, 5, 1, 12, 12, 0, 0, 0, 1, 0x19, 0x4d];
+        assert!(!seen(&bacnet) && seen(&[&bacnet[..3], &[18], &bacnet[4..]].concat()));
     }
 
     #[test]
