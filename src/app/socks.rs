@@ -29,35 +29,35 @@ pub struct SocksOpening<'a> {
 }
 
 /// Why a read ends.
-enum Stop {
+enum SocksEnd {
     More,
     No,
 }
 
-struct Side<'a> {
+struct SocksSide<'a> {
     reader: ByteReader<'a>,
 }
 
-impl<'a> Side<'a> {
+impl<'a> SocksSide<'a> {
     const fn new(bytes: &'a [u8]) -> Self {
         Self { reader: ByteReader::new(bytes) }
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Stop> {
-        self.reader.take(len).ok_or(Stop::More)
+    fn take(&mut self, len: usize) -> Result<&'a [u8], SocksEnd> {
+        self.reader.take(len).ok_or(SocksEnd::More)
     }
 
-    fn u8(&mut self) -> Result<u8, Stop> {
-        self.reader.u8().ok_or(Stop::More)
+    fn u8(&mut self) -> Result<u8, SocksEnd> {
+        self.reader.u8().ok_or(SocksEnd::More)
     }
 
     /// A text up to a zero.
-    fn text(&mut self) -> Result<&'a [u8], Stop> {
+    fn text(&mut self) -> Result<&'a [u8], SocksEnd> {
         let left = self.reader.left();
         match left.iter().take(TEXT_MAX).position(|&byte| byte == 0) {
             Some(len) => self.take(len + 1).map(|text| &text[..len]),
-            None if left.len() < TEXT_MAX => Err(Stop::More),
-            None => Err(Stop::No),
+            None if left.len() < TEXT_MAX => Err(SocksEnd::More),
+            None => Err(SocksEnd::No),
         }
     }
 
@@ -66,21 +66,21 @@ impl<'a> Side<'a> {
     }
 }
 
-fn ensure(holds: bool) -> Result<(), Stop> {
-    if holds { Ok(()) } else { Err(Stop::No) }
+fn ensure(holds: bool) -> Result<(), SocksEnd> {
+    if holds { Ok(()) } else { Err(SocksEnd::No) }
 }
 
 impl<'a> SocksOpening<'a> {
     /// Of the bytes that both sides have sent so far. `need` of [`Parsed::More`] is one more than the shorter side has.
     pub fn read_stream(client: &'a [u8], server: &'a [u8]) -> Parsed<Self> {
-        let read = || match Side::new(client).u8()? {
+        let read = || match SocksSide::new(client).u8()? {
             4 => version_4(client, server),
             5 => version_5(client, server),
-            _ => Err(Stop::No),
+            _ => Err(SocksEnd::No),
         };
         match read() {
             Ok(opening) => Parsed::Done(opening),
-            Err(Stop::More) if client.len().min(server.len()) < HANDSHAKE_MAX => {
+            Err(SocksEnd::More) if client.len().min(server.len()) < HANDSHAKE_MAX => {
                 Parsed::More { need: client.len().min(server.len()) + 1 }
             }
             Err(_) => Parsed::No,
@@ -88,8 +88,8 @@ impl<'a> SocksOpening<'a> {
     }
 }
 
-fn version_4<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>, Stop> {
-    let (mut look, mut answer) = (Side::new(client), Side::new(server));
+fn version_4<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>, SocksEnd> {
+    let (mut look, mut answer) = (SocksSide::new(client), SocksSide::new(server));
     look.u8()?;
     ensure(matches!(look.u8()?, 1 | 2))?;
     ensure(look.take(2)? != [0, 0])?;
@@ -103,8 +103,8 @@ fn version_4<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>,
     Ok(SocksOpening { version: 4, host, lens })
 }
 
-fn version_5<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>, Stop> {
-    let (mut look, mut answer) = (Side::new(client), Side::new(server));
+fn version_5<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>, SocksEnd> {
+    let (mut look, mut answer) = (SocksSide::new(client), SocksSide::new(server));
     look.u8()?;
     let count = usize::from(look.u8()?);
     ensure((1..=METHODS_MAX).contains(&count))?;
@@ -134,7 +134,7 @@ fn version_5<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>,
     // The port.
     look.take(2)?;
     let end = (|| {
-        let [5, 0..=8, 0] = *answer.take(3)? else { return Err(Stop::No) };
+        let [5, 0..=8, 0] = *answer.take(3)? else { return Err(SocksEnd::No) };
         address(&mut answer)?;
         answer.take(2)
     })();
@@ -143,7 +143,7 @@ fn version_5<'a>(client: &'a [u8], server: &'a [u8]) -> Result<SocksOpening<'a>,
 }
 
 /// A name, or an address that is none.
-fn address<'a>(side: &mut Side<'a>) -> Result<Option<&'a [u8]>, Stop> {
+fn address<'a>(side: &mut SocksSide<'a>) -> Result<Option<&'a [u8]>, SocksEnd> {
     let len = match side.u8()? {
         1 => 4,
         4 => 16,
@@ -151,7 +151,7 @@ fn address<'a>(side: &mut Side<'a>) -> Result<Option<&'a [u8]>, Stop> {
             let len = side.u8()?.into();
             return side.take(len).map(Some);
         }
-        _ => return Err(Stop::No),
+        _ => return Err(SocksEnd::No),
     };
     side.take(len).map(|_| None)
 }
