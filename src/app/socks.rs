@@ -167,17 +167,21 @@ mod tests {
     const FOUR: [&[u8]; 2] = [b"\x04\x01\x01\xbb\xc0\0\x02\x01me\0", &[0, 0x5a, 0, 0, 0, 0, 0, 0]];
     const FOUR_A: [&[u8]; 2] = [b"\x04\x01\x01\xbb\0\0\0\x01\0example.com\0", &[0, 0x5a]];
 
-    fn read<'a>([client, server]: [&'a [u8]; 2]) -> Option<(u8, Option<&'a [u8]>, Option<[usize; 2]>)> {
-        SocksOpening::read_stream(client, server).done().map(|opening| (opening.version, opening.host, opening.lens))
+    fn read([client, server]: [&[u8]; 2]) -> Option<SocksOpening<'_>> {
+        SocksOpening::read_stream(client, server).done()
+    }
+
+    fn opening(version: u8, host: Option<&[u8]>, lens: Option<[usize; 2]>) -> Option<SocksOpening<'_>> {
+        Some(SocksOpening { version, host, lens })
     }
 
     #[test]
     fn handshakes_tell_the_host_and_where_they_end() {
-        assert_eq!(read(FIVE), Some((5, Some(&b"ab"[..]), Some([13, 12]))));
-        assert_eq!(read(PASSWORD_GIVEN), Some((5, None, None)));
-        assert_eq!(read(FOUR), Some((4, None, Some([11, 8]))));
-        assert_eq!(read(FOUR_A), Some((4, Some(&b"example.com"[..]), None)));
-        assert_eq!(read([&[5, 1, 2], &[5, 0xff]]), Some((5, None, None)), "refused");
+        assert_eq!(read(FIVE), opening(5, Some(&b"ab"[..]), Some([13, 12])));
+        assert_eq!(read(PASSWORD_GIVEN), opening(5, None, None));
+        assert_eq!(read(FOUR), opening(4, None, Some([11, 8])));
+        assert_eq!(read(FOUR_A), opening(4, Some(&b"example.com"[..]), None));
+        assert_eq!(read([&[5, 1, 2], &[5, 0xff]]), opening(5, None, None), "refused");
     }
 
     #[test]

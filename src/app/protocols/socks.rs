@@ -12,9 +12,11 @@ const NAME: &str = "socks";
 /// Number of the member that says through what a protocol is spoken.
 const VIA: u8 = 5;
 
-/// What is looked for behind the handshake: its name, and how its facts are read.
-const INSIDE: [(&str, StreamProtocol, fn(&Conversation<'_>, &mut FactBuffer) -> Reading); 2] =
-    [("tls", tls::TLS, tls::read_inside), ("http", http::HTTP, http::read_inside)];
+/// What is looked for behind the handshake, with the facts of it alone.
+const INSIDE: [(&str, StreamProtocol); 2] = [
+    ("tls", StreamProtocol { read: tls::read_inside, ..tls::TLS }),
+    ("http", StreamProtocol { read: http::read_inside, ..http::HTTP }),
+];
 
 fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
     SocksOpening::read_stream(conversation.client, conversation.server).map(|_| ())
@@ -27,12 +29,12 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let mut more = Reading { client: Wanted::Bytes(client.len() + 1), server: Wanted::Bytes(server.len() + 1) };
     if let Some([client_len, server_len]) = opening.lens {
         let inside = Conversation { client: &client[client_len..], server: &server[server_len..], ..*conversation };
-        let answers = INSIDE.map(|(_, protocol, _)| (protocol.is_spoken)(&inside));
+        let answers = INSIDE.map(|(_, protocol)| (protocol.is_spoken)(&inside));
         if let Some(at) = answers.iter().position(|answer| *answer == Parsed::Done(())) {
-            let (name, _, read) = INSIDE[at];
+            let (name, protocol) = &INSIDE[at];
             write_app_with(name, [&[], &[], host], facts);
             facts.object(APP).text(VIA, NAME.as_bytes());
-            let Reading { client, server } = read(&inside, facts);
+            let Reading { client, server } = (protocol.read)(&inside, facts);
             return Reading { client: client.after(client_len), server: server.after(server_len) };
         }
         if answers.iter().all(|answer| *answer == Parsed::No) {
