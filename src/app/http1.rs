@@ -5,6 +5,7 @@
 
 use httparse::{Header, Status};
 
+use super::http2::PREFACE;
 use super::parsed::{Parsed, begins};
 
 /// Bytes of a head that are read.
@@ -15,9 +16,6 @@ pub const HTTP_HEADERS_MAX: usize = 96;
 pub const HTTP_TEXT_MAX: usize = 512;
 /// Longest method; none that is registered is longer.
 const METHOD_MAX: usize = 20;
-
-/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a connection turns into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,15 +1,13 @@
-//! HTTP/1 (RFC 9112), and HTTP/2 without asking first: what its heads tell.
+//! HTTP/1 (RFC 9112): what its heads tell.
 //!
 //! Owns which of it are facts: never a query, a cookie or a password.
 
 use super::write_app;
-use crate::app::http1::{HttpOpening, HttpRequest, HttpResponse, HttpUpgrade};
+use crate::app::http1::{HttpRequest, HttpResponse, HttpUpgrade};
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
 /// The protocol.
 pub(super) const HTTP: StreamProtocol = StreamProtocol { is_spoken, read };
-/// HTTP/2 over a connection without TLS (RFC 9113 section 3.3).
-pub(super) const HTTP2: StreamProtocol = StreamProtocol { is_spoken: is_http2, read: read_http2 };
 
 /// Number of its facts.
 const OBJECT: u8 = 4;
@@ -51,23 +49,15 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
     }
 }
 
-fn is_http2(conversation: &Conversation<'_>) -> Parsed<()> {
-    match HttpOpening::read_stream(conversation.client) {
-        Parsed::Done(HttpOpening::Http2) => Parsed::Done(()),
-        Parsed::More { need } if !conversation.client.is_empty() => Parsed::More { need },
-        _ => Parsed::No,
-    }
-}
-
-fn read_http2(_: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
-    write_app("http2", facts);
-    Reading::DONE
-}
-
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    write_app("http", facts);
+    read_inside(conversation, facts)
+}
+
+/// The facts of HTTP alone.
+pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let requests = Requests::read(conversation.client);
     let response = HttpResponse::read_stream(conversation.server);
-    write_app("http", facts);
     let mut http = facts.object(OBJECT);
     let mut upgrade: Option<HttpUpgrade> = None;
     if let Some(first) = &requests.first {

@@ -3,7 +3,7 @@
 //! Owns what of that are facts, and TLS behind a request for it (STARTTLS and its like).
 
 use super::{tls, write_app_with};
-use crate::app::recognise::{AppMark, AppProtocol, recognise_datagram, recognise_stream};
+use crate::app::recognise::{AppMark, AppProtocol, RECOGNISE_MAX, recognise_datagram, recognise_stream};
 use crate::app::tls::{client_hello_behind, server_hello_behind};
 use crate::app::{
     Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
@@ -34,6 +34,10 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let Parsed::Done(mark) = mark(conversation) else { return Reading::DONE };
     write_mark(&mark, facts);
+    if mark.may_grow {
+        let more = |stream: &[u8]| if stream.len() < RECOGNISE_MAX { Wanted::Bytes(stream.len() + 1) } else { Wanted::Nothing };
+        return Reading { client: more(conversation.client), server: more(conversation.server) };
+    }
     if !may_begin_tls(mark.protocol) {
         return Reading::DONE;
     }
@@ -52,7 +56,7 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     Reading { client: client.after(client_at), server: server.after(server_at) }
 }
 
-/// Protocols that can turn into TLS in the middle (RFC 2595, 3207, 4217, 4511; MySQL's SSL request).
+/// Protocols that can turn into TLS in the middle (2595, 2817, 3207, 4217, 4511, 6120; MySQL's SSL request).
 const fn may_begin_tls(protocol: AppProtocol) -> bool {
     matches!(
         protocol,
@@ -62,9 +66,10 @@ const fn may_begin_tls(protocol: AppProtocol) -> bool {
             | AppProtocol::Ftp
             | AppProtocol::Ldap
             | AppProtocol::MySql
-            | AppProtocol::PostgreSql
             | AppProtocol::Rdp
             | AppProtocol::Nats
+            | AppProtocol::Gnutella
+            | AppProtocol::Xmpp
     )
 }
 

@@ -3,12 +3,17 @@
 //! Owns the two lists. Knows no segment and no table. Invariants: a protocol is a file here and a line in one of the lists; the numbers of
 //! facts are those of `FACT_SCHEMA` in `record/facts.rs`, so they are only ever appended.
 
+mod dhcp;
 mod dns;
 mod dns_summary;
+mod dtls;
 mod http;
+mod http2;
 mod marks;
 mod postgresql;
 mod quic;
+mod rtp;
+mod socks;
 mod ssh;
 mod tls;
 
@@ -17,12 +22,30 @@ use super::{Conversation, DatagramProtocol, FactBuffer, Parsed, StreamProtocol};
 use std::sync::LazyLock;
 
 /// Protocols over TCP, in the order in which they are asked for.
-pub const STREAM_PROTOCOLS: &[&StreamProtocol] =
-    &[&tls::TLS, &http::HTTP, &http::HTTP2, &ssh::SSH, &dns::DNS_TCP, &postgresql::POSTGRESQL, &marks::MARKED_STREAM];
+pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[
+    &tls::TLS,
+    &http::HTTP,
+    &http2::HTTP2,
+    &ssh::SSH,
+    &dns::DNS_TCP,
+    &postgresql::POSTGRESQL,
+    &socks::SOCKS,
+    &marks::MARKED_STREAM,
+];
 
 /// Protocols over UDP, in the order in which they are asked for.
-pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] =
-    &[&dns::DNS, &dns::MDNS, &dns::LLMNR, &dns::NETBIOS, &quic::QUIC, &marks::MARKED_DATAGRAMS];
+pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
+    &dns::DNS,
+    &dns::MDNS,
+    &dns::LLMNR,
+    &dns::NETBIOS,
+    &quic::QUIC,
+    &dtls::DTLS,
+    &dhcp::DHCP,
+    &dhcp::DHCPV6,
+    &rtp::RTP,
+    &marks::MARKED_DATAGRAMS,
+];
 
 /// What first bytes leave of [`STREAM_PROTOCOLS`], at whatever port.
 static STREAM_BYTES: LazyLock<FirstBytes> = LazyLock::new(|| {

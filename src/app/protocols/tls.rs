@@ -1,6 +1,6 @@
 //! TLS over TCP: what its hellos, its certificates and its alerts tell.
 //!
-//! Owns which of it are facts. Certificates are not verified.
+//! Owns which of it are facts, also for DTLS. Certificates are not verified.
 
 use super::write_app;
 use crate::app::tls::{
@@ -99,7 +99,10 @@ pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffe
     let flight = ServerFlight::read_stream(conversation.server, &mut joined_server);
     let server = if let Parsed::Done(flight) = &flight { flight.hello } else { None };
     match hello {
-        Parsed::Done(hello) => write_client(&mut tls, &hello, server.as_ref()),
+        Parsed::Done(hello) => {
+            write_client(&mut tls, &hello, server.as_ref());
+            tls.text(member::JA3, ja3(&hello).to_string().as_bytes());
+        }
         _ => {
             if let Parsed::Done(hello) = Sslv2Hello::read_stream(conversation.client) {
                 write_version(&mut tls, server.map_or(hello.version, |server| server.version));
@@ -130,15 +133,12 @@ fn write_client(tls: &mut FactWriter<'_>, hello: &ClientHello<'_>, server: Optio
     }
     tls.list(member::ALPN, hello.alpn.iter());
     tls.text(member::JA4, Ja4::of(hello).as_bytes());
-    tls.text(member::JA3, ja3(hello).to_string().as_bytes());
     tls.flag(member::ECH, hello.has_ech);
 }
 
 fn write_server(tls: &mut FactWriter<'_>, flight: &ServerFlight<'_>) {
     if let Some(hello) = &flight.hello {
-        write_version(tls, hello.version);
-        tls.text(member::CIPHER, format!("0x{:04x}", hello.cipher).as_bytes());
-        tls.text(member::ALPN_CHOSEN, hello.alpn.unwrap_or_default());
+        write_choice(tls, hello);
         tls.text(member::JA3S, ja3s(hello).to_string().as_bytes());
     }
     if let Some(alert) = flight.alert {
@@ -146,6 +146,31 @@ fn write_server(tls: &mut FactWriter<'_>, flight: &ServerFlight<'_>) {
     }
     if let Some(certificate) = flight.certificates.first().and_then(CertificateFacts::read) {
         write_certificate(tls, &certificate);
+    }
+}
+
+fn write_choice(tls: &mut FactWriter<'_>, hello: &ServerHello<'_>) {
+    write_version(tls, hello.version);
+    tls.text(member::CIPHER, format!("0x{:04x}", hello.cipher).as_bytes());
+    tls.text(member::ALPN_CHOSEN, hello.alpn.unwrap_or_default());
+}
+
+/// What the hellos of DTLS tell.
+pub(super) fn write_hellos(
+    client: Option<&ClientHello<'_>>,
+    server: Option<&ServerHello<'_>>,
+    alert: Option<TlsAlert>,
+    facts: &mut FactBuffer,
+) {
+    let mut tls = facts.object(OBJECT);
+    if let Some(hello) = client {
+        write_client(&mut tls, hello, server);
+    }
+    if let Some(hello) = server {
+        write_choice(&mut tls, hello);
+    }
+    if let Some(alert) = alert {
+        write_alert(&mut tls, alert);
     }
 }
 

@@ -1,4 +1,4 @@
-//! BitTorrent: peers (BEP 3), the distributed table (BEP 5), trackers (BEP 15).
+//! BitTorrent: peers (BEP 3), the distributed table (BEP 5), trackers (BEP 15), peers nearby (BEP 14).
 //!
 //! Owns their first bytes.
 
@@ -26,6 +26,10 @@ pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
     if look.expect(&TRACKER_MAGIC).is_ok() {
         ensure(bytes.len() == 16)?;
     } else {
+        // Peers of the local network are looked for as SSDP looks for devices (BEP 14).
+        if look.expect(b"BT-SEARCH * HTTP/1.1\r\n").is_ok() {
+            return Ok(AppMark::of(AppProtocol::BitTorrent));
+        }
         look.expect_one(&[b"d1:ad2:id20:", b"d1:rd2:id20:", b"d1:eli20", b"d2:ip"])?;
         ensure(bytes.ends_with(b"e"))?;
     }

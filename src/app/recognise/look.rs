@@ -28,7 +28,8 @@ pub(super) fn ensure(holds: bool) -> Result<(), Unread<'static>> {
 pub(super) fn parsed<'a>(looked: Looked<'a>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
     match looked {
         Ok(mark) => Parsed::Done(mark),
-        Err(Unread::More | Unread::Partial(_)) => Parsed::More { need: client.len() + server.len() + 1 },
+        Err(Unread::Partial(mark)) => Parsed::Done(AppMark { may_grow: true, ..mark }),
+        Err(Unread::More) => Parsed::More { need: client.len() + server.len() + 1 },
         Err(Unread::No) => Parsed::No,
     }
 }

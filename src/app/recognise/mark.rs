@@ -27,14 +27,23 @@ macro_rules! protocols {
 }
 
 protocols! {
+    Ajp "ajp" "Apache JServ Protocol.",
     Amqp "amqp" "Advanced Message Queuing Protocol.",
+    BacNet "bacnet" "BACnet over UDP.",
+    Bitcoin "bitcoin" "Bitcoin between peers.",
     BitTorrent "bittorrent" "BitTorrent between peers, its distributed table and its trackers.",
+    Capwap "capwap" "Control And Provisioning of Wireless Access Points.",
     Cassandra "cassandra" "Cassandra's native protocol.",
+    DceRpc "dce_rpc" "DCE/RPC over TCP.",
     Dnp3 "dnp3" "Distributed Network Protocol of the power industry.",
+    EtherNetIp "enip" "EtherNet/IP.",
     Ftp "ftp" "File Transfer Protocol, the control connection.",
     Git "git" "Git's own protocol.",
+    Gnutella "gnutella" "Gnutella.",
+    Iec104 "iec104" "IEC 60870-5-104 of the power industry.",
     Ike "ike" "Internet Key Exchange of IPsec.",
     Imap "imap" "Internet Message Access Protocol.",
+    Irc "irc" "Internet Relay Chat.",
     Kafka "kafka" "Apache Kafka.",
     Kerberos "kerberos" "Kerberos 5.",
     Ldap "ldap" "Lightweight Directory Access Protocol.",
@@ -43,16 +52,24 @@ protocols! {
     MongoDb "mongodb" "MongoDB's wire protocol.",
     Mqtt "mqtt" "MQTT.",
     MySql "mysql" "MySQL and MariaDB.",
+    NatPmp "nat_pmp" "NAT Port Mapping Protocol and its successor PCP.",
     Nats "nats" "NATS.",
+    NetBiosDatagram "netbios_dgm" "NetBIOS datagrams.",
+    NetFlow "netflow" "NetFlow and IPFIX.",
+    Nfs "nfs" "Network File System.",
     Ntp "ntp" "Network Time Protocol.",
     OpenVpn "openvpn" "OpenVPN.",
     Pop3 "pop3" "Post Office Protocol.",
-    PostgreSql "postgresql" "PostgreSQL.",
     Radius "radius" "RADIUS.",
     Rdp "rdp" "Remote Desktop Protocol.",
     Redis "redis" "Redis.",
+    Rpc "rpc" "ONC RPC, other programs than NFS.",
+    Rsync "rsync" "rsync's own protocol.",
     Rtcp "rtcp" "The control protocol of RTP.",
+    Rtmp "rtmp" "Real-Time Messaging Protocol.",
     Rtp "rtp" "Real-time Transport Protocol.",
+    Rtsp "rtsp" "Real-Time Streaming Protocol.",
+    S7Comm "s7comm" "S7comm of Siemens controllers.",
     Sip "sip" "Session Initiation Protocol.",
     Smb "smb" "Server Message Block.",
     Smtp "smtp" "Simple Mail Transfer Protocol.",
@@ -60,10 +77,15 @@ protocols! {
     Ssdp "ssdp" "Simple Service Discovery Protocol.",
     Stun "stun" "Session Traversal Utilities for NAT.",
     Syslog "syslog" "Syslog.",
+    Tacacs "tacacs" "TACACS+.",
     Telnet "telnet" "Telnet.",
     Tftp "tftp" "Trivial File Transfer Protocol.",
     Vnc "vnc" "Remote framebuffers.",
     WireGuard "wireguard" "WireGuard.",
+    WsDiscovery "ws_discovery" "Web Services Dynamic Discovery.",
+    X11 "x11" "The X Window System.",
+    Xmpp "xmpp" "Extensible Messaging and Presence Protocol.",
+    Zabbix "zabbix" "Zabbix.",
 }
 
 /// A version.
@@ -98,6 +120,8 @@ pub struct AppMark<'a> {
     pub software: Option<&'a [u8]>,
     /// What is asked for: a database, a repository, a file; at most [`MARK_TEXT_MAX`] bytes.
     pub object: Option<&'a [u8]>,
+    /// More bytes would tell more.
+    pub may_grow: bool,
 }
 
 fn bounded(text: &[u8]) -> &[u8] {
@@ -106,7 +130,7 @@ fn bounded(text: &[u8]) -> &[u8] {
 
 impl<'a> AppMark<'a> {
     pub(super) const fn of(protocol: AppProtocol) -> Self {
-        Self { protocol, version: None, software: None, object: None }
+        Self { protocol, version: None, software: None, object: None, may_grow: false }
     }
 
     pub(super) const fn number(self, number: u8) -> Self {

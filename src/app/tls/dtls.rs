@@ -13,6 +13,8 @@ use crate::app::reading::ByteReader;
 /// The longest hello that is put together.
 pub const DTLS_HELLO_MAX: usize = 16 * 1024;
 
+/// Kind, version, epoch, number, length.
+const HEADER_LEN: usize = 13;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
@@ -31,13 +33,36 @@ impl Default for DtlsHandshake {
     }
 }
 
+const fn is_record(kind: u8, version: u16) -> bool {
+    matches!(version, 0xfeff | 0xfefd | 0xfefc | 0x0100) && matches!(kind, 20..=25)
+}
+
 /// A record: kind, epoch and body.
 fn record<'a>(reader: &mut ByteReader<'a>) -> Option<(u8, u16, &'a [u8])> {
     let kind = reader.u8()?;
-    let is_version = matches!(reader.u16()?, 0xfeff | 0xfefd | 0xfefc | 0x0100);
+    let version = reader.u16()?;
     let epoch = reader.u16()?;
     reader.take(6)?;
-    Some((kind, epoch, reader.block()?)).filter(|_| is_version && (20..=25).contains(&kind))
+    Some((kind, epoch, reader.block()?)).filter(|_| is_record(kind, version))
+}
+
+/// Whether a datagram of `len` bytes, of which `captured` was captured, is records of DTLS and nothing else.
+pub fn are_dtls_records(captured: &[u8], len: usize) -> bool {
+    let mut reader = ByteReader::new(captured);
+    let mut at = 0;
+    while !reader.is_empty() {
+        let header = reader.array::<HEADER_LEN>();
+        let Some([kind, major, minor, .., high, low]) = header else { return at > 0 && captured.len() < len };
+        if !is_record(kind, u16::from_be_bytes([major, minor])) {
+            return false;
+        }
+        let body_len = usize::from(u16::from_be_bytes([high, low]));
+        at += HEADER_LEN + body_len;
+        if reader.take(body_len).is_none() {
+            return captured.len() < len && at <= len;
+        }
+    }
+    at > 0
 }
 
 impl DtlsHandshake {
@@ -162,6 +187,21 @@ mod tests {
         assert_eq!(handshake.alert().and_then(TlsAlert::name), Some("handshake_failure"));
     }
 
+    #[test]
+    fn records_have_to_fill_a_datagram() {
+        let whole = datagram(&fragment(1, 0, 0..body().len()));
+        let two = [&whole[..], &whole].concat();
+        assert!(are_dtls_records(&whole, whole.len()) && are_dtls_records(&two, two.len()));
+        for cut in 0..whole.len() {
+            assert!(!are_dtls_records(&whole[..cut], cut), "{cut}");
+            assert_eq!(are_dtls_records(&whole[..cut], whole.len()), cut >= HEADER_LEN, "{cut}");
+            assert!(are_dtls_records(&two[..whole.len() + cut], two.len()), "{cut}");
+        }
+        let other = [&whole[..], b"x"].concat();
+        assert!(!are_dtls_records(&other, other.len()));
+        assert!(!are_dtls_records(b"GET / HTTP/1.1\r\n\r\n", 18));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(mut bytes in prop::collection::vec(any::<u8>(), 13..200)) {
@@ -170,6 +210,7 @@ mod tests {
             bytes[11..13].copy_from_slice(&len.to_be_bytes());
             let mut handshake = DtlsHandshake::default();
             handshake.push(&bytes);
+            are_dtls_records(&bytes, bytes.len());
             handshake.client_hello();
             handshake.server_hello();
         }

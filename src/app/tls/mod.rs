@@ -24,7 +24,7 @@ pub use behind::{BEHIND_MAX, client_hello_behind, server_hello_behind};
 pub use certificate::{CERTIFICATE_MAX, CERTIFICATE_NAME_MAX, CERTIFICATE_NAMES_MAX, CertificateFacts};
 pub use certificate_list::CertificateList;
 pub use client_hello::{ClientHello, HelloCarrier, SERVER_NAME_MAX};
-pub use dtls::{DTLS_HELLO_MAX, DtlsHandshake};
+pub use dtls::{DTLS_HELLO_MAX, DtlsHandshake, are_dtls_records};
 pub use extension::{Extensions, NameList, is_grease};
 pub use handshake::{CERTIFICATE, CLIENT_HELLO, HandshakeMessage, HandshakeMessages, SERVER_HELLO};
 pub use ja3::{ja3, ja3s, write_ja3, write_ja3s};

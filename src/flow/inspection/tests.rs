@@ -106,11 +106,7 @@ fn a_connection_that_begins_as_no_protocol_is_given_up_soon() {
         }
         packets
     };
-    assert_eq!(
-        begun_as(b" !\"#", b" !\"#"),
-        4,
-        "the first of the server excludes what that of the client left"
-    );
+    assert_eq!(begun_as(b" !\"#", b" !\"#"), 4, "the first of the server excludes what that of the client left");
     assert_eq!(begun_as(b" !\"#", b""), 20, "the server may still greet");
 }
 
