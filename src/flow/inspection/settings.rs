@@ -26,7 +26,7 @@ impl InspectionSettings {
 
     /// The limit of datagrams of which none tells what the flow is: each is whole, and a protocol shows itself in the first ones.
     pub(super) fn vain_datagrams(&self) -> u16 {
-        self.packets_max.min(4)
+        self.packets_max.min(8)
     }
 }
 
