@@ -54,6 +54,12 @@ pub fn directions(settings: &Settings, interfaces: &[String], has_page: bool) ->
     is_asked.then(|| local_networks(&settings.local_networks, interfaces)).transpose()
 }
 
+/// The networks that are inside, for logs that say so; none where no such log is written.
+pub fn inside_of_logs(settings: &Settings, interfaces: &[String]) -> Result<LocalNetworks, BackendError> {
+    let is_asked = settings.output.export_zeek.is_some();
+    if is_asked { local_networks(&settings.local_networks, interfaces) } else { Ok(LocalNetworks::of(Vec::new())) }
+}
+
 /// How microbursts are judged, where they are to be. A file, whose interface is not known, is one link. `speed_bps`: of an interface.
 pub fn bursts(
     settings: Option<&DetectSettings>,

@@ -111,7 +111,8 @@ fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
     // One word for each interface, for as long as the program runs.
     let interfaces = interface_words(&opened.interfaces);
     let post_rotate = post_rotate(settings, &reporter)?;
-    let opened_outputs = outputs(settings, interfaces, shown, post_rotate.as_ref()).and_then(|mut outputs| {
+    let local = Arc::new(detecting::inside_of_logs(settings, &opened.interfaces)?);
+    let opened_outputs = outputs(settings, interfaces, &local, shown, post_rotate.as_ref()).and_then(|mut outputs| {
         outputs.extend(alerting::receivers(settings, &reporter)?);
         let summary = settings.output.summary_json.as_deref().map(SummaryFile::create).transpose()?;
         Ok((outputs, summary))

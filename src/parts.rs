@@ -6,11 +6,13 @@ use crate::open;
 use crate::reporter::Reporter;
 use netscope::aggregate::{AggregateSettings, AlertingSettings, BurstJudging, FlowSelection, JudgeSettings, Output};
 use netscope::config::{ColorWhen, OutputSettings, PacketView, Settings, SourceSettings, TimeChoice};
+use netscope::detect::LocalNetworks;
 use netscope::engine::EngineSettings;
 use netscope::flight::{FlightError, FlightSettings, FlightSetup};
 use netscope::output::{
-    AlertLines, CsvLines, CsvTable, DocumentFile, ExportSettings, HistoryFile, JsonLines, JsonTable, OutputError, PacketPrinter,
-    PostRotate, PrintStyle, StatsLines, TextReport, TextSettings, stdout, stdout_has_color, stdout_is_terminal, terminal_columns,
+    AlertLines, CsvLines, CsvTable, DocumentFile, EveTable, ExportSettings, HistoryFile, JsonLines, JsonTable, OutputError,
+    PacketPrinter, PostRotate, PrintStyle, StatsLines, TextReport, TextSettings, ZeekFiles, ZeekTable, stdout, stdout_has_color,
+    stdout_is_terminal, terminal_columns,
 };
 use netscope::query::RecordContext;
 use netscope::record::{FieldWord, LineStyle, LineTime};
@@ -107,10 +109,13 @@ pub fn selection(
 pub fn outputs(
     settings: &Settings,
     interfaces: &'static [FieldWord],
+    local: &Arc<LocalNetworks>,
     shown: Receiver<Infallible>,
     post_rotate: Option<&PostRotate>,
 ) -> Result<Vec<Box<dyn Output>>, OutputError> {
-    let OutputSettings { export_json, export_csv, expired_flows_jsonl, expired_flows_csv, record, .. } = &settings.output;
+    let OutputSettings {
+        export_json, export_csv, export_eve, export_zeek, expired_flows_jsonl, expired_flows_csv, record, ..
+    } = &settings.output;
     let record = &ExportSettings { interfaces, ..*record };
     let on_closed = || post_rotate.map(PostRotate::on_closed);
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
@@ -119,6 +124,15 @@ pub fn outputs(
     }
     if let Some(path) = export_csv {
         outputs.push(Box::new(DocumentFile::create(path, CsvTable(*record))?));
+    }
+    if let Some(path) = export_eve {
+        outputs.push(Box::new(DocumentFile::create(path, EveTable(*record))?));
+    }
+    for (format, (log, path)) in
+        export_zeek.iter().flat_map(|ZeekFiles { format, logs }| logs.iter().map(move |log| (*format, log)))
+    {
+        let log = ZeekTable { log: *log, format, local: Arc::clone(local), settings: *record };
+        outputs.push(Box::new(DocumentFile::create(path, log)?));
     }
     if let Some(rotation) = expired_flows_jsonl {
         outputs.push(Box::new(JsonLines::rotating(rotation, *record, on_closed())?));

@@ -247,7 +247,7 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn combinations_that_cannot_work_are_refused_by_name() {
-    let cases: [(&[&str], &str); 46] = [
+    let cases: [(&[&str], &str); 48] = [
         (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
         (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
         (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
@@ -272,6 +272,8 @@ fn combinations_that_cannot_work_are_refused_by_name() {
         (&["--quiet", "--link"], "--no-quiet"),
         (&["--top-flows", "3"], "--stats"),
         (&["--export-ended-max", "3"], "--export-json"),
+        (&["--zeek-format", "tsv"], "--export-zeek"),
+        (&["--export-zeek", "-"], "--export-zeek"),
         (&["--workers", "2", "--no-pipeline"], "--no-pipeline"),
         (&["--tpacket-retire-ms", "5"], "--backend tpacket"),
         (&["--backend", "libpcap", "--tpacket-block-kb", "128"], "--backend tpacket"),
@@ -466,7 +468,16 @@ fn wrong_types_are_told_with_line_and_key() {
 
 #[test]
 fn empty_text_is_unset() {
-    let keys = ["export_json", "export_csv", "expired_flows_jsonl", "expired_flows_csv", "summary_json", "write_pcap"];
+    let keys = [
+        "export_json",
+        "export_csv",
+        "export_eve",
+        "export_zeek",
+        "expired_flows_jsonl",
+        "expired_flows_csv",
+        "summary_json",
+        "write_pcap",
+    ];
     let text: String = keys.iter().map(|key| format!("{key} = \"\"\n")).collect();
     assert_eq!(with_file(&format!("[output]\n{text}"), &[]).unwrap().output, settings(&[]).output);
 }

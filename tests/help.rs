@@ -48,6 +48,8 @@ fn help_has_its_headings_and_every_flag_of_the_contract() {
         "--write-pcap-max-files",
         "--export-json",
         "--export-csv",
+        "--export-eve",
+        "--export-zeek",
         "--expired-flows-jsonl",
         "--expired-flows-csv",
         "--stats",

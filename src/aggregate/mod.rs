@@ -101,6 +101,11 @@ pub trait Output: Send {
         None
     }
 
+    /// Rows that it makes of the table at the end, once it was told of it; `None`: one for each flow.
+    fn rows_of_table(&self) -> Option<u64> {
+        None
+    }
+
     /// What became of alerts, after an error too; `None` when it is no receiver of them.
     fn deliveries(&self) -> Option<AlertDeliveries> {
         None

@@ -40,7 +40,13 @@ pub struct OutputResults {
 }
 
 /// What a thread leaves.
-type Served = (Option<OutputFailure>, Option<u64>, Option<AlertDeliveries>);
+#[derive(Default)]
+struct Served {
+    failure: Option<OutputFailure>,
+    rows_written: Option<u64>,
+    rows_of_table: Option<u64>,
+    deliveries: Option<AlertDeliveries>,
+}
 
 /// One of them.
 struct OutputThread<'scope> {
@@ -72,7 +78,8 @@ impl<'scope> Outputs<'scope> {
                     failed(&failure);
                     failure
                 });
-                (failure, output.rows_written(), output.deliveries())
+                let (rows_written, rows_of_table) = (output.rows_written(), output.rows_of_table());
+                Served { failure, rows_written, rows_of_table, deliveries: output.deliveries() }
             });
             let thread = thread.map_err(|source| {
                 queue.close();
@@ -171,19 +178,20 @@ impl<'scope> Outputs<'scope> {
     pub fn join(self, lost: u64) -> OutputResults {
         let mut results = OutputResults::default();
         for running in self.threads {
-            let (failure, written, deliveries) = match running.thread.map(ScopedJoinHandle::join) {
+            let Served { failure, rows_written, rows_of_table, deliveries } = match running.thread.map(ScopedJoinHandle::join) {
                 Ok(Ok(served)) => served,
                 Ok(Err(_)) => {
                     results.panicked.push(running.name.clone());
-                    (None, None, None)
+                    Served::default()
                 }
-                Err(failure) => (Some(failure), None, None),
+                Err(failure) => Served { failure: Some(failure), ..Served::default() },
             };
             results.failures.extend(failure);
             results.receivers.extend(deliveries);
             if running.has_rows {
-                let tables = if running.wants.table { self.table_len.get() } else { 0 };
-                let (written, all) = (written.unwrap_or(0), running.queue.offered() + tables + lost);
+                let of_table = || rows_of_table.unwrap_or(self.table_len.get());
+                let tables = if running.wants.table { of_table() } else { 0 };
+                let (written, all) = (rows_written.unwrap_or(0), running.queue.offered() + tables + lost);
                 results.rows.push(OutputRows { output: running.name, written, not_written: all.saturating_sub(written) });
             }
         }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
     override_usage = "netscope [OPTIONS] [FILTER]...\n       netscope doctor [OPTIONS] [NAME]\n       netscope hash-password",
     after_help = "A flag beats the configuration file, the file beats the default. Exit codes: 0 fine, 1 configuration or capture \
                   error, 2 --synthetic-flows over its memory budget. Signals: Ctrl-C ends the run in order, a second \
-                  one at once; SIGUSR1 writes the files of --export-json and --export-csv while the run goes on, \
+                  one at once; SIGUSR1 writes the files of --export-json, --export-csv, --export-eve and --export-zeek while the run goes on, \
                   SIGUSR2 the packets that --recorder has in memory.",
     max_term_width = 120,
     args_conflicts_with_subcommands = true,

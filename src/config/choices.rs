@@ -5,6 +5,7 @@
 
 use crate::flow::KeyScope;
 use crate::output::AlertFormat;
+use crate::record::ZeekFormat;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,50 @@ pub enum TimeChoice {
     Epoch,
     /// Seconds since the packet before
     Delta,
+}
+
+/// How lines of Zeek's logs look.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ZeekChoice {
+    /// Tab-separated values with a header, as zeek-cut reads them
+    #[default]
+    Tsv,
+    /// A JSON object per line
+    Json,
+}
+
+impl From<ZeekChoice> for ZeekFormat {
+    fn from(choice: ZeekChoice) -> Self {
+        match choice {
+            ZeekChoice::Tsv => Self::Tsv,
+            ZeekChoice::Json => Self::Json,
+        }
+    }
+}
+
+/// How files of a directory are compressed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressionChoice {
+    /// Not at all
+    #[default]
+    None,
+    /// gzip: .log.gz
+    Gz,
+    /// Zstandard: .log.zst
+    Zst,
+}
+
+impl CompressionChoice {
+    /// What stands behind a file's name.
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gz => ".gz",
+            Self::Zst => ".zst",
+        }
+    }
 }
 
 /// Whether packet lines have colours.

@@ -29,7 +29,8 @@ mod web_options;
 
 pub use args::{Args, DoctorArgs, Task};
 pub use choices::{
-    BackendChoice, ColorWhen, FanoutChoice, KeyChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes, XdpUnmatched,
+    BackendChoice, ColorWhen, CompressionChoice, FanoutChoice, KeyChoice, RssChoice, TimeChoice, XdpModeChoice, XdpTimes,
+    XdpUnmatched, ZeekChoice,
 };
 pub use error::ConfigError;
 pub use file::read_file;

@@ -9,7 +9,7 @@ use super::error::ConfigError;
 use super::options::{Options, OutputOptions};
 use super::resolve::{MIB, combination, nanoseconds, size};
 use super::settings::{OutputSettings, PacketView, SourceSettings};
-use crate::output::ExportSettings;
+use crate::output::{ExportSettings, ZeekFiles};
 use crate::query::FlowFilter;
 use crate::record::{FACT_SCHEMA, TimeResolution};
 use netscope_backends::writing::{RotationOptions, SegmentNames, is_stdout};
@@ -74,6 +74,8 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         write_pcap: at(&options.write_pcap, &packets),
         export_json: options.export_json.clone(),
         export_csv: options.export_csv.clone(),
+        export_eve: options.export_eve.clone(),
+        export_zeek: zeek(options, dpi)?,
         export_ended_max: size(options.export_ended_max.unwrap_or(ended_max_default)),
         expired_flows_jsonl: at(&options.expired_flows_jsonl, &flows),
         expired_flows_csv: at(&options.expired_flows_csv, &flows),
@@ -99,6 +101,24 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
     })
 }
 
+/// The files of logs.
+fn zeek(options: &OutputOptions, dpi: bool) -> Result<Option<ZeekFiles>, ConfigError> {
+    let Some(directory) = &options.export_zeek else { return Ok(None) };
+    let not = |what: &str| ConfigError::Value {
+        name: "--export-zeek (output.export_zeek)",
+        what: format!("is {}: {what}", directory.display()),
+    };
+    if is_stdout(directory) {
+        return Err(not("it writes several files, so give it a directory"));
+    }
+    if directory.exists() && !directory.is_dir() {
+        return Err(not("this is no directory"));
+    }
+    let format = options.zeek_format.unwrap_or_default().into();
+    let ending = options.zeek_compression.unwrap_or_default().ending();
+    Ok(Some(ZeekFiles::in_directory(directory, format, ending, dpi)))
+}
+
 /// Which flows are written; `None`: all.
 fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, ConfigError> {
     let text = options.selected.as_deref().unwrap_or_default();
@@ -106,11 +126,12 @@ fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, Co
     if filter.is_everything() {
         return Ok(None);
     }
-    let has_flows = [&options.export_json, &options.export_csv, &options.expired_flows_jsonl, &options.expired_flows_csv];
+    let OutputOptions { export_json, export_csv, export_eve, export_zeek, expired_flows_jsonl, expired_flows_csv, .. } = options;
+    let has_flows = [export_json, export_csv, export_eve, export_zeek, expired_flows_jsonl, expired_flows_csv];
     if has_flows.iter().all(|path| path.is_none()) && options.flow_table.unwrap_or(0) == 0 {
         return Err(combination(
-            "--where (output.where) chooses the flows that are written: add --export-json, --export-csv, --expired-flows-jsonl, \
-             --expired-flows-csv or --flow-table; packets are chosen by -f"
+            "--where (output.where) chooses the flows that are written: add --export-json, --export-csv, --export-eve, --export-zeek, \
+             --expired-flows-jsonl, --expired-flows-csv or --flow-table; packets are chosen by -f"
                 .to_owned(),
         ));
     }
@@ -206,7 +227,7 @@ fn on_stdout(options: &Options) -> Result<Option<&'static str>, ConfigError> {
 }
 
 /// Outputs with a path.
-fn written(options: &Options) -> [(&'static str, Option<&Path>); 9] {
+fn written(options: &Options) -> [(&'static str, Option<&Path>); 10] {
     let history_json = options.history.json.as_deref();
     let (stats_jsonl, alerts_jsonl) = (options.stats.jsonl.as_deref(), options.analysis.alerts_jsonl.as_deref());
     let options = &options.output;
@@ -217,6 +238,7 @@ fn written(options: &Options) -> [(&'static str, Option<&Path>); 9] {
         ("--write-pcap (output.write_pcap)", options.write_pcap.as_deref()),
         ("--export-json (output.export_json)", options.export_json.as_deref()),
         ("--export-csv (output.export_csv)", options.export_csv.as_deref()),
+        ("--export-eve (output.export_eve)", options.export_eve.as_deref()),
         ("--expired-flows-jsonl (output.expired_flows_jsonl)", options.expired_flows_jsonl.as_deref()),
         ("--expired-flows-csv (output.expired_flows_csv)", options.expired_flows_csv.as_deref()),
         ("--summary-json (output.summary_json)", options.summary_json.as_deref()),

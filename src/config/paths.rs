@@ -78,6 +78,10 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
     files.extend(
         whole.into_iter().filter_map(|(name, path)| path.as_ref().map(|path| NamedFile::new(name, path, FileRole::Written))),
     );
+    files
+        .extend(output.export_eve.iter().map(|path| NamedFile::new("--export-eve (output.export_eve)", path, FileRole::Written)));
+    let logs = output.export_zeek.iter().flat_map(|zeek| &zeek.logs);
+    files.extend(logs.map(|(_, path)| NamedFile::new("--export-zeek (output.export_zeek)", path, FileRole::Written)));
     let receivers = &output.receivers;
     let (syslog, webhook) = (receivers.syslog.as_ref(), receivers.webhook.as_ref());
     let client = syslog.and_then(|syslog| syslog.tls.client.as_ref());

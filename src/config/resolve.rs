@@ -133,12 +133,19 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
         return Err(combination(format!("{flag} tells of what is detected: add --anomalies")));
     }
     let tables = |options: &OutputOptions| {
-        options.export_json.is_some() || options.export_csv.is_some() || options.flow_table.is_some_and(|rows| rows > 0)
+        let files = [&options.export_json, &options.export_csv, &options.export_eve, &options.export_zeek];
+        files.into_iter().any(Option::is_some) || options.flow_table.is_some_and(|rows| rows > 0)
     };
     if said.output.export_ended_max.is_some() && !tables(&said.output) && !tables(&file.output) {
         return Err(combination(
-            "--export-ended-max is about what is written at the end: add --export-json, --export-csv or --flow-table".to_owned(),
+            "--export-ended-max is about what is written at the end: add --export-json, --export-csv, --export-eve, --export-zeek or \
+             --flow-table"
+                .to_owned(),
         ));
+    }
+    let is_about_logs = said.output.zeek_format.is_some() || said.output.zeek_compression.is_some();
+    if is_about_logs && said.output.export_zeek.is_none() && file.output.export_zeek.is_none() {
+        return Err(combination("--zeek-format and --zeek-compression are about the files of --export-zeek: add it".to_owned()));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::dashboard::ServerSettings;
 use crate::detect::{DetectorSettings, IpPrefix, MicroburstSettings};
 use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
-use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings};
+use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings, ZeekFiles};
 use crate::query::FlowFilter;
 use netscope_backends::writing::RotationOptions;
 use netscope_backends::{CaptureLimits, ReplaySpeed};
@@ -211,6 +211,10 @@ pub struct OutputSettings {
     pub export_json: Option<PathBuf>,
     /// The flow table at the end as CSV.
     pub export_csv: Option<PathBuf>,
+    /// The flow table at the end as EVE.
+    pub export_eve: Option<PathBuf>,
+    /// The flow table at the end as logs of Zeek.
+    pub export_zeek: Option<ZeekFiles>,
     /// Ended flows, the latest, that the flow table at the end holds besides the live ones.
     pub export_ended_max: usize,
     /// Flows as they end as JSON lines.
@@ -244,7 +248,8 @@ pub struct OutputSettings {
 impl OutputSettings {
     /// True when something shows all flows at the end.
     pub const fn has_tables(&self) -> bool {
-        self.export_json.is_some() || self.export_csv.is_some() || self.flow_table_rows > 0
+        let files = self.export_json.is_some() || self.export_csv.is_some() || self.export_eve.is_some();
+        files || self.export_zeek.is_some() || self.flow_table_rows > 0
     }
 }
 

@@ -24,6 +24,7 @@ mod parts;
 mod ports;
 mod quote;
 mod record;
+mod record_id;
 mod seen;
 mod store;
 mod synthetic;
@@ -49,6 +50,7 @@ pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};
 pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
+pub use record_id::RecordId;
 pub use seen::{FlowEnd, FragmentRole, HostAddress, SeenAnswer, SeenFlow, SeenFragment, SeenPacket, SeenRefusal};
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{

@@ -16,6 +16,11 @@ pub trait Document {
     /// # Errors
     /// Those of `out`.
     fn write(&self, out: &mut (impl Write + Send), table: &Table) -> io::Result<()>;
+
+    /// How many rows it makes of the table; one for each flow unless it says otherwise.
+    fn row_count(&self, table: &Table) -> u64 {
+        table.len() as u64
+    }
 }
 
 /// A document and the file that it becomes.
@@ -26,6 +31,8 @@ pub struct DocumentFile<D> {
     name: String,
     document: D,
     rows_written: u64,
+    /// Rows of the table at the end, once it is there.
+    rows_of_table: Option<u64>,
 }
 
 impl<D: Document> DocumentFile<D> {
@@ -35,7 +42,14 @@ impl<D: Document> DocumentFile<D> {
     /// When the directory cannot be written to.
     pub fn create(path: &Path, document: D) -> Result<Self, OutputError> {
         let file = Some(AtomicFile::create(path)?);
-        Ok(Self { file, path: path.to_owned(), name: output_name(path).display().to_string(), document, rows_written: 0 })
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            name: output_name(path).display().to_string(),
+            document,
+            rows_written: 0,
+            rows_of_table: None,
+        })
     }
 
     /// The file to write to now.
@@ -64,6 +78,10 @@ impl<D: Document + Send> Output for DocumentFile<D> {
         Some(self.rows_written)
     }
 
+    fn rows_of_table(&self) -> Option<u64> {
+        self.rows_of_table
+    }
+
     fn live_table(&mut self, table: &Table) -> io::Result<()> {
         let mut file = self.take_file()?;
         // First of all: the next document is to have a place whatever fails.
@@ -79,10 +97,12 @@ impl<D: Document + Send> Output for DocumentFile<D> {
     }
 
     fn finish(&mut self, table: &Table, _summary: &Summary) -> io::Result<()> {
+        let rows = self.document.row_count(table);
+        self.rows_of_table = Some(rows);
         let mut file = self.take_file()?;
         self.document.write(&mut file, table)?;
         file.commit()?;
-        self.rows_written = table.len() as u64;
+        self.rows_written = rows;
         Ok(())
     }
 }

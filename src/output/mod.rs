@@ -7,6 +7,7 @@ mod alert_lines;
 mod child;
 mod csv;
 mod document;
+mod eve;
 #[cfg(test)]
 mod fact_path_tests;
 mod file;
@@ -23,10 +24,12 @@ mod stats_lines;
 mod stdout;
 mod summary_json;
 mod text;
+mod zeek;
 
 pub use alert_lines::AlertLines;
 pub use csv::{CsvLines, CsvTable, write_table};
 pub use document::DocumentFile;
+pub use eve::EveTable;
 pub use file::{AtomicFile, OutputError};
 pub use history_json::HistoryFile;
 pub use json::{JsonLines, JsonTable, write_array};
@@ -42,3 +45,4 @@ pub use stats_lines::StatsLines;
 pub use stdout::{is_broken_pipe, stdout, stdout_has_color, stdout_is_terminal, terminal_columns};
 pub use summary_json::SummaryFile;
 pub use text::{TextReport, TextSettings, stats_line, summary_text, top_lines};
+pub use zeek::{ZeekFiles, ZeekTable};

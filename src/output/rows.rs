@@ -111,6 +111,15 @@ fn write_in_parallel(
     Ok(())
 }
 
+/// How many rows `count` says that the records of `table` make together; it is given no Community IDs.
+pub(super) fn count_rows(table: &Table, settings: ExportSettings, count: impl Fn(&Exported<'_>) -> u64) -> u64 {
+    let rows = (0..table.len()).map(|index| {
+        let record = table.record(index);
+        count(&Exported::without_ids(&record).with_facts(table.facts(index), settings.schema))
+    });
+    rows.sum()
+}
+
 /// Makes the records of `range` ready and gives them to `visit` in the same order.
 fn export_all<E>(
     table: &Table,

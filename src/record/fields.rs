@@ -104,6 +104,16 @@ impl<'a> Exported<'a> {
         self.record
     }
 
+    /// The name of the interface on which it was captured.
+    pub(super) fn interface(&self) -> Option<&'static str> {
+        self.interface.map(FieldWord::as_str)
+    }
+
+    /// Its Community ID.
+    pub(super) const fn community_id(&self) -> &CommunityId {
+        &self.community_id
+    }
+
     /// Its facts.
     pub const fn facts(&self) -> FactSet<'a> {
         self.facts
@@ -361,7 +371,7 @@ fn count(record: &FlowRecord, of: impl FnOnce(&TcpRecord) -> u32) -> Option<u64>
 
 /// The endpoint that sends in this direction.
 #[inline(always)]
-fn endpoint_of(record: &FlowRecord, direction: Direction) -> (IpAddr, u16) {
+pub(super) fn endpoint_of(record: &FlowRecord, direction: Direction) -> (IpAddr, u16) {
     let (a_port, b_port) = ports(&record.key);
     match direction {
         Direction::AToB => (record.key.a_ip(), a_port),
@@ -408,7 +418,7 @@ fn tcp_headers(record: &FlowRecord, direction: Direction) -> Option<&DirectionHe
 }
 
 /// Of TCP and UDP, where no packet's is unknown.
-fn payload_bytes(record: &FlowRecord, direction: Direction) -> Option<u64> {
+pub(super) fn payload_bytes(record: &FlowRecord, direction: Direction) -> Option<u64> {
     headers(record, direction).filter(|_| matches!(record.key.protocol(), TCP | UDP)).and_then(DirectionHeaders::payload_bytes)
 }
 

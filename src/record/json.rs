@@ -240,7 +240,7 @@ impl FieldSink for JsonObject<'_> {
 
 /// Appends text out of packets as a string: quotes and backslashes escaped, and whatever a terminal would act
 /// upon.
-fn push_text(out: &mut TextEnd<'_>, text: &[u8]) {
+pub(super) fn push_text(out: &mut TextEnd<'_>, text: &[u8]) {
     out.byte(b'"');
     for c in shown(text) {
         match c {
@@ -256,7 +256,7 @@ fn push_text(out: &mut TextEnd<'_>, text: &[u8]) {
 }
 
 /// Appends such strings with commas between them.
-fn push_texts<'t>(out: &mut TextEnd<'_>, texts: impl Iterator<Item = &'t [u8]>) {
+pub(super) fn push_texts<'t>(out: &mut TextEnd<'_>, texts: impl Iterator<Item = &'t [u8]>) {
     for (i, text) in texts.enumerate() {
         if i > 0 {
             out.byte(b',');

@@ -7,14 +7,18 @@
 
 mod address;
 mod alert_object;
+mod calendar;
 mod csv;
+mod eve;
 mod facts;
 mod field;
 mod fields;
 mod hex;
 mod json;
+mod members;
 mod names;
 mod number;
+mod oriented;
 mod packet_detail;
 mod packet_line;
 mod plural;
@@ -23,11 +27,16 @@ pub(crate) mod reference;
 mod table;
 #[cfg(test)]
 pub(crate) mod test_records;
+#[cfg(test)]
+pub(crate) mod test_told;
 mod text;
+mod told;
 mod untrusted;
+mod zeek;
 
 pub use alert_object::AlertObject;
 pub use csv::{push_ended_header, push_ended_row, push_fact_cell, push_header, push_row};
+pub use eve::{eve_count, push_eve};
 #[cfg(test)]
 pub(crate) use facts::TEST_SCHEMA;
 pub use facts::{FACT_SCHEMA, FactObject, FactSchema, fact_id};
@@ -45,3 +54,4 @@ pub use plural::counted;
 pub use table::{endpoints, flow_table, human_bytes, human_duration};
 pub use text::{FieldWord, TextBuffer, TextEnd};
 pub use untrusted::{CUT_MARK, TEXT_LEN_MAX, shown};
+pub use zeek::{ZeekFormat, ZeekLog, push_zeek, push_zeek_end, push_zeek_head, zeek_count};

@@ -2,7 +2,7 @@
 //!
 //! Owns its names and help texts. Knows no default.
 
-use crate::config::choices::{ColorWhen, TimeChoice};
+use crate::config::choices::{ColorWhen, CompressionChoice, TimeChoice, ZeekChoice};
 use crate::config::said::{path_unset_when_empty, unset_when_empty};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -92,14 +92,34 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_csv: Option<PathBuf>,
 
+    /// Write all flows to this file at the end as EVE, the JSON lines of Suricata 7; with --dpi events of type dns, tls, quic, http and
+    /// ssh, too, without it of type flow alone
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub export_eve: Option<PathBuf>,
+
+    /// Write all flows to this directory at the end as Zeek's conn.log; with --dpi dns.log, ssl.log, http.log, ssh.log and quic.log, too,
+    /// and with --headers the payload bytes
+    #[arg(long, value_name = "DIR")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub export_zeek: Option<PathBuf>,
+
+    /// How lines of --export-zeek look [default: tsv]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub zeek_format: Option<ZeekChoice>,
+
+    /// How files of --export-zeek are compressed [default: none]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub zeek_compression: Option<CompressionChoice>,
+
     /// Write only flows that this filter is true of, as 'port:443 bytes:>1M', to all files of flows and to --flow-table; totals count all
     /// flows, and packets are chosen by -f. The language is in docs/filter-language.md
     #[arg(long = "where", value_name = "EXPR")]
     #[serde(rename = "where", deserialize_with = "unset_when_empty")]
     pub selected: Option<String>,
 
-    /// How many of the flows that ended before, the latest, --export-json, --export-csv and --flow-table hold [default: 1000000 from a
-    /// file, 100000 live]
+    /// How many of the flows that ended before, the latest, --export-json, --export-csv, --export-eve, --export-zeek and --flow-table hold
+    /// [default: 1000000 from a file, 100000 live]
     #[arg(long, value_name = "N")]
     pub export_ended_max: Option<u64>,
 
@@ -158,7 +178,8 @@ pub struct OutputOptions {
 }
 
 section!(OutputOptions {
-    time, color, flow_table, export_json, export_csv, selected, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
+    time, color, flow_table, export_json, export_csv, export_eve, export_zeek, zeek_format,
+    zeek_compression, selected, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
     community_id_seed, write_pcap, write_pcap_rotate_mb, write_pcap_rotate_secs, write_pcap_max_files,
     expired_flows_rotate_mb, expired_flows_rotate_secs, expired_flows_max_files, post_rotate,
 } switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no; link: link_yes, link_no;
