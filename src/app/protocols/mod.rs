@@ -7,10 +7,13 @@ mod dns;
 mod dns_summary;
 mod http;
 mod marks;
+mod news;
 mod postgresql;
 mod quic;
 mod ssh;
 mod tls;
+
+pub use news::{FactNews, ShownCertificate, protocol_of};
 
 use super::{DatagramProtocol, FactBuffer, StreamProtocol};
 
@@ -24,6 +27,14 @@ pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] =
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;
+
+/// Its member that says that a password was sent in the clear.
+const CREDENTIALS_IN_CLEAR: u8 = 5;
+
+/// A password was sent in the clear, if it was.
+fn write_credentials(are_clear: bool, facts: &mut FactBuffer) {
+    facts.object(APP).flag(CREDENTIALS_IN_CLEAR, are_clear);
+}
 
 /// The flow is of this protocol, as its content says.
 fn write_app(name: &str, facts: &mut FactBuffer) {
