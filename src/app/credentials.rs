@@ -48,7 +48,7 @@ fn of_ftp(client: &[u8]) -> bool {
 }
 
 /// What a command of a client means.
-enum Command {
+enum LoginCommand {
     /// It has the password in it.
     Password,
     /// So many of the next lines belong to it, the last of which is the password.
@@ -57,42 +57,42 @@ enum Command {
 }
 
 /// `PLAIN` or `LOGIN` behind the word for authentication, with or without a first answer.
-fn mechanism(argument: &[u8]) -> Command {
+fn mechanism(argument: &[u8]) -> LoginCommand {
     let mut words = argument.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     let is_plain = match words.next() {
         Some(name) if name.eq_ignore_ascii_case(b"PLAIN") => true,
         Some(name) if name.eq_ignore_ascii_case(b"LOGIN") => false,
-        _ => return Command::Other,
+        _ => return LoginCommand::Other,
     };
     match words.next() {
-        Some(answer) if is_base64(answer) && is_plain => Command::Password,
+        Some(answer) if is_base64(answer) && is_plain => LoginCommand::Password,
         // The user's name.
-        Some(answer) if is_base64(answer) => Command::Follows(1),
-        Some(_) => Command::Other,
-        None => Command::Follows(if is_plain { 1 } else { 2 }),
+        Some(answer) if is_base64(answer) => LoginCommand::Follows(1),
+        Some(_) => LoginCommand::Other,
+        None => LoginCommand::Follows(if is_plain { 1 } else { 2 }),
     }
 }
 
-fn pop3_command(line: &[u8]) -> Command {
+fn pop3_command(line: &[u8]) -> LoginCommand {
     match behind(line, b"PASS") {
-        Some(_) => Command::Password,
-        None => behind(line, b"AUTH").map_or(Command::Other, mechanism),
+        Some(_) => LoginCommand::Password,
+        None => behind(line, b"AUTH").map_or(LoginCommand::Other, mechanism),
     }
 }
 
-fn smtp_command(line: &[u8]) -> Command {
-    behind(line, b"AUTH").map_or(Command::Other, mechanism)
+fn smtp_command(line: &[u8]) -> LoginCommand {
+    behind(line, b"AUTH").map_or(LoginCommand::Other, mechanism)
 }
 
 /// A tag stands in front of each command.
-fn imap_command(line: &[u8]) -> Command {
-    let Some(at) = line.iter().position(|&byte| byte == b' ') else { return Command::Other };
+fn imap_command(line: &[u8]) -> LoginCommand {
+    let Some(at) = line.iter().position(|&byte| byte == b' ') else { return LoginCommand::Other };
     let command = &line[at + 1..];
     match behind(command, b"LOGIN") {
         // Both may be literals: their lengths, and the bytes behind.
-        Some(arguments) if arguments.contains(&b' ') || arguments.ends_with(b"}") => Command::Password,
-        Some(_) => Command::Other,
-        None => behind(command, b"AUTHENTICATE").map_or(Command::Other, mechanism),
+        Some(arguments) if arguments.contains(&b' ') || arguments.ends_with(b"}") => LoginCommand::Password,
+        Some(_) => LoginCommand::Other,
+        None => behind(command, b"AUTHENTICATE").map_or(LoginCommand::Other, mechanism),
     }
 }
 
@@ -105,7 +105,7 @@ fn is_base64(text: &[u8]) -> bool {
 
 /// `asks`: how the server's lines begin that ask for the next line of a client that logs in. Where none of the server's bytes are there, that is not
 /// asked for.
-fn of_lines(client: &[u8], server: &[u8], command: fn(&[u8]) -> Command, asks: &[u8]) -> bool {
+fn of_lines(client: &[u8], server: &[u8], command: fn(&[u8]) -> LoginCommand, asks: &[u8]) -> bool {
     let mut follows = 0;
     for line in lines(client) {
         if follows > 0 && is_base64(line) {
@@ -117,9 +117,9 @@ fn of_lines(client: &[u8], server: &[u8], command: fn(&[u8]) -> Command, asks: &
         }
         follows = 0;
         match command(line) {
-            Command::Password => return true,
-            Command::Follows(count) => follows = count,
-            Command::Other => {}
+            LoginCommand::Password => return true,
+            LoginCommand::Follows(count) => follows = count,
+            LoginCommand::Other => {}
         }
     }
     false

@@ -28,13 +28,13 @@ pub struct TlsCertificateSettings {
 
 /// What is wrong with a certificate, the worst of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+enum CertificateFault {
     Expired,
     NotYetValid,
     SelfSigned,
 }
 
-impl Fault {
+impl CertificateFault {
     const ALL: [Self; 3] = [Self::Expired, Self::NotYetValid, Self::SelfSigned];
 
     const fn name(self) -> &'static str {
@@ -67,7 +67,7 @@ impl Fault {
 }
 
 /// What an alert has to know of a certificate, as one run of bytes: the fault, both times and both names.
-fn packed(fault: Fault, certificate: &ShownCertificate<'_>) -> Vec<u8> {
+fn packed(fault: CertificateFault, certificate: &ShownCertificate<'_>) -> Vec<u8> {
     let ShownCertificate { subject, issuer, not_before_secs, not_after_secs, is_self_issued } = *certificate;
     let (subject, issuer) = (&subject[..subject.len().min(TEXT_MAX)], &issuer[..issuer.len().min(TEXT_MAX)]);
     let head = [fault as u8, is_self_issued.into(), subject.len() as u8];
@@ -77,12 +77,12 @@ fn packed(fault: Fault, certificate: &ShownCertificate<'_>) -> Vec<u8> {
 /// Bytes of a name that are kept.
 const TEXT_MAX: usize = 255;
 
-fn unpacked(bytes: &[u8]) -> Option<(Fault, ShownCertificate<'_>)> {
+fn unpacked(bytes: &[u8]) -> Option<(CertificateFault, ShownCertificate<'_>)> {
     let (&[fault, is_self_issued, subject_len], rest) = bytes.split_first_chunk()?;
     let (not_before, rest) = rest.split_first_chunk()?;
     let (not_after, rest) = rest.split_first_chunk()?;
     let (subject, issuer) = rest.split_at_checked(subject_len.into())?;
-    let fault = Fault::ALL.into_iter().find(|known| *known as u8 == fault)?;
+    let fault = CertificateFault::ALL.into_iter().find(|known| *known as u8 == fault)?;
     let (not_before_secs, not_after_secs) = (u64::from_le_bytes(*not_before), u64::from_le_bytes(*not_after));
     Some((fault, ShownCertificate { subject, issuer, not_before_secs, not_after_secs, is_self_issued: is_self_issued != 0 }))
 }
@@ -101,8 +101,8 @@ impl TlsCertificate {
 
     fn note(&self, seen: &SeenFacts<'_>, table: &mut EvidenceTable<FlowFinding>) {
         let Some(certificate) = ShownCertificate::of(seen.facts) else { return };
-        let Some(fault) = Fault::of(&certificate, seen.time) else { return };
-        if fault == Fault::SelfSigned && !self.settings.tells_self_signed {
+        let Some(fault) = CertificateFault::of(&certificate, seen.time) else { return };
+        if fault == CertificateFault::SelfSigned && !self.settings.tells_self_signed {
             return;
         }
         let flow = &seen.flow;
@@ -159,13 +159,13 @@ impl KeyedRule for TlsCertificate {
 
     fn alert(&self, told: &Told<'_, FlowFinding>) -> Alert {
         let life = told.life;
-        let (fault, certificate) = unpacked(&life.name).unwrap_or((Fault::SelfSigned, ShownCertificate::default()));
+        let (fault, certificate) = unpacked(&life.name).unwrap_or((CertificateFault::SelfSigned, ShownCertificate::default()));
         let service = AlertSubject { port: Some(told.key.port), ..AlertSubject::host(told.key.host) };
         let (subject, issuer) = (shown(certificate.subject), shown(certificate.issuer));
         let since = match fault {
-            Fault::Expired => ago(life.span.last(), certificate.not_after_secs),
-            Fault::NotYetValid => ahead(life.span.first(), certificate.not_before_secs),
-            Fault::SelfSigned => String::new(),
+            CertificateFault::Expired => ago(life.span.last(), certificate.not_after_secs),
+            CertificateFault::NotYetValid => ahead(life.span.first(), certificate.not_before_secs),
+            CertificateFault::SelfSigned => String::new(),
         };
         let alert = Alert {
             description: format!(
@@ -177,7 +177,7 @@ impl KeyedRule for TlsCertificate {
                 if life.flows == 1 { "connection" } else { "connections" },
                 life.by_whom(),
             ),
-            severity: if fault == Fault::SelfSigned { AlertSeverity::Low } else { AlertSeverity::Medium },
+            severity: if fault == CertificateFault::SelfSigned { AlertSeverity::Low } else { AlertSeverity::Medium },
             // One service may show several.
             key: format!("{KIND} {service} {} {subject} {}", fault.name(), certificate.not_after_secs),
             details: vec![

@@ -56,9 +56,9 @@ fn certificates_survive_their_form_in_evidence() {
     let long = vec![b'x'; 400];
     let certificate =
         ShownCertificate { subject: &long, issuer: b"i", not_before_secs: 1, not_after_secs: u64::MAX, is_self_issued: true };
-    let bytes = packed(Fault::NotYetValid, &certificate);
+    let bytes = packed(CertificateFault::NotYetValid, &certificate);
     let expected = ShownCertificate { subject: &long[..TEXT_MAX], ..certificate };
-    assert_eq!(unpacked(&bytes), Some((Fault::NotYetValid, expected)));
+    assert_eq!(unpacked(&bytes), Some((CertificateFault::NotYetValid, expected)));
     assert!((0..19).all(|len| unpacked(&bytes[..len]).is_none()));
 }
 
