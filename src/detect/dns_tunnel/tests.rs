@@ -1,8 +1,8 @@
 //! DNS tunnels: the rule over made-up messages, what looks like one, and that evidence merges.
 
 use super::*;
-use crate::detect::DetectorSettings;
 use crate::detect::made_up::{assert_merges, dns_message, noted, seen_dns};
+use crate::detect::{DetectorSettings, KeyEvidence};
 use proptest::prelude::*;
 
 const RESPONSE: u16 = 0x8180;
