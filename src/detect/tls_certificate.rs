@@ -15,6 +15,9 @@ use netscope_backends::Timestamp;
 
 const KIND: &str = "tls_certificate";
 
+/// 1995, when there was no SSL yet: the times of a capture that says so are of no calendar.
+const TLS_BEGAN_SECS: u64 = 788_918_400;
+
 /// `[analysis.anomalies.tls_certificate]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsCertificateSettings {
@@ -55,6 +58,9 @@ impl CertificateFault {
 
     fn of(certificate: &ShownCertificate<'_>, now: Timestamp) -> Option<Self> {
         let now_secs = now.0 / Timestamp::NS_PER_SEC;
+        if now_secs < TLS_BEGAN_SECS {
+            return certificate.is_self_issued.then_some(Self::SelfSigned);
+        }
         // It counts up to and in the last second (RFC 5280 section 4.1.2.5).
         if certificate.not_after_secs < now_secs {
             Some(Self::Expired)

@@ -45,6 +45,10 @@ fn certificates_are_judged_by_the_time_of_the_capture() {
     assert_eq!(fault(&of([NOW - 2 * day, NOW - 1], true)), Some("expired"), "the worst of it");
     assert_eq!(fault(&of([NOW + 1, NOW + day], false)), Some("not_yet_valid"));
     assert_eq!(fault(&of([NOW - day, NOW + day], true)), Some("self_signed"));
+    let (long_ago, certificate) =
+        (Timestamp(90 * SECOND), ShownCertificate { not_after_secs: NOW, ..ShownCertificate::default() });
+    let future = ShownCertificate { not_before_secs: NOW, ..certificate };
+    assert_eq!(CertificateFault::of(&future, long_ago), None, "a capture without a calendar");
     assert_eq!(told(&rule(false), &of([NOW - day, NOW + day], true)), None);
     let (_, severity, text) = told(&all, &shown_by(1, "CN=a\u{202e}\n", [0, NOW - 3 * day], false, 0)).expect("expired");
     let expected = "The certificate of 192.0.2.1:443 expired 3 days ago: CN=a\\u{202e}\\u{a}, shown in 1 connection by 10.0.0.0";
