@@ -90,8 +90,8 @@ impl FrameBuilder {
     pub fn tcp_data(&mut self, path: &Path, tcp: &TcpFields, data: &[u8]) {
         const HEADER: usize = 20;
         self.tcp(path, &TcpFields { flags: tcp.flags & !SYN, ..*tcp }, data.len());
-        let at = self.bytes.len() - HEADER - data.len();
-        let segment = &mut self.bytes[at..];
+        let at = ETHERNET + if path.vlan.is_some() { VLAN } else { 0 } + if path.ipv6 { 40 } else { 20 };
+        let segment = &mut self.bytes[at..at + HEADER + data.len()];
         segment[HEADER..].copy_from_slice(data);
         segment[16..18].fill(0);
         let sum = finish(pseudo_header(path, 6, segment.len()) + sum(segment));

@@ -89,7 +89,7 @@ mod tests {
             ("x.printer.lan", "printer.lan"),
             ("_ldap._tcp.dc._msdcs.corp.local", "corp.local"),
             ("dnscat.a35c00f5005703.edf0dbda1", ""),
-            (".", ""),
+            (".", "."),
             ("", ""),
         ] {
             assert_eq!(String::from_utf8_lossy(registered_domain(name.as_bytes())), domain, "{name}");
