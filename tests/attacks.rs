@@ -13,7 +13,7 @@ use netscope::detect::{
     detectors,
 };
 use netscope::engine::{Detection, EngineSettings, Source};
-use netscope::flow::FlowSettings;
+use netscope::flow::{FlowSettings, InspectionSettings};
 use netscope_backends::file::{CaptureFile, FileOptions};
 use netscope_perf::scenario::{Attack, AttackKind, Intensity, LOOK_ALIKES, SEC, Script, Truth};
 use serde_json::Value;
@@ -93,7 +93,8 @@ fn judged(capture: &Path, detection: &DetectionSettings) -> Vec<Found> {
     };
     let file = CaptureFile::open(capture, &FileOptions::default()).expect("a capture");
     let source = Source::Reader(Box::new(file.backend().expect("packets")));
-    let flow = FlowSettings { flow_count_max: 1 << 20, ..settings().flow };
+    let inspection = InspectionSettings { enabled: true, ..InspectionSettings::default() };
+    let flow = FlowSettings { flow_count_max: 1 << 20, inspection, ..settings().flow };
     let engine = EngineSettings { wants_reports: false, wants_ended: false, flow, ..settings() };
     let judge = JudgeSettings { detection: Detection::new(bin_ns, make), local: LocalNetworks::private_and([]) };
     run_judged(source, &engine, Vec::new(), Some(judge));

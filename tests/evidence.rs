@@ -12,7 +12,7 @@ use netscope::detect::{
     detectors,
 };
 use netscope::engine::{Detecting, Detection, EvidenceBox, Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
-use netscope::flow::{FlowSettings, HashSecret, HostAddress};
+use netscope::flow::{FlowSettings, HashSecret, HostAddress, InspectionSettings};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
 use netscope_perf::scenario::{ACK, FIN, MS, Outcome, PSH, RST, SYN, Script, URG, host, mac};
 use proptest::prelude::*;
@@ -24,6 +24,8 @@ const BINS_MAX: usize = 64;
 const SENSITIVE: &[(&str, &str)] = &[
     ("syn_flood", "syn_threshold = 3\nunique_src_threshold = 3"),
     ("port_scan", "unique_ports_threshold = 3\nunique_hosts_threshold = 3"),
+    ("dns_tunnel", "names_threshold = 3\nmin_name_bytes = 20"),
+    ("nxdomain_storm", "names_threshold = 3"),
 ];
 
 /// A source of choices.
@@ -47,10 +49,24 @@ fn traffic(choices: &mut Choices, count: u32) -> Vec<(u64, Vec<u8>)> {
         let (from, to) = if choices.below(2) == 0 { (inside, outside) } else { (outside, inside) };
         let from = (from, 40_000 + choices.below(30) as u16);
         let to = (to, [22, 53, 80, 443, 123, 67][choices.below(6) as usize] + choices.below(4) as u16);
-        match choices.below(10) {
+        match choices.below(12) {
             0..=2 => {
                 let rtt = u64::from(choices.below(900)) * MS;
                 script.connect(at, from, to, rtt, OUTCOMES[choices.below(5) as usize]);
+            }
+            // Names: asked for, and not there or in a tunnel.
+            10 => {
+                let (from, to) = ((inside, 40_000 + choices.below(4) as u16), (outside, 53));
+                let (number, rcode) = (choices.below(40), [0, 3][choices.below(2) as usize]);
+                let hardware = (mac(from.0), mac(to.0));
+                script.datagram_with(at, from, to, &dns(number, 0x0100), hardware);
+                script.datagram_with(at + MS, to, from, &dns(number, 0x8180 | rcode), (hardware.1, hardware.0));
+            }
+            // A login to any port that everybody can read.
+            11 => {
+                let said: [(bool, &[u8]); 4] =
+                    [(true, b"220 FTP\r\n"), (false, b"USER bob\r\n"), (true, b"331 ?\r\n"), (false, b"PASS a\r\n")];
+                script.dialogue(at, from, to, 5 * MS, &said);
             }
             // Somebody who finds nobody.
             3 => (0..5).for_each(|i| script.connect(at + i * 100 * MS, from, (to.0, to.1 + 10 * i as u16), MS, Outcome::Silent)),
@@ -74,6 +90,18 @@ fn traffic(choices: &mut Choices, count: u32) -> Vec<(u64, Vec<u8>)> {
     script.timed_frames()
 }
 
+/// A message about one of 40 long names.
+fn dns(number: u32, flags: u16) -> Vec<u8> {
+    let label = format!("{number:02}abcdefghijklmnopqrstuvwxyz{number:02}");
+    let mut bytes = [&[0, 1][..], &flags.to_be_bytes(), &[0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    for label in [label.as_str(), "example", if number < 20 { "com" } else { "net" }] {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.extend([0, 0, 16, 0, 1]);
+    bytes
+}
+
 /// The same for all packets of a flow and for all fragments between two hosts: what a card's hash would do.
 fn flow_of(frame: &[u8]) -> Vec<u8> {
     if frame[12..14] != [8, 0] {
@@ -94,7 +122,11 @@ fn gathered(packets: &[(u64, Vec<u8>)], detection: &Detection) -> Vec<(u64, Evid
     let (sender, receiver) = mailbox(BINS_MAX, || EvidenceBox::new(&all));
     let (snapshots, _unread) = mailbox(4, Snapshot::default);
     let settings = WorkerSettings {
-        flow: FlowSettings { flow_count_max: 4096, ..FlowSettings::default() },
+        flow: FlowSettings {
+            flow_count_max: 4096,
+            inspection: InspectionSettings { enabled: true, ..InspectionSettings::default() },
+            ..FlowSettings::default()
+        },
         tick_ns: u64::MAX,
         count_max: 0,
         share: WorkerShare::WHOLE,
@@ -197,6 +229,9 @@ fn random_traffic_gives_alerts_of_more_than_one_kind() {
     let (alerts, overflow) = judged(gathered(&packets, &detection), &detection, &mut choices);
     for kind in ["syn_flood", "port_scan"] {
         assert!(alerts.iter().filter(|alert| alert.kind == kind).count() > 2, "{kind} in {alerts:?}");
+    }
+    for kind in ["dns_tunnel", "nxdomain_storm", "cleartext_password", "port_mismatch"] {
+        assert!(alerts.iter().any(|alert| alert.kind == kind), "{kind} in {alerts:?}");
     }
     assert_eq!(overflow, 0);
     let (_, overflow) = {

@@ -86,6 +86,18 @@ impl FrameBuilder {
         segment[16..18].copy_from_slice(&sum.to_be_bytes());
     }
 
+    /// Builds a TCP segment with this data; not a SYN.
+    pub fn tcp_data(&mut self, path: &Path, tcp: &TcpFields, data: &[u8]) {
+        const HEADER: usize = 20;
+        self.tcp(path, &TcpFields { flags: tcp.flags & !SYN, ..*tcp }, data.len());
+        let at = ETHERNET + if path.vlan.is_some() { VLAN } else { 0 } + if path.ipv6 { 40 } else { 20 };
+        let segment = &mut self.bytes[at..at + HEADER + data.len()];
+        segment[HEADER..].copy_from_slice(data);
+        segment[16..18].fill(0);
+        let sum = finish(pseudo_header(path, 6, segment.len()) + sum(segment));
+        segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    }
+
     /// Builds a UDP datagram with `payload` bytes of data.
     pub fn udp(&mut self, path: &Path, payload: usize) {
         let pattern = self.pattern;

@@ -4,6 +4,7 @@
 //! that is not there.
 
 mod conversation;
+mod credentials;
 mod datagrams;
 mod dhcp;
 mod dhcpv6;
@@ -24,6 +25,7 @@ pub mod ssh;
 pub mod tls;
 
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
+pub use credentials::credentials_are_clear;
 pub use datagrams::{DatagramInspector, DatagramProtocol, DatagramReading, SeenDatagram};
 pub use dhcp::{DhcpKind, DhcpMessage, DhcpNames};
 pub use dhcpv6::Dhcpv6Names;

@@ -6,25 +6,35 @@
 mod arp_spoofing;
 mod beacon;
 mod brute_force;
+mod cleartext_password;
 mod data_out;
 mod dhcp_flood;
+mod dns_tunnel;
 mod long_connection;
 mod microburst;
+mod nxdomain_storm;
+mod port_mismatch;
 mod port_scan;
 mod rogue_dhcp;
 mod syn_flood;
+mod tls_certificate;
 mod volume_flood;
 
 use self::arp_spoofing::ArpSpoofingOptions;
 use self::beacon::BeaconOptions;
 use self::brute_force::BruteForceOptions;
+use self::cleartext_password::CleartextPasswordOptions;
 use self::data_out::DataOutOptions;
 use self::dhcp_flood::DhcpFloodOptions;
+use self::dns_tunnel::DnsTunnelOptions;
 use self::long_connection::LongConnectionOptions;
 use self::microburst::MicroburstOptions;
+use self::nxdomain_storm::NxdomainStormOptions;
+use self::port_mismatch::PortMismatchOptions;
 use self::port_scan::PortScanOptions;
 use self::rogue_dhcp::RogueDhcpOptions;
 use self::syn_flood::SynFloodOptions;
+use self::tls_certificate::TlsCertificateOptions;
 use self::volume_flood::VolumeFloodOptions;
 use super::alerting::mutes;
 use super::analysis_options::AnalysisOptions;
@@ -43,6 +53,38 @@ const WINDOW_SECS_MAX: f64 = 86_400.0;
 const WINDOW_SECS_MIN: f64 = 0.05;
 const TABLE_MB_MAX: u32 = 1024;
 const THRESHOLD_MAX: u64 = 1_000_000_000;
+
+/// Whether detectors that need facts can have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PayloadUse {
+    /// Payload is inspected.
+    Inspected,
+    /// It is not, and something is detected.
+    Missing,
+    /// Nothing is detected.
+    NotAsked,
+}
+
+impl PayloadUse {
+    fn of(options: &AnalysisOptions) -> Self {
+        match (options.inspects(), options.anomalies.enabled.unwrap_or(false)) {
+            (true, _) => Self::Inspected,
+            (false, true) => Self::Missing,
+            (false, false) => Self::NotAsked,
+        }
+    }
+
+    /// Whether a detector that needs facts is on: unless it is turned off, where payload is inspected. `key`: that turns it on.
+    fn turns_on(self, key: &'static str, said: Option<bool>) -> Result<bool, ConfigError> {
+        match (self, said) {
+            (Self::Missing, Some(true)) => Err(combination(format!(
+                "{key} = true looks for what payload says, and no payload is looked at: leave out --no-dpi (analysis.dpi = false)"
+            ))),
+            (Self::Inspected, said) => Ok(said.unwrap_or(true)),
+            (Self::Missing | Self::NotAsked, _) => Ok(false),
+        }
+    }
+}
 
 /// The name of a detector's key.
 macro_rules! key {
@@ -105,6 +147,21 @@ pub struct AnomalyOptions {
     /// Data sent out.
     #[arg(skip)]
     pub data_out: DataOutOptions,
+    /// DNS tunnels.
+    #[arg(skip)]
+    pub dns_tunnel: DnsTunnelOptions,
+    /// Storms of NXDOMAIN.
+    #[arg(skip)]
+    pub nxdomain_storm: NxdomainStormOptions,
+    /// Certificates of TLS servers that do not count.
+    #[arg(skip)]
+    pub tls_certificate: TlsCertificateOptions,
+    /// Passwords in the clear.
+    #[arg(skip)]
+    pub cleartext_password: CleartextPasswordOptions,
+    /// Protocols on ports of others.
+    #[arg(skip)]
+    pub port_mismatch: PortMismatchOptions,
 }
 
 impl AnomalyOptions {
@@ -133,10 +190,15 @@ impl AnomalyOptions {
             beacon: self.beacon.over(under.beacon),
             long_connection: self.long_connection.over(under.long_connection),
             data_out: self.data_out.over(under.data_out),
+            dns_tunnel: self.dns_tunnel.over(under.dns_tunnel),
+            nxdomain_storm: self.nxdomain_storm.over(under.nxdomain_storm),
+            tls_certificate: self.tls_certificate.over(under.tls_certificate),
+            cleartext_password: self.cleartext_password.over(under.cleartext_password),
+            port_mismatch: self.port_mismatch.over(under.port_mismatch),
         }
     }
 
-    fn detectors(&self) -> Result<DetectorSettings, ConfigError> {
+    fn detectors(&self, payload: PayloadUse) -> Result<DetectorSettings, ConfigError> {
         Ok(DetectorSettings {
             syn_flood: self.syn_flood.settings()?,
             port_scan: self.port_scan.settings()?,
@@ -148,6 +210,11 @@ impl AnomalyOptions {
             beacon: self.beacon.settings()?,
             long_connection: self.long_connection.settings()?,
             data_out: self.data_out.settings()?,
+            dns_tunnel: self.dns_tunnel.settings(payload)?,
+            nxdomain_storm: self.nxdomain_storm.settings(payload)?,
+            tls_certificate: self.tls_certificate.settings(payload)?,
+            cleartext_password: self.cleartext_password.settings(payload)?,
+            port_mismatch: self.port_mismatch.settings(payload)?,
         })
     }
 }
@@ -176,7 +243,7 @@ pub(super) fn detect_settings(options: &AnalysisOptions, interval_ns: u64) -> Re
     let anomalies = &options.anomalies;
     let table_mb = within("analysis.anomalies.table_mb", anomalies.table_mb.unwrap_or(4), 1, TABLE_MB_MAX)?;
     Ok(DetectSettings {
-        detectors: anomalies.detectors()?,
+        detectors: anomalies.detectors(PayloadUse::of(options))?,
         microburst: anomalies.microburst.settings(interval_ns, anomalies.enabled.unwrap_or(false))?,
         table_bytes: size(u64::from(table_mb) * MIB),
         local_networks: local_networks(options)?,

@@ -67,6 +67,16 @@ pub trait Detector: Send + 'static {
         false
     }
 
+    /// True when [`Observation::Facts`] is to be told.
+    fn follows_facts(&self) -> bool {
+        false
+    }
+
+    /// True when [`Observation::Dns`] is to be told.
+    fn follows_dns(&self) -> bool {
+        false
+    }
+
     /// On the queue: something was seen. Constant time for each; whatever does not matter is left.
     fn observe(&self, seen: Observation<'_>, evidence: &mut Self::Evidence);
 
@@ -90,6 +100,10 @@ pub trait DetectorBox: Send {
     fn evidence(&self) -> Box<dyn Any + Send>;
     /// [`Detector::follows_growth`].
     fn follows_growth(&self) -> bool;
+    /// [`Detector::follows_facts`].
+    fn follows_facts(&self) -> bool;
+    /// [`Detector::follows_dns`].
+    fn follows_dns(&self) -> bool;
     /// [`Detector::observe`].
     fn observe(&self, seen: Observation<'_>, evidence: &mut (dyn Any + Send));
     /// [`Evidence::merge`].
@@ -130,6 +144,14 @@ impl<D: Detector> DetectorBox for DetectorParts<D> {
 
     fn follows_growth(&self) -> bool {
         self.0.follows_growth()
+    }
+
+    fn follows_facts(&self) -> bool {
+        self.0.follows_facts()
+    }
+
+    fn follows_dns(&self) -> bool {
+        self.0.follows_dns()
     }
 
     fn observe(&self, seen: Observation<'_>, evidence: &mut (dyn Any + Send)) {
@@ -185,6 +207,16 @@ impl DetectorSet {
     /// True when any follows growth.
     pub fn follows_growth(&self) -> bool {
         self.0.iter().any(|detector| detector.follows_growth())
+    }
+
+    /// True when any follows facts.
+    pub fn follows_facts(&self) -> bool {
+        self.0.iter().any(|detector| detector.follows_facts())
+    }
+
+    /// True when any follows DNS messages.
+    pub fn follows_dns(&self) -> bool {
+        self.0.iter().any(|detector| detector.follows_dns())
     }
 
     /// All observe this.

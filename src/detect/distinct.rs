@@ -211,6 +211,11 @@ impl DistinctSet {
         self.listed.as_slice().iter().map(|member| (member.contact, member.count))
     }
 
+    /// The same by their ranks.
+    pub fn listed_ranks(&self) -> impl ExactSizeIterator<Item = (u64, u32)> {
+        self.listed.as_slice().iter().map(|member| (member.rank, member.count))
+    }
+
     /// Bytes of memory behind it; only grows while members are added.
     pub fn bytes(&self) -> usize {
         size_of_val(self.listed.as_slice()) + self.sketch.as_ref().map_or(0, |_| HyperLogLog::BYTES)

@@ -35,6 +35,16 @@ pub trait KeyedRule: Send + 'static {
         false
     }
 
+    /// As of [`Detector`].
+    fn follows_facts(&self) -> bool {
+        false
+    }
+
+    /// As of [`Detector`].
+    fn follows_dns(&self) -> bool {
+        false
+    }
+
     /// On the queue: notes what matters of something that was seen.
     fn observe(&self, seen: Observation<'_>, table: &mut EvidenceTable<Self::Evidence>);
 
@@ -206,6 +216,14 @@ impl<R: KeyedRule> Detector for KeyedDetector<R> {
 
     fn follows_growth(&self) -> bool {
         self.rule.follows_growth()
+    }
+
+    fn follows_facts(&self) -> bool {
+        self.rule.follows_facts()
+    }
+
+    fn follows_dns(&self) -> bool {
+        self.rule.follows_dns()
     }
 
     fn observe(&self, seen: Observation<'_>, evidence: &mut Self::Evidence) {

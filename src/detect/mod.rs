@@ -1,6 +1,6 @@
 //! Detectors: what is gathered on the queues, and what is judged of the sum.
 //!
-//! Owns evidence, rules and alerts. Knows flow events alone: no packet bytes, no queue, no output, no clock. Its invariant: evidence is
+//! Owns evidence, rules and alerts. Knows flow events, facts and DNS messages: no other packet bytes, no queue, no output, no clock. Its invariant: evidence is
 //! free of order and merges exactly, so the same packets give the same alerts however they were dealt to queues.
 //! `docs/detectors.md` says how a detector is added.
 
@@ -8,18 +8,26 @@ mod alert;
 mod arp_spoofing;
 mod beacon;
 mod brute_force;
+mod cleartext_password;
 mod data_out;
 mod detector;
 mod dhcp_flood;
 mod distinct;
+mod dns_tunnel;
+mod domain_name;
+mod flow_finding;
 mod hardware;
 mod hash;
 mod keyed_rule;
 mod life;
 mod long_connection;
+#[cfg(test)]
+mod made_up;
 mod microburst;
 mod networks;
+mod nxdomain_storm;
 mod observation;
+mod port_mismatch;
 mod port_scan;
 mod rogue_dhcp;
 mod sample;
@@ -28,6 +36,8 @@ mod settings;
 mod sketch;
 mod syn_flood;
 mod table;
+mod texts;
+mod tls_certificate;
 mod victim_network;
 mod volume_flood;
 mod window;
@@ -36,10 +46,12 @@ pub use alert::{Alert, AlertEnd, AlertPhase, AlertSeverity, AlertSubject, Crosse
 pub use arp_spoofing::ArpSpoofingSettings;
 pub use beacon::{Beacon, BeaconSettings};
 pub use brute_force::{BruteForce, BruteForceSettings};
+pub use cleartext_password::{CleartextPassword, CleartextPasswordSettings};
 pub use data_out::{DataOut, DataOutSettings};
 pub use detector::{BinSpan, Detector, DetectorBox, DetectorParts, DetectorSet, Evidence, EvidenceSet, JudgeContext};
 pub use dhcp_flood::DhcpFloodSettings;
 pub use distinct::{Cardinality, Contact, DistinctSet, top_listed};
+pub use dns_tunnel::{DnsTunnel, DnsTunnelSettings};
 pub use hardware::HardwareAddress;
 pub use hash::EvidenceHash;
 pub use keyed_rule::{KeyedDetector, KeyedRule, Told};
@@ -50,7 +62,9 @@ pub use microburst::{
     QueueBursts,
 };
 pub use networks::{IpPrefix, LocalNetworks};
-pub use observation::{Observation, SeenArp, SeenDhcp};
+pub use nxdomain_storm::{NxdomainStorm, NxdomainStormSettings};
+pub use observation::{Observation, SeenArp, SeenDhcp, SeenDns, SeenFacts};
+pub use port_mismatch::{PortMismatch, PortMismatchSettings};
 pub use port_scan::{PortScan, PortScanSettings};
 pub use rogue_dhcp::RogueDhcpSettings;
 pub use sample::{SamplePacket, SamplePackets, SeenSpan};
@@ -58,6 +72,7 @@ pub use segment::LinkSegment;
 pub use settings::{DetectionSettings, DetectorSettings};
 pub use syn_flood::{SynFlood, SynFloodSettings};
 pub use table::{EvidenceKey, EvidenceTable, KeyEvidence};
+pub use tls_certificate::{TlsCertificate, TlsCertificateSettings};
 pub use volume_flood::{FloodFloors, VolumeFlood, VolumeFloodSettings};
 pub use window::EvidenceWindow;
 
@@ -78,6 +93,11 @@ pub const ALERT_KINDS: &[&str] = &[
     "beacon",
     "long_connection",
     "data_out",
+    "dns_tunnel",
+    "nxdomain_storm",
+    "tls_certificate",
+    "cleartext_password",
+    "port_mismatch",
 ];
 
 /// The detectors of a run: a line for each.
@@ -93,6 +113,11 @@ pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
         beacon,
         long_connection,
         data_out,
+        dns_tunnel,
+        nxdomain_storm,
+        tls_certificate,
+        cleartext_password,
+        port_mismatch,
     } = &settings.detectors;
     let detectors = [
         syn_flood.map(|own| boxed(SynFlood::new(own, settings, &settings.hash))),
@@ -105,6 +130,11 @@ pub fn detectors(settings: &DetectionSettings) -> Vec<Box<dyn DetectorBox>> {
         beacon.clone().map(|own| boxed(Beacon::new(own, settings))),
         long_connection.clone().map(|own| keyed(LongConnection::new(own, settings), settings)),
         data_out.clone().map(|own| boxed(DataOut::new(own, settings))),
+        dns_tunnel.clone().map(|own| keyed(DnsTunnel::new(own, settings), settings)),
+        nxdomain_storm.clone().map(|own| keyed(NxdomainStorm::new(own, settings), settings)),
+        tls_certificate.clone().map(|own| keyed(TlsCertificate::new(own, settings), settings)),
+        cleartext_password.clone().map(|own| keyed(CleartextPassword::new(own, settings), settings)),
+        port_mismatch.clone().map(|own| keyed(PortMismatch::new(own, settings), settings)),
     ];
     detectors.into_iter().flatten().collect()
 }

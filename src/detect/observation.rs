@@ -3,7 +3,9 @@
 //! Owns the list of what may be told. A new one is a variant here; detectors that do not know it leave it.
 
 use crate::app::DhcpMessage;
-use crate::flow::{Direction, Domain, FlowEnd, FlowGrowth, FlowKey, HostAddress, SeenFlow, SeenFragment, SeenRefusal};
+use crate::app::dns::DnsMessage;
+use crate::app::protocols::FactNews;
+use crate::flow::{Direction, Domain, FactSet, FlowEnd, FlowGrowth, FlowKey, HostAddress, SeenFlow, SeenFragment, SeenRefusal};
 use crate::wire::ArpMessage;
 use netscope_backends::Timestamp;
 
@@ -41,6 +43,36 @@ pub struct SeenDhcp {
     pub number: u64,
 }
 
+/// What became known of a flow by its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenFacts<'a> {
+    /// What is new.
+    pub news: FactNews,
+    /// All that is known.
+    pub facts: FactSet<'a>,
+    /// Both sides have sent payload.
+    pub is_answered: bool,
+    /// The flow as it stands.
+    pub flow: FlowEnd,
+    /// When the packet was captured that told it.
+    pub time: Timestamp,
+}
+
+/// A DNS message.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenDns<'a> {
+    /// The message.
+    pub message: DnsMessage<'a>,
+    /// Who asked or is answered.
+    pub client: HostAddress,
+    /// Who is asked or answers.
+    pub server: HostAddress,
+    /// Its flow as it stands.
+    pub flow: FlowEnd,
+    /// When it was captured.
+    pub time: Timestamp,
+}
+
 /// Something that was seen on a queue.
 #[derive(Clone, Copy, Debug)]
 pub enum Observation<'a> {
@@ -60,4 +92,8 @@ pub enum Observation<'a> {
     Arp(&'a SeenArp),
     /// A DHCP message.
     Dhcp(&'a SeenDhcp),
+    /// What became known of a flow, once each, where payload is inspected and a detector [`Detector::follows_facts`](super::Detector::follows_facts).
+    Facts(&'a SeenFacts<'a>),
+    /// A DNS message, likewise, where a detector [`Detector::follows_dns`](super::Detector::follows_dns).
+    Dns(&'a SeenDns<'a>),
 }

@@ -1,8 +1,9 @@
 //! Settings: of each detector, and what all share.
 
 use super::{
-    ArpSpoofingSettings, BeaconSettings, BruteForceSettings, DataOutSettings, DhcpFloodSettings, EvidenceHash, LifeSettings,
-    LocalNetworks, LongConnectionSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings, VolumeFloodSettings,
+    ArpSpoofingSettings, BeaconSettings, BruteForceSettings, CleartextPasswordSettings, DataOutSettings, DhcpFloodSettings,
+    DnsTunnelSettings, EvidenceHash, LifeSettings, LocalNetworks, LongConnectionSettings, NxdomainStormSettings,
+    PortMismatchSettings, PortScanSettings, RogueDhcpSettings, SynFloodSettings, TlsCertificateSettings, VolumeFloodSettings,
 };
 
 /// 250 ms: the longest bin. With three bins for answers, what happens in a bin is judged a second after its start.
@@ -35,6 +36,16 @@ pub struct DetectorSettings {
     pub long_connection: Option<LongConnectionSettings>,
     /// Data sent out.
     pub data_out: Option<DataOutSettings>,
+    /// DNS tunnels; this and all below only where payload is inspected.
+    pub dns_tunnel: Option<DnsTunnelSettings>,
+    /// Storms of NXDOMAIN.
+    pub nxdomain_storm: Option<NxdomainStormSettings>,
+    /// Certificates that do not count.
+    pub tls_certificate: Option<TlsCertificateSettings>,
+    /// Passwords in the clear.
+    pub cleartext_password: Option<CleartextPasswordSettings>,
+    /// Protocols on ports of others.
+    pub port_mismatch: Option<PortMismatchSettings>,
 }
 
 impl DetectorSettings {
@@ -50,6 +61,8 @@ impl DetectorSettings {
             self.brute_force.as_ref().map(|settings| settings.window_ns),
             self.beacon.as_ref().map(|settings| settings.window_ns),
             self.data_out.as_ref().map(|settings| settings.window_ns),
+            self.dns_tunnel.as_ref().map(|settings| settings.window_ns),
+            self.nxdomain_storm.as_ref().map(|settings| settings.window_ns),
         ];
         windows.into_iter().flatten().min().unwrap_or(u64::MAX)
     }

@@ -7,7 +7,7 @@ use super::Observer;
 use super::mailbox::Sender;
 use super::seen_flows::SeenFlows;
 use crate::app::DhcpMessage;
-use crate::detect::{DetectorBox, DetectorSet, EvidenceSet, Observation, SeenArp, SeenDhcp};
+use crate::detect::{DetectorBox, DetectorSet, EvidenceSet, Observation, SeenArp, SeenDhcp, SeenDns, SeenFacts};
 use crate::flow::{
     Domain, EndReason, FlowEnd, FlowGrowth, FlowKey, FlowRecord, HostAddress, SeenFragment, SeenPacket, SeenRefusal, ports_of,
 };
@@ -150,6 +150,22 @@ impl Observer for Detecting {
         if let Some(dhcp) = seen_dhcp(packet, number, facts) {
             self.detectors.observe(Observation::Dhcp(&dhcp), &mut self.evidence);
         }
+    }
+
+    fn follows_facts(&self) -> bool {
+        self.detectors.follows_facts()
+    }
+
+    fn learned(&mut self, facts: &SeenFacts<'_>) {
+        self.detectors.observe(Observation::Facts(facts), &mut self.evidence);
+    }
+
+    fn follows_dns(&self) -> bool {
+        self.detectors.follows_dns()
+    }
+
+    fn dns(&mut self, dns: &SeenDns<'_>) {
+        self.detectors.observe(Observation::Dns(dns), &mut self.evidence);
     }
 
     fn follows_growth(&self) -> bool {

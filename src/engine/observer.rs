@@ -4,6 +4,7 @@
 //! told of packets, ended flows and packets without a flow in the order in which they were counted, and of
 //! all of them before time moves on. Without an observer the compiler removes all of it.
 
+use crate::detect::{SeenDns, SeenFacts};
 use crate::flow::{
     Counted, FlowEnd, FlowEvents, FlowGrowth, FlowPacket, FlowRecord, FlowTable, PacketFacts, SeenFragment, SeenPacket,
     SeenRefusal,
@@ -40,6 +41,22 @@ pub trait Observer: Send {
 
     /// A message of DHCP, by its ports; it counts for its flow like any other datagram.
     fn dhcp(&mut self, _packet: &Packet<'_>, _number: u64, _facts: &Dissected) {}
+
+    /// True when [`Observer::learned`] is to be told, where payload is inspected.
+    fn follows_facts(&self) -> bool {
+        false
+    }
+
+    /// Something became known of a flow by its payload.
+    fn learned(&mut self, _facts: &SeenFacts<'_>) {}
+
+    /// True when [`Observer::dns`] is to be told, where payload is inspected.
+    fn follows_dns(&self) -> bool {
+        false
+    }
+
+    /// A DNS message of a flow that is inspected.
+    fn dns(&mut self, _dns: &SeenDns<'_>) {}
 
     /// True when [`Observer::grown`] is to be told.
     fn follows_growth(&self) -> bool {
@@ -110,6 +127,24 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.1.dhcp(packet, number, facts);
     }
 
+    fn follows_facts(&self) -> bool {
+        self.0.follows_facts() || self.1.follows_facts()
+    }
+
+    fn learned(&mut self, facts: &SeenFacts<'_>) {
+        self.0.learned(facts);
+        self.1.learned(facts);
+    }
+
+    fn follows_dns(&self) -> bool {
+        self.0.follows_dns() || self.1.follows_dns()
+    }
+
+    fn dns(&mut self, dns: &SeenDns<'_>) {
+        self.0.dns(dns);
+        self.1.dns(dns);
+    }
+
     fn follows_growth(&self) -> bool {
         self.0.follows_growth() || self.1.follows_growth()
     }
@@ -138,11 +173,15 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 pub(super) struct Watch<O> {
     observer: O,
     pending: Vec<SeenPacket>,
+    follows_facts: bool,
+    follows_dns: bool,
 }
 
 impl<O: Observer> Watch<O> {
     pub(super) fn new(observer: O) -> Self {
-        Self { observer, pending: Vec::with_capacity(if O::WATCHES { BATCH_MAX } else { 0 }) }
+        let (follows_facts, follows_dns) = (observer.follows_facts(), observer.follows_dns());
+        let pending = Vec::with_capacity(if O::WATCHES { BATCH_MAX } else { 0 });
+        Self { observer, pending, follows_facts, follows_dns }
     }
 
     /// A packet was counted.
@@ -221,6 +260,26 @@ impl<O: Observer> Watch<O> {
     #[inline(never)]
     pub(super) fn dhcp(&mut self, packet: &Packet<'_>, number: u64, facts: &Dissected) {
         self.observer.dhcp(packet, number, facts);
+    }
+
+    /// As [`Observer::follows_facts`].
+    pub(super) fn follows_facts(&self) -> bool {
+        O::WATCHES && self.follows_facts
+    }
+
+    /// As [`Observer::learned`].
+    pub(super) fn learned(&mut self, facts: &SeenFacts<'_>) {
+        self.observer.learned(facts);
+    }
+
+    /// As [`Observer::follows_dns`].
+    pub(super) fn follows_dns(&self) -> bool {
+        O::WATCHES && self.follows_dns
+    }
+
+    /// As [`Observer::dns`].
+    pub(super) fn dns(&mut self, dns: &SeenDns<'_>) {
+        self.observer.dns(dns);
     }
 
     /// As [`Observer::follows_growth`].

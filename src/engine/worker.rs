@@ -8,6 +8,7 @@
 mod fragment;
 mod icmp;
 mod inspecting;
+mod learning;
 mod live;
 mod part;
 mod tapped;
@@ -125,6 +126,9 @@ impl<O: Observer> Worker<O> {
         let mut flows = FlowTable::new(&flow, settings.secret);
         if watch.follows_growth() {
             flows.follow_growth();
+        }
+        if watch.follows_facts() {
+            flows.follow_news();
         }
         Self {
             share: settings.share,

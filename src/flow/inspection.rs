@@ -5,17 +5,20 @@
 //! bit; what is kept is bounded, and hitting a bound is counted; facts of the same bytes are kept once.
 
 mod fact_pool;
+mod news;
 mod settings;
 mod side;
 mod stream;
 
 use self::fact_pool::{FactPool, PoolRef};
+use self::news::{FlowNews, ToldNews};
 use self::stream::{StreamInspection, StreamState};
 use super::Direction;
 use super::arena::{NO_PLACE, Segments};
 use crate::app::protocols::DATAGRAM_PROTOCOLS;
 use crate::app::{DatagramInspector, DatagramReading, FactBuffer, FactSet, SeenDatagram};
 
+pub use news::LatestNews;
 pub use settings::{InspectionCounters, InspectionSettings};
 
 /// Payload of a packet of a flow.
@@ -56,6 +59,8 @@ struct InspectedFlow {
     state: InspectionState,
     /// Packets that told nothing, in a row.
     idle_packets: u16,
+    /// What was told of it.
+    told: ToldNews,
     /// Bytes that are counted for it.
     memory: usize,
 }
@@ -77,6 +82,8 @@ pub(super) struct Inspection {
     open_bytes: usize,
     pool: FactPool,
     counters: InspectionCounters,
+    /// What the latest packet told; `None` unless somebody waits for it.
+    news: Option<Box<FlowNews>>,
 }
 
 impl Inspection {
@@ -91,6 +98,7 @@ impl Inspection {
             open_bytes: 0,
             pool: FactPool::default(),
             counters: InspectionCounters::default(),
+            news: None,
         }
     }
 
@@ -209,6 +217,10 @@ impl Inspection {
         let Some(open) = self.open.get_mut(number as usize).and_then(Option::as_mut) else { return self.unwatch(place) };
         let before = open.memory;
         let goes_on = open.payload(payload, &self.settings, &mut self.counters);
+        if let Some(news) = &mut self.news {
+            let gave_up = open.idle_packets >= self.settings.packets_max;
+            news.note(payload, &mut open.told, open.facts.facts(), goes_on, gave_up);
+        }
         let after = open.memory;
         self.open_bytes = self.open_bytes + after - before;
         if goes_on && self.open_bytes > self.settings.bytes_max {
@@ -229,7 +241,7 @@ impl Inspection {
             None => InspectionState::Datagrams(None),
         };
         let memory = InspectedFlow::BASE + state.memory_bytes();
-        let flow = InspectedFlow { facts: FactBuffer::default(), state, idle_packets: 0, memory };
+        let flow = InspectedFlow { facts: FactBuffer::default(), state, idle_packets: 0, told: ToldNews::default(), memory };
         self.open_bytes += memory;
         Some(match self.free.pop() {
             Some(number) => {
@@ -250,6 +262,23 @@ impl Inspection {
         self.count_end(&open);
         let kept = self.pool.insert(open.facts.facts());
         *self.links.get_mut(place) = kept.map_or(FactLink::NONE, |kept| FactLink(kept.0));
+    }
+
+    /// From now on what each packet tells is kept until the next one.
+    pub fn follow_news(&mut self) {
+        self.news = Some(Box::default());
+    }
+
+    /// What the latest packet told of its flow.
+    pub fn latest_news(&self) -> Option<LatestNews<'_>> {
+        self.news.as_ref()?.latest()
+    }
+
+    /// What the latest packet told was taken.
+    pub fn forget_news(&mut self) {
+        if let Some(news) = &mut self.news {
+            news.forget();
+        }
     }
 
     /// Bytes in use.

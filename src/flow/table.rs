@@ -43,7 +43,7 @@ use super::store::FlowStore;
 use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
-use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord, HashSecret, KeyScope, Keying, SeenPayload};
+use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord, HashSecret, KeyScope, Keying, LatestNews, SeenPayload};
 use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
@@ -297,6 +297,21 @@ impl FlowTable {
     /// A packet with payload was counted for the flow at a place that wants it.
     pub fn inspect(&mut self, place: u32, payload: &SeenPayload<'_>) {
         self.store.inspection.payload(place, payload);
+    }
+
+    /// From now on what packets tell of their flows is kept for [`FlowTable::latest_news`]. Said before the first packet.
+    pub fn follow_news(&mut self) {
+        self.store.inspection.follow_news();
+    }
+
+    /// What the packet that was shown last to [`FlowTable::inspect`] told of its flow, if it told anything new.
+    pub fn latest_news(&self) -> Option<LatestNews<'_>> {
+        self.store.inspection.latest_news()
+    }
+
+    /// The same is not told again.
+    pub fn forget_news(&mut self) {
+        self.store.inspection.forget_news();
     }
 
     /// True when the candidate is the flow.

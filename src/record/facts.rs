@@ -36,7 +36,10 @@ pub const FACT_SCHEMA: FactSchema = {
         };
     }
     objects! {
-        "app" { "protocol" Text "" 8, "source" Text "" 8, "version" Text "" 8, "software" Text "" 30, "object" Text "" 20, "via" Text "" 8 }
+        "app" {
+            "protocol" Text "" 8, "source" Text "" 8, "version" Text "" 8, "software" Text "" 30, "object" Text "" 20, "via" Text "" 8,
+            "credentials_in_clear" Boolean "" 5,
+        }
         "tls" {
             "sni" Text "" 30, "version" Text "" 8, "cipher" Text "" 6, "alpn" List "" 12, "alpn_chosen" Text "" 8, "ja4" Text "" 36,
             "ja3" Text "" 32, "ja3s" Text "" 32, "resumed" Boolean "" 5, "ech" Boolean "" 5, "alert" Text "" 20, "subject" Text "" 40,

@@ -13,7 +13,8 @@ use std::path::Path;
 pub fn all_on(more: &[(&str, &str)]) -> String {
     let example = include_str!("../../netscope.example.toml");
     let headings = example.lines().filter_map(|line| line.trim_start_matches("# ").strip_prefix("[analysis.anomalies"));
-    headings.fold(String::new(), |mut text, rest| {
+    // Some of them need facts.
+    headings.fold("[analysis]\ndpi = true\n".to_owned(), |mut text, rest| {
         let name = rest.trim_end_matches(']').trim_start_matches('.');
         writeln!(text, "[analysis.anomalies{rest}\nenabled = true").expect("text grows");
         more.iter().filter(|(section, _)| *section == name).for_each(|(_, line)| text.push_str(&format!("{line}\n")));

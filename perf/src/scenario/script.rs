@@ -202,6 +202,29 @@ impl Script {
         now + 2 * rtt
     }
 
+    /// A whole connection in which both sides say these bytes in turn, each in one segment: who says it, and what. `step_ns` is between two packets.
+    pub fn dialogue(&mut self, at: u64, client: End, server: End, step_ns: u64, said: &[(bool, &[u8])]) {
+        let mut next = [1001_u32, 5001];
+        self.client_tcp(at, client, server, SYN, 1000, 0);
+        self.server_tcp(at + step_ns, server, client, SYN | ACK, 5000, 1001);
+        let mut now = at + 2 * step_ns;
+        self.client_tcp(now, client, server, ACK, next[0], next[1]);
+        for &(by_server, data) in said {
+            now += step_ns;
+            let (me, peer) = (usize::from(by_server), usize::from(!by_server));
+            let (from, to) = if by_server { (server, client) } else { (client, server) };
+            let fields = TcpFields { sequence: next[me], acknowledgment: next[peer], flags: PSH | ACK, window: 0x1000 };
+            if self.seen != (if by_server { Seen::ClientsOnly } else { Seen::ServersOnly }) {
+                self.frame.tcp_data(&path_of(from, to), &fields, data);
+                self.keep(now, from.0, to.0);
+            }
+            next[me] = next[me].wrapping_add(data.len() as u32);
+        }
+        self.client_tcp(now + step_ns, client, server, FIN | ACK, next[0], next[1]);
+        self.server_tcp(now + 2 * step_ns, server, client, FIN | ACK, next[1], next[0].wrapping_add(1));
+        self.client_tcp(now + 3 * step_ns, client, server, ACK, next[0].wrapping_add(1), next[1].wrapping_add(1));
+    }
+
     /// A datagram of 4 bytes.
     pub fn udp(&mut self, at: u64, from: End, to: End) {
         self.datagram(at, from, to, 4);

@@ -2,7 +2,7 @@
 //!
 //! Owns which of it are facts: never a query, a cookie or a password.
 
-use super::write_app;
+use super::{write_app, write_credentials};
 use crate::app::http1::{HttpRequest, HttpResponse, HttpUpgrade};
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
@@ -58,6 +58,7 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
 pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let requests = Requests::read(conversation.client);
     let response = HttpResponse::read_stream(conversation.server);
+    write_credentials(requests.has_password, facts);
     let mut http = facts.object(OBJECT);
     let mut upgrade: Option<HttpUpgrade> = None;
     if let Some(first) = &requests.first {
@@ -86,9 +87,16 @@ pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffe
         Parsed::More { need } => Wanted::Bytes(need),
         _ => Wanted::Nothing,
     };
-    // More requests may come as long as no answer has; what follows is more of the same, as a rule.
-    let client = if server == Wanted::Nothing { Wanted::Nothing } else { requests.wanted };
+    // More requests may come as long as no answer has; what follows is more of the same, as a rule. Only where a password was asked for,
+    // it comes with the next one.
+    let is_over = server == Wanted::Nothing && (requests.has_password || !asks_for_password(&response));
+    let client = if is_over { Wanted::Nothing } else { requests.wanted };
     Reading { client, server }
+}
+
+/// 401 and 407 (RFC 9110 sections 15.5.2 and 15.5.8).
+fn asks_for_password(response: &Parsed<HttpResponse<'_>>) -> bool {
+    matches!(response, Parsed::Done(response) if matches!(response.status, 401 | 407))
 }
 
 const fn version(minor: u8) -> &'static [u8] {

@@ -2,12 +2,12 @@
 //!
 //! Owns what of that are facts, and TLS behind a request for it (STARTTLS and its like).
 
-use super::{tls, write_app_with};
+use super::{tls, write_app_with, write_credentials};
 use crate::app::recognise::{AppMark, AppProtocol, RECOGNISE_MAX, recognise_datagram, recognise_stream};
 use crate::app::tls::{client_hello_behind, server_hello_behind};
 use crate::app::{
     Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
-    StreamProtocol, Wanted,
+    StreamProtocol, Wanted, credentials_are_clear,
 };
 
 /// Over TCP.
@@ -34,6 +34,9 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let Parsed::Done(mark) = mark(conversation) else { return Reading::DONE };
     write_mark(&mark, facts);
+    if mark.protocol == AppProtocol::Telnet {
+        return read_telnet(conversation, facts);
+    }
     if mark.may_grow {
         let more = |stream: &[u8]| if stream.len() < RECOGNISE_MAX { Wanted::Bytes(stream.len() + 1) } else { Wanted::Nothing };
         return Reading { client: more(conversation.client), server: more(conversation.server) };
@@ -41,7 +44,10 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     if !may_begin_tls(mark.protocol) {
         return Reading::DONE;
     }
-    let Some(client_at) = client_hello_behind(conversation.client) else {
+    let hello_at = client_hello_behind(conversation.client);
+    let plain = conversation.client.get(..hello_at.unwrap_or(conversation.client.len())).unwrap_or_default();
+    write_credentials(credentials_are_clear(mark.protocol, plain, conversation.server), facts);
+    let Some(client_at) = hello_at else {
         let more = |stream: &[u8]| if stream.len() < PLAIN_BYTES_MAX { Wanted::Bytes(stream.len() + 1) } else { Wanted::Nothing };
         let client = more(conversation.client);
         return Reading { client, server: if client == Wanted::Nothing { client } else { more(conversation.server) } };
@@ -54,6 +60,17 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     };
     let Reading { client, server } = tls::read_inside(&inside, facts);
     Reading { client: client.after(client_at), server: server.after(server_at) }
+}
+
+/// Telnet has no end of a login: it is looked for in the beginning of both sides.
+fn read_telnet(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
+    let is_clear = credentials_are_clear(AppProtocol::Telnet, conversation.client, conversation.server);
+    write_credentials(is_clear, facts);
+    let are_long = [conversation.client, conversation.server].iter().any(|stream| stream.len() >= PLAIN_BYTES_MAX);
+    if is_clear || are_long {
+        return Reading::DONE;
+    }
+    Reading { client: Wanted::Bytes(conversation.client.len() + 1), server: Wanted::Bytes(conversation.server.len() + 1) }
 }
 
 /// Protocols that can turn into TLS in the middle (2595, 2817, 3207, 4217, 4511, 6120; MySQL's SSL request).

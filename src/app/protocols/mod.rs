@@ -10,12 +10,15 @@ mod dtls;
 mod http;
 mod http2;
 mod marks;
+mod news;
 mod postgresql;
 mod quic;
 mod rtp;
 mod socks;
 mod ssh;
 mod tls;
+
+pub use news::{FactNews, ShownCertificate, protocol_of};
 
 use super::first_bytes::FirstBytes;
 use super::{Conversation, DatagramProtocol, FactBuffer, Parsed, StreamProtocol};
@@ -72,6 +75,14 @@ pub fn stream_protocol(conversation: &Conversation<'_>) -> Parsed<&'static Strea
 
 /// Number of the object that says what a flow is.
 const APP: u8 = 0;
+
+/// Its member that says that a password was sent in the clear.
+const CREDENTIALS_IN_CLEAR: u8 = 6;
+
+/// A password was sent in the clear, if it was.
+fn write_credentials(are_clear: bool, facts: &mut FactBuffer) {
+    facts.object(APP).flag(CREDENTIALS_IN_CLEAR, are_clear);
+}
 
 /// The flow is of this protocol, as its content says.
 fn write_app(name: &str, facts: &mut FactBuffer) {

@@ -6,7 +6,7 @@ use super::write_app;
 use crate::app::tls::{
     CertificateFacts, ClientHello, Ja4, ServerFlight, ServerHello, Sslv2Hello, TlsAlert, ja3, ja3s, tls_version_name,
 };
-use crate::app::{Conversation, FactBuffer, FactWriter, Parsed, Reading, StreamProtocol, Wanted};
+use crate::app::{Conversation, FactBuffer, FactId, FactWriter, Parsed, Reading, StreamProtocol, Wanted};
 
 /// The protocol.
 pub(super) const TLS: StreamProtocol = StreamProtocol { is_spoken, read };
@@ -17,25 +17,30 @@ const OBJECT: u8 = 1;
 /// Longest record: 2^14 bytes and what encryption adds (RFC 5246 section 6.2.3).
 const RECORD_LEN_MAX: usize = (1 << 14) + 2048;
 
+/// The fact of a member.
+pub(super) const fn id(member: u8) -> FactId {
+    FactId { object: OBJECT, member }
+}
+
 /// Members of its object.
-mod member {
-    pub(super) const SNI: u8 = 0;
-    pub(super) const VERSION: u8 = 1;
-    pub(super) const CIPHER: u8 = 2;
-    pub(super) const ALPN: u8 = 3;
-    pub(super) const ALPN_CHOSEN: u8 = 4;
-    pub(super) const JA4: u8 = 5;
-    pub(super) const JA3: u8 = 6;
-    pub(super) const JA3S: u8 = 7;
-    pub(super) const RESUMED: u8 = 8;
-    pub(super) const ECH: u8 = 9;
-    pub(super) const ALERT: u8 = 10;
-    pub(super) const SUBJECT: u8 = 11;
-    pub(super) const ISSUER: u8 = 12;
-    pub(super) const NAMES: u8 = 13;
-    pub(super) const NOT_BEFORE: u8 = 14;
-    pub(super) const NOT_AFTER: u8 = 15;
-    pub(super) const SELF_ISSUED: u8 = 16;
+pub(super) mod member {
+    pub(in crate::app::protocols) const SNI: u8 = 0;
+    pub(in crate::app::protocols) const VERSION: u8 = 1;
+    pub(in crate::app::protocols) const CIPHER: u8 = 2;
+    pub(in crate::app::protocols) const ALPN: u8 = 3;
+    pub(in crate::app::protocols) const ALPN_CHOSEN: u8 = 4;
+    pub(in crate::app::protocols) const JA4: u8 = 5;
+    pub(in crate::app::protocols) const JA3: u8 = 6;
+    pub(in crate::app::protocols) const JA3S: u8 = 7;
+    pub(in crate::app::protocols) const RESUMED: u8 = 8;
+    pub(in crate::app::protocols) const ECH: u8 = 9;
+    pub(in crate::app::protocols) const ALERT: u8 = 10;
+    pub(in crate::app::protocols) const SUBJECT: u8 = 11;
+    pub(in crate::app::protocols) const ISSUER: u8 = 12;
+    pub(in crate::app::protocols) const NAMES: u8 = 13;
+    pub(in crate::app::protocols) const NOT_BEFORE: u8 = 14;
+    pub(in crate::app::protocols) const NOT_AFTER: u8 = 15;
+    pub(in crate::app::protocols) const SELF_ISSUED: u8 = 16;
 }
 
 fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {

@@ -92,14 +92,14 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_csv: Option<PathBuf>,
 
-    /// Write all flows to this file at the end as EVE, the JSON lines of Suricata 7; with --dpi events of type dns, tls, quic, http and
-    /// ssh, too, without it of type flow alone
+    /// Write all flows to this file at the end as EVE, the JSON lines of Suricata 7: events of type flow, and of type dns, tls, quic, http and
+    /// ssh unless --no-dpi
     #[arg(long, value_name = "PATH")]
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_eve: Option<PathBuf>,
 
-    /// Write all flows to this directory at the end as Zeek's conn.log; with --dpi dns.log, ssl.log, http.log, ssh.log and quic.log, too,
-    /// and with --headers the payload bytes
+    /// Write all flows to this directory at the end as Zeek's conn.log, with --headers with the payload bytes, and unless --no-dpi as
+    /// dns.log, ssl.log, http.log, ssh.log and quic.log
     #[arg(long, value_name = "DIR")]
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_zeek: Option<PathBuf>,

@@ -70,6 +70,7 @@ impl<O: Observer> Worker<O> {
             time_ns: packet.time.0,
         };
         self.flows.inspect(place, &payload);
+        self.tell_payload(place, &payload);
     }
 }
 

@@ -6,6 +6,7 @@ export const SEVERITIES = ['high', 'medium', 'low'];
 export const KINDS = {
   syn_flood: 'SYN flood', port_scan: 'Port scan', volume_flood: 'Flood by volume', microburst: 'Microburst', arp_spoofing: 'ARP spoofing', dhcp_flood: 'DHCP flood',
   rogue_dhcp: 'Rogue DHCP server', brute_force: 'Brute force', beacon: 'Beacon', long_connection: 'Long connection', data_out: 'Data sent out',
+  dns_tunnel: 'DNS tunnel', nxdomain_storm: 'NXDOMAIN storm', tls_certificate: 'TLS certificate', cleartext_password: 'Password in the clear', port_mismatch: 'Protocol on another port',
 };
 const THRESHOLDS = { syn_threshold: 'Attempts not completed', unique_src_threshold: 'Sources', unique_ports_threshold: 'Ports', unique_hosts_threshold: 'Hosts' };
 

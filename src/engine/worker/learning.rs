@@ -1,0 +1,62 @@
+//! What payload told of a flow, on its way to the observers.
+//!
+//! Owns which messages are DNS: by port 53 and the message itself. Invariant: what a packet told is told before the next packet, so each worker tells of its
+//! own flows the same as any other number of workers would.
+
+use super::Worker;
+use crate::app::Parsed;
+use crate::app::dns::DnsMessage;
+use crate::detect::{SeenDns, SeenFacts};
+use crate::engine::Observer;
+use crate::flow::SeenPayload;
+use netscope_backends::Timestamp;
+
+const DNS_PORT: u16 = 53;
+/// DNS messages of one segment that are told.
+const MESSAGES_MAX: usize = 64;
+
+impl<O: Observer> Worker<O> {
+    /// The payload of the flow at a place was inspected.
+    pub(super) fn tell_payload(&mut self, place: u32, payload: &SeenPayload<'_>) {
+        if self.watch.follows_facts() {
+            self.tell_news(place, Timestamp(payload.time_ns));
+        }
+        if self.watch.follows_dns() && payload.ports.contains(&DNS_PORT) {
+            self.tell_dns(place, payload);
+        }
+    }
+
+    fn tell_news(&mut self, place: u32, time: Timestamp) {
+        let Self { flows, watch, .. } = self;
+        if let Some(latest) = flows.latest_news() {
+            let flow = flows.end_at(place);
+            watch.learned(&SeenFacts { news: latest.news, facts: latest.facts, is_answered: latest.is_answered, flow, time });
+            flows.forget_news();
+        }
+    }
+
+    /// A datagram is a message; of a stream those messages are told that lie in one segment and begin with it.
+    fn tell_dns(&mut self, place: u32, payload: &SeenPayload<'_>) {
+        if payload.sequence.is_none() {
+            if let Some(message) = DnsMessage::read_cut(payload.bytes, payload.wire_len) {
+                self.tell_message(place, payload, message);
+            }
+            return;
+        }
+        let mut left = payload.bytes;
+        for _ in 0..MESSAGES_MAX {
+            let Parsed::Done((message, len)) = DnsMessage::read_stream(left) else { return };
+            self.tell_message(place, payload, message);
+            left = left.get(len..).unwrap_or_default();
+        }
+    }
+
+    fn tell_message(&mut self, place: u32, payload: &SeenPayload<'_>, message: DnsMessage<'_>) {
+        let flow = self.flows.end_at(place);
+        let ((from, from_port), (to, to_port)) = (flow.key.source(payload.direction), flow.key.destination(payload.direction));
+        let (client, server, server_port) = if message.is_response() { (to, from, from_port) } else { (from, to, to_port) };
+        if server_port == DNS_PORT {
+            self.watch.dns(&SeenDns { message, client, server, flow, time: Timestamp(payload.time_ns) });
+        }
+    }
+}
