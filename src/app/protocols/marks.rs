@@ -13,7 +13,8 @@ use crate::app::{
 /// Over TCP.
 pub(super) const MARKED_STREAM: StreamProtocol = StreamProtocol { is_spoken, read };
 /// Over UDP.
-pub(super) const MARKED_DATAGRAMS: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<MarkedFlow>::default() };
+pub(super) const MARKED_DATAGRAMS: DatagramProtocol =
+    DatagramProtocol { may_be: |datagram| is_turned(datagram).is_some(), begin: || Box::<MarkedFlow>::default() };
 
 /// Bytes of each side in which the begin of TLS is looked for.
 const PLAIN_BYTES_MAX: usize = 4096;
@@ -99,37 +100,38 @@ fn write_mark(mark: &AppMark<'_>, facts: &mut FactBuffer) {
 /// A flow of datagrams: the first of each side.
 #[derive(Default)]
 struct MarkedFlow {
+    /// Who began to be seen is the server.
+    is_turned: bool,
     client: Vec<u8>,
     server: Vec<u8>,
     port: u16,
 }
 
-fn may_be(datagram: &SeenDatagram<'_>) -> bool {
-    let (client, server) = if datagram.is_clients { (datagram.payload, &[][..]) } else { (&[][..], datagram.payload) };
-    recognise_datagram(client, server, datagram.server_port).is_possible()
-        || recognise_datagram(server, client, datagram.client_port).is_possible()
+/// Whether a first datagram may be of a protocol, and if so, whether it was sent by a server although its sender began, or the other way
+/// round. It asks, or it is an answer that tells enough without what was asked.
+fn is_turned(datagram: &SeenDatagram<'_>) -> Option<bool> {
+    let &SeenDatagram { payload, is_clients, server_port, client_port, .. } = datagram;
+    let (asked, own) = if is_clients { (server_port, client_port) } else { (client_port, server_port) };
+    if recognise_datagram(payload, &[], asked).is_possible() {
+        return Some(!is_clients);
+    }
+    matches!(recognise_datagram(&[], payload, own), Parsed::Done(_)).then_some(is_clients)
 }
 
 impl DatagramInspector for MarkedFlow {
     fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
         let is_first = self.client.is_empty() && self.server.is_empty();
         if is_first {
-            self.port = datagram.server_port;
+            let Some(is_turned) = is_turned(datagram) else { return DatagramReading::Foreign };
+            self.is_turned = is_turned;
+            self.port = if is_turned { datagram.client_port } else { datagram.server_port };
         }
         let kept = &datagram.payload[..datagram.payload.len().min(DATAGRAM_KEPT)];
-        let side = if datagram.is_clients { &mut self.client } else { &mut self.server };
+        let side = if datagram.is_clients == self.is_turned { &mut self.server } else { &mut self.client };
         if !side.is_empty() {
             return DatagramReading::Foreign;
         }
         side.extend_from_slice(kept);
-        if is_first
-            && self.mark() == Parsed::No
-            && recognise_datagram(&self.server, &self.client, datagram.client_port).is_possible()
-        {
-            // Who began to be seen is the server.
-            std::mem::swap(&mut self.client, &mut self.server);
-            self.port = datagram.client_port;
-        }
         match self.mark() {
             Parsed::Done(_) => DatagramReading::Done,
             Parsed::More { .. } if is_first => DatagramReading::Unsure,
