@@ -63,6 +63,22 @@ enum What {
     Live,
 }
 
+/// Whether applications are looked for. Always said, so that no figure depends on which is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payload {
+    Ignored,
+    Inspected,
+}
+
+impl Payload {
+    const fn flag(self) -> &'static str {
+        match self {
+            Self::Ignored => "--no-dpi",
+            Self::Inspected => "--dpi",
+        }
+    }
+}
+
 impl Bench {
     /// Runs what was asked for.
     ///
@@ -94,18 +110,26 @@ impl Bench {
         self.captures.join(name)
     }
 
-    /// NetScope with all its TCP analyses (they are on by default) and the CSV of all flows.
+    /// NetScope with all its TCP analyses (they are on by default), without a look at payload, and the CSV of all
+    /// flows.
     fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> MeasuredCommand {
         let csv = self.output("netscope.csv");
-        let workers = workers.to_string();
-        let mut words = self.netscope_words(path, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
-        words.push(csv.clone().into());
+        let words = self.exporting(path, Payload::Ignored, workers, &csv);
         let packets = capture.packets;
         MeasuredCommand { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
     }
 
-    fn netscope_words(&self, path: &Path, rest: &[&str]) -> Vec<OsString> {
+    /// The words of a run that writes all flows as CSV.
+    fn exporting(&self, path: &Path, payload: Payload, workers: u32, csv: &Path) -> Vec<OsString> {
+        let workers = workers.to_string();
+        let mut words = self.netscope_words(path, payload, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
+        words.push(csv.into());
+        words
+    }
+
+    fn netscope_words(&self, path: &Path, payload: Payload, rest: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![self.netscope.clone().into(), "--read-pcap".into(), path.into(), "--quiet".into()];
+        words.push(payload.flag().into());
         words.extend(rest.iter().map(OsString::from));
         words
     }
