@@ -65,13 +65,13 @@ enum What {
 
 /// Whether applications are looked for. Always said, so that no figure depends on which is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Payload {
+enum PayloadFlag {
     Ignored,
     Inspected,
 }
 
-impl Payload {
-    const fn flag(self) -> &'static str {
+impl PayloadFlag {
+    const fn word(self) -> &'static str {
         match self {
             Self::Ignored => "--no-dpi",
             Self::Inspected => "--dpi",
@@ -114,22 +114,22 @@ impl Bench {
     /// flows.
     fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> MeasuredCommand {
         let csv = self.output("netscope.csv");
-        let words = self.exporting(path, Payload::Ignored, workers, &csv);
+        let words = self.exporting(path, PayloadFlag::Ignored, workers, &csv);
         let packets = capture.packets;
         MeasuredCommand { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
     }
 
     /// The words of a run that writes all flows as CSV.
-    fn exporting(&self, path: &Path, payload: Payload, workers: u32, csv: &Path) -> Vec<OsString> {
+    fn exporting(&self, path: &Path, payload: PayloadFlag, workers: u32, csv: &Path) -> Vec<OsString> {
         let workers = workers.to_string();
         let mut words = self.netscope_words(path, payload, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
         words.push(csv.into());
         words
     }
 
-    fn netscope_words(&self, path: &Path, payload: Payload, rest: &[&str]) -> Vec<OsString> {
+    fn netscope_words(&self, path: &Path, payload: PayloadFlag, rest: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![self.netscope.clone().into(), "--read-pcap".into(), path.into(), "--quiet".into()];
-        words.push(payload.flag().into());
+        words.push(payload.word().into());
         words.extend(rest.iter().map(OsString::from));
         words
     }

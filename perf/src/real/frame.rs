@@ -16,7 +16,7 @@ const TUNNEL_PORTS: [u16; 13] = [1701, 2152, 3544, 4341, 4754, 4789, 4790, 5072,
 
 /// Where the addresses and the checksums of a frame are, in bytes from its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct FramePlaces {
     /// The first address; the second one follows it.
     addresses: usize,
     /// Bytes of an address: 4 or 16.
@@ -31,7 +31,7 @@ pub struct Places {
 /// The places of an Ethernet frame with at most two VLAN tags, IPv4 or IPv6 without extension headers, and TCP or
 /// UDP. `None` for everything else, for what is malformed, for fragments, and for tunnels over UDP: what is
 /// inside would keep its addresses.
-pub fn places(frame: &[u8]) -> Option<Places> {
+pub fn places(frame: &[u8]) -> Option<FramePlaces> {
     let mut at = 12;
     for _ in 0..VLAN_TAGS_MAX {
         if VLAN_TAGS.contains(&be16(frame, at)?) {
@@ -64,7 +64,7 @@ pub fn places(frame: &[u8]) -> Option<Places> {
         UDP => is_udp(segment).then_some((be16(segment, 6)? != 0).then_some(transport + 6))?,
         _ => return None,
     };
-    Some(Places { addresses, address_len, header_checksum, checksum, is_udp: protocol == UDP })
+    Some(FramePlaces { addresses, address_len, header_checksum, checksum, is_udp: protocol == UDP })
 }
 
 fn is_tcp(segment: &[u8]) -> bool {
@@ -82,7 +82,7 @@ fn is_udp(segment: &[u8]) -> bool {
 /// Gives a frame with these `places` other addresses: the two bytes behind the first one of an IPv4 address, the fifth
 /// and the sixth of an IPv6 address, each XORed with `number`. Multicast stays multicast, and the same number
 /// gives the frame back.
-pub fn readdress(frame: &mut [u8], places: Places, number: u16) {
+pub fn readdress(frame: &mut [u8], places: FramePlaces, number: u16) {
     let range = places.addresses..places.addresses + 2 * places.address_len;
     let Some(addresses) = frame.get_mut(range) else { return };
     // Words whose sum the checksums hold, before and after.
@@ -144,7 +144,7 @@ mod tests {
     }
 
     /// Both sums over everything, as a receiver makes them (RFC 1071): 0xffff where they are right.
-    fn received(frame: &[u8], places: &Places) -> [u32; 2] {
+    fn received(frame: &[u8], places: &FramePlaces) -> [u32; 2] {
         let addresses = &frame[places.addresses..places.addresses + 2 * places.address_len];
         let checksum = places.checksum.unwrap();
         let transport = checksum - if places.is_udp { 6 } else { 16 };

@@ -14,10 +14,10 @@
 mod frame;
 mod source;
 
+use crate::Resolution;
 use crate::pcap::PcapFile;
 use crate::random::mix;
-use crate::Resolution;
-use source::Source;
+use source::RealCapture;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ const BEGIN_NS: u64 = 1_700_000_000_000_000_000;
 
 /// The captures of a directory.
 pub struct RealTraffic {
-    sources: Vec<Source>,
+    sources: Vec<RealCapture>,
     left_out: Vec<(PathBuf, String)>,
 }
 
@@ -66,7 +66,7 @@ impl RealTraffic {
         paths.sort();
         let (mut sources, mut left_out) = (Vec::new(), Vec::new());
         for path in paths {
-            match Source::read(&path) {
+            match RealCapture::read(&path) {
                 Ok(source) => sources.push(source),
                 Err(reason) => left_out.push((path, reason)),
             }
@@ -127,7 +127,7 @@ impl RealTraffic {
         let mut file = PcapFile::new(out, Resolution::Micro)?;
         let mut written = Multiplied::default();
         let mut bytes = Vec::new();
-        for Entry { time_ns, copy, frame } in order {
+        for CopiedFrame { time_ns, copy, frame } in order {
             let frame = &self.sources[copy as usize % self.sources.len()].frames[frame as usize];
             bytes.clear();
             bytes.extend_from_slice(&frame.bytes);
@@ -140,7 +140,7 @@ impl RealTraffic {
     }
 
     /// All packets in the order of their times, those of a copy in their own order.
-    fn order(&self, packets: u64) -> io::Result<Vec<Entry>> {
+    fn order(&self, packets: u64) -> io::Result<Vec<CopiedFrame>> {
         let copies = usize::try_from(self.copies(packets)).ok().and_then(|copies| copies.checked_mul(self.sources.len()));
         let copies = copies.filter(|copies| *copies <= COPIES_MAX).ok_or_else(|| {
             let one = self.packets();
@@ -153,7 +153,7 @@ impl RealTraffic {
             let place = u64::from(copy).wrapping_mul(GOLDEN);
             let start_ns = ((u128::from(place) * u128::from(spread_ns)) >> 64) as u64;
             let entries = source.frames.iter().zip(0..);
-            order.extend(entries.map(|(frame, number)| Entry { time_ns: start_ns + frame.time_ns, copy, frame: number }));
+            order.extend(entries.map(|(frame, number)| CopiedFrame { time_ns: start_ns + frame.time_ns, copy, frame: number }));
         }
         order.sort_unstable();
         Ok(order)
@@ -162,7 +162,7 @@ impl RealTraffic {
 
 /// A packet of the capture that is written; the order of the fields is that of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+struct CopiedFrame {
     time_ns: u64,
     /// Of which copy; captures take turns.
     copy: u32,

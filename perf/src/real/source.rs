@@ -3,10 +3,10 @@
 //! Owns what of a capture is taken and how its times are told. Knows no copies. Its one invariant: every frame that
 //! is kept is whole and can be given other addresses.
 
-use super::frame::{Places, places};
+use super::frame::{FramePlaces, places};
 use crate::pcap::SNAP_LEN;
-use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::LinkType;
+use netscope_backends::memory::{OwnedPacket, read_all};
 use std::path::Path;
 
 /// Bytes of the largest file that is read.
@@ -17,21 +17,21 @@ pub const SILENCE_NS_MAX: u64 = 1_000_000_000;
 const CUT_SHARE: usize = 100;
 
 /// A frame that is kept.
-pub struct SourceFrame {
+pub struct RealFrame {
     /// Nanoseconds since the capture's first packet; never less than that of the frame before.
     pub time_ns: u64,
     pub bytes: Vec<u8>,
-    pub places: Places,
+    pub places: FramePlaces,
 }
 
 /// A capture, as far as it is taken.
-pub struct Source {
-    pub frames: Vec<SourceFrame>,
+pub struct RealCapture {
+    pub frames: Vec<RealFrame>,
     /// Packets that were left out.
     pub skipped: usize,
 }
 
-impl Source {
+impl RealCapture {
     /// Reads a capture.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Source {
             time_ns += silence.min(SILENCE_NS_MAX);
             before = Some(packet.time);
             if let Some(places) = places(&packet.data).filter(|_| is_whole(&packet)) {
-                frames.push(SourceFrame { time_ns, bytes: packet.data, places });
+                frames.push(RealFrame { time_ns, bytes: packet.data, places });
             }
         }
         if frames.is_empty() {
@@ -94,14 +94,14 @@ mod tests {
     }
 
     fn reason(packets: Vec<OwnedPacket>) -> String {
-        Source::of(packets).err().unwrap()
+        RealCapture::of(packets).err().unwrap()
     }
 
     #[test]
     fn long_silence_is_cut_and_time_never_goes_back() {
         let mut packets = packets(&[10, 10, 5, 1_000_000, 1_000_001]);
         packets[1].time = Timestamp(10_300_000_000);
-        let source = Source::of(packets).unwrap();
+        let source = RealCapture::of(packets).unwrap();
         let times: Vec<u64> = source.frames.iter().map(|frame| frame.time_ns / 100_000_000).collect();
         assert_eq!((times, source.skipped), (vec![0, 3, 3, 13, 23], 0));
     }
@@ -115,7 +115,7 @@ mod tests {
         cut[2].wire_len += 1;
         assert_eq!(reason(cut), "1 of 3 packets are cut");
         assert_eq!(reason(Vec::new()), "no TCP or UDP that is taken");
-        assert!(Source::read(Path::new("no-such-capture.pcap")).is_err());
+        assert!(RealCapture::read(Path::new("no-such-capture.pcap")).is_err());
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         let mut packets = packets(&[1; 200]);
         packets[3].wire_len += 1;
         packets[7].data[12] = 0x09;
-        let source = Source::of(packets).unwrap();
+        let source = RealCapture::of(packets).unwrap();
         assert_eq!((source.frames.len(), source.skipped), (198, 2));
     }
 }

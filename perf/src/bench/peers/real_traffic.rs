@@ -7,7 +7,7 @@ use crate::bench::capture::made_once;
 use crate::bench::count::{self, WrittenSummary};
 use crate::bench::report::{BenchReport, at_least, at_most};
 use crate::bench::series::{MeasuredCommand, Series, alternate};
-use crate::bench::{Bench, Payload, candidate};
+use crate::bench::{Bench, PayloadFlag, candidate};
 use netscope_perf::real::RealTraffic;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ const IGNORED: &str = "netscope --no-dpi";
 const INSPECTED: &str = "netscope --dpi";
 
 /// The capture that is read.
-struct RealCapture {
+struct ReadyCapture {
     path: PathBuf,
     packets: u64,
     /// "real traffic (2.0 M packets, 1400 MB)".
@@ -43,8 +43,8 @@ pub fn add(bench: &Bench, report: &mut BenchReport) -> Result<(), String> {
     let capture = ready(bench, report)?;
     let text = capture.path.to_string_lossy();
     let candidates = [
-        netscope(bench, IGNORED, Payload::Ignored, &capture),
-        netscope(bench, INSPECTED, Payload::Inspected, &capture),
+        netscope(bench, IGNORED, PayloadFlag::Ignored, &capture),
+        netscope(bench, INSPECTED, PayloadFlag::Inspected, &capture),
         commands::ndpi_reader(bench, &text),
         commands::suricata(bench, &text, APPLICATION_LOG)?,
     ];
@@ -60,7 +60,7 @@ pub fn add(bench: &Bench, report: &mut BenchReport) -> Result<(), String> {
 }
 
 /// The capture, written where it is not there yet.
-fn ready(bench: &Bench, report: &mut BenchReport) -> Result<RealCapture, String> {
+fn ready(bench: &Bench, report: &mut BenchReport) -> Result<ReadyCapture, String> {
     let directory = captures();
     let traffic = RealTraffic::read(&directory)?;
     let least = if bench.quick { PACKETS / 10 } else { PACKETS };
@@ -79,7 +79,7 @@ fn ready(bench: &Bench, report: &mut BenchReport) -> Result<RealCapture, String>
         traffic.left_out().len(),
         traffic.skipped()
     ));
-    Ok(RealCapture { path, packets, label })
+    Ok(ReadyCapture { path, packets, label })
 }
 
 /// Those of the corpus, which lies where NETSCOPE_CORPUS says or beside the repository; else those of the tests.
@@ -90,14 +90,14 @@ fn captures() -> PathBuf {
 }
 
 /// One worker, the CSV of all flows, and the summary, in which every packet must be.
-fn netscope(bench: &Bench, name: &str, payload: Payload, capture: &RealCapture) -> MeasuredCommand {
+fn netscope(bench: &Bench, name: &str, payload: PayloadFlag, capture: &ReadyCapture) -> MeasuredCommand {
     let (csv, summary) = (bench.output("netscope.csv"), summary(bench, payload));
     let mut words = bench.exporting(&capture.path, payload, 1, &csv);
     words.extend(["--summary-json".into(), summary.clone().into()]);
     let (outputs, packets) = (vec![csv.clone(), summary.clone()], capture.packets);
     let count = move || {
         let written = WrittenSummary::read(&summary, packets)?;
-        if payload == Payload::Inspected && written.get(NAMED)? == 0 {
+        if payload == PayloadFlag::Inspected && written.get(NAMED)? == 0 {
             return Err("it names no application".to_owned());
         }
         count::csv(&csv, written.get("/packets_in_flows")?)
@@ -105,15 +105,15 @@ fn netscope(bench: &Bench, name: &str, payload: Payload, capture: &RealCapture) 
     MeasuredCommand { outputs, ..candidate(name, words, count) }
 }
 
-fn summary(bench: &Bench, payload: Payload) -> PathBuf {
-    bench.output(&format!("netscope{}.json", payload.flag()))
+fn summary(bench: &Bench, payload: PayloadFlag) -> PathBuf {
+    bench.output(&format!("netscope{}.json", payload.word()))
 }
 
 /// What each program found in its last run, so that figures stand beside the work that they are of.
 fn found(bench: &Bench, all: &[Series], packets: u64) -> String {
     let found = |series: &Series| match series.name.as_str() {
         IGNORED => None,
-        INSPECTED => Some(named_flows(&summary(bench, Payload::Inspected), packets)),
+        INSPECTED => Some(named_flows(&summary(bench, PayloadFlag::Inspected), packets)),
         NDPI_READER => Some(by_content(&bench.output(NDPI_SAID))),
         _ => Some(events(&bench.output(APPLICATION_LOG.file).join("eve.json"))),
     };
@@ -150,9 +150,13 @@ mod tests {
     fn what_was_found_is_read_from_what_each_program_wrote() {
         let path = std::env::temp_dir().join(format!("netscope-perf-found-{}", std::process::id()));
         let wrote = |text: &str| fs::write(&path, text).unwrap();
-        wrote("\tConfidence: Unknown    18            (flows)\n\tConfidence: DPI (cache) 13            (flows)\n\tConfidence: DPI        303           (flows)\n");
+        wrote(
+            "\tConfidence: Unknown    18            (flows)\n\tConfidence: DPI (cache) 13            (flows)\n\tConfidence: DPI        303           (flows)\n",
+        );
         assert_eq!(by_content(&path), Ok("303 flows by content".to_owned()));
-        wrote("{\"event_type\":\"dns\"}\n{\"event_type\":\"tls\"}\n{\"event_type\":\"dns\"}\n{\"event_type\":\"flow\",\"app_proto\":\"ssh\"}\n");
+        wrote(
+            "{\"event_type\":\"dns\"}\n{\"event_type\":\"tls\"}\n{\"event_type\":\"dns\"}\n{\"event_type\":\"flow\",\"app_proto\":\"ssh\"}\n",
+        );
         assert_eq!(events(&path), Ok("events of 2 dns, 1 tls, 0 http, 0 ssh, 0 quic".to_owned()));
         wrote(
             r#"{"packets": 9, "unaccounted": 0, "inspection": {"recognised": 4, "flows_too_many": 1, "bytes_too_many": 0, "facts_too_many": 2}}"#,
