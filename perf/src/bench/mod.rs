@@ -40,8 +40,8 @@ pub struct Bench {
     /// Directory for the page of results [default: perf/results, with --quick the captures'].
     #[arg(long)]
     results: Option<PathBuf>,
-    /// Of the cliffs, those whose names contain this, and what they are compared with; results beside the
-    /// captures.
+    /// Of the cliffs, those whose names contain this, and what they are compared with; of the peers' captures
+    /// likewise; results beside the captures.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// The program that is measured.
@@ -87,8 +87,8 @@ impl Bench {
     /// instead.
     pub fn run(&self) -> Result<(), String> {
         std::fs::create_dir_all(&self.captures).map_err(|error| format!("{}: {error}", self.captures.display()))?;
-        if self.only.is_some() && self.what != What::Cliffs {
-            return Err("--only chooses among the cases of `bench cliffs`".to_owned());
+        if self.only.is_some() && ![What::Cliffs, What::Peers].contains(&self.what) {
+            return Err("--only chooses among the cases of `bench cliffs` and the captures of `bench peers`".to_owned());
         }
         let report = match self.what {
             What::Ours => ours::run(self)?,

@@ -18,6 +18,11 @@ const GOALS: &[(Capture, f64)] = &[(Capture::SMALL, 9.0), (Capture::MANY, 4.0), 
 /// Peers slower than this run once.
 const ONCE_ABOVE_S: f64 = 30.0;
 pub fn run(bench: &Bench) -> Result<BenchReport, String> {
+    let is_chosen = |name: &str| bench.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let names: Vec<&str> = GOALS.iter().map(|(capture, _)| capture.name).chain([real_traffic::NAME]).collect();
+    if !names.iter().any(|name| is_chosen(name)) {
+        return Err(format!("no capture is called so; there are: {}", names.join(", ")));
+    }
     let mut report = BenchReport::new("peers", "NetScope and its peers");
     report.version("netscope", &machine::said(&bench.netscope.to_string_lossy(), &["--version"]));
     for (name, package) in PACKAGES {
@@ -27,7 +32,7 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
     // collector's would.
     let sink = UdpSocket::bind("127.0.0.1:0").map_err(|error| format!("a UDP socket: {error}"))?;
     let port = sink.local_addr().map_err(|error| format!("a UDP socket: {error}"))?.port();
-    for (capture, goal) in GOALS {
+    for (capture, goal) in GOALS.iter().filter(|(capture, _)| is_chosen(capture.name)) {
         let capture = capture.scaled(bench.quick);
         let path = capture.ready(&bench.captures)?;
         let mut candidates = vec![bench.netscope("netscope", 1, &path, &capture)];
@@ -35,7 +40,9 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
         let all = alternate(capture.name, &candidates, bench.repeats(ONCE_ABOVE_S));
         add_rows(&mut report, &capture, &all, *goal);
     }
-    real_traffic::add(bench, &mut report)?;
+    if is_chosen(real_traffic::NAME) {
+        real_traffic::add(bench, &mut report)?;
+    }
     report.note(SPREAD_NOTE);
     report.note(format!(
         "A peer whose first run takes longer than {ONCE_ABOVE_S} s runs once; one that takes longer than {LIMIT_S} s is ended. All \

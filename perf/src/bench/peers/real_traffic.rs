@@ -11,7 +11,7 @@ use crate::bench::{Bench, PayloadFlag, candidate};
 use netscope_perf::real::RealTraffic;
 use std::path::{Path, PathBuf};
 
-const NAME: &str = "real traffic";
+pub const NAME: &str = "real traffic";
 /// Packets at least.
 const PACKETS: u64 = 2_000_000;
 /// CPU time with inspection, in times that without.
