@@ -23,6 +23,8 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
     if !names.iter().any(|name| is_chosen(name)) {
         return Err(format!("no capture is called so; there are: {}", names.join(", ")));
     }
+    // First, so that no other row is lost where it cannot be made.
+    let real = is_chosen(real_traffic::NAME).then(|| real_traffic::ready(bench)).transpose()?;
     let mut report = BenchReport::new("peers", "NetScope and its peers");
     report.version("netscope", &machine::said(&bench.netscope.to_string_lossy(), &["--version"]));
     for (name, package) in PACKAGES {
@@ -40,8 +42,8 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
         let all = alternate(capture.name, &candidates, bench.repeats(ONCE_ABOVE_S));
         add_rows(&mut report, &capture, &all, *goal);
     }
-    if is_chosen(real_traffic::NAME) {
-        real_traffic::add(bench, &mut report)?;
+    if let Some(capture) = real {
+        real_traffic::add(bench, &capture, &mut report)?;
     }
     report.note(SPREAD_NOTE);
     report.note(format!(

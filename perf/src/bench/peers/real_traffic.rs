@@ -28,23 +28,24 @@ const IGNORED: &str = "netscope --no-dpi";
 const INSPECTED: &str = "netscope --dpi";
 
 /// The capture that is read.
-struct ReadyCapture {
+pub struct ReadyCapture {
     path: PathBuf,
     packets: u64,
     /// "real traffic (2.0 M packets, 1400 MB)".
     label: String,
+    /// What it is made of.
+    origin: String,
 }
 
 /// Adds the rows and what each program found.
 ///
 /// # Errors
-/// When the capture or suricata's settings cannot be written.
-pub fn add(bench: &Bench, report: &mut BenchReport) -> Result<(), String> {
-    let capture = ready(bench, report)?;
+/// When suricata's settings cannot be written.
+pub fn add(bench: &Bench, capture: &ReadyCapture, report: &mut BenchReport) -> Result<(), String> {
     let text = capture.path.to_string_lossy();
     let candidates = [
-        netscope(bench, IGNORED, PayloadFlag::Ignored, &capture),
-        netscope(bench, INSPECTED, PayloadFlag::Inspected, &capture),
+        netscope(bench, IGNORED, PayloadFlag::Ignored, capture),
+        netscope(bench, INSPECTED, PayloadFlag::Inspected, capture),
         commands::ndpi_reader(bench, &text),
         commands::suricata(bench, &text, APPLICATION_LOG)?,
     ];
@@ -55,12 +56,16 @@ pub fn add(bench: &Bench, report: &mut BenchReport) -> Result<(), String> {
     for peer in peers {
         report.row(&capture.label, capture.packets, peer, &at_least(peer, inspected, PEER_GOAL));
     }
+    report.note(&*capture.origin);
     report.note(found(bench, &all, capture.packets));
     Ok(())
 }
 
 /// The capture, written where it is not there yet.
-fn ready(bench: &Bench, report: &mut BenchReport) -> Result<ReadyCapture, String> {
+///
+/// # Errors
+/// When there are no captures to make it of, or it cannot be written.
+pub fn ready(bench: &Bench) -> Result<ReadyCapture, String> {
     let directory = captures();
     let traffic = RealTraffic::read(&directory)?;
     let least = if bench.quick { PACKETS / 10 } else { PACKETS };
@@ -71,22 +76,25 @@ fn ready(bench: &Bench, report: &mut BenchReport) -> Result<ReadyCapture, String
     let packets = copies * traffic.packets();
     let bytes = path.metadata().map_err(|error| format!("{}: {error}", path.display()))?.len();
     let label = format!("{NAME} ({:.1} M packets, {} MB)", packets as f64 / 1e6, bytes / 1_000_000);
-    report.note(format!(
+    let origin = format!(
         "Real traffic: {} captures with {} packets, {copies} times, each time with other addresses and another start, merged by \
          time. Left out: {} captures, and {} packets of those that are taken (no TCP or UDP right behind IP, fragments, tunnels, cut).",
         traffic.captures(),
         traffic.packets(),
         traffic.left_out().len(),
         traffic.skipped()
-    ));
-    Ok(ReadyCapture { path, packets, label })
+    );
+    Ok(ReadyCapture { path, packets, label, origin })
 }
 
-/// Those of the corpus, which lies where NETSCOPE_CORPUS says or beside the repository; else those of the tests.
+/// Those of the corpus, which lies where NETSCOPE_CORPUS says, else beside the repository; without one those of the
+/// tests.
 fn captures() -> PathBuf {
-    let corpus = std::env::var_os("NETSCOPE_CORPUS").map_or_else(|| PathBuf::from("../shared/corpus"), PathBuf::from);
-    let captures = corpus.join("captures");
-    if captures.is_dir() { captures } else { PathBuf::from("tests/fixtures") }
+    if let Some(corpus) = std::env::var_os("NETSCOPE_CORPUS") {
+        return PathBuf::from(corpus).join("captures");
+    }
+    let beside = PathBuf::from("../shared/corpus/captures");
+    if beside.is_dir() { beside } else { PathBuf::from("tests/fixtures") }
 }
 
 /// One worker, the CSV of all flows, and the summary, in which every packet must be.
