@@ -11,6 +11,7 @@ mod wire;
 
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
+use netscope_perf::real::RealTraffic;
 use netscope_perf::{GeneratorSettings, Profile, Resolution, floor, write_pcap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -35,6 +36,8 @@ enum Verb {
     LookAlike(scenarios::LookAlikeOptions),
     /// Writes the capture of an office's uplink, cut to headers, with a scan and a flood: something to look at.
     Office(scenarios::OfficeOptions),
+    /// Writes the captures of a directory many times over, each time with other addresses, merged by time.
+    Multiply(Multiply),
     /// Counts the flows of a classic pcap file as fast as one core can: the yardstick.
     Floor(Floor),
     /// Runs benchmarks and writes a page of results; `cargo xtask bench` builds and installs what they need
@@ -55,6 +58,18 @@ struct Floor {
     /// CSV file to write, a line per flow.
     #[arg(long)]
     csv: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Multiply {
+    /// Directory of captures (pcap, pcapng).
+    captures: PathBuf,
+    /// Packets at least.
+    #[arg(long, default_value_t = 2_000_000)]
+    packets: u64,
+    /// Capture file to write.
+    #[arg(long)]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -122,6 +137,7 @@ fn main() -> ExitCode {
         Verb::Attack(options) => options.run(),
         Verb::LookAlike(options) => options.run(),
         Verb::Office(options) => options.run(),
+        Verb::Multiply(options) => multiply(&options),
         Verb::Floor(options) => floor(&options),
         Verb::Bench(options) => options.run(),
         #[cfg(target_os = "linux")]
@@ -147,6 +163,29 @@ fn floor(options: &Floor) -> Result<(), String> {
     let written = File::create(&options.csv).and_then(|mut file| floor::write_csv(&table, &mut file));
     written.map_err(|error| format!("{}: {error}", options.csv.display()))?;
     println!("{} packets, {} bytes, {} flows, {} packets in no flow", totals.packets, totals.bytes, table.len(), totals.other);
+    Ok(())
+}
+
+fn multiply(options: &Multiply) -> Result<(), String> {
+    let traffic = RealTraffic::read(&options.captures)?;
+    for (path, reason) in traffic.left_out() {
+        println!("left out: {}: {reason}", path.display());
+    }
+    let write = || {
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(&options.out)?);
+        let written = traffic.write(options.packets, &mut out)?;
+        out.flush().map(|()| written)
+    };
+    let written = write().map_err(|error: std::io::Error| format!("{}: {error}", options.out.display()))?;
+    println!(
+        "{}: {} captures, {} times; {} packets, {} bytes of frames; {} packets of these captures left out",
+        options.out.display(),
+        traffic.captures(),
+        traffic.copies(options.packets),
+        written.packets,
+        written.bytes,
+        traffic.skipped()
+    );
     Ok(())
 }
 

@@ -27,12 +27,14 @@ struct Configuration {
     /// Its name in the record and in file names.
     name: &'static str,
     flags: &'static [&'static str],
+    /// Whether payload is inspected: always said, so that no figure depends on which is the default.
+    dpi: &'static str,
     /// The configuration file's text, where it takes one.
     config: &'static str,
 }
 
-/// What everything is compared with: one worker, all TCP analyses, CSV of all flows.
-const DEFAULT: Configuration = Configuration { name: "default", flags: &[], config: "" };
+/// What everything is compared with: one worker, all TCP analyses, no look at payload, CSV of all flows.
+const DEFAULT: Configuration = Configuration { name: "default", flags: &[], dpi: "--no-dpi", config: "" };
 
 /// Configurations that may not cost much more than the default: flags, text of the configuration file.
 const CONFIGURATIONS: &[Configuration] = &[
@@ -43,6 +45,7 @@ const CONFIGURATIONS: &[Configuration] = &[
     Configuration { name: "out_of_order_off", config: "[analysis]\nout_of_order = false\n", ..DEFAULT },
     Configuration { name: "analysis_off", config: "[analysis]\nrtt = false\nretrans = false\nout_of_order = false\n", ..DEFAULT },
     Configuration { name: "stats", flags: &["--stats", "--top-flows", "10"], ..DEFAULT },
+    Configuration { name: "dpi", dpi: "--dpi", ..DEFAULT },
 ];
 
 /// Builds, counts, shows the layers, and compares; with `--record` the figures are written instead.
@@ -134,7 +137,7 @@ fn count(root: &Path, configuration: &Configuration, packets: u64) -> Result<Ins
     let mut counted = Command::new("valgrind");
     counted.args(["--tool=callgrind", "--quiet", &format!("--callgrind-out-file={out}"), "target/release/netscope"]);
     counted.args(["--read-pcap", &file(packets, ".pcap"), "--quiet", "--workers", "1", "--max-flows", "0", "--export-csv", &csv]);
-    counted.args(configuration.flags);
+    counted.arg(configuration.dpi).args(configuration.flags);
     if !configuration.config.is_empty() {
         let path = own("toml");
         std::fs::write(root.join(&path), configuration.config).map_err(|error| format!("cannot write {path}: {error}"))?;

@@ -3,7 +3,7 @@
 
 use netscope_perf::{GeneratorSettings, Profile, Resolution, write_pcap};
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Goes up when the generator writes other bytes for the same settings, so that old files are not taken for
@@ -66,29 +66,32 @@ impl Capture {
         let live = if self.live_flows == 0 { String::new() } else { format!("-live-{}", self.live_flows) };
         let gap = if self.gap_ns == GAP_NS { String::new() } else { format!("-gap-{}", self.gap_ns) };
         let path = directory.join(format!("{profile}-{}-{}{live}{gap}-g{GENERATION}.pcap", self.packets, self.flows));
-        if !path.exists() {
-            println!("Generating {}", path.display());
-            self.generate(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        }
-        warm(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(path)
-    }
-
-    fn generate(&self, path: &Path) -> std::io::Result<()> {
-        let unfinished = path.with_extension("unfinished");
         let Self { live_flows, gap_ns, .. } = *self;
         let settings =
             GeneratorSettings { live_flows, gap_ns, ..GeneratorSettings::new(self.profile, self.packets, self.flows, 1) };
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
-        write_pcap(&settings, Resolution::Micro, &mut out)?;
-        out.flush()?;
-        // On the disk now, so that writing it does not go on behind the first measurement.
-        out.get_ref().sync_all()?;
-        fs::rename(&unfinished, path)
+        made_once(&path, |out| write_pcap(&settings, Resolution::Micro, out).map(|_generated| ()))?;
+        Ok(path)
     }
 }
 
-fn warm(path: &Path) -> std::io::Result<()> {
+/// Writes a capture by `write` where there is none yet, and reads it once.
+///
+/// # Errors
+/// When it cannot be written or read.
+pub fn made_once(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), String> {
+    let fail = |error: io::Error| format!("{}: {error}", path.display());
+    if !path.exists() {
+        println!("Generating {}", path.display());
+        let unfinished = path.with_extension("unfinished");
+        let mut out = BufWriter::with_capacity(1 << 20, File::create(&unfinished).map_err(fail)?);
+        write(&mut out).and_then(|()| out.flush()).map_err(fail)?;
+        // On the disk now, so that writing it does not go on behind the first measurement.
+        out.get_ref().sync_all().and_then(|()| fs::rename(&unfinished, path)).map_err(fail)?;
+    }
+    warm(path).map_err(fail)
+}
+
+fn warm(path: &Path) -> io::Result<()> {
     let (mut file, mut buffer) = (File::open(path)?, vec![0; 1 << 20]);
     while file.read(&mut buffer)? > 0 {}
     Ok(())

@@ -7,7 +7,7 @@ mod cases;
 use super::count::WrittenSummary;
 use super::report::{BenchReport, SPREAD_NOTE, verdict};
 use super::series::{MeasuredCommand, Series, alternate};
-use super::{Bench, candidate, machine};
+use super::{Bench, PayloadFlag, candidate, machine};
 use cases::{CliffCase, ComparedBy, Comparison, Input, Proof};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -64,7 +64,7 @@ fn netscope(bench: &Bench, case: &CliffCase) -> Result<MeasuredCommand, String> 
     let summary = bench.output("netscope-summary.json");
     let bound = if let Proof::Bound(bound) = case.proof { bound } else { 0 };
     let (workers, bound) = (case.workers.to_string(), bound.to_string());
-    let mut words = bench.netscope_words(&path, &["--workers", &workers, "--max-flows", &bound]);
+    let mut words = bench.netscope_words(&path, PayloadFlag::Ignored, &["--workers", &workers, "--max-flows", &bound]);
     if !case.config.is_empty() {
         let config = bench.output(&format!("{}.toml", case.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
         fs::write(&config, case.config).map_err(|error| format!("{}: {error}", config.display()))?;

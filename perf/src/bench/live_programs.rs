@@ -2,7 +2,7 @@
 //!
 //! Owns their commands. Its one invariant: each has the same memory between the kernel and itself.
 
-use super::{Bench, machine, words};
+use super::{Bench, PayloadFlag, machine, words};
 use netscope_perf::live::{BUFFER_BYTES, RECEIVER, RingKind, Via};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -104,7 +104,17 @@ fn ours(bench: &Bench, ring: RingKind) -> LiveProgram {
     };
     let buffer = (BUFFER_BYTES >> 20).to_string();
     let mut line = vec![OsString::from(&bench.netscope)];
-    line.extend(words(&["--interface", RECEIVER, "--quiet", "--workers", "1", "--stats", "--stats-interval-ms", "1000"]));
+    line.extend(words(&[
+        PayloadFlag::Ignored.word(),
+        "--interface",
+        RECEIVER,
+        "--quiet",
+        "--workers",
+        "1",
+        "--stats",
+        "--stats-interval-ms",
+        "1000",
+    ]));
     if !matches!(ring, RingKind::XdpNative | RingKind::XdpGeneric) {
         line.extend(words(&["--buffer-size-mb", &buffer])); // AF_XDP has its 64 MiB by default
     }

@@ -40,8 +40,8 @@ pub struct Bench {
     /// Directory for the page of results [default: perf/results, with --quick the captures'].
     #[arg(long)]
     results: Option<PathBuf>,
-    /// Of the cliffs, those whose names contain this, and what they are compared with; results beside the
-    /// captures.
+    /// Of the cliffs, those whose names contain this, and what they are compared with; of the peers' captures
+    /// likewise; results beside the captures.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// The program that is measured.
@@ -63,6 +63,22 @@ enum What {
     Live,
 }
 
+/// Whether applications are looked for. Always said, so that no figure depends on which is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PayloadFlag {
+    Ignored,
+    Inspected,
+}
+
+impl PayloadFlag {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ignored => "--no-dpi",
+            Self::Inspected => "--dpi",
+        }
+    }
+}
+
 impl Bench {
     /// Runs what was asked for.
     ///
@@ -71,8 +87,8 @@ impl Bench {
     /// instead.
     pub fn run(&self) -> Result<(), String> {
         std::fs::create_dir_all(&self.captures).map_err(|error| format!("{}: {error}", self.captures.display()))?;
-        if self.only.is_some() && self.what != What::Cliffs {
-            return Err("--only chooses among the cases of `bench cliffs`".to_owned());
+        if self.only.is_some() && ![What::Cliffs, What::Peers].contains(&self.what) {
+            return Err("--only chooses among the cases of `bench cliffs` and the captures of `bench peers`".to_owned());
         }
         let report = match self.what {
             What::Ours => ours::run(self)?,
@@ -94,18 +110,26 @@ impl Bench {
         self.captures.join(name)
     }
 
-    /// NetScope with all its TCP analyses (they are on by default) and the CSV of all flows.
+    /// NetScope with all its TCP analyses (they are on by default), without a look at payload, and the CSV of all
+    /// flows.
     fn netscope(&self, name: &str, workers: u32, path: &Path, capture: &Capture) -> MeasuredCommand {
         let csv = self.output("netscope.csv");
-        let workers = workers.to_string();
-        let mut words = self.netscope_words(path, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
-        words.push(csv.clone().into());
+        let words = self.exporting(path, PayloadFlag::Ignored, workers, &csv);
         let packets = capture.packets;
         MeasuredCommand { outputs: vec![csv.clone()], ..candidate(name, words, move || count::csv(&csv, packets)) }
     }
 
-    fn netscope_words(&self, path: &Path, rest: &[&str]) -> Vec<OsString> {
+    /// The words of a run that writes all flows as CSV.
+    fn exporting(&self, path: &Path, payload: PayloadFlag, workers: u32, csv: &Path) -> Vec<OsString> {
+        let workers = workers.to_string();
+        let mut words = self.netscope_words(path, payload, &["--workers", &workers, "--max-flows", "0", "--export-csv"]);
+        words.push(csv.into());
+        words
+    }
+
+    fn netscope_words(&self, path: &Path, payload: PayloadFlag, rest: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![self.netscope.clone().into(), "--read-pcap".into(), path.into(), "--quiet".into()];
+        words.push(payload.word().into());
         words.extend(rest.iter().map(OsString::from));
         words
     }

@@ -3,7 +3,7 @@
 use super::capture::Capture;
 use super::report::{BenchReport, SPREAD_NOTE, at_most, verdict};
 use super::series::{MeasuredCommand, Repeats, Series, alternate};
-use super::{Bench, candidate, count, machine, words};
+use super::{Bench, PayloadFlag, candidate, count, machine, words};
 use std::path::Path;
 
 /// CPU time in times the floor's that NetScope may take.
@@ -69,7 +69,7 @@ fn throughput(one: &Series, two: &Series) -> String {
 /// One run: memory does not vary as time does.
 fn memory(bench: &Bench, flows: u64, analyses: bool, report: &mut BenchReport) -> Result<(), String> {
     let said = bench.output("synthetic-flows.txt");
-    let mut command = words(&["--synthetic-flows", &flows.to_string()]);
+    let mut command = words(&[PayloadFlag::Ignored.word(), "--synthetic-flows", &flows.to_string()]);
     command.insert(0, bench.netscope.clone().into());
     let (said_of, goal) = if analyses { ("all analyses", MEMORY_GOAL_MIB) } else { ("no analysis", COMPACT_MEMORY_GOAL_MIB) };
     if !analyses {

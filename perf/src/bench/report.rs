@@ -134,11 +134,21 @@ pub const SPREAD_NOTE: &str = "Candidates ran in turn; figures are medians, with
 /// "1.93 x what (rounds 1.85 to 2.02; goal at most 2: met)": medians against each other, and beside it the
 /// spread of the ratios of runs that followed each other.
 pub fn at_most(own: &Series, other: &Series, goal: Option<f64>) -> String {
-    let (Some(mine), Some(theirs)) = (own.cpu(), other.cpu()) else { return String::new() };
+    let verdict = |ratio| goal.map(|goal| format!("goal at most {goal}: {}", verdict(ratio <= goal)));
+    compared(own, other, verdict)
+}
+
+/// The same of a peer that is to cost at least `goal` times as much as `own`.
+pub fn at_least(peer: &Series, own: &Series, goal: f64) -> String {
+    compared(peer, own, |ratio| Some(format!("goal at least {goal}: {}", verdict(ratio >= goal))))
+}
+
+fn compared(one: &Series, other: &Series, verdict: impl Fn(f64) -> Option<String>) -> String {
+    let (Some(mine), Some(theirs)) = (one.cpu(), other.cpu()) else { return String::new() };
     let ratio = mine.median / theirs.median;
-    let rounds = Spread::of(own.runs.iter().zip(&other.runs).map(|(a, b)| a.cpu_s() / b.cpu_s()));
+    let rounds = Spread::of(one.runs.iter().zip(&other.runs).map(|(a, b)| a.cpu_s() / b.cpu_s()));
     let rounds = rounds.map_or_else(String::new, |spread| format!("rounds {:.2} to {:.2}", spread.least, spread.most));
-    let goal = goal.map_or_else(String::new, |goal| format!("; goal at most {goal}: {}", verdict(ratio <= goal)));
+    let goal = verdict(ratio).map_or_else(String::new, |goal| format!("; {goal}"));
     format!("{ratio:.2} x {} ({rounds}{goal})", other.name)
 }
 
@@ -170,6 +180,8 @@ mod tests {
         assert_eq!(at_most(&own, &floor, Some(2.0)), "3.00 x floor (rounds 1.00 to 4.00; goal at most 2: **missed**)");
         assert_eq!(at_most(&own, &floor, None), "3.00 x floor (rounds 1.00 to 4.00)");
         assert_eq!(at_most(&series("none", &[]), &floor, None), "");
+        assert_eq!(at_least(&own, &floor, 3.0), "3.00 x floor (rounds 1.00 to 4.00; goal at least 3: met)");
+        assert_eq!(at_least(&own, &floor, 3.1), "3.00 x floor (rounds 1.00 to 4.00; goal at least 3.1: **missed**)");
     }
 
     #[test]
