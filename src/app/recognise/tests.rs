@@ -4,6 +4,7 @@
 
 mod more;
 
+use super::look::Unread;
 use super::*;
 use proptest::prelude::*;
 
