@@ -1,23 +1,32 @@
-//! Which candidates the first byte of each side leaves: most of them are excluded by one look.
+//! Which candidates the first bytes of both sides leave: one look at a table excludes most of them.
 //!
-//! Owns the table, which is learnt from the candidates. Knows no protocol. Invariant: a candidate is excluded only by a byte behind which
-//! it says no whatever follows.
+//! Owns the table; a place is filled when it is asked for. Knows no protocol. Invariant: a candidate is left out only behind first bytes of
+//! which it says no, and it then says no whatever follows them.
 
-/// A set of up to 64 candidates, by their numbers.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A set of up to [`CandidateSet::COUNT_MAX`] candidates, by their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CandidateSet(u64);
 
 impl CandidateSet {
+    /// Candidates at most.
+    pub const COUNT_MAX: usize = 63;
     /// Nobody.
     pub const NONE: Self = Self(0);
 
     /// The candidates for which it holds.
     ///
     /// # Panics
-    /// When there are more than 64 candidates.
+    /// When there are more than [`CandidateSet::COUNT_MAX`].
     pub fn of(count: usize, holds: impl Fn(usize) -> bool) -> Self {
-        assert!(count <= 64);
+        assert!(count <= Self::COUNT_MAX);
         Self((0..count).filter(|&number| holds(number)).fold(0, |set, number| set | 1 << number))
+    }
+
+    /// In both sets.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// In this set and not in the other one.
@@ -34,66 +43,44 @@ impl CandidateSet {
             Some(number)
         })
     }
-
-    /// In either set.
-    pub const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// In both sets.
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
 }
 
-/// The candidates that are left, by the first byte of the client and by that of the server.
+/// What a side may begin with: a byte, or nothing yet.
+const BEGINNINGS: usize = 257;
+/// The place was filled.
+const FILLED: u64 = 1 << CandidateSet::COUNT_MAX;
+
+/// The candidates that are left, by the first bytes of client and server: half a megabyte, of which few pages are ever touched.
 pub(crate) struct FirstBytes {
-    all: CandidateSet,
-    client: [CandidateSet; 256],
-    server: [CandidateSet; 256],
+    count: usize,
+    is_possible: fn(usize, &[u8], &[u8]) -> bool,
+    sets: [AtomicU64; BEGINNINGS * BEGINNINGS],
 }
 
 impl FirstBytes {
-    /// Asks each of `count` candidates whether it is possible behind each byte: its number, the client's byte or none, the server's.
-    ///
-    /// # Panics
-    /// When there are more than 64 candidates.
-    pub fn learn(count: usize, is_possible: impl Fn(usize, &[u8], &[u8]) -> bool) -> Self {
-        assert!(count <= 64);
-        let set = |is_in: &dyn Fn(usize) -> bool| {
-            CandidateSet((0..count).filter(|&number| is_in(number)).fold(0, |set, number| set | 1 << number))
-        };
-        let by = |is_in: &dyn Fn(usize, &[u8]) -> bool| std::array::from_fn(|byte| set(&|number| is_in(number, &[byte as u8])));
-        Self {
-            all: set(&|_| true),
-            client: by(&|number, byte| is_possible(number, byte, &[])),
-            server: by(&|number, byte| is_possible(number, &[], byte)),
+    /// Of `count` candidates. `is_possible`: whether the candidate of a number may be behind the client's bytes and the server's.
+    pub const fn new(count: usize, is_possible: fn(usize, &[u8], &[u8]) -> bool) -> Self {
+        assert!(count <= CandidateSet::COUNT_MAX);
+        Self { count, is_possible, sets: [const { AtomicU64::new(0) }; BEGINNINGS * BEGINNINGS] }
+    }
+
+    /// Those that are left behind these bytes.
+    pub fn left(&self, client: &[u8], server: &[u8]) -> CandidateSet {
+        let place = |side: &[u8]| side.first().map_or(BEGINNINGS - 1, |&byte| usize::from(byte));
+        let set = &self.sets[place(client) * BEGINNINGS + place(server)];
+        match set.load(Ordering::Relaxed) {
+            0 => self.fill(set, client, server),
+            filled => CandidateSet(filled & !FILLED),
         }
     }
 
-    /// Those that the client's bytes leave; where there are none yet, nobody.
-    pub fn of_client(&self, client: &[u8]) -> Option<CandidateSet> {
-        client.first().map(|&byte| self.client[usize::from(byte)])
-    }
-
-    /// The same of the server's.
-    pub fn of_server(&self, server: &[u8]) -> Option<CandidateSet> {
-        server.first().map(|&byte| self.server[usize::from(byte)])
-    }
-
-    /// Those for which each side that has spoken has to fit.
-    pub fn by_both(&self, client: &[u8], server: &[u8]) -> CandidateSet {
-        let client = self.of_client(client).unwrap_or(self.all);
-        client.and(self.of_server(server).unwrap_or(self.all))
-    }
-
-    /// Those for which it is enough that one side fits.
-    pub fn by_either(&self, client: &[u8], server: &[u8]) -> CandidateSet {
-        match (self.of_client(client), self.of_server(server)) {
-            (Some(client), Some(server)) => client.or(server),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => self.all,
-        }
+    #[cold]
+    fn fill(&self, set: &AtomicU64, client: &[u8], server: &[u8]) -> CandidateSet {
+        let (client, server) = (&client[..client.len().min(1)], &server[..server.len().min(1)]);
+        let left = CandidateSet::of(self.count, |number| (self.is_possible)(number, client, server));
+        // Whoever else fills it at the same time finds the same.
+        set.store(left.0 | FILLED, Ordering::Relaxed);
+        left
     }
 }
 
@@ -101,21 +88,38 @@ impl FirstBytes {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_byte_leaves_those_that_are_possible_behind_it() {
-        // 0 begins with a client's A, 1 with a server's B, 2 with anything.
-        let first = FirstBytes::learn(3, |number, client, server| match number {
-            0 => client.is_empty() || client == b"A",
-            1 => server.is_empty() || server == b"B",
+    /// 0 begins with a client's A, 1 with a server's B, 2 with either of them, 3 with anything.
+    static FIRST: FirstBytes = FirstBytes::new(4, |number, client, server| {
+        let [asks, answers] = [client.is_empty() || client == b"A", server.is_empty() || server == b"B"];
+        match number {
+            0 => asks,
+            1 => answers,
+            2 => asks || answers,
             _ => true,
-        });
-        let names = |set: CandidateSet| set.numbers().collect::<Vec<_>>();
-        assert_eq!(names(first.by_both(b"A", b"")), [0, 1, 2]);
-        assert_eq!(names(first.by_both(b"A", b"x")), [0, 2]);
-        assert_eq!(names(first.by_both(b"xA", b"B")), [1, 2]);
-        assert_eq!(names(first.by_either(b"x", b"x")), [0, 1, 2]);
-        assert_eq!(names(first.by_either(b"x", b"")), [1, 2]);
-        assert_eq!(names(first.by_both(b"", b"")), names(first.by_either(b"", b"")));
-        assert!(names(FirstBytes::learn(1, |_, _, _| false).by_both(b"x", b"")).is_empty());
+        }
+    });
+
+    #[test]
+    fn first_bytes_leave_those_that_are_possible() {
+        let left = |client: &[u8], server: &[u8]| FIRST.left(client, server).numbers().collect::<Vec<_>>();
+        for _ in 0..2 {
+            assert_eq!(left(b"A", b""), [0, 1, 2, 3]);
+            assert_eq!(left(b"Ax", b"x"), [0, 2, 3]);
+            assert_eq!(left(b"xA", b"B"), [1, 2, 3]);
+            assert_eq!(left(b"x", b"x"), [3]);
+            assert_eq!(left(b"\xff", b"\xff"), [3]);
+            assert_eq!(left(b"", b""), [0, 1, 2, 3]);
+        }
+        static NOBODY: FirstBytes = FirstBytes::new(63, |_, _, _| false);
+        assert_eq!((NOBODY.left(b"x", b""), NOBODY.left(b"x", b"")), (CandidateSet::NONE, CandidateSet::NONE));
+    }
+
+    #[test]
+    fn sets() {
+        let even = CandidateSet::of(63, |number| number % 2 == 0);
+        assert_eq!(even.numbers().count(), 32);
+        assert_eq!(even.numbers().last(), Some(62));
+        assert_eq!(even.without(even), CandidateSet::NONE);
+        assert_eq!(even.and(CandidateSet::of(3, |_| true)).numbers().collect::<Vec<_>>(), [0, 2]);
     }
 }

@@ -348,7 +348,7 @@ impl InspectedFlow {
                     };
                 }
             }
-            return self.idle(settings.packets_max);
+            return self.idle(settings.vain_datagrams());
         }
         let Some(own) = inspector else { return false };
         let reading = own.datagram(&datagram);

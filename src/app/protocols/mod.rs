@@ -22,7 +22,6 @@ pub use news::{FactNews, ShownCertificate, protocol_of};
 
 use super::first_bytes::FirstBytes;
 use super::{Conversation, DatagramProtocol, FactBuffer, Parsed, StreamProtocol};
-use std::sync::LazyLock;
 
 /// Protocols over TCP, in the order in which they are asked for.
 pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[
@@ -51,16 +50,14 @@ pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
 ];
 
 /// What first bytes leave of [`STREAM_PROTOCOLS`], at whatever port.
-static STREAM_BYTES: LazyLock<FirstBytes> = LazyLock::new(|| {
-    FirstBytes::learn(STREAM_PROTOCOLS.len(), |number, client, server| {
-        let seen = Conversation { client, server, server_port: dns::DNS_PORT };
-        (STREAM_PROTOCOLS[number].is_spoken)(&seen).is_possible()
-    })
+static STREAM_BYTES: FirstBytes = FirstBytes::new(STREAM_PROTOCOLS.len(), |number, client, server| {
+    let seen = Conversation { client, server, server_port: dns::DNS_PORT };
+    (STREAM_PROTOCOLS[number].is_spoken)(&seen).is_possible()
 });
 
 /// Which protocol a conversation is in, of which at least one byte is there. [`Parsed::More`] asks for one byte more, of either side.
 pub fn stream_protocol(conversation: &Conversation<'_>) -> Parsed<&'static StreamProtocol> {
-    let left = STREAM_BYTES.by_either(conversation.client, conversation.server);
+    let left = STREAM_BYTES.left(conversation.client, conversation.server);
     let mut answer = Parsed::No;
     for number in left.numbers() {
         let protocol = STREAM_PROTOCOLS[number];

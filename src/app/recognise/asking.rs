@@ -11,9 +11,8 @@ use std::sync::LazyLock;
 static OF_STREAMS: LazyLock<Asked> = LazyLock::new(|| Asked::of(STREAMS));
 static OF_DATAGRAMS: LazyLock<Asked> = LazyLock::new(|| Asked::of(DATAGRAMS));
 /// A datagram is whole, so a byte alone tells nothing of what one that begins like that is.
-static STREAM_BYTES: LazyLock<FirstBytes> = LazyLock::new(|| {
-    FirstBytes::learn(STREAMS.len(), |number, client, server| (STREAMS[number].read)(client, server) != Err(Unread::No))
-});
+static STREAM_BYTES: FirstBytes =
+    FirstBytes::new(STREAMS.len(), |number, client, server| (STREAMS[number].read)(client, server) != Err(Unread::No));
 
 /// A list and its ports.
 struct Asked {
@@ -60,7 +59,7 @@ impl Asked {
 
 /// Asks of the first bytes of a stream.
 pub(super) fn ask_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> impl Iterator<Item = Looked<'a>> + use<'a> {
-    OF_STREAMS.ask(Some(STREAM_BYTES.by_both(client, server)), client, server, port)
+    OF_STREAMS.ask(Some(STREAM_BYTES.left(client, server)), client, server, port)
 }
 
 /// Asks of the first datagrams of both sides.
