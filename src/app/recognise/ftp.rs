@@ -26,7 +26,8 @@ const IN_SESSION: [&[u8]; 12] = [
 
 /// Of a stream.
 pub(super) fn read<'a>(client: &'a [u8], server: &'a [u8]) -> Looked<'a> {
-    if !server.starts_with(b"220") && IN_SESSION.iter().any(|command| client.starts_with(command)) {
+    if server.iter().zip(b"220").any(|(byte, greeting)| byte != greeting) {
+        Look::stream(client).expect_one(&IN_SESSION)?;
         return answer(server);
     }
     let mut look = Look::stream(server);
