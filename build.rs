@@ -1,12 +1,13 @@
-//! Embeds the page: each file of `src/dashboard/page/`, and the same by gzip where that is smaller.
+//! Embeds the page: each file of `src/dashboard/page/`, the same by gzip where that is smaller, and a digest.
 //!
-//! Compressing when the program is built, not when it starts: it takes longer than a short capture. Writes `page_files.rs`, which
+//! This is done when the program is built, not when it starts: it takes longer than a short capture. Writes `page_files.rs`, which
 //! `src/dashboard/server/assets.rs` includes.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -25,6 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (number, name) in names.iter().enumerate() {
         let file = page.join(name);
         let plain = fs::read(&file)?;
+        let mut hasher = DefaultHasher::new();
+        plain.hash(&mut hasher);
+        let digest = hasher.finish();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&plain)?;
         let gzip = encoder.finish()?;
@@ -34,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             fs::write(&kept, &gzip)?;
             by_gzip = format!("Some(include_bytes!({kept:?}))");
         }
-        writeln!(list, "    PageFile {{ name: {name:?}, plain: include_bytes!({file:?}), gzip: {by_gzip} }},")?;
+        writeln!(list, "    PageFile {{ name: {name:?}, plain: include_bytes!({file:?}), gzip: {by_gzip}, digest: {digest} }},")?;
     }
     list.push(']');
     fs::write(out.join("page_files.rs"), list)?;

@@ -15,6 +15,9 @@ impl CandidateSet {
     /// Nobody.
     pub const NONE: Self = Self(0);
 
+    /// Everybody.
+    pub const ALL: Self = Self(FILLED - 1);
+
     /// The candidates for which it holds.
     ///
     /// # Panics
@@ -22,6 +25,11 @@ impl CandidateSet {
     pub fn of(count: usize, holds: impl Fn(usize) -> bool) -> Self {
         assert!(count <= Self::COUNT_MAX);
         Self((0..count).filter(|&number| holds(number)).fold(0, |set, number| set | 1 << number))
+    }
+
+    /// In either set.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// In both sets.

@@ -36,11 +36,16 @@ pub(super) fn parsed<'a>(looked: Looked<'a>, client: &[u8], server: &[u8]) -> Pa
 
 /// Of a stream in which one side's beginning is enough, as the other's may have been missed.
 pub(super) fn either<'a>(one: &'a [u8], other: &'a [u8], look: fn(Look<'a>) -> Looked<'a>) -> Looked<'a> {
-    match (look(Look::stream(one)), look(Look::stream(other))) {
-        (Ok(mark), _) | (_, Ok(mark)) => Ok(mark),
-        (Err(Unread::No), Err(Unread::No)) => Err(Unread::No),
-        (Err(Unread::No), Err(more)) | (Err(more), _) => Err(more),
+    let spoken = [one, other].into_iter().filter(|side| !side.is_empty());
+    let mut answer = if one.is_empty() && other.is_empty() { Unread::More } else { Unread::No };
+    for looked in spoken.map(|side| look(Look::stream(side))) {
+        match looked {
+            Ok(mark) => return Ok(mark),
+            Err(Unread::No) => {}
+            Err(more) => answer = more,
+        }
     }
+    Err(answer)
 }
 
 /// The first bytes of one side.

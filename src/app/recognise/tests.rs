@@ -290,6 +290,24 @@ fn the_first_bytes_exclude_nothing_that_is_spoken() {
     }
 }
 
+/// Those that are said to need a side tell nothing without it.
+fn check_what_is_needed(one_side: &[u8]) {
+    for one in STREAMS {
+        let tells = |client, server| !matches!((one.read)(client, server), Err(Unread::More | Unread::No));
+        let needs = |list: &[AppProtocol]| list.contains(&one.protocol);
+        assert!(!needs(asking::NEED_SERVER) || !tells(one_side, &[]), "{:?} of {one_side:?} alone", one.protocol);
+        assert!(!needs(asking::NEED_CLIENT) || !tells(&[], one_side), "{:?} of {one_side:?} alone", one.protocol);
+    }
+}
+
+#[test]
+fn what_needs_a_side_tells_nothing_without_it() {
+    for Sample { client, server, .. } in all() {
+        check_what_is_needed(&client);
+        check_what_is_needed(&server);
+    }
+}
+
 proptest! {
     #[test]
     fn first_bytes_exclude_for_good(which in 0_usize..200, client in prop::collection::vec(any::<u8>(), 0..40), server in prop::collection::vec(any::<u8>(), 0..40)) {
@@ -297,6 +315,7 @@ proptest! {
         let which = which % samples.len();
         let sample = samples.swap_remove(which);
         check_that_no_stays_no(&client, &server);
+        check_what_is_needed(&client);
         check_that_no_stays_no(&client, &sample.server);
         check_that_no_stays_no(&sample.client, &server);
     }

@@ -18,6 +18,8 @@ struct PageFile {
     plain: &'static [u8],
     /// By gzip, where that is smaller.
     gzip: Option<&'static [u8]>,
+    /// Changes with what is in it.
+    digest: u64,
 }
 
 /// All of them.
@@ -56,7 +58,8 @@ impl Assets {
     }
 
     fn of(files: &[PageFile]) -> io::Result<Self> {
-        let hash = hash(files.iter().flat_map(|file| [file.name.as_bytes(), &[0], file.plain, &[0]]));
+        let digests: Vec<[u8; 8]> = files.iter().map(|file| file.digest.to_le_bytes()).collect();
+        let hash = hash(files.iter().zip(&digests).flat_map(|(file, digest)| [file.name.as_bytes(), &[0], digest]));
         let mut by_path = BTreeMap::new();
         let mut index = String::new();
         for file in files {
@@ -191,7 +194,8 @@ mod tests {
     #[test]
     fn links_to_files_lead_to_them_and_others_stay() {
         let index = "<link href=\"a.css\"><script src=\"./js/main.js\"></script><a href=\"#x\"></a><a href=\"other\">src=\"";
-        let file = |name, plain| PageFile { name, plain, gzip: None };
+        let file =
+            |name, plain: &'static [u8]| PageFile { name, plain, gzip: None, digest: plain.iter().copied().map(u64::from).sum() };
         let assets = Assets::of(&[file("index.html", index.as_bytes()), file("a.css", b"x"), file("js/main.js", b"y")]).unwrap();
         let hash = assets.by_path.keys().next().unwrap()[3..3 + HASH_DIGITS].to_owned();
         let made = String::from_utf8(assets.index().0.plain.to_vec()).unwrap();
