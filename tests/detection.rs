@@ -276,9 +276,9 @@ fn real_attacks_and_their_absence() {
         ("attacks/slips__arp_scan.pcap", &[("port_scan", "horizontal", "arp")]),
         ("attacks/sanders__arppoison.pcapng", &[("arp_spoofing", "interception", "")]),
         ("attacks/slips__ssh_bruteforce.pcap", &[("brute_force", "single_source", "")]),
-        ("attacks/ndpi__dns_exfiltration.pcap", &[]),
+        ("attacks/ndpi__dns_exfiltration.pcap", &[("dns_tunnel", "no_domain", "")]),
         ("captures/sanders__synscan.pcapng", &[("port_scan", "vertical", "half_open")]),
-        ("captures/zeek__ftp-bruteforce.pcap", &[("brute_force", "single_source", "")]),
+        ("captures/zeek__ftp-bruteforce.pcap", &[("cleartext_password", "ftp", ""), ("brute_force", "single_source", "")]),
     ] {
         let alerts = alerts_of(&corpus.join(name), &[]);
         let mut begun = begun(&alerts);
@@ -297,12 +297,23 @@ fn no_other_capture_of_the_corpus_has_alerts() {
     let config = directory.path().join("detection.toml");
     fs::write(&config, all_on(&[])).expect("the file is written");
     let accused = [
+        "arkime__arkime_synthetic.pcap",
         "mercury__emix.pcap",
+        "ndpi__KakaoTalk_talk.pcap",
+        "ndpi__anyconnect-vpn.pcap",
+        "ndpi__dnscrypt-v2-doh.pcap",
+        "ndpi__false_positives.pcapng",
+        "ndpi__gnutella.pcap",
         "ndpi__whatsapp.pcap",
+        "pcpp__Ftp.pcap",
+        "reseg-dup__ndpi__anyconnect-vpn.pcap",
+        "reseg-overlap__ndpi__dnscrypt-v2-doh.pcap",
+        "reseg-split5__ndpi__dnscrypt-v2-doh.pcap",
         "sanders__synscan.pcapng",
         "zeek__dhcp-dhcp_flood.pcap",
         "zeek__ftp-bruteforce.pcap",
         "zeek__nmap-vsn.pcap",
+        "zeek__smtp.pcap",
     ];
     let mut found = Vec::new();
     for directory in ["captures", "captures/malformed", "captures/derived"] {

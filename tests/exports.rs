@@ -313,7 +313,7 @@ fn states_of_connections_agree_with_their_flags() {
 
 #[test]
 fn without_dpi_there_are_flows_alone() {
-    let written = Written::of(&fixture("demo.pcapng"), &[]);
+    let written = Written::of(&fixture("demo.pcapng"), &["--no-dpi"]);
     assert!(written.events().iter().all(|event| event["event_type"] == "flow" && event.get("app_proto").is_none()));
     let files: Vec<_> =
         fs::read_dir(written.path("logs")).expect("a directory").map(|entry| entry.expect("an entry").file_name()).collect();
