@@ -178,7 +178,7 @@ fn a_reader_of_ended_flows_that_stands_still_costs_flows_not_packets() {
         let exports = Exports::new();
         let fifo = Fifo::new(exports.file("fifo"));
         // A table so small that each packet ends a flow.
-        let mut command = on_receiver(&namespace, &[way.flags, &["--quiet", "--max-flows", "100"]].concat());
+        let mut command = on_receiver(&namespace, &[way.flags, &["--quiet", "--no-dpi", "--max-flows", "100"]].concat());
         command.arg("--expired-flows-jsonl").arg(&fifo.path).arg("--summary-json").arg(exports.file("summary.json"));
         command.arg("--expired-flows-csv").arg(exports.file("ended.csv"));
         let mut running = RunningProgram::start(&mut command);

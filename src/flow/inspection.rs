@@ -343,12 +343,12 @@ impl InspectedFlow {
                     *inspector = Some(candidate);
                     return match reading {
                         DatagramReading::Done => false,
-                        DatagramReading::Unsure => self.idle(settings.vain_datagrams()),
+                        DatagramReading::Unsure => self.idle(settings.unsure_datagrams()),
                         _ => true,
                     };
                 }
             }
-            return self.idle(settings.vain_datagrams());
+            return self.idle(settings.foreign_datagrams());
         }
         let Some(own) = inspector else { return false };
         let reading = own.datagram(&datagram);
@@ -359,7 +359,7 @@ impl InspectedFlow {
                 self.idle_packets = 0;
                 true
             }
-            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(settings.vain_datagrams()),
+            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(settings.unsure_datagrams()),
         }
     }
 }

@@ -9,10 +9,16 @@ use crate::app::first_bytes::{CandidateSet, FirstBytes};
 use std::sync::LazyLock;
 
 static OF_STREAMS: LazyLock<Asked> = LazyLock::new(|| Asked::of(STREAMS, [NEED_CLIENT, NEED_SERVER]));
-static OF_DATAGRAMS: LazyLock<Asked> = LazyLock::new(|| Asked::of(DATAGRAMS, [&[], &[]]));
-/// A datagram is whole, so a byte alone tells nothing of what one that begins like that is.
+static OF_DATAGRAMS: LazyLock<Asked> = LazyLock::new(|| Asked::of(DATAGRAMS, [DATAGRAMS_NEED_CLIENT, &[]]));
 static STREAM_BYTES: FirstBytes =
     FirstBytes::new(STREAMS.len(), |number, client, server| (STREAMS[number].read)(client, server) != Err(Unread::No));
+
+/// Of a datagram, which is whole, a byte alone cannot be asked: [`may_begin_datagram`] says it.
+static DATAGRAM_BYTES: LazyLock<[CandidateSet; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| {
+        CandidateSet::of(DATAGRAMS.len(), |number| may_begin_datagram(DATAGRAMS[number].protocol, byte as u8))
+    })
+});
 
 /// Over streams, those that tell nothing before the server has spoken.
 pub(super) const NEED_SERVER: &[AppProtocol] = &[
@@ -43,11 +49,53 @@ pub(super) const NEED_CLIENT: &[AppProtocol] = &[
     AppProtocol::Rdp,
     AppProtocol::Redis,
     AppProtocol::Rpc,
+    AppProtocol::Rtmp,
     AppProtocol::S7Comm,
+    AppProtocol::Sip,
+    AppProtocol::Smb,
     AppProtocol::Stun,
     AppProtocol::Syslog,
     AppProtocol::Tacacs,
+    AppProtocol::X11,
 ];
+
+/// Over datagrams, those that tell nothing before the client has spoken.
+pub(super) const DATAGRAMS_NEED_CLIENT: &[AppProtocol] = &[
+    AppProtocol::Kerberos,
+    AppProtocol::Ldap,
+    AppProtocol::NetFlow,
+    AppProtocol::Nfs,
+    AppProtocol::OpenVpn,
+    AppProtocol::Rpc,
+    AppProtocol::Syslog,
+    AppProtocol::Tftp,
+];
+
+/// Whether the client's first datagram may begin with the byte; the server's, too, where a protocol is told without the client.
+pub(super) const fn may_begin_datagram(protocol: AppProtocol, byte: u8) -> bool {
+    match protocol {
+        AppProtocol::BacNet => byte == 0x81,
+        AppProtocol::BitTorrent => matches!(byte, 0 | b'B' | b'D' | b'b' | b'd'),
+        AppProtocol::Capwap => byte <= 1,
+        AppProtocol::Dnp3 => byte == 5,
+        AppProtocol::EtherNetIp => matches!(byte, 1 | 4 | 0x63..=0x66 | 0x6f | 0x70),
+        AppProtocol::Kerberos => matches!(byte, 0x6a | 0x6c | 0x6e),
+        AppProtocol::Ldap | AppProtocol::Snmp => byte == 0x30,
+        AppProtocol::NatPmp => matches!(byte, 0 | 2),
+        AppProtocol::NetBiosDatagram => matches!(byte, 0x10..=0x12),
+        AppProtocol::NetFlow | AppProtocol::Tftp => byte == 0,
+        AppProtocol::OpenVpn => matches!(byte, 0x38 | 0x50),
+        AppProtocol::Radius => matches!(byte, 1..=5 | 11..=13 | 40..=45),
+        AppProtocol::Rtcp | AppProtocol::Rtp => byte >> 6 == 2,
+        AppProtocol::Sip => byte.is_ascii_alphabetic(),
+        AppProtocol::Ssdp => matches!(byte.to_ascii_uppercase(), b'M' | b'N' | b'H'),
+        AppProtocol::Stun => byte < 0x40,
+        AppProtocol::Syslog => byte == b'<',
+        AppProtocol::WireGuard => matches!(byte, 1..=3),
+        AppProtocol::WsDiscovery => matches!(byte, b'<' | 0xef),
+        _ => true,
+    }
+}
 
 /// Who is asked, and whether others are left that wait for the side that has not spoken.
 pub(super) struct Asking<I> {
@@ -124,5 +172,11 @@ pub(super) fn ask_datagram<'a>(
     server: &'a [u8],
     port: u16,
 ) -> Asking<impl Iterator<Item = Looked<'a>> + use<'a>> {
-    OF_DATAGRAMS.ask(CandidateSet::ALL, client, server, port)
+    let [need_client, _] = OF_DATAGRAMS.waiting;
+    let left = match (client.first(), server.first()) {
+        (Some(&byte), _) => DATAGRAM_BYTES[usize::from(byte)],
+        (None, Some(&byte)) => DATAGRAM_BYTES[usize::from(byte)].or(need_client),
+        (None, None) => CandidateSet::ALL,
+    };
+    OF_DATAGRAMS.ask(left, client, server, port)
 }

@@ -290,6 +290,31 @@ fn the_first_bytes_exclude_nothing_that_is_spoken() {
     }
 }
 
+/// The same of what is said of datagrams.
+fn check_datagrams(client: &[u8], server: &[u8]) {
+    for one in DATAGRAMS {
+        let (Some(&byte), looked) = (client.first().or(server.first()), (one.read)(client, server)) else { continue };
+        let needs_client = asking::DATAGRAMS_NEED_CLIENT.contains(&one.protocol);
+        let waits = client.is_empty() && needs_client;
+        let what = one.protocol;
+        assert!(
+            waits || asking::may_begin_datagram(what, byte) || looked == Err(Unread::No),
+            "{what:?} of {client:?}, {server:?}"
+        );
+        assert!(!waits || matches!(looked, Err(Unread::More)), "{what:?} of {server:?} alone: {looked:?}");
+    }
+}
+
+#[test]
+fn no_datagram_that_is_told_is_left_out() {
+    for Sample { client, server, .. } in all() {
+        check_datagrams(&client, &server);
+        check_datagrams(&client, &[]);
+        check_datagrams(&[], &server);
+        check_datagrams(&server, &client);
+    }
+}
+
 /// Those that are said to need a side tell nothing without it.
 fn check_what_is_needed(one_side: &[u8]) {
     for one in STREAMS {
@@ -315,6 +340,8 @@ proptest! {
         let which = which % samples.len();
         let sample = samples.swap_remove(which);
         check_that_no_stays_no(&client, &server);
+        check_datagrams(&client, &server);
+        check_datagrams(&[], &server);
         check_what_is_needed(&client);
         check_that_no_stays_no(&client, &sample.server);
         check_that_no_stays_no(&sample.client, &server);

@@ -21,11 +21,16 @@ impl InspectionSettings {
     /// The limit of packets for a connection whose beginning was seen and is that of no protocol: one may begin behind a preamble, such as
     /// that of a proxy.
     pub(super) fn excluded_packets(&self) -> u16 {
-        self.packets_max.min(4)
+        self.packets_max.min(3)
     }
 
-    /// The limit of datagrams of which none tells what the flow is: each is whole, and a protocol shows itself in the first ones.
-    pub(super) fn vain_datagrams(&self) -> u16 {
+    /// The limit of datagrams that no protocol may begin with: each is whole, and a protocol shows itself in the first ones.
+    pub(super) fn foreign_datagrams(&self) -> u16 {
+        self.packets_max.min(3)
+    }
+
+    /// The limit of datagrams of a flow that may be of a protocol, while none of them tells.
+    pub(super) fn unsure_datagrams(&self) -> u16 {
         self.packets_max.min(8)
     }
 }

@@ -154,9 +154,13 @@ fn begins(payload: &SeenPayload<'_>) -> bool {
     } else {
         (payload.ports[0], payload.ports[1])
     };
-    let asks = Conversation { client: payload.bytes, server: &[], server_port: own };
-    let answers = Conversation { client: &[], server: payload.bytes, server_port: other };
-    [asks, answers].iter().any(|alone| matches!(which(alone), Parsed::Done(_)))
+    let asks = || which(&Conversation { client: payload.bytes, server: &[], server_port: own });
+    let answers = || which(&Conversation { client: &[], server: payload.bytes, server_port: other });
+    // Whose part a side has is known where its SYN was seen.
+    let is_known = payload.start.is_some();
+    let is_clients = payload.direction == payload.client;
+    (is_clients || !is_known) && matches!(asks(), Parsed::Done(_))
+        || (!is_clients || !is_known) && matches!(answers(), Parsed::Done(_))
 }
 
 fn which(conversation: &Conversation<'_>) -> Parsed<&'static StreamProtocol> {
