@@ -218,7 +218,7 @@ impl Inspection {
         let before = open.memory;
         let goes_on = open.payload(payload, &self.settings, &mut self.counters);
         if let Some(news) = &mut self.news {
-            let gave_up = open.idle_packets >= self.settings.packets_max;
+            let gave_up = open.idle_packets >= self.settings.foreign_datagrams();
             news.note(payload, &mut open.told, open.facts.facts(), goes_on, gave_up);
         }
         let after = open.memory;

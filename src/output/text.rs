@@ -89,7 +89,8 @@ impl<W: Write + Send> Output for TextReport<W> {
             let _ = before.recv();
         }
         if self.settings.table_rows > 0 {
-            self.out.write_all(flow_table(table.iter(), self.settings.table_rows, self.settings.columns).as_bytes())?;
+            let flows = (0..table.len()).map(|index| (table.record(index), table.facts(index)));
+            self.out.write_all(flow_table(flows, self.settings.table_rows, self.settings.columns).as_bytes())?;
         }
         self.out.flush()
     }

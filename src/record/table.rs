@@ -3,9 +3,10 @@
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
 //! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
+use super::application::{asked_name, spoken};
 use super::fields::{bytes_total, duration_ns, ports, vlan_ids};
 use super::names::protocol_name;
-use crate::flow::{Direction, FlowKey, FlowRecord, IcmpFlow};
+use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, IcmpFlow};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,6 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 const COLUMNS_MIN: usize = 60;
 /// Endpoints are not cut below this.
 const ENDPOINT_MIN: usize = 12;
+/// Longest text about what a flow is.
+const APP_MAX: usize = 32;
 
 /// A column: its heading, whether it stands right, and how early it goes when there is no room (0 = never).
 struct Column {
@@ -21,26 +24,27 @@ struct Column {
     dispensable: u8,
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     Column { heading: "PROTO", right: false, dispensable: 0 },
     Column { heading: "CLIENT", right: false, dispensable: 0 },
     Column { heading: "SERVER", right: false, dispensable: 0 },
+    Column { heading: "APP", right: false, dispensable: 1 },
     Column { heading: "PACKETS", right: true, dispensable: 0 },
     Column { heading: "BYTES", right: true, dispensable: 0 },
-    Column { heading: "DURATION", right: true, dispensable: 4 },
-    Column { heading: "STATE", right: false, dispensable: 1 },
-    Column { heading: "RETRANS", right: true, dispensable: 5 },
-    Column { heading: "RTT", right: true, dispensable: 6 },
-    Column { heading: "VLAN", right: false, dispensable: 2 },
-    Column { heading: "TUNNEL", right: false, dispensable: 3 },
+    Column { heading: "DURATION", right: true, dispensable: 5 },
+    Column { heading: "STATE", right: false, dispensable: 2 },
+    Column { heading: "RETRANS", right: true, dispensable: 6 },
+    Column { heading: "RTT", right: true, dispensable: 7 },
+    Column { heading: "VLAN", right: false, dispensable: 3 },
+    Column { heading: "TUNNEL", right: false, dispensable: 4 },
 ];
 const ENDPOINTS: [usize; 2] = [1, 2];
 
 /// The first `rows` records as lines of at most `columns` characters, with a heading. Client is who sent the
 /// first SYN or, failing that, the first packet.
-pub fn flow_table(records: impl ExactSizeIterator<Item = FlowRecord>, rows: usize, columns: usize) -> String {
-    let more = records.len().saturating_sub(rows);
-    let cells: Vec<[String; COLUMNS.len()]> = records.take(rows).map(|record| row(&record)).collect();
+pub fn flow_table<'a>(flows: impl ExactSizeIterator<Item = (FlowRecord, FactSet<'a>)>, rows: usize, columns: usize) -> String {
+    let more = flows.len().saturating_sub(rows);
+    let cells: Vec<[String; COLUMNS.len()]> = flows.take(rows).map(|(record, facts)| row(&record, facts)).collect();
     let mut widths = COLUMNS.map(|column| column.heading.len());
     for row in &cells {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -68,7 +72,7 @@ fn fit(widths: &mut [usize; COLUMNS.len()], mut shown: [bool; COLUMNS.len()], co
         let used: usize = widths.iter().zip(shown).filter(|&(_, &shown)| shown).map(|(width, _)| width + 2).sum();
         used.saturating_sub(2)
     };
-    for rank in (1..=6).rev() {
+    for rank in (1..=7).rev() {
         if width_of(widths, &shown) > columns {
             for (shown, column) in shown.iter_mut().zip(&COLUMNS) {
                 *shown &= column.dispensable != rank;
@@ -116,7 +120,15 @@ fn shorten(cell: &str, width: usize) -> String {
     format!("{}..{}", cell.get(..head).unwrap_or_default(), cell.get(tail..).unwrap_or_default())
 }
 
-fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
+/// What is spoken and what was asked for, for example `tls www.example.com`. Both come from the wire.
+fn application(facts: FactSet<'_>) -> String {
+    let words = [spoken(facts), asked_name(facts)].into_iter().flatten();
+    let ascii =
+        |word: &[u8]| word.iter().map(|&byte| if byte.is_ascii_graphic() { byte.into() } else { '?' }).collect::<String>();
+    shorten(&words.map(ascii).collect::<Vec<_>>().join(" "), APP_MAX)
+}
+
+fn row(record: &FlowRecord, facts: FactSet<'_>) -> [String; COLUMNS.len()] {
     let tcp = record.tcp.as_ref();
     let opener = tcp.and_then(|tcp| tcp.client).unwrap_or(record.initiator);
     let [a, b] = endpoints(&record.key);
@@ -126,6 +138,7 @@ fn row(record: &FlowRecord) -> [String; COLUMNS.len()] {
         protocol_name(record.key.protocol()).to_owned(),
         client,
         server,
+        application(facts),
         record.packets[0].saturating_add(record.packets[1]).to_string(),
         human_bytes(bytes_total(record)),
         human_duration(duration_ns(record)),
@@ -191,14 +204,32 @@ mod tests {
     use super::*;
     use crate::flow::TcpRecord;
     use crate::record::test_records::{icmp_record, tcp_record, udp6_record};
+    use crate::record::test_told::told_table;
     use proptest::prelude::*;
+
+    fn without_facts(records: &[FlowRecord]) -> impl ExactSizeIterator<Item = (FlowRecord, FactSet<'static>)> {
+        records.iter().map(|record| (*record, FactSet::NONE))
+    }
+
+    #[test]
+    fn what_a_flow_is_stands_in_a_column_of_its_own() {
+        let flows = told_table();
+        let text = flow_table(flows.iter().map(|(record, facts)| (*record, facts.facts())), 10, 200);
+        let heading = text.lines().next().expect("a heading");
+        assert!(heading.contains("SERVER") && heading.contains("  APP "), "{heading}");
+        assert!(text.contains(" ssh ") && text.is_ascii() && !text.contains('\x1b'), "{text}");
+        for columns in COLUMNS_MIN..140 {
+            let text = flow_table(flows.iter().map(|(record, facts)| (*record, facts.facts())), 10, columns);
+            assert!(text.lines().all(|line| line.len() <= columns), "{columns}: {text}");
+        }
+    }
 
     #[test]
     fn the_round_trip_is_the_servers_where_the_client_is_known() {
         let rtt = |change: fn(&mut TcpRecord)| {
             let mut record = tcp_record();
             record.tcp.as_mut().map(change);
-            row(&record)[8].clone()
+            row(&record, FactSet::NONE)[9].clone()
         };
         assert_eq!(rtt(|_| {}), "6.05 ms");
         assert_eq!(rtt(|tcp| tcp.client = Some(Direction::AToB)), "180.0 us");
@@ -209,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_wide_terminal_shows_everything() {
-        let text = flow_table([tcp_record(), udp6_record(), icmp_record()].into_iter(), 10, 200);
+        let text = flow_table(without_facts(&[tcp_record(), udp6_record(), icmp_record()]), 10, 200);
         assert_eq!(
             text,
             "\
@@ -224,7 +255,7 @@ icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -     
     #[test]
     fn vlan_and_tunnel_are_columns_where_a_flow_has_them() {
         let heading = |record, columns| {
-            let text = flow_table([record].into_iter(), 10, columns);
+            let text = flow_table(without_facts(&[record]), 10, columns);
             text.lines().next().map(str::to_owned)
         };
         let wide = heading(udp6_record(), 200);
@@ -236,7 +267,7 @@ icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -     
 
     #[test]
     fn what_is_left_out_is_said() {
-        let text = flow_table([tcp_record(), udp6_record()].into_iter(), 1, 200);
+        let text = flow_table(without_facts(&[tcp_record(), udp6_record()]), 1, 200);
         assert!(text.ends_with("... and 1 more\n"), "{text}");
     }
 
@@ -244,11 +275,11 @@ icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -     
     fn no_line_is_wider_than_asked() {
         let records = [tcp_record(), udp6_record(), icmp_record()];
         for columns in COLUMNS_MIN..140 {
-            for line in flow_table(records.into_iter(), 10, columns).lines() {
+            for line in flow_table(without_facts(&records), 10, columns).lines() {
                 assert!(line.len() <= columns, "{columns}: {line}");
             }
         }
-        let narrow = flow_table(records.into_iter(), 10, COLUMNS_MIN);
+        let narrow = flow_table(without_facts(&records), 10, COLUMNS_MIN);
         assert!(narrow.contains(":443") && narrow.contains("5.0 kB"), "{narrow}");
     }
 

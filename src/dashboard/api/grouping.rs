@@ -11,9 +11,9 @@ use super::params::Params;
 use super::rates::RatesNow;
 use super::service_names::service_name;
 use crate::aggregate::FoundFlow;
-use crate::flow::{FactId, FactSet, FactValue};
+use crate::flow::FactId;
 use crate::query::quoted;
-use crate::record::{FACT_SCHEMA, fact_id, protocol_name, shown};
+use crate::record::{ASKED_NAMES, FACT_SCHEMA, SPOKEN, asked_name, protocol_name, shown, spoken};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -39,11 +39,6 @@ pub enum GroupColumn {
     /// What the client asked for by name.
     Name,
 }
-
-/// What is spoken.
-const APP: FactId = fact_id("app", "protocol");
-/// Names that clients ask for, in the order in which they are looked for.
-const NAMES: [FactId; 4] = [fact_id("tls", "sni"), fact_id("quic", "sni"), fact_id("http", "host"), fact_id("dns", "name")];
 
 impl GroupColumn {
     /// All of them.
@@ -99,18 +94,9 @@ impl GroupColumn {
             Self::Pair => (GroupName::Pair(client, server), None),
             Self::Protocol => (GroupName::Protocol(record.key.protocol()), None),
             Self::Vlan => (GroupName::Vlan((record.vlan.count > 0).then_some(record.vlan.ids[0])), None),
-            Self::App => (GroupName::App(text(facts, APP).map(Into::into)), None),
-            Self::Name => (GroupName::Name(NAMES.iter().find_map(|&id| text(facts, id)).map(Into::into)), None),
+            Self::App => (GroupName::App(spoken(facts).map(Into::into)), None),
+            Self::Name => (GroupName::Name(asked_name(facts).map(Into::into)), None),
         }
-    }
-}
-
-/// The text of a fact, of several the first.
-fn text(facts: FactSet<'_>, id: FactId) -> Option<&[u8]> {
-    match facts.get(id)? {
-        FactValue::Text(text) => Some(text),
-        FactValue::List(list) => list.iter().next(),
-        FactValue::Number(_) | FactValue::Boolean(_) => None,
     }
 }
 
@@ -183,8 +169,8 @@ impl GroupName {
     pub fn term(&self) -> Option<String> {
         let proto = |protocol: u8| format!("proto:{}", protocol_name(protocol));
         Some(match *self {
-            Self::App(ref text) => return term_of(&[APP], text.as_deref()),
-            Self::Name(ref text) => return term_of(&NAMES, text.as_deref()),
+            Self::App(ref text) => return term_of(&[SPOKEN], text.as_deref()),
+            Self::Name(ref text) => return term_of(&ASKED_NAMES, text.as_deref()),
             Self::Host(ip) => format!("host:{ip}"),
             Self::Client(ip) => format!("src:{ip}"),
             Self::Server(ip) => format!("dst:{ip}"),
@@ -331,11 +317,11 @@ mod tests {
         let tagged = |ids: [u16; 2], count| FlowRecord { vlan: VlanTags { ids, count }, ..tcp_record() };
         let records = [tcp_record(), udp6_record(), icmp_record(), tagged([200, 100], 2), tagged([100, 0], 1)];
         let mut flows: Vec<FoundFlow> = records.iter().map(|record| with(*record, &[])).collect();
-        let [tls, quic, http, dns] = NAMES;
-        flows.push(with(tcp_record(), &[(APP, b"tls"), (tls, b"www.example.com")]));
-        flows.push(with(udp6_record(), &[(APP, b"quic"), (quic, b"www.example.com")]));
-        flows.push(with(tcp_record(), &[(APP, b"http"), (http, b"a \"quoted\" \\ name, (*) OR\n\x1b")]));
-        flows.push(with(udp6_record(), &[(APP, b"dns"), (dns, b"WWW.example.com")]));
+        let [tls, quic, http, dns] = ASKED_NAMES;
+        flows.push(with(tcp_record(), &[(SPOKEN, b"tls"), (tls, b"www.example.com")]));
+        flows.push(with(udp6_record(), &[(SPOKEN, b"quic"), (quic, b"www.example.com")]));
+        flows.push(with(tcp_record(), &[(SPOKEN, b"http"), (http, b"a \"quoted\" \\ name, (*) OR\n\x1b")]));
+        flows.push(with(udp6_record(), &[(SPOKEN, b"dns"), (dns, b"WWW.example.com")]));
         for (column, flow) in GroupColumn::ALL.iter().flat_map(|column| flows.iter().map(move |flow| (column, flow))) {
             let (first, second) = column.groups(flow);
             assert_eq!(GroupColumn::of_name(column.name()).ok(), Some(*column));
@@ -362,7 +348,7 @@ mod tests {
 
     #[test]
     fn names_have_one_group_wherever_they_were_asked_for() {
-        let [tls, quic, http, dns] = NAMES;
+        let [tls, quic, http, dns] = ASKED_NAMES;
         let group = |texts: &[(FactId, &[u8])]| GroupColumn::Name.groups(&with(tcp_record(), texts)).0;
         assert_eq!(group(&[(tls, b"a")]), group(&[(quic, b"a")]));
         assert_eq!(group(&[(dns, b"b"), (http, b"a")]), group(&[(tls, b"a")]), "HTTP goes before DNS");
