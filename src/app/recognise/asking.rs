@@ -98,7 +98,7 @@ pub(super) const fn may_begin_datagram(protocol: AppProtocol, byte: u8) -> bool 
 }
 
 /// Who is asked, and whether others are left that wait for the side that has not spoken.
-pub(super) struct Asking<I> {
+pub(super) struct RecogniserAnswers<I> {
     pub looked: I,
     pub others_wait: bool,
 }
@@ -132,7 +132,7 @@ impl Asked {
         client: &'a [u8],
         server: &'a [u8],
         port: u16,
-    ) -> Asking<impl Iterator<Item = Looked<'a>> + use<'a>> {
+    ) -> RecogniserAnswers<impl Iterator<Item = Looked<'a>> + use<'a>> {
         let client = &client[..client.len().min(RECOGNISE_MAX)];
         let server = &server[..server.len().min(RECOGNISE_MAX)];
         let found = self.ports.binary_search_by_key(&port, |&(port, _)| port);
@@ -153,7 +153,7 @@ impl Asked {
             debug_assert!(looked.is_err() || looked.is_ok_and(|mark| mark.protocol == one.protocol), "it tells its own protocol");
             looked
         });
-        Asking { looked, others_wait: left != asked }
+        RecogniserAnswers { looked, others_wait: left != asked }
     }
 }
 
@@ -162,7 +162,7 @@ pub(super) fn ask_stream<'a>(
     client: &'a [u8],
     server: &'a [u8],
     port: u16,
-) -> Asking<impl Iterator<Item = Looked<'a>> + use<'a>> {
+) -> RecogniserAnswers<impl Iterator<Item = Looked<'a>> + use<'a>> {
     OF_STREAMS.ask(STREAM_BYTES.left(client, server), client, server, port)
 }
 
@@ -171,7 +171,7 @@ pub(super) fn ask_datagram<'a>(
     client: &'a [u8],
     server: &'a [u8],
     port: u16,
-) -> Asking<impl Iterator<Item = Looked<'a>> + use<'a>> {
+) -> RecogniserAnswers<impl Iterator<Item = Looked<'a>> + use<'a>> {
     let [need_client, _] = OF_DATAGRAMS.waiting;
     let left = match (client.first(), server.first()) {
         (Some(&byte), _) => DATAGRAM_BYTES[usize::from(byte)],

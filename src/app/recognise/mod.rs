@@ -69,7 +69,7 @@ mod xmpp;
 mod zabbix;
 
 use super::parsed::Parsed;
-use asking::{Asking, ask_datagram, ask_stream};
+use asking::{RecogniserAnswers, ask_datagram, ask_stream};
 use look::{Looked, parsed};
 pub use mark::{AppMark, AppProtocol, AppVersion, MARK_TEXT_MAX};
 
@@ -173,7 +173,7 @@ const DATAGRAMS: &[Recogniser] = &[
 ];
 
 /// The first mark, or whether one may come.
-fn first<'a>(asking: Asking<impl Iterator<Item = Looked<'a>>>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
+fn first<'a>(asking: RecogniserAnswers<impl Iterator<Item = Looked<'a>>>, client: &[u8], server: &[u8]) -> Parsed<AppMark<'a>> {
     let is_full = client.len() >= RECOGNISE_MAX && server.len() >= RECOGNISE_MAX;
     let need = client.len() + server.len() + 1;
     let mut answer = if asking.others_wait { Parsed::More { need } } else { Parsed::No };
