@@ -65,9 +65,10 @@ impl StreamSide {
         }
     }
 
-    /// The segment is not the first that was seen, nor from before it.
-    pub(super) fn is_past_beginning(&self, sequence: u32) -> bool {
-        self.base.is_some_and(|base| sequence.wrapping_sub(base) as i32 > 0)
+    /// The segment is not the first that was seen, nor from before it: what came in its place may have been forged.
+    pub(super) fn may_begin_again(&self, sequence: u32) -> bool {
+        let is_not_before = self.base.is_some_and(|base| sequence.wrapping_sub(base) as i32 >= 0);
+        is_not_before && self.pieces.memory_bytes() > 0
     }
 
     /// The first byte has this sequence number, as the SYN said. It counts until a segment came.

@@ -71,7 +71,7 @@ impl StreamInspection {
         if let (Some(start), false) = (payload.start, self.is_restarted) {
             side.start_at(start);
         }
-        if self.protocol.is_none() && side.is_past_beginning(sequence) && begins(payload) {
+        if self.protocol.is_none() && side.may_begin_again(sequence) && begins(payload) {
             // The capture began in the middle, or what came before belongs to something else.
             self.client.restart();
             self.server.restart();

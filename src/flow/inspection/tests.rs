@@ -122,6 +122,16 @@ fn a_start_that_is_known_puts_what_came_early_in_its_place() {
 }
 
 #[test]
+fn bytes_that_were_forged_in_front_do_not_hide_a_protocol() {
+    let hello = hello("www.example.com");
+    let mut inspection = begun(settings(), 1);
+    for bytes in [&b"\0\0"[..], &hello] {
+        inspection.payload(0, &SeenPayload { start: Some(7), ..segment(bytes, 7, CLIENT) });
+    }
+    assert_eq!(text(&inspection, 0, SNI).as_deref(), Some(&b"www.example.com"[..]));
+}
+
+#[test]
 fn a_protocol_behind_a_preamble_is_found() {
     let hello = hello("behind.example");
     let mut inspection = begun(settings(), 1);
