@@ -47,6 +47,8 @@ pub struct SeenPayload<'a> {
 struct FactLink(u32);
 
 const OPEN: u32 = 1 << 31;
+/// Server's port of DNS (RFC 1035).
+const DNS_PORT: u16 = 53;
 
 impl FactLink {
     const NONE: Self = Self(NO_PLACE);
@@ -218,7 +220,7 @@ impl Inspection {
         let before = open.memory;
         let goes_on = open.payload(payload, &self.settings, &mut self.counters);
         if let Some(news) = &mut self.news {
-            let gave_up = open.idle_packets >= self.settings.foreign_datagrams();
+            let gave_up = open.idle_packets >= self.settings.packets_max;
             news.note(payload, &mut open.told, open.facts.facts(), goes_on, gave_up);
         }
         let after = open.memory;
@@ -326,6 +328,8 @@ impl InspectedFlow {
         let InspectionState::Datagrams(inspector) = &mut self.state else { return false };
         let [client_port, server_port] = payload.ports;
         let is_clients = payload.direction == payload.client;
+        // What is none of DNS at its port is looked at longer: that it goes on like that is news.
+        let limit = |few: u16| if payload.ports.contains(&DNS_PORT) { settings.packets_max } else { few };
         let datagram = SeenDatagram {
             payload: payload.bytes,
             len: payload.wire_len,
@@ -343,12 +347,12 @@ impl InspectedFlow {
                     *inspector = Some(candidate);
                     return match reading {
                         DatagramReading::Done => false,
-                        DatagramReading::Unsure => self.idle(settings.unsure_datagrams()),
+                        DatagramReading::Unsure => self.idle(limit(settings.unsure_datagrams())),
                         _ => true,
                     };
                 }
             }
-            return self.idle(settings.foreign_datagrams());
+            return self.idle(limit(settings.foreign_datagrams()));
         }
         let Some(own) = inspector else { return false };
         let reading = own.datagram(&datagram);
@@ -359,7 +363,7 @@ impl InspectedFlow {
                 self.idle_packets = 0;
                 true
             }
-            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(settings.unsure_datagrams()),
+            DatagramReading::Foreign | DatagramReading::Unsure => self.idle(limit(settings.unsure_datagrams())),
         }
     }
 }

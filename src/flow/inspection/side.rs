@@ -65,10 +65,10 @@ impl StreamSide {
         }
     }
 
-    /// The segment is not the first that was seen, nor from before it: what came in its place may have been forged.
+    /// The segment comes after the first one that was seen, or again in its place, which may have been forged.
     pub(super) fn may_begin_again(&self, sequence: u32) -> bool {
-        let is_not_before = self.base.is_some_and(|base| sequence.wrapping_sub(base) as i32 >= 0);
-        is_not_before && self.pieces.memory_bytes() > 0
+        let offset = self.base.map_or(-1, |base| sequence.wrapping_sub(base) as i32);
+        offset > 0 || offset == 0 && !self.bytes().is_empty()
     }
 
     /// The first byte has this sequence number, as the SYN said. It counts until a segment came.
