@@ -83,7 +83,7 @@ impl Written {
 fn read_log(text: &str, name: &str) -> Vec<BTreeMap<String, String>> {
     let (mut fields, mut types, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for line in text.lines() {
-        match line.split_once(|c| c == '\t' || c == ' ') {
+        match line.split_once(['\t', ' ']) {
             Some(("#separator", separator)) => assert_eq!(separator, "\\x09"),
             Some(("#path", path)) => assert_eq!(path, name),
             Some(("#unset_field", unset)) => assert_eq!(unset, "-"),

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, IsTerminal, Stdout};
 
 const BUFFER_BYTES: usize = 1 << 16;
 /// Width where there is no terminal.
-const COLUMNS_DEFAULT: usize = 120;
+const COLUMNS_DEFAULT: usize = 160;
 
 /// Standard output with a buffer; nothing is seen before a flush. Each holder has its own buffer, so one that
 /// writes whole lines and flushes after them never mixes them with another's.
