@@ -41,6 +41,9 @@ pub trait DatagramInspector: Send + Sync {
     /// A datagram came.
     fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading;
 
+    /// Bytes that it keeps besides itself: they count in the limit of what is kept.
+    fn kept_bytes(&self) -> usize;
+
     /// Adds all that is known to an empty buffer, the protocol's name first.
     fn write(&self, facts: &mut FactBuffer);
 }

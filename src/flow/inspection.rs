@@ -293,7 +293,8 @@ impl InspectionState {
     fn memory_bytes(&self) -> usize {
         match self {
             Self::Stream(stream) => size_of::<StreamInspection>() + stream.memory_bytes(),
-            Self::Datagrams(_) => 0,
+            Self::Datagrams(None) => 0,
+            Self::Datagrams(Some(inspector)) => size_of_val(&**inspector) + inspector.kept_bytes(),
         }
     }
 }

@@ -116,6 +116,11 @@ impl DatagramInspector for DhcpFlow {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        let texts = [&self.hostnames, &self.vendors, &self.messages, &self.addresses].into_iter().flat_map(|texts| &texts.0);
+        texts.map(|text| text.capacity() + size_of::<Vec<u8>>()).sum()
+    }
+
     fn write(&self, facts: &mut FactBuffer) {
         write_app(if self.is_v6 { "dhcpv6" } else { "dhcp" }, facts);
         let mut dhcp = facts.object(OBJECT);

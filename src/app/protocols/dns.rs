@@ -54,6 +54,10 @@ impl DatagramInspector for DnsFlow {
         DatagramReading::Told
     }
 
+    fn kept_bytes(&self) -> usize {
+        self.summary.kept_bytes()
+    }
+
     fn write(&self, facts: &mut FactBuffer) {
         write_app(self.name, facts);
         if self.is_netbios {

@@ -83,6 +83,12 @@ pub(super) struct DnsSummary {
 }
 
 impl DnsSummary {
+    /// Bytes of memory besides itself.
+    pub(super) fn kept_bytes(&self) -> usize {
+        let texts = [&self.names, &self.types, &self.rcodes, &self.answers].into_iter().map(|set| set.bytes.capacity());
+        texts.sum::<usize>() + self.waiting.capacity() * size_of::<(u16, u64)>()
+    }
+
     /// Takes a message in; `time_ns` where it is known. `is_netbios`: names are coded.
     pub(super) fn take(&mut self, message: &DnsMessage<'_>, time_ns: Option<u64>, is_netbios: bool) {
         let mut text = NameText::default();

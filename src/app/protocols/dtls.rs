@@ -49,6 +49,10 @@ impl DatagramInspector for DtlsFlow {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        self.sides.iter().map(DtlsHandshake::memory_bytes).sum()
+    }
+
     fn write(&self, facts: &mut FactBuffer) {
         write_app("dtls", facts);
         let client = self.sides.iter().find_map(DtlsHandshake::client_hello);

@@ -139,6 +139,10 @@ impl DatagramInspector for MarkedFlow {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        self.client.capacity() + self.server.capacity()
+    }
+
     fn write(&self, facts: &mut FactBuffer) {
         if let Parsed::Done(mark) = self.mark() {
             write_mark(&mark, facts);

@@ -110,6 +110,11 @@ impl DatagramInspector for QuicFlow {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        let google = self.google.as_ref().map_or(0, |name| name.server_name.capacity() + name.user_agent.capacity());
+        self.initials.memory_bytes() + google
+    }
+
     fn write(&self, facts: &mut FactBuffer) {
         write_app("quic", facts);
         let mut quic = facts.object(OBJECT);

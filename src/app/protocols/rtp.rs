@@ -68,6 +68,10 @@ impl DatagramInspector for RtpFlow {
         }
     }
 
+    fn kept_bytes(&self) -> usize {
+        0
+    }
+
     fn write(&self, facts: &mut FactBuffer) {
         write_app_with("rtp", [b"2", &[], &[]], facts);
     }

@@ -101,6 +101,11 @@ impl Default for QuicInitials {
 }
 
 impl QuicInitials {
+    /// Bytes of memory besides itself, keys left out.
+    pub fn memory_bytes(&self) -> usize {
+        self.client.handshake.memory_bytes() + self.server.handshake.memory_bytes() + self.plain.capacity()
+    }
+
     /// Takes a datagram of one side. `Done` says that this side's hello is whole, `More` that another datagram is needed (its `need`
     /// means nothing), `No` that this is no QUIC of a version that can be read, or nothing of it could be opened.
     pub fn push(&mut self, datagram: &[u8], side: QuicSide) -> Parsed<()> {

@@ -66,6 +66,11 @@ pub fn are_dtls_records(captured: &[u8], len: usize) -> bool {
 }
 
 impl DtlsHandshake {
+    /// Bytes of memory besides itself.
+    pub fn memory_bytes(&self) -> usize {
+        self.pieces.memory_bytes()
+    }
+
     /// Takes a datagram of one side. `Done` says that the hello is whole; `More` that another datagram is needed (its `need` means
     /// nothing); `No` that this is no DTLS, or none in the clear.
     pub fn push(&mut self, datagram: &[u8]) -> Parsed<()> {

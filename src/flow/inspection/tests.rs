@@ -132,6 +132,20 @@ fn bytes_that_were_forged_in_front_do_not_hide_a_protocol() {
 }
 
 #[test]
+fn what_datagrams_leave_behind_counts_in_the_limit() {
+    let mut inspection = begun(settings(), 1);
+    // A name that fills its question (RFC 1035), asked of a name server.
+    let name = [&[63][..], &[b'a'; 63], &[0]].concat();
+    let question = [&[0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &name, &[0, 1, 0, 1]].concat();
+    inspection.payload(0, &datagram(&question, 53));
+    assert!(inspection.open_bytes > InspectedFlow::BASE + 63, "{}", inspection.open_bytes);
+    let little = InspectionSettings { bytes_max: InspectedFlow::BASE, ..settings() };
+    let mut inspection = begun(little, 1);
+    inspection.payload(0, &datagram(&question, 53));
+    assert_eq!((inspection.counters().bytes_too_many, inspection.open_bytes), (1, 0));
+}
+
+#[test]
 fn a_protocol_behind_a_preamble_is_found() {
     let hello = hello("behind.example");
     let mut inspection = begun(settings(), 1);
