@@ -205,7 +205,7 @@ pub fn speed_bps(_interface: &str) -> Option<u64> {
 }
 
 pub fn packet_view(view: PacketView, interfaces: Vec<FieldWord>, end: Sender<Infallible>) -> netscope::session::PacketView {
-    let PacketView { time, color, link, absolute_seq, layers, flow, hex } = view;
+    let PacketView { time, color, link, absolute_seq, payload, layers, flow, hex } = view;
     let (time, first_date) = match time {
         TimeChoice::Auto if stdout_is_terminal() => (LineTime::Local, true),
         // For programs: nothing but a line for each packet.
@@ -220,6 +220,6 @@ pub fn packet_view(view: PacketView, interfaces: Vec<FieldWord>, end: Sender<Inf
         ColorWhen::Always => true,
         ColorWhen::Never => false,
     };
-    let line = LineStyle { time, first_date, link, absolute_seq, color };
+    let line = LineStyle { time, first_date, link, absolute_seq, payload, color };
     Box::new(PacketPrinter::new(stdout(), PrintStyle { line, layers, flow, hex }, end).with_interfaces(interfaces))
 }

@@ -42,7 +42,7 @@ fn lines_say_in_words_what_happened() {
             13,
             "2001:db8:1::2 > 2001:db8:1::1 icmpv6 neighbor advertisement 2001:db8:1::2 solicited override is-at 02:00:5e:10:00:02 frame=86",
         ),
-        (31, "[2001:db8:1::1]:55261 > [2001:db8:1::2]:53 udp len=57 frame=119"),
+        (31, "[2001:db8:1::1]:55261 > [2001:db8:1::2]:53 udp len=57 dns name=www.demo.example type=AAAA frame=119"),
         (39, "arp who-has 192.0.2.1 tell 192.0.2.2 frame=42"),
         (40, "arp reply 192.0.2.1 is-at 02:00:5e:10:00:01 frame=42"),
         (45, "192.0.2.1:41775 > 192.0.2.2:53 tcp [SYN] seq=0 win=64660 mss=1220 wscale=10 sackOK ts=3387812439/0 len=0 frame=74"),
@@ -51,7 +51,10 @@ fn lines_say_in_words_what_happened() {
             "192.0.2.2:53 > 192.0.2.1:41775 tcp [SYN,ACK] seq=0 ack=1 win=65160 mss=1460 wscale=10 sackOK ts=1430599754/3387812439 len=0 frame=74",
         ),
         (47, "192.0.2.1:41775 > 192.0.2.2:53 tcp [ACK] seq=1 ack=1 win=64 len=0 frame=66 [handshake 4.602 ms]"),
-        (63, "192.0.2.1:34255 > 192.0.2.2:53 tcp [PSH,ACK] seq=1 ack=1 win=64 len=60 frame=126 [retransmission]"),
+        (
+            63,
+            "192.0.2.1:34255 > 192.0.2.2:53 tcp [PSH,ACK] seq=1 ack=1 win=64 len=60 dns name=long.demo.example type=TXT frame=126 [retransmission]",
+        ),
         (1240, "192.0.2.1:36478 > 192.0.2.2:4789 udp len=50 vxlan vni=42 arp who-has 203.0.113.2 tell 203.0.113.1 frame=92"),
         (1308, "192.0.2.1:59950 > 192.0.2.2:7000 udp len=1600 frag id=0xef27 offset=0 more frame=1514"),
         (1309, "192.0.2.1 > 192.0.2.2 udp len=128 frag id=0xef27 offset=1480 frame=162"),
@@ -62,6 +65,8 @@ fn lines_say_in_words_what_happened() {
     ] {
         assert_eq!(packet(&text, number), line, "packet {number}");
     }
+    let plain = shown(&fixture("demo.pcapng"), &["--no-dpi"]);
+    assert_eq!(packet(&plain, 31), "[2001:db8:1::1]:55261 > [2001:db8:1::2]:53 udp len=57 frame=119");
     let absolute = shown(&fixture("demo.pcapng"), &["--absolute-seq", "--link", "-c", "47"]);
     assert_eq!(
         packet(&absolute, 47),

@@ -20,6 +20,7 @@ pub mod protocols;
 pub mod quic;
 mod reading;
 pub mod recognise;
+mod single;
 mod socks;
 pub mod ssh;
 pub mod tls;
@@ -34,4 +35,5 @@ pub use facts::{FACTS_LEN_MAX, FactArena, FactBuffer, FactId, FactList, FactRef,
 pub use parsed::Parsed;
 pub use pieces::PieceBuffer;
 pub use reading::NumberList;
+pub use single::SinglePayload;
 pub use socks::SocksOpening;

@@ -1,14 +1,15 @@
-//! Bytes that come in pieces of any order: QUIC's CRYPTO frames, DTLS's fragments.
+//! Bytes that come in pieces of any order: TCP's segments, QUIC's CRYPTO frames, DTLS's fragments.
 //!
 //! Owns which bytes are there. Its invariants: at most `limit` bytes are kept; what was written first stays; a piece costs as many steps
-//! as it has bytes, whatever came before it.
+//! as it has bytes, whatever came before it; pieces that come in order are copied and no more.
 
 /// A message that grows from pieces.
 #[derive(Clone, Debug, Default)]
 pub struct PieceBuffer {
     limit: usize,
     bytes: Vec<u8>,
-    /// One bit for each byte of `bytes`.
+    /// One bit for each byte of `bytes`, of which those before `contiguous` do not count. Shorter than `bytes` while nothing lies behind a
+    /// gap.
     present: Vec<u64>,
     /// Bytes from the first one without a gap.
     contiguous: usize,
@@ -42,7 +43,8 @@ impl PieceBuffer {
     /// Moves all pieces so many bytes back, to make room for what comes before them. What is then past the limit is left out.
     pub fn shift(&mut self, by: usize) {
         let mut moved = Self::new(self.limit);
-        let mut at = 0;
+        moved.insert(by as u64, &self.bytes[..self.contiguous]);
+        let mut at = self.contiguous;
         while let Some(start) = self.next_run(at, true) {
             let end = self.next_run(start, false).unwrap_or(self.bytes.len());
             moved.insert((start + by) as u64, &self.bytes[start..end]);
@@ -52,7 +54,7 @@ impl PieceBuffer {
         *self = moved;
     }
 
-    /// The first byte from `from` on that is there, or is not.
+    /// The first byte from `from` on, which lies behind the contiguous ones, that is there, or is not.
     fn next_run(&self, from: usize, present: bool) -> Option<usize> {
         (from..self.bytes.len()).find(|&at| (self.present[at / 64] >> (at % 64) & 1 == 1) == present)
     }
@@ -75,11 +77,31 @@ impl PieceBuffer {
             return false;
         }
         let end = offset + kept.len();
+        let start = offset.max(self.contiguous);
+        if start >= end {
+            return false;
+        }
+        let kept = &kept[start - offset..];
+        if start == self.bytes.len() && start == self.contiguous {
+            // In order, as nearly all of it is.
+            self.bytes.extend_from_slice(kept);
+            self.contiguous = end;
+            return true;
+        }
+        self.insert_apart(start, kept);
+        let before = self.contiguous;
+        self.advance();
+        self.contiguous > before
+    }
+
+    /// The same where a gap is before the piece or in it.
+    fn insert_apart(&mut self, start: usize, kept: &[u8]) {
+        let end = start + kept.len();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
-            self.present.resize(end.div_ceil(64), 0);
         }
-        for (at, &byte) in (offset..end).zip(kept) {
+        self.present.resize(self.bytes.len().div_ceil(64), 0);
+        for (at, &byte) in (start..end).zip(kept) {
             let bit = 1 << (at % 64);
             if self.present[at / 64] & bit == 0 {
                 self.present[at / 64] |= bit;
@@ -87,9 +109,6 @@ impl PieceBuffer {
             }
             self.count_step();
         }
-        let before = self.contiguous;
-        self.advance();
-        self.contiguous > before
     }
 
     /// Moves the end of the contiguous bytes to the first gap; over all calls each word is passed once.

@@ -272,6 +272,7 @@ pub(super) fn view(
         color: output.color.unwrap_or_default(),
         link: output.link.unwrap_or(false),
         absolute_seq: output.absolute_seq.unwrap_or(false),
+        payload: options.analysis.inspects(),
         layers: hex || verbose >= 2,
         flow: verbose >= 3,
         hex,

@@ -264,6 +264,8 @@ pub struct PacketView {
     pub link: bool,
     /// TCP numbers as sent.
     pub absolute_seq: bool,
+    /// With what the payload says.
+    pub payload: bool,
     /// With every layer.
     pub layers: bool,
     /// With what the packet's flow is.

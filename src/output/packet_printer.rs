@@ -4,7 +4,9 @@
 
 use crate::engine::PacketConsumer;
 use crate::flow::FlowNote;
-use crate::record::{FieldWord, LineStyle, PacketLines, TextBuffer, flow_detail, packet_detail, write_hex_dump, write_layers};
+use crate::record::{
+    FieldWord, LineStyle, PacketLines, TextBuffer, flow_detail, packet_detail, payload_detail, write_hex_dump, write_layers,
+};
 use netscope_backends::Packet;
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -55,6 +57,9 @@ impl<W: Write> PacketPrinter<W> {
         let &Packet { data, wire_len, link_type, .. } = packet;
         if self.style.layers {
             write_layers(&mut self.detail, &packet_detail(link_type, data, wire_len));
+            if let Some(view) = payload_detail(packet).filter(|_| self.style.line.payload) {
+                write_layers(&mut self.detail, &[view]);
+            }
         }
         if let Some(note) = note.filter(|_| self.style.flow) {
             write_layers(&mut self.detail, &[flow_detail(note, packet)]);

@@ -22,9 +22,11 @@ mod number;
 mod oriented;
 mod packet_detail;
 mod packet_line;
+mod payload_facts;
 mod plural;
 #[cfg(test)]
 pub(crate) mod reference;
+mod services;
 mod table;
 #[cfg(test)]
 pub(crate) mod test_records;
@@ -50,9 +52,10 @@ pub use fields::{
 pub use hex::{HEX_DUMP_LEN_MAX, write_hex_dump};
 pub use json::{push_ended_object, push_fact, push_object};
 pub use names::protocol_name;
-pub use packet_detail::{LayerView, PacketRange, flow_detail, packet_detail, write_layers};
+pub use packet_detail::{LayerView, PacketRange, flow_detail, packet_detail, payload_detail, write_layers};
 pub use packet_line::{LineStyle, LineTime, PacketLines};
 pub use plural::counted;
+pub use services::service_name;
 pub use table::{endpoints, flow_table, human_bytes, human_duration};
 pub use text::{FieldWord, TextBuffer, TextEnd};
 pub use untrusted::{CUT_MARK, TEXT_LEN_MAX, shown};

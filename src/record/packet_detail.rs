@@ -1,10 +1,11 @@
 //! One packet as layers with named fields.
 //!
 //! Owns the names. Knows no flow table: what a flow knows of its packet comes as a note. Its invariant: values are numbers,
-//! addresses and our own words; no byte of the packet is text.
+//! addresses and our own words; text out of the payload is [escaped](super::untrusted).
 
 mod flow;
 mod network;
+mod payload;
 mod ranges;
 
 use self::network::NetworkLayers;
@@ -15,6 +16,7 @@ use netscope_backends::LinkType;
 use std::fmt::{Display, Write};
 
 pub use flow::flow_detail;
+pub use payload::payload_detail;
 
 /// Where the packet begins that an ICMP error quotes, from the end of its checksum (RFC 792).
 const QUOTE_OFFSET: usize = 4;
@@ -435,10 +437,18 @@ mod tests {
                 let mut damaged = bytes.clone();
                 damaged[at] = 0x1b;
                 let mut text = String::new();
-                write_layers(&mut text, &packet_detail(LinkType(link), &damaged, damaged.len() as u32));
                 let packet =
                     Packet { data: &damaged, time: Timestamp(0), wire_len: damaged.len() as u32, link_type: LinkType(link) };
-                let style = LineStyle { time: LineTime::Utc, first_date: true, link: true, absolute_seq: false, color: false };
+                write_layers(&mut text, &packet_detail(LinkType(link), &damaged, damaged.len() as u32));
+                text.extend(payload_detail(&packet).map(|view| format!("{view:?}")));
+                let style = LineStyle {
+                    time: LineTime::Utc,
+                    first_date: true,
+                    link: true,
+                    absolute_seq: false,
+                    payload: true,
+                    color: false,
+                };
                 let line = pushed(|out| PacketLines::new(style).push(out, 1, None, &packet));
                 text.push_str(&String::from_utf8(line).expect("lines are UTF-8"));
                 assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{name}: {text:?}");

@@ -2,13 +2,14 @@
 //!
 //! Owns the order of a line's parts and which header says what. Knows no flow table: what a flow knows of its packet comes as a
 //! note. Its invariant: no byte of the packet is in a line as it came; it was turned into a number or a name of ours, or
-//! [escaped](super::untrusted). Nothing is allocated for a line.
+//! [escaped](super::untrusted). Nothing is allocated for a line but what protocols of datagrams need to be read.
 
 mod clock;
 mod icmp;
 mod link;
 mod palette;
 mod parts;
+mod payload;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,9 @@ use self::clock::LineClock;
 use self::link::LinkProtocol;
 use self::palette::Palette;
 use self::parts::Line;
+use super::payload_facts::payload_facts;
 use super::text::{FieldWord, TextEnd};
-use crate::flow::FlowNote;
+use crate::flow::{FactBuffer, FactSet, FlowNote};
 use crate::wire::{self, Dissected, Header, Layer, Ports, Transport, Visitor, extension, walk};
 use netscope_backends::Packet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -39,6 +41,8 @@ pub struct LineStyle {
     pub link: bool,
     /// TCP numbers as sent, not counted from the connection's first.
     pub absolute_seq: bool,
+    /// Say what the payload says: the protocol, names, versions.
+    pub payload: bool,
     /// With colours (ANSI escape sequences).
     pub color: bool,
 }
@@ -50,6 +54,8 @@ pub struct PacketLines {
     clock: LineClock,
     /// The interface that the next packet came by, where there are several.
     interface: FieldWord,
+    /// Of one packet's payload.
+    facts: FactBuffer,
 }
 
 impl PacketLines {
@@ -60,12 +66,21 @@ impl PacketLines {
             palette: if style.color { &Palette::COLOR } else { &Palette::PLAIN },
             clock: LineClock::new(style.time, style.first_date),
             interface: FieldWord::EMPTY,
+            facts: FactBuffer::default(),
         }
     }
 
     /// From now on the name of an interface stands behind the time.
     pub fn set_interface(&mut self, name: FieldWord) {
         self.interface = name;
+    }
+
+    /// Appends what the payload of a packet says, as in its line, after a space; nothing where it says nothing that is known.
+    pub fn push_payload(&mut self, out: &mut TextEnd<'_>, packet: &Packet<'_>) {
+        let dissected = wire::dissect(packet.link_type, packet.data, packet.wire_len);
+        self.facts.clear();
+        payload_facts(&dissected, packet.data, packet.wire_len, &mut self.facts);
+        Line { out, palette: self.palette }.facts(self.facts.facts());
     }
 
     /// Appends a packet's line and its end: `#number time`, then the packet's parts, outermost first, for example `#12
@@ -86,8 +101,12 @@ impl PacketLines {
             }
         });
         let mut visitor = LineVisitor { line, style: &self.style, pending: None, fragment: None, link: LinkProtocol::Unknown };
-        let facts = walk(packet.link_type, packet.data, packet.wire_len, &mut visitor);
-        visitor.end(&facts, note, packet);
+        let dissected = walk(packet.link_type, packet.data, packet.wire_len, &mut visitor);
+        self.facts.clear();
+        if self.style.payload {
+            payload_facts(&dissected, packet.data, packet.wire_len, &mut self.facts);
+        }
+        visitor.end(&dissected, self.facts.facts(), note, packet);
         out.byte(b'\n');
     }
 }
@@ -177,7 +196,7 @@ impl LineVisitor<'_, '_, '_> {
     }
 
     /// What only the facts as a whole say.
-    fn end(&mut self, facts: &Dissected, note: Option<&FlowNote>, packet: &Packet<'_>) {
+    fn end(&mut self, facts: &Dissected, payload: FactSet<'_>, note: Option<&FlowNote>, packet: &Packet<'_>) {
         match &facts.transport {
             Transport::Tcp(segment) => {
                 self.ports(segment.ports);
@@ -189,6 +208,7 @@ impl LineVisitor<'_, '_, '_> {
             }
             transport => self.end_other(transport, facts, packet),
         }
+        self.line.facts(payload);
         let is_numbered = facts.fault.is_some_and(|fault| fault.kind == wire::FaultKind::Unknown) && self.unknown(facts);
         if let Some((id, offset, more)) = self.fragment {
             self.line.pair_hex(" frag id=", id);

@@ -35,6 +35,18 @@ pub const fn is_hidden(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// The same as text for people: what [`is_hidden`] is written by its number, as `\u{1b}`.
+pub fn escaped(text: &[u8]) -> String {
+    shown(text).fold(String::new(), |mut out, c| {
+        if is_hidden(c) {
+            out.extend(c.escape_unicode())
+        } else {
+            out.push(c)
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -142,7 +142,7 @@ test('suggestions are taken by keyboard, and filters are remembered', async () =
 test('foreign text is shown as text, cut, and does nothing', async () => {
   const evil = `<img src=x onerror=alert(1)>\u202e\u0007${'A'.repeat(10000)}`;
   const flow = { id: 'f"><b>', state: 'live', rate_bps: 1, service: evil, protocol: 'tcp', client_ip: evil, client_port: 1, server_ip: evil, server_port: 2, tcp_state: evil, bytes_total: 1, packets_total: 1, retransmissions: 0 };
-  const packets = { packets: [{ id: 7, ts: 1, len: 60, protocol: evil, src: evil, dst: evil, info: evil, flow: null }], sampled: { seen: 1, kept: 1, buffer: 2000 } };
+  const packets = { packets: [{ id: 7, ts: 1, len: 60, protocol: evil, src: evil, dst: evil, info: evil, app: evil, flow: null }], sampled: { seen: 1, kept: 1, buffer: 2000 } };
   const handlers = [
     ['**/api/v1/flows?*', () => ({ time: 1, whole: false, why: evil, matched: { flows: 1, packets: 1, bytes: 1, bps: 1 }, looked_at: 1, offset: 0, limit: 100, flows: [flow] })],
     ['**/api/v1/flows/*', () => ({ time: 1, state: 'live', flow, alerts: [evil], rates: [] })],

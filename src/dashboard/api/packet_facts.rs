@@ -8,8 +8,8 @@ use super::unix::seconds;
 use crate::flow::{FlowKey, FlowNote, ports_of};
 use crate::query::PacketSubject;
 use crate::record::{
-    LayerView, LineStyle, LineTime, PacketLines, PacketRange, TextBuffer, flow_detail, packet_detail, protocol_name,
-    write_hex_dump,
+    LayerView, LineStyle, LineTime, PacketLines, PacketRange, TextBuffer, TextEnd, flow_detail, packet_detail, payload_detail,
+    protocol_name, write_hex_dump,
 };
 use crate::wire::{self, Dissected, Network, mac_addresses};
 use netscope_backends::{LinkType, Packet, Timestamp};
@@ -18,7 +18,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How `info` is written.
-const STYLE: LineStyle = LineStyle { time: LineTime::Epoch, first_date: false, link: false, absolute_seq: false, color: false };
+const STYLE: LineStyle =
+    LineStyle { time: LineTime::Epoch, first_date: false, link: false, absolute_seq: false, payload: false, color: false };
 /// Characters of `info`.
 const INFO_LEN_MAX: usize = 400;
 
@@ -53,19 +54,31 @@ pub struct InfoWriter(Mutex<TextBuffer>);
 impl InfoWriter {
     /// The line of a packet without number and time.
     fn line(&self, packet: &SampledPacket) -> String {
+        let line = self.text(|end| PacketLines::new(STYLE).push(end, packet.id, packet.note.as_ref(), &packet.packet()));
+        shortened(line.trim_end().splitn(3, ' ').nth(2).unwrap_or_default())
+    }
+
+    /// What its payload says; empty where that is nothing.
+    fn payload(&self, packet: &SampledPacket) -> String {
+        shortened(self.text(|end| PacketLines::new(STYLE).push_payload(end, &packet.packet())).trim_start())
+    }
+
+    fn text(&self, push: impl FnOnce(&mut TextEnd<'_>)) -> String {
         // A writer that panicked left a buffer that the next one empties.
         let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut end = buffer.open();
-        PacketLines::new(STYLE).push(&mut end, packet.id, packet.note.as_ref(), &packet.packet());
+        push(&mut end);
         end.close();
         let mut bytes = Vec::new();
         // Memory takes all.
         let written = buffer.write(&mut bytes);
         drop(buffer);
-        let line = String::from_utf8_lossy(&bytes);
-        let text = line.trim_end().splitn(3, ' ').nth(2).unwrap_or_default();
-        written.map_or_else(|_| String::new(), |()| text.chars().take(INFO_LEN_MAX).collect())
+        written.map_or_else(|_| String::new(), |()| String::from_utf8_lossy(&bytes).into_owned())
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(INFO_LEN_MAX).collect()
 }
 
 impl SampledPacket {
@@ -95,7 +108,7 @@ impl SampledPacket {
         let key = facts.network.as_ref().and_then(|network| Some(FlowKey::new(network, ports_of(&facts)?).0));
         let protocol = protocol_text(&facts);
         let (src, dst) = self.ends(ips, ports);
-        let line = info.line(self);
+        let (line, app) = (info.line(self), info.payload(self));
         let ends = format!("{} > {} ", src.as_deref().unwrap_or_default(), dst.as_deref().unwrap_or_default());
         let flow = key.map(|key| FlowName { key, first_seen: None }.to_string());
         let info = line.strip_prefix(&ends).unwrap_or(&line);
@@ -103,7 +116,7 @@ impl SampledPacket {
         let info = info.strip_prefix(&said).unwrap_or(info);
         let json = json!({
             "id": self.id, "ts": seconds(self.time), "len": self.wire_len, "protocol": protocol, "src": src, "dst": dst,
-            "info": info, "flow": flow,
+            "info": info, "app": app, "flow": flow,
         });
         PacketSummary { subject: PacketSubject::new(&facts, self.wire_len), json: json.to_string() }
     }
@@ -123,6 +136,7 @@ impl SampledPacket {
         let mut hex_dump = String::new();
         write_hex_dump(&mut hex_dump, &self.data);
         let mut layers: Vec<Value> = packet_detail(self.link_type, &self.data, self.wire_len).iter().map(layer_object).collect();
+        layers.extend(payload_detail(&self.packet()).iter().map(layer_object));
         layers.extend(self.note.iter().map(|note| layer_object(&flow_detail(note, &self.packet()))));
         let bytes: String = self.data.iter().map(|byte| format!("{byte:02x}")).collect();
         json!({

@@ -7,7 +7,8 @@ use crate::wire::tests::build::{ethernet, gre, ipv4, ipv4_with, ipv6, join, tcp,
 use netscope_backends::{LinkType, Timestamp};
 use proptest::prelude::*;
 
-const STYLE: LineStyle = LineStyle { time: LineTime::Epoch, first_date: true, link: false, absolute_seq: false, color: false };
+const STYLE: LineStyle =
+    LineStyle { time: LineTime::Epoch, first_date: true, link: false, absolute_seq: false, payload: true, color: false };
 const TIME: Timestamp = Timestamp(50_587_123_456_789);
 
 fn line_as(style: LineStyle, link: u16, data: &[u8], wire_len: usize) -> String {

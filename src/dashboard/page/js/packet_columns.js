@@ -61,5 +61,12 @@ export const PACKET_COLUMNS = [
     },
   },
   { key: 'len', label: 'Length', unit: 'B', align: 'end', width: '92px', class: 'is-number', parts: () => [], render(cell, packet) { setText(cell, exact(packet.len)); } },
-  { key: 'info', label: 'Info', width: 'minmax(280px, 3fr)', class: 'mono', parts: () => [], render(cell, packet) { showText(span(cell, ''), packet.info, 300); } },
+  {
+    key: 'info', label: 'Info', width: 'minmax(280px, 3fr)', class: 'mono', parts: () => [],
+    render(cell, packet) {
+      if (!cell.firstChild) cell.append(h('bdi', { class: 'packet-app' }), ' ', h('bdi', {}));
+      showText(cell.firstChild, packet.app, 200);
+      showText(cell.lastChild, packet.info, 300);
+    },
+  },
 ];

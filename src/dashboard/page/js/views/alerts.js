@@ -62,11 +62,13 @@ class Inbox {
     if (this.hours.children.length === 0) this.hours_state.loading('Loading the hours');
     try {
       const now = this.app.store.now();
-      const [{ per_hour, total, left_out, kept_max }, { mutes }] = await Promise.all([this.app.api('alerts', { from: Math.floor(now - 86400), limit: 1 }), this.app.api('mutes')]);
+      const [{ per_hour, left_out, kept_max }, { mutes }] = await Promise.all([this.app.api('alerts', { from: Math.floor(now - 86400), limit: 1 }), this.app.api('mutes')]);
       if (this.left) return;
       this.hours_state.ready();
-      this.showHours(per_hour);
-      setText(this.hours_note, left_out > 0 ? `${format.exact(left_out)} older ones were not kept (${format.exact(kept_max)} are)` : `${format.plural(total, 'alert')} in 24 hours`);
+      const hours = per_hour.slice(-24);
+      this.showHours(hours);
+      const begun = hours.reduce((sum, { low, medium, high }) => sum + low + medium + high, 0);
+      setText(this.hours_note, left_out > 0 ? `${format.exact(left_out)} older ones were not kept (${format.exact(kept_max)} are)` : `${format.plural(begun, 'alert')} in ${format.plural(hours.length, 'hour')}`);
       this.showMutes(mutes);
     } catch (error) {
       if (this.left) return;
@@ -75,8 +77,7 @@ class Inbox {
     }
   }
 
-  showHours(per_hour) {
-    const hours = per_hour.slice(-24);
+  showHours(hours) {
     const most = Math.max(1, ...hours.map(({ low, medium, high }) => low + medium + high));
     const make = () => h('li', {}, h('button', { type: 'button' }, h('span', { class: 'hour-bars' }, [...words.SEVERITIES].reverse().map((severity) => h('i', { 'data-severity': severity }))), h('span', { class: 'hour-name', 'aria-hidden': 'true' })));
     list(this.hours, hours, ({ hour }) => hour, make, (element, row) => {

@@ -202,7 +202,7 @@ class PacketsView {
         { label: 'Copy', run: () => copyText(this.app, String(value)) },
       ],
     }));
-    const line = [packet.id, packet.ts, packet.src, packet.dst, packet.protocol, packet.len, packet.info].join('\t');
+    const line = [packet.id, packet.ts, packet.src, packet.dst, packet.protocol, packet.len, packet.app, packet.info].join('\t');
     openMenu(cell.querySelector('.is-value') ?? cell, 'Packet', [...groups, {
       items: [
         { label: 'Inspect', run: () => this.open(packet) }, { label: 'Copy line', run: () => copyText(this.app, line) },
