@@ -6,6 +6,7 @@
 mod attacks;
 mod busy;
 mod look_alikes;
+mod messages;
 mod office;
 mod script;
 

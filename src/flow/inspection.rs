@@ -8,10 +8,12 @@ mod fact_pool;
 mod news;
 mod settings;
 mod side;
+mod spare;
 mod stream;
 
 use self::fact_pool::{FactPool, PoolRef};
 use self::news::{FlowNews, ToldNews};
+use self::spare::SpareMemory;
 use self::stream::{StreamInspection, StreamState};
 use super::Direction;
 use super::arena::{NO_PLACE, Segments};
@@ -56,6 +58,8 @@ impl FactLink {
 
 /// A flow that is being inspected.
 struct InspectedFlow {
+    /// Its place.
+    place: u32,
     /// What is known so far.
     facts: FactBuffer,
     state: InspectionState,
@@ -80,9 +84,12 @@ pub(super) struct Inspection {
     links: Segments<FactLink, 16>,
     open: Vec<Option<InspectedFlow>>,
     free: Vec<u32>,
+    /// The open flow that goes next where there are too many.
+    next_to_go: u32,
     /// Bytes kept for open flows.
     open_bytes: usize,
     pool: FactPool,
+    spare: SpareMemory,
     counters: InspectionCounters,
     /// What the latest packet told; `None` unless somebody waits for it.
     news: Option<Box<FlowNews>>,
@@ -97,8 +104,10 @@ impl Inspection {
             links: Segments::with_capacity(0),
             open: Vec::new(),
             free: Vec::new(),
+            next_to_go: 0,
             open_bytes: 0,
             pool: FactPool::default(),
+            spare: SpareMemory::default(),
             counters: InspectionCounters::default(),
             news: None,
         }
@@ -183,8 +192,17 @@ impl Inspection {
             self.pool.release(PoolRef(link.0));
         } else if let Some(open) = self.take_open(link.0) {
             self.count_end(&open);
+            self.keep_memory(open);
         }
         self.unwatch(place);
+    }
+
+    /// What a flow had is for the next one.
+    fn keep_memory(&mut self, open: InspectedFlow) {
+        if let InspectionState::Stream(stream) = open.state {
+            self.spare.keep_stream(stream);
+        }
+        self.spare.keep_facts(open.facts);
     }
 
     fn take_open(&mut self, number: u32) -> Option<InspectedFlow> {
@@ -207,13 +225,11 @@ impl Inspection {
     /// A packet with payload of a watched flow.
     pub fn payload(&mut self, place: u32, payload: &SeenPayload<'_>) {
         let number = match self.link(place).0 {
-            NO_PLACE => match self.open_flow(payload) {
-                Some(number) => {
-                    *self.links.get_mut(place) = FactLink(number | OPEN);
-                    number
-                }
-                None => return self.unwatch(place),
-            },
+            NO_PLACE => {
+                let number = self.open_flow(place, payload);
+                *self.links.get_mut(place) = FactLink(number | OPEN);
+                number
+            }
             number => number & !OPEN,
         };
         let Some(open) = self.open.get_mut(number as usize).and_then(Option::as_mut) else { return self.unwatch(place) };
@@ -225,27 +241,27 @@ impl Inspection {
         }
         let after = open.memory;
         self.open_bytes = self.open_bytes + after - before;
-        if goes_on && self.open_bytes > self.settings.bytes_max {
+        if !goes_on {
+            self.close(place, number);
+        }
+        while self.open_bytes > self.settings.bytes_max && self.make_room() {
             self.counters.bytes_too_many += 1;
-            self.close(place, number);
-        } else if !goes_on {
-            self.close(place, number);
         }
     }
 
-    fn open_flow(&mut self, payload: &SeenPayload<'_>) -> Option<u32> {
-        if self.open.len() - self.free.len() >= self.settings.flow_count_max {
+    fn open_flow(&mut self, place: u32, payload: &SeenPayload<'_>) -> u32 {
+        if self.open.len() - self.free.len() >= self.settings.flow_count_max && self.make_room() {
             self.counters.flows_too_many += 1;
-            return None;
         }
         let state = match payload.sequence {
-            Some(_) => InspectionState::Stream(Box::new(StreamInspection::new(self.settings.stream_bytes_max))),
+            Some(_) => InspectionState::Stream(self.spare.stream(self.settings.stream_bytes_max)),
             None => InspectionState::Datagrams(None),
         };
-        let memory = InspectedFlow::BASE + state.memory_bytes();
-        let flow = InspectedFlow { facts: FactBuffer::default(), state, idle_packets: 0, told: ToldNews::default(), memory };
+        let facts = self.spare.facts();
+        let memory = InspectedFlow::BASE + state.memory_bytes() + facts.memory_bytes();
+        let flow = InspectedFlow { place, facts, state, idle_packets: 0, told: ToldNews::default(), memory };
         self.open_bytes += memory;
-        Some(match self.free.pop() {
+        match self.free.pop() {
             Some(number) => {
                 self.open[number as usize] = Some(flow);
                 number
@@ -254,7 +270,20 @@ impl Inspection {
                 self.open.push(Some(flow));
                 (self.open.len() - 1) as u32
             }
-        })
+        }
+    }
+
+    /// Too much is open: one flow goes with what is known of it, so that each flow's first payload is looked at. They go in the order of
+    /// their numbers, which is about the order in which they came. False where none is open.
+    fn make_room(&mut self) -> bool {
+        let count = self.open.len() as u32;
+        let numbers = (self.next_to_go..count).chain(0..self.next_to_go.min(count));
+        let oldest = numbers.into_iter().find_map(|number| Some((number, self.open[number as usize].as_ref()?.place)));
+        if let Some((number, place)) = oldest {
+            self.next_to_go = number + 1;
+            self.close(place, number);
+        }
+        oldest.is_some()
     }
 
     /// Nothing more is to be found out: the facts go to the pool.
@@ -264,6 +293,7 @@ impl Inspection {
         self.count_end(&open);
         let kept = self.pool.insert(open.facts.facts());
         *self.links.get_mut(place) = kept.map_or(FactLink::NONE, |kept| FactLink(kept.0));
+        self.keep_memory(open);
     }
 
     /// From now on what each packet tells is kept until the next one.

@@ -209,8 +209,8 @@ fn inspection_rows(text: &mut SummaryText, inspection: &InspectionCounters) {
         "flows with more at their beginning than is put in order (analysis.dpi_stream_bytes)",
         inspection.streams_too_long,
     );
-    text.row_if("flows not inspected (too many at once: analysis.dpi_flows)", inspection.flows_too_many);
-    text.row_if("flows not inspected (too many bytes at once: analysis.dpi_memory_mb)", inspection.bytes_too_many);
+    text.row_if("flows given up early (too many inspected at once: analysis.dpi_flows)", inspection.flows_too_many);
+    text.row_if("flows given up early (too many bytes at once: analysis.dpi_memory_mb)", inspection.bytes_too_many);
     text.row_if("facts that found no room in their record", inspection.facts_too_many);
 }
 

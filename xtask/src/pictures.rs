@@ -14,8 +14,8 @@ use std::time::Duration;
 const CAPTURE: &str = "target/office.pcap";
 const OUTPUT: &str = "docs/page";
 /// The hour is replayed so much faster.
-const SPEED: u64 = 30;
-/// When the pages are opened, by the clock: the flood begins at 56 minutes, the pictures are taken at about 57.
+const SPEED: u64 = 20;
+/// When the pages are opened, by the clock: the flood begins at 52.5 minutes, and there are 20 seconds until the hour's end.
 const WAIT: Duration = Duration::from_secs(53 * 60 / SPEED);
 /// Sizes and themes of the pictures; each has a run of its own, so that all show the same moments.
 const KINDS: &[(&str, &str)] = &[("wide", "dark"), ("wide", "light"), ("phone", "dark"), ("phone", "light")];

@@ -1,15 +1,16 @@
 //! The uplink of an office: what a page has to show when somebody looks at it for the first time.
 //!
 //! Owns the mix: transfers whose rates wander, short sessions, names that are looked up, a scan that is over and a flood that goes on at the
-//! end. Packets are cut to their headers, and long transfers come as segments that a card has joined. Knows no page and no detector.
+//! end. Packets are cut behind their first bytes of payload, so that a reader finds names in them, and long transfers come as segments that a card has joined. Knows no page and no detector.
 
-use super::script::{End, MS, Outcome, SEC, Said, Script, host};
+use super::messages::{client_hello, dns_answer, dns_query, http_get, http_ok, postgresql_startup, server_hello};
+use super::script::{End, MS, Outcome, SEC, Said, Script, host, mac};
 use crate::frame::{ACK, FIN};
 use crate::random::Random;
 use std::net::Ipv4Addr;
 
 /// Bytes kept of each packet.
-const SNAPLEN: usize = 96;
+const SNAPLEN: usize = 224;
 /// Data of a segment that a card has joined.
 const JOINED: u16 = 43_440;
 /// Between two looks at how a rate wanders.
@@ -25,6 +26,8 @@ struct Bulk {
     client: [u8; 4],
     server: [u8; 4],
     port: u16,
+    /// The server's name.
+    name: &'static str,
     /// Mean rate in Mbit/s.
     mbps: u64,
     /// The client sends.
@@ -35,17 +38,119 @@ struct Bulk {
 }
 
 const BULKS: &[Bulk] = &[
-    Bulk { client: [10, 2, 0, 9], server: [203, 0, 113, 80], port: 443, mbps: 34, is_upload: true, lasts: 900, waits: 200 },
-    Bulk { client: [10, 2, 8, 30], server: [198, 51, 100, 7], port: 443, mbps: 28, is_upload: false, lasts: 240, waits: 60 },
-    Bulk { client: [10, 2, 8, 31], server: [203, 0, 113, 12], port: 443, mbps: 17, is_upload: false, lasts: 500, waits: 90 },
-    Bulk { client: [10, 2, 7, 44], server: [198, 51, 100, 9], port: 22, mbps: 6, is_upload: false, lasts: 700, waits: 40 },
-    Bulk { client: [192, 0, 2, 15], server: WEB, port: 443, mbps: 22, is_upload: false, lasts: 130, waits: 20 },
-    Bulk { client: [192, 0, 2, 77], server: WEB, port: 443, mbps: 9, is_upload: false, lasts: 80, waits: 30 },
-    Bulk { client: [10, 2, 4, 17], server: [203, 0, 113, 40], port: 5432, mbps: 8, is_upload: false, lasts: 3600, waits: 1 },
-    Bulk { client: [10, 2, 7, 48], server: [198, 51, 100, 40], port: 873, mbps: 14, is_upload: true, lasts: 300, waits: 400 },
+    Bulk {
+        client: [10, 2, 0, 9],
+        server: [203, 0, 113, 80],
+        port: 443,
+        name: "backup.example.net",
+        mbps: 34,
+        is_upload: true,
+        lasts: 900,
+        waits: 200,
+    },
+    Bulk {
+        client: [10, 2, 8, 30],
+        server: [198, 51, 100, 7],
+        port: 443,
+        name: "video.example.com",
+        mbps: 28,
+        is_upload: false,
+        lasts: 240,
+        waits: 60,
+    },
+    Bulk {
+        client: [10, 2, 8, 31],
+        server: [203, 0, 113, 12],
+        port: 443,
+        name: "meet.example.com",
+        mbps: 17,
+        is_upload: false,
+        lasts: 500,
+        waits: 90,
+    },
+    Bulk {
+        client: [10, 2, 7, 44],
+        server: [198, 51, 100, 9],
+        port: 22,
+        name: "",
+        mbps: 6,
+        is_upload: false,
+        lasts: 700,
+        waits: 40,
+    },
+    Bulk {
+        client: [192, 0, 2, 15],
+        server: WEB,
+        port: 443,
+        name: "www.example.org",
+        mbps: 22,
+        is_upload: false,
+        lasts: 130,
+        waits: 20,
+    },
+    Bulk {
+        client: [192, 0, 2, 77],
+        server: WEB,
+        port: 443,
+        name: "www.example.org",
+        mbps: 9,
+        is_upload: false,
+        lasts: 80,
+        waits: 30,
+    },
+    Bulk {
+        client: [10, 2, 4, 17],
+        server: [203, 0, 113, 40],
+        port: 5432,
+        name: "",
+        mbps: 8,
+        is_upload: false,
+        lasts: 3600,
+        waits: 1,
+    },
+    Bulk {
+        client: [10, 2, 7, 48],
+        server: [198, 51, 100, 40],
+        port: 873,
+        name: "",
+        mbps: 14,
+        is_upload: true,
+        lasts: 300,
+        waits: 400,
+    },
 ];
 
-/// Adds so many seconds of an office's uplink, with a scan two thirds through, and a flood of its web server in the last sixteenth.
+impl Bulk {
+    /// What both sides say first.
+    fn beginning(&self) -> [Vec<u8>; 2] {
+        match self.port {
+            22 => [b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".to_vec()],
+            873 => [b"@RSYNCD: 31.0\n".to_vec(), b"@RSYNCD: 31.0\n".to_vec()],
+            5432 => [postgresql_startup("billing", "invoices"), vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0]],
+            _ => [client_hello(self.name, Some("h2")), server_hello()],
+        }
+    }
+}
+
+/// Names of sites that are visited.
+const SITES: &[&str] = &[
+    "www.example.com",
+    "cdn.example.net",
+    "api.example.com",
+    "login.example.org",
+    "docs.example.org",
+    "static.example.net",
+    "img.example.com",
+    "git.example.org",
+    "news.example.net",
+    "maps.example.com",
+    "chat.example.org",
+    "updates.example.net",
+    "fonts.example.com",
+    "shop.example.org",
+];
+
+/// Adds so many seconds of an office's uplink, with a scan two thirds through, and a flood of its web server in the last eighth.
 pub fn office_uplink(script: &mut Script, seconds: u64) {
     script.cut_to(SNAPLEN);
     for (number, bulk) in (1..).zip(BULKS) {
@@ -53,7 +158,7 @@ pub fn office_uplink(script: &mut Script, seconds: u64) {
     }
     sessions(script, seconds);
     scan(script, seconds * 2 / 3);
-    flood(script, seconds - seconds / 16, seconds);
+    flood(script, seconds - seconds / 8, seconds);
 }
 
 /// One transfer after the other.
@@ -74,7 +179,11 @@ fn transfer(script: &mut Script, bulk: &Bulk, client: End, time: std::ops::Range
     let (from, to) = if bulk.is_upload { (client, server) } else { (server, client) };
     let rtt = (3 + random.below(40)) * MS;
     script.connect(time.start, client, server, rtt, Outcome::Unfinished);
-    let (mut sent, answered) = if bulk.is_upload { (1001_u32, 5001_u32) } else { (5001, 1001) };
+    let [asks, answers] = bulk.beginning();
+    let begun = (1001 + asks.len() as u32, 5001 + answers.len() as u32);
+    script.tcp_data(time.start + rtt + MS / 2, client, server, 1001, 5001, &asks);
+    script.tcp_data(time.start + rtt + MS, server, client, 5001, begun.0, &answers);
+    let (mut sent, answered) = if bulk.is_upload { begun } else { (begun.1, begun.0) };
     let mut at = time.start + 2 * rtt;
     let (mut percent, mut looked) = (100_u64, at);
     while at < time.end {
@@ -103,16 +212,25 @@ fn sessions(script: &mut Script, seconds: u64) {
     for number in 0..seconds * SESSIONS_PER_SEC {
         let at = number * SEC / SESSIONS_PER_SEC + random.below(SEC / SESSIONS_PER_SEC);
         let client = host([10, 2, 8, 20], random.below(180) as u32);
-        let server = host([93, 184, 216, 1], random.below(70) as u32);
         let asked = (client, 33_000 + (number * 7 % 30_000) as u16);
-        script.datagram(at, asked, (RESOLVER, 53), 32);
-        script.datagram(at + MS, (RESOLVER, 53), asked, 120);
+        let site = random.below(SITES.len() as u64) as usize;
+        let name = SITES[site];
+        let server = host([93, 184, 216, 1], (site * 5) as u32 + random.below(3) as u32);
+        let hardware = (mac(client), mac(RESOLVER));
+        script.datagram_with(at, asked, (RESOLVER, 53), &dns_query(number as u16, name), hardware);
+        let answer = dns_answer(number as u16, name, (random.below(60) > 0).then_some(server));
+        script.datagram_with(at + MS, (RESOLVER, 53), asked, &answer, (mac(RESOLVER), mac(client)));
         let port = [443, 443, 443, 443, 80, 993, 8_080][random.below(7) as usize];
         let rtt = (4 + random.below(70)) * MS;
         let said = [
             Said { by_server: false, bytes: 300 + random.below(900) as u32, after_ns: MS },
             Said { by_server: true, bytes: 400 + random.below(9_000) as u32, after_ns: 5 * MS },
         ];
+        match port {
+            443 => script.next_begins_with(client_hello(name, Some("h2")), server_hello()),
+            993 => script.next_begins_with(client_hello("imap.example.org", None), server_hello()),
+            _ => script.next_begins_with(http_get(name, "/index.html"), http_ok()),
+        }
         script.session(at + 2 * MS, (client, 32_768 + (number % 28_000) as u16), (server, port), rtt, &said);
     }
 }

@@ -74,11 +74,20 @@ pub struct Script {
     packets: Vec<ScriptPacket>,
     seen: Seen,
     snaplen: usize,
+    /// Of client and server of the next session; empty where any data do.
+    beginnings: [Vec<u8>; 2],
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { frame: FrameBuilder::new(), bytes: Vec::new(), packets: Vec::new(), seen: Seen::Both, snaplen: usize::MAX }
+        Self {
+            frame: FrameBuilder::new(),
+            bytes: Vec::new(),
+            packets: Vec::new(),
+            seen: Seen::Both,
+            snaplen: usize::MAX,
+            beginnings: [Vec::new(), Vec::new()],
+        }
     }
 }
 
@@ -126,6 +135,18 @@ impl Script {
     /// A segment without data, `at` ns after the start.
     pub fn tcp(&mut self, at: u64, from: End, to: End, flags: u8, sequence: u32, acknowledgment: u32) {
         self.segment(at, from, to, TcpFields { sequence, acknowledgment, flags, window: 0x1000 }, 0);
+    }
+
+    /// A segment with this data.
+    pub fn tcp_data(&mut self, at: u64, from: End, to: End, sequence: u32, acknowledgment: u32, data: &[u8]) {
+        let fields = TcpFields { sequence, acknowledgment, flags: PSH | ACK, window: 0x1000 };
+        self.frame.tcp_data(&path_of(from, to), &fields, data);
+        self.keep(at, from.0, to.0);
+    }
+
+    /// What the first segments of client and server of the next session begin with.
+    pub fn next_begins_with(&mut self, client: Vec<u8>, server: Vec<u8>) {
+        self.beginnings = [client, server];
     }
 
     fn segment(&mut self, at: u64, from: End, to: End, fields: TcpFields, payload: usize) {
@@ -181,8 +202,14 @@ impl Script {
             while left > 0 {
                 let len = left.min(Self::SEGMENT);
                 let fields = TcpFields { sequence: next[me], acknowledgment: next[peer], flags: PSH | ACK, window: 0x1000 };
-                if self.seen != hidden {
+                let mut data = std::mem::take(&mut self.beginnings[me]);
+                if self.seen == hidden {
+                    // Nobody sees it.
+                } else if data.is_empty() {
                     self.segment(now, from, to, fields, len as usize);
+                } else {
+                    data.resize(len as usize, 0);
+                    self.tcp_data(now, from, to, next[me], next[peer], &data);
                 }
                 next[me] = next[me].wrapping_add(len);
                 left -= len;

@@ -208,11 +208,34 @@ impl Board {
         scope: FlowScope,
         limit: usize,
     ) -> Result<FlowsFound, ApiError> {
-        if let Some(end) = self.end() {
-            let end = Arc::clone(end);
-            let time = self.report().map_or(Timestamp(0), |report| report.time);
-            return self.heavy(move || Ok(of_table(&end, time, predicate.as_ref(), &sort, scope, limit))).await;
+        if self.end().is_none() {
+            match self.ask_run(predicate.clone(), sort.clone(), scope, limit).await {
+                // The last packet was read, and the table of all flows is being made.
+                Ok(Err(NoAnswer::Over)) if self.leaves_table() => self.await_end().await?,
+                Ok(answer) => return Ok(answer?),
+                Err(refused) => return Err(refused),
+            }
         }
+        let Some(end) = self.end().map(Arc::clone) else { return Err(NoAnswer::Over.into()) };
+        let time = self.report().map_or(Timestamp(0), |report| report.time);
+        self.heavy(move || Ok(of_table(&end, time, predicate.as_ref(), &sort, scope, limit))).await
+    }
+
+    /// Waits for the table of all flows.
+    async fn await_end(&self) -> Result<(), ApiError> {
+        let mut frames = self.frames();
+        let is_there = async { while self.end().is_none() && frames.changed().await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, is_there).await.map_err(|_| too_slow())
+    }
+
+    /// Asks a run that goes on.
+    async fn ask_run(
+        &self,
+        predicate: Option<Predicate>,
+        sort: SortKey,
+        scope: FlowScope,
+        limit: usize,
+    ) -> Result<Result<FlowsFound, NoAnswer>, ApiError> {
         let (sender, receiver) = oneshot::channel();
         // Gone with this future: by then nobody awaits the answer.
         let asker = Arc::new(());
@@ -230,11 +253,15 @@ impl Board {
         });
         self.hooks.questions.ask(Question::Flows(question, reply));
         match tokio::time::timeout(PATIENCE, receiver).await {
-            Ok(Ok(answer)) => Ok(answer?),
-            Ok(Err(_)) => Err(NoAnswer::Over.into()),
-            Err(_) => Err(ApiError::new(ErrorCode::Busy, "the flows were not told in time; ask again")),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Ok(Err(NoAnswer::Over)),
+            Err(_) => Err(too_slow()),
         }
     }
+}
+
+fn too_slow() -> ApiError {
+    ApiError::new(ErrorCode::Busy, "the flows were not told in time; ask again")
 }
 
 /// The same of the table that a run left.

@@ -167,12 +167,17 @@ impl Board {
         let totals = end.1.clone();
         let (packets_total, bytes_total) = (totals.ledger.packets, totals.ledger.bytes);
         live.report = Some(Arc::new(Report { totals, packets_total, bytes_total, active_flows: 0, ..report }));
-        if self.settings.has_history && self.facts.source.is_file {
+        if self.leaves_table() {
             // Set once, as a run ends once.
             let _ = self.end.set(Arc::clone(end));
         }
         self.answers.forget();
         self.make_frame(&mut live);
+    }
+
+    /// At the end of the run there will be a table of all flows.
+    pub fn leaves_table(&self) -> bool {
+        self.settings.has_history && self.facts.source.is_file
     }
 
     /// The table of all flows, once the run is over, where it is kept.

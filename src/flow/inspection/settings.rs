@@ -50,9 +50,9 @@ pub struct InspectionCounters {
     pub unknown: u64,
     /// Flows whose messages were longer than what is put in order.
     pub streams_too_long: u64,
-    /// Flows that were left out because too many others were inspected.
+    /// Flows that were left alone early because too many others were inspected.
     pub flows_too_many: u64,
-    /// Flows that were left out because too many bytes were kept.
+    /// Flows that were left alone early because too many bytes were kept.
     pub bytes_too_many: u64,
     /// Facts that found no room in their record.
     pub facts_too_many: u64,

@@ -78,9 +78,11 @@ impl StreamSide {
         }
     }
 
-    /// Forgets what came: the next segment is the beginning.
+    /// Forgets what came: the next segment is the beginning. Keeps the memory.
     pub(super) fn restart(&mut self) {
-        *self = Self::new(self.limit);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.clear();
+        *self = Self { pieces, ..Self::new(self.limit) };
     }
 
     /// Keeps a segment; true when there is as much as is wanted and more than before. `wire_len`: how long it was before capture.

@@ -54,6 +54,15 @@ impl StreamInspection {
         }
     }
 
+    /// The same for another connection; keeps the memory.
+    pub(super) fn restart(&mut self) {
+        let Self { protocol, is_turned, is_excluded, is_restarted, reads, client, server } = self;
+        client.restart();
+        server.restart();
+        (*protocol, *reads) = (None, 0);
+        (*is_turned, *is_excluded, *is_restarted) = (false, false, false);
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.client.memory_bytes() + self.server.memory_bytes()
     }

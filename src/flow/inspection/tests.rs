@@ -172,7 +172,15 @@ fn limits_are_kept_and_counted() {
     let few = InspectionSettings { flow_count_max: 2, ..settings() };
     let mut inspection = begun(few, 4);
     (0..4).for_each(|place| inspection.payload(place, &segment(half, 0, CLIENT)));
-    assert_eq!((inspection.counters().flows_too_many, inspection.is_watched(1), inspection.is_watched(2)), (2, true, false));
+    let watched = [0, 1, 2, 3].map(|place| inspection.is_watched(place));
+    assert_eq!((inspection.counters().flows_too_many, watched), (2, [false, false, true, true]), "the oldest go");
+    (2..4).for_each(|place| inspection.payload(place, &segment(&hello[half.len()..], half.len() as u32, CLIENT)));
+    assert_eq!([0, 3].map(|place| text(&inspection, place, SNI)), [None, Some(b"www.example.com".to_vec())]);
+    // What is known stays with those that go.
+    let mut inspection = begun(few, 4);
+    (0..4).for_each(|place| inspection.payload(place, &segment(&hello, 0, CLIENT)));
+    assert_eq!(inspection.counters().flows_too_many, 2);
+    assert!((0..4).all(|place| text(&inspection, place, SNI).as_deref() == Some(&b"www.example.com"[..])));
 
     let little = InspectionSettings { bytes_max: 4096, ..settings() };
     let mut inspection = begun(little, 100);

@@ -144,6 +144,35 @@ fn peaks_are_there_however_far_the_end_is() {
 }
 
 #[test]
+fn who_asks_while_the_last_table_is_made_waits_for_it() {
+    let played = Played::new(facts(true), PageHooks::default());
+    played.board.output().shared_report(&Arc::new(report(NOW))).expect("never fails");
+    played.refuse();
+    let asked = played.begin("/api/v1/flows", &[]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(50));
+            played.end([FoundFlow::new(tcp_record(), false, FlowFacts::default())]);
+        });
+        let response = played.wait(asked);
+        assert_eq!(response.status, 200);
+        let body: Value = serde_json::from_slice(&played.body(response)).expect("JSON");
+        assert_eq!(body["matched"]["flows"], 1);
+    });
+    let live = Played::new(facts(false), PageHooks::default());
+    live.refuse();
+    assert_eq!(live.get("/api/v1/flows", &[]).0, 503, "a wire leaves no table");
+}
+
+#[test]
+fn facts_are_not_asked_for_where_nobody_looks() {
+    let played = Played::with_settings(PageSettings { has_facts: false, ..settings() }, facts(false), PageHooks::default());
+    let (status, body) = played.get("/api/v1/flows", &[("filter", "sni:example.com")]);
+    assert_eq!((status, &body["error"]["code"]), (400, &json!("bad_filter")));
+    assert!(body["error"]["message"].as_str().is_some_and(|message| message.contains("--no-dpi")), "{body}");
+}
+
+#[test]
 fn who_asks_for_the_status_changes_nothing_of_it() {
     let played = Played::full(PageHooks::default());
     let share = || {

@@ -44,6 +44,7 @@ pub struct Played {
     runtime: tokio::runtime::Runtime,
     answering: Option<JoinHandle<()>>,
     is_over: Arc<AtomicBool>,
+    refuses: Arc<AtomicBool>,
 }
 
 /// Three flows, of which the first is alive and asked for a host by TLS, and the second for one by DNS.
@@ -108,14 +109,15 @@ impl Played {
     pub fn with_settings(settings: PageSettings, facts: PageFacts, hooks: PageHooks) -> Self {
         let questions = hooks.questions.clone();
         let board = Board::new(settings, facts, hooks).expect("random bits");
-        let (asked, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let asked = Arc::new(AtomicU64::new(0));
+        let (is_over, refuses) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let answering = {
-            let (asked, is_over) = (Arc::clone(&asked), Arc::clone(&is_over));
-            thread::spawn(move || answer_all(&questions, &asked, &is_over))
+            let (asked, is_over, refuses) = (Arc::clone(&asked), Arc::clone(&is_over), Arc::clone(&refuses));
+            thread::spawn(move || answer_all(&questions, &asked, &is_over, &refuses))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let page = Page::new(Arc::clone(&board));
-        Self { board, page, asked, runtime, answering: Some(answering), is_over }
+        Self { board, page, asked, runtime, answering: Some(answering), is_over, refuses }
     }
 
     /// A run in which something of everything has happened.
@@ -198,6 +200,11 @@ impl Played {
         }
     }
 
+    /// From now on questions are refused, as the run is over.
+    pub fn refuse(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
+    }
+
     /// The run ends with these flows.
     pub fn end(&self, flows: impl IntoIterator<Item = FoundFlow>) {
         let table: Table = flows.into_iter().map(|flow| (flow.record, flow.facts)).collect();
@@ -231,9 +238,10 @@ impl Drop for Played {
 }
 
 /// Answers as the aggregator does, of the three flows.
-fn answer_all(questions: &Questions, asked: &AtomicU64, is_over: &AtomicBool) {
+fn answer_all(questions: &Questions, asked: &AtomicU64, is_over: &AtomicBool, refuses: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) {
         match questions.take() {
+            Some(question) if refuses.load(Ordering::Relaxed) => question.refuse(NoAnswer::Over),
             Some(Question::Flows(question, reply)) => {
                 asked.fetch_add(1, Ordering::Relaxed);
                 let wants = |flow: &FoundFlow| {
