@@ -146,17 +146,40 @@ impl From<FactSet<'_>> for FlowFacts {
 }
 
 /// The facts of a record while they are found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct FactBuffer {
     bytes: Vec<u8>,
     left_out: u32,
+    /// The facts as they were found before.
+    before: Vec<u8>,
+    /// The client has sent nothing since.
+    is_client_same: bool,
 }
+
+impl PartialEq for FactBuffer {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.bytes, self.left_out) == (&other.bytes, other.left_out)
+    }
+}
+
+impl Eq for FactBuffer {}
 
 impl FactBuffer {
     /// Forgets all of them; keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.before.clear();
         self.left_out = 0;
+        self.is_client_same = false;
+    }
+
+    /// The facts are found again, with more bytes. `is_client_same`: none of them are the client's, so what is made of its bytes alone is the
+    /// same and can be kept ([`FactWriter::keep`]).
+    pub fn find_again(&mut self, is_client_same: bool) {
+        std::mem::swap(&mut self.bytes, &mut self.before);
+        self.bytes.clear();
+        self.left_out = 0;
+        self.is_client_same = is_client_same;
     }
 
     /// Facts that found no room.
@@ -166,7 +189,7 @@ impl FactBuffer {
 
     /// Bytes of memory.
     pub const fn memory_bytes(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.capacity() + self.before.capacity()
     }
 
     /// Facts of one object are added by this. What finds no room is counted.
@@ -177,6 +200,12 @@ impl FactBuffer {
     /// All of them.
     pub fn facts(&self) -> FactSet<'_> {
         FactSet(&self.bytes)
+    }
+
+    /// Adds facts of another buffer to an empty one.
+    pub fn copy(&mut self, facts: FactSet<'_>) {
+        let FactSet(bytes) = facts;
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Adds a text. False when the record has no room for it, here and below; then nothing is added.
@@ -250,6 +279,23 @@ impl FactWriter<'_> {
     pub fn number(&mut self, member: u8, number: u64) {
         let id = self.id(member);
         let _has_room = self.buffer.number(id, number);
+    }
+
+    /// The text that was found before in what the client alone has sent, where it has sent nothing since. False where it has to be found.
+    pub fn keep(&mut self, member: u8) -> bool {
+        let id = self.id(member);
+        let FactBuffer { before, is_client_same: true, .. } = &mut *self.buffer else { return false };
+        let before = std::mem::take(before);
+        let kept = match FactSet(&before).get(id) {
+            Some(FactValue::Text(text)) => {
+                // Counted there.
+                let _has_room = self.buffer.text(id, text);
+                true
+            }
+            _ => false,
+        };
+        self.buffer.before = before;
+        kept
     }
 
     /// A truth that is told where it is so.

@@ -3,7 +3,7 @@
 //! Owns what of that are facts, and TLS behind a request for it (STARTTLS and its like).
 
 use super::{tls, write_app_with, write_credentials};
-use crate::app::recognise::{AppMark, AppProtocol, RECOGNISE_MAX, recognise_datagram, recognise_stream};
+use crate::app::recognise::{AppMark, AppProtocol, RECOGNISE_MAX, may_be_datagram, recognise_datagram, recognise_stream};
 use crate::app::tls::{client_hello_behind, server_hello_behind};
 use crate::app::{
     Conversation, DatagramInspector, DatagramProtocol, DatagramReading, FactBuffer, Parsed, Reading, SeenDatagram,
@@ -13,8 +13,7 @@ use crate::app::{
 /// Over TCP.
 pub(super) const MARKED_STREAM: StreamProtocol = StreamProtocol { is_spoken, read };
 /// Over UDP.
-pub(super) const MARKED_DATAGRAMS: DatagramProtocol =
-    DatagramProtocol { may_be: |datagram| is_turned(datagram).is_some(), begin: || Box::<MarkedFlow>::default() };
+pub(super) const MARKED_DATAGRAMS: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<MarkedFlow>::default() };
 
 /// Bytes of each side in which the begin of TLS is looked for.
 const PLAIN_BYTES_MAX: usize = 4096;
@@ -105,53 +104,75 @@ struct MarkedFlow {
     client: Vec<u8>,
     server: Vec<u8>,
     port: u16,
+    /// What was found, once it was.
+    facts: FactBuffer,
 }
 
-/// Whether a first datagram may be of a protocol, and if so, whether it was sent by a server although its sender began, or the other way
-/// round. It asks, or it is an answer that tells enough without what was asked.
-fn is_turned(datagram: &SeenDatagram<'_>) -> Option<bool> {
-    let &SeenDatagram { payload, is_clients, server_port, client_port, .. } = datagram;
-    let (asked, own) = if is_clients { (server_port, client_port) } else { (client_port, server_port) };
-    if recognise_datagram(payload, &[], asked).is_possible() {
-        return Some(!is_clients);
-    }
-    matches!(recognise_datagram(&[], payload, own), Parsed::Done(_)).then_some(is_clients)
+/// Whether anybody is to be asked of a first datagram, as of a client or of a server.
+fn may_be(datagram: &SeenDatagram<'_>) -> bool {
+    may_be_datagram(datagram.payload, asked_and_own(datagram))
+}
+
+/// The port that a datagram goes to, and that it comes from.
+const fn asked_and_own(datagram: &SeenDatagram<'_>) -> [u16; 2] {
+    let &SeenDatagram { is_clients, server_port, client_port, .. } = datagram;
+    if is_clients { [server_port, client_port] } else { [client_port, server_port] }
 }
 
 impl DatagramInspector for MarkedFlow {
     fn datagram(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
-        let is_first = self.client.is_empty() && self.server.is_empty();
-        if is_first {
-            let Some(is_turned) = is_turned(datagram) else { return DatagramReading::Foreign };
-            self.is_turned = is_turned;
-            self.port = if is_turned { datagram.client_port } else { datagram.server_port };
+        if self.client.is_empty() && self.server.is_empty() {
+            return self.first(datagram);
         }
-        let kept = &datagram.payload[..datagram.payload.len().min(DATAGRAM_KEPT)];
         let side = if datagram.is_clients == self.is_turned { &mut self.server } else { &mut self.client };
         if !side.is_empty() {
             return DatagramReading::Foreign;
         }
-        side.extend_from_slice(kept);
-        match self.mark() {
-            Parsed::Done(_) => DatagramReading::Done,
-            Parsed::More { .. } if is_first => DatagramReading::Unsure,
+        side.extend_from_slice(kept(datagram.payload));
+        match recognise_datagram(&self.client, &self.server, self.port) {
+            Parsed::Done(mark) => {
+                write_mark(&mark, &mut self.facts);
+                DatagramReading::Done
+            }
             Parsed::More { .. } | Parsed::No => DatagramReading::Foreign,
         }
     }
 
     fn kept_bytes(&self) -> usize {
-        self.client.capacity() + self.server.capacity()
+        self.client.capacity() + self.server.capacity() + self.facts.memory_bytes()
     }
 
     fn write(&self, facts: &mut FactBuffer) {
-        if let Parsed::Done(mark) = self.mark() {
-            write_mark(&mark, facts);
-        }
+        facts.copy(self.facts.facts());
     }
 }
 
+/// What is kept of a datagram.
+fn kept(payload: &[u8]) -> &[u8] {
+    &payload[..payload.len().min(DATAGRAM_KEPT)]
+}
+
 impl MarkedFlow {
-    fn mark(&self) -> Parsed<AppMark<'_>> {
-        recognise_datagram(&self.client, &self.server, self.port)
+    /// It asks, or it is an answer that tells enough without what was asked; then a server has sent it although its sender began, or the
+    /// other way round.
+    fn first(&mut self, datagram: &SeenDatagram<'_>) -> DatagramReading {
+        let (payload, [asked, own]) = (datagram.payload, asked_and_own(datagram));
+        let as_client = recognise_datagram(payload, &[], asked);
+        if as_client.is_possible() {
+            (self.is_turned, self.port) = (!datagram.is_clients, asked);
+            return match as_client {
+                Parsed::Done(mark) => {
+                    write_mark(&mark, &mut self.facts);
+                    DatagramReading::Done
+                }
+                _ => {
+                    self.client.extend_from_slice(kept(payload));
+                    DatagramReading::Unsure
+                }
+            };
+        }
+        let Parsed::Done(mark) = recognise_datagram(&[], payload, own) else { return DatagramReading::Foreign };
+        write_mark(&mark, &mut self.facts);
+        DatagramReading::Done
     }
 }

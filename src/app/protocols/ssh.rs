@@ -47,10 +47,10 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     ssh.text(member::SERVER, server.banner().map(|banner| banner.software).unwrap_or_default());
     let (offered, accepted) = (client.algorithms(), server.algorithms());
     if let Some(offered) = &offered {
-        ssh.text(member::HASSH, offered.hassh().to_string().as_bytes());
+        ssh.text(member::HASSH, &offered.hassh().hex());
     }
     if let Some(accepted) = &accepted {
-        ssh.text(member::HASSH_SERVER, accepted.hassh_server().to_string().as_bytes());
+        ssh.text(member::HASSH_SERVER, &accepted.hassh_server().hex());
     }
     if let (Some(offered), Some(accepted)) = (&offered, &accepted) {
         for (number, client, server) in [

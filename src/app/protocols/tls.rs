@@ -106,7 +106,9 @@ pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffe
     match hello {
         Parsed::Done(hello) => {
             write_client(&mut tls, &hello, server.as_ref());
-            tls.text(member::JA3, ja3(&hello).to_string().as_bytes());
+            if !tls.keep(member::JA3) {
+                tls.text(member::JA3, &ja3(&hello).hex());
+            }
         }
         _ => {
             if let Parsed::Done(hello) = Sslv2Hello::read_stream(conversation.client) {
@@ -137,14 +139,16 @@ fn write_client(tls: &mut FactWriter<'_>, hello: &ClientHello<'_>, server: Optio
         write_version(tls, hello.best_version());
     }
     tls.list(member::ALPN, hello.alpn.iter());
-    tls.text(member::JA4, Ja4::of(hello).as_bytes());
+    if !tls.keep(member::JA4) {
+        tls.text(member::JA4, Ja4::of(hello).as_bytes());
+    }
     tls.flag(member::ECH, hello.has_ech);
 }
 
 fn write_server(tls: &mut FactWriter<'_>, flight: &ServerFlight<'_>) {
     if let Some(hello) = &flight.hello {
         write_choice(tls, hello);
-        tls.text(member::JA3S, ja3s(hello).to_string().as_bytes());
+        tls.text(member::JA3S, &ja3s(hello).hex());
     }
     if let Some(alert) = flight.alert {
         write_alert(tls, alert);

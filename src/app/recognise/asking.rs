@@ -125,6 +125,12 @@ impl Asked {
         Self { recognisers, ports, strong: set(&|one| !one.is_weak), waiting }
     }
 
+    /// Those whose servers have the port.
+    fn at_home(&self, port: u16) -> CandidateSet {
+        let found = self.ports.binary_search_by_key(&port, |&(port, _)| port);
+        found.map_or(CandidateSet::NONE, |at| self.ports[at].1)
+    }
+
     /// Asks all that are in `left`, those of the port first.
     fn ask<'a>(
         &self,
@@ -135,8 +141,7 @@ impl Asked {
     ) -> RecogniserAnswers<impl Iterator<Item = Looked<'a>> + use<'a>> {
         let client = &client[..client.len().min(RECOGNISE_MAX)];
         let server = &server[..server.len().min(RECOGNISE_MAX)];
-        let found = self.ports.binary_search_by_key(&port, |&(port, _)| port);
-        let at_home = found.map_or(CandidateSet::NONE, |at| self.ports[at].1);
+        let at_home = self.at_home(port);
         let [need_client, need_server] = self.waiting;
         let waiting = match (client.is_empty(), server.is_empty()) {
             (true, false) => need_client,
@@ -164,6 +169,12 @@ pub(super) fn ask_stream<'a>(
     port: u16,
 ) -> RecogniserAnswers<impl Iterator<Item = Looked<'a>> + use<'a>> {
     OF_STREAMS.ask(STREAM_BYTES.left(client, server), client, server, port)
+}
+
+/// Whether anybody would be asked of a first datagram that begins with this byte, as of a client at a server's port.
+pub(super) fn is_asked_of_datagram(byte: u8, port: u16) -> bool {
+    let at_port = OF_DATAGRAMS.at_home(port).or(OF_DATAGRAMS.strong);
+    DATAGRAM_BYTES[usize::from(byte)].and(at_port) != CandidateSet::NONE
 }
 
 /// Asks of the first datagrams of both sides.

@@ -69,7 +69,7 @@ mod xmpp;
 mod zabbix;
 
 use super::parsed::Parsed;
-use asking::{RecogniserAnswers, ask_datagram, ask_stream};
+use asking::{RecogniserAnswers, ask_datagram, ask_stream, is_asked_of_datagram};
 use look::{Looked, parsed};
 pub use mark::{AppMark, AppProtocol, AppVersion, MARK_TEXT_MAX};
 
@@ -192,6 +192,11 @@ fn first<'a>(asking: RecogniserAnswers<impl Iterator<Item = Looked<'a>>>, client
 /// may grow.
 pub fn recognise_stream<'a>(client: &'a [u8], server: &'a [u8], port: u16) -> Parsed<AppMark<'a>> {
     first(ask_stream(client, server, port), client, server)
+}
+
+/// Whether a first datagram may be recognised, by its first byte and the ports of receiver and sender.
+pub fn may_be_datagram(payload: &[u8], ports: [u16; 2]) -> bool {
+    payload.first().is_some_and(|&byte| ports.iter().any(|&port| is_asked_of_datagram(byte, port)))
 }
 
 /// Of the first datagram of each side, either of which may be empty. [`Parsed::More`] asks for the other one. `port` is the server's.

@@ -27,8 +27,9 @@ pub fn server_hello_behind(stream: &[u8]) -> Option<usize> {
 }
 
 fn hello_behind(stream: &[u8], kind: u8) -> Option<usize> {
-    stream.windows(BEGINNING_LEN).take(BEHIND_MAX).position(|beginning| {
-        let &[HANDSHAKE, 3, minor, high, low, message, a, b, c, 3, hello_minor] = beginning else { return false };
+    let looked_at = &stream[..stream.len().min(BEHIND_MAX)];
+    memchr::memchr_iter(HANDSHAKE, looked_at).find(|&at| {
+        let Some(&[_, 3, minor, high, low, message, a, b, c, 3, hello_minor]) = stream[at..].first_chunk() else { return false };
         let record_len = usize::from(high) << 8 | usize::from(low);
         let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         // A record of a client holds the hello alone; a server may put more behind it, and either may cut it.

@@ -36,6 +36,8 @@ pub(super) struct StreamInspection {
     is_restarted: bool,
     /// Times that facts were read.
     reads: u16,
+    /// Bytes of both sides when that was the last time.
+    read_len: [usize; 2],
     client: StreamSide,
     server: StreamSide,
 }
@@ -49,6 +51,7 @@ impl StreamInspection {
             is_excluded: false,
             is_restarted: false,
             reads: 0,
+            read_len: [0; 2],
             client: side(),
             server: side(),
         }
@@ -56,10 +59,10 @@ impl StreamInspection {
 
     /// The same for another connection; keeps the memory.
     pub(super) fn restart(&mut self) {
-        let Self { protocol, is_turned, is_excluded, is_restarted, reads, client, server } = self;
+        let Self { protocol, is_turned, is_excluded, is_restarted, reads, read_len, client, server } = self;
         client.restart();
         server.restart();
-        (*protocol, *reads) = (None, 0);
+        (*protocol, *reads, *read_len) = (None, 0, [0; 2]);
         (*is_turned, *is_excluded, *is_restarted) = (false, false, false);
     }
 
@@ -140,7 +143,11 @@ impl StreamInspection {
             }
         }
         let Some(protocol) = self.protocol else { return Found::Nothing };
-        facts.clear();
+        let read_len = [self.client.bytes().len(), self.server.bytes().len()];
+        let asker = usize::from(self.is_turned);
+        // What came before the first byte moves them all, and makes more of them.
+        facts.find_again(self.reads > 0 && read_len[asker] == self.read_len[asker]);
+        self.read_len = read_len;
         let Reading { client, server } = (protocol.read)(if self.is_turned { &turned } else { &seen }, facts);
         let (client, server) = if self.is_turned { (server, client) } else { (client, server) };
         self.reads = self.reads.saturating_add(1);

@@ -143,7 +143,8 @@ const COMPOSED = {
       setStyle(bar.firstChild, 'width', `${(width * share).toFixed(1)}%`);
       setStyle(bar.lastChild, 'width', `${(width * (1 - share)).toFixed(1)}%`);
       const shown = known(flow.rate_bps) ? count(flow.rate_bps) : NONE;
-      setText(text, shown);
+      // On a phone the unit follows; at a line's end a space is not seen.
+      setText(text, /\d$/.test(shown) ? `${shown} ` : shown);
       const title = toClient === null ? null : `to client ${bits(toClient)}, to server ${bits(flow.rate_to_server_bps)}`;
       setAttr(cell, 'title', title);
     },
