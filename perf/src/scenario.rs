@@ -6,7 +6,7 @@
 mod attacks;
 mod busy;
 mod look_alikes;
-mod messages;
+pub mod messages;
 mod office;
 mod script;
 

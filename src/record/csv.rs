@@ -13,7 +13,7 @@ use super::field::{Field, FieldSink, FieldType};
 use super::fields::{END_FIELDS, Exported, FIELDS, HEADER_FIELDS, RecordField, base_fields, end_fields, header_fields};
 use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_set, push_thousandths};
 use super::text::{FieldWord, TextBuffer, TextEnd};
-use super::untrusted::shown;
+use super::untrusted::{is_hidden, shown};
 use crate::flow::FactValue;
 use std::net::IpAddr;
 
@@ -238,9 +238,10 @@ fn push_texts<'t>(out: &mut TextEnd<'_>, texts: impl Iterator<Item = &'t [u8]> +
     push_text(out, || texts.clone().enumerate().flat_map(|(i, text)| (i > 0).then_some(';').into_iter().chain(shown(text))));
 }
 
-/// Appends the characters that `text` gives, each time the same, in quotes if they need them.
+/// Appends the characters that `text` gives, each time the same, in quotes if they need them. What a terminal acts upon or does not show is
+/// written by its number, as `\u{1b}`, so that a row is a line.
 fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() -> I) {
-    let is_quoted = text().any(|c| matches!(c, ',' | '"' | '\r' | '\n'));
+    let is_quoted = text().any(|c| matches!(c, ',' | '"'));
     if is_quoted {
         out.byte(b'"');
     }
@@ -248,7 +249,11 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
         if c == '"' {
             out.byte(b'"');
         }
-        out.word(c.encode_utf8(&mut [0; 4]).as_bytes());
+        if is_hidden(c) {
+            c.escape_unicode().for_each(|letter| out.byte(letter as u8));
+        } else {
+            out.word(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
     }
     if is_quoted {
         out.byte(b'"');
@@ -261,6 +266,7 @@ mod tests {
     use crate::flow::FactSet;
     use crate::record::fields::{ended_fields, record_fields};
     use crate::record::reference::{Reference, any_record, hostile_text};
+    use crate::record::untrusted::escaped;
     use ::csv::{ReaderBuilder, Writer};
     use proptest::prelude::*;
 
@@ -316,7 +322,7 @@ mod tests {
             let mut reader = ReaderBuilder::new().has_headers(false).from_reader(out.as_bytes());
             let rows: Vec<Vec<String>> =
                 reader.records().map(|row| row.expect("valid CSV").iter().map(str::to_owned).collect()).collect();
-            let [text, other] = [text, other].map(|text| shown(&text).collect::<String>());
+            let [text, other] = [text, other].map(|text| escaped(&text));
             prop_assert_eq!(rows, [["false".to_owned(), text, other + ";end", "true".to_owned(), String::new()]]);
         }
     }

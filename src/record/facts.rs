@@ -180,7 +180,7 @@ mod tests {
         let facts = facts();
         let of = |object, member| facts.facts().get(FactId { object, member });
         for (id, json, cell) in [
-            ((0, 0), "\"a,b\u{fffd}\\n\"", "\"a,b\u{fffd}\n\""),
+            ((0, 0), "\"a,b\u{fffd}\\n\"", "\"a,b\u{fffd}\\u{a}\""),
             ((0, 1), "null", ""),
             ((0, 2), "[\"h2\",\"\\\"x\\\"\"]", "\"h2;\"\"x\"\"\""),
             ((1, 0), "false", "false"),
@@ -206,7 +206,7 @@ mod tests {
         let lines: Vec<&str> = without.lines().collect();
         let with = csv(TEST_SCHEMA, facts.facts());
         let header = ",tls_server_name,tls_version,tls_alpn,ssh_old\n";
-        assert_eq!(with, format!("{}{header}{},\"a,b�\n\",,\"h2;\"\"x\"\"\",false\n", lines[0], lines[1]));
+        assert_eq!(with, format!("{}{header}{},\"a,b�\\u{{a}}\",,\"h2;\"\"x\"\"\",false\n", lines[0], lines[1]));
         let none = csv(TEST_SCHEMA, FactSet::NONE);
         assert_eq!(none, format!("{}{header}{},,,,\n", lines[0], lines[1]));
     }

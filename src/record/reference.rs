@@ -6,7 +6,7 @@
 use super::field::{Field, FieldSink, FieldType, FieldValue};
 use super::test_records::key;
 use super::text::FieldWord;
-use super::untrusted::shown;
+use super::untrusted::{escaped, shown};
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason, FactRef, FlowHeaders, FlowRecord, QuotedFlow, RttRecord, SideRtt, TcpRecord};
 use crate::wire::{MacAddresses, PacketHeaders, TcpFlags, TcpHeaders, Tunnel, TunnelKind, VlanTags};
@@ -311,7 +311,12 @@ impl FieldSink for Reference {
 
     fn list(&mut self, field: &'static Field, values: &[u16]) {
         let texts: Vec<String> = values.iter().map(u16::to_string).collect();
-        self.push(field, FieldType::List, Some(texts.join(";")), Some(format!("[{}]", texts.join(","))));
+        self.push(
+            field,
+            FieldType::List,
+            Some(texts.iter().map(|text| escaped(text.as_bytes())).collect::<Vec<_>>().join(";")),
+            Some(format!("[{}]", texts.join(","))),
+        );
     }
 
     fn set(&mut self, field: &'static Field, bits: Option<u64>) {
@@ -330,7 +335,8 @@ impl FieldSink for Reference {
 
     fn text(&mut self, field: &'static Field, value: Option<&[u8]>) {
         let text = value.map(|text| shown(text).collect::<String>());
-        self.push_quoted(field, FieldType::Text, text.as_deref());
+        let json = text.as_deref().map(|text| serde_json::to_string(text).unwrap());
+        self.push(field, FieldType::Text, value.map(escaped), json);
     }
 
     fn texts<'t>(&mut self, field: &'static Field, values: impl Iterator<Item = &'t [u8]> + Clone) {

@@ -9,14 +9,14 @@ fn be16(len: usize) -> [u8; 2] {
     (len as u16).to_be_bytes()
 }
 
-fn dns(id: u16, flags: u16, name: &str, answer: Option<Ipv4Addr>) -> Vec<u8> {
+fn dns(id: u16, flags: u16, name: &[u8], answer: Option<Ipv4Addr>) -> Vec<u8> {
     let mut message = Vec::new();
     for field in [id, flags, 1, answer.is_some().into(), 0, 0] {
         message.extend(field.to_be_bytes());
     }
-    for label in name.split('.') {
+    for label in name.split(|&byte| byte == b'.') {
         message.push(label.len() as u8);
-        message.extend(label.bytes());
+        message.extend(label);
     }
     message.extend([0, 0, 1, 0, 1]);
     if let Some(address) = answer {
@@ -28,13 +28,13 @@ fn dns(id: u16, flags: u16, name: &str, answer: Option<Ipv4Addr>) -> Vec<u8> {
 }
 
 /// Asks for the address of a name.
-pub fn dns_query(id: u16, name: &str) -> Vec<u8> {
-    dns(id, 0x0100, name, None)
+pub fn dns_query(id: u16, name: impl AsRef<[u8]>) -> Vec<u8> {
+    dns(id, 0x0100, name.as_ref(), None)
 }
 
 /// Tells it; without an address, that there is no such name.
-pub fn dns_answer(id: u16, name: &str, address: Option<Ipv4Addr>) -> Vec<u8> {
-    dns(id, if address.is_some() { 0x8180 } else { 0x8183 }, name, address)
+pub fn dns_answer(id: u16, name: impl AsRef<[u8]>, address: Option<Ipv4Addr>) -> Vec<u8> {
+    dns(id, if address.is_some() { 0x8180 } else { 0x8183 }, name.as_ref(), address)
 }
 
 /// A handshake message of this kind in a record of its own.
@@ -51,12 +51,14 @@ fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &be16(body.len()), body].concat()
 }
 
-/// TLS 1.3 for a server of this name; `alpn` is offered, where there is one.
-pub fn client_hello(name: &str, alpn: Option<&str>) -> Vec<u8> {
-    let server_name = [&be16(name.len() + 3)[..], &[0], &be16(name.len()), name.as_bytes()].concat();
+/// TLS 1.3 for a server of this name; `alpn` is what is offered of protocols above.
+pub fn client_hello(name: impl AsRef<[u8]>, alpn: &[&str]) -> Vec<u8> {
+    let name = name.as_ref();
+    let server_name = [&be16(name.len() + 3)[..], &[0], &be16(name.len()), name].concat();
     let mut extensions = extension(0, &server_name);
-    if let Some(alpn) = alpn {
-        extensions.extend(extension(16, &[&be16(alpn.len() + 1)[..], &[alpn.len() as u8], alpn.as_bytes()].concat()));
+    if !alpn.is_empty() {
+        let names: Vec<u8> = alpn.iter().flat_map(|name| [&[name.len() as u8], name.as_bytes()].concat()).collect();
+        extensions.extend(extension(16, &[&be16(names.len())[..], &names].concat()));
     }
     extensions.extend(extension(43, &[2, 3, 4]));
     let mut body = vec![3, 3];

@@ -127,7 +127,7 @@ impl Bulk {
             22 => [b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n".to_vec()],
             873 => [b"@RSYNCD: 31.0\n".to_vec(), b"@RSYNCD: 31.0\n".to_vec()],
             5432 => [postgresql_startup("billing", "invoices"), vec![b'R', 0, 0, 0, 8, 0, 0, 0, 0]],
-            _ => [client_hello(self.name, Some("h2")), server_hello()],
+            _ => [client_hello(self.name, &["h2"]), server_hello()],
         }
     }
 }
@@ -227,8 +227,8 @@ fn sessions(script: &mut Script, seconds: u64) {
             Said { by_server: true, bytes: 400 + random.below(9_000) as u32, after_ns: 5 * MS },
         ];
         match port {
-            443 => script.next_begins_with(client_hello(name, Some("h2")), server_hello()),
-            993 => script.next_begins_with(client_hello("imap.example.org", None), server_hello()),
+            443 => script.next_begins_with(client_hello(name, &["h2"]), server_hello()),
+            993 => script.next_begins_with(client_hello("imap.example.org", &[]), server_hello()),
             _ => script.next_begins_with(http_get(name, "/index.html"), http_ok()),
         }
         script.session(at + 2 * MS, (client, 32_768 + (number % 28_000) as u16), (server, port), rtt, &said);
