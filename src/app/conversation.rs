@@ -14,6 +14,15 @@ pub struct Conversation<'a> {
     pub server: &'a [u8],
     /// The port of the server: a hint, no more.
     pub server_port: u16,
+    /// From what the client sent last before the server's first byte until that came, in ns, where both were seen.
+    pub answered_after_ns: Option<u64>,
+}
+
+impl<'a> Conversation<'a> {
+    /// These bytes, at whatever time.
+    pub const fn new(client: &'a [u8], server: &'a [u8], server_port: u16) -> Self {
+        Self { client, server, server_port, answered_after_ns: None }
+    }
 }
 
 /// How much more of one side is wanted.

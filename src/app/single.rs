@@ -26,8 +26,8 @@ impl SinglePayload<'_> {
     /// Facts of a TCP segment that begins a message, into an empty buffer; nothing where it begins none that is known.
     pub fn read_segment(&self, facts: &mut FactBuffer) {
         let [own, other] = self.ports;
-        let asks = Conversation { client: self.bytes, server: &[], server_port: other };
-        let answers = Conversation { client: &[], server: self.bytes, server_port: own };
+        let asks = Conversation::new(self.bytes, &[], other);
+        let answers = Conversation::new(&[], self.bytes, own);
         let tries = if self.is_servers() { [answers, asks] } else { [asks, answers] };
         if self.bytes.is_empty() {
             return;

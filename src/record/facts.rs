@@ -56,6 +56,7 @@ pub const FACT_SCHEMA: FactSchema = {
         "http" {
             "host" List "" 30, "method" Text "" 7, "path" Text "" 40, "status" Number "" 6, "user_agent" Text "" 40, "server" Text "" 20,
             "content_type" Text "" 20, "version" Text "" 7, "upgrade" Text "" 9, "requests" Number "" 6, "password_seen" Boolean "" 5,
+            "latency_us" Number "us" 8,
         }
         "ssh" {
             "banner" List "" 40, "client" Text "" 30, "server" Text "" 30, "hassh" Text "" 32, "hassh_server" Text "" 32,

@@ -25,6 +25,7 @@ mod member {
     pub(super) const UPGRADE: u8 = 8;
     pub(super) const REQUESTS: u8 = 9;
     pub(super) const PASSWORD_SEEN: u8 = 10;
+    pub(super) const LATENCY_US: u8 = 11;
 }
 
 /// Requests of one connection that are told apart.
@@ -62,8 +63,8 @@ pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffe
     let mut http = facts.object(OBJECT);
     let mut upgrade: Option<HttpUpgrade> = None;
     if let Some(first) = &requests.first {
-        http.list(member::HOST, requests.hosts());
         http.text(member::METHOD, first.method);
+        http.list(member::HOST, requests.hosts());
         http.text(member::PATH, first.path);
         http.text(member::USER_AGENT, first.user_agent.unwrap_or_default());
         http.number(member::REQUESTS, requests.count as u64);
@@ -74,6 +75,9 @@ pub(super) fn read_inside(conversation: &Conversation<'_>, facts: &mut FactBuffe
     if let Parsed::Done(response) = &response {
         http.number(member::STATUS, response.status.into());
         http.text(member::SERVER, response.server.unwrap_or_default());
+        if let Some(ns) = conversation.answered_after_ns.filter(|_| requests.first.is_some()) {
+            http.number(member::LATENCY_US, ns / 1000);
+        }
         http.text(member::CONTENT_TYPE, response.content_type.unwrap_or_default());
         if requests.first.is_none() {
             http.text(member::VERSION, version(response.minor_version));

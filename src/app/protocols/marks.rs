@@ -56,7 +56,7 @@ fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let inside = Conversation {
         client: conversation.client.get(client_at..).unwrap_or_default(),
         server: conversation.server.get(server_at..).unwrap_or_default(),
-        server_port: conversation.server_port,
+        ..*conversation
     };
     let Reading { client, server } = tls::read_inside(&inside, facts);
     Reading { client: client.after(client_at), server: server.after(server_at) }

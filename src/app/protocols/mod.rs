@@ -51,7 +51,7 @@ pub const DATAGRAM_PROTOCOLS: &[&DatagramProtocol] = &[
 
 /// What first bytes leave of [`STREAM_PROTOCOLS`], at whatever port.
 static STREAM_BYTES: FirstBytes = FirstBytes::new(STREAM_PROTOCOLS.len(), |number, client, server| {
-    let seen = Conversation { client, server, server_port: dns::DNS_PORT };
+    let seen = Conversation::new(client, server, dns::DNS_PORT);
     (STREAM_PROTOCOLS[number].is_spoken)(&seen).is_possible()
 });
 

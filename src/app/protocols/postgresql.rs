@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn of<'a>(client: &'a [u8], server: &'a [u8]) -> Conversation<'a> {
-        Conversation { client, server, server_port: 5432 }
+        Conversation::new(client, server, 5432)
     }
 
     fn told(client: &[u8], server: &[u8]) -> (Vec<String>, Reading) {

@@ -55,7 +55,7 @@ mod tests {
         let client = b"\x05\x01\x00\x05\x01\x00\x03\x04host\x00\x50GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
         let server = b"\x05\x00\x05\x00\x00\x01\xc0\x00\x02\x01\x01\x02HTTP/1.1 204 No Content\r\n\r\n";
         for (lens, is_http) in [([14, 12], false), ([client.len(), server.len()], true)] {
-            let conversation = Conversation { client: &client[..lens[0]], server: &server[..lens[1]], server_port: 1080 };
+            let conversation = Conversation::new(&client[..lens[0]], &server[..lens[1]], 1080);
             assert_eq!(is_spoken(&conversation), Parsed::Done(()));
             let mut facts = FactBuffer::default();
             read(&conversation, &mut facts);

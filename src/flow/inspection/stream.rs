@@ -38,6 +38,9 @@ pub(super) struct StreamInspection {
     reads: u16,
     /// Bytes of both sides when that was the last time.
     read_len: [usize; 2],
+    /// When the client sent something last before the server's first segment, and when that came, in ns.
+    asked_ns: Option<u64>,
+    answered_ns: Option<u64>,
     client: StreamSide,
     server: StreamSide,
 }
@@ -52,6 +55,8 @@ impl StreamInspection {
             is_restarted: false,
             reads: 0,
             read_len: [0; 2],
+            asked_ns: None,
+            answered_ns: None,
             client: side(),
             server: side(),
         }
@@ -59,11 +64,13 @@ impl StreamInspection {
 
     /// The same for another connection; keeps the memory.
     pub(super) fn restart(&mut self) {
-        let Self { protocol, is_turned, is_excluded, is_restarted, reads, read_len, client, server } = self;
+        let Self { protocol, is_turned, is_excluded, is_restarted, reads, read_len, asked_ns, answered_ns, client, server } =
+            self;
         client.restart();
         server.restart();
         (*protocol, *reads, *read_len) = (None, 0, [0; 2]);
         (*is_turned, *is_excluded, *is_restarted) = (false, false, false);
+        (*asked_ns, *answered_ns) = (None, None);
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -88,6 +95,10 @@ impl StreamInspection {
             self.client.restart();
             self.server.restart();
             (self.is_restarted, self.is_excluded) = (true, false);
+            (self.asked_ns, self.answered_ns) = (None, None);
+        }
+        if self.answered_ns.is_none() {
+            *(if is_clients { &mut self.asked_ns } else { &mut self.answered_ns }) = Some(payload.time_ns);
         }
         if self.is_excluded {
             return StreamState::Excluded;
@@ -124,14 +135,21 @@ impl StreamInspection {
         }
     }
 
+    fn answered_after_ns(&self) -> Option<u64> {
+        self.answered_ns?.checked_sub(self.asked_ns?)
+    }
+
     fn is_over(&self) -> bool {
         self.client.is_over() && self.server.is_over()
     }
 
     fn read(&mut self, payload: &SeenPayload<'_>, facts: &mut FactBuffer) -> Found {
         let [client_port, server_port] = payload.ports;
-        let seen = Conversation { client: self.client.bytes(), server: self.server.bytes(), server_port };
-        let turned = Conversation { client: seen.server, server: seen.client, server_port: client_port };
+        let seen = Conversation {
+            answered_after_ns: self.answered_after_ns(),
+            ..Conversation::new(self.client.bytes(), self.server.bytes(), server_port)
+        };
+        let turned = Conversation::new(seen.server, seen.client, client_port);
         if self.protocol.is_none() {
             // Who is the client is known where a SYN was seen.
             let is_known = payload.start.is_some();
@@ -170,8 +188,8 @@ fn begins(payload: &SeenPayload<'_>) -> bool {
     } else {
         (payload.ports[0], payload.ports[1])
     };
-    let asks = || which(&Conversation { client: payload.bytes, server: &[], server_port: own });
-    let answers = || which(&Conversation { client: &[], server: payload.bytes, server_port: other });
+    let asks = || which(&Conversation::new(payload.bytes, &[], own));
+    let answers = || which(&Conversation::new(&[], payload.bytes, other));
     // Whose part a side has is known where its SYN was seen.
     let is_known = payload.start.is_some();
     let is_clients = payload.direction == payload.client;

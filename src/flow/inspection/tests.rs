@@ -234,3 +234,18 @@ fn a_stream_that_comes_from_behind_is_given_up() {
     }
     assert_eq!(inspection.counters().streams_too_long, 1);
 }
+
+#[test]
+fn the_time_from_a_request_to_its_answer_is_told() {
+    let latency = FactId { object: 4, member: 11 };
+    let at = |payload: SeenPayload<'static>, ms: u64| SeenPayload { time_ns: ms * 1_000_000, ..payload };
+    let mut inspection = begun(settings(), 2);
+    inspection.payload(0, &at(segment(b"GET / HTTP/1.1\r\n", 7, CLIENT), 1));
+    inspection.payload(0, &at(segment(b"Host: a\r\n\r\n", 23, CLIENT), 3));
+    assert_eq!(inspection.facts(0).get(latency), None);
+    inspection.payload(0, &at(segment(b"HTTP/1.1 200 OK\r\n", 9, SERVER), 10));
+    inspection.payload(0, &at(segment(b"Server: x\r\n\r\n", 26, SERVER), 20));
+    assert_eq!(inspection.facts(0).get(latency), Some(FactValue::Number(7000)));
+    inspection.payload(1, &at(segment(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", 9, SERVER), 10));
+    assert_eq!(inspection.facts(1).get(latency), None, "nobody was seen to ask");
+}

@@ -131,7 +131,7 @@ mod tests {
         );
         assert_eq!(said(false, &query).0, "", "where no payload is looked at");
         let (line, _) = said(true, &http("/x"));
-        assert_eq!(line, "http host=a.example method=GET path=/x user_agent=\"a b\\\"\\u{202e}\" version=1.1");
+        assert_eq!(line, "http method=GET host=a.example path=/x user_agent=\"a b\\\"\\u{202e}\" version=1.1");
         assert_eq!(said(true, &ethernet(0x800, &ipv4(6, &tcp(b"ab")))), (String::new(), Vec::new()));
     }
 
