@@ -170,6 +170,12 @@ pub struct CaptureOptions {
     #[serde(deserialize_with = "unset_when_empty")]
     pub filter: Option<String>,
 
+    /// Only packets from or to an address of this file, one IPv4 or IPv6 address or network a line, up to a million; with --filter, packets
+    /// that both take. The outermost addresses count, also behind VLAN tags
+    #[arg(long, value_name = "FILE")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub filter_file: Option<PathBuf>,
+
     #[arg(skip)]
     pub promiscuous: Option<bool>,
     /// Also packets for other stations [default]
@@ -209,7 +215,7 @@ pub struct CaptureOptions {
     pub immediate_mode_no: bool,
 }
 
-section!(CaptureOptions { interface, read_pcap, replay_speed, backend, filter, snaplen, timeout_ms, buffer_size_mb, rss }
+section!(CaptureOptions { interface, read_pcap, replay_speed, backend, filter, filter_file, snaplen, timeout_ms, buffer_size_mb, rss }
     switches { merge: merge_yes, merge_no; promiscuous: promiscuous_yes, promiscuous_no;
         immediate_mode: immediate_mode_yes, immediate_mode_no });
 

@@ -88,6 +88,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         reloader: None,
         in_force: toml::Table::new(),
         filter: options.capture.filter,
+        filter_file: options.capture.filter_file,
         count_max: options.run.count.unwrap_or(0),
         limits: CaptureLimits {
             bytes: options.run.stop_after_bytes.filter(|&bytes| bytes > 0),

@@ -23,6 +23,8 @@ pub struct Settings {
     pub reloader: Option<Reloader>,
     /// BPF expression.
     pub filter: Option<String>,
+    /// List of addresses.
+    pub filter_file: Option<PathBuf>,
     /// Packets to process, 0 = all.
     pub count_max: u64,
     /// When else to stop.

@@ -38,6 +38,7 @@ mod neighbor;
 mod nflog;
 mod nsh;
 mod null;
+mod outer;
 mod pbb;
 mod ppp;
 mod pppoe;
@@ -101,6 +102,7 @@ pub use neighbor::{NeighborMessage, NeighborOption, RouterAdvertisement, neighbo
 pub use nflog::Nflog;
 pub use nsh::Nsh;
 pub use null::Null;
+pub use outer::OuterAddresses;
 pub use pbb::Pbb;
 pub use ppp::Ppp;
 pub use pppoe::Pppoe;
