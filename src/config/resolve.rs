@@ -13,6 +13,7 @@ use super::recorder_options;
 use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
 use super::web;
 use crate::flow::{FlowSettings, InspectionSettings};
+use crate::wire::DepthLimits;
 use netscope_backends::CaptureLimits;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -27,6 +28,8 @@ const HISTORY_INTERVAL_NS_MAX: u64 = 1000 * NS_PER_MS;
 const WORKERS_MAX: u32 = 1024;
 /// CPUs and queues have smaller numbers.
 const NUMBER_MAX: u32 = 4095;
+/// Most headers in each other, of any kind. So many are dear.
+const DEPTH_MAX: u64 = 128;
 /// What one packet of `channel_capacity` is taken for.
 const CHANNEL_PACKET_BYTES: u64 = 2048;
 
@@ -89,6 +92,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         in_force: toml::Table::new(),
         filter: options.capture.filter,
         filter_file: options.capture.filter_file,
+        depth: depth(&options.analysis)?,
         count_max: options.run.count.unwrap_or(0),
         limits: CaptureLimits {
             bytes: options.run.stop_after_bytes.filter(|&bytes| bytes > 0),
@@ -169,11 +173,30 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
     })
 }
 
-fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigError> {
-    let within = |name: &str, said: Option<u64>, default: u64, range: RangeInclusive<u64>| match said.unwrap_or(default) {
+/// A number of `[analysis]`.
+fn of_analysis(name: &str, said: Option<u64>, default: u64, range: RangeInclusive<u64>) -> Result<usize, ConfigError> {
+    match said.unwrap_or(default) {
         value if range.contains(&value) => Ok(size(value)),
         value => Err(combination(format!("analysis.{name} = {value}: say {} to {}", range.start(), range.end()))),
+    }
+}
+
+fn depth(analysis: &AnalysisOptions) -> Result<DepthLimits, ConfigError> {
+    let &AnalysisOptions { depth_tunnels, depth_link_headers, depth_extension_headers, .. } = analysis;
+    let within = |name, said, default: u8| -> Result<u8, ConfigError> {
+        let value = of_analysis(name, said, default.into(), 1..=DEPTH_MAX)?;
+        Ok(u8::try_from(value).unwrap_or(u8::MAX))
     };
+    let default = DepthLimits::DEFAULT;
+    Ok(DepthLimits {
+        tunnels: within("depth_tunnels", depth_tunnels, default.tunnels)?,
+        link_headers: within("depth_link_headers", depth_link_headers, default.link_headers)?,
+        extension_headers: within("depth_extension_headers", depth_extension_headers, default.extension_headers)?,
+    })
+}
+
+fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigError> {
+    let within = of_analysis;
     let packets = within("dpi_packets", analysis.dpi_packets, 24, 1..=1000)?;
     Ok(InspectionSettings {
         enabled: analysis.inspects(),
