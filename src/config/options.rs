@@ -381,7 +381,7 @@ pub struct StatsOptions {
     #[arg(long = "stats-interval-ms", value_name = "MS")]
     pub interval_ms: Option<u64>,
 
-    /// With --stats: also the N flows with the most bytes in the interval [default: 0]
+    /// With --stats: also the N flows with the most bytes in the interval, up to 100000, and 10000 for each second of it [default: 0]
     #[arg(long, value_name = "N")]
     pub top_flows: Option<u32>,
 

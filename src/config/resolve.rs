@@ -28,6 +28,12 @@ const HISTORY_INTERVAL_NS_MAX: u64 = 1000 * NS_PER_MS;
 const WORKERS_MAX: u32 = 1024;
 /// CPUs and queues have smaller numbers.
 const NUMBER_MAX: u32 = 4095;
+/// Top flows of an interval at most,
+const TOP_FLOWS_MAX: usize = 100_000;
+/// as many of a second,
+const TOP_FLOWS_PER_SECOND_MAX: usize = 10_000;
+/// and as many as any interval may have.
+const TOP_FLOWS_ALWAYS: usize = 100;
 /// Most headers in each other, of any kind. So many are dear.
 const DEPTH_MAX: u64 = 128;
 /// What one packet of `channel_capacity` is taken for.
@@ -62,6 +68,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         top_count: size(options.stats.top_flows.unwrap_or(0).into()),
         silence: seconds("--silence-s (stats.silence_secs)", options.stats.silence_secs.unwrap_or(60.0))?,
     };
+    check_top_flows(stats.top_count, tick_ms)?;
     let mut flow = flow(&options)?;
     flow.top_count = if stats.enabled || options.stats.jsonl.is_some() { stats.top_count } else { 0 };
     if options.web.enabled.unwrap_or(false) {
@@ -109,6 +116,24 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
             _ => Verbosity::Trace,
         },
     })
+}
+
+/// Flows that are sorted and shown cost time for each of them, however few packets came.
+fn check_top_flows(count: usize, interval_ms: u64) -> Result<(), ConfigError> {
+    const NAMES: &str = "--top-flows (stats.top_flows)";
+    if count > TOP_FLOWS_MAX {
+        return Err(ConfigError::Value { name: NAMES, what: format!("is {count}: give at most {TOP_FLOWS_MAX}") });
+    }
+    let fitting = u64::try_from(TOP_FLOWS_PER_SECOND_MAX).unwrap_or(u64::MAX).saturating_mul(interval_ms) / 1000;
+    let fitting = size(fitting).max(TOP_FLOWS_ALWAYS);
+    if count > fitting {
+        return Err(combination(format!(
+            "{NAMES} of {count} every {interval_ms} ms (--stats-interval-ms, stats.interval_ms) are more than the {TOP_FLOWS_PER_SECOND_MAX} \
+             a second that may be shown: give at most {fitting} at this interval, or an interval of {} ms",
+            count.saturating_mul(1000).div_ceil(TOP_FLOWS_PER_SECOND_MAX)
+        )));
+    }
+    Ok(())
 }
 
 /// Flags that would do nothing together with the rest.
