@@ -20,6 +20,7 @@ use netscope::engine::{EngineSettings, NoFlowReason, Stop};
 use netscope::output::{OnCommandFailure, PostRotate, SummaryFile, is_broken_pipe, stdout, summary_text};
 use netscope::record::counted;
 use netscope::session::{Outcome, Session, ViewError, Watcher, run};
+use netscope::wire::set_depth_limits;
 use netscope_backends::savefile::SavefileSummary;
 use netscope_backends::signals::is_ignored;
 use netscope_backends::writing::STDOUT_NAME;
@@ -87,6 +88,7 @@ fn printed(result: std::io::Result<()>) -> Result<ExitCode, Failure> {
 
 /// Captures or reads until the end.
 fn capture(settings: &Settings) -> Result<ExitCode, Failure> {
+    set_depth_limits(settings.depth);
     // Where whoever started us had it ignored (nohup), it stays so.
     let hangup = (reloading::reloads(settings) && !is_ignored(SIGHUP)).then(EarlyHangup::note).transpose()?;
     let ending: Vec<i32> = ending_signals().filter(|signal| *signal != SIGHUP || hangup.is_none()).collect();

@@ -247,7 +247,7 @@ fn values_out_of_range_are_refused_by_name() {
 
 #[test]
 fn combinations_that_cannot_work_are_refused_by_name() {
-    let cases: [(&[&str], &str); 48] = [
+    let cases: [(&[&str], &str); 52] = [
         (&["--read-pcap", "x", "--interface", "lo"], "--interface"),
         (&["--read-pcap", "x", "--promiscuous"], "--promiscuous"),
         (&["--read-pcap", "x", "--no-promiscuous"], "--no-promiscuous"),
@@ -271,6 +271,10 @@ fn combinations_that_cannot_work_are_refused_by_name() {
         (&["--quiet", "--time", "utc"], "--no-quiet"),
         (&["--quiet", "--link"], "--no-quiet"),
         (&["--top-flows", "3"], "--stats"),
+        (&["--stats", "--stats-interval-ms", "86400000", "--top-flows", "100001"], "at most 100000"),
+        (&["--stats", "--stats-interval-ms", "100", "--top-flows", "1001"], "give at most 1000 at this interval"),
+        (&["--stats", "--top-flows", "20000"], "an interval of 2000 ms"),
+        (&["--stats", "--stats-interval-ms", "1", "--top-flows", "101"], "give at most 100 at this interval"),
         (&["--export-ended-max", "3"], "--export-json"),
         (&["--zeek-format", "tsv"], "--export-zeek"),
         (&["--export-zeek", "-"], "--export-zeek"),

@@ -5,6 +5,7 @@
 //! packets of the link type it was compiled for.
 
 mod names;
+mod size;
 
 use std::sync::Mutex;
 
@@ -16,6 +17,7 @@ use pcap::{BpfProgram, Capture, Linktype};
 use crate::{BackendError, LinkType, Packet};
 
 pub use netscope_bpf::classic::ClassicInstruction;
+pub use size::TERMS_MAX;
 
 /// `struct bpf_program` of libpcap.
 #[repr(C)]
@@ -46,21 +48,29 @@ static COMPILER: Mutex<()> = Mutex::new(());
 pub struct Filter {
     link_type: LinkType,
     instructions: Box<[ClassicInstruction]>,
+    is_optimized: bool,
 }
 
 impl Filter {
-    /// Compiles `expression` for packets of `link_type`. An empty expression matches everything.
+    /// Compiles `expression` for packets of `link_type`. An empty expression matches everything. A program of up to 6,000 instructions
+    /// is optimized, a longer one, for which that would take seconds to minutes, is left as it is.
     ///
     /// # Errors
     /// [`BackendError::Filter`] with libpcap's reason when the expression is not valid, or not for this link
-    /// type.
+    /// type; and when it is too long ([`TERMS_MAX`]).
     pub fn compile(expression: &str, link_type: LinkType) -> Result<Self, BackendError> {
-        let fail = |error| BackendError::Filter { expression: expression.to_owned(), why: pcap_reason(error) };
+        let fail = |why| filter_error(expression, why);
+        if let Some(why) = size::too_long(expression) {
+            return Err(fail(why));
+        }
         let _one_at_a_time = COMPILER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let program = Capture::dead(Linktype(dlt_from_link_type(link_type)))
-            .and_then(|dead| dead.compile(expression, true))
-            .map_err(fail)?;
-        Ok(Self { link_type, instructions: copy_instructions(&program) })
+        let dead = Capture::dead(Linktype(dlt_from_link_type(link_type))).map_err(|error| fail(pcap_reason(error)))?;
+        let mut program = dead.compile(expression, false).map_err(|error| fail(pcap_reason(error)))?;
+        let is_optimized = program.get_instructions().len() <= size::OPTIMIZED_LEN_MAX;
+        if is_optimized {
+            program = dead.compile(expression, true).map_err(|error| fail(pcap_reason(error)))?;
+        }
+        Ok(Self { link_type, instructions: copy_instructions(&program), is_optimized })
     }
 
     /// As [`Filter::compile`], and refuses before that what libpcap would look up: names of hosts and networks (DNS) and of Ethernet
@@ -77,7 +87,7 @@ impl Filter {
                     true => "words of the language are in lower case",
                     false => "names are not looked up here, give an address",
                 };
-                Err(BackendError::Filter { expression: expression.to_owned(), why: format!("\"{name}\" is a name: {what}") })
+                Err(filter_error(expression, format!("\"{name}\" is a name: {what}")))
             }
         }
     }
@@ -92,6 +102,11 @@ impl Filter {
         &self.instructions
     }
 
+    /// False for a program that was too long to be made shorter.
+    pub(crate) const fn is_optimized(&self) -> bool {
+        self.is_optimized
+    }
+
     /// The filter as a part of an XDP program.
     ///
     /// # Errors
@@ -104,14 +119,13 @@ impl Filter {
     /// says of a frame is what [`Filter::matches`] says of the frame with its tag.
     ///
     /// # Errors
-    /// [`BackendError::Filter`] when that cannot be done.
+    /// Why that cannot be. One that is too long can run in user space.
     #[cfg(target_os = "linux")]
-    pub(crate) fn for_socket(&self, expression: &str) -> Result<Vec<ClassicInstruction>, BackendError> {
-        if self.link_type != LinkType::ETHERNET {
-            return Ok(self.instructions.to_vec());
+    pub(crate) fn for_socket(&self) -> Result<Vec<ClassicInstruction>, FilterError> {
+        if self.link_type == LinkType::ETHERNET {
+            return with_tag_beside(&self.instructions);
         }
-        with_tag_beside(&self.instructions)
-            .map_err(|error| BackendError::Filter { expression: expression.to_owned(), why: error.to_string() })
+        Ok(self.instructions.to_vec())
     }
 
     /// Has a live handle of this link type give what matches and, of what does not, packets whose VLAN tag is
@@ -152,6 +166,22 @@ impl Filter {
     }
 }
 
+/// What is said of an expression that is no filter.
+pub(crate) fn filter_error(expression: &str, why: String) -> BackendError {
+    BackendError::Filter { expression: shown(expression), why }
+}
+
+/// Most characters of an expression that an error shows.
+const SHOWN_MAX: usize = 200;
+
+/// An expression, cut where it is long.
+fn shown(expression: &str) -> String {
+    match expression.char_indices().nth(SHOWN_MAX) {
+        None => expression.to_owned(),
+        Some((end, _)) => format!("{} ...", &expression[..end]),
+    }
+}
+
 fn copy_instructions(program: &BpfProgram) -> Box<[ClassicInstruction]> {
     let raw = program.get_instructions();
     // JUSTIFICATION: crate pcap shows the instructions as opaque wrappers; we need their fields, for the
@@ -180,7 +210,7 @@ impl FilterSet {
     /// As [`Filter::compile`].
     pub fn new(expression: &str, first: LinkType) -> Result<Self, BackendError> {
         let filter = Filter::compile(expression, first)?;
-        Ok(Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice: None })
+        Ok(Self::of(expression, first, filter))
     }
 
     /// As [`Filter::compile_without_names`]: nothing is looked up now, nor when packets of other link types come.
@@ -189,7 +219,15 @@ impl FilterSet {
     /// As there.
     pub fn without_names(expression: &str, first: LinkType) -> Result<Self, BackendError> {
         let filter = Filter::compile_without_names(expression, first)?;
-        Ok(Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice: None })
+        Ok(Self::of(expression, first, filter))
+    }
+
+    fn of(expression: &str, first: LinkType, filter: Filter) -> Self {
+        let notice = (!filter.is_optimized()).then(|| {
+            "the filter is long, and each of its terms costs time for every packet: a list of addresses costs less by --filter-file"
+                .to_owned()
+        });
+        Self { expression: expression.to_owned(), programs: vec![(first, Some(filter))], last: 0, notice }
     }
 
     /// Whether the packet matches. Where the expression makes no sense for a link type, its packets do not
@@ -322,6 +360,27 @@ mod tests {
     fn a_wrong_expression_is_an_error_with_its_reason() {
         let error = Filter::compile("port and", LinkType::ETHERNET).unwrap_err();
         assert!(matches!(&error, BackendError::Filter { why, .. } if why.contains("syntax")), "{error}");
+    }
+
+    #[test]
+    fn a_long_filter_is_not_optimized_and_means_the_same() {
+        let hosts = |count: usize| (0..count).map(|i| format!("host 10.1.{}.{}", i / 250, i % 250 + 1)).collect::<Vec<_>>();
+        let frame = udp();
+        let packet = packet(&frame, LinkType::ETHERNET);
+        for (count, is_optimized) in [(100, true), (300, false)] {
+            let others = hosts(count).join(" or ");
+            let filter = Filter::compile(&others, LinkType::ETHERNET).unwrap();
+            assert_eq!((filter.is_optimized(), filter.matches(&packet)), (is_optimized, false), "{count}");
+            let one_is_there = format!("{others} or host 10.0.0.1");
+            assert!(Filter::compile(&one_is_there, LinkType::ETHERNET).unwrap().matches(&packet), "{count}");
+        }
+    }
+
+    #[test]
+    fn an_expression_of_too_many_terms_is_refused_and_not_shown_whole() {
+        let expression = vec!["port 1"; TERMS_MAX + 1].join(" or ");
+        let said = Filter::compile(&expression, LinkType::ETHERNET).unwrap_err().to_string();
+        assert!(said.contains("1025 terms") && said.len() < 500, "{said}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 pub mod bpf;
+mod chosen;
 pub mod chunk;
 mod error;
 pub mod features;
@@ -40,6 +41,7 @@ pub mod writing;
 #[cfg(target_os = "linux")]
 pub mod xdp;
 
+pub use chosen::{PacketChoice, chosen};
 pub use error::BackendError;
 pub use limit::CaptureLimits;
 pub use packet::{LinkType, Packet, Timestamp};

@@ -64,6 +64,10 @@ impl Notices {
 /// What an error says when an interface was deleted and is not waited for.
 pub(crate) const DELETED: &str = "it was deleted, the capture has ended";
 
+/// What is told of a filter that no kernel takes.
+pub(crate) const LONG_FILTER: &str = "the filter is longer than the kernel's may be; it runs in user space, where each of its terms costs \
+                                      time for every packet. A list of addresses costs less by --filter-file";
+
 /// The time packets would carry if they arrived now.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! A TCP flow of n packets is: handshake (3), requests and responses, and FIN or RST at the end, each where n
 //! leaves room for it.
 
+use crate::deep::Depth;
 use crate::frame::{ACK, FIN, FrameBuilder, PSH, Path, RST, SYN, TcpFields};
 use crate::random::{Random, mix};
 
@@ -29,6 +30,8 @@ pub enum Craft {
     Reflected,
     /// Clients send datagrams to which nothing comes back.
     OneWay,
+    /// Datagrams lie behind many headers.
+    Deep(Depth),
 }
 
 /// How the flows of a profile look.
@@ -85,6 +88,9 @@ impl SyntheticFlow {
             };
             let path = self.path(shape, from_server);
             frame.udp(&path, payload_len(shape, from_server, 8, &path, random));
+            if let Craft::Deep(depth) = shape.craft {
+                frame.deepen(depth);
+            }
         } else {
             self.build_tcp(index, shape, random, frame);
             if shape.craft == Craft::Malformed {

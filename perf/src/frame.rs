@@ -59,6 +59,16 @@ impl FrameBuilder {
         &self.bytes[..self.len]
     }
 
+    /// The bytes, to be changed.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+
+    /// Makes the frame so long, with what was in the buffer behind it.
+    pub fn set_len(&mut self, len: usize) {
+        self.len = len.min(FRAME_MAX);
+    }
+
     /// Largest payload that fits, for a header of `transport` bytes.
     pub const fn payload_max(path: &Path, transport: usize) -> usize {
         let network = if path.ipv6 { 40 } else { 20 };

@@ -1,6 +1,7 @@
 //! Interleaving of flows: a fixed number is alive at a time, a random one of them sends next. One allocation
 //! at the start.
 
+use crate::deep::Depth;
 use crate::flow::{Craft, Shape, SyntheticFlow};
 use crate::frame::FrameBuilder;
 use crate::random::Random;
@@ -38,6 +39,8 @@ pub enum Profile {
     UdpFlood,
     /// Large DNS answers that nobody asked for.
     DnsAmplification,
+    /// Small datagrams behind many headers.
+    Deep(Depth),
 }
 
 impl Profile {
@@ -49,6 +52,15 @@ impl Profile {
         ("port-sweep", Self::PortSweep),
         ("udp-flood", Self::UdpFlood),
         ("dns-amplification", Self::DnsAmplification),
+        ("extension-headers-8", Self::Deep(Depth::ExtensionHeaders(8))),
+        ("extension-headers-120", Self::Deep(Depth::ExtensionHeaders(120))),
+        ("padding-150", Self::Deep(Depth::Padding(150))),
+        ("tags-16", Self::Deep(Depth::Tags(16))),
+        ("tags-250", Self::Deep(Depth::Tags(250))),
+        ("labels-16", Self::Deep(Depth::Labels(16))),
+        ("labels-250", Self::Deep(Depth::Labels(250))),
+        ("tunnels-4", Self::Deep(Depth::Tunnels(4))),
+        ("tunnels-60", Self::Deep(Depth::Tunnels(60))),
     ];
 
     /// All sound profiles with the names they have on the command line.
@@ -86,6 +98,18 @@ impl Profile {
             Self::SynFlood => Shape { craft: Craft::OneServer, server_ports: &[80], ..web },
             Self::PortSweep => Shape { craft: Craft::AllPorts, ..web },
             Self::UdpFlood => Shape { udp: true, craft: Craft::OneWay, request: (18, 18), ..web },
+            Self::Deep(depth) => {
+                let ipv6 = matches!(depth, Depth::ExtensionHeaders(_) | Depth::Padding(_));
+                Shape {
+                    udp: true,
+                    ipv6,
+                    craft: Craft::Deep(depth),
+                    server_ports: &[7],
+                    request: (18, 18),
+                    response: (18, 18),
+                    ..web
+                }
+            }
             Self::DnsAmplification => {
                 Shape { udp: true, craft: Craft::Reflected, server_ports: &[53], response: (450, 512), ..web }
             }

@@ -7,6 +7,7 @@
 //! the capture holds exactly the packets and flows that were asked for.
 #![forbid(unsafe_code)]
 
+mod deep;
 pub mod floor;
 mod flow;
 mod frame;
@@ -18,6 +19,7 @@ mod random;
 pub mod real;
 pub mod scenario;
 
+pub use deep::Depth;
 pub use frame::FRAME_MAX;
 pub use generator::{GenerateError, Generated, Generator, GeneratorSettings, Profile};
 pub use pcap::Resolution;

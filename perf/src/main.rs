@@ -12,7 +12,7 @@ mod wire;
 use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 use netscope_perf::real::RealTraffic;
-use netscope_perf::{GeneratorSettings, Profile, Resolution, floor, write_pcap};
+use netscope_perf::{Depth, GeneratorSettings, Profile, Resolution, floor, write_pcap};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -121,6 +121,15 @@ impl ValueEnum for ProfileName {
                 Self(Profile::PortSweep),
                 Self(Profile::UdpFlood),
                 Self(Profile::DnsAmplification),
+                Self(Profile::Deep(Depth::ExtensionHeaders(8))),
+                Self(Profile::Deep(Depth::ExtensionHeaders(120))),
+                Self(Profile::Deep(Depth::Padding(150))),
+                Self(Profile::Deep(Depth::Tags(16))),
+                Self(Profile::Deep(Depth::Tags(250))),
+                Self(Profile::Deep(Depth::Labels(16))),
+                Self(Profile::Deep(Depth::Labels(250))),
+                Self(Profile::Deep(Depth::Tunnels(4))),
+                Self(Profile::Deep(Depth::Tunnels(60))),
             ]
         }
     }

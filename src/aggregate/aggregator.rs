@@ -499,8 +499,8 @@ impl Aggregator {
 /// The flows with the largest byte difference over all queues.
 fn top(inboxes: &[Inbox], count: usize) -> Vec<TopFlow> {
     let mut top: Vec<TopFlow> = inboxes.iter().flat_map(|inbox| inbox.merged.evidence.top.iter().copied()).collect();
+    TopFlow::keep_best(&mut top, count);
     top.sort_unstable_by_key(TopFlow::rank);
-    top.truncate(count);
     top
 }
 

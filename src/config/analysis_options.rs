@@ -59,6 +59,15 @@ pub struct AnalysisOptions {
     /// Memory for their bytes, in all.
     #[arg(skip)]
     pub dpi_memory_mb: Option<u64>,
+    /// Tunnels in each other that are followed.
+    #[arg(skip)]
+    pub depth_tunnels: Option<u64>,
+    /// Tags, labels and other headers before one IP header that are followed.
+    #[arg(skip)]
+    pub depth_link_headers: Option<u64>,
+    /// Extension headers of one IPv6 header that are followed.
+    #[arg(skip)]
+    pub depth_extension_headers: Option<u64>,
     /// Networks that are inside; empty: private ranges and the interface's own.
     #[arg(skip)]
     #[serde(deserialize_with = "names")]
@@ -113,6 +122,9 @@ impl AnalysisOptions {
             dpi_packets: self.dpi_packets.or(under.dpi_packets),
             dpi_flows: self.dpi_flows.or(under.dpi_flows),
             dpi_memory_mb: self.dpi_memory_mb.or(under.dpi_memory_mb),
+            depth_tunnels: self.depth_tunnels.or(under.depth_tunnels),
+            depth_link_headers: self.depth_link_headers.or(under.depth_link_headers),
+            depth_extension_headers: self.depth_extension_headers.or(under.depth_extension_headers),
             local_networks: self.local_networks.or(under.local_networks),
             alerts_jsonl: self.alerts_jsonl.or(under.alerts_jsonl),
             alerts: self.alerts.over(under.alerts),

@@ -22,6 +22,8 @@ const RETIRE_MS_MAX: u32 = 10_000;
 const FRAMES_MIN: u32 = 64;
 const FRAMES_MAX: u32 = 1 << 20;
 const BUSY_POLL_US_MAX: u32 = 1_000_000;
+/// Headers with the outermost addresses, tags and labels included, are shorter.
+const ADDRESSES_SNAPLEN_MIN: u32 = 128;
 
 /// Flags that would do nothing with the source that was chosen.
 pub(super) fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
@@ -175,6 +177,12 @@ fn replay_speed(capture: &CaptureOptions) -> Result<Option<ReplaySpeed>, ConfigE
 fn live(capture: &CaptureOptions, options: &Options, snaplen: u32, timeout: Duration) -> Result<LiveSettings, ConfigError> {
     let buffer_mb = within("--buffer-size-mb (capture.buffer_size_mb)", capture.buffer_size_mb.unwrap_or(64), 1, BUFFER_MB_MAX)?;
     let buffer_bytes = u64::from(buffer_mb) * MIB;
+    if capture.filter_file.is_some() && snaplen < ADDRESSES_SNAPLEN_MIN {
+        return Err(combination(format!(
+            "--snaplen {snaplen} (capture.snaplen) may cut off addresses that --filter-file (capture.filter_file) asks for: keep \
+             {ADDRESSES_SNAPLEN_MIN} bytes"
+        )));
+    }
     Ok(LiveSettings {
         interfaces: interfaces(capture)?,
         backend: capture.backend.unwrap_or_default(),

@@ -170,6 +170,12 @@ pub struct CaptureOptions {
     #[serde(deserialize_with = "unset_when_empty")]
     pub filter: Option<String>,
 
+    /// Only packets from or to an address of this file, one IPv4 or IPv6 address or network a line, up to a million; with --filter, packets
+    /// that both take. The outermost addresses count, also behind VLAN tags
+    #[arg(long, value_name = "FILE")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub filter_file: Option<PathBuf>,
+
     #[arg(skip)]
     pub promiscuous: Option<bool>,
     /// Also packets for other stations [default]
@@ -209,7 +215,7 @@ pub struct CaptureOptions {
     pub immediate_mode_no: bool,
 }
 
-section!(CaptureOptions { interface, read_pcap, replay_speed, backend, filter, snaplen, timeout_ms, buffer_size_mb, rss }
+section!(CaptureOptions { interface, read_pcap, replay_speed, backend, filter, filter_file, snaplen, timeout_ms, buffer_size_mb, rss }
     switches { merge: merge_yes, merge_no; promiscuous: promiscuous_yes, promiscuous_no;
         immediate_mode: immediate_mode_yes, immediate_mode_no });
 
@@ -375,7 +381,7 @@ pub struct StatsOptions {
     #[arg(long = "stats-interval-ms", value_name = "MS")]
     pub interval_ms: Option<u64>,
 
-    /// With --stats: also the N flows with the most bytes in the interval [default: 0]
+    /// With --stats: also the N flows with the most bytes in the interval, up to 100000, and 10000 for each second of it [default: 0]
     #[arg(long, value_name = "N")]
     pub top_flows: Option<u32>,
 

@@ -55,6 +55,8 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
         let role = |path: &Path| if path.is_dir() { FileRole::ReadDirectory } else { FileRole::Read };
         files.extend(file.paths.iter().map(|path| NamedFile::new("--read-pcap (capture.read_pcap)", path, role(path))));
     }
+    let list = settings.filter_file.as_deref();
+    files.extend(list.map(|path| NamedFile::new("--filter-file (capture.filter_file)", path, FileRole::Read)));
     files.extend(config.map(|path| NamedFile::new("--config", path, FileRole::Read)));
     let rotations = [
         ("--write-pcap (output.write_pcap)", &output.write_pcap),

@@ -13,6 +13,7 @@ use super::recorder_options;
 use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
 use super::web;
 use crate::flow::{FlowSettings, InspectionSettings};
+use crate::wire::DepthLimits;
 use netscope_backends::CaptureLimits;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -27,6 +28,14 @@ const HISTORY_INTERVAL_NS_MAX: u64 = 1000 * NS_PER_MS;
 const WORKERS_MAX: u32 = 1024;
 /// CPUs and queues have smaller numbers.
 const NUMBER_MAX: u32 = 4095;
+/// Top flows of an interval at most,
+const TOP_FLOWS_MAX: usize = 100_000;
+/// as many of a second,
+const TOP_FLOWS_PER_SECOND_MAX: usize = 10_000;
+/// and as many as any interval may have.
+const TOP_FLOWS_ALWAYS: usize = 100;
+/// Most headers in each other, of any kind. So many are dear.
+const DEPTH_MAX: u64 = 128;
 /// What one packet of `channel_capacity` is taken for.
 const CHANNEL_PACKET_BYTES: u64 = 2048;
 
@@ -59,6 +68,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         top_count: size(options.stats.top_flows.unwrap_or(0).into()),
         silence: seconds("--silence-s (stats.silence_secs)", options.stats.silence_secs.unwrap_or(60.0))?,
     };
+    check_top_flows(stats.top_count, tick_ms)?;
     let mut flow = flow(&options)?;
     flow.top_count = if stats.enabled || options.stats.jsonl.is_some() { stats.top_count } else { 0 };
     if options.web.enabled.unwrap_or(false) {
@@ -88,6 +98,8 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         reloader: None,
         in_force: toml::Table::new(),
         filter: options.capture.filter,
+        filter_file: options.capture.filter_file,
+        depth: depth(&options.analysis)?,
         count_max: options.run.count.unwrap_or(0),
         limits: CaptureLimits {
             bytes: options.run.stop_after_bytes.filter(|&bytes| bytes > 0),
@@ -104,6 +116,24 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
             _ => Verbosity::Trace,
         },
     })
+}
+
+/// Flows that are sorted and shown cost time for each of them, however few packets came.
+fn check_top_flows(count: usize, interval_ms: u64) -> Result<(), ConfigError> {
+    const NAMES: &str = "--top-flows (stats.top_flows)";
+    if count > TOP_FLOWS_MAX {
+        return Err(ConfigError::Value { name: NAMES, what: format!("is {count}: give at most {TOP_FLOWS_MAX}") });
+    }
+    let fitting = u64::try_from(TOP_FLOWS_PER_SECOND_MAX).unwrap_or(u64::MAX).saturating_mul(interval_ms) / 1000;
+    let fitting = size(fitting).max(TOP_FLOWS_ALWAYS);
+    if count > fitting {
+        return Err(combination(format!(
+            "{NAMES} of {count} every {interval_ms} ms (--stats-interval-ms, stats.interval_ms) are more than the {TOP_FLOWS_PER_SECOND_MAX} \
+             a second that may be shown: give at most {fitting} at this interval, or an interval of {} ms",
+            count.saturating_mul(1000).div_ceil(TOP_FLOWS_PER_SECOND_MAX)
+        )));
+    }
+    Ok(())
 }
 
 /// Flags that would do nothing together with the rest.
@@ -168,11 +198,30 @@ fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
     })
 }
 
-fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigError> {
-    let within = |name: &str, said: Option<u64>, default: u64, range: RangeInclusive<u64>| match said.unwrap_or(default) {
+/// A number of `[analysis]`.
+fn of_analysis(name: &str, said: Option<u64>, default: u64, range: RangeInclusive<u64>) -> Result<usize, ConfigError> {
+    match said.unwrap_or(default) {
         value if range.contains(&value) => Ok(size(value)),
         value => Err(combination(format!("analysis.{name} = {value}: say {} to {}", range.start(), range.end()))),
+    }
+}
+
+fn depth(analysis: &AnalysisOptions) -> Result<DepthLimits, ConfigError> {
+    let &AnalysisOptions { depth_tunnels, depth_link_headers, depth_extension_headers, .. } = analysis;
+    let within = |name, said, default: u8| -> Result<u8, ConfigError> {
+        let value = of_analysis(name, said, default.into(), 1..=DEPTH_MAX)?;
+        Ok(u8::try_from(value).unwrap_or(u8::MAX))
     };
+    let default = DepthLimits::DEFAULT;
+    Ok(DepthLimits {
+        tunnels: within("depth_tunnels", depth_tunnels, default.tunnels)?,
+        link_headers: within("depth_link_headers", depth_link_headers, default.link_headers)?,
+        extension_headers: within("depth_extension_headers", depth_extension_headers, default.extension_headers)?,
+    })
+}
+
+fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigError> {
+    let within = of_analysis;
     let packets = within("dpi_packets", analysis.dpi_packets, 24, 1..=1000)?;
     Ok(InspectionSettings {
         enabled: analysis.inspects(),

@@ -9,6 +9,7 @@ use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
 use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings, ZeekFiles};
 use crate::query::FlowFilter;
+use crate::wire::DepthLimits;
 use netscope_backends::writing::RotationOptions;
 use netscope_backends::{CaptureLimits, ReplaySpeed};
 use std::path::PathBuf;
@@ -23,6 +24,10 @@ pub struct Settings {
     pub reloader: Option<Reloader>,
     /// BPF expression.
     pub filter: Option<String>,
+    /// List of addresses.
+    pub filter_file: Option<PathBuf>,
+    /// How deep headers are followed.
+    pub depth: DepthLimits,
     /// Packets to process, 0 = all.
     pub count_max: u64,
     /// When else to stop.

@@ -108,15 +108,18 @@ impl TickEvidence {
             top.extend_from_slice(&later.top);
             return;
         }
+        let name = |flow: &TopFlow| (flow.key, flow.first_seen);
+        top.sort_unstable_by_key(name);
+        let known_count = top.len();
         for flow in &later.top {
-            match top.iter_mut().find(|known| (known.key, known.first_seen) == (flow.key, flow.first_seen)) {
+            let known = top.get_mut(..known_count).unwrap_or_default();
+            match known.binary_search_by_key(&name(flow), name).ok().and_then(|place| known.get_mut(place)) {
                 // The later one has the later totals.
                 Some(known) => *known = TopFlow { delta_bytes: known.delta_bytes.saturating_add(flow.delta_bytes), ..*flow },
                 None => top.push(*flow),
             }
         }
-        top.sort_unstable_by_key(TopFlow::rank);
-        top.truncate(top_count);
+        TopFlow::keep_best(top, top_count);
     }
 }
 

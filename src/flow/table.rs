@@ -173,7 +173,7 @@ impl FlowTable {
         self.wheel.next_deadline(self.clock)
     }
 
-    /// Ends a tick: the flows with the most bytes since the last call, most first, ties by key. A flow that ended within the tick
+    /// Ends a tick: the flows with the most bytes since the last call, in no order; of two with as many, the one of the smaller key. A flow that ended within the tick
     /// is among them as it ended; one that began again after that stands for itself.
     pub fn end_tick(&mut self, top: &mut Vec<TopFlow>) {
         self.top.end_tick(self.clock, &mut self.store, top);

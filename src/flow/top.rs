@@ -40,6 +40,16 @@ impl TopFlow {
     pub fn rank(&self) -> (Reverse<u64>, FlowKey, Timestamp, u16) {
         (Reverse(self.delta_bytes), self.key.tuple(), self.first_seen, self.key.domain())
     }
+
+    /// Keeps the best `count` of `flows`, in no order.
+    pub fn keep_best(flows: &mut Vec<Self>, count: usize) {
+        if count < flows.len() {
+            if count > 0 {
+                flows.select_nth_unstable_by_key(count - 1, Self::rank);
+            }
+            flows.truncate(count);
+        }
+    }
 }
 
 /// Bytes, key, first packet: best first.
@@ -85,8 +95,6 @@ pub(super) struct Top {
     live: Vec<TopCandidate>,
     gone: Vec<(u64, TopFlow)>,
     ranks: Vec<TopRank>,
-    /// The best of a tick on their way out; empty between ticks.
-    ranked: Vec<(TopRank, TopFlow)>,
 }
 
 impl Top {
@@ -101,7 +109,6 @@ impl Top {
             live: Vec::with_capacity(if count == 0 { 0 } else { capacity.max(RESERVED) }),
             gone: Vec::with_capacity(capacity),
             ranks: Vec::with_capacity(capacity),
-            ranked: Vec::with_capacity(capacity),
         }
     }
 
@@ -163,7 +170,7 @@ impl Top {
         self.cut_if_full(store);
     }
 
-    /// Ends the tick: the best flows, most bytes first, and an empty list.
+    /// Ends the tick: the best flows, in no order, and an empty list.
     pub fn end_tick(&mut self, clock: Timestamp, store: &mut FlowStore, out: &mut Vec<TopFlow>) {
         out.clear();
         if self.count == 0 {
@@ -172,17 +179,13 @@ impl Top {
         if self.live.len() + self.gone.len() > self.count {
             self.cut(false, store);
         }
-        let mut ranked = std::mem::take(&mut self.ranked);
-        ranked.extend(self.gone.iter().map(|&(first_packet, flow)| (rank_of(&flow, first_packet), flow)));
         self.retain(store, |_| true);
+        // A cut leaves no more than were asked for.
+        out.extend(self.gone.drain(..).map(|(_, flow)| flow));
         for listed in self.live.drain(..) {
-            ranked.push((rank(listed, store), describe(listed, store)));
+            out.push(describe(listed, store));
             store.entries.get_mut(listed.place).set(Flag::LISTED, false);
         }
-        ranked.sort_unstable_by_key(|(rank, _)| *rank);
-        out.extend(ranked.drain(..).take(self.count).map(|(_, flow)| flow));
-        self.ranked = ranked;
-        self.gone.clear();
         (self.threshold, self.cut_at) = (LOWEST, Self::limit(self.count));
         self.tick = Tick { number: self.tick.number.wrapping_add(1), began: clock };
     }
@@ -201,7 +204,6 @@ impl Top {
         self.live.capacity() * size_of::<TopCandidate>()
             + self.gone.capacity() * size_of::<(u64, TopFlow)>()
             + self.ranks.capacity() * size_of::<TopRank>()
-            + self.ranked.capacity() * size_of::<(TopRank, TopFlow)>()
     }
 
     const fn limit(count: usize) -> usize {

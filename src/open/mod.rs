@@ -13,6 +13,7 @@ use netscope::config::RssChoice;
 use netscope::config::{FileSettings, LiveSettings, Settings, SourceSettings};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
+use netscope::query::AddressList;
 use netscope::wire;
 use netscope_backends::file::{CaptureFile, FileMerge, FileOptions, FileSeries, STDIN_PATH, capture_directory};
 use netscope_backends::memory::MemoryBackend;
@@ -21,7 +22,7 @@ use netscope_backends::nic::{self, SymmetricKey};
 use netscope_backends::pcap::list_interfaces as interfaces;
 #[cfg(target_os = "linux")]
 use netscope_backends::privilege::Capability;
-use netscope_backends::{Backend, BackendError, LinkType, PacedBackend, ReplaySpeed};
+use netscope_backends::{Backend, BackendError, LinkType, PacedBackend, PacketChoice, ReplaySpeed, chosen};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -130,12 +131,24 @@ struct UnsupportedLink {
     link_type: LinkType,
 }
 
+/// What a list of addresses means under AF_XDP.
+const TAKEN_BY_LIST: &str = "--filter-file (capture.filter_file) is asked in user space: packets that it leaves out are taken from the host, \
+                             too; --filter leaves packets to it";
+
 /// Opens the source of a run.
 pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
     match &settings.source {
         SourceSettings::File(reading) => files(reading, settings, stop),
         SourceSettings::Live(interface) => {
+            let choice = choice(settings)?;
             let mut opened = live::interfaces(interface, settings)?;
+            if let Some((choice, said)) = choice {
+                opened.source = opened.source.map(|source| chosen_of(source, &choice));
+                opened.said.push(said);
+                if opened.backend == "xdp" {
+                    opened.notices.push(TAKEN_BY_LIST.to_owned());
+                }
+            }
             opened.source = opened.source.map(|source| limited(source, settings));
             Ok(opened)
         }
@@ -144,10 +157,30 @@ pub fn source(settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Fai
 
 /// Opens what is read: one file in the way that is best for it, several as one source.
 fn files(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) -> Result<Opened, Failure> {
-    let options = FileOptions { filter: settings.filter.clone(), snaplen: reading.snaplen, stop: Some(Arc::clone(stop)) };
-    match &reading.paths[..] {
+    let (choice, said) = choice(settings)?.unzip();
+    let options = FileOptions { filter: settings.filter.clone(), choice, snaplen: reading.snaplen, stop: Some(Arc::clone(stop)) };
+    let mut opened = match &reading.paths[..] {
         [path] if !path.is_dir() => file(path, reading.replay_speed, &options, settings, stop),
         paths => several(paths, reading, options, settings),
+    }?;
+    opened.said.extend(said);
+    Ok(opened)
+}
+
+/// The choice of packets by a list of addresses, and what is said of it; `None` where there is no list.
+fn choice(settings: &Settings) -> Result<Option<(Arc<dyn PacketChoice>, String)>, Failure> {
+    let Some(path) = &settings.filter_file else { return Ok(None) };
+    let list = AddressList::read(path)?;
+    let said = format!("addresses and networks in {}: {}", path.display(), list.terms());
+    Ok(Some((Arc::new(list), said)))
+}
+
+/// The source, with the packets that are chosen alone.
+fn chosen_of(source: Source, choice: &Arc<dyn PacketChoice>) -> Source {
+    match source {
+        Source::Queues(queues) => Source::Queues(chosen(queues, choice)),
+        Source::Reader(backend) => chosen(vec![backend], choice).pop().map_or_else(|| Source::Queues(Vec::new()), Source::Reader),
+        mapped @ Source::Mapped(_) => mapped,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The filter language: which flows and packets somebody wants to see, in one language for the page, REST and the command line.
 //!
-//! Owns the language's words, parsing, evaluation, completion and sort keys. Knows no output, queue or thread. Invariants: the
+//! Owns the language's words, parsing, evaluation, completion and sort keys, and lists of addresses. Knows no output, queue or thread. Invariants: the
 //! words come from the one list of fields ([`crate::record::FIELDS`], [`crate::record::FACT_SCHEMA`]); parsing takes time linear
 //! in the text and ends in a filter or an error that has a column; evaluation allocates nothing.
 //!
 //! `docs/filter-language.md` describes it for users.
 
+mod address_list;
 mod complete;
 mod describe;
 mod error;
@@ -23,6 +24,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use address_list::{ADDRESS_LINES_MAX, AddressList, AddressListError};
 pub use complete::{Completion, LiveValues, NoLiveValues, Suggestion, complete};
 pub use error::QueryError;
 pub use expression::quoted;

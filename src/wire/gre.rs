@@ -9,6 +9,8 @@ const KEY: u16 = 0x2000;
 const SEQUENCE: u16 = 0x1000;
 const STRICT_ROUTE: u16 = 0x0800;
 const ACKNOWLEDGMENT: u16 = 0x0080;
+/// Source routes that are read over at most, the last and empty one included.
+const ROUTE_COUNT_MAX: usize = 16;
 
 /// True for the protocols of 802.11 frames between a controller of Aruba's and its access points: 0x8200, and 0x10 more for each
 /// of its queues.
@@ -110,7 +112,7 @@ impl Fields<'_> {
 
     /// Source route entries: address family, offset, length, and as many bytes; one of family 0 and length 0 ends them.
     fn skip_routes(&mut self) -> Result<(), Unreadable> {
-        loop {
+        for _ in 0..ROUTE_COUNT_MAX {
             let entry = self.word()?;
             let (family, len) = (entry >> 16, (entry & 0xff) as usize);
             if family == 0 && len == 0 {
@@ -121,5 +123,6 @@ impl Fields<'_> {
                 return Err(Unreadable::Short(self.at));
             }
         }
+        Err(Unreadable::TooDeep)
     }
 }

@@ -6,6 +6,9 @@ use super::{Header, Layer};
 /// Message type of user data (3GPP TS 29.281 table 6.1-1).
 pub const G_PDU: u8 = 255;
 
+/// Extension headers that are read over at most; six kinds of them are defined, and each is there once.
+const EXTENSION_COUNT_MAX: usize = 16;
+
 /// GTP-U header (3GPP TS 29.281 section 5): 8 bytes, 4 more when a flag asks for them, extension headers behind those.
 #[derive(Clone, Copy, Debug)]
 pub struct Gtpu<'a> {
@@ -26,13 +29,17 @@ impl<'a> View<'a> for Gtpu<'a> {
             return Ok(Self { fixed, len: 8 });
         }
         let Some(&[_, _, _, mut next]) = bytes.get(8..).and_then(|b| b.first_chunk()) else { return Err(Unreadable::Short(12)) };
-        let mut len = 12;
+        let (mut len, mut count) = (12, 0);
         // The next extension type counts only with the E flag.
         while fixed[0] & 4 != 0 && next != 0 {
             let Some(&units) = bytes.get(len) else { return Err(Unreadable::Short(len + 1)) };
             if units == 0 {
                 return Err(Unreadable::Malformed);
             }
+            if count == EXTENSION_COUNT_MAX {
+                return Err(Unreadable::TooDeep);
+            }
+            count += 1;
             len += usize::from(units) * 4;
             let Some(&last) = bytes.get(len - 1) else { return Err(Unreadable::Short(len)) };
             next = last;

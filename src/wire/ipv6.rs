@@ -31,6 +31,10 @@ pub mod extension {
     }
 }
 
+/// Options of a hop-by-hop header that are looked at. The jumbo payload option is the first wherever it is needed, as it lies well there;
+/// RFC 8504 section 5.3 lets hosts stop after eight.
+const OPTION_COUNT_MAX: usize = 16;
+
 /// Next header value for nothing at all (RFC 8200 section 4.7).
 pub const NO_NEXT_HEADER: u8 = 59;
 
@@ -155,10 +159,11 @@ impl<'a> Ipv6Extension<'a> {
         be32(self.start, 4)
     }
 
-    /// Jumbo payload length in bytes out of a hop-by-hop header (RFC 2675): what follows the IPv6 header.
+    /// Jumbo payload length in bytes out of a hop-by-hop header (RFC 2675): what follows the IPv6 header. Looked for among the first
+    /// [`OPTION_COUNT_MAX`] options, each byte of padding being one.
     pub fn jumbo_len(&self) -> Option<u32> {
         let mut options = self.bytes.get(2..)?;
-        loop {
+        for _ in 0..OPTION_COUNT_MAX {
             options = match *options {
                 [] => return None,
                 [0, ref rest @ ..] => rest,
@@ -167,5 +172,6 @@ impl<'a> Ipv6Extension<'a> {
                 [_] => return None,
             };
         }
+        None
     }
 }

@@ -40,6 +40,8 @@ impl<'a> Radio<'a> {
     const TIME: u8 = 0x01;
     const FCS_AT_END: u8 = 0x10;
     const PADDED: u8 = 0x20;
+    /// Presence words that are looked at, one for each antenna and one more; a header with more counts as one without flags.
+    const WORD_COUNT_MAX: usize = 32;
 
     /// A Prism header, or an AVS header in its place (LINKTYPE_IEEE802_11_PRISM, LINKTYPE_IEEE802_11_AVS).
     ///
@@ -67,7 +69,11 @@ impl<'a> Radio<'a> {
             return 0;
         }
         // The highest bit of a presence word says that another follows.
-        let words = self.bytes.get(4..).unwrap_or(&[]).chunks_exact(4).take_while(|word| word[3] & 0x80 != 0).count() + 1;
+        let words = self.bytes.get(4..).unwrap_or(&[]).chunks_exact(4).take(Self::WORD_COUNT_MAX);
+        let words = words.take_while(|word| word[3] & 0x80 != 0).count() + 1;
+        if words > Self::WORD_COUNT_MAX {
+            return 0;
+        }
         let fields = 4 + words * 4;
         let at = if present & Self::TIME != 0 { fields.next_multiple_of(8) + 8 } else { fields };
         self.bytes.get(at).copied().unwrap_or(0)

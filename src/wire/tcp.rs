@@ -105,10 +105,17 @@ pub fn parse_options(bytes: &[u8]) -> TcpOptions {
     parse_one_by_one(bytes)
 }
 
+/// As many NOP options as are read at once.
+const NOPS: &[u8; 8] = &[1; 8];
+
 #[inline(never)]
 fn parse_one_by_one(mut bytes: &[u8]) -> TcpOptions {
     let mut out = TcpOptions::default();
     loop {
+        // Padding without end is made to be dear.
+        while let Some((NOPS, rest)) = bytes.split_first_chunk() {
+            bytes = rest;
+        }
         bytes = match *bytes {
             [] | [0, ..] => return out,
             [1, ref rest @ ..] => rest,

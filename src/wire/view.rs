@@ -14,6 +14,8 @@ pub enum Unreadable {
     Malformed,
     /// A version of the protocol that is not read here.
     Unknown,
+    /// More parts than are looked at.
+    TooDeep,
 }
 
 /// A typed view of a header at the start of a byte slice.

@@ -8,7 +8,8 @@ use super::scout::Scout;
 use super::walker::{CaptureWalker, PACKET_LEN_MAX, RecordFault, WalkStep};
 use crate::filter::FilterSet;
 use crate::prefetch::prefetch_read;
-use crate::{BATCH_MAX, LinkType, Packet, Timestamp};
+use crate::{BATCH_MAX, LinkType, Packet, PacketChoice, Timestamp};
+use std::sync::Arc;
 
 /// Most slices lent by one call, so that the cost per call vanishes and a stop is still noticed soon.
 pub(super) const BATCHES_PER_POLL: usize = 16;
@@ -29,20 +30,43 @@ pub(super) struct ReadCounts {
 /// What of a capture is lent.
 #[derive(Clone)]
 pub(super) struct Selection {
-    /// Packets that match; all without one.
+    /// Packets that it takes; all without one.
+    pub(super) choice: Option<Arc<dyn PacketChoice>>,
+    /// Of these, packets that match; all without one.
     pub(super) filter: Option<FilterSet>,
     /// Bytes of each packet.
     pub(super) snaplen: usize,
 }
 
 impl Selection {
-    /// True when nothing is left out.
+    /// True when nothing is left out but by the choice.
     fn is_everything(&self) -> bool {
         self.filter.is_none() && self.snaplen >= PACKET_LEN_MAX
     }
 
+    /// Moves those of the first `len` packets that the choice takes to the front; how many they are, and how many it does not take.
+    #[inline(always)]
+    fn choose(&self, batch: &mut [Packet<'_>; BATCH_MAX], len: usize) -> (usize, u64) {
+        let Some(choice) = &self.choice else { return (len, 0) };
+        let mut kept = 0;
+        for place in 0..len.min(BATCH_MAX) {
+            let packet = batch[place];
+            if choice.takes(&packet) {
+                batch[kept] = packet;
+                kept += 1;
+            }
+        }
+        (kept, (len - kept) as u64)
+    }
+
+    #[inline(always)]
+    fn wants(&mut self, packet: &Packet<'_>) -> bool {
+        self.choice.as_ref().is_none_or(|choice| choice.takes(packet))
+            && self.filter.as_mut().is_none_or(|filter| filter.matches(packet))
+    }
+
     /// Everything.
-    pub(super) const ALL: Self = Self { filter: None, snaplen: usize::MAX };
+    pub(super) const ALL: Self = Self { choice: None, filter: None, snaplen: usize::MAX };
 }
 
 /// Why [`lend`] stopped.
@@ -95,7 +119,10 @@ pub(super) fn lend<'a>(
             _ => 0,
         };
         // What is not plain, the end included, is for the walker to tell.
-        let (len, filtered) = if plain > 0 { (plain, 0) } else { fill(&mut batch, bytes, walker, selection, &mut lent) };
+        let (len, filtered) = match plain {
+            0 => fill(&mut batch, bytes, walker, selection, &mut lent),
+            len => selection.choose(&mut batch, len),
+        };
         tally.offset += (lent.consumed - start) as u64;
         if let Some(scout) = scout.as_deref_mut() {
             scout.saw_batch(lent.consumed - start);
@@ -161,7 +188,7 @@ fn fill<'a>(
         match walker.step(bytes.get(at..).unwrap_or_default()) {
             WalkStep::Packet { packet, consumed } => {
                 at += consumed;
-                if selection.filter.as_mut().is_none_or(|filter| filter.matches(&packet)) {
+                if selection.wants(&packet) {
                     if let Some(slot) = batch.get_mut(len) {
                         let data = packet.data.get(..selection.snaplen).unwrap_or(packet.data);
                         *slot = Packet { data, ..packet };

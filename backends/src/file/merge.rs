@@ -175,7 +175,7 @@ impl Backend for FileMerge {
     }
 
     fn notice(&mut self) -> Option<String> {
-        self.faults.take_notice().or_else(|| self.inputs.iter_mut().find_map(|input| input.file.notice()))
+        self.faults.next_notice(|| self.inputs.iter_mut().find_map(|input| input.file.notice()))
     }
 
     fn position(&self) -> Position {

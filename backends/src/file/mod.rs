@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::filter::FilterSet;
-use crate::{Backend, BackendError, Counters, LinkType, Packet, Polled, Position};
+use crate::{Backend, BackendError, Counters, LinkType, Packet, PacketChoice, Polled, Position};
 
 mod directory;
 mod foreign;
@@ -63,6 +63,8 @@ const PEEK_RECORDS_MAX: usize = 10_000;
 pub struct FileOptions {
     /// Expression in the language of pcap-filter(7); packets that do not match are counted and not lent.
     pub filter: Option<String>,
+    /// Packets that this does not take are counted and not lent, before the filter is asked. It sees all bytes that were captured.
+    pub choice: Option<Arc<dyn PacketChoice>>,
     /// Bytes lent of each packet at most; `None` = all that were captured.
     pub snaplen: Option<u32>,
     /// Opening a pipe waits for its first bytes; it gives up with an error once this is true.
@@ -203,7 +205,8 @@ impl CaptureFile {
     fn new(path: &Path, link_type: LinkType, source: Source, options: &FileOptions) -> Result<Self, BackendError> {
         let filter = options.filter.as_deref().map(|expression| FilterSet::new(expression, link_type)).transpose()?;
         let snaplen = options.snaplen.map_or(usize::MAX, |snaplen| snaplen as usize);
-        Ok(Self { path: path.to_owned(), link_type, selection: Selection { filter, snaplen }, source })
+        let selection = Selection { choice: options.choice.clone(), filter, snaplen };
+        Ok(Self { path: path.to_owned(), link_type, selection, source })
     }
 
     /// A reader that walks all packets. A mapped file gives any number of them, each with a place of its own;

@@ -98,7 +98,7 @@ impl Backend for FileSeries {
     }
 
     fn notice(&mut self) -> Option<String> {
-        self.faults.take_notice().or_else(|| self.current.as_mut()?.notice())
+        self.faults.next_notice(|| self.current.as_mut()?.notice())
     }
 
     fn position(&self) -> Position {
@@ -113,6 +113,8 @@ pub(super) struct Faults {
     first: Option<BackendError>,
     more: usize,
     pub(super) notices: Vec<String>,
+    /// What was told last.
+    told: String,
 }
 
 impl Faults {
@@ -125,8 +127,12 @@ impl Faults {
         }
     }
 
-    pub(super) fn take_notice(&mut self) -> Option<String> {
-        (!self.notices.is_empty()).then(|| self.notices.remove(0))
+    /// What is to be told next, of these faults or of the files; not what was told last, as each file may say the same.
+    pub(super) fn next_notice(&mut self, of_files: impl FnOnce() -> Option<String>) -> Option<String> {
+        let own = (!self.notices.is_empty()).then(|| self.notices.remove(0));
+        let text = own.or_else(of_files).filter(|text| *text != self.told)?;
+        self.told.clone_from(&text);
+        Some(text)
     }
 
     /// What the end of all files comes to; an error once.

@@ -15,7 +15,7 @@ use pcap::{Active, Capture, Device, Precision, Stat};
 use crate::chunk::PacketChunk;
 use crate::file::PACKET_LEN_MAX;
 use crate::filter::{link_type_from_dlt, pcap_reason};
-use crate::live::{DELETED, Notices, RETRY_INTERVAL, explain, interface_error, now};
+use crate::live::{DELETED, LONG_FILTER, Notices, RETRY_INTERVAL, explain, interface_error, now};
 use crate::wait::{Readiness, wait_readable};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, Timestamp};
 
@@ -24,7 +24,7 @@ pub(crate) mod interface;
 #[cfg(test)]
 mod tests;
 
-use filter::{FILTERED_LEN, RestFilter};
+use filter::{FILTERED_LEN, RestFilter, may_run_here};
 pub use interface::{Interface, default_name as default_interface, list_interfaces};
 
 /// Most packets taken from libpcap by one poll, so that a stop is noticed soon under any load.
@@ -355,6 +355,9 @@ impl Handle {
             Some(expression) => filter::set(&mut capture, expression)?,
             None => RestFilter::default(),
         };
+        if rest.is_whole() {
+            notices.push(format!("interface {interface}: {LONG_FILTER}"));
+        }
         let handle = capture.as_ptr().cast();
         // JUSTIFICATION: crate pcap asks for nanoseconds but does not tell whether they were granted.
         // SAFETY: the pointer is to the live handle that `capture` owns; the call only reads a field of it.
@@ -378,7 +381,7 @@ fn snaplen(options: &LiveOptions) -> usize {
 }
 
 fn activate(interface: &str, options: &LiveOptions, promiscuous: bool) -> Result<Capture<Active>, pcap::Error> {
-    let is_filtered_here = interface == "any" && options.filter.is_some();
+    let is_filtered_here = options.filter.as_deref().is_some_and(|expression| may_run_here(interface, expression));
     let asked = snaplen(options).max(if is_filtered_here { FILTERED_LEN } else { 0 });
     let mut capture = Capture::from_device(Device::from(interface))?
         .promisc(promiscuous)

@@ -15,6 +15,7 @@ use super::group::FanoutGroup;
 use super::open::FanoutMember;
 use super::ring::BlockRing;
 use super::walker::{BlockWalker, RingFormat};
+use crate::chosen::lend_wanted;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::wait::{Readiness, wait_readable};
 use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, RingFill, Timestamp};
@@ -43,7 +44,7 @@ pub struct TpacketBackend {
     counters: Counters,
     /// When the kernel's were read last.
     counted: Instant,
-    /// Packets lent.
+    /// Packets taken out of the ring: lent, or left out by the filter.
     lent: u64,
     /// The most blocks that a poll found waiting.
     waiting_max: usize,
@@ -262,8 +263,7 @@ impl TpacketBackend {
     }
 }
 
-/// Reads every block that has been handed over, at most each once; the packets lent and those that could not
-/// be read.
+/// Reads every block that has been handed over, at most each once; the packets shown to `visit` and those that could not be read.
 fn lap(ring: &mut BlockRing, format: RingFormat, lent: &mut u64, damaged: &mut u64, visit: &mut dyn FnMut(&[Packet<'_>])) -> u32 {
     let mut lent_now = 0;
     for _ in 0..ring.block_count() {
@@ -322,7 +322,20 @@ impl Backend for TpacketBackend {
         if ring.has_more_than(self.waiting_max) {
             self.waiting_max = ring.waiting();
         }
-        let lent = lap(ring, self.format, &mut self.lent, &mut self.counters.damaged, visit);
+        let Counters { damaged, filtered, .. } = &mut self.counters;
+        let lent = match open.member.rest.as_deref() {
+            None => lap(ring, self.format, &mut self.lent, damaged, visit),
+            Some(filter) => {
+                let before = *filtered;
+                let taken = lap(ring, self.format, &mut self.lent, damaged, &mut |batch| {
+                    *filtered += lend_wanted(batch, |packet| filter.matches(packet), visit) as u64;
+                });
+                if taken > 0 {
+                    return Ok(Polled::Lent(taken - (*filtered - before) as u32));
+                }
+                0
+            }
+        };
         if lent > 0 {
             return Ok(Polled::Lent(lent));
         }

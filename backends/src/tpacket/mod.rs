@@ -119,7 +119,8 @@ pub struct TpacketOptions {
     pub promiscuous: bool,
     /// Expression in the language of pcap-filter(7), run by the kernel before a packet comes near the ring.
     /// It means what it means for a file: `udp` matches packets without a VLAN tag, `vlan and udp` those with
-    /// one. That needs Linux 4.1, which tells a filter the tag's protocol.
+    /// one. That needs Linux 4.1, which tells a filter the tag's protocol. One that is longer than the kernel's may be runs in user
+    /// space.
     pub filter: Option<String>,
     /// When the interface is deleted: true looks for it every second and goes on when one of that name is
     /// there; false reports an error and ends.

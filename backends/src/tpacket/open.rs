@@ -4,11 +4,13 @@
 //! or none is.
 
 use std::io;
+use std::sync::Arc;
 
-use super::program::{LOCKED, build};
+use super::program::{LOCKED, SocketProgram, build};
 use super::socket::{Mapped, Socket, attach_filter};
 use super::{Fanout, TpacketOptions};
-use crate::live::{Notices, explain, interface_error};
+use crate::filter::Filter;
+use crate::live::{LONG_FILTER, Notices, explain, interface_error};
 use crate::{BackendError, LinkType};
 
 /// What opening asks of the kernel, in this order.
@@ -40,6 +42,8 @@ pub(super) struct FanoutMember {
     pub(super) link_type: LinkType,
     /// Number of the fanout group; `None` for a single socket.
     pub(super) fanout_id: Option<u16>,
+    /// What of the filter is run here.
+    pub(super) rest: Option<Arc<Filter>>,
 }
 
 /// An interface opened.
@@ -90,7 +94,10 @@ impl TpacketOpener {
         let mut notices = Notices::default();
         let first = self.step(OpenStep::Socket, options, interface, Socket::new)?;
         let device = self.device(options, interface, &first)?;
-        let program = build(options, device.link_type, device.is_loopback)?;
+        let SocketProgram { instructions: program, rest } = build(options, device.link_type, device.is_loopback)?;
+        if rest.is_some() {
+            notices.push(format!("interface {interface}: {LONG_FILTER}"));
+        }
         if device.is_loopback {
             notices.push(format!("interface {interface} carries each packet twice, out and in again; the first is left out"));
         }
@@ -119,7 +126,13 @@ impl TpacketOpener {
                 1 => None,
                 _ => Some(self.step(OpenStep::Fanout, options, interface, || join(socket, options, group))?),
             };
-            members.push(FanoutMember { mapped, index: device.index, link_type: device.link_type, fanout_id });
+            members.push(FanoutMember {
+                mapped,
+                index: device.index,
+                link_type: device.link_type,
+                fanout_id,
+                rest: rest.clone(),
+            });
         }
         for member in &members {
             step(OpenStep::Filter, &mut || attach_filter(&member.mapped.socket, &program))?;

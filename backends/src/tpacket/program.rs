@@ -4,8 +4,10 @@
 //! returns either 0 or the number of bytes to keep.
 
 use super::TpacketOptions;
-use crate::filter::{ClassicInstruction, Filter};
+use crate::filter::{ClassicInstruction, Filter, filter_error};
 use crate::{BackendError, LinkType};
+use netscope_bpf::classic::{FilterError, INSTRUCTIONS_MAX};
+use std::sync::Arc;
 
 /// `ret #k`.
 const RETURN_CONSTANT: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
@@ -48,15 +50,39 @@ pub(crate) fn fitted(filter: Option<&[ClassicInstruction]>, snaplen: u32, is_loo
     program
 }
 
+/// What filters the packets of a socket.
+#[derive(Debug)]
+pub(super) struct SocketProgram {
+    /// For the kernel.
+    pub(super) instructions: Vec<ClassicInstruction>,
+    /// For user space: a filter that is longer than the kernel's may be.
+    pub(super) rest: Option<Arc<Filter>>,
+}
+
+/// Bytes that a filter in user space has to have of each packet.
+const FILTERED_LEN: u32 = 512;
+
 /// The program for these options.
-pub(super) fn build(
-    options: &TpacketOptions,
-    link_type: LinkType,
-    is_loopback: bool,
-) -> Result<Vec<ClassicInstruction>, BackendError> {
-    let filter = match &options.filter {
-        Some(expression) => Some(Filter::compile(expression, link_type)?.for_socket(expression)?),
-        None => None,
+pub(super) fn build(options: &TpacketOptions, link_type: LinkType, is_loopback: bool) -> Result<SocketProgram, BackendError> {
+    let snaplen = options.snaplen_bytes();
+    let Some(expression) = &options.filter else {
+        return Ok(SocketProgram { instructions: fitted(None, snaplen, is_loopback), rest: None });
     };
-    Ok(fitted(filter.as_deref(), options.snaplen_bytes(), is_loopback))
+    let filter = Filter::compile(expression, link_type)?;
+    let in_kernel = match filter.for_socket() {
+        Ok(program) => Some(fitted(Some(&program), snaplen, is_loopback)).filter(|program| program.len() <= INSTRUCTIONS_MAX),
+        Err(FilterError::TooLong { .. }) => None,
+        Err(error) => return Err(filter_error(expression, error.to_string())),
+    };
+    match in_kernel {
+        Some(instructions) => Ok(SocketProgram { instructions, rest: None }),
+        None if snaplen < FILTERED_LEN => Err(filter_error(
+            expression,
+            format!(
+                "it is longer than the {INSTRUCTIONS_MAX} instructions of the kernel's filters, and a snap length of {snaplen} cuts off \
+                 what it would ask for in user space: keep {FILTERED_LEN} bytes (--snaplen), or shorten it"
+            ),
+        )),
+        None => Ok(SocketProgram { instructions: fitted(None, snaplen, is_loopback), rest: Some(Arc::new(filter)) }),
+    }
 }

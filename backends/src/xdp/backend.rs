@@ -11,11 +11,11 @@ use super::group::{Left, QueueGroup, Reopened};
 use super::open::{Prepared, QueueSocket, damaged_ring};
 use super::pace::{Pacer, Wait};
 use super::tally::RingReading;
-use crate::filter::Filter;
+use crate::chosen::lend_wanted;
 use crate::live::{DELETED, Notices, RETRY_INTERVAL, interface_error, now};
 use crate::tpacket::interface_drops;
 use crate::wait::{Readiness, wait_readable};
-use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, RingFill, Timestamp};
+use crate::{BATCH_MAX, Backend, BackendError, Counters, LinkType, Packet, Polled, RingFill};
 
 /// Most entries taken by one poll, so that a stop is noticed soon under any load.
 const ENTRIES_MAX: u32 = 16 * BATCH_MAX as u32;
@@ -216,7 +216,7 @@ impl XdpBackend {
             match filter.as_ref().filter(|_| !open.prepared.attachment.is_filtering) {
                 None => receiver.receive(ENTRIES_MAX, clock, &now, visit),
                 Some(filter) => receiver.receive(ENTRIES_MAX, clock, &now, &mut |batch| {
-                    lend_matching(filter, filtered, batch, visit);
+                    *filtered += lend_wanted(batch, |packet| filter.matches(packet), visit) as u64;
                 }),
             }
         });
@@ -359,25 +359,6 @@ impl XdpBackend {
             }
         }
         self.count_interface();
-    }
-}
-
-/// Lends what matches.
-fn lend_matching(filter: &Filter, filtered: &mut u64, batch: &[Packet<'_>], visit: &mut dyn FnMut(&[Packet<'_>])) {
-    let nothing = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::ETHERNET };
-    let mut matching = [nothing; BATCH_MAX];
-    let mut count = 0;
-    for packet in batch {
-        if filter.matches(packet)
-            && let Some(slot) = matching.get_mut(count)
-        {
-            *slot = *packet;
-            count += 1;
-        }
-    }
-    *filtered += (batch.len() - count) as u64;
-    if let Some(matching) = matching.get(..count).filter(|matching| !matching.is_empty()) {
-        visit(matching);
     }
 }
 

@@ -3,6 +3,7 @@
 //! work was done.
 
 mod cases;
+mod limits;
 
 use super::count::WrittenSummary;
 use super::report::{BenchReport, SPREAD_NOTE, verdict};
@@ -70,7 +71,9 @@ fn netscope(bench: &Bench, case: &CliffCase) -> Result<MeasuredCommand, String> 
         fs::write(&config, case.config).map_err(|error| format!("{}: {error}", config.display()))?;
         words.extend(["--config".into(), config.into()]);
     }
-    words.extend(case.flags.iter().map(Into::into));
+    for flag in case.flags {
+        words.push(limits::written(bench, flag)?);
+    }
     words.extend(["--summary-json".into(), summary.clone().into()]);
     let (expected, proof, output) = (case.capture, case.proof, summary.clone());
     let count = move || cases::flows(&WrittenSummary::read(&output, expected.packets)?, &expected, proof);

@@ -19,6 +19,14 @@ pub(super) fn hold(rig: &mut Rig, flow: u32, time: u64, first_packet: u64) -> Co
     rig.table.count(packet, FullFacts { number: 0, dissected: &nothing }, false, |record, _| records.push(*record))
 }
 
+/// The best flows of the tick that ends now, best first.
+fn top_of(rig: &mut Rig) -> Vec<TopFlow> {
+    let mut top = Vec::new();
+    rig.table.end_tick(&mut top);
+    top.sort_unstable_by_key(TopFlow::rank);
+    top
+}
+
 /// A flow whose record ended and began again in the tick, both listed, is told twice, each with its own bytes, also when fragments
 /// make the new record begin with an earlier packet.
 #[test]
@@ -30,9 +38,7 @@ fn a_listed_flow_that_begins_again_stands_for_itself() {
     hold(&mut rig, 1, SECOND + 2, 2);
     hold(&mut rig, 1, SECOND + 2, 1);
     rig.udp(3, false, SECOND + 3, 10);
-    let mut top = Vec::new();
-    rig.table.end_tick(&mut top);
-    let got: Vec<u64> = top.iter().map(|flow| flow.delta_bytes).collect();
+    let got: Vec<u64> = top_of(&mut rig).iter().map(|flow| flow.delta_bytes).collect();
     assert_eq!(got, [1000, 500, 240, 10]);
 }
 
@@ -44,8 +50,7 @@ fn very_many_heavy_flows_are_not_looked_through() {
         rig.udp(flow, false, SECOND, 9_000_000 + flow % 3);
         assert!(rig.table.top_listed() < 2000, "flow {flow}");
     }
-    let mut top = Vec::new();
-    rig.table.end_tick(&mut top);
+    let top = top_of(&mut rig);
     assert_eq!(top.iter().map(|flow| flow.delta_bytes).collect::<Vec<_>>(), [9_000_002; 2]);
 }
 
@@ -83,8 +88,7 @@ proptest! {
                 sums.into_iter().map(|((key, opening), sum)| (std::cmp::Reverse(sum), key, opening)).collect();
             expected.sort_unstable();
             expected.truncate(count);
-            let mut top = Vec::new();
-            rig.table.end_tick(&mut top);
+            let top = top_of(&mut rig);
             let got: Vec<_> = top.iter().map(|flow| (flow.delta_bytes, flow.key)).collect();
             let expected: Vec<_> = expected.into_iter().map(|(sum, key, _)| (sum.0, key)).collect();
             prop_assert_eq!(got, expected);

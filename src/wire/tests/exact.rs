@@ -242,9 +242,25 @@ fn too_many_extension_headers() {
         bytes.extend(udp(b"x"));
         eth(&ethernet(0x86dd, &ipv6(60, &bytes)))
     };
-    assert_eq!((chain(EXTENSION_COUNT_MAX).transport, chain(EXTENSION_COUNT_MAX).fault), (Transport::Udp(UDP_PORTS), None));
-    let over = chain(EXTENSION_COUNT_MAX + 1);
+    let limit = usize::from(EXTENSION_COUNT_MAX);
+    assert_eq!((chain(limit).transport, chain(limit).fault), (Transport::Udp(UDP_PORTS), None));
+    let over = chain(limit + 1);
+    assert_eq!(over.network, Some(v6(60)));
     assert_eq!((over.transport, over.fault), (Transport::None, fault(Layer::Ipv6Extension, FaultKind::TooDeep)));
+}
+
+#[test]
+fn padding_before_a_jumbo_payload_length_is_read_for_a_while() {
+    // The option says less than the datagram does.
+    for (padding, payload_len) in [(4, 3), (100, 5)] {
+        let header_len = (2 + padding + 6_usize).next_multiple_of(8);
+        let len = header_len as u8 + 11;
+        let options = join(&[&vec![0; padding], &[0xc2, 4, 0, 0, 0, len], &vec![0; header_len - padding - 8]]);
+        let mut packet = ipv6(0, &join(&[&[17, (header_len / 8 - 1) as u8], &options, &udp(b"hello"), b"padding"]));
+        packet[4..6].copy_from_slice(&[0, 0]);
+        let facts = dissect(LinkType::RAW, &packet);
+        assert_eq!((facts.transport, facts.payload_len), (Transport::Udp(UDP_PORTS), payload_len), "{padding}");
+    }
 }
 
 #[test]

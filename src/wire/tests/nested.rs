@@ -29,7 +29,17 @@ pub fn packets() -> Vec<(u16, Vec<u8>)> {
         on_ethernet(0x88e7, &join(&[&[0; 4], &ethernet(0x88e7, &[])])),
         on_ethernet(0x6558, &ethernet(0x6558, &[])),
         (192, repeated(&[0, 0, 8, 0, 192, 0, 0, 0], &[])),
-        (1, ethernet(0x8847, &join(&[&repeated(&mpls(5, false), &[])[..124], &mpls(5, true), &ethernet(100, &[7; 100])]))),
+        (
+            1,
+            ethernet(
+                0x8847,
+                &join(&[
+                    &repeated(&mpls(5, false), &[])[..4 * usize::from(LINK_HEADER_COUNT_MAX - 1)],
+                    &mpls(5, true),
+                    &ethernet(100, &[7; 100]),
+                ]),
+            ),
+        ),
     ];
     let mut llc = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &ip]);
     for _ in 0..LINK_HEADER_COUNT_MAX {
@@ -41,7 +51,13 @@ pub fn packets() -> Vec<(u16, Vec<u8>)> {
         ppp = join(&[&[0x02, 0x81], &mpls(1, true), &[0; 4], &ethernet(0x8864, &pppoe(&ppp))]);
     }
     found.push((1, ethernet(0x8864, &pppoe(&ppp))));
-    found.push((101, ipv6(60, &join(&[&[60, 0, 0, 0, 0, 0, 0, 0].repeat(EXTENSION_COUNT_MAX), &[59, 0, 0, 0, 0, 0, 0, 0]]))));
+    found.push((
+        101,
+        ipv6(60, &join(&[&[60, 0, 0, 0, 0, 0, 0, 0].repeat(usize::from(EXTENSION_COUNT_MAX)), &[59, 0, 0, 0, 0, 0, 0, 0]])),
+    ));
+    let extensions = join(&[&[1, 0, 0, 0xc0].repeat(100), &[1, 0, 0, 0], &ip]);
+    found.push((101, ipv4(17, &gtpu(0x34, &join(&[&[0, 0, 0, 0xc0], &extensions]), &[]))));
+    found.push((101, ipv4(47, &gre(0x4000, 0x0800, &join(&[&[0; 4], &[0, 2, 0, 0].repeat(40), &[0; 4]]), &ip))));
     found.extend(tunnels(&ip));
     found
 }

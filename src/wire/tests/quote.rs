@@ -84,8 +84,9 @@ fn extension_headers_are_read_to_the_same_depth() {
         bytes.extend(udp(b"x"));
         in_error6(&ipv6(60, &bytes)).expect("quoted").transport
     };
-    assert_eq!(chain(EXTENSION_COUNT_MAX), Transport::Udp(UDP_PORTS));
-    assert_eq!(chain(EXTENSION_COUNT_MAX + 1), Transport::None);
+    let limit = usize::from(EXTENSION_COUNT_MAX);
+    assert_eq!(chain(limit), Transport::Udp(UDP_PORTS));
+    assert_eq!(chain(limit + 1), Transport::None);
 }
 
 #[test]

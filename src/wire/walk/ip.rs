@@ -2,7 +2,7 @@
 //!
 //! Owns how an IP header bounds what it carries. Knows no transport.
 
-use super::{EXTENSION_COUNT_MAX, Next, Walker};
+use super::{Next, Walker, depth};
 use crate::wire::ipv6::{NO_NEXT_HEADER, extension};
 use crate::wire::view::Unreadable;
 use crate::wire::{FaultKind, Fragment, IpVersion, Ipv4, Ipv6, Ipv6Extension, Layer, Network, Transport, TunnelKind, Visitor};
@@ -83,15 +83,19 @@ impl<V: Visitor> Walker<'_, '_, V> {
     /// Reads over extension headers, noting a fragment and a jumbo length, and corrects the network facts.
     fn extensions(&mut self, mut network: Network) -> Next {
         let start = self.at;
+        let limit = depth::extension_headers_max();
         let mut count = 0;
-        while Ipv6Extension::is_extension(network.protocol) {
-            if count == EXTENSION_COUNT_MAX {
-                return self.fail(Layer::Ipv6Extension, FaultKind::TooDeep);
+        let next = loop {
+            if !Ipv6Extension::is_extension(network.protocol) {
+                break Next::Protocol(network.protocol);
+            }
+            if count == limit {
+                break self.fail(Layer::Ipv6Extension, FaultKind::TooDeep);
             }
             count += 1;
             let header = match Ipv6Extension::read(network.protocol, self.rest()) {
                 Ok(header) => header,
-                Err(why) => return self.unreadable(Layer::Ipv6Extension, why),
+                Err(why) => break self.unreadable(Layer::Ipv6Extension, why),
             };
             self.enter(Ipv6Extension::LAYER, header.wrap(), header.bytes().len());
             network.protocol = header.next_header();
@@ -111,12 +115,13 @@ impl<V: Visitor> Walker<'_, '_, V> {
                 }
                 _ => {}
             }
-            self.found_network(network);
             if network.fragment.is_some_and(|f| f.offset != 0) {
-                return Next::Stop;
+                break Next::Stop;
             }
-        }
-        Next::Protocol(network.protocol)
+        };
+        // As far as it could be read.
+        self.found_network(network);
+        next
     }
 
     /// What an IP header carries, by its protocol number.

@@ -52,12 +52,17 @@ impl<V: Visitor> Walker<'_, '_, V> {
 
     #[inline(always)]
     fn vlan(&mut self) -> Next {
-        if !self.count_link_header() {
-            return self.fail(Layer::Vlan, FaultKind::TooDeep);
+        loop {
+            if !self.count_link_header() {
+                return self.fail(Layer::Vlan, FaultKind::TooDeep);
+            }
+            let Some(header) = self.header::<Vlan>() else { return Next::Stop };
+            self.found_vlan(header.id());
+            match header.ether_type() {
+                ethertype::VLAN | ethertype::PROVIDER_VLAN | ethertype::VLAN_9100 | ethertype::VLAN_9200 => {}
+                other => return Next::EtherType(other),
+            }
         }
-        let Some(header) = self.header::<Vlan>() else { return Next::Stop };
-        self.found_vlan(header.id());
-        Next::EtherType(header.ether_type())
     }
 
     /// Notes a VLAN id under the outermost network layer.

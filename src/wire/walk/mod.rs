@@ -19,16 +19,8 @@ mod wireless;
 pub(super) use udp_tunnel::is_tunnel_port;
 
 use super::view::{Unreadable, View};
-use super::{Dissected, Fault, FaultKind, Header, Layer, Network, Transport, Tunnel, Visitor};
+use super::{Dissected, Fault, FaultKind, Header, Layer, Network, Transport, Tunnel, Visitor, depth};
 use netscope_backends::LinkType;
-
-/// Most tunnels in each other that are followed; one more is counted as [`FaultKind::TooDeep`].
-pub const TUNNEL_DEPTH_MAX: u8 = 8;
-/// Most link-layer headers (tags, labels, LLC, PPP) under one network layer; one more is counted as [`FaultKind::TooDeep`].
-pub const LINK_HEADER_COUNT_MAX: u8 = 32;
-/// Most extension headers of one IPv6 header; one more is counted as [`FaultKind::TooDeep`]. So many cost less than the
-/// smallest packets that would fill as many bytes.
-pub const EXTENSION_COUNT_MAX: usize = 128;
 
 /// What is to be read next.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +89,7 @@ struct Walker<'a, 'v, V> {
     claim_end: usize,
     /// The smallest of all such ends so far, that of the wire included: an inner header may claim more than there is room for.
     outer_end: usize,
-    /// Link-layer headers since the last network layer.
+    /// Link-layer headers since the last network layer; one more than may be at most.
     link_header_count: u8,
     /// Innermost tunnel entered; becomes a fact when an IP header is read in it.
     pending: Option<Tunnel>,
@@ -156,6 +148,7 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
             Unreadable::Short(needed) if needed <= self.claimed() => FaultKind::Truncated,
             Unreadable::Short(_) | Unreadable::Malformed => FaultKind::Malformed,
             Unreadable::Unknown => FaultKind::Unknown,
+            Unreadable::TooDeep => FaultKind::TooDeep,
         };
         self.fail(layer, kind)
     }
@@ -191,8 +184,8 @@ impl<'a, V: Visitor> Walker<'a, '_, V> {
 
     /// Counts a link-layer header that can repeat; false when there are too many.
     fn count_link_header(&mut self) -> bool {
-        self.link_header_count += 1;
-        self.link_header_count <= LINK_HEADER_COUNT_MAX
+        self.link_header_count = self.link_header_count.saturating_add(1);
+        self.link_header_count <= depth::link_headers_max()
     }
 
     /// An IP header was read: it is the innermost so far.

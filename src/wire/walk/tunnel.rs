@@ -4,7 +4,7 @@
 
 use super::link_layer::is_ethernet;
 use super::tag::carried;
-use super::{Next, TUNNEL_DEPTH_MAX, Walker};
+use super::{Next, Walker, depth};
 use crate::wire::ethernet::{LENGTH_MAX, ethertype};
 use crate::wire::view::{Unreadable, be16};
 use crate::wire::{Erspan, EtherIp, Ethernet, FaultKind, Gre, Ipv4, L2tpv3, Layer, Tunnel, TunnelKind, View, Visitor, Wccp, gre};
@@ -13,7 +13,7 @@ use netscope_backends::LinkType;
 impl<V: Visitor> Walker<'_, '_, V> {
     /// Goes on inside a tunnel, unless there are too many already.
     pub(super) fn enter_tunnel(&mut self, kind: TunnelKind, id: u32, layer: Layer, next: Next) -> Next {
-        if self.depth == TUNNEL_DEPTH_MAX {
+        if self.depth >= depth::tunnels_max() {
             return self.fail(layer, FaultKind::TooDeep);
         }
         self.depth += 1;

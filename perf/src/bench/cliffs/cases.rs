@@ -2,6 +2,7 @@
 //! packets, tuples made to collide, configurations beside the default, and recordings of a long time. Owns
 //! what each is compared with and what its summary must say.
 
+use super::limits;
 use crate::bench::capture::Capture;
 use crate::bench::count::WrittenSummary;
 use netscope_perf::Profile;
@@ -20,6 +21,8 @@ pub enum Proof {
     Fragments,
     /// Every packet was seen to be malformed, in one layer or another.
     Malformed,
+    /// Of every packet, headers lie deeper than is followed.
+    TooDeep,
 }
 
 /// How the packets come in.
@@ -69,7 +72,7 @@ pub struct CliffCase {
 }
 
 impl CliffCase {
-    fn new(name: &str, capture: Capture, proof: Proof, compared: &[(&str, Option<f64>)]) -> Self {
+    pub(super) fn new(name: &str, capture: Capture, proof: Proof, compared: &[(&str, Option<f64>)]) -> Self {
         let comparison = |(with, goal): &(&str, Option<f64>)| Comparison {
             with: (*with).to_owned(),
             measured: ComparedBy::CpuPerPacket,
@@ -80,7 +83,8 @@ impl CliffCase {
     }
 }
 
-const COMMON: &str = "common case";
+/// What most cases are compared with.
+pub(super) const COMMON: &str = "common case";
 const SHORT: &str = "3 packets a flow, 100 k flows";
 const BENIGN: &str = "1 M flows within the bound";
 
@@ -103,7 +107,7 @@ pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<CliffCase>, Stri
 }
 
 fn all(is_quick: bool) -> Vec<CliffCase> {
-    [tables(is_quick), configurations(is_quick), detection(is_quick), long_recordings(is_quick)].concat()
+    [tables(is_quick), configurations(is_quick), detection(is_quick), limits::all(is_quick), long_recordings(is_quick)].concat()
 }
 
 /// What is hard for the flow table.
@@ -231,6 +235,10 @@ pub fn flows(summary: &WrittenSummary, capture: &Capture, proof: Proof) -> Resul
         Proof::Malformed => match summary.faults("malformed")? {
             seen if seen == capture.packets => {}
             seen => return Err(format!("{seen} packets were malformed, not {}", capture.packets)),
+        },
+        Proof::TooDeep => match summary.faults("too_deep")? {
+            seen if seen == capture.packets => {}
+            seen => return Err(format!("{seen} packets were too deep, not {}", capture.packets)),
         },
     }
     summary.get("/flows/opened")
