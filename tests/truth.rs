@@ -12,9 +12,6 @@ use std::process::Command;
 /// Reads every capture of `captures` and writes the exports the scorer wants.
 fn export_all(captures: &Path, into: &Path, extra: &[&str]) -> usize {
     let mut count = 0;
-    // One capture has a hundred extension headers in a packet, made for it; all others are read the same by default.
-    let config = into.join("netscope.toml");
-    fs::write(&config, "[analysis]\ndepth_extension_headers = 128\n").expect("the folder is ours");
     for entry in fs::read_dir(captures).expect("corpus folder") {
         let path = entry.expect("corpus entry").path();
         if !path.is_file() {
@@ -27,8 +24,6 @@ fn export_all(captures: &Path, into: &Path, extra: &[&str]) -> usize {
             .arg(&path)
             .arg("--export-json")
             .arg(&export)
-            .arg("--config")
-            .arg(&config)
             .args(extra)
             .output()
             .expect("netscope runs");

@@ -5,9 +5,7 @@
 //! It reads capture files itself, so that a mistake in the program's own reader cannot hide here.
 
 use netscope::flow::{Direction, FlowKey};
-use netscope::wire::{
-    DepthLimits, Dissected, Header, Network, Ports, Transport, Visitor, dissect, mac_addresses, set_depth_limits, supports, walk,
-};
+use netscope::wire::{Dissected, Header, Network, Ports, Transport, Visitor, dissect, mac_addresses, supports, walk};
 use netscope_backends::LinkType;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,8 +100,6 @@ fn flow_of(facts: &Dissected) -> Option<(&'static str, Network, Ports)> {
 
 #[test]
 fn every_capture_agrees_with_tshark() {
-    // One capture of the corpus has a hundred of them.
-    set_depth_limits(DepthLimits { extension_headers: 128, ..DepthLimits::DEFAULT });
     let corpus = match std::env::var_os("NETSCOPE_CORPUS") {
         Some(path) => PathBuf::from(path),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
