@@ -35,11 +35,11 @@ fn as_many_as_the_limit_are_read_and_one_more_is_counted() {
     let directory = temp_dir("depth");
     type Of = fn(u8) -> Depth;
     let cases: [(Of, u8, &str); 4] = [
-        (Depth::ExtensionHeaders, 8, "depth_extension_headers"),
-        (Depth::Tags, 16, "depth_link_headers"),
-        (Depth::Labels, 16, "depth_link_headers"),
+        (Depth::ExtensionHeaders, 120, "depth_extension_headers"),
+        (Depth::Tags, 32, "depth_link_headers"),
+        (Depth::Labels, 32, "depth_link_headers"),
         // The header inside is in none.
-        (Depth::Tunnels, 4, "depth_tunnels"),
+        (Depth::Tunnels, 8, "depth_tunnels"),
     ];
     for (of, limit, key) in cases {
         let set = |limit: u8| format!("[analysis]\n{key} = {limit}\n");

@@ -43,7 +43,8 @@ fn depths(is_quick: bool) -> Vec<CliffCase> {
     let (read, refused) = (Proof::AllInFlows, Proof::TooDeep);
     vec![
         case("8 extension headers", Depth::ExtensionHeaders(8), read),
-        case("120 extension headers", Depth::ExtensionHeaders(120), refused),
+        case("120 extension headers", Depth::ExtensionHeaders(120), read),
+        case("140 extension headers", Depth::ExtensionHeaders(140), refused),
         case("1,200 bytes of padding options", Depth::Padding(150), read),
         case("16 tags", Depth::Tags(16), read),
         case("250 tags", Depth::Tags(250), refused),
