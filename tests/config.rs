@@ -124,6 +124,7 @@ fn every_switch_works_both_ways() {
         color: ColorWhen::Auto,
         link: false,
         absolute_seq: false,
+        payload: true,
         layers: false,
         flow: false,
         hex: false,
