@@ -59,6 +59,9 @@ pub struct AnalysisOptions {
     /// Memory for their bytes, in all.
     #[arg(skip)]
     pub dpi_memory_mb: Option<u64>,
+    /// Names of addresses, as DNS answers told them, that are kept for flows without a name.
+    #[arg(skip)]
+    pub passive_dns_names: Option<u64>,
     /// Networks that are inside; empty: private ranges and the interface's own.
     #[arg(skip)]
     #[serde(deserialize_with = "names")]
@@ -113,6 +116,7 @@ impl AnalysisOptions {
             dpi_packets: self.dpi_packets.or(under.dpi_packets),
             dpi_flows: self.dpi_flows.or(under.dpi_flows),
             dpi_memory_mb: self.dpi_memory_mb.or(under.dpi_memory_mb),
+            passive_dns_names: self.passive_dns_names.or(under.passive_dns_names),
             local_networks: self.local_networks.or(under.local_networks),
             alerts_jsonl: self.alerts_jsonl.or(under.alerts_jsonl),
             alerts: self.alerts.over(under.alerts),

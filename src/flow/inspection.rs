@@ -10,7 +10,6 @@ mod settings;
 mod side;
 mod stream;
 
-use self::fact_pool::{FactPool, PoolRef};
 use self::news::{FlowNews, ToldNews};
 use self::stream::{StreamInspection, StreamState};
 use super::Direction;
@@ -18,6 +17,7 @@ use super::arena::{NO_PLACE, Segments};
 use crate::app::protocols::DATAGRAM_PROTOCOLS;
 use crate::app::{DatagramInspector, DatagramReading, FactBuffer, FactSet, SeenDatagram};
 
+pub use fact_pool::{FactPool, PoolRef};
 pub use news::LatestNews;
 pub use settings::{InspectionCounters, InspectionSettings};
 
