@@ -142,10 +142,10 @@ impl Outbox {
     /// A client got an address for a name. On a wire it is counted where no box is free beyond those that ended flows may need.
     pub(super) fn named(&mut self, address: AddressName, name: &[u8], ledger: &mut Ledger) {
         let Some(sender) = &self.ended else { return };
-        if let Some(open) = &mut self.ended_open {
-            if open.names.push(address, name) {
-                return;
-            }
+        if let Some(open) = &mut self.ended_open
+            && open.names.push(address, name)
+        {
+            return;
         }
         let is_free = self.waits || sender.free() > BOXES_LEFT;
         let Some(mut fresh) = is_free.then(|| take(sender, self.waits)).flatten() else {

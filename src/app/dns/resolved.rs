@@ -40,11 +40,8 @@ pub fn resolved_addresses(message: &DnsMessage<'_>, mut tell: impl FnMut(&[u8], 
         match value {
             DnsValue::Ipv4(address) => tell(asked.as_bytes(), address.into()),
             DnsValue::Ipv6(address) => tell(asked.as_bytes(), address.into()),
-            DnsValue::Name(target) if record.is_alias() => {
-                if target.write(&mut current).is_none() {
-                    return;
-                }
-            }
+            // What comes behind it is that name's; a broken one leads nowhere.
+            DnsValue::Name(target) if record.is_alias() && target.write(&mut current).is_none() => return,
             _ => {}
         }
     }
