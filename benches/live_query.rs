@@ -165,6 +165,7 @@ mod linux {
                 microbursts: None,
                 alerting: AlertingSettings::default(),
                 selection: None,
+                address_names_max: 0,
             },
             outputs: vec![Box::new(AskingOutput)],
             record: None,

@@ -43,6 +43,7 @@ pub fn aggregate_settings(
         microbursts,
         alerting,
         selection: None,
+        address_names_max: settings.flow.inspection.names_max(),
     }
 }
 

@@ -92,6 +92,7 @@ fn session(queues: Vec<Box<dyn Backend>>, history: bool) -> Session {
             microbursts: None,
             alerting: AlertingSettings::default(),
             selection: None,
+            address_names_max: settings.flow.inspection.names_max(),
         },
         source: Source::Queues(queues),
         engine: settings,

@@ -155,6 +155,7 @@ fn session(queues: Vec<Box<dyn Backend>>, settings: &EngineSettings, outputs: Ve
         microbursts: None,
         alerting: netscope::aggregate::AlertingSettings::default(),
         selection: None,
+        address_names_max: settings.flow.inspection.names_max(),
     };
     Session {
         source: Source::Queues(queues),

@@ -187,6 +187,7 @@ fn session(source: Source, workers: usize) -> Session {
         microbursts: None,
         alerting: netscope::aggregate::AlertingSettings::default(),
         selection: None,
+        address_names_max: engine.flow.inspection.names_max(),
         flow_key: engine.flow.key,
     };
     Session {

@@ -4,6 +4,7 @@
 //! caller brings the time. Invariant: where the source waits, the events depend on what each queue sent
 //! alone, not on when it arrived.
 
+use super::address_names::AddressBook;
 use super::alerting::{Alerting, AlertingSettings};
 use super::answers::Answers;
 use super::bursts::{BurstJudging, Bursts};
@@ -48,6 +49,8 @@ pub struct AggregateSettings {
     pub alerting: AlertingSettings,
     /// Which flows outputs get, as they end and in tables; `None`: all.
     pub selection: Option<Arc<FlowSelection>>,
+    /// Names of addresses, as DNS answers told them, that are kept for flows without a name; 0: none.
+    pub address_names_max: usize,
 }
 
 /// What outputs want to be told.
@@ -152,6 +155,8 @@ pub struct Aggregator {
     patience: Option<Patience>,
     /// Records under way, and those for the table exports.
     records: Records,
+    /// Names of addresses; `None` where none are kept.
+    names: Option<AddressBook>,
     /// Live flows of tables whose facts found no room. Added to and read (Relaxed): a count alone.
     live_facts_left_out: Arc<AtomicU64>,
     /// Ended flows that are being passed on, from `passed` on.
@@ -195,6 +200,7 @@ impl Aggregator {
             judging,
             bursts,
             history: wants.history.then(|| History::new(settings.tick_ns)),
+            names: AddressBook::new(settings.address_names_max),
             settings,
             wants,
             records: Records::default(),
@@ -246,7 +252,8 @@ impl Aggregator {
                 }
                 let unordered = self.wants.table && !self.wants.wants_order() && self.shown_queues.is_none();
                 let alive = unordered.then_some(&mut self.shown);
-                inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive }, now);
+                let names = self.names.as_mut();
+                inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive, names }, now);
             }
             Mail::Answer(answer) => match &mut self.answers {
                 Some(answers) => answers.accept(inbox.index(), answer),
@@ -355,6 +362,7 @@ impl Aggregator {
         if self.wants.wants_order() || some_go {
             sort_settled(&mut self.settled, &self.records);
         }
+        self.name_settled();
         !self.settled.is_empty()
     }
 
@@ -449,9 +457,10 @@ impl Aggregator {
     /// Totals over all queues.
     fn sum_up(&mut self) {
         // What no queue counts stays; everything else is summed anew.
+        let naming = self.names.as_ref().map(AddressBook::counts).unwrap_or_default();
         let Summary { export_left_out, unselected, .. } = self.summary;
         let queues = self.inboxes.iter().map(queue_report).collect();
-        let mut sum = Summary { export_left_out, unselected, queues, ..Summary::default() };
+        let mut sum = Summary { export_left_out, unselected, queues, naming, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;
@@ -476,6 +485,7 @@ impl Aggregator {
     }
 
     fn finish(&mut self) -> (Table, Summary) {
+        self.name_last();
         self.sum_up();
         let recent = self.recent.take();
         for flow in recent.into_iter().filter(|_| self.wants.table) {
@@ -484,6 +494,7 @@ impl Aggregator {
         }
         if let Some(queues) = &self.shown_queues {
             self.summary.flows_joined = join_halves(&mut self.records, &mut self.shown, queues, self.settings.flow_key);
+            self.name_joined();
         }
         // As many as had packets to process; fewer where we are kept off most processors.
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(self.inboxes.len());
@@ -523,6 +534,7 @@ fn queue_report(inbox: &Inbox) -> QueueReport {
 }
 
 mod asking;
+mod naming;
 
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,15 @@ impl CompactRecord {
         }
     }
 
+    /// Its facts are elsewhere from now on; where they were.
+    pub fn replace_facts(&mut self, facts: FactRef) -> FactRef {
+        let own = match self {
+            Self::Usual(usual) => &mut usual.facts,
+            Self::Whole(record) => &mut record.facts,
+        };
+        std::mem::replace(own, facts)
+    }
+
     #[inline]
     pub fn first_packet(&self) -> u64 {
         match self {

@@ -3,7 +3,7 @@
 //! Owns their memory: a piece for each record, freed with it. Knows no record. Invariant: at most
 //! [`FACT_BYTES_MAX`] bytes of facts are kept at a time; what finds no room is counted.
 
-use crate::flow::{FactRef, FactSet, FlowFacts};
+use crate::flow::{FACTS_LEN_MAX, FactRef, FactSet, FlowFacts};
 
 /// Bytes of facts that are kept at a time, at most.
 pub(super) const FACT_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
@@ -26,7 +26,8 @@ impl FactStore {
             return FactRef::NONE;
         }
         let index = self.free.last().map_or(self.pieces.len(), |&index| index as usize);
-        let place = FactRef::to_index(index).filter(|_| self.byte_count + bytes.len() <= FACT_BYTES_MAX);
+        let has_room = bytes.len() <= FACTS_LEN_MAX && self.byte_count + bytes.len() <= FACT_BYTES_MAX;
+        let place = FactRef::to_index(index).filter(|_| has_room);
         let Some(place) = place else {
             self.left_out += 1;
             return FactRef::NONE;

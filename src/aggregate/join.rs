@@ -4,6 +4,7 @@
 //! Owns the choice of what belongs together. Knows no queue but its number. Invariant: packets and bytes of all records together
 //! stay the same, and nothing is joined that one table would have kept apart, by the key of flows or by time.
 
+use super::address_names::has_own_facts;
 use super::records::{RecordPlace, Records};
 use crate::flow::{Domain, EndReason, FactSet, FlowKey, FlowRecord, KeyScope};
 use netscope_backends::Timestamp;
@@ -55,8 +56,9 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, q
     }
     let mut gone = vec![false; if joined.is_empty() { 0 } else { shown.len() }];
     for open in &joined {
-        // Those of the earliest part that has any.
-        let facts = open.shown.iter().map(|&place| records.facts(shown[place])).find(|facts| !facts.is_empty());
+        // Those of the earliest part that has any; what the flow told itself goes before what others told of it.
+        let facts = || open.shown.iter().map(|&place| records.facts(shown[place])).filter(|facts| !facts.is_empty());
+        let facts = facts().find(|&facts| has_own_facts(facts)).or_else(|| facts().next());
         let facts = facts.unwrap_or_default().as_bytes().to_vec();
         for (i, &place) in open.shown.iter().enumerate() {
             records.remove(shown[place]);

@@ -4,13 +4,14 @@
 //! waits, what comes out does not depend on how many queues there were or which was faster. A queue of a wire that is silent for
 //! too long is not waited for.
 
+use super::address_names::{AddressBook, ToldName};
 use super::records::{RecordPlace, Records};
 use crate::engine::{EndedChunk, Snapshot, TickEvidence};
 use crate::flow::LastFlows;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Ended flows of one queue that may wait for slower queues; beyond that its boxes are left with it. The slowest queue is never
+/// Ended flows of one queue, and names of addresses, that may wait for slower queues; beyond that its boxes are left with it. The slowest queue is never
 /// held back, or nothing would move: what may wait there is what one packet ended, at most its whole table.
 const PENDING_MAX: usize = 64 * 1024;
 /// Snapshots of one queue that may wait for slower queues; beyond that its boxes are left with it.
@@ -40,6 +41,8 @@ pub struct Arrivals<'a> {
     /// Places of flows that were alive until the end, which need no order until the table has one; `None` where somebody sees
     /// them as they end.
     pub alive: Option<&'a mut Vec<RecordPlace>>,
+    /// Names of addresses; `None` where none are kept.
+    pub names: Option<&'a mut AddressBook>,
 }
 
 /// One queue as the aggregator sees it.
@@ -52,6 +55,8 @@ pub struct Inbox {
     late: TickEvidence,
     top_count: usize,
     pending: VecDeque<Ended>,
+    /// Names of addresses whose place in the order is not settled.
+    names: VecDeque<ToldName>,
     /// Boxes of ended flows accepted so far.
     ended_boxes: u64,
     /// Everything that ended before this event has arrived.
@@ -75,6 +80,7 @@ impl Inbox {
             late: TickEvidence::default(),
             top_count,
             pending: VecDeque::new(),
+            names: VecDeque::new(),
             ended_boxes: 0,
             through: 0,
             finished: false,
@@ -96,7 +102,11 @@ impl Inbox {
 
     /// True when another box of ended flows may wait here. `least`: how far the slowest queue is.
     pub fn takes_ended(&self, least: u64) -> bool {
-        self.pending.len() < PENDING_MAX || self.through <= least
+        !self.is_full() || self.through <= least
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.len() >= PENDING_MAX || self.names.len() >= PENDING_MAX
     }
 
     /// Takes a snapshot. Copied, so that the box keeps its memory and the worker need not allocate.
@@ -107,12 +117,16 @@ impl Inbox {
 
     /// Empties a box of ended flows.
     pub fn accept_ended(&mut self, ended: &mut EndedChunk, arrivals: &mut Arrivals<'_>, now: Instant) {
-        let EndedChunk { flows, facts, .. } = &mut *ended;
+        let EndedChunk { flows, facts, names, .. } = &mut *ended;
         for flow in flows.drain(..) {
             let place = arrivals.records.insert(&flow.record, facts.get(flow.record.facts));
             self.pending.push_back(Ended { event: flow.event, place, alive: false, queue: self.index });
         }
         facts.clear();
+        if let Some(book) = &mut arrivals.names {
+            self.names.extend(names.iter().filter_map(|(told, name)| book.keep(told, name)));
+        }
+        names.clear();
         if let Some((event, flows)) = ended.last.take() {
             self.take_over(event, *flows, arrivals);
         }
@@ -131,6 +145,12 @@ impl Inbox {
         self.pending.iter()
     }
 
+    /// Moves the names of addresses that were told before event `through` to the end of `taken`.
+    pub fn take_names(&mut self, through: u64, taken: &mut VecDeque<ToldName>) {
+        let count = self.names.iter().take_while(|name| name.told.event < through || through == u64::MAX).count();
+        taken.extend(self.names.drain(..count));
+    }
+
     /// Nothing more will come.
     pub fn accept_end(&mut self, now: Instant) {
         self.finished = true;
@@ -145,7 +165,7 @@ impl Inbox {
 
     /// What was alive until the end is left where it lies.
     fn take_over(&mut self, event: u64, flows: LastFlows, arrivals: &mut Arrivals<'_>) {
-        let Arrivals { records, alive } = arrivals;
+        let Arrivals { records, alive, .. } = arrivals;
         match alive {
             Some(places) => {
                 places.reserve(flows.len());
@@ -217,7 +237,7 @@ impl Patience {
         let limit = self.tick.saturating_mul(SILENT_TICKS).max(SILENCE_MIN);
         for inbox in inboxes.iter_mut().filter(|inbox| !inbox.finished) {
             // One that is full was not asked.
-            let is_asked = inbox.takes_snapshot() && inbox.pending.len() < PENDING_MAX;
+            let is_asked = inbox.takes_snapshot() && !inbox.is_full();
             let was_silent = inbox.is_silent;
             inbox.is_silent = is_asked && now.saturating_duration_since(inbox.heard) >= limit;
             inbox.silence_count += u64::from(inbox.is_silent && !was_silent);

@@ -4,6 +4,7 @@
 //! Owns merged totals, reports and what the exports at the end hold. Only a [`Report`], ended flows and a [`Summary`] leave it.
 //! Invariant: on a wire no output is waited for.
 
+mod address_names;
 mod aggregator;
 mod alerting;
 mod answers;
@@ -36,6 +37,7 @@ use std::io;
 use std::sync::Arc;
 
 pub use crate::engine::FlowTotals;
+pub use address_names::NamingCounts;
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
 pub use alerting::{AlertingSettings, JudgeReload, JudgeReloads};
 pub use answers::Purpose;

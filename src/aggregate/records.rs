@@ -7,9 +7,10 @@
 
 use super::compact_record::CompactRecord;
 use super::fact_store::FactStore;
-use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, LastFlows};
+use crate::flow::{Direction, FactRef, FactSet, FlowKey, FlowRecord, LastFlows};
 use netscope_backends::pages::prefer_huge_pages;
 use netscope_backends::prefetch::{prefetch_read, prefetch_whole};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Records of the first segment, 2 MiB; each further one has room for twice as many. So few records take
@@ -41,10 +42,21 @@ pub(super) struct Records {
     extent: usize,
     /// Places given back, used again before new ones.
     free: Vec<u32>,
-    /// Tables that were taken over, and the number of the first place of each.
-    tables: Vec<(u32, Arc<LastFlows>)>,
-    /// Facts of the records that are stored here.
+    tables: Vec<TakenTable>,
+    /// Facts of the records that are stored here, and those that others got here.
     facts: FactStore,
+    /// Those of flows in tables, each once.
+    shared: HashMap<Box<[u8]>, FactRef>,
+}
+
+/// A table that was taken over.
+#[derive(Clone)]
+struct TakenTable {
+    /// The number of its first place.
+    first: u32,
+    flows: Arc<LastFlows>,
+    /// Facts that take the place of those it has, by places; empty without any.
+    facts: Vec<FactRef>,
 }
 
 /// The segment of a place and where in it the place lies.
@@ -85,12 +97,12 @@ impl Records {
         // Below 2^32, as the table has a place.
         let first = first.expect(TOO_MANY) as u32;
         flows.places().for_each(|at| tell(RecordPlace(first + at)));
-        self.tables.push((first, Arc::new(flows)));
+        self.tables.push(TakenTable { first, flows: Arc::new(flows), facts: Vec::new() });
     }
 
     /// Numbers from here on belong to tables.
     fn stored_end(&self) -> u64 {
-        self.tables.last().map_or(1 << u32::BITS, |&(first, _)| first.into())
+        self.tables.last().map_or(1 << u32::BITS, |table| table.first.into())
     }
 
     /// Gives a place back. In a table that was taken over nothing will be stored any more.
@@ -114,10 +126,38 @@ impl Records {
     /// The facts of the record at a place.
     #[inline]
     pub fn facts(&self, place: RecordPlace) -> FactSet<'_> {
-        match self.table(place) {
+        match self.taken(place) {
             None => self.facts.get(self.kept(place).facts()),
-            Some((flows, at)) => flows.facts(at),
+            Some((table, at)) => match table.facts.get(at as usize) {
+                Some(&facts) if facts != FactRef::NONE => self.facts.get(facts),
+                _ => table.flows.facts(at),
+            },
         }
+    }
+
+    /// The record at a place has these facts from now on. False, and it keeps those it had, where there is no room.
+    pub fn set_facts(&mut self, place: RecordPlace, facts: FactSet<'_>) -> bool {
+        let Some(table) = self.table_of(place) else {
+            let new = self.facts.insert(facts);
+            if new != FactRef::NONE {
+                let (segment, at) = position(place.0 as usize);
+                let old = self.segments[segment][at].replace_facts(new);
+                self.facts.remove(old);
+            }
+            return new != FactRef::NONE;
+        };
+        let new = match self.shared.get(facts.as_bytes()) {
+            Some(&known) => known,
+            None => self.facts.insert(facts),
+        };
+        if new == FactRef::NONE {
+            return false;
+        }
+        self.shared.entry(facts.as_bytes().into()).or_insert(new);
+        let TakenTable { first, flows, facts } = &mut self.tables[table];
+        facts.resize(flows.extent() as usize, FactRef::NONE);
+        facts[(place.0 - *first) as usize] = new;
+        true
     }
 
     /// Records whose facts found no room.
@@ -179,12 +219,24 @@ impl Records {
     /// The table that a place lies in, and where in it.
     #[inline(always)]
     fn table(&self, place: RecordPlace) -> Option<(&LastFlows, u32)> {
+        self.taken(place).map(|(table, at)| (&*table.flows, at))
+    }
+
+    #[inline(always)]
+    fn taken(&self, place: RecordPlace) -> Option<(&TakenTable, u32)> {
+        let table = self.tables.get(self.table_of(place)?)?;
+        Some((table, place.0 - table.first))
+    }
+
+    /// Which table that is.
+    #[inline(always)]
+    fn table_of(&self, place: RecordPlace) -> Option<usize> {
         if (place.0 as usize) < self.extent {
             return None;
         }
         // The latest has the lowest numbers.
-        let (first, flows) = self.tables.get(self.tables.partition_point(|&(first, _)| first > place.0))?;
-        Some((flows, place.0 - first))
+        let table = self.tables.partition_point(|table| table.first > place.0);
+        (table < self.tables.len()).then_some(table)
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
+use super::address_names::NamingCounts;
 use super::judging::DetectionCounts;
 use super::muting::MuteCount;
 use super::selection::FlowsUnselected;
@@ -122,6 +123,8 @@ pub struct Summary {
     /// Flows without their facts because a box or the store of facts had no room for them: ended ones, and live ones in tables that
     /// were written while the run went on.
     pub facts_left_out: u64,
+    /// What passive DNS did.
+    pub naming: NamingCounts,
     /// Records of the table exports that were joined from halves that came on different queues.
     pub flows_joined: u64,
     /// Batches of all workers, and how long those of the slowest one took.

@@ -68,6 +68,9 @@ pub struct AnalysisOptions {
     /// Extension headers of one IPv6 header that are followed.
     #[arg(skip)]
     pub depth_extension_headers: Option<u64>,
+    /// Names of addresses, as DNS answers told them, that are kept for flows without a name.
+    #[arg(skip)]
+    pub passive_dns_names: Option<u64>,
     /// Networks that are inside; empty: private ranges and the interface's own.
     #[arg(skip)]
     #[serde(deserialize_with = "names")]
@@ -125,6 +128,7 @@ impl AnalysisOptions {
             depth_tunnels: self.depth_tunnels.or(under.depth_tunnels),
             depth_link_headers: self.depth_link_headers.or(under.depth_link_headers),
             depth_extension_headers: self.depth_extension_headers.or(under.depth_extension_headers),
+            passive_dns_names: self.passive_dns_names.or(under.passive_dns_names),
             local_networks: self.local_networks.or(under.local_networks),
             alerts_jsonl: self.alerts_jsonl.or(under.alerts_jsonl),
             alerts: self.alerts.over(under.alerts),

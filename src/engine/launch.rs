@@ -392,7 +392,9 @@ impl Running {
             None => (None, None),
         };
         self.queues.push(QueueMail { snapshots, ended, requests, evidence });
-        let outbox = Outbox::new(worker.waits, snapshot_sender, ended_sender, taps).with_reports(settings.wants_reports);
+        let outbox = Outbox::new(worker.waits, snapshot_sender, ended_sender, taps)
+            .with_reports(settings.wants_reports)
+            .with_names(worker.flow.inspection.names_max() > 0);
         (outbox, detecting)
     }
 

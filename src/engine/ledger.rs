@@ -164,6 +164,8 @@ pub struct Ledger {
     pub records_skipped: u64,
     /// Records of ended flows that went without their facts because the box had no room for them.
     pub facts_left_out: u64,
+    /// Addresses that DNS answers told and that were not handed on because no box was free (wires only).
+    pub names_skipped: u64,
     /// Snapshots that were not sent because no box was free (wires only). The next one has their totals and their evidence.
     pub snapshots_skipped: u64,
 }
@@ -186,6 +188,7 @@ impl Default for Ledger {
             samples_skipped: 0,
             records_skipped: 0,
             facts_left_out: 0,
+            names_skipped: 0,
             snapshots_skipped: 0,
         }
     }
@@ -250,6 +253,7 @@ impl AddAssign<&Self> for Ledger {
             samples_skipped,
             records_skipped,
             facts_left_out,
+            names_skipped,
             snapshots_skipped,
         } = other;
         self.packets = self.packets.wrapping_add(*packets);
@@ -273,6 +277,7 @@ impl AddAssign<&Self> for Ledger {
         self.samples_skipped += samples_skipped;
         self.records_skipped += records_skipped;
         self.facts_left_out += facts_left_out;
+        self.names_skipped += names_skipped;
         self.snapshots_skipped += snapshots_skipped;
     }
 }

@@ -3,6 +3,7 @@
 //! Owns threads, mailboxes, time and the loss ledger. Knows no output. Its invariant: a packet is counted by one thread
 //! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
+mod address_names;
 mod best_flows;
 mod burst_meter;
 mod clock;
@@ -32,6 +33,7 @@ mod tick_meter;
 mod work_unit;
 mod worker;
 
+pub use address_names::{AddressName, AddressNames};
 pub use best_flows::{BestFlows, FlowTotals, SortKey, StateRank};
 pub use burst_meter::{BurstMeter, BurstMetering};
 pub use clock::Clock;

@@ -5,9 +5,12 @@
 use super::flight_sender::FlightSender;
 use super::mailbox::Sender;
 use super::tap_sender::{TapPacket, TapSender};
-use super::{EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
+use super::{AddressName, EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
 use crate::flow::{FactRef, FactSet, FlowRecord, LastFlows};
 use netscope_backends::{Packet, Timestamp};
+
+/// Boxes that are left to ended flows where names of addresses ask for one, on a wire.
+const BOXES_LEFT: usize = 8;
 
 /// What a worker sends away.
 pub struct Outbox {
@@ -20,6 +23,8 @@ pub struct Outbox {
     ended: Option<Sender<EndedChunk>>,
     ended_open: Option<Box<EndedChunk>>,
     ended_sent: u64,
+    /// Whether names of addresses go with ended flows.
+    takes_names: bool,
     taps: Vec<TapSender>,
     /// Whether a tap is to be told of packets once they were counted.
     taps_counted: bool,
@@ -44,6 +49,7 @@ impl Outbox {
             ended,
             ended_open: None,
             ended_sent: 0,
+            takes_names: false,
             taps,
             taps_counted,
             taps_all_counted,
@@ -62,6 +68,18 @@ impl Outbox {
     #[must_use]
     pub fn with_reports(self, wanted: bool) -> Self {
         Self { wants_reports: wanted, ..self }
+    }
+
+    /// The same where names of addresses go with ended flows, if `wanted` and if these are.
+    #[must_use]
+    pub fn with_names(self, wanted: bool) -> Self {
+        Self { takes_names: wanted && self.ended.is_some(), ..self }
+    }
+
+    /// True when [`Outbox::named`] hands something on.
+    #[inline]
+    pub(super) const fn takes_names(&self) -> bool {
+        self.takes_names
     }
 
     /// True when each tick is to end in a snapshot.
@@ -117,6 +135,28 @@ impl Outbox {
         } else {
             open.through = event;
             sender.send(open);
+            self.ended_sent += 1;
+        }
+    }
+
+    /// A client got an address for a name. On a wire it is counted where no box is free beyond those that ended flows may need.
+    pub(super) fn named(&mut self, address: AddressName, name: &[u8], ledger: &mut Ledger) {
+        let Some(sender) = &self.ended else { return };
+        if let Some(open) = &mut self.ended_open
+            && open.names.push(address, name)
+        {
+            return;
+        }
+        let is_free = self.waits || sender.free() > BOXES_LEFT;
+        let Some(mut fresh) = is_free.then(|| take(sender, self.waits)).flatten() else {
+            ledger.names_skipped += 1;
+            return;
+        };
+        // An empty box has room.
+        let _has_room = fresh.names.push(address, name);
+        if let Some(mut full) = self.ended_open.replace(fresh) {
+            full.through = address.event;
+            sender.send(full);
             self.ended_sent += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round; in the last one
 //! the flows that are still alive.
 
-use super::{Ledger, TickCounts};
+use super::{AddressNames, Ledger, TickCounts};
 use crate::detect::BurstEvidence;
 use crate::flow::{FactArena, FlowCounters, FlowNote, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
@@ -161,6 +161,8 @@ pub struct EndedChunk {
     pub flows: Vec<EndedFlow>,
     /// Their facts.
     pub facts: FactArena,
+    /// Addresses that clients got for names meanwhile.
+    pub names: AddressNames,
     /// Everything with a smaller event is in this box or an earlier one.
     pub through: u64,
     /// In the last box: what was alive until the end, with the event of that end.
@@ -173,7 +175,7 @@ impl EndedChunk {
 
     /// An empty box with its memory reserved.
     pub fn new() -> Self {
-        Self { flows: Vec::with_capacity(Self::CAPACITY), facts: FactArena::default(), through: 0, last: None }
+        Self { flows: Vec::with_capacity(Self::CAPACITY), ..Self::default() }
     }
 }
 

@@ -264,14 +264,15 @@ impl<O: Observer> Worker<O> {
     /// Counts one packet of a flow.
     #[inline(always)]
     fn count(&mut self, packet: FlowPacket<'_>, facts: impl PacketFacts + Copy) -> Counted {
-        let Self { flows, outbox, watch, ledger, clock, group, .. } = self;
+        let Self { flows, outbox, watch, ledger, clock, group, idles, .. } = self;
         // The facts are copied into what is called when a flow ends: if it referred to them, they would be put together for every
         // packet, on the fast path, too.
         let counted = {
-            let (watch, outbox, ledger, clock, group) = (&mut *watch, &mut *outbox, &mut *ledger, &*clock, &*group);
+            let (watch, outbox, ledger) = (&mut *watch, &mut *outbox, &mut *ledger);
+            let (clock, group, idles) = (&*clock, &*group, &*idles);
             flows.count(packet, facts, O::WATCHES, move |record, known| {
                 // Where the end stands in the order of all workers, as `event` has it.
-                let event = if group.has_own_packets() { clock.now().0 } else { facts.number() };
+                let event = if group.has_own_packets() { clock.now().0 } else { facts.number() + *idles };
                 watch.ended(record);
                 outbox.ended(event, record, known, ledger);
             })
@@ -458,7 +459,13 @@ impl<O: Observer> Worker<O> {
     /// times none did; where each has its own, the time of this worker in ns. It never goes back.
     #[inline(always)]
     fn event(&self) -> u64 {
-        if self.group.has_own_packets() { self.clock.now().0 } else { self.number + self.idles }
+        self.event_of(self.number)
+    }
+
+    /// The same of what happens with packet `number`.
+    #[inline(always)]
+    fn event_of(&self, number: u64) -> u64 {
+        if self.group.has_own_packets() { self.clock.now().0 } else { number + self.idles }
     }
 
     /// True when `--count` packets were processed, or when a stop is `requested` and this is where to stop.

@@ -11,7 +11,6 @@ mod side;
 mod spare;
 mod stream;
 
-use self::fact_pool::{FactPool, PoolRef};
 use self::news::{FlowNews, ToldNews};
 use self::spare::SpareMemory;
 use self::stream::{StreamInspection, StreamState};
@@ -20,6 +19,7 @@ use super::arena::{NO_PLACE, Segments};
 use crate::app::protocols::DATAGRAM_PROTOCOLS;
 use crate::app::{DatagramInspector, DatagramReading, FactBuffer, FactSet, SeenDatagram};
 
+pub use fact_pool::{FactPool, PoolRef};
 pub use news::LatestNews;
 pub use settings::{InspectionCounters, InspectionSettings};
 

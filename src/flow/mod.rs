@@ -44,7 +44,7 @@ pub use fragment::{FlowAt, FragmentCounters, FragmentPacket, FragmentTable, Held
 pub use growth::FlowGrowth;
 pub use headers::{DirectionHeaders, FlowHeaders};
 pub use icmp::IcmpFlow;
-pub use inspection::{InspectionCounters, InspectionSettings, LatestNews, SeenPayload};
+pub use inspection::{FactPool, InspectionCounters, InspectionSettings, LatestNews, PoolRef, SeenPayload};
 pub use key::{Direction, FlowKey, FoldHash, HashSecret, Keyed, Keying};
 pub use last::LastFlows;
 pub use ports::{ports_of, transport_ports};

@@ -46,6 +46,7 @@ fn run_queues(count: u64, fill: &(impl Fn(u64, &mut FactBuffer) + Sync), outputs
         microbursts: None,
         alerting: crate::aggregate::AlertingSettings::default(),
         selection: None,
+        address_names_max: 0,
         flow_key: crate::flow::KeyScope::Tuple,
     };
     let setup = QueueSetup { count: QUEUES as u16, may_be_split: false, waits: true };

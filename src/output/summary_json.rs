@@ -97,6 +97,9 @@ fn document(summary: &Summary) -> Value {
             "flows_too_many": summary.flows.inspection.flows_too_many,
             "bytes_too_many": summary.flows.inspection.bytes_too_many,
             "facts_too_many": summary.flows.inspection.facts_too_many,
+            "named_by_dns": summary.naming.named,
+            "dns_names_forgotten": summary.naming.forgotten,
+            "dns_names_skipped": summary.ledger.names_skipped,
         },
         "fragments": {
             "first": summary.fragments.first,

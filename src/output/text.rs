@@ -7,7 +7,7 @@ use crate::aggregate::{Output, OutputLoss, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::NoFlowReason;
 use crate::flight::FlightCounts;
-use crate::flow::{EndReason, InspectionCounters, TopFlow};
+use crate::flow::{EndReason, TopFlow};
 use crate::record::{counted, endpoints, flow_table, human_bytes, human_duration, protocol_name};
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -203,7 +203,8 @@ fn tcp_rows(text: &mut SummaryText, summary: &Summary) {
 }
 
 /// What inspection of payload found and left out.
-fn inspection_rows(text: &mut SummaryText, inspection: &InspectionCounters) {
+fn inspection_rows(text: &mut SummaryText, summary: &Summary) {
+    let inspection = &summary.flows.inspection;
     text.row_if("flows whose application is known", inspection.recognised);
     text.row_if(
         "flows with more at their beginning than is put in order (analysis.dpi_stream_bytes)",
@@ -212,6 +213,9 @@ fn inspection_rows(text: &mut SummaryText, inspection: &InspectionCounters) {
     text.row_if("flows given up early (too many inspected at once: analysis.dpi_flows)", inspection.flows_too_many);
     text.row_if("flows given up early (too many bytes at once: analysis.dpi_memory_mb)", inspection.bytes_too_many);
     text.row_if("facts that found no room in their record", inspection.facts_too_many);
+    text.row_if("flows named by a DNS answer to their client", summary.naming.named);
+    text.row_if("names of addresses forgotten for later ones (analysis.passive_dns_names)", summary.naming.forgotten);
+    text.row_if("names of addresses lost on the way (no free box)", summary.ledger.names_skipped);
 }
 
 /// What the flight recorder did.
@@ -290,7 +294,7 @@ pub fn summary_text(summary: &Summary) -> String {
     }
     text.row_if("flows with packets of several VLANs or tunnels (--flow-key tells them apart)", summary.flows.domain_changed);
     text.row_if("flows whose VLAN tags or tunnel were one too many for the key", summary.flows.domain_overflow);
-    inspection_rows(&mut text, &summary.flows.inspection);
+    inspection_rows(&mut text, summary);
     if let Some(flight) = &summary.flight {
         flight_rows(&mut text, flight);
     }

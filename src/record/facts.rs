@@ -38,7 +38,7 @@ pub const FACT_SCHEMA: FactSchema = {
     objects! {
         "app" {
             "protocol" Text "" 8, "source" Text "" 8, "version" Text "" 8, "software" Text "" 30, "object" Text "" 20, "via" Text "" 8,
-            "credentials_in_clear" Boolean "" 5,
+            "credentials_in_clear" Boolean "" 5, "name" Text "" 30, "name_source" Text "" 11,
         }
         "tls" {
             "sni" Text "" 30, "version" Text "" 8, "cipher" Text "" 6, "alpn" List "" 12, "alpn_chosen" Text "" 8, "ja4" Text "" 36,

@@ -3,7 +3,7 @@
 //! Owns columns, units and what goes when there is no room. Invariant: no line is wider than asked (down to
 //! `COLUMNS_MIN` columns), and nothing but printable ASCII is written.
 
-use super::application::{asked_name, spoken};
+use super::application::{asked_name, is_others_name, spoken};
 use super::fields::{bytes_total, duration_ns, ports, vlan_ids};
 use super::names::protocol_name;
 use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, IcmpFlow};
@@ -120,12 +120,15 @@ fn shorten(cell: &str, width: usize) -> String {
     format!("{}..{}", cell.get(..head).unwrap_or_default(), cell.get(tail..).unwrap_or_default())
 }
 
-/// What is spoken and what was asked for, for example `tls www.example.com`. Both come from the wire.
+/// What is spoken and what was asked for, for example `tls www.example.com`; a name that another flow told in parentheses. Both come
+/// from the wire.
 fn application(facts: FactSet<'_>) -> String {
-    let words = [spoken(facts), asked_name(facts)].into_iter().flatten();
     let ascii =
         |word: &[u8]| word.iter().map(|&byte| if byte.is_ascii_graphic() { byte.into() } else { '?' }).collect::<String>();
-    shorten(&words.map(ascii).collect::<Vec<_>>().join(" "), APP_MAX)
+    let name = asked_name(facts).map(ascii);
+    let name = name.map(|name| if is_others_name(facts) { format!("({name})") } else { name });
+    let words: Vec<String> = spoken(facts).map(ascii).into_iter().chain(name).collect();
+    shorten(&words.join(" "), APP_MAX)
 }
 
 fn row(record: &FlowRecord, facts: FactSet<'_>) -> [String; COLUMNS.len()] {

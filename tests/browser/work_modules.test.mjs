@@ -90,5 +90,7 @@ test('a flow is called by its content, and named by the first name that it has',
   assert.equal(applicationOf({ protocol: 'udp' }), 'udp');
   assert.deepEqual(nameOf({ dns_name: ['a.example', 'b.example'] }), { field: 'dns_name', value: 'a.example', more: 1 });
   assert.equal(nameOf({ tls: { sni: 'www.example.com' }, http_host: ['x'] }).value, 'www.example.com');
+  assert.deepEqual(nameOf({ app: { name: 'told.example', name_source: 'passive_dns' } }), { field: 'app_name', value: 'told.example', more: 0 });
+  assert.equal(nameOf({ app: { name: 'told.example' }, http_host: ['own.example'] }).value, 'own.example');
   assert.equal(nameOf({ protocol: 'tcp' }), null);
 });

@@ -128,6 +128,7 @@ pub fn run_judged(
             microbursts: None,
             alerting: AlertingSettings::default(),
             selection: None,
+            address_names_max: settings.flow.inspection.names_max(),
         },
         outputs,
         record: None,

@@ -64,10 +64,12 @@ impl Aggregator {
     }
 
     /// All queues have answered. Of the ended flows those are looked at that are on their way; the others follow.
-    fn begin_finding(&self, answers: Answers, with_ended: bool) -> FlowSearch {
+    fn begin_finding(&mut self, answers: Answers, with_ended: bool) -> FlowSearch {
         let reported = self.inboxes.iter().map(|inbox| inbox.merged.time).max().unwrap_or_default();
         let query = Arc::clone(answers.query());
-        let mut finding = FlowSearch::new(query, answers.found(&self.inboxes), reported);
+        let mut live = answers.found(&self.inboxes);
+        self.name_found(&mut live);
+        let mut finding = FlowSearch::new(query, live, reported);
         if with_ended {
             let coming = self.settled.iter().skip(self.passed).chain(self.inboxes.iter().flat_map(Inbox::pending));
             coming.filter(|flow| !flow.alive).for_each(|flow| finding.look_at(flow, &self.records));
@@ -101,7 +103,7 @@ impl Aggregator {
             shown.push(flow.place);
             queues.iter_mut().for_each(|queues| queues.push(flow.queue));
         }
-        let left_out = Arc::clone(&self.live_facts_left_out);
+        let (left_out, mut names) = (Arc::clone(&self.live_facts_left_out), self.names.clone());
         let (flow_key, selection) = (self.settings.flow_key, self.settings.selection.clone());
         LiveTable::new(Box::new(move || {
             let before = records.facts_left_out();
@@ -112,6 +114,9 @@ impl Aggregator {
             left_out.fetch_add(records.facts_left_out() - before + answers.facts_left_out(), Ordering::Relaxed);
             if let Some(queues) = &queues {
                 join_halves(&mut records, &mut shown, queues, flow_key);
+            }
+            if let Some(names) = &mut names {
+                shown.iter().for_each(|&place| names.name(&mut records, place));
             }
             if let Some(selection) = &selection {
                 selection.retain(&records, &mut shown, 1);

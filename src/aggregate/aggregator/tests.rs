@@ -1,11 +1,12 @@
 //! The machine by its mail and its events alone: no thread, no clock but the times that are given.
 
 mod facts;
+mod naming;
 
 use super::*;
 use crate::aggregate::{FlowTotals, Purpose};
 use crate::engine::{AnswerEnd, EndedFlow, FlowQuery, SortKey, TickEvidence};
-use crate::flow::{EndReason, FactArena, FlowRecord, FlowSettings, FlowWeight, synthetic};
+use crate::flow::{EndReason, FlowRecord, FlowSettings, FlowWeight, synthetic};
 use crate::record::test_records::{tcp_record, udp6_record};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ fn settings() -> AggregateSettings {
         microbursts: None,
         alerting: AlertingSettings::default(),
         selection: None,
+        address_names_max: 0,
     }
 }
 
@@ -38,7 +40,7 @@ fn record(first_packet: u64) -> FlowRecord {
 /// Flows that ended, at the events given.
 fn ended(events: &[u64], through: u64) -> EndedChunk {
     let flows = events.iter().map(|&event| EndedFlow { event, record: record(event) }).collect();
-    EndedChunk { flows, through, last: None, facts: FactArena::default() }
+    EndedChunk { flows, through, ..EndedChunk::default() }
 }
 
 fn snapshot(tick: u64, packets: u64) -> Snapshot {

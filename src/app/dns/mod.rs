@@ -7,6 +7,7 @@ mod name;
 mod netbios;
 mod record;
 mod registry;
+mod resolved;
 #[cfg(test)]
 mod tests;
 
@@ -15,3 +16,4 @@ pub use name::{DnsName, NAME_TEXT_MAX, NameLabels, NameText, POINTERS_MAX};
 pub use netbios::NetbiosName;
 pub use record::{DnsRecord, DnsSection, DnsValue, ServiceParameters};
 pub use registry::{dns_class_name, dns_opcode_name, dns_rcode_name, dns_type_name, netbios_type_name};
+pub use resolved::resolved_addresses;

@@ -40,6 +40,11 @@ impl NameText {
         &self.bytes[..self.len]
     }
 
+    /// Writes it in small letters; names that differ in that alone are equal (RFC 4343).
+    pub fn make_lowercase(&mut self) {
+        self.bytes[..self.len].make_ascii_lowercase();
+    }
+
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.len) {
             *place = byte;

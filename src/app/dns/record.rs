@@ -111,6 +111,11 @@ pub enum DnsValue<'a> {
 }
 
 impl<'a> DnsRecord<'a> {
+    /// True for another name of its owner (CNAME).
+    pub const fn is_alias(&self) -> bool {
+        self.kind == 5
+    }
+
     /// Reads the data.
     pub fn value(&self) -> DnsValue<'a> {
         self.read_value().unwrap_or(DnsValue::Other)

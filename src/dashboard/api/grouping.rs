@@ -317,11 +317,12 @@ mod tests {
         let tagged = |ids: [u16; 2], count| FlowRecord { vlan: VlanTags { ids, count }, ..tcp_record() };
         let records = [tcp_record(), udp6_record(), icmp_record(), tagged([200, 100], 2), tagged([100, 0], 1)];
         let mut flows: Vec<FoundFlow> = records.iter().map(|record| with(*record, &[])).collect();
-        let [tls, quic, http, dns] = ASKED_NAMES;
+        let [tls, quic, http, dns, others] = ASKED_NAMES;
         flows.push(with(tcp_record(), &[(SPOKEN, b"tls"), (tls, b"www.example.com")]));
         flows.push(with(udp6_record(), &[(SPOKEN, b"quic"), (quic, b"www.example.com")]));
         flows.push(with(tcp_record(), &[(SPOKEN, b"http"), (http, b"a \"quoted\" \\ name, (*) OR\n\x1b")]));
         flows.push(with(udp6_record(), &[(SPOKEN, b"dns"), (dns, b"WWW.example.com")]));
+        flows.push(with(tcp_record(), &[(others, b"www.example.com")]));
         for (column, flow) in GroupColumn::ALL.iter().flat_map(|column| flows.iter().map(move |flow| (column, flow))) {
             let (first, second) = column.groups(flow);
             assert_eq!(GroupColumn::of_name(column.name()).ok(), Some(*column));
@@ -348,9 +349,11 @@ mod tests {
 
     #[test]
     fn names_have_one_group_wherever_they_were_asked_for() {
-        let [tls, quic, http, dns] = ASKED_NAMES;
+        let [tls, quic, http, dns, others] = ASKED_NAMES;
         let group = |texts: &[(FactId, &[u8])]| GroupColumn::Name.groups(&with(tcp_record(), texts)).0;
         assert_eq!(group(&[(tls, b"a")]), group(&[(quic, b"a")]));
+        assert_eq!(group(&[(others, b"a")]), group(&[(tls, b"a")]));
+        assert_eq!(group(&[(others, b"b"), (dns, b"a")]), group(&[(tls, b"a")]), "what the flow told itself goes first");
         assert_eq!(group(&[(dns, b"b"), (http, b"a")]), group(&[(tls, b"a")]), "HTTP goes before DNS");
         let mut facts = FactBuffer::default();
         assert!(facts.list(dns, [b"a".as_slice(), b"b"]));

@@ -117,7 +117,8 @@ impl<O: Observer> Worker<O> {
         }
         // The first fragment of a datagram holds what tells the most of it.
         if EXTRA != ExtraWork::NONE && EXTRA != ExtraWork::DIRECTIONS && !is_later {
-            self.inspect_full(packet, dissected, &flow.keyed, counted.place);
+            let number = self.number;
+            self.inspect_full(packet, || number, dissected, &flow.keyed, counted.place);
         }
         if EXTRA == ExtraWork::ALL {
             self.tap_one(packet, Some((&flow.keyed, counted)));

@@ -11,6 +11,15 @@ use crate::flow::{Keyed, SeenPayload};
 use crate::wire::{self, Dissected, TcpFlags, Transport};
 use netscope_backends::Packet;
 
+/// Payload of a packet.
+struct ShownBytes<'a> {
+    bytes: &'a [u8],
+    /// How long it was.
+    wire_len: usize,
+    /// Of a segment, that of its first byte.
+    sequence: Option<u32>,
+}
+
 impl<O: Observer> Worker<O> {
     /// Packet `at` of a wave, a common frame, was counted at this place.
     #[inline(always)]
@@ -32,12 +41,19 @@ impl<O: Observer> Worker<O> {
         let segment = meta.tcp_headers();
         let sequence = segment.map(|(flags, ..)| first_byte(meta.segment.sequence, flags));
         let wire_len = segment.map_or_else(|| udp_len(packet.data, start), |(_, _, wire_len)| wire_len as usize);
-        self.show(&packet, &meta.keyed, place, bytes, wire_len, sequence);
+        self.show(&packet, source.number(at), &meta.keyed, place, ShownBytes { bytes, wire_len, sequence });
     }
 
     /// A packet that was dissected in full was counted at this place.
     #[inline(never)]
-    pub(super) fn inspect_full(&mut self, packet: &Packet<'_>, dissected: &Dissected, keyed: &Keyed, place: u32) {
+    pub(super) fn inspect_full(
+        &mut self,
+        packet: &Packet<'_>,
+        number: impl FnOnce() -> u64,
+        dissected: &Dissected,
+        keyed: &Keyed,
+        place: u32,
+    ) {
         if !self.flows.wants_payload(place) {
             return;
         }
@@ -48,11 +64,11 @@ impl<O: Observer> Worker<O> {
             _ => return,
         };
         let bytes = packet.data.get(start..start + dissected.payload_len as usize).unwrap_or_default();
-        self.show(packet, keyed, place, bytes, wire_len, sequence);
+        self.show(packet, number(), keyed, place, ShownBytes { bytes, wire_len, sequence });
     }
 
-    /// `wire_len`: how long the payload was; `sequence`: of a segment's first byte.
-    fn show(&mut self, packet: &Packet<'_>, keyed: &Keyed, place: u32, bytes: &[u8], wire_len: usize, sequence: Option<u32>) {
+    fn show(&mut self, packet: &Packet<'_>, number: u64, keyed: &Keyed, place: u32, shown: ShownBytes<'_>) {
+        let ShownBytes { bytes, wire_len, sequence } = shown;
         if bytes.is_empty() {
             return;
         }
@@ -70,7 +86,7 @@ impl<O: Observer> Worker<O> {
             time_ns: packet.time.0,
         };
         self.flows.inspect(place, &payload);
-        self.tell_payload(place, &payload);
+        self.tell_payload(place, &payload, number);
     }
 }
 

@@ -1,13 +1,13 @@
-//! What payload told of a flow, on its way to the observers.
+//! What payload told of a flow, on its way to the observers; and what DNS answers told, on its way to all flows.
 //!
 //! Owns which messages are DNS: by port 53 and the message itself. Invariant: what a packet told is told before the next packet, so each worker tells of its
 //! own flows the same as any other number of workers would.
 
 use super::Worker;
 use crate::app::Parsed;
-use crate::app::dns::DnsMessage;
+use crate::app::dns::{DnsMessage, resolved_addresses};
 use crate::detect::{SeenDns, SeenFacts};
-use crate::engine::Observer;
+use crate::engine::{AddressName, Observer};
 use crate::flow::SeenPayload;
 use netscope_backends::Timestamp;
 
@@ -16,13 +16,13 @@ const DNS_PORT: u16 = 53;
 const MESSAGES_MAX: usize = 64;
 
 impl<O: Observer> Worker<O> {
-    /// The payload of the flow at a place was inspected.
-    pub(super) fn tell_payload(&mut self, place: u32, payload: &SeenPayload<'_>) {
+    /// The payload of the flow at a place was inspected, that of packet `number`.
+    pub(super) fn tell_payload(&mut self, place: u32, payload: &SeenPayload<'_>, number: u64) {
         if self.watch.follows_facts() {
             self.tell_news(place, Timestamp(payload.time_ns));
         }
-        if self.watch.follows_dns() && payload.ports.contains(&DNS_PORT) {
-            self.tell_dns(place, payload);
+        if payload.ports.contains(&DNS_PORT) && (self.watch.follows_dns() || self.outbox.takes_names()) {
+            self.tell_dns(place, payload, number);
         }
     }
 
@@ -36,27 +36,38 @@ impl<O: Observer> Worker<O> {
     }
 
     /// A datagram is a message; of a stream those messages are told that lie in one segment and begin with it.
-    fn tell_dns(&mut self, place: u32, payload: &SeenPayload<'_>) {
+    fn tell_dns(&mut self, place: u32, payload: &SeenPayload<'_>, number: u64) {
         if payload.sequence.is_none() {
             if let Some(message) = DnsMessage::read_cut(payload.bytes, payload.wire_len) {
-                self.tell_message(place, payload, message);
+                self.tell_message(place, payload, message, number);
             }
             return;
         }
         let mut left = payload.bytes;
         for _ in 0..MESSAGES_MAX {
             let Parsed::Done((message, len)) = DnsMessage::read_stream(left) else { return };
-            self.tell_message(place, payload, message);
+            self.tell_message(place, payload, message, number);
             left = left.get(len..).unwrap_or_default();
         }
     }
 
-    fn tell_message(&mut self, place: u32, payload: &SeenPayload<'_>, message: DnsMessage<'_>) {
+    fn tell_message(&mut self, place: u32, payload: &SeenPayload<'_>, message: DnsMessage<'_>, number: u64) {
         let flow = self.flows.end_at(place);
         let ((from, from_port), (to, to_port)) = (flow.key.source(payload.direction), flow.key.destination(payload.direction));
         let (client, server, server_port) = if message.is_response() { (to, from, from_port) } else { (from, to, to_port) };
-        if server_port == DNS_PORT {
-            self.watch.dns(&SeenDns { message, client, server, flow, time: Timestamp(payload.time_ns) });
+        if server_port != DNS_PORT {
+            return;
+        }
+        let time = Timestamp(payload.time_ns);
+        if self.outbox.takes_names() {
+            let event = self.event_of(number);
+            let Self { outbox, ledger, .. } = self;
+            resolved_addresses(&message, |name, address| {
+                outbox.named(AddressName { event, time, client, address: address.into() }, name, ledger);
+            });
+        }
+        if self.watch.follows_dns() {
+            self.watch.dns(&SeenDns { message, client, server, flow, time });
         }
     }
 }

@@ -391,7 +391,7 @@ impl<O: Observer> Worker<O> {
         {
             self.note_direction(&meta.keyed, counted.place, meta.wire_len);
             if EXTRA != ExtraWork::DIRECTIONS {
-                self.inspect_full(&source.packet(at), facts, &meta.keyed, counted.place);
+                self.inspect_full(&source.packet(at), || source.number(at), facts, &meta.keyed, counted.place);
             }
         }
         if EXTRA == ExtraWork::ALL {

@@ -1,4 +1,4 @@
-//! Facts of flows of which all is known: equal ones are kept once.
+//! Facts of many flows: equal ones are kept once.
 //!
 //! Owns their bytes and how many flows have them. Invariant: a reference is good until it was released as often as it was given.
 
@@ -8,17 +8,17 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The facts of one or more flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PoolRef(pub(super) u32);
+pub struct PoolRef(pub(super) u32);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Pooled {
     bytes: Box<[u8]>,
     uses: u32,
 }
 
 /// All of them.
-#[derive(Default)]
-pub(super) struct FactPool {
+#[derive(Clone, Default)]
+pub struct FactPool {
     sets: Vec<Pooled>,
     free: Vec<u32>,
     table: HashTable<u32>,
@@ -31,7 +31,7 @@ const SETS_MAX: usize = 1 << 31;
 
 impl FactPool {
     /// Keeps facts; `None` for none, or where no number is left.
-    pub(super) fn insert(&mut self, facts: FactSet<'_>) -> Option<PoolRef> {
+    pub fn insert(&mut self, facts: FactSet<'_>) -> Option<PoolRef> {
         let bytes = facts.as_bytes();
         if bytes.is_empty() {
             return None;
@@ -59,12 +59,13 @@ impl FactPool {
         Some(PoolRef(number))
     }
 
-    pub(super) fn get(&self, PoolRef(number): PoolRef) -> FactSet<'_> {
+    /// The facts of a reference.
+    pub fn get(&self, PoolRef(number): PoolRef) -> FactSet<'_> {
         FactSet::of_bytes(self.sets.get(number as usize).map(|pooled| &*pooled.bytes).unwrap_or_default())
     }
 
     /// A flow that had them is over.
-    pub(super) fn release(&mut self, PoolRef(number): PoolRef) {
+    pub fn release(&mut self, PoolRef(number): PoolRef) {
         let Some(pooled) = self.sets.get_mut(number as usize) else { return };
         pooled.uses = pooled.uses.saturating_sub(1);
         if pooled.uses > 0 {
@@ -78,13 +79,13 @@ impl FactPool {
         self.free.push(number);
     }
 
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
     /// Bytes in use.
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub fn memory_bytes(&self) -> usize {
         self.byte_count + self.sets.capacity() * size_of::<Pooled>() + self.table.allocation_size()
     }
 }

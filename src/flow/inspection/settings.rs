@@ -15,9 +15,16 @@ pub struct InspectionSettings {
     pub flow_count_max: usize,
     /// Bytes kept for them at a time, at most, in one queue.
     pub bytes_max: usize,
+    /// Names of addresses, as DNS answers told them, that are kept for flows without a name, at most, in all; 0: none.
+    pub address_names_max: usize,
 }
 
 impl InspectionSettings {
+    /// Names of addresses that are kept; 0 where no payload is looked at.
+    pub const fn names_max(&self) -> usize {
+        if self.enabled { self.address_names_max } else { 0 }
+    }
+
     /// The limit of packets for a connection whose beginning was seen and is that of no protocol: one may begin behind a preamble, such as
     /// that of a proxy.
     pub(super) fn excluded_packets(&self) -> u16 {
@@ -37,7 +44,14 @@ impl InspectionSettings {
 
 impl Default for InspectionSettings {
     fn default() -> Self {
-        Self { enabled: false, stream_bytes_max: 16 << 10, packets_max: 24, flow_count_max: 1 << 16, bytes_max: 64 << 20 }
+        Self {
+            enabled: false,
+            stream_bytes_max: 16 << 10,
+            packets_max: 24,
+            flow_count_max: 1 << 16,
+            bytes_max: 64 << 20,
+            address_names_max: 1 << 16,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ import { NONE, bits, count, digits, duration, known, percent, shortDuration, vis
 
 const USUAL = ['client', 'server', 'service', 'tcp_state', 'rate', 'bytes_total', 'packets_total', 'rtt_ewma_ms', 'retransmitted', 'duration_secs'];
 /** Names that a client asked for; the first that a flow has is shown. */
-const NAMES = ['tls_sni', 'quic_sni', 'server_name', 'http_host', 'dns_name', 'netbios_name'];
+const NAMES = ['tls_sni', 'quic_sni', 'server_name', 'http_host', 'dns_name', 'netbios_name', 'app_name'];
 /** More columns than this cannot be read. */
 export const COLUMNS_MAX = 40;
 /** A share of retransmissions from which on it is said in colour and with a mark. */
@@ -97,14 +97,14 @@ const COMPOSED = {
     },
   },
   name: {
-    key: 'name', label: 'Name', title: 'The name that was asked for: of TLS, QUIC, HTTP or DNS', fields: NAMES, width: 'minmax(150px, 1.6fr)',
+    key: 'name', label: 'Name', title: 'The name that was asked for: of TLS, QUIC, HTTP or DNS; in parentheses that of a DNS answer before', fields: NAMES, width: 'minmax(150px, 1.6fr)',
     parts: (flow) => { const name = nameOf(flow); return name ? [{ name: name.field, value: name.value }] : []; },
     text: (flow) => nameOf(flow)?.value ?? '',
     render(cell, flow) {
       const span = valueSpan(cell, '');
       const name = nameOf(flow);
       span.className = name ? 'is-value' : '';
-      showText(span, name ? name.value : NONE, 120);
+      showText(span, name ? (name.field === 'app_name' ? `(${name.value})` : name.value) : NONE, 120);
       cell.classList.toggle('dim', !name);
       setAttr(cell, 'title', name && name.more > 0 ? `and ${name.more} more` : null);
     },
