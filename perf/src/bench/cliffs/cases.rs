@@ -2,6 +2,7 @@
 //! packets, tuples made to collide, configurations beside the default, and recordings of a long time. Owns
 //! what each is compared with and what its summary must say.
 
+use super::workers;
 use crate::bench::capture::Capture;
 use crate::bench::count::WrittenSummary;
 use netscope_perf::Profile;
@@ -31,6 +32,8 @@ pub enum Input {
     Gzip,
     /// By standard input.
     Stdin,
+    /// By a pipe that says nothing for ten seconds before it ends.
+    SilentPipe,
 }
 
 /// What is compared.
@@ -40,6 +43,8 @@ pub enum ComparedBy {
     CpuPerPacket,
     /// Wall time of the whole run: a ratio.
     Wall,
+    /// The most memory that was resident, pages of files included: a ratio.
+    Memory,
     /// What is added to the wall time, in µs per second of packet time.
     WallPerTick,
 }
@@ -69,7 +74,7 @@ pub struct CliffCase {
 }
 
 impl CliffCase {
-    fn new(name: &str, capture: Capture, proof: Proof, compared: &[(&str, Option<f64>)]) -> Self {
+    pub fn new(name: &str, capture: Capture, proof: Proof, compared: &[(&str, Option<f64>)]) -> Self {
         let comparison = |(with, goal): &(&str, Option<f64>)| Comparison {
             with: (*with).to_owned(),
             measured: ComparedBy::CpuPerPacket,
@@ -80,7 +85,7 @@ impl CliffCase {
     }
 }
 
-const COMMON: &str = "common case";
+pub const COMMON: &str = "common case";
 const SHORT: &str = "3 packets a flow, 100 k flows";
 const BENIGN: &str = "1 M flows within the bound";
 
@@ -103,7 +108,9 @@ pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<CliffCase>, Stri
 }
 
 fn all(is_quick: bool) -> Vec<CliffCase> {
-    [tables(is_quick), configurations(is_quick), detection(is_quick), long_recordings(is_quick)].concat()
+    let own = [tables(is_quick), configurations(is_quick), detection(is_quick), long_recordings(is_quick)];
+    let of_workers = [workers::workers(is_quick), workers::silence(is_quick), workers::wrong_time(is_quick)];
+    [own.concat(), of_workers.concat()].concat()
 }
 
 /// What is hard for the flow table.
