@@ -75,7 +75,7 @@ pub fn engine_settings(settings: &Settings, opened: &mut open::Opened) -> Engine
         flow: settings.flow,
         tick_ns: settings.stats.interval_ns,
         count_max: settings.count_max,
-        workers: settings.pipeline.workers.max(1),
+        workers: opened.workers.unwrap_or(settings.pipeline.workers).max(1),
         cpus: if settings.pipeline.cpus.is_empty() { std::mem::take(&mut opened.cpus) } else { settings.pipeline.cpus.clone() },
         interfaces: opened.interface_of_queue.clone(),
         poll_timeout,

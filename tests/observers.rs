@@ -221,7 +221,7 @@ fn told_by(packets: &[Vec<u8>], count: u32) -> Vec<String> {
     // One unit holds them all: each worker in turn finds it, or finds it ready.
     for _ in 0..8 {
         for (worker, handle, _mail) in &mut workers {
-            handle.poll(worker).expect("a sound file");
+            handle.poll(worker, None).expect("a sound file");
         }
     }
     let is_refused = |line: &String| line.contains("refused");

@@ -91,6 +91,9 @@ pub struct Counters {
     pub interface_drops: u64,
     /// Packets we left out ourselves because no memory was free to hand them on.
     pub skipped: u64,
+    /// Packets of a file whose times are far ahead of those around them; they count as captured when the packet before them was. None of
+    /// them is lost.
+    pub times_contradicted: u64,
 }
 
 impl AddAssign<&Self> for Counters {
@@ -106,6 +109,7 @@ impl AddAssign<&Self> for Counters {
             damaged,
             interface_drops,
             skipped,
+            times_contradicted,
         } = other;
         self.received += received;
         self.filtered += filtered;
@@ -116,6 +120,7 @@ impl AddAssign<&Self> for Counters {
         self.damaged += damaged;
         self.interface_drops += interface_drops;
         self.skipped += skipped;
+        self.times_contradicted += times_contradicted;
     }
 }
 

@@ -428,8 +428,9 @@ pub struct PipelineOptions {
     #[serde(skip)]
     pub enabled_no: bool,
 
-    /// Number of workers, 0 = one per core for a file, one per queue live; turns --pipeline on. As many threads, at most 8, write the flow
-    /// table at the end
+    /// Number of workers, 0 = as many as help: one per core for a file, at most 8, and 2 for one that is compressed or comes by a pipe;
+    /// one per queue live; turns --pipeline on. A file is read by at most 4 per core. As many threads, at most 8, write the flow table at
+    /// the end
     #[arg(long, value_name = "N")]
     pub workers: Option<u32>,
 

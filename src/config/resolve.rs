@@ -26,6 +26,11 @@ const INTERVAL_MS_MAX: u64 = 86_400_000;
 /// A slot of the history is a second.
 const HISTORY_INTERVAL_NS_MAX: u64 = 1000 * NS_PER_MS;
 const WORKERS_MAX: u32 = 1024;
+/// Most workers on a file for each processor: more do the same work in smaller portions, and wait for each other.
+const FILE_WORKERS_PER_PROCESSOR: usize = 4;
+/// Workers on a file where their number is left to us, at most: the walk over its records is one worker's at a time, and with as many as
+/// this it is never waited for by a worker that has something else to do.
+const FILE_WORKERS_ENOUGH: usize = 8;
 /// CPUs and queues have smaller numbers.
 const NUMBER_MAX: u32 = 4095;
 /// Top flows of an interval at most,
@@ -76,7 +81,7 @@ pub fn resolve(said: Options, mut file: Options, verbose: u8, cores: usize) -> R
         let top_n = size(options.web.top_n.unwrap_or(0).into());
         flow.top_count = flow.top_count.max(crate::dashboard::PageSettings::top_count(top_n));
     }
-    let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), flow.flow_count_max)?;
+    let pipeline = pipeline(&options.pipeline, workers_said, queues(&source, cores), cores, flow.flow_count_max)?;
     if options.history.json.is_some() && stats.interval_ns > HISTORY_INTERVAL_NS_MAX {
         return Err(combination(
             "--history-json (history.json) keeps seconds, which longer intervals cannot tell: give --stats-interval-ms (stats.interval_ms) \
@@ -234,8 +239,11 @@ fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigEr
 }
 
 /// Into how many parts a source falls by itself.
+#[derive(Clone, Copy)]
 enum Queues {
     Known(usize),
+    /// A file has as many as processors, given here, have use for.
+    OfFile(usize),
     /// Only the interface knows.
     Unknown,
     /// The same, and each takes a worker.
@@ -244,7 +252,7 @@ enum Queues {
 
 fn queues(source: &SourceSettings, cores: usize) -> Queues {
     match source {
-        SourceSettings::File(_) => Queues::Known(cores),
+        SourceSettings::File(_) => Queues::OfFile(cores),
         SourceSettings::Live(live) if live.backend == BackendChoice::Libpcap => Queues::Known(1),
         SourceSettings::Live(live) if live.backend == BackendChoice::Xdp => Queues::Each,
         SourceSettings::Live(_) => Queues::Unknown,
@@ -255,18 +263,21 @@ fn pipeline(
     options: &PipelineOptions,
     said: Option<u32>,
     queues: Queues,
+    processors: usize,
     flow_count_max: usize,
 ) -> Result<PipelineSettings, ConfigError> {
     let wanted = within("--workers (pipeline.workers)", options.workers.unwrap_or(0), 0, WORKERS_MAX)?;
     let capacity = within("pipeline.channel_capacity", options.channel_capacity.unwrap_or(4096), 1, u32::MAX)?;
     // A number on the command line turns the pipeline on; one in the file does unless the file turns it off.
     let enabled = said.is_some() || options.enabled.unwrap_or(wanted > 0);
+    // Each worker keeps one flow at least.
+    let some = |count: usize| count.min(if flow_count_max == 0 { count } else { flow_count_max }).max(1);
     let workers = match (enabled, wanted, queues) {
         (false, _, Queues::Each) if options.enabled.is_none() => 0,
         (false, ..) => 1,
         (true, 0, Queues::Unknown | Queues::Each) => 0,
-        // Each worker keeps one flow at least.
-        (true, 0, Queues::Known(count)) => count.min(if flow_count_max == 0 { count } else { flow_count_max }).max(1),
+        (true, 0, Queues::Known(count)) => some(count),
+        (true, 0, Queues::OfFile(cores)) => some(cores.min(FILE_WORKERS_ENOUGH)),
         (true, wanted, _) => size(wanted.into()),
     };
     if flow_count_max != 0 && workers > flow_count_max {
@@ -275,9 +286,16 @@ fn pipeline(
              at least, so give fewer workers or more flows"
         )));
     }
+    let asked = if enabled { size(wanted.into()) } else { 0 };
+    let workers = match queues {
+        Queues::OfFile(cores) => workers.min(cores.max(1).saturating_mul(FILE_WORKERS_PER_PROCESSOR)),
+        _ => workers,
+    };
     let chunks = (u64::from(capacity) * CHANNEL_PACKET_BYTES / MIB).clamp(2, 64);
     Ok(PipelineSettings {
         workers,
+        asked,
+        processors,
         is_off: !enabled && options.enabled == Some(false),
         cpus: options.cpus.as_deref().map(cpus).transpose()?.unwrap_or_default(),
         reader_chunks: size(chunks),

@@ -284,6 +284,10 @@ pub struct PacketView {
 pub struct PipelineSettings {
     /// Workers; 0 on an interface = one per receive queue.
     pub workers: usize,
+    /// How many were asked for; 0 = as many as help. For a file there are no more than processors have use for.
+    pub asked: usize,
+    /// Processors that this process may use.
+    pub processors: usize,
     /// One worker, because the pipeline was turned off and not because of a number.
     pub is_off: bool,
     /// CPUs to pin them to, in order; empty = not pinned.

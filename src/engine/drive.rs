@@ -3,7 +3,7 @@
 //! Owns the order of these steps and nothing else. Invariant: however the source ends, the worker is finished, so every flow is
 //! handed on and every export can be written.
 
-use super::scheduler::WorkerHandle;
+use super::scheduler::{WorkerBell, WorkerHandle};
 use super::{Observer, RequestReceiver, Worker, WorkerProgress};
 use netscope_backends::{BATCH_MAX, Backend, BackendError, Counters, Polled, Position, RingFill};
 use std::sync::Arc;
@@ -55,7 +55,17 @@ impl Feed {
         }
     }
 
-    /// Polls; with `requests` a part of them is answered after each batch of a backend.
+    /// By which a worker that shares a source is woken when it is asked something; one with a queue of its own waits no longer than a
+    /// poll does.
+    pub(super) fn bell(&self) -> Option<WorkerBell> {
+        match self {
+            Self::Backend(_) => None,
+            Self::Shared(handle) => Some(handle.bell()),
+        }
+    }
+
+    /// Polls; with `requests` a part of them is answered after each batch of a backend, and a place among several is not waited at
+    /// for longer than `timeout`.
     fn poll<O: Observer>(
         &mut self,
         timeout: Duration,
@@ -67,7 +77,7 @@ impl Feed {
             (Self::Backend(backend), Some(requests)) => {
                 backend.poll(timeout, &mut |packets| worker.batch_and_answer(packets, requests))
             }
-            (Self::Shared(handle), _) => handle.poll(worker),
+            (Self::Shared(handle), requests) => handle.poll(worker, requests.map(|_| timeout)),
         }
     }
 

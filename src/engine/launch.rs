@@ -330,6 +330,7 @@ impl Running {
     ) -> Result<(), EngineError> {
         let worker_settings = assignment.settings(settings, feed.waits());
         let (request_sender, request_receiver) = requests(&self.parker);
+        let request_sender = request_sender.with_bell(feed.bell());
         let tap_senders = self.open_taps(&assignment, &worker_settings, settings);
         let (outbox, evidence) = self.open_mailboxes(&worker_settings, settings, request_sender, tap_senders);
         let index = assignment.part.index as usize;

@@ -30,6 +30,7 @@ mod snapshot;
 mod tap;
 mod tap_sender;
 mod tick_meter;
+mod unit_fragments;
 mod work_unit;
 mod worker;
 

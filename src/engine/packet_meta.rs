@@ -51,6 +51,8 @@ pub(super) enum Route {
     Fragment,
     /// An ICMP error of a flow that another worker has, which quotes one of ours: only that is noted.
     OthersError,
+    /// A fragment that another worker counts: only the leading one notes it.
+    OthersFragment,
     /// To no flow.
     NoFlow(NoFlowReason),
     /// Nothing is known yet: to be dissected by the worker that counts it.

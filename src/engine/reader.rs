@@ -8,14 +8,17 @@ use super::Stop;
 use super::scheduler::{Scheduler, WorkerHandle};
 use super::work_unit::WorkUnit;
 use crate::flow::Keying;
+use netscope_backends::chunk::CHUNK_PACKETS_MAX;
 use netscope_backends::{Backend, BackendError, Counters, Packet, Polled, Position, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often a busy source is asked for its counters.
 const COUNT_INTERVAL: Duration = Duration::from_millis(100);
-/// Packets of a unit that are worth waking workers for: as many as one of a mapped file holds.
+/// Packets of a unit that are worth waking workers for: as many as one of a mapped file holds, and more where more are woken.
 const GATHER_PACKETS: usize = 1024;
+const GATHER_PACKETS_PER_WORKER: usize = 512;
+const _: () = assert!(GATHER_PACKETS < CHUNK_PACKETS_MAX);
 /// Longest time that packets wait until a unit is worth handing over, while a worker may have nothing to do.
 const GATHER_TIME: Duration = Duration::from_millis(2);
 /// With one unit the reader and the workers would wait for each other.
@@ -28,6 +31,9 @@ pub struct Reader {
     /// What the source counted when last asked.
     counters: Counters,
     copied: Copied,
+    gather: usize,
+    /// The last time without packets that workers were told, if no packets came since; of the same none is woken again.
+    silent_at: Option<Timestamp>,
 }
 
 /// What the reader did with the packets.
@@ -41,15 +47,18 @@ struct Copied {
 
 /// Places for `workers`, which key by `keying`, at what a reader takes from `source`, through `units` units of 1 MiB.
 pub fn share_read(source: Box<dyn Backend>, workers: usize, keying: Keying, units: usize) -> (Reader, Vec<WorkerHandle>) {
-    let scheduler = Scheduler::of_reader(units.max(UNITS_MIN), workers, keying);
+    let scheduler = Scheduler::of_reader(units.max(UNITS_MIN), workers, keying, source.waits());
     let handles = scheduler.handles(source.position(), source.waits());
-    (Reader { source, scheduler, counters: Counters::default(), copied: Copied::default() }, handles)
+    let gather = (GATHER_PACKETS_PER_WORKER * workers).clamp(GATHER_PACKETS, CHUNK_PACKETS_MAX);
+    let (counters, copied) = (Counters::default(), Copied::default());
+    (Reader { source, scheduler, counters, copied, gather, silent_at: None }, handles)
 }
 
 impl Reader {
     /// Reads until the source ends or fails, `stop` is requested, or `count_max` packets were read. What went wrong is told to the
     /// leading worker, after everything before it.
     pub fn run(mut self, poll_timeout: Duration, count_max: u64, stop: &Stop) {
+        self.scheduler.limit(count_max);
         let outcome = self.read(poll_timeout, count_max, stop);
         let counted = self.count();
         if let Some(last) = self.scheduler.take_free(true) {
@@ -66,7 +75,7 @@ impl Reader {
             open = open.or_else(|| self.scheduler.take_free(waits));
             let was_empty = open.as_ref().is_none_or(WorkUnit::is_empty);
             let timeout = if was_empty { poll_timeout } else { poll_timeout.min(GATHER_TIME) };
-            let Self { source, scheduler, counters, copied } = &mut *self;
+            let Self { source, scheduler, counters, copied, .. } = &mut *self;
             let known = (*counters, source.position());
             let polled = source.poll(timeout, &mut |packets| {
                 for packet in packets {
@@ -86,13 +95,13 @@ impl Reader {
             }
             let is_over = counted.is_err() || !matches!(polled, Ok(Polled::Lent(_)));
             let is_due = |unit: &mut WorkUnit| is_over || counts || self.is_enough(unit, now - opened_at);
+            let idle = match polled {
+                Ok(Polled::Idle(time)) => Some(time),
+                _ => None,
+            };
             // Whatever went wrong, what was read is shown first.
             if let Some(unit) = open.take_if(is_due) {
-                let idle = match polled {
-                    Ok(Polled::Idle(time)) => Some(time),
-                    _ => None,
-                };
-                self.hand_over(unit, idle);
+                open = self.hand_over_news(unit, idle, counts);
             }
             counted?;
             if polled? == Polled::End {
@@ -108,13 +117,25 @@ impl Reader {
     /// True when a unit that was opened `age` ago is worth what it costs to wake workers for it. Of a wire it is filled to the brim
     /// while there is no other one to be filled: the workers have enough to do, and less is skipped.
     fn is_enough(&self, unit: &WorkUnit, age: Duration) -> bool {
-        let is_worth_it = unit.len() >= GATHER_PACKETS || !unit.is_empty() && age > GATHER_TIME;
+        let is_worth_it = unit.len() >= self.gather || !unit.is_empty() && age > GATHER_TIME;
         is_worth_it && (self.source.waits() || self.scheduler.has_free())
     }
 
     fn count(&mut self) -> Result<(), BackendError> {
         self.counters = self.source.counters()?;
         Ok(())
+    }
+
+    /// Hands a unit over, unless it says nothing that workers do not know: then it stays open, and none is woken for it. A wire's time
+    /// goes on while nothing comes; that of a pipe does not.
+    fn hand_over_news(&mut self, mut unit: WorkUnit, idle: Option<Timestamp>, counts: bool) -> Option<WorkUnit> {
+        if unit.is_empty() && idle.is_some() && idle == self.silent_at {
+            return Some(unit);
+        }
+        self.silent_at = idle;
+        unit.is_for_all = counts || idle.is_some();
+        self.hand_over(unit, idle);
+        None
     }
 
     fn hand_over(&mut self, mut unit: WorkUnit, idle: Option<Timestamp>) {
@@ -168,7 +189,7 @@ mod tests {
     use crate::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
     use crate::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope};
     use netscope_backends::LinkType;
-    use netscope_backends::chunk::{CHUNK_BYTES, CHUNK_PACKETS_MAX};
+    use netscope_backends::chunk::CHUNK_BYTES;
     use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket};
 
     const UNITS: usize = 3;
@@ -206,7 +227,7 @@ mod tests {
         let mut worker = worker(index, count);
         let mut idle = Vec::new();
         loop {
-            match handle.poll(&mut worker).expect("memory does not fail") {
+            match handle.poll(&mut worker, None).expect("memory does not fail") {
                 Polled::Lent(_) => {}
                 Polled::Idle(time) => idle.push(time),
                 Polled::End => return (worker.packets_seen(), idle, handle.counters()),
@@ -249,6 +270,48 @@ mod tests {
             assert_eq!((counters.received, counters.skipped), (100_000, 0));
         }
         reading.join().expect("no panic");
+    }
+
+    #[test]
+    fn workers_are_not_told_of_silence_again() {
+        let mut events: Vec<_> = [5, 5, 5, 7].map(|time| MemoryEvent::Idle(Timestamp(time))).into();
+        let data = vec![0; 40];
+        let packet = OwnedPacket { time: Timestamp(7), wire_len: 40, link_type: LinkType::ETHERNET, data };
+        events.push(MemoryEvent::Packet(packet));
+        events.extend([7, 7].map(|time| MemoryEvent::Idle(Timestamp(time))));
+        let source = MemoryBackend::with_events(LinkType::ETHERNET, events).waits_like_file(true);
+        let (reader, handles) = share_read(Box::new(source), 2, KEYING, UNITS);
+        let reading = std::thread::spawn(|| reader.run(Duration::ZERO, u64::MAX, &Stop::default()));
+        let workers: Vec<_> =
+            (0..).zip(handles).map(|(index, handle)| std::thread::spawn(move || process(handle, index, 2))).collect();
+        for worker in workers {
+            let (seen, idle, _) = worker.join().expect("no panic");
+            assert_eq!((seen, idle), (1, [5, 7, 7].map(Timestamp).to_vec()));
+        }
+        reading.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_worker_that_waits_is_woken_by_a_question() {
+        let scheduler = Scheduler::of_reader(UNITS, 2, KEYING, true);
+        let mut handles = scheduler.handles(Position::default(), true);
+        let bell = handles[0].bell();
+        let (mut first, mut second) = (handles.remove(0), handles.remove(0));
+        let waiting = std::thread::spawn(move || {
+            let polled = first.poll(&mut worker(0, 2), None);
+            (polled.map_err(|error| error.to_string()), first)
+        });
+        // Rung before or after it sleeps.
+        bell.ring();
+        let (polled, first) = waiting.join().expect("no panic");
+        assert_eq!(polled, Ok(Polled::Lent(0)));
+        // With something to answer it does not wait for long.
+        assert!(matches!(second.poll(&mut worker(1, 2), None), Ok(Polled::Lent(0))), "it was asked, too");
+        assert!(matches!(second.poll(&mut worker(1, 2), Some(Duration::from_millis(1))), Ok(Polled::Lent(0))));
+        scheduler.end(None);
+        for mut handle in [first, second] {
+            assert!(matches!(handle.poll(&mut worker(0, 2), None), Ok(Polled::End)));
+        }
     }
 
     #[test]

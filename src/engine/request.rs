@@ -6,6 +6,7 @@
 //! question's beginning to its end is looked at once; a question that is over costs no more looks.
 
 use super::mailbox::{Parker, Receiver, Sender, mailbox_to};
+use super::scheduler::WorkerBell;
 use super::{BestFlows, FlowTotals, SortKey, TapFlows};
 use crate::flow::{FACTS_LEN_MAX, FactArena, FactRef, FactSet, FlowFacts, FlowRecord, FlowVisitor, FlowWeight};
 use crossbeam_queue::ArrayQueue;
@@ -160,21 +161,35 @@ enum WorkerRequest {
 /// Who asks one queue.
 pub struct RequestSender {
     requests: Arc<ArrayQueue<WorkerRequest>>,
+    /// Wakes the worker where it waits for others.
+    bell: Option<WorkerBell>,
     /// What it answers.
     pub answers: Receiver<FlowAnswer>,
 }
 
 impl RequestSender {
+    /// The same for a worker that waits for others, who is woken by `bell`.
+    #[must_use]
+    pub(super) fn with_bell(self, bell: Option<WorkerBell>) -> Self {
+        Self { bell, ..self }
+    }
+
     /// Asks; false when too many requests wait already.
     pub fn ask(&self, query: &Arc<FlowQuery>) -> bool {
-        self.requests.push(WorkerRequest::Flows(Arc::clone(query))).is_ok()
+        self.send(WorkerRequest::Flows(Arc::clone(query)))
     }
 
     /// Tells which flows tap number `tap` of [`EngineSettings::taps`](super::EngineSettings::taps) is to
     /// follow from now on, in place of those before; no effect on a tap that follows none. It is heard once
     /// the questions before it are answered. False when too many requests wait already.
     pub fn select_tap_flows(&self, tap: usize, flows: &TapFlows) -> bool {
-        self.requests.push(WorkerRequest::Tap(tap, flows.clone())).is_ok()
+        self.send(WorkerRequest::Tap(tap, flows.clone()))
+    }
+
+    fn send(&self, request: WorkerRequest) -> bool {
+        let is_taken = self.requests.push(request).is_ok();
+        self.bell.iter().for_each(WorkerBell::ring);
+        is_taken
     }
 }
 
@@ -189,7 +204,8 @@ pub struct RequestReceiver {
 pub fn requests(parker: &Arc<Parker>) -> (RequestSender, RequestReceiver) {
     let requests = Arc::new(ArrayQueue::new(REQUESTS_MAX));
     let (sender, answers) = mailbox_to(parker, ANSWER_BOXES, FlowAnswer::new);
-    (RequestSender { requests: Arc::clone(&requests), answers }, RequestReceiver { requests, answers: sender, cursor: None })
+    let asking = RequestSender { requests: Arc::clone(&requests), bell: None, answers };
+    (asking, RequestReceiver { requests, answers: sender, cursor: None })
 }
 
 /// Where live flows lie by place, what is known of those that ended, and whose packets are copied.
@@ -384,167 +400,4 @@ impl Cursor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flow::{FactBuffer, FactId, FactValue};
-    use crate::record::test_records::udp6_record;
-
-    /// The fact of every second flow: its place.
-    const NUMBER: FactId = FactId { object: 0, member: 0 };
-
-    /// A table with a flow at every second place.
-    struct Table(u32);
-
-    impl LiveFlows for Table {
-        fn live_records(&self, from: u32, look_max: u32, visitor: &mut dyn FlowVisitor) -> Option<u32> {
-            let end = self.0.min(from + look_max);
-            (from..end).filter(|place| place % 2 == 1).for_each(|place| {
-                let number = u64::from(place);
-                let record = FlowRecord { first_packet: number, bytes: [number * 7919 % 1009, 0], ..udp6_record() };
-                if visitor.wants(&FlowWeight::of(&record)) {
-                    let mut facts = FactBuffer::default();
-                    assert!(place % 4 == 1 || facts.number(NUMBER, number));
-                    visitor.visit(&record, facts.facts());
-                }
-            });
-            (end < self.0).then_some(end)
-        }
-
-        fn now(&self) -> Timestamp {
-            Timestamp(99)
-        }
-
-        fn flush_ended(&mut self) -> u64 {
-            17
-        }
-
-        fn select_tap_flows(&mut self, _tap: usize, _flows: &TapFlows) {}
-    }
-
-    /// Sums up the flows that a question wants.
-    struct Everything<'a>(&'a FlowQuery, &'a mut FlowTotals);
-
-    impl FlowVisitor for Everything<'_> {
-        fn visit(&mut self, record: &FlowRecord, facts: FactSet<'_>) {
-            if self.0.wants(record, facts) {
-                self.1.add(&FlowWeight::of(record));
-            }
-        }
-    }
-
-    /// The records of a whole answer, and how many calls it took.
-    fn answered(query: FlowQuery, places: u32, idle: bool) -> (Vec<FlowRecord>, u32) {
-        let (sender, mut receiver) = requests(&Arc::default());
-        assert!(!receiver.is_asked());
-        assert!(sender.ask(&Arc::new(query.clone())));
-        let (mut records, mut calls) = (Vec::new(), 0);
-        loop {
-            if receiver.is_asked() {
-                receiver.answer(&mut Table(places), idle);
-                calls += 1;
-            }
-            let Some(mut answer) = sender.answers.receive() else { continue };
-            for record in answer.records.drain(..) {
-                let expected = (record.first_packet % 4 == 3).then_some(FactValue::Number(record.first_packet));
-                assert_eq!(answer.facts.get(record.facts).get(NUMBER), expected);
-                records.push(FlowRecord { facts: FactRef::NONE, ..record });
-            }
-            let end = answer.end;
-            sender.answers.give_back(answer);
-            if let Some(AnswerEnd { ended_boxes, matched, looked_at, time }) = end {
-                assert_eq!((ended_boxes, receiver.is_asked()), (17, false));
-                assert_eq!((looked_at, time), (u64::from(places / 2), Timestamp(99)));
-                let mut all = FlowTotals::default();
-                Table(places).live_records(0, places, &mut Everything(&query, &mut all));
-                assert_eq!(matched, all, "whatever is among the best");
-                return (records, calls);
-            }
-        }
-    }
-
-    #[test]
-    fn all_flows_come_once_however_large_the_table() {
-        for places in [0, 1, 2, 255, 256, 257, 100_000] {
-            for idle in [false, true] {
-                let (records, calls) = answered(FlowQuery::all(3), places, idle);
-                let numbers: Vec<u64> = records.iter().map(|record| record.first_packet).collect();
-                assert_eq!(numbers, (0..u64::from(places)).filter(|place| place % 2 == 1).collect::<Vec<_>>(), "{places}");
-                assert!(idle || calls >= places.div_ceil(LOOK_MAX), "each call looks at few places: {calls}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_best_are_chosen_and_a_predicate_heard() {
-        let predicate: Predicate = Arc::new(|record, _| record.first_packet % 3 == 0);
-        let query = FlowQuery { predicate: Some(predicate), limit: 300, ..FlowQuery::all(0) };
-        let (mut records, _) = answered(query.clone(), 10_000, false);
-        query.choose(&mut records);
-        let everything = FlowQuery { limit: 0, ..query.clone() };
-        let (mut expected, _) = answered(everything, 10_000, false);
-        query.choose(&mut expected);
-        assert_eq!(records.len(), 300);
-        assert!(records == expected && records.is_sorted_by_key(|record| Reverse(record.bytes[0])));
-    }
-
-    #[test]
-    fn a_predicate_is_told_what_is_known_of_a_flow() {
-        let predicate: Predicate =
-            Arc::new(|_, facts| matches!(facts.get(NUMBER), Some(FactValue::Number(number)) if number % 5 == 0));
-        for limit in [0, 10_000] {
-            let query = FlowQuery { predicate: Some(Arc::clone(&predicate)), limit, ..FlowQuery::all(0) };
-            let (mut records, _) = answered(query, 2000, true);
-            records.sort_unstable_by_key(|record| record.first_packet);
-            assert!(records.iter().map(|record| record.first_packet).eq((15..2000).step_by(20)));
-        }
-    }
-
-    #[test]
-    fn a_box_has_room_for_the_facts_of_all_its_records() {
-        let (mut answer, mut facts) = (FlowAnswer::new(), FactBuffer::default());
-        assert!(facts.text(NUMBER, &[b'x'; FACTS_LEN_MAX - 5]));
-        for _ in 0..2 {
-            (0..FlowAnswer::CAPACITY).for_each(|_| answer.push(&udp6_record(), facts.facts()));
-            assert!(answer.records.iter().all(|record| answer.facts.get(record.facts) == facts.facts()));
-            answer.clear();
-        }
-    }
-
-    #[test]
-    fn without_a_box_the_question_waits() {
-        let (sender, mut receiver) = requests(&Arc::default());
-        assert!(sender.ask(&Arc::new(FlowQuery::all(0))));
-        (0..100).for_each(|_| receiver.answer(&mut Table(100_000), true));
-        assert!(receiver.is_asked());
-        let taken = std::iter::from_fn(|| sender.answers.receive()).count();
-        assert_eq!(taken, ANSWER_BOXES);
-        assert!((0..REQUESTS_MAX).all(|_| sender.ask(&Arc::new(FlowQuery::all(1)))));
-        assert!(!sender.ask(&Arc::new(FlowQuery::all(2))), "too many wait");
-    }
-
-    #[test]
-    fn a_question_that_is_over_is_looked_at_no_further() {
-        for limit in [0, 100] {
-            let (sender, mut receiver) = requests(&Arc::default());
-            let queries = [0, 1, 2].map(|id| Arc::new(FlowQuery { limit, ..FlowQuery::all(id) }));
-            queries.iter().for_each(|query| assert!(sender.ask(query)));
-            (0..3).for_each(|_| receiver.answer(&mut Table(100_000), false));
-            queries[..2].iter().for_each(|query| query.give_up());
-            // One call for each that is over: the one under way, and the one that had not begun.
-            (0..2).for_each(|_| receiver.answer(&mut Table(100_000), false));
-            assert!(receiver.is_asked());
-            let (mut looked_at, mut calls) = (0, 0);
-            while receiver.is_asked() {
-                receiver.answer(&mut Table(100_000), true);
-                calls += 1;
-                while let Some(answer) = sender.answers.receive() {
-                    assert!(answer.query == 2 || answer.query == 0 && answer.end.is_none(), "limit {limit}: {answer:?}");
-                    looked_at += answer.end.map_or(0, |end| end.looked_at);
-                    sender.answers.give_back(answer);
-                }
-                assert!(calls < 1000, "all boxes are there again");
-            }
-            assert_eq!(looked_at, 50_000);
-        }
-    }
-}
+mod tests;

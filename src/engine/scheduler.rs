@@ -11,72 +11,38 @@
 //! No worker waits while it could make a unit ready, and a worker that does so waits for no other, so there
 //! is always one that can go on. Only the filling is ended early, by a stop or by `--count`: then all workers
 //! go on to the last unit that was filled, so all end at one packet.
+//!
+//! A worker that waits sleeps until there is something for it: several ready units where there are many workers
+//! ([`UnitPace`]), a question, or the end. The pages of a mapped file are given back behind the slowest.
 
 use super::work_unit::WorkUnit;
 use super::{Observer, Stop, Worker};
 use crate::flow::Keying;
-use netscope_backends::file::Scanner;
+use netscope_backends::file::{Scanner, WalkedPages};
 use netscope_backends::{BackendError, Counters, Polled, Position};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// Units that are made ready ahead of a worker before it processes the next one, per worker.
-const AHEAD: usize = 2;
-/// Units of a mapped file under way, per worker. With as many as this, the fastest can be [`AHEAD`] and the slowest as far behind.
-const UNITS: usize = 4;
+mod pace;
+mod sleepers;
+mod state;
+
+use pace::UnitPace;
+use sleepers::WorkerSet;
+use state::{SchedulerState, UnitStage, UnitTask, Walk};
 
 /// What all workers on one source share.
 pub(super) struct Scheduler {
     state: Mutex<SchedulerState>,
-    /// A unit was filled or became ready, the walk or a unit for it is free again, or the end was reached.
-    changed: Condvar,
+    /// Of each worker: a unit was filled or became ready, the walk or a unit for it is free again, or the end was reached.
+    changed: Box<[Condvar]>,
     /// The same for the reader: a unit is free again, or no worker is left to fill it for.
     freed: Condvar,
     workers: usize,
-}
-
-struct SchedulerState {
-    /// `None` while a worker walks, and where a reader fills the units.
-    walk: Option<Walk>,
-    free: Vec<WorkUnit>,
-    /// Units that were taken for a walk or filled by a reader and that a worker still needs, in order.
-    under_way: VecDeque<UnderWay>,
-    /// Number of the first of them.
-    first: u64,
-    /// Number of the first one that no worker has taken to make it ready.
-    untaken: u64,
-    /// Workers that wait for a change. Waking costs a system call even when none waits.
-    waiting: usize,
-    reader_waits: bool,
-    /// No more will come.
-    is_at_end: bool,
-    /// A worker is gone before the end: what it took may never become ready.
-    is_deserted: bool,
-    failed: Option<BackendError>,
-}
-
-/// The walk over a mapped file.
-struct Walk {
-    scanner: Scanner,
-    packets: u64,
-    count_max: u64,
-    stop: Stop,
-}
-
-struct UnderWay {
-    stage: UnitStage,
-    /// Workers that are not done with it.
-    left: usize,
-}
-
-/// How far a unit is.
-#[expect(clippy::large_enum_variant, reason = "there is one per unit, and a unit holds a thousand packets")]
-enum UnitStage {
-    /// Whose its packets are is not known.
-    Filled(WorkUnit),
-    /// A worker is making it ready.
-    Taken,
-    Ready(Arc<WorkUnit>),
+    pace: UnitPace,
+    /// Those of a mapped file.
+    pages: Option<WalkedPages>,
 }
 
 /// One worker's place at a source that several share.
@@ -87,49 +53,52 @@ pub struct WorkerHandle {
     waits: bool,
     /// Number of the unit that comes next.
     next: u64,
+    /// That one and those behind it, as many as were ready when it was taken and are taken at once.
+    taken: VecDeque<Arc<WorkUnit>>,
+    /// Units before the next one that were processed and are not given back yet.
+    processed: u64,
+    /// How often workers had been asked something when this one last looked.
+    asked: u64,
     counters: Counters,
     position: Position,
     notice: Option<String>,
     is_done: bool,
 }
 
-/// What a worker has to do.
-enum UnitTask {
-    Walk(u64, Walk, WorkUnit),
-    Assign(u64, WorkUnit),
-    Process(Arc<WorkUnit>),
-    End,
+/// Wakes the workers on a source when they are asked something, whatever they wait for.
+#[derive(Clone)]
+pub struct WorkerBell(Arc<Scheduler>);
+
+impl WorkerBell {
+    /// Has each worker look for what it was asked.
+    pub fn ring(&self) {
+        self.0.change(|state| {
+            state.asked += 1;
+            Awaited::ByAll
+        });
+    }
 }
 
 /// Places for `workers`, which key by `keying`, at the packets of `scanner`: up to the unit in which packet `count_max`
 /// lies, until `stop` is requested.
 pub fn share_mapped(scanner: Scanner, workers: usize, keying: Keying, count_max: u64, stop: &Stop) -> Vec<WorkerHandle> {
-    let free = (0..UNITS * workers).map(|_| WorkUnit::mapped(&scanner, workers, keying)).collect();
-    let position = scanner.position();
+    let pace = UnitPace::of_mapped(workers);
+    let free = (0..pace.units).map(|_| WorkUnit::mapped(&scanner, workers, keying)).collect();
+    let (position, pages) = (scanner.position(), scanner.pages());
     let walk = Walk { scanner, packets: 0, count_max, stop: stop.clone() };
-    Scheduler::new(free, Some(walk), workers).handles(position, true)
+    Scheduler::new(SchedulerState::new(free, Some(walk)), workers, pace, Some(pages)).handles(position, true)
 }
 
 impl Scheduler {
-    fn new(free: Vec<WorkUnit>, walk: Option<Walk>, workers: usize) -> Arc<Self> {
-        let state = SchedulerState {
-            walk,
-            under_way: VecDeque::with_capacity(free.len()),
-            free,
-            first: 0,
-            untaken: 0,
-            waiting: 0,
-            reader_waits: false,
-            is_at_end: false,
-            is_deserted: false,
-            failed: None,
-        };
-        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), freed: Condvar::new(), workers })
+    fn new(state: SchedulerState, workers: usize, pace: UnitPace, pages: Option<WalkedPages>) -> Arc<Self> {
+        let changed = (0..workers).map(|_| Condvar::new()).collect();
+        Arc::new(Self { state: Mutex::new(state), changed, freed: Condvar::new(), workers, pace, pages })
     }
 
-    /// For a reader that fills `units` units of copies.
-    pub(super) fn of_reader(units: usize, workers: usize, keying: Keying) -> Arc<Self> {
-        Self::new((0..units).map(|_| WorkUnit::copied(workers, keying)).collect(), None, workers)
+    /// For a reader that fills `units` units of copies, of a source that `waits` or does not.
+    pub(super) fn of_reader(units: usize, workers: usize, keying: Keying, waits: bool) -> Arc<Self> {
+        let free = (0..units).map(|_| WorkUnit::copied(workers, keying)).collect();
+        Self::new(SchedulerState::new(free, None), workers, UnitPace::of_reader(workers, units, waits), None)
     }
 
     /// A place for each worker.
@@ -139,6 +108,9 @@ impl Scheduler {
             index,
             waits,
             next: 0,
+            taken: VecDeque::new(),
+            processed: 0,
+            asked: 0,
             counters: Counters::default(),
             position,
             notice: None,
@@ -152,44 +124,70 @@ impl Scheduler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a change under the lock, then wakes the workers that may have waited for it.
-    fn change(&self, change: impl FnOnce(&mut SchedulerState)) {
+    /// Makes a change under the lock, which says whom to wake of the workers that may have waited for it.
+    fn change(&self, change: impl FnOnce(&mut SchedulerState) -> Awaited) {
         let mut state = self.lock();
-        change(&mut state);
-        let is_awaited = state.waiting > 0;
+        let awaited = change(&mut state);
+        let woken = awaited.take_from(&mut state);
         drop(state);
-        if is_awaited {
-            self.changed.notify_all();
+        self.wake(woken);
+    }
+
+    fn wake(&self, woken: WorkerSet) {
+        for worker in woken.iter() {
+            self.changed.get(worker as usize).into_iter().for_each(Condvar::notify_one);
         }
     }
 
-    /// Waits for a change.
-    fn wait<'a>(&self, mut state: MutexGuard<'a, SchedulerState>) -> MutexGuard<'a, SchedulerState> {
-        state.waiting += 1;
-        state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        state.waiting -= 1;
+    /// Has this worker wait for a change, at most for `patience` where there is one.
+    fn wait<'a>(
+        &self,
+        worker: u32,
+        mut state: MutexGuard<'a, SchedulerState>,
+        patience: Option<Duration>,
+    ) -> MutexGuard<'a, SchedulerState> {
+        let Some(changed) = self.changed.get(worker as usize) else { return state };
+        state.sleeping.add(worker);
+        state = match patience {
+            Some(patience) => changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0,
+            None => changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.sleeping.remove(worker);
         state
     }
 
-    /// A worker is done with a unit, and has let go of it.
-    fn release(&self, number: u64) {
+    /// A worker is done with `count` units from this one on, and has let go of them.
+    fn release(&self, number: u64, count: u64) {
         let mut state = self.lock();
-        if !state.release(number) {
+        if !state.release(number, count) {
             return;
         }
-        let (is_awaited, reader_waits) = (state.waiting > 0 && state.walk.is_some(), state.reader_waits);
+        let awaited = if state.walk.is_some() { Awaited::ByOne } else { Awaited::ByNobody };
+        let woken = awaited.take_from(&mut state);
+        let (reader_waits, behind) = (state.reader_waits, state.behind);
         drop(state);
-        if is_awaited {
-            self.changed.notify_all();
-        }
+        self.wake(woken);
         if reader_waits {
             self.freed.notify_one();
         }
+        if let Some(pages) = &self.pages {
+            pages.give_back_before(behind);
+        }
+    }
+
+    /// For the reader: no more packets than these will be processed. Said before the first unit.
+    pub(super) fn limit(&self, count_max: u64) {
+        self.lock().resolver.iter_mut().for_each(|resolver| resolver.limit(count_max));
     }
 
     /// For the reader: an empty unit. With `insist` waits for one as long as there are workers that may let go of one.
     pub(super) fn take_free(&self, insist: bool) -> Option<WorkUnit> {
         let mut state = self.lock();
+        if state.free.is_empty() {
+            // Those that sleep may have some that are ready.
+            let woken = Awaited::ByAll.take_from(&mut state);
+            self.wake(woken);
+        }
         while insist && state.free.is_empty() && !state.is_deserted {
             state.reader_waits = true;
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -215,16 +213,11 @@ impl Scheduler {
         } else {
             UnitStage::Filled(unit)
         };
-        let mut state = self.lock();
-        state.under_way.push_back(UnderWay { stage, left: self.workers });
-        let is_awaited = state.waiting > 0;
-        drop(state);
-        match is_awaited {
-            true if is_empty => self.changed.notify_all(),
+        self.change(|state| {
+            state.push(stage, self.workers);
             // The worker that waits can make it ready, and then wakes the others.
-            true => self.changed.notify_one(),
-            false => {}
-        }
+            if is_empty { Awaited::ByAll } else { Awaited::ByOne }
+        });
     }
 
     /// For the reader: no more units will come.
@@ -232,6 +225,7 @@ impl Scheduler {
         self.change(|state| {
             state.is_at_end = true;
             state.failed = state.failed.take().or(failed);
+            Awaited::ByAll
         });
     }
 
@@ -241,85 +235,41 @@ impl Scheduler {
     }
 }
 
-impl SchedulerState {
-    fn place(&self, number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.first)?).ok()
-    }
+/// Whom a change concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    ByNobody,
+    /// Any of those who wait can go on with it.
+    ByOne,
+    /// Those who have packets in what is ready since this was the first unit that was not.
+    ByConcerned(u64),
+    ByAll,
+}
 
-    fn stage(&mut self, number: u64) -> Option<&mut UnitStage> {
-        let place = self.place(number)?;
-        self.under_way.get_mut(place).map(|under_way| &mut under_way.stage)
-    }
-
-    /// The unit of this number, when it is ready.
-    fn ready(&self, number: u64) -> Option<&Arc<WorkUnit>> {
-        match &self.under_way.get(self.place(number)?)?.stage {
-            UnitStage::Ready(unit) => Some(unit),
-            UnitStage::Filled(_) | UnitStage::Taken => None,
+impl Awaited {
+    /// Those of them who sleep, and are to be woken: until they sleep again, they do not.
+    fn take_from(self, state: &mut SchedulerState) -> WorkerSet {
+        match self {
+            Self::ByNobody => WorkerSet::default(),
+            _ if state.sleeping.is_empty() => WorkerSet::default(),
+            Self::ByOne => state.sleeping.take_one(),
+            Self::ByConcerned(before) => state.take_concerned(before),
+            Self::ByAll => std::mem::take(&mut state.sleeping),
         }
-    }
-
-    /// Number of the unit that will come next.
-    fn end(&self) -> u64 {
-        self.first + self.under_way.len() as u64
-    }
-
-    /// The next unit that has to be made ready, when it is there or can be walked to.
-    fn take(&mut self, workers: usize) -> Option<UnitTask> {
-        while self.untaken < self.end() {
-            let number = self.untaken;
-            self.untaken += 1;
-            // An empty unit is ready from the start.
-            if let Some(stage @ UnitStage::Filled(_)) = self.stage(number)
-                && let UnitStage::Filled(unit) = std::mem::replace(stage, UnitStage::Taken)
-            {
-                return Some(UnitTask::Assign(number, unit));
-            }
-        }
-        self.take_walk(workers)
-    }
-
-    /// A unit and the walk, when both are free and there may be more packets.
-    fn take_walk(&mut self, workers: usize) -> Option<UnitTask> {
-        if self.is_at_end || self.free.is_empty() {
-            return None;
-        }
-        let walk = self.walk.take_if(|walk| !walk.stop.is_requested() && walk.packets < walk.count_max);
-        let Some(walk) = walk else {
-            self.is_at_end = self.walk.is_some();
-            return None;
-        };
-        let unit = self.free.pop()?;
-        let number = self.end();
-        self.under_way.push_back(UnderWay { stage: UnitStage::Taken, left: workers });
-        self.untaken = self.end();
-        Some(UnitTask::Walk(number, walk, unit))
-    }
-
-    /// A worker is done with a unit; true when that set one free.
-    fn release(&mut self, number: u64) -> bool {
-        let place = self.place(number);
-        if let Some(under_way) = place.and_then(|place| self.under_way.get_mut(place)) {
-            under_way.left -= 1;
-        }
-        let free = self.free.len();
-        while self.under_way.front().is_some_and(|first| first.left == 0) {
-            self.first += 1;
-            if let Some(UnderWay { stage: UnitStage::Ready(unit), .. }) = self.under_way.pop_front() {
-                self.free.extend(Arc::into_inner(unit));
-            }
-        }
-        self.free.len() > free
     }
 }
 
 impl WorkerHandle {
-    /// Does one thing: makes a unit ready, lets `worker` process one, or waits for the next.
+    /// Does one thing: makes a unit ready, lets `worker` process one, or waits for the next: at most for `patience` where there is one,
+    /// and no longer than until workers are asked something.
     ///
     /// # Errors
     /// What went wrong in the source, told to the leading worker alone, after everything before it was processed.
-    pub fn poll<O: Observer>(&mut self, worker: &mut Worker<O>) -> Result<Polled, BackendError> {
-        match self.task() {
+    pub fn poll<O: Observer>(&mut self, worker: &mut Worker<O>, patience: Option<Duration>) -> Result<Polled, BackendError> {
+        if let Some(unit) = self.taken.pop_front() {
+            return Ok(self.process(unit, worker));
+        }
+        match self.task(patience) {
             UnitTask::Walk(number, walk, mut unit) => {
                 self.walk(walk, &mut unit);
                 self.assign(number, unit);
@@ -330,32 +280,65 @@ impl WorkerHandle {
                 Ok(Polled::Lent(0))
             }
             UnitTask::Process(unit) => Ok(self.process(unit, worker)),
+            UnitTask::Nothing => Ok(Polled::Lent(0)),
             UnitTask::End => {
                 self.is_done = true;
-                let failed = if self.index == 0 { self.scheduler.lock().failed.take() } else { None };
+                if self.index != 0 {
+                    return Ok(Polled::End);
+                }
+                let mut state = self.scheduler.lock();
+                let (failed, resolver) = (state.failed.take(), state.resolver.take());
+                drop(state);
+                if let Some(resolver) = resolver {
+                    worker.take_fragments(resolver.into_table());
+                }
                 failed.map_or(Ok(Polled::End), Err)
             }
         }
     }
 
-    fn task(&self) -> UnitTask {
-        let workers = self.scheduler.workers;
-        let mut state = self.scheduler.lock();
+    /// By which this worker and those beside it are woken.
+    pub fn bell(&self) -> WorkerBell {
+        WorkerBell(Arc::clone(&self.scheduler))
+    }
+
+    fn task(&mut self, patience: Option<Duration>) -> UnitTask {
+        let Self { scheduler, index, next, taken, asked, .. } = self;
+        let Scheduler { workers, pace, .. } = &**scheduler;
+        let mut state = scheduler.lock();
+        let mut has_waited = false;
         loop {
             if state.is_deserted {
                 return UnitTask::End;
             }
-            let is_ready = state.ready(self.next).is_some();
-            if (!is_ready || state.untaken.saturating_sub(self.next) < (AHEAD * workers) as u64)
-                && let Some(task) = state.take(workers)
-            {
-                return task;
+            let is_ready = state.ready(*next).is_some();
+            if !is_ready || state.untaken.saturating_sub(*next) < pace.ahead {
+                let was_at_end = state.is_at_end;
+                if let Some(task) = state.take(*workers) {
+                    return task;
+                }
+                if state.is_at_end && !was_at_end {
+                    let woken = Awaited::ByAll.take_from(&mut state);
+                    scheduler.wake(woken);
+                }
             }
-            match state.ready(self.next) {
-                Some(unit) => return UnitTask::Process(Arc::clone(unit)),
-                None if state.is_at_end && self.next == state.end() => return UnitTask::End,
-                None => state = self.scheduler.wait(state),
+            if let Some(unit) = state.ready(*next).cloned() {
+                taken.extend((1..pace.step).map_while(|ahead| state.ready(*next + ahead).cloned()));
+                return UnitTask::Process(unit);
             }
+            if state.is_at_end && *next == state.end() {
+                return UnitTask::End;
+            }
+            if std::mem::replace(asked, state.asked) != state.asked || has_waited && patience.is_some() {
+                return UnitTask::Nothing;
+            }
+            // Units are wanted, and those that sleep may have some that are ready.
+            if state.is_short_of_units() {
+                let woken = Awaited::ByAll.take_from(&mut state);
+                scheduler.wake(woken);
+            }
+            state = scheduler.wait(*index, state, patience);
+            has_waited = true;
         }
     }
 
@@ -375,6 +358,11 @@ impl WorkerHandle {
                 Err(error) => state.failed = state.failed.take().or(Some(error)),
             }
             state.walk = Some(walk);
+            match (state.is_at_end, state.free.is_empty()) {
+                (true, _) => Awaited::ByAll,
+                (false, true) => Awaited::ByNobody,
+                (false, false) => Awaited::ByOne,
+            }
         });
         unit.bring_in_ahead();
     }
@@ -382,11 +370,26 @@ impl WorkerHandle {
     /// Finds out whose the packets are.
     fn assign(&self, number: u64, mut unit: WorkUnit) {
         unit.assign();
-        self.scheduler.change(|state| {
-            if let Some(stage) = state.stage(number) {
-                *stage = UnitStage::Ready(Arc::new(unit));
-            }
-        });
+        let mut stage = (number, UnitStage::Assigned(unit), None);
+        loop {
+            let mut to_resolve = None;
+            self.scheduler.change(|state| {
+                let (number, stage, resolver) = stage;
+                state.set(number, stage);
+                state.resolver = state.resolver.take().or(resolver);
+                let before = state.unready();
+                to_resolve = state.pass_ready();
+                let UnitPace { step, is_prompt, .. } = self.scheduler.pace;
+                match (state.is_worth_waking(before, step), is_prompt) {
+                    (true, _) => Awaited::ByAll,
+                    (false, true) => Awaited::ByConcerned(before),
+                    (false, false) => Awaited::ByNobody,
+                }
+            });
+            let Some((number, mut unit, mut resolver)) = to_resolve else { break };
+            unit.resolve(&mut resolver);
+            stage = (number, UnitStage::Ready(Arc::new(unit)), Some(resolver));
+        }
     }
 
     fn process<O: Observer>(&mut self, unit: Arc<WorkUnit>, worker: &mut Worker<O>) -> Polled {
@@ -397,8 +400,12 @@ impl WorkerHandle {
         worker.work_unit(&unit);
         let polled = unit.idle.map_or(Polled::Lent(unit.len() as u32), Polled::Idle);
         drop(unit);
-        self.scheduler.release(self.next);
         self.next += 1;
+        self.processed += 1;
+        if self.taken.is_empty() {
+            let count = std::mem::take(&mut self.processed);
+            self.scheduler.release(self.next - count, count);
+        }
         polled
     }
 
@@ -427,7 +434,10 @@ impl Drop for WorkerHandle {
     /// A worker that goes before the end (a panic, an error) keeps nobody waiting for what it had taken.
     fn drop(&mut self) {
         if !self.is_done {
-            self.scheduler.change(|state| state.is_deserted = true);
+            self.scheduler.change(|state| {
+                state.is_deserted = true;
+                Awaited::ByAll
+            });
             self.scheduler.freed.notify_one();
         }
     }

@@ -4,23 +4,26 @@
 //! Owns the packets, as places in a mapped file or as copies, and the lists. Knows no thread and no table.
 //! Its one invariant: the list of a worker has, in order, every packet of which it needs more than the time.
 
-use super::packet_meta::PacketMeta;
+use super::packet_meta::{PacketMeta, Route};
+use super::unit_fragments::{FragmentPart, FragmentResolver, UnitFragment};
 use super::{BurstMeter, TickMeter};
 use crate::flow::{FlowKey, Keying, Quote, ports_of};
 use crate::wire::{self, Common, Dissected};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
 use netscope_backends::file::{PLACES_MAX, Places, Scanner};
-use netscope_backends::{BATCH_MAX, BackendError, Counters, Packet, Position, Timestamp};
+use netscope_backends::{BackendError, Counters, Packet, Position, Timestamp};
 
-// The place of a packet in a unit has 16 bits.
-const _: () = assert!(PLACES_MAX <= 1 << 16 && CHUNK_PACKETS_MAX <= 1 << 16);
+// The place of a packet in a unit has 16 bits, and so has that of a meta, of which a packet may have two.
+const _: () = assert!(PLACES_MAX <= 1 << 15 && CHUNK_PACKETS_MAX <= 1 << 15);
 
-/// Packets that follow each other in a source. Used again and again: all memory is reserved when it is made.
+/// Packets that follow each other in a source. Used again and again: all memory is reserved when it is made, but that for fragments.
 pub struct WorkUnit {
     packets: UnitPackets,
     lists: OwnerLists,
     /// Set when nothing arrived after its packets: the time by which ticks may go on.
     pub(super) idle: Option<Timestamp>,
+    /// Each worker is to have it soon, with packets or without.
+    pub(super) is_for_all: bool,
     /// Earliest and latest time, when no packet is older than the one before it.
     in_order: Option<(Timestamp, Timestamp)>,
     /// What was told when its end was reached.
@@ -38,25 +41,23 @@ enum UnitPackets {
     Copied(PacketChunk),
 }
 
-/// The packets that each worker has to look at.
+/// The packets that each worker has to look at. All lists lie in one, so that they take what the packets take, however many workers
+/// there are.
 struct OwnerLists {
-    /// Of each worker, those that it counts, or that say something of its flows.
-    lists: Vec<OwnerList>,
-    /// Those that every worker has to look at, by their places.
-    everybody: Vec<u16>,
-    count: u32,
-    /// Metas that a list keeps from unit to unit.
-    kept: usize,
-    keying: Keying,
-}
-
-/// The packets of one worker. An ICMP error is on two lists when another worker has the flow it quotes.
-struct OwnerList {
-    /// Metas are written over, not dropped: those behind `len` are of a unit before, and there is always one.
+    /// In the order of the packets. Metas are written over, not dropped: those behind `len` are of a unit before, and there is always
+    /// one.
     metas: Vec<PacketMeta>,
     len: usize,
-    /// Some of them need their packets before they can be counted.
-    is_open: bool,
+    /// Whose each of them is. An ICMP error has two when another worker has the flow it quotes.
+    owners: Vec<u16>,
+    /// The places of the metas in `metas`, those of the first worker first.
+    order: Vec<u16>,
+    /// Of each worker, where in `order` its own end.
+    ends: Vec<u32>,
+    /// In order. What becomes of them is told when all units before were looked at.
+    fragments: Vec<UnitFragment>,
+    count: u32,
+    keying: Keying,
 }
 
 impl WorkUnit {
@@ -75,6 +76,7 @@ impl WorkUnit {
             packets,
             lists: OwnerLists::new(packets_max, workers, keying),
             idle: None,
+            is_for_all: false,
             in_order: None,
             counters: Counters::default(),
             position: Position::default(),
@@ -89,7 +91,7 @@ impl WorkUnit {
             UnitPackets::Mapped(places) => places.clear(),
             UnitPackets::Copied(chunk) => chunk.clear(),
         }
-        (self.idle, self.notice) = (None, None);
+        (self.idle, self.is_for_all, self.notice) = (None, false, None);
     }
 
     /// Takes the places of the next packets. False at the end, and for a unit of copies, which no walk can fill.
@@ -142,22 +144,48 @@ impl WorkUnit {
         self.len() == 0
     }
 
-    /// The packets that this worker has to look at, in order, in `merged` when some are everybody's; and whether some need their packets
-    /// before they can be counted.
-    pub(super) fn list<'a>(&'a self, worker: u32, merged: &'a mut Vec<PacketMeta>) -> (&'a [PacketMeta], bool) {
-        let Some(list) = self.lists.lists.get(worker as usize) else { return (&[], false) };
-        let own = list.metas.get(..list.len).unwrap_or_default();
-        if self.lists.everybody.is_empty() {
-            return (own, list.is_open);
+    /// Puts the packets that this worker has to look at into `own`, in order; true when some need their packets before they can be
+    /// counted.
+    pub(super) fn list(&self, worker: u32, own: &mut Vec<PacketMeta>) -> bool {
+        own.clear();
+        let metas = self.lists.of(worker);
+        let mut metas = metas.peekable();
+        for fragment in &self.lists.fragments {
+            let part = fragment.part_of(worker, self.lists.count);
+            if part == FragmentPart::None {
+                continue;
+            }
+            own.extend(std::iter::from_fn(|| metas.next_if(|meta| meta.index < fragment.index)));
+            let mut meta = PacketMeta::unread(fragment.index, &self.packet(usize::from(fragment.index)));
+            if part == FragmentPart::Note {
+                meta.route = Route::OthersFragment;
+            }
+            own.push(meta);
         }
-        merged.clear();
-        let mut own = own.iter().copied().peekable();
-        for &index in &self.lists.everybody {
-            merged.extend(std::iter::from_fn(|| own.next_if(|meta| meta.index < index)));
-            merged.push(PacketMeta::unread(index, &self.packet(usize::from(index))));
-        }
-        merged.extend(own);
-        (merged, true)
+        own.extend(metas);
+        own.iter().any(PacketMeta::is_open)
+    }
+
+    /// True when this worker has something to do with it but to know the times.
+    pub(super) fn concerns(&self, worker: u32) -> bool {
+        self.is_for_all || self.has_fragments() || self.lists.of(worker).next().is_some()
+    }
+
+    /// True with fragments, which are to be resolved.
+    pub(super) const fn has_fragments(&self) -> bool {
+        !self.lists.fragments.is_empty()
+    }
+
+    /// Finds out what becomes of its fragments. Units come in order.
+    pub(super) fn resolve(&mut self, resolver: &mut FragmentResolver) {
+        let len = self.len();
+        resolver.resolve(&mut self.lists.fragments, len);
+    }
+
+    /// The fragment at this place among its packets.
+    pub(super) fn fragment(&self, index: u16) -> Option<&UnitFragment> {
+        let fragments = &self.lists.fragments;
+        fragments.binary_search_by_key(&index, |fragment| fragment.index).ok().and_then(|at| fragments.get(at))
     }
 
     /// Packet number `index`, from 0.
@@ -202,22 +230,56 @@ impl WorkUnit {
 
 impl OwnerLists {
     fn new(packets_max: usize, workers: usize, keying: Keying) -> Self {
-        // Twice its part and some; for two workers as many as there can be.
-        let kept = (2 * packets_max / workers.max(1) + BATCH_MAX).min(packets_max + 1);
+        let mut metas = Vec::with_capacity(packets_max + 1);
+        metas.push(PacketMeta::EMPTY);
         Self {
-            lists: (0..workers).map(|_| OwnerList::new(kept)).collect(),
-            everybody: Vec::with_capacity(packets_max),
+            metas,
+            len: 0,
+            owners: Vec::with_capacity(packets_max),
+            order: Vec::with_capacity(packets_max),
+            ends: vec![0; workers],
+            fragments: Vec::new(),
             count: u32::try_from(workers).unwrap_or(u32::MAX),
-            kept,
             keying,
+        }
+    }
+
+    /// The metas of this worker, in order.
+    fn of(&self, worker: u32) -> impl Iterator<Item = PacketMeta> {
+        let end_of = |worker: usize| self.ends.get(worker).map_or(0, |&end| end as usize);
+        let end = end_of(worker as usize);
+        let start = (worker as usize).checked_sub(1).map_or(0, end_of).min(end);
+        let places = self.order.get(start..end).unwrap_or_default();
+        places.iter().filter_map(|&place| self.metas.get(usize::from(place)).copied())
+    }
+
+    /// Puts the metas in order: in time of their number and that of the workers.
+    fn sort(&mut self) {
+        let Self { owners, order, ends, .. } = self;
+        ends.fill(0);
+        for &owner in &*owners {
+            ends[usize::from(owner)] += 1;
+        }
+        // From how many each has to where its own begin; from there each is moved on to where they end.
+        let mut start = 0;
+        for end in &mut *ends {
+            start += std::mem::replace(end, start);
+        }
+        order.clear();
+        order.resize(owners.len(), 0);
+        for (place, &owner) in (0..).zip(&*owners) {
+            let end = &mut ends[usize::from(owner)];
+            order[*end as usize] = place;
+            *end += 1;
         }
     }
 
     /// Fills the lists from these packets. Earliest and latest time, when no packet is older than the one before it.
     #[inline(never)]
     fn fill<'a>(&mut self, packets: impl Iterator<Item = Packet<'a>>, facts: &mut Dissected) -> Option<(Timestamp, Timestamp)> {
-        self.lists.iter_mut().for_each(|list| list.clear(self.kept));
-        self.everybody.clear();
+        self.len = 0;
+        self.owners.clear();
+        self.fragments.clear();
         let (mut earliest, mut latest, mut is_in_order) = (None, Timestamp(0), true);
         for (index, packet) in (0..).zip(packets) {
             earliest = earliest.or(Some(packet.time));
@@ -232,6 +294,7 @@ impl OwnerLists {
                 }
             }
         }
+        self.sort();
         earliest.filter(|_| is_in_order).map(|earliest| (earliest, latest))
     }
 
@@ -239,13 +302,24 @@ impl OwnerLists {
     #[inline(always)]
     fn add_common<const TAGGED: bool>(&mut self, index: u16, packet: &Packet<'_>, common: &Common<'_>) {
         let owner = FlowKey::share_of_common(common.network(), common.ports(), self.count);
-        if let Some(list) = self.lists.get_mut(owner as usize) {
-            let meta = list.next();
-            meta.read_flow::<TAGGED>(common, &self.keying);
-            let is_done = meta.read_route(common);
-            meta.begin(packet);
-            meta.index = index;
-            list.close(is_done);
+        let Self { metas, len, keying, .. } = &mut *self;
+        let meta = &mut metas[*len];
+        meta.read_flow::<TAGGED>(common, keying);
+        meta.read_route(common);
+        meta.begin(packet);
+        meta.index = index;
+        self.close(owner);
+    }
+
+    /// A meta was written, which is this worker's.
+    #[inline(always)]
+    fn close(&mut self, owner: u32) {
+        // No more workers than 16 bits count: see `config`.
+        self.owners.push(owner as u16);
+        self.len += 1;
+        // The next one, now: a call before the packet's bytes are read would keep what is known of them from being used.
+        if self.len == self.metas.len() {
+            self.metas.push(PacketMeta::EMPTY);
         }
     }
 
@@ -257,58 +331,22 @@ impl OwnerLists {
             return self.add_common::<true>(index, packet, &common);
         }
         wire::walk_into(facts, packet.link_type, packet.data, packet.wire_len);
-        let Some(owner) = owner(facts, self.count) else { return self.everybody.push(index) };
+        if let Some(network) = facts.network.as_ref().filter(|network| network.fragment.is_some()) {
+            return self.fragments.push(UnitFragment::new(index, packet, facts, network, self.count));
+        }
+        let owner = owner(facts, self.count);
         let quoted =
             Quote::of(facts, packet.data).map(|quote| quote.flow.key.share(self.count)).filter(|&quoted| quoted != owner);
         for owner in [Some(owner), quoted].into_iter().flatten() {
-            if let Some(list) = self.lists.get_mut(owner as usize) {
-                *list.next() = PacketMeta::unread(index, packet);
-                list.close(false);
-            }
+            self.metas[self.len] = PacketMeta::unread(index, packet);
+            self.close(owner);
         }
     }
 }
 
-impl OwnerList {
-    fn new(kept: usize) -> Self {
-        let mut metas = Vec::with_capacity(kept);
-        metas.push(PacketMeta::EMPTY);
-        Self { metas, len: 0, is_open: false }
-    }
-
-    /// Of a unit that was nearly all one worker's, no more than `kept` metas stay: else each list would grow to that in time.
-    fn clear(&mut self, kept: usize) {
-        (self.len, self.is_open) = (0, false);
-        if self.metas.len() > kept {
-            self.metas.truncate(kept);
-            self.metas.shrink_to(kept);
-        }
-    }
-
-    /// The meta behind the last one, to be written over what stood there before; [`OwnerList::close`] follows.
-    #[inline(always)]
-    fn next(&mut self) -> &mut PacketMeta {
-        &mut self.metas[self.len]
-    }
-
-    /// The meta was written; `is_done`: nothing else is needed to count its packet.
-    #[inline(always)]
-    fn close(&mut self, is_done: bool) {
-        self.is_open |= !is_done;
-        self.len += 1;
-        // The next one, now: a call before the packet's bytes are read would keep what is known of them from being used.
-        if self.len == self.metas.len() {
-            self.metas.push(PacketMeta::EMPTY);
-        }
-    }
-}
-
-/// The one of `count` workers that a packet concerns; `None` when it concerns all: fragments are followed by everybody, what has
-/// no flow is the leading worker's.
-fn owner(facts: &Dissected, count: u32) -> Option<u32> {
-    match &facts.network {
-        Some(network) if network.fragment.is_some() => None,
-        Some(network) => Some(ports_of(facts).map_or(0, |ports| FlowKey::new(network, ports).0.share(count))),
-        None => Some(0),
-    }
+/// The one of `count` workers that a packet concerns, no fragment; what has no flow is the leading worker's.
+fn owner(facts: &Dissected, count: u32) -> u32 {
+    let network = facts.network.as_ref();
+    let flow = network.and_then(|network| Some(FlowKey::new(network, ports_of(facts)?).0));
+    flow.map_or(0, |key| key.share(count))
 }

@@ -67,7 +67,10 @@ pub struct Worker<O: Observer = ()> {
     clock: Clock,
     flows: FlowTable,
     domains: DomainNumbers,
+    /// Of a source that several share empty until its end: who resolves them for all has them.
     fragments: FragmentTable,
+    /// Counts of those who have them.
+    others_fragments: FragmentCounters,
     /// Orphaned fragments that stand in the ledger.
     orphans_noted: u64,
     /// The same of segments that came after their connection was closed.
@@ -77,8 +80,8 @@ pub struct Worker<O: Observer = ()> {
     watch: Watch<O>,
     /// One per packet of a wave.
     metas: Vec<PacketMeta>,
-    /// One per packet of a unit, where some of it are everybody's.
-    merged: Vec<PacketMeta>,
+    /// One per packet of a unit that is this worker's, or everybody's.
+    listed: Vec<PacketMeta>,
     /// The same; valid for packets that were dissected in full.
     facts: Vec<Dissected>,
     /// How often a packet of the latest wave left the fast path; twice for one that took the slow one.
@@ -136,13 +139,14 @@ impl<O: Observer> Worker<O> {
             flows,
             domains: DomainNumbers::new(settings.flow.key),
             fragments: FragmentTable::new(),
+            others_fragments: FragmentCounters::default(),
             orphans_noted: 0,
             after_close_noted: 0,
             ledger: Ledger::default(),
             outbox,
             watch,
             metas: vec![PacketMeta::EMPTY; BATCH_MAX],
-            merged: Vec::new(),
+            listed: Vec::new(),
             facts: vec![Dissected::NOTHING; BATCH_MAX],
             slow_path_count: 0,
             next_deadline: Timestamp(0),
@@ -374,7 +378,8 @@ impl<O: Observer> Worker<O> {
     fn send_snapshot(&mut self, tick: u64, time: Timestamp, last: bool) {
         self.ledger.time_regressions = if self.share.leads() { self.clock.regressions() } else { 0 };
         self.read_batch_times(last);
-        let Self { outbox, ledger, source, ring, flows, batches, busy_ns, alive_at_exit, fragments, share, clock, .. } = self;
+        let fragments = if self.share.leads() { self.fragment_counters() } else { FragmentCounters::default() };
+        let Self { outbox, ledger, source, ring, flows, batches, busy_ns, alive_at_exit, clock, .. } = self;
         let (evidence, unsent) = (&self.evidence, &mut self.unsent);
         unsent.add(evidence, self.top_count);
         let is_sent = outbox.snapshot(|snapshot| {
@@ -386,7 +391,7 @@ impl<O: Observer> Worker<O> {
             snapshot.ring = *ring;
             snapshot.flows = flows.counters();
             snapshot.flow_count = alive_at_exit.unwrap_or(flows.len() as u64);
-            snapshot.fragments = if share.leads() { fragments.counters() } else { FragmentCounters::default() };
+            snapshot.fragments = fragments;
             snapshot.tcp_refused = flows.tcp_arena().refused();
             snapshot.tcp_gaps_forgotten = flows.tcp_arena().gaps_forgotten();
             snapshot.tcp_backward_handshakes = flows.tcp_arena().backward_handshakes();

@@ -10,7 +10,7 @@ mod xdp;
 
 #[cfg(target_os = "linux")]
 use netscope::config::RssChoice;
-use netscope::config::{FileSettings, LiveSettings, Settings, SourceSettings};
+use netscope::config::{FileSettings, LiveSettings, PipelineSettings, Settings, SourceSettings};
 use netscope::engine::Source;
 use netscope::output::{is_broken_pipe, stdout};
 use netscope::query::AddressList;
@@ -30,6 +30,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Workers for a source with one reader where their number is left to us: the reader is what takes the time.
+const READER_WORKERS_ENOUGH: usize = 2;
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// An open source and what it is.
@@ -48,6 +51,8 @@ pub struct Opened {
     pub said: Vec<String>,
     /// What a person should know in any case.
     pub notices: Vec<String>,
+    /// Workers, where what was opened says how many.
+    pub workers: Option<usize>,
     /// CPUs that workers are best pinned to, in order; empty = none is better.
     pub cpus: Vec<usize>,
     /// The rights that opening it again takes.
@@ -68,6 +73,7 @@ impl Opened {
             announcements: vec![announcement],
             said: Vec::new(),
             notices: Vec::new(),
+            workers: None,
             cpus: Vec::new(),
             #[cfg(target_os = "linux")]
             capabilities: Vec::new(),
@@ -182,6 +188,25 @@ fn chosen_of(source: Source, choice: &Arc<dyn PacketChoice>) -> Source {
         Source::Reader(backend) => chosen(vec![backend], choice).pop().map_or_else(|| Source::Queues(Vec::new()), Source::Reader),
         mapped @ Source::Mapped(_) => mapped,
     }
+    .map(|opened| with_fewer_workers(opened, settings))
+}
+
+/// The same, saying so where there are fewer workers than were asked for.
+fn with_fewer_workers(mut opened: Opened, settings: &Settings) -> Opened {
+    let PipelineSettings { workers, asked, processors, .. } = settings.pipeline;
+    if workers < asked {
+        let processors = if processors == 1 { "1 processor".to_owned() } else { format!("{processors} processors") };
+        opened.notices.push(format!(
+            "--workers {asked} (pipeline.workers) is more than {processors} have use for: the file is read by {workers}, with the same \
+             results"
+        ));
+    }
+    opened
+}
+
+/// How many workers there are for a source with one reader.
+fn workers_of_reader(pipeline: &PipelineSettings) -> usize {
+    if pipeline.asked == 0 { pipeline.workers.min(READER_WORKERS_ENOUGH) } else { pipeline.workers }
 }
 
 /// Several files, and those of directories.
@@ -198,12 +223,13 @@ fn several(paths: &[PathBuf], reading: &FileSettings, options: FileOptions, sett
     }
     let &FileSettings { merge, replay_speed, .. } = reading;
     let how = if merge { "merged by time" } else { "one after the other" };
-    let workers = workers(settings.pipeline.workers);
-    let description = format!("reading {} files, {how}{}, {workers}", files.len(), at_speed(replay_speed));
+    let threads = workers_of_reader(&settings.pipeline);
+    let description = format!("reading {} files, {how}{}, {}", files.len(), at_speed(replay_speed), workers(threads));
     let backend: Box<dyn Backend> =
         if merge { Box::new(FileMerge::open(&files, &options)?) } else { Box::new(FileSeries::open(files, options)?) };
     check(Some(backend.link_type()), "the first file")?;
-    let mut opened = Opened::new(limited(Source::Reader(paced(backend, replay_speed)), settings), description);
+    let source = limited(Source::Reader(paced(backend, replay_speed)), settings);
+    let mut opened = Opened { workers: Some(threads), ..Opened::new(source, description) };
     if let [first, rest @ ..] = &others[..] {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         opened.notices.push(format!("not read, as it is no capture file: {}{more}", first.display()));
@@ -251,19 +277,23 @@ fn file(
         }
         opened => opened?,
     };
-    let threads = settings.pipeline.workers;
+    let mut threads = settings.pipeline.workers;
     let name = if path == Path::new(STDIN_PATH) { "standard input".to_owned() } else { path.display().to_string() };
     // Where a run ends by itself, one reader finds the place; and one reader keeps the pace.
     let scanner = if threads > 1 && settings.limits.is_none() && speed.is_none() { file.scanner()? } else { None };
     let source = match scanner {
         Some(scanner) => Source::Mapped(Box::new(scanner)),
         None if file.is_mapped() && threads == 1 => Source::Queues(vec![paced(Box::new(file.backend()?), speed)]),
-        None => Source::Reader(paced(Box::new(file.backend()?), speed)),
+        None => {
+            threads = workers_of_reader(&settings.pipeline);
+            Source::Reader(paced(Box::new(file.backend()?), speed))
+        }
     };
     let link_type = Some(file.link_type());
     check(link_type, &name)?;
     let link = wire::link_name(file.link_type());
-    Ok(Opened::new(limited(source, settings), format!("reading {name}, {link}{}, {}", at_speed(speed), workers(threads))))
+    let description = format!("reading {name}, {link}{}, {}", at_speed(speed), workers(threads));
+    Ok(Opened { workers: Some(threads), ..Opened::new(limited(source, settings), description) })
 }
 
 /// The CPUs that serve the interrupts of these receive queues, for workers to be pinned to; empty, and told why, where that is not

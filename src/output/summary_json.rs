@@ -69,6 +69,7 @@ fn document(summary: &Summary) -> Value {
         "faults": faults,
         "ipv4_checksums_bad": ledger.ipv4_checksums_bad,
         "time_regressions": ledger.time_regressions,
+        "times_contradicted": source.times_contradicted,
         "packets_not_copied": ledger.taps_skipped,
         "samples_skipped": ledger.samples_skipped,
         "packets_written": summary.packets_written,

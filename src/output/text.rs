@@ -284,6 +284,7 @@ pub fn summary_text(summary: &Summary) -> String {
     text.row_if("snapshots skipped (the next ones had their numbers)", ledger.snapshots_skipped);
     text.row_if("wrong IPv4 header checksums", ledger.ipv4_checksums_bad);
     text.row_if("packets with an earlier time than the one before", ledger.time_regressions);
+    text.row_if("packets with a time that those around them contradict", summary.source.times_contradicted);
     text.row_if("overlapping fragments", summary.fragments.overlapping);
     text.row_if("tiny fragments", summary.fragments.tiny);
     text.row_if("fragmented datagrams forgotten (too many at once)", summary.fragments.evicted);

@@ -5,6 +5,7 @@
 
 use super::pcap::PcapWalker;
 use super::scout::Scout;
+use super::times::{CaptureTimes, Judged, STEP_NS};
 use super::walker::{CaptureWalker, PACKET_LEN_MAX, RecordFault, WalkStep};
 use crate::filter::FilterSet;
 use crate::prefetch::prefetch_read;
@@ -13,6 +14,9 @@ use std::sync::Arc;
 
 /// Most slices lent by one call, so that the cost per call vanishes and a stop is still noticed soon.
 pub(super) const BATCHES_PER_POLL: usize = 16;
+
+/// Bytes of records after which a call lends no more slices: long packets come in as small portions as short ones do.
+const POLL_LEN_MAX: usize = 2 << 20;
 
 /// How far ahead of a short record bytes are asked for.
 const LOOK_AHEAD_LEN: usize = 4096;
@@ -25,6 +29,7 @@ pub(super) struct ReadCounts {
     pub(super) received: u64,
     pub(super) filtered: u64,
     pub(super) last_time: Timestamp,
+    pub(super) times: CaptureTimes,
 }
 
 /// What of a capture is lent.
@@ -78,6 +83,8 @@ pub(super) enum LendEnd {
     NeedMore(usize),
     /// The next record starts this many bytes behind the end.
     SkipAhead(usize),
+    /// Whether the next packet's time can be right is told by the bytes that come.
+    Undecided,
     /// The rest cannot be read.
     Damage(RecordFault),
 }
@@ -91,11 +98,19 @@ pub(super) struct Lent {
     pub(super) stop: LendEnd,
 }
 
-/// Lends the packets of `bytes`. Before each slice is lent, `intact` says how many of its packets may be;
+/// The range of bytes whose packets are lent.
+#[derive(Clone, Copy)]
+pub(super) struct LentBytes<'a> {
+    pub(super) bytes: &'a [u8],
+    /// No more are to be waited for.
+    pub(super) is_all: bool,
+}
+
+/// Lends the packets of `lent_bytes`. Before each slice is lent, `intact` says how many of its packets may be;
 /// fewer than all means that the file became shorter. A `scout` looks ahead in bytes that lie in memory, but
 /// not in the caches.
 pub(super) fn lend<'a>(
-    bytes: &'a [u8],
+    lent_bytes: LentBytes<'a>,
     walker: &mut CaptureWalker,
     selection: &mut Selection,
     tally: &mut ReadCounts,
@@ -104,6 +119,7 @@ pub(super) fn lend<'a>(
     visit: &mut dyn FnMut(&[Packet<'_>]),
 ) -> Lent {
     const NONE: Packet<'_> = Packet { data: &[], time: Timestamp(0), wire_len: 0, link_type: LinkType::NULL };
+    let bytes = lent_bytes.bytes;
     let mut batch = [NONE; BATCH_MAX];
     let mut lent = Lent { consumed: 0, packets: 0, stop: LendEnd::Full };
     for _ in 0..BATCHES_PER_POLL {
@@ -114,13 +130,13 @@ pub(super) fn lend<'a>(
                 let is_scouted = scout.as_deref_mut().is_some_and(|scout| scout.look(pcap, rest, tally.offset));
                 // The scout has asked for what is needed of long records; nothing lies so far ahead.
                 let ahead_len = if is_scouted { usize::MAX } else { LOOK_AHEAD_LEN };
-                fill_plain(&mut batch, bytes, pcap, ahead_len, &mut lent)
+                fill_plain(&mut batch, bytes, pcap, ahead_len, &mut tally.times, &mut lent)
             }
             _ => 0,
         };
-        // What is not plain, the end included, is for the walker to tell.
+        // What is not plain, the end and a step of time included, is for the walker to tell.
         let (len, filtered) = match plain {
-            0 => fill(&mut batch, bytes, walker, selection, &mut lent),
+            0 => fill(&mut batch, lent_bytes, walker, selection, &mut tally.times, &mut lent),
             len => selection.choose(&mut batch, len),
         };
         tally.offset += (lent.consumed - start) as u64;
@@ -139,27 +155,34 @@ pub(super) fn lend<'a>(
             visit(whole);
             lent.packets += whole.len() as u32;
         }
-        if lent.stop != LendEnd::Full {
+        if lent.stop != LendEnd::Full || lent.consumed >= POLL_LEN_MAX {
             break;
         }
     }
     lent
 }
 
-/// Fills `batch` with whole packets of a plain pcap file; returns how far. Asks for what lies `ahead_len`
-/// bytes ahead.
+/// Fills `batch` with whole packets of a plain pcap file, up to one whose time has to be judged; returns how
+/// far. Asks for what lies `ahead_len` bytes ahead.
 #[inline(always)]
 fn fill_plain<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],
     bytes: &'a [u8],
     pcap: &PcapWalker,
     ahead_len: usize,
+    times: &mut CaptureTimes,
     lent: &mut Lent,
 ) -> usize {
+    let mut limit = times.limit;
     let mut rest = bytes.get(lent.consumed..).unwrap_or_default();
-    let mut len = 0;
+    let mut len = 0_usize;
     for slot in batch.iter_mut() {
         let Some((packet, consumed)) = pcap.plain_packet(rest) else { break };
+        if packet.time > limit {
+            break;
+        }
+        // At most 2^32 s: far from the end of 64 bits.
+        limit = Timestamp(packet.time.0 + STEP_NS);
         // Where a record begins is known only from the one before: without this, small packets wait for
         // memory one by one.
         if let Some(ahead) = rest.get(ahead_len) {
@@ -168,6 +191,9 @@ fn fill_plain<'a>(
         *slot = packet;
         rest = rest.get(consumed..).unwrap_or_default();
         len += 1;
+    }
+    if let Some(last) = len.checked_sub(1).and_then(|last| batch.get(last)) {
+        times.pass(last.time);
     }
     lent.consumed = bytes.len() - rest.len();
     len
@@ -178,15 +204,32 @@ fn fill_plain<'a>(
 #[inline(always)]
 fn fill<'a>(
     batch: &mut [Packet<'a>; BATCH_MAX],
-    bytes: &'a [u8],
+    LentBytes { bytes, is_all }: LentBytes<'a>,
     walker: &mut CaptureWalker,
     selection: &mut Selection,
+    times: &mut CaptureTimes,
     lent: &mut Lent,
 ) -> (usize, u64) {
     let (mut len, mut filtered, mut at) = (0, 0, lent.consumed);
     for _ in 0..BATCH_MAX {
         match walker.step(bytes.get(at..).unwrap_or_default()) {
-            WalkStep::Packet { packet, consumed } => {
+            WalkStep::Packet { mut packet, consumed } => {
+                if packet.time > times.limit {
+                    let behind = bytes.get(at + consumed..).unwrap_or_default();
+                    match times.judge(packet.time, walker, behind, is_all) {
+                        Judged::Possible => {}
+                        Judged::Contradicted(time) => {
+                            packet.time = time;
+                            walker.correct_time(time);
+                            times.contradicted += 1;
+                        }
+                        Judged::Undecided => {
+                            lent.stop = LendEnd::Undecided;
+                            break;
+                        }
+                    }
+                }
+                times.pass(packet.time);
                 at += consumed;
                 if selection.wants(&packet) {
                     if let Some(slot) = batch.get_mut(len) {

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::lend::{LendEnd, Lent, ReadCounts, Selection, lend};
+use super::lend::{LendEnd, Lent, LentBytes, ReadCounts, Selection, lend};
 use super::scout::Scout;
 use super::walker::{CaptureWalker, RecordFault};
 use super::windows::{WINDOW_LEN, Windows};
@@ -54,11 +54,12 @@ impl MappedReader {
             let is_whole = |packet: &Packet<'_>| (packet.data.as_ptr() as usize).wrapping_sub(base) + packet.data.len() <= end;
             batch.iter().take_while(|packet| is_whole(packet)).count()
         };
-        let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, Some(scout), intact, visit);
+        let Lent { consumed, packets, stop } =
+            lend(LentBytes { bytes, is_all: true }, walker, selection, tally, Some(scout), intact, visit);
         *at += consumed;
         let is_cut = end < mapping.bytes().len() || mapping.is_hit();
         let ending = match stop {
-            LendEnd::Full => return Ok(Reading::Lent(packets)),
+            LendEnd::Full | LendEnd::Undecided => return Ok(Reading::Lent(packets)),
             LendEnd::NeedMore(_) if *at == mapping.bytes().len() => Ending::Well,
             LendEnd::Damage(_) | LendEnd::NeedMore(_) | LendEnd::SkipAhead(_) if is_cut => Ending::Fault(RecordFault::Shrunk),
             LendEnd::NeedMore(_) | LendEnd::SkipAhead(_) => Ending::Fault(RecordFault::CutShort),

@@ -31,6 +31,7 @@ mod series;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod times;
 mod walker;
 mod windows;
 
@@ -44,7 +45,7 @@ pub use directory::{CaptureDirectory, DIRECTORY_FILES_MAX, capture_directory};
 pub use mapped_bytes::MappedBytes;
 pub use mapping::MAPPINGS_MAX;
 pub use merge::{FileMerge, MERGED_FILES_MAX};
-pub use scan::{PLACES_MAX, Places, Scanner};
+pub use scan::{PLACES_MAX, Places, Scanner, WalkedPages};
 pub use series::FileSeries;
 pub use stream::STREAM_BUFFER_LEN;
 pub use walker::{BLOCK_LEN_MAX, CaptureWalker, INTERFACES_MAX, PACKET_LEN_MAX, RecordFault, WalkStep};
@@ -352,8 +353,8 @@ impl Backend for FileBackend {
     }
 
     fn counters(&mut self) -> Result<Counters, BackendError> {
-        let ReadCounts { received, filtered, .. } = *self.tally();
-        Ok(Counters { received, filtered, ..Counters::default() })
+        let ReadCounts { received, filtered, ref times, .. } = *self.tally();
+        Ok(Counters { received, filtered, times_contradicted: times.contradicted, ..Counters::default() })
     }
 
     fn notice(&mut self) -> Option<String> {

@@ -155,7 +155,7 @@ impl PcapWalker {
     }
 
     #[inline(always)]
-    pub(super) fn step<'a>(&mut self, bytes: &'a [u8]) -> WalkStep<'a> {
+    pub(super) fn step<'a>(&self, bytes: &'a [u8]) -> WalkStep<'a> {
         let Some((header, _)) = bytes.split_first_chunk::<RECORD_HEADER_LEN>() else {
             return WalkStep::NeedMore(RECORD_HEADER_LEN);
         };

@@ -6,7 +6,7 @@
 //!
 //! Follows draft-ietf-opsawg-pcapng.
 
-use super::walker::{BLOCK_LEN_MAX, ByteOrder, INTERFACES_MAX, PACKET_LEN_MAX, RecordFault, WalkStep, half, word};
+use super::walker::{BLOCK_LEN_MAX, ByteOrder, INTERFACES_MAX, PACKET_LEN_MAX, Peeked, RecordFault, WalkStep, half, word};
 use crate::{LinkType, Packet, Timestamp};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
@@ -125,6 +125,36 @@ impl PcapngWalker {
             };
         }
         self.step_other(kind, header, bytes)
+    }
+
+    /// What lies at the beginning of `bytes`; the walk stays where it is. Packets that have no time of their own are
+    /// [`Peeked::Skip`].
+    pub(super) fn peek(&self, bytes: &[u8]) -> Peeked {
+        let Some((header, _)) = bytes.split_first_chunk::<8>() else { return Peeked::NeedMore };
+        let (kind, len) = (self.order.u32(word::<0, _>(header)), self.order.u32(word::<4, _>(header)));
+        if self.skipped_len.is_some() || matches!(kind, SECTION_HEADER | INTERFACE | PACKET_OBSOLETE) {
+            return Peeked::Other;
+        }
+        if kind != PACKET_ENHANCED {
+            let is_block = len >= BLOCK_LEN_MIN && len.is_multiple_of(4);
+            return if is_block { Peeked::Skip { consumed: len as usize } } else { Peeked::Other };
+        }
+        match block(self.order, bytes, len, 32).map(|block| block.first_chunk::<20>()) {
+            Ok(Some(fixed)) => match self.interfaces.get(self.order.u32(word::<0, _>(fixed)) as usize) {
+                Some(interface) => {
+                    let time = interface.time(self.order.u32(word::<4, _>(fixed)), self.order.u32(word::<8, _>(fixed)));
+                    Peeked::Packet { time, consumed: len as usize }
+                }
+                None => Peeked::Other,
+            },
+            Err(WalkStep::NeedMore(_)) => Peeked::NeedMore,
+            Ok(None) | Err(_) => Peeked::Other,
+        }
+    }
+
+    /// Packets without a time follow one of this time.
+    pub(super) const fn correct_time(&mut self, time: Timestamp) {
+        self.last_time = time;
     }
 
     fn step_other<'a>(&mut self, kind: u32, header: &[u8; 8], bytes: &'a [u8]) -> WalkStep<'a> {

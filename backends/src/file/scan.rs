@@ -47,6 +47,16 @@ pub struct Places {
     places: Vec<PacketPlace>,
 }
 
+/// The pages of a mapped capture behind the walk, which stay in our address space until its readers are done with them.
+pub struct WalkedPages(Arc<Windows>);
+
+impl WalkedPages {
+    /// Gives back what lies before byte number `at` of the file, which no reader wants any more. It could still be read, for more time.
+    pub fn give_back_before(&self, at: u64) {
+        self.0.give_back_before(usize::try_from(at).unwrap_or(usize::MAX));
+    }
+}
+
 /// The one walk over the records of a mapped capture.
 pub struct Scanner {
     backend: FileBackend,
@@ -62,7 +72,7 @@ impl CaptureFile {
     /// As [`CaptureFile::backend`].
     pub fn scanner(&self) -> Result<Option<Scanner>, BackendError> {
         let Source::Mapped(mapping) = &self.source else { return Ok(None) };
-        let windows = Arc::new(Windows::new(Arc::clone(mapping)));
+        let windows = Arc::new(Windows::of_several(Arc::clone(mapping)));
         Ok(Some(Scanner { backend: self.mapped_backend(Arc::clone(&windows)), windows, failed: None }))
     }
 }
@@ -98,6 +108,11 @@ impl Scanner {
             }
         }
         Ok(true)
+    }
+
+    /// By which its readers give back what they are done with.
+    pub fn pages(&self) -> WalkedPages {
+        WalkedPages(Arc::clone(&self.windows))
     }
 
     /// The bytes in which the packets lie.

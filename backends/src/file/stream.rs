@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::lend::{LendEnd, Lent, ReadCounts, Selection, lend};
+use super::lend::{LendEnd, Lent, LentBytes, ReadCounts, Selection, lend};
 use super::walker::{BLOCK_LEN_MAX, CaptureWalker, RecordFault};
 use super::{Ending, Reading};
 use crate::Packet;
@@ -144,6 +144,8 @@ pub(super) struct StreamReader {
     /// Bytes of a block without packets that still have to come and go.
     skip_len: usize,
     is_drained: bool,
+    /// Went wrong behind packets that were still to be lent; told by the next read.
+    failed: Option<io::Result<Refill>>,
     pub(super) walker: CaptureWalker,
     pub(super) selection: Selection,
     pub(super) tally: ReadCounts,
@@ -170,6 +172,7 @@ impl StreamReader {
             end: 0,
             skip_len: 0,
             is_drained: false,
+            failed: None,
             walker: CaptureWalker::new(),
             selection: Selection::ALL,
             tally: ReadCounts::default(),
@@ -195,6 +198,9 @@ impl StreamReader {
 
     /// Reads once from the source, waiting at most `timeout`.
     pub(super) fn refill(&mut self, timeout: Duration) -> io::Result<Refill> {
+        if let Some(failed) = self.failed.take() {
+            return failed;
+        }
         if self.is_drained {
             return Ok(Refill::Drained);
         }
@@ -228,19 +234,30 @@ impl StreamReader {
 
     pub(super) fn read(&mut self, timeout: Duration, visit: &mut dyn FnMut(&[Packet<'_>])) -> io::Result<Reading> {
         let begun = Instant::now();
+        let mut is_all = self.is_drained || self.failed.is_some();
         loop {
             let Self { buffer, walker, selection, tally, .. } = self;
             let bytes = buffer.get(self.start..self.end).unwrap_or_default();
-            let Lent { consumed, packets, stop } = lend(bytes, walker, selection, tally, None, <[_]>::len, visit);
+            let lent_bytes = LentBytes { bytes, is_all };
+            let Lent { consumed, packets, stop } = lend(lent_bytes, walker, selection, tally, None, <[_]>::len, visit);
             self.start += consumed;
             match stop {
                 LendEnd::Full => return Ok(Reading::Lent(packets)),
                 LendEnd::Damage(fault) => return Ok(Reading::last(packets, Ending::Fault(fault))),
                 LendEnd::SkipAhead(len) => self.skip_len = len,
-                LendEnd::NeedMore(_) => {}
+                LendEnd::NeedMore(_) | LendEnd::Undecided => {}
             }
             if packets > 0 {
                 return Ok(Reading::Lent(packets));
+            }
+            if stop == LendEnd::Undecided {
+                // Where no more comes, or not now, the packet is taken at its word.
+                let refilled = self.refill(timeout.saturating_sub(begun.elapsed()));
+                is_all = !matches!(refilled, Ok(Refill::More));
+                if !matches!(refilled, Ok(Refill::More | Refill::NothingYet | Refill::Drained)) {
+                    self.failed = Some(refilled);
+                }
+                continue;
             }
             match self.refill(timeout.saturating_sub(begun.elapsed()))? {
                 Refill::More if self.skip_len > 0 && begun.elapsed() >= timeout => return Ok(Reading::Lent(0)),

@@ -10,7 +10,7 @@ use std::fmt;
 
 use super::pcap::PcapWalker;
 use super::pcapng::PcapngWalker;
-use crate::{LinkType, Packet};
+use crate::{LinkType, Packet, Timestamp};
 
 /// Most captured bytes of one packet; a longer one is damage. The limit that libpcap (MAXIMUM_SNAPLEN) and
 /// Wireshark (WTAP_MAX_PACKET_SIZE_STANDARD) set for every common link type.
@@ -43,6 +43,19 @@ pub enum WalkStep<'a> {
     NeedMore(usize),
     /// The bytes are no valid record. There is nothing after it to find.
     Damage(RecordFault),
+}
+
+/// What lies ahead, seen without walking there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peeked {
+    /// A packet of this time.
+    Packet { time: Timestamp, consumed: usize },
+    /// No packet, possibly more bytes than were given.
+    Skip { consumed: usize },
+    /// More bytes are needed to tell.
+    NeedMore,
+    /// What changes how packets are read, or cannot be.
+    Other,
 }
 
 /// Why a record is not valid.
@@ -186,6 +199,26 @@ impl CaptureWalker {
             CaptureFormat::Pcap(pcap) => pcap.step(bytes),
             CaptureFormat::Pcapng(pcapng) => pcapng.step(bytes),
             CaptureFormat::Unknown => self.start(bytes),
+        }
+    }
+
+    /// What lies at the beginning of `bytes`; the walk stays where it is.
+    pub(super) fn peek(&self, bytes: &[u8]) -> Peeked {
+        match &self.0 {
+            CaptureFormat::Pcap(pcap) => match pcap.step(bytes) {
+                WalkStep::Packet { packet, consumed } => Peeked::Packet { time: packet.time, consumed },
+                WalkStep::NeedMore(_) => Peeked::NeedMore,
+                WalkStep::Skip { .. } | WalkStep::Damage(_) => Peeked::Other,
+            },
+            CaptureFormat::Pcapng(pcapng) => pcapng.peek(bytes),
+            CaptureFormat::Unknown => Peeked::Other,
+        }
+    }
+
+    /// The packet that was walked over last counts as captured at this time.
+    pub(super) fn correct_time(&mut self, time: Timestamp) {
+        if let CaptureFormat::Pcapng(pcapng) = &mut self.0 {
+            pcapng.correct_time(time);
         }
     }
 

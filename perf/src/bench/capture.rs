@@ -1,6 +1,7 @@
 //! The captures of the benchmarks: made once, kept, and brought into the page cache before they are read.
 //! Their names say what is in them. Its one invariant: a capture under its name is complete.
 
+use super::wrong_time;
 use netscope_perf::{GeneratorSettings, Profile, Resolution, write_pcap};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -22,6 +23,8 @@ pub struct Capture {
     pub live_flows: u64,
     /// Mean distance of packets in ns.
     pub gap_ns: u64,
+    /// Number of a packet, from 0, that has a time of the year 2106.
+    pub wrong_time_at: Option<u64>,
 }
 
 /// Mean distance of packets where nothing else is said.
@@ -34,7 +37,7 @@ impl Capture {
 
     /// All flows alive at once.
     pub const fn new(name: &'static str, profile: Profile, packets: u64, flows: u64) -> Self {
-        Self { name, profile, packets, flows, live_flows: 0, gap_ns: GAP_NS }
+        Self { name, profile, packets, flows, live_flows: 0, gap_ns: GAP_NS, wrong_time_at: None }
     }
 
     /// A tenth, for a quick look.
@@ -70,7 +73,10 @@ impl Capture {
         let settings =
             GeneratorSettings { live_flows, gap_ns, ..GeneratorSettings::new(self.profile, self.packets, self.flows, 1) };
         made_once(&path, |out| write_pcap(&settings, Resolution::Micro, out).map(|_generated| ()))?;
-        Ok(path)
+        let Some(wrong) = self.wrong_time_at else { return Ok(path) };
+        let with_wrong = path.with_extension(format!("wrong-time-at-{wrong}.pcap"));
+        made_once(&with_wrong, |out| wrong_time::copy(&path, wrong, out))?;
+        Ok(with_wrong)
     }
 }
 

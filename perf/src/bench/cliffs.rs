@@ -4,6 +4,7 @@
 
 mod cases;
 mod limits;
+mod workers;
 
 use super::count::WrittenSummary;
 use super::report::{BenchReport, SPREAD_NOTE, verdict};
@@ -54,13 +55,16 @@ pub fn run(bench: &Bench) -> Result<BenchReport, String> {
     Ok(report)
 }
 
+/// Packets, and then nothing for ten seconds.
+const SILENT_PIPE: &str = "{ cat \"$0\"; sleep 10; } | \"$@\"";
+
 /// The run of a case, its input written and warm.
 fn netscope(bench: &Bench, case: &CliffCase) -> Result<MeasuredCommand, String> {
     let capture = case.capture.ready(&bench.captures)?;
     let path = match case.input {
         Input::File => capture.clone(),
         Input::Gzip => compressed(&capture).map_err(|error| format!("{}: {error}", capture.display()))?,
-        Input::Stdin => PathBuf::from("-"),
+        Input::Stdin | Input::SilentPipe => PathBuf::from("-"),
     };
     let summary = bench.output("netscope-summary.json");
     let bound = if let Proof::Bound(bound) = case.proof { bound } else { 0 };
@@ -75,6 +79,11 @@ fn netscope(bench: &Bench, case: &CliffCase) -> Result<MeasuredCommand, String> 
         words.push(limits::written(bench, flag)?);
     }
     words.extend(["--summary-json".into(), summary.clone().into()]);
+    if case.input == Input::SilentPipe {
+        // The shell and what it starts take a few ms, in each of these cases.
+        let pipe: [std::ffi::OsString; 4] = ["sh".into(), "-c".into(), SILENT_PIPE.into(), capture.clone().into()];
+        words = pipe.into_iter().chain(words).collect();
+    }
     let (expected, proof, output) = (case.capture, case.proof, summary.clone());
     let count = move || cases::flows(&WrittenSummary::read(&output, expected.packets)?, &expected, proof);
     let stdin = (case.input == Input::Stdin).then_some(capture);
@@ -101,11 +110,12 @@ fn compare(cases: &[CliffCase], all: &[Series], case: &CliffCase, comparison: &C
     let of = |name: &str| {
         let (case, series) = cases.iter().zip(all).find(|(case, _)| case.name == name)?;
         let wall_s = series.spread(|run| run.wall_s)?.median;
-        Some((series.cpu()?.median / case.capture.packets as f64, wall_s))
+        Some((series.cpu()?.median / case.capture.packets as f64, wall_s, series.spread(|run| run.peak_mib)?.median))
     };
-    let ((cpu, wall_s), (other_cpu, other_wall_s)) = (of(&case.name)?, of(with)?);
+    let ((cpu, wall_s, peak_mib), (other_cpu, other_wall_s, other_peak_mib)) = (of(&case.name)?, of(with)?);
     let (figure, unit) = match measured {
         ComparedBy::CpuPerPacket => (cpu / other_cpu, "x"),
+        ComparedBy::Memory => (peak_mib / other_peak_mib, "x the memory of"),
         ComparedBy::Wall => (wall_s / other_wall_s, "x the wall time of"),
         ComparedBy::WallPerTick => ((wall_s - other_wall_s) / case.capture.seconds() * 1e6, "µs a tick more than"),
     };

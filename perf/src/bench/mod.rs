@@ -14,6 +14,7 @@ mod ours;
 mod peers;
 mod report;
 mod series;
+mod wrong_time;
 
 use capture::Capture;
 use clap::ValueEnum;

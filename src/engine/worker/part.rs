@@ -9,6 +9,7 @@ use super::tapped::ExtraWork;
 use super::wave::PacketSource;
 use crate::engine::Observer;
 use crate::engine::packet_meta::PacketMeta;
+use crate::engine::unit_fragments::UnitFragment;
 use crate::engine::work_unit::WorkUnit;
 use netscope_backends::{BATCH_MAX, Packet, Timestamp};
 use std::time::Instant;
@@ -33,6 +34,10 @@ impl PacketSource for Picked<'_> {
         self.first + u64::from(self.wave[i].index)
     }
 
+    fn fragment(&self, i: usize) -> Option<&UnitFragment> {
+        self.unit.fragment(self.wave[i].index)
+    }
+
     fn time_steps(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp)) {
         let before = i.checked_sub(1).map_or(self.passed, |i| usize::from(self.wave[i].index) + 1);
         (before..usize::from(self.wave[i].index)).for_each(|index| visit(self.first + index as u64, self.unit.time(index)));
@@ -54,8 +59,9 @@ impl<O: Observer> Worker<O> {
                 unit.count_sizes(len, meter);
             }
         }
-        let mut merged = std::mem::take(&mut self.merged);
-        let (list, is_open) = unit.list(self.share.index, &mut merged);
+        let mut listed = std::mem::take(&mut self.listed);
+        let is_open = unit.list(self.share.index, &mut listed);
+        let list = &listed[..];
         let list = list.get(..list.partition_point(|meta| usize::from(meta.index) < len)).unwrap_or(list);
         let first = self.number + 1;
         let last_time = unit.last_time(self.clock.now(), self.next_deadline).filter(|_| len == unit.len());
@@ -77,7 +83,7 @@ impl<O: Observer> Worker<O> {
         }
         self.number = first + len as u64 - 1;
         self.flows.pass(self.clock.now());
-        self.merged = merged;
+        self.listed = listed;
         // Who puts the packets of all workers in order never waits for what lies here.
         if self.outbox.taps_in_sequence() {
             self.outbox.flush_taps();

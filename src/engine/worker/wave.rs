@@ -7,6 +7,7 @@
 use super::tapped::ExtraWork;
 use super::{EXPIRY_BUDGET, Worker};
 use crate::engine::packet_meta::{CommonFacts, PacketMeta, Route};
+use crate::engine::unit_fragments::UnitFragment;
 use crate::engine::{NoFlowReason, Observer, ProtocolClass, TrafficCount};
 use crate::flow::{Candidate, Content, Counted, Domain, FlowKey, FlowPacket, Keyed, ports_of};
 use crate::wire::{self, Common, Dissected, FaultKind, Layer, Network, Ports, Transport};
@@ -50,6 +51,11 @@ pub(in crate::engine) trait PacketSource {
 
     /// Its number.
     fn number(&self, i: usize) -> u64;
+
+    /// What becomes of packet `i`, a fragment, where that was told for all who share the source.
+    fn fragment(&self, _i: usize) -> Option<&UnitFragment> {
+        None
+    }
 
     /// Shows number and time of each packet of others that comes before packet `i` and after the one before it.
     fn time_steps(&self, i: usize, visit: &mut dyn FnMut(u64, Timestamp));
@@ -383,7 +389,11 @@ impl<O: Observer> Worker<O> {
                 self.slow_path_count += 1;
                 self.number = source.number(at);
                 // Tapped there, where it is known whose it is.
-                return self.fragment::<EXTRA>(&source.packet(at), facts, meta, candidate);
+                return self.fragment::<EXTRA>(&source.packet(at), facts, (meta, candidate), source.fragment(at));
+            }
+            Route::OthersFragment => {
+                self.number = source.number(at);
+                return source.fragment(at).into_iter().for_each(|fragment| self.others_fragment(fragment));
             }
         };
         if EXTRA != ExtraWork::NONE

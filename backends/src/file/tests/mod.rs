@@ -5,6 +5,7 @@ mod readers;
 mod scan;
 mod scout;
 mod several;
+mod times;
 
 use crate::memory::OwnedPacket;
 use crate::{LinkType, Timestamp};

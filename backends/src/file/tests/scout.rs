@@ -2,7 +2,7 @@
 //! lent.
 
 use super::{Endian, Maker, numbered};
-use crate::file::lend::{LendEnd, ReadCounts, Selection, lend};
+use crate::file::lend::{LendEnd, LentBytes, ReadCounts, Selection, lend};
 use crate::file::pcap::PcapWalker;
 use crate::file::scout::{CHAIN_LEN, CHAINS, PAUSE_LEN, Scout, ScoutResult, follow};
 use crate::file::walker::{CaptureWalker, PACKET_LEN_MAX, WalkStep};
@@ -209,7 +209,8 @@ fn lend_all(bytes: &[u8], mut scout: Option<&mut Scout>) -> Lendings {
             let place = |data: &[u8]| data.as_ptr() as usize - bytes.as_ptr() as usize;
             lent.extend(batch.iter().map(|packet| (place(packet.data), packet.data.len(), packet.wire_len, packet.time.0)));
         };
-        let more = lend(&bytes[at..], &mut walker, &mut selection, &mut tally, scout.as_deref_mut(), <[_]>::len, visit);
+        let lent_bytes = LentBytes { bytes: &bytes[at..], is_all: true };
+        let more = lend(lent_bytes, &mut walker, &mut selection, &mut tally, scout.as_deref_mut(), <[_]>::len, visit);
         at += more.consumed;
         assert_eq!(tally.offset, at as u64);
         if more.stop != LendEnd::Full {

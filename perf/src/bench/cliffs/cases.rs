@@ -2,7 +2,7 @@
 //! packets, tuples made to collide, configurations beside the default, and recordings of a long time. Owns
 //! what each is compared with and what its summary must say.
 
-use super::limits;
+use super::{limits, workers};
 use crate::bench::capture::Capture;
 use crate::bench::count::WrittenSummary;
 use netscope_perf::Profile;
@@ -34,6 +34,8 @@ pub enum Input {
     Gzip,
     /// By standard input.
     Stdin,
+    /// By a pipe that says nothing for ten seconds before it ends.
+    SilentPipe,
 }
 
 /// What is compared.
@@ -43,6 +45,8 @@ pub enum ComparedBy {
     CpuPerPacket,
     /// Wall time of the whole run: a ratio.
     Wall,
+    /// The most memory that was resident, pages of files included: a ratio.
+    Memory,
     /// What is added to the wall time, in µs per second of packet time.
     WallPerTick,
 }
@@ -107,7 +111,9 @@ pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<CliffCase>, Stri
 }
 
 fn all(is_quick: bool) -> Vec<CliffCase> {
-    [tables(is_quick), configurations(is_quick), detection(is_quick), limits::all(is_quick), long_recordings(is_quick)].concat()
+    let own = [tables(is_quick), configurations(is_quick), detection(is_quick), limits::all(is_quick), long_recordings(is_quick)];
+    let of_workers = [workers::workers(is_quick), workers::silence(is_quick), workers::wrong_time(is_quick)];
+    [own.concat(), of_workers.concat()].concat()
 }
 
 /// What is hard for the flow table.
