@@ -63,7 +63,7 @@ fn growing_copies_no_flow() {
 fn a_packet_line_allocates_nothing() {
     let mut shown = 0;
     for time in [LineTime::Utc, LineTime::Epoch, LineTime::Delta] {
-        let style = LineStyle { time, first_date: true, link: true, absolute_seq: false, color: true };
+        let style = LineStyle { time, first_date: true, link: true, absolute_seq: false, payload: false, color: true };
         let (mut lines, mut text) = (PacketLines::new(style), TextBuffer::default());
         for capture in captures() {
             let Ok(packets) = read_all(&capture) else { continue };

@@ -74,7 +74,7 @@ impl WorkerBell {
     pub fn ring(&self) {
         self.0.change(|state| {
             state.asked += 1;
-            Awaited::ByAll
+            Woken::All
         });
     }
 }
@@ -125,7 +125,7 @@ impl Scheduler {
     }
 
     /// Makes a change under the lock, which says whom to wake of the workers that may have waited for it.
-    fn change(&self, change: impl FnOnce(&mut SchedulerState) -> Awaited) {
+    fn change(&self, change: impl FnOnce(&mut SchedulerState) -> Woken) {
         let mut state = self.lock();
         let awaited = change(&mut state);
         let woken = awaited.take_from(&mut state);
@@ -162,7 +162,7 @@ impl Scheduler {
         if !state.release(number, count) {
             return;
         }
-        let awaited = if state.walk.is_some() { Awaited::ByOne } else { Awaited::ByNobody };
+        let awaited = if state.walk.is_some() { Woken::One } else { Woken::Nobody };
         let woken = awaited.take_from(&mut state);
         let (reader_waits, behind) = (state.reader_waits, state.behind);
         drop(state);
@@ -185,7 +185,7 @@ impl Scheduler {
         let mut state = self.lock();
         if state.free.is_empty() {
             // Those that sleep may have some that are ready.
-            let woken = Awaited::ByAll.take_from(&mut state);
+            let woken = Woken::All.take_from(&mut state);
             self.wake(woken);
         }
         while insist && state.free.is_empty() && !state.is_deserted {
@@ -216,7 +216,7 @@ impl Scheduler {
         self.change(|state| {
             state.push(stage, self.workers);
             // The worker that waits can make it ready, and then wakes the others.
-            if is_empty { Awaited::ByAll } else { Awaited::ByOne }
+            if is_empty { Woken::All } else { Woken::One }
         });
     }
 
@@ -225,7 +225,7 @@ impl Scheduler {
         self.change(|state| {
             state.is_at_end = true;
             state.failed = state.failed.take().or(failed);
-            Awaited::ByAll
+            Woken::All
         });
     }
 
@@ -237,24 +237,24 @@ impl Scheduler {
 
 /// Whom a change concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    ByNobody,
+enum Woken {
+    Nobody,
     /// Any of those who wait can go on with it.
-    ByOne,
+    One,
     /// Those who have packets in what is ready since this was the first unit that was not.
-    ByConcerned(u64),
-    ByAll,
+    Concerned(u64),
+    All,
 }
 
-impl Awaited {
+impl Woken {
     /// Those of them who sleep, and are to be woken: until they sleep again, they do not.
     fn take_from(self, state: &mut SchedulerState) -> WorkerSet {
         match self {
-            Self::ByNobody => WorkerSet::default(),
+            Self::Nobody => WorkerSet::default(),
             _ if state.sleeping.is_empty() => WorkerSet::default(),
-            Self::ByOne => state.sleeping.take_one(),
-            Self::ByConcerned(before) => state.take_concerned(before),
-            Self::ByAll => std::mem::take(&mut state.sleeping),
+            Self::One => state.sleeping.take_one(),
+            Self::Concerned(before) => state.take_concerned(before),
+            Self::All => std::mem::take(&mut state.sleeping),
         }
     }
 }
@@ -318,7 +318,7 @@ impl WorkerHandle {
                     return task;
                 }
                 if state.is_at_end && !was_at_end {
-                    let woken = Awaited::ByAll.take_from(&mut state);
+                    let woken = Woken::All.take_from(&mut state);
                     scheduler.wake(woken);
                 }
             }
@@ -334,7 +334,7 @@ impl WorkerHandle {
             }
             // Units are wanted, and those that sleep may have some that are ready.
             if state.is_short_of_units() {
-                let woken = Awaited::ByAll.take_from(&mut state);
+                let woken = Woken::All.take_from(&mut state);
                 scheduler.wake(woken);
             }
             state = scheduler.wait(*index, state, patience);
@@ -359,9 +359,9 @@ impl WorkerHandle {
             }
             state.walk = Some(walk);
             match (state.is_at_end, state.free.is_empty()) {
-                (true, _) => Awaited::ByAll,
-                (false, true) => Awaited::ByNobody,
-                (false, false) => Awaited::ByOne,
+                (true, _) => Woken::All,
+                (false, true) => Woken::Nobody,
+                (false, false) => Woken::One,
             }
         });
         unit.bring_in_ahead();
@@ -381,9 +381,9 @@ impl WorkerHandle {
                 to_resolve = state.pass_ready();
                 let UnitPace { step, is_prompt, .. } = self.scheduler.pace;
                 match (state.is_worth_waking(before, step), is_prompt) {
-                    (true, _) => Awaited::ByAll,
-                    (false, true) => Awaited::ByConcerned(before),
-                    (false, false) => Awaited::ByNobody,
+                    (true, _) => Woken::All,
+                    (false, true) => Woken::Concerned(before),
+                    (false, false) => Woken::Nobody,
                 }
             });
             let Some((number, mut unit, mut resolver)) = to_resolve else { break };
@@ -436,7 +436,7 @@ impl Drop for WorkerHandle {
         if !self.is_done {
             self.scheduler.change(|state| {
                 state.is_deserted = true;
-                Awaited::ByAll
+                Woken::All
             });
             self.scheduler.freed.notify_one();
         }

@@ -170,11 +170,14 @@ fn files(reading: &FileSettings, settings: &Settings, stop: &Arc<AtomicBool>) ->
         paths => several(paths, reading, options, settings),
     }?;
     opened.said.extend(said);
-    Ok(opened)
+    Ok(with_fewer_workers(opened, settings))
 }
 
-/// The choice of packets by a list of addresses, and what is said of it; `None` where there is no list.
-fn choice(settings: &Settings) -> Result<Option<(Arc<dyn PacketChoice>, String)>, Failure> {
+/// A choice of packets, and what is said of it.
+type SaidChoice = (Arc<dyn PacketChoice>, String);
+
+/// The choice of packets by a list of addresses; `None` where there is no list.
+fn choice(settings: &Settings) -> Result<Option<SaidChoice>, Failure> {
     let Some(path) = &settings.filter_file else { return Ok(None) };
     let list = AddressList::read(path)?;
     let said = format!("addresses and networks in {}: {}", path.display(), list.terms());
@@ -188,7 +191,6 @@ fn chosen_of(source: Source, choice: &Arc<dyn PacketChoice>) -> Source {
         Source::Reader(backend) => chosen(vec![backend], choice).pop().map_or_else(|| Source::Queues(Vec::new()), Source::Reader),
         mapped @ Source::Mapped(_) => mapped,
     }
-    .map(|opened| with_fewer_workers(opened, settings))
 }
 
 /// The same, saying so where there are fewer workers than were asked for.

@@ -61,7 +61,6 @@ struct UnderWay {
 }
 
 /// How far a unit is.
-#[expect(clippy::large_enum_variant, reason = "there is one per unit, and a unit holds a thousand packets")]
 pub(super) enum UnitStage {
     /// Whose its packets are is not known.
     Filled(WorkUnit),
