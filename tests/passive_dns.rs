@@ -287,3 +287,18 @@ fn a_live_capture_names_the_same_flows_while_they_live_and_at_the_end() {
         assert_eq!(names_of(&exports.flows()), expected, "{backend}");
     }
 }
+
+/// One worker has all names, the others nothing that ends: each of them waits for news of the other.
+#[test]
+fn a_flood_in_one_moment_stops_no_worker() {
+    let mut script = Script::default();
+    let addresses: Vec<Ipv4Addr> = (0..64).map(|number| host([198, 51, 100, 1], number)).collect();
+    for number in 0..1400 {
+        tell(&mut script, number, (CLIENT, 5353), b"a.example", &addresses);
+    }
+    for number in 0..20_000 {
+        script.udp(2000 + u64::from(number), (host([10, 0, 2, 1], number % 200), 1000), (SERVER, 9));
+    }
+    let written = of_script(script, "", &["--quiet"]);
+    assert_eq!(written.flows().len(), 201);
+}

@@ -89,6 +89,11 @@ impl AddressBook {
         self.counts
     }
 
+    /// So many names found no room before their turn came.
+    pub fn leave_out(&mut self, count: u64) {
+        self.counts.forgotten += count;
+    }
+
     /// Keeps a name until its turn comes. `None` where it cannot be kept, as one that no message has.
     pub fn keep(&mut self, told: AddressName, name: &[u8]) -> Option<ToldName> {
         self.buffer.clear();

@@ -194,7 +194,7 @@ impl Aggregator {
         // A queue that gathers evidence is heard of at each bin's end, too.
         let heard_ns = judging.as_ref().map_or(settings.tick_ns, |judging| judging.bin_ns().min(settings.tick_ns));
         Self {
-            inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now)).collect(),
+            inboxes: (0..queues.count).map(|index| Inbox::new(index, settings.top_count, now).with_waits(queues.waits)).collect(),
             patience: (!queues.waits).then(|| Patience::new(heard_ns)),
             alerting: Alerting::new(std::mem::take(&mut settings.alerting)),
             judging,

@@ -57,6 +57,8 @@ pub struct Inbox {
     pending: VecDeque<Ended>,
     /// Names of addresses whose place in the order is not settled.
     names: VecDeque<ToldName>,
+    /// The source waits for us.
+    waits: bool,
     /// Boxes of ended flows accepted so far.
     ended_boxes: u64,
     /// Everything that ended before this event has arrived.
@@ -81,6 +83,7 @@ impl Inbox {
             top_count,
             pending: VecDeque::new(),
             names: VecDeque::new(),
+            waits: false,
             ended_boxes: 0,
             through: 0,
             finished: false,
@@ -88,6 +91,12 @@ impl Inbox {
             is_silent: false,
             silence_count: 0,
         }
+    }
+
+    /// The same where the source waits for us, or not.
+    #[must_use]
+    pub fn with_waits(self, waits: bool) -> Self {
+        Self { waits, ..self }
     }
 
     /// The queue's number.
@@ -106,7 +115,12 @@ impl Inbox {
     }
 
     fn is_full(&self) -> bool {
-        self.pending.len() >= PENDING_MAX || self.names.len() >= PENDING_MAX
+        self.pending.len() >= PENDING_MAX || self.waits && self.names.len() >= PENDING_MAX
+    }
+
+    /// Names that may come: where the source does not wait, they never keep ended flows from coming.
+    fn room_for_names(&self) -> usize {
+        if self.waits { usize::MAX } else { PENDING_MAX.saturating_sub(self.names.len()) }
     }
 
     /// Takes a snapshot. Copied, so that the box keeps its memory and the worker need not allocate.
@@ -124,7 +138,9 @@ impl Inbox {
         }
         facts.clear();
         if let Some(book) = &mut arrivals.names {
-            self.names.extend(names.iter().filter_map(|(told, name)| book.keep(told, name)));
+            let room = self.room_for_names();
+            self.names.extend(names.iter().take(room).filter_map(|(told, name)| book.keep(told, name)));
+            book.leave_out(names.iter().skip(room).count() as u64);
         }
         names.clear();
         if let Some((event, flows)) = ended.last.take() {

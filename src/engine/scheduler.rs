@@ -403,6 +403,8 @@ impl WorkerHandle {
         self.next += 1;
         self.processed += 1;
         if self.taken.is_empty() {
+            // Others may wait for the news that nothing of ours comes before theirs, and hold units meanwhile.
+            worker.tell_progress();
             let count = std::mem::take(&mut self.processed);
             self.scheduler.release(self.next - count, count);
         }

@@ -352,6 +352,11 @@ impl<O: Observer> Worker<O> {
         self.next_deadline = if done { next } else { Timestamp(0) };
     }
 
+    /// Tells how far this worker is, where somebody takes ended flows in order.
+    pub(super) fn tell_progress(&mut self) {
+        self.outbox.flush_ended(self.event());
+    }
+
     fn end_tick(&mut self, tick: u64) {
         self.tick_ended = true;
         self.outbox.flush_samples();

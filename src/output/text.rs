@@ -215,7 +215,7 @@ fn inspection_rows(text: &mut SummaryText, summary: &Summary) {
     text.row_if("facts that found no room in their record", inspection.facts_too_many);
     text.row_if("flows named by a DNS answer to their client", summary.naming.named);
     text.row_if("names of addresses forgotten for later ones (analysis.passive_dns_names)", summary.naming.forgotten);
-    text.row_if("names of addresses lost on the way (no free box)", summary.ledger.names_skipped);
+    text.row_if("names of addresses lost on the way (no free box, or far behind in an answer)", summary.ledger.names_skipped);
 }
 
 /// What the flight recorder did.

@@ -245,11 +245,13 @@ fn push_text<I: Iterator<Item = char>>(out: &mut TextEnd<'_>, text: impl Fn() ->
     if is_quoted {
         out.byte(b'"');
     }
-    for c in text() {
+    let mut letters = text().peekable();
+    while let Some(c) = letters.next() {
         if c == '"' {
             out.byte(b'"');
         }
-        if is_hidden(c) {
+        // A backslash that looks like the beginning of such a number.
+        if is_hidden(c) || c == '\\' && letters.peek() == Some(&'u') {
             c.escape_unicode().for_each(|letter| out.byte(letter as u8));
         } else {
             out.word(c.encode_utf8(&mut [0; 4]).as_bytes());

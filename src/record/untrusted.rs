@@ -35,16 +35,17 @@ pub const fn is_hidden(c: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The same as text for people: what [`is_hidden`] is written by its number, as `\u{1b}`.
+/// The same as text for people: what [`is_hidden`] is written by its number, as `\u{1b}`, and so is a backslash before a `u`.
 pub fn escaped(text: &[u8]) -> String {
-    shown(text).fold(String::new(), |mut out, c| {
-        if is_hidden(c) {
-            out.extend(c.escape_unicode())
+    let (mut letters, mut out) = (shown(text).peekable(), String::new());
+    while let Some(c) = letters.next() {
+        if is_hidden(c) || c == '\\' && letters.peek() == Some(&'u') {
+            out.extend(c.escape_unicode());
         } else {
-            out.push(c)
+            out.push(c);
         }
-        out
-    })
+    }
+    out
 }
 
 #[cfg(test)]

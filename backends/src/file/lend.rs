@@ -173,16 +173,16 @@ fn fill_plain<'a>(
     times: &mut CaptureTimes,
     lent: &mut Lent,
 ) -> usize {
-    let mut limit = times.limit;
+    let (future, mut last) = (times.future, times.last.unwrap_or_default());
     let mut rest = bytes.get(lent.consumed..).unwrap_or_default();
     let mut len = 0_usize;
     for slot in batch.iter_mut() {
         let Some((packet, consumed)) = pcap.plain_packet(rest) else { break };
-        if packet.time > limit {
+        // At most 2^32 s: far from the end of 64 bits.
+        if packet.time > future && packet.time.0 > last.0 + STEP_NS {
             break;
         }
-        // At most 2^32 s: far from the end of 64 bits.
-        limit = Timestamp(packet.time.0 + STEP_NS);
+        last = packet.time;
         // Where a record begins is known only from the one before: without this, small packets wait for
         // memory one by one.
         if let Some(ahead) = rest.get(ahead_len) {
@@ -214,7 +214,7 @@ fn fill<'a>(
     for _ in 0..BATCH_MAX {
         match walker.step(bytes.get(at..).unwrap_or_default()) {
             WalkStep::Packet { mut packet, consumed } => {
-                if packet.time > times.limit {
+                if times.is_far(packet.time) {
                     let behind = bytes.get(at + consumed..).unwrap_or_default();
                     match times.judge(packet.time, walker, behind, is_all) {
                         Judged::Possible => {}

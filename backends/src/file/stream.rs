@@ -20,6 +20,8 @@ pub const STREAM_BUFFER_LEN: usize = 2 * BLOCK_LEN_MAX;
 
 /// Bytes read at a time from below a decoder.
 const DECODER_BUFFER_LEN: usize = 128 << 10;
+/// So long a packet whose time may be wrong waits for those behind it.
+const UNDECIDED_MAX: Duration = Duration::from_secs(1);
 
 /// What a stream tells its outside: how far it has come, and until when it may wait. Both sides hold it, one
 /// writes each value.
@@ -146,6 +148,8 @@ pub(super) struct StreamReader {
     is_drained: bool,
     /// Went wrong behind packets that were still to be lent; told by the next read.
     failed: Option<io::Result<Refill>>,
+    /// Since when a packet waits for those behind it, which say whether its time can be right.
+    undecided: Option<Instant>,
     pub(super) walker: CaptureWalker,
     pub(super) selection: Selection,
     pub(super) tally: ReadCounts,
@@ -173,6 +177,7 @@ impl StreamReader {
             skip_len: 0,
             is_drained: false,
             failed: None,
+            undecided: None,
             walker: CaptureWalker::new(),
             selection: Selection::ALL,
             tally: ReadCounts::default(),
@@ -241,6 +246,9 @@ impl StreamReader {
             let lent_bytes = LentBytes { bytes, is_all };
             let Lent { consumed, packets, stop } = lend(lent_bytes, walker, selection, tally, None, <[_]>::len, visit);
             self.start += consumed;
+            if packets > 0 {
+                self.undecided = None;
+            }
             match stop {
                 LendEnd::Full => return Ok(Reading::Lent(packets)),
                 LendEnd::Damage(fault) => return Ok(Reading::last(packets, Ending::Fault(fault))),
@@ -253,6 +261,11 @@ impl StreamReader {
             if stop == LendEnd::Undecided {
                 // Where no more comes, or not now, the packet is taken at its word.
                 let refilled = self.refill(timeout.saturating_sub(begun.elapsed()));
+                if matches!(refilled, Ok(Refill::NothingYet))
+                    && self.undecided.get_or_insert_with(Instant::now).elapsed() < UNDECIDED_MAX
+                {
+                    return Ok(Reading::Idle);
+                }
                 is_all = !matches!(refilled, Ok(Refill::More));
                 if !matches!(refilled, Ok(Refill::More | Refill::NothingYet | Refill::Drained)) {
                     self.failed = Some(refilled);

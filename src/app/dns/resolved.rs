@@ -17,10 +17,17 @@ const NO_ERROR: u16 = 0;
 
 /// Tells the name that was asked, in small letters, and each address that the response gives for it. An alias counts for what comes behind
 /// it, as for resolvers that read an answer in order.
-pub fn resolved_addresses(message: &DnsMessage<'_>, mut tell: impl FnMut(&[u8], IpAddr)) {
+///
+/// How many records were not looked at.
+pub fn resolved_addresses(message: &DnsMessage<'_>, tell: impl FnMut(&[u8], IpAddr)) -> u64 {
     if !message.is_response() || message.short_rcode() != NO_ERROR || message.answer_count() == 0 {
-        return;
+        return 0;
     }
+    tell_addresses(message, tell);
+    message.answers().skip(RECORDS_MAX).count() as u64
+}
+
+fn tell_addresses(message: &DnsMessage<'_>, mut tell: impl FnMut(&[u8], IpAddr)) {
     let Some(question) = message.questions().next() else { return };
     let (mut asked, mut owner) = (NameText::default(), NameText::default());
     // Of the root there are no addresses.

@@ -62,9 +62,10 @@ impl<O: Observer> Worker<O> {
         if self.outbox.takes_names() {
             let event = self.event_of(number);
             let Self { outbox, ledger, .. } = self;
-            resolved_addresses(&message, |name, address| {
+            let left_out = resolved_addresses(&message, |name, address| {
                 outbox.named(AddressName { event, time, client, address: address.into() }, name, ledger);
             });
+            ledger.names_skipped += left_out;
         }
         if self.watch.follows_dns() {
             self.watch.dns(&SeenDns { message, client, server, flow, time });

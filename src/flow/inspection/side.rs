@@ -8,6 +8,13 @@ use crate::app::{PieceBuffer, Wanted};
 /// Times that the beginning of a stream may turn out to be earlier than was thought.
 const MOVES_MAX: u8 = 4;
 
+/// How many bytes there are, and how often they turned out not to be the first ones: what is the same has the same bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SideProgress {
+    len: usize,
+    moves: u8,
+}
+
 /// One direction of a stream.
 #[derive(Debug)]
 pub(super) struct StreamSide {
@@ -40,6 +47,11 @@ impl StreamSide {
     /// The bytes from the first one to the first gap.
     pub(super) fn bytes(&self) -> &[u8] {
         self.pieces.contiguous()
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> SideProgress {
+        SideProgress { len: self.bytes().len(), moves: self.moves }
     }
 
     /// Bytes of memory.

@@ -5,7 +5,7 @@
 
 use super::SeenPayload;
 use super::settings::InspectionCounters;
-use super::side::StreamSide;
+use super::side::{SideProgress, StreamSide};
 use crate::app::protocols::stream_protocol;
 use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Wanted};
 
@@ -36,8 +36,8 @@ pub(super) struct StreamInspection {
     is_restarted: bool,
     /// Times that facts were read.
     reads: u16,
-    /// Bytes of both sides when that was the last time.
-    read_len: [usize; 2],
+    /// How far both sides were when that was the last time.
+    read_at: [SideProgress; 2],
     /// When the client sent something last before the server's first segment, and when that came, in ns.
     asked_ns: Option<u64>,
     answered_ns: Option<u64>,
@@ -54,7 +54,7 @@ impl StreamInspection {
             is_excluded: false,
             is_restarted: false,
             reads: 0,
-            read_len: [0; 2],
+            read_at: [SideProgress::default(); 2],
             asked_ns: None,
             answered_ns: None,
             client: side(),
@@ -64,11 +64,10 @@ impl StreamInspection {
 
     /// The same for another connection; keeps the memory.
     pub(super) fn restart(&mut self) {
-        let Self { protocol, is_turned, is_excluded, is_restarted, reads, read_len, asked_ns, answered_ns, client, server } =
-            self;
+        let Self { protocol, is_turned, is_excluded, is_restarted, reads, read_at, asked_ns, answered_ns, client, server } = self;
         client.restart();
         server.restart();
-        (*protocol, *reads, *read_len) = (None, 0, [0; 2]);
+        (*protocol, *reads, *read_at) = (None, 0, [SideProgress::default(); 2]);
         (*is_turned, *is_excluded, *is_restarted) = (false, false, false);
         (*asked_ns, *answered_ns) = (None, None);
     }
@@ -161,11 +160,10 @@ impl StreamInspection {
             }
         }
         let Some(protocol) = self.protocol else { return Found::Nothing };
-        let read_len = [self.client.bytes().len(), self.server.bytes().len()];
+        let read_at = [self.client.progress(), self.server.progress()];
         let asker = usize::from(self.is_turned);
-        // What came before the first byte moves them all, and makes more of them.
-        facts.find_again(self.reads > 0 && read_len[asker] == self.read_len[asker]);
-        self.read_len = read_len;
+        facts.find_again(self.reads > 0 && read_at[asker] == self.read_at[asker]);
+        self.read_at = read_at;
         let Reading { client, server } = (protocol.read)(if self.is_turned { &turned } else { &seen }, facts);
         let (client, server) = if self.is_turned { (server, client) } else { (client, server) };
         self.reads = self.reads.saturating_add(1);

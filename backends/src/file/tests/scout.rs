@@ -265,9 +265,13 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(HEADER_LEN + cut.index(bytes.len() - HEADER_LEN));
         }
-        let expected = step_all(&bytes);
-        prop_assert_eq!(&lend_all(&bytes, None), &expected);
-        prop_assert_eq!(&lend_all(&bytes, Some(&mut Scout::default())), &expected);
+        // Damage may make a time that others contradict, which is then another one.
+        let placed = |(lent, at, end): Lendings| {
+            (lent.into_iter().map(|(at, len, wire_len, _)| (at, len, wire_len)).collect::<Vec<_>>(), at, end)
+        };
+        let expected = placed(step_all(&bytes));
+        prop_assert_eq!(&placed(lend_all(&bytes, None)), &expected);
+        prop_assert_eq!(&placed(lend_all(&bytes, Some(&mut Scout::default()))), &expected);
     }
 
     /// From any place, right or wrong: it ends, goes no further than one record behind its chains, and never
