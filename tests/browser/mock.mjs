@@ -79,7 +79,7 @@ async function api({ world, flows }, request, path, params) {
     case 'history': return history(world, params);
     case 'alerts': return alertList(world, params);
     case 'mutes': return { mutes: world.mutes };
-    case 'packets': return { packets: flows.ring.slice(-Number(params.get('limit') ?? 200)).reverse(), sampled: { seen: world.received, kept: flows.packet_id - 100000, buffer: 2000 } };
+    case 'packets': return { packets: flows.packetsThatFit(flows.ring, params.get('filter')).slice(-Number(params.get('limit') ?? 200)).reverse(), sampled: { seen: world.received, kept: flows.packet_id - 100000, buffer: 2000 } };
     case 'fields': return { fields: FIELDS };
     case 'complete': return complete(params);
     case 'config': return { toml: CONFIG, json: { capture: { interface: ['eth1'], backend: 'tpacket' } } };
@@ -147,7 +147,7 @@ export async function startMock({ port = 8090, prefix = '', scenario = 'living',
       const message = JSON.parse(data);
       if (message.type === 'perf_ping') socket.send(JSON.stringify({ type: 'perf_pong', client_ts: message.client_ts, server_ts: Date.now() }));
       if (message.type === 'hidden') client.hidden = message.hidden;
-      if (message.type === 'subscribe') Object.assign(client, { packets: message.packets, fits: flows.match('') });
+      if (message.type === 'subscribe') Object.assign(client, { packets: message.packets, filter: message.filter });
       if (message.type === 'get_packet_detail') socket.send(JSON.stringify(flows.packetDetail(message.id)));
     });
   });
@@ -161,7 +161,7 @@ export async function startMock({ port = 8090, prefix = '', scenario = 'living',
     const known = new Map(world.alerts().map((a) => [a.id, `${a.state} ${a.counts[Object.keys(a.counts)[0]]}`]));
     for (const socket of sockets.clients) {
       if (socket.client.hidden || socket.readyState !== 1) continue;
-      socket.send(JSON.stringify({ type: 'frame', frame_seq: world.seq, tick: world.last, packets: socket.client.packets ? packets : [], alerts }));
+      socket.send(JSON.stringify({ type: 'frame', frame_seq: world.seq, tick: world.last, packets: socket.client.packets ? flows.packetsThatFit(packets, socket.client.filter) : [], alerts }));
     }
     told = known;
   }, 1000);

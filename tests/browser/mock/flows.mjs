@@ -155,6 +155,13 @@ export class Flows {
     return { time: t, whole: true, by, metric: params.get('metric') ?? 'bytes', rows: sorted.slice(0, Number(params.get('limit') ?? 20)), total: sorted.reduce((sum, row) => sum + row.value, 0) };
   }
 
+  /** The packets of flows that fit a filter. */
+  packetsThatFit(packets, filter) {
+    if (!filter) return packets;
+    const ids = new Set(this.list.filter(this.match(filter)).map((flow) => flow.id));
+    return packets.filter((packet) => ids.has(packet.flow));
+  }
+
   // Packets of the last tick; kept in a ring of 2000.
   packets(t, count = 24) {
     const made = Array.from({ length: count }, (_, n) => {
