@@ -8,7 +8,7 @@
 //! a row is what the `csv` crate would have written.
 
 use super::address::{push_ip, push_mac};
-use super::facts::{FactSchema, fact_columns, fact_fields};
+use super::facts::{FactSchema, fact_column_count, fact_columns, fact_fields};
 use super::field::{Field, FieldSink, FieldType};
 use super::fields::{END_FIELDS, Exported, FIELDS, HEADER_FIELDS, RecordField, base_fields, end_fields, header_fields};
 use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_set, push_thousandths};
@@ -98,7 +98,11 @@ fn push_headers(out: &mut TextBuffer, exported: &Exported<'_>) {
 #[inline(never)]
 fn push_facts(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
-    fact_fields(exported, &mut row);
+    if exported.facts().is_empty() {
+        row.empty(fact_column_count(exported.schema()));
+    } else {
+        fact_fields(exported, &mut row);
+    }
     row.0.close();
 }
 
@@ -120,6 +124,16 @@ pub fn push_fact_cell(out: &mut TextBuffer, value: Option<FactValue<'_>>) {
 struct CsvRow<'a>(TextEnd<'a>);
 
 impl CsvRow<'_> {
+    /// Columns without a value.
+    fn empty(&mut self, mut count: usize) {
+        const AT_ONCE: usize = 32;
+        while count > 0 {
+            let commas = count.min(AT_ONCE);
+            self.0.put([b','; AT_ONCE], commas);
+            count -= commas;
+        }
+    }
+
     /// Ends it behind the fields that are not of headers; those are empty where they are not kept.
     #[inline(always)]
     fn close(mut self, exported: &Exported<'_>) {

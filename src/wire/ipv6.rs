@@ -160,7 +160,7 @@ impl<'a> Ipv6Extension<'a> {
     }
 
     /// Jumbo payload length in bytes out of a hop-by-hop header (RFC 2675): what follows the IPv6 header. Looked for among the first
-    /// [`OPTION_COUNT_MAX`] options, each byte of padding being one.
+    /// 16 options, each byte of padding being one.
     pub fn jumbo_len(&self) -> Option<u32> {
         let mut options = self.bytes.get(2..)?;
         for _ in 0..OPTION_COUNT_MAX {
