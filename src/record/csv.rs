@@ -10,9 +10,7 @@
 use super::address::{push_ip, push_mac};
 use super::facts::{FactSchema, fact_column_count, fact_columns, fact_fields};
 use super::field::{Field, FieldSink, FieldType};
-use super::fields::{
-    END_FIELDS, Exported, FIELDS, HEADER_FIELDS, RecordField, base_fields, end_fields, header_fields, later_fields,
-};
+use super::fields::{END_FIELDS, Exported, FIELDS, HEADER_FIELDS, RecordField, base_fields, end_fields, header_fields};
 use super::number::{push_milliseconds, push_number, push_number_comma, push_seconds, push_set, push_thousandths};
 use super::text::{FieldWord, TextBuffer, TextEnd};
 use super::untrusted::{is_hidden, shown};
@@ -53,7 +51,7 @@ fn push_names<'f>(out: &mut TextBuffer, fields: impl Iterator<Item = &'f RecordF
 pub fn push_row(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
     base_fields(exported, &mut row);
-    row.0.close();
+    row.close(exported);
     end_row(out, exported);
 }
 
@@ -63,14 +61,16 @@ pub fn push_ended_row(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
     end_fields(exported, &mut row);
     base_fields(exported, &mut row);
-    row.0.close();
+    row.close(exported);
     end_row(out, exported);
 }
 
-/// Appends the later columns, those of headers, and of facts, if there are any, and ends the row.
+/// Appends the columns of headers where they are kept, and of facts, if there are any, and ends the row.
 #[inline(always)]
 fn end_row(out: &mut TextBuffer, exported: &Exported<'_>) {
-    push_headers(out, exported);
+    if exported.has_headers() {
+        push_headers(out, exported);
+    }
     if !exported.schema().is_empty() {
         push_facts(out, exported);
     }
@@ -90,12 +90,7 @@ fn end_line(out: &mut TextBuffer) {
 #[inline(never)]
 fn push_headers(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut row = CsvRow(out.open());
-    later_fields(exported, &mut row);
-    if exported.has_headers() {
-        header_fields(exported, &mut row);
-    } else {
-        row.empty(HEADER_FIELDS.len());
-    }
+    header_fields(exported, &mut row);
     row.0.close();
 }
 
@@ -137,6 +132,15 @@ impl CsvRow<'_> {
             self.0.put([b','; AT_ONCE], commas);
             count -= commas;
         }
+    }
+
+    /// Ends it behind the fields that are not of headers; those are empty where they are not kept.
+    #[inline(always)]
+    fn close(mut self, exported: &Exported<'_>) {
+        if !exported.has_headers() {
+            self.0.put([b','; HEADER_FIELDS.len()], HEADER_FIELDS.len());
+        }
+        self.0.close();
     }
 }
 

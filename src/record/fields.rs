@@ -227,7 +227,7 @@ fields! {
 }
 
 fields! {
-    /// The fields of a record but [`LATER_FIELDS`] and [`HEADER_FIELDS`].
+    /// The fields of a record but [`HEADER_FIELDS`].
     list BASE_FIELDS;
     /// Gives [`BASE_FIELDS`] to `sink`, in order. Inlined, as are the sinks of rows.
     visitor base_fields(exported, record);
@@ -305,14 +305,6 @@ fields! {
     "rtt_path_min_ms": milliseconds "ms" 9 = path_min_ns(record);
     "zero_window_ms_a_to_b": milliseconds "ms" 9 = zero_window_ns(record, Direction::AToB);
     "zero_window_ms_b_to_a": milliseconds "ms" 9 = zero_window_ns(record, Direction::BToA);
-}
-
-fields! {
-    /// Fields that came later, between [`BASE_FIELDS`] and [`HEADER_FIELDS`]: apart from the first, of which a sink that lies in registers takes
-    /// no more.
-    list LATER_FIELDS;
-    /// Gives [`LATER_FIELDS`] to `sink`.
-    visitor later_fields(exported, record);
     "port_name": word "" 15 = port_name(record);
 }
 
@@ -345,14 +337,10 @@ fields! {
 /// The fields of a record. The first 23 are known to other programs: their names, order and meaning are
 /// fixed.
 pub const FIELDS: &[RecordField] = &{
-    const LISTS: [&[RecordField]; 3] = [BASE_FIELDS, LATER_FIELDS, HEADER_FIELDS];
-    let mut all = [BASE_FIELDS[0]; BASE_FIELDS.len() + LATER_FIELDS.len() + HEADER_FIELDS.len()];
-    let (mut list, mut start, mut at) = (0, 0, 0);
+    let mut all = [BASE_FIELDS[0]; BASE_FIELDS.len() + HEADER_FIELDS.len()];
+    let mut at = 0;
     while at < all.len() {
-        if at - start == LISTS[list].len() {
-            (list, start) = (list + 1, at);
-        }
-        all[at] = LISTS[list][at - start];
+        all[at] = if at < BASE_FIELDS.len() { BASE_FIELDS[at] } else { HEADER_FIELDS[at - BASE_FIELDS.len()] };
         at += 1;
     }
     all
@@ -362,7 +350,6 @@ pub const FIELDS: &[RecordField] = &{
 #[inline(always)]
 pub fn record_fields(exported: &Exported<'_>, sink: &mut impl FieldSink) {
     base_fields(exported, sink);
-    later_fields(exported, sink);
     header_fields(exported, sink);
 }
 

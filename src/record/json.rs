@@ -6,7 +6,7 @@
 use super::address::{push_ip, push_mac};
 use super::facts::fact_fields;
 use super::field::{Field, FieldSink};
-use super::fields::{Exported, HEADER_FIELDS, base_fields, end_fields, header_fields, later_fields};
+use super::fields::{Exported, HEADER_FIELDS, base_fields, end_fields, header_fields};
 use super::number::{
     push_milliseconds_exact, push_number, push_number_comma, push_seconds_exact, push_set, push_thousandths_exact,
 };
@@ -36,7 +36,7 @@ pub fn push_ended_object(out: &mut TextBuffer, exported: &Exported<'_>) {
     end_object(out, exported);
 }
 
-/// Appends the later fields, what headers said and the facts, if there are any, and closes the object: the comma behind the last member goes.
+/// Appends what headers said and the facts, if there are any, and closes the object: the comma behind the last member goes.
 #[inline(always)]
 fn end_object(out: &mut TextBuffer, exported: &Exported<'_>) {
     push_headers(out, exported);
@@ -53,7 +53,6 @@ fn end_object(out: &mut TextBuffer, exported: &Exported<'_>) {
 #[inline(never)]
 fn push_headers(out: &mut TextBuffer, exported: &Exported<'_>) {
     let mut object = JsonObject(out.open());
-    later_fields(exported, &mut object);
     if exported.has_headers() {
         header_fields(exported, &mut object);
     } else {
