@@ -66,6 +66,15 @@ pub fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
+/// An error when `fuzz/Cargo.lock`, which no build of the workspace looks at, does not fit the manifests any more.
+pub fn lock_file_is_current(root: &Path) -> Result<(), String> {
+    let mut metadata = run::cargo(root);
+    metadata.args(["metadata", "--manifest-path", "fuzz/Cargo.toml", "--format-version", "1", "--locked"]);
+    run::line_of(&mut metadata).map(drop).map_err(|error| {
+        format!("fuzz/Cargo.lock does not fit the manifests: run `cargo metadata --manifest-path fuzz/Cargo.toml` and commit it ({error})")
+    })
+}
+
 fn seconds(arguments: &[&str]) -> Result<u32, String> {
     match arguments {
         [] => Ok(SECONDS),

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test of the repository, and a plain word about each one that could not run here.
 
 use crate::browser;
+use crate::fuzz;
 use crate::install;
 use crate::needs::Need;
 use crate::run;
@@ -23,6 +24,7 @@ pub fn run(root: &Path) -> Result<(), String> {
     if run::in_ci() && !gaps.is_empty() {
         return Err(format!("CI=true, and these tests cannot run here: {}", gaps.join("; ")));
     }
+    fuzz::lock_file_is_current(root)?;
     run::show_and_run(run::cargo(root).args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]))?;
     run::show_and_run(run::cargo(root).args(["test", "--workspace", "--locked", "--doc"]))?;
     for gap in &gaps {
