@@ -7,6 +7,7 @@ use super::TrafficCount;
 use crate::detect::LocalNetworks;
 use crate::flow::{Counted, Direction, FlowKey, HostAddress, Keyed};
 use netscope_backends::BATCH_MAX;
+use netscope_backends::prefetch::prefetch_read;
 use std::net::IpAddr;
 
 /// Which way a packet of a flow goes. A packet without a flow goes none.
@@ -79,6 +80,14 @@ impl DirectionMeter {
     /// By these networks.
     pub(super) const fn new(local: LocalNetworks) -> Self {
         Self { local, words: Vec::new(), sums: [0; SUMS] }
+    }
+
+    /// Brings the class of the flow at a place into the cache. No effect but speed.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, place: u32) {
+        if let Some(word) = self.words.get(place as usize) {
+            prefetch_read(word);
+        }
     }
 
     /// Counts a packet of the flow at a place. It is in the ledger once [`DirectionMeter::settle`] was called, at the latest at the end

@@ -216,6 +216,14 @@ impl Entries {
         }
     }
 
+    /// Asks for the round trips of a flow, if it has more than its first ones.
+    #[inline(always)]
+    pub fn prefetch_measured(&self, number: u32, arena: &TcpArena) {
+        if let Layout::Analysed(halves) = &self.layout {
+            halves.hot.get(number).sequences().prefetch_measured(arena);
+        }
+    }
+
     /// Live entries.
     pub const fn len(&self) -> usize {
         self.len

@@ -202,6 +202,15 @@ impl<O: Observer> Worker<O> {
         }
     }
 
+    /// A while later, where flows are many, asks for what a plain packet needs apart from its flow's entry.
+    #[inline(always)]
+    fn prefetch_apart(&self, candidate: Candidate) {
+        self.flows.prefetch_measured(candidate);
+        if let Some(meter) = &self.directions {
+            meter.prefetch(candidate.place());
+        }
+    }
+
     /// Second pass: time, ticks, expiry and counting, packet by packet in order, while the entries of the
     /// next flows arrive. `ALONE`: no packet of others moves the time. `EXTRA`: an [`ExtraWork`].
     #[inline(never)]
@@ -213,6 +222,7 @@ impl<O: Observer> Worker<O> {
     ) {
         let metas = metas.get(..BATCH_MAX).unwrap_or(metas);
         let looks_again = std::mem::take(&mut self.slow_path_count) * LOOKED_AT_PER_SLOW >= metas.len();
+        let is_wide = self.flows.is_wide();
         // Where the flows probably lie.
         let mut candidates = [Candidate::NONE; BATCH_MAX];
         for (candidate, meta) in candidates.iter_mut().zip(metas).take(PREFETCH_AHEAD) {
@@ -222,6 +232,10 @@ impl<O: Observer> Worker<O> {
             // Nothing is counted before these to wait behind.
             candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.flows.prefetch_cold_half(candidate));
         }
+        if is_wide {
+            // One wait for these entries instead of one for what lies apart from each.
+            candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.prefetch_apart(candidate));
+        }
         let mut counts = CommonCounts::default();
         for i in 0..metas.len() {
             let meta = &metas[i];
@@ -230,6 +244,9 @@ impl<O: Observer> Worker<O> {
             }
             if looks_again && let (Some(ahead), Some(&candidate)) = (metas.get(i + REST_AHEAD), candidates.get(i + REST_AHEAD)) {
                 self.prefetch_rest(ahead, candidate);
+            }
+            if is_wide && let Some(&candidate) = candidates.get(i + REST_AHEAD) {
+                self.prefetch_apart(candidate);
             }
             if !ALONE {
                 source.time_steps(i, &mut |number, time| self.reach(|| number, time, &mut counts));

@@ -5,6 +5,10 @@
 
 use super::{Candidate, FlowTable};
 
+/// The lines apart from the entries, of 64 bytes each, of this many flows stay in the second cache beside what else a packet needs:
+/// 256 KiB.
+const IN_CACHE: usize = 4096;
+
 impl FlowTable {
     /// First wave: brings the bucket of this hash into the cache. No effect but speed.
     #[inline]
@@ -54,6 +58,21 @@ impl FlowTable {
     pub fn prefetch_rest(&self, candidate: Candidate) {
         if candidate != Candidate::NONE && self.store.entries.get(candidate.0).needs_more() {
             self.prefetch_more(candidate.0);
+        }
+    }
+
+    /// True when there are so many flows that what is kept of each is rarely in the cache when its next packet comes: then
+    /// [`FlowTable::prefetch_measured`] is worth its while.
+    #[inline]
+    pub fn is_wide(&self) -> bool {
+        self.len() > IN_CACHE
+    }
+
+    /// Third wave: for a packet whose entry has arrived by now, asks for the round trips of its flow, which lie apart from it.
+    #[inline(always)]
+    pub fn prefetch_measured(&self, candidate: Candidate) {
+        if candidate != Candidate::NONE {
+            self.store.entries.prefetch_measured(candidate.0, &self.store.tcp);
         }
     }
 

@@ -111,6 +111,11 @@ pub struct Candidate(pub(super) u32);
 impl Candidate {
     /// No place is known.
     pub const NONE: Self = Self(u32::MAX);
+
+    /// The place, as [`Counted::place`] has it; none is one that no flow has.
+    pub const fn place(self) -> u32 {
+        self.0
+    }
 }
 
 /// What became of a packet.
