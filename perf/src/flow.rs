@@ -12,6 +12,9 @@ use crate::random::{Random, mix};
 const WITH_FIN_MIN: u32 = 7;
 const WITH_RST_MIN: u32 = 5;
 
+/// Bytes that are missing in a flow with a gap.
+const GAP_LEN: u32 = 1000;
+
 /// What is done to the flows of a profile that no sound host does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Craft {
@@ -30,6 +33,8 @@ pub enum Craft {
     Reflected,
     /// Clients send datagrams to which nothing comes back.
     OneWay,
+    /// The capture lacks the beginning of each client's first request.
+    Gap,
     /// Datagrams lie behind many headers.
     Deep(Depth),
 }
@@ -112,6 +117,9 @@ impl SyntheticFlow {
             (_, 1) if self.ends_with_fin() => (false, ACK),
             _ => (index.is_multiple_of(2), PSH | ACK), // 3, the first behind the handshake, is the client's
         };
+        if shape.craft == Craft::Gap && index == 3 {
+            self.sequence[0] = self.sequence[0].wrapping_add(GAP_LEN);
+        }
         let path = self.path(shape, from_server);
         let payload = if flags & PSH != 0 { payload_len(shape, from_server, 20, &path, random) } else { 0 };
         let (me, peer) = (usize::from(from_server), usize::from(!from_server));

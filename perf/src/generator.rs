@@ -39,6 +39,8 @@ pub enum Profile {
     UdpFlood,
     /// Large DNS answers that nobody asked for.
     DnsAmplification,
+    /// As [`Self::SmallPackets`], and of each flow the beginning of the first request is missing.
+    Gaps,
     /// Small datagrams behind many headers.
     Deep(Depth),
 }
@@ -52,6 +54,8 @@ impl Profile {
         ("port-sweep", Self::PortSweep),
         ("udp-flood", Self::UdpFlood),
         ("dns-amplification", Self::DnsAmplification),
+        ("gaps", Self::Gaps),
+        ("tunnels-1", Self::Deep(Depth::Tunnels(1))),
         ("extension-headers-8", Self::Deep(Depth::ExtensionHeaders(8))),
         ("extension-headers-120", Self::Deep(Depth::ExtensionHeaders(120))),
         ("padding-150", Self::Deep(Depth::Padding(150))),
@@ -94,6 +98,7 @@ impl Profile {
             Self::Ipv6 => Shape { ipv6: true, ..web },
             Self::Vlan => Shape { vlan: true, ..web },
             Self::Colliding => Shape { craft: Craft::Colliding, request: (1, 6), response: (1, 6), ..web },
+            Self::Gaps => Shape { craft: Craft::Gap, request: (1, 6), response: (1, 6), ..web },
             Self::Fragments => Shape { udp: true, craft: Craft::Fragments, request: (56, 56), response: (56, 56), ..web },
             Self::SynFlood => Shape { craft: Craft::OneServer, server_ports: &[80], ..web },
             Self::PortSweep => Shape { craft: Craft::AllPorts, ..web },

@@ -4,6 +4,7 @@
 
 mod cases;
 mod limits;
+mod new_flows;
 mod workers;
 
 use super::count::WrittenSummary;

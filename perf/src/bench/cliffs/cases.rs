@@ -2,7 +2,7 @@
 //! packets, tuples made to collide, configurations beside the default, and recordings of a long time. Owns
 //! what each is compared with and what its summary must say.
 
-use super::{limits, workers};
+use super::{limits, new_flows, workers};
 use crate::bench::capture::Capture;
 use crate::bench::count::WrittenSummary;
 use netscope_perf::Profile;
@@ -111,7 +111,14 @@ pub fn chosen(is_quick: bool, only: Option<&str>) -> Result<Vec<CliffCase>, Stri
 }
 
 fn all(is_quick: bool) -> Vec<CliffCase> {
-    let own = [tables(is_quick), configurations(is_quick), detection(is_quick), limits::all(is_quick), long_recordings(is_quick)];
+    let own = [
+        tables(is_quick),
+        configurations(is_quick),
+        detection(is_quick),
+        limits::all(is_quick),
+        new_flows::all(is_quick),
+        long_recordings(is_quick),
+    ];
     let of_workers = [workers::workers(is_quick), workers::silence(is_quick), workers::wrong_time(is_quick)];
     [own.concat(), of_workers.concat()].concat()
 }
