@@ -21,18 +21,18 @@ pub(super) struct FactStore {
 impl FactStore {
     /// Keeps facts. None, and counted, where there is no room.
     pub fn insert(&mut self, facts: FactSet<'_>) -> FactRef {
-        let bytes = facts.as_bytes();
-        if bytes.is_empty() {
+        if facts.is_empty() {
             return FactRef::NONE;
         }
+        let len = facts.len();
         let index = self.free.last().map_or(self.pieces.len(), |&index| index as usize);
-        let has_room = bytes.len() <= FACTS_LEN_MAX && self.byte_count + bytes.len() <= FACT_BYTES_MAX;
+        let has_room = len <= FACTS_LEN_MAX && self.byte_count + len <= FACT_BYTES_MAX;
         let place = FactRef::to_index(index).filter(|_| has_room);
         let Some(place) = place else {
             self.left_out += 1;
             return FactRef::NONE;
         };
-        self.byte_count += bytes.len();
+        self.byte_count += len;
         match self.pieces.get_mut(index) {
             Some(piece) => {
                 self.free.pop();
@@ -94,7 +94,7 @@ mod tests {
         }
         assert_eq!((store.pieces.len(), store.left_out()), (2, 0));
         assert_eq!(store.get(stays), facts(b"stays").facts());
-        assert_eq!(store.byte_count, store.get(stays).as_bytes().len());
+        assert_eq!(store.byte_count, store.get(stays).len());
         assert_eq!(store.take(stays).facts(), facts(b"stays").facts());
         assert_eq!(store.byte_count, 0);
         let none = store.insert(FactSet::NONE);
@@ -105,7 +105,7 @@ mod tests {
     fn what_finds_no_room_is_counted() {
         let (mut store, facts) = (FactStore::default(), facts(&[b'x'; 4000]));
         let places: Vec<FactRef> = (0..300).map(|_| store.insert(facts.facts())).collect();
-        let kept = FACT_BYTES_MAX / facts.facts().as_bytes().len();
+        let kept = FACT_BYTES_MAX / facts.facts().len();
         assert!(places[..kept].iter().all(|place| *place != FactRef::NONE));
         assert!(places[kept..].iter().all(|place| *place == FactRef::NONE));
         assert_eq!(store.left_out(), (300 - kept) as u64);

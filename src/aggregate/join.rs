@@ -59,7 +59,7 @@ pub(super) fn join_halves(records: &mut Records, shown: &mut Vec<RecordPlace>, q
         // Those of the earliest part that has any; what the flow told itself goes before what others told of it.
         let facts = || open.shown.iter().map(|&place| records.facts(shown[place])).filter(|facts| !facts.is_empty());
         let facts = facts().find(|&facts| has_own_facts(facts)).or_else(|| facts().next());
-        let facts = facts.unwrap_or_default().as_bytes().to_vec();
+        let facts = facts.unwrap_or_default().bytes().into_owned();
         for (i, &place) in open.shown.iter().enumerate() {
             records.remove(shown[place]);
             gone[place] = i > 0;

@@ -146,14 +146,15 @@ impl Records {
             }
             return new != FactRef::NONE;
         };
-        let new = match self.shared.get(facts.as_bytes()) {
+        let bytes = facts.bytes();
+        let new = match self.shared.get(&*bytes) {
             Some(&known) => known,
             None => self.facts.insert(facts),
         };
         if new == FactRef::NONE {
             return false;
         }
-        self.shared.entry(facts.as_bytes().into()).or_insert(new);
+        self.shared.entry(bytes.into()).or_insert(new);
         let TakenTable { first, flows, facts } = &mut self.tables[table];
         facts.resize(flows.extent() as usize, FactRef::NONE);
         facts[(place.0 - *first) as usize] = new;

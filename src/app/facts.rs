@@ -6,6 +6,8 @@
 //! Invariants: reading never panics, whatever the bytes are; a record's facts take at most [`FACTS_LEN_MAX`]
 //! bytes, an arena's at most its limit.
 
+use std::borrow::Cow;
+
 /// Bytes that the facts of one record take, at most. A fact takes five more than its value.
 pub const FACTS_LEN_MAX: usize = 4096;
 
@@ -71,8 +73,17 @@ fn sized<'a>(left: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The facts of one record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FactSet<'a>(&'a [u8]);
+///
+/// They are one run of bytes, or a run with holes, which are filled, one by one, by those of a second run: many records have the first one
+/// in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FactSet<'a> {
+    run: &'a [u8],
+    fillings: &'a [u8],
+}
+
+/// In the place of a fact that is in the other run. No object has this number.
+const HOLE: u8 = u8::MAX;
 
 const TEXT: u8 = 0;
 const NUMBER: u8 = 1;
@@ -81,29 +92,34 @@ const LIST: u8 = 3;
 
 impl<'a> FactSet<'a> {
     /// No facts.
-    pub const NONE: Self = Self(&[]);
+    pub const NONE: Self = Self { run: &[], fillings: &[] };
 
     /// True when there is none.
     #[inline]
     pub const fn is_empty(self) -> bool {
-        self.0.is_empty()
+        self.run.is_empty()
     }
 
     /// All of them, in the order in which they were given.
     pub fn iter(self) -> impl Iterator<Item = (FactId, FactValue<'a>)> {
-        let mut left = self.0;
+        self.pieces().map_while(read)
+    }
+
+    /// The form in which each of them is kept.
+    fn pieces(self) -> impl Iterator<Item = &'a [u8]> {
+        let Self { mut run, mut fillings } = self;
         std::iter::from_fn(move || {
-            let (&[object, member, form], rest) = left.split_first_chunk()?;
-            left = rest;
-            let value = sized(&mut left)?;
-            let value = match form {
-                TEXT => FactValue::Text(value),
-                NUMBER => FactValue::Number(u64::from_le_bytes(value.try_into().ok()?)),
-                BOOLEAN => FactValue::Boolean(value.first().is_some_and(|&byte| byte != 0)),
-                LIST => FactValue::List(FactList(value)),
-                _ => return None,
+            let from = match run {
+                [HOLE, rest @ ..] => {
+                    run = rest;
+                    &mut fillings
+                }
+                _ => &mut run,
             };
-            Some((FactId { object, member }, value))
+            let &[_, _, _, low, high] = from.first_chunk()?;
+            let (piece, rest) = from.split_at_checked(HEAD_LEN + usize::from(u16::from_le_bytes([low, high])))?;
+            *from = rest;
+            Some(piece)
         })
     }
 
@@ -112,15 +128,71 @@ impl<'a> FactSet<'a> {
         self.iter().find(|(found, _)| *found == id).map(|(_, value)| value)
     }
 
-    /// The form in which they are kept.
-    pub const fn as_bytes(self) -> &'a [u8] {
-        self.0
+    /// Bytes of the form in which they are kept, as one run.
+    pub fn len(self) -> usize {
+        if self.fillings.is_empty() { self.run.len() } else { self.pieces().map(<[u8]>::len).sum() }
+    }
+
+    /// The form in which they are kept, as one run.
+    pub fn bytes(self) -> Cow<'a, [u8]> {
+        if self.fillings.is_empty() { Cow::Borrowed(self.run) } else { Cow::Owned(self.pieces().flatten().copied().collect()) }
+    }
+
+    /// Adds that form to bytes.
+    pub fn write(self, bytes: &mut Vec<u8>) {
+        if self.fillings.is_empty() {
+            bytes.extend_from_slice(self.run);
+        } else {
+            self.pieces().for_each(|piece| bytes.extend_from_slice(piece));
+        }
     }
 
     /// Facts that were kept in that form.
     pub const fn of_bytes(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self { run: bytes, fillings: &[] }
     }
+
+    /// Adds the facts for which `is_own` is false to `run`, with holes for the others, which it adds to `fillings`.
+    pub fn split(self, is_own: impl Fn(FactId) -> bool, run: &mut Vec<u8>, fillings: &mut Vec<u8>) {
+        for piece in self.pieces() {
+            match piece {
+                &[object, member, ..] if is_own(FactId { object, member }) => {
+                    run.push(HOLE);
+                    fillings.extend_from_slice(piece);
+                }
+                _ => run.extend_from_slice(piece),
+            }
+        }
+    }
+
+    /// Facts that were split.
+    pub const fn of_runs(run: &'a [u8], fillings: &'a [u8]) -> Self {
+        Self { run, fillings }
+    }
+}
+
+impl PartialEq for FactSet<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pieces().eq(other.pieces())
+    }
+}
+
+impl Eq for FactSet<'_> {}
+
+/// Bytes before a fact's value: object, member, form and length.
+const HEAD_LEN: usize = 5;
+
+/// A fact from the form in which it is kept.
+fn read(piece: &[u8]) -> Option<(FactId, FactValue<'_>)> {
+    let (&[object, member, form, _, _], value) = piece.split_first_chunk()?;
+    let value = match form {
+        TEXT => FactValue::Text(value),
+        NUMBER => FactValue::Number(u64::from_le_bytes(value.try_into().ok()?)),
+        BOOLEAN => FactValue::Boolean(value.first().is_some_and(|&byte| byte != 0)),
+        LIST => FactValue::List(FactList(value)),
+        _ => return None,
+    };
+    Some((FactId { object, member }, value))
 }
 
 /// Facts that belong to somebody. Nothing is allocated where there are none.
@@ -130,7 +202,7 @@ pub struct FlowFacts(Box<[u8]>);
 impl FlowFacts {
     /// The facts.
     pub fn facts(&self) -> FactSet<'_> {
-        FactSet(&self.0)
+        FactSet::of_bytes(&self.0)
     }
 
     /// Bytes of memory.
@@ -140,8 +212,8 @@ impl FlowFacts {
 }
 
 impl From<FactSet<'_>> for FlowFacts {
-    fn from(FactSet(bytes): FactSet<'_>) -> Self {
-        Self(bytes.into())
+    fn from(facts: FactSet<'_>) -> Self {
+        Self(facts.bytes().into())
     }
 }
 
@@ -199,13 +271,12 @@ impl FactBuffer {
 
     /// All of them.
     pub fn facts(&self) -> FactSet<'_> {
-        FactSet(&self.bytes)
+        FactSet::of_bytes(&self.bytes)
     }
 
     /// Adds facts of another buffer to an empty one.
     pub fn copy(&mut self, facts: FactSet<'_>) {
-        let FactSet(bytes) = facts;
-        self.bytes.extend_from_slice(bytes);
+        facts.write(&mut self.bytes);
     }
 
     /// Adds a text. False when the record has no room for it, here and below; then nothing is added.
@@ -286,7 +357,7 @@ impl FactWriter<'_> {
         let id = self.id(member);
         let FactBuffer { before, is_client_same: true, .. } = &mut *self.buffer else { return false };
         let before = std::mem::take(before);
-        let kept = match FactSet(&before).get(id) {
+        let kept = match FactSet::of_bytes(&before).get(id) {
             Some(FactValue::Text(text)) => {
                 // Counted there.
                 let _has_room = self.buffer.text(id, text);
@@ -337,27 +408,27 @@ impl FactArena {
 
     /// Copies facts into it; `None` when there is no room. A record's length takes two bytes more.
     pub fn push(&mut self, facts: FactSet<'_>) -> Option<FactRef> {
-        let FactSet(bytes) = facts;
-        if bytes.is_empty() {
+        if facts.is_empty() {
             return Some(FactRef::NONE);
         }
-        let len = u16::try_from(bytes.len()).ok()?;
+        let len = facts.len();
         let start = self.bytes.len();
-        if bytes.len() + 2 > self.len_max.saturating_sub(start) {
+        let len_bytes = u16::try_from(len).ok()?.to_le_bytes();
+        if len + 2 > self.len_max.saturating_sub(start) {
             return None;
         }
         if self.bytes.capacity() == 0 {
             self.bytes.reserve_exact(self.len_max.min(Self::BOX_LEN_MAX));
         }
-        self.bytes.extend_from_slice(&len.to_le_bytes());
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(&len_bytes);
+        facts.write(&mut self.bytes);
         FactRef::to_index(start)
     }
 
     /// The facts of a record; none for a reference of another arena.
     pub fn get(&self, facts: FactRef) -> FactSet<'_> {
         let mut left = facts.index().and_then(|start| self.bytes.get(start..)).unwrap_or_default();
-        FactSet(sized(&mut left).unwrap_or_default())
+        FactSet::of_bytes(sized(&mut left).unwrap_or_default())
     }
 
     /// Forgets all of them; keeps the memory.
@@ -397,7 +468,7 @@ mod tests {
         assert!(!buffer.list(ID, [[b'x'; 65_536 + 3].as_slice()]));
         assert!(buffer.facts().is_empty());
         assert!(buffer.text(ID, &[b'x'; 95]));
-        assert_eq!(buffer.facts().as_bytes().len(), 100);
+        assert_eq!(buffer.facts().len(), 100);
         let mut arena = FactArena::new(300);
         for round in 0..3 {
             let places =
@@ -420,12 +491,42 @@ mod tests {
         assert!(FlowFacts::default().facts().is_empty());
     }
 
+    /// Facts of any kind, and which of them are apart.
+    fn any_facts() -> impl Strategy<Value = (FactBuffer, Vec<u8>)> {
+        let texts = prop::collection::vec((0..4_u8, prop::collection::vec(any::<u8>(), 0..9)), 0..9);
+        (texts, prop::collection::vec(0..4_u8, 0..4)).prop_map(|(texts, apart)| {
+            let mut facts = FactBuffer::default();
+            for (member, text) in &texts {
+                assert!(facts.text(FactId { object: 7, member: *member }, text));
+            }
+            (facts, apart)
+        })
+    }
+
     proptest! {
         #[test]
+        fn facts_that_were_split_are_the_same((whole, apart) in any_facts()) {
+            let (mut run, mut fillings) = (Vec::new(), Vec::new());
+            whole.facts().split(|id| apart.contains(&id.member), &mut run, &mut fillings);
+            let split = FactSet::of_runs(&run, &fillings);
+            prop_assert_eq!(split, whole.facts());
+            prop_assert!(split.iter().eq(whole.facts().iter()));
+            prop_assert_eq!((split.len(), split.bytes()), (whole.facts().len(), whole.facts().bytes()));
+            prop_assert_eq!(FlowFacts::from(split), FlowFacts::from(whole.facts()));
+            let mut arena = FactArena::default();
+            let place = arena.push(split).expect("room");
+            prop_assert_eq!(arena.get(place), whole.facts());
+            let is_apart = whole.facts().iter().any(|(id, _)| apart.contains(&id.member));
+            prop_assert_eq!(fillings.is_empty(), !is_apart);
+        }
+
+        #[test]
         fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            for (_, value) in FactSet::of_bytes(&bytes).iter() {
-                if let FactValue::List(list) = value {
-                    prop_assert!(list.iter().map(<[u8]>::len).sum::<usize>() <= bytes.len());
+            for facts in [FactSet::of_bytes(&bytes), FactSet::of_runs(&bytes, &bytes)] {
+                for (_, value) in facts.iter() {
+                    if let FactValue::List(list) = value {
+                        prop_assert!(list.iter().map(<[u8]>::len).sum::<usize>() <= bytes.len());
+                    }
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! Knows no packet around the payload and no protocol but by the lists of [`crate::app`]. Invariants: a flow that is not watched costs a
 //! bit; what is kept is bounded, and hitting a bound is counted; facts of the same bytes are kept once.
 
+mod byte_slab;
 mod fact_pool;
 mod news;
 mod settings;

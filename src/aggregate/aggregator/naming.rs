@@ -53,7 +53,7 @@ impl Aggregator {
         let Some(names) = &mut self.names else { return };
         for (_, flow) in &mut live.flows {
             let facts = names.facts_of(&flow.record, flow.facts.facts());
-            if let Some(facts) = facts.filter(|facts| facts.as_bytes().len() <= FACTS_LEN_MAX) {
+            if let Some(facts) = facts.filter(|facts| facts.len() <= FACTS_LEN_MAX) {
                 flow.facts = facts.into();
             }
         }

@@ -13,7 +13,7 @@ pub(super) const DHCPV6: DatagramProtocol =
     DatagramProtocol { may_be: may_be_v6, begin: || Box::new(DhcpFlow { is_v6: true, ..DhcpFlow::default() }) };
 
 /// Number of its facts.
-const OBJECT: u8 = 8;
+pub(super) const OBJECT: u8 = 8;
 
 /// Members of its object.
 mod member {

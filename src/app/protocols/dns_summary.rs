@@ -7,10 +7,10 @@ use crate::app::dns::{DnsMessage, DnsName, DnsRecord, DnsValue, NameText, Netbio
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Number of its facts.
-const OBJECT: u8 = 3;
+pub(super) const OBJECT: u8 = 3;
 
 /// Number of the facts of the NetBIOS name service, which has names alone.
-const NETBIOS_OBJECT: u8 = 6;
+pub(super) const NETBIOS_OBJECT: u8 = 6;
 
 /// Members of its object.
 mod member {
@@ -23,6 +23,11 @@ mod member {
     pub(super) const LATENCY_US: u8 = 6;
     pub(super) const TRUNCATED: u8 = 7;
     pub(super) const NAMES_LEFT_OUT: u8 = 8;
+}
+
+/// True for members that are rarely the same for two conversations.
+pub(super) const fn is_of_one_flow(member: u8) -> bool {
+    !matches!(member, member::TYPE | member::RCODE | member::TRUNCATED)
 }
 
 /// Bytes of names and of answers that one flow tells; each of both.

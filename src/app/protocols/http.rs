@@ -10,7 +10,7 @@ use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Want
 pub(super) const HTTP: StreamProtocol = StreamProtocol { is_spoken, read };
 
 /// Number of its facts.
-const OBJECT: u8 = 4;
+pub(super) const OBJECT: u8 = 4;
 
 /// Members of its object.
 mod member {
@@ -26,6 +26,11 @@ mod member {
     pub(super) const REQUESTS: u8 = 9;
     pub(super) const PASSWORD_SEEN: u8 = 10;
     pub(super) const LATENCY_US: u8 = 11;
+}
+
+/// True for members that are rarely the same for two connections.
+pub(super) const fn is_of_one_flow(member: u8) -> bool {
+    matches!(member, member::HOST | member::PATH | member::REQUESTS | member::LATENCY_US)
 }
 
 /// Requests of one connection that are told apart.

@@ -21,7 +21,7 @@ mod tls;
 pub use news::{FactNews, ShownCertificate, protocol_of};
 
 use super::first_bytes::FirstBytes;
-use super::{Conversation, DatagramProtocol, FactBuffer, Parsed, StreamProtocol};
+use super::{Conversation, DatagramProtocol, FactBuffer, FactId, Parsed, StreamProtocol};
 
 /// Protocols over TCP, in the order in which they are asked for.
 pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[
@@ -68,6 +68,22 @@ pub fn stream_protocol(conversation: &Conversation<'_>) -> Parsed<&'static Strea
         }
     }
     answer
+}
+
+/// True for names and the like, which are rarely the same for two flows; what else is known of a flow is mostly what its program and its
+/// server say of themselves.
+pub const fn is_of_one_flow(id: FactId) -> bool {
+    const ASKED_FOR: u8 = 4;
+    const NAME: u8 = 7;
+    match id.object {
+        APP => matches!(id.member, ASKED_FOR | NAME),
+        tls::OBJECT => tls::is_of_one_flow(id.member),
+        quic::OBJECT => id.member == quic::member::SNI,
+        http::OBJECT => http::is_of_one_flow(id.member),
+        dns_summary::OBJECT => dns_summary::is_of_one_flow(id.member),
+        dns_summary::NETBIOS_OBJECT | dhcp::OBJECT => true,
+        _ => false,
+    }
 }
 
 /// Number of the object that says what a flow is.

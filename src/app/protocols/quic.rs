@@ -11,11 +11,11 @@ use crate::app::{DatagramInspector, DatagramProtocol, DatagramReading, FactBuffe
 pub(super) const QUIC: DatagramProtocol = DatagramProtocol { may_be, begin: || Box::<QuicFlow>::default() };
 
 /// Number of its facts.
-const OBJECT: u8 = 2;
+pub(super) const OBJECT: u8 = 2;
 
 /// Members of its object.
-mod member {
-    pub(super) const SNI: u8 = 0;
+pub(super) mod member {
+    pub(in crate::app::protocols) const SNI: u8 = 0;
     pub(super) const VERSION: u8 = 1;
     pub(super) const ALPN: u8 = 2;
     pub(super) const JA4: u8 = 3;

@@ -12,7 +12,12 @@ use crate::app::{Conversation, FactBuffer, FactId, FactWriter, Parsed, Reading, 
 pub(super) const TLS: StreamProtocol = StreamProtocol { is_spoken, read };
 
 /// Number of its facts.
-const OBJECT: u8 = 1;
+pub(super) const OBJECT: u8 = 1;
+
+/// True for members that are rarely the same for two connections.
+pub(super) const fn is_of_one_flow(member: u8) -> bool {
+    matches!(member, member::SNI | member::SUBJECT | member::NAMES | member::NOT_BEFORE | member::NOT_AFTER)
+}
 
 /// Longest record: 2^14 bytes and what encryption adds (RFC 5246 section 6.2.3).
 const RECORD_LEN_MAX: usize = (1 << 14) + 2048;

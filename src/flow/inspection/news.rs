@@ -57,7 +57,7 @@ impl FlowNews {
         if self.news != FactNews::NONE {
             flow.told = flow.told.and(known);
             self.facts.clear();
-            self.facts.extend_from_slice(facts.as_bytes());
+            facts.write(&mut self.facts);
         }
     }
 
