@@ -202,7 +202,7 @@ impl FactBuffer {
         FactSet(&self.bytes)
     }
 
-    /// Adds facts of another buffer to an empty one.
+    /// Adds facts of another buffer, whatever room there is.
     pub fn copy(&mut self, facts: FactSet<'_>) {
         let FactSet(bytes) = facts;
         self.bytes.extend_from_slice(bytes);
