@@ -208,3 +208,41 @@ fn without_a_file_to_write_it_is_said_and_nothing_happens() {
     let said = finished.stderr.lines().filter(|line| line.starts_with("netscope: "));
     assert_eq!(said.count(), 2, "{}", finished.stderr);
 }
+
+/// Flows of the logs of Zeek, and events of type flow of EVE.
+fn logged(exports: &Exports) -> [usize; 2] {
+    let read = |name: &str| std::fs::read_to_string(exports.file(name)).expect("it was written");
+    let conn = read("logs/conn.log");
+    let (head, last) = (conn.lines().next().unwrap_or_default(), conn.lines().last().unwrap_or_default());
+    assert!(head.starts_with("#separator") && last.starts_with("#close"), "the log is whole: {conn}");
+    let events: Vec<Value> = read("eve.json").lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    [
+        conn.lines().filter(|line| !line.starts_with('#')).count(),
+        events.iter().filter(|event| event["event_type"] == "flow").count(),
+    ]
+}
+
+#[test]
+fn eve_and_logs_of_zeek_are_written_whole_each_time() {
+    let Some(namespace) = NetNs::with_wire(&Wire { queues: 1, mtu: 1500 }) else { return };
+    let exports = Exports::new();
+    std::fs::create_dir(exports.file("logs")).expect("a directory");
+    let (eve, logs) = (exports.file("eve.json"), exports.file("logs"));
+    let (eve, logs) = (eve.to_str().expect("UTF-8"), logs.to_str().expect("UTF-8"));
+    let flags = ["--backend", "tpacket", "--export-eve", eve, "--export-zeek", logs];
+    let mut running = live::capture(&namespace, &exports, &flags);
+    let packets = live::datagrams(FLOWS, FLOWS, 1);
+    let (earlier, later) = packets.split_at(packets.len() / 2);
+    live::send(&namespace, earlier);
+    wait_for_silence(&mut running);
+    running.signal(Signal::SIGUSR1);
+    // All outputs write the table in threads of their own.
+    ["eve.json", "logs/conn.log", "logs/quic.log"].iter().for_each(|name| exports.wait_for(name));
+    assert_eq!(logged(&exports), [earlier.len(); 2]);
+    live::send(&namespace, later);
+    wait_for_silence(&mut running);
+    stop(running);
+    assert_eq!(logged(&exports), [packets.len(); 2], "what was there is replaced");
+    let left = std::fs::read_dir(exports.file("logs")).expect("a directory");
+    assert!(left.into_iter().all(|entry| !entry.expect("an entry").file_name().to_string_lossy().starts_with('.')));
+}

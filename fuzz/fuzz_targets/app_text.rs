@@ -1,8 +1,8 @@
-//! The bytes of one side of HTTP/1 and SSH: no panic, and `More` asks for more than there is.
+//! The bytes of one side of HTTP/1 and SSH: no panic, and `More` asks for more than there is. What FTP and SIP announce: no panic, and a limit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope::app::Parsed;
+use netscope::app::{ControlProtocol, Parsed, announced_ends};
 use netscope::app::http1::{HttpOpening, HttpResponse};
 use netscope::app::ssh::{SshBanner, SshKexInit, SshOpening};
 
@@ -14,6 +14,11 @@ fn checked<T>(answer: Parsed<T>, len: usize) -> Option<T> {
 }
 
 fuzz_target!(|data: &[u8]| {
+    for control in [ControlProtocol::Ftp, ControlProtocol::Sip, ControlProtocol::Tftp] {
+        let mut count = 0;
+        announced_ends(control, data, 1, &mut |end| count += usize::from(end.port != 0));
+        assert!(count <= 32);
+    }
     checked(HttpOpening::read_stream(data), data.len());
     checked(HttpResponse::read_stream(data), data.len());
     checked(SshBanner::read_stream(data), data.len());

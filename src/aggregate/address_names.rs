@@ -4,11 +4,12 @@
 //! as are set, and what is forgotten is counted; names are learned in the order of all queues, so what a flow is called does not depend
 //! on how many there were.
 
+use super::announced::ANNOUNCED;
 use super::merge::Inbox;
 use super::records::{RecordPlace, Records};
 use crate::engine::AddressName;
-use crate::flow::{FactBuffer, FactPool, FactSet, FlowRecord, HostAddress, PoolRef};
-use crate::record::{OTHERS_NAME, OTHERS_NAME_SOURCE, asked_name};
+use crate::flow::{FactBuffer, FactPool, FactSet, FactValue, FlowRecord, HostAddress, PoolRef};
+use crate::record::{OTHERS_NAME, OTHERS_NAME_SOURCE, SPOKEN, SPOKEN_SOURCE, asked_name};
 use netscope_backends::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -45,7 +46,10 @@ struct PairNames {
 
 /// The flow told something itself.
 pub(super) fn has_own_facts(facts: FactSet<'_>) -> bool {
-    facts.iter().any(|(id, _)| id != OTHERS_NAME && id != OTHERS_NAME_SOURCE)
+    let is_announced = facts.get(SPOKEN_SOURCE) == Some(FactValue::Text(ANNOUNCED));
+    let others = [OTHERS_NAME, OTHERS_NAME_SOURCE, SPOKEN, SPOKEN_SOURCE];
+    let others = if is_announced { &others[..] } else { &others[..2] };
+    facts.iter().any(|(id, _)| !others.contains(&id))
 }
 
 /// All names.
@@ -152,16 +156,27 @@ impl AddressBook {
         names.iter().for_each(|&(_, name)| self.pool.release(name));
     }
 
-    /// The facts of a flow with the name that it has here, where it tells none itself; `None`: they stay as they are.
-    pub fn facts_of(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> Option<FactSet<'_>> {
+    fn known_name(&self, record: &FlowRecord, facts: FactSet<'_>) -> Option<PoolRef> {
         let client = record.client();
         let pair = (record.key.source(client).0, record.key.destination(client).0);
         let names = &self.pairs.get(&pair)?.names;
         let &(_, name) = names.iter().rev().find(|(since, _)| *since <= record.first_seen)?;
-        if asked_name(facts).is_some() {
-            return None;
-        }
-        let name = self.pool.get(name);
+        asked_name(facts).is_none().then_some(name)
+    }
+
+    /// The name that a flow has here, as facts, where it tells none itself.
+    pub fn name_of(&self, record: &FlowRecord, facts: FactSet<'_>) -> Option<FactSet<'_>> {
+        self.known_name(record, facts).map(|name| self.pool.get(name))
+    }
+
+    /// Names that were told so far.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// The facts of a flow with the name that it has here, where it tells none itself; `None`: they stay as they are.
+    pub fn facts_of(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> Option<FactSet<'_>> {
+        let name = self.pool.get(self.known_name(record, facts)?);
         self.joined.clear();
         facts.write(&mut self.joined);
         name.write(&mut self.joined);
@@ -184,7 +199,6 @@ impl AddressBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::FactValue;
     use crate::record::test_records::{key, tcp_record};
 
     const CLIENT: &str = "10.0.0.7";

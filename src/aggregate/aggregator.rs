@@ -6,6 +6,7 @@
 
 use super::address_names::AddressBook;
 use super::alerting::{Alerting, AlertingSettings};
+use super::announced::AnnouncementBook;
 use super::answers::Answers;
 use super::bursts::{BurstJudging, Bursts};
 use super::finding::FlowSearch;
@@ -17,6 +18,7 @@ use super::order::largest_first;
 use super::recent::RecentEnded;
 use super::records::{RecordPlace, Records};
 use super::selection::FlowSelection;
+use super::told::ToldFacts;
 use super::{DetectionCounts, FlowsFound, LiveTable, QueueReport, RecordBatch, Report, Summary, Table};
 use crate::detect::Alert;
 use crate::engine::{EndedChunk, EvidenceBox, FlowAnswer, Ledger, Snapshot};
@@ -157,6 +159,9 @@ pub struct Aggregator {
     records: Records,
     /// Names of addresses; `None` where none are kept.
     names: Option<AddressBook>,
+    announced: AnnouncementBook,
+    /// What workers were told of both.
+    told: Option<Arc<ToldFacts>>,
     /// Live flows of tables whose facts found no room. Added to and read (Relaxed): a count alone.
     live_facts_left_out: Arc<AtomicU64>,
     /// Ended flows that are being passed on, from `passed` on.
@@ -201,6 +206,8 @@ impl Aggregator {
             bursts,
             history: wants.history.then(|| History::new(settings.tick_ns)),
             names: AddressBook::new(settings.address_names_max),
+            announced: AnnouncementBook::default(),
+            told: None,
             settings,
             wants,
             records: Records::default(),
@@ -252,8 +259,9 @@ impl Aggregator {
                 }
                 let unordered = self.wants.table && !self.wants.wants_order() && self.shown_queues.is_none();
                 let alive = unordered.then_some(&mut self.shown);
+                let Self { records, announced, .. } = self;
                 let names = self.names.as_mut();
-                inbox.accept_ended(ended, &mut Arrivals { records: &mut self.records, alive, names }, now);
+                inbox.accept_ended(ended, &mut Arrivals { records, alive, names, announced }, now);
             }
             Mail::Answer(answer) => match &mut self.answers {
                 Some(answers) => answers.accept(inbox.index(), answer),
@@ -460,7 +468,8 @@ impl Aggregator {
         let naming = self.names.as_ref().map(AddressBook::counts).unwrap_or_default();
         let Summary { export_left_out, unselected, .. } = self.summary;
         let queues = self.inboxes.iter().map(queue_report).collect();
-        let mut sum = Summary { export_left_out, unselected, queues, naming, ..Summary::default() };
+        let announced = self.announced.counts();
+        let mut sum = Summary { export_left_out, unselected, queues, naming, announced, ..Summary::default() };
         for inbox in &self.inboxes {
             let merged = &inbox.merged;
             sum.ledger += &merged.ledger;

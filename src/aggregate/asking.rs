@@ -170,8 +170,9 @@ impl<'a> Asking<'a> {
         self.id += 1;
         let query = Arc::new(FlowQuery { predicate, sort, limit: limit.clamp(1, LIMIT_MAX), ..FlowQuery::all(self.id) });
         aggregator.ask(&query, Purpose::Flows { with_live, with_ended });
+        let asked = if with_live { aggregator.for_workers(&query) } else { query };
         for mail in queues.iter().filter(|_| with_live) {
-            mail.requests.ask(&query);
+            mail.requests.ask(&asked);
         }
     }
 }

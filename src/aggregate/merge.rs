@@ -5,8 +5,9 @@
 //! too long is not waited for.
 
 use super::address_names::{AddressBook, ToldName};
+use super::announced::AnnouncementBook;
 use super::records::{RecordPlace, Records};
-use crate::engine::{EndedChunk, Snapshot, TickEvidence};
+use crate::engine::{Announcement, EndedChunk, Snapshot, TickEvidence};
 use crate::flow::LastFlows;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ pub struct Arrivals<'a> {
     pub alive: Option<&'a mut Vec<RecordPlace>>,
     /// Names of addresses; `None` where none are kept.
     pub names: Option<&'a mut AddressBook>,
+    /// Announcements of flows.
+    pub announced: &'a mut AnnouncementBook,
 }
 
 /// One queue as the aggregator sees it.
@@ -57,6 +60,8 @@ pub struct Inbox {
     pending: VecDeque<Ended>,
     /// Names of addresses whose place in the order is not settled.
     names: VecDeque<ToldName>,
+    /// The same of announcements of flows.
+    announced: VecDeque<Announcement>,
     /// The source waits for us.
     waits: bool,
     /// Boxes of ended flows accepted so far.
@@ -83,6 +88,7 @@ impl Inbox {
             top_count,
             pending: VecDeque::new(),
             names: VecDeque::new(),
+            announced: VecDeque::new(),
             waits: false,
             ended_boxes: 0,
             through: 0,
@@ -115,12 +121,12 @@ impl Inbox {
     }
 
     fn is_full(&self) -> bool {
-        self.pending.len() >= PENDING_MAX || self.waits && self.names.len() >= PENDING_MAX
+        self.pending.len() >= PENDING_MAX || self.waits && self.names.len().max(self.announced.len()) >= PENDING_MAX
     }
 
-    /// Names that may come: where the source does not wait, they never keep ended flows from coming.
-    fn room_for_names(&self) -> usize {
-        if self.waits { usize::MAX } else { PENDING_MAX.saturating_sub(self.names.len()) }
+    /// Names or announcements that may come where so many are: where the source does not wait, they never keep ended flows from coming.
+    fn room_beside(&self, count: usize) -> usize {
+        if self.waits { usize::MAX } else { PENDING_MAX.saturating_sub(count) }
     }
 
     /// Takes a snapshot. Copied, so that the box keeps its memory and the worker need not allocate.
@@ -131,18 +137,21 @@ impl Inbox {
 
     /// Empties a box of ended flows.
     pub fn accept_ended(&mut self, ended: &mut EndedChunk, arrivals: &mut Arrivals<'_>, now: Instant) {
-        let EndedChunk { flows, facts, names, .. } = &mut *ended;
+        let EndedChunk { flows, facts, names, announced, .. } = &mut *ended;
         for flow in flows.drain(..) {
             let place = arrivals.records.insert(&flow.record, facts.get(flow.record.facts));
             self.pending.push_back(Ended { event: flow.event, place, alive: false, queue: self.index });
         }
         facts.clear();
         if let Some(book) = &mut arrivals.names {
-            let room = self.room_for_names();
+            let room = self.room_beside(self.names.len());
             self.names.extend(names.iter().take(room).filter_map(|(told, name)| book.keep(told, name)));
             book.leave_out(names.iter().skip(room).count() as u64);
         }
         names.clear();
+        let room = self.room_beside(self.announced.len()).min(announced.len());
+        arrivals.announced.leave_out(announced.len() - room);
+        self.announced.extend(announced.drain(..).take(room));
         if let Some((event, flows)) = ended.last.take() {
             self.take_over(event, *flows, arrivals);
         }
@@ -165,6 +174,13 @@ impl Inbox {
     pub fn take_names(&mut self, through: u64, taken: &mut VecDeque<ToldName>) {
         let count = self.names.iter().take_while(|name| name.told.event < through || through == u64::MAX).count();
         taken.extend(self.names.drain(..count));
+    }
+
+    /// The same of announcements of flows.
+    pub fn take_announced(&mut self, through: u64, taken: &mut VecDeque<Announcement>) {
+        let is_settled = |announcement: &&Announcement| announcement.event < through || through == u64::MAX;
+        let count = self.announced.iter().take_while(is_settled).count();
+        taken.extend(self.announced.drain(..count));
     }
 
     /// Nothing more will come.

@@ -7,6 +7,7 @@
 mod address_names;
 mod aggregator;
 mod alerting;
+mod announced;
 mod answers;
 mod asking;
 mod batch;
@@ -30,6 +31,7 @@ mod report;
 mod run;
 mod selection;
 mod table;
+mod told;
 
 use crate::detect::Alert;
 use crate::flow::{FactSet, FlowRecord};
@@ -40,6 +42,7 @@ pub use crate::engine::FlowTotals;
 pub use address_names::NamingCounts;
 pub use aggregator::{AggregateSettings, Aggregator, Event, Mail, QueueSetup, Wants};
 pub use alerting::{AlertingSettings, JudgeReload, JudgeReloads};
+pub use announced::AnnouncedCounts;
 pub use answers::Purpose;
 pub use batch::RecordBatch;
 pub use bursts::BurstJudging;

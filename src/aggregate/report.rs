@@ -1,6 +1,7 @@
 //! What leaves the aggregator: a report per tick and a summary at the end. Plain values; knows no format.
 
 use super::address_names::NamingCounts;
+use super::announced::AnnouncedCounts;
 use super::judging::DetectionCounts;
 use super::muting::MuteCount;
 use super::selection::FlowsUnselected;
@@ -125,6 +126,8 @@ pub struct Summary {
     pub facts_left_out: u64,
     /// What passive DNS did.
     pub naming: NamingCounts,
+    /// What came of announcements of flows.
+    pub announced: AnnouncedCounts,
     /// Records of the table exports that were joined from halves that came on different queues.
     pub flows_joined: u64,
     /// Batches of all workers, and how long those of the slowest one took.

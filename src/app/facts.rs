@@ -274,7 +274,7 @@ impl FactBuffer {
         FactSet::of_bytes(&self.bytes)
     }
 
-    /// Adds facts of another buffer to an empty one.
+    /// Adds facts of another buffer, whatever room there is.
     pub fn copy(&mut self, facts: FactSet<'_>) {
         facts.write(&mut self.bytes);
     }

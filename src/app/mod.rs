@@ -3,6 +3,7 @@
 //! Owns what messages look like. Knows no clock, no flow and no packet around the payload. Invariant: any bytes may come, and none is read
 //! that is not there.
 
+mod announced;
 mod conversation;
 mod credentials;
 mod datagrams;
@@ -25,6 +26,7 @@ mod socks;
 pub mod ssh;
 pub mod tls;
 
+pub use announced::{AnnouncedEnd, AnnouncedProtocol, ControlProtocol, announced_ends};
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
 pub use credentials::credentials_are_clear;
 pub use datagrams::{DatagramInspector, DatagramProtocol, DatagramReading, SeenDatagram};

@@ -235,6 +235,7 @@ fn inspection(analysis: &AnalysisOptions) -> Result<InspectionSettings, ConfigEr
         flow_count_max: within("dpi_flows", analysis.dpi_flows, 1 << 16, 1..=1 << 24)?,
         bytes_max: within("dpi_memory_mb", analysis.dpi_memory_mb, 128, 1..=1 << 14)? << 20,
         address_names_max: within("passive_dns_names", analysis.passive_dns_names, 1 << 16, 0..=1 << 22)?,
+        ..InspectionSettings::default()
     })
 }
 

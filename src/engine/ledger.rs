@@ -166,6 +166,8 @@ pub struct Ledger {
     pub facts_left_out: u64,
     /// Addresses that DNS answers told and that were not handed on because no box was free (wires only).
     pub names_skipped: u64,
+    /// Flows that were announced and that were not told because no box was free (wires only).
+    pub announcements_skipped: u64,
     /// Snapshots that were not sent because no box was free (wires only). The next one has their totals and their evidence.
     pub snapshots_skipped: u64,
 }
@@ -189,6 +191,7 @@ impl Default for Ledger {
             records_skipped: 0,
             facts_left_out: 0,
             names_skipped: 0,
+            announcements_skipped: 0,
             snapshots_skipped: 0,
         }
     }
@@ -254,6 +257,7 @@ impl AddAssign<&Self> for Ledger {
             records_skipped,
             facts_left_out,
             names_skipped,
+            announcements_skipped,
             snapshots_skipped,
         } = other;
         self.packets = self.packets.wrapping_add(*packets);
@@ -278,6 +282,7 @@ impl AddAssign<&Self> for Ledger {
         self.records_skipped += records_skipped;
         self.facts_left_out += facts_left_out;
         self.names_skipped += names_skipped;
+        self.announcements_skipped += announcements_skipped;
         self.snapshots_skipped += snapshots_skipped;
     }
 }

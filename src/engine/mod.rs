@@ -4,6 +4,7 @@
 //! alone, and only snapshots, ended flows and copies leave that thread, and at the end what is still alive.
 
 mod address_names;
+mod announcement;
 mod best_flows;
 mod burst_meter;
 mod clock;
@@ -35,6 +36,7 @@ mod work_unit;
 mod worker;
 
 pub use address_names::{AddressName, AddressNames};
+pub use announcement::Announcement;
 pub use best_flows::{BestFlows, FlowTotals, SortKey, StateRank};
 pub use burst_meter::{BurstMeter, BurstMetering};
 pub use clock::Clock;

@@ -5,11 +5,11 @@
 use super::flight_sender::FlightSender;
 use super::mailbox::Sender;
 use super::tap_sender::{TapPacket, TapSender};
-use super::{AddressName, EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
+use super::{AddressName, Announcement, EndedChunk, EndedFlow, Ledger, Snapshot, TapFlows, TapMark};
 use crate::flow::{FactRef, FactSet, FlowRecord, LastFlows};
 use netscope_backends::{Packet, Timestamp};
 
-/// Boxes that are left to ended flows where names of addresses ask for one, on a wire.
+/// Boxes that are left to ended flows where names of addresses or announcements ask for one, on a wire.
 const BOXES_LEFT: usize = 8;
 
 /// What a worker sends away.
@@ -139,26 +139,42 @@ impl Outbox {
         }
     }
 
+    /// True when [`Outbox::announced`] hands something on.
+    pub(super) const fn takes_announcements(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// A client got an address for a name. On a wire it is counted where no box is free beyond those that ended flows may need.
     pub(super) fn named(&mut self, address: AddressName, name: &[u8], ledger: &mut Ledger) {
-        let Some(sender) = &self.ended else { return };
+        let is_told = self.tell(address.event, |open| open.names.push(address, name));
+        ledger.names_skipped += u64::from(!is_told);
+    }
+
+    /// A flow was announced. Likewise.
+    pub(super) fn announced(&mut self, announcement: Announcement, ledger: &mut Ledger) {
+        let is_told = self.tell(announcement.event, |open| open.announce(announcement));
+        ledger.announcements_skipped += u64::from(!is_told);
+    }
+
+    /// Something goes with ended flows, where anybody wants these. `push` gives it to a box and says whether that had room. False where no box
+    /// is free.
+    fn tell(&mut self, event: u64, push: impl Fn(&mut EndedChunk) -> bool) -> bool {
+        let Some(sender) = &self.ended else { return true };
         if let Some(open) = &mut self.ended_open
-            && open.names.push(address, name)
+            && push(open)
         {
-            return;
+            return true;
         }
         let is_free = self.waits || sender.free() > BOXES_LEFT;
-        let Some(mut fresh) = is_free.then(|| take(sender, self.waits)).flatten() else {
-            ledger.names_skipped += 1;
-            return;
-        };
+        let Some(mut fresh) = is_free.then(|| take(sender, self.waits)).flatten() else { return false };
         // An empty box has room.
-        let _has_room = fresh.names.push(address, name);
+        let _has_room = push(&mut fresh);
         if let Some(mut full) = self.ended_open.replace(fresh) {
-            full.through = address.event;
+            full.through = event;
             sender.send(full);
             self.ended_sent += 1;
         }
+        true
     }
 
     /// Sends the half-filled box of ended flows; everything that ended before packet number `through` has been sent then.

@@ -1,7 +1,7 @@
 //! What leaves a worker: a snapshot per tick, ended flows, copied packets. Plain values in boxes that go round; in the last one
 //! the flows that are still alive.
 
-use super::{AddressNames, Ledger, TickCounts};
+use super::{AddressNames, Announcement, Ledger, TickCounts};
 use crate::detect::BurstEvidence;
 use crate::flow::{FactArena, FlowCounters, FlowNote, FlowRecord, FragmentCounters, LastFlows, TopFlow};
 use netscope_backends::chunk::{CHUNK_PACKETS_MAX, PacketChunk};
@@ -163,6 +163,8 @@ pub struct EndedChunk {
     pub facts: FactArena,
     /// Addresses that clients got for names meanwhile.
     pub names: AddressNames,
+    /// Flows that were announced meanwhile; at most [`Announcement::BOX_CAPACITY`].
+    pub announced: Vec<Announcement>,
     /// Everything with a smaller event is in this box or an earlier one.
     pub through: u64,
     /// In the last box: what was alive until the end, with the event of that end.
@@ -176,6 +178,19 @@ impl EndedChunk {
     /// An empty box with its memory reserved.
     pub fn new() -> Self {
         Self { flows: Vec::with_capacity(Self::CAPACITY), ..Self::default() }
+    }
+
+    /// Appends an announcement; false when the box has no room. Their memory is taken when the first one comes, and kept.
+    #[must_use]
+    pub fn announce(&mut self, announcement: Announcement) -> bool {
+        let has_room = self.announced.len() < Announcement::BOX_CAPACITY;
+        if has_room {
+            if self.announced.capacity() == 0 {
+                self.announced.reserve_exact(Announcement::BOX_CAPACITY);
+            }
+            self.announced.push(announcement);
+        }
+        has_room
     }
 }
 

@@ -5,6 +5,7 @@
 //! bit; what is kept is bounded, and hitting a bound is counted; facts of the same bytes are kept once.
 
 mod byte_slab;
+mod controls;
 mod fact_pool;
 mod news;
 mod settings;
@@ -12,13 +13,14 @@ mod side;
 mod spare;
 mod stream;
 
+use self::controls::FollowedControls;
 use self::news::{FlowNews, ToldNews};
 use self::spare::SpareMemory;
 use self::stream::{StreamInspection, StreamState};
 use super::Direction;
 use super::arena::{NO_PLACE, Segments};
-use crate::app::protocols::DATAGRAM_PROTOCOLS;
-use crate::app::{DatagramInspector, DatagramReading, FactBuffer, FactSet, SeenDatagram};
+use crate::app::protocols::{DATAGRAM_PROTOCOLS, protocol_of};
+use crate::app::{ControlProtocol, DatagramInspector, DatagramReading, FactBuffer, FactSet, SeenDatagram};
 
 pub use fact_pool::{FactPool, PoolRef};
 pub use news::LatestNews;
@@ -66,6 +68,8 @@ struct InspectedFlow {
     state: InspectionState,
     /// Packets that told nothing, in a row.
     idle_packets: u16,
+    /// It is of a protocol that announces other flows.
+    control: Option<ControlProtocol>,
     /// What was told of it.
     told: ToldNews,
     /// Bytes that are counted for it.
@@ -91,6 +95,9 @@ pub(super) struct Inspection {
     open_bytes: usize,
     pool: FactPool,
     spare: SpareMemory,
+    controls: FollowedControls,
+    /// The latest packet was of such a flow.
+    latest_control: Option<ControlProtocol>,
     counters: InspectionCounters,
     /// What the latest packet told; `None` unless somebody waits for it.
     news: Option<Box<FlowNews>>,
@@ -109,6 +116,8 @@ impl Inspection {
             open_bytes: 0,
             pool: FactPool::default(),
             spare: SpareMemory::default(),
+            controls: FollowedControls::default(),
+            latest_control: None,
             counters: InspectionCounters::default(),
             news: None,
         }
@@ -191,6 +200,9 @@ impl Inspection {
         *self.links.get_mut(place) = FactLink::NONE;
         if link.0 & OPEN == 0 {
             self.pool.release(PoolRef(link.0));
+            if self.is_watched(place) {
+                self.controls.forget(place);
+            }
         } else if let Some(open) = self.take_open(link.0) {
             self.count_end(&open);
             self.keep_memory(open);
@@ -225,17 +237,20 @@ impl Inspection {
 
     /// A packet with payload of a watched flow.
     pub fn payload(&mut self, place: u32, payload: &SeenPayload<'_>) {
+        self.latest_control = None;
         let number = match self.link(place).0 {
             NO_PLACE => {
                 let number = self.open_flow(place, payload);
                 *self.links.get_mut(place) = FactLink(number | OPEN);
                 number
             }
+            number if number & OPEN == 0 => return self.control_payload(place, payload),
             number => number & !OPEN,
         };
         let Some(open) = self.open.get_mut(number as usize).and_then(Option::as_mut) else { return self.unwatch(place) };
         let before = open.memory;
         let goes_on = open.payload(payload, &self.settings, &mut self.counters);
+        self.latest_control = open.control;
         if let Some(news) = &mut self.news {
             let gave_up = open.idle_packets >= self.settings.packets_max;
             news.note(payload, &mut open.told, open.facts.facts(), goes_on, gave_up);
@@ -250,6 +265,20 @@ impl Inspection {
         }
     }
 
+    /// What is known of the flow is known: it is watched for what it announces.
+    fn control_payload(&mut self, place: u32, payload: &SeenPayload<'_>) {
+        self.latest_control = self.controls.payload(place, payload.bytes.len());
+        if self.latest_control.is_none() {
+            self.counters.controls_too_long += 1;
+            self.unwatch(place);
+        }
+    }
+
+    /// The protocol of the latest packet's flow, where that may announce others.
+    pub const fn latest_control(&self) -> Option<ControlProtocol> {
+        self.latest_control
+    }
+
     fn open_flow(&mut self, place: u32, payload: &SeenPayload<'_>) -> u32 {
         if self.open.len() - self.free.len() >= self.settings.flow_count_max && self.make_room() {
             self.counters.flows_too_many += 1;
@@ -260,7 +289,7 @@ impl Inspection {
         };
         let facts = self.spare.facts();
         let memory = InspectedFlow::BASE + state.memory_bytes() + facts.memory_bytes();
-        let flow = InspectedFlow { place, facts, state, idle_packets: 0, told: ToldNews::default(), memory };
+        let flow = InspectedFlow { place, facts, state, idle_packets: 0, control: None, told: ToldNews::default(), memory };
         self.open_bytes += memory;
         match self.free.pop() {
             Some(number) => {
@@ -294,7 +323,22 @@ impl Inspection {
         self.count_end(&open);
         let kept = self.pool.insert(open.facts.facts());
         *self.links.get_mut(place) = kept.map_or(FactLink::NONE, |kept| FactLink(kept.0));
+        if let (Some(_), Some(control)) = (kept, open.control.filter(|control| control.goes_on())) {
+            self.follow(place, control);
+        }
         self.keep_memory(open);
+    }
+
+    /// The flow's facts are known, and what it announces is wanted.
+    fn follow(&mut self, place: u32, control: ControlProtocol) {
+        let InspectionSettings { control_bytes_max, control_count_max, .. } = self.settings;
+        if let Some(word) = self.watched.get_mut(place as usize / 64) {
+            *word |= 1 << (place % 64);
+        }
+        if let Some(gone) = self.controls.follow(place, control, control_bytes_max, control_count_max) {
+            self.counters.controls_too_many += 1;
+            self.unwatch(gone);
+        }
     }
 
     /// From now on what each packet tells is kept until the next one.
@@ -316,7 +360,11 @@ impl Inspection {
 
     /// Bytes in use.
     pub fn memory_bytes(&self) -> usize {
-        self.watched.len() * 8 + self.links.memory_bytes() + self.open_bytes + self.pool.memory_bytes()
+        self.watched.len() * 8
+            + self.links.memory_bytes()
+            + self.open_bytes
+            + self.pool.memory_bytes()
+            + self.controls.memory_bytes()
     }
 }
 
@@ -347,6 +395,9 @@ impl InspectedFlow {
             },
             InspectionState::Datagrams(_) => self.datagram(payload, settings),
         };
+        if self.control.is_none() {
+            self.control = protocol_of(self.facts.facts()).and_then(ControlProtocol::of_name);
+        }
         self.memory = Self::BASE + self.state.memory_bytes() + self.facts.memory_bytes();
         goes_on
     }

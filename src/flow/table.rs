@@ -44,6 +44,7 @@ use super::tcp::{TcpAnalysis, TcpArena};
 use super::top::{Top, TopFlow};
 use super::wheel::Wheel;
 use super::{Direction, EndReason, FactSet, FlowKey, FlowRecord, HashSecret, KeyScope, Keying, LatestNews, SeenPayload};
+use crate::app::ControlProtocol;
 use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
@@ -307,6 +308,11 @@ impl FlowTable {
     /// What the packet that was shown last to [`FlowTable::inspect`] told of its flow, if it told anything new.
     pub fn latest_news(&self) -> Option<LatestNews<'_>> {
         self.store.inspection.latest_news()
+    }
+
+    /// The protocol of the packet that was shown last, where its flow announces others.
+    pub fn latest_control(&self) -> Option<ControlProtocol> {
+        self.store.inspection.latest_control()
     }
 
     /// The same is not told again.

@@ -91,17 +91,7 @@ fn document(summary: &Summary) -> Value {
             "vlan_or_tunnel_changed": summary.flows.domain_changed,
             "key_overflow": summary.flows.domain_overflow,
         },
-        "inspection": {
-            "recognised": summary.flows.inspection.recognised,
-            "unknown": summary.flows.inspection.unknown,
-            "streams_too_long": summary.flows.inspection.streams_too_long,
-            "flows_too_many": summary.flows.inspection.flows_too_many,
-            "bytes_too_many": summary.flows.inspection.bytes_too_many,
-            "facts_too_many": summary.flows.inspection.facts_too_many,
-            "named_by_dns": summary.naming.named,
-            "dns_names_forgotten": summary.naming.forgotten,
-            "dns_names_skipped": summary.ledger.names_skipped,
-        },
+        "inspection": inspection(summary),
         "fragments": {
             "first": summary.fragments.first,
             "later": summary.fragments.later,
@@ -114,6 +104,27 @@ fn document(summary: &Summary) -> Value {
         "recorder": recorder(summary),
         "batch_ns": batch_ns(&summary.batches),
         "queues": summary.queues.iter().map(queue).collect::<Vec<_>>(),
+    })
+}
+
+/// What inspection of payload found and left out, and what flows told of others.
+fn inspection(summary: &Summary) -> Value {
+    let counters = &summary.flows.inspection;
+    json!({
+        "recognised": counters.recognised,
+        "unknown": counters.unknown,
+        "streams_too_long": counters.streams_too_long,
+        "flows_too_many": counters.flows_too_many,
+        "bytes_too_many": counters.bytes_too_many,
+        "facts_too_many": counters.facts_too_many,
+        "named_by_dns": summary.naming.named,
+        "dns_names_forgotten": summary.naming.forgotten,
+        "dns_names_skipped": summary.ledger.names_skipped,
+        "announced": summary.announced.flows,
+        "announcements_forgotten": summary.announced.forgotten,
+        "announcements_skipped": summary.ledger.announcements_skipped,
+        "controls_too_many": counters.controls_too_many,
+        "controls_too_long": counters.controls_too_long,
     })
 }
 

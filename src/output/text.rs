@@ -216,6 +216,11 @@ fn inspection_rows(text: &mut SummaryText, summary: &Summary) {
     text.row_if("flows named by a DNS answer to their client", summary.naming.named);
     text.row_if("names of addresses forgotten for later ones (analysis.passive_dns_names)", summary.naming.forgotten);
     text.row_if("names of addresses lost on the way (no free box, or far behind in an answer)", summary.ledger.names_skipped);
+    text.row_if("flows known by what a control connection announced", summary.announced.flows);
+    text.row_if("announcements of flows forgotten for later ones", summary.announced.forgotten);
+    text.row_if("announcements of flows lost on the way (no free box)", summary.ledger.announcements_skipped);
+    text.row_if("control connections given up early (too many at once)", inspection.controls_too_many);
+    text.row_if("control connections with more than is looked at", inspection.controls_too_long);
 }
 
 /// What the flight recorder did.

@@ -7,6 +7,8 @@ use crate::flow::{FactId, FactSet, FactValue};
 
 /// What is spoken.
 pub const SPOKEN: FactId = fact_id("app", "protocol");
+/// Where that is from.
+pub const SPOKEN_SOURCE: FactId = fact_id("app", "source");
 /// Names that clients ask for, in the order in which they are looked for.
 pub const ASKED_NAMES: [FactId; 5] =
     [fact_id("tls", "sni"), fact_id("quic", "sni"), fact_id("http", "host"), fact_id("dns", "name"), OTHERS_NAME];

@@ -38,7 +38,7 @@ mod untrusted;
 mod zeek;
 
 pub use alert_object::AlertObject;
-pub use application::{ASKED_NAMES, OTHERS_NAME, OTHERS_NAME_SOURCE, SPOKEN, asked_name, spoken};
+pub use application::{ASKED_NAMES, OTHERS_NAME, OTHERS_NAME_SOURCE, SPOKEN, SPOKEN_SOURCE, asked_name, spoken};
 pub use csv::{push_ended_header, push_ended_row, push_fact_cell, push_header, push_row};
 pub use eve::{eve_count, push_eve};
 #[cfg(test)]

@@ -62,6 +62,7 @@ impl Need {
                 Self::Rsyslog,
                 Self::Jq,
                 Self::Python3,
+                Self::Valgrind,
                 Self::Chromium,
                 Self::Node,
                 Self::Npm,

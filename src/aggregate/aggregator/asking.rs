@@ -103,7 +103,8 @@ impl Aggregator {
             shown.push(flow.place);
             queues.iter_mut().for_each(|queues| queues.push(flow.queue));
         }
-        let (left_out, mut names) = (Arc::clone(&self.live_facts_left_out), self.names.clone());
+        let left_out = Arc::clone(&self.live_facts_left_out);
+        let (mut names, mut announced) = (self.names.clone(), self.announced.clone());
         let (flow_key, selection) = (self.settings.flow_key, self.settings.selection.clone());
         LiveTable::new(Box::new(move || {
             let before = records.facts_left_out();
@@ -118,6 +119,7 @@ impl Aggregator {
             if let Some(names) = &mut names {
                 shown.iter().for_each(|&place| names.name(&mut records, place));
             }
+            shown.iter().for_each(|&place| announced.name(&mut records, place));
             if let Some(selection) = &selection {
                 selection.retain(&records, &mut shown, 1);
             }

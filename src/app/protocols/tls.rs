@@ -73,6 +73,9 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 
 /// Encrypted records, as in the middle of a connection: one after the other, the last one cut or not.
 fn are_records(stream: &[u8]) -> bool {
+    if stream.len() <= 5 || stream[0] != 23 {
+        return false;
+    }
     let mut left = stream;
     while let [kind, major, minor, high, low, rest @ ..] = left {
         let len = usize::from(*high) << 8 | usize::from(*low);
@@ -82,7 +85,7 @@ fn are_records(stream: &[u8]) -> bool {
         left = rest.get(len..).unwrap_or_default();
     }
     // The rest of a header is too short to say no.
-    !stream.is_empty() && stream.len() > 5 && stream[0] == 23 && (left.is_empty() || matches!(left[0], 20..=23))
+    left.is_empty() || matches!(left[0], 20..=23)
 }
 
 /// A record of a handshake that begins with a message of this kind: what tells TLS from all else within six bytes.

@@ -1,13 +1,13 @@
-//! What payload told of a flow, on its way to the observers; and what DNS answers told, on its way to all flows.
+//! What payload told of a flow, on its way to the observers; and what DNS answers and control connections told of other flows.
 //!
 //! Owns which messages are DNS: by port 53 and the message itself. Invariant: what a packet told is told before the next packet, so each worker tells of its
 //! own flows the same as any other number of workers would.
 
 use super::Worker;
-use crate::app::Parsed;
 use crate::app::dns::{DnsMessage, resolved_addresses};
+use crate::app::{ControlProtocol, Parsed, announced_ends};
 use crate::detect::{SeenDns, SeenFacts};
-use crate::engine::{AddressName, Observer};
+use crate::engine::{AddressName, Announcement, Observer};
 use crate::flow::SeenPayload;
 use netscope_backends::Timestamp;
 
@@ -24,6 +24,28 @@ impl<O: Observer> Worker<O> {
         if payload.ports.contains(&DNS_PORT) && (self.watch.follows_dns() || self.outbox.takes_names()) {
             self.tell_dns(place, payload, number);
         }
+        if let Some(control) = self.flows.latest_control() {
+            self.tell_announced(place, control, payload, number);
+        }
+    }
+
+    /// The packet is of a flow that may announce others.
+    #[inline(never)]
+    fn tell_announced(&mut self, place: u32, control: ControlProtocol, payload: &SeenPayload<'_>, number: u64) {
+        if !self.outbox.takes_announcements() {
+            return;
+        }
+        let flow = self.flows.end_at(place);
+        let ((sender, source_port), (receiver, _)) =
+            (flow.key.source(payload.direction), flow.key.destination(payload.direction));
+        let (event, time) = (self.event_of(number), Timestamp(payload.time_ns));
+        let Self { outbox, ledger, .. } = self;
+        announced_ends(control, payload.bytes, source_port, &mut |end| {
+            let address = end.address.map_or(sender, Into::into);
+            let peer = end.is_with_receiver.then_some(receiver);
+            let announcement = Announcement { event, time, address, port: end.port, peer, protocol: end.protocol };
+            outbox.announced(announcement, ledger);
+        });
     }
 
     fn tell_news(&mut self, place: u32, time: Timestamp) {

@@ -15,6 +15,10 @@ pub struct InspectionSettings {
     pub flow_count_max: usize,
     /// Bytes kept for them at a time, at most, in one queue.
     pub bytes_max: usize,
+    /// Control connections (FTP, SIP) that stay watched for what they announce, at most, in one queue.
+    pub control_count_max: usize,
+    /// Payload of each of them that is looked at, at most.
+    pub control_bytes_max: usize,
     /// Names of addresses, as DNS answers told them, that are kept for flows without a name, at most, in all; 0: none.
     pub address_names_max: usize,
 }
@@ -50,6 +54,8 @@ impl Default for InspectionSettings {
             packets_max: 24,
             flow_count_max: 1 << 16,
             bytes_max: 64 << 20,
+            control_count_max: 4096,
+            control_bytes_max: 16 << 20,
             address_names_max: 1 << 16,
         }
     }
@@ -70,16 +76,31 @@ pub struct InspectionCounters {
     pub bytes_too_many: u64,
     /// Facts that found no room in their record.
     pub facts_too_many: u64,
+    /// Control connections that were left alone early because too many others were watched.
+    pub controls_too_many: u64,
+    /// Control connections with more payload than is looked at.
+    pub controls_too_long: u64,
 }
 
 impl AddAssign<&Self> for InspectionCounters {
     fn add_assign(&mut self, other: &Self) {
-        let Self { recognised, unknown, streams_too_long, flows_too_many, bytes_too_many, facts_too_many } = other;
+        let Self {
+            recognised,
+            unknown,
+            streams_too_long,
+            flows_too_many,
+            bytes_too_many,
+            facts_too_many,
+            controls_too_many,
+            controls_too_long,
+        } = other;
         self.recognised += recognised;
         self.unknown += unknown;
         self.streams_too_long += streams_too_long;
         self.flows_too_many += flows_too_many;
         self.bytes_too_many += bytes_too_many;
         self.facts_too_many += facts_too_many;
+        self.controls_too_many += controls_too_many;
+        self.controls_too_long += controls_too_long;
     }
 }

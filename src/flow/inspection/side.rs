@@ -49,6 +49,11 @@ impl StreamSide {
         self.pieces.contiguous()
     }
 
+    /// Bytes that may be kept.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// How far it is.
     pub(super) fn progress(&self) -> SideProgress {
         SideProgress { len: self.bytes().len(), moves: self.moves }

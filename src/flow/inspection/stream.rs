@@ -22,8 +22,10 @@ pub(super) enum StreamState {
     Excluded,
 }
 
-/// Times that facts are read as soon as there is one byte more.
+/// Times that facts are read as soon as there is as much as is wanted.
 const READS_AT_ONCE: u16 = 32;
+/// So much more is read at once from then on, in streams of up to eight times as much.
+const STEP_BYTES: usize = 1 << 10;
 
 /// Both sides of a connection.
 pub(super) struct StreamInspection {
@@ -34,7 +36,7 @@ pub(super) struct StreamInspection {
     is_excluded: bool,
     /// What is looked at began in the middle of the connection.
     is_restarted: bool,
-    /// Times that facts were read.
+    /// Times that the conversation was read, since its protocol is known or before.
     reads: u16,
     /// How far both sides were when that was the last time.
     read_at: [SideProgress; 2],
@@ -123,12 +125,15 @@ impl StreamInspection {
         }
     }
 
-    /// A protocol that cannot say how much it wants says one byte more. After some such tries the next one is when there is a half more: all
-    /// tries together then read a few times the whole.
-    fn grown(&self, wanted: Wanted, len: usize) -> Wanted {
+    /// The whole is read each time there is as much as is wanted: a byte more where a protocol has no lengths or is not known, or the next
+    /// message or record. After some reads of the conversation the next one is when one side has grown by a half, by 1 KiB or by an eighth:
+    /// all reads together then take a few times the whole, whatever it holds.
+    fn grown(&self, wanted: Wanted, side: &StreamSide) -> Wanted {
         match wanted {
-            Wanted::Bytes(need) if need <= len + 1 && self.reads > READS_AT_ONCE => {
-                Wanted::Bytes(len + (len / 2).clamp(1, 1 << 10))
+            Wanted::Bytes(need) if self.reads > READS_AT_ONCE => {
+                let len = side.bytes().len();
+                let step = (len / 2).clamp(1, STEP_BYTES.max(len / 8));
+                Wanted::Bytes(need.max(side.limit().min(len + step)))
             }
             wanted => wanted,
         }
@@ -156,8 +161,14 @@ impl StreamInspection {
                 (Parsed::Done(protocol), _) => (self.protocol, self.is_turned) = (Some(protocol), false),
                 (_, Parsed::Done(protocol)) => (self.protocol, self.is_turned) = (Some(protocol), true),
                 (Parsed::No, Parsed::No) if is_known => return Found::Excluded,
-                _ => return Found::Nothing,
+                _ => {
+                    self.reads = self.reads.saturating_add(1);
+                    self.client.want(self.grown(Wanted::Bytes(1), &self.client));
+                    self.server.want(self.grown(Wanted::Bytes(1), &self.server));
+                    return Found::Nothing;
+                }
             }
+            self.reads = 0;
         }
         let Some(protocol) = self.protocol else { return Found::Nothing };
         let read_at = [self.client.progress(), self.server.progress()];
@@ -167,8 +178,8 @@ impl StreamInspection {
         let Reading { client, server } = (protocol.read)(if self.is_turned { &turned } else { &seen }, facts);
         let (client, server) = if self.is_turned { (server, client) } else { (client, server) };
         self.reads = self.reads.saturating_add(1);
-        self.client.want(self.grown(client, self.client.bytes().len()));
-        self.server.want(self.grown(server, self.server.bytes().len()));
+        self.client.want(self.grown(client, &self.client));
+        self.server.want(self.grown(server, &self.server));
         Found::Facts
     }
 }

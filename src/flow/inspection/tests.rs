@@ -249,3 +249,47 @@ fn the_time_from_a_request_to_its_answer_is_told() {
     inspection.payload(1, &at(segment(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", 9, SERVER), 10));
     assert_eq!(inspection.facts(1).get(latency), None, "nobody was seen to ask");
 }
+
+/// The answer of a server and a command of a client make FTP.
+fn ftp_begins(inspection: &mut Inspection, place: u32) {
+    inspection.payload(place, &segment(b"220 FTP ready\r\n", 1, SERVER));
+    inspection.payload(place, &segment(b"USER anonymous\r\n", 1, CLIENT));
+    assert_eq!(text(inspection, place, PROTOCOL).as_deref(), Some(&b"ftp"[..]));
+    assert_eq!(inspection.latest_control(), Some(ControlProtocol::Ftp));
+}
+
+#[test]
+fn control_connections_stay_watched_within_limits() {
+    let settings = InspectionSettings { control_count_max: 2, control_bytes_max: 100, packets_max: 3, ..settings() };
+    let mut inspection = begun(settings, 4);
+    let idle = |inspection: &mut Inspection, place: u32, count: u32| {
+        // Each comes again, so that nothing is found out.
+        for _ in 0..count {
+            inspection.payload(place, &segment(b"USER anonymous\r\n", 1, CLIENT));
+        }
+    };
+    for place in 0..2 {
+        ftp_begins(&mut inspection, place);
+        idle(&mut inspection, place, 3);
+        assert!(inspection.is_watched(place), "what is known is known, and what it announces is wanted");
+        assert_eq!(text(&inspection, place, PROTOCOL).as_deref(), Some(&b"ftp"[..]));
+    }
+    // Six lines of 16 bytes are 96.
+    idle(&mut inspection, 1, 6);
+    assert_eq!((inspection.latest_control(), inspection.counters().controls_too_long), (Some(ControlProtocol::Ftp), 0));
+    idle(&mut inspection, 1, 1);
+    assert_eq!((inspection.latest_control(), inspection.counters().controls_too_long), (None, 1));
+    assert_eq!((inspection.is_watched(0), inspection.is_watched(1)), (true, false));
+    for place in 2..4 {
+        ftp_begins(&mut inspection, place);
+        idle(&mut inspection, place, 3);
+    }
+    assert_eq!(inspection.counters().controls_too_many, 1);
+    assert_eq!([0, 1, 2, 3].map(|place| inspection.is_watched(place)), [false, false, true, true]);
+    // A place that is used again is another flow's.
+    inspection.release(2);
+    inspection.begin(2, false);
+    inspection.payload(2, &segment(b"\x01", 1, CLIENT));
+    assert_eq!((inspection.latest_control(), text(&inspection, 2, PROTOCOL)), (None, None));
+    assert_eq!(inspection.counters().recognised, 4);
+}

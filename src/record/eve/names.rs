@@ -33,6 +33,7 @@ pub(super) fn app_proto(name: &[u8]) -> &[u8] {
         b"kerberos" => b"krb5",
         b"postgresql" => b"pgsql",
         b"vnc" => b"rfb",
+        b"ftp_data" => b"ftp-data",
         _ => name,
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn service(name: &[u8]) -> &[u8] {
         b"mdns" | b"llmnr" | b"netbios_ns" => b"dns",
         b"quic" => b"quic,ssl",
         b"vnc" => b"rfb",
+        b"ftp_data" => b"ftp-data",
         b"kerberos" => b"krb",
         _ => name,
     }

@@ -135,3 +135,57 @@ fn a_half_that_told_something_goes_before_one_that_was_named() {
     assert_eq!(asked_name(table.facts(0)), Some(b"own".as_slice()));
     assert_eq!(table.facts(0).get(OTHERS_NAME), None);
 }
+
+#[test]
+fn workers_are_asked_for_flows_with_what_others_told_of_them() {
+    let now = Instant::now();
+    let setup = QueueSetup { count: 1, may_be_split: false, waits: false };
+    let mut aggregator = Aggregator::new(naming(100), ALL, setup, now);
+    let asks = |name: &'static str| {
+        let predicate: crate::engine::Predicate = Arc::new(move |_, facts| asked_name(facts) == Some(name.as_bytes()));
+        Arc::new(FlowQuery { predicate: Some(predicate), limit: 9, ..FlowQuery::all(1) })
+    };
+    let query = asks("three");
+    assert!(Arc::ptr_eq(&aggregator.for_workers(&query), &query), "nothing was told");
+    aggregator.accept(0, Mail::Ended(&mut told_names(&[(3, "three")], &[], 12)), now);
+    assert!(ended_names(&mut aggregator, now).is_empty());
+    let (record, mut own) = (udp6_record(), crate::flow::FactBuffer::default());
+    assert!(own.text(crate::record::ASKED_NAMES[0], b"own"));
+    let asked = aggregator.for_workers(&query);
+    assert!(asked.wants(&record, FactSet::NONE) && !asked.wants(&record, own.facts()));
+    assert!(!query.wants(&record, FactSet::NONE));
+    query.give_up();
+    assert!(asked.is_over(), "both are one question");
+    // What is told later counts for later questions.
+    aggregator.accept(0, Mail::Ended(&mut told_names(&[(13, "four")], &[], 20)), now);
+    assert!(ended_names(&mut aggregator, now).is_empty());
+    assert!(asked.wants(&record, FactSet::NONE));
+    assert!(aggregator.for_workers(&asks("four")).wants(&record, FactSet::NONE));
+    let all = Arc::new(FlowQuery::all(2));
+    assert!(Arc::ptr_eq(&aggregator.for_workers(&all), &all), "without a condition nothing is copied");
+}
+
+#[test]
+fn live_flows_are_what_was_announced_in_conditions_and_in_answers() {
+    let now = Instant::now();
+    let setup = QueueSetup { count: 1, may_be_split: false, waits: false };
+    let mut aggregator = Aggregator::new(naming(0), ALL, setup, now);
+    let record = udp6_record();
+    let (address, port) = record.key.destination(record.client());
+    let protocol = crate::app::AnnouncedProtocol::Rtp;
+    let mut chunk = ended(&[], 12);
+    let time = record.first_seen;
+    assert!(chunk.announce(crate::engine::Announcement { event: 3, time, address, port, peer: None, protocol }));
+    aggregator.accept(0, Mail::Ended(&mut chunk), now);
+    assert!(chunk.announced.is_empty(), "the box is empty again");
+    assert!(ended_names(&mut aggregator, now).is_empty());
+    let predicate: crate::engine::Predicate = Arc::new(|_, facts| crate::record::spoken(facts) == Some(b"rtp"));
+    let query = Arc::new(FlowQuery { predicate: Some(predicate), limit: 9, ..FlowQuery::all(1) });
+    assert!(aggregator.for_workers(&query).wants(&record, FactSet::NONE));
+    assert!(aggregator.ask(&query, LIVE));
+    let mut answer = found(&[], 1);
+    answer.push(&record, FactSet::NONE);
+    aggregator.accept(0, Mail::Answer(&mut answer), now);
+    let Some(Event::Found(flows)) = aggregator.poll(now) else { panic!("flows are found") };
+    assert_eq!(crate::record::spoken(flows.flows[0].facts.facts()), Some(&b"rtp"[..]));
+}

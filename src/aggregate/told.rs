@@ -1,0 +1,54 @@
+//! What other flows told of live ones, for workers that answer questions with conditions: names by passive DNS, and announced protocols.
+//!
+//! Owns a copy of what is known, which all workers read while the aggregator learns more. Knows no question. Invariant: a condition is asked
+//! with the same facts that the answer then has.
+
+use super::address_names::AddressBook;
+use super::announced::AnnouncementBook;
+use crate::engine::Predicate;
+use crate::flow::{FactBuffer, FactSet, FlowRecord};
+use std::sync::Arc;
+
+/// A copy of all that is known.
+pub(super) struct ToldFacts {
+    names: Option<AddressBook>,
+    announced: AnnouncementBook,
+    /// How much had been told.
+    told: [u64; 2],
+}
+
+impl ToldFacts {
+    /// What is known now. `None`: nothing. `before`, where nothing was told since: a copy takes some ms where very much is known.
+    pub fn of(names: Option<&AddressBook>, announced: &AnnouncementBook, before: Option<Arc<Self>>) -> Option<Arc<Self>> {
+        let told = [names.map_or(0, AddressBook::told), announced.told()];
+        if told == [0; 2] {
+            return None;
+        }
+        before
+            .filter(|before| before.told == told)
+            .or_else(|| Some(Arc::new(Self { names: names.cloned(), announced: announced.clone(), told })))
+    }
+
+    /// The facts of a flow with what others told of it; `None`: they told nothing.
+    fn extended(&self, record: &FlowRecord, facts: FactSet<'_>) -> Option<FactBuffer> {
+        let name = self.names.as_ref().and_then(|names| names.name_of(record, facts));
+        let protocol = self.announced.protocol_of(record, facts);
+        if name.is_none() && protocol.is_none() {
+            return None;
+        }
+        let mut all = FactBuffer::default();
+        all.copy(facts);
+        name.into_iter().for_each(|name| all.copy(name));
+        protocol.into_iter().for_each(|protocol| AnnouncementBook::write(protocol, &mut all));
+        Some(all)
+    }
+
+    /// The same condition, of flows with what others told of them.
+    pub fn with_told(self: &Arc<Self>, predicate: &Predicate) -> Predicate {
+        let (told, predicate) = (Arc::clone(self), Arc::clone(predicate));
+        Arc::new(move |record, facts| match told.extended(record, facts) {
+            Some(all) => predicate(record, all.facts()),
+            None => predicate(record, facts),
+        })
+    }
+}
