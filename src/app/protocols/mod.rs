@@ -7,6 +7,8 @@ mod dhcp;
 mod dns;
 mod dns_summary;
 mod dtls;
+#[cfg(test)]
+mod example;
 mod http;
 mod http2;
 mod marks;
@@ -32,6 +34,8 @@ pub const STREAM_PROTOCOLS: &[&StreamProtocol] = &[
     &dns::DNS_TCP,
     &postgresql::POSTGRESQL,
     &socks::SOCKS,
+    #[cfg(test)]
+    &example::EXAMPLE,
     &marks::MARKED_STREAM,
 ];
 

@@ -293,3 +293,24 @@ fn control_connections_stay_watched_within_limits() {
     assert_eq!((inspection.latest_control(), text(&inspection, 2, PROTOCOL)), (None, None));
     assert_eq!(inspection.counters().recognised, 4);
 }
+
+/// A protocol is one file and one line in a list, as `docs/protocols.md` says: the example there is found like any other.
+#[test]
+fn a_protocol_is_added_by_a_file_and_a_line() {
+    const EXAMPLE: &str = include_str!("../../app/protocols/example.rs");
+    let how = include_str!("../../../docs/protocols.md");
+    assert!(how.contains(EXAMPLE), "docs/protocols.md shows another file");
+    let version = FactId { object: 0, member: 2 };
+    let opening = b"EXAMPLE/1.2\nhello";
+    for cut in 1..opening.len() {
+        let mut inspection = begun(settings(), 2);
+        let (first, then) = opening.split_at(cut);
+        inspection.payload(0, &segment(first, 1, CLIENT));
+        inspection.payload(0, &segment(then, 1 + cut as u32, CLIENT));
+        assert_eq!(text(&inspection, 0, PROTOCOL).as_deref(), Some(&b"example"[..]), "{cut}");
+        assert_eq!(text(&inspection, 0, version).as_deref(), Some(&b"1.2"[..]), "{cut}");
+        assert!(!inspection.is_watched(0), "all is known");
+        inspection.payload(1, &segment(b"EXAMPLE?1.2\n", 1, CLIENT));
+        assert_eq!(text(&inspection, 1, PROTOCOL), None);
+    }
+}
