@@ -37,7 +37,7 @@ end_reason,queues,icmp_type,icmp_code,icmp_errors,icmp_error_for,time_resolution
 client_ip,client_port,server_ip,server_port,packets_to_server,packets_to_client,bytes_to_server,bytes_to_client,\
 rtt_server_samples,rtt_server_min_ms,rtt_server_ewma_ms,rtt_server_max_ms,rtt_server_delayed_acks,\
 rtt_client_samples,rtt_client_min_ms,rtt_client_ewma_ms,rtt_client_max_ms,rtt_client_delayed_acks,\
-rtt_path_min_ms,zero_window_ms_a_to_b,zero_window_ms_b_to_a,port_name,source_mac,destination_mac,ttl_min_a_to_b,\
+rtt_path_min_ms,zero_window_ms_a_to_b,zero_window_ms_b_to_a,port_name,flow_state,app_known_by,source_mac,destination_mac,ttl_min_a_to_b,\
 ttl_max_a_to_b,ttl_min_b_to_a,ttl_max_b_to_a,dscp_a_to_b,dscp_b_to_a,ecn_a_to_b,ecn_b_to_a,payload_bytes_a_to_b,\
 payload_bytes_b_to_a,tcp_options_a_to_b,tcp_options_b_to_a,window_max_a_to_b,window_max_b_to_a,ecn_negotiated,\
 ecn_echo_a_to_b,ecn_echo_b_to_a";
@@ -68,6 +68,7 @@ fn tcp_json() -> String {
          \"rtt_server_delayed_acks\":1,\"rtt_client_samples\":6,\"rtt_client_min_ms\":0.1705,\
          \"rtt_client_ewma_ms\":0.18,\"rtt_client_max_ms\":0.25,\"rtt_client_delayed_acks\":0,\
          \"rtt_path_min_ms\":4.5455,\"zero_window_ms_a_to_b\":null,\"zero_window_ms_b_to_a\":1.5,\"port_name\":\"https\",\
+         \"flow_state\":\"established\",\"app_known_by\":\"port\",\
          \"source_mac\":\"02:00:00:00:00:0b\",\"destination_mac\":\"02:00:00:00:00:0a\",\"ttl_min_a_to_b\":57,\
          \"ttl_max_a_to_b\":57,\"ttl_min_b_to_a\":63,\"ttl_max_b_to_a\":64,\"dscp_a_to_b\":[0],\
          \"dscp_b_to_a\":[0,46],\"ecn_a_to_b\":[0,3],\"ecn_b_to_a\":[0,2],\"payload_bytes_a_to_b\":1200,\
@@ -99,7 +100,7 @@ fn udp_json() -> String {
          \"rtt_server_samples\":0,\"rtt_server_min_ms\":null,\"rtt_server_ewma_ms\":null,\"rtt_server_max_ms\":null,\
          \"rtt_server_delayed_acks\":0,\"rtt_client_samples\":0,\"rtt_client_min_ms\":null,\
          \"rtt_client_ewma_ms\":null,\"rtt_client_max_ms\":null,\"rtt_client_delayed_acks\":0,\
-         \"rtt_path_min_ms\":null,\"zero_window_ms_a_to_b\":null,\"zero_window_ms_b_to_a\":null,\"port_name\":\"domain\",\"source_mac\":null,\
+         \"rtt_path_min_ms\":null,\"zero_window_ms_a_to_b\":null,\"zero_window_ms_b_to_a\":null,\"port_name\":\"domain\",\"flow_state\":\"two_way\",\"app_known_by\":\"port\",\"source_mac\":null,\
          \"destination_mac\":null,\"ttl_min_a_to_b\":null,\"ttl_max_a_to_b\":null,\"ttl_min_b_to_a\":null,\
          \"ttl_max_b_to_a\":null,\"dscp_a_to_b\":null,\"dscp_b_to_a\":null,\"ecn_a_to_b\":null,\"ecn_b_to_a\":null,\
          \"payload_bytes_a_to_b\":null,\"payload_bytes_b_to_a\":null,\"tcp_options_a_to_b\":null,\
@@ -113,7 +114,7 @@ fn tcp_csv() -> String {
     format!(
         "tcp,10.0.0.1,443,10.0.0.2,40000,1700000000.000000,1700000002.500000,2.500000,10,7,4000,1000,17,5000,16000.000,\
          established,b_to_a,3,4,3.000,1.001,2.000,12,1.235,close_wait,1,2,5,6,7,8,9,AS,APSF,1460,,7,,100;200,vxlan,42,2,,{},4,\
-         b_to_a,5,timeout,1,,,3,,packet,,10.0.0.2,40000,10.0.0.1,443,7,10,1000,4000,5,4.375,6.050,9.000,1,6,0.171,0.180,0.250,0,4.546,,1.500,https,\
+         b_to_a,5,timeout,1,,,3,,packet,,10.0.0.2,40000,10.0.0.1,443,7,10,1000,4000,5,4.375,6.050,9.000,1,6,0.171,0.180,0.250,0,4.546,,1.500,https,established,port,\
          02:00:00:00:00:0b,02:00:00:00:00:0a,57,57,63,64,0,0;46,0;3,0;2,1200,640,2;4,2;3;4;8,65160,64240,true,true,false",
         id(&tcp_record())
     )

@@ -26,6 +26,7 @@ mod quote;
 mod record;
 mod record_id;
 mod seen;
+mod state;
 mod store;
 mod synthetic;
 mod table;
@@ -52,6 +53,7 @@ pub use quote::{Quote, QuotedFlow};
 pub use record::{EndReason, FlowRecord, RttRecord, SideRtt, TcpRecord};
 pub use record_id::RecordId;
 pub use seen::{FlowEnd, FragmentRole, HostAddress, SeenAnswer, SeenFlow, SeenFragment, SeenPacket, SeenRefusal};
+pub use state::FlowState;
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FlowVisitor,

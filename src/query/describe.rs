@@ -110,6 +110,8 @@ described! {
     "zero_window_ms_a_to_b" "Window closed A to B" TCP "how long endpoint A announced a window of 0"
     "zero_window_ms_b_to_a" "Window closed B to A" TCP "how long endpoint B announced a window of 0"
     "port_name" "Port's name" CONNECTION "what the server's port is registered for (IANA)"
+    "flow_state" "State" CONNECTION "how far the flow is, of any protocol; of TCP the state of the connection"
+    "app_known_by" "Application known by" CONNECTION "how the application is known: by content, by an announcement, by the port alone, by passive DNS alone"
     "source_mac" "Source MAC" LINK "link address of the first packet's sender"
     "destination_mac" "Destination MAC" LINK "link address of the first packet's receiver"
     "ttl_min_a_to_b" "TTL least A to B" HEADERS "least time to live or hop limit from endpoint A"

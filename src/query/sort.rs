@@ -33,9 +33,10 @@ pub fn sortable() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().filter(|field| is_sortable(field)).map(|field| field.field.name)
 }
 
-/// Lists but VLAN have no order, identifiers none that says anything, and the other two are not the record's own.
+/// Lists but VLAN have no order, identifiers none that says anything, and the other four are not the record's own.
 fn is_sortable(field: &RecordField) -> bool {
-    let is_own = !is_identifier(field) && !matches!(field.field.name, "interface" | "time_resolution");
+    let is_own =
+        !is_identifier(field) && !matches!(field.field.name, "interface" | "time_resolution" | "flow_state" | "app_known_by");
     is_own && (field.field.kind != FieldType::List || field.field.name == "vlan")
 }
 

@@ -5,7 +5,7 @@
 
 use super::words::{Ends, is_identifier};
 use crate::flow::{FactId, FactSet, FactValue, FlowRecord};
-use crate::record::{Exported, FieldValue, FieldWord, RecordField, TimeResolution, protocol_name};
+use crate::record::{Exported, FACT_SCHEMA, FieldValue, FieldWord, RecordField, TimeResolution, protocol_name};
 use crate::wire::{Dissected, IpVersion, Network, Transport, Tunnel, VlanTags};
 use std::net::IpAddr;
 
@@ -118,7 +118,10 @@ impl Subject for BareRecord<'_> {
         let exported = if is_identifier(field) {
             Exported::new(self.record, self.context.community_id_seed)
         } else {
-            Exported::without_ids(self.record).with_times(self.context.times).on_interface(self.context.interfaces)
+            Exported::without_ids(self.record)
+                .with_times(self.context.times)
+                .on_interface(self.context.interfaces)
+                .with_facts(self.facts, FACT_SCHEMA)
         };
         look((field.value)(&exported))
     }

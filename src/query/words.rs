@@ -5,8 +5,8 @@
 
 use super::describe::{Described, LINK, described};
 use crate::flow::tcp::{TcpState, TcpStateDetail};
-use crate::flow::{Direction, EndReason, FactId};
-use crate::record::{FIELDS, FactSchema, FieldType, RecordField, TimeResolution};
+use crate::flow::{Direction, EndReason, FactId, FlowState};
+use crate::record::{FIELDS, FactSchema, FieldType, KNOWN_BY, RecordField, TimeResolution};
 use crate::wire::TunnelKind;
 use std::borrow::Cow;
 
@@ -75,7 +75,7 @@ pub(super) enum ValueKind {
 /// Short words and what they stand for.
 const SHORT: &[(&str, &str)] = &[
     ("proto", "protocol"),
-    ("state", "tcp_state"),
+    ("state", "flow_state"),
     ("bytes", "bytes_total"),
     ("packets", "packets_total"),
     ("duration", "duration_secs"),
@@ -194,6 +194,8 @@ const NS_PER_S: u64 = 1_000_000_000;
 pub(super) fn kind_of_field(field: &RecordField) -> ValueKind {
     match (field.field.name, field.field.kind) {
         ("tcp_state", _) => ValueKind::Choice(STATES),
+        ("flow_state", _) => ValueKind::Choice(&FlowState::NAMES),
+        ("app_known_by", _) => ValueKind::Choice(&KNOWN_BY),
         ("tcp_state_detail", _) => ValueKind::Choice(STATE_DETAILS),
         ("end_reason", _) => ValueKind::Choice(REASONS),
         ("tunnel", _) => ValueKind::Choice(TUNNELS),

@@ -5,12 +5,12 @@
 //! appended, and every format shows the same fields in the same order, because the list ([`FIELDS`]) and the
 //! visitor ([`record_fields`]) come from one macro.
 
+use super::derived::{flow_state_word, known_by_word, port_name};
 use super::facts::{FACT_SCHEMA, FactSchema};
 use super::field::{Field, FieldSink, FieldType, FieldValue, field};
 use super::names::{
     ICMP, ICMPV6, detail_word, direction_word, flags_word, protocol_word, reason_word, state_word, time_word, tunnel_word,
 };
-use super::services::service_word;
 use super::text::FieldWord;
 use crate::flow::{
     CommunityId, Direction, DirectionHeaders, FactSet, FlowHeaders, FlowKey, FlowRecord, IcmpFlow, QuotedFlow, RttRecord,
@@ -306,6 +306,8 @@ fields! {
     "zero_window_ms_a_to_b": milliseconds "ms" 9 = zero_window_ns(record, Direction::AToB);
     "zero_window_ms_b_to_a": milliseconds "ms" 9 = zero_window_ns(record, Direction::BToA);
     "port_name": word "" 15 = port_name(record);
+    "flow_state": word "" 11 = flow_state_word(record, exported.facts);
+    "app_known_by": word "" 11 = known_by_word(exported.facts, || port_name(record).is_some());
 }
 
 fields! {
@@ -397,11 +399,6 @@ fn client(record: &FlowRecord) -> Option<&SideRtt> {
 #[inline(always)]
 fn path_min_ns(record: &FlowRecord) -> Option<u64> {
     Some(server(record)?.min_ns.saturating_add(client(record)?.min_ns))
-}
-
-/// What the server's port is registered for.
-fn port_name(record: &FlowRecord) -> Option<&'static FieldWord> {
-    service_word(record.key.protocol(), endpoint_of(record, record.client().reverse()).1)
 }
 
 /// How long a window was closed, where one was.

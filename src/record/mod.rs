@@ -10,6 +10,7 @@ mod alert_object;
 mod application;
 mod calendar;
 mod csv;
+mod derived;
 mod eve;
 mod facts;
 mod field;
@@ -40,6 +41,7 @@ mod zeek;
 pub use alert_object::AlertObject;
 pub use application::{ASKED_NAMES, OTHERS_NAME, OTHERS_NAME_SOURCE, SPOKEN, SPOKEN_SOURCE, asked_name, spoken};
 pub use csv::{push_ended_header, push_ended_row, push_fact_cell, push_header, push_row};
+pub use derived::KNOWN_BY;
 pub use eve::{eve_count, push_eve};
 #[cfg(test)]
 pub(crate) use facts::TEST_SCHEMA;

@@ -6,7 +6,7 @@
 use super::application::{asked_name, is_others_name, spoken};
 use super::fields::{bytes_total, duration_ns, ports, vlan_ids};
 use super::names::protocol_name;
-use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, IcmpFlow};
+use crate::flow::{Direction, FactSet, FlowKey, FlowRecord, FlowState, IcmpFlow};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -145,7 +145,7 @@ fn row(record: &FlowRecord, facts: FactSet<'_>) -> [String; COLUMNS.len()] {
         record.packets[0].saturating_add(record.packets[1]).to_string(),
         human_bytes(bytes_total(record)),
         human_duration(duration_ns(record)),
-        tcp.map_or("-", |tcp| tcp.state.name()).to_owned(),
+        FlowState::of(record, facts).map_or("-", FlowState::name).to_owned(),
         tcp.map_or("-".to_owned(), |tcp| tcp.retransmissions.to_string()),
         rtt.map_or("-".to_owned(), human_duration),
         vlan_ids(record).iter().map(u16::to_string).collect::<Vec<_>>().join(","),
@@ -249,8 +249,8 @@ mod tests {
             "\
 PROTO  CLIENT               SERVER             PACKETS   BYTES  DURATION  STATE        RETRANS      RTT  VLAN     TUNNEL
 tcp    10.0.0.2:40000       10.0.0.1:443            17  5.0 kB    2.50 s  established        3  6.05 ms  100,200  vxlan 42
-udp    [2001:db8::1]:53000  [2001:db8::53]:53        2   300 B       0 s  -                  -        -
-icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  -                  -        -
+udp    [2001:db8::1]:53000  [2001:db8::53]:53        2   300 B       0 s  two_way            -        -
+icmp   192.0.2.1 id=77      192.0.2.2 id=77          4   392 B    3.00 s  replied            -        -
 "
         );
     }

@@ -2,8 +2,8 @@
 //!
 //! Owns the lists that are kept of them, and their bounds. Used for DNS over UDP and TCP, mDNS, LLMNR and NetBIOS alike.
 
-use crate::app::FactBuffer;
 use crate::app::dns::{DnsMessage, DnsName, DnsRecord, DnsValue, NameText, NetbiosName, dns_rcode_name, dns_type_name};
+use crate::app::{FactBuffer, FactId};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Number of its facts.
@@ -29,6 +29,9 @@ mod member {
 pub(super) const fn is_of_one_flow(member: u8) -> bool {
     !matches!(member, member::TYPE | member::RCODE | member::TRUNCATED)
 }
+
+/// How many responses were seen.
+pub(super) const RESPONSES: FactId = FactId { object: OBJECT, member: member::RESPONSES };
 
 /// Bytes of names and of answers that one flow tells; each of both.
 const TEXT_BYTES_MAX: usize = 1700;

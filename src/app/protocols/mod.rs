@@ -18,9 +18,11 @@ mod quic;
 mod rtp;
 mod socks;
 mod ssh;
+mod stage;
 mod tls;
 
 pub use news::{FactNews, ShownCertificate, protocol_of};
+pub use stage::{AppStage, QuicStage};
 
 use super::first_bytes::FirstBytes;
 use super::{Conversation, DatagramProtocol, FactBuffer, FactId, Parsed, StreamProtocol};

@@ -9,6 +9,9 @@ use crate::app::{Conversation, FactBuffer, Parsed, Reading, StreamProtocol, Want
 /// The protocol.
 pub(super) const SSH: StreamProtocol = StreamProtocol { is_spoken, read };
 
+/// Its name in `app.protocol`.
+pub(super) const NAME: &str = "ssh";
+
 /// Number of its facts.
 const OBJECT: u8 = 5;
 
@@ -37,7 +40,7 @@ fn is_spoken(conversation: &Conversation<'_>) -> Parsed<()> {
 fn read(conversation: &Conversation<'_>, facts: &mut FactBuffer) -> Reading {
     let client = side(SshBanner::read_stream(conversation.client), conversation.client);
     let server = side(SshBanner::read_stream_of_server(conversation.server), conversation.server);
-    write_app("ssh", facts);
+    write_app(NAME, facts);
     let mut ssh = facts.object(OBJECT);
     ssh.list(
         member::BANNER,

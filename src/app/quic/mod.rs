@@ -8,7 +8,7 @@ mod header;
 mod initials;
 mod keys;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod varint;
 mod version;

@@ -129,7 +129,8 @@ fn what_is_not_true_of_a_connection() {
 fn other_protocols_have_other_words() {
     assert!(matches("host:2001:db8::/32 proto:udp dport:53", &udp6_record()));
     assert!(matches("endpoint_a:[2001:db8::1]:53000 endpoint_b:2001:db8::53", &udp6_record()));
-    assert!(!matches("state:*", &udp6_record()) && matches("!state:established", &udp6_record()));
+    assert!(!matches("tcp_state:*", &udp6_record()) && matches("state:two_way !state:established", &udp6_record()));
+    assert!(matches("state:replied", &icmp_record()) && matches("app_known_by:port", &udp6_record()));
     assert!(matches("icmp_id:77", &icmp_record()));
     assert!(!matches("port:*", &icmp_record()), "the key's ports are no ports");
     assert!(matches("server_port:0", &icmp_record()), "a column is what it shows");
@@ -287,7 +288,7 @@ fn errors_point_at_their_place() {
     let error = FlowFilter::parse("state:estblished port:1").unwrap_err();
     assert_eq!(error.expected[..2], ["unknown", "syn_sent"]);
     let shown = "`estblished` is none of this word's values (column 7)\n  state:estblished port:1\n        ^^^^^^^^^^\n  \
-                 expected: unknown, syn_sent, syn_ack, established, fin_wait, closed, reset\n  did you mean `established`?";
+                 expected: unknown, syn_sent, syn_ack, established, fin_wait, closed, reset, initial, handshake, queried, answered, request, replied, one_way, two_way\n  did you mean `established`?";
     assert_eq!(error.to_string(), shown);
     let long = format!("{}port:x {}", "port:1 ".repeat(30), "port:1 ".repeat(30));
     let shown = FlowFilter::parse(&long).unwrap_err().to_string();

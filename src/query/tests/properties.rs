@@ -48,7 +48,7 @@ impl Meaning {
             Self::PacketsUpTo(packets) => format!("packets:<={packets}"),
             Self::Retransmitted => "retransmissions:>0".to_owned(),
             Self::MoreToClient => "bytes_to_client:>bytes_to_server".to_owned(),
-            Self::HasState => "state:*".to_owned(),
+            Self::HasState => "tcp_state:*".to_owned(),
             Self::Not(part) => format!("!({})", part.text()),
             Self::All(parts) => joined(parts, " AND "),
             Self::Any(parts) => joined(parts, " or "),

@@ -33,6 +33,11 @@ export function kindOf(name) {
   return hash % KINDS;
 }
 
+/** How far a flow is: of TCP the state of the connection. */
+function stateOf(flow) {
+  return flow.tcp_state ?? flow.flow_state;
+}
+
 /** A value that can be clicked, made once per cell. */
 function valueSpan(cell, className) {
   let span = cell.firstElementChild;
@@ -110,17 +115,18 @@ const COMPOSED = {
     },
   },
   tcp_state: {
-    key: 'tcp_state', label: 'State', title: 'State of the connection; flows that ended are kept for a while', fields: ['tcp_state'], sort: 'tcp_state',
+    key: 'tcp_state', label: 'State', title: 'State of the connection; flows that ended are kept for a while', fields: ['tcp_state', 'flow_state'], sort: 'tcp_state',
     width: 'minmax(98px, .7fr)',
-    parts: (flow) => (flow.tcp_state ? [{ name: 'tcp_state', value: flow.tcp_state }] : []),
-    text: (flow) => flow.tcp_state ?? flow.state,
+    parts: (flow) => (stateOf(flow) ? [{ name: flow.tcp_state ? 'tcp_state' : 'flow_state', value: stateOf(flow) }] : []),
+    text: (flow) => stateOf(flow) ?? flow.state,
     render(cell, flow) {
       const span = valueSpan(cell, 'state is-value');
-      const words = { syn_sent: 'SYN sent', syn_ack: 'SYN-ACK', fin_wait: 'closing' };
+      const words = { syn_sent: 'SYN sent', syn_ack: 'SYN-ACK', fin_wait: 'closing', one_way: 'one way', two_way: 'both ways' };
       const isEnded = flow.state === 'ended';
-      const state = flow.tcp_state ? (words[flow.tcp_state] ?? flow.tcp_state) : isEnded ? 'ended' : 'active';
+      const word = stateOf(flow);
+      const state = word ? (words[word] ?? word) : isEnded ? 'ended' : 'active';
       const isBad = flow.tcp_state === 'reset';
-      const className = `state ${flow.tcp_state ? 'is-value' : ''} ${isBad ? 'is-bad' : isEnded ? 'is-ended' : ''}`;
+      const className = `state ${word ? 'is-value' : ''} ${isBad ? 'is-bad' : isEnded ? 'is-ended' : ''}`;
       if (span.className !== className) span.className = className;
       const isOpen = isEnded && flow.tcp_state && flow.tcp_state !== 'closed' && !isBad;
       showText(span, isOpen ? 'ended' : state, 30);

@@ -216,7 +216,7 @@ export class FlowDetail {
   updateSub(flow, answer) {
     const isLive = answer.state === 'live';
     const name = applicationOf(flow) ?? '';
-    const state = flow.tcp_state ? String(flow.tcp_state).replace('_', ' ') : '';
+    const state = String(flow.tcp_state ?? flow.flow_state ?? '').replace('_', ' ');
     const reason = flow.end_reason && !isLive ? `, ${sayValue({ name: 'end_reason' }, flow.end_reason)}` : '';
     const rest = isLive ? `live for ${duration(flow.duration_secs)}` : `ended ${when(flow.last_seen, Date.now() / 1000)}${reason}, after ${duration(flow.duration_secs)}`;
     if (!this.sub.firstChild) this.sub.append(h('span', { class: 'tag' }), h('span', {}), h('span', {}));

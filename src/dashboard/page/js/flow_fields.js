@@ -7,6 +7,8 @@ import { NONE, bits, bytes, count, digits, duration, exact, iso, known, ms, visi
 /** Words of values that are codes. */
 const WORDS = {
   tcp_state: { syn_sent: 'SYN sent', syn_ack: 'SYN-ACK', fin_wait: 'closing', established: 'established', closed: 'closed', reset: 'reset', unknown: 'unknown' },
+  flow_state: { syn_sent: 'SYN sent', syn_ack: 'SYN-ACK', fin_wait: 'closing', one_way: 'one way', two_way: 'both ways' },
+  app_known_by: { passive_dns: 'passive DNS' },
   client: { a_to_b: 'endpoint A', b_to_a: 'endpoint B' },
   initiator: { a_to_b: 'endpoint A', b_to_a: 'endpoint B' },
   tcp_state_detail: {
