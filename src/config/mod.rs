@@ -24,6 +24,7 @@ mod reload;
 mod resolve;
 mod said;
 mod settings;
+mod timeouts;
 mod web;
 mod web_options;
 

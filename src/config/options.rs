@@ -8,6 +8,7 @@ use super::analysis_options::AnalysisOptions;
 use super::choices::{BackendChoice, FanoutChoice, KeyChoice, RssChoice, XdpModeChoice, XdpTimes, XdpUnmatched};
 use super::recorder_options::RecorderOptions;
 use super::said::{names, path_unset_when_empty, paths, unset_when_empty};
+use super::timeouts::TimeoutOptions;
 use super::web_options::WebOptions;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -100,7 +101,6 @@ impl Options {
         self.xdp.settle();
         self.run.settle();
         self.output.settle();
-        self.flow.settle();
         self.stats.settle();
         self.analysis.settle();
         self.recorder.settle();
@@ -356,9 +356,25 @@ pub struct FlowOptions {
     /// What makes a flow beside protocol, addresses and ports [default: tuple]
     #[arg(long = "flow-key", value_enum, value_name = "NAME")]
     pub key: Option<KeyChoice>,
+
+    /// Other timeouts by protocol and state.
+    #[arg(skip)]
+    pub timeouts: TimeoutOptions,
 }
 
-section!(FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows, key } switches {});
+impl FlowOptions {
+    /// `self` where it says something, else `under`.
+    pub(super) fn over(self, under: Self) -> Self {
+        Self {
+            timeout_secs: self.timeout_secs.or(under.timeout_secs),
+            closed_timeout_secs: self.closed_timeout_secs.or(under.closed_timeout_secs),
+            active_timeout_secs: self.active_timeout_secs.or(under.active_timeout_secs),
+            max_flows: self.max_flows.or(under.max_flows),
+            key: self.key.or(under.key),
+            timeouts: self.timeouts.over(under.timeouts),
+        }
+    }
+}
 
 /// `[stats]`
 #[derive(Args, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

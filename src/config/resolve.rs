@@ -11,6 +11,7 @@ use super::options::{FlowOptions, Options, OutputOptions, PipelineOptions};
 use super::output;
 use super::recorder_options;
 use super::settings::{PipelineSettings, Settings, SourceSettings, StatsSettings, Verbosity};
+use super::timeouts::state_timeouts;
 use super::web;
 use crate::flow::{FlowSettings, InspectionSettings};
 use crate::wire::DepthLimits;
@@ -186,12 +187,13 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
 }
 
 fn flow(options: &Options) -> Result<FlowSettings, ConfigError> {
-    let FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows, key } = &options.flow;
+    let FlowOptions { timeout_secs, closed_timeout_secs, active_timeout_secs, max_flows, key, timeouts } = &options.flow;
     let analysis = &options.analysis;
     Ok(FlowSettings {
         key: key.unwrap_or_default().into(),
         flow_count_max: size(max_flows.unwrap_or(100_000)),
         idle_timeout_ns: nanoseconds("--flow-timeout-s (flow.timeout_secs)", timeout_secs.unwrap_or(60.0))?,
+        timeouts: state_timeouts(timeouts, analysis.inspects())?,
         closed_timeout_ns: nanoseconds("--closed-timeout-s (flow.closed_timeout_secs)", closed_timeout_secs.unwrap_or(10.0))?,
         active_timeout_ns: nanoseconds("--active-timeout-s (flow.active_timeout_secs)", active_timeout_secs.unwrap_or(0.0))?,
         rtt: analysis.rtt.unwrap_or(true),

@@ -187,7 +187,7 @@ impl Copied {
 mod tests {
     use super::*;
     use crate::engine::{Outbox, Snapshot, Worker, WorkerSettings, WorkerShare, mailbox};
-    use crate::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope};
+    use crate::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope, StateTimeouts};
     use netscope_backends::LinkType;
     use netscope_backends::chunk::CHUNK_BYTES;
     use netscope_backends::memory::{MemoryBackend, MemoryEvent, OwnedPacket};
@@ -208,6 +208,7 @@ mod tests {
             key: KEYING.scope,
             flow_count_max: 100,
             idle_timeout_ns: 0,
+            timeouts: StateTimeouts::default(),
             closed_timeout_ns: 0,
             active_timeout_ns: 0,
             rtt: false,

@@ -57,6 +57,6 @@ pub use state::FlowState;
 pub use synthetic::{Synthetic, synthetic};
 pub use table::{
     Candidate, Content, CountPath, Counted, FlowCounters, FlowEvents, FlowNote, FlowPacket, FlowSettings, FlowTable, FlowVisitor,
-    FlowWeight, FullFacts, PacketFacts,
+    FlowWeight, FullFacts, PacketFacts, StateTimeouts,
 };
 pub use top::TopFlow;

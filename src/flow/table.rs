@@ -23,19 +23,21 @@ mod packet;
 mod settings;
 mod slow;
 mod syn;
+mod timeouts;
 
 use self::active::ActiveTimeout;
+use self::timeouts::Timeouts;
 
 pub use counters::FlowCounters;
 pub use live::{FlowVisitor, FlowWeight};
 pub use note::FlowNote;
 pub use packet::{Candidate, Content, CountPath, Counted, FlowEvents, FlowPacket, FullFacts, PacketFacts};
-pub use settings::FlowSettings;
+pub use settings::{FlowSettings, StateTimeouts};
 
 use super::arena::PLACE_COUNT_MAX;
 use super::closed::RecentlyClosed;
 use super::entries::Entries;
-use super::entry::{Entry, Flag};
+use super::entry::Flag;
 use super::growth::GrowthTracker;
 use super::index::{self, Index};
 use super::last::LastFlows;
@@ -49,8 +51,6 @@ use crate::wire::{MacAddresses, PacketHeaders};
 use netscope_backends::Timestamp;
 use netscope_backends::prefetch::prefetch_read;
 
-/// For a table that ends nothing by time, the timeout that orders evictions.
-const ORDER_TIMEOUT_NS: u64 = 60 * Timestamp::NS_PER_SEC;
 /// Flows that one eviction looks at before it takes the best seen.
 const EVICTION_LOOK_MAX: usize = 8;
 /// Entries reserved at the start at most; a larger bound is reached by growing in segments.
@@ -61,8 +61,11 @@ pub struct FlowTable {
     settings: FlowSettings,
     analysis: TcpAnalysis,
     active: ActiveTimeout,
-    /// The idle timeout as the fast path compares it; never is the longest.
+    /// The shortest timeout, as the fast path compares it: what comes later is looked at on the slow path. Never is the longest.
     idle_limit_ns: u64,
+    /// The same of a closed connection.
+    closed_limit_ns: u64,
+    timeouts: Timeouts,
     keying: Keying,
     flow_count_max: usize,
     /// Largest time seen; drives all timeouts.
@@ -109,22 +112,21 @@ impl FlowTable {
         let flow_count_max = if bounded { settings.flow_count_max.min(PLACE_COUNT_MAX) } else { PLACE_COUNT_MAX };
         let reserved = if bounded { flow_count_max.min(RESERVED_COUNT_MAX) } else { 0 };
         let fixed_index = bounded && flow_count_max <= RESERVED_COUNT_MAX;
-        let horizon_ns = match settings.idle_timeout_ns {
-            0 => ORDER_TIMEOUT_NS,
-            idle => idle,
-        };
+        let timeouts = Timeouts::new(settings);
         let analysis = settings.analysis();
         Self {
             settings: *settings,
             analysis,
             active: ActiveTimeout::new(settings.active_timeout_ns),
-            idle_limit_ns: if settings.idle_timeout_ns == 0 { u64::MAX } else { settings.idle_timeout_ns },
+            idle_limit_ns: timeouts.shortest_ns(),
+            closed_limit_ns: timeouts.closed_ns(),
             keying: Keying { scope: settings.key, secret },
             flow_count_max,
             clock: Timestamp(0),
             index: Index::new(if fixed_index { flow_count_max } else { 0 }),
             store: FlowStore::new(reserved, settings.flow_count_max, analysis.is_any(), settings.headers, settings.inspection),
-            wheel: Wheel::new(horizon_ns),
+            wheel: Wheel::new(timeouts.horizon_ns()),
+            timeouts,
             top: Top::new(settings.top_count),
             growth: GrowthTracker::default(),
             closed: RecentlyClosed::new(settings.flow_count_max),
@@ -183,7 +185,7 @@ impl FlowTable {
     /// The run is over: ends the flows whose timeout is over already, by a record each, and hands out the memory of all others, which
     /// end with reason exit. An empty table with next to no memory stays behind.
     pub fn finish(&mut self, ended: &mut impl FnMut(&FlowRecord, FactSet<'_>)) -> LastFlows {
-        if self.settings.idle_timeout_ns != 0 {
+        if self.timeouts.shortest_ns() != timeouts::NEVER {
             let mut places = self.wheel.filed_until(&self.store.entries, self.clock);
             // Records come in the order of places, whatever the wheel's.
             places.sort_unstable();
@@ -352,32 +354,6 @@ impl FlowTable {
         (old || entry.would_overflow(direction, packets, bytes)).then_some((EndReason::ActiveTimeout, self.clock))
     }
 
-    /// Why and when a flow ended by the time without packets, if it did.
-    #[inline]
-    fn overdue(&self, place: u32) -> Option<(EndReason, Timestamp)> {
-        if self.settings.idle_timeout_ns == 0 {
-            return None;
-        }
-        let entry = self.store.entries.get(place);
-        let (touched, timeout_ns) = (self.store.touched(place), self.timeout_ns(entry));
-        let reason = if entry.is(Flag::FINISHED) { EndReason::Closed } else { EndReason::Timeout };
-        (self.clock.since(touched) > timeout_ns).then(|| (reason, touched.plus(timeout_ns)))
-    }
-
-    /// The timeout that orders a flow's end.
-    #[inline]
-    fn timeout_ns(&self, entry: &Entry) -> u64 {
-        let idle = match self.settings.idle_timeout_ns {
-            0 => ORDER_TIMEOUT_NS,
-            idle => idle,
-        };
-        if entry.is(Flag::FINISHED) { idle.min(self.settings.closed_timeout_ns) } else { idle }
-    }
-
-    fn deadline(&self, place: u32) -> Timestamp {
-        self.store.touched(place).plus(self.timeout_ns(self.store.entries.get(place)))
-    }
-
     /// After a segment that may have ended the connection.
     #[inline]
     fn note_finished(&mut self, place: u32) -> FlowEvents {
@@ -387,17 +363,11 @@ impl FlowTable {
             return FlowEvents::NONE;
         }
         entry.set(Flag::FINISHED, is);
-        if is && self.settings.closed_timeout_ns < self.timeout_ns_idle() {
-            // The one case in which a deadline comes nearer, and once per connection.
-            let deadline = self.clock.plus(self.settings.closed_timeout_ns);
-            self.wheel.unlink(&mut self.store.entries, place);
-            self.wheel.file(&mut self.store.entries, place, deadline);
+        if is {
+            // Once per connection its deadline comes nearer by more than the wheel looks ahead.
+            self.file_closed(place);
         }
         FlowEvents::FINISHED.when(is)
-    }
-
-    fn timeout_ns_idle(&self) -> u64 {
-        if self.settings.idle_timeout_ns == 0 { ORDER_TIMEOUT_NS } else { self.settings.idle_timeout_ns }
     }
 
     #[cold]
@@ -410,14 +380,12 @@ impl FlowTable {
             left -= 1;
             let deadline = self.deadline(place);
             if self.wheel.slot_of(deadline) > slot {
-                self.wheel.unlink(&mut self.store.entries, place);
-                self.wheel.file(&mut self.store.entries, place, deadline);
+                self.file_at(place, self.next_look(place, deadline));
             } else if let Some((reason, at)) = self.overdue(place) {
                 self.prepare_behind(place);
                 self.end(place, reason, at, ended);
             } else {
-                self.wheel.unlink(&mut self.store.entries, place);
-                self.wheel.file_stale(&mut self.store.entries, place);
+                self.file_endless(place);
             }
         }
         true
@@ -446,8 +414,7 @@ impl FlowTable {
             if best.is_none_or(|(earliest, _)| deadline < earliest) {
                 best = Some((deadline, place));
             }
-            self.wheel.unlink(&mut self.store.entries, place);
-            self.wheel.file(&mut self.store.entries, place, deadline);
+            self.file_at(place, self.next_look(place, deadline));
         }
         if let Some((_, place)) = best {
             self.prepare_behind(place);

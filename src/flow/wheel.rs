@@ -4,7 +4,7 @@
 //! live entry is in exactly one list, and in no later slot than its deadline asks for.
 //!
 //! Lazy: touching a flow does not move it. When its slot comes up, the caller looks at its true deadline and files it again. The
-//! slots are between 1/512 and 1/256 of the longest timeout wide (117 to 235 ms for 60 s), so that is how late an end can be
+//! slots are between 1/512 and 1/256 of the horizon wide (117 to 235 ms for 60 s), so that is how late an end can be
 //! noticed by the wheel; the packet that finds its flow overdue does not wait for the wheel.
 
 use super::entries::Entries;

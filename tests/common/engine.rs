@@ -4,7 +4,7 @@ use netscope::aggregate::{
     AggregateSettings, AlertingSettings, JudgeSettings, LiveTableRequest, Output, OutputFailure, Questions,
 };
 use netscope::engine::{EngineSettings, Ledger, Progress, ProtocolClass, Source, Stop, TrafficCount};
-use netscope::flow::{FactSet, FlowRecord, FlowSettings, InspectionSettings, KeyScope};
+use netscope::flow::{FactSet, FlowRecord, FlowSettings, InspectionSettings, KeyScope, StateTimeouts};
 use netscope::session::{Outcome, Session, Watcher, run as run_session};
 use netscope_backends::Backend;
 use std::io;
@@ -18,6 +18,7 @@ pub fn settings() -> EngineSettings {
             key: KeyScope::Tuple,
             flow_count_max: 1000,
             idle_timeout_ns: 60_000_000_000,
+            timeouts: StateTimeouts::default(),
             closed_timeout_ns: 10_000_000_000,
             active_timeout_ns: 0,
             rtt: true,

@@ -120,10 +120,10 @@ impl FlowTable {
         if time < self.clock || self.active.is_on() && self.is_old(place, time) {
             return None;
         }
-        let idle_timeout_ns = self.settings.idle_timeout_ns;
+        let (idle_limit_ns, closed_limit_ns) = (self.idle_limit_ns, self.closed_limit_ns);
         let mut parts = self.store.entries.parts(place);
         let entry = &*parts.entry;
-        if !has_time_and_room(entry, packet, idle_timeout_ns) {
+        if !has_time_and_room(entry, packet, idle_limit_ns) {
             return None;
         }
         let is_last = segment.is_last();
@@ -131,9 +131,8 @@ impl FlowTable {
         if entry.is_plain() && !is_last {
             marks = parts.tracker().observe_loss(segment, direction, time, &mut self.store.tcp, &self.analysis)?;
         } else {
-            let lingers = entry.is(Flag::FINISHED) && idle_timeout_ns != 0;
-            let is_over = lingers && time.since(entry.last_seen) > idle_timeout_ns.min(self.settings.closed_timeout_ns);
-            let may_go_on = entry.may_go_on() && !is_over;
+            let may_be_over = entry.is(Flag::FINISHED) && time.since(entry.last_seen) > closed_limit_ns;
+            let may_go_on = entry.may_go_on() && !may_be_over;
             if may_go_on
                 && !is_last
                 && parts.tracker().observe_first_ack(segment, direction, time, &mut self.store.tcp, &self.analysis)
@@ -171,7 +170,7 @@ impl FlowTable {
 struct FastPath<'a> {
     packet: &'a FlowPacket<'a>,
     segment: Option<&'a PlainSegment>,
-    /// The idle timeout; never is the longest.
+    /// The shortest timeout; never is the longest.
     idle_limit_ns: u64,
     active: &'a ActiveTimeout,
     analysis: &'a TcpAnalysis,
@@ -211,11 +210,10 @@ impl FastPath<'_> {
     }
 }
 
-/// The flow is not overdue at the packet's time, and can count it.
+/// The flow is certainly not overdue at the packet's time, as no timeout is shorter than the limit, and can count it.
 #[inline(always)]
-pub(super) fn has_time_and_room(entry: &Entry, packet: &FlowPacket<'_>, idle_timeout_ns: u64) -> bool {
-    (packet.time.since(entry.last_seen) <= idle_timeout_ns || idle_timeout_ns == 0)
-        && entry.has_room_for_one(packet.keyed.direction, packet.wire_len)
+pub(super) fn has_time_and_room(entry: &Entry, packet: &FlowPacket<'_>, idle_limit_ns: u64) -> bool {
+    packet.time.since(entry.last_seen) <= idle_limit_ns && entry.has_room_for_one(packet.keyed.direction, packet.wire_len)
 }
 
 /// Counts a packet whose time is not before the clock, for a flow that has room for it. When the flow now belongs to the candidates

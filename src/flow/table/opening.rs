@@ -57,8 +57,8 @@ impl FlowTable {
                 (*entry, *cold) = entry::open(opening, &mut self.store.extras);
                 self.store.headers.begin(place, false);
                 self.store.inspection.begin(place, false);
-                let deadline = self.deadline(place);
-                self.enter(place, hash, deadline);
+                let look = self.next_look(place, self.deadline(place));
+                self.enter(place, hash, look);
                 place
             }
         };
@@ -69,7 +69,8 @@ impl FlowTable {
         place
     }
 
-    /// Begins a new record in the place of one that was reported. It stays filed where it is: the wheel is lazy.
+    /// Begins a new record in the place of one that was reported. It stays filed where it is, as the wheel is lazy, unless it may end
+    /// sooner than the one before.
     fn restart(&mut self, place: u32, opening: &Opening, reason: EndReason) {
         let mut parts = self.store.entries.parts(place);
         parts.cold.release_extra(&mut self.store.extras);
@@ -87,6 +88,9 @@ impl FlowTable {
         (*entry, *cold) = (new, new_cold);
         self.store.headers.begin(place, goes_on);
         self.store.inspection.begin(place, goes_on);
+        if self.timeouts.refiles() {
+            self.file_at(place, self.next_look(place, self.deadline(place)));
+        }
         self.counters.opened += 1;
     }
 
@@ -98,11 +102,11 @@ impl FlowTable {
         }
     }
 
-    /// Enters a flow that has its place in the slab, due at `deadline`.
+    /// Enters a flow that has its place in the slab, to be looked at first at `look`.
     #[inline(always)]
-    pub(super) fn enter(&mut self, place: u32, hash: u64, deadline: Timestamp) {
+    pub(super) fn enter(&mut self, place: u32, hash: u64, look: Timestamp) {
         self.index.insert(hash, place, &Places { entries: &self.store.entries, secret: &self.keying.secret });
-        self.wheel.file(&mut self.store.entries, place, deadline);
+        self.wheel.file(&mut self.store.entries, place, look);
         self.counters.opened += 1;
     }
 }

@@ -47,11 +47,11 @@ impl FlowTable {
         if self.active.is_on() && self.is_old(place, time) {
             return None;
         }
-        let idle_timeout_ns = self.settings.idle_timeout_ns;
+        let idle_limit_ns = self.idle_limit_ns;
         let mut parts = self.store.entries.parts(place);
         let Parts { entry, cold, .. } = &parts;
         let is_taken = entry.may_begin()
-            && has_time_and_room(entry, packet, idle_timeout_ns)
+            && has_time_and_room(entry, packet, idle_limit_ns)
             && !cold.beginning.is_other_syn(&entry.connection, segment.sequence, direction)
             && parts.tracker().observe_syn(segment, direction, time, &self.analysis);
         if !is_taken {
@@ -87,7 +87,7 @@ impl FlowTable {
         parts.tracker().begin(segment, direction, time, &self.analysis);
         parts.entry.begun = self.active.begun(time, time);
         let listing = count_one(parts.entry, packet, &self.top);
-        self.enter(place, hash, time.plus(self.timeout_ns_idle()));
+        self.enter(place, hash, self.timeouts.first_look_of_syn(time));
         if let Some(before) = listing {
             self.top.list(place, before, &mut self.store);
         }

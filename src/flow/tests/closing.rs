@@ -28,7 +28,7 @@ const SEGMENTS: [(bool, u16, u32, u32); 10] = [
 
 impl Rig {
     /// Segment number `step` of connection `flow`.
-    fn segment(&mut self, flow: u32, step: usize, time: u64) {
+    pub(super) fn segment(&mut self, flow: u32, step: usize, time: u64) {
         let (back, flags, sequence, acknowledgment) = SEGMENTS[step];
         self.acknowledgment = acknowledgment;
         self.packet(flow, back, time, 60, Some((flags, sequence)));

@@ -47,4 +47,5 @@ mod fragment;
 mod hash;
 mod icmp;
 mod table;
+mod timeouts;
 mod top;
