@@ -94,3 +94,16 @@ test('a flow is called by its content, and named by the first name that it has',
   assert.equal(nameOf({ app: { name: 'told.example' }, http_host: ['own.example'] }).value, 'own.example');
   assert.equal(nameOf({ protocol: 'tcp' }), null);
 });
+
+test('the column of states has those of every protocol, and TCP its own', async () => {
+  const { columnsOf, fieldsAsked, rowText } = await import('../../src/dashboard/page/js/flow_columns.js');
+  const { Fields } = await import('../../src/dashboard/page/js/flow_fields.js');
+  const fields = new Fields(['tcp_state', 'flow_state'].map((name) => ({ name, label: name, group: '', type: 'text', unit: null })));
+  const columns = columnsOf(['tcp_state'], fields);
+  assert.equal(fieldsAsked(columns, fields), 'tcp_state,flow_state');
+  const parts = (flow) => columns[0].parts(flow);
+  assert.deepEqual(parts({ tcp_state: 'reset', flow_state: 'reset' }), [{ name: 'tcp_state', value: 'reset' }]);
+  assert.deepEqual(parts({ tcp_state: null, flow_state: 'queried' }), [{ name: 'flow_state', value: 'queried' }]);
+  assert.deepEqual(parts({ tcp_state: null }), []);
+  assert.equal(rowText(columns, { tcp_state: null, flow_state: 'one_way' }), 'one_way');
+});
