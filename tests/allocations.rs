@@ -6,7 +6,7 @@ use common::captures;
 use netscope::engine::{
     EndedChunk, Outbox, Snapshot, TapChunk, TapFlows, TapPolicy, TapSender, Worker, WorkerSettings, WorkerShare, mailbox,
 };
-use netscope::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope};
+use netscope::flow::{FlowSettings, HashSecret, InspectionSettings, KeyScope, StateTimeouts};
 use netscope::record::{LineStyle, LineTime, PacketLines, TextBuffer};
 use netscope_backends::memory::{OwnedPacket, read_all};
 use netscope_backends::{BATCH_MAX, LinkType, Packet, Timestamp};
@@ -83,6 +83,11 @@ fn a_packet_line_allocates_nothing() {
     assert!(shown > 1000, "only {shown} packets were shown");
 }
 
+/// Some flows end before the others.
+fn timeouts() -> StateTimeouts {
+    StateTimeouts { udp_two_way_ns: Some(150_000_000), dns_answered_ns: Some(100_000_000), ..StateTimeouts::default() }
+}
+
 #[test]
 fn a_worker_in_steady_state_allocates_nothing() {
     let mut measured = 0;
@@ -121,6 +126,7 @@ fn a_worker_in_steady_state_allocates_nothing() {
                 key: KeyScope::Tuple,
                 flow_count_max: 64,
                 idle_timeout_ns: 200_000_000,
+                timeouts: timeouts(),
                 closed_timeout_ns: 50_000_000,
                 active_timeout_ns: 0,
                 rtt: true,
