@@ -28,7 +28,7 @@ struct Run {
 
 /// Runs, each with what it belongs to, by number.
 #[derive(Clone, Default)]
-struct Runs {
+struct RunTable {
     runs: Vec<Run>,
     free: Vec<u32>,
     table: HashTable<u32>,
@@ -38,8 +38,8 @@ struct Runs {
 #[derive(Clone, Default)]
 pub struct FactPool {
     bytes: ByteSlab,
-    common: Runs,
-    own: Runs,
+    common: RunTable,
+    own: RunTable,
     hasher: RandomState,
     /// While facts are split.
     common_run: Vec<u8>,
@@ -49,7 +49,7 @@ pub struct FactPool {
 /// References share their word with a bit of others.
 const RUNS_MAX: usize = 1 << 31;
 
-impl Runs {
+impl RunTable {
     /// The number of a run, which has one use more now; and true when it is new.
     fn insert(&mut self, run: &[u8], common: u32, bytes: &mut ByteSlab, hasher: &RandomState) -> Option<(u32, bool)> {
         let Self { runs, free, table } = self;
@@ -172,7 +172,7 @@ mod tests {
         facts
     }
 
-    /// Runs in use, common and own.
+    /// RunTable in use, common and own.
     fn counts(pool: &FactPool) -> (usize, usize) {
         (pool.common.table.len(), pool.own.table.len())
     }
