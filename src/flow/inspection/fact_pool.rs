@@ -172,7 +172,7 @@ mod tests {
         facts
     }
 
-    /// RunTable in use, common and own.
+    /// Runs in use, common and own.
     fn counts(pool: &FactPool) -> (usize, usize) {
         (pool.common.table.len(), pool.own.table.len())
     }
