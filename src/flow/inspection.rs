@@ -126,7 +126,8 @@ impl Inspection {
     /// What goes with the flows that are left, and an empty one stays.
     pub fn give_away(&mut self) -> Self {
         for at in 0..self.open.len() {
-            if let Some(open) = self.open[at].take() {
+            if let Some(mut open) = self.open[at].take() {
+                open.read_rest();
                 self.count_end(&open);
                 // What was kept to find out more is no longer needed.
                 self.open[at] = Some(InspectedFlow { state: InspectionState::Datagrams(None), ..open });
@@ -188,6 +189,19 @@ impl Inspection {
                 open.map_or(FactSet::NONE, |open| open.facts.facts())
             }
             FactLink(number) => self.pool.get(PoolRef(number)),
+        }
+    }
+
+    /// A record of the flow at a place is made: what was kept to be read with what follows is read now.
+    pub fn settle(&mut self, place: u32) {
+        let FactLink(number) = self.link(place);
+        if number != NO_PLACE
+            && number & OPEN != 0
+            && let Some(open) = self.open.get_mut((number & !OPEN) as usize).and_then(Option::as_mut)
+        {
+            let before = open.memory;
+            open.read_rest();
+            self.open_bytes = self.open_bytes + open.memory - before;
         }
     }
 
@@ -319,7 +333,8 @@ impl Inspection {
     /// Nothing more is to be found out: the facts go to the pool.
     fn close(&mut self, place: u32, number: u32) {
         self.unwatch(place);
-        let Some(open) = self.take_open(number) else { return };
+        let Some(mut open) = self.take_open(number) else { return };
+        open.read_rest();
         self.count_end(&open);
         let kept = self.pool.insert(open.facts.facts());
         *self.links.get_mut(place) = kept.map_or(FactLink::NONE, |kept| FactLink(kept.0));
@@ -390,6 +405,7 @@ impl InspectedFlow {
                     self.idle_packets = 0;
                     true
                 }
+                StreamState::Grows => true,
                 StreamState::Waits => self.idle(settings.packets_max),
                 StreamState::Excluded => self.idle(settings.excluded_packets()),
             },
@@ -400,6 +416,14 @@ impl InspectedFlow {
         }
         self.memory = Self::BASE + self.state.memory_bytes() + self.facts.memory_bytes();
         goes_on
+    }
+
+    /// No more packets come, or a record is made.
+    fn read_rest(&mut self) {
+        if let InspectionState::Stream(stream) = &mut self.state {
+            stream.read_rest(&mut self.facts);
+            self.memory = Self::BASE + self.state.memory_bytes() + self.facts.memory_bytes();
+        }
     }
 
     fn idle(&mut self, packets_max: u16) -> bool {

@@ -92,6 +92,11 @@ impl FlowStore {
         }
     }
 
+    /// A record of the flow at a place is made: all that can be known of it is known then.
+    pub fn settle(&mut self, place: u32) {
+        self.inspection.settle(place);
+    }
+
     /// What else is known of that flow.
     pub fn facts(&self, place: u32) -> FactSet<'_> {
         self.inspection.facts(place)

@@ -443,6 +443,7 @@ impl FlowTable {
             self.growth.end(place, &self.store);
         }
         self.counters.ended[reason as usize] += 1;
+        self.store.settle(place);
         ended(&self.store.record(place, reason, at), self.store.facts(place));
     }
 }

@@ -154,10 +154,15 @@ impl QuicFlow {
         }
     }
 
+    /// A hello of either side was read: the client's may be lost in part.
+    const fn has_begun(&self) -> bool {
+        self.has_hello || self.has_answer
+    }
+
     /// Nothing more is to be seen.
     fn is_over(&self) -> bool {
         let may_go_on = self.answers < if self.has_answer { HANDSHAKE_MAX } else { ANSWERS_MAX };
-        self.is_established || self.has_hello && (self.initials.close().is_some() || !may_go_on)
+        self.is_established || self.has_begun() && (self.initials.close().is_some() || !may_go_on)
     }
 
     /// Reads what is in the clear.
@@ -185,7 +190,7 @@ impl QuicFlow {
             answer = self.initials.push(datagram.payload, side(!is_clients));
             self.is_turned = answer != Parsed::No;
         }
-        self.answers = self.answers.saturating_add(u8::from(self.has_hello));
+        self.answers = self.answers.saturating_add(u8::from(self.has_begun()));
         let known = (self.has_hello, self.has_answer);
         self.has_hello = self.has_hello || self.read_hello();
         self.has_answer = self.has_answer || matches!(self.initials.server_hello(), Parsed::Done(_));

@@ -1,7 +1,7 @@
 //! Many short runs of bytes that come and go, without a heap allocation for each.
 //!
 //! Owns their memory, by classes of length. Knows nothing of what they mean. Invariants: a place is its run's alone until it was given
-//! back; memory is taken a piece at a time, so at most a piece of each class is in reserve beside what was ever in use.
+//! back; memory is taken a piece at a time and given back when none of its places is in use.
 
 /// Longest run.
 pub const RUN_LEN_MAX: usize = 4096;
@@ -17,23 +17,38 @@ const PIECE_LEN: usize = 16 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlabPlace(u32);
 
+/// Empty pieces that are kept for whatever class needs one next.
+const SPARE_MAX: usize = 4;
+
+/// Places of one length that were taken together.
+#[derive(Clone, Default)]
+struct Piece {
+    /// Empty while no place is in use.
+    bytes: Box<[u8]>,
+    /// Places in use, and places ever used since there are bytes.
+    used: u16,
+    extent: u16,
+    free: Vec<u16>,
+    /// It is on the list of those with room.
+    is_listed: bool,
+}
+
 #[derive(Clone, Default)]
 struct Class {
-    pieces: Vec<Box<[u8]>>,
-    /// Places ever used.
-    extent: u32,
-    free: Vec<u32>,
+    pieces: Vec<Piece>,
+    with_room: Vec<u32>,
 }
 
 /// All of them.
 #[derive(Clone)]
 pub struct ByteSlab {
     classes: [Class; FINE_CLASSES + COARSE_CLASSES],
+    spare: Vec<Box<[u8]>>,
 }
 
 impl Default for ByteSlab {
     fn default() -> Self {
-        Self { classes: std::array::from_fn(|_| Class::default()) }
+        Self { classes: std::array::from_fn(|_| Class::default()), spare: Vec::new() }
     }
 }
 
@@ -57,43 +72,73 @@ impl ByteSlab {
             return None;
         }
         let (class, len) = class_of(run.len());
-        let per_piece = PIECE_LEN / len;
-        let Class { pieces, extent, free } = &mut self.classes[class];
-        let number = match free.pop() {
-            Some(number) => number,
-            None => {
-                let number = *extent;
-                *extent = number.checked_add(1)?;
-                number
-            }
-        };
-        let (piece, at) = (number as usize / per_piece, number as usize % per_piece * len);
-        if piece == pieces.len() {
-            pieces.push(vec![0; per_piece * len].into());
+        let per_piece = (PIECE_LEN / len) as u32;
+        let Class { pieces, with_room } = &mut self.classes[class];
+        if with_room.is_empty() {
+            let number = u32::try_from(pieces.len()).ok().filter(|&number| number < u32::MAX / per_piece)?;
+            pieces.push(Piece { is_listed: true, ..Piece::default() });
+            with_room.push(number);
         }
-        pieces[piece][at..at + run.len()].copy_from_slice(run);
-        Some(SlabPlace(number))
+        let &number = with_room.last()?;
+        let piece = pieces.get_mut(number as usize)?;
+        if piece.bytes.is_empty() {
+            piece.bytes = self.spare.pop().unwrap_or_else(|| vec![0; PIECE_LEN].into());
+        }
+        let at = piece.free.pop().unwrap_or_else(|| {
+            piece.extent += 1;
+            piece.extent - 1
+        });
+        piece.used += 1;
+        if u32::from(piece.used) == per_piece {
+            piece.is_listed = false;
+            with_room.pop();
+        }
+        let start = usize::from(at) * len;
+        piece.bytes[start..start + run.len()].copy_from_slice(run);
+        Some(SlabPlace(number * per_piece + u32::from(at)))
     }
 
     /// The run of this length at a place.
-    pub fn get(&self, SlabPlace(number): SlabPlace, len: usize) -> &[u8] {
-        let (class, place_len) = class_of(len);
-        let per_piece = PIECE_LEN / place_len;
-        let at = number as usize % per_piece * place_len;
-        let piece = self.classes[class].pieces.get(number as usize / per_piece);
-        piece.and_then(|piece| piece.get(at..at + len)).unwrap_or_default()
+    pub fn get(&self, place: SlabPlace, len: usize) -> &[u8] {
+        let (class, piece, at, place_len) = split(place, len);
+        let start = usize::from(at) * place_len;
+        self.classes[class].pieces.get(piece).and_then(|piece| piece.bytes.get(start..start + len)).unwrap_or_default()
     }
 
     /// The run of this length at a place is over.
-    pub fn remove(&mut self, SlabPlace(number): SlabPlace, len: usize) {
-        self.classes[class_of(len).0].free.push(number);
+    pub fn remove(&mut self, place: SlabPlace, len: usize) {
+        let (class, number, at, _) = split(place, len);
+        let Class { pieces, with_room } = &mut self.classes[class];
+        let Some(piece) = pieces.get_mut(number) else { return };
+        piece.used = piece.used.saturating_sub(1);
+        if piece.used == 0 {
+            let bytes = std::mem::take(&mut piece.bytes);
+            *piece = Piece { is_listed: piece.is_listed, ..Piece::default() };
+            if self.spare.len() < SPARE_MAX {
+                self.spare.push(bytes);
+            }
+        } else {
+            piece.free.push(at);
+        }
+        if !piece.is_listed {
+            piece.is_listed = true;
+            with_room.push(number as u32);
+        }
     }
 
     /// Bytes of memory.
     pub fn memory_bytes(&self) -> usize {
-        let class = |class: &Class| class.pieces.iter().map(|piece| piece.len()).sum::<usize>() + class.free.capacity() * 4;
-        self.classes.iter().map(class).sum()
+        let piece = |piece: &Piece| size_of::<Piece>() + piece.bytes.len() + piece.free.capacity() * 2;
+        let class = |class: &Class| class.pieces.iter().map(piece).sum::<usize>() + class.with_room.capacity() * 4;
+        self.classes.iter().map(class).sum::<usize>() + self.spare.len() * PIECE_LEN
     }
+}
+
+/// The class of a run of this length, the number of its piece, its number there, and how long places are.
+const fn split(SlabPlace(number): SlabPlace, len: usize) -> (usize, usize, u16, usize) {
+    let (class, place_len) = class_of(len);
+    let per_piece = PIECE_LEN / place_len;
+    (class, number as usize / per_piece, (number as usize % per_piece) as u16, place_len)
 }
 
 #[cfg(test)]
@@ -132,6 +177,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Runs of ever other lengths take no more than the ones that are there.
+    #[test]
+    fn pieces_without_runs_are_given_back() {
+        let mut slab = ByteSlab::default();
+        for len in (1..RUN_LEN_MAX).step_by(150) {
+            let places: Vec<_> = (0..500).filter_map(|_| slab.insert(&vec![7; len])).collect();
+            let (memory, needed) = (slab.memory_bytes(), 500 * (len + len / 3 + STEP) + 8 * PIECE_LEN + (64 << 10));
+            assert!(places.len() == 500 && memory <= needed, "{len}: {memory} of {needed}");
+            places.into_iter().for_each(|place| slab.remove(place, len));
+        }
+        assert!(slab.memory_bytes() < SPARE_MAX * PIECE_LEN + (64 << 10), "{}", slab.memory_bytes());
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) enum StreamState {
     Done,
     /// Something was found out, and more is wanted.
     Found,
+    /// More came, which is read together with what follows.
+    Grows,
     /// Nothing was found out.
     Waits,
     /// The connection's beginning was seen, and no protocol begins like that.
@@ -38,6 +40,9 @@ pub(super) struct StreamInspection {
     is_restarted: bool,
     /// Times that the conversation was read, since its protocol is known or before.
     reads: u16,
+    /// Ports of both sides, the client's first, and whether a SYN said who that is, as the latest segment had it.
+    ports: [u16; 2],
+    is_known: bool,
     /// How far both sides were when that was the last time.
     read_at: [SideProgress; 2],
     /// When the client sent something last before the server's first segment, and when that came, in ns.
@@ -56,6 +61,8 @@ impl StreamInspection {
             is_excluded: false,
             is_restarted: false,
             reads: 0,
+            ports: [0; 2],
+            is_known: false,
             read_at: [SideProgress::default(); 2],
             asked_ns: None,
             answered_ns: None,
@@ -66,9 +73,23 @@ impl StreamInspection {
 
     /// The same for another connection; keeps the memory.
     pub(super) fn restart(&mut self) {
-        let Self { protocol, is_turned, is_excluded, is_restarted, reads, read_at, asked_ns, answered_ns, client, server } = self;
+        let Self {
+            protocol,
+            is_turned,
+            is_excluded,
+            is_restarted,
+            reads,
+            ports,
+            is_known,
+            read_at,
+            asked_ns,
+            answered_ns,
+            client,
+            server,
+        } = self;
         client.restart();
         server.restart();
+        (*ports, *is_known) = ([0; 2], false);
         (*protocol, *reads, *read_at) = (None, 0, [SideProgress::default(); 2]);
         (*is_turned, *is_excluded, *is_restarted) = (false, false, false);
         (*asked_ns, *answered_ns) = (None, None);
@@ -86,6 +107,7 @@ impl StreamInspection {
         counters: &mut InspectionCounters,
     ) -> StreamState {
         let is_clients = payload.direction == payload.client;
+        (self.ports, self.is_known) = (payload.ports, payload.start.is_some());
         let sequence = payload.sequence.unwrap_or_default();
         let side = if is_clients { &mut self.client } else { &mut self.server };
         if let (Some(start), false) = (payload.start, self.is_restarted) {
@@ -105,12 +127,18 @@ impl StreamInspection {
             return StreamState::Excluded;
         }
         let side = if is_clients { &mut self.client } else { &mut self.server };
-        let was_cut = side.is_cut();
+        let (was_cut, was_at) = (side.is_cut(), side.progress());
         let is_news = side.insert(sequence, payload.bytes, payload.wire_len);
         if !is_news && side.is_cut() == was_cut {
-            return if self.is_over() { StreamState::Done } else { StreamState::Waits };
+            let has_grown = side.progress() != was_at;
+            let waits_for_step = has_grown && self.is_stepping() && self.protocol.is_some();
+            return match self.is_over() {
+                true => StreamState::Done,
+                false if waits_for_step => StreamState::Grows,
+                false => StreamState::Waits,
+            };
         }
-        let found = self.read(payload, facts);
+        let found = self.read(facts);
         if self.client.is_cut() || self.server.is_cut() {
             counters.streams_too_long += u64::from(!was_cut);
         }
@@ -130,12 +158,24 @@ impl StreamInspection {
     /// all reads together then take a few times the whole, whatever it holds.
     fn grown(&self, wanted: Wanted, side: &StreamSide) -> Wanted {
         match wanted {
-            Wanted::Bytes(need) if self.reads > READS_AT_ONCE => {
+            Wanted::Bytes(need) if self.is_stepping() => {
                 let len = side.bytes().len();
                 let step = (len / 2).clamp(1, STEP_BYTES.max(len / 8));
                 Wanted::Bytes(need.max(side.limit().min(len + step)))
             }
             wanted => wanted,
+        }
+    }
+
+    fn is_stepping(&self) -> bool {
+        self.reads > READS_AT_ONCE
+    }
+
+    /// No more segments come: what waited for more is read.
+    pub(super) fn read_rest(&mut self, facts: &mut FactBuffer) {
+        let is_read = [self.client.progress(), self.server.progress()] == self.read_at;
+        if self.is_stepping() && !self.is_excluded && !is_read {
+            self.read(facts);
         }
     }
 
@@ -147,8 +187,8 @@ impl StreamInspection {
         self.client.is_over() && self.server.is_over()
     }
 
-    fn read(&mut self, payload: &SeenPayload<'_>, facts: &mut FactBuffer) -> Found {
-        let [client_port, server_port] = payload.ports;
+    fn read(&mut self, facts: &mut FactBuffer) -> Found {
+        let [client_port, server_port] = self.ports;
         let seen = Conversation {
             answered_after_ns: self.answered_after_ns(),
             ..Conversation::new(self.client.bytes(), self.server.bytes(), server_port)
@@ -156,7 +196,7 @@ impl StreamInspection {
         let turned = Conversation::new(seen.server, seen.client, client_port);
         if self.protocol.is_none() {
             // Who is the client is known where a SYN was seen.
-            let is_known = payload.start.is_some();
+            let is_known = self.is_known;
             match (which(&seen), if is_known { Parsed::No } else { which(&turned) }) {
                 (Parsed::Done(protocol), _) => (self.protocol, self.is_turned) = (Some(protocol), false),
                 (_, Parsed::Done(protocol)) => (self.protocol, self.is_turned) = (Some(protocol), true),

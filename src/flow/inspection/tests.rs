@@ -314,3 +314,34 @@ fn a_protocol_is_added_by_a_file_and_a_line() {
         assert_eq!(text(&inspection, 1, PROTOCOL), None);
     }
 }
+
+/// A message of DNS over TCP.
+fn dns(id: u16, flags: u16) -> Vec<u8> {
+    let question = [&[1, b'a', 7][..], b"example", &[0, 0, 1, 0, 1]].concat();
+    let message = [&id.to_be_bytes()[..], &flags.to_be_bytes(), &[0, 1, 0, 0, 0, 0, 0, 0], &question].concat();
+    [&(message.len() as u16).to_be_bytes()[..], &message].concat()
+}
+
+/// Many messages are not read one by one, and all the same each counts where the flow ends, and none of them makes it be left alone.
+#[test]
+fn every_message_of_a_stream_counts_once_the_flow_ends() {
+    let [queries, responses] = [4, 5].map(|member| FactId { object: 3, member });
+    for count in [1_u16, 15, 16, 17, 33, 64, 150] {
+        let mut inspection = begun(settings(), 1);
+        let mut at = [1_000_u32; 2];
+        for id in 0..count {
+            for (side, direction, flags) in [(0, CLIENT, 0x0100), (1, SERVER, 0x8180)] {
+                let message = dns(id, flags);
+                let payload = SeenPayload { ports: [40_000, 53], start: Some(1_000), ..segment(&message, at[side], direction) };
+                inspection.payload(0, &payload);
+                at[side] += message.len() as u32;
+            }
+        }
+        assert!(inspection.is_watched(0), "{count}");
+        inspection.settle(0);
+        let expected = Some(FactValue::Number(count.into()));
+        assert_eq!([queries, responses].map(|id| inspection.facts(0).get(id)), [expected; 2]);
+        inspection.release(0);
+        assert_eq!(inspection.open_bytes, 0);
+    }
+}

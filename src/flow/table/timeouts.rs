@@ -200,7 +200,12 @@ impl FlowTable {
             None => timeouts.idle_ns,
             Some(by_state) => by_state.of(entry, timeouts.idle_ns, || AppStage::of(self.store.facts(place))),
         };
-        if entry.is(Flag::FINISHED) && open_ns != NEVER { open_ns.min(timeouts.closed_ns) } else { open_ns }
+        // A connection that is closed ends after its own time, unless no flow ends by time at all.
+        if entry.is(Flag::FINISHED) && (open_ns != NEVER || timeouts.shortest_ns() != NEVER) {
+            open_ns.min(timeouts.closed_ns)
+        } else {
+            open_ns
+        }
     }
 
     /// Why and when a flow ended by the time without packets, if it did.

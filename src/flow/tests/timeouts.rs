@@ -64,7 +64,7 @@ fn tcp_ends_by_its_handshake() {
 fn a_closed_connection_ends_by_its_own_time() {
     // Timeout of established connections, idle timeout, end behind the last segment; all in s.
     for (established, idle, after) in
-        [(Some(100), 10, Some(2)), (Some(1), 10, Some(1)), (Some(0), 10, None), (Some(5), 0, Some(2))]
+        [(Some(100), 10, Some(2)), (Some(1), 10, Some(1)), (Some(0), 10, Some(2)), (Some(5), 0, Some(2)), (Some(0), 0, None)]
     {
         let timeouts = StateTimeouts { tcp_established_ns: established.map(|secs| secs * SECOND), ..StateTimeouts::default() };
         for typed in [false, true] {
