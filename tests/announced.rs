@@ -132,6 +132,20 @@ fn data_connections_of_ftp_are_known_by_the_session() {
     // Nobody else's, and nothing that tells itself what it is.
     script.dialogue(20 * SEC, (OTHER, 40_003), (SERVER, 50_001), MS, &data);
     script.dialogue(21 * SEC, (CLIENT, 40_004), (SERVER, 50_001), MS, &[(true, b"SSH-2.0-x\r\n"), (false, b"SSH-2.0-y\r\n")]);
+    // A side says what flows of its own host are, and only the client commands.
+    let said: [(bool, &[u8]); 5] = [
+        (true, b"220 FTP server ready\r\n"),
+        (false, b"PASV\r\n227 Entering Passive Mode (10,0,0,7,195,91)\r\n"),
+        (true, b"227 Entering Passive Mode (192,0,2,99,195,90)\r\nPORT 192,0,2,80,195,92\r\n"),
+        (false, b"PORT 10,0,0,8,195,93\r\n"),
+        (true, b"200 PORT command successful\r\n"),
+    ];
+    script.dialogue(25 * SEC, (CLIENT, 40_010), (SERVER, 21), MS, &said);
+    script.dialogue(26 * SEC, (CLIENT, 40_006), (SERVER, 50_010), MS, &data);
+    script.dialogue(26 * SEC, (CLIENT, 40_007), (Ipv4Addr::new(192, 0, 2, 99), 50_010), MS, &data);
+    script.dialogue(26 * SEC, (SERVER, 40_008), (CLIENT, 50_011), MS, &data);
+    script.dialogue(26 * SEC, (CLIENT, 40_009), (SERVER, 50_012), MS, &data);
+    script.dialogue(26 * SEC, (SERVER, 20), (OTHER, 50_013), MS, &data);
     // Long behind it the port is somebody else's.
     script.dialogue(400 * SEC, (CLIENT, 40_005), (SERVER, 50_001), MS, &data);
     let found = of_script(script, &[]);
@@ -144,8 +158,12 @@ fn data_connections_of_ftp_are_known_by_the_session() {
     assert_eq!(found.spoken([40_003, 50_001]), NONE);
     assert_eq!(found.spoken([40_004, 50_001]), (json!("ssh"), json!("content")));
     assert_eq!(found.spoken([40_005, 50_001]), NONE);
+    assert_eq!(found.spoken([40_006, 50_010]), announced("ftp_data"));
+    for ports in [[40_007, 50_010], [40_008, 50_011], [40_009, 50_012], [20, 50_013]] {
+        assert_eq!(found.spoken(ports), NONE, "{ports:?}");
+    }
     let inspection = found.inspection();
-    assert_eq!(["announced", "announcements_forgotten", "announcements_skipped"].map(|name| &inspection[name]), [4, 0, 0]);
+    assert_eq!(["announced", "announcements_forgotten", "announcements_skipped"].map(|name| &inspection[name]), [5, 0, 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! with the same facts that the answer then has.
 
 use super::address_names::AddressBook;
-use super::announced::AnnouncementBook;
+use super::announced::{AnnouncementBook, KnownEnds};
 use crate::engine::Predicate;
 use crate::flow::{FactBuffer, FactSet, FlowRecord};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A copy of all that is known.
 pub(super) struct ToldFacts {
     names: Option<AddressBook>,
-    announced: AnnouncementBook,
+    announced: KnownEnds,
     /// How much had been told.
     told: [u64; 2],
 }
@@ -26,7 +26,7 @@ impl ToldFacts {
         }
         before
             .filter(|before| before.told == told)
-            .or_else(|| Some(Arc::new(Self { names: names.cloned(), announced: announced.clone(), told })))
+            .or_else(|| Some(Arc::new(Self { names: names.cloned(), announced: announced.ends().clone(), told })))
     }
 
     /// The facts of a flow with what others told of it; `None`: they told nothing.

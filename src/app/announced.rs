@@ -86,8 +86,22 @@ pub struct AnnouncedEnd {
     pub protocol: AnnouncedProtocol,
 }
 
-/// Tells the ends that a packet of a control connection announces. `source_port`: the packet's.
-pub fn announced_ends(control: ControlProtocol, payload: &[u8], source_port: u16, tell: &mut dyn FnMut(AnnouncedEnd)) {
+/// A packet of a control connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ControlPacket<'a> {
+    /// The connection's protocol.
+    pub control: ControlProtocol,
+    /// What was captured of the payload.
+    pub payload: &'a [u8],
+    /// The packet's source port.
+    pub source_port: u16,
+    /// The client of the connection sent it.
+    pub is_from_client: bool,
+}
+
+/// Tells the ends that a packet announces.
+pub fn announced_ends(packet: ControlPacket<'_>, tell: &mut dyn FnMut(AnnouncedEnd)) {
+    let ControlPacket { control, payload, source_port, is_from_client } = packet;
     let mut count = 0;
     let mut tell = |end: AnnouncedEnd| {
         // An address without a host, as of a call on hold, is nobody's.
@@ -98,7 +112,7 @@ pub fn announced_ends(control: ControlProtocol, payload: &[u8], source_port: u16
         }
     };
     match control {
-        ControlProtocol::Ftp => ftp::ends(payload, &mut tell),
+        ControlProtocol::Ftp => ftp::ends(payload, is_from_client, &mut tell),
         ControlProtocol::Sip => sdp::ends(payload, &mut tell),
         // A request: to read or to write.
         ControlProtocol::Tftp if matches!(payload, [0, 1 | 2, ..]) => {
@@ -126,9 +140,9 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-fn told(control: ControlProtocol, payload: &[u8]) -> Vec<String> {
+fn told(control: ControlProtocol, payload: &[u8], is_from_client: bool) -> Vec<String> {
     let mut told = Vec::new();
-    announced_ends(control, payload, 4000, &mut |end| {
+    announced_ends(ControlPacket { control, payload, source_port: 4000, is_from_client }, &mut |end| {
         let address = end.address.map_or_else(|| "sender".to_owned(), |address| address.to_string());
         told.push(format!("{} {address} {}", end.protocol.name(), end.port));
     });
@@ -142,23 +156,24 @@ mod tests {
 
     #[test]
     fn a_request_of_tftp_announces_its_sender() {
-        assert_eq!(told(ControlProtocol::Tftp, b"\0\x01file\0octet\0"), ["tftp sender 4000"]);
-        assert_eq!(told(ControlProtocol::Tftp, b"\0\x02file\0octet\0"), ["tftp sender 4000"]);
-        assert_eq!(told(ControlProtocol::Tftp, b"\0\x03\0\x01data"), [""; 0]);
-        assert_eq!(told(ControlProtocol::Tftp, b"\0"), [""; 0]);
+        assert_eq!(told(ControlProtocol::Tftp, b"\0\x01file\0octet\0", true), ["tftp sender 4000"]);
+        assert_eq!(told(ControlProtocol::Tftp, b"\0\x02file\0octet\0", true), ["tftp sender 4000"]);
+        assert_eq!(told(ControlProtocol::Tftp, b"\0\x03\0\x01data", true), [""; 0]);
+        assert_eq!(told(ControlProtocol::Tftp, b"\0", true), [""; 0]);
     }
 
     #[test]
     fn one_packet_has_a_limit() {
         let many = b"227 (10,0,0,1,4,1)\r\n".repeat(100);
-        assert_eq!(told(ControlProtocol::Ftp, &many).len(), ENDS_MAX);
+        assert_eq!(told(ControlProtocol::Ftp, &many, false).len(), ENDS_MAX);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             for control in [ControlProtocol::Ftp, ControlProtocol::Sip, ControlProtocol::Tftp] {
-                told(control, &bytes);
+                told(control, &bytes, true);
+                told(control, &bytes, false);
             }
         }
 
@@ -167,7 +182,9 @@ mod tests {
             const PARTS: [&[u8]; 8] = [b"PORT 1,2,3,4,5,6", b"\r\n", b"227 (", b"229 x (|||", b"\r\n\r\n", b"m=audio 1 RTP/AVP 0\n", b"c=IN IP4 ", b"1.2.3.4\n"];
             let bytes: Vec<u8> = parts.iter().flat_map(|&part| PARTS[part]).copied().collect();
             for control in [ControlProtocol::Ftp, ControlProtocol::Sip] {
-                told(control, &bytes[..cut.min(bytes.len())]);
+                let bytes = &bytes[..cut.min(bytes.len())];
+                told(control, bytes, true);
+                told(control, bytes, false);
             }
         }
     }

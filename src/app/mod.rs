@@ -26,7 +26,7 @@ mod socks;
 pub mod ssh;
 pub mod tls;
 
-pub use announced::{AnnouncedEnd, AnnouncedProtocol, ControlProtocol, announced_ends};
+pub use announced::{AnnouncedEnd, AnnouncedProtocol, ControlPacket, ControlProtocol, announced_ends};
 pub use conversation::{Conversation, Reading, StreamProtocol, Wanted};
 pub use credentials::credentials_are_clear;
 pub use datagrams::{DatagramInspector, DatagramProtocol, DatagramReading, SeenDatagram};

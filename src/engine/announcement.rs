@@ -3,7 +3,7 @@
 //! Owns what goes with a box of ended flows. Knows no message and no flow.
 
 use crate::app::AnnouncedProtocol;
-use crate::flow::HostAddress;
+use crate::flow::{FlowKey, HostAddress};
 use netscope_backends::Timestamp;
 
 /// One end of a flow that is to come.
@@ -19,6 +19,8 @@ pub struct Announcement {
     pub port: u16,
     /// The other end's address, where only one is meant.
     pub peer: Option<HostAddress>,
+    /// The control connection.
+    pub control: FlowKey,
     /// What the flow is.
     pub protocol: AnnouncedProtocol,
 }

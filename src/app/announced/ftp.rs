@@ -1,83 +1,105 @@
 //! Data connections of FTP: PORT and the reply 227 (RFC 959), EPRT and the reply 229 (RFC 2428).
+//!
+//! Owns how a line tells a port. Invariant: a side announces ports of its own host alone, whatever address it writes, so nobody says what
+//! the flows of third hosts are (RFC 2577 section 3; clients connect to the host of the session, too, whatever a reply says).
 
 use super::{AnnouncedEnd, AnnouncedProtocol, address, number, whole_lines};
-use std::net::{IpAddr, Ipv4Addr};
 
 /// Longest line that is read.
 const LINE_MAX: usize = 256;
 
-/// Each line that announces is one connection.
-pub(super) fn ends(payload: &[u8], tell: &mut dyn FnMut(AnnouncedEnd)) {
-    for line in whole_lines(payload).filter(|line| line.len() <= LINE_MAX) {
-        if let Some((address, port)) = end(line) {
-            tell(AnnouncedEnd { address, port, is_with_receiver: true, protocol: AnnouncedProtocol::FtpData });
-        }
+/// Each line that announces is one connection: commands of the client, replies of the server.
+pub(super) fn ends(payload: &[u8], is_from_client: bool, tell: &mut dyn FnMut(AnnouncedEnd)) {
+    let port_of = if is_from_client { commanded } else { replied };
+    for port in whole_lines(payload).filter(|line| line.len() <= LINE_MAX).filter_map(port_of) {
+        tell(AnnouncedEnd { address: None, port, is_with_receiver: true, protocol: AnnouncedProtocol::FtpData });
     }
 }
 
-fn end(line: &[u8]) -> Option<(Option<IpAddr>, u16)> {
+/// The port of `PORT` or `EPRT`.
+fn commanded(line: &[u8]) -> Option<u16> {
     let (command, rest) = line.split_at_checked(5)?;
-    match &command.to_ascii_uppercase()[..] {
-        b"PORT " => six(rest.trim_ascii()).map(|(address, port)| (Some(address), port)),
-        b"EPRT " => extended(rest.trim_ascii()).and_then(|(address, port)| Some((Some(address?), port))),
-        // The text is free, and some servers leave out the parentheses (RFC 1123 section 4.1.2.6).
-        _ if command.starts_with(b"227 ") => {
-            let start = line.iter().skip(4).position(u8::is_ascii_digit)? + 4;
-            let len = line[start..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b','));
-            six(&line[start..len.map_or(line.len(), |len| start + len)]).map(|(address, port)| (Some(address), port))
-        }
-        _ if command.starts_with(b"229 ") => {
-            let start = line.iter().position(|&byte| byte == b'(')? + 1;
-            let len = line[start..].iter().position(|&byte| byte == b')')?;
-            extended(&line[start..start + len])
-        }
+    match command {
+        _ if command.eq_ignore_ascii_case(b"PORT ") => six(rest.trim_ascii()),
+        _ if command.eq_ignore_ascii_case(b"EPRT ") => extended(rest.trim_ascii(), true),
         _ => None,
     }
 }
 
-/// Four numbers of an address and two of a port.
-fn six(text: &[u8]) -> Option<(IpAddr, u16)> {
-    let mut numbers = text.split(|&byte| byte == b',').map(number::<u8>);
-    let mut next = || numbers.next().flatten();
-    let (address, port) = ([next()?, next()?, next()?, next()?], [next()?, next()?]);
-    numbers.next().is_none().then(|| (Ipv4Addr::from(address).into(), u16::from_be_bytes(port)))
+/// The port of a reply 227 or 229.
+fn replied(line: &[u8]) -> Option<u16> {
+    if line.starts_with(b"227 ") {
+        // The text is free, and some servers leave out the parentheses (RFC 1123 section 4.1.2.6).
+        let start = line.iter().skip(4).position(u8::is_ascii_digit)? + 4;
+        let len = line[start..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b','));
+        six(&line[start..len.map_or(line.len(), |len| start + len)])
+    } else if line.starts_with(b"229 ") {
+        let start = line.iter().position(|&byte| byte == b'(')? + 1;
+        let len = line[start..].iter().position(|&byte| byte == b')')?;
+        extended(&line[start..start + len], false)
+    } else {
+        None
+    }
 }
 
-/// Family, address and port between any character; only the port is there in a reply.
-fn extended(text: &[u8]) -> Option<(Option<IpAddr>, u16)> {
+/// The port behind the four numbers of an address, in two numbers.
+fn six(text: &[u8]) -> Option<u16> {
+    let mut numbers = text.split(|&byte| byte == b',').map(number::<u8>);
+    let mut next = || numbers.next().flatten();
+    let (_address, port) = ([next()?, next()?, next()?, next()?], [next()?, next()?]);
+    numbers.next().is_none().then(|| u16::from_be_bytes(port))
+}
+
+/// Family, address and port between any character. A reply may have the port alone.
+fn extended(text: &[u8], needs_address: bool) -> Option<u16> {
     let (&between, rest) = text.split_first()?;
     let mut parts = rest.split(|&byte| byte == between);
     let (family, host, port, end) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     if !end.is_empty() || parts.next().is_some() {
         return None;
     }
-    let found = match family {
-        b"" if host.is_empty() => None,
-        b"1" | b"2" => Some(address(host).filter(|found| found.is_ipv4() == (family == b"1"))?),
-        _ => return None,
+    let is_whole = match family {
+        b"" => host.is_empty() && !needs_address,
+        b"1" | b"2" => address(host)?.is_ipv4() == (family == b"1"),
+        _ => false,
     };
-    Some((found, number(port)?))
+    number(port).filter(|_| is_whole)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::app::announced::{ControlProtocol, told};
 
-    fn ends(text: &str) -> Vec<String> {
-        told(ControlProtocol::Ftp, text.as_bytes())
+    fn of_client(text: &str) -> Vec<String> {
+        told(ControlProtocol::Ftp, text.as_bytes(), true)
+    }
+
+    fn of_server(text: &str) -> Vec<String> {
+        told(ControlProtocol::Ftp, text.as_bytes(), false)
     }
 
     #[test]
-    fn commands_and_replies_announce_a_connection() {
-        assert_eq!(ends("PORT 10,0,0,7,156,64\r\n"), ["ftp_data 10.0.0.7 40000"]);
-        assert_eq!(ends("port 10,0,0,7,156,64 \r\n"), ["ftp_data 10.0.0.7 40000"]);
-        assert_eq!(ends("EPRT |1|10.0.0.7|40000|\r\n"), ["ftp_data 10.0.0.7 40000"]);
-        assert_eq!(ends("EPRT !2!2001:db8::7!40000!\r\n"), ["ftp_data 2001:db8::7 40000"]);
-        assert_eq!(ends("227 Entering Passive Mode (192,0,2,80,200,1).\r\n"), ["ftp_data 192.0.2.80 51201"]);
-        assert_eq!(ends("227 =192,0,2,80,200,1\r\n"), ["ftp_data 192.0.2.80 51201"]);
-        assert_eq!(ends("229 Entering Extended Passive Mode (|||51201|)\r\n"), ["ftp_data sender 51201"]);
-        let several = "200 PORT command successful\r\n227 Passive (192,0,2,80,200,1)\r\n";
-        assert_eq!(ends(several), ["ftp_data 192.0.2.80 51201"]);
+    fn commands_and_replies_announce_a_connection_to_who_sent_them() {
+        for command in [
+            "PORT 10,0,0,7,156,64\r\n",
+            "port 10,0,0,7,156,64 \r\n",
+            "PORT 192,0,2,99,156,64\r\n",
+            "EPRT |1|10.0.0.7|40000|\r\n",
+            "eprt !2!2001:db8::7!40000!\r\n",
+        ] {
+            assert_eq!(of_client(command), ["ftp_data sender 40000"], "{command:?}");
+            assert_eq!(of_server(command), [""; 0], "a server commands nothing: {command:?}");
+        }
+        for reply in [
+            "227 Entering Passive Mode (192,0,2,80,200,1).\r\n",
+            "227 Entering Passive Mode (0,0,0,0,200,1).\r\n",
+            "227 =192,0,2,80,200,1\r\n",
+            "229 Entering Extended Passive Mode (|||51201|)\r\n",
+            "200 PORT command successful\r\n227 Passive (192,0,2,80,200,1)\r\n",
+        ] {
+            assert_eq!(of_server(reply), ["ftp_data sender 51201"], "{reply:?}");
+            assert_eq!(of_client(reply), [""; 0], "a client replies nothing: {reply:?}");
+        }
     }
 
     #[test]
@@ -88,7 +110,6 @@ mod tests {
             "PORT 10,0,0,256,1,1\r\n",
             "PORT +1,0,0,7,1,1\r\n",
             "PORT 10,0,0,7,0,0\r\n",
-            "PORT 0,0,0,0,4,0\r\n",
             "PORT 10,0,0,7,156,64",
             "EPRT |1|2001:db8::7|40000|\r\n",
             "EPRT |3|x|40000|\r\n",
@@ -102,8 +123,8 @@ mod tests {
             "227",
             "\n",
         ] {
-            assert_eq!(ends(text), [""; 0], "{text:?}");
+            assert_eq!([of_client(text), of_server(text)], [const { Vec::<String>::new() }; 2], "{text:?}");
         }
-        assert_eq!(ends(&format!("227 {} (1,2,3,4,5,6)\r\n", "x".repeat(300))), [""; 0]);
+        assert_eq!(of_server(&format!("227 {} (1,2,3,4,5,6)\r\n", "x".repeat(300))), [""; 0]);
     }
 }

@@ -81,7 +81,7 @@ mod tests {
 
     fn ends(body: &str) -> Vec<String> {
         let head = "INVITE sip:a@b SIP/2.0\r\nContent-Type: application/sdp\r\n\r\n";
-        told(ControlProtocol::Sip, format!("{head}{body}").as_bytes())
+        told(ControlProtocol::Sip, format!("{head}{body}").as_bytes(), true)
     }
 
     #[test]
@@ -110,6 +110,6 @@ mod tests {
             assert_eq!(ends(body), [""; 0], "{body:?}");
         }
         let head_alone = b"INVITE sip:a@b SIP/2.0\r\nv=0\r\nc=IN IP4 10.0.0.7\r\nm=audio 8000 RTP/AVP 0\r\n";
-        assert_eq!(told(ControlProtocol::Sip, head_alone), [""; 0]);
+        assert_eq!(told(ControlProtocol::Sip, head_alone, true), [""; 0]);
     }
 }

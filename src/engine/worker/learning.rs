@@ -5,13 +5,14 @@
 
 use super::Worker;
 use crate::app::dns::{DnsMessage, resolved_addresses};
-use crate::app::{ControlProtocol, Parsed, announced_ends};
+use crate::app::{ControlPacket, ControlProtocol, Parsed, announced_ends};
 use crate::detect::{SeenDns, SeenFacts};
 use crate::engine::{AddressName, Announcement, Observer};
-use crate::flow::SeenPayload;
+use crate::flow::{Direction, SeenPayload};
 use netscope_backends::Timestamp;
 
 const DNS_PORT: u16 = 53;
+const FTP_PORT: u16 = 21;
 /// DNS messages of one segment that are told.
 const MESSAGES_MAX: usize = 64;
 
@@ -39,11 +40,14 @@ impl<O: Observer> Worker<O> {
         let ((sender, source_port), (receiver, _)) =
             (flow.key.source(payload.direction), flow.key.destination(payload.direction));
         let (event, time) = (self.event_of(number), Timestamp(payload.time_ns));
+        let is_from_client = payload.direction == control_client(payload);
+        let packet = ControlPacket { control, payload: payload.bytes, source_port, is_from_client };
         let Self { outbox, ledger, .. } = self;
-        announced_ends(control, payload.bytes, source_port, &mut |end| {
+        announced_ends(packet, &mut |end| {
             let address = end.address.map_or(sender, Into::into);
             let peer = end.is_with_receiver.then_some(receiver);
-            let announcement = Announcement { event, time, address, port: end.port, peer, protocol: end.protocol };
+            let announcement =
+                Announcement { event, time, address, port: end.port, peer, control: flow.key, protocol: end.protocol };
             outbox.announced(announcement, ledger);
         });
     }
@@ -91,6 +95,37 @@ impl<O: Observer> Worker<O> {
         }
         if self.watch.follows_dns() {
             self.watch.dns(&SeenDns { message, client, server, flow, time });
+        }
+    }
+}
+
+/// The client of a session. Where the connection's SYN was not seen it is the side that began, and where that has FTP's port the other one.
+fn control_client(payload: &SeenPayload<'_>) -> Direction {
+    match payload.ports.map(|port| port == FTP_PORT) {
+        [true, false] => payload.client.reverse(),
+        _ => payload.client,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_side_of_ftps_port_is_no_client() {
+        for (ports, is_other) in [([40_000, 21], false), ([21, 40_000], true), ([21, 21], false), ([40_000, 2121], false)] {
+            let client = Direction::BToA;
+            let payload = SeenPayload {
+                bytes: b"",
+                wire_len: 0,
+                sequence: Some(1),
+                start: None,
+                direction: Direction::AToB,
+                client,
+                ports,
+                time_ns: 0,
+            };
+            assert_eq!(control_client(&payload) != client, is_other, "{ports:?}");
         }
     }
 }

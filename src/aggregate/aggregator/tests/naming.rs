@@ -175,7 +175,7 @@ fn live_flows_are_what_was_announced_in_conditions_and_in_answers() {
     let protocol = crate::app::AnnouncedProtocol::Rtp;
     let mut chunk = ended(&[], 12);
     let time = record.first_seen;
-    assert!(chunk.announce(crate::engine::Announcement { event: 3, time, address, port, peer: None, protocol }));
+    assert!(chunk.announce(crate::engine::Announcement { event: 3, time, address, port, peer: None, control: record.key, protocol }));
     aggregator.accept(0, Mail::Ended(&mut chunk), now);
     assert!(chunk.announced.is_empty(), "the box is empty again");
     assert!(ended_names(&mut aggregator, now).is_empty());
