@@ -209,8 +209,8 @@ mod linux {
             thread::sleep(Duration::from_millis(20));
         }
         let dropped_before = dropped.load(Ordering::Relaxed);
-        let predicate: Predicate =
-            Arc::new(|record, _| record.tcp.is_some_and(|tcp| tcp.zero_windows < 3) && record.first_packet % 3 != 0);
+        let predicate =
+            Predicate::new(|record, _| record.tcp.is_some_and(|tcp| tcp.zero_windows < 3) && record.first_packet % 3 != 0);
         let kinds = [
             (
                 "all, by bytes",

@@ -175,7 +175,7 @@ fn flows_are_found_while_the_capture_goes_on() {
         let (live, ended): (Vec<FoundFlow>, Vec<FoundFlow>) = found.flows.iter().cloned().partition(|flow| flow.is_alive);
         assert!(live.len() <= 40 && !ended.is_empty(), "{} live, {} ended", live.len(), ended.len());
         // Parts of it, several questions at once.
-        let predicate: netscope::engine::Predicate = Arc::new(|record, _| record.tcp.is_some());
+        let predicate = netscope::engine::Predicate::new(|record, _| record.tcp.is_some());
         let few = FlowQuestion { predicate: Some(predicate), limit: 3, ..ALL };
         let by: SortKey = SortKey::By(Arc::new(|record| u64::MAX - record.first_packet));
         let awaited = [

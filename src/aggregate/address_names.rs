@@ -157,11 +157,13 @@ impl AddressBook {
     }
 
     fn known_name(&self, record: &FlowRecord, facts: FactSet<'_>) -> Option<PoolRef> {
+        if asked_name(facts).is_some() {
+            return None;
+        }
         let client = record.client();
         let pair = (record.key.source(client).0, record.key.destination(client).0);
         let names = &self.pairs.get(&pair)?.names;
-        let &(_, name) = names.iter().rev().find(|(since, _)| *since <= record.first_seen)?;
-        asked_name(facts).is_none().then_some(name)
+        names.iter().rev().find(|(since, _)| *since <= record.first_seen).map(|&(_, name)| name)
     }
 
     /// The name that a flow has here, as facts, where it tells none itself.

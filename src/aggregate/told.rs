@@ -6,7 +6,7 @@
 use super::address_names::AddressBook;
 use super::announced::{AnnouncementBook, KnownEnds};
 use crate::engine::Predicate;
-use crate::flow::{FactBuffer, FactSet, FlowRecord};
+use crate::flow::{FACTS_LEN_MAX, FactBuffer, FactSet, FlowRecord};
 use std::sync::Arc;
 
 /// A copy of all that is known.
@@ -33,22 +33,30 @@ impl ToldFacts {
     fn extended(&self, record: &FlowRecord, facts: FactSet<'_>) -> Option<FactBuffer> {
         let name = self.names.as_ref().and_then(|names| names.name_of(record, facts));
         let protocol = self.announced.protocol_of(record, facts);
-        if name.is_none() && protocol.is_none() {
-            return None;
+        let mut all: Option<FactBuffer> = None;
+        // Each of both where it has room, as in answers.
+        let fits = |more: &FactBuffer| more.facts().len() <= FACTS_LEN_MAX;
+        if let Some(name) = name {
+            let mut more = FactBuffer::default();
+            more.copy(facts);
+            more.copy(name);
+            all = Some(more).filter(fits);
         }
-        let mut all = FactBuffer::default();
-        all.copy(facts);
-        name.into_iter().for_each(|name| all.copy(name));
-        protocol.into_iter().for_each(|protocol| AnnouncementBook::write(protocol, &mut all));
-        Some(all)
+        if let Some(protocol) = protocol {
+            let mut more = FactBuffer::default();
+            AnnouncementBook::write(protocol, &mut more);
+            more.copy(all.as_ref().map_or(facts, FactBuffer::facts));
+            all = Some(more).filter(fits).or(all);
+        }
+        all
     }
 
-    /// The same condition, of flows with what others told of them.
+    /// The same condition, of flows with what others told of them. For one that asks for this.
     pub fn with_told(self: &Arc<Self>, predicate: &Predicate) -> Predicate {
-        let (told, predicate) = (Arc::clone(self), Arc::clone(predicate));
-        Arc::new(move |record, facts| match told.extended(record, facts) {
-            Some(all) => predicate(record, all.facts()),
-            None => predicate(record, facts),
+        let (told, predicate) = (Arc::clone(self), predicate.clone());
+        Predicate::new(move |record, facts| match told.extended(record, facts) {
+            Some(all) => predicate.is_true(record, all.facts()),
+            None => predicate.is_true(record, facts),
         })
     }
 }

@@ -29,8 +29,37 @@ const ANSWER_BOXES: usize = 8;
 /// Most records that a question for the best ones gets from each queue. With [`FACTS_LEN_MAX`] of facts each they take 45 MB there.
 const LIMIT_MAX: usize = 10_000;
 
+type FlowTest = dyn Fn(&FlowRecord, FactSet<'_>) -> bool + Send + Sync;
+
 /// Says of a record, with what is known of its flow, whether it is asked for.
-pub type Predicate = Arc<dyn Fn(&FlowRecord, FactSet<'_>) -> bool + Send + Sync>;
+#[derive(Clone)]
+pub struct Predicate {
+    test: Arc<FlowTest>,
+    asks_for_told: bool,
+}
+
+impl Predicate {
+    /// One that may ask for anything.
+    pub fn new(test: impl Fn(&FlowRecord, FactSet<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self { test: Arc::new(test), asks_for_told: true }
+    }
+
+    /// The same, which asks for what other flows told of a flow (its `app` facts) only if `asks`.
+    #[must_use]
+    pub fn with_told(self, asks: bool) -> Self {
+        Self { asks_for_told: asks, ..self }
+    }
+
+    /// False where what other flows told of a flow changes nothing.
+    pub const fn asks_for_told(&self) -> bool {
+        self.asks_for_told
+    }
+
+    /// True when this flow is asked for.
+    pub fn is_true(&self, record: &FlowRecord, facts: FactSet<'_>) -> bool {
+        (self.test)(record, facts)
+    }
+}
 
 /// A question about live flows. Their records are as if the run ended now.
 #[derive(Clone)]
@@ -66,7 +95,7 @@ impl FlowQuery {
 
     /// True when this flow is asked for.
     pub fn wants(&self, record: &FlowRecord, facts: FactSet<'_>) -> bool {
-        self.predicate.as_ref().is_none_or(|predicate| predicate(record, facts))
+        self.predicate.as_ref().is_none_or(|predicate| predicate.is_true(record, facts))
     }
 
     /// Brings the best live records of all queues together: best first, no more than were asked for.

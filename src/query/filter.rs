@@ -3,7 +3,7 @@
 //! Owns nothing but the parsed tree. Knows no thread. Invariant: the text of a filter parses to an equal filter.
 
 use super::evaluate::evaluate;
-use super::expression::Expression;
+use super::expression::{Expression, ValueTest};
 use super::parser::parse;
 use super::subject::{BareRecord, RecordContext, Subject};
 use super::words::ValueSource;
@@ -12,7 +12,6 @@ use crate::engine::Predicate;
 use crate::flow::{FactSet, FlowRecord};
 use crate::record::{Exported, FACT_SCHEMA, FactSchema};
 use std::fmt;
-use std::sync::Arc;
 
 /// Which flows and packets somebody wants. The default is true of all.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +63,17 @@ impl FlowFilter {
         asks
     }
 
+    /// Whether it asks for what other flows may tell of a flow.
+    pub fn asks_for_told(&self) -> bool {
+        let mut asks = false;
+        if let Some(written) = &self.written {
+            written.for_each_term(&mut |term| {
+                asks |= term.source.is_told() || matches!(term.test, ValueTest::Compared(_, other) if other.is_told());
+            });
+        }
+        asks
+    }
+
     /// Whether it asks for a Community ID, so that [`Self::matches`] needs records with theirs ([`Exported::new`]).
     pub fn asks_for_identifiers(&self) -> bool {
         let mut asks = false;
@@ -100,7 +110,8 @@ impl FlowFilter {
     /// [`Self::matches_with_facts`] as workers take it; `None` where every flow fits.
     pub fn predicate(&self, context: RecordContext) -> Option<Predicate> {
         let plan = self.plan.clone()?;
-        Some(Arc::new(move |record, facts| evaluate(&plan, &BareRecord { record, facts, context: &context })))
+        let predicate = Predicate::new(move |record, facts| evaluate(&plan, &BareRecord { record, facts, context: &context }));
+        Some(predicate.with_told(self.asks_for_told()))
     }
 }
 

@@ -6,7 +6,9 @@
 use super::describe::{Described, LINK, described};
 use crate::flow::tcp::{TcpState, TcpStateDetail};
 use crate::flow::{Direction, EndReason, FactId, FlowState};
-use crate::record::{FIELDS, FactSchema, FieldType, KNOWN_BY, RecordField, TimeResolution};
+use crate::record::{
+    FIELDS, FactSchema, FieldType, KNOWN_BY, OTHERS_NAME, OTHERS_NAME_SOURCE, RecordField, SPOKEN, SPOKEN_SOURCE, TimeResolution,
+};
 use crate::wire::TunnelKind;
 use std::borrow::Cow;
 
@@ -243,6 +245,16 @@ impl ValueSource {
     /// A Community ID, which is made when it is asked for.
     pub fn is_identifier(self) -> bool {
         matches!(self, Self::Field(at) if FIELDS.get(at).is_some_and(is_identifier))
+    }
+
+    /// Another flow may tell its value: of passive DNS or an announcement.
+    pub fn is_told(self) -> bool {
+        match self {
+            Self::Fact(id) => [SPOKEN, SPOKEN_SOURCE, OTHERS_NAME, OTHERS_NAME_SOURCE].contains(&id),
+            Self::Object(object) => object == SPOKEN.object,
+            Self::Field(at) => FIELDS.get(at).is_some_and(|field| field.field.name == "app_known_by"),
+            Self::Protocol | Self::Address(_) | Self::Port(_) | Self::OuterVlan => false,
+        }
     }
 
     /// It has one value at most, so it can be compared with another.

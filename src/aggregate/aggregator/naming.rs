@@ -7,7 +7,7 @@
 use super::Aggregator;
 use crate::aggregate::address_names::AddressBook;
 use crate::aggregate::answers::LiveFound;
-use crate::aggregate::merge::least_through;
+use crate::aggregate::merge::{least_through, sort_settled};
 use crate::aggregate::told::ToldFacts;
 use crate::engine::FlowQuery;
 use crate::flow::{FACTS_LEN_MAX, FactSet};
@@ -24,9 +24,7 @@ impl Aggregator {
             return;
         }
         // Where nobody sees the order, it was left as it came.
-        if !settled.is_sorted_by_key(|flow| flow.event) {
-            settled.sort_by_key(|flow| flow.event);
-        }
+        sort_settled(settled, records);
         for flow in settled {
             if let Some(names) = &mut names {
                 names.learn_before(flow.event);
@@ -63,9 +61,11 @@ impl Aggregator {
         }
     }
 
-    /// A question as workers are asked it: conditions are asked of flows with what others told of them by now.
+    /// A question as workers are asked it: conditions that ask for it are asked of flows with what others told of them by now.
     pub fn for_workers(&mut self, query: &Arc<FlowQuery>) -> Arc<FlowQuery> {
-        let Some(predicate) = &query.predicate else { return Arc::clone(query) };
+        let Some(predicate) = query.predicate.as_ref().filter(|predicate| predicate.asks_for_told()) else {
+            return Arc::clone(query);
+        };
         self.told = ToldFacts::of(self.names.as_ref(), &self.announced, self.told.take());
         let Some(told) = &self.told else { return Arc::clone(query) };
         Arc::new(FlowQuery { predicate: Some(told.with_told(predicate)), ..(**query).clone() })

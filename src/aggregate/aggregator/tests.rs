@@ -245,7 +245,7 @@ fn flows_that_ended_are_found_with_those_that_live() {
     let mut aggregator = aggregator(1, false, now);
     aggregator.accept(0, Mail::Ended(&mut ended_flows(&[2, 20, 200], 1, 3)), now);
     assert_eq!(told(&mut aggregator, now), ["ended [2, 20, 200]"]);
-    let predicate: crate::engine::Predicate = Arc::new(|record, _| record.bytes[0] > 2);
+    let predicate = crate::engine::Predicate::new(|record, _| record.bytes[0] > 2);
     assert!(aggregator.ask(&Arc::new(FlowQuery { limit: 4, predicate: Some(predicate), ..FlowQuery::all(1) }), BOTH));
     // 100 was alive when it was looked at, and has ended since; its place in the order is not settled.
     aggregator.accept(0, Mail::Answer(&mut found(&[100, 50, 3], 2)), now);

@@ -282,7 +282,7 @@ fn of_table(
     let mut best: BinaryHeap<Reverse<(u64, Reverse<usize>)>> = BinaryHeap::with_capacity(limit.min(table.len()) + 1);
     for (index, record) in table.iter().enumerate() {
         found.looked_at += 1;
-        if predicate.is_some_and(|predicate| !predicate(&record, table.facts(index))) {
+        if predicate.is_some_and(|predicate| !predicate.is_true(&record, table.facts(index))) {
             continue;
         }
         found.matched = with(found.matched, &record);
@@ -341,7 +341,7 @@ mod tests {
     fn a_table_gives_the_best_in_order() {
         let records = (0..100_u64).map(|number| FlowRecord { bytes: [number * 7 % 100, 0], ..tcp_record() });
         let end = (records.collect::<Table>(), Summary::default());
-        let even: Predicate = Arc::new(|record, _| record.bytes[0].is_multiple_of(2));
+        let even = Predicate::new(|record, _| record.bytes[0].is_multiple_of(2));
         let found = of_table(&end, Timestamp(0), Some(&even), &SortKey::Bytes, FlowScope::All, 3);
         let bytes: Vec<u64> = found.flows.iter().map(|flow| flow.record.bytes[0]).collect();
         assert_eq!((bytes, found.matched.flows, found.looked_at, found.is_whole), (vec![98, 96, 94], 50, 100, true));

@@ -13,8 +13,7 @@ use super::responding::{JSON, download, full, json};
 use super::setup::RecordStyle;
 use super::unix::seconds;
 use crate::dashboard::{ApiRequest, ApiResponse};
-use crate::engine::SortKey;
-use crate::flow::{FactSet, FlowRecord};
+use crate::engine::{Predicate, SortKey};
 use crate::record::TextBuffer;
 use serde_json::json;
 use std::sync::Arc;
@@ -131,7 +130,7 @@ fn file(
 pub async fn one(board: &Arc<Board>, request: &ApiRequest, id: &str) -> Result<ApiResponse, ApiError> {
     Params::new(&request.query, &[], &[])?;
     let name = FlowName::parse(id).ok_or_else(|| ApiError::not_found("that is no name of a flow"))?;
-    let predicate = Arc::new(move |record: &FlowRecord, _: FactSet<'_>| name.fits(record));
+    let predicate = Predicate::new(move |record, _| name.fits(record)).with_told(false);
     let found = board.find(Some(predicate), SortKey::LastSeen, FlowScope::All, 1).await?;
     let Some(flow) = found.flows.first() else {
         return Err(ApiError::not_found("the flow is not known any more"));

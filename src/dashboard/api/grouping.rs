@@ -340,8 +340,8 @@ mod tests {
                 let others = predicate_of(&other_filter("proto:tcp", [&group].into_iter()).expect("it can be written"));
                 for other in &flows {
                     let (record, facts) = (&other.record, other.facts.facts());
-                    assert_eq!(predicate(record, facts), is_in(other), "{term} of {other:?}");
-                    assert_eq!(others(record, facts), record.key.protocol() == 6 && !is_in(other));
+                    assert_eq!(predicate.is_true(record, facts), is_in(other), "{term} of {other:?}");
+                    assert_eq!(others.is_true(record, facts), record.key.protocol() == 6 && !is_in(other));
                 }
             }
         }

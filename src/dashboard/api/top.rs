@@ -14,7 +14,7 @@ use super::responding::json;
 use super::unix::seconds;
 use crate::aggregate::{EndedSlot, FoundFlow, HistorySnapshot, KeptSlot, Tally};
 use crate::dashboard::{ApiRequest, ApiResponse};
-use crate::flow::{FactSet, FlowRecord};
+use crate::engine::{Predicate, SortKey};
 use netscope_backends::Timestamp;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -115,11 +115,13 @@ async fn of_span(
         && board.settings.has_history;
     let history = if has_history { Some(board.history.get(&board.hooks.questions).await?) } else { None };
     let (own, start, end) = (filter.predicate(board.settings.records), span.start, span.end);
-    let overlaps = Arc::new(move |record: &FlowRecord, facts: FactSet<'_>| {
-        record.first_seen < end && record.last_seen >= start && own.as_ref().is_none_or(|own| own(record, facts))
-    });
+    let asks_for_told = own.as_ref().is_some_and(Predicate::asks_for_told);
+    let overlaps = Predicate::new(move |record, facts| {
+        record.first_seen < end && record.last_seen >= start && own.as_ref().is_none_or(|own| own.is_true(record, facts))
+    })
+    .with_told(asks_for_told);
     let scope = if has_history { FlowScope::Live } else { FlowScope::All };
-    let found = board.find(Some(overlaps), crate::engine::SortKey::Bytes, scope, FLOWS_MAX).await?;
+    let found = board.find(Some(overlaps), SortKey::Bytes, scope, FLOWS_MAX).await?;
     let rates = board.with_rates(super::rates::FlowRates::now);
     let text = filter.text().to_owned();
     let body = board.heavy(move || {

@@ -91,7 +91,7 @@ fn all_flows_come_once_however_large_the_table() {
 
 #[test]
 fn the_best_are_chosen_and_a_predicate_heard() {
-    let predicate: Predicate = Arc::new(|record, _| record.first_packet % 3 == 0);
+    let predicate = Predicate::new(|record, _| record.first_packet % 3 == 0);
     let query = FlowQuery { predicate: Some(predicate), limit: 300, ..FlowQuery::all(0) };
     let (mut records, _) = answered(query.clone(), 10_000, false);
     query.choose(&mut records);
@@ -104,10 +104,9 @@ fn the_best_are_chosen_and_a_predicate_heard() {
 
 #[test]
 fn a_predicate_is_told_what_is_known_of_a_flow() {
-    let predicate: Predicate =
-        Arc::new(|_, facts| matches!(facts.get(NUMBER), Some(FactValue::Number(number)) if number % 5 == 0));
+    let predicate = Predicate::new(|_, facts| matches!(facts.get(NUMBER), Some(FactValue::Number(number)) if number % 5 == 0));
     for limit in [0, 10_000] {
-        let query = FlowQuery { predicate: Some(Arc::clone(&predicate)), limit, ..FlowQuery::all(0) };
+        let query = FlowQuery { predicate: Some(predicate.clone()), limit, ..FlowQuery::all(0) };
         let (mut records, _) = answered(query, 2000, true);
         records.sort_unstable_by_key(|record| record.first_packet);
         assert!(records.iter().map(|record| record.first_packet).eq((15..2000).step_by(20)));

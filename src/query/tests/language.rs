@@ -11,7 +11,7 @@ fn matches(text: &str, record: &FlowRecord) -> bool {
     let found = filter.matches(&Exported::new(record, 0));
     assert_eq!(found, filter.matches_record(record, &RecordContext::default()), "{text}");
     let predicate = filter.predicate(RecordContext::default());
-    assert_eq!(found, predicate.is_none_or(|predicate| predicate(record, FactSet::NONE)), "{text}");
+    assert_eq!(found, predicate.is_none_or(|predicate| predicate.is_true(record, FactSet::NONE)), "{text}");
     found
 }
 
@@ -187,7 +187,7 @@ fn facts_are_words_when_there_are_such() {
         assert!(filter.asks_for_facts());
         assert_eq!(filter.matches(&exported), expected, "{text}");
         let predicate = filter.predicate(RecordContext::default()).expect("it has a term");
-        assert_eq!(predicate(&record, facts.facts()), expected, "{text}");
+        assert_eq!(predicate.is_true(&record, facts.facts()), expected, "{text}");
         assert!(!filter.matches_record(&record, &RecordContext::default()), "facts are unknown: {text}");
         let is_made_up = text.contains("server_name") || text.contains("old");
         assert!(!is_made_up || FlowFilter::parse(text).is_err(), "there is no such fact: {text}");
@@ -323,4 +323,24 @@ fn hostile_text_is_read_in_linear_time() {
         let _ = FlowFilter::parse(&cut);
     }
     assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn filters_that_other_flows_may_change_are_known() {
+    let all = [
+        "app:rtp",
+        "app_protocol:rtp",
+        "app_source:*",
+        "app_name:*",
+        "app_known_by:port",
+        "app_version:1",
+        "port:443",
+        "tls_sni:*",
+    ];
+    let told = all.map(|text| FlowFilter::parse(text).unwrap_or_else(|_| panic!("{text}")).asks_for_told());
+    assert_eq!(told, [true, true, true, true, true, false, false, false]);
+    let compared = ["app_name:=sni", "bytes:>packets"].map(|text| FlowFilter::parse(text).expect("a filter").asks_for_told());
+    assert_eq!(compared, [true, false]);
+    let inside = FlowFilter::parse("port:443 and not (bytes:>5 or app_name:x)").expect("a filter");
+    assert!(inside.asks_for_told() && inside.predicate(RecordContext::default()).is_some_and(|own| own.asks_for_told()));
 }

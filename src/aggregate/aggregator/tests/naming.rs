@@ -142,7 +142,7 @@ fn workers_are_asked_for_flows_with_what_others_told_of_them() {
     let setup = QueueSetup { count: 1, may_be_split: false, waits: false };
     let mut aggregator = Aggregator::new(naming(100), ALL, setup, now);
     let asks = |name: &'static str| {
-        let predicate: crate::engine::Predicate = Arc::new(move |_, facts| asked_name(facts) == Some(name.as_bytes()));
+        let predicate = crate::engine::Predicate::new(move |_, facts| asked_name(facts) == Some(name.as_bytes()));
         Arc::new(FlowQuery { predicate: Some(predicate), limit: 9, ..FlowQuery::all(1) })
     };
     let query = asks("three");
@@ -161,6 +161,10 @@ fn workers_are_asked_for_flows_with_what_others_told_of_them() {
     assert!(ended_names(&mut aggregator, now).is_empty());
     assert!(asked.wants(&record, FactSet::NONE));
     assert!(aggregator.for_workers(&asks("four")).wants(&record, FactSet::NONE));
+    let by_port =
+        crate::query::FlowFilter::parse("port:443").expect("a filter").predicate(crate::query::RecordContext::default());
+    let by_port = Arc::new(FlowQuery { predicate: by_port, ..FlowQuery::all(3) });
+    assert!(Arc::ptr_eq(&aggregator.for_workers(&by_port), &by_port), "nothing told changes what it says");
     let all = Arc::new(FlowQuery::all(2));
     assert!(Arc::ptr_eq(&aggregator.for_workers(&all), &all), "without a condition nothing is copied");
 }
@@ -175,11 +179,19 @@ fn live_flows_are_what_was_announced_in_conditions_and_in_answers() {
     let protocol = crate::app::AnnouncedProtocol::Rtp;
     let mut chunk = ended(&[], 12);
     let time = record.first_seen;
-    assert!(chunk.announce(crate::engine::Announcement { event: 3, time, address, port, peer: None, control: record.key, protocol }));
+    assert!(chunk.announce(crate::engine::Announcement {
+        event: 3,
+        time,
+        address,
+        port,
+        peer: None,
+        control: record.key,
+        protocol
+    }));
     aggregator.accept(0, Mail::Ended(&mut chunk), now);
     assert!(chunk.announced.is_empty(), "the box is empty again");
     assert!(ended_names(&mut aggregator, now).is_empty());
-    let predicate: crate::engine::Predicate = Arc::new(|_, facts| crate::record::spoken(facts) == Some(b"rtp"));
+    let predicate = crate::engine::Predicate::new(|_, facts| crate::record::spoken(facts) == Some(b"rtp"));
     let query = Arc::new(FlowQuery { predicate: Some(predicate), limit: 9, ..FlowQuery::all(1) });
     assert!(aggregator.for_workers(&query).wants(&record, FactSet::NONE));
     assert!(aggregator.ask(&query, LIVE));
@@ -188,4 +200,65 @@ fn live_flows_are_what_was_announced_in_conditions_and_in_answers() {
     aggregator.accept(0, Mail::Answer(&mut answer), now);
     let Some(Event::Found(flows)) = aggregator.poll(now) else { panic!("flows are found") };
     assert_eq!(crate::record::spoken(flows.flows[0].facts.facts()), Some(&b"rtp"[..]));
+}
+
+#[test]
+fn conditions_see_no_more_facts_than_answers_take() {
+    let now = Instant::now();
+    let setup = QueueSetup { count: 1, may_be_split: false, waits: false };
+    let mut aggregator = Aggregator::new(naming(100), ALL, setup, now);
+    let (record, protocol) = (udp6_record(), crate::app::AnnouncedProtocol::Rtp);
+    let (address, port) = record.key.destination(record.client());
+    let mut chunk = told_names(&[(3, "a-name.example")], &[], 12);
+    let (time, control) = (record.first_seen, record.key);
+    assert!(chunk.announce(crate::engine::Announcement { event: 3, time, address, port, peer: None, control, protocol }));
+    aggregator.accept(0, Mail::Ended(&mut chunk), now);
+    assert!(ended_names(&mut aggregator, now).is_empty());
+    let has = |id| {
+        let predicate = crate::engine::Predicate::new(move |_, facts| facts.get(id).is_some());
+        Arc::new(FlowQuery { predicate: Some(predicate), limit: 9, ..FlowQuery::all(1) })
+    };
+    let asked = [OTHERS_NAME, crate::record::SPOKEN].map(|id| aggregator.for_workers(&has(id)));
+    // Room for both, for the shorter one, for none.
+    for (len, expected) in [(100, [true, true]), (4060, [false, true]), (4088, [false, false])] {
+        let mut own = crate::flow::FactBuffer::default();
+        assert!(own.text(crate::record::fact_id("ssh", "banner"), &vec![b'x'; len]));
+        assert_eq!([0, 1].map(|at| asked[at].wants(&record, own.facts())), expected, "{len} bytes, {}", own.facts().len());
+        assert!(aggregator.ask(&has(OTHERS_NAME), LIVE));
+        let mut answer = found(&[], 1);
+        answer.push(&record, own.facts());
+        aggregator.accept(0, Mail::Answer(&mut answer), now);
+        let Some(Event::Found(flows)) = aggregator.poll(now) else { panic!("flows are found") };
+        let facts = flows.flows[0].facts.facts();
+        assert_eq!([OTHERS_NAME, crate::record::SPOKEN].map(|id| facts.get(id).is_some()), expected, "as in the answer");
+    }
+}
+
+#[test]
+fn records_that_end_at_one_event_are_known_in_one_order() {
+    let now = Instant::now();
+    let protocol = crate::app::AnnouncedProtocol::Rtp;
+    const VALID_NS: u64 = 180_000_000_000;
+    for turned in [false, true] {
+        let setup = QueueSetup { count: 2, may_be_split: false, waits: true };
+        let mut aggregator = Aggregator::new(naming(0), Wants { table: true, ..Wants::default() }, setup, now);
+        let mut boxes = [ended(&[5], u64::MAX), ended(&[5], u64::MAX)];
+        // The first part of a flow makes the announcement last for the second.
+        let parts = if turned { [1, 0] } else { [0, 1] };
+        for (chunk, part) in boxes.iter_mut().zip(parts) {
+            let (first_seen, ended) = (Timestamp(part * 2 * VALID_NS), Timestamp((part * 2 + 1) * VALID_NS));
+            let reason = EndReason::ActiveTimeout;
+            chunk.flows[0].record = FlowRecord { first_seen, ended, reason, first_packet: part + 1, ..udp6_record() };
+        }
+        let record = boxes[0].flows[0].record;
+        let (address, port) = record.key.destination(record.client());
+        let (time, control) = (Timestamp(0), record.key);
+        assert!(boxes[0].announce(crate::engine::Announcement { event: 1, time, address, port, peer: None, control, protocol }));
+        for (queue, chunk) in boxes.iter_mut().enumerate() {
+            aggregator.accept(queue, Mail::Ended(chunk), now);
+            aggregator.accept(queue, Mail::End, now);
+        }
+        let Some(Event::End(end)) = std::iter::from_fn(|| aggregator.poll(now)).last() else { panic!("it ends") };
+        assert_eq!(end.1.announced.flows, 2, "turned: {turned}");
+    }
 }

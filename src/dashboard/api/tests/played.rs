@@ -246,7 +246,7 @@ fn answer_all(questions: &Questions, asked: &AtomicU64, is_over: &AtomicBool, re
                 asked.fetch_add(1, Ordering::Relaxed);
                 let wants = |flow: &FoundFlow| {
                     (if flow.is_alive { question.with_live } else { question.with_ended })
-                        && question.predicate.as_ref().is_none_or(|predicate| predicate(&flow.record, flow.facts.facts()))
+                        && question.predicate.as_ref().is_none_or(|predicate| predicate.is_true(&flow.record, flow.facts.facts()))
                 };
                 let mut found: Vec<_> = flows().into_iter().filter(wants).collect();
                 let matched = found.iter().fold(FlowTotals::default(), |sum, FoundFlow { record, .. }| FlowTotals {
