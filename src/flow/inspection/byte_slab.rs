@@ -22,7 +22,7 @@ const SPARE_MAX: usize = 4;
 
 /// Places of one length that were taken together.
 #[derive(Clone, Default)]
-struct Piece {
+struct SlabPiece {
     /// Empty while no place is in use.
     bytes: Box<[u8]>,
     /// Places in use, and places ever used since there are bytes.
@@ -35,7 +35,7 @@ struct Piece {
 
 #[derive(Clone, Default)]
 struct Class {
-    pieces: Vec<Piece>,
+    pieces: Vec<SlabPiece>,
     with_room: Vec<u32>,
 }
 
@@ -76,7 +76,7 @@ impl ByteSlab {
         let Class { pieces, with_room } = &mut self.classes[class];
         if with_room.is_empty() {
             let number = u32::try_from(pieces.len()).ok().filter(|&number| number < u32::MAX / per_piece)?;
-            pieces.push(Piece { is_listed: true, ..Piece::default() });
+            pieces.push(SlabPiece { is_listed: true, ..SlabPiece::default() });
             with_room.push(number);
         }
         let &number = with_room.last()?;
@@ -113,7 +113,7 @@ impl ByteSlab {
         piece.used = piece.used.saturating_sub(1);
         if piece.used == 0 {
             let bytes = std::mem::take(&mut piece.bytes);
-            *piece = Piece { is_listed: piece.is_listed, ..Piece::default() };
+            *piece = SlabPiece { is_listed: piece.is_listed, ..SlabPiece::default() };
             if self.spare.len() < SPARE_MAX {
                 self.spare.push(bytes);
             }
@@ -128,7 +128,7 @@ impl ByteSlab {
 
     /// Bytes of memory.
     pub fn memory_bytes(&self) -> usize {
-        let piece = |piece: &Piece| size_of::<Piece>() + piece.bytes.len() + piece.free.capacity() * 2;
+        let piece = |piece: &SlabPiece| size_of::<SlabPiece>() + piece.bytes.len() + piece.free.capacity() * 2;
         let class = |class: &Class| class.pieces.iter().map(piece).sum::<usize>() + class.with_room.capacity() * 4;
         self.classes.iter().map(class).sum::<usize>() + self.spare.len() * PIECE_LEN
     }
