@@ -10,7 +10,7 @@ use netscope::aggregate::{Output, Summary, Table};
 use netscope::flow::{
     Candidate, Content, FactSet, FlowKey, FlowPacket, FlowRecord, FlowSettings, FlowTable, FullFacts, HashSecret, Keyed, ports_of,
 };
-use netscope::output::{CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable};
+use netscope::output::{CsvLine, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLine, JsonLines, JsonTable};
 use netscope::wire::dissect;
 use netscope_perf::Profile;
 use setup::traffic::Traffic;
@@ -27,8 +27,8 @@ type Create = fn(&Path) -> Box<dyn Output>;
 const FORMATS: &[(&str, Create)] = &[
     ("json", |path| Box::new(DocumentFile::create(path, JsonTable(ExportSettings::default())).expect("a writable path"))),
     ("csv", |path| Box::new(DocumentFile::create(path, CsvTable(ExportSettings::default())).expect("a writable path"))),
-    ("ended-jsonl", |path| Box::new(JsonLines::create(path, ExportSettings::default()).expect("a writable path"))),
-    ("ended-csv", |path| Box::new(CsvLines::create(path, ExportSettings::default()).expect("a writable path"))),
+    ("ended-jsonl", |path| Box::new(JsonLines::create(path, JsonLine, ExportSettings::default()).expect("a writable path"))),
+    ("ended-csv", |path| Box::new(CsvLines::create(path, CsvLine, ExportSettings::default()).expect("a writable path"))),
 ];
 
 /// Every flow of web-like traffic, 10 packets each.

@@ -224,16 +224,13 @@ fn post_rotate(settings: &Settings, reporter: &Arc<Reporter>) -> Result<Option<P
 
 /// On a live capture, says at the start what the tables at the end will not have.
 fn say_what_tables_hold(settings: &Settings, reporter: &Reporter) {
-    let OutputSettings { export_ended_max, expired_flows_jsonl, expired_flows_csv, .. } = &settings.output;
+    let OutputSettings { export_ended_max, .. } = &settings.output;
     if matches!(settings.source, SourceSettings::File(_)) || !settings.output.has_tables() {
         return;
     }
     let megabytes = export_ended_max.saturating_mul(RETAINED_RECORD_BYTES).div_ceil(1_000_000);
-    let all = if expired_flows_jsonl.is_some() || expired_flows_csv.is_some() {
-        ""
-    } else {
-        "; --expired-flows-jsonl or --expired-flows-csv write every flow"
-    };
+    let all =
+        if settings.output.has_every_flow() { "" } else { "; --expired-flows-jsonl or --expired-flows-csv write every flow" };
     reporter.warn(&format!(
         "the table of flows will hold those alive at the end and the {export_ended_max} that ended last (--export-ended-max, at most \
          {megabytes} MB){all}"

@@ -10,9 +10,9 @@ use netscope::detect::LocalNetworks;
 use netscope::engine::EngineSettings;
 use netscope::flight::{FlightError, FlightSettings, FlightSetup};
 use netscope::output::{
-    AlertLines, CsvLines, CsvTable, DocumentFile, EveTable, ExportSettings, HistoryFile, JsonLines, JsonTable, OutputError,
-    PacketPrinter, PostRotate, PrintStyle, StatsLines, TextReport, TextSettings, ZeekFiles, ZeekTable, stdout, stdout_has_color,
-    stdout_is_terminal, terminal_columns,
+    AlertLines, CsvLine, CsvLines, CsvTable, DocumentFile, EveLine, EveLines, EveTable, ExportSettings, HistoryFile, JsonLine,
+    JsonLines, JsonTable, OutputError, PacketPrinter, PostRotate, PrintStyle, StatsLines, TextReport, TextSettings, ZeekFiles,
+    ZeekLine, ZeekLines, ZeekTable, stdout, stdout_has_color, stdout_is_terminal, terminal_columns,
 };
 use netscope::query::RecordContext;
 use netscope::record::{FieldWord, LineStyle, LineTime};
@@ -115,7 +115,16 @@ pub fn outputs(
     post_rotate: Option<&PostRotate>,
 ) -> Result<Vec<Box<dyn Output>>, OutputError> {
     let OutputSettings {
-        export_json, export_csv, export_eve, export_zeek, expired_flows_jsonl, expired_flows_csv, record, ..
+        export_json,
+        export_csv,
+        export_eve,
+        export_zeek,
+        expired_flows_jsonl,
+        expired_flows_csv,
+        expired_flows_eve,
+        expired_flows_zeek,
+        record,
+        ..
     } = &settings.output;
     let record = &ExportSettings { interfaces, ..*record };
     let on_closed = || post_rotate.map(PostRotate::on_closed);
@@ -136,10 +145,17 @@ pub fn outputs(
         outputs.push(Box::new(DocumentFile::create(path, log)?));
     }
     if let Some(rotation) = expired_flows_jsonl {
-        outputs.push(Box::new(JsonLines::rotating(rotation, *record, on_closed())?));
+        outputs.push(Box::new(JsonLines::rotating(rotation, JsonLine, *record, on_closed())?));
     }
     if let Some(rotation) = expired_flows_csv {
-        outputs.push(Box::new(CsvLines::rotating(rotation, *record, on_closed())?));
+        outputs.push(Box::new(CsvLines::rotating(rotation, CsvLine, *record, on_closed())?));
+    }
+    if let Some(rotation) = expired_flows_eve {
+        outputs.push(Box::new(EveLines::rotating(rotation, EveLine, *record, on_closed())?));
+    }
+    for (rotation, log, format) in expired_flows_zeek {
+        let line = ZeekLine { log: *log, format: *format, local: Arc::clone(local) };
+        outputs.push(Box::new(ZeekLines::rotating(rotation, line, *record, on_closed())?));
     }
     if let Some(path) = settings.output.alerts_jsonl.as_ref().filter(|_| settings.detection.is_some()) {
         outputs.push(Box::new(AlertLines::create(path, record.community_id_seed)?));

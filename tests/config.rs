@@ -480,6 +480,8 @@ fn empty_text_is_unset() {
         "export_zeek",
         "expired_flows_jsonl",
         "expired_flows_csv",
+        "expired_flows_eve",
+        "expired_flows_zeek",
         "summary_json",
         "write_pcap",
     ];

@@ -10,8 +10,8 @@ use flow::{FactSet, FlowRecord, QuotedFlow, community_id};
 use netscope::aggregate::{Output, OutputLoss, QueueReport, Report, Summary, Table};
 use netscope::engine::{ProtocolClass, TrafficCount};
 use netscope::output::{
-    CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable, SummaryFile, TextReport, TextSettings, stats_line,
-    summary_text, write_array, write_table,
+    CsvLine, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLine, JsonLines, JsonTable, SummaryFile, TextReport,
+    TextSettings, stats_line, summary_text, write_array, write_table,
 };
 use netscope::record::TimeResolution;
 use netscope::wire::{Fault, FaultKind, Layer};
@@ -281,8 +281,8 @@ fn ended_flows_begin_with_time_and_reason() {
     let (json_path, csv_path) = (directory.path().join("ended.jsonl"), directory.path().join("ended.csv"));
     fs::write(&json_path, "old\n").unwrap();
     fs::write(&csv_path, "old\n").unwrap();
-    let mut json = JsonLines::create(&json_path, SETTINGS).unwrap();
-    let mut csv = CsvLines::create(&csv_path, SETTINGS).unwrap();
+    let mut json = JsonLines::create(&json_path, JsonLine, SETTINGS).unwrap();
+    let mut csv = CsvLines::create(&csv_path, CsvLine, SETTINGS).unwrap();
     let header = format!("ts,reason,{SHARED_COLUMNS},{OUR_COLUMNS}\n");
     assert_eq!(fs::read_to_string(&json_path).unwrap(), "old\n", "nothing is lost before the run begins");
     json.flush().unwrap();

@@ -52,6 +52,8 @@ fn help_has_its_headings_and_every_flag_of_the_contract() {
         "--export-zeek",
         "--expired-flows-jsonl",
         "--expired-flows-csv",
+        "--expired-flows-eve",
+        "--expired-flows-zeek",
         "--stats",
         "--no-stats",
         "--stats-interval-ms",

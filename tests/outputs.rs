@@ -292,6 +292,23 @@ fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
         let rows: usize = texts.iter().map(|text| text.lines().count() - head).sum();
         assert_eq!(rows, 6000, "every flow once");
     }
+    rotated(&["--expired-flows-eve", "eve.json", "--expired-flows-zeek", ".", "--expired-flows-rotate-s", "1000"]);
+    let text = |name: &str| fs::read_to_string(directory.path().join(name)).expect(name);
+    for (start, ending) in [("eve", "json"), ("conn", "log")] {
+        let lines = (1..=6).map(|number| text(&format!("{start}.{number:06}.{ending}")));
+        let rows = lines.map(|text| text.lines().filter(|line| !line.starts_with('#')).count()).collect::<Vec<_>>();
+        assert_eq!((rows.iter().sum::<usize>(), &rows[..5]), (6000, &[1000; 5][..]), "{start}");
+    }
+    for (number, open, close) in [(1, "22-13-20", "22-29-59"), (2, "22-30-00", "22-46-39"), (6, "23-36-40", "23-53-19")] {
+        let log = text(&format!("conn.{number:06}.log"));
+        assert!(log.starts_with("#separator \\x09\n"), "{log:.200}");
+        assert!(log.contains(&format!("\n#open\t2023-11-14-{open}\n#fields\tts\t")), "{log:.300}");
+        assert!(log.ends_with(&format!("\n#close\t2023-11-14-{close}\n")), "{}", &log[log.len() - 100..]);
+        assert_eq!(log.lines().filter(|line| line.starts_with('#')).count(), 8);
+    }
+    let dns = text("dns.000001.log");
+    assert!(dns.contains("\n#path\tdns\n") && dns.lines().all(|line| line.starts_with('#')), "{dns}");
+    assert_eq!(names(directory.path(), "dns.000002.log").len(), 0, "a log without lines does not rotate");
     rotated(&[
         "--expired-flows-jsonl",
         "time-%Y%m%d-%H%M%S.jsonl.gz",

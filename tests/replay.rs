@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use netscope::aggregate::Output;
 use netscope::engine::{EngineSettings, Source};
 use netscope::flow::FlowSettings;
-use netscope::output::{CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLines, JsonTable};
+use netscope::output::{CsvLine, CsvLines, CsvTable, DocumentFile, ExportSettings, JsonLine, JsonLines, JsonTable};
 use netscope_backends::LinkType;
 use netscope_backends::memory::{MemoryBackend, read_all};
 use serde_json::Value;
@@ -81,8 +81,8 @@ fn packets_in_memory_give_the_same_bytes_as_the_file() {
         let outputs: Vec<Box<dyn Output>> = vec![
             Box::new(DocumentFile::create(&path(EXPORTS[0]), JsonTable(record)).expect("export")),
             Box::new(DocumentFile::create(&path(EXPORTS[1]), CsvTable(record)).expect("export")),
-            Box::new(JsonLines::create(&path(EXPORTS[2]), record).expect("export")),
-            Box::new(CsvLines::create(&path(EXPORTS[3]), record).expect("export")),
+            Box::new(JsonLines::create(&path(EXPORTS[2]), JsonLine, record).expect("export")),
+            Box::new(CsvLines::create(&path(EXPORTS[3]), CsvLine, record).expect("export")),
         ];
         let outcome = engine::run_into(Source::Queues(vec![Box::new(backend)]), &settings, outputs);
         assert!(outcome.errors.is_empty() && outcome.failures.is_empty(), "{outcome:?}");

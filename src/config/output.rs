@@ -11,7 +11,7 @@ use super::resolve::{MIB, combination, nanoseconds, size};
 use super::settings::{OutputSettings, PacketView, SourceSettings};
 use crate::output::{ExportSettings, ZeekFiles};
 use crate::query::FlowFilter;
-use crate::record::{FACT_SCHEMA, TimeResolution};
+use crate::record::{FACT_SCHEMA, TimeResolution, ZeekFormat, ZeekLog};
 use netscope_backends::writing::{RotationOptions, SegmentNames, is_stdout};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -38,20 +38,9 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         megabytes: options.write_pcap_rotate_mb,
         seconds: options.write_pcap_rotate_secs,
         files_max: options.write_pcap_max_files,
-        paths: [&options.write_pcap, &None],
+        paths: &[&options.write_pcap],
     })?;
-    let flows = rotation(&Rotation {
-        names: [
-            "--expired-flows-rotate-mb (output.expired_flows_rotate_mb)",
-            "--expired-flows-rotate-s (output.expired_flows_rotate_secs)",
-        ],
-        max_name: "--expired-flows-max-files (output.expired_flows_max_files)",
-        of: "--expired-flows-jsonl or --expired-flows-csv (output.expired_flows_jsonl, output.expired_flows_csv)",
-        megabytes: options.expired_flows_rotate_mb,
-        seconds: options.expired_flows_rotate_secs,
-        files_max: options.expired_flows_max_files,
-        paths: [&options.expired_flows_jsonl, &options.expired_flows_csv],
-    })?;
+    let flows = rotation_of_flows(options)?;
     let at = |path: &Option<PathBuf>, rotation: &RotationOptions| {
         path.as_ref().map(|path| RotationOptions { path: path.clone(), ..rotation.clone() })
     };
@@ -75,10 +64,12 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
         export_json: options.export_json.clone(),
         export_csv: options.export_csv.clone(),
         export_eve: options.export_eve.clone(),
-        export_zeek: zeek(options, dpi)?,
+        export_zeek: zeek("--export-zeek (output.export_zeek)", &options.export_zeek, options, dpi)?,
         export_ended_max: size(options.export_ended_max.unwrap_or(ended_max_default)),
         expired_flows_jsonl: at(&options.expired_flows_jsonl, &flows),
         expired_flows_csv: at(&options.expired_flows_csv, &flows),
+        expired_flows_eve: at(&options.expired_flows_eve, &flows),
+        expired_flows_zeek: ended_zeek(options, &flows, dpi)?,
         post_rotate: options.post_rotate.clone(),
         summary_json: options.summary_json.clone(),
         summary: options.summary.unwrap_or(true),
@@ -101,13 +92,36 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
     })
 }
 
+/// The rotation of all files of flows as they end, without a path.
+fn rotation_of_flows(options: &OutputOptions) -> Result<RotationOptions, ConfigError> {
+    rotation(&Rotation {
+        names: [
+            "--expired-flows-rotate-mb (output.expired_flows_rotate_mb)",
+            "--expired-flows-rotate-s (output.expired_flows_rotate_secs)",
+        ],
+        max_name: "--expired-flows-max-files (output.expired_flows_max_files)",
+        of: "--expired-flows-jsonl, --expired-flows-csv, --expired-flows-eve or --expired-flows-zeek (output.expired_flows_jsonl and so on)",
+        megabytes: options.expired_flows_rotate_mb,
+        seconds: options.expired_flows_rotate_secs,
+        files_max: options.expired_flows_max_files,
+        paths: &[
+            &options.expired_flows_jsonl,
+            &options.expired_flows_csv,
+            &options.expired_flows_eve,
+            &options.expired_flows_zeek,
+        ],
+    })
+}
+
 /// The files of logs.
-fn zeek(options: &OutputOptions, dpi: bool) -> Result<Option<ZeekFiles>, ConfigError> {
-    let Some(directory) = &options.export_zeek else { return Ok(None) };
-    let not = |what: &str| ConfigError::Value {
-        name: "--export-zeek (output.export_zeek)",
-        what: format!("is {}: {what}", directory.display()),
-    };
+fn zeek(
+    name: &'static str,
+    directory: &Option<PathBuf>,
+    options: &OutputOptions,
+    dpi: bool,
+) -> Result<Option<ZeekFiles>, ConfigError> {
+    let Some(directory) = directory else { return Ok(None) };
+    let not = |what: &str| ConfigError::Value { name, what: format!("is {}: {what}", directory.display()) };
     if is_stdout(directory) {
         return Err(not("it writes several files, so give it a directory"));
     }
@@ -119,6 +133,17 @@ fn zeek(options: &OutputOptions, dpi: bool) -> Result<Option<ZeekFiles>, ConfigE
     Ok(Some(ZeekFiles::in_directory(directory, format, ending, dpi)))
 }
 
+/// The logs of flows as they end, each of which rotates by itself.
+fn ended_zeek(
+    options: &OutputOptions,
+    flows: &RotationOptions,
+    dpi: bool,
+) -> Result<Vec<(RotationOptions, ZeekLog, ZeekFormat)>, ConfigError> {
+    let files = zeek("--expired-flows-zeek (output.expired_flows_zeek)", &options.expired_flows_zeek, options, dpi)?;
+    let logs = files.into_iter().flat_map(|files| files.logs.into_iter().map(move |log| (files.format, log)));
+    Ok(logs.map(|(format, (log, path))| (RotationOptions { path, ..flows.clone() }, log, format)).collect())
+}
+
 /// Which flows are written; `None`: all.
 fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, ConfigError> {
     let text = options.selected.as_deref().unwrap_or_default();
@@ -126,12 +151,17 @@ fn selected(options: &OutputOptions, dpi: bool) -> Result<Option<FlowFilter>, Co
     if filter.is_everything() {
         return Ok(None);
     }
-    let OutputOptions { export_json, export_csv, export_eve, export_zeek, expired_flows_jsonl, expired_flows_csv, .. } = options;
-    let has_flows = [export_json, export_csv, export_eve, export_zeek, expired_flows_jsonl, expired_flows_csv];
+    let OutputOptions { export_json, export_csv, export_eve, export_zeek, .. } = options;
+    let OutputOptions { expired_flows_jsonl, expired_flows_csv, expired_flows_eve, expired_flows_zeek, .. } = options;
+    let has_flows = [
+        [export_json, export_csv, export_eve, export_zeek],
+        [expired_flows_jsonl, expired_flows_csv, expired_flows_eve, expired_flows_zeek],
+    ]
+    .concat();
     if has_flows.iter().all(|path| path.is_none()) && options.flow_table.unwrap_or(0) == 0 {
         return Err(combination(
             "--where (output.where) chooses the flows that are written: add --export-json, --export-csv, --export-eve, --export-zeek, \
-             --expired-flows-jsonl, --expired-flows-csv or --flow-table; packets are chosen by -f"
+             --expired-flows-jsonl, --expired-flows-csv, --expired-flows-eve, --expired-flows-zeek or --flow-table; packets are chosen by -f"
                 .to_owned(),
         ));
     }
@@ -162,7 +192,7 @@ struct Rotation<'a> {
     megabytes: Option<u64>,
     seconds: Option<f64>,
     files_max: Option<u32>,
-    paths: [&'a Option<PathBuf>; 2],
+    paths: &'a [&'a Option<PathBuf>],
 }
 
 /// A rotation without its path.
@@ -185,14 +215,14 @@ fn rotation(said: &Rotation<'_>) -> Result<RotationOptions, ConfigError> {
         return Err(combination(format!("{} is about rotated files: add {size_name} or {time_name}", said.max_name)));
     }
     let timed = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'%'));
-    if let Some(path) = said.paths.into_iter().flatten().find(|path| timed(path) && !options.rotates()) {
+    if let Some(path) = said.paths.iter().copied().flatten().find(|path| timed(path) && !options.rotates()) {
         return Err(combination(format!(
             "{} {}: a name with a time (%) is for rotation: add {size_name} or {time_name}",
             said.of,
             path.display()
         )));
     }
-    let mut paths = said.paths.into_iter().flatten().peekable();
+    let mut paths = said.paths.iter().copied().flatten().peekable();
     if options.rotates() && paths.peek().is_none() {
         return Err(combination(format!(
             "rotation needs a file to write: add {}, or leave {size_name} and {time_name} out",
@@ -227,7 +257,7 @@ fn on_stdout(options: &Options) -> Result<Option<&'static str>, ConfigError> {
 }
 
 /// Outputs with a path.
-fn written(options: &Options) -> [(&'static str, Option<&Path>); 10] {
+fn written(options: &Options) -> [(&'static str, Option<&Path>); 11] {
     let history_json = options.history.json.as_deref();
     let (stats_jsonl, alerts_jsonl) = (options.stats.jsonl.as_deref(), options.analysis.alerts_jsonl.as_deref());
     let options = &options.output;
@@ -241,6 +271,7 @@ fn written(options: &Options) -> [(&'static str, Option<&Path>); 10] {
         ("--export-eve (output.export_eve)", options.export_eve.as_deref()),
         ("--expired-flows-jsonl (output.expired_flows_jsonl)", options.expired_flows_jsonl.as_deref()),
         ("--expired-flows-csv (output.expired_flows_csv)", options.expired_flows_csv.as_deref()),
+        ("--expired-flows-eve (output.expired_flows_eve)", options.expired_flows_eve.as_deref()),
         ("--summary-json (output.summary_json)", options.summary_json.as_deref()),
     ]
 }

@@ -5,7 +5,7 @@
 
 use super::error::ConfigError;
 use super::resolve::combination;
-use super::settings::{Settings, SourceSettings};
+use super::settings::{OutputSettings, Settings, SourceSettings};
 use crate::dashboard::ServerSettings;
 use netscope_backends::file::STDIN_PATH;
 use netscope_backends::writing::{RotationOptions, SegmentNames, is_stdout};
@@ -44,6 +44,23 @@ enum FilePlace {
     Coming(u64, u64, OsString),
 }
 
+/// Files that grow, and may rotate.
+fn growing(output: &OutputSettings) -> Vec<NamedFile<'_>> {
+    let rotations = [
+        ("--write-pcap (output.write_pcap)", &output.write_pcap),
+        ("--expired-flows-jsonl (output.expired_flows_jsonl)", &output.expired_flows_jsonl),
+        ("--expired-flows-csv (output.expired_flows_csv)", &output.expired_flows_csv),
+        ("--expired-flows-eve (output.expired_flows_eve)", &output.expired_flows_eve),
+    ];
+    let role = |options: &RotationOptions| if options.rotates() { FileRole::Rotated } else { FileRole::Written };
+    let files = rotations
+        .into_iter()
+        .filter_map(|(name, options)| options.as_ref().map(|options| NamedFile::new(name, &options.path, role(options))));
+    let name = "--expired-flows-zeek (output.expired_flows_zeek)";
+    let logs = output.expired_flows_zeek.iter().map(|(options, ..)| NamedFile::new(name, &options.path, role(options)));
+    files.chain(logs).collect()
+}
+
 /// Refuses settings by which a file would be destroyed or written twice. `config`: the configuration file.
 ///
 /// # Errors
@@ -58,17 +75,7 @@ pub(super) fn check(settings: &Settings, config: Option<&Path>) -> Result<(), Co
     let list = settings.filter_file.as_deref();
     files.extend(list.map(|path| NamedFile::new("--filter-file (capture.filter_file)", path, FileRole::Read)));
     files.extend(config.map(|path| NamedFile::new("--config", path, FileRole::Read)));
-    let rotations = [
-        ("--write-pcap (output.write_pcap)", &output.write_pcap),
-        ("--expired-flows-jsonl (output.expired_flows_jsonl)", &output.expired_flows_jsonl),
-        ("--expired-flows-csv (output.expired_flows_csv)", &output.expired_flows_csv),
-    ];
-    let role = |options: &RotationOptions| if options.rotates() { FileRole::Rotated } else { FileRole::Written };
-    files.extend(
-        rotations
-            .into_iter()
-            .filter_map(|(name, options)| options.as_ref().map(|options| NamedFile::new(name, &options.path, role(options)))),
-    );
+    files.extend(growing(output));
     let whole = [
         ("--export-json (output.export_json)", &output.export_json),
         ("--export-csv (output.export_csv)", &output.export_csv),

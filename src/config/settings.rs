@@ -9,6 +9,7 @@ use crate::flight::FlightSettings;
 use crate::flow::FlowSettings;
 use crate::output::{ExportSettings, HookSettings, SyslogSettings, WebhookSettings, ZeekFiles};
 use crate::query::FlowFilter;
+use crate::record::{ZeekFormat, ZeekLog};
 use crate::wire::DepthLimits;
 use netscope_backends::writing::RotationOptions;
 use netscope_backends::{CaptureLimits, ReplaySpeed};
@@ -226,6 +227,10 @@ pub struct OutputSettings {
     pub expired_flows_jsonl: Option<RotationOptions>,
     /// Flows as they end as CSV.
     pub expired_flows_csv: Option<RotationOptions>,
+    /// Flows as they end as EVE.
+    pub expired_flows_eve: Option<RotationOptions>,
+    /// Flows as they end as logs of Zeek.
+    pub expired_flows_zeek: Vec<(RotationOptions, ZeekLog, ZeekFormat)>,
     /// The program that is run after each file that rotation closed.
     pub post_rotate: Option<PathBuf>,
     /// Alerts as JSON lines.
@@ -251,6 +256,12 @@ pub struct OutputSettings {
 }
 
 impl OutputSettings {
+    /// Flows are written as they end.
+    pub const fn has_every_flow(&self) -> bool {
+        let files = self.expired_flows_jsonl.is_some() || self.expired_flows_csv.is_some();
+        files || self.expired_flows_eve.is_some() || !self.expired_flows_zeek.is_empty()
+    }
+
     /// True when something shows all flows at the end.
     pub const fn has_tables(&self) -> bool {
         let files = self.export_json.is_some() || self.export_csv.is_some() || self.export_eve.is_some();

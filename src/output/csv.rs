@@ -7,6 +7,7 @@ use super::lines::{LineFile, LineFormat};
 use super::rows::{ExportSettings, write_rows};
 use crate::aggregate::Table;
 use crate::record::{Exported, FactSchema, TextBuffer, push_ended_header, push_ended_row, push_header, push_row};
+use netscope_backends::Timestamp;
 use std::io::{self, Write};
 
 /// The flow table as CSV with a header, in the order given.
@@ -39,11 +40,11 @@ pub type CsvLines = LineFile<CsvLine>;
 pub struct CsvLine;
 
 impl LineFormat for CsvLine {
-    fn begin(out: &mut TextBuffer, schema: FactSchema) {
+    fn begin(&self, out: &mut TextBuffer, schema: FactSchema, _time: Timestamp) {
         push_ended_header(out, schema);
     }
 
-    fn push(out: &mut TextBuffer, exported: &Exported<'_>) {
+    fn push(&self, out: &mut TextBuffer, exported: &Exported<'_>) {
         push_ended_row(out, exported);
     }
 }

@@ -1,12 +1,13 @@
-//! The flow table as EVE, the JSON lines of Suricata.
+//! Flows as EVE, the JSON lines of Suricata: a table at the end of the run, or events as flows end.
 //!
 //! Owns nothing but the order of lines: that of the table, and of a flow's events one after the other. Events are those of
 //! [`crate::record`]. Knows no field.
 
 use super::document::Document;
+use super::lines::{LineFile, LineFormat};
 use super::rows::{ExportSettings, count_rows, write_rows};
 use crate::aggregate::Table;
-use crate::record::{eve_count, push_eve};
+use crate::record::{Exported, TextBuffer, eve_count, push_eve};
 use std::io::{self, Write};
 
 /// The events of all flows of a table.
@@ -19,6 +20,18 @@ impl Document for EveTable {
 
     fn row_count(&self, table: &Table) -> u64 {
         count_rows(table, self.0, eve_count)
+    }
+}
+
+/// The events of flows as they end.
+pub type EveLines = LineFile<EveLine>;
+
+/// The format of [`EveLines`].
+pub struct EveLine;
+
+impl LineFormat for EveLine {
+    fn push(&self, out: &mut TextBuffer, exported: &Exported<'_>) {
+        push_eve(out, exported);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts from a worker's outbox to the files: several queues, boxes that go round, and boxes without room.
 
-use super::{DocumentFile, ExportSettings, JsonLines, JsonTable};
+use super::{DocumentFile, ExportSettings, JsonLine, JsonLines, JsonTable};
 use crate::aggregate::{
     AggregateSettings, Aggregator, Control, LiveTableRequest, Output, OutputFailure, OutputRows, Outputs, Questions, QueueLimits,
     QueueSetup, Summary, Wants, run, wants_of,
@@ -27,7 +27,7 @@ fn written(count: u64, fill: impl Fn(u64, &mut FactBuffer) + Sync) -> (Vec<Value
     let settings = ExportSettings { schema: TEST_SCHEMA, threads: 2, ..ExportSettings::default() };
     let outputs: Vec<Box<dyn Output>> = vec![
         Box::new(DocumentFile::create(&table, JsonTable(settings)).expect("a writable path")),
-        Box::new(JsonLines::create(&lines, settings).expect("a writable path")),
+        Box::new(JsonLines::create(&lines, JsonLine, settings).expect("a writable path")),
     ];
     let summary = run_queues(count, &fill, outputs);
     let read = |path: &Path| std::fs::read_to_string(path).expect("it was written");

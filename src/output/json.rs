@@ -48,7 +48,7 @@ pub type JsonLines = LineFile<JsonLine>;
 pub struct JsonLine;
 
 impl LineFormat for JsonLine {
-    fn push(out: &mut TextBuffer, exported: &Exported<'_>) {
+    fn push(&self, out: &mut TextBuffer, exported: &Exported<'_>) {
         push_ended_object(out, exported);
         push_piece(out, b"\n");
     }

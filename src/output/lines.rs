@@ -13,16 +13,21 @@ use crate::record::{Exported, FactSchema, TextBuffer};
 use netscope_backends::writing::{AppendError, RotatedFile, RotationOptions};
 use netscope_backends::{BackendError, Timestamp};
 use std::io;
-use std::marker::PhantomData;
 use std::path::Path;
 
 /// The format of such a file.
 pub trait LineFormat {
-    /// Appends what stands before the first line.
-    fn begin(_out: &mut TextBuffer, _schema: FactSchema) {}
+    /// What stands before the first line has a time, so it waits for the first flow.
+    const BEGINS_WITH_TIME: bool = false;
 
-    /// Appends an ended flow and the end of its line.
-    fn push(out: &mut TextBuffer, exported: &Exported<'_>);
+    /// Appends what stands before the first line; `time` is that of the first flow, or 0 in a file without one.
+    fn begin(&self, _out: &mut TextBuffer, _schema: FactSchema, _time: Timestamp) {}
+
+    /// Appends an ended flow and the end of its line; nothing where the flow has none here.
+    fn push(&self, out: &mut TextBuffer, exported: &Exported<'_>);
+
+    /// Appends what stands behind the last line; `time` is that of the latest packet of any flow.
+    fn end(&self, _out: &mut TextBuffer, _time: Timestamp) {}
 }
 
 /// Ended flows in the format `L`.
@@ -41,7 +46,9 @@ pub struct LineFile<L> {
     rows_unsynced: u64,
     settings: ExportSettings,
     on_closed: Option<OnClosed>,
-    format: PhantomData<L>,
+    format: L,
+    /// What stands before the first line is not in `head` or the file yet.
+    is_headless: bool,
 }
 
 impl<L: LineFormat> LineFile<L> {
@@ -49,8 +56,8 @@ impl<L: LineFormat> LineFile<L> {
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn create(path: &Path, settings: ExportSettings) -> Result<Self, OutputError> {
-        Self::rotating(&RotationOptions { path: path.to_owned(), ..RotationOptions::default() }, settings, None)
+    pub fn create(path: &Path, format: L, settings: ExportSettings) -> Result<Self, OutputError> {
+        Self::rotating(&RotationOptions { path: path.to_owned(), ..RotationOptions::default() }, format, settings, None)
     }
 
     /// The same with rotation, by the time of the latest packet of the flows that are written; `on_closed` is told of each
@@ -60,6 +67,7 @@ impl<L: LineFormat> LineFile<L> {
     /// When the file or the first segment cannot be created.
     pub fn rotating(
         rotation: &RotationOptions,
+        format: L,
         settings: ExportSettings,
         on_closed: Option<OnClosed>,
     ) -> Result<Self, OutputError> {
@@ -78,10 +86,28 @@ impl<L: LineFormat> LineFile<L> {
             rows_unsynced: 0,
             settings,
             on_closed,
-            format: PhantomData,
+            format,
+            is_headless: true,
         };
-        L::begin(&mut lines.text, settings.schema);
+        if !L::BEGINS_WITH_TIME {
+            lines.begin(Timestamp(0));
+        }
         Ok(lines)
+    }
+
+    /// Appends what stands before the first line, unless it is there.
+    fn begin(&mut self, time: Timestamp) {
+        if std::mem::take(&mut self.is_headless) {
+            self.format.begin(&mut self.text, self.settings.schema, time);
+        }
+    }
+
+    /// Writes what stands behind the last line.
+    fn end(&mut self, time: Timestamp) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.format.end(&mut self.text, time);
+        self.text.write(&mut bytes)?;
+        self.append(&bytes, &[])
     }
 
     fn len(&self) -> usize {
@@ -120,16 +146,18 @@ impl<L: LineFormat> LineFile<L> {
         Ok(())
     }
 
-    /// Begins a new file with the line that begins at `start`.
-    fn rotate(&mut self, start: usize) -> io::Result<()> {
+    /// Begins a new file with the line that begins at `start`; `before` is the time of the latest packet before it.
+    fn rotate(&mut self, start: usize, before: Timestamp) -> io::Result<()> {
         let mut bytes = std::mem::take(&mut self.head);
         self.text.write(&mut bytes)?;
         let row = bytes.split_off(start);
         let ends = std::mem::take(&mut self.ends);
         self.append(&bytes, &ends)?;
+        self.end(before)?;
         self.file.rotate(self.latest).map_err(as_io)?;
         self.note_synced();
-        L::begin(&mut self.text, self.settings.schema);
+        self.is_headless = true;
+        self.begin(self.latest);
         self.text.write(&mut self.head)?;
         self.head.extend_from_slice(&row);
         self.tell_closed();
@@ -170,12 +198,17 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
 
     fn ended(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> io::Result<()> {
         let ExportSettings { community_id_seed, times, schema, interfaces, .. } = self.settings;
-        self.latest = self.latest.max(record.last_seen);
+        let before = self.latest;
+        self.latest = before.max(record.last_seen);
+        self.begin(record.first_seen);
         let start = self.len();
         let exported = Exported::new(record, community_id_seed).with_times(times).with_facts(facts, schema);
-        L::push(&mut self.text, &exported.on_interface(interfaces));
+        self.format.push(&mut self.text, &exported.on_interface(interfaces));
+        if self.len() == start {
+            return Ok(());
+        }
         if self.file.is_due(self.len() as u64, self.latest) {
-            self.rotate(start)?;
+            self.rotate(start, before)?;
         }
         self.ends.push(self.len());
         self.file.note_time(self.latest).map_err(as_io)?;
@@ -192,7 +225,9 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
 
     fn finish(&mut self, _table: &Table, _summary: &Summary) -> io::Result<()> {
         self.file.open_at_end().map_err(as_io)?;
+        self.begin(self.latest);
         self.write_text()?;
+        self.end(self.latest)?;
         self.file.finish().map_err(as_io)?;
         self.note_synced();
         self.tell_closed();

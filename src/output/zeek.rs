@@ -1,13 +1,16 @@
-//! The flow table as logs of Zeek: a file for each log in one directory.
+//! Flows as logs of Zeek, a file for each log in one directory: a table at the end of the run, or lines as flows end.
 //!
 //! Owns the names of the files. Lines are those of [`crate::record`]. Knows no field. Invariant: which files there are depends on the
 //! settings alone, so what an earlier run left under their names is replaced, by a log without lines too.
 
 use super::document::Document;
+use super::lines::{LineFile, LineFormat};
 use super::rows::{ExportSettings, count_rows, write_rows};
 use crate::aggregate::Table;
 use crate::detect::LocalNetworks;
-use crate::record::{TextBuffer, ZeekFormat, ZeekLog, push_zeek, push_zeek_end, push_zeek_head, zeek_count};
+use crate::record::{
+    Exported, FactSchema, TextBuffer, ZeekFormat, ZeekLog, push_zeek, push_zeek_end, push_zeek_head, zeek_count,
+};
 use netscope_backends::Timestamp;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -61,6 +64,35 @@ impl Document for ZeekTable {
 
     fn row_count(&self, table: &Table) -> u64 {
         count_rows(table, self.settings, |exported| zeek_count(self.log, exported))
+    }
+}
+
+/// One log of flows as they end.
+pub type ZeekLines = LineFile<ZeekLine>;
+
+/// The format of [`ZeekLines`].
+pub struct ZeekLine {
+    /// Which log.
+    pub log: ZeekLog,
+    /// How its lines look.
+    pub format: ZeekFormat,
+    /// The networks that are inside.
+    pub local: Arc<LocalNetworks>,
+}
+
+impl LineFormat for ZeekLine {
+    const BEGINS_WITH_TIME: bool = true;
+
+    fn begin(&self, out: &mut TextBuffer, _schema: FactSchema, time: Timestamp) {
+        push_zeek_head(out, self.log, self.format, time);
+    }
+
+    fn push(&self, out: &mut TextBuffer, exported: &Exported<'_>) {
+        push_zeek(out, self.log, self.format, &self.local, exported);
+    }
+
+    fn end(&self, out: &mut TextBuffer, time: Timestamp) {
+        push_zeek_end(out, self.format, time);
     }
 }
 

@@ -104,11 +104,11 @@ pub struct OutputOptions {
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub export_zeek: Option<PathBuf>,
 
-    /// How lines of --export-zeek look [default: tsv]
+    /// How lines of --export-zeek and --expired-flows-zeek look [default: tsv]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub zeek_format: Option<ZeekChoice>,
 
-    /// How files of --export-zeek are compressed [default: none]
+    /// How files of --export-zeek and --expired-flows-zeek are compressed [default: none]
     #[arg(long, value_enum, value_name = "NAME")]
     pub zeek_compression: Option<CompressionChoice>,
 
@@ -132,6 +132,16 @@ pub struct OutputOptions {
     #[arg(long, value_name = "PATH")]
     #[serde(deserialize_with = "path_unset_when_empty")]
     pub expired_flows_csv: Option<PathBuf>,
+
+    /// Write flows to this file as they end, as EVE, the JSON lines of Suricata
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub expired_flows_eve: Option<PathBuf>,
+
+    /// Write flows to this directory as they end, as the logs of --export-zeek
+    #[arg(long, value_name = "DIR")]
+    #[serde(deserialize_with = "path_unset_when_empty")]
+    pub expired_flows_zeek: Option<PathBuf>,
 
     /// Begin a new file of ended flows after this many MiB, 0 = never [default: 0]
     #[arg(long, value_name = "MB")]
@@ -179,7 +189,8 @@ pub struct OutputOptions {
 
 section!(OutputOptions {
     time, color, flow_table, export_json, export_csv, export_eve, export_zeek, zeek_format,
-    zeek_compression, selected, export_ended_max, expired_flows_jsonl, expired_flows_csv, summary_json,
+    zeek_compression, selected, export_ended_max, expired_flows_jsonl, expired_flows_csv, expired_flows_eve, expired_flows_zeek,
+    summary_json,
     community_id_seed, write_pcap, write_pcap_rotate_mb, write_pcap_rotate_secs, write_pcap_max_files,
     expired_flows_rotate_mb, expired_flows_rotate_secs, expired_flows_max_files, post_rotate,
 } switches { quiet: quiet_yes, quiet_no; hex_dump: hex_dump_yes, hex_dump_no; link: link_yes, link_no;
