@@ -200,8 +200,8 @@ impl FlowTable {
             None => timeouts.idle_ns,
             Some(by_state) => by_state.of(entry, timeouts.idle_ns, || AppStage::of(self.store.facts(place))),
         };
-        // A connection that is closed ends after its own time, unless no flow ends by time at all.
-        if entry.is(Flag::FINISHED) && (open_ns != NEVER || timeouts.shortest_ns() != NEVER) {
+        // A connection that is closed ends after its own time, unless it would be its idle time that is endless.
+        if entry.is(Flag::FINISHED) && (open_ns != NEVER || timeouts.idle_ns != NEVER) {
             open_ns.min(timeouts.closed_ns)
         } else {
             open_ns
