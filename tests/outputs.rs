@@ -304,7 +304,7 @@ fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
         assert!(log.starts_with("#separator \\x09\n"), "{log:.200}");
         assert!(log.contains(&format!("\n#open\t2023-11-14-{open}\n#fields\tts\t")), "{log:.300}");
         assert!(log.ends_with(&format!("\n#close\t2023-11-14-{close}\n")), "{}", &log[log.len() - 100..]);
-        assert_eq!(log.lines().filter(|line| line.starts_with('#')).count(), 8);
+        assert_eq!(log.lines().filter(|line| line.starts_with('#')).count(), 9);
     }
     let dns = text("dns.000001.log");
     assert!(dns.contains("\n#path\tdns\n") && dns.lines().all(|line| line.starts_with('#')), "{dns}");

@@ -94,6 +94,8 @@ pub(super) fn output(options: &Options, source: &SourceSettings, workers: usize)
 
 /// The rotation of all files of flows as they end, without a path.
 fn rotation_of_flows(options: &OutputOptions) -> Result<RotationOptions, ConfigError> {
+    // One of the logs stands for all: the directory itself does not rotate.
+    let log = options.expired_flows_zeek.as_ref().map(|directory| directory.join("conn.log"));
     rotation(&Rotation {
         names: [
             "--expired-flows-rotate-mb (output.expired_flows_rotate_mb)",
@@ -104,12 +106,7 @@ fn rotation_of_flows(options: &OutputOptions) -> Result<RotationOptions, ConfigE
         megabytes: options.expired_flows_rotate_mb,
         seconds: options.expired_flows_rotate_secs,
         files_max: options.expired_flows_max_files,
-        paths: &[
-            &options.expired_flows_jsonl,
-            &options.expired_flows_csv,
-            &options.expired_flows_eve,
-            &options.expired_flows_zeek,
-        ],
+        paths: &[&options.expired_flows_jsonl, &options.expired_flows_csv, &options.expired_flows_eve, &log],
     })
 }
 
