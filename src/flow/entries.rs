@@ -216,11 +216,11 @@ impl Entries {
         }
     }
 
-    /// Asks for the round trips of a flow, if it has more than its first ones.
+    /// Asks for the round trips of flows that have more than their first ones.
     #[inline(always)]
-    pub fn prefetch_measured(&self, number: u32, arena: &TcpArena) {
+    pub fn prefetch_measured(&self, numbers: impl Iterator<Item = u32>, arena: &TcpArena) {
         if let Layout::Analysed(halves) = &self.layout {
-            halves.hot.get(number).sequences().prefetch_measured(arena);
+            numbers.for_each(|number| halves.hot.get(number).sequences().prefetch_measured(arena));
         }
     }
 

@@ -20,6 +20,9 @@ const PREFETCH_AHEAD: usize = 12;
 /// The same for what a look at the entry's front tells to be needed, too.
 const REST_AHEAD: usize = 5;
 
+/// Packets for which what lies apart from the entries is asked for together.
+const APART_AT_ONCE: usize = 4;
+
 /// That look is worth its while when at least one in this many packets of the wave before left the fast path.
 const LOOKED_AT_PER_SLOW: usize = 8;
 
@@ -202,12 +205,13 @@ impl<O: Observer> Worker<O> {
         }
     }
 
-    /// A while later, where flows are many, asks for what a plain packet needs apart from its flow's entry.
-    #[inline(always)]
-    fn prefetch_apart(&self, candidate: Candidate) {
-        self.flows.prefetch_measured(candidate);
+    /// A while later, where flows are many, asks for what the first plain packets of these need apart from their flows' entries.
+    #[inline(never)]
+    fn prefetch_apart(&self, candidates: &[Candidate]) {
+        let candidates = candidates.get(..APART_AT_ONCE).unwrap_or(candidates);
+        self.flows.prefetch_measured(candidates);
         if let Some(meter) = &self.directions {
-            meter.prefetch(candidate.place());
+            candidates.iter().for_each(|candidate| meter.prefetch(candidate.place()));
         }
     }
 
@@ -234,7 +238,7 @@ impl<O: Observer> Worker<O> {
         }
         if is_wide {
             // One wait for these entries instead of one for what lies apart from each.
-            candidates.iter().take(REST_AHEAD).for_each(|&candidate| self.prefetch_apart(candidate));
+            self.prefetch_apart(&candidates);
         }
         let mut counts = CommonCounts::default();
         for i in 0..metas.len() {
@@ -245,8 +249,8 @@ impl<O: Observer> Worker<O> {
             if looks_again && let (Some(ahead), Some(&candidate)) = (metas.get(i + REST_AHEAD), candidates.get(i + REST_AHEAD)) {
                 self.prefetch_rest(ahead, candidate);
             }
-            if is_wide && let Some(&candidate) = candidates.get(i + REST_AHEAD) {
-                self.prefetch_apart(candidate);
+            if is_wide && i.is_multiple_of(APART_AT_ONCE) {
+                self.prefetch_apart(candidates.get(i + REST_AHEAD..).unwrap_or_default());
             }
             if !ALONE {
                 source.time_steps(i, &mut |number, time| self.reach(|| number, time, &mut counts));

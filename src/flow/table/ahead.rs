@@ -68,12 +68,11 @@ impl FlowTable {
         self.len() > IN_CACHE
     }
 
-    /// Third wave: for a packet whose entry has arrived by now, asks for the round trips of its flow, which lie apart from it.
+    /// Third wave: for packets whose entries have arrived by now, asks for the round trips of their flows, which lie apart from them.
     #[inline(always)]
-    pub fn prefetch_measured(&self, candidate: Candidate) {
-        if candidate != Candidate::NONE {
-            self.store.entries.prefetch_measured(candidate.0, &self.store.tcp);
-        }
+    pub fn prefetch_measured(&self, candidates: &[Candidate]) {
+        let places = candidates.iter().filter(|&&candidate| candidate != Candidate::NONE).map(|candidate| candidate.0);
+        self.store.entries.prefetch_measured(places, &self.store.tcp);
     }
 
     #[inline(never)]
