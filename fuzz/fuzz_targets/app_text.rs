@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use netscope::app::{ControlProtocol, Parsed, announced_ends};
+use netscope::app::{ControlPacket, ControlProtocol, Parsed, announced_ends};
 use netscope::app::http1::{HttpOpening, HttpResponse};
 use netscope::app::ssh::{SshBanner, SshKexInit, SshOpening};
 
@@ -15,9 +15,12 @@ fn checked<T>(answer: Parsed<T>, len: usize) -> Option<T> {
 
 fuzz_target!(|data: &[u8]| {
     for control in [ControlProtocol::Ftp, ControlProtocol::Sip, ControlProtocol::Tftp] {
-        let mut count = 0;
-        announced_ends(control, data, 1, &mut |end| count += usize::from(end.port != 0));
-        assert!(count <= 32);
+        for is_from_client in [true, false] {
+            let mut count = 0;
+            let packet = ControlPacket { control, payload: data, source_port: 1, is_from_client };
+            announced_ends(packet, &mut |end| count += usize::from(end.port != 0));
+            assert!(count <= 32);
+        }
     }
     checked(HttpOpening::read_stream(data), data.len());
     checked(HttpResponse::read_stream(data), data.len());
