@@ -2,87 +2,24 @@
 
 mod common;
 
-use common::{corpus, fixture, netscope, run, temp_dir};
+use common::written::{Written, of_capture, of_script, written};
+use common::{corpus, fixture};
 use netscope_perf::scenario::{End, MS, SEC, Script, mac};
 use serde_json::{Value, json};
-use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
 const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 8);
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
-/// The files of which each is the same for any number of workers.
-const FILES: [(&str, &str); 5] = [
-    ("--export-json", "flows.json"),
-    ("--export-csv", "flows.csv"),
-    ("--expired-flows-jsonl", "ended.jsonl"),
-    ("--export-eve", "eve.json"),
-    ("--summary-json", "summary.json"),
-];
-
-struct Written {
-    files: Vec<String>,
-}
-
-impl Written {
-    fn of(capture: &Path, flags: &[&str]) -> Self {
-        let directory = temp_dir("announced");
-        let at = |name: &str| directory.path().join(name);
-        let mut command = netscope();
-        for (flag, name) in FILES {
-            command.arg(flag).arg(at(name));
-        }
-        run(command.arg("--quiet").arg("-r").arg(capture).args(flags)).expect_code(0);
-        Self { files: FILES.iter().map(|(_, name)| fs::read_to_string(at(name)).expect("it was written")).collect() }
-    }
-
-    fn flows(&self) -> Vec<Value> {
-        serde_json::from_str(&self.files[0]).expect("a JSON array")
-    }
-
-    fn inspection(&self) -> Value {
-        serde_json::from_str::<Value>(&self.files[4]).expect("a JSON object")["inspection"].clone()
-    }
-
-    /// Protocol and source of the flow between these ports.
-    fn spoken(&self, ports: [u16; 2]) -> (Value, Value) {
-        let flows = self.flows();
-        let flow = flows.iter().find(|flow| {
-            let found = [&flow["endpoint_a"]["port"], &flow["endpoint_b"]["port"]];
-            found == [&json!(ports[0]), &json!(ports[1])] || found == [&json!(ports[1]), &json!(ports[0])]
-        });
-        let app = &flow.unwrap_or_else(|| panic!("a flow of {ports:?} in {flows:?}"))["app"];
-        (app["protocol"].clone(), app["source"].clone())
-    }
-}
-
-/// The same with any number of workers, at any pace, and where the table is all that is wanted.
-fn of_capture(capture: &Path, flags: &[&str]) -> Written {
-    let one = Written::of(capture, &[flags, &["--workers", "1"]].concat());
-    for more in [["--workers", "2"].as_slice(), &["--workers", "4"], &["--workers", "3", "--replay-speed", "1000"]] {
-        let other = Written::of(capture, &[flags, more].concat());
-        for (at, (_, name)) in FILES.iter().enumerate().take(4) {
-            assert!(one.files[at] == other.files[at], "{name} differs with {more:?}");
-        }
-        assert_eq!(one.inspection(), other.inspection(), "{more:?}");
-    }
-    let directory = temp_dir("announced-table");
-    let table = directory.path().join("table.json");
-    for workers in ["1", "4"] {
-        let mut command = netscope();
-        command.args(["--quiet", "--workers", workers, "--export-json"]).arg(&table).arg("-r").arg(capture);
-        run(command.args(flags)).expect_code(0);
-        assert!(fs::read_to_string(&table).expect("it was written") == one.files[0], "the table alone, {workers} workers");
-    }
-    one
-}
-
-fn of_script(script: Script, flags: &[&str]) -> Written {
-    let directory = temp_dir("announced-script");
-    let capture = directory.path().join("script.pcap");
-    script.write(&capture);
-    of_capture(&capture, flags)
+/// Protocol and source of the flow between these ports.
+fn spoken(found: &Written, ports: [u16; 2]) -> (Value, Value) {
+    let flows = found.flows();
+    let flow = flows.iter().find(|flow| {
+        let found = [&flow["endpoint_a"]["port"], &flow["endpoint_b"]["port"]];
+        found == [&json!(ports[0]), &json!(ports[1])] || found == [&json!(ports[1]), &json!(ports[0])]
+    });
+    let app = &flow.unwrap_or_else(|| panic!("a flow of {ports:?} in {flows:?}"))["app"];
+    (app["protocol"].clone(), app["source"].clone())
 }
 
 fn announced(name: &str) -> (Value, Value) {
@@ -148,19 +85,19 @@ fn data_connections_of_ftp_are_known_by_the_session() {
     script.dialogue(26 * SEC, (SERVER, 20), (OTHER, 50_013), MS, &data);
     // Long behind it the port is somebody else's.
     script.dialogue(400 * SEC, (CLIENT, 40_005), (SERVER, 50_001), MS, &data);
-    let found = of_script(script, &[]);
-    assert_eq!(found.spoken([40_000, 21]), (json!("ftp"), json!("content")));
-    assert_eq!(found.spoken([20, 50_001]), NONE, "it was there before");
-    assert_eq!(found.spoken([20, 50_000]), announced("ftp_data"));
-    assert_eq!(found.spoken([40_001, 50_001]), announced("ftp_data"));
-    assert_eq!(found.spoken([40_002, 50_002]), announced("ftp_data"));
-    assert_eq!(found.spoken([20, 50_003]), announced("ftp_data"));
-    assert_eq!(found.spoken([40_003, 50_001]), NONE);
-    assert_eq!(found.spoken([40_004, 50_001]), (json!("ssh"), json!("content")));
-    assert_eq!(found.spoken([40_005, 50_001]), NONE);
-    assert_eq!(found.spoken([40_006, 50_010]), announced("ftp_data"));
+    let found = of_script(script, "", &["--quiet"]);
+    assert_eq!(spoken(&found, [40_000, 21]), (json!("ftp"), json!("content")));
+    assert_eq!(spoken(&found, [20, 50_001]), NONE, "it was there before");
+    assert_eq!(spoken(&found, [20, 50_000]), announced("ftp_data"));
+    assert_eq!(spoken(&found, [40_001, 50_001]), announced("ftp_data"));
+    assert_eq!(spoken(&found, [40_002, 50_002]), announced("ftp_data"));
+    assert_eq!(spoken(&found, [20, 50_003]), announced("ftp_data"));
+    assert_eq!(spoken(&found, [40_003, 50_001]), NONE);
+    assert_eq!(spoken(&found, [40_004, 50_001]), (json!("ssh"), json!("content")));
+    assert_eq!(spoken(&found, [40_005, 50_001]), NONE);
+    assert_eq!(spoken(&found, [40_006, 50_010]), announced("ftp_data"));
     for ports in [[40_007, 50_010], [40_008, 50_011], [40_009, 50_012], [20, 50_013]] {
-        assert_eq!(found.spoken(ports), NONE, "{ports:?}");
+        assert_eq!(spoken(&found, ports), NONE, "{ports:?}");
     }
     let inspection = found.inspection();
     assert_eq!(["announced", "announcements_forgotten", "announcements_skipped"].map(|name| &inspection[name]), [5, 0, 0]);
@@ -171,7 +108,7 @@ fn without_inspection_nothing_is_announced() {
     let mut script = Script::default();
     ftp_session(&mut script);
     script.dialogue(20 * SEC, (CLIENT, 40_001), (SERVER, 50_001), MS, &[(true, b"\x01\x02")]);
-    let found = of_script(script, &["--no-dpi"]);
+    let found = of_script(script, "", &["--quiet", "--no-dpi"]);
     assert!(!found.files.iter().take(4).any(|file| file.contains("ftp_data")));
     assert_eq!(found.inspection()["announced"], 0);
 }
@@ -185,10 +122,10 @@ fn transfers_of_tftp_are_known_by_the_request() {
     datagram(&mut script, SEC + 2 * MS, (CLIENT, 40_000), (SERVER, 51_000), &[0, 4, 0, 1]);
     // The port is not meant for others.
     datagram(&mut script, SEC + 3 * MS, (OTHER, 51_001), (CLIENT, 40_000), &block);
-    let found = of_script(script, &[]);
-    assert_eq!(found.spoken([40_000, 69]), (json!("tftp"), json!("content")));
-    assert_eq!(found.spoken([40_000, 51_000]), announced("tftp"));
-    assert_eq!(found.spoken([40_000, 51_001]), NONE);
+    let found = of_script(script, "", &["--quiet"]);
+    assert_eq!(spoken(&found, [40_000, 69]), (json!("tftp"), json!("content")));
+    assert_eq!(spoken(&found, [40_000, 51_000]), announced("tftp"));
+    assert_eq!(spoken(&found, [40_000, 51_001]), NONE);
     let transfer = found.flows().into_iter().find(|flow| flow["app"]["source"] == "announced").expect("a transfer");
     assert!(transfer["app"]["object"].is_null(), "the name of the file is the request's: {transfer}");
 }
@@ -215,11 +152,11 @@ fn streams_of_a_call_are_known_by_its_description() {
         datagram(&mut script, 4 * SEC, (CLIENT, 8000 + port), (SERVER, 9000 + port), b"\x01\x02\x03\x04");
     }
     datagram(&mut script, 4 * SEC, (OTHER, 8000), (SERVER, 9002), b"\x01\x02\x03\x04");
-    let found = of_script(script, &[]);
-    assert_eq!(found.spoken([5060, 5060]), (json!("sip"), json!("content")));
-    assert_eq!(found.spoken([8000, 9000]), announced("rtp"));
-    assert_eq!(found.spoken([8001, 9001]), announced("rtcp"));
-    assert_eq!(found.spoken([8000, 9002]), NONE);
+    let found = of_script(script, "", &["--quiet"]);
+    assert_eq!(spoken(&found, [5060, 5060]), (json!("sip"), json!("content")));
+    assert_eq!(spoken(&found, [8000, 9000]), announced("rtp"));
+    assert_eq!(spoken(&found, [8001, 9001]), announced("rtcp"));
+    assert_eq!(spoken(&found, [8000, 9002]), NONE);
     assert_eq!(found.inspection()["announced"], 2);
 }
 
@@ -249,7 +186,7 @@ fn mixed(seed: u64) -> Script {
 #[test]
 fn flows_are_the_same_for_any_number_of_workers_where_ports_are_used_again() {
     for seed in 1..4 {
-        let found = of_script(mixed(seed), &["--flow-timeout-s", "0.5", "--active-timeout-s", "1"]);
+        let found = of_script(mixed(seed), "", &["--quiet", "--flow-timeout-s", "0.5", "--active-timeout-s", "1"]);
         let count = found.flows().iter().filter(|flow| flow["app"]["source"] == "announced").count();
         assert!(count > 300, "{count} flows");
         assert_eq!(found.inspection()["announced"], count);
@@ -261,7 +198,7 @@ fn flows_are_the_same_for_any_number_of_workers_where_ports_are_used_again() {
 fn transfers_of_a_real_capture_are_those_that_tshark_finds() {
     let Some(corpus) = corpus() else { return };
     for workers in ["1", "4"] {
-        let flows = Written::of(&corpus.join("captures/mercury__emix.pcap"), &["--workers", workers]).flows();
+        let flows = written(&corpus.join("captures/mercury__emix.pcap"), "", &["--quiet", "--workers", workers]).flows();
         let by = |source: &str| {
             flows.iter().filter(|flow| flow["app"]["protocol"] == "tftp" && flow["app"]["source"] == source).count()
         };
@@ -271,6 +208,6 @@ fn transfers_of_a_real_capture_are_those_that_tshark_finds() {
 
 #[test]
 fn recordings_without_announcements_have_none() {
-    let found = of_capture(&fixture("demo.pcapng"), &[]);
+    let found = of_capture(&fixture("demo.pcapng"), "", &["--quiet"]);
     assert_eq!(found.inspection()["announced"], 0);
 }

@@ -259,10 +259,8 @@ fn names(directory: &Path, ending: &str) -> Vec<String> {
     names
 }
 
-#[test]
-fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
-    let directory = temp_dir("outputs");
-    // 6000 flows, one a second, each ended by the next but 59.
+/// 6000 flows, one a second, each ended by the next but 59.
+fn one_a_second(directory: &Path) -> PathBuf {
     let mut bytes = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1].map(u32::to_le_bytes).concat();
     for number in 0..6000_u32 {
         let [_, _, high, low] = number.to_be_bytes();
@@ -273,13 +271,23 @@ fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
         bytes.extend([1_700_000_000 + number, 0, 42, 42].map(u32::to_le_bytes).concat());
         bytes.extend(frame);
     }
-    let capture = directory.path().join("made.pcap");
+    let capture = directory.join("made.pcap");
     fs::write(&capture, bytes).expect("written");
-    let rotated = |arguments: &[&str]| {
-        let mut command = netscope();
-        command.current_dir(directory.path()).arg("--read-pcap").arg(&capture).arg("--quiet").args(arguments);
-        run(&mut command).expect_code(0)
-    };
+    capture
+}
+
+/// Reads a capture in a directory.
+fn read_in(directory: &Path, capture: &Path, arguments: &[&str]) {
+    let mut command = netscope();
+    command.current_dir(directory).arg("--read-pcap").arg(capture).arg("--quiet").args(arguments);
+    run(&mut command).expect_code(0);
+}
+
+#[test]
+fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
+    let directory = temp_dir("outputs");
+    let capture = one_a_second(directory.path());
+    let rotated = |arguments: &[&str]| read_in(directory.path(), &capture, arguments);
     rotated(&["--expired-flows-csv", "size.csv", "--expired-flows-rotate-mb", "1", "--expired-flows-jsonl", "size.jsonl"]);
     for (ending, head) in [("csv", 1), ("jsonl", 0)] {
         let files = names(directory.path(), ending);
@@ -292,7 +300,42 @@ fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
         let rows: usize = texts.iter().map(|text| text.lines().count() - head).sum();
         assert_eq!(rows, 6000, "every flow once");
     }
-    rotated(&["--expired-flows-eve", "eve.json", "--expired-flows-zeek", ".", "--expired-flows-rotate-s", "1000"]);
+    rotated(&[
+        "--expired-flows-jsonl",
+        "time-%Y%m%d-%H%M%S.jsonl.gz",
+        "--expired-flows-rotate-s",
+        "1000",
+        "--expired-flows-max-files",
+        "3",
+    ]);
+    let files = names(directory.path(), ".jsonl.gz");
+    assert_eq!(files, ["time-20231114-230320.jsonl.gz", "time-20231114-232000.jsonl.gz", "time-20231114-233640.jsonl.gz"]);
+    let count = shell("zcat time-20231114-230320.jsonl.gz | wc -l", directory.path()).0;
+    assert_eq!(count, "1000", "a thousand seconds");
+}
+
+#[test]
+fn eve_and_each_log_of_zeek_rotate_by_themselves() {
+    let directory = temp_dir("outputs");
+    let capture = one_a_second(directory.path());
+    let rotated = |arguments: &[&str]| read_in(directory.path(), &capture, arguments);
+    rotated(&[
+        "--expired-flows-eve",
+        "eve.json",
+        "--expired-flows-zeek",
+        ".",
+        "--expired-flows-rotate-s",
+        "1000",
+        "--summary-json",
+        "summary.txt",
+    ]);
+    let summary: Value =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("summary.txt")).expect("it is there")).expect("JSON");
+    for output in summary["outputs"].as_array().expect("outputs") {
+        let rows = if ["./conn.log", "eve.json"].contains(&output["output"].as_str().expect("a name")) { 6000 } else { 0 };
+        assert_eq!(output["rows_written"], rows, "{output}");
+        assert_eq!(output["rows_not_written"], 0, "a flow without a line in a log is not lost: {output}");
+    }
     let text = |name: &str| fs::read_to_string(directory.path().join(name)).expect(name);
     for (start, ending) in [("eve", "json"), ("conn", "log")] {
         let lines = (1..=6).map(|number| text(&format!("{start}.{number:06}.{ending}")));
@@ -306,21 +349,12 @@ fn ended_flows_rotate_by_size_and_time_and_old_files_go() {
         assert!(log.ends_with(&format!("\n#close\t2023-11-14-{close}\n")), "{}", &log[log.len() - 100..]);
         assert_eq!(log.lines().filter(|line| line.starts_with('#')).count(), 9);
     }
+    rotated(&["--expired-flows-zeek", ".", "--zeek-format", "json", "--zeek-compression", "gz"]);
+    let (lines, ..) = shell("zcat conn.log.gz | jq -c .uid | wc -l; zcat dns.log.gz | wc -l", directory.path());
+    assert_eq!(lines, "6000\n0");
     let dns = text("dns.000001.log");
     assert!(dns.contains("\n#path\tdns\n") && dns.lines().all(|line| line.starts_with('#')), "{dns}");
     assert_eq!(names(directory.path(), "dns.000002.log").len(), 0, "a log without lines does not rotate");
-    rotated(&[
-        "--expired-flows-jsonl",
-        "time-%Y%m%d-%H%M%S.jsonl.gz",
-        "--expired-flows-rotate-s",
-        "1000",
-        "--expired-flows-max-files",
-        "3",
-    ]);
-    let files = names(directory.path(), ".jsonl.gz");
-    assert_eq!(files, ["time-20231114-230320.jsonl.gz", "time-20231114-232000.jsonl.gz", "time-20231114-233640.jsonl.gz"]);
-    let count = shell("zcat time-20231114-230320.jsonl.gz | wc -l", directory.path()).0;
-    assert_eq!(count, "1000", "a thousand seconds");
 }
 
 #[test]

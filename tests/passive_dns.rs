@@ -5,14 +5,13 @@ mod common;
 
 use common::live::{self, Exports, counted, stop, tally, wait_for_silence};
 use common::netns::{NetNs, Wire};
-use common::{netscope, run, temp_dir};
+use common::temp_dir;
+use common::written::{Written, of_capture, of_script, written};
 use netscope_perf::scenario::{MS, SEC, Script, host, mac};
 use nix::sys::signal::Signal;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 
 type End = (Ipv4Addr, u16);
 
@@ -20,88 +19,14 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
 const OTHER_CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 8);
 const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 const RESOLVER: End = (Ipv4Addr::new(10, 0, 0, 53), 53);
-/// The files that a run writes here.
-const FILES: [(&str, &str); 5] = [
-    ("--export-json", "flows.json"),
-    ("--export-csv", "flows.csv"),
-    ("--expired-flows-jsonl", "ended.jsonl"),
-    ("--export-eve", "eve.json"),
-    ("--summary-json", "summary.json"),
-];
-
-/// What a run wrote.
-struct Written {
-    files: Vec<String>,
-    stdout: String,
-}
-
-impl Written {
-    /// The flow table, largest first.
-    fn flows(&self) -> Vec<Value> {
-        serde_json::from_str(&self.files[0]).expect("a JSON array")
-    }
-
-    fn ended(&self) -> Vec<Value> {
-        self.files[2].lines().map(|line| serde_json::from_str(line).expect("a JSON object")).collect()
-    }
-
-    fn inspection(&self) -> Value {
-        serde_json::from_str::<Value>(&self.files[4]).expect("a JSON object")["inspection"].clone()
-    }
-
-    /// Name and source of the flow of this client's port.
-    fn name(&self, port: u16) -> (Value, Value) {
-        let flow = self.flows().into_iter().find(|flow| is_of(flow, port)).unwrap_or_else(|| panic!("a flow of {port}"));
-        (flow["app"]["name"].clone(), flow["app"]["name_source"].clone())
-    }
+/// Name and source of the flow of this client's port.
+fn name(found: &Written, port: u16) -> (Value, Value) {
+    let flow = found.flows().into_iter().find(|flow| is_of(flow, port)).unwrap_or_else(|| panic!("a flow of {port}"));
+    (flow["app"]["name"].clone(), flow["app"]["name_source"].clone())
 }
 
 fn is_of(flow: &Value, port: u16) -> bool {
     [&flow["endpoint_a"], &flow["endpoint_b"]].iter().any(|end| end["port"] == port)
-}
-
-fn written(capture: &Path, config: &str, flags: &[&str]) -> Written {
-    let directory = temp_dir("passive-dns");
-    let at = |name: &str| directory.path().join(name);
-    fs::write(at("netscope.toml"), config).expect("the file is written");
-    let mut command = netscope();
-    for (flag, name) in FILES {
-        command.arg(flag).arg(at(name));
-    }
-    command.arg("--config").arg(at("netscope.toml")).arg("--read-pcap").arg(capture).args(flags);
-    let stdout = run(&mut command).expect_code(0).stdout;
-    Written { files: FILES.iter().map(|(_, name)| fs::read_to_string(at(name)).expect("it was written")).collect(), stdout }
-}
-
-/// The same with any number of workers and at any pace.
-fn of_script(script: Script, config: &str, flags: &[&str]) -> Written {
-    let directory = temp_dir("passive-dns-script");
-    let capture = directory.path().join("script.pcap");
-    script.write(&capture);
-    of_capture(&capture, config, flags)
-}
-
-fn of_capture(capture: &Path, config: &str, flags: &[&str]) -> Written {
-    let with = |workers: &str, more: &[&str]| written(capture, config, &[flags, more, &["--workers", workers]].concat());
-    let one = with("1", &[]);
-    for (workers, more) in [("2", &[][..]), ("4", &[]), ("1", &["--replay-speed", "1000"]), ("3", &["--replay-speed", "1000"])] {
-        let other = with(workers, more);
-        for (at, (_, name)) in FILES.iter().enumerate().take(4) {
-            assert!(one.files[at] == other.files[at], "{name} differs with {workers} workers {more:?}");
-        }
-        assert_eq!(one.inspection(), other.inspection(), "{workers} workers {more:?}");
-    }
-    // Who has the table at the end alone sees no order of ends.
-    let directory = temp_dir("passive-dns-table");
-    let (table, toml) = (directory.path().join("table.json"), directory.path().join("netscope.toml"));
-    fs::write(&toml, config).expect("the file is written");
-    for workers in ["1", "4"] {
-        let mut command = netscope();
-        command.args(["--workers", workers, "--export-json"]).arg(&table).arg("--config").arg(&toml);
-        run(command.arg("--read-pcap").arg(capture).args(flags)).expect_code(0);
-        assert!(fs::read_to_string(&table).expect("it was written") == one.files[0], "the table alone, {workers} workers");
-    }
-    one
 }
 
 fn labels(name: &[u8]) -> Vec<u8> {
@@ -164,13 +89,13 @@ fn later_flows_of_the_client_that_asked_have_the_name() {
     let capture = directory.path().join("off.pcap");
     script.write(&capture);
     let found = of_capture(&capture, "", &["--quiet", "--flow-table", "20"]);
-    assert_eq!(found.name(40_000), NONE, "it was there before");
-    assert_eq!(found.name(40_001), passive("www.example.com"));
-    assert_eq!(found.name(40_002), NONE, "it has its own");
-    assert_eq!(found.name(40_003), NONE, "it did not ask");
-    assert_eq!(found.name(40_004), passive("www.example.com"));
-    assert_eq!(found.name(40_005), passive("www.example.com"), "the name of its beginning");
-    assert_eq!(found.name(40_006), passive("second.example"));
+    assert_eq!(name(&found, 40_000), NONE, "it was there before");
+    assert_eq!(name(&found, 40_001), passive("www.example.com"));
+    assert_eq!(name(&found, 40_002), NONE, "it has its own");
+    assert_eq!(name(&found, 40_003), NONE, "it did not ask");
+    assert_eq!(name(&found, 40_004), passive("www.example.com"));
+    assert_eq!(name(&found, 40_005), passive("www.example.com"), "the name of its beginning");
+    assert_eq!(name(&found, 40_006), passive("second.example"));
     for flow in found.flows() {
         assert_eq!(flow["app"]["source"].is_null(), flow["app"]["protocol"].is_null(), "a name is no protocol: {flow}");
     }
@@ -234,8 +159,8 @@ fn a_flood_of_answers_stays_within_the_setting_and_is_counted() {
     script.udp(2 * SEC, (CLIENT, 40_000), (host([203, 0, 0, 0], 0), 9000));
     script.udp(2 * SEC, (CLIENT, 40_001), (host([203, 0, 0, 0], 999 * 70 + 10), 9000));
     let found = of_script(script, "[analysis]\npassive_dns_names = 100\n", &["--quiet"]);
-    assert_eq!(found.name(40_000), NONE, "forgotten");
-    assert_eq!(found.name(40_001), passive("flood999.example"));
+    assert_eq!(name(&found, 40_000), NONE, "forgotten");
+    assert_eq!(name(&found, 40_001), passive("flood999.example"));
     // Of 64 records one is the alias.
     let inspection = found.inspection();
     assert_eq!((&inspection["dns_names_forgotten"], &inspection["named_by_dns"]), (&json!(1000 * 63 - 100), &json!(1)));
@@ -252,10 +177,10 @@ fn hostile_names_are_escaped_as_other_facts_are() {
         script.udp(SEC, (CLIENT, 40_000 + at), (server, 9000));
     }
     let found = of_script(script, "", &["--quiet", "--flow-table", "10"]);
-    assert_eq!(found.name(40_000), passive(r"\027[31m.evil"));
-    assert_eq!(found.name(40_001), passive(r#"<img\032src=x\032onerror=alert(1)>."',;\\"#));
-    assert_eq!(found.name(40_002), passive(r"\226\128\174gnp.exe\000"));
-    assert_eq!(found.name(40_003), passive(&r"\255".repeat(63)));
+    assert_eq!(name(&found, 40_000), passive(r"\027[31m.evil"));
+    assert_eq!(name(&found, 40_001), passive(r#"<img\032src=x\032onerror=alert(1)>."',;\\"#));
+    assert_eq!(name(&found, 40_002), passive(r"\226\128\174gnp.exe\000"));
+    assert_eq!(name(&found, 40_003), passive(&r"\255".repeat(63)));
     for text in found.files.iter().chain([&found.stdout]) {
         assert!(!text.contains(['\u{1b}', '\u{202e}', '\0']));
     }

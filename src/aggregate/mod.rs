@@ -106,6 +106,11 @@ pub trait Output: Send {
         None
     }
 
+    /// Flows that it was told of as they ended and that have no row in its file, as a log of names has none of a flow without one.
+    fn flows_without_row(&self) -> u64 {
+        0
+    }
+
     /// Rows that it makes of the table at the end, once it was told of it; `None`: one for each flow.
     fn rows_of_table(&self) -> Option<u64> {
         None

@@ -44,6 +44,7 @@ pub struct OutputResults {
 struct Served {
     failure: Option<OutputFailure>,
     rows_written: Option<u64>,
+    flows_without_row: u64,
     rows_of_table: Option<u64>,
     deliveries: Option<AlertDeliveries>,
 }
@@ -79,7 +80,8 @@ impl<'scope> Outputs<'scope> {
                     failure
                 });
                 let (rows_written, rows_of_table) = (output.rows_written(), output.rows_of_table());
-                Served { failure, rows_written, rows_of_table, deliveries: output.deliveries() }
+                let flows_without_row = output.flows_without_row();
+                Served { failure, rows_written, flows_without_row, rows_of_table, deliveries: output.deliveries() }
             });
             let thread = thread.map_err(|source| {
                 queue.close();
@@ -178,20 +180,22 @@ impl<'scope> Outputs<'scope> {
     pub fn join(self, lost: u64) -> OutputResults {
         let mut results = OutputResults::default();
         for running in self.threads {
-            let Served { failure, rows_written, rows_of_table, deliveries } = match running.thread.map(ScopedJoinHandle::join) {
-                Ok(Ok(served)) => served,
-                Ok(Err(_)) => {
-                    results.panicked.push(running.name.clone());
-                    Served::default()
-                }
-                Err(failure) => Served { failure: Some(failure), ..Served::default() },
-            };
+            let Served { failure, rows_written, flows_without_row, rows_of_table, deliveries } =
+                match running.thread.map(ScopedJoinHandle::join) {
+                    Ok(Ok(served)) => served,
+                    Ok(Err(_)) => {
+                        results.panicked.push(running.name.clone());
+                        Served::default()
+                    }
+                    Err(failure) => Served { failure: Some(failure), ..Served::default() },
+                };
             results.failures.extend(failure);
             results.receivers.extend(deliveries);
             if running.has_rows {
                 let of_table = || rows_of_table.unwrap_or(self.table_len.get());
                 let tables = if running.wants.table { of_table() } else { 0 };
                 let (written, all) = (rows_written.unwrap_or(0), running.queue.offered() + tables + lost);
+                let all = all.saturating_sub(flows_without_row);
                 results.rows.push(OutputRows { output: running.name, written, not_written: all.saturating_sub(written) });
             }
         }

@@ -180,8 +180,12 @@ fn check_flags(said: &Options, file: &Options) -> Result<(), ConfigError> {
         ));
     }
     let is_about_logs = said.output.zeek_format.is_some() || said.output.zeek_compression.is_some();
-    if is_about_logs && said.output.export_zeek.is_none() && file.output.export_zeek.is_none() {
-        return Err(combination("--zeek-format and --zeek-compression are about the files of --export-zeek: add it".to_owned()));
+    let has_logs = |output: &OutputOptions| output.export_zeek.is_some() || output.expired_flows_zeek.is_some();
+    if is_about_logs && !has_logs(&said.output) && !has_logs(&file.output) {
+        return Err(combination(
+            "--zeek-format and --zeek-compression are about the files of --export-zeek and --expired-flows-zeek: add one of them"
+                .to_owned(),
+        ));
     }
     Ok(())
 }

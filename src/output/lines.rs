@@ -42,6 +42,7 @@ pub struct LineFile<L> {
     /// The latest packet of any flow so far.
     latest: Timestamp,
     rows_written: u64,
+    flows_without_row: u64,
     /// Lines that a compressed file has taken and need not hold yet.
     rows_unsynced: u64,
     settings: ExportSettings,
@@ -83,6 +84,7 @@ impl<L: LineFormat> LineFile<L> {
             ends: Vec::new(),
             latest: Timestamp(0),
             rows_written: 0,
+            flows_without_row: 0,
             rows_unsynced: 0,
             settings,
             on_closed,
@@ -196,6 +198,10 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
         Some(self.rows_written)
     }
 
+    fn flows_without_row(&self) -> u64 {
+        self.flows_without_row
+    }
+
     fn ended(&mut self, record: &FlowRecord, facts: FactSet<'_>) -> io::Result<()> {
         let ExportSettings { community_id_seed, times, schema, interfaces, .. } = self.settings;
         let before = self.latest;
@@ -205,6 +211,7 @@ impl<L: LineFormat + Send> Output for LineFile<L> {
         let exported = Exported::new(record, community_id_seed).with_times(times).with_facts(facts, schema);
         self.format.push(&mut self.text, &exported.on_interface(interfaces));
         if self.len() == start {
+            self.flows_without_row += 1;
             return Ok(());
         }
         if self.file.is_due(self.len() as u64, self.latest) {

@@ -14,6 +14,7 @@ pub mod live;
 pub mod netns;
 #[cfg(target_os = "linux")]
 pub mod receivers;
+pub mod written;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -20,7 +20,7 @@ const PREFETCH_AHEAD: usize = 12;
 /// The same for what a look at the entry's front tells to be needed, too.
 const REST_AHEAD: usize = 5;
 
-/// Packets for which what lies apart from the entries is asked for together.
+/// Packets for which what lies apart from the entries is asked for together, while as many before them are counted.
 const APART_AT_ONCE: usize = 4;
 
 /// That look is worth its while when at least one in this many packets of the wave before left the fast path.
@@ -250,7 +250,7 @@ impl<O: Observer> Worker<O> {
                 self.prefetch_rest(ahead, candidate);
             }
             if is_wide && i.is_multiple_of(APART_AT_ONCE) {
-                self.prefetch_apart(candidates.get(i + REST_AHEAD..).unwrap_or_default());
+                self.prefetch_apart(candidates.get(i + APART_AT_ONCE..).unwrap_or_default());
             }
             if !ALONE {
                 source.time_steps(i, &mut |number, time| self.reach(|| number, time, &mut counts));
